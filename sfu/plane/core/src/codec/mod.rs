@@ -1,0 +1,62 @@
+//! What the plane reads of a payload: enough to choose layers and to renumber, never the picture.
+
+pub mod av1;
+pub mod h264;
+pub mod h265;
+pub mod vp8;
+pub mod vp9;
+
+/// A codec by name. Variants of one codec that do not understand one another differ in [`PayloadType::format`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Codec {
+    Opus,
+    Red,
+    Pcmu,
+    Pcma,
+    Vp8,
+    Vp9,
+    Av1,
+    H264,
+    H265,
+}
+
+impl Codec {
+    pub fn is_video(self) -> bool {
+        matches!(self, Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::H264 | Codec::H265)
+    }
+}
+
+/// One payload type of an m-section, with its retransmission twin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PayloadType {
+    /// 0..=127, as in the RTP header.
+    pub number: u8,
+    pub codec: Codec,
+    /// Profile and packetization as one number of the caller's choosing: equal means interchangeable.
+    pub format: u16,
+    /// Hz of the RTP timestamp.
+    pub clock_rate: u32,
+    /// RFC 4588.
+    pub rtx: Option<u8>,
+}
+
+/// What one packet's payload says about the frame it is part of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Description {
+    /// The packet begins a frame from which decoding can start: for SVC, its lowest spatial layer.
+    pub keyframe: bool,
+    /// The first packet of a frame (of a spatial layer's frame, in SVC).
+    pub start: bool,
+    /// The last packet of that frame, where the payload tells; the RTP marker tells of the whole picture.
+    pub end: bool,
+    pub spatial: u8,
+    pub temporal: u8,
+    /// Decoding may go up to this temporal layer here (VP8's Y, VP9's U, AV1's switch indication).
+    pub layer_sync: bool,
+    /// Nothing refers to it.
+    pub discardable: bool,
+    /// Pixels, where this packet tells them.
+    pub size: Option<(u16, u16)>,
+    /// Only VP8 has numbers in its payload that must be rewritten when its source changes.
+    pub vp8: Option<vp8::Numbers>,
+}

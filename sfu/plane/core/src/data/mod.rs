@@ -1,0 +1,3 @@
+pub mod association;
+pub mod dcep;
+pub mod channel;

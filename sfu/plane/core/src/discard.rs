@@ -1,0 +1,72 @@
+//! Why a datagram, or a part of one, went no further. A bad datagram is not an error: it is counted, by these names.
+
+macro_rules! discards {
+    ($($(#[$doc:meta])* $name:ident = $label:literal),* $(,)?) => {
+        /// Each name is a label of the metric `sfu_discards_total`.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Discard { $($(#[$doc])* $name),* }
+
+        impl Discard {
+            pub const ALL: &'static [Discard] = &[$(Discard::$name),*];
+
+            pub fn label(self) -> &'static str {
+                match self { $(Discard::$name => $label),* }
+            }
+        }
+    };
+}
+
+discards! {
+    /// Shorter than its protocol's smallest packet, or a length field points past its end.
+    Truncated = "truncated",
+    /// The first byte belongs to no protocol of RFC 7983.
+    UnknownProtocol = "unknown_protocol",
+    /// From an address that no connectivity check has validated.
+    UnknownAddress = "unknown_address",
+    StunMalformed = "stun_malformed",
+    /// A response or an indication, which a lite agent has no use for.
+    StunUnexpected = "stun_unexpected",
+    StunUnknownUser = "stun_unknown_user",
+    StunIntegrity = "stun_integrity",
+    StunFingerprint = "stun_fingerprint",
+    DtlsError = "dtls_error",
+    /// After the association ended.
+    DtlsClosed = "dtls_closed",
+    SrtpNoKeys = "srtp_no_keys",
+    SrtpAuth = "srtp_auth",
+    SrtpReplay = "srtp_replay",
+    /// Left of the replay window.
+    SrtpTooOld = "srtp_too_old",
+    /// More sending SSRCs than one transport may have.
+    SrtpSsrcLimit = "srtp_ssrc_limit",
+    RtpMalformed = "rtp_malformed",
+    RtcpMalformed = "rtcp_malformed",
+    /// No SSRC, MID or RID leads to a track.
+    UnknownSsrc = "unknown_ssrc",
+    UnknownPayloadType = "unknown_payload_type",
+    /// RTX without an original sequence number, or for an encoding that is not known yet.
+    RtxUnmatched = "rtx_unmatched",
+    /// Padding only: it probed the path, and carries nothing.
+    Padding = "padding",
+    Duplicate = "duplicate",
+    /// A late packet that no subscriber could still use.
+    TooLate = "too_late",
+    SctpMalformed = "sctp_malformed",
+    DcepMalformed = "dcep_malformed",
+    MessageTooLarge = "message_too_large",
+    /// Over the messages per second of one participant.
+    MessageRate = "message_rate",
+    MessageNotUtf8 = "message_not_utf8",
+    /// A message whose envelope names nobody here, or a channel with no route.
+    MessageUnrouted = "message_unrouted",
+    /// A lossy message for a receiver that is too slow.
+    MessageDropped = "message_dropped",
+    ChannelLimit = "channel_limit",
+    /// A retransmission was asked for that the cache no longer holds.
+    CacheMiss = "cache_miss",
+    /// A call into the DTLS or SCTP library panicked; that association is closed.
+    LibraryFault = "library_fault",
+    /// The kernel refused a datagram (its buffer was full, the route is gone).
+    SocketRefused = "socket_refused",
+}

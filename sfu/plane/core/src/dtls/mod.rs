@@ -1,0 +1,4 @@
+pub mod session;
+pub mod resend;
+pub mod ffi;
+pub mod identity;

@@ -1,0 +1,59 @@
+//! What the plane tells the application. All but [`Event::Message`] are state: the newest per key is enough.
+
+use crate::id::{ChannelId, SlotId, TrackId, TransportId};
+use crate::layer::Layer;
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    TransportState { transport: TransportId, state: TransportState, reason: &'static str },
+    /// What really arrives of a track, once a second and when an encoding starts or stops.
+    Layers { track: TrackId, codec: Option<crate::codec::Codec>, layers: Vec<LayerRate> },
+    /// What really leaves through a slot, and why it changed; no layer: nothing does.
+    Switched { slot: SlotId, layer: Option<Layer>, cause: Cause },
+    /// The slot cannot show its source: the subscriber has no payload type for the codec.
+    Refused { slot: SlotId, reason: &'static str },
+    /// Tracks heard since the last one, with their loudest level in -dBov: 0 is the loudest, 127 silence (RFC 6464).
+    AudioLevels(Vec<(TrackId, u8)>),
+    ChannelState { transport: TransportId, channel: ChannelId, state: ChannelState, label: String, protocol: String, reason: &'static str },
+    Message { channel: ChannelId, payload: Vec<u8>, text: bool },
+    /// Octets queued towards the peer of a channel rose over, or fell under, half of what is allowed.
+    Buffered { channel: ChannelId, octets: usize },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TransportState {
+    Connected,
+    /// Silent for too long: nothing more is sent until it is heard again.
+    Disconnected,
+    /// For good: DTLS failed.
+    Failed,
+    /// The peer said goodbye (close_notify).
+    Closed,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LayerRate {
+    pub layer: Layer,
+    /// Bits per second of this layer and those it needs, RTP payload only.
+    pub bps: u64,
+    /// Pixels; zero where not known.
+    pub width: u16,
+    pub height: u16,
+    pub fps: f32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cause {
+    /// As the target asks.
+    Target,
+    /// No target, or no source.
+    Paused,
+    /// The wanted layer does not arrive.
+    Publisher,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ChannelState {
+    Open,
+    Closed,
+}

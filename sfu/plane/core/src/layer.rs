@@ -1,0 +1,18 @@
+//! A layer is a point of a track: which encoding or spatial layer, which temporal layer.
+
+/// Spatial first, so that layers sort from the least to the best picture.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Layer {
+    /// Simulcast: the index of the encoding, lowest first. SVC: the spatial id within the one encoding.
+    pub spatial: u8,
+    pub temporal: u8,
+}
+
+impl Layer {
+    pub const fn new(spatial: u8, temporal: u8) -> Self {
+        Self { spatial, temporal }
+    }
+}
+
+/// The layers a slot may show, best first. The plane steps down it by itself and never off it; empty pauses the slot.
+pub type Ladder = Vec<Layer>;

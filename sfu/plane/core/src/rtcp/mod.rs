@@ -1,0 +1,4 @@
+pub mod compound;
+pub mod report;
+pub mod feedback;
+pub mod twcc;

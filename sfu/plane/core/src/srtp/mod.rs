@@ -1,0 +1,4 @@
+pub mod kdf;
+pub mod cipher;
+pub mod replay;
+pub mod context;

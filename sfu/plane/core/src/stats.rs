@@ -1,0 +1,58 @@
+//! Counters: packets are counted, not logged. One snapshot is published per worker and second.
+
+use crate::discard::Discard;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    pub packets_received: u64,
+    pub bytes_received: u64,
+    pub packets_sent: u64,
+    pub bytes_sent: u64,
+    /// Media packets that left for a subscriber, first transmissions only.
+    pub packets_forwarded: u64,
+    pub packets_retransmitted: u64,
+    pub keyframe_requests: u64,
+    pub nacks_sent: u64,
+    /// Batches with segments / datagrams in them: how well segmentation works.
+    pub segmented_sends: u64,
+    pub transports: u64,
+    pub tracks: u64,
+    pub slots: u64,
+    pub channels: u64,
+    discards: [u64; Discard::ALL.len()],
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            packets_received: 0,
+            bytes_received: 0,
+            packets_sent: 0,
+            bytes_sent: 0,
+            packets_forwarded: 0,
+            packets_retransmitted: 0,
+            keyframe_requests: 0,
+            nacks_sent: 0,
+            segmented_sends: 0,
+            transports: 0,
+            tracks: 0,
+            slots: 0,
+            channels: 0,
+            discards: [0; Discard::ALL.len()],
+        }
+    }
+}
+
+impl Stats {
+    pub fn discard(&mut self, why: Discard) {
+        self.discards[why as usize] += 1;
+    }
+
+    pub fn discarded(&self, why: Discard) -> u64 {
+        self.discards[why as usize]
+    }
+
+    pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL.iter().map(|&why| (why, self.discarded(why)))
+    }
+}
