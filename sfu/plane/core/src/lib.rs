@@ -4,6 +4,7 @@
 //! and the time come in by argument, datagrams and events are polled out. It has four kinds of method: getters,
 //! `handle_*` for what the world did, `apply` for what Python wants, and `poll_*` for what to do next.
 
+pub mod batch;
 pub mod codec;
 pub mod command;
 pub mod config;

@@ -1,0 +1,118 @@
+//! What leaves: datagrams in one buffer, grouped into messages that the socket layer sends with one call each.
+
+use std::ops::Range;
+
+use crate::command::Path;
+
+/// Datagrams to one peer that lie behind one another: all of `segment` octets, the last maybe shorter (UDP_SEGMENT).
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub path: Path,
+    pub range: Range<usize>,
+    pub segment: usize,
+}
+
+impl Message {
+    pub fn segments(&self) -> usize {
+        self.range.len().div_ceil(self.segment.max(1))
+    }
+}
+
+/// Filled by `Plane::poll_transmit`, sent, cleared and filled again; its memory is reused.
+pub struct Batch {
+    buffer: Box<[u8]>,
+    used: usize,
+    messages: Vec<Message>,
+}
+
+/// Sixteen datagrams of 1,200 octets to eight subscribers fit: past that nothing is gained by more.
+const CAPACITY: usize = 192 * 1024;
+/// The most one datagram may take: MTU 1,500 and our own overhead never reach it.
+pub const MAX_DATAGRAM: usize = 2_048;
+/// The kernel takes 64 segments and 65,507 octets a message (UDP_MAX_SEGMENTS); half of it keeps bursts short.
+const MAX_SEGMENTS: usize = 32;
+const MAX_MESSAGE: usize = 60_000;
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { buffer: vec![0; CAPACITY].into_boxed_slice(), used: 0, messages: Vec::new() }
+    }
+}
+
+impl Batch {
+    /// Whether `octets` more fit.
+    pub fn has_room(&self, octets: usize) -> bool {
+        self.buffer.len() - self.used >= octets
+    }
+
+    /// Where the next datagram is written, before [`Batch::push`] makes it one.
+    pub fn space(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.used..]
+    }
+
+    /// The first `length` octets of the space are a datagram for `path`: it joins the last message if it can.
+    pub fn push(&mut self, path: Path, length: usize) {
+        let start = self.used;
+        self.used += length;
+        if let Some(last) = self.messages.last_mut()
+            && last.path == path
+            && length <= last.segment
+            && last.range.len() % last.segment == 0
+            && last.segments() < MAX_SEGMENTS
+            && last.range.len() + length <= MAX_MESSAGE
+        {
+            last.range.end = self.used;
+            return;
+        }
+        self.messages.push(Message { path, range: start..self.used, segment: length });
+    }
+
+    pub fn copy(&mut self, path: Path, datagram: &[u8]) {
+        self.space()[..datagram.len()].copy_from_slice(datagram);
+        self.push(path, datagram.len());
+    }
+
+    pub fn messages(&self) -> impl Iterator<Item = (&Message, &[u8])> {
+        self.messages.iter().map(|message| (message, &self.buffer[message.range.clone()]))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.messages.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(port: u16) -> Path {
+        Path { local: ([127, 0, 0, 1], 7882).into(), remote: ([127, 0, 0, 1], port).into() }
+    }
+
+    fn shape(batch: &Batch) -> Vec<(u16, usize, usize)> {
+        batch.messages().map(|(m, _)| (m.path.remote.port(), m.segments(), m.range.len())).collect()
+    }
+
+    #[test]
+    fn equal_datagrams_to_one_peer_become_one_message_that_a_shorter_one_ends() {
+        let mut batch = Batch::default();
+        for (port, length) in [(1, 100), (1, 100), (1, 60), (1, 60), (2, 60), (1, 60), (1, 61)] {
+            batch.push(path(port), length);
+        }
+        assert_eq!(shape(&batch), [(1, 3, 260), (1, 1, 60), (2, 1, 60), (1, 1, 60), (1, 1, 61)]);
+    }
+
+    #[test]
+    fn a_message_holds_no_more_than_the_kernel_takes_at_once() {
+        let mut batch = Batch::default();
+        for _ in 0..40 {
+            batch.push(path(1), 1_200);
+        }
+        assert_eq!(shape(&batch), [(1, 32, 38_400), (1, 8, 9_600)]);
+    }
+}
