@@ -1,0 +1,61 @@
+"""What can be refused, as exceptions. A bad datagram is none of these: it is counted in the plane.
+
+    SfuError                      something asked for cannot be done; `str()` is a sentence for the one who asked
+     ├─ InvalidRequest            the request itself is wrong
+     │   └─ NegotiationError      an offer that cannot be answered
+     ├─ Unauthenticated           no token, or one that does not hold
+     ├─ NotAllowed                the grant does not reach so far
+     ├─ NotFound                  no such room, participant, track or session
+     ├─ Conflict                  it exists, with other options
+     ├─ LimitExceeded             the room is full, or a bound of the protocol is passed
+     ├─ Stale                     an ETag or a resume names something that has moved on
+     └─ Unavailable               draining or closed: elsewhere, or later
+"""
+
+
+class SfuError(Exception):
+    """`code` is for programs: one word per kind, the same in WebSocket errors and problem documents."""
+
+    code = "internal"
+
+
+class InvalidRequest(SfuError):
+    code = "invalid_request"
+
+
+class NegotiationError(InvalidRequest):
+    code = "negotiation_failed"
+
+
+class Unauthenticated(SfuError):
+    code = "unauthenticated"
+
+
+class NotAllowed(SfuError):
+    code = "not_allowed"
+
+
+class NotFound(SfuError):
+    code = "not_found"
+
+
+class Conflict(SfuError):
+    code = "conflict"
+
+
+class LimitExceeded(SfuError):
+    code = "limit_exceeded"
+
+
+class Stale(SfuError):
+    code = "stale"
+
+
+class Unavailable(SfuError):
+    """`retry_after` in seconds."""
+
+    code = "unavailable"
+
+    def __init__(self, sentence: str, retry_after: int = 5) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after

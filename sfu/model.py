@@ -1,0 +1,190 @@
+"""What rooms are made of: ids, grants, tracks, layers. Data without behaviour; the words of ARCHITECTURE.md."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def new_sid(prefix: str) -> str:
+    """A server-made id: `RM_`, `PA_` or `TR_` and 12 base-57 characters (70 bits)."""
+    return prefix + "_" + "".join(secrets.choice(BASE57) for _ in range(12))
+
+
+class Kind(StrEnum):
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class Source(StrEnum):
+    """What a track shows; the words are those of the `canPublishSources` claim."""
+
+    CAMERA = "camera"
+    MICROPHONE = "microphone"
+    SCREEN_SHARE = "screen_share"
+    SCREEN_SHARE_AUDIO = "screen_share_audio"
+    UNKNOWN = "unknown"
+
+
+class ParticipantState(StrEnum):
+    JOINING = "joining"
+    """Known, but no media transport yet."""
+    JOINED = "joined"
+    """Its offer is answered; ICE and DTLS are under way."""
+    ACTIVE = "active"
+    """Its transport is connected."""
+    DISCONNECTED = "disconnected"
+    """Gone, for the reason given."""
+
+
+class ParticipantKind(StrEnum):
+    STANDARD = "standard"
+    INGRESS = "ingress"
+    """Publishes by WHIP."""
+    VIEWER = "viewer"
+    """Watches by WHEP; hidden."""
+
+
+class DisconnectReason(StrEnum):
+    CLIENT_INITIATED = "client_initiated"
+    DUPLICATE_IDENTITY = "duplicate_identity"
+    SERVER_SHUTDOWN = "server_shutdown"
+    PARTICIPANT_REMOVED = "participant_removed"
+    ROOM_DELETED = "room_deleted"
+    STATE_MISMATCH = "state_mismatch"
+    """A resume that came too late or named something unknown: join anew."""
+    JOIN_FAILURE = "join_failure"
+    SIGNAL_CLOSE = "signal_close"
+    """The WebSocket went and did not come back in time."""
+    CONNECTION_TIMEOUT = "connection_timeout"
+    MEDIA_FAILURE = "media_failure"
+
+
+class Quality(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Layer:
+    """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. Both from 0, lowest first."""
+
+    spatial: int
+    temporal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a participant may do in its room. Changeable while inside."""
+
+    can_publish: bool = True
+    can_subscribe: bool = True
+    can_publish_data: bool = True
+    can_publish_sources: tuple[Source, ...] = ()
+    """Empty: every source."""
+    can_update_own_metadata: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a verified token says. `expires` is in seconds since the epoch."""
+
+    identity: str
+    name: str = ""
+    room: str = ""
+    room_join: bool = False
+    room_admin: bool = False
+    room_create: bool = False
+    room_list: bool = False
+    permissions: Permissions = Permissions()
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    """The API key that signed it."""
+    expires: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOptions:
+    """What a room is created with; durations in seconds. 0 participants: no limit."""
+
+    max_participants: int = 0
+    empty_timeout: float = 300.0
+    """Nobody ever joined for so long: the room goes."""
+    departure_timeout: float = 20.0
+    """The last participant left so long ago: the room goes."""
+    metadata: str = ""
+    locked: bool = False
+    """Nobody new may join."""
+
+
+# Views: what others see of a participant, a track, a room. Sent as JSON as they are.
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingInfo:
+    """One simulcast stream of a track. `bitrate` in bits per second, live; `width` and `height` in pixels, 0 if unknown."""
+
+    rid: str = ""
+    spatial: int = 0
+    active: bool = False
+    bitrate: int = 0
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrackInfo:
+    sid: str
+    kind: Kind
+    source: Source
+    name: str = ""
+    muted: bool = False
+    width: int = 0
+    height: int = 0
+    mime: str = ""
+    """Of what really arrives, `video/VP8`; empty before the first packet's codec is known."""
+    mid: str = ""
+    """Of the publisher's m-section; empty until bound."""
+    simulcast: bool = False
+    stream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantInfo:
+    sid: str
+    identity: str
+    name: str
+    state: ParticipantState
+    kind: ParticipantKind
+    metadata: str
+    attributes: Mapping[str, str]
+    permissions: Permissions
+    joined_at: int
+    """Milliseconds since the epoch."""
+    version: int
+    """Grows by one with every visible change."""
+    tracks: tuple[TrackInfo, ...] = ()
+    disconnect_reason: DisconnectReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomInfo:
+    sid: str
+    name: str
+    created_at: int
+    """Milliseconds since the epoch."""
+    max_participants: int
+    empty_timeout: float
+    departure_timeout: float
+    metadata: str
+    locked: bool
+    num_participants: int
+    """Those that are not hidden."""
+    num_publishers: int
