@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn elements_that_lead_out_of_their_block_or_are_too_short_are_malformed() {
         for elements in [
-            [0x4F, b'0', 0, 0],     // sixteen octets of MID
-            [0x30, 0xAB, 0, 0],     // one octet of transport-cc
-            [0x41, 0xFF, 0xFE, 0],  // a MID that is not UTF-8
+            [0x4F, b'0', 0, 0],    // sixteen octets of MID
+            [0x30, 0xAB, 0, 0],    // one octet of transport-cc
+            [0x41, 0xFF, 0xFE, 0], // a MID that is not UTF-8
         ] {
             let packet = packet(0xBEDE, &elements);
             assert_eq!(read_packet(&chromium_map(), &packet), Err(Discard::RtpMalformed), "{elements:?}");
