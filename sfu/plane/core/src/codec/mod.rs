@@ -1,10 +1,14 @@
 //! What the plane reads of a payload: enough to choose layers and to renumber, never the picture.
 
 pub mod av1;
+mod bits;
 pub mod h264;
 pub mod h265;
+mod nal;
 pub mod vp8;
 pub mod vp9;
+
+use crate::discard::Discard;
 
 /// A codec by name. Variants of one codec that do not understand one another differ in [`PayloadType::format`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,4 +63,45 @@ pub struct Description {
     pub size: Option<(u16, u16)>,
     /// Only VP8 has numbers in its payload that must be rewritten when its source changes.
     pub vp8: Option<vp8::Numbers>,
+}
+
+/// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
+/// padding, and not empty. Of audio there is nothing to say.
+///
+/// # Errors
+/// `Truncated` or `RtpMalformed` if it does not follow its codec's payload format.
+pub fn describe(
+    codec: Codec,
+    payload: &[u8],
+    dependency: Option<&av1::DependencyDescriptor>,
+) -> Result<Description, Discard> {
+    let description = match codec {
+        Codec::Vp8 => return vp8::describe(payload),
+        Codec::Vp9 => return vp9::describe(payload),
+        Codec::Av1 => av1::describe(payload)?,
+        Codec::H264 => h264::describe(payload)?,
+        Codec::H265 => h265::describe(payload)?,
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
+    };
+    Ok(match dependency {
+        Some(dependency) => description.refined(dependency),
+        None => description,
+    })
+}
+
+impl Description {
+    /// With what only a dependency descriptor tells of codecs whose payload has no descriptor of its own.
+    fn refined(self, dependency: &av1::DependencyDescriptor) -> Self {
+        Self {
+            keyframe: self.keyframe && dependency.start && dependency.spatial == 0,
+            start: dependency.start,
+            end: dependency.end,
+            spatial: dependency.spatial,
+            temporal: dependency.temporal,
+            layer_sync: dependency.switch,
+            discardable: dependency.discardable,
+            size: dependency.size.or(self.size),
+            vp8: self.vp8,
+        }
+    }
 }
