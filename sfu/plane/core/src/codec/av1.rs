@@ -1,9 +1,9 @@
-//! AV1 packets (the RTP specification's aggregation header, s4.4) and the dependency descriptor (its appendix A), which
-//! tells of layers and dependencies outside the payload.
+//! AV1 packets: the aggregation header of its RTP specification (s4.4) and the sequence header behind it.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::Description;
 use super::bits::Bits;
+pub use super::dependency::{DependencyDescriptor, Indication, Structures};
 use crate::discard::Discard;
 
 /// OBU types (AV1 s6.2.2).
@@ -127,205 +127,62 @@ fn skip_operating_points(bits: &mut Bits) -> Result<(), Discard> {
     Ok(())
 }
 
-/// What a dependency descriptor says of the frame that its packet is part of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DependencyDescriptor {
-    /// The first packet of a frame: of one spatial layer's frame.
-    pub start: bool,
-    /// The last packet of that frame.
-    pub end: bool,
-    /// frame_dependency_template_id, 6 bits.
-    pub template: u8,
-    pub frame_number: u16,
-    pub spatial: u8,
-    pub temporal: u8,
-    /// This packet brought the structure that it and those after it refer to: a keyframe's first.
-    pub structure_attached: bool,
-    /// No decode target needs it for anything but itself.
-    pub discardable: bool,
-    /// Decoding of the target with just its layers may begin here.
-    pub switch: bool,
-    /// Pixels of the uppermost spatial layer, with the structure.
-    pub size: Option<(u16, u16)>,
-    /// Which decode targets the sender still produces, one bit each, where this packet tells.
-    pub active_targets: Option<u32>,
-    /// Decode target indications (A.8.2), two bits for each target, the first lowest.
-    indications: u64,
-}
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
 
-/// What a frame is to a decode target (A.8.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Indication {
-    NotPresent,
-    Discardable,
-    Switch,
-    Required,
-}
+    use super::*;
 
-impl DependencyDescriptor {
-    pub fn indication(&self, target: u8) -> Indication {
-        match self.indications.checked_shr(u32::from(target).saturating_mul(2)).unwrap_or(0) & 3 {
-            0 => Indication::NotPresent,
-            1 => Indication::Discardable,
-            2 => Indication::Switch,
-            _ => Indication::Required,
-        }
-    }
-}
+    /// As SVT-AV1 wrote them, at 640x360: a sequence header with its size, and the start of the frame behind it.
+    const SEQUENCE: &[u8] = b"\x0a\x0b\x00\x00\x00\x0c\xc4\xff\x67\x1a\xbe\x60\x10";
+    const FRAME: &[u8] = b"\x32\x25\x10\x00\x9d\x60\x8f\xff";
 
-/// The upper bits of all indications: set for Switch and Required, on which others depend.
-const NEEDED: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+    const NEW_SEQUENCE: u8 = 0x08;
 
-/// The template structure that an encoding's descriptors refer to, kept from its last keyframe.
-#[derive(Clone, Debug, Default)]
-pub struct Structures {
-    current: Option<Structure>,
-}
-
-#[derive(Clone, Debug)]
-struct Structure {
-    /// template_id_offset, 6 bits.
-    offset: u8,
-    templates: Vec<Template>,
-    /// Spatial and temporal layer of each decode target.
-    targets: Vec<(u8, u8)>,
-    size: Option<(u16, u16)>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Template {
-    spatial: u8,
-    temporal: u8,
-    indications: u64,
-}
-
-impl Structures {
-    /// Reads one packet's descriptor, and keeps the structure if it brings one. Frame differences and chains of a frame
-    /// of its own kind stand at its end and are left unread: only a decoder follows them.
-    ///
-    /// # Errors
-    /// `Truncated`; `RtpMalformed` if it refers to a template that is not known, be it that the keyframe was lost.
-    pub fn parse(&mut self, bytes: &[u8]) -> Result<DependencyDescriptor, Discard> {
-        let (&[head, n0, n1], rest) = bytes.split_first_chunk().ok_or(Discard::Truncated)?;
-        let mut bits = Bits::new(rest);
-        let flags = if rest.is_empty() { 0 } else { bits.read(5)? };
-        let attached = if flags & 0x10 != 0 { Some(Structure::parse(&mut bits)?) } else { None };
-        let structure = attached.as_ref().or(self.current.as_ref()).ok_or(Discard::RtpMalformed)?;
-
-        let mut active_targets = attached.as_ref().map(Structure::all_targets);
-        if flags & 0x08 != 0 {
-            active_targets = Some(bits.read(structure.targets.len() as u32)?);
-        }
-        let template = head & 0x3F;
-        let index = template.wrapping_sub(structure.offset) & 0x3F;
-        let known = structure.templates.get(usize::from(index)).ok_or(Discard::RtpMalformed)?;
-        let indications =
-            if flags & 0x04 != 0 { read_indications(&mut bits, structure.targets.len())? } else { known.indications };
-        let mut descriptor = DependencyDescriptor {
-            start: head & 0x80 != 0,
-            end: head & 0x40 != 0,
-            template,
-            frame_number: u16::from_be_bytes([n0, n1]),
-            spatial: known.spatial,
-            temporal: known.temporal,
-            structure_attached: attached.is_some(),
-            discardable: indications & NEEDED == 0,
-            switch: false,
-            size: attached.as_ref().and_then(|structure| structure.size),
-            active_targets,
-            indications,
-        };
-        let own = structure.targets.iter().position(|&layers| layers == (known.spatial, known.temporal));
-        descriptor.switch = own.is_some_and(|target| descriptor.indication(target as u8) == Indication::Switch);
-        if attached.is_some() {
-            self.current = attached;
-        }
-        Ok(descriptor)
-    }
-}
-
-impl Structure {
-    /// template_dependency_structure() of A.8.2.
-    fn parse(bits: &mut Bits) -> Result<Structure, Discard> {
-        let offset = bits.read(6)? as u8;
-        let target_count = bits.read(5)?.saturating_add(1) as usize;
-        let mut templates = read_layers(bits)?;
-        for template in &mut templates {
-            template.indications = read_indications(bits, target_count)?;
-        }
-        for _ in &templates {
-            while bits.flag()? {
-                bits.skip(4)?; // fdiff_minus_one
-            }
-        }
-        skip_chains(bits, target_count, templates.len())?;
-
-        let uppermost = templates.last().map_or(0, |template| template.spatial);
-        let mut size = None;
-        if bits.flag()? {
-            for _ in 0..=uppermost {
-                let [width, height] = [bits.read(16)?, bits.read(16)?].map(|minus_one| minus_one.saturating_add(1));
-                size = u16::try_from(width).ok().zip(u16::try_from(height).ok());
-            }
-        }
-        let targets = (0..target_count).map(|target| target_layers(&templates, target)).collect();
-        Ok(Structure { offset, templates, targets, size })
+    fn first(length: usize, mut sequence: Vec<u8>) -> Vec<u8> {
+        sequence.insert(0, length as u8);
+        sequence
     }
 
-    fn all_targets(&self) -> u32 {
-        u32::MAX >> 32usize.saturating_sub(self.targets.len())
-    }
-}
-
-/// template_layers() of A.8.2: each template's layers, as steps from the one before.
-fn read_layers(bits: &mut Bits) -> Result<Vec<Template>, Discard> {
-    const MAX_TEMPLATES: usize = 64;
-    let mut templates = Vec::new();
-    let mut template = Template::default();
-    while templates.len() < MAX_TEMPLATES {
-        templates.push(template);
-        match bits.read(2)? {
-            0 => {}
-            1 => template.temporal = template.temporal.saturating_add(1),
-            2 => {
-                template.temporal = 0;
-                template.spatial = template.spatial.saturating_add(1);
-            }
-            _ => return Ok(templates),
-        }
-        // Three bits and two: more an AV1 stream does not have.
-        if template.temporal > 7 || template.spatial > 3 {
-            return Err(Discard::RtpMalformed);
+    #[test]
+    fn a_new_sequence_begins_with_its_header_and_tells_its_size() {
+        let counted = [&[2 << 4 | NEW_SEQUENCE][..], &first(SEQUENCE.len(), SEQUENCE.to_vec()), FRAME].concat();
+        let lengths =
+            [&[NEW_SEQUENCE][..], &first(SEQUENCE.len(), SEQUENCE.to_vec()), &first(FRAME.len(), FRAME.to_vec())];
+        for payload in [counted, lengths.concat()] {
+            let description = describe(&payload).unwrap();
+            assert!(description.keyframe && description.start);
+            assert_eq!(description.size, Some((640, 360)));
         }
     }
-    Err(Discard::RtpMalformed)
-}
 
-fn read_indications(bits: &mut Bits, targets: usize) -> Result<u64, Discard> {
-    let mut indications = 0u64;
-    for target in 0..targets as u32 {
-        indications |= u64::from(bits.read(2)?) << target.saturating_mul(2);
+    #[test]
+    fn a_packet_that_continues_an_obu_begins_nothing() {
+        let description = describe(&[0x80 | 1 << 4 | NEW_SEQUENCE, 0x0A, 0x0B, 0, 0]).unwrap();
+        assert_eq!(description, Description::default());
     }
-    Ok(indications)
-}
 
-/// template_chains() of A.8.2.
-fn skip_chains(bits: &mut Bits, targets: usize, templates: usize) -> Result<(), Discard> {
-    let chains = bits.below((targets as u32).saturating_add(1))?;
-    if chains == 0 {
-        return Ok(());
+    #[test]
+    fn layers_stand_in_the_extension_of_an_obu() {
+        let description = describe(&[1 << 4, 0x34, 2 << 5 | 1 << 3, 0xAA]).unwrap();
+        assert_eq!((description.temporal, description.spatial, description.keyframe), (2, 1, false));
     }
-    for _ in 0..targets {
-        bits.below(chains)?; // decode_target_protected_by
-    }
-    bits.skip((templates as u32).saturating_mul(chains).saturating_mul(4)) // template_chain_fdiff
-}
 
-/// The highest layers among the frames that a decode target has: decode_target_layers() of A.8.2.
-fn target_layers(templates: &[Template], target: usize) -> (u8, u8) {
-    let has = |template: &&Template| template.indications >> (target as u32).saturating_mul(2) & 3 != 0;
-    let present = || templates.iter().filter(has);
-    let spatial = present().map(|template| template.spatial).max().unwrap_or(0);
-    let temporal = present().map(|template| template.temporal).max().unwrap_or(0);
-    (spatial, temporal)
+    #[test]
+    fn an_element_that_leads_past_the_end_is_truncated() {
+        assert_eq!(describe(&[0, 5, 0x32, 1, 2, 3]), Err(Discard::Truncated));
+        assert_eq!(describe(&[0, 0x80]), Err(Discard::Truncated));
+        assert_eq!(describe(&[0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1]), Err(Discard::RtpMalformed));
+        assert_eq!(describe(&[]), Err(Discard::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_payloads_never_panic(payload in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = describe(&payload);
+            let sequence = [&[1 << 4, SEQUENCE_HEADER << 3], &payload[..]].concat();
+            let _ = describe(&sequence);
+        }
+    }
 }

@@ -75,7 +75,8 @@ impl<'a> Bits<'a> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::arithmetic_side_effects, clippy::unwrap_used)]
+#[allow(clippy::unusual_byte_groupings, reason = "grouped as the codes are")]
 mod tests {
     use proptest::prelude::*;
 

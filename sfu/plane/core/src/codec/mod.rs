@@ -2,6 +2,7 @@
 
 pub mod av1;
 mod bits;
+mod dependency;
 pub mod h264;
 pub mod h265;
 mod nal;
@@ -102,6 +103,36 @@ impl Description {
             discardable: dependency.discardable,
             size: dependency.size.or(self.size),
             vp8: self.vp8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// template_id 0 of a structure with one template and one target, at 1280x720.
+    const KEYFRAME: [u8; 10] = [0xC0, 0x00, 0x01, 0x80, 0x00, 0xE2, 0x09, 0xFE, 0x05, 0x9E];
+
+    #[test]
+    fn what_a_payload_cannot_tell_its_dependency_descriptor_does() {
+        let mut structures = av1::Structures::default();
+        let dependency = structures.parse(&KEYFRAME).expect("a whole structure");
+        // A new coded video sequence, of which one octet is a frame.
+        let payload = [0x18, 0x32, 0x10];
+        let description = describe(Codec::Av1, &payload, Some(&dependency)).expect("one element");
+        assert!(description.keyframe && description.start && description.end && description.layer_sync);
+        assert_eq!(description.size, Some((1280, 720)));
+
+        let later = structures.parse(&[0x40, 0, 1]).expect("a known template");
+        let description = describe(Codec::Av1, &payload, Some(&later)).expect("one element");
+        assert!(!description.keyframe, "not the first packet of its frame");
+    }
+
+    #[test]
+    fn of_audio_there_is_nothing_to_say() {
+        for codec in [Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma] {
+            assert_eq!(describe(codec, &[0xFF], None), Ok(Description::default()));
         }
     }
 }
