@@ -107,6 +107,8 @@ class Grant:
     key: str = ""
     """The API key that signed it."""
     expires: int = 0
+    issued: float = 0.0
+    """Seconds since the epoch, 0 if it does not say: then it is older than every revocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +190,33 @@ class RoomInfo:
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrack:
+    """The publisher's view of a track: what really arrives of it, and who is shown it."""
+
+    participant: str
+    """The publisher's identity."""
+    track: TrackInfo
+    encodings: tuple[EncodingInfo, ...]
+    """Lowest first."""
+    subscribers: tuple[str, ...]
+    """Identities of those that have it in a slot and are not hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionInfo:
+    """One track as one participant gets it: what is wished for, what is on the wire, and why."""
+
+    track: str
+    participant: str
+    """The publisher's identity."""
+    desired: bool
+    quality: Quality
+    mid: str
+    """Of the receive section it is shown in; empty: none."""
+    state: str
+    """`active`, `paused`, `pending`, `refused`, or `off` where it is not desired."""
+    layer: Layer | None = None
+    reason: str = ""
