@@ -92,7 +92,7 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified token says. `expires` is in seconds since the epoch."""
+    """What a verified token says."""
 
     identity: str
     name: str = ""
@@ -106,9 +106,10 @@ class Grant:
     attributes: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     """The API key that signed it."""
-    expires: int = 0
     issued: float = 0.0
-    """Seconds since the epoch, 0 if it does not say: then it is older than every revocation."""
+    """Seconds since the epoch; 0 where the token does not say: then it is older than every revocation."""
+    expires: int = 0
+    """Seconds since the epoch; 0 for the server's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The doors: REST, WebSocket, WHIP and WHEP. They translate and authorise, and nothing else."""

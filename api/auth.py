@@ -1,0 +1,133 @@
+"""Tokens: HS256 JWTs whose `iss` is an API key, `sub` an identity, and whose `video` claim is the grant."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+from sfu.errors import Unauthenticated
+from sfu.model import Grant, Permissions, Source
+
+ALGORITHM = "HS256"
+LEEWAY = 60
+"""Seconds by which clocks may differ."""
+MIN_SECRET = 32
+"""Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
+
+
+def verify(token: str, keys: Mapping[str, str]) -> Grant:
+    """The grant of a token that one of `keys` (key to secret) signed and that is valid now.
+
+    Raises Unauthenticated with a sentence that says what is wrong; the token itself is never part of it.
+    """
+    try:
+        key = jwt.decode(token, options={"verify_signature": False}).get("iss")
+    except jwt.InvalidTokenError:
+        raise Unauthenticated("The token is not a JWT.") from None
+    if not isinstance(key, str) or key not in keys:
+        raise Unauthenticated("The token was issued (iss) by an API key that this server does not know.")
+    try:
+        claims = jwt.decode(
+            token, keys[key], algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": ["exp", "iss", "sub"]}
+        )
+    except jwt.ExpiredSignatureError:
+        raise Unauthenticated("The token has expired.") from None
+    except jwt.ImmatureSignatureError:
+        raise Unauthenticated("The token is not valid yet (nbf or iat lies in the future).") from None
+    except jwt.MissingRequiredClaimError as missing:
+        raise Unauthenticated(f"The token lacks the claim {missing.claim!r}.") from None
+    except jwt.InvalidAlgorithmError:
+        raise Unauthenticated(f"The token must be signed with {ALGORITHM}.") from None
+    except jwt.InvalidSignatureError:
+        raise Unauthenticated("The token's signature does not match its API key.") from None
+    except jwt.InvalidTokenError as invalid:
+        raise Unauthenticated(f"The token is not valid: {invalid}.") from None
+    return grant_of(claims)
+
+
+def grant_of(claims: Mapping[str, Any]) -> Grant:
+    """Claims of a verified token as a grant. A permission that is absent is given, as the ecosystem's SDKs mean it."""
+    video = claims.get("video") or {}
+    if not isinstance(video, Mapping):
+        raise Unauthenticated("The token's claim 'video' must be an object.")
+    try:
+        sources = tuple(Source(source) for source in video.get("canPublishSources") or ())
+    except (ValueError, TypeError):
+        known = ", ".join(Source)
+        raise Unauthenticated(f"The token's canPublishSources may hold only: {known}.") from None
+    attributes = claims.get("attributes") or {}
+    if not isinstance(attributes, Mapping) or not all(isinstance(value, str) for value in attributes.values()):
+        raise Unauthenticated("The token's claim 'attributes' must map strings to strings.")
+    return Grant(
+        identity=_text(claims, "sub"),
+        name=_text(claims, "name"),
+        room=_text(video, "room"),
+        room_join=video.get("roomJoin") is True,
+        room_admin=video.get("roomAdmin") is True,
+        room_create=video.get("roomCreate") is True,
+        room_list=video.get("roomList") is True,
+        permissions=Permissions(
+            can_publish=video.get("canPublish") is not False,
+            can_subscribe=video.get("canSubscribe") is not False,
+            can_publish_data=video.get("canPublishData") is not False,
+            can_publish_sources=sources,
+            can_update_own_metadata=video.get("canUpdateOwnMetadata") is True,
+            hidden=video.get("hidden") is True,
+        ),
+        metadata=_text(claims, "metadata"),
+        attributes=dict(attributes),
+        key=_text(claims, "iss"),
+        issued=_seconds(claims, "iat") or _seconds(claims, "nbf"),
+        expires=_seconds(claims, "exp"),
+    )
+
+
+def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> str:
+    """A token for `grant`, signed with the secret of its key, good for `ttl` seconds."""
+    issued = int(time.time() if now is None else now)
+    permissions = grant.permissions
+    video: dict[str, Any] = {"room": grant.room} if grant.room else {}
+    for claim, given in (
+        ("roomJoin", grant.room_join),
+        ("roomAdmin", grant.room_admin),
+        ("roomCreate", grant.room_create),
+        ("roomList", grant.room_list),
+        ("canUpdateOwnMetadata", permissions.can_update_own_metadata),
+        ("hidden", permissions.hidden),
+    ):
+        if given:
+            video[claim] = True
+    for claim, given in (
+        ("canPublish", permissions.can_publish),
+        ("canSubscribe", permissions.can_subscribe),
+        ("canPublishData", permissions.can_publish_data),
+    ):
+        if not given:
+            video[claim] = False
+    if permissions.can_publish_sources:
+        video["canPublishSources"] = [str(source) for source in permissions.can_publish_sources]
+    claims: dict[str, Any] = {
+        "iss": grant.key,
+        "sub": grant.identity,
+        "iat": issued,
+        "nbf": issued,
+        "exp": issued + int(ttl),
+        "video": video,
+    }
+    for claim, value in (("name", grant.name), ("metadata", grant.metadata), ("attributes", dict(grant.attributes))):
+        if value:
+            claims[claim] = value
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name) or ""
+    if not isinstance(value, str):
+        raise Unauthenticated(f"The token's claim {name!r} must be a string.")
+    return value
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name) or 0
+    return int(value) if isinstance(value, int | float) else 0

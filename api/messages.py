@@ -1,0 +1,55 @@
+"""The messages of `sfu.messages` as JSON: a discriminated union each way, told apart by `type`."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, TypeAdapter, ValidationError
+
+from sfu.errors import InvalidRequest
+from sfu.messages import ClientMessage, ServerMessage
+
+_client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Discriminator("type")])
+_server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discriminator("type")])
+
+
+def decode(text: str | bytes) -> ClientMessage:
+    """A message of the client. Raises InvalidRequest with a sentence that names the first thing wrong with it."""
+    try:
+        return _client.validate_json(text)
+    except ValidationError as error:
+        raise InvalidRequest(_sentence(error)) from None
+
+
+def encode(seq: int, message: ServerMessage) -> bytes:
+    """A message of the server, with the `seq` that a resume names."""
+    body = _server.dump_json(message)
+    return b'{"seq":%d,' % seq + body[1:]
+
+
+def request_id(text: str | bytes) -> int:
+    """The `id` of a request that did not validate, so that its error can be matched; 0 if it has none."""
+    try:
+        raw = _any.validate_json(text)
+    except ValidationError:
+        return 0
+    number = raw.get("id") if isinstance(raw, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
+
+
+def schemas() -> tuple[dict[str, Any], dict[str, Any]]:
+    """JSON schemas of what a client sends and of what it receives."""
+    return _client.json_schema(), _server.json_schema(mode="serialization")
+
+
+_any: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "union_tag_invalid":
+        return "The message has a type that is not known."
+    if first["type"] == "union_tag_not_found":
+        return "The message has no type."
+    if first["type"] == "json_invalid":
+        return "The message is not JSON."
+    return f"The message is wrong at {where or 'its top'}: {first['msg']}."
