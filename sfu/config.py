@@ -1,4 +1,4 @@
-"""Every default of the service, once, with its unit and its reason. Reads no environment: `api/settings.py` does that."""
+"""Every default of the service, once, with unit and reason. Reads no environment: `api/settings.py` does that."""
 
 from dataclasses import dataclass, field
 
@@ -73,7 +73,7 @@ class Config:
     outbox: int = 256
     """Messages kept for a participant: what a resume can replay, and how far a slow reader may fall behind."""
     revocation: float = 86_400.0
-    """Seconds for which a revoked token is remembered at least: others of the same age may live longer than the one seen."""
+    """Seconds for which a revocation is remembered at least: other tokens of the same age may expire later."""
 
     max_rooms: int = 10_000
     max_tracks: int = 64

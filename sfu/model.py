@@ -71,7 +71,7 @@ class Quality(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Layer:
-    """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. Both from 0, lowest first."""
+    """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. From 0, lowest first."""
 
     spatial: int
     temporal: int
@@ -131,7 +131,7 @@ class RoomOptions:
 
 @dataclass(frozen=True, slots=True)
 class EncodingInfo:
-    """One simulcast stream of a track. `bitrate` in bits per second, live; `width` and `height` in pixels, 0 if unknown."""
+    """One simulcast stream of a track: live bits per second; width and height in pixels, 0 if unknown."""
 
     rid: str = ""
     spatial: int = 0

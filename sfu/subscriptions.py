@@ -48,6 +48,7 @@ class Subscriptions:
         self._changed: dict[str, None] = {}
         """Mids whose `Subscription` may be news."""
         self._asked: tuple[int, ...] = ()
+        self._missing: Mapping[Kind, int] = {}
 
     # Wishes
 
@@ -161,10 +162,12 @@ class Subscriptions:
             slot.layer, slot.refused = None, event.reason
             self._changed[slot.mid] = None
 
-    def handle_layers(self, track: Track) -> None:
+    def layers_news(self, track: Track) -> Iterable[Subscription]:
+        """What arrives of the track has changed: told at once, it comes once a second."""
         slot = self._showing(track)
         if slot is not None and slot.layer is not None:
             self._changed[slot.mid] = None
+            yield from self.news()
 
     def news(self) -> Iterable[Subscription]:
         """What is different enough to be told."""
@@ -177,6 +180,13 @@ class Subscriptions:
                 slot.told = message
                 yield message
         self._changed.clear()
+
+    def retell(self) -> None:
+        """The client starts from a snapshot: what it was told before is lost."""
+        self._asked = ()
+        for slot in self.slots.values():
+            slot.told = None
+            self._changed[slot.mid] = None
 
     def views(self, tracks: Iterable[Track]) -> list[SubscriptionInfo]:
         result = []
@@ -197,8 +207,6 @@ class Subscriptions:
                 )
             )
         return result
-
-    _missing: Mapping[Kind, int] = {}
 
     def _showing(self, track: Track) -> Slot | None:
         slot = self.slots.get(track.viewers.get(self._owner, ""))

@@ -5,25 +5,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sfu.plane._native import (
-    AudioLevels,
-    Buffered,
-    ChannelSpec,
-    ChannelState,
-    IceCredentials,
-    Layer,
-    Layers,
-    Message,
-    Refused,
-    Route,
-    SctpSpec,
-    SlotSpec,
-    Switched,
-    TrackSpec,
-    TransportSpec,
-    TransportState,
-    WorkerFailed,
-)
+from sfu.model import Layer
+from sfu.plane import _native
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +14,17 @@ WORKER_SHIFT = 40
 """Bits of an id that count within a worker; those above name it. (core: id.rs)"""
 
 Event = (
-    TransportState | Layers | Switched | Refused | AudioLevels | ChannelState | Message | Buffered | WorkerFailed
+    _native.TransportState
+    | _native.Layers
+    | _native.Switched
+    | _native.Refused
+    | _native.AudioLevels
+    | _native.ChannelState
+    | _native.Message
+    | _native.Buffered
+    | _native.WorkerFailed
 )
-Ladder = Sequence[Layer]
+Ladder = Sequence[_native.Layer]
 
 
 class PlaneApi(Protocol):
@@ -41,19 +32,20 @@ class PlaneApi(Protocol):
 
     def addresses(self) -> list[tuple[str, int]]: ...
     def fingerprint(self) -> str: ...
-    def add_transport(self, spec: TransportSpec) -> None: ...
-    def restart_ice(self, transport: int, ice: IceCredentials) -> None: ...
-    def open_sctp(self, transport: int, spec: SctpSpec) -> None: ...
-    def add_track(self, spec: TrackSpec) -> None: ...
-    def update_track(self, spec: TrackSpec) -> None: ...
-    def add_slot(self, spec: SlotSpec) -> None: ...
+    def add_transport(self, spec: _native.TransportSpec) -> None: ...
+    def restart_ice(self, transport: int, ice: _native.IceCredentials) -> None: ...
+    def open_sctp(self, transport: int, spec: _native.SctpSpec) -> None: ...
+    def add_track(self, spec: _native.TrackSpec) -> None: ...
+    def update_track(self, spec: _native.TrackSpec) -> None: ...
+    def add_slot(self, spec: _native.SlotSpec) -> None: ...
     def set_source(self, slot: int, track: int | None) -> None: ...
     def set_targets(self, targets: Sequence[tuple[int, Ladder]]) -> None: ...
     def request_keyframe(self, track: int) -> None: ...
-    def open_channel(self, spec: ChannelSpec) -> None: ...
-    def set_route(self, channel: int, route: Route) -> None: ...
+    def open_channel(self, spec: _native.ChannelSpec) -> None: ...
+    def set_route(self, channel: int, route: _native.Route) -> None: ...
     def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None: ...
     def remove(self, id: int) -> None: ...
+    def stats(self) -> _native.Stats: ...
     def close(self) -> None: ...
     def fileno(self) -> int: ...
     def poll(self) -> list[Event]: ...
@@ -91,6 +83,12 @@ class Binding:
         """Removes it from the plane, with all that hangs on it there."""
         self.plane.remove(id)
         self.owners.pop(id, None)
+
+    def set_targets(self, targets: Sequence[tuple[int, Sequence[Layer]]]) -> None:
+        """Per slot the layers it may show, best first; none pauses it."""
+        self.plane.set_targets(
+            [(id, [_native.Layer(spatial=at.spatial, temporal=at.temporal) for at in ladder]) for id, ladder in targets]
+        )
 
     def read(self) -> None:
         for event in self.plane.poll():

@@ -1,4 +1,4 @@
-"""How long a participant is present: while its WebSocket or its media lives, and for a while after the later of them."""
+"""How long a participant is present: while its WebSocket or its media lives, and a while after the later of them."""
 
 
 def departs_at(signal_gone: float | None, media_gone: float | None, window: float) -> float | None:

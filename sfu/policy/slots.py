@@ -1,4 +1,4 @@
-"""Which track each receive section shows. Pure: what is wanted and what is shown -> what to show, and how much is missing.
+"""Which track each receive section shows: what is wanted and what is shown -> what to show, and what is missing.
 
 A track keeps its slot, so that nothing on a screen jumps. Audio and camera of one participant prefer the slots of the
 same index: the n-th audio and the n-th video section are one stream for the browser, which plays them in sync. Where
@@ -50,11 +50,13 @@ def plan(wanted: Sequence[Wanted], sections: Sequence[tuple[str, Kind]], present
     place: dict[str, int] = {}
     for mids in columns.values():
         for index, mid in enumerate(mids):
-            track = present.get(mid)
+            showing = present.get(mid)
             # A track shows in one slot only, also if the caller's map says otherwise.
-            shown[mid] = track if track in keep and track not in place else None
-            if shown[mid] is not None and track is not None:
-                place[track] = index
+            if showing not in keep or showing in place:
+                showing = None
+            shown[mid] = showing
+            if showing is not None:
+                place[showing] = index
 
     by_source = {(track.participant, track.source): track.track for tracks in chosen.values() for track in tracks}
     for kind in (Kind.VIDEO, Kind.AUDIO):

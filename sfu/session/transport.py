@@ -142,7 +142,9 @@ class Transport:
                 id=self.id,
                 ice=_ice(negotiated, local),
                 dtls_role=negotiated.role,
-                fingerprints=[_native.Fingerprint(hash=hash, digest=digest) for hash, digest in negotiated.fingerprints],
+                fingerprints=[
+                    _native.Fingerprint(hash=hash, digest=digest) for hash, digest in negotiated.fingerprints
+                ],
                 cname=local.cname,
             )
         )
@@ -215,9 +217,7 @@ def _track_spec(id: int, transport: int, publication: Publication) -> _native.Tr
         kind=publication.kind.value,
         mid=publication.mid,
         payload_types=_payload_types(publication.payload_types),
-        encodings=[
-            _native.EncodingSpec(rid=e.rid, ssrc=e.ssrc, rtx_ssrc=e.rtx_ssrc) for e in publication.encodings
-        ],
+        encodings=[_native.EncodingSpec(rid=e.rid, ssrc=e.ssrc, rtx_ssrc=e.rtx_ssrc) for e in publication.encodings],
         extensions=_native.ExtensionMap(**publication.extensions),
         nack=publication.nack,
         pli=publication.pli,
