@@ -1,0 +1,196 @@
+"""An answer as text (RFC 9429 s5.3): lines made from what was negotiated, never copied from the offer.
+
+ICE and DTLS attributes stand in every section, though one would do in a bundle: aiortc and older clients look for
+them in each. Candidates stand in the tagged section alone.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Literal
+
+from sfu.session import capabilities
+from sfu.session.sdp import Extmap, MediaSection, Rid, RtpMap, SessionDescription
+from sfu.session.specs import Local, PayloadType, Sctp, Section
+
+# Octets: the bound on a message both ways, and what RFC 8841 s6.1 has where nothing is said.
+MAX_MESSAGE_SIZE = 65_536
+
+SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An offered section, and how it is answered."""
+
+    offered: MediaSection
+    section: Section
+    formats: tuple[tuple[RtpMap, PayloadType], ...] = ()
+    extensions: tuple[Extmap, ...] = ()
+    sctp: Sctp | None = None
+
+
+def tag(lines: Sequence[Line], bundle: tuple[str, ...] | None) -> str:
+    """The mid of the section that speaks for the transport."""
+    accepted = [line.section.mid for line in lines if not line.section.rejected]
+    return next(iter(bundle or accepted), "")
+
+
+def write(
+    offer: SessionDescription,
+    lines: Sequence[Line],
+    *,
+    local: Local,
+    role: Literal["server", "client"],
+    tls_id: str | None,
+    bundle: tuple[str, ...] | None,
+    version: int,
+) -> str:
+    session_id = int.from_bytes(hashlib.sha256(local.cname.encode()).digest()[:8]) >> 1  # 63 bits: RFC 9429 s5.2.1
+    text = ["v=0", f"o=- {session_id} {version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    if bundle:
+        text.append(f"a=group:BUNDLE {' '.join(bundle)}")
+    text += ["a=ice-lite", "a=ice-options:trickle"]
+    if offer.session.has("extmap-allow-mixed"):
+        text.append("a=extmap-allow-mixed")
+    transport = [
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.pwd}",
+        f"a=fingerprint:sha-256 {local.fingerprint}",
+        f"a=setup:{'passive' if role == 'server' else 'active'}",
+    ]
+    if tls_id is not None:
+        transport.append(f"a=tls-id:{_own_tls_id(local, tls_id)}")
+    tagged = tag(lines, bundle)
+    port, connection = _default_address(local)
+    for line in lines:
+        if line.section.rejected:
+            text += _rejected(line, transport)
+            continue
+        text.append(f"m={line.section.kind} {port} {line.offered.protocol} {' '.join(_formats(line))}")
+        text += [connection, f"a=mid:{line.section.mid}", *transport]
+        if line.section.mid == tagged:
+            text += candidates(local)
+        text += _data(line, line.sctp) if line.sctp else _media(line, local)
+    return "\r\n".join(text) + "\r\n"
+
+
+def candidates(local: Local) -> list[str]:
+    """One host candidate for each announced address (RFC 8445 s5.1.2, 8839 s5.1)."""
+    lines = []
+    for index, (address, port) in enumerate(local.candidates):
+        priority = 126 << 24 | (65_535 - index) << 8 | 255
+        lines.append(f"a=candidate:{index + 1} 1 udp {priority} {address} {port} typ host")
+    return [*lines, "a=end-of-candidates"]
+
+
+def restrictions(rid: Rid, answered: Set[str]) -> str | None:
+    """As offered, but `pt=` names only payload types of the answer; None if it then names none (RFC 8851)."""
+    kept = []
+    for restriction in rid.restrictions.split(";"):
+        key, _, value = restriction.partition("=")
+        if key == "pt":
+            numbers = [number for number in value.split(",") if number in answered]
+            if not numbers:
+                return None
+            restriction = f"pt={','.join(numbers)}"
+        kept.append(restriction)
+    return ";".join(kept)
+
+
+def _default_address(local: Local) -> tuple[int, str]:
+    for address, port in local.candidates:
+        try:
+            version = ipaddress.ip_address(address).version
+        except ValueError:  # a host name may be announced; c= is not where to resolve it
+            continue
+        return port, f"c=IN IP{version} {address}"
+    return 9, "c=IN IP4 0.0.0.0"
+
+
+def _own_tls_id(local: Local, theirs: str) -> str:
+    """As constant as theirs and the two certificates are: a new one of theirs is a new one of ours (RFC 8842 s5.3)."""
+    return hashlib.sha256(f"{local.cname} {local.fingerprint} {theirs}".encode(errors="replace")).hexdigest()
+
+
+def _rejected(line: Line, transport: Sequence[str]) -> Iterator[str]:
+    """Port 0, a format and the mid. The rest is for aiortc, which refuses the whole answer without it."""
+    yield f"m={line.section.kind} 0 {line.offered.protocol} {line.offered.formats[0]}"
+    yield "c=IN IP4 0.0.0.0"
+    if line.section.mid:
+        yield f"a=mid:{line.section.mid}"
+    yield from transport
+    yield "a=inactive"
+    if line.section.kind in ("audio", "video"):
+        yield "a=rtcp-mux"
+
+
+def _formats(line: Line) -> Iterator[str]:
+    if line.sctp:
+        yield str(line.sctp.local_port) if line.offered.has("sctpmap") else "webrtc-datachannel"
+        return
+    answered = {str(payload_type.number) for _, payload_type in line.formats}
+    answered |= {str(payload_type.rtx) for _, payload_type in line.formats}
+    yield from (format for format in dict.fromkeys(line.offered.formats) if format in answered)
+
+
+def _data(line: Line, sctp: Sctp) -> Iterator[str]:
+    if line.offered.has("sctpmap"):
+        yield f"a=sctpmap:{sctp.local_port} webrtc-datachannel 65535"
+    else:
+        yield f"a=sctp-port:{sctp.local_port}"
+    yield f"a=max-message-size:{MAX_MESSAGE_SIZE}"
+
+
+def _media(line: Line, local: Local) -> Iterator[str]:
+    publication, slot = line.section.publication, line.section.slot
+    match publication is not None, slot is not None:
+        case True, True:
+            yield "a=sendrecv"
+        case True, False:
+            yield "a=recvonly"
+        case False, True:
+            yield "a=sendonly"
+        case _:
+            yield "a=inactive"
+    if line.offered.has("extmap-allow-mixed"):
+        yield "a=extmap-allow-mixed"
+    for extension in line.extensions:
+        direction = f"/{SWAPPED.get(extension.direction, extension.direction)}" if extension.explicit else ""
+        attributes = f" {extension.attributes}" if extension.attributes else ""
+        yield f"a=extmap:{extension.id}{direction} {extension.uri}{attributes}"
+    yield "a=rtcp-mux"
+    if line.offered.has("rtcp-rsize"):
+        yield "a=rtcp-rsize"
+    if slot:
+        yield f"a=msid:slot-{slot.index} slot-{slot.mid}"
+    for offered, payload_type in line.formats:
+        yield from _codec(offered, payload_type)
+    if publication and publication.encodings[0].rid:
+        rids = [encoding.rid or "" for encoding in publication.encodings]
+        for rid in rids:
+            answered = {str(payload_type.number) for _, payload_type in line.formats}
+            yield f"a=rid:{rid} recv {restrictions(line.offered.rids[rid], answered)}".rstrip()
+        yield f"a=simulcast:recv {';'.join(rids)}"
+    if slot:
+        if slot.rtx_ssrc is not None:
+            yield f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"
+        yield f"a=ssrc:{slot.ssrc} cname:{local.cname}"
+        if slot.rtx_ssrc is not None:
+            yield f"a=ssrc:{slot.rtx_ssrc} cname:{local.cname}"
+
+
+def _codec(offered: RtpMap, payload_type: PayloadType) -> Iterator[str]:
+    codec = capabilities.BY_NAME[payload_type.codec]
+    number = payload_type.number
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    yield f"a=rtpmap:{number} {codec.encoding}/{codec.clock_rate}{channels}"
+    for feedback in codec.feedback:
+        if feedback in offered.feedback:
+            yield f"a=rtcp-fb:{number} {feedback}"
+    if parameters := codec.answer_parameters(offered.parameters):
+        yield f"a=fmtp:{number} {parameters}"
+    if payload_type.rtx is not None:
+        yield f"a=rtpmap:{payload_type.rtx} rtx/{codec.clock_rate}"
+        yield f"a=fmtp:{payload_type.rtx} apt={number}"

@@ -1,0 +1,377 @@
+"""From an offer to an answer and to what the plane must know (RFC 9429, 8843, 8853): pure, no clock, no plane.
+
+The client always offers. Sections keep their place; all that we accept go over one transport. What we cannot use gets
+port 0, what the participant may not do is answered one way or inactive. A bad offer raises `NegotiationError` and,
+since nothing here has a state, changes nothing.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sfu.errors import NegotiationError
+from sfu.model import Kind
+from sfu.session import answer, capabilities
+from sfu.session.sdp import Extmap, MediaSection, RtpMap, SessionDescription, number
+from sfu.session.specs import (
+    Allow,
+    Encoding,
+    Local,
+    Negotiated,
+    PayloadType,
+    Publication,
+    Sctp,
+    Section,
+    Slot,
+)
+
+__all__ = [
+    "Allow",
+    "Encoding",
+    "Local",
+    "Negotiated",
+    "PayloadType",
+    "Publication",
+    "Sctp",
+    "Section",
+    "Slot",
+    "negotiate",
+    "restarts_ice",
+]
+
+# Browsers send three; more is a client that does not know what it does.
+MAX_ENCODINGS = 8
+# Octets of each hash we compare certificates with.
+DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+LOCAL_SCTP_PORT = 5000
+RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVP")  # RFC 9429 s5.1.2
+SCTP_PROTOCOLS = ("UDP/DTLS/SCTP", "DTLS/SCTP")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What the offer says of the client's end of the transport."""
+
+    ufrag: str
+    pwd: str
+    fingerprints: tuple[tuple[str, bytes], ...]
+    setup: str | None
+    tls_id: str | None
+
+
+def restarts_ice(offer: SessionDescription, previous: Negotiated | None) -> bool:
+    """Whether the offer has other ICE credentials than before: then `Local` must have fresh ones too (RFC 8445 s9)."""
+    if previous is None or _tagged(offer) is None:
+        return False
+    remote = _remote(offer)
+    return (remote.ufrag, remote.pwd) != (previous.remote_ufrag, previous.remote_pwd)
+
+
+def negotiate(
+    offer: SessionDescription,
+    *,
+    local: Local,
+    previous: Negotiated | None,
+    allow: Allow,
+    new_ssrc: Callable[[], int],
+) -> Negotiated:
+    """Answers the offer. `previous` is what the last one yielded, `new_ssrc` a source of random SSRCs.
+
+    Raises `NegotiationError` with a sentence for the client; `ValueError` if the offer restarts ICE and `local` still
+    has the credentials of the previous answer.
+    """
+    _check_places(offer, previous)
+    restarted = restarts_ice(offer, previous)
+    if restarted and previous is not None and local.ufrag == previous.local_ufrag:
+        raise ValueError("an ICE restart needs fresh local credentials")
+    remote = _remote(offer) if _tagged(offer) or previous is None else _unchanged(previous)
+    changed = previous is not None and (
+        set(remote.fingerprints) != set(previous.fingerprints) or remote.tls_id != previous.tls_id
+    )
+    role = _role(remote.setup, None if previous is None or changed else previous.role)
+    changed = changed or (previous is not None and role != previous.role)
+
+    lines = _Sections(offer, previous, allow, new_ssrc).answered()
+    sections = tuple(line.section for line in lines)
+    if previous is None and all(section.rejected for section in sections):
+        raise NegotiationError(_nothing_in_common(offer, allow))
+    version = 1 if previous is None else previous.version + 1
+    mids = {section.mid for section in sections if not section.rejected}
+    bundle = tuple(mid for mid in offer.bundle if mid in mids) if offer.bundle is not None else None
+    text = answer.write(offer, lines, local=local, role=role, tls_id=remote.tls_id, bundle=bundle, version=version)
+    return Negotiated(
+        answer=text,
+        sections=sections,
+        local_ufrag=local.ufrag,
+        remote_ufrag=remote.ufrag,
+        remote_pwd=remote.pwd,
+        role=role,
+        fingerprints=remote.fingerprints,
+        sctp=next((line.sctp for line in lines if line.sctp), None),
+        ice_restarted=restarted,
+        association_changed=changed,
+        tls_id=remote.tls_id,
+        version=version,
+        tag=answer.tag(lines, bundle),
+    )
+
+
+# ------------------------------------------------------------------------------------------------- transport
+
+
+def _tagged(offer: SessionDescription) -> MediaSection | None:
+    """The section that speaks for the transport: the first of the bundle, or of the offer, with ICE credentials."""
+    live = [section for section in offer.sections if not section.stopped]
+    by_mid = {section.mid: section for section in live}
+    bundled = [by_mid[mid] for mid in offer.bundle or () if mid in by_mid]
+    candidates = [*bundled, *live]
+    return next((section for section in candidates if section.ice), candidates[0] if candidates else None)
+
+
+def _remote(offer: SessionDescription) -> Remote:
+    section = _tagged(offer)
+    if section is None:
+        raise NegotiationError("the offer has no m-section that is wanted")
+    ice = section.ice
+    if ice is None:
+        raise NegotiationError("the offer has no a=ice-ufrag and a=ice-pwd")
+    if offer.session.has("ice-lite"):
+        raise NegotiationError("the offer is ICE lite, as we are: nobody would send checks")
+    offered = section.fingerprints
+    if not offered:
+        raise NegotiationError("the offer has no a=fingerprint")
+    for name, digest in offered:
+        if len(digest) != DIGESTS.get(name, len(digest)):
+            raise NegotiationError(f"the {name} fingerprint has {len(digest)} octets instead of {DIGESTS[name]}")
+    fingerprints = tuple(fingerprint for fingerprint in offered if fingerprint[0] in DIGESTS)
+    if not fingerprints:
+        raise NegotiationError("the offer has no fingerprint of sha-256, sha-384 or sha-512")
+    return Remote(*ice, fingerprints, section.setup, section.tls_id)
+
+
+def _unchanged(previous: Negotiated) -> Remote:
+    """Every section was stopped: the transport stays as it is, for those that come."""
+    return Remote(previous.remote_ufrag, previous.remote_pwd, previous.fingerprints, "actpass", previous.tls_id)
+
+
+def _role(setup: str | None, current: Literal["server", "client"] | None) -> Literal["server", "client"]:
+    """Ours: passive whenever the offer allows it, and unchanged while the association lasts (RFC 8842 s5.3)."""
+    match setup:
+        case None | "actpass":  # without a=setup any role will do: RFC 8842 wants it, old clients forget it
+            return current or "server"
+        case "active":
+            return "server"
+        case "passive":
+            return "client"
+    raise NegotiationError(f"a=setup:{setup[:20]} is neither actpass, active nor passive")
+
+
+def _check_places(offer: SessionDescription, previous: Negotiated | None) -> None:
+    """Sections keep their place and mid for ever, except where one was rejected (RFC 9429 s5.2.2)."""
+    if not offer.sections:
+        raise NegotiationError("the offer has no m-section")
+    mids: set[str] = set()
+    for index, section in enumerate(offer.sections):
+        if not section.mid and not section.stopped:
+            raise NegotiationError(f"m-section {index} has no a=mid")
+        if section.mid in mids:
+            raise NegotiationError(f"two m-sections have the mid {section.mid!r}")
+        if section.mid:
+            mids.add(section.mid)
+    if previous is None:
+        return
+    if len(offer.sections) < len(previous.sections):
+        raise NegotiationError(
+            f"the offer has {len(offer.sections)} m-sections where {len(previous.sections)} were negotiated"
+        )
+    for section, before in zip(offer.sections, previous.sections, strict=False):
+        if section.stopped or before.rejected:
+            continue
+        if (section.mid, section.kind) != (before.mid, before.kind):
+            raise NegotiationError(
+                f"the {before.kind} section {before.mid!r} was not stopped, and is now {section.kind} {section.mid!r}"
+            )
+
+
+def _nothing_in_common(offer: SessionDescription, allow: Allow) -> str:
+    live = [section for section in offer.sections if not section.stopped]
+    if offer.bundle is not None and not any(section.mid in offer.bundle for section in live):
+        return "a=group:BUNDLE names none of the m-sections"
+    if not allow.data and all(section.kind == "application" for section in live):
+        return "the offer has nothing but data channels, which are not allowed"
+    names = dict.fromkeys(c.name for s in live for c in s.codecs if c.name not in ("rtx", "red"))
+    if not names:
+        return "the offer has nothing that we speak"
+    return f"the offer has no codec that we speak, only {', '.join(list(names)[:8])}"
+
+
+# -------------------------------------------------------------------------------------------------- sections
+
+
+class _Sections:
+    """The m-sections of one offer, on their way into one answer."""
+
+    def __init__(
+        self, offer: SessionDescription, previous: Negotiated | None, allow: Allow, new_ssrc: Callable[[], int]
+    ) -> None:
+        self.offer = offer
+        self.previous = previous
+        self.allow = allow
+        self.new_ssrc = new_ssrc
+        self.ids = capabilities.extension_ids(offer)
+        self.muxed = any(section.has("rtcp-mux") for section in offer.sections)
+        self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
+        self.indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
+        self.kept: dict[str, Slot] = {}
+        live = {section.mid for section in offer.sections if not section.stopped and section.receives}
+        for slot in previous.slots if previous else ():
+            self.used |= {slot.ssrc, slot.rtx_ssrc or 0}
+            if slot.mid in live:
+                self.kept[slot.mid] = slot
+                self.indexes[slot.kind].add(slot.index)
+
+    def answered(self) -> list[answer.Line]:
+        lines: list[answer.Line] = []
+        for section in self.offer.sections:
+            # Without BUNDLE every section would be a transport of its own: we have one to give (RFC 8843 s7.3).
+            bundled = self.offer.bundle is None or section.mid in self.offer.bundle
+            first = all(line.section.rejected for line in lines)
+            if section.stopped or not bundled or (self.offer.bundle is None and not first):
+                lines.append(_rejected(section))
+            elif section.kind == "application":
+                taken = any(line.sctp for line in lines)
+                lines.append(self._data(section) if self.allow.data and not taken else _rejected(section))
+            elif section.kind in ("audio", "video"):
+                lines.append(self._media(section, Kind(section.kind)))
+            else:
+                lines.append(_rejected(section))
+        return lines
+
+    def _data(self, section: MediaSection) -> answer.Line:
+        """RFC 8841; also the form of its drafts, `DTLS/SCTP 5000` with a=sctpmap."""
+        legacy = section.formats[0] if section.has("sctpmap") else ""
+        port = number(section.value("sctp-port") or legacy or "5000", 0xFFFF)
+        if section.protocol not in SCTP_PROTOCOLS or not port:
+            return _rejected(section)
+        size = number(section.value("max-message-size") or "65536", 0xFFFF_FFFF)
+        sctp = Sctp(LOCAL_SCTP_PORT, port, size or 0xFFFF_FFFF)  # 0: any size
+        return answer.Line(section, Section(section.mid, section.kind), sctp=sctp)
+
+    def _media(self, section: MediaSection, kind: Kind) -> answer.Line:
+        formats = _formats(section, kind)
+        if section.protocol not in RTP_PROTOCOLS or not formats:
+            return _rejected(section)
+        if not self.muxed:
+            raise NegotiationError(f"the section {section.mid!r} does not offer a=rtcp-mux")
+        extensions = tuple(
+            e for e in section.extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id
+        )
+        payload_types = tuple(payload_type for _, payload_type in formats)
+        publication = slot = None
+        if section.sends and self.allow.publishes(section.mid, kind):
+            publication = _publication(section, kind, formats, extensions)
+        if section.receives and self.allow.subscribe:
+            slot = self._slot(section.mid, kind, payload_types, capabilities.ids_by_name(extensions, "recvonly"))
+        return answer.Line(section, Section(section.mid, kind.value, publication, slot), formats, extensions)
+
+    def _slot(
+        self, mid: str, kind: Kind, payload_types: tuple[PayloadType, ...], extensions: Mapping[str, int]
+    ) -> Slot:
+        """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew."""
+        kept = self.kept.get(mid)
+        rtx = any(payload_type.rtx is not None for payload_type in payload_types)
+        index = kept.index if kept else next(i for i in itertools.count() if i not in self.indexes[kind])
+        self.indexes[kind].add(index)
+        rtx_ssrc = None
+        ssrc = kept.ssrc if kept else self._fresh_ssrc()
+        if rtx:
+            rtx_ssrc = kept.rtx_ssrc if kept and kept.rtx_ssrc else self._fresh_ssrc()
+        return Slot(mid, kind, ssrc, rtx_ssrc, _with_aliases(payload_types), extensions, index)
+
+    def _fresh_ssrc(self) -> int:
+        for _ in range(100):
+            ssrc = self.new_ssrc()
+            if ssrc and ssrc not in self.used:
+                self.used.add(ssrc)
+                return ssrc
+        raise ValueError("new_ssrc yields only SSRCs that are in use")
+
+
+def _rejected(section: MediaSection) -> answer.Line:
+    return answer.Line(section, Section(section.mid, section.kind, rejected=True))
+
+
+def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadType], ...]:
+    """The offered payload types that we speak, in the offer's order, each with its retransmission twin."""
+    offered = [c for c in section.codecs if not 64 <= c.number <= 95]  # RFC 5761 s4: those look like RTCP
+    rtx = {c.parameters.get("apt"): c.number for c in reversed(offered) if c.name == "rtx"}
+    opus = {str(c.number) for c in offered if c.name == "opus" and capabilities.find(kind, c)}
+    chosen = []
+    for c in offered:
+        found = capabilities.find(kind, c)
+        if found is None or (c.name == "red" and not _is_red_of(c, opus)):
+            continue
+        codec, format = found
+        chosen.append((c, PayloadType(c.number, codec.name, format, codec.clock_rate, rtx.get(str(c.number)))))
+    return tuple(chosen)
+
+
+def _is_red_of(offered: RtpMap, opus: set[str]) -> bool:
+    """RFC 2198: the primary and the copies are the one opus payload type."""
+    blocks = offered.parameters.get("", "").split("/")
+    return len(set(blocks)) == 1 and blocks[0] in opus
+
+
+def _with_aliases(payload_types: Sequence[PayloadType]) -> tuple[PayloadType, ...]:
+    """A track of a profile that the client does not list, but decodes, is sent under the number it does list."""
+    known = {(p.codec, p.format): p for p in reversed(payload_types)}
+    aliases: dict[tuple[str, int], PayloadType] = {}
+    for p in payload_types:
+        for format in capabilities.also_decodes(p.codec, p.format):
+            if (p.codec, format) not in known:
+                aliases.setdefault((p.codec, format), PayloadType(p.number, p.codec, format, p.clock_rate, p.rtx))
+    return (*payload_types, *aliases.values())
+
+
+def _publication(
+    section: MediaSection,
+    kind: Kind,
+    formats: tuple[tuple[RtpMap, PayloadType], ...],
+    extensions: tuple[Extmap, ...],
+) -> Publication:
+    feedback = frozenset[str]().union(*(offered.feedback for offered, _ in formats))
+    return Publication(
+        mid=section.mid,
+        kind=kind,
+        payload_types=tuple(payload_type for _, payload_type in formats),
+        encodings=_encodings(section, formats, capabilities.ids_by_name(extensions, "sendonly")),
+        extensions=capabilities.ids_by_name(extensions, "sendonly"),
+        nack="nack" in feedback,
+        pli="nack pli" in feedback,
+        fir="ccm fir" in feedback,
+        msid=section.msid,
+    )
+
+
+def _encodings(
+    section: MediaSection, formats: tuple[tuple[RtpMap, PayloadType], ...], extensions: Mapping[str, int]
+) -> tuple[Encoding, ...]:
+    """By RID (RFC 8853); else by the SSRCs of a SIM group, as clients of old make them; else the one SSRC."""
+    if section.simulcast and section.simulcast.send and "rid" in extensions:
+        answered = {str(payload_type.number) for _, payload_type in formats}
+        rids = {
+            stream[0]: None
+            for stream in section.simulcast.send
+            if answer.restrictions(section.rids[stream[0]], answered) is not None
+        }
+        if len(rids) > MAX_ENCODINGS:
+            raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {MAX_ENCODINGS} are allowed")
+        if rids:
+            return tuple(Encoding(rid=rid) for rid in rids)
+    repairs = {group[0]: group[1] for semantics, group in section.ssrc_groups if semantics == "FID" and len(group) == 2}
+    simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
+    primaries = simulcast or tuple(repairs)[:1] or section.ssrcs[:1]
+    if len(primaries) > MAX_ENCODINGS:
+        raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {MAX_ENCODINGS} are allowed")
+    return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)
