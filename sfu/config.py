@@ -43,14 +43,14 @@ class DataLimits:
 class Config:
     """What an `Sfu` is told once."""
 
-    host: str = "127.0.0.1"
-    """The address the UDP sockets are bound to."""
+    hosts: tuple[str, ...] = ("127.0.0.1",)
+    """Addresses the UDP sockets are bound to. `0.0.0.0` and `::` stand for all of their family."""
     udp_port: int = 7882
     """Worker i has port `udp_port + i`. 0: any free port."""
     workers: int = 1
     """Packet threads; a room lives on one of them."""
     announced_addresses: tuple[str, ...] = ()
-    """Host candidates of the answers. Empty: the address the sockets are bound to."""
+    """Host candidates of the answers. Empty: the first address the sockets are bound to."""
     seed: int | None = None
     """Decides every random number of the plane but keys and tags. None: a fresh one."""
     version: str = "0.1.0"

@@ -27,8 +27,7 @@ from sfu.model import (
 )
 from sfu.outbox import LEFT
 from sfu.participant import Participant
-from sfu.plane import _native
-from sfu.plane.binding import Event
+from sfu.plane import Event, _native
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.stage import Stage

@@ -19,8 +19,8 @@ from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 from sfu.outbox import GOING_AWAY
 from sfu.participant import Participant
-from sfu.plane import _native
-from sfu.plane.binding import Binding, Event, PlaneApi
+from sfu.plane import Event, _native
+from sfu.plane.binding import Binding, PlaneApi
 from sfu.requests import Session
 from sfu.revocations import Revocations
 from sfu.room import OnMessage, Room
@@ -386,5 +386,30 @@ class Sfu:
 
 
 def new_plane(config: Config) -> PlaneApi:
-    """The packet plane: sockets are bound and threads run when this returns."""
-    raise NotImplementedError
+    """The packet plane: its ports are bound and its threads run when this returns. Raises OSError."""
+    silence, data = config.silence, config.data
+    return _native.Plane(
+        _native.PlaneConfig(
+            hosts=config.hosts,
+            udp_port=config.udp_port,
+            workers=config.workers,
+            silence=_native.Silence(
+                with_feedback=silence.with_feedback,
+                shortest=silence.shortest,
+                longest=silence.longest,
+                factor=silence.factor,
+            ),
+            data=_native.DataLimits(
+                channels=data.channels,
+                message=data.message,
+                messages_per_second=data.messages_per_second,
+                message_burst=data.message_burst,
+                buffered=data.buffered,
+                receive_window=data.receive_window,
+                backlog_octets=data.backlog_octets,
+                backlog_age=data.backlog_age,
+                server_messages=data.server_messages,
+            ),
+            seed=config.seed,
+        )
+    )

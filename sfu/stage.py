@@ -152,7 +152,7 @@ class Stage:
                 self._refresh(subscriber)
         targets, self._targets = self._targets, []
         if targets:
-            self._context.binding.set_targets(targets)
+            self._context.binding.plane.set_targets(targets)
         news, self._news = self._news, {}
         for sid in {**dirty, **news}:
             subscriber = self._members.get(sid)

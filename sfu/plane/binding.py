@@ -6,25 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sfu.model import Layer
-from sfu.plane import _native
+from sfu.plane import WORKER_SHIFT, Event, _native
 
 log = logging.getLogger(__name__)
 
-WORKER_SHIFT = 40
-"""Bits of an id that count within a worker; those above name it. (core: id.rs)"""
-
-Event = (
-    _native.TransportState
-    | _native.Layers
-    | _native.Switched
-    | _native.Refused
-    | _native.AudioLevels
-    | _native.ChannelState
-    | _native.Message
-    | _native.Buffered
-    | _native.WorkerFailed
-)
-Ladder = Sequence[_native.Layer]
+Ladder = Sequence[Layer]
+"""Layers, best first."""
 
 
 class PlaneApi(Protocol):
@@ -48,7 +35,7 @@ class PlaneApi(Protocol):
     def stats(self) -> _native.Stats: ...
     def close(self) -> None: ...
     def fileno(self) -> int: ...
-    def poll(self) -> list[Event]: ...
+    def poll(self) -> Sequence[Event]: ...
 
 
 class Binding:
@@ -83,12 +70,6 @@ class Binding:
         """Removes it from the plane, with all that hangs on it there."""
         self.plane.remove(id)
         self.owners.pop(id, None)
-
-    def set_targets(self, targets: Sequence[tuple[int, Sequence[Layer]]]) -> None:
-        """Per slot the layers it may show, best first; none pauses it."""
-        self.plane.set_targets(
-            [(id, [_native.Layer(spatial=at.spatial, temporal=at.temporal) for at in ladder]) for id, ladder in targets]
-        )
 
     def read(self) -> None:
         for event in self.plane.poll():

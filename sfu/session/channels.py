@@ -72,9 +72,8 @@ class Channels:
                 id=id,
                 transport=transport,
                 label=label,
-                protocol="",
                 ordered=label == RELIABLE,
-                reliability="reliable" if label == RELIABLE else ("retransmits", 0),
+                retransmits=None if label == RELIABLE else 0,
                 remote=True,
             )
         )

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
+from typing import Literal, cast
 
 from sfu.model import BASE57, Kind
 from sfu.plane import _native
@@ -24,6 +25,8 @@ from sfu.session.negotiation import (
     restarts_ice,
 )
 from sfu.session.sdp import SessionDescription
+
+Hash = Literal["sha-256", "sha-384", "sha-512"]
 
 UFRAG_LENGTH = 8
 PWD_LENGTH = 24
@@ -143,7 +146,8 @@ class Transport:
                 ice=_ice(negotiated, local),
                 dtls_role=negotiated.role,
                 fingerprints=[
-                    _native.Fingerprint(hash=hash, digest=digest) for hash, digest in negotiated.fingerprints
+                    _native.Fingerprint(hash=cast(Hash, hash), digest=digest)
+                    for hash, digest in negotiated.fingerprints
                 ],
                 cname=local.cname,
             )
@@ -204,10 +208,21 @@ def _ice(negotiated: Negotiated, local: Local) -> _native.IceCredentials:
 
 
 def _payload_types(payload_types: tuple[PayloadType, ...]) -> list[_native.PayloadType]:
+    # The table of capabilities has the plane's own words, which mypy cannot see.
     return [
-        _native.PayloadType(number=p.number, codec=p.codec, format=p.format, clock_rate=p.clock_rate, rtx=p.rtx)
+        _native.PayloadType(
+            number=p.number,
+            codec=cast("_native._Codec", p.codec),
+            format=p.format,
+            clock_rate=p.clock_rate,
+            rtx=p.rtx,
+        )
         for p in payload_types
     ]
+
+
+def _extensions(ids: Mapping[str, int]) -> Mapping["_native._Extension", int]:
+    return cast("Mapping[_native._Extension, int]", ids)
 
 
 def _track_spec(id: int, transport: int, publication: Publication) -> _native.TrackSpec:
@@ -218,7 +233,7 @@ def _track_spec(id: int, transport: int, publication: Publication) -> _native.Tr
         mid=publication.mid,
         payload_types=_payload_types(publication.payload_types),
         encodings=[_native.EncodingSpec(rid=e.rid, ssrc=e.ssrc, rtx_ssrc=e.rtx_ssrc) for e in publication.encodings],
-        extensions=_native.ExtensionMap(**publication.extensions),
+        extensions=_extensions(publication.extensions),
         nack=publication.nack,
         pli=publication.pli,
         fir=publication.fir,
@@ -234,5 +249,5 @@ def _slot_spec(id: int, transport: int, slot: Slot) -> _native.SlotSpec:
         ssrc=slot.ssrc,
         rtx_ssrc=slot.rtx_ssrc,
         payload_types=_payload_types(slot.payload_types),
-        extensions=_native.ExtensionMap(**slot.extensions),
+        extensions=_extensions(slot.extensions),
     )

@@ -4,8 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from sfu.plane import _native
-from sfu.plane.binding import Event, Ladder
+from sfu.plane import Event, _native
+from sfu.plane.binding import Ladder
 
 
 class FakePlane:
@@ -94,11 +94,12 @@ class FakePlane:
 
     def remove(self, id: int) -> None:
         self._note("remove", id)
-        of = (*self.tracks.values(), *self.slots.values(), *self.channels.values())
+        of: list[Any] = [*self.tracks.values(), *self.slots.values(), *self.channels.values()]
         gone = {spec.id for spec in of if id in (spec.id, spec.transport)}
-        for specs in (self.tracks, self.slots, self.channels):
-            for other in gone & specs.keys():
-                del specs[other]  # type: ignore[attr-defined]
+        for other in gone:
+            self.tracks.pop(other, None)
+            self.slots.pop(other, None)
+            self.channels.pop(other, None)
         self.transports.pop(id, None)
         self.sources = {slot: track for slot, track in self.sources.items() if slot in self.slots}
 

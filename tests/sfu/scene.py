@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from sfu import messages
 from sfu.config import Config
 from sfu.model import Grant, Kind, Permissions, Source
-from sfu.plane import _native
-from sfu.plane.binding import Event
+from sfu.plane import Event, _native
 from sfu.requests import Session
 from sfu.room import Room
 from sfu.service import Sfu
+
 from .fake_plane import FakePlane
 
 M = TypeVar("M")
@@ -224,7 +224,9 @@ class Client:
     def shows(self) -> dict[str, str | None]:
         """The sid of the track that the plane puts in each section, by mid."""
         tracks = {track.plane_id: track.sid for track in self.room.stage.tracks.values()}
-        sources = {mid: self.scene.plane.sources.get(id) for mid, id in self.session.participant.transport.slots.items()}
+        sources = {
+            mid: self.scene.plane.sources.get(id) for mid, id in self.session.participant.transport.slots.items()
+        }
         return {mid: tracks[source] if source is not None else None for mid, source in sources.items()}
 
     def ladder(self, mid: str) -> list[tuple[int, int]]:

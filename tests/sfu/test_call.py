@@ -2,6 +2,7 @@
 
 from sfu import messages
 from sfu.model import DisconnectReason, Kind, ParticipantState, Source
+
 from .scene import scene, turn
 
 
