@@ -71,7 +71,7 @@ class Quality(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Layer:
-    """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. Both from 0, lowest first."""
+    """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. From 0, lowest first."""
 
     spatial: int
     temporal: int
@@ -106,8 +106,8 @@ class Grant:
     attributes: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     """The API key that signed it."""
-    issued: int = 0
-    """Seconds since the epoch; 0 where the token does not say."""
+    issued: float = 0.0
+    """Seconds since the epoch; 0 where the token does not say: then it is older than every revocation."""
     expires: int = 0
     """Seconds since the epoch; 0 for the server's own."""
 
@@ -131,7 +131,7 @@ class RoomOptions:
 
 @dataclass(frozen=True, slots=True)
 class EncodingInfo:
-    """One simulcast stream of a track. `bitrate` in bits per second, live; `width` and `height` in pixels, 0 if unknown."""
+    """One simulcast stream of a track: live bits per second; width and height in pixels, 0 if unknown."""
 
     rid: str = ""
     spatial: int = 0
@@ -191,3 +191,33 @@ class RoomInfo:
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrack:
+    """The publisher's view of a track: what really arrives of it, and who is shown it."""
+
+    participant: str
+    """The publisher's identity."""
+    track: TrackInfo
+    encodings: tuple[EncodingInfo, ...]
+    """Lowest first."""
+    subscribers: tuple[str, ...]
+    """Identities of those that have it in a slot and are not hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionInfo:
+    """One track as one participant gets it: what is wished for, what is on the wire, and why."""
+
+    track: str
+    participant: str
+    """The publisher's identity."""
+    desired: bool
+    quality: Quality
+    mid: str
+    """Of the receive section it is shown in; empty: none."""
+    state: str
+    """`active`, `paused`, `pending`, `refused`, or `off` where it is not desired."""
+    layer: Layer | None = None
+    reason: str = ""

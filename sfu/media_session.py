@@ -1,0 +1,49 @@
+"""A participant without a WebSocket: one that publishes by WHIP (RFC 9725) or watches by WHEP."""
+
+import secrets
+
+from sfu.errors import NegotiationError, Stale
+from sfu.model import DisconnectReason, ParticipantKind
+from sfu.participant import Participant
+from sfu.room import Room
+from sfu.session.fragment import fragment, restarts_ice
+
+
+class MediaSession:
+    """`id` and `etag` are for URLs and headers: unguessable, without quotes."""
+
+    def __init__(self, room: Room, participant: Participant, sdp: str) -> None:
+        """Raises NegotiationError where nothing of the offer fits; the participant is the caller's to remove then."""
+        self.id = secrets.token_urlsafe(24)
+        self.etag = _new_etag()
+        self.participant = participant
+        self.room = room
+        self.answer = room.offer(participant, sdp, {}).sdp
+        if participant.kind is ParticipantKind.INGRESS and not participant.tracks:
+            raise NegotiationError("the offer sends nothing that may be published here")
+        if participant.kind is ParticipantKind.VIEWER and not participant.subscriptions_.slots:
+            raise NegotiationError("the offer has no section in which something can be received")
+
+    @property
+    def is_open(self) -> bool:
+        return self.participant.sid in self.room.members
+
+    def trickle(self, text: str) -> None:
+        """Candidates are read and not needed. Stale: the fragment is of other credentials than the session's."""
+        negotiated = self.participant.transport.negotiated
+        if negotiated is not None and restarts_ice(fragment(text), negotiated):
+            raise Stale("the fragment has other ICE credentials than the session")
+
+    def restart(self, text: str) -> str | None:
+        """Restarts ICE: the fragment to answer with, under a new `etag`. None: the credentials are those of now."""
+        answer = self.participant.transport.restart_ice(text)
+        if answer is not None:
+            self.etag = _new_etag()
+        return answer
+
+    def close(self) -> None:
+        self.room.depart(self.participant, DisconnectReason.CLIENT_INITIATED)
+
+
+def _new_etag() -> str:
+    return secrets.token_hex(8)

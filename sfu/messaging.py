@@ -1,0 +1,65 @@
+"""Who may message whom in a room: the routes of its data channels. The plane carries the messages along them.
+
+On our own channels everybody who may publish data reaches everybody, by sid. Any other label reaches those who opened
+the same label.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sfu.participant import Participant
+from sfu.plane import _native
+from sfu.plane.binding import Binding
+from sfu.session.channels import LOSSY, RELIABLE, SERVER
+
+OWN = (RELIABLE, LOSSY)
+
+
+class Messaging:
+    def __init__(self, binding: Binding, members: Mapping[str, Participant]) -> None:
+        self._binding = binding
+        self._members = members
+        """By sid; the room's own map."""
+        self._dirty: set[str] = set()
+        """Labels whose members or permissions have changed."""
+
+    def touch(self, label: str) -> None:
+        self._dirty.add(label)
+
+    def touch_all(self, participant: Participant) -> None:
+        """It comes, goes, or may do other things than before."""
+        self._dirty.update(participant.channels.own)
+        self._dirty.update(participant.channels.others)
+
+    def flush(self) -> None:
+        for label in sorted(self._dirty):
+            if label in OWN:
+                self._route_own(label)
+            else:
+                self._route_other(label)
+        self._dirty.clear()
+
+    def send(self, to: Sequence[Participant], payload: bytes, *, reliable: bool) -> int:
+        """From the server itself. Returns how many have a channel for it, open or opening."""
+        label = RELIABLE if reliable else LOSSY
+        channels = [channel for p in to if (channel := p.channels.own.get(label)) is not None]
+        if channels:
+            sender = SERVER.encode()
+            self._binding.plane.send(channels, bytes([len(sender)]) + sender + payload, text=False)
+        return len(channels)
+
+    def _route_own(self, label: str) -> None:
+        # One list for all: a message never goes back to the channel it came from.
+        targets = [(sid, id) for sid, p in self._members.items() if (id := p.channels.own.get(label)) is not None]
+        for sid, channel in targets:
+            route = _native.Route(sender=None, targets=[], to_server=False)
+            if self._members[sid].permissions.can_publish_data:
+                route = _native.Route(sender=sid, targets=targets, to_server=False)
+            self._binding.plane.set_route(channel, route)
+
+    def _route_other(self, label: str) -> None:
+        opened = {sid: list(p.channels.others.get(label, ())) for sid, p in self._members.items()}
+        targets = [(sid, channel) for sid, channels in opened.items() for channel in channels]
+        for sid, channel in targets:
+            allowed = self._members[sid].permissions.can_publish_data
+            to = [target for target in targets if target[0] != sid] if allowed else []
+            self._binding.plane.set_route(channel, _native.Route(sender=None, targets=to, to_server=False))

@@ -1,0 +1,73 @@
+"""What names and texts from outside may look like. Each check returns what it was given, or raises a sentence."""
+
+from collections.abc import Mapping
+
+from sfu.errors import InvalidRequest, LimitExceeded
+from sfu.model import RoomOptions
+
+MAX_NAME = 256
+"""Characters of a room name, an identity, a display name, a track name, an attribute's key."""
+MAX_METADATA = 64 * 1024
+"""Octets of UTF-8, and of all attributes together."""
+MAX_ATTRIBUTES = 256
+
+
+def room_name(name: str) -> str:
+    return _identifier("a room name", name)
+
+
+def identity(name: str) -> str:
+    return _identifier("an identity", name)
+
+
+def text(what: str, value: str) -> str:
+    """A text for people, such as a display name: may be empty."""
+    if len(value) > MAX_NAME:
+        raise LimitExceeded(f"{what} has at most {MAX_NAME} characters, this one has {len(value)}")
+    return value
+
+
+def metadata(value: str) -> str:
+    octets = len(value.encode("utf-8", "surrogatepass"))
+    if octets > MAX_METADATA:
+        raise LimitExceeded(f"metadata has at most {MAX_METADATA} octets, this has {octets}")
+    return value
+
+
+def attributes(values: Mapping[str, str]) -> Mapping[str, str]:
+    if len(values) > MAX_ATTRIBUTES:
+        raise LimitExceeded(f"there are at most {MAX_ATTRIBUTES} attributes, not {len(values)}")
+    octets = 0
+    for key, value in values.items():
+        if not key:
+            raise InvalidRequest("an attribute needs a key")
+        text("the key of an attribute", key)
+        octets += len(key.encode("utf-8", "surrogatepass")) + len(value.encode("utf-8", "surrogatepass"))
+    if octets > MAX_METADATA:
+        raise LimitExceeded(f"attributes have at most {MAX_METADATA} octets in all, these have {octets}")
+    return values
+
+
+def merged(present: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
+    """The attributes after a change; one set to the empty string is deleted."""
+    result = {key: value for key, value in {**present, **changes}.items() if value}
+    attributes(result)
+    return result
+
+
+def room_options(options: RoomOptions) -> RoomOptions:
+    metadata(options.metadata)
+    if options.max_participants < 0:
+        raise InvalidRequest("max_participants is 0 (no limit) or more")
+    if options.empty_timeout < 0 or options.departure_timeout < 0:
+        raise InvalidRequest("a timeout is 0 seconds or more")
+    return options
+
+
+def _identifier(what: str, name: str) -> str:
+    if not name:
+        raise InvalidRequest(f"{what} must not be empty")
+    text(what, name)
+    if not name.isprintable():
+        raise InvalidRequest(f"{what} consists of printable characters")
+    return name

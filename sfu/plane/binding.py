@@ -1,0 +1,80 @@
+"""The plane on the event loop: its descriptor, its events one by one, and the ids we choose. Nothing else."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sfu.model import Layer
+from sfu.plane import WORKER_SHIFT, Event, _native
+
+log = logging.getLogger(__name__)
+
+Ladder = Sequence[Layer]
+"""Layers, best first."""
+
+
+class PlaneApi(Protocol):
+    """What we ask of `_native.Plane`; the tests have one that only remembers what it was told."""
+
+    def addresses(self) -> list[tuple[str, int]]: ...
+    def fingerprint(self) -> str: ...
+    def add_transport(self, spec: _native.TransportSpec) -> None: ...
+    def restart_ice(self, transport: int, ice: _native.IceCredentials) -> None: ...
+    def open_sctp(self, transport: int, spec: _native.SctpSpec) -> None: ...
+    def add_track(self, spec: _native.TrackSpec) -> None: ...
+    def update_track(self, spec: _native.TrackSpec) -> None: ...
+    def add_slot(self, spec: _native.SlotSpec) -> None: ...
+    def set_source(self, slot: int, track: int | None) -> None: ...
+    def set_targets(self, targets: Sequence[tuple[int, Ladder]]) -> None: ...
+    def request_keyframe(self, track: int) -> None: ...
+    def open_channel(self, spec: _native.ChannelSpec) -> None: ...
+    def set_route(self, channel: int, route: _native.Route) -> None: ...
+    def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None: ...
+    def remove(self, id: int) -> None: ...
+    def stats(self) -> _native.Stats: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...
+    def poll(self) -> Sequence[Event]: ...
+
+
+class Binding:
+    """One plane, the ids given out for it, and which participant (by sid) each of them belongs to."""
+
+    def __init__(self, plane: PlaneApi, dispatch: Callable[[Event], None]) -> None:
+        self.plane = plane
+        self.owners: dict[int, str] = {}
+        self._dispatch = dispatch
+        self._counter = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Begins to hand events to `dispatch`, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.plane.fileno(), self.read)
+
+    def close(self) -> None:
+        """Events are no longer handed on."""
+        if self._loop is not None:
+            self._loop.remove_reader(self.plane.fileno())
+            self._loop = None
+
+    def new_id(self, worker: int, owner: str) -> int:
+        """An id never used before, on this worker, that belongs to `owner` until it is removed or let go."""
+        self._counter += 1
+        id = worker << WORKER_SHIFT | self._counter
+        self.owners[id] = owner
+        return id
+
+    def remove(self, id: int) -> None:
+        """Removes it from the plane, with all that hangs on it there."""
+        self.plane.remove(id)
+        self.owners.pop(id, None)
+
+    def read(self) -> None:
+        for event in self.plane.poll():
+            try:
+                self._dispatch(event)
+            except Exception:
+                # An event is lost for one participant; those behind it in the batch belong to others.
+                log.exception("an event of the plane could not be handled: %s", type(event).__name__)

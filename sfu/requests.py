@@ -1,0 +1,80 @@
+"""What a client asks over its WebSocket, message by message. A request is answered, or refused with a sentence."""
+
+import logging
+from typing import assert_never
+
+from sfu import messages
+from sfu.errors import InvalidRequest, NotAllowed, SfuError
+from sfu.model import DisconnectReason, Grant
+from sfu.outbox import Outbox
+from sfu.participant import Participant
+from sfu.room import Room
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """One WebSocket's hold on a participant. What it is told is in `outbox`."""
+
+    def __init__(self, room: Room, participant: Participant, outbox: Outbox) -> None:
+        self.room = room
+        self.participant = participant
+        self.outbox = outbox
+
+    @property
+    def grant(self) -> Grant:
+        """What the participant may do now: for the token it is sent at half its life."""
+        return self.participant.grant
+
+    def send(self, message: messages.ServerMessage) -> None:
+        self.participant.tell(message)
+
+    async def handle(self, message: messages.ClientMessage) -> None:
+        """Does what is asked; the answer goes to the outbox. Waits while the client does not read its answers."""
+        await self.outbox.space()
+        if self.participant.sid not in self.room.members:
+            return
+        try:
+            self._handle(message)
+        except SfuError as error:
+            self.send(messages.Error(getattr(message, "id", 0), error.code, str(error)))
+
+    def _handle(self, message: messages.ClientMessage) -> None:
+        room, participant = self.room, self.participant
+        match message:
+            case messages.Offer():
+                answer = room.offer(participant, message.sdp, message.tracks)
+                self.send(messages.Answer(message.id, answer.sdp, answer.mids))
+            case messages.Publish():
+                track = participant.declare(message)
+                self.send(messages.Published(message.id, message.cid, track.info()))
+            case messages.Unpublish():
+                room.unpublish(participant, participant.own_track(message.track), "you unpublished it")
+                self._ok(message.id)
+            case messages.Mute():
+                room.mute(participant, message.track, message.muted)
+                self._ok(message.id)
+            case messages.Subscribe():
+                room.subscribe(participant, message.tracks, message.on)
+                self._ok(message.id)
+            case messages.Settings():
+                room.set_quality(participant, message)
+                self._ok(message.id)
+            case messages.Update():
+                if not participant.permissions.can_update_own_metadata:
+                    raise NotAllowed("you may not change your own name, metadata and attributes")
+                room.update_participant(
+                    participant, name=message.name, metadata=message.metadata, attributes=message.attributes
+                )
+                self._ok(message.id)
+            case messages.Candidate():
+                pass  # As an ICE lite agent we learn addresses from the checks.
+            case messages.Leave():
+                room.depart(participant, DisconnectReason.CLIENT_INITIATED)
+            case messages.Join():
+                raise InvalidRequest("you have joined already: join is the first message only")
+            case _:
+                assert_never(message)
+
+    def _ok(self, id: int) -> None:
+        self.send(messages.Ok(id))

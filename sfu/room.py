@@ -1,0 +1,493 @@
+"""A room: the participants who may hear one another. It lives on one worker of the plane.
+
+What happens only marks what has changed; `flush`, once a turn of the loop, tells it: a room of fifty that fills in one
+turn is one message for each of them.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from sfu import messages, names
+from sfu.context import Context
+from sfu.errors import LimitExceeded, NotAllowed, NotFound
+from sfu.messaging import Messaging
+from sfu.model import (
+    DisconnectReason,
+    Grant,
+    ParticipantInfo,
+    ParticipantKind,
+    ParticipantState,
+    Permissions,
+    PublishedTrack,
+    RoomInfo,
+    RoomOptions,
+    SubscriptionInfo,
+    new_sid,
+)
+from sfu.outbox import LEFT
+from sfu.participant import Participant
+from sfu.plane import Event, _native
+from sfu.revocations import Revocations
+from sfu.session.transport import MediaState
+from sfu.stage import Stage
+from sfu.tracks import Track
+
+log = logging.getLogger(__name__)
+
+OnMessage = Callable[["Room", Participant, bytes], None]
+
+FAREWELLS: Mapping[DisconnectReason, tuple[str, bool]] = {
+    DisconnectReason.CLIENT_INITIATED: ("you left", False),
+    DisconnectReason.DUPLICATE_IDENTITY: ("somebody joined with your identity, and takes your place", False),
+    DisconnectReason.SERVER_SHUTDOWN: ("this server stops: join again elsewhere, or in a while", True),
+    DisconnectReason.PARTICIPANT_REMOVED: ("you were removed from the room", False),
+    DisconnectReason.ROOM_DELETED: ("the room was closed", False),
+    DisconnectReason.SIGNAL_CLOSE: ("your connection was gone for too long", True),
+    DisconnectReason.CONNECTION_TIMEOUT: ("your media was gone for too long", True),
+    DisconnectReason.MEDIA_FAILURE: ("your media connection failed", True),
+    DisconnectReason.JOIN_FAILURE: ("you were not let in", False),
+}
+"""What someone who goes is told, and whether to join anew."""
+
+
+class Room:
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        options: RoomOptions,
+        *,
+        worker: int,
+        candidates: tuple[tuple[str, int], ...],
+        revocations: Revocations,
+        homes: dict[str, "Room"],
+        soon: Callable[["Room"], None],
+        on_message: OnMessage | None,
+    ) -> None:
+        self.name = names.room_name(name)
+        self.sid = new_sid("RM")
+        self.options = names.room_options(options)
+        self.made_with = options
+        self.worker = worker
+        self.created_at = context.milliseconds()
+        self.participants: dict[str, Participant] = {}
+        """By identity, in the order they joined."""
+        self.members: dict[str, Participant] = {}
+        """The same, by sid."""
+        self.stage = Stage(context, self.members)
+        self._messaging = Messaging(context.binding, self.members)
+        self._context = context
+        self._candidates = candidates
+        self._revocations = revocations
+        self._homes = homes
+        """The room of every participant of the service, by sid."""
+        self._soon = soon
+        self._on_message = on_message
+        self._order = 0
+        self._empty_since = context.now()
+        self._changed: dict[str, None] = {}
+        """Sids of those whose `info` others shall hear of."""
+        self._gone: list[ParticipantInfo] = []
+        self._renamed = False
+
+    # Views
+
+    def info(self) -> RoomInfo:
+        visible = [p for p in self.participants.values() if not p.is_hidden]
+        return RoomInfo(
+            sid=self.sid,
+            name=self.name,
+            created_at=self.created_at,
+            max_participants=self.options.max_participants,
+            empty_timeout=self.options.empty_timeout,
+            departure_timeout=self.options.departure_timeout,
+            metadata=self.options.metadata,
+            locked=self.options.locked,
+            num_participants=len(visible),
+            num_publishers=sum(1 for p in visible if p.tracks),
+        )
+
+    def participant(self, identity: str) -> Participant:
+        found = self.participants.get(identity)
+        if found is None:
+            raise NotFound(f"there is no participant {identity!r} in the room {self.name!r}")
+        return found
+
+    def tracks(self) -> list[PublishedTrack]:
+        return self.stage.published()
+
+    def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
+        """All that a client starts from."""
+        others = (p for p in self.participants.values() if p is not participant and not p.is_hidden)
+        return messages.Joined(
+            room=self.info(),
+            you=participant.info(),
+            participants=tuple(p.info() for p in others),
+            resume_secret=participant.resume_secret or "",
+            server=messages.ServerInfo(
+                version=self._context.config.version, resume_window=self._context.config.resume_window
+            ),
+            slots=participant.subscriptions_.shown(),
+            resumed=resumed,
+        )
+
+    # Who is in
+
+    def join(
+        self,
+        grant: Grant,
+        kind: ParticipantKind,
+        *,
+        auto_subscribe: bool = True,
+        only: str | None = None,
+        client: messages.Client | None = None,
+    ) -> Participant:
+        """Someone new. Who has the identity already is replaced, and told why."""
+        self._revocations.admit(self.name, grant)
+        present = self.participants.get(grant.identity)
+        if self.options.locked and present is None:
+            raise NotAllowed(f"the room {self.name!r} is locked")
+        visible = sum(1 for p in self.participants.values() if not p.is_hidden and p is not present)
+        if 0 < self.options.max_participants <= visible and not grant.permissions.hidden:
+            raise LimitExceeded(f"the room {self.name!r} is full: {self.options.max_participants} are in it")
+        self._order += 1
+        participant = Participant(
+            self._context,
+            self,
+            grant,
+            kind,
+            worker=self.worker,
+            order=self._order,
+            candidates=self._candidates,
+            auto_subscribe=auto_subscribe,
+            only=only,
+            client=client,
+        )
+        if present is not None:
+            self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
+        self.participants[participant.identity] = participant
+        self.members[participant.sid] = participant
+        self._homes[participant.sid] = self
+        self._mark(participant)
+        log.info("joined: room=%s identity=%s sid=%s kind=%s", self.name, participant.identity, participant.sid, kind)
+        return participant
+
+    def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
+        """By a moderator: out, and not back with a token made before."""
+        participant = self.participant(identity)
+        self._revoke(participant)
+        self.depart(participant, reason)
+
+    def depart(self, participant: Participant, reason: DisconnectReason) -> None:
+        """One goes, and all that hangs on it."""
+        if self.members.pop(participant.sid, None) is None:
+            return
+        del self.participants[participant.identity]
+        self._homes.pop(participant.sid, None)
+        for track in list(participant.tracks.values()):
+            self.stage.withdraw(track)
+        self.stage.forget(participant)
+        self._messaging.touch_all(participant)
+        participant.channels.close()
+        participant.transport.close()
+        participant.disconnect_reason = reason
+        participant.version += 1
+        participant.resume_secret = None
+        self._changed.pop(participant.sid, None)
+        if not participant.is_hidden:
+            self._gone.append(participant.info())
+        if participant.tail is not None:
+            sentence, rejoin = FAREWELLS[reason]
+            participant.tell(messages.Left(reason, sentence, "rejoin" if rejoin else "none"))
+            participant.tail.shut(LEFT)
+        self._empty_since = self._context.now()
+        self._soon(self)
+        log.info("left: room=%s identity=%s sid=%s why=%s", self.name, participant.identity, participant.sid, reason)
+
+    def close(self, reason: DisconnectReason) -> None:
+        for participant in list(self.participants.values()):
+            self.depart(participant, reason)
+
+    def expires_at(self) -> float | None:
+        """When it goes by itself; None: somebody is in it."""
+        if self.participants:
+            return None
+        return self._empty_since + (self.options.departure_timeout if self._order else self.options.empty_timeout)
+
+    def tell_all(self, message: messages.ServerMessage) -> None:
+        for participant in self.participants.values():
+            participant.tell(message)
+
+    # What it is
+
+    def update(
+        self,
+        *,
+        metadata: str | None = None,
+        locked: bool | None = None,
+        max_participants: int | None = None,
+        empty_timeout: float | None = None,
+        departure_timeout: float | None = None,
+    ) -> None:
+        """None: as it is."""
+        now = self.options
+        options = RoomOptions(
+            max_participants=now.max_participants if max_participants is None else max_participants,
+            empty_timeout=now.empty_timeout if empty_timeout is None else empty_timeout,
+            departure_timeout=now.departure_timeout if departure_timeout is None else departure_timeout,
+            metadata=now.metadata if metadata is None else metadata,
+            locked=now.locked if locked is None else locked,
+        )
+        if options == now:
+            return
+        self.options = names.room_options(options)
+        self._renamed = True
+        self._soon(self)
+
+    def update_participant(
+        self,
+        participant: Participant,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        permissions: Permissions | None = None,
+    ) -> None:
+        new_name = participant.name if name is None else names.text("a display name", name)
+        new_metadata = participant.metadata if metadata is None else names.metadata(metadata)
+        new_attributes = participant.attributes
+        if attributes is not None:
+            new_attributes = names.merged(participant.attributes, attributes)
+        participant.name, participant.metadata, participant.attributes = new_name, new_metadata, new_attributes
+        if permissions is not None and permissions != participant.permissions:
+            self._permit(participant, permissions)
+        self._note(participant)
+
+    # Publishing
+
+    def offer(self, participant: Participant, sdp: str, named: Mapping[str, str]) -> messages.Answer:
+        """Answers an offer, and does what follows from it. The id is the caller's to put in."""
+        before = participant.state
+        outcome = participant.answer(sdp, named)
+        for track in outcome.withdrawn:
+            self.stage.withdraw(track)
+            participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
+        for track in outcome.published:
+            self.stage.publish(track)
+        for track in outcome.moved:
+            self.stage.move(track)
+        self.stage.touch(participant)
+        self._messaging.touch_all(participant)
+        if outcome.withdrawn or outcome.published or participant.state is not before:
+            self._note(participant)
+        self._soon(self)
+        return messages.Answer(0, outcome.answer, outcome.mids)
+
+    def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
+        published = track.sid in participant.tracks
+        self.stage.withdraw(track)
+        participant.withdraw(track)
+        participant.tell(messages.Unpublished(track.sid, reason))
+        if published:
+            self._note(participant)
+
+    def mute(self, participant: Participant, sid: str, muted: bool) -> None:
+        """By its owner."""
+        track = participant.own_track(sid)
+        if track.silenced and not muted:
+            raise NotAllowed("a moderator muted this track, and has to allow it again")
+        if track.muted != muted:
+            track.muted = muted
+            self._muted(participant, track)
+
+    def silence(self, participant: Participant, track: str, muted: bool) -> None:
+        """By a moderator; the owner is told."""
+        found = participant.tracks.get(track) or participant.own_track(track)
+        if found.silenced != muted:
+            found.silenced = muted
+            if muted:
+                found.muted = True
+            participant.tell(messages.Muted(found.sid, muted))
+            self._muted(participant, found)
+
+    # Subscribing
+
+    def subscribe(self, participant: Participant, tracks: Sequence[str], on: bool) -> None:
+        if on and not participant.permissions.can_subscribe:
+            raise NotAllowed("you may not subscribe in this room")
+        found = [self._visible(participant, sid) for sid in tracks]
+        for track in found:
+            participant.subscriptions_.wish(track, on)
+        self.stage.touch(participant)
+        self._soon(self)
+
+    def set_quality(self, participant: Participant, wish: messages.Settings) -> None:
+        track = self._visible(participant, wish.track)
+        participant.subscriptions_.set_quality(track, wish.quality)
+        self.stage.retarget_for(participant, track)
+        self._soon(self)
+
+    def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
+        return self.stage.subscriptions(participant)
+
+    # Data
+
+    def send_data(self, payload: bytes, *, reliable: bool = True, to: Sequence[str] | None = None) -> int:
+        """From the server to everybody, or to these identities. Returns how many have a channel for it."""
+        limit = self._context.config.data.message
+        if len(payload) > limit:
+            raise LimitExceeded(f"a message has at most {limit} octets, this one has {len(payload)}")
+        receivers = list(self.participants.values()) if to is None else [self.participant(name) for name in to]
+        return self._messaging.send(receivers, payload, reliable=reliable)
+
+    # What the plane says
+
+    def handle_event(self, sid: str, event: Event) -> None:
+        participant = self.members.get(sid)
+        if participant is None:
+            return
+        match event:
+            case _native.TransportState():
+                self._handle_transport(participant, event)
+            case _native.Layers():
+                if self.stage.handle_layers(event) is not None:
+                    self._note(participant)
+            case _native.Switched():
+                participant.subscriptions_.handle_switched(event)
+                self.stage.news(participant)
+                self._soon(self)
+            case _native.Refused():
+                participant.subscriptions_.handle_refused(event)
+                self.stage.news(participant)
+                self._soon(self)
+            case _native.ChannelState():
+                if event.transport == participant.transport.id:
+                    label = participant.channels.handle_state(event)
+                    if label is not None:
+                        self._messaging.touch(label)
+                        self._soon(self)
+            case _native.Message():
+                if self._on_message is not None:
+                    # The envelope names the sender, whom we know: one byte n, n bytes of sid.
+                    self._on_message(self, participant, event.payload[1 + event.payload[0] :])
+            case _native.Buffered():
+                log.debug("data waits: sid=%s octets=%d", sid, event.octets)
+            case _:
+                log.debug("an event that concerns no participant: %s", type(event).__name__)
+
+    def handle_levels(self, levels: Sequence[tuple[int, int]], now: float) -> None:
+        self.stage.handle_levels(levels, now)
+
+    def handle_timeout(self, now: float) -> None:
+        self.stage.handle_timeout(now)
+        if self.stage.has_work():
+            self._soon(self)
+        for participant in list(self.participants.values()):
+            at = participant.departs_at()
+            if at is not None and at <= now:
+                gone = participant.tail is not None
+                self.depart(participant, DisconnectReason.SIGNAL_CLOSE if gone else DisconnectReason.CONNECTION_TIMEOUT)
+
+    # The end of a turn
+
+    def flush(self) -> None:
+        changed = [p for sid in self._changed if (p := self.members.get(sid)) is not None]
+        gone, self._gone = self._gone, []
+        self._changed.clear()
+        told = (*gone, *(p.info() for p in changed if not p.is_hidden))
+        if told:
+            self.tell_all(messages.Participants(told))
+        for participant in changed:
+            if participant.is_hidden:
+                participant.tell(messages.Participants((participant.info(),)))
+        if self._renamed:
+            self._renamed = False
+            self.tell_all(messages.Room(self.info()))
+        self.stage.flush()
+        self._messaging.flush()
+
+    # Below
+
+    def _mark(self, participant: Participant) -> None:
+        self._changed[participant.sid] = None
+        self._soon(self)
+
+    def _note(self, participant: Participant) -> None:
+        """Something visible of it is different."""
+        participant.version += 1
+        self._mark(participant)
+
+    def _visible(self, participant: Participant, sid: str) -> Track:
+        track = self.stage.tracks.get(sid)
+        if track is None or track.owner == participant.sid or self.members[track.owner].is_hidden:
+            raise NotFound(f"there is no track {sid!r} to subscribe to")
+        return track
+
+    def _muted(self, participant: Participant, track: Track) -> None:
+        self.stage.retarget(track)
+        if track.sid in participant.tracks:
+            self._note(participant)
+        self._soon(self)
+
+    def _permit(self, participant: Participant, permissions: Permissions) -> None:
+        before, participant.permissions = participant.permissions, permissions
+        participant.grant = replace(participant.grant, permissions=permissions)
+        if _is_reduced(before, permissions):
+            self._revoke(participant)
+        for track in [*participant.tracks.values(), *participant.declared.values()]:
+            if not participant.may_publish(track.source):
+                self.unpublish(participant, track, "you may no longer publish it")
+        if before.can_subscribe != permissions.can_subscribe:
+            self.stage.touch(participant)
+        if before.can_publish_data != permissions.can_publish_data:
+            self._messaging.touch_all(participant)
+        if before.hidden != permissions.hidden:
+            self.stage.owner_changed(participant)
+            if permissions.hidden:
+                farewell = replace(participant.info(), state=ParticipantState.DISCONNECTED, version=participant.version)
+                self._gone.append(farewell)
+
+    def _revoke(self, participant: Participant) -> None:
+        participant.resume_secret = None
+        self._revocations.revoke(self.name, participant.identity, participant.grant.expires, self._context.wall())
+
+    def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
+        if event.transport != participant.transport.id:
+            return
+        state = MediaState(event.state)
+        participant.transport.state = state
+        if state is MediaState.CONNECTED:
+            participant.media_gone = None
+        elif participant.media_gone is None:
+            participant.media_gone = self._context.now()
+        if state in (MediaState.FAILED, MediaState.CLOSED):
+            log.info("media %s: room=%s sid=%s why=%s", state, self.name, participant.sid, event.reason)
+            if participant.tail is None:
+                failed = state is MediaState.FAILED
+                self.depart(
+                    participant, DisconnectReason.MEDIA_FAILURE if failed else DisconnectReason.CLIENT_INITIATED
+                )
+                return
+            self._messaging.touch_all(participant)
+            for track in participant.lose_transport():
+                self.stage.withdraw(track)
+        self._note(participant)
+
+
+def _is_reduced(before: Permissions, after: Permissions) -> bool:
+    """Whether something that was allowed no longer is."""
+    if any(
+        was and not now
+        for was, now in (
+            (before.can_publish, after.can_publish),
+            (before.can_subscribe, after.can_subscribe),
+            (before.can_publish_data, after.can_publish_data),
+            (before.can_update_own_metadata, after.can_update_own_metadata),
+        )
+    ):
+        return True
+    # No sources listed: all of them.
+    if not after.can_publish_sources:
+        return False
+    return not before.can_publish_sources or not set(before.can_publish_sources) <= set(after.can_publish_sources)

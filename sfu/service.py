@@ -1,0 +1,415 @@
+"""The service: owns the plane, the rooms and every task; lets participants in; hands events to rooms."""
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from sfu import messages, names
+from sfu.config import Config
+from sfu.context import Context
+from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NotAllowed, NotFound, SfuError, Stale, Unavailable
+from sfu.lifecycle import Lifecycle, State
+from sfu.media_session import MediaSession
+from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
+from sfu.outbox import GOING_AWAY
+from sfu.participant import Participant
+from sfu.plane import Event, _native
+from sfu.plane.binding import Binding, PlaneApi
+from sfu.requests import Session
+from sfu.revocations import Revocations
+from sfu.room import OnMessage, Room
+
+log = logging.getLogger(__name__)
+
+
+def refusal(error: SfuError) -> messages.Left:
+    """What someone who is not let in is told, in one reply."""
+    match error:
+        case Stale():
+            return messages.Left(DisconnectReason.STATE_MISMATCH, str(error), "rejoin")
+        case Unavailable():
+            return messages.Left(DisconnectReason.SERVER_SHUTDOWN, str(error), "rejoin")
+        case _:
+            return messages.Left(DisconnectReason.JOIN_FAILURE, str(error), "none")
+
+
+class Sfu:
+    """`async with Sfu(config) as sfu`. The plane and the clocks are arguments for the tests' sake."""
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        plane: PlaneApi | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        on_message: OnMessage | None = None,
+    ) -> None:
+        self.config = config or Config()
+        self.rooms: dict[str, Room] = {}
+        """By name."""
+        self.failure: str | None = None
+        """Why a packet thread ended: the process should, too."""
+        self.failed = asyncio.Event()
+        self.joins = 0
+        """Participants ever let in."""
+        self._plane = plane or new_plane(self.config)
+        self._context = Context(
+            self.config, Binding(self._plane, self._dispatch), self._plane.fingerprint(), clock, wall
+        )
+        self._lifecycle = Lifecycle()
+        self._revocations = Revocations(self.config.revocation)
+        self._sessions: dict[str, MediaSession] = {}
+        self._on_message = on_message
+        self._turn: dict[Room, None] = {}
+        """Rooms with something to tell at the end of this turn of the loop."""
+        self._homes: dict[str, Room] = {}
+        """The room of each participant, by sid."""
+        self._empty = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+        self._ticking: asyncio.Task[None] | None = None
+
+    # Its life
+
+    async def __aenter__(self) -> Self:
+        self._context.binding.open()
+        await self._tasks.__aenter__()
+        self._ticking = self._tasks.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        if not isinstance(error, asyncio.CancelledError):
+            # An exception of the block is the caller's as it is; a task group would wrap it.
+            kind = error = traceback = None
+        try:
+            await self._tasks.__aexit__(kind, error, traceback)
+        finally:
+            self._context.binding.close()
+            # BYE and close_notify leave, and the threads are joined: up to a deadline of the plane's own.
+            await asyncio.to_thread(self._plane.close)
+
+    @property
+    def state(self) -> State:
+        return self._lifecycle.state
+
+    def drain(self, limit: float | None = None) -> None:
+        """Nobody new; those inside are told at once and have `limit` seconds. Again: an earlier deadline counts."""
+        limit = self.config.drain_limit if limit is None else limit
+        if not self._lifecycle.drain(self._context.now() + limit):
+            return
+        message = messages.Draining(int((self._context.wall() + limit) * 1000))
+        for room in self.rooms.values():
+            room.tell_all(message)
+        self._note_empty()
+        log.info("draining: rooms=%d limit=%.1fs", len(self.rooms), limit)
+
+    async def wait_empty(self) -> None:
+        """Until nobody is inside a draining service, or its limit has let them go."""
+        await self._empty.wait()
+
+    def close(self) -> None:
+        """Everybody out, each told why; nothing more is accepted."""
+        self._lifecycle.close()
+        for room in list(self.rooms.values()):
+            self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
+        self._end_turn()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._note_empty()
+
+    def stats(self) -> _native.Stats:
+        """The plane's counters, as of at most a second ago."""
+        return self._plane.stats()
+
+    # Rooms
+
+    def create_room(self, name: str, options: RoomOptions | None = None) -> tuple[Room, bool]:
+        """The room, and whether it is new. One that exists with the same options is found again."""
+        options = options or self.config.room
+        present = self.rooms.get(name)
+        if present is not None:
+            if options not in (present.options, present.made_with):
+                raise Conflict(f"the room {name!r} exists with other options")
+            return present, False
+        return self._make_room(name, options), True
+
+    def room(self, name: str) -> Room:
+        found = self.rooms.get(name)
+        if found is None:
+            raise NotFound(f"there is no room {name!r}")
+        return found
+
+    def delete_room(self, name: str) -> None:
+        self._close_room(self.room(name), DisconnectReason.ROOM_DELETED)
+
+    # Participants
+
+    @asynccontextmanager
+    async def attach(self, grant: Grant | None, room: str, join: messages.Join) -> AsyncIterator[Session]:
+        """A WebSocket's hold on a participant, new or resumed. Leaving the block detaches; it may come back.
+
+        With `join.resume` the secret of the session counts and no grant is needed. Raises what `refusal` puts in words.
+        """
+        session = self._resume(grant, room, join.resume) if join.resume else self._join(grant, room, join)
+        try:
+            yield session
+        finally:
+            self._detach(session)
+
+    def open_session(
+        self, grant: Grant, room: str, kind: ParticipantKind, sdp: str, *, participant: str | None = None
+    ) -> MediaSession:
+        """A WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees `participant` alone, if one is named."""
+        if kind is ParticipantKind.STANDARD:
+            raise InvalidRequest("a media session publishes or watches")
+        permissions = grant.permissions
+        if kind is ParticipantKind.INGRESS and not permissions.can_publish:
+            raise NotAllowed("this token does not allow to publish")
+        if kind is ParticipantKind.VIEWER:
+            if not permissions.can_subscribe:
+                raise NotAllowed("this token does not allow to subscribe")
+            permissions = replace(permissions, can_publish=False, can_publish_data=False, hidden=True)
+        home = self._admit(grant, room)
+        member = self._enter(home, replace(grant, permissions=permissions), kind, only=participant)
+        try:
+            session = MediaSession(home, member, sdp)
+        except SfuError:
+            home.depart(member, DisconnectReason.JOIN_FAILURE)
+            raise
+        self._sessions[session.id] = session
+        return session
+
+    @property
+    def media_sessions(self) -> Mapping[str, MediaSession]:
+        """The open ones, by their unguessable id."""
+        return MappingProxyType(self._sessions)
+
+    # Time
+
+    def handle_timeout(self, now: float) -> None:
+        """What is due: speakers, those gone for too long, rooms nobody is in, the end of a drain."""
+        for room in list(self.rooms.values()):
+            room.handle_timeout(now)
+            expires = room.expires_at()
+            if expires is not None and expires <= now:
+                self._close_room(room, DisconnectReason.ROOM_DELETED)
+        for id in [id for id, session in self._sessions.items() if not session.is_open]:
+            del self._sessions[id]
+        self._revocations.handle_timeout(self._context.wall())
+        if self.state is State.DRAINING and self._lifecycle.deadline <= now:
+            for room in list(self.rooms.values()):
+                self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
+        self._note_empty()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.tick)
+            self.handle_timeout(self._context.now())
+
+    # Below
+
+    def _join(self, grant: Grant | None, room: str, join: messages.Join) -> Session:
+        if grant is None:
+            raise NotAllowed("a join needs a grant")
+        home = self._admit(grant, room)
+        member = self._enter(
+            home, grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client
+        )
+        return self._hold(home, member, home.joined(member))
+
+    def _resume(self, grant: Grant | None, room: str, resume: messages.Resume) -> Session:
+        home = self.rooms.get(room)
+        member = home.members.get(resume.sid) if home is not None else None
+        if home is None or member is None or member.tail is None:
+            raise Stale("your session has ended: join anew")
+        if member.resume_secret is None:
+            raise Stale("your session was revoked: join anew, with a new token")
+        if not hmac.compare_digest(member.resume_secret.encode(), resume.secret.encode()):
+            raise Stale("this is not the secret of the session: join anew")
+        if grant is not None and grant.identity != member.identity:
+            raise Stale("the session belongs to another identity: join anew")
+        if resume.seq > member.tail.seq or resume.seq < 0:
+            raise Stale("the session never had a message of this number: join anew")
+        if not member.tail.reaches(resume.seq):
+            member.subscriptions_.retell()
+            home.stage.touch(member)
+            self._soon(home)
+            return self._hold(home, member, home.joined(member, resumed=True))
+        outbox = member.tail.open(resume.seq, messages.Resumed(resume.seq + 1))
+        member.signal_gone = None
+        return Session(home, member, outbox)
+
+    def _hold(self, room: Room, member: Participant, first: messages.Joined) -> Session:
+        assert member.tail is not None, "only someone who signals has a session"
+        outbox = member.tail.open(member.tail.seq)
+        member.tail.put(first)
+        member.signal_gone = None
+        if self.state is State.DRAINING:
+            remaining = self._lifecycle.deadline - self._context.now()
+            member.tell(messages.Draining(int((self._context.wall() + remaining) * 1000)))
+        return Session(room, member, outbox)
+
+    def _detach(self, session: Session) -> None:
+        tail = session.participant.tail
+        if tail is not None and tail.is_read_by(session.outbox):
+            tail.shut(GOING_AWAY, drop=True)
+            session.participant.signal_gone = self._context.now()
+
+    def _admit(self, grant: Grant, name: str) -> Room:
+        """The room someone with this grant may enter now, made if need be."""
+        self._lifecycle.admit()
+        names.room_name(name)
+        if not grant.room_join:
+            raise NotAllowed("this token does not allow to join a room")
+        if grant.room and grant.room != name:
+            raise NotAllowed(f"this token is for the room {grant.room!r}, not for {name!r}")
+        self._revocations.admit(name, grant)
+        names.identity(grant.identity)
+        present = self.rooms.get(name)
+        if present is not None:
+            return present
+        if not self.config.create_on_demand and not grant.room_create:
+            raise NotFound(f"there is no room {name!r}")
+        return self._make_room(name, self.config.room)
+
+    def _enter(
+        self,
+        room: Room,
+        grant: Grant,
+        kind: ParticipantKind,
+        *,
+        auto_subscribe: bool = True,
+        only: str | None = None,
+        client: messages.Client | None = None,
+    ) -> Participant:
+        member = room.join(grant, kind, auto_subscribe=auto_subscribe, only=only, client=client)
+        self.joins += 1
+        return member
+
+    def _make_room(self, name: str, options: RoomOptions) -> Room:
+        self._lifecycle.admit()
+        if len(self.rooms) >= self.config.max_rooms:
+            raise LimitExceeded(f"this server has {self.config.max_rooms} rooms, and makes no more")
+        worker, candidates = self._place()
+        room = Room(
+            self._context,
+            name,
+            options,
+            worker=worker,
+            candidates=candidates,
+            revocations=self._revocations,
+            homes=self._homes,
+            soon=self._soon,
+            on_message=self._on_message,
+        )
+        self.rooms[name] = room
+        return room
+
+    def _place(self) -> tuple[int, tuple[tuple[str, int], ...]]:
+        """The worker with the fewest participants, and where it is reached."""
+        addresses = self._plane.addresses()
+        load = [0] * len(addresses)
+        for room in self.rooms.values():
+            load[room.worker] += len(room.participants) + 1
+        worker = load.index(min(load))
+        address, port = addresses[worker]
+        return worker, tuple((announced, port) for announced in self.config.announced_addresses or (address,))
+
+    def _close_room(self, room: Room, reason: DisconnectReason) -> None:
+        room.close(reason)
+        if self.rooms.get(room.name) is room:
+            del self.rooms[room.name]
+        self._note_empty()
+
+    def _note_empty(self) -> None:
+        if self.state is not State.RUNNING and not any(room.participants for room in self.rooms.values()):
+            self._empty.set()
+
+    def _soon(self, room: Room) -> None:
+        if not self._turn and self.state is not State.CLOSED:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._turn[room] = None
+
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, {}
+        for room in turn:
+            room.flush()
+
+    def _dispatch(self, event: Event) -> None:
+        match event:
+            case _native.AudioLevels(levels=levels):
+                self._hand_out_levels(levels)
+            case _native.WorkerFailed(worker=worker, reason=reason):
+                self._fail(worker, reason)
+            case _native.TransportState(transport=id) | _native.ChannelState(transport=id):
+                self._hand_out(id, event)
+            case _native.Layers(track=id):
+                self._hand_out(id, event)
+            case _native.Switched(slot=id) | _native.Refused(slot=id):
+                self._hand_out(id, event)
+            case _native.Message(channel=id) | _native.Buffered(channel=id):
+                self._hand_out(id, event)
+
+    def _hand_out(self, id: int, event: Event) -> None:
+        sid = self._context.binding.owners.get(id)
+        room = self._homes.get(sid) if sid is not None else None
+        if sid is not None and room is not None:
+            room.handle_event(sid, event)
+
+    def _hand_out_levels(self, levels: list[tuple[int, int]]) -> None:
+        by_room: dict[Room, list[tuple[int, int]]] = {}
+        for track, dbov in levels:
+            room = self._homes.get(self._context.binding.owners.get(track, ""))
+            if room is not None:
+                by_room.setdefault(room, []).append((track, dbov))
+        now = self._context.now()
+        for room, heard in by_room.items():
+            room.handle_levels(heard, now)
+
+    def _fail(self, worker: int, reason: str) -> None:
+        """A packet thread panicked: never half dead."""
+        self.failure = f"worker {worker} failed: {reason}"
+        log.critical("%s", self.failure)
+        self._lifecycle.close()
+        for room in list(self.rooms.values()):
+            self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
+        self.failed.set()
+
+
+def new_plane(config: Config) -> PlaneApi:
+    """The packet plane: its ports are bound and its threads run when this returns. Raises OSError."""
+    silence, data = config.silence, config.data
+    return _native.Plane(
+        _native.PlaneConfig(
+            hosts=config.hosts,
+            udp_port=config.udp_port,
+            workers=config.workers,
+            silence=_native.Silence(
+                with_feedback=silence.with_feedback,
+                shortest=silence.shortest,
+                longest=silence.longest,
+                factor=silence.factor,
+            ),
+            data=_native.DataLimits(
+                channels=data.channels,
+                message=data.message,
+                messages_per_second=data.messages_per_second,
+                message_burst=data.message_burst,
+                buffered=data.buffered,
+                receive_window=data.receive_window,
+                backlog_octets=data.backlog_octets,
+                backlog_age=data.backlog_age,
+                server_messages=data.server_messages,
+            ),
+            seed=config.seed,
+        )
+    )

@@ -1,0 +1,79 @@
+"""The data channels of one participant: the two with our envelope, declared before it opens them, and its own."""
+
+from sfu.plane import _native
+from sfu.plane.binding import Binding
+
+RELIABLE = "sfu-reliable"
+LOSSY = "sfu-lossy"
+SERVER = "server"
+"""The destination, and the sender, that is the server itself."""
+
+
+class Channels:
+    """Labels and ids. The client opens the channels; ours get our ids, so that routes are there before they are."""
+
+    def __init__(self, binding: Binding, worker: int, owner: str) -> None:
+        self.own: dict[str, int] = {}
+        """`sfu-reliable` and `sfu-lossy`."""
+        self.others: dict[str, dict[int, None]] = {}
+        """Any other label, and the channels open under it, oldest first."""
+        self._binding = binding
+        self._worker = worker
+        self._owner = owner
+
+    def open(self, transport: int) -> None:
+        """Declares our two channels on a transport that has SCTP."""
+        for label in (RELIABLE, LOSSY):
+            self._declare(transport, label)
+
+    def close(self) -> None:
+        """The transport is gone, and they with it."""
+        for id in (*self.own.values(), *(id for ids in self.others.values() for id in ids)):
+            self._binding.owners.pop(id, None)
+        self.own.clear()
+        self.others.clear()
+
+    def handle_state(self, event: _native.ChannelState) -> str | None:
+        """A channel opened or closed. Returns the label whose routes have changed, if any have."""
+        id = event.channel
+        if event.state == "open":
+            if id in self.own.values():
+                return None
+            self._binding.owners[id] = self._owner
+            self.others.setdefault(event.label, {})[id] = None
+            return event.label
+        for label, own in self.own.items():
+            if own == id:
+                # Closed by the peer, or too slow: it may open it again under the same label.
+                self._binding.owners.pop(id, None)
+                self._declare(event.transport, label)
+                return label
+        for label, ids in self.others.items():
+            if id in ids:
+                del ids[id]
+                self._binding.owners.pop(id, None)
+                if not ids:
+                    del self.others[label]
+                return label
+        return None
+
+    def label(self, channel: int) -> str:
+        """Empty if it is not open."""
+        for label, own in self.own.items():
+            if own == channel:
+                return label
+        return next((label for label, ids in self.others.items() if channel in ids), "")
+
+    def _declare(self, transport: int, label: str) -> None:
+        id = self._binding.new_id(self._worker, self._owner)
+        self.own[label] = id
+        self._binding.plane.open_channel(
+            _native.ChannelSpec(
+                id=id,
+                transport=transport,
+                label=label,
+                ordered=label == RELIABLE,
+                retransmits=None if label == RELIABLE else 0,
+                remote=True,
+            )
+        )

@@ -1,0 +1,229 @@
+"""The stage of a room: its published tracks, who is shown which, who speaks. Turns changes into plane commands.
+
+Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from sfu.context import Context
+from sfu.messages import Slots, Speaker, Speakers
+from sfu.model import Kind, PublishedTrack, SubscriptionInfo
+from sfu.participant import Participant
+from sfu.plane import _native
+from sfu.policy import speakers
+from sfu.subscriptions import Targets
+from sfu.tracks import Track
+
+
+class Stage:
+    def __init__(self, context: Context, members: Mapping[str, Participant]) -> None:
+        self.tracks: dict[str, Track] = {}
+        """Published, by sid."""
+        self.by_plane_id: dict[int, Track] = {}
+        self._context = context
+        self._members = members
+        """By sid; the room's own map."""
+        self._voices = speakers.Speakers()
+        self._recent: dict[str, int] = {}
+        """When each publisher was last made the dominant speaker, as a rank: higher is later."""
+        self._dirty: dict[str, None] = {}
+        """Sids of those whose slots may show something else."""
+        self._news: dict[str, None] = {}
+        """Sids of those of whose slots the plane said something."""
+        self._targets: Targets = []
+        self._sorted: list[Track] | None = None
+
+    # Tracks
+
+    def publish(self, track: Track) -> None:
+        self.tracks[track.sid] = track
+        self._index(track)
+        self._sorted = None
+        for participant in self._members.values():
+            if participant.sid != track.owner and participant.subscriptions_.wants(track):
+                self._dirty[participant.sid] = None
+
+    def withdraw(self, track: Track) -> None:
+        if self.tracks.pop(track.sid, None) is None:
+            return
+        self._sorted = None
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        self._quiet(track)
+        for participant in self._members.values():
+            participant.subscriptions_.forget(track)
+        self._dirty.update(dict.fromkeys(track.viewers))
+
+    def move(self, track: Track) -> None:
+        """The plane knows it by another id."""
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        self._index(track)
+        self._dirty.update(dict.fromkeys(track.viewers))
+
+    def retarget(self, track: Track) -> None:
+        """It was muted, or is no longer."""
+        if track.is_muted:
+            self._quiet(track)
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                viewer.subscriptions_.retarget(track, self._targets)
+                self._news[sid] = None
+
+    def owner_changed(self, publisher: Participant) -> None:
+        """It is visible now, or hidden."""
+        for participant in self._members.values():
+            if participant is not publisher:
+                self._dirty[participant.sid] = None
+
+    # Subscribers
+
+    def touch(self, subscriber: Participant) -> None:
+        """Its sections, wishes or permissions are others."""
+        self._dirty[subscriber.sid] = None
+
+    def retarget_for(self, subscriber: Participant, track: Track) -> None:
+        subscriber.subscriptions_.retarget(track, self._targets)
+        self._news[subscriber.sid] = None
+
+    def forget(self, subscriber: Participant) -> None:
+        subscriber.subscriptions_.clear()
+        self._dirty.pop(subscriber.sid, None)
+        self._news.pop(subscriber.sid, None)
+        self._recent.pop(subscriber.sid, None)
+
+    def visible_to(self, subscriber: Participant) -> list[Track]:
+        """Every track it could be shown, in the order their publishers joined."""
+        if self._sorted is None:
+            self._sorted = sorted(self.tracks.values(), key=lambda track: track.order)
+        return [t for t in self._sorted if t.owner != subscriber.sid and not self._is_hidden(t)]
+
+    def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
+        return subscriber.subscriptions_.views(self.visible_to(subscriber))
+
+    def published(self) -> list[PublishedTrack]:
+        result = []
+        for track in sorted(self.tracks.values(), key=lambda track: track.order):
+            viewers = [self._members[sid] for sid in track.viewers if sid in self._members]
+            result.append(
+                PublishedTrack(
+                    participant=track.identity,
+                    track=track.info(),
+                    encodings=track.encodings(),
+                    subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
+                )
+            )
+        return result
+
+    # Speaking
+
+    def handle_levels(self, levels: Iterable[tuple[int, int]], now: float) -> None:
+        heard = []
+        for id, dbov in levels:
+            track = self.by_plane_id.get(id)
+            if track is not None and track.kind is Kind.AUDIO and not track.is_muted and not self._is_hidden(track):
+                heard.append((track.sid, dbov))
+        self._voices.record(heard, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Tells who started or stopped speaking."""
+        if self._voices.is_quiet():
+            return
+        before = self._voices.dominant
+        self._tell_speakers(self._voices.changes(now))
+        dominant = self._voices.dominant
+        if dominant is None or dominant == before:
+            return
+        self._recent[self.tracks[dominant].owner] = max(self._recent.values(), default=0) + 1
+        for participant in self._members.values():
+            if self._follows(participant):
+                self._dirty[participant.sid] = None
+
+    def has_work(self) -> bool:
+        """There is something for `flush` to do."""
+        return bool(self._dirty or self._news or self._targets)
+
+    # The end of a turn
+
+    def flush(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for sid in dirty:
+            subscriber = self._members.get(sid)
+            if subscriber is not None:
+                self._refresh(subscriber)
+        targets, self._targets = self._targets, []
+        if targets:
+            self._context.binding.plane.set_targets(targets)
+        news, self._news = self._news, {}
+        for sid in {**dirty, **news}:
+            subscriber = self._members.get(sid)
+            if subscriber is not None:
+                for message in subscriber.subscriptions_.news():
+                    subscriber.tell(message)
+
+    def news(self, subscriber: Participant) -> None:
+        """What the plane said of its slots is told at the end of the turn."""
+        self._news[subscriber.sid] = None
+
+    def handle_layers(self, event: _native.Layers) -> Track | None:
+        """What arrives of a track. Returns it if others see the difference."""
+        track = self.by_plane_id.get(event.track)
+        if track is None:
+            return None
+        seen = track.handle_layers(event)
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                for message in viewer.subscriptions_.layers_news(track):
+                    viewer.tell(message)
+        return track if seen else None
+
+    def _refresh(self, subscriber: Participant) -> None:
+        if subscriber.transport.negotiated is None:
+            return
+        wanted = []
+        if subscriber.permissions.can_subscribe:
+            wanted = [t for t in self.visible_to(subscriber) if subscriber.subscriptions_.wants(t)]
+        if self._follows(subscriber):
+            # Stable: those who never spoke stay in the order they joined.
+            wanted.sort(key=lambda track: -self._recent.get(track.owner, 0))
+        changed = subscriber.subscriptions_.refresh(wanted, self._targets)
+        if changed:
+            subscriber.tell(Slots(changed))
+        if subscriber.tail is not None:
+            more = subscriber.subscriptions_.renegotiate(self._context.config.max_slots)
+            if more is not None:
+                subscriber.tell(more)
+
+    @staticmethod
+    def _follows(participant: Participant) -> bool:
+        """Its sections are few and fixed, and nobody chooses for it: it is shown who speaks."""
+        return participant.tail is None and participant.subscriptions_.only is None
+
+    def _is_hidden(self, track: Track) -> bool:
+        owner = self._members.get(track.owner)
+        return owner is None or owner.is_hidden
+
+    def _index(self, track: Track) -> None:
+        if track.plane_id is not None:
+            self.by_plane_id[track.plane_id] = track
+
+    def _quiet(self, track: Track) -> None:
+        change = self._voices.remove(track.sid)
+        if change is not None:
+            self._tell([Speaker(track.owner, track.sid, 0.0, False)])
+
+    def _tell_speakers(self, changes: list[speakers.Change]) -> None:
+        self._tell(
+            [
+                Speaker(self.tracks[change.track].owner, change.track, change.level, change.active)
+                for change in changes
+                if change.track in self.tracks
+            ]
+        )
+
+    def _tell(self, speaking: list[Speaker]) -> None:
+        if not speaking:
+            return
+        message = Speakers(tuple(speaking))
+        for participant in self._members.values():
+            participant.tell(message)

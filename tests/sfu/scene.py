@@ -1,0 +1,285 @@
+"""A service over a fake plane, with clocks that the test moves, and clients that speak through it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sfu import messages
+from sfu.config import Config
+from sfu.model import Grant, Kind, Permissions, Source
+from sfu.plane import Event, _native
+from sfu.requests import Session
+from sfu.room import Room
+from sfu.service import Sfu
+
+from .fake_plane import FakePlane
+
+M = TypeVar("M")
+
+START = 1_700_000_000.0
+"""Of the wall clock, in seconds since the epoch."""
+
+
+class Clock:
+    """Both clocks of the service; only the test moves them."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return START + self.now - 1_000.0
+
+
+async def turn() -> None:
+    """Lets the loop finish what was begun: descriptors are read, then the rooms tell what has changed."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+def grant(identity: str, *, issued: float = START - 10, expires: int = int(START) + 3600, **permissions: Any) -> Grant:
+    return Grant(
+        identity=identity,
+        name=identity.title(),
+        room_join=True,
+        permissions=Permissions(**permissions),
+        issued=issued,
+        expires=expires,
+    )
+
+
+class Scene:
+    def __init__(self, sfu: Sfu, plane: FakePlane, clock: Clock) -> None:
+        self.sfu = sfu
+        self.plane = plane
+        self.clock = clock
+        self.blocks = AsyncExitStack()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Moves the clocks, looks at what is due, and lets it be told."""
+        self.clock.now += seconds
+        self.sfu.handle_timeout(self.clock.now)
+        await turn()
+
+    async def say(self, *events: Event) -> None:
+        self.plane.say(*events)
+        await turn()
+
+    async def client(
+        self, identity: str, room: str = "room", *, auto_subscribe: bool = True, grant_: Grant | None = None, **may: Any
+    ) -> "Client":
+        join = messages.Join("join", auto_subscribe=auto_subscribe)
+        return await self.attach(grant_ or grant(identity, **may), room, join)
+
+    async def attach(self, who: Grant | None, room: str, join: messages.Join) -> "Client":
+        block = AsyncExitStack()
+        session = await block.enter_async_context(self.sfu.attach(who, room, join))
+        await self.blocks.enter_async_context(block)
+        return Client(self, session, block)
+
+    async def resume(self, client: "Client", seq: int | None = None, secret: str | None = None) -> "Client":
+        resume = messages.Resume(client.sid, secret or client.secret, client.seq if seq is None else seq)
+        again = await self.attach(None, client.room.name, messages.Join("join", resume=resume))
+        again.secret, again.sections, again.ufrag = client.secret, client.sections, client.ufrag
+        return again
+
+
+@asynccontextmanager
+async def scene(config: Config | None = None, **arguments: Any) -> AsyncIterator[Scene]:
+    # No tick of its own: the tests say when time passes.
+    config = replace(config or Config(), tick=1e6)
+    plane, clock = FakePlane(config.workers), Clock()
+    async with Sfu(config, plane=plane, clock=clock, wall=clock.wall, **arguments) as sfu:
+        it = Scene(sfu, plane, clock)
+        async with it.blocks:
+            yield it
+
+
+class Client:
+    """One browser, as far as signalling goes: it offers sections, and reads what it is told."""
+
+    def __init__(self, scene: Scene, session: Session, block: AsyncExitStack) -> None:
+        self.scene = scene
+        self.session = session
+        self.block = block
+        self.seq = 0
+        self.sections: list[tuple[str, str]] = []
+        """Kind and direction of each; the mid is the index."""
+        self.ufrag = f"client{session.participant.sid[-6:]}"
+        self.mids: dict[str, str] = {}
+        self._heard: list[messages.ServerMessage] = []
+        self._requests = 0
+        first = self.heard()
+        joined = next((message for message in first if isinstance(message, messages.Joined)), None)
+        self.secret = joined.resume_secret if joined else ""
+        self._heard = first
+
+    @property
+    def sid(self) -> str:
+        return self.session.participant.sid
+
+    @property
+    def room(self) -> Room:
+        return self.session.room
+
+    # What it hears
+
+    def heard(self, *kinds: type[Any]) -> list[Any]:
+        """Everything told since the last time; with `kinds`, only those, and the rest is kept."""
+        outbox = self.session.outbox
+        while True:
+            step = outbox.__anext__()
+            try:
+                step.send(None)
+            except StopIteration as result:
+                self.seq, message = result.value
+                self._heard.append(message)
+                continue
+            except StopAsyncIteration:
+                break
+            step.close()
+            break
+        matching = [m for m in self._heard if not kinds or isinstance(m, kinds)]
+        self._heard = [m for m in self._heard if m not in matching]
+        return matching
+
+    def last(self, kind: type[M]) -> M:
+        found = self.heard(kind)
+        assert found, f"no {kind.__name__} among what was told"
+        last: M = found[-1]
+        return last
+
+    # What it says
+
+    async def ask(self, request: type[Any], /, **fields: Any) -> Any:
+        """A request; returns its answer: `ok`, `published`, `answer` or `error`."""
+        self._requests += 1
+        name = request.__name__.lower()
+        await self.session.handle(request(type=name, id=self._requests, **fields))
+        answers = self.heard(messages.Ok, messages.Published, messages.Answer, messages.Error)
+        await turn()
+        return answers[-1] if answers else None
+
+    async def offer(self, *new: str, tracks: dict[str, str] | None = None) -> Any:
+        """Offers once more, with these sections at the end: `audio recvonly`, `video sendonly`, `application`."""
+        for section in new:
+            kind, _, direction = section.partition(" ")
+            self.sections.append((kind, direction or "sendrecv"))
+        answer = await self.ask(messages.Offer, sdp=sdp(self.sections, self.ufrag), tracks=tracks or {})
+        if isinstance(answer, messages.Answer):
+            self.mids = dict(answer.mids)
+        return answer
+
+    async def connect(self, *sections: str) -> None:
+        """Offers, and its transport is up."""
+        answer = await self.offer(*sections)
+        assert isinstance(answer, messages.Answer), answer
+        await self.media("connected")
+
+    async def media(self, state: Any) -> None:
+        await self.scene.say(_native.TransportState(transport=self.transport, state=state, reason="test"))
+
+    async def publish(self, kind: Kind, source: Source, **fields: Any) -> str:
+        """Declares a track and offers its section; returns its sid."""
+        cid = fields.pop("cid", f"{source.value}-{len(self.sections)}")
+        published = await self.ask(messages.Publish, cid=cid, kind=kind, source=source, **fields)
+        assert isinstance(published, messages.Published), published
+        mid = str(len(self.sections))
+        answer = await self.offer(f"{kind.value} sendonly", tracks={mid: cid})
+        assert isinstance(answer, messages.Answer), answer
+        assert answer.mids[mid] == published.track.sid
+        return published.track.sid
+
+    async def camera(self, **fields: Any) -> str:
+        return await self.publish(Kind.VIDEO, Source.CAMERA, **fields)
+
+    async def microphone(self, **fields: Any) -> str:
+        return await self.publish(Kind.AUDIO, Source.MICROPHONE, **fields)
+
+    async def cut(self) -> None:
+        """The WebSocket breaks."""
+        await self.block.aclose()
+        await turn()
+
+    # What the plane knows of it
+
+    @property
+    def transport(self) -> int:
+        id = self.session.participant.transport.id
+        assert id is not None
+        return id
+
+    def slot(self, mid: str) -> int:
+        return self.session.participant.transport.slots[mid]
+
+    def plane_track(self, sid: str) -> int:
+        id = self.session.participant.tracks[sid].plane_id
+        assert id is not None
+        return id
+
+    def shows(self) -> dict[str, str | None]:
+        """The sid of the track that the plane puts in each section, by mid."""
+        tracks = {track.plane_id: track.sid for track in self.room.stage.tracks.values()}
+        sources = {
+            mid: self.scene.plane.sources.get(id) for mid, id in self.session.participant.transport.slots.items()
+        }
+        return {mid: tracks[source] if source is not None else None for mid, source in sources.items()}
+
+    def ladder(self, mid: str) -> list[tuple[int, int]]:
+        return self.scene.plane.ladders[self.slot(mid)]
+
+    def channel(self, label: str) -> int:
+        return self.session.participant.channels.own[label]
+
+
+FINGERPRINT = ":".join(["CD"] * 32)
+
+
+def sdp(sections: Iterable[tuple[str, str]], ufrag: str = "client00", fingerprint: str = FINGERPRINT) -> str:
+    """A browser's offer, as short as it may be; sections with `/3` behind the kind offer three encodings."""
+    sections = list(sections)
+    lines = [
+        "v=0",
+        "o=- 4611732 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        f"a=group:BUNDLE {' '.join(str(mid) for mid in range(len(sections)))}",
+        "a=extmap-allow-mixed",
+    ]
+    for mid, (kind, direction) in enumerate(sections):
+        if kind == "application":
+            lines += ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0"]
+        elif kind == "audio":
+            lines += ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "c=IN IP4 0.0.0.0"]
+        else:
+            lines += ["m=video 9 UDP/TLS/RTP/SAVPF 96 97", "c=IN IP4 0.0.0.0"]
+        lines += [
+            f"a=mid:{mid}",
+            f"a=ice-ufrag:{ufrag}",
+            "a=ice-pwd:clientpasswordclientpassword",
+            f"a=fingerprint:sha-256 {fingerprint}",
+            "a=setup:actpass",
+        ]
+        if kind == "application":
+            lines += ["a=sctp-port:5000", "a=max-message-size:262144"]
+            continue
+        lines += [f"a={direction}", "a=rtcp-mux", "a=rtcp-rsize", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid"]
+        if direction in ("sendonly", "sendrecv"):
+            lines.append(f"a=msid:stream track-{mid}")
+        if kind == "audio":
+            lines += ["a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10;useinbandfec=1"]
+            continue
+        lines += ["a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"]
+        lines += ["a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"]
+        if kind == "video/3":
+            lines += [
+                "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+                "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+                *(f"a=rid:{rid} send" for rid in "qhf"),
+                "a=simulcast:send q;h;f",
+            ]
+    return "\r\n".join(lines) + "\r\n"
