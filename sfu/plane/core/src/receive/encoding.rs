@@ -18,6 +18,9 @@ pub use crate::receive::rates::LayerRates;
 /// A retransmission further ahead of everything received names a packet that was never sent.
 const MAX_RETRANSMITTED_LEAD: u64 = 1_000;
 
+/// No packet arrives later than this after a frame that was sent after it.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
 pub struct Encoding {
     clock_rate: u32,
     video: bool,
@@ -78,8 +81,13 @@ impl Encoding {
     /// Another stream takes its place, with numbers, timestamps and reports of its own: a new SSRC. The extended
     /// numbers go on above all that were given out.
     pub fn restart(&mut self) {
-        let above = self.highest().map_or(self.origin, |highest| (highest.0 & !0xFFFF) + (1 << 16));
-        *self = Self { origin: above, ..Self::new(self.clock_rate, self.nacks.is_some(), self.video) };
+        let above = self
+            .highest()
+            .map_or(self.origin, |highest| (highest.0 & !0xFFFF) + (1 << 16));
+        *self = Self {
+            origin: above,
+            ..Self::new(self.clock_rate, self.nacks.is_some(), self.video)
+        };
     }
 
     /// Another codec of the same track may have another clock; what was measured in the old one is dropped.
@@ -101,15 +109,24 @@ impl Encoding {
     ///
     /// # Errors
     /// `Duplicate`, `TooLate`; `RtxUnmatched` for a retransmission of what was not sent.
-    pub fn handle_packet(&mut self, arrival: &Arrival, now: Instant) -> Result<ExtendedSeq, Discard> {
+    pub fn handle_packet(
+        &mut self,
+        arrival: &Arrival,
+        now: Instant,
+    ) -> Result<ExtendedSeq, Discard> {
         let seq = self.number(self.unwrapper.peek(arrival.sequence));
-        if arrival.retransmitted && self.highest().is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD) {
+        if arrival.retransmitted
+            && self
+                .highest()
+                .is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD)
+        {
             return Err(Discard::RtxUnmatched);
         }
         self.history.insert(seq)?;
         self.unwrapper.extend(arrival.sequence);
         if !arrival.retransmitted {
-            self.reception.handle_packet(seq, arrival.timestamp, arrival.received);
+            self.reception
+                .handle_packet(seq, arrival.timestamp, arrival.received);
         }
         let keyframe = arrival.description.keyframe;
         if let Some(nacks) = &mut self.nacks {
@@ -121,7 +138,8 @@ impl Encoding {
         if arrival.payload_length > 0 {
             self.activity.handle_packet(now);
             let frame = self.video && self.begins_frame(arrival, now);
-            self.rates.handle_packet(arrival.description, arrival.payload_length, frame, now);
+            self.rates
+                .handle_packet(arrival.description, arrival.payload_length, frame, now);
         }
         Ok(seq)
     }
@@ -129,7 +147,11 @@ impl Encoding {
     /// The NTP/RTP pair of a sender report. One without wall time (RFC 3550 s6.4.1: zero) says nothing.
     pub fn handle_sender_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
         if ntp != Ntp(0) {
-            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp });
+            self.clock = Some(SenderClock {
+                rate: self.clock_rate,
+                ntp,
+                rtp,
+            });
             self.reception.handle_sender_report(ntp, now);
         }
     }
@@ -153,7 +175,10 @@ impl Encoding {
 
     /// Appends the sequence numbers to ask the publisher for now. True: too many are missing, ask for a keyframe.
     pub fn poll_nack(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
-        self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, round_trip, lost)) && self.video
+        self.nacks
+            .as_mut()
+            .is_some_and(|nacks| nacks.poll(now, round_trip, lost))
+            && self.video
     }
 
     /// When [`Encoding::poll_nack`] has something to say.
@@ -175,7 +200,14 @@ impl Encoding {
     /// What arrives, per layer, over the last second.
     pub fn rates(&mut self, now: Instant) -> LayerRates {
         let active = self.is_active(now);
-        LayerRates { active, layers: if active { self.rates.layers(now) } else { Vec::new() } }
+        LayerRates {
+            active,
+            layers: if active {
+                self.rates.layers(now)
+            } else {
+                Vec::new()
+            },
+        }
     }
 
     pub fn is_active(&self, now: Instant) -> bool {
@@ -206,13 +238,23 @@ impl Encoding {
     fn begins_frame(&mut self, arrival: &Arrival, now: Instant) -> bool {
         let next_spatial = arrival.description.spatial.saturating_add(1);
         let Some(frame) = &mut self.frame else {
-            self.frame = Some(Frame { timestamp: arrival.timestamp, next_spatial, began: now });
+            self.frame = Some(Frame {
+                timestamp: arrival.timestamp,
+                next_spatial,
+                began: now,
+            });
             return true;
         };
-        let ahead = arrival.timestamp.wrapping_sub(frame.timestamp) as i32;
-        if ahead > 0 {
-            self.activity.handle_frame(now.saturating_duration_since(frame.began));
-            *frame = Frame { timestamp: arrival.timestamp, next_spatial, began: now };
+        let ahead = i64::from(arrival.timestamp.wrapping_sub(frame.timestamp) as i32);
+        // Far behind: the sender began its timestamps anew.
+        if ahead > 0 || ahead < -i64::from(self.clock_rate) * LONGEST_DELAY.as_secs() as i64 {
+            self.activity
+                .handle_frame(now.saturating_duration_since(frame.began));
+            *frame = Frame {
+                timestamp: arrival.timestamp,
+                next_spatial,
+                began: now,
+            };
             return true;
         }
         let first = ahead == 0 && arrival.description.spatial >= frame.next_spatial;
@@ -234,7 +276,12 @@ mod tests {
     }
 
     /// One packet a frame, a frame each 33 ms.
-    fn receive(encoding: &mut Encoding, sequence: u16, retransmitted: bool, now: Instant) -> Result<ExtendedSeq, Discard> {
+    fn receive(
+        encoding: &mut Encoding,
+        sequence: u16,
+        retransmitted: bool,
+        now: Instant,
+    ) -> Result<ExtendedSeq, Discard> {
         let arrival = Arrival {
             sequence,
             timestamp: u32::from(sequence) * 3_000,
@@ -258,7 +305,11 @@ mod tests {
             (2_000, Ok(ExtendedSeq(133_072))),
             (65_533, Err(Discard::TooLate)),
         ] {
-            assert_eq!(receive(&mut encoding, sequence, false, now), expected, "{sequence}");
+            assert_eq!(
+                receive(&mut encoding, sequence, false, now),
+                expected,
+                "{sequence}"
+            );
         }
     }
 
@@ -272,11 +323,25 @@ mod tests {
         let due = encoding.poll_timeout().unwrap();
         assert!(!encoding.poll_nack(due, ms(50), &mut lost));
         assert_eq!(lost, [3]);
-        assert_eq!(receive(&mut encoding, 3, true, due).map(ExtendedSeq::wire), Ok(3));
-        assert_eq!(receive(&mut encoding, 3, true, due), Err(Discard::Duplicate));
-        assert_eq!(receive(&mut encoding, 3, false, due), Err(Discard::Duplicate), "it was only very late");
+        assert_eq!(
+            receive(&mut encoding, 3, true, due).map(ExtendedSeq::wire),
+            Ok(3)
+        );
+        assert_eq!(
+            receive(&mut encoding, 3, true, due),
+            Err(Discard::Duplicate)
+        );
+        assert_eq!(
+            receive(&mut encoding, 3, false, due),
+            Err(Discard::Duplicate),
+            "it was only very late"
+        );
         let block = encoding.report_block(1, due).unwrap();
-        assert_eq!((block.cumulative_lost, block.highest), (1, 4), "what RTX repaired is still loss on the path");
+        assert_eq!(
+            (block.cumulative_lost, block.highest),
+            (1, 4),
+            "what RTX repaired is still loss on the path"
+        );
     }
 
     #[test]
@@ -285,7 +350,10 @@ mod tests {
         receive(&mut encoding, 1, false, now).unwrap();
         assert!(receive(&mut encoding, 3, true, now).is_ok());
         assert!(receive(&mut encoding, 2, false, now).is_ok());
-        assert_eq!(receive(&mut encoding, 1_100, true, now), Err(Discard::RtxUnmatched));
+        assert_eq!(
+            receive(&mut encoding, 1_100, true, now),
+            Err(Discard::RtxUnmatched)
+        );
     }
 
     #[test]
@@ -305,7 +373,10 @@ mod tests {
     fn what_was_never_sent_or_is_too_old_is_not_asked_for() {
         let (mut encoding, now) = (video(), Instant::now());
         let old = receive(&mut encoding, 1, false, now).unwrap();
-        let newest = (2..2_000).map(|sequence| receive(&mut encoding, sequence, false, now).unwrap()).last().unwrap();
+        let newest = (2..2_000)
+            .map(|sequence| receive(&mut encoding, sequence, false, now).unwrap())
+            .last()
+            .unwrap();
         encoding.ask_for(old, now);
         encoding.ask_for(ExtendedSeq(newest.0 + 1), now);
         assert_eq!(encoding.poll_timeout(), None);
@@ -354,18 +425,50 @@ mod tests {
                     timestamp: frame * 3_000,
                     marker: false,
                     payload_length: 100,
-                    description: &Description { spatial, ..Description::default() },
+                    description: &Description {
+                        spatial,
+                        ..Description::default()
+                    },
                     retransmitted: false,
                     received: start,
                 };
-                encoding.handle_packet(&arrival, start + ms(33) * frame).unwrap();
+                encoding
+                    .handle_packet(&arrival, start + ms(33) * frame)
+                    .unwrap();
                 sequence += 1;
             }
         }
         let rates = encoding.rates(start + ms(990));
         assert!(rates.active);
         assert_eq!(rates.layers.len(), 2);
-        assert!(rates.layers.iter().all(|layer| (28.0..32.0).contains(&layer.fps)), "{rates:?}");
+        assert!(
+            rates
+                .layers
+                .iter()
+                .all(|layer| (28.0..32.0).contains(&layer.fps)),
+            "{rates:?}"
+        );
+    }
+
+    #[test]
+    fn frames_are_still_counted_when_timestamps_begin_anew() {
+        let (mut encoding, start) = (video(), Instant::now());
+        for sequence in (50_000..50_010).chain(50..60) {
+            let arrival = Arrival {
+                sequence: sequence as u16 % 100,
+                timestamp: sequence * 3_000,
+                marker: true,
+                payload_length: 100,
+                description: &Description::default(),
+                retransmitted: false,
+                received: start,
+            };
+            encoding.handle_packet(&arrival, start).unwrap();
+        }
+        let rates = encoding.rates(start + ms(1_000));
+        assert_eq!(rates, LayerRates::default());
+        let rates = encoding.rates(start + ms(500));
+        assert_eq!(rates.layers[0].fps, 40.0);
     }
 
     #[test]
@@ -386,7 +489,10 @@ mod tests {
         receive(&mut encoding, 3, false, now).unwrap();
         assert_eq!(encoding.poll_timeout(), None, "nothing is missing");
         assert_eq!(encoding.poll_activity(now), Some(true));
-        assert_eq!(encoding.rates(encoding.activity_timeout().unwrap()), LayerRates::default());
+        assert_eq!(
+            encoding.rates(encoding.activity_timeout().unwrap()),
+            LayerRates::default()
+        );
     }
 
     proptest! {
