@@ -13,7 +13,8 @@ use crate::time::{Duration, Instant, ms};
 pub const DEFAULT_ROUND_TRIP: Duration = ms(100);
 /// How long a hole waits for the packet that was only overtaken. mediasoup: Producer.cpp, sendNackDelay.
 const REORDER_WAIT: Duration = ms(10);
-/// Within one host a round trip is shorter than the sender takes to answer. libwebrtc: nack_requester.cc, process interval.
+/// Within one host a round trip is shorter than the sender takes to answer.
+/// libwebrtc: nack_requester.cc, process interval.
 const SHORTEST_WAIT: Duration = ms(20);
 /// Requests per packet. libwebrtc: nack_requester.cc, kMaxNackRetries.
 const MAX_REQUESTS: u8 = 10;

@@ -18,6 +18,8 @@ pub struct Track {
 }
 
 pub struct EncodingState {
+    /// What it is recognised by when the track's spec is replaced.
+    spec: EncodingSpec,
     /// Declared, or learned from its packets.
     pub ssrc: Option<u32>,
     pub rtx_ssrc: Option<u32>,
@@ -37,20 +39,16 @@ impl Track {
 
     /// Takes a new spec with the same id; encodings that it still names keep their state.
     pub fn update(&mut self, spec: TrackSpec) {
-        let mut known: Vec<_> = std::mem::take(&mut self.encodings)
-            .into_iter()
-            .zip(&self.spec.encodings)
-            .collect();
-        self.encodings = spec
-            .encodings
-            .iter()
-            .map(
-                |new| match known.iter().position(|(_, old)| route::is_same(old, new)) {
-                    Some(place) => known.remove(place).0.updated(&spec, new),
-                    None => EncodingState::new(&spec, new),
-                },
-            )
-            .collect();
+        let mut known = std::mem::take(&mut self.encodings);
+        for new in &spec.encodings {
+            let same = known
+                .iter()
+                .position(|state| route::is_same(&state.spec, new));
+            self.encodings.push(match same {
+                Some(place) => known.remove(place).updated(&spec, new),
+                None => EncodingState::new(&spec, new),
+            });
+        }
         self.spec = spec;
     }
 
@@ -106,9 +104,24 @@ impl Track {
 }
 
 impl EncodingState {
+    /// When there is something to ask the publisher for, or the encoding will have stopped. A keyframe is not asked
+    /// for before its SSRC is known: the wish waits.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let keyframe = self.ssrc.and_then(|_| self.keyframes.poll_timeout());
+        [
+            self.encoding.poll_timeout(),
+            self.encoding.activity_timeout(),
+            keyframe,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
     fn new(track: &TrackSpec, spec: &EncodingSpec) -> Self {
         let encoding = Encoding::new(clock_rate(track), track.nack, track.kind == Kind::Video);
         Self {
+            spec: spec.clone(),
             ssrc: spec.ssrc,
             rtx_ssrc: spec.rtx_ssrc,
             encoding,
@@ -117,6 +130,7 @@ impl EncodingState {
     }
 
     fn updated(mut self, track: &TrackSpec, spec: &EncodingSpec) -> Self {
+        self.spec = spec.clone();
         if let Some(ssrc) = spec.ssrc {
             self.bind(ssrc);
         }
@@ -251,6 +265,15 @@ mod tests {
         assert!(track.encodings[0].encoding.highest().is_some());
         assert!(track.bind(&media(0), 7));
         assert_eq!(track.encodings[0].encoding.highest(), None);
+    }
+
+    #[test]
+    fn a_wish_for_an_encoding_that_was_never_seen_waits_for_its_ssrc() {
+        let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
+        track.encodings[0].keyframes.wish(now);
+        assert_eq!(track.encodings[0].poll_timeout(), None);
+        track.bind(&media(0), 5);
+        assert_eq!(track.encodings[0].poll_timeout(), Some(now));
     }
 
     #[test]
