@@ -16,6 +16,7 @@ use slab::Slab;
 use crate::batch::Batch;
 use crate::command::{Path, Route};
 use crate::config::Config;
+use crate::data::PeerIds;
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::dtls;
@@ -63,6 +64,7 @@ pub struct Plane {
     levels: Levels,
     /// Transports with something to send, first come first served.
     dirty: VecDeque<usize>,
+    peer_ids: PeerIds,
     /// Used again for every transport that sends.
     leaving: Vec<Queued>,
     /// Used again for every encoding that misses something.
@@ -76,7 +78,8 @@ pub struct Plane {
 impl Plane {
     pub fn new(config: Config) -> Self {
         Self {
-            random: Random(config.seed | 1),
+            random: Random(config.seed),
+            peer_ids: PeerIds::new(config.worker),
             config,
             transports: Slab::new(),
             tracks: Slab::new(),
@@ -99,13 +102,12 @@ impl Plane {
 
     /// The counters, with the arenas' sizes as they are now.
     pub fn stats(&self) -> Stats {
-        Stats {
-            transports: self.transports.len() as u64,
-            tracks: self.tracks.len() as u64,
-            slots: self.slots.len() as u64,
-            channels: self.channels.len() as u64,
-            ..self.stats.clone()
-        }
+        let mut stats = self.stats.clone();
+        stats.transports = self.transports.len() as u64;
+        stats.tracks = self.tracks.len() as u64;
+        stats.slots = self.slots.len() as u64;
+        stats.channels = self.channels.len() as u64;
+        stats
     }
 
     /// A datagram that the socket layer could not send, or the like.
@@ -164,7 +166,7 @@ impl Plane {
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
         if let Some(level) = extensions.audio_level {
-            self.levels.record(route.track, level.level, level.voice, now);
+            self.levels.record(route.track, level.level, now);
         }
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
@@ -207,7 +209,11 @@ impl Plane {
                 transport.flush_dtls(path);
             }
         }
-        self.drop_old_ufrags(key);
+        if self.transports[key].has_restarted() {
+            self.by_ufrag.retain(|ufrag, &mut owner| {
+                owner != key || self.transports[key].agent.local_ufrags().any(|known| known == ufrag)
+            });
+        }
         self.touch(key);
         Ok(())
     }
@@ -228,6 +234,10 @@ impl Plane {
                     transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
                     self.events.extend(transport.heard(now));
                     self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
+                    if let Some(data) = &mut transport.data {
+                        data.connect(now);
+                    }
+                    self.poll_data(key, now);
                     self.wish_keyframes_of(key, now);
                 }
                 dtls::Event::Data(packet) => {
@@ -314,14 +324,6 @@ impl Plane {
     fn forget_stale_paths(&mut self, key: usize) {
         let agent = &self.transports[key].agent;
         self.by_path.retain(|path, &mut owner| owner != key || agent.is_valid(path));
-    }
-
-    /// After a restart has nominated, the old credentials no longer lead here.
-    fn drop_old_ufrags(&mut self, key: usize) {
-        let agent = &self.transports[key].agent;
-        if agent.local_ufrags().count() == 1 {
-            self.by_ufrag.retain(|ufrag, &mut owner| owner != key || agent.local_ufrags().any(|known| known == ufrag));
-        }
     }
 }
 

@@ -27,19 +27,21 @@ impl Plane {
                     self.channels.insert(channel, key);
                     self.events.push_back(channel_event(transport, channel, ChannelState::Open, label, protocol, ""));
                 }
-                data::Event::Closed { channel, reason } => {
+                data::Event::Closed { channel, label, reason } => {
                     self.channels.remove(&channel);
                     self.routes.remove(&channel);
-                    let closed = channel_event(transport, channel, ChannelState::Closed, String::new(), String::new(), reason);
+                    let closed = channel_event(transport, channel, ChannelState::Closed, label, String::new(), reason);
                     self.events.push_back(closed);
                 }
                 data::Event::Message { channel, payload, text } => self.deliver(channel, payload, text, now),
                 data::Event::Buffered { channel, octets } => {
                     self.events.push_back(Event::Buffered { channel, octets });
                 }
-                data::Event::Discarded(why) => self.stats.discard(why),
                 data::Event::Ended(_) => {}
             }
+        }
+        while let Some(why) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_discard()) {
+            self.stats.discard(why);
         }
         self.flush_data(key, now);
     }
