@@ -291,7 +291,8 @@ mod tests {
             let report = report::SenderReport { ssrc, ntp: Ntp(ntp), rtp, packets: packet_count, octets };
             let mut out = Vec::new();
             report::write_sender_report(&mut out, &report, &blocks);
-            let expected = Packet::SenderReport { ssrc, ntp: Ntp(ntp), rtp, packets: packet_count, octets, reports: blocks };
+            let report::SenderReport { ssrc, ntp, rtp, packets: count, octets } = report;
+            let expected = Packet::SenderReport { ssrc, ntp, rtp, packets: count, octets, reports: blocks };
             prop_assert_eq!(packets(&out), (vec![expected], Ok(())));
         }
 
@@ -306,7 +307,8 @@ mod tests {
 
         #[test]
         fn hostile_compounds_never_panic(
-            heads in prop::collection::vec((any::<u8>(), 198u8..210, any::<bool>(), prop::collection::vec(any::<u8>(), 0..64)), 1..4),
+            heads in prop::collection::vec(
+                (any::<u8>(), 198u8..210, any::<bool>(), prop::collection::vec(any::<u8>(), 0..64)), 1..4),
         ) {
             let mut compound = Vec::new();
             for (flags, kind, honest, body) in heads {

@@ -164,7 +164,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hostile_bytes_never_lead_outside_the_packet(mut bytes in prop::collection::vec(any::<u8>(), 0..160), plausible: bool) {
+        fn hostile_bytes_never_lead_outside_the_packet(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..160),
+            plausible: bool,
+        ) {
             if let (true, Some(first)) = (plausible, bytes.first_mut()) {
                 *first = 0x80 | (*first & 0x3F);
             }
