@@ -19,4 +19,4 @@ mod tests;
 
 pub use cache::{Cache, Cached, Stored};
 pub use pacer::{Class, Pacer};
-pub use slot::{Nack, Outgoing, Packet, Patch, Slot, SlotEvent};
+pub use slot::{Nack, Outgoing, Packet, Patch, Replay, Slot, SlotEvent};

@@ -137,10 +137,157 @@ impl Iterator for Blocks<'_> {
         let at = self.next.take()?;
         let first = *self.payload.get(at)?;
         if first & MORE != 0 {
-            let &[_, _, high, low] = self.payload.get(at..at + 4)? else { return None };
+            let &[_, _, high, low] = self.payload.get(at..at + 4)? else {
+                return None;
+            };
             self.redundant += usize::from(u16::from_be_bytes([high, low]) & 0x03FF);
             self.next = Some(at + 4);
         }
         Some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Description, PayloadType};
+    use crate::command::Kind;
+    use crate::id::TrackId;
+    use crate::rtp::extension::{self, AudioLevel};
+    use crate::rtp::header::Header;
+    use crate::rtp::sequence::ExtendedSeq;
+    use crate::send::tests::{OPUS, RED, VP8, spec};
+    use crate::time::Instant;
+
+    fn cached(payload_type: PayloadType, payload: &[u8]) -> Cached {
+        Cached {
+            seq: ExtendedSeq(70_000),
+            timestamp: 1,
+            marker: false,
+            payload_type,
+            audio_level: None,
+            dependency_descriptor: Vec::new(),
+            description: Description::default(),
+            payload: payload.to_vec(),
+            received: Instant::now(),
+        }
+    }
+
+    fn outgoing(patch: Patch) -> Outgoing {
+        Outgoing {
+            kind: Kind::Video,
+            retransmission: None,
+            ssrc: 0x5107,
+            seq: ExtendedSeq(0x1_ABCD),
+            timestamp: 0x0102_0304,
+            marker: true,
+            payload_type: 120,
+            encoding: 0,
+            source_seq: ExtendedSeq(70_000),
+            track: TrackId(1),
+            patch,
+        }
+    }
+
+    fn all_extensions() -> SlotSpec {
+        let mut spec = spec(Kind::Video);
+        spec.extensions.set(Extension::AbsSendTime, 2);
+        spec.extensions.set(Extension::AudioLevel, 4);
+        spec.extensions.set(Extension::DependencyDescriptor, 5);
+        spec
+    }
+
+    fn written(spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached) -> (Vec<u8>, Header) {
+        let mut out = vec![0xEE; most_octets(spec, cached)];
+        let (header, length) = write(&mut out, spec, outgoing, cached, Some(0x1234), 0xAB_CDEF);
+        out.truncate(length);
+        let parsed = Header::parse(&out).expect("what we write can be read");
+        assert_eq!(parsed.length, header);
+        (out, parsed)
+    }
+
+    #[test]
+    fn the_header_carries_the_slots_numbers_and_every_extension_that_was_agreed() {
+        let spec = all_extensions();
+        for descriptor in [3, 16, 17, 90] {
+            let mut cached = cached(VP8, b"payload");
+            cached.audio_level = Some(0x92);
+            cached.dependency_descriptor = vec![0x80; descriptor];
+            let (packet, header) = written(&spec, &outgoing(Patch::None), &cached);
+            assert_eq!((header.marker, header.payload_type, header.sequence), (true, 120, 0xABCD));
+            assert_eq!((header.timestamp, header.ssrc, header.padding), (0x0102_0304, 0x5107, false));
+            assert_eq!(packet[header.length..], *b"payload");
+            let read = extension::read(&spec.extensions, &header, &packet).expect("what we write can be read");
+            assert_eq!((read.mid, read.transport_cc, read.abs_send_time), (Some("v1"), Some(0x1234), Some(0xAB_CDEF)));
+            assert_eq!(read.audio_level, Some(AudioLevel { level: 0x12, voice: true }));
+            assert_eq!(read.dependency_descriptor, Some(&cached.dependency_descriptor[..]));
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_that_was_not_agreed() {
+        let mut spec = spec(Kind::Video);
+        spec.extensions = Default::default();
+        let mut cached = cached(VP8, b"payload");
+        cached.audio_level = Some(0x92);
+        let (packet, header) = written(&spec, &outgoing(Patch::None), &cached);
+        assert_eq!((header.extension, packet.len()), (None, FIXED + 7));
+    }
+
+    #[test]
+    fn packets_of_one_size_leave_in_one_size() {
+        let spec = all_extensions();
+        let lengths = [0, 1, 0xFFFF].map(|sequence| {
+            let mut out = [0; 200];
+            write(&mut out, &spec, &outgoing(Patch::None), &cached(VP8, b"payload"), Some(sequence), 0).1
+        });
+        assert_eq!(lengths, [lengths[0]; 3]);
+    }
+
+    #[test]
+    fn a_retransmission_carries_the_number_it_left_under_first() {
+        let sent_again = Outgoing { retransmission: Some(0x0807), ..outgoing(Patch::None) };
+        let (packet, header) = written(&spec(Kind::Video), &sent_again, &cached(VP8, b"payload"));
+        assert_eq!(packet[header.length..], *b"\x08\x07payload");
+    }
+
+    #[test]
+    fn a_vp8_packet_leaves_with_the_numbers_of_the_slot_and_a_long_picture_id() {
+        // X, I, L, T, K; a picture id of 7 bits.
+        let payload = [0x90, 0xF0, 0x05, 0x07, 0x23, b'f', b'r', b'a', b'm', b'e'];
+        let mut cached = cached(VP8, &payload);
+        cached.description = vp8::describe(&payload).expect("a VP8 payload");
+        let patch = Patch::Vp8 { picture_id: 0x1234, tl0: 0x56, key_index: 0x19 };
+        let (packet, header) = written(&spec(Kind::Video), &outgoing(patch), &cached);
+        assert_eq!(packet[header.length..], [&[0x90, 0xF0, 0x92, 0x34, 0x56, 0x39], &b"frame"[..]].concat());
+    }
+
+    /// RFC 2198 s3: a redundant block of 3 octets, then the primary one.
+    const REDUNDANT: &[u8] = b"\xEF\x0F\x00\x03\x6Foldnewest";
+
+    #[test]
+    fn red_leaves_with_the_subscribers_number_for_its_blocks_or_without_redundancy() {
+        let cached = cached(RED, REDUNDANT);
+        let (packet, header) = written(&spec(Kind::Audio), &outgoing(Patch::Red { block: 109 }), &cached);
+        assert_eq!(packet[header.length..], *b"\xED\x0F\x00\x03\x6Doldnewest");
+        let (packet, header) = written(&spec(Kind::Audio), &outgoing(Patch::RedPrimary), &cached);
+        assert_eq!(packet[header.length..], *b"newest");
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_makes_writing_panic(payload in proptest::collection::vec(any::<u8>(), 0..40)) {
+            for patch in [Patch::None, Patch::Red { block: 109 }, Patch::RedPrimary] {
+                written(&spec(Kind::Audio), &outgoing(patch), &cached(OPUS, &payload));
+            }
+            let mut cached = cached(VP8, &payload);
+            if let Ok(description) = vp8::describe(&payload) {
+                cached.description = description;
+                let patch = Patch::Vp8 { picture_id: 1, tl0: 2, key_index: 3 };
+                written(&spec(Kind::Video), &outgoing(patch), &cached);
+            }
+        }
     }
 }

@@ -71,8 +71,7 @@ impl Reports {
         let Some(clock) = clock else { return };
         let heard = Account { heard: now, ntp: clock.ntp };
         let keep = self.account.is_some_and(|account| {
-            heard.seconds_ahead_of(&account) < 0.0
-                && now.saturating_duration_since(account.heard) < ACCOUNT_KEPT
+            heard.seconds_ahead_of(&account) < 0.0 && now.saturating_duration_since(account.heard) < ACCOUNT_KEPT
         });
         if !keep {
             self.account = Some(heard);
@@ -88,9 +87,7 @@ impl Reports {
     /// The report at `now`, which our clock calls `ntp`.
     pub fn sender_report(&self, ssrc: u32, newest: &Newest, now: Instant, ntp: Ntp) -> SenderReport {
         let rtp = match (self.clock, self.account) {
-            (Some(clock), Some(account)) => {
-                clock.rtp_at(account.ntp_at(now)).wrapping_add(newest.timestamp_offset)
-            }
+            (Some(clock), Some(account)) => clock.rtp_at(account.ntp_at(now)).wrapping_add(newest.timestamp_offset),
             _ => {
                 let elapsed = now.saturating_duration_since(newest.received);
                 let ticks = elapsed.as_nanos() * u128::from(newest.rate) / 1_000_000_000;

@@ -219,7 +219,9 @@ impl Rewriter {
         let continues = self.skipping.is_some_and(|skipping| skipping.timestamp == packet.timestamp);
         let lost_of_skipped = if continues { 0 } else { self.lost_of_skipped(packet) };
         self.skipping = Some(Skipping { timestamp: packet.timestamp, ended: packet.marker });
-        let Some(run) = self.runs.back_mut() else { return };
+        let Some(run) = self.runs.back_mut() else {
+            return;
+        };
         if continues {
             // Whatever is missing in between is of the same picture.
             (run.first, run.end) = (seq + 1, seq + 1);
@@ -253,7 +255,9 @@ impl Rewriter {
     /// by which browsers probe): the next one leaves under the number it would have had.
     pub fn omit(&mut self, packet: &Packet) {
         let seq = packet.seq.0;
-        let Some(run) = self.runs.back_mut() else { return };
+        let Some(run) = self.runs.back_mut() else {
+            return;
+        };
         if self.skipping.is_some_and(|skipping| skipping.timestamp == packet.timestamp) {
             (run.first, run.end) = (seq + 1, seq + 1);
             return;
@@ -298,7 +302,9 @@ impl Rewriter {
     /// A picture is being left out, its end is missing, and so is something before `packet`, which is of the next
     /// picture: the first that is missing needs no number, it is certainly of the former.
     fn lost_of_skipped(&self, packet: &Packet) -> u64 {
-        let Some(skipping) = self.skipping else { return 0 };
+        let Some(skipping) = self.skipping else {
+            return 0;
+        };
         let missing = self.runs.back().is_some_and(|run| packet.seq.0 > run.end);
         u64::from(missing && !skipping.ended && skipping.timestamp != packet.timestamp)
     }
@@ -308,7 +314,9 @@ impl Rewriter {
     /// The timeline has gone on by the wall clock. Where the sender's own clock says more exactly what time the packet
     /// is of, that is believed, within bounds: the timeline never goes back, and not more than [`MOST_AHEAD`] ahead.
     fn timestamp_offset(&self, packet: &Packet) -> u32 {
-        let Some(last) = self.last else { return self.first_timestamp.wrapping_sub(packet.timestamp) };
+        let Some(last) = self.last else {
+            return self.first_timestamp.wrapping_sub(packet.timestamp);
+        };
         let rate = packet.payload_type.clock_rate;
         let elapsed = ticks(packet.received.saturating_duration_since(last.received), rate);
         let expected = last.timestamp.wrapping_add(elapsed as u32);
@@ -368,4 +376,83 @@ fn widened(numbers: &vp8::Numbers, near: u16) -> u16 {
 
 fn ticks(duration: Duration, rate: u32) -> i64 {
     (duration.as_nanos() * u128::from(rate) / 1_000_000_000) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::send::tests::{Sent, Source};
+
+    fn picture(source: &mut Source, at: Instant) -> Sent {
+        source.picture("0", 1, at).remove(0)
+    }
+
+    #[test]
+    fn runs_are_as_drawn_above() {
+        let (mut rewriter, now) = (Rewriter::new(1, 0), Instant::now());
+        let mut source = Source::new(0);
+        source.seq = 9;
+        let sent: Vec<Sent> = (10..=22).map(|_| picture(&mut source, now)).collect();
+        let sent = |seq: usize| sent[seq - 10].packet(false);
+        let mut left = vec![(10, rewriter.begin(&sent(10)).seq.0)];
+        for seq in [11, 13, 14, 15, 16, 17, 18, 19, 20, 22] {
+            match seq {
+                17 | 18 => rewriter.skip(&sent(seq), true),
+                _ => left.push((seq, rewriter.advance(&sent(seq)).seq.0)),
+            }
+        }
+        assert_eq!(left, [(10, 1), (11, 2), (13, 4), (14, 5), (15, 6), (16, 7), (19, 8), (20, 9), (22, 11)]);
+        let late = |seq| rewriter.late(&sent(seq)).map(|numbers| numbers.seq.0);
+        assert_eq!([late(12), late(21), late(17), late(18)], [Some(3), Some(10), None, None]);
+        assert_eq!(rewriter.source(ExtendedSeq(10)), Some((0, ExtendedSeq(21))));
+        assert_eq!(rewriter.source(ExtendedSeq(12)), None);
+        assert_eq!(rewriter.highest(), Some(ExtendedSeq(11)));
+    }
+
+    #[test]
+    fn a_picture_id_of_seven_bits_counts_on_in_fifteen() {
+        let (mut rewriter, now) = (Rewriter::new(1, 0), Instant::now());
+        let mut source = Source::new(0);
+        for n in 0..300_u16 {
+            let mut sent = picture(&mut source, now);
+            let numbers = sent.description.vp8.as_mut().expect("it is VP8");
+            (numbers.picture_id, numbers.long_picture_id) = (Some(100 + n & 0x7F), false);
+            let numbers =
+                if n == 0 { rewriter.begin(&sent.packet(false)) } else { rewriter.advance(&sent.packet(false)) };
+            assert!(matches!(numbers.patch, Patch::Vp8 { picture_id, .. } if picture_id == 100 + n), "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn the_timeline_goes_on_after_a_pause_longer_than_half_its_range() {
+        let (mut rewriter, start) = (Rewriter::new(1, 0), Instant::now());
+        let mut source = Source::new(0);
+        let mut before = rewriter.begin(&picture(&mut source, start).packet(false)).timestamp;
+        rewriter.forget_source();
+        for hours in 1..=30_u64 {
+            rewriter.forget_source();
+            let at = start + ms(3_600_000) * hours as u32;
+            let timestamp = rewriter.begin(&picture(&mut source, at).packet(false)).timestamp;
+            assert_eq!(timestamp.wrapping_sub(before), 324_000_000, "after {hours} h");
+            before = timestamp;
+        }
+        rewriter.forget_source();
+        let timestamp = rewriter.begin(&picture(&mut source, start + ms(3_600_000) * 40).packet(false)).timestamp;
+        assert_eq!(timestamp.wrapping_sub(before), 3_240_000_000);
+    }
+
+    #[test]
+    fn pictures_out_of_order_of_time_do_not_take_the_timeline_back() {
+        let (mut rewriter, now) = (Rewriter::new(1, 5_000), Instant::now());
+        let mut source = Source::new(0);
+        let first = rewriter.begin(&picture(&mut source, now).packet(false));
+        let (later, earlier) = (source.timestamp.wrapping_add(9_000), source.timestamp.wrapping_add(3_000));
+        for timestamp in [later, earlier] {
+            let sent = Sent { timestamp, ..picture(&mut source, now + ms(100)) };
+            rewriter.advance(&sent.packet(false));
+        }
+        rewriter.forget_source();
+        let next = rewriter.begin(&picture(&mut source, now + ms(110)).packet(false));
+        assert_eq!(next.timestamp - first.timestamp, 9_000 + 900);
+    }
 }

@@ -127,7 +127,9 @@ impl Selector {
     /// Takes note that `packet` came, of whatever encoding. False: of one that no slot can show.
     pub fn hear(&mut self, packet: &Packet) -> bool {
         let at = usize::from(packet.encoding);
-        let Some(heard) = self.heard.get_mut(at) else { return false };
+        let Some(heard) = self.heard.get_mut(at) else {
+            return false;
+        };
         let first = heard.last.is_none();
         heard.last = Some(packet.received);
         heard.missed = 0;
@@ -153,12 +155,19 @@ impl Selector {
         true
     }
 
+    /// The newest packet heard of an encoding.
+    pub fn newest(&self, encoding: u8) -> ExtendedSeq {
+        self.heard.get(usize::from(encoding)).map(|heard| heard.newest).unwrap_or_default()
+    }
+
     /// Whether `packet` begins a better picture than what is shown, be that nothing.
     pub fn is_switch(&self, packet: &Packet) -> bool {
         if !packet.description.keyframe {
             return false;
         }
-        let Some(rank) = self.rank(packet.encoding) else { return false };
+        let Some(rank) = self.rank(packet.encoding) else {
+            return false;
+        };
         let heard = &self.heard[usize::from(packet.encoding)];
         if packet.recovered && heard.newest.0 > packet.seq.0 + LATE_KEYFRAME {
             return false;
@@ -186,7 +195,9 @@ impl Selector {
     /// Whether a packet of the encoding that is shown, newer than all before, is let through. A picture is judged once,
     /// by the first of its packets that comes.
     pub fn lets_through(&mut self, packet: &Packet) -> bool {
-        let Some(mut shown) = self.shown else { return false };
+        let Some(mut shown) = self.shown else {
+            return false;
+        };
         if shown.picture == packet.timestamp {
             return !shown.left_out;
         }

@@ -72,8 +72,13 @@ pub struct Outgoing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SlotEvent {
     /// What leaves changed; no layer: nothing does.
-    Switched { layer: Option<Layer>, cause: Cause },
-    Refused { reason: &'static str },
+    Switched {
+        layer: Option<Layer>,
+        cause: Cause,
+    },
+    Refused {
+        reason: &'static str,
+    },
 }
 
 /// What to do about a packet the subscriber misses.
@@ -84,9 +89,22 @@ pub enum Nack {
     /// it, hand it to [`Slot::handle_packet`] by [`Cached::packet`]; else ask the publisher.
     ///
     /// [`Cached::packet`]: crate::send::cache::Cached::packet
-    Missing { encoding: u8, seq: ExtendedSeq },
+    Missing {
+        encoding: u8,
+        seq: ExtendedSeq,
+    },
     /// Just sent, sent often enough, too old, or not to be sent twice for want of RTX.
     Ignore,
+}
+
+/// Source packets that came before the beginning of their picture did. Hand those that the cache has to
+/// [`Slot::handle_packet`], in order, by [`Cached::packet`]; the subscriber would ask for them a round trip later.
+///
+/// [`Cached::packet`]: crate::send::cache::Cached::packet
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    pub encoding: u8,
+    pub seqs: std::ops::RangeInclusive<u64>,
 }
 
 /// How the publisher's payload type leaves.
@@ -116,6 +134,7 @@ pub struct Slot {
     switched: Option<SlotEvent>,
     refused: Option<SlotEvent>,
     is_refusing: bool,
+    replay: Option<Replay>,
 }
 
 impl Slot {
@@ -138,6 +157,7 @@ impl Slot {
             switched: None,
             refused: None,
             is_refusing: false,
+            replay: None,
             spec,
         }
     }
@@ -170,6 +190,7 @@ impl Slot {
         self.reports.forget_source();
         self.mapping = None;
         self.is_refusing = false;
+        self.replay = None;
         if source.is_none() {
             self.tell(None, Cause::Paused);
         } else {
@@ -222,6 +243,8 @@ impl Slot {
         let mut marker = packet.marker;
         let numbers = if begins {
             self.selector.switch(packet);
+            let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
+            self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
             marker |= self.spec.kind == Kind::Audio;
             self.rewriter.begin(packet)
@@ -272,9 +295,16 @@ impl Slot {
         self.refused.take().or_else(|| self.switched.take())
     }
 
+    /// After a packet that left: what came before it and belongs behind it.
+    pub fn poll_replay(&mut self) -> Option<Replay> {
+        self.replay.take()
+    }
+
     /// The subscriber misses a packet (RFC 4585 s6.2.1).
     pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
-        let (Some(highest), Some(origin)) = (self.rewriter.highest(), self.origin) else { return Nack::Ignore };
+        let (Some(highest), Some(origin)) = (self.rewriter.highest(), self.origin) else {
+            return Nack::Ignore;
+        };
         let behind = u64::from(highest.wire().wrapping_sub(sequence));
         if behind >= self.history.len() as u64 || behind > highest.0 {
             return Nack::Ignore;
@@ -287,7 +317,9 @@ impl Slot {
             };
         };
         let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type).and_then(|own| own.rtx);
-        let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else { return Nack::Ignore };
+        let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
+            return Nack::Ignore;
+        };
         if !entry.resend(now.saturating_duration_since(origin), round_trip) {
             return Nack::Ignore;
         }
@@ -351,9 +383,9 @@ impl Slot {
             return Some(mapping);
         }
         let own = &self.spec.payload_types;
-        let same = own.iter().find(|own| {
-            (own.codec, own.format, own.clock_rate) == (from.codec, from.format, from.clock_rate)
-        });
+        let same = own
+            .iter()
+            .find(|own| (own.codec, own.format, own.clock_rate) == (from.codec, from.format, from.clock_rate));
         let opus = own.iter().find(|own| own.codec == Codec::Opus);
         let found = match (from.codec, same, opus) {
             (Codec::Red, Some(same), Some(opus)) => Some((same.number, Patch::Red { block: opus.number })),
@@ -365,8 +397,10 @@ impl Slot {
             if !std::mem::replace(&mut self.is_refusing, true) {
                 self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
             }
-            self.selector.lose();
-            self.tell(None, Cause::Publisher);
+            if self.selector.shown().is_some() {
+                self.selector.lose();
+                self.tell(None, Cause::Publisher);
+            }
             return None;
         };
         self.is_refusing = false;

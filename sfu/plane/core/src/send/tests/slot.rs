@@ -1,182 +1,7 @@
-//! A slot as a subscriber sees it: publishers whose packets can be lost, late and switched, in virtual time.
-
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
+//! A slot as its subscriber sees it.
 
 use super::*;
-use crate::codec::{Codec, Description, PayloadType, vp8};
-use crate::command::{Kind, SlotSpec};
 use crate::event::Cause;
-use crate::id::{SlotId, TrackId, TransportId};
-use crate::layer::Layer;
-use crate::rtp::clock::SenderClock;
-use crate::rtp::extension::{Extension, ExtensionMap};
-use crate::rtp::header::Header;
-use crate::rtp::sequence::ExtendedSeq;
-use crate::time::{Duration, Instant, Ntp, ms};
-
-pub(super) const VP8: PayloadType =
-    PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
-pub(super) const OPUS: PayloadType =
-    PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
-pub(super) const RED: PayloadType =
-    PayloadType { number: 63, codec: Codec::Red, format: 0, clock_rate: 48_000, rtx: None };
-
-const FRAME: Duration = ms(33);
-const FRAME_TICKS: u32 = 2_970;
-const ROUND_TRIP: Duration = ms(50);
-const FIRST: u64 = 1_000;
-const FIRST_TIMESTAMP: u32 = 50_000;
-
-/// A packet on its way to the slot.
-#[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub encoding: u8,
-    pub seq: u64,
-    pub timestamp: u32,
-    pub marker: bool,
-    pub payload_type: PayloadType,
-    pub description: Description,
-    pub payload: Vec<u8>,
-    pub clock: Option<SenderClock>,
-    pub at: Instant,
-}
-
-impl Sent {
-    pub fn packet(&self, recovered: bool) -> Packet<'_> {
-        Packet {
-            encoding: self.encoding,
-            seq: ExtendedSeq(self.seq),
-            timestamp: self.timestamp,
-            marker: self.marker,
-            payload_type: &self.payload_type,
-            payload_length: self.payload.len(),
-            description: &self.description,
-            clock: self.clock,
-            recovered,
-            received: self.at,
-        }
-    }
-}
-
-/// One VP8 encoding of a publisher, or its opus.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    pub encoding: u8,
-    pub seq: u64,
-    pub timestamp: u32,
-    pub picture: u16,
-    pub tl0: u8,
-    pub key: u8,
-    pub clock: Option<SenderClock>,
-}
-
-impl Source {
-    pub fn new(encoding: u8) -> Self {
-        let n = u64::from(encoding);
-        Self {
-            encoding,
-            seq: 70_000 + 5_000 * n,
-            timestamp: 0xFFFF_0000 + 777_777 * u32::from(encoding),
-            picture: 0x7FF0 + 3 * u16::from(encoding),
-            tl0: 250 + encoding,
-            key: 30 + encoding,
-            clock: None,
-        }
-    }
-
-    /// The next picture, of `packets` packets, as `temporal` says: 't' a keyframe's, '0'.. that layer's, `+` with sync.
-    pub fn picture(&mut self, what: &str, packets: usize, at: Instant) -> Vec<Sent> {
-        let keyframe = what == "key";
-        let temporal = what.bytes().next().filter(u8::is_ascii_digit).map_or(0, |digit| digit - b'0');
-        self.picture = self.picture.wrapping_add(1) & 0x7FFF;
-        self.timestamp = self.timestamp.wrapping_add(FRAME_TICKS);
-        self.tl0 = self.tl0.wrapping_add(u8::from(temporal == 0));
-        self.key = self.key.wrapping_add(u8::from(keyframe)) & 0x1F;
-        let numbers = vp8::Numbers {
-            picture_id: Some(self.picture),
-            long_picture_id: true,
-            tl0_picture_index: Some(self.tl0),
-            key_index: Some(self.key),
-            descriptor_length: 6,
-        };
-        (0..packets)
-            .map(|n| {
-                self.seq += 1;
-                let [high, low] = (self.picture | 0x8000).to_be_bytes();
-                let mut payload = vec![0x90, 0xF0, high, low, self.tl0, temporal << 6 | self.key];
-                payload.extend_from_slice(&self.seq.to_be_bytes());
-                Sent {
-                    encoding: self.encoding,
-                    seq: self.seq,
-                    timestamp: self.timestamp,
-                    marker: n + 1 == packets,
-                    payload_type: VP8,
-                    description: Description {
-                        keyframe: keyframe && n == 0,
-                        start: n == 0,
-                        end: n + 1 == packets,
-                        temporal,
-                        layer_sync: what.ends_with('+'),
-                        vp8: Some(numbers),
-                        ..Description::default()
-                    },
-                    payload,
-                    clock: self.clock,
-                    at,
-                }
-            })
-            .collect()
-    }
-
-    /// RTP padding, as Chromium probes with behind a picture.
-    pub fn padding(&mut self, at: Instant) -> Sent {
-        self.seq += 1;
-        Sent {
-            encoding: self.encoding,
-            seq: self.seq,
-            timestamp: self.timestamp,
-            marker: false,
-            payload_type: VP8,
-            description: Description::default(),
-            payload: Vec::new(),
-            clock: self.clock,
-            at,
-        }
-    }
-
-    pub fn sound(&mut self, at: Instant) -> Sent {
-        self.timestamp = self.timestamp.wrapping_add(960);
-        Sent { payload_type: OPUS, payload: vec![7; 80], timestamp: self.timestamp, ..self.padding(at) }
-    }
-}
-
-pub(super) fn spec(kind: Kind) -> SlotSpec {
-    let mut extensions = ExtensionMap::default();
-    extensions.set(Extension::Mid, 1);
-    extensions.set(Extension::TransportCc, 3);
-    SlotSpec {
-        id: SlotId(1),
-        transport: TransportId(1),
-        kind,
-        mid: "v1".into(),
-        ssrc: 0x5107,
-        rtx_ssrc: Some(0x5108),
-        payload_types: vec![PayloadType { number: 120, rtx: Some(121), ..VP8 }, PayloadType { number: 109, ..OPUS }],
-        extensions,
-    }
-}
-
-fn slot(kind: Kind) -> Slot {
-    let mut slot = Slot::new(spec(kind), FIRST as u16, 77, FIRST_TIMESTAMP);
-    slot.set_source(Some(TrackId(1)), Instant::now());
-    slot
-}
-
-fn ladder(rungs: &[(u8, u8)]) -> Vec<Layer> {
-    rungs.iter().map(|&(spatial, temporal)| Layer::new(spatial, temporal)).collect()
-}
 
 fn feed(slot: &mut Slot, sent: &[Sent]) -> Vec<Outgoing> {
     sent.iter().filter_map(|sent| slot.handle_packet(&sent.packet(false), sent.at)).collect()
@@ -249,12 +74,28 @@ fn a_packet_lost_on_the_way_to_us_keeps_its_number_free_and_takes_it_once() {
     slot.set_ladder(ladder(&[(0, 2)]));
     let key = source.picture("key", 4, now);
     assert_eq!(numbers(&feed(&mut slot, &[key[0].clone(), key[3].clone()])), [0, 3]);
-    assert_eq!(slot.handle_nack(FIRST as u16 + 1, now, ROUND_TRIP), Nack::Missing { encoding: 0, seq: ExtendedSeq(key[1].seq) });
+    assert_eq!(
+        slot.handle_nack(FIRST as u16 + 1, now, ROUND_TRIP),
+        Nack::Missing { encoding: 0, seq: ExtendedSeq(key[1].seq) }
+    );
     let came = late(&mut slot, &key[1]).expect("its number is free");
     assert_eq!((came.seq.0, came.retransmission), (FIRST + 1, None));
     assert_eq!(late(&mut slot, &key[1]), None, "its number is used");
     assert_eq!(late(&mut slot, &key[0]), None, "so is that of what was never missing");
     assert!(matches!(slot.handle_nack(FIRST as u16 + 1, now, ROUND_TRIP), Nack::Send(_)));
+}
+
+#[test]
+fn a_keyframe_whose_beginning_comes_late_takes_what_came_before_along() {
+    let (mut slot, mut source, now) = (slot(Kind::Video), Source::new(0), Instant::now());
+    slot.set_ladder(ladder(&[(0, 2)]));
+    let key = source.picture("key", 3, now);
+    assert!(feed(&mut slot, &key[1..]).is_empty());
+    assert_eq!(late(&mut slot, &key[0]).map(|came| came.seq.0), Some(FIRST));
+    assert_eq!(slot.poll_replay(), Some(Replay { encoding: 0, seqs: key[1].seq..=key[2].seq }));
+    assert_eq!(slot.poll_replay(), None);
+    assert_eq!(late(&mut slot, &key[1]).map(|came| came.seq.0), Some(FIRST + 1));
+    assert_eq!(late(&mut slot, &key[2]).map(|came| came.seq.0), Some(FIRST + 2));
 }
 
 #[test]
@@ -307,12 +148,6 @@ fn the_first_picture_is_any_rungs_but_none_off_the_ladder() {
     assert_eq!(slot.current(), Some(Layer::new(1, 2)));
 }
 
-/// The clock of an encoding by which `timestamp` was captured `age` before the second 1,000.
-fn clock(timestamp: u32, age: Duration) -> Option<SenderClock> {
-    let rtp = timestamp.wrapping_add((age.as_millis() * 90) as u32);
-    Some(SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp })
-}
-
 /// How far the timeline moves at a switch, in ms, if by the sender's clocks the new picture was captured `captured` ms
 /// after the old one, and it comes `came` ms after it.
 fn switch_moves(captured: Option<i64>, came: u64) -> i64 {
@@ -335,11 +170,11 @@ fn a_switch_moves_the_timeline_by_the_senders_clocks_within_bounds_and_by_the_wa
     let table = [
         // captured, came, moves
         (Some(33), 33, 33),
-        (Some(33), 180, 33),       // it came late, and is shown when it was captured
-        (Some(100), 60, 100),      // the old one came late
-        (Some(300), 60, 60 + 75),  // the clocks say too much
-        (Some(-20), 40, 0),        // captured before the last that was shown: one tick
-        (Some(33), 5_000, 5_000),  // its clock stands still
+        (Some(33), 180, 33),      // it came late, and is shown when it was captured
+        (Some(100), 60, 100),     // the old one came late
+        (Some(300), 60, 60 + 75), // the clocks say too much
+        (Some(-20), 40, 0),       // captured before the last that was shown: one tick
+        (Some(33), 5_000, 5_000), // its clock stands still
         (None, 40, 40),
     ];
     for (captured, came, moves) in table {
@@ -521,7 +356,7 @@ fn a_codec_the_subscriber_does_not_speak_is_refused_once_and_red_is_taken_apart(
     assert_eq!(slot.poll_event(), None);
     assert_eq!(slot.wanted_keyframe(), None, "a keyframe would not help");
 
-    let mut slot = super::tests::slot(Kind::Audio);
+    let mut slot = super::slot(Kind::Audio);
     let red = Sent { payload_type: RED, ..source.sound(now) };
     let sent = feed(&mut slot, &[red.clone()]);
     assert_eq!((sent[0].payload_type, sent[0].patch), (109, Patch::RedPrimary));
@@ -561,175 +396,4 @@ fn the_sender_report_is_of_the_timeline_that_left() {
     assert_eq!((report.ssrc, report.rtp, report.packets), (0x5107, shown[0].timestamp + 9_000, 2));
     slot.set_ladder(Vec::new());
     assert_eq!(slot.sender_report(now, Ntp(1)), None, "nothing leaves");
-}
-
-/// A subscriber's view: what left under each number, as octets.
-struct Wire {
-    slot: Slot,
-    caches: Vec<Cache>,
-    sent: BTreeMap<u64, (u32, Vec<u8>)>,
-    rtx: BTreeMap<u64, Vec<u8>>,
-}
-
-impl Wire {
-    fn octets(&self, outgoing: &Outgoing) -> (usize, Vec<u8>) {
-        let mut out = [0; 1_500];
-        let cached = self.caches[usize::from(outgoing.encoding)].get(outgoing.source_seq).expect("it was just cached");
-        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, Some(1), 0);
-        (header, out[..length].to_vec())
-    }
-
-    /// The number it left under.
-    fn push(&mut self, sent: &Sent, recovered: bool) -> Option<u64> {
-        let stored = Stored {
-            timestamp: sent.timestamp,
-            marker: sent.marker,
-            payload_type: &sent.payload_type,
-            audio_level: None,
-            dependency_descriptor: &[],
-            description: &sent.description,
-        };
-        self.caches[usize::from(sent.encoding)].insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
-        let outgoing = self.slot.handle_packet(&sent.packet(recovered), sent.at)?;
-        self.first_time(&outgoing);
-        Some(outgoing.seq.0)
-    }
-
-    fn first_time(&mut self, outgoing: &Outgoing) {
-        assert_eq!(outgoing.retransmission, None);
-        let (header, octets) = self.octets(outgoing);
-        let parsed = Header::parse(&octets).expect("what we write can be read");
-        assert_eq!((parsed.sequence, parsed.timestamp, parsed.length), (outgoing.seq.wire(), outgoing.timestamp, header));
-        let payload = octets[header..].to_vec();
-        let before = self.sent.insert(outgoing.seq.0, (outgoing.timestamp, payload));
-        assert_eq!(before, None, "number {} left twice", outgoing.seq.0);
-    }
-
-    fn nack(&mut self, seq: u64, now: Instant) {
-        match self.slot.handle_nack(seq as u16, now, ROUND_TRIP) {
-            Nack::Send(outgoing) => {
-                let original = outgoing.retransmission.expect("only RTX sends again");
-                assert_eq!((outgoing.ssrc, original, outgoing.payload_type), (0x5108, seq as u16, 121));
-                let (header, octets) = self.octets(&outgoing);
-                assert_eq!(octets[header..header + 2], original.to_be_bytes());
-                assert_eq!((outgoing.timestamp, octets[header + 2..].to_vec()), self.sent[&seq]);
-                assert_eq!(self.rtx.insert(outgoing.seq.0, octets), None, "an RTX number left twice");
-            }
-            Nack::Missing { encoding, seq: source } => {
-                assert!(!self.sent.contains_key(&seq));
-                let Some(cached) = self.caches[usize::from(encoding)].get(source) else { return };
-                if let Some(outgoing) = self.slot.handle_packet(&cached.packet(encoding, None), now) {
-                    assert_eq!(outgoing.seq.0, seq);
-                    self.first_time(&outgoing);
-                }
-            }
-            Nack::Ignore => {}
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// Of an encoding: what, packets, and which of them get lost (and come late after so many steps, if below 8).
-    Picture { encoding: u8, what: usize, packets: usize, lost: u8, after: usize },
-    Padding(u8),
-    Ladder(usize),
-    Track,
-    Nack(u64),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let picture = (0..3_u8, 0..6_usize, 1..5_usize, prop_oneof![3 => Just(0_u8), 1 => any::<u8>()], 0..10_usize)
-        .prop_map(|(encoding, what, packets, lost, after)| Step::Picture { encoding, what, packets, lost, after });
-    let step = prop_oneof![
-        20 => picture,
-        1 => (0..3_u8).prop_map(Step::Padding),
-        2 => (0..5_usize).prop_map(Step::Ladder),
-        1 => Just(Step::Track),
-        6 => (0..40_u64).prop_map(Step::Nack),
-    ];
-    proptest::collection::vec(step, 1..250)
-}
-
-const PICTURES: [&str; 6] = ["key", "0", "2+", "1+", "2", "1"];
-
-proptest! {
-    #[test]
-    fn whatever_happens_each_number_leaves_once_without_a_gap_of_our_making(steps in steps(), clocks in any::<bool>()) {
-        let ladders = [vec![], ladder(&[(0, 2)]), ladder(&[(2, 2), (1, 1), (0, 0)]), ladder(&[(1, 0)]), ladder(&[(0, 1), (2, 2)])];
-        let fresh = || [0, 1, 2].map(Source::new);
-        let mut wire = Wire {
-            slot: slot(Kind::Video),
-            caches: (0..3).map(|_| Cache::new(true)).collect(),
-            sent: BTreeMap::new(),
-            rtx: BTreeMap::new(),
-        };
-        wire.slot.set_ladder(ladders[2].clone());
-        let mut sources = fresh();
-        let mut waiting: Vec<(usize, Sent)> = Vec::new();
-        let start = Instant::now();
-        // Source packets lost so far, of any encoding: no more numbers than these may be missing.
-        let mut missing = 0_u64;
-        let mut track = 1;
-        for (n, step) in steps.iter().enumerate() {
-            let now = start + ms(11) * n as u32;
-            let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= n).map(|(_, sent)| sent).collect();
-            for sent in &due {
-                wire.push(sent, true);
-            }
-            match *step {
-                Step::Picture { encoding, what, packets, lost, after } => {
-                    let source = &mut sources[usize::from(encoding)];
-                    source.clock = clocks.then(|| clock(Source::new(encoding).timestamp, ms(0)).expect("always"));
-                    source.timestamp = Source::new(encoding).timestamp.wrapping_add(990 * n as u32);
-                    for (i, sent) in source.picture(PICTURES[what], packets, now).into_iter().enumerate() {
-                        if lost >> i & 1 == 0 {
-                            wire.push(&sent, false);
-                            continue;
-                        }
-                        missing += 1;
-                        if after < 8 {
-                            waiting.push((n + 1 + after, sent));
-                        }
-                    }
-                }
-                Step::Padding(encoding) => {
-                    let padding = sources[usize::from(encoding)].padding(now);
-                    prop_assert_eq!(wire.slot.handle_packet(&padding.packet(false), now), None);
-                }
-                Step::Ladder(n) => wire.slot.set_ladder(ladders[n].clone()),
-                Step::Track => {
-                    track += 1;
-                    wire.slot.set_source(Some(TrackId(track)), now);
-                    // The former track's caches are another's; one set is enough here once nothing of it can be asked for.
-                    wire.caches = (0..3).map(|_| Cache::new(true)).collect();
-                    sources = fresh();
-                    waiting.clear();
-                    let floor = wire.sent.last_key_value().map_or(0, |(&seq, _)| seq);
-                    wire.sent.retain(|&seq, _| seq >= floor);
-                    missing = 0;
-                }
-                Step::Nack(back) => {
-                    let Some((&highest, _)) = wire.sent.last_key_value() else { continue };
-                    let seq = highest.saturating_sub(back);
-                    let first = *wire.sent.first_key_value().expect("not empty").0;
-                    if seq > first || (seq == first && track == 1) {
-                        wire.nack(seq, now);
-                    }
-                }
-            }
-            if let (Some((&first, _)), Some((&last, _))) = (wire.sent.first_key_value(), wire.sent.last_key_value()) {
-                let absent = last - first + 1 - wire.sent.len() as u64;
-                prop_assert!(absent <= missing, "{absent} numbers are missing, {missing} packets were lost");
-                if track == 1 {
-                    prop_assert_eq!(first, FIRST);
-                }
-            }
-        }
-        let timestamps: Vec<u32> = wire.sent.values().map(|(timestamp, _)| *timestamp).collect();
-        for pair in timestamps.windows(2) {
-            prop_assert!(pair[1].wrapping_sub(pair[0]) as i32 >= 0, "the timeline goes back");
-        }
-        prop_assert!(wire.rtx.keys().zip(77..).all(|(&seq, expected)| seq == expected));
-    }
 }
