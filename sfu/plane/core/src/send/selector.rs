@@ -144,11 +144,10 @@ impl Selector {
             return true;
         }
         heard.timestamp = packet.timestamp;
-        for (other, heard) in self.heard.iter_mut().enumerate().filter(|(other, _)| *other != at) {
+        for (_, heard) in self.heard.iter_mut().enumerate().filter(|(other, _)| *other != at) {
             heard.missed = heard.missed.saturating_add(1);
             let silent = heard.last.is_some_and(|last| packet.received.saturating_duration_since(last) >= SILENT);
             if silent && heard.missed >= PICTURES_MISSED {
-                debug_assert!(other < MOST_ENCODINGS);
                 heard.life = Life::Dead;
             }
         }

@@ -133,7 +133,8 @@ pub struct Slot {
     told: (Option<Layer>, Cause),
     switched: Option<SlotEvent>,
     refused: Option<SlotEvent>,
-    is_refusing: bool,
+    /// The publisher's payload type for which the subscriber has none.
+    refusing: Option<PayloadType>,
     replay: Option<Replay>,
 }
 
@@ -156,7 +157,7 @@ impl Slot {
             told: (None, Cause::Paused),
             switched: None,
             refused: None,
-            is_refusing: false,
+            refusing: None,
             replay: None,
             spec,
         }
@@ -189,7 +190,7 @@ impl Slot {
         self.rewriter.forget_source();
         self.reports.forget_source();
         self.mapping = None;
-        self.is_refusing = false;
+        self.refusing = None;
         self.replay = None;
         if source.is_none() {
             self.tell(None, Cause::Paused);
@@ -217,7 +218,7 @@ impl Slot {
 
     /// The encoding whose keyframe this slot waits for.
     pub fn wanted_keyframe(&self) -> Option<u8> {
-        if self.source.is_none() || self.spec.kind == Kind::Audio || self.is_refusing {
+        if self.source.is_none() || self.spec.kind == Kind::Audio || self.refusing.is_some() {
             return None;
         }
         self.selector.wanted()
@@ -234,6 +235,9 @@ impl Slot {
         let track = self.source?;
         if !self.selector.hear(packet) || self.selector.is_paused() {
             return None;
+        }
+        if self.refusing.is_some_and(|refused| refused != *packet.payload_type) {
+            self.refusing = None;
         }
         let begins = self.begins(packet);
         if !begins && (self.selector.shown()?.spatial != packet.encoding && !packet.recovered) {
@@ -394,7 +398,7 @@ impl Slot {
             (_, None, _) => None,
         };
         let Some((to, patch)) = found else {
-            if !std::mem::replace(&mut self.is_refusing, true) {
+            if self.refusing.replace(*from).is_none() {
                 self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
             }
             if self.selector.shown().is_some() {
@@ -403,7 +407,6 @@ impl Slot {
             }
             return None;
         };
-        self.is_refusing = false;
         self.mapping = Some(Mapping { from: *from, to, patch });
         self.mapping
     }

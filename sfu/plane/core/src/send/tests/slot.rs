@@ -355,10 +355,12 @@ fn a_codec_the_subscriber_does_not_speak_is_refused_once_and_red_is_taken_apart(
     assert!(matches!(slot.poll_event(), Some(SlotEvent::Refused { .. })));
     assert_eq!(slot.poll_event(), None);
     assert_eq!(slot.wanted_keyframe(), None, "a keyframe would not help");
+    assert!(feed(&mut slot, &source.picture("0", 1, now)).is_empty());
+    assert_eq!(slot.wanted_keyframe(), Some(0), "the publisher changed its codec");
 
     let mut slot = super::slot(Kind::Audio);
     let red = Sent { payload_type: RED, ..source.sound(now) };
-    let sent = feed(&mut slot, &[red.clone()]);
+    let sent = feed(&mut slot, std::slice::from_ref(&red));
     assert_eq!((sent[0].payload_type, sent[0].patch), (109, Patch::RedPrimary));
     slot.spec.payload_types.push(PayloadType { number: 35, ..RED });
     slot.set_source(Some(TrackId(2)), now);
