@@ -37,7 +37,10 @@ pub enum Notice {
     /// For good.
     Ended(&'static str),
     /// The peer closed these streams in its direction, once `after` messages are taken; none listed means all.
-    PeerReset { streams: Vec<u16>, after: u64 },
+    PeerReset {
+        streams: Vec<u16>,
+        after: u64,
+    },
     /// Ours are closed.
     ResetDone(Vec<u16>),
     /// The peer would not: they are as before.

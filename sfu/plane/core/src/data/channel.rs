@@ -9,10 +9,17 @@ use crate::time::{Duration, Instant};
 
 pub enum State {
     /// No stream yet: the association is not up, or it is for the peer to open it.
-    Waiting { remote: bool, backlog: Backlog },
+    Waiting {
+        remote: bool,
+        backlog: Backlog,
+    },
     /// Our OPEN is out. Messages may follow it, but must not overtake it (RFC 8832 s6).
-    Opening { stream: u16 },
-    Open { stream: u16 },
+    Opening {
+        stream: u16,
+    },
+    Open {
+        stream: u16,
+    },
 }
 
 pub struct Channel {
@@ -61,12 +68,7 @@ pub struct Backlog {
 
 impl Backlog {
     pub fn new(limits: &DataLimits) -> Self {
-        Self {
-            messages: VecDeque::new(),
-            octets: 0,
-            max_octets: limits.backlog_octets,
-            max_age: limits.backlog_age,
-        }
+        Self { messages: VecDeque::new(), octets: 0, max_octets: limits.backlog_octets, max_age: limits.backlog_age }
     }
 
     /// Keeps one more. Returns how many older ones had to go.
@@ -115,7 +117,9 @@ mod tests {
     fn a_backlog_keeps_the_latest_two_seconds_and_hundred_kilobytes() {
         let start = Instant::now();
         let mut backlog = Backlog::new(&DataLimits::default());
-        for (at, octets, dropped) in [(0, 40_000, 0), (500, 60_000, 0), (1_000, 1, 1), (2_600, 10, 1), (2_999, 100_000, 2)] {
+        for (at, octets, dropped) in
+            [(0, 40_000, 0), (500, 60_000, 0), (1_000, 1, 1), (2_600, 10, 1), (2_999, 100_000, 2)]
+        {
             assert_eq!(backlog.push(&vec![0; octets], false, start + ms(at)), dropped, "at {at}");
         }
         assert_eq!(backlog.expires(), Some(start + ms(4_999)));

@@ -52,12 +52,29 @@ impl PeerIds {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// Before its first message.
-    Opened { channel: ChannelId, label: String, protocol: String, ordered: bool, reliability: Reliability },
+    Opened {
+        channel: ChannelId,
+        label: String,
+        protocol: String,
+        ordered: bool,
+        reliability: Reliability,
+    },
     /// Not by the application's wish: by the peer's, or because of a limit. The channel is gone.
-    Closed { channel: ChannelId, label: String, reason: &'static str },
-    Message { channel: ChannelId, payload: Vec<u8>, text: bool },
+    Closed {
+        channel: ChannelId,
+        label: String,
+        reason: &'static str,
+    },
+    Message {
+        channel: ChannelId,
+        payload: Vec<u8>,
+        text: bool,
+    },
     /// Octets queued and unacknowledged rose over half of what is allowed, or fell under it.
-    Buffered { channel: ChannelId, octets: usize },
+    Buffered {
+        channel: ChannelId,
+        octets: usize,
+    },
     /// The association is gone for good, and all channels with it, each with its [`Event::Closed`] before.
     Ended(&'static str),
 }
@@ -324,7 +341,8 @@ impl Data {
         match notice {
             Notice::Connected => {
                 let ours = |channel: &Channel| matches!(channel.state, State::Waiting { remote: false, .. });
-                let ready: Vec<_> = self.channels.iter().filter(|(_, channel)| ours(channel)).map(|(id, _)| *id).collect();
+                let ready: Vec<_> =
+                    self.channels.iter().filter(|(_, channel)| ours(channel)).map(|(id, _)| *id).collect();
                 for id in ready {
                     self.send_open(id, now);
                 }

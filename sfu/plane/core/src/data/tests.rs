@@ -147,7 +147,8 @@ impl Pair {
     }
 
     fn closed(&mut self, end: usize) -> Vec<(ChannelId, &'static str)> {
-        let closed = |event| if let Event::Closed { channel, reason, .. } = event { Some((channel, reason)) } else { None };
+        let closed =
+            |event| if let Event::Closed { channel, reason, .. } = event { Some((channel, reason)) } else { None };
         self.events(end).into_iter().filter_map(closed).collect()
     }
 
@@ -177,7 +178,9 @@ fn channels_of_every_kind_open_from_either_side_as_they_were_asked_for() {
         opened.sort();
         assert_eq!(opened, (1..=6).map(ChannelId).collect::<Vec<_>>());
         let mut told = pair.events(1 - opener);
-        told.sort_by_key(|event| if let Event::Opened { label, .. } = event { label.clone() } else { panic!("{event:?}") });
+        told.sort_by_key(
+            |event| if let Event::Opened { label, .. } = event { label.clone() } else { panic!("{event:?}") },
+        );
         let mut expected = told.clone();
         for (index, event) in expected.iter_mut().enumerate() {
             let Event::Opened { label, protocol, ordered, reliability, channel } = event else { unreachable!() };
@@ -201,7 +204,8 @@ fn messages_go_both_ways_with_their_kind_and_empty_ones_stay_empty() {
             pair.ends[from.0].send(from.1, payload, text, pair.now).unwrap();
         }
         pair.run(ms(200));
-        let expected = messages.map(|(payload, text)| Event::Message { channel: to.1, payload: payload.to_vec(), text });
+        let expected =
+            messages.map(|(payload, text)| Event::Message { channel: to.1, payload: payload.to_vec(), text });
         assert_eq!(pair.events(to.0), expected);
     }
 }
@@ -416,7 +420,10 @@ fn half_full_is_told_when_it_comes_and_when_it_goes() {
     pair.run(ms(10_000));
     let told = pair.events(SERVER);
     assert!(
-        matches!(told[..], [Event::Buffered { octets: 131_073..141_200, .. }, Event::Buffered { octets: ..=131_072, .. }]),
+        matches!(
+            told[..],
+            [Event::Buffered { octets: 131_073..141_200, .. }, Event::Buffered { octets: ..=131_072, .. }]
+        ),
         "{told:?}"
     );
 }
@@ -501,7 +508,10 @@ fn hostile_packets_end_at_most_the_association_they_are_for() {
                 }
                 checksum(&mut packet);
                 if let Err(discard) = pair.ends[SERVER].handle_packet(&packet, pair.now) {
-                    assert!(matches!(discard, Discard::SctpMalformed | Discard::MessageRate), "seed {seed}: {discard:?}");
+                    assert!(
+                        matches!(discard, Discard::SctpMalformed | Discard::MessageRate),
+                        "seed {seed}: {discard:?}"
+                    );
                     malformed += 1;
                 }
             }

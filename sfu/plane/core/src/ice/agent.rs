@@ -415,7 +415,8 @@ mod tests {
         changed.mut_data()[30] ^= 1;
         changed.add_fingerprint().unwrap();
         let request = check("ours").bytes();
-        let response = Message::builder_success(&Message::from_bytes(&request).unwrap(), MessageWriteVec::new()).finish();
+        let response =
+            Message::builder_success(&Message::from_bytes(&request).unwrap(), MessageWriteVec::new()).finish();
         let table = [
             (wrong_password, Discard::StunIntegrity),
             (check("other").bytes(), Discard::StunUnknownUser),
@@ -471,7 +472,8 @@ mod tests {
     #[test]
     fn a_worse_pair_is_followed_once_the_better_one_is_no_longer_nominated() {
         let mut agent = Agent::new(credentials("ours"));
-        let steps = [(0, 1, HIGH), (1_900, 1, HIGH), (2_500, 2, LOW), (3_000, 2, LOW), (3_950, 2, LOW), (4_500, 2, LOW)];
+        let steps =
+            [(0, 1, HIGH), (1_900, 1, HIGH), (2_500, 2, LOW), (3_000, 2, LOW), (3_950, 2, LOW), (4_500, 2, LOW)];
         assert_eq!(follow(&mut agent, "ours", Instant::now(), &steps), [1, 1, 1, 1, 2, 2]);
     }
 
