@@ -1,17 +1,17 @@
 //! All data channels of one transport: opening and closing them (RFC 8832, 8831), and every limit on what they carry.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::rc::Rc;
 
-use super::association::{Association, Carriage, Notice, STREAMS};
+use super::association::{Association, Carriage, Notice};
 use super::channel::{Backlog, Channel, State};
 use super::dcep::{self, Dcep, Open};
 use super::rate::Rate;
+use super::streams::Streams;
+use super::{Event, PeerIds};
 use crate::command::{ChannelSpec, DtlsRole, Reliability, SctpSpec};
 use crate::config::DataLimits;
 use crate::discard::Discard;
-use crate::id::{ChannelId, PEER_OPENED, WORKER_SHIFT};
+use crate::id::ChannelId;
 use crate::time::Instant;
 
 /// RFC 8831 s8: what a message is. An empty one travels as one zero octet, by a name of its own.
@@ -27,77 +27,18 @@ const ENVELOPE: usize = 256;
 /// Added to a message's octets where they are counted: the tiniest ones cost memory too.
 const MESSAGE_COST: usize = 64;
 
-/// How often a refused stream reset is tried again.
-const MAX_RESETS: u8 = 3;
-
 /// Discards that wait to be counted; no more are noted.
 const MAX_DISCARDS: usize = 1_024;
-
-/// Ids for channels that peers open: the transports of one worker share a counter, and so an end of clones.
-#[derive(Clone)]
-pub struct PeerIds(Rc<Cell<u64>>);
-
-impl PeerIds {
-    pub fn new(worker: u64) -> Self {
-        Self(Rc::new(Cell::new(worker << WORKER_SHIFT | PEER_OPENED)))
-    }
-
-    fn next(&self) -> ChannelId {
-        let id = self.0.get() + 1;
-        self.0.set(id);
-        ChannelId(id)
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// Before its first message.
-    Opened {
-        channel: ChannelId,
-        label: String,
-        protocol: String,
-        ordered: bool,
-        reliability: Reliability,
-    },
-    /// Not by the application's wish: by the peer's, or because of a limit. The channel is gone.
-    Closed {
-        channel: ChannelId,
-        label: String,
-        reason: &'static str,
-    },
-    Message {
-        channel: ChannelId,
-        payload: Vec<u8>,
-        text: bool,
-    },
-    /// Octets queued and unacknowledged rose over half of what is allowed, or fell under it.
-    Buffered {
-        channel: ChannelId,
-        octets: usize,
-    },
-    /// The association is gone for good, and all channels with it, each with its [`Event::Closed`] before.
-    Ended(&'static str),
-}
-
-/// A stream whose channel is gone, until both directions are reset.
-#[derive(Clone, Copy)]
-struct Closing {
-    ours: bool,
-    theirs: bool,
-    attempts: u8,
-}
 
 /// The data channels of one transport. Like its association it is not `Send`.
 pub struct Data {
     association: Association,
-    role: DtlsRole,
     limits: DataLimits,
     /// Octets of the largest message that the peer takes.
     max_outgoing: usize,
     ids: PeerIds,
     channels: BTreeMap<ChannelId, Channel>,
-    streams: BTreeMap<u16, ChannelId>,
-    closing: BTreeMap<u16, Closing>,
+    streams: Streams,
     /// Messages under way, by ticket: whose they are, and what they count.
     under_way: HashMap<u64, (ChannelId, usize)>,
     next_ticket: u64,
@@ -124,13 +65,11 @@ impl Data {
         };
         Self {
             association: Association::new(spec, limits, now),
-            role,
             limits: *limits,
             max_outgoing: peer_takes.min(limits.message + ENVELOPE),
             ids,
             channels: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            closing: BTreeMap::new(),
+            streams: Streams::new(role),
             under_way: HashMap::new(),
             next_ticket: 1,
             octets: 0,
@@ -348,19 +287,10 @@ impl Data {
                 }
             }
             Notice::PeerReset { streams, after } => self.resets.push_back((after, streams)),
-            Notice::ResetDone(streams) => {
-                for stream in streams {
-                    if let Some(closing) = self.closing.get_mut(&stream) {
-                        closing.ours = true;
-                        self.free(stream);
-                    }
-                }
-            }
+            Notice::ResetDone(streams) => streams.into_iter().for_each(|stream| self.streams.ours_reset(stream)),
             Notice::ResetFailed(streams) => {
                 for stream in streams {
-                    let Some(closing) = self.closing.get_mut(&stream) else { continue };
-                    closing.attempts += 1;
-                    if closing.attempts < MAX_RESETS {
+                    if self.streams.reset_refused(stream) {
                         self.association.reset(stream, now);
                     }
                 }
@@ -380,7 +310,6 @@ impl Data {
             self.events.push_back(Event::Closed { channel, label: gone.label, reason });
         }
         self.streams.clear();
-        self.closing.clear();
         self.resets.clear();
         self.handled += u64::from(self.waiting.take().is_some());
         self.forget_under_way();
@@ -412,15 +341,8 @@ impl Data {
         }
     }
 
-    /// The lowest id that is ours to choose: the DTLS client's are even, the server's odd (RFC 8832 s6).
-    fn free_stream(&self) -> Option<u16> {
-        let first = if self.role == DtlsRole::Client { 0 } else { 1 };
-        let free = |stream: &u16| !self.streams.contains_key(stream) && !self.closing.contains_key(stream);
-        (first..STREAMS).step_by(2).find(free)
-    }
-
     fn send_open(&mut self, id: ChannelId, now: Instant) {
-        let Some(stream) = self.free_stream() else { return self.fail(id, "no stream is free", now) };
+        let Some(stream) = self.streams.free() else { return self.fail(id, "no stream is free", now) };
         let Some(channel) = self.channels.get(&id) else { return };
         let open = Open {
             ordered: channel.carriage.ordered,
@@ -441,7 +363,7 @@ impl Data {
     /// The channel has its stream: what waited for it leaves.
     fn bind(&mut self, id: ChannelId, state: State, stream: u16, now: Instant) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
-        self.streams.insert(stream, id);
+        self.streams.bind(stream, id);
         let State::Waiting { mut backlog, .. } = std::mem::replace(&mut channel.state, state) else { return };
         let mut dropped = backlog.expire(now);
         for message in backlog.drain() {
@@ -502,24 +424,21 @@ impl Data {
     }
 
     fn channel_of(&self, stream: u16) -> Option<(ChannelId, &Channel)> {
-        let id = self.streams.get(&stream)?;
-        Some((*id, self.channels.get(id)?))
+        let id = self.streams.channel(stream)?;
+        Some((id, self.channels.get(&id)?))
     }
 
     fn handle_open(&mut self, stream: u16, open: Open, now: Instant) -> Result<(), Discard> {
-        let in_use = self.streams.contains_key(&stream) || self.closing.get(&stream).is_some_and(|old| !old.theirs);
-        if in_use || stream >= STREAMS {
+        if !self.streams.may_open(stream) {
             return Err(Discard::DcepMalformed);
         }
-        // The peer saw our reset before it began anew, or it could not have; only its answer is not here yet.
-        self.closing.remove(&stream);
         let awaited = self.channels.iter().find(|(_, channel)| {
             matches!(channel.state, State::Waiting { remote: true, .. }) && channel.label == open.label
         });
         let id = match awaited {
             Some((id, _)) => *id,
             // One who does not close what it was refused is refused without a word.
-            None if self.closing.len() >= self.limits.channels => return Err(Discard::ChannelLimit),
+            None if self.streams.closing() >= self.limits.channels => return Err(Discard::ChannelLimit),
             None if self.channels.len() >= self.limits.channels => {
                 self.reset(stream, false, now);
                 return Err(Discard::ChannelLimit);
@@ -578,7 +497,7 @@ impl Data {
         while self.resets.front().is_some_and(|(after, _)| *after <= self.handled) {
             let Some((_, mut streams)) = self.resets.pop_front() else { return };
             if streams.is_empty() {
-                streams = self.streams.keys().chain(self.closing.keys()).copied().collect();
+                streams = self.streams.all();
             }
             for stream in streams {
                 self.handle_reset(stream, now);
@@ -587,28 +506,19 @@ impl Data {
     }
 
     fn handle_reset(&mut self, stream: u16, now: Instant) {
-        if let Some(id) = self.streams.get(&stream).copied() {
-            if let Some(channel) = self.channels.remove(&id) {
-                let reason = "closed by the peer";
-                self.events.push_back(Event::Closed { channel: id, label: channel.label, reason });
-            }
-            self.reset(stream, true, now);
-        } else if let Some(closing) = self.closing.get_mut(&stream) {
-            closing.theirs = true;
-            self.free(stream);
+        let Some(id) = self.streams.channel(stream) else { return self.streams.theirs_reset(stream) };
+        if let Some(channel) = self.channels.remove(&id) {
+            let reason = "closed by the peer";
+            self.events.push_back(Event::Closed { channel: id, label: channel.label, reason });
         }
-    }
-
-    fn free(&mut self, stream: u16) {
-        if self.closing.get(&stream).is_some_and(|closing| closing.ours && closing.theirs) {
-            self.closing.remove(&stream);
-        }
+        self.reset(stream, true, now);
     }
 
     fn reset(&mut self, stream: u16, theirs: bool, now: Instant) {
-        self.streams.remove(&stream);
         if self.association.reset(stream, now) {
-            self.closing.insert(stream, Closing { ours: false, theirs, attempts: 0 });
+            self.streams.close(stream, theirs);
+        } else {
+            self.streams.release(stream);
         }
     }
 
@@ -636,7 +546,7 @@ impl Data {
 impl Data {
     /// Streams that are still closing.
     pub(super) fn closing_streams(&self) -> usize {
-        self.closing.len()
+        self.streams.closing()
     }
 
     /// Octets under way.

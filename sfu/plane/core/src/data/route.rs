@@ -70,6 +70,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::type_complexity)]
     fn the_envelope_names_who_gets_it_and_arrives_naming_who_sent_it() {
         let route = route(Some("PA_a"));
         let table: [(&[u8], Result<(&[u64], bool, &[u8]), Discard>); 9] = [
