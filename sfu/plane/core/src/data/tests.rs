@@ -386,6 +386,41 @@ fn a_server_that_holds_slows_the_sender_and_loses_nothing() {
 }
 
 #[test]
+fn a_close_takes_effect_behind_the_messages_that_came_before_it() {
+    let mut pair = Pair::connected();
+    let [peer, server] = pair.channel(true, Reliability::Reliable);
+    pair.ends[SERVER].hold(true);
+    pair.send(PEER, peer, b"last words").unwrap();
+    pair.run(ms(100));
+    pair.ends[PEER].close(peer, pair.now);
+    pair.run(ms(1_000));
+    assert_eq!(pair.events(SERVER), []);
+    pair.ends[SERVER].hold(false);
+    pair.run(ms(1_000));
+    let events = pair.events(SERVER);
+    assert!(
+        matches!(events[..], [Event::Message { channel, .. }, Event::Closed { .. }] if channel == server),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn no_message_overtakes_the_opening_of_its_channel() {
+    for seed in 0..50 {
+        let mut pair = Pair::new(0, seed);
+        pair.run(ms(500));
+        pair.loss = 40;
+        let id = pair.open_as(SERVER, 1, "unordered", false, Reliability::Reliable, false);
+        for _ in 0..5 {
+            pair.send(SERVER, id, b"behind it").unwrap();
+            pair.run(ms(5));
+        }
+        pair.run(ms(60_000));
+        assert_eq!((pair.payloads(PEER).len(), &pair.discards[PEER]), (5, &vec![]), "seed {seed}");
+    }
+}
+
+#[test]
 fn to_a_slow_receiver_lossy_messages_are_dropped_and_reliable_ones_close_their_channel() {
     let mut pair = Pair::connected();
     let lossy = pair.open_as(SERVER, 1, "lossy", false, Reliability::Retransmits(0), false);
