@@ -39,42 +39,27 @@ impl Control {
         let mut facts = Facts::default();
         let mut rest = &self.0[..length.min(Self::SIZE)];
         while let Some(header) = read::<cmsghdr>(rest) {
-            let Some(value) = rest.get(aligned(size_of::<cmsghdr>())..header.cmsg_len as usize)
-            else {
+            let Some(value) = rest.get(aligned(size_of::<cmsghdr>())..header.cmsg_len) else {
                 break;
             };
             match (header.cmsg_level, header.cmsg_type) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                    facts.stamp = read::<timespec>(value)
-                        .map(|t| Duration::new(t.tv_sec as u64, t.tv_nsec as u32));
+                    facts.stamp = read::<timespec>(value).map(|t| Duration::new(t.tv_sec as u64, t.tv_nsec as u32));
                 }
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     // Not ipi_addr: that may be a broadcast address, from which nothing can be sent.
-                    facts.local = read::<in_pktinfo>(value).map(|info| {
-                        (
-                            Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr)).into(),
-                            0,
-                        )
-                    });
+                    facts.local = read::<in_pktinfo>(value)
+                        .map(|info| (Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr)).into(), 0));
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     facts.local = read::<in6_pktinfo>(value).map(|info| {
                         let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                        (
-                            address.into(),
-                            if address.is_unicast_link_local() {
-                                info.ipi6_ifindex
-                            } else {
-                                0
-                            },
-                        )
+                        (address.into(), if address.is_unicast_link_local() { info.ipi6_ifindex } else { 0 })
                     });
                 }
                 _ => {}
             }
-            rest = rest
-                .get(aligned(header.cmsg_len as usize)..)
-                .unwrap_or_default();
+            rest = rest.get(aligned(header.cmsg_len)..).unwrap_or_default();
         }
         facts
     }
@@ -84,24 +69,13 @@ impl Control {
         let mut used = 0;
         match local {
             SocketAddr::V4(local) if !local.ip().is_unspecified() => {
-                let address = in_addr {
-                    s_addr: local.ip().to_bits().to_be(),
-                };
-                let info = in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: address,
-                    ipi_addr: in_addr { s_addr: 0 },
-                };
+                let address = in_addr { s_addr: local.ip().to_bits().to_be() };
+                let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: in_addr { s_addr: 0 } };
                 used = self.put(used, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
             }
             SocketAddr::V6(local) if !local.ip().is_unspecified() => {
-                let address = in6_addr {
-                    s6_addr: local.ip().octets(),
-                };
-                let info = in6_pktinfo {
-                    ipi6_addr: address,
-                    ipi6_ifindex: local.scope_id() as c_uint,
-                };
+                let address = in6_addr { s6_addr: local.ip().octets() };
+                let info = in6_pktinfo { ipi6_addr: address, ipi6_ifindex: local.scope_id() as c_uint };
                 used = self.put(used, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
             }
             _ => {}
@@ -115,10 +89,7 @@ impl Control {
     fn put<T: Copy>(&mut self, at: usize, level: c_int, kind: c_int, value: T) -> usize {
         let start = at + aligned(size_of::<cmsghdr>());
         let end = start + size_of::<T>();
-        assert!(
-            aligned(end) <= Self::SIZE,
-            "control messages are larger than their buffer"
-        );
+        assert!(aligned(end) <= Self::SIZE, "control messages are larger than their buffer");
         // SAFETY: zero is a valid cmsghdr; some C libraries pad it with private fields.
         let mut header: cmsghdr = unsafe { std::mem::zeroed() };
         header.cmsg_len = (end - at) as _;
@@ -126,16 +97,8 @@ impl Control {
         header.cmsg_type = kind;
         // SAFETY: both writes end inside the buffer, as asserted above.
         unsafe {
-            self.0
-                .as_mut_ptr()
-                .add(at)
-                .cast::<cmsghdr>()
-                .write_unaligned(header);
-            self.0
-                .as_mut_ptr()
-                .add(start)
-                .cast::<T>()
-                .write_unaligned(value);
+            self.0.as_mut_ptr().add(at).cast::<cmsghdr>().write_unaligned(header);
+            self.0.as_mut_ptr().add(start).cast::<T>().write_unaligned(value);
         }
         aligned(end)
     }
@@ -176,15 +139,9 @@ mod tests {
     fn a_time_stamp_is_read_beside_an_address() {
         let mut control = Control::default();
         let length = control.ask("192.0.2.7:7882".parse().unwrap(), None);
-        let stamp = timespec {
-            tv_sec: 1_700_000_000,
-            tv_nsec: 5,
-        };
+        let stamp = timespec { tv_sec: 1_700_000_000, tv_nsec: 5 };
         let length = control.put(length, libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, stamp);
-        assert_eq!(
-            control.facts(length).stamp,
-            Some(Duration::new(1_700_000_000, 5))
-        );
+        assert_eq!(control.facts(length).stamp, Some(Duration::new(1_700_000_000, 5)));
         assert!(control.facts(length).local.is_some());
     }
 
@@ -194,11 +151,7 @@ mod tests {
         control.ask("192.0.2.7:7882".parse().unwrap(), None);
         for lie in [0_usize, 1, 15, 4_096, usize::MAX] {
             control.0[..8].copy_from_slice(&lie.to_ne_bytes());
-            assert_eq!(
-                control.facts(Control::SIZE),
-                Facts::default(),
-                "cmsg_len {lie}"
-            );
+            assert_eq!(control.facts(Control::SIZE), Facts::default(), "cmsg_len {lie}");
         }
     }
 }

@@ -39,10 +39,7 @@ pub struct Inbox {
 
 impl Inbox {
     pub fn new() -> io::Result<Inbox> {
-        Ok(Inbox {
-            notes: Mutex::new(Some(Vec::new())),
-            wake: Wake::new()?,
-        })
+        Ok(Inbox { notes: Mutex::new(Some(Vec::new())), wake: Wake::new()? })
     }
 
     pub fn push(&self, note: Note) {
@@ -122,11 +119,7 @@ enum Key {
 
 impl Outbox {
     pub fn new(ring: usize) -> io::Result<Outbox> {
-        Ok(Outbox {
-            letters: Mutex::default(),
-            wake: Wake::new()?,
-            ring: ring.max(1),
-        })
+        Ok(Outbox { letters: Mutex::default(), wake: Wake::new()?, ring: ring.max(1) })
     }
 
     /// Leaves an event of a worker. The caller wakes the reader when it has no more to leave, by [`Outbox::wake`].
@@ -134,9 +127,7 @@ impl Outbox {
         let mut letters = lock(&self.letters);
         let wake = letters.letters.is_empty();
         let full = match &event {
-            Event::Message {
-                transport, channel, ..
-            } => {
+            Event::Message { transport, channel, .. } => {
                 // What was said of the channel before stays before it: the state that a message follows is pinned.
                 letters.newest.remove(&Key::Channel(*channel));
                 let waiting = letters.messages.entry(*transport).or_default();
@@ -145,11 +136,7 @@ impl Outbox {
                 letters.append(None, News::Event(event));
                 full
             }
-            Event::ChannelState {
-                channel,
-                state: ChannelState::Closed,
-                ..
-            } if letters.is_unheard_of(*channel) => {
+            Event::ChannelState { channel, state: ChannelState::Closed, .. } if letters.is_unheard_of(*channel) => {
                 letters.forget(Key::Channel(*channel));
                 letters.forget(Key::Buffered(*channel));
                 None
@@ -159,10 +146,7 @@ impl Outbox {
                 None
             }
         };
-        Left {
-            wake: wake && !letters.letters.is_empty(),
-            full,
-        }
+        Left { wake: wake && !letters.letters.is_empty(), full }
     }
 
     /// The last thing said of a worker.
@@ -179,23 +163,12 @@ impl Outbox {
     pub fn take(&self) -> (Vec<News>, Vec<TransportId>) {
         // Before the letters: one that comes in between wakes the reader once too often, never once too little.
         self.wake.clear();
-        let Letters {
-            letters, messages, ..
-        } = {
+        let Letters { letters, messages, .. } = {
             let mut letters = lock(&self.letters);
             let next = letters.next;
-            std::mem::replace(
-                &mut *letters,
-                Letters {
-                    next,
-                    ..Letters::default()
-                },
-            )
+            std::mem::replace(&mut *letters, Letters { next, ..Letters::default() })
         };
-        let drained = messages
-            .into_iter()
-            .filter(|&(_, waiting)| waiting >= self.ring)
-            .map(|(transport, _)| transport);
+        let drained = messages.into_iter().filter(|&(_, waiting)| waiting >= self.ring).map(|(transport, _)| transport);
         (letters.into_values().collect(), drained.collect())
     }
 }
@@ -227,17 +200,8 @@ impl Letters {
     /// The peer opened it, and the application has not read so yet. Its id is never used again, so that a peer that
     /// opens and closes channels while the application stalls would else fill the box.
     fn is_unheard_of(&self, channel: ChannelId) -> bool {
-        let opened = self
-            .newest
-            .get(&Key::Channel(channel))
-            .and_then(|number| self.letters.get(number));
-        let is_open = matches!(
-            opened,
-            Some(News::Event(Event::ChannelState {
-                state: ChannelState::Open,
-                ..
-            }))
-        );
+        let opened = self.newest.get(&Key::Channel(channel)).and_then(|number| self.letters.get(number));
+        let is_open = matches!(opened, Some(News::Event(Event::ChannelState { state: ChannelState::Open, .. })));
         channel.0 & PEER_OPENED != 0 && is_open
     }
 }
@@ -262,11 +226,7 @@ impl Wake {
     fn new() -> io::Result<Wake> {
         // SAFETY: takes no pointers; the descriptor is new and nobody else's.
         let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
-        if fd < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(Wake(unsafe { OwnedFd::from_raw_fd(fd) }))
-        }
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(Wake(unsafe { OwnedFd::from_raw_fd(fd) })) }
     }
 
     /// Fails only if it is set 2^64 times without being cleared, and then it is readable all the same.
@@ -308,42 +268,22 @@ mod tests {
     }
 
     fn is_readable(fd: &impl AsRawFd) -> bool {
-        let mut poll = libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         unsafe { libc::poll(&mut poll, 1, 0) == 1 }
     }
 
     fn state(transport: u64, state: TransportState) -> Event {
-        Event::TransportState {
-            transport: TransportId(transport),
-            state,
-            reason: "",
-        }
+        Event::TransportState { transport: TransportId(transport), state, reason: "" }
     }
 
     fn message(transport: u64, channel: u64, text: &str) -> Event {
         let (transport, channel) = (TransportId(transport), ChannelId(channel));
-        Event::Message {
-            transport,
-            channel,
-            payload: text.into(),
-            text: true,
-        }
+        Event::Message { transport, channel, payload: text.into(), text: true }
     }
 
     fn channel(channel: u64, state: ChannelState) -> Event {
         let (transport, channel) = (TransportId(1), ChannelId(channel));
-        Event::ChannelState {
-            transport,
-            channel,
-            state,
-            label: "chat".into(),
-            protocol: String::new(),
-            reason: "",
-        }
+        Event::ChannelState { transport, channel, state, label: "chat".into(), protocol: String::new(), reason: "" }
     }
 
     fn events(outbox: &Outbox) -> Vec<Event> {
@@ -386,12 +326,8 @@ mod tests {
     #[test]
     fn every_message_is_kept_and_stands_behind_the_opening_of_its_channel() {
         let outbox = outbox();
-        let expected = [
-            channel(5, ChannelState::Open),
-            message(1, 5, "a"),
-            message(1, 5, "b"),
-            channel(5, ChannelState::Closed),
-        ];
+        let expected =
+            [channel(5, ChannelState::Open), message(1, 5, "a"), message(1, 5, "b"), channel(5, ChannelState::Closed)];
         for event in expected.clone() {
             outbox.push(0, event);
         }
@@ -402,13 +338,7 @@ mod tests {
     fn a_channel_that_a_peer_opened_and_closed_unseen_is_not_spoken_of() {
         let outbox = outbox();
         outbox.push(0, channel(PEER_OPENED | 1, ChannelState::Open));
-        outbox.push(
-            0,
-            Event::Buffered {
-                channel: ChannelId(PEER_OPENED | 1),
-                octets: 9,
-            },
-        );
+        outbox.push(0, Event::Buffered { channel: ChannelId(PEER_OPENED | 1), octets: 9 });
         outbox.push(0, channel(PEER_OPENED | 1, ChannelState::Closed));
         outbox.push(0, channel(5, ChannelState::Open));
         outbox.push(0, channel(5, ChannelState::Closed));
@@ -417,22 +347,14 @@ mod tests {
         outbox.push(0, channel(PEER_OPENED | 2, ChannelState::Open));
         events(&outbox);
         outbox.push(0, channel(PEER_OPENED | 2, ChannelState::Closed));
-        assert_eq!(
-            events(&outbox),
-            [channel(PEER_OPENED | 2, ChannelState::Closed)]
-        );
+        assert_eq!(events(&outbox), [channel(PEER_OPENED | 2, ChannelState::Closed)]);
     }
 
     #[test]
     fn a_full_ring_holds_its_transport_until_it_is_read() {
         let outbox = outbox();
-        let full: Vec<_> = (0..4)
-            .map(|_| outbox.push(0, message(1, 5, "x")).full)
-            .collect();
-        assert_eq!(
-            full,
-            [None, None, Some(TransportId(1)), Some(TransportId(1))]
-        );
+        let full: Vec<_> = (0..4).map(|_| outbox.push(0, message(1, 5, "x")).full).collect();
+        assert_eq!(full, [None, None, Some(TransportId(1)), Some(TransportId(1))]);
         assert_eq!(outbox.push(0, message(2, 6, "y")).full, None);
         let (news, drained) = outbox.take();
         assert_eq!((news.len(), drained), (5, vec![TransportId(1)]));
@@ -461,13 +383,7 @@ mod tests {
         outbox.fail(1, "index out of bounds".into());
         assert!(is_readable(&outbox));
         let (news, _) = outbox.take();
-        assert_eq!(
-            news[1],
-            News::WorkerFailed {
-                worker: 1,
-                reason: "index out of bounds".into()
-            }
-        );
+        assert_eq!(news[1], News::WorkerFailed { worker: 1, reason: "index out of bounds".into() });
     }
 
     #[test]
@@ -481,10 +397,8 @@ mod tests {
         assert_eq!(count, 1);
         let mut notes = Vec::new();
         inbox.take(&mut notes);
-        let ids: Vec<_> = notes
-            .drain(..)
-            .map(|note| matches!(note, Note::Command(Command::Remove(id)) if id < 3))
-            .collect();
+        let ids: Vec<_> =
+            notes.drain(..).map(|note| matches!(note, Note::Command(Command::Remove(id)) if id < 3)).collect();
         assert_eq!(ids, [true, true, true]);
         inbox.push(Note::Close);
         assert!(is_readable(&inbox));

@@ -80,26 +80,19 @@ impl Default for Inbound {
 
 impl Inbound {
     pub fn arrived(&mut self) -> impl Iterator<Item = Arrived<'_>> {
-        self.facts
-            .iter()
-            .zip(self.buffers.iter_mut())
-            .map(|(facts, buffer)| Arrived {
-                datagram: &mut buffer[..facts.length],
-                truncated: facts.truncated,
-                path: facts.path,
-                received: facts.received,
-            })
+        self.facts.iter().zip(self.buffers.iter_mut()).map(|(facts, buffer)| Arrived {
+            datagram: &mut buffer[..facts.length],
+            truncated: facts.truncated,
+            path: facts.path,
+            received: facts.received,
+        })
     }
 }
 
 impl Socket {
     /// Binds, without sharing the port with anybody.
     pub fn bind(address: SocketAddr) -> io::Result<Socket> {
-        let socket = socket2::Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         match address {
             SocketAddr::V4(_) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
@@ -113,10 +106,7 @@ impl Socket {
         grow(&socket, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF);
         grow(&socket, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF);
         socket.bind(&address.into())?;
-        let local = socket
-            .local_addr()?
-            .as_socket()
-            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         // Zero changes nothing: it only asks whether the kernel knows the option.
         let segmentation = set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
         Ok(Socket {
@@ -141,13 +131,9 @@ impl Socket {
     pub fn receive(&self, inbound: &mut Inbound) -> io::Result<()> {
         inbound.facts.clear();
         // SAFETY: zero is a valid mmsghdr and iovec.
-        let (mut headers, mut vectors): ([mmsghdr; BATCH], [iovec; BATCH]) =
-            unsafe { std::mem::zeroed() };
+        let (mut headers, mut vectors): ([mmsghdr; BATCH], [iovec; BATCH]) = unsafe { std::mem::zeroed() };
         for (i, header) in headers.iter_mut().enumerate() {
-            vectors[i] = iovec {
-                iov_base: inbound.buffers[i].as_mut_ptr().cast(),
-                iov_len: MAX_DATAGRAM,
-            };
+            vectors[i] = iovec { iov_base: inbound.buffers[i].as_mut_ptr().cast(), iov_len: MAX_DATAGRAM };
             header.msg_hdr.msg_name = (&raw mut inbound.names[i]).cast();
             header.msg_hdr.msg_namelen = size_of::<sockaddr_storage>() as _;
             header.msg_hdr.msg_iov = &raw mut vectors[i];
@@ -157,34 +143,17 @@ impl Socket {
         }
         let fd = self.socket.as_raw_fd();
         // SAFETY: every header points at buffers of the lengths it names, all of which outlive the call.
-        let count = unsafe {
-            libc::recvmmsg(
-                fd,
-                headers.as_mut_ptr(),
-                BATCH as c_uint,
-                0,
-                std::ptr::null_mut(),
-            )
-        };
+        let count = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), BATCH as c_uint, 0, std::ptr::null_mut()) };
         if count < 0 {
             let error = io::Error::last_os_error();
-            return if is_passing(&error) {
-                Ok(())
-            } else {
-                Err(error)
-            };
+            return if is_passing(&error) { Ok(()) } else { Err(error) };
         }
         // One offset for the batch: the two clocks are read once, right behind one another.
-        let (now, wall) = (
-            Instant::now(),
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
-        );
+        let (now, wall) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         for (i, header) in headers[..count as usize].iter().enumerate() {
             let length = (header.msg_len as usize).min(MAX_DATAGRAM);
             let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-            let told = inbound.controls[i].facts(header.msg_hdr.msg_controllen as usize);
+            let told = inbound.controls[i].facts(header.msg_hdr.msg_controllen);
             let mut name = SockAddrStorage::zeroed();
             // SAFETY: the kernel wrote an address of `msg_namelen` octets there.
             let remote = unsafe {
@@ -193,17 +162,10 @@ impl Socket {
             };
             // A datagram without an address cannot be answered; UDP has none such.
             let remote = remote.as_socket().unwrap_or(self.local);
-            let local = told
-                .local
-                .map_or(self.local, |(ip, interface)| self.on(ip, interface));
+            let local = told.local.map_or(self.local, |(ip, interface)| self.on(ip, interface));
             let received = told.stamp.map_or(now, |stamp| instant(stamp, now, wall));
             let length = if truncated { 0 } else { length };
-            inbound.facts.push(Facts {
-                length,
-                truncated,
-                path: Path { local, remote },
-                received,
-            });
+            inbound.facts.push(Facts { length, truncated, path: Path { local, remote }, received });
         }
         Ok(())
     }
@@ -242,10 +204,7 @@ impl Socket {
         while at < chunk.len() {
             match self.send_messages(&chunk[at..]) {
                 Ok(count) => {
-                    let cut = chunk[at..at + count]
-                        .iter()
-                        .filter(|(message, _)| message.segments() > 1)
-                        .count();
+                    let cut = chunk[at..at + count].iter().filter(|(message, _)| message.segments() > 1).count();
                     self.sent.segmented += cut as u64;
                     at += count;
                 }
@@ -276,11 +235,8 @@ impl Socket {
     fn send_apart(&mut self, message: &Message, octets: &[u8]) {
         self.sent.unsegmented += message.segments() as u64;
         let segment = message.segment.max(1);
-        let single = |datagram: &[u8]| Message {
-            path: message.path,
-            range: 0..datagram.len(),
-            segment: datagram.len(),
-        };
+        let single =
+            |datagram: &[u8]| Message { path: message.path, range: 0..datagram.len(), segment: datagram.len() };
         // A message has at most 32 segments, so this allocation is rare and small, and only where segmentation fails.
         let singles: Vec<Message> = octets.chunks(segment).map(single).collect();
         let chunk: Vec<(&Message, &[u8])> = singles.iter().zip(octets.chunks(segment)).collect();
@@ -293,22 +249,14 @@ impl Socket {
     fn send_messages(&mut self, chunk: &[(&Message, &[u8])]) -> io::Result<usize> {
         let chunk = &chunk[..chunk.len().min(BATCH)];
         // SAFETY: zero is a valid mmsghdr and iovec.
-        let (mut headers, mut vectors): ([mmsghdr; BATCH], [iovec; BATCH]) =
-            unsafe { std::mem::zeroed() };
+        let (mut headers, mut vectors): ([mmsghdr; BATCH], [iovec; BATCH]) = unsafe { std::mem::zeroed() };
         self.names.clear();
-        self.names.extend(
-            chunk
-                .iter()
-                .map(|(message, _)| SockAddr::from(message.path.remote)),
-        );
+        self.names.extend(chunk.iter().map(|(message, _)| SockAddr::from(message.path.remote)));
         for (i, (message, octets)) in chunk.iter().enumerate() {
             let segment = (message.segments() > 1).then_some(message.segment as u16);
             let header: &mut msghdr = &mut headers[i].msg_hdr;
             // The kernel only reads what is sent.
-            vectors[i] = iovec {
-                iov_base: octets.as_ptr().cast_mut().cast(),
-                iov_len: octets.len(),
-            };
+            vectors[i] = iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
             header.msg_name = self.names[i].as_ptr().cast_mut().cast();
             header.msg_namelen = self.names[i].len();
             header.msg_iov = &raw mut vectors[i];
@@ -320,19 +268,8 @@ impl Socket {
         }
         let fd = self.socket.as_raw_fd();
         // SAFETY: every header points at octets, an address and control messages of the lengths it names.
-        let count = unsafe {
-            libc::sendmmsg(
-                fd,
-                headers.as_mut_ptr(),
-                chunk.len() as c_uint,
-                libc::MSG_DONTWAIT,
-            )
-        };
-        if count < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(count as usize)
-        }
+        let count = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), chunk.len() as c_uint, libc::MSG_DONTWAIT) };
+        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(count as usize) }
     }
 }
 
@@ -373,28 +310,14 @@ fn is_passing(error: &io::Error) -> bool {
         libc::ENOBUFS,
         libc::ENOMEM,
     ];
-    error
-        .raw_os_error()
-        .is_some_and(|code| PASSING.contains(&code))
+    error.raw_os_error().is_some_and(|code| PASSING.contains(&code))
 }
 
 fn set(socket: &socket2::Socket, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
     let size = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the option's value is an int that outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const value).cast(),
-            size,
-        )
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The first takes the right to pass the system's limit, the second stops at it; `sfu doctor` tells of small ones.
@@ -423,10 +346,7 @@ mod tests {
     }
 
     fn path(socket: &Socket, peer: &UdpSocket) -> Path {
-        Path {
-            local: socket.local(),
-            remote: peer.local_addr().unwrap(),
-        }
+        Path { local: socket.local(), remote: peer.local_addr().unwrap() }
     }
 
     /// Loopback hands over within the sending call, but the time stamp option is switched on a little later.
@@ -435,41 +355,27 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(5);
         while all.len() < count && Instant::now() < deadline {
             socket.receive(inbound).unwrap();
-            all.extend(
-                inbound
-                    .arrived()
-                    .map(|arrived| (arrived.datagram.to_vec(), arrived.path)),
-            );
+            all.extend(inbound.arrived().map(|arrived| (arrived.datagram.to_vec(), arrived.path)));
         }
         all
     }
 
     fn received_by(peer: &UdpSocket, count: usize) -> Vec<usize> {
         let mut buffer = [0; 4_096];
-        (0..count)
-            .map(|_| peer.recv(&mut buffer).unwrap())
-            .collect()
+        (0..count).map(|_| peer.recv(&mut buffer).unwrap()).collect()
     }
 
     #[test]
     fn datagrams_come_in_batches_each_with_its_path() {
-        let (socket, peers) = (
-            socket("127.0.0.1:0"),
-            [peer("127.0.0.1:0"), peer("127.0.0.1:0")],
-        );
+        let (socket, peers) = (socket("127.0.0.1:0"), [peer("127.0.0.1:0"), peer("127.0.0.1:0")]);
         for i in 0..100_u8 {
-            peers[usize::from(i % 2)]
-                .send_to(&[i; 50], socket.local())
-                .unwrap();
+            peers[usize::from(i % 2)].send_to(&[i; 50], socket.local()).unwrap();
         }
         let mut inbound = Inbound::default();
         let all = receive(&socket, &mut inbound, 100);
         assert_eq!(all.len(), 100);
         for (i, (datagram, path_of)) in all.iter().enumerate() {
-            assert_eq!(
-                (datagram.as_slice(), *path_of),
-                (&[i as u8; 50][..], path(&socket, &peers[i % 2]))
-            );
+            assert_eq!((datagram.as_slice(), *path_of), (&[i as u8; 50][..], path(&socket, &peers[i % 2])));
         }
         socket.receive(&mut inbound).unwrap();
         assert_eq!(inbound.arrived().count(), 0);
@@ -521,13 +427,7 @@ mod tests {
         let peer = peer("[::1]:0");
         peer.send_to(b"who", asked).unwrap();
         let (_, path) = receive(&socket, &mut Inbound::default(), 1).remove(0);
-        assert_eq!(
-            path,
-            Path {
-                local: asked,
-                remote: peer.local_addr().unwrap()
-            }
-        );
+        assert_eq!(path, Path { local: asked, remote: peer.local_addr().unwrap() });
         let mut batch = Batch::default();
         batch.copy(path, &[0; 100]);
         batch.copy(path, &[0; 40]);
@@ -546,14 +446,7 @@ mod tests {
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 6), [1_200, 1_200, 1_200, 700, 1_200, 50]);
         if socket.has_segmentation() {
-            assert_eq!(
-                socket.sent,
-                Sent {
-                    segmented: 2,
-                    unsegmented: 0,
-                    refused: 0
-                }
-            );
+            assert_eq!(socket.sent, Sent { segmented: 2, unsegmented: 0, refused: 0 });
         }
     }
 
@@ -569,14 +462,7 @@ mod tests {
         }
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 5), [90, 1_000, 1_000, 1_000, 80]);
-        assert_eq!(
-            socket.sent,
-            Sent {
-                segmented: 0,
-                unsegmented: 4,
-                refused: 0
-            }
-        );
+        assert_eq!(socket.sent, Sent { segmented: 0, unsegmented: 4, refused: 0 });
     }
 
     #[test]
@@ -597,10 +483,7 @@ mod tests {
         let (mut socket, peer) = (socket("127.0.0.1:0"), peer("127.0.0.1:0"));
         let good = path(&socket, &peer);
         // Not an address of this machine (RFC 5737): the kernel will not send from it.
-        let bad = Path {
-            local: "192.0.2.1:7".parse().unwrap(),
-            remote: good.remote,
-        };
+        let bad = Path { local: "192.0.2.1:7".parse().unwrap(), remote: good.remote };
         let mut batch = Batch::default();
         for (path, length) in [(good, 10), (bad, 20), (bad, 20), (good, 30)] {
             batch.copy(path, &vec![7; length]);
@@ -613,14 +496,10 @@ mod tests {
     #[test]
     fn a_datagram_larger_than_any_we_take_is_marked_and_empty() {
         let (socket, peer) = (socket("127.0.0.1:0"), peer("127.0.0.1:0"));
-        peer.send_to(&[0; MAX_DATAGRAM + 1], socket.local())
-            .unwrap();
+        peer.send_to(&[0; MAX_DATAGRAM + 1], socket.local()).unwrap();
         let mut inbound = Inbound::default();
         socket.receive(&mut inbound).unwrap();
-        let shapes: Vec<_> = inbound
-            .arrived()
-            .map(|arrived| (arrived.datagram.len(), arrived.truncated))
-            .collect();
+        let shapes: Vec<_> = inbound.arrived().map(|arrived| (arrived.datagram.len(), arrived.truncated)).collect();
         assert_eq!(shapes, [(0, true)]);
     }
 

@@ -40,22 +40,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(
-        index: usize,
-        plane: Plane,
-        port: Port,
-        inbox: Arc<Inbox>,
-        outbox: Arc<Outbox>,
-    ) -> Worker {
-        let fds =
-            std::iter::once(inbox.as_raw_fd()).chain(port.sockets().iter().map(AsRawFd::as_raw_fd));
-        let waits = fds
-            .map(|fd| pollfd {
-                fd,
-                events: libc::POLLIN,
-                revents: 0,
-            })
-            .collect();
+    pub fn new(index: usize, plane: Plane, port: Port, inbox: Arc<Inbox>, outbox: Arc<Outbox>) -> Worker {
+        let fds = std::iter::once(inbox.as_raw_fd()).chain(port.sockets().iter().map(AsRawFd::as_raw_fd));
+        let waits = fds.map(|fd| pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
         Worker {
             index,
             plane,
@@ -105,38 +92,19 @@ impl Worker {
     /// Until a datagram, a note or a deadline comes.
     fn sleep(&mut self) -> io::Result<()> {
         let publish_at = self.unpublished.then_some(self.publish_at);
-        let due = self
-            .plane
-            .poll_timeout()
-            .into_iter()
-            .chain(publish_at)
-            .min();
+        let due = self.plane.poll_timeout().into_iter().chain(publish_at).min();
         let left = due.map(|at| at.saturating_duration_since(Instant::now()));
-        let left = left.map(|left| timespec {
-            tv_sec: left.as_secs() as _,
-            tv_nsec: left.subsec_nanos() as _,
-        });
+        let left = left.map(|left| timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as _ });
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // Not poll(2), which rounds to milliseconds.
         // SAFETY: the descriptors are open while we run, and the time outlives the call.
-        let ready = unsafe {
-            libc::ppoll(
-                self.waits.as_mut_ptr(),
-                self.waits.len() as _,
-                left,
-                std::ptr::null(),
-            )
-        };
+        let ready = unsafe { libc::ppoll(self.waits.as_mut_ptr(), self.waits.len() as _, left, std::ptr::null()) };
         if ready >= 0 {
             return Ok(());
         }
         self.waits.iter_mut().for_each(|wait| wait.revents = 0);
         let error = io::Error::last_os_error();
-        if error.kind() == io::ErrorKind::Interrupted {
-            Ok(())
-        } else {
-            Err(error)
-        }
+        if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
     }
 
     /// Carries out what the application wants. True: it wants the end.
@@ -150,7 +118,7 @@ impl Worker {
         for note in self.notes.drain(..) {
             match note {
                 Note::Command(command) => self.plane.apply(command, now),
-                Note::Drained(transport) => self.plane.hold_messages(transport, false),
+                Note::Drained(transport) => self.plane.hold_messages(transport, false, now),
                 Note::Close => is_closing = true,
             }
         }
@@ -171,12 +139,7 @@ impl Worker {
                     continue;
                 }
                 // If it went no further, the plane has counted why.
-                let _ = self.plane.handle_datagram(
-                    arrived.datagram,
-                    arrived.path,
-                    arrived.received,
-                    now,
-                );
+                let _ = self.plane.handle_datagram(arrived.datagram, arrived.path, arrived.received, now);
             }
         }
         Ok(())
@@ -198,7 +161,7 @@ impl Worker {
         while let Some(event) = self.plane.poll_event() {
             let left = self.outbox.push(self.index, event);
             if let Some(transport) = left.full {
-                self.plane.hold_messages(transport, true);
+                self.plane.hold_messages(transport, true, now);
             }
             wake |= left.wake;
         }
@@ -208,24 +171,15 @@ impl Worker {
     }
 
     fn publish(&mut self, now: Instant) {
-        let mut stats = self.plane.stats();
-        stats.segmented_sends = self.port.sent().segmented;
-        *self
-            .published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = stats;
+        let stats = self.plane.stats();
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = stats;
         self.publish_at = now + PUBLISH;
         self.unpublished = false;
     }
 }
 
 /// Runs `work` to its end on this thread. A panic, or an error of the system, is told as the failure of the worker.
-pub fn supervise(
-    index: usize,
-    inbox: &Inbox,
-    outbox: &Outbox,
-    work: impl FnOnce() -> io::Result<()>,
-) {
+pub fn supervise(index: usize, inbox: &Inbox, outbox: &Outbox, work: impl FnOnce() -> io::Result<()>) {
     let ended = catch_unwind(AssertUnwindSafe(work));
     inbox.close();
     match ended {
@@ -236,10 +190,7 @@ pub fn supervise(
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("panicked without a message").to_owned()
 }
 
@@ -256,28 +207,11 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_the_failure_of_the_worker_with_its_words() {
-        let failed = |reason: &str| {
-            vec![News::WorkerFailed {
-                worker: 3,
-                reason: reason.into(),
-            }]
-        };
-        assert_eq!(
-            news_of(|| panic!("one index, one plaintext")),
-            failed("one index, one plaintext")
-        );
-        assert_eq!(
-            news_of(|| panic!("slot {} is gone", 7)),
-            failed("slot 7 is gone")
-        );
-        assert_eq!(
-            news_of(|| std::panic::panic_any(7)),
-            failed("panicked without a message")
-        );
-        assert_eq!(
-            news_of(|| Err(io::Error::other("no such descriptor"))),
-            failed("no such descriptor")
-        );
+        let failed = |reason: &str| vec![News::WorkerFailed { worker: 3, reason: reason.into() }];
+        assert_eq!(news_of(|| panic!("one index, one plaintext")), failed("one index, one plaintext"));
+        assert_eq!(news_of(|| panic!("slot {} is gone", 7)), failed("slot 7 is gone"));
+        assert_eq!(news_of(|| std::panic::panic_any(7)), failed("panicked without a message"));
+        assert_eq!(news_of(|| Err(io::Error::other("no such descriptor"))), failed("no such descriptor"));
     }
 
     #[test]

@@ -27,6 +27,9 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
+/// Sets the seeds of the workers far apart: 2^64 divided by the golden ratio, as in SplitMix64.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Each worker binds its port on all of them. `0.0.0.0` and `::` each stand for all addresses of their family.
@@ -77,10 +80,7 @@ pub struct NoSuchWorker {
 impl fmt::Display for NoSuchWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, worker, count) = (self.id, self.id >> WORKER_SHIFT, self.workers);
-        write!(
-            f,
-            "id {id} names worker {worker}, and there are {count}, counted from 0"
-        )
+        write!(f, "id {id} names worker {worker}, and there are {count}, counted from 0")
     }
 }
 
@@ -89,8 +89,7 @@ impl std::error::Error for NoSuchWorker {}
 impl Workers {
     /// Binds every port before the first thread runs: it starts whole or not at all.
     pub fn start(config: &Config) -> io::Result<Workers> {
-        let identity =
-            Arc::new(Identity::generate().map_err(|error| io::Error::other(error.to_string()))?);
+        let identity = Arc::new(Identity::generate().map_err(|error| io::Error::other(error.to_string()))?);
         let wall_clock = wall_clock();
         let seed = config.seed.map_or_else(random, Ok)?;
         let outbox = Arc::new(Outbox::new(config.data.server_messages)?);
@@ -98,18 +97,11 @@ impl Workers {
         for index in 0..config.workers {
             ports.push(Port::bind(&config.hosts, number(config.udp_port, index)?)?);
         }
-        let crew = Crew {
-            members: Vec::new(),
-            outbox,
-            fingerprint: identity.fingerprint(),
-        };
-        let mut workers = Workers {
-            process: std::process::id(),
-            crew: mem::ManuallyDrop::new(crew),
-        };
+        let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint() };
+        let mut workers = Workers { process: std::process::id(), crew: mem::ManuallyDrop::new(crew) };
         for (index, port) in ports.into_iter().enumerate() {
             let plane = Plane::new(plane_core::Config {
-                seed: seed.wrapping_add(index as u64),
+                seed: seed.wrapping_add((index as u64).wrapping_mul(SPREAD)),
                 identity: identity.clone(),
                 wall_clock,
                 worker: index as u64,
@@ -135,11 +127,7 @@ impl Workers {
 
     /// One per worker: its port on the first host.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.crew
-            .members
-            .iter()
-            .map(|member| member.address)
-            .collect()
+        self.crew.members.iter().map(|member| member.address).collect()
     }
 
     /// SHA-256 of the certificate, as `a=fingerprint` has it.
@@ -153,21 +141,11 @@ impl Workers {
             return Ok(());
         }
         match command {
-            Command::SetTargets(targets) => {
-                self.split(targets, |(slot, _)| slot.0, Command::SetTargets)
-            }
-            Command::Send {
-                channels,
-                payload,
-                text,
-            } => self.split(
+            Command::SetTargets(targets) => self.split(targets, |(slot, _)| slot.0, Command::SetTargets),
+            Command::Send { channels, payload, text } => self.split(
                 channels,
                 |channel| channel.0,
-                |channels| Command::Send {
-                    channels,
-                    payload: payload.clone(),
-                    text,
-                },
+                |channels| Command::Send { channels, payload: payload.clone(), text },
             ),
             command => {
                 let member = self.member(id(&command))?;
@@ -198,14 +176,8 @@ impl Workers {
     }
 
     fn member(&self, id: u64) -> Result<&Member, NoSuchWorker> {
-        let no_such = NoSuchWorker {
-            id,
-            workers: self.crew.members.len(),
-        };
-        self.crew
-            .members
-            .get((id >> WORKER_SHIFT) as usize)
-            .ok_or(no_such)
+        let no_such = NoSuchWorker { id, workers: self.crew.members.len() };
+        self.crew.members.get((id >> WORKER_SHIFT) as usize).ok_or(no_such)
     }
 
     /// What happened since the last time. Never blocks.
@@ -228,9 +200,7 @@ impl Workers {
             return Vec::new();
         }
         let published = self.crew.members.iter().map(|member| &member.published);
-        published
-            .map(|stats| stats.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            .collect()
+        published.map(|stats| stats.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
     }
 
     /// BYE and close_notify to everybody, then the threads end. A second call does nothing, and so does one in a forked
@@ -245,16 +215,11 @@ impl Workers {
         let deadline = Instant::now() + CLOSE;
         let mut result = Ok(());
         for (index, member) in self.crew.members.iter().enumerate() {
-            let running = member
-                .thread
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            let running = member.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(Running { handle, ended }) = running else {
                 continue;
             };
-            if ended.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                == Err(RecvTimeoutError::Timeout)
+            if ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) == Err(RecvTimeoutError::Timeout)
             {
                 let late = format!("worker {index} did not end within {} s", CLOSE.as_secs());
                 result = result.and(Err(io::Error::new(io::ErrorKind::TimedOut, late)));
@@ -287,10 +252,7 @@ impl Drop for Workers {
 
 impl Member {
     fn start(index: usize, plane: Plane, port: Port, outbox: Arc<Outbox>) -> io::Result<Member> {
-        let address = *port
-            .addresses()
-            .first()
-            .ok_or_else(|| io::Error::other("no host address to bind to"))?;
+        let address = *port.addresses().first().ok_or_else(|| io::Error::other("no host address to bind to"))?;
         let inbox = Arc::new(Inbox::new()?);
         let mut worker = Worker::new(index, plane, port, inbox.clone(), outbox.clone());
         let published = worker.published();
@@ -300,17 +262,8 @@ impl Member {
             let _alive: Sender<()> = alive;
             supervise(index, &inbox_of_thread, &outbox, || worker.run());
         };
-        let handle = without_signals(|| {
-            thread::Builder::new()
-                .name(format!("sfu-worker-{index}"))
-                .spawn(work)
-        })?;
-        Ok(Member {
-            address,
-            inbox,
-            published,
-            thread: Mutex::new(Some(Running { handle, ended })),
-        })
+        let handle = without_signals(|| thread::Builder::new().name(format!("sfu-worker-{index}")).spawn(work))?;
+        Ok(Member { address, inbox, published, thread: Mutex::new(Some(Running { handle, ended })) })
     }
 }
 
@@ -349,12 +302,7 @@ fn number(first: u16, index: usize) -> io::Result<u16> {
         return Ok(0);
     }
     let number = usize::from(first) + index;
-    let too_large = |_| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("worker {index} would have port {number}"),
-        )
-    };
+    let too_large = |_| io::Error::new(io::ErrorKind::InvalidInput, format!("worker {index} would have port {number}"));
     u16::try_from(number).map_err(too_large)
 }
 
@@ -362,23 +310,14 @@ fn random() -> io::Result<u64> {
     let mut seed = [0; 8];
     // SAFETY: the buffer is as long as it says.
     let length = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
-    if length == 8 {
-        Ok(u64::from_ne_bytes(seed))
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if length == 8 { Ok(u64::from_ne_bytes(seed)) } else { Err(io::Error::last_os_error()) }
 }
 
 fn wall_clock() -> WallClock {
     let at = Instant::now();
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
-    WallClock {
-        at,
-        ntp: Ntp(((wall.as_secs() + NTP_TO_UNIX) << 32) + fraction),
-    }
+    WallClock { at, ntp: Ntp(((wall.as_secs() + NTP_TO_UNIX) << 32) + fraction) }
 }
 
 #[cfg(test)]
@@ -408,13 +347,8 @@ mod tests {
         // 70 is the first byte of no protocol (RFC 7983).
         peer.send_to(&[70; 30], workers.addresses()[1]).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        let counted = || {
-            workers
-                .stats()
-                .iter()
-                .map(|stats| stats.discarded(Discard::UnknownProtocol))
-                .collect::<Vec<_>>()
-        };
+        let counted =
+            || workers.stats().iter().map(|stats| stats.discarded(Discard::UnknownProtocol)).collect::<Vec<_>>();
         while counted() != [0, 1] && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
@@ -424,18 +358,8 @@ mod tests {
 
     #[test]
     fn ports_count_up_from_the_first() {
-        assert_eq!(
-            (
-                number(7_882, 0).unwrap(),
-                number(7_882, 3).unwrap(),
-                number(0, 3).unwrap()
-            ),
-            (7_882, 7_885, 0)
-        );
-        assert_eq!(
-            number(65_535, 1).unwrap_err().to_string(),
-            "worker 1 would have port 65536"
-        );
+        assert_eq!((number(7_882, 0).unwrap(), number(7_882, 3).unwrap(), number(0, 3).unwrap()), (7_882, 7_885, 0));
+        assert_eq!(number(65_535, 1).unwrap_err().to_string(), "worker 1 would have port 65536");
     }
 
     #[test]
@@ -456,40 +380,25 @@ mod tests {
     fn an_id_of_a_worker_that_is_not_there_is_refused() {
         let workers = Workers::start(&config(2)).unwrap();
         let id = 2 << WORKER_SHIFT;
-        let refused = Err(NoSuchWorker { id, workers: 2 });
+        let no_such = NoSuchWorker { id, workers: 2 };
+        let refused = Err(no_such);
         assert_eq!(workers.apply(Command::Remove(id)), refused);
-        assert_eq!(
-            workers.apply(Command::SetTargets(vec![
-                (SlotId(1), vec![]),
-                (SlotId(id), vec![])
-            ])),
-            refused
-        );
+        assert_eq!(workers.apply(Command::SetTargets(vec![(SlotId(1), vec![]), (SlotId(id), vec![])])), refused);
         let channels = vec![ChannelId(id)];
-        assert_eq!(
-            workers.apply(Command::Send {
-                channels,
-                payload: vec![],
-                text: true
-            }),
-            refused
-        );
+        assert_eq!(workers.apply(Command::Send { channels, payload: vec![], text: true }), refused);
         assert_eq!(workers.apply(Command::Remove(1 << WORKER_SHIFT)), Ok(()));
         let sentence = format!("id {id} names worker 2, and there are 2, counted from 0");
-        assert_eq!(refused.unwrap_err().to_string(), sentence);
+        assert_eq!(no_such.to_string(), sentence);
     }
 
     #[test]
     fn threads_of_workers_take_no_signals() {
         let workers = Workers::start(&config(1)).unwrap();
-        let read =
-            |task: &std::path::Path, file: &str| std::fs::read_to_string(task.join(file)).ok();
+        let read = |task: &std::path::Path, file: &str| std::fs::read_to_string(task.join(file)).ok();
         let blocked = |task: std::path::PathBuf| {
             let is_worker = read(&task, "comm")?.starts_with("sfu-worker");
             let status = read(&task, "status").filter(|_| is_worker)?;
-            let mask = status
-                .lines()
-                .find_map(|line| line.strip_prefix("SigBlk:"))?;
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
             u64::from_str_radix(mask.trim(), 16).ok()
         };
         // A thread gives itself its name when it first runs.
@@ -497,9 +406,7 @@ mod tests {
         let mut masks: Vec<u64> = Vec::new();
         while masks.is_empty() && Instant::now() < deadline {
             let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-            masks = tasks
-                .filter_map(|task| blocked(task.ok()?.path()))
-                .collect();
+            masks = tasks.filter_map(|task| blocked(task.ok()?.path())).collect();
         }
         assert!(!masks.is_empty());
         let term = 1 << (libc::SIGTERM - 1) | 1 << (libc::SIGINT - 1) | 1 << (libc::SIGCHLD - 1);
@@ -513,8 +420,7 @@ mod tests {
         // SAFETY: the child allocates nothing and leaves by _exit, so no lock another thread held matters.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let closed =
-                workers.close().is_ok() && workers.is_foreign() && workers.poll().is_empty();
+            let closed = workers.close().is_ok() && workers.is_foreign() && workers.poll().is_empty();
             drop(workers);
             unsafe { libc::_exit(if closed { 0 } else { 1 }) };
         }
