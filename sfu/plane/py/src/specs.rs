@@ -1,5 +1,6 @@
 //! What Python says to the plane: frozen, keyword-only specs, checked when they are made, so that a command cannot fail
 //! later. Each mirrors its namesake in `plane_core::command` or `config`; `_native.pyi` says what the fields mean.
+//! Long, because a spec is a struct, a signature, its checks and its conversion, fifteen times over, and nothing else.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
