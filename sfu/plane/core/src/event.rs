@@ -15,7 +15,8 @@ pub enum Event {
     /// Tracks heard since the last one, with their loudest level in -dBov: 0 is the loudest, 127 silence (RFC 6464).
     AudioLevels(Vec<(TrackId, u8)>),
     ChannelState { transport: TransportId, channel: ChannelId, state: ChannelState, label: String, protocol: String, reason: &'static str },
-    Message { channel: ChannelId, payload: Vec<u8>, text: bool },
+    /// The transport is that of the channel: messages for the server are bounded per transport.
+    Message { transport: TransportId, channel: ChannelId, payload: Vec<u8>, text: bool },
     /// Octets queued towards the peer of a channel rose over, or fell under, half of what is allowed.
     Buffered { channel: ChannelId, octets: usize },
 }
