@@ -1,9 +1,5 @@
 //! Which protocol a datagram belongs to, told from its first two bytes (RFC 7983, RFC 5761).
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used
-)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
 
@@ -59,11 +55,7 @@ mod tests {
             (224, Protocol::Rtp),
             (111 | 0x80, Protocol::Rtp),
         ] {
-            assert_eq!(
-                protocol(&[0x80, second]),
-                Ok(expected),
-                "second byte {second}"
-            );
+            assert_eq!(protocol(&[0x80, second]), Ok(expected), "second byte {second}");
         }
     }
 

@@ -27,7 +27,8 @@ use crate::receive::audio_level::Levels;
 use crate::receive::route;
 use crate::rtp::extension::{self, Extensions};
 use crate::rtp::header::Header;
-use crate::send::slot::{Slot, SlotEvent};
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::{Replay, Slot, SlotEvent};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -174,11 +175,12 @@ impl Plane {
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
-                placed.slot.set_source(Some(route.track), now);
+                placed.slot.source_restarted(route.encoding as u8);
             }
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
                 let transport = &mut self.transports[placed.transport];
                 transport.send(slot, outgoing, packet.payload_length, now);
+                replay(published, slot, &mut placed.slot, transport, now);
                 mark_dirty(&mut self.dirty, transport, placed.transport);
             }
             report(&mut self.events, &mut placed.slot);
@@ -188,7 +190,12 @@ impl Plane {
     }
 
     /// The first packet of an SSRC: by MID and RID, or by its payload type.
-    fn find_route(&mut self, key: usize, header: &Header, extensions: &Extensions<'_>) -> Result<route::Route, Discard> {
+    fn find_route(
+        &mut self,
+        key: usize,
+        header: &Header,
+        extensions: &Extensions<'_>,
+    ) -> Result<route::Route, Discard> {
         let transport = &mut self.transports[key];
         let specs: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track.spec).collect();
         transport.router.route(header, extensions, &specs)
@@ -331,6 +338,18 @@ fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize
     if !transport.dirty {
         transport.dirty = true;
         dirty.push_back(key);
+    }
+}
+
+/// What came before the beginning of its picture did leaves behind it.
+fn replay(published: &Published, key: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
+    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return };
+    for seq in seqs {
+        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
+            && let Some(outgoing) = slot.handle_packet(&packet, now)
+        {
+            transport.send(key, outgoing, packet.payload_length, now);
+        }
     }
 }
 

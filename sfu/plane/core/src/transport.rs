@@ -206,9 +206,16 @@ impl Transport {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let media = self.sends_media().then_some(self.next_report);
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, self.pacer.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.consent.poll_timeout(),
+            self.dtls.poll_timeout(),
+            data,
+            self.arrivals.poll_timeout(),
+            media,
+            self.pacer.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }

@@ -12,7 +12,8 @@ use sim::{Call, Link};
 /// First transmissions and retransmissions of a slot, brought together by their original sequence number.
 fn whole(call: &Call, peer: usize, slot: plane_core::id::SlotId) -> Vec<(u16, u32, Vec<u8>)> {
     let ssrc = 0x5000_0000 + slot.0 as u32 * 2;
-    let mut packets: Vec<_> = call.peers[peer].stream(ssrc).iter().map(|p| (p.sequence, p.timestamp, p.payload.clone())).collect();
+    let mut packets: Vec<_> =
+        call.peers[peer].stream(ssrc).iter().map(|p| (p.sequence, p.timestamp, p.payload.clone())).collect();
     for rtx in call.peers[peer].stream(ssrc + 1) {
         let original = u16::from_be_bytes([rtx.payload[0], rtx.payload[1]]);
         packets.push((original, rtx.timestamp, rtx.payload[2..].to_vec()));
@@ -45,7 +46,9 @@ fn video_and_audio_reach_a_subscriber_with_contiguous_numbers_and_their_mid() {
     assert_eq!(first.mid.as_deref(), Some(format!("r{}", video.0).as_str()));
     assert_eq!(first.payload_type, 120);
     assert!(call.peers[bob].sender_reports.len() >= 2);
-    assert!(call.events.iter().any(|event| matches!(event, Event::AudioLevels(levels) if levels == &[(microphone, 30)])));
+    assert!(
+        call.events.iter().any(|event| matches!(event, Event::AudioLevels(levels) if levels == &[(microphone, 30)]))
+    );
 }
 
 #[test]
@@ -128,7 +131,8 @@ fn simulcast_switches_at_a_keyframe_and_keeps_its_numbers() {
     for step in steps {
         assert!((0..=6_750 + 2_970).contains(&step), "the timestamp moved by {step}");
     }
-    let ids: Vec<u16> = packets.iter().map(|(_, _, payload)| u16::from_be_bytes([payload[2], payload[3]]) & 0x7FFF).collect();
+    let ids: Vec<u16> =
+        packets.iter().map(|(_, _, payload)| u16::from_be_bytes([payload[2], payload[3]]) & 0x7FFF).collect();
     assert!(ids.windows(2).all(|pair| matches!(pair[1].wrapping_sub(pair[0]) & 0x7FFF, 0 | 1)), "picture ids {ids:?}");
 }
 

@@ -51,15 +51,10 @@ pub(super) fn shed_handshake_config(ssl: &mut SslRef) {
 
 /// How long until [`handle_timeout`] is due, if a timer is running.
 pub(super) fn timeout(ssl: &SslRef) -> Option<Duration> {
-    let mut remaining = sys::timeval {
-        tv_sec: 0,
-        tv_usec: 0,
-    };
+    let mut remaining = sys::timeval { tv_sec: 0, tv_usec: 0 };
     // SAFETY: `ssl` is a live connection and `remaining` outlives the call, which only writes to it.
     let running = unsafe { sys::DTLSv1_get_timeout(ssl.as_ptr(), &mut remaining) } == 1;
-    running.then(|| {
-        Duration::new(remaining.tv_sec as u64, 0) + Duration::from_micros(remaining.tv_usec as u64)
-    })
+    running.then(|| Duration::new(remaining.tv_sec as u64, 0) + Duration::from_micros(remaining.tv_usec as u64))
 }
 
 /// Sends again what was not answered (or, in DTLS 1.3, acknowledges) if its timer has run out. Says no when it has done

@@ -9,9 +9,7 @@ use boring::error::ErrorStack;
 use boring::hash::MessageDigest;
 use boring::nid::Nid;
 use boring::pkey::{PKey, PKeyRef, Private};
-use boring::ssl::{
-    SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVersion,
-};
+use boring::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVersion};
 use boring::x509::{X509, X509Name};
 
 use super::ffi;
@@ -54,9 +52,7 @@ pub struct Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("fingerprint", &self.fingerprint)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
     }
 }
 
@@ -140,20 +136,13 @@ mod tests {
         let fingerprint = Identity::generate().unwrap().fingerprint();
         let octets: Vec<&str> = fingerprint.split(':').collect();
         assert_eq!(octets.len(), 32);
-        assert!(
-            octets
-                .iter()
-                .all(|octet| octet.len() == 2 && u8::from_str_radix(octet, 16).is_ok())
-        );
+        assert!(octets.iter().all(|octet| octet.len() == 2 && u8::from_str_radix(octet, 16).is_ok()));
         assert_eq!(fingerprint, fingerprint.to_uppercase());
     }
 
     #[test]
     fn every_process_has_its_own() {
-        assert_ne!(
-            Identity::generate().unwrap().fingerprint(),
-            Identity::generate().unwrap().fingerprint()
-        );
+        assert_ne!(Identity::generate().unwrap().fingerprint(), Identity::generate().unwrap().fingerprint());
     }
 
     #[test]

@@ -24,11 +24,7 @@ pub(super) struct Resend {
 impl Resend {
     /// `flight` was just sent for the first time.
     pub(super) fn keep(flight: Vec<Vec<u8>>, now: Instant) -> Resend {
-        Resend {
-            flight,
-            resends: 0,
-            due: Some(now + FIRST_WAIT),
-        }
+        Resend { flight, resends: 0, due: Some(now + FIRST_WAIT) }
     }
 
     /// The client has it: what it sent since proves it.

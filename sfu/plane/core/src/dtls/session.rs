@@ -14,8 +14,7 @@ use boring::error::ErrorStack;
 use boring::hash::MessageDigest;
 use boring::srtp::SrtpProfileId;
 use boring::ssl::{
-    self, ErrorCode, Ssl, SslAlert, SslContext, SslRef, SslStream, SslVerifyError, SslVerifyMode,
-    SslVersion,
+    self, ErrorCode, Ssl, SslAlert, SslContext, SslRef, SslStream, SslVerifyError, SslVerifyMode, SslVersion,
 };
 
 use super::ffi;
@@ -78,13 +77,8 @@ pub struct Session {
 }
 
 enum State {
-    Handshaking {
-        stream: SslStream<Wire>,
-        first_heard: Option<Instant>,
-    },
-    Connected {
-        stream: SslStream<Wire>,
-    },
+    Handshaking { stream: SslStream<Wire>, first_heard: Option<Instant> },
+    Connected { stream: SslStream<Wire> },
     Ended,
 }
 
@@ -125,12 +119,7 @@ impl Write for Wire {
 impl Session {
     /// `fingerprints` are those of the peer's certificate: at least one, and all must match. In the client role the
     /// first flight is ready to be polled.
-    pub fn new(
-        identity: &Identity,
-        role: DtlsRole,
-        fingerprints: &[Fingerprint],
-        now: Instant,
-    ) -> Session {
+    pub fn new(identity: &Identity, role: DtlsRole, fingerprints: &[Fingerprint], now: Instant) -> Session {
         let mut session = Session {
             state: State::Ended,
             role,
@@ -152,12 +141,7 @@ impl Session {
     /// Begins a handshake on a fresh library object.
     fn start(&mut self) {
         match self.stream() {
-            Ok(stream) => {
-                self.state = State::Handshaking {
-                    stream,
-                    first_heard: None,
-                }
-            }
+            Ok(stream) => self.state = State::Handshaking { stream, first_heard: None },
             Err(_) => return self.fail("out of memory"),
         }
         if self.role == DtlsRole::Client {
@@ -177,10 +161,7 @@ impl Session {
             Err(SslVerifyError::Invalid(SslAlert::BAD_CERTIFICATE))
         };
         let mut ssl = Ssl::new(&self.context)?;
-        ssl.set_custom_verify_callback(
-            SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
-            verify,
-        );
+        ssl.set_custom_verify_callback(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, verify);
         ssl.set_mtu(MTU)?;
         ffi::set_initial_timeout(&mut ssl, FIRST_TIMEOUT);
         ffi::shed_handshake_config(&mut ssl);
@@ -198,10 +179,7 @@ impl Session {
             return Err(Discard::Truncated);
         }
         let stream = match &mut self.state {
-            State::Handshaking {
-                stream,
-                first_heard,
-            } => {
+            State::Handshaking { stream, first_heard } => {
                 first_heard.get_or_insert(now);
                 stream
             }
@@ -238,11 +216,7 @@ impl Session {
             return;
         };
         let asked = due - self.now;
-        let wait = if asked <= STILL_EARLY {
-            asked.min(LONGEST_TIMEOUT)
-        } else {
-            LAST_TIMEOUTS
-        };
+        let wait = if asked <= STILL_EARLY { asked.min(LONGEST_TIMEOUT) } else { LAST_TIMEOUTS };
         self.ahead += asked - wait;
         self.due = Some(self.now + wait);
     }
@@ -251,9 +225,7 @@ impl Session {
     fn gave_up(&mut self) {
         match self.state {
             // Nothing was lost but time: there may be no path yet.
-            State::Handshaking {
-                first_heard: None, ..
-            } => self.start(),
+            State::Handshaking { first_heard: None, .. } => self.start(),
             State::Handshaking { .. } => self.fail(TOO_LONG),
             // DTLS 1.3, and our last flight is not acknowledged: what the peer makes of that is up to it.
             State::Connected { .. } | State::Ended => {}
@@ -261,10 +233,7 @@ impl Session {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.due, self.resend.poll_timeout(), self.gives_up_at()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.due, self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
     }
 
     /// One datagram to send.
@@ -317,8 +286,7 @@ impl Session {
     }
 
     fn connected(&mut self) -> Result<(), Discard> {
-        let State::Handshaking { stream, .. } = std::mem::replace(&mut self.state, State::Ended)
-        else {
+        let State::Handshaking { stream, .. } = std::mem::replace(&mut self.state, State::Ended) else {
             return Ok(());
         };
         let Some(keys) = export_keys(stream.ssl(), self.role) else {
@@ -342,8 +310,7 @@ impl Session {
             match self.call(|stream| stream.ssl_read(&mut record))? {
                 Ok(length) => {
                     self.resend.stop();
-                    self.events
-                        .push_back(Event::Data(record[..length].to_vec()));
+                    self.events.push_back(Event::Data(record[..length].to_vec()));
                 }
                 Err(error) if error.code() == ErrorCode::WANT_READ => return Ok(()),
                 Err(error) if error.code() == ErrorCode::ZERO_RETURN => {
@@ -361,8 +328,7 @@ impl Session {
 
     /// Calls into the library; then takes what it sent, and when it wants to be called again.
     fn call<R>(&mut self, call: impl FnOnce(&mut SslStream<Wire>) -> R) -> Result<R, Discard> {
-        let (State::Handshaking { stream, .. } | State::Connected { stream }) = &mut self.state
-        else {
+        let (State::Handshaking { stream, .. } | State::Connected { stream }) = &mut self.state else {
             return Err(Discard::DtlsClosed);
         };
         let time = self.now.saturating_duration_since(self.origin) + self.ahead;
@@ -386,21 +352,14 @@ impl Session {
 
     fn gives_up_at(&self) -> Option<Instant> {
         match self.state {
-            State::Handshaking {
-                first_heard: Some(heard),
-                ..
-            } => Some(heard + HANDSHAKE_LIMIT),
+            State::Handshaking { first_heard: Some(heard), .. } => Some(heard + HANDSHAKE_LIMIT),
             _ => None,
         }
     }
 
     fn reason(&self, error: &ssl::Error) -> &'static str {
-        let alert = |errors: &ErrorStack| {
-            errors
-                .errors()
-                .iter()
-                .any(|e| e.reason().is_some_and(|r| r.contains("ALERT")))
-        };
+        let alert =
+            |errors: &ErrorStack| errors.errors().iter().any(|e| e.reason().is_some_and(|r| r.contains("ALERT")));
         if self.wrong_certificate.load(Ordering::Relaxed) {
             "the certificate does not match the fingerprint"
         } else if error.ssl_error().is_some_and(alert) {
@@ -451,9 +410,7 @@ fn shows_expected_certificate(ssl: &SslRef, fingerprints: &[Fingerprint]) -> boo
             Hash::Sha384 => MessageDigest::sha384(),
             Hash::Sha512 => MessageDigest::sha512(),
         };
-        certificate
-            .digest(hash)
-            .is_ok_and(|digest| *digest == *expected.digest)
+        certificate.digest(hash).is_ok_and(|digest| *digest == *expected.digest)
     };
     !fingerprints.is_empty() && fingerprints.iter().all(matches)
 }
@@ -467,26 +424,15 @@ fn export_keys(ssl: &SslRef, role: DtlsRole) -> Option<Keys> {
         _ => return None,
     };
     let mut material = vec![0; 2 * (profile.key_length() + profile.salt_length())];
-    ssl.export_keying_material(&mut material, EXPORTER_LABEL, None)
-        .ok()?;
+    ssl.export_keying_material(&mut material, EXPORTER_LABEL, None).ok()?;
     let (keys, salts) = material.split_at(2 * profile.key_length());
     let (client_key, server_key) = keys.split_at(profile.key_length());
     let (client_salt, server_salt) = salts.split_at(profile.salt_length());
-    let client = Master {
-        key: client_key.to_vec(),
-        salt: client_salt.to_vec(),
-    };
-    let server = Master {
-        key: server_key.to_vec(),
-        salt: server_salt.to_vec(),
-    };
+    let client = Master { key: client_key.to_vec(), salt: client_salt.to_vec() };
+    let server = Master { key: server_key.to_vec(), salt: server_salt.to_vec() };
     let (local, remote) = match role {
         DtlsRole::Client => (client, server),
         DtlsRole::Server => (server, client),
     };
-    Some(Keys {
-        profile,
-        local,
-        remote,
-    })
+    Some(Keys { profile, local, remote })
 }

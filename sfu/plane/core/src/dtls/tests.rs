@@ -43,24 +43,12 @@ struct Link {
     doubled: u64,
 }
 
-const CLEAN: Link = Link {
-    delay: ms(10),
-    jitter: ms(0),
-    loss: 0,
-    doubled: 0,
-};
+const CLEAN: Link = Link { delay: ms(10), jitter: ms(0), loss: 0, doubled: 0 };
 
 /// What one end says of itself in the offer or the answer.
 fn fingerprint(identity: &Identity) -> Fingerprint {
-    let digest = identity
-        .fingerprint()
-        .split(':')
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
-        .collect();
-    Fingerprint {
-        hash: Hash::Sha256,
-        digest,
-    }
+    let digest = identity.fingerprint().split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+    Fingerprint { hash: Hash::Sha256, digest }
 }
 
 /// A client and a server, and the datagrams between them.
@@ -96,9 +84,7 @@ impl Call {
     /// Two ends that expect one another.
     fn between(identities: &[Identity; 2], link: Link, seed: u64) -> Call {
         let start = Instant::now();
-        let expected = identities
-            .each_ref()
-            .map(|identity| [fingerprint(identity)]);
+        let expected = identities.each_ref().map(|identity| [fingerprint(identity)]);
         let [client, server] = ends(identities, [&expected[SERVER], &expected[CLIENT]], start);
         Call::new(link, seed, client, server, start)
     }
@@ -133,13 +119,7 @@ impl Call {
                 return true;
             }
             let timeouts = self.ends.iter().filter_map(Session::poll_timeout);
-            let Some(next) = self
-                .flying
-                .iter()
-                .map(|flying| flying.0)
-                .chain(timeouts)
-                .min()
-            else {
+            let Some(next) = self.flying.iter().map(|flying| flying.0).chain(timeouts).min() else {
                 return false;
             };
             if next > end {
@@ -147,9 +127,7 @@ impl Call {
                 return false;
             }
             self.now = next.max(self.now);
-            let (landed, flying) = std::mem::take(&mut self.flying)
-                .into_iter()
-                .partition(|f| f.0 <= self.now);
+            let (landed, flying) = std::mem::take(&mut self.flying).into_iter().partition(|f| f.0 <= self.now);
             self.flying = flying;
             for (_, to, datagram) in landed as Vec<(Instant, usize, Vec<u8>)> {
                 let _ = self.ends[to].handle_datagram(&datagram, self.now);
@@ -163,9 +141,7 @@ impl Call {
     }
 
     fn connect(&mut self) -> Duration {
-        let connected = self.run(ms(30_000), |call| {
-            call.ends.iter().all(Session::is_connected)
-        });
+        let connected = self.run(ms(30_000), |call| call.ends.iter().all(Session::is_connected));
         assert!(connected, "not connected within 30 s: {:?}", self.events);
         self.now - self.start
     }
@@ -212,24 +188,10 @@ fn limited_to(version: SslVersion) -> [Identity; 2] {
 }
 
 /// One end of each role, with these fingerprints to expect.
-fn ends(
-    identities: &[Identity; 2],
-    fingerprints: [&[Fingerprint]; 2],
-    start: Instant,
-) -> [Session; 2] {
+fn ends(identities: &[Identity; 2], fingerprints: [&[Fingerprint]; 2], start: Instant) -> [Session; 2] {
     [
-        Session::new(
-            &identities[CLIENT],
-            DtlsRole::Client,
-            fingerprints[CLIENT],
-            start,
-        ),
-        Session::new(
-            &identities[SERVER],
-            DtlsRole::Server,
-            fingerprints[SERVER],
-            start,
-        ),
+        Session::new(&identities[CLIENT], DtlsRole::Client, fingerprints[CLIENT], start),
+        Session::new(&identities[SERVER], DtlsRole::Server, fingerprints[SERVER], start),
     ]
 }
 
@@ -242,10 +204,7 @@ fn both_versions_connect_with_matching_keys_and_carry_data_both_ways() {
         assert!(took <= ms(60), "{version:?} took {took:?}");
         assert!(call.ends.iter().all(|end| end.version() == Some(version)));
         let (client, server) = (call.keys(CLIENT), call.keys(SERVER));
-        assert_eq!(
-            (&client.local, &client.remote),
-            (&server.remote, &server.local)
-        );
+        assert_eq!((&client.local, &client.remote), (&server.remote, &server.local));
         assert_ne!(client.local, client.remote);
 
         call.ends[CLIENT].send(b"to the server");
@@ -259,14 +218,8 @@ fn both_versions_connect_with_matching_keys_and_carry_data_both_ways() {
 #[test]
 fn the_first_profile_of_ours_that_the_client_offers_is_taken() {
     for (offered, expected) in [
-        (
-            "SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM",
-            Profile::Aes128Gcm,
-        ),
-        (
-            "SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM",
-            Profile::Aes256Gcm,
-        ),
+        ("SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM", Profile::Aes128Gcm),
+        ("SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM", Profile::Aes256Gcm),
         ("SRTP_AES128_CM_SHA1_80", Profile::Aes128CmSha1_80),
     ] {
         for version in VERSIONS {
@@ -289,10 +242,7 @@ fn without_a_profile_in_common_there_is_no_association() {
     let client = custom(|context| context.set_tlsext_use_srtp("SRTP_AES128_CM_SHA1_32"));
     let mut call = Call::between(&[client, Identity::generate().unwrap()], CLEAN, 1);
     call.run(ms(2_000), |_| false);
-    assert_eq!(
-        call.events[SERVER],
-        [Event::Failed("no SRTP profile in common")]
-    );
+    assert_eq!(call.events[SERVER], [Event::Failed("no SRTP profile in common")]);
 }
 
 #[test]
@@ -300,27 +250,12 @@ fn lossy_doubling_reordering_links_connect_soon() {
     for version in VERSIONS {
         let identities = limited_to(version);
         for loss in [5, 20] {
-            let link = Link {
-                delay: ms(10),
-                jitter: ms(30),
-                loss,
-                doubled: 10,
-            };
-            let mut took: Vec<Duration> = (0..100)
-                .map(|seed| Call::between(&identities, link, seed).connect())
-                .collect();
+            let link = Link { delay: ms(10), jitter: ms(30), loss, doubled: 10 };
+            let mut took: Vec<Duration> =
+                (0..100).map(|seed| Call::between(&identities, link, seed).connect()).collect();
             took.sort();
-            assert!(
-                took[50] <= ms(300),
-                "{version:?} at {loss} %: p50 {:?}, p90 {:?}",
-                took[50],
-                took[90]
-            );
-            assert!(
-                took[99] <= ms(10_000),
-                "{version:?} at {loss} %: slowest {:?}",
-                took[99]
-            );
+            assert!(took[50] <= ms(300), "{version:?} at {loss} %: p50 {:?}, p90 {:?}", took[50], took[90]);
+            assert!(took[99] <= ms(10_000), "{version:?} at {loss} %: slowest {:?}", took[99]);
         }
     }
 }
@@ -330,12 +265,7 @@ fn after_a_lossy_handshake_data_passes_both_ways() {
     for version in VERSIONS {
         let identities = limited_to(version);
         for seed in 0..50 {
-            let link = Link {
-                delay: ms(5),
-                jitter: ms(20),
-                loss: 25,
-                doubled: 20,
-            };
+            let link = Link { delay: ms(5), jitter: ms(20), loss: 25, doubled: 20 };
             let mut call = Call::between(&identities, link, seed);
             call.connect();
             // Retransmissions of the end still fly: they must not end what is established.
@@ -344,18 +274,8 @@ fn after_a_lossy_handshake_data_passes_both_ways() {
             call.ends[CLIENT].send(b"ping");
             call.ends[SERVER].send(b"pong");
             call.run(ms(100), |_| false);
-            assert_eq!(
-                call.data(SERVER),
-                [b"ping"],
-                "{version:?}, seed {seed}: {:?}",
-                call.events
-            );
-            assert_eq!(
-                call.data(CLIENT),
-                [b"pong"],
-                "{version:?}, seed {seed}: {:?}",
-                call.events
-            );
+            assert_eq!(call.data(SERVER), [b"ping"], "{version:?}, seed {seed}: {:?}", call.events);
+            assert_eq!(call.data(CLIENT), [b"pong"], "{version:?}, seed {seed}: {:?}", call.events);
         }
     }
 }
@@ -364,12 +284,7 @@ fn after_a_lossy_handshake_data_passes_both_ways() {
 fn a_silent_peer_is_asked_again_after_50_ms_and_then_twice_as_long_up_to_a_second() {
     let start = Instant::now();
     let identities = identities();
-    let mut client = Session::new(
-        &identities[0],
-        DtlsRole::Client,
-        &[fingerprint(&identities[1])],
-        start,
-    );
+    let mut client = Session::new(&identities[0], DtlsRole::Client, &[fingerprint(&identities[1])], start);
     let mut now = start;
     let mut sent_at = Vec::new();
     while now <= start + ms(31_000) {
@@ -379,34 +294,21 @@ fn a_silent_peer_is_asked_again_after_50_ms_and_then_twice_as_long_up_to_a_secon
         now = client.poll_timeout().expect("the client goes on");
         client.handle_timeout(now);
     }
-    let a_dozen_times = [
-        0, 50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550, 5_550, 11_550, 17_550, 23_550,
-    ];
+    let a_dozen_times = [0, 50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550, 5_550, 11_550, 17_550, 23_550];
     assert_eq!(sent_at[..13], a_dozen_times);
-    assert_eq!(
-        sent_at[13..],
-        [29_550, 29_600, 29_700, 29_900, 30_300],
-        "then it starts anew: a path may come late"
-    );
+    assert_eq!(sent_at[13..], [29_550, 29_600, 29_700, 29_900, 30_300], "then it starts anew: a path may come late");
 }
 
 #[test]
 fn a_server_whose_peer_falls_silent_gives_up_after_30_s() {
     let mut call = Call::between(&identities(), CLEAN, 1);
-    assert_eq!(
-        call.ends[SERVER].poll_timeout(),
-        None,
-        "nothing runs before the first datagram"
-    );
+    assert_eq!(call.ends[SERVER].poll_timeout(), None, "nothing runs before the first datagram");
     call.run(ms(15), |_| false);
     call.link.loss = 100;
     call.run(ms(29_000), |_| false);
     assert_eq!(call.events[SERVER], []);
     call.run(ms(2_000), |_| false);
-    assert_eq!(
-        call.events[SERVER],
-        [Event::Failed("the handshake took too long")]
-    );
+    assert_eq!(call.events[SERVER], [Event::Failed("the handshake took too long")]);
     assert_eq!(call.ends[SERVER].poll_timeout(), None);
 }
 
@@ -418,9 +320,7 @@ fn the_last_flight_of_a_1_2_server_is_repeated_without_being_asked() {
     call.flying.clear();
     let now = call.now + ms(50);
     call.ends[SERVER].handle_timeout(now);
-    let again = call.ends[SERVER]
-        .poll_transmit()
-        .expect("the last flight again");
+    let again = call.ends[SERVER].poll_transmit().expect("the last flight again");
     call.ends[CLIENT].handle_datagram(&again, now).unwrap();
     assert!(call.ends[CLIENT].is_connected());
 }
@@ -445,12 +345,7 @@ fn a_post_quantum_hello_in_two_datagrams_is_put_together_in_any_order() {
 #[test]
 fn our_own_hello_is_one_datagram() {
     let identities = identities();
-    let mut client = Session::new(
-        &identities[0],
-        DtlsRole::Client,
-        &[fingerprint(&identities[1])],
-        Instant::now(),
-    );
+    let mut client = Session::new(&identities[0], DtlsRole::Client, &[fingerprint(&identities[1])], Instant::now());
     assert!(client.poll_transmit().is_some());
     assert_eq!(client.poll_transmit(), None);
 }
@@ -461,8 +356,7 @@ fn peers_with_rsa_certificates_connect_in_both_roles() {
         let keys = [rsa(), ecdsa()];
         for [client, server] in [[0, 1], [1, 0], [0, 0]] {
             let identities = [client, server].map(|key: usize| {
-                let limit =
-                    |context: &mut SslContextBuilder| context.set_max_proto_version(Some(version));
+                let limit = |context: &mut SslContextBuilder| context.set_max_proto_version(Some(version));
                 Identity::configured(&keys[key], limit).unwrap()
             });
             Call::between(&identities, CLEAN, 1).connect();
@@ -473,21 +367,13 @@ fn peers_with_rsa_certificates_connect_in_both_roles() {
 #[test]
 fn fingerprints_of_all_three_hashes_are_checked() {
     let identities = identities();
-    let certificate = identities[0]
-        .context(DtlsRole::Client)
-        .certificate()
-        .unwrap()
-        .to_der()
-        .unwrap();
+    let certificate = identities[0].context(DtlsRole::Client).certificate().unwrap().to_der().unwrap();
     let digests = [
         (Hash::Sha256, MessageDigest::sha256()),
         (Hash::Sha384, MessageDigest::sha384()),
         (Hash::Sha512, MessageDigest::sha512()),
     ]
-    .map(|(name, digest)| Fingerprint {
-        hash: name,
-        digest: hash(digest, &certificate).unwrap().to_vec(),
-    });
+    .map(|(name, digest)| Fingerprint { hash: name, digest: hash(digest, &certificate).unwrap().to_vec() });
     let server = [fingerprint(&identities[1])];
     for good in [&digests[0..1], &digests[1..2], &digests[2..3], &digests[..]] {
         let start = Instant::now();
@@ -507,24 +393,9 @@ fn a_wrong_fingerprint_fails_before_any_key_is_given_out() {
             wrong
         };
         let cases: [(&str, [&[Fingerprint]; 2], usize); 4] = [
-            (
-                "of the client",
-                [std::slice::from_ref(&server), &[flip(&client)]],
-                SERVER,
-            ),
-            (
-                "of the server",
-                [&[flip(&server)], std::slice::from_ref(&client)],
-                CLIENT,
-            ),
-            (
-                "beside a right one",
-                [
-                    std::slice::from_ref(&server),
-                    &[client.clone(), flip(&client)],
-                ],
-                SERVER,
-            ),
+            ("of the client", [std::slice::from_ref(&server), &[flip(&client)]], SERVER),
+            ("of the server", [&[flip(&server)], std::slice::from_ref(&client)], CLIENT),
+            ("beside a right one", [std::slice::from_ref(&server), &[client.clone(), flip(&client)]], SERVER),
             ("none at all", [std::slice::from_ref(&server), &[]], SERVER),
         ];
         for (name, fingerprints, refuses) in cases {
@@ -534,16 +405,9 @@ fn a_wrong_fingerprint_fails_before_any_key_is_given_out() {
             call.run(ms(2_000), |_| false);
             let reason = Event::Failed("the certificate does not match the fingerprint");
             assert_eq!(call.events[refuses], [reason], "{version:?}, {name}");
-            assert!(
-                call.ends.iter().all(|end| !end.is_connected()),
-                "{version:?}, {name}"
-            );
+            assert!(call.ends.iter().all(|end| !end.is_connected()), "{version:?}, {name}");
             let other = call.events[1 - refuses].last();
-            assert_eq!(
-                other,
-                Some(&Event::Failed("the peer sent a fatal alert")),
-                "{version:?}, {name}"
-            );
+            assert_eq!(other, Some(&Event::Failed("the peer sent a fatal alert")), "{version:?}, {name}");
         }
     }
 }
@@ -560,9 +424,7 @@ fn garbage_never_kills_an_established_session() {
         for round in 0..20_000 {
             let mut datagram = match round % 4 {
                 // Noise behind a first byte of DTLS.
-                0 => (0..random.next() % 200)
-                    .map(|_| random.next() as u8)
-                    .collect(),
+                0 => (0..random.next() % 200).map(|_| random.next() as u8).collect(),
                 // What really flew, again; with a flipped bit; cut short.
                 kind => {
                     let mut datagram = captured[random.next() as usize % captured.len()].clone();
@@ -579,16 +441,8 @@ fn garbage_never_kills_an_established_session() {
                 datagram[0] = 20 + (random.next() % 44) as u8;
             }
             for end in [CLIENT, SERVER] {
-                let expected = if datagram.is_empty() {
-                    Err(Discard::Truncated)
-                } else {
-                    Ok(())
-                };
-                assert_eq!(
-                    call.ends[end].handle_datagram(&datagram, call.now),
-                    expected,
-                    "{version:?}: {datagram:x?}"
-                );
+                let expected = if datagram.is_empty() { Err(Discard::Truncated) } else { Ok(()) };
+                assert_eq!(call.ends[end].handle_datagram(&datagram, call.now), expected, "{version:?}: {datagram:x?}");
             }
         }
         for end in &mut call.ends {
@@ -633,23 +487,12 @@ fn goodbye_is_said_and_answered() {
             call.sent = [Vec::new(), Vec::new()];
             call.ends[first].close();
             call.run(ms(100), |_| false);
-            assert_eq!(
-                call.events[1 - first].last(),
-                Some(&Event::Closed),
-                "{version:?}"
-            );
-            assert_eq!(
-                call.sent.each_ref().map(Vec::len),
-                [1, 1],
-                "one close_notify each way"
-            );
+            assert_eq!(call.events[1 - first].last(), Some(&Event::Closed), "{version:?}");
+            assert_eq!(call.sent.each_ref().map(Vec::len), [1, 1], "one close_notify each way");
             for end in &mut call.ends {
                 assert!(!end.is_connected());
                 assert_eq!(end.poll_timeout(), None);
-                assert_eq!(
-                    end.handle_datagram(&[22; 40], call.now),
-                    Err(Discard::DtlsClosed)
-                );
+                assert_eq!(end.handle_datagram(&[22; 40], call.now), Err(Discard::DtlsClosed));
                 end.send(b"nobody hears this");
                 assert_eq!(end.poll_transmit(), None);
             }
@@ -662,31 +505,17 @@ fn a_panic_in_the_library_ends_this_association_with_an_event() {
     let mut call = Call::between(&identities(), CLEAN, 1);
     call.connect();
     call.ends[SERVER].break_library();
-    assert_eq!(
-        call.ends[SERVER].handle_datagram(&[22; 40], call.now),
-        Err(Discard::LibraryFault)
-    );
+    assert_eq!(call.ends[SERVER].handle_datagram(&[22; 40], call.now), Err(Discard::LibraryFault));
     call.drain();
-    assert_eq!(
-        call.events[SERVER].last(),
-        Some(&Event::Failed("library fault"))
-    );
-    assert_eq!(
-        call.ends[SERVER].handle_datagram(&[22; 40], call.now),
-        Err(Discard::DtlsClosed)
-    );
+    assert_eq!(call.events[SERVER].last(), Some(&Event::Failed("library fault")));
+    assert_eq!(call.ends[SERVER].handle_datagram(&[22; 40], call.now), Err(Discard::DtlsClosed));
 }
 
 #[test]
 fn nothing_is_sent_before_the_association_stands() {
     let start = Instant::now();
     let identities = identities();
-    let mut server = Session::new(
-        &identities[1],
-        DtlsRole::Server,
-        &[fingerprint(&identities[0])],
-        start,
-    );
+    let mut server = Session::new(&identities[1], DtlsRole::Server, &[fingerprint(&identities[0])], start);
     server.send(b"too early");
     assert_eq!(server.poll_transmit(), None);
     server.close();
@@ -698,12 +527,7 @@ fn nothing_is_sent_before_the_association_stands() {
 fn datagrams_that_nobody_takes_do_not_pile_up() {
     let start = Instant::now();
     let identities = identities();
-    let mut client = Session::new(
-        &identities[0],
-        DtlsRole::Client,
-        &[fingerprint(&identities[1])],
-        start,
-    );
+    let mut client = Session::new(&identities[0], DtlsRole::Client, &[fingerprint(&identities[1])], start);
     for _ in 0..1_000 {
         let due = client.poll_timeout().unwrap();
         client.handle_timeout(due);

@@ -90,7 +90,9 @@ impl Plane {
     /// A packet the slot never got: it comes from the cache if it came meanwhile, else the publisher is asked for it.
     fn recover(&mut self, key: usize, slot: usize, encoding: usize, seq: ExtendedSeq, now: Instant) {
         let placed = &mut self.slots[slot];
-        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else { return };
+        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else {
+            return;
+        };
         let published = &mut self.tracks[track];
         if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
@@ -119,7 +121,10 @@ impl Plane {
     /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request.
     pub(super) fn wish_keyframe(&mut self, slot: usize, encoding: Option<u8>, now: Instant) {
         let Some(encoding) = encoding else { return };
-        let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0)) else { return };
+        let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0))
+        else {
+            return;
+        };
         self.tracks[track].wish_keyframe(encoding, now);
         let publisher = self.tracks[track].transport;
         self.poll_feedback(publisher, now);

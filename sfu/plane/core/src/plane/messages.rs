@@ -20,7 +20,8 @@ impl Plane {
 
     /// Moves what the association has to say on: packets to the pacer, messages to their routes, states to events.
     pub(super) fn poll_data(&mut self, key: usize, now: Instant) {
-        while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event()) {
+        while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event())
+        {
             let transport = self.transports[key].id;
             match event {
                 data::Event::Opened { channel, label, protocol, .. } => {
@@ -40,7 +41,8 @@ impl Plane {
                 data::Event::Ended(_) => {}
             }
         }
-        while let Some(why) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_discard()) {
+        while let Some(why) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_discard())
+        {
             self.stats.discard(why);
         }
         self.flush_data(key, now);
@@ -63,7 +65,8 @@ impl Plane {
             Ok(delivery) => {
                 self.send_message(&delivery.to, &delivery.payload, text, now);
                 if delivery.to_server {
-                    self.events.push_back(Event::Message { channel: from, payload: delivery.payload, text });
+                    let Some(transport) = self.channels.get(&from).map(|&key| self.transports[key].id) else { return };
+                    self.events.push_back(Event::Message { transport, channel: from, payload: delivery.payload, text });
                 }
             }
             Err(why) => self.stats.discard(why),

@@ -108,8 +108,7 @@ impl Published {
         let mut payload = packet.get(header.length..end).ok_or(Discard::Truncated)?;
         let replaced = self.track.bind(route, header.ssrc);
         self.replaced |= replaced;
-        let (&payload_type, rtx) =
-            self.track.payload_type(header.payload_type).ok_or(Discard::UnknownPayloadType)?;
+        let (&payload_type, rtx) = self.track.payload_type(header.payload_type).ok_or(Discard::UnknownPayloadType)?;
         let kept = self.kept.get_mut(route.encoding).ok_or(Discard::UnknownSsrc)?;
         if replaced {
             *kept = Kept::new(&self.track.spec);

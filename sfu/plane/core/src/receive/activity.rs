@@ -38,12 +38,7 @@ pub struct Activity {
 
 impl Activity {
     pub fn new(video: bool) -> Self {
-        Self {
-            state: State::New,
-            video,
-            gap: Duration::ZERO,
-            told: false,
-        }
+        Self { state: State::New, video, gap: Duration::ZERO, told: false }
     }
 
     /// A packet with media in it arrived.
@@ -52,14 +47,8 @@ impl Activity {
         self.state = match self.state {
             State::New => State::Active { last: now },
             State::Active { last } if now <= last + limit => State::Active { last: now },
-            State::Active { .. } => State::Proving {
-                since: now,
-                last: now,
-            },
-            State::Proving { last, .. } if now > last + limit => State::Proving {
-                since: now,
-                last: now,
-            },
+            State::Active { .. } => State::Proving { since: now, last: now },
+            State::Proving { last, .. } if now > last + limit => State::Proving { since: now, last: now },
             State::Proving { since, .. } if now >= since + PROVING => State::Active { last: now },
             State::Proving { since, .. } => State::Proving { since, last: now },
         };

@@ -80,22 +80,13 @@ impl Arrivals {
     }
 
     /// Appends one feedback packet if it is time for it. Call again until false: not everything may fit one.
-    pub fn poll_feedback(
-        &mut self,
-        sender_ssrc: u32,
-        media_ssrc: u32,
-        now: Instant,
-        out: &mut Vec<u8>,
-    ) -> bool {
+    pub fn poll_feedback(&mut self, sender_ssrc: u32, media_ssrc: u32, now: Instant, out: &mut Vec<u8>) -> bool {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return false;
         }
         let start = (self.untold - self.first) as usize;
         let mut statuses = self.times.range(start..);
-        let Some(reference) = statuses
-            .find_map(|&time| time)
-            .map(|time| time.div_euclid(TICKS_PER_REFERENCE))
-        else {
+        let Some(reference) = statuses.find_map(|&time| time).map(|time| time.div_euclid(TICKS_PER_REFERENCE)) else {
             self.told(now);
             return false;
         };
@@ -120,15 +111,7 @@ impl Arrivals {
         }
         // 24 bits, and wraps.
         let reference = ((reference << 40) >> 40) as i32;
-        twcc::write_feedback(
-            out,
-            sender_ssrc,
-            media_ssrc,
-            self.count,
-            reference,
-            self.untold as u16,
-            &self.deltas,
-        );
+        twcc::write_feedback(out, sender_ssrc, media_ssrc, self.count, reference, self.untold as u16, &self.deltas);
         self.count = self.count.wrapping_add(1);
         self.untold += self.deltas.len() as u64;
         if self.untold == self.first + self.times.len() as u64 {
@@ -139,14 +122,7 @@ impl Arrivals {
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waiting = self.waiting?;
-        Some(
-            self.last.unwrap_or(waiting)
-                + if self.frame_ended {
-                    FRAME_INTERVAL
-                } else {
-                    INTERVAL
-                },
-        )
+        Some(self.last.unwrap_or(waiting) + if self.frame_ended { FRAME_INTERVAL } else { INTERVAL })
     }
 
     /// Everything was told: what is old is forgotten, together with the holes before it.
@@ -156,16 +132,9 @@ impl Arrivals {
         self.frame_ended = false;
         let Some(origin) = self.origin else { return };
         let old = ticks(origin, now) - (BACK_WINDOW.as_micros() / TICK.as_micros()) as i64;
-        let recent = self
-            .times
-            .iter()
-            .position(|time| time.is_some_and(|time| time >= old))
-            .unwrap_or(self.times.len());
-        let forgotten = self
-            .times
-            .range(..recent)
-            .rposition(Option::is_some)
-            .map_or(0, |last| last + 1);
+        let recent =
+            self.times.iter().position(|time| time.is_some_and(|time| time >= old)).unwrap_or(self.times.len());
+        let forgotten = self.times.range(..recent).rposition(Option::is_some).map_or(0, |last| last + 1);
         self.times.drain(..forgotten);
         self.first += forgotten as u64;
     }
@@ -196,18 +165,12 @@ mod tests {
     }
 
     fn poll(arrivals: &mut Arrivals, now: Instant) -> Told {
-        let mut told = Told {
-            shape: Vec::new(),
-            arrived: BTreeMap::new(),
-            lost: Vec::new(),
-        };
+        let mut told = Told { shape: Vec::new(), arrived: BTreeMap::new(), lost: Vec::new() };
         let mut out = Vec::new();
         while arrivals.poll_feedback(1, 2, now, &mut out) {
             assert!(out.len() <= 1_150, "{} octets fit no datagram", out.len());
             let read = compound::parse(&out, |packet| {
-                let Packet::TransportFeedback(feedback) = packet else {
-                    panic!("{packet:?}")
-                };
+                let Packet::TransportFeedback(feedback) = packet else { panic!("{packet:?}") };
                 told.shape.push((feedback.base, feedback.packets.len()));
                 let mut ticks = i64::from(feedback.reference) * TICKS_PER_REFERENCE;
                 for (sequence, delta) in feedback.packets {
@@ -236,18 +199,12 @@ mod tests {
         assert_eq!(arrivals.poll_timeout(), Some(start + ms(100)));
         let told = poll(&mut arrivals, start + ms(100));
         assert_eq!(told.shape, [(65_534, 5)]);
-        assert_eq!(
-            told.arrived,
-            BTreeMap::from([(65_534, 0), (65_535, 10_000), (1, 70_000), (2, 71_000)])
-        );
+        assert_eq!(told.arrived, BTreeMap::from([(65_534, 0), (65_535, 10_000), (1, 70_000), (2, 71_000)]));
         assert_eq!(told.lost, [0]);
         assert_eq!(arrivals.poll_timeout(), None);
         arrivals.record(3, start + ms(120));
         assert_eq!(arrivals.poll_timeout(), Some(start + ms(200)));
-        assert_eq!(
-            poll(&mut arrivals, start + ms(200)).arrived,
-            BTreeMap::from([(3, 120_000)])
-        );
+        assert_eq!(poll(&mut arrivals, start + ms(200)).arrived, BTreeMap::from([(3, 120_000)]));
     }
 
     #[test]
@@ -263,11 +220,7 @@ mod tests {
                 told.push(at);
             }
         }
-        assert!(
-            told.windows(2)
-                .all(|pair| (20..=28).contains(&(pair[1] - pair[0]))),
-            "{told:?}"
-        );
+        assert!(told.windows(2).all(|pair| (20..=28).contains(&(pair[1] - pair[0]))), "{told:?}");
         assert_eq!(told[0], 20);
     }
 
@@ -281,10 +234,7 @@ mod tests {
         arrivals.record(11, start + ms(105));
         arrivals.record(14, start + ms(106));
         let told = poll(&mut arrivals, start + ms(200));
-        assert_eq!(
-            told.arrived,
-            BTreeMap::from([(11, 105_000), (12, 10_000), (13, 20_000), (14, 106_000)])
-        );
+        assert_eq!(told.arrived, BTreeMap::from([(11, 105_000), (12, 10_000), (13, 20_000), (14, 106_000)]));
         assert_eq!(told.lost, []);
     }
 
@@ -298,11 +248,7 @@ mod tests {
         assert_eq!(arrivals.poll_timeout(), None);
         arrivals.record(15, start + ms(720));
         let told = poll(&mut arrivals, start + ms(900));
-        assert_eq!(
-            (told.shape, told.lost),
-            (vec![(13, 3)], vec![13, 14]),
-            "holes are told across the forgotten"
-        );
+        assert_eq!((told.shape, told.lost), (vec![(13, 3)], vec![13, 14]), "holes are told across the forgotten");
     }
 
     #[test]
@@ -310,10 +256,7 @@ mod tests {
         let (mut arrivals, start) = (Arrivals::new(), Instant::now());
         arrivals.record(1, start);
         arrivals.record(1, start + ms(50));
-        assert_eq!(
-            poll(&mut arrivals, start + ms(100)).arrived,
-            BTreeMap::from([(1, 0)])
-        );
+        assert_eq!(poll(&mut arrivals, start + ms(100)).arrived, BTreeMap::from([(1, 0)]));
         arrivals.record(1, start + ms(110));
         assert_eq!(arrivals.poll_timeout(), None);
     }
@@ -341,9 +284,7 @@ mod tests {
     #[test]
     fn a_burst_is_split_into_feedbacks_that_fit_a_datagram() {
         let (mut arrivals, start) = (Arrivals::new(), Instant::now());
-        (0..3_000)
-            .step_by(3)
-            .for_each(|sequence| arrivals.record(sequence, start + ms(u64::from(sequence) * 70)));
+        (0..3_000).step_by(3).for_each(|sequence| arrivals.record(sequence, start + ms(u64::from(sequence) * 70)));
         let told = poll(&mut arrivals, start + ms(300_000));
         assert_eq!((told.arrived.len(), told.lost.len()), (1_000, 1_998));
         assert!(told.shape.len() >= 4);

@@ -21,10 +21,7 @@ impl Levels {
     /// `level` is in -dBov: 0 is the loudest, 127 silence. The voice bit beside it is not used:
     /// senders without a voice detector always clear it.
     pub fn record(&mut self, track: TrackId, level: u8, now: Instant) {
-        match self
-            .loudest
-            .binary_search_by_key(&track, |&(track, _)| track)
-        {
+        match self.loudest.binary_search_by_key(&track, |&(track, _)| track) {
             Ok(place) => {
                 let known = &mut self.loudest[place].1;
                 *known = level.min(*known);
@@ -64,27 +61,14 @@ mod tests {
     #[test]
     fn the_loudest_packet_of_each_track_is_told_ten_times_a_second() {
         let (mut levels, now) = (Levels::new(), Instant::now());
-        for (at, track, level) in [
-            (0, BERT, 60),
-            (20, ANNA, 30),
-            (40, BERT, 50),
-            (60, ANNA, 127),
-            (80, BERT, 90),
-        ] {
+        for (at, track, level) in [(0, BERT, 60), (20, ANNA, 30), (40, BERT, 50), (60, ANNA, 127), (80, BERT, 90)] {
             levels.record(track, level, now + ms(at));
         }
         assert_eq!(levels.poll(now + ms(99)), None);
         assert_eq!(levels.poll_timeout(), Some(now + ms(100)));
-        assert_eq!(
-            levels.poll(now + ms(100)),
-            Some(vec![(ANNA, 30), (BERT, 50)])
-        );
+        assert_eq!(levels.poll(now + ms(100)), Some(vec![(ANNA, 30), (BERT, 50)]));
         levels.record(BERT, 20, now + ms(110));
-        assert_eq!(
-            levels.poll(now + ms(210)),
-            Some(vec![(BERT, 20)]),
-            "what was told is not told again"
-        );
+        assert_eq!(levels.poll(now + ms(210)), Some(vec![(BERT, 20)]), "what was told is not told again");
     }
 
     #[test]

@@ -81,13 +81,8 @@ impl Encoding {
     /// Another stream takes its place, with numbers, timestamps and reports of its own: a new SSRC. The extended
     /// numbers go on above all that were given out.
     pub fn restart(&mut self) {
-        let above = self
-            .highest()
-            .map_or(self.origin, |highest| (highest.0 & !0xFFFF) + (1 << 16));
-        *self = Self {
-            origin: above,
-            ..Self::new(self.clock_rate, self.nacks.is_some(), self.video)
-        };
+        let above = self.highest().map_or(self.origin, |highest| (highest.0 & !0xFFFF) + (1 << 16));
+        *self = Self { origin: above, ..Self::new(self.clock_rate, self.nacks.is_some(), self.video) };
     }
 
     /// Another codec of the same track may have another clock; what was measured in the old one is dropped.
@@ -109,24 +104,15 @@ impl Encoding {
     ///
     /// # Errors
     /// `Duplicate`, `TooLate`; `RtxUnmatched` for a retransmission of what was not sent.
-    pub fn handle_packet(
-        &mut self,
-        arrival: &Arrival,
-        now: Instant,
-    ) -> Result<ExtendedSeq, Discard> {
+    pub fn handle_packet(&mut self, arrival: &Arrival, now: Instant) -> Result<ExtendedSeq, Discard> {
         let seq = self.number(self.unwrapper.peek(arrival.sequence));
-        if arrival.retransmitted
-            && self
-                .highest()
-                .is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD)
-        {
+        if arrival.retransmitted && self.highest().is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD) {
             return Err(Discard::RtxUnmatched);
         }
         self.history.insert(seq)?;
         self.unwrapper.extend(arrival.sequence);
         if !arrival.retransmitted {
-            self.reception
-                .handle_packet(seq, arrival.timestamp, arrival.received);
+            self.reception.handle_packet(seq, arrival.timestamp, arrival.received);
         }
         let keyframe = arrival.description.keyframe;
         if let Some(nacks) = &mut self.nacks {
@@ -138,8 +124,7 @@ impl Encoding {
         if arrival.payload_length > 0 {
             self.activity.handle_packet(now);
             let frame = self.video && self.begins_frame(arrival, now);
-            self.rates
-                .handle_packet(arrival.description, arrival.payload_length, frame, now);
+            self.rates.handle_packet(arrival.description, arrival.payload_length, frame, now);
         }
         Ok(seq)
     }
@@ -147,11 +132,7 @@ impl Encoding {
     /// The NTP/RTP pair of a sender report. One without wall time (RFC 3550 s6.4.1: zero) says nothing.
     pub fn handle_sender_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
         if ntp != Ntp(0) {
-            self.clock = Some(SenderClock {
-                rate: self.clock_rate,
-                ntp,
-                rtp,
-            });
+            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp });
             self.reception.handle_sender_report(ntp, now);
         }
     }
@@ -175,10 +156,7 @@ impl Encoding {
 
     /// Appends the sequence numbers to ask the publisher for now. True: too many are missing, ask for a keyframe.
     pub fn poll_nack(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
-        self.nacks
-            .as_mut()
-            .is_some_and(|nacks| nacks.poll(now, round_trip, lost))
-            && self.video
+        self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, round_trip, lost)) && self.video
     }
 
     /// When [`Encoding::poll_nack`] has something to say.
@@ -200,14 +178,7 @@ impl Encoding {
     /// What arrives, per layer, over the last second.
     pub fn rates(&mut self, now: Instant) -> LayerRates {
         let active = self.is_active(now);
-        LayerRates {
-            active,
-            layers: if active {
-                self.rates.layers(now)
-            } else {
-                Vec::new()
-            },
-        }
+        LayerRates { active, layers: if active { self.rates.layers(now) } else { Vec::new() } }
     }
 
     pub fn is_active(&self, now: Instant) -> bool {
@@ -238,23 +209,14 @@ impl Encoding {
     fn begins_frame(&mut self, arrival: &Arrival, now: Instant) -> bool {
         let next_spatial = arrival.description.spatial.saturating_add(1);
         let Some(frame) = &mut self.frame else {
-            self.frame = Some(Frame {
-                timestamp: arrival.timestamp,
-                next_spatial,
-                began: now,
-            });
+            self.frame = Some(Frame { timestamp: arrival.timestamp, next_spatial, began: now });
             return true;
         };
         let ahead = i64::from(arrival.timestamp.wrapping_sub(frame.timestamp) as i32);
         // Far behind: the sender began its timestamps anew.
         if ahead > 0 || ahead < -i64::from(self.clock_rate) * LONGEST_DELAY.as_secs() as i64 {
-            self.activity
-                .handle_frame(now.saturating_duration_since(frame.began));
-            *frame = Frame {
-                timestamp: arrival.timestamp,
-                next_spatial,
-                began: now,
-            };
+            self.activity.handle_frame(now.saturating_duration_since(frame.began));
+            *frame = Frame { timestamp: arrival.timestamp, next_spatial, began: now };
             return true;
         }
         let first = ahead == 0 && arrival.description.spatial >= frame.next_spatial;
@@ -305,11 +267,7 @@ mod tests {
             (2_000, Ok(ExtendedSeq(133_072))),
             (65_533, Err(Discard::TooLate)),
         ] {
-            assert_eq!(
-                receive(&mut encoding, sequence, false, now),
-                expected,
-                "{sequence}"
-            );
+            assert_eq!(receive(&mut encoding, sequence, false, now), expected, "{sequence}");
         }
     }
 
@@ -323,25 +281,11 @@ mod tests {
         let due = encoding.poll_timeout().unwrap();
         assert!(!encoding.poll_nack(due, ms(50), &mut lost));
         assert_eq!(lost, [3]);
-        assert_eq!(
-            receive(&mut encoding, 3, true, due).map(ExtendedSeq::wire),
-            Ok(3)
-        );
-        assert_eq!(
-            receive(&mut encoding, 3, true, due),
-            Err(Discard::Duplicate)
-        );
-        assert_eq!(
-            receive(&mut encoding, 3, false, due),
-            Err(Discard::Duplicate),
-            "it was only very late"
-        );
+        assert_eq!(receive(&mut encoding, 3, true, due).map(ExtendedSeq::wire), Ok(3));
+        assert_eq!(receive(&mut encoding, 3, true, due), Err(Discard::Duplicate));
+        assert_eq!(receive(&mut encoding, 3, false, due), Err(Discard::Duplicate), "it was only very late");
         let block = encoding.report_block(1, due).unwrap();
-        assert_eq!(
-            (block.cumulative_lost, block.highest),
-            (1, 4),
-            "what RTX repaired is still loss on the path"
-        );
+        assert_eq!((block.cumulative_lost, block.highest), (1, 4), "what RTX repaired is still loss on the path");
     }
 
     #[test]
@@ -350,10 +294,7 @@ mod tests {
         receive(&mut encoding, 1, false, now).unwrap();
         assert!(receive(&mut encoding, 3, true, now).is_ok());
         assert!(receive(&mut encoding, 2, false, now).is_ok());
-        assert_eq!(
-            receive(&mut encoding, 1_100, true, now),
-            Err(Discard::RtxUnmatched)
-        );
+        assert_eq!(receive(&mut encoding, 1_100, true, now), Err(Discard::RtxUnmatched));
     }
 
     #[test]
@@ -373,10 +314,7 @@ mod tests {
     fn what_was_never_sent_or_is_too_old_is_not_asked_for() {
         let (mut encoding, now) = (video(), Instant::now());
         let old = receive(&mut encoding, 1, false, now).unwrap();
-        let newest = (2..2_000)
-            .map(|sequence| receive(&mut encoding, sequence, false, now).unwrap())
-            .last()
-            .unwrap();
+        let newest = (2..2_000).map(|sequence| receive(&mut encoding, sequence, false, now).unwrap()).last().unwrap();
         encoding.ask_for(old, now);
         encoding.ask_for(ExtendedSeq(newest.0 + 1), now);
         assert_eq!(encoding.poll_timeout(), None);
@@ -425,29 +363,18 @@ mod tests {
                     timestamp: frame * 3_000,
                     marker: false,
                     payload_length: 100,
-                    description: &Description {
-                        spatial,
-                        ..Description::default()
-                    },
+                    description: &Description { spatial, ..Description::default() },
                     retransmitted: false,
                     received: start,
                 };
-                encoding
-                    .handle_packet(&arrival, start + ms(33) * frame)
-                    .unwrap();
+                encoding.handle_packet(&arrival, start + ms(33) * frame).unwrap();
                 sequence += 1;
             }
         }
         let rates = encoding.rates(start + ms(990));
         assert!(rates.active);
         assert_eq!(rates.layers.len(), 2);
-        assert!(
-            rates
-                .layers
-                .iter()
-                .all(|layer| (28.0..32.0).contains(&layer.fps)),
-            "{rates:?}"
-        );
+        assert!(rates.layers.iter().all(|layer| (28.0..32.0).contains(&layer.fps)), "{rates:?}");
     }
 
     #[test]
@@ -489,10 +416,7 @@ mod tests {
         receive(&mut encoding, 3, false, now).unwrap();
         assert_eq!(encoding.poll_timeout(), None, "nothing is missing");
         assert_eq!(encoding.poll_activity(now), Some(true));
-        assert_eq!(
-            encoding.rates(encoding.activity_timeout().unwrap()),
-            LayerRates::default()
-        );
+        assert_eq!(encoding.rates(encoding.activity_timeout().unwrap()), LayerRates::default());
     }
 
     proptest! {

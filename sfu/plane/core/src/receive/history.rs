@@ -60,8 +60,7 @@ impl History {
 
     /// Whether the window has a bit for it.
     pub fn reaches(&self, seq: ExtendedSeq) -> bool {
-        self.highest
-            .is_some_and(|highest| seq <= highest && highest.0 - seq.0 < LENGTH)
+        self.highest.is_some_and(|highest| seq <= highest && highest.0 - seq.0 < LENGTH)
     }
 
     pub fn contains(&self, seq: ExtendedSeq) -> bool {

@@ -29,10 +29,7 @@ pub struct KeyframeRequests {
 
 impl Default for KeyframeRequests {
     fn default() -> Self {
-        Self {
-            state: State::Idle { not_before: None },
-            sequence: 0,
-        }
+        Self { state: State::Idle { not_before: None }, sequence: 0 }
     }
 }
 
@@ -57,16 +54,8 @@ impl KeyframeRequests {
     pub fn handle_keyframe(&mut self) {
         match self.state {
             State::Idle { .. } => {}
-            State::Wished { due } => {
-                self.state = State::Idle {
-                    not_before: Some(due),
-                }
-            }
-            State::Asked { at, .. } => {
-                self.state = State::Idle {
-                    not_before: Some(at + INTERVAL),
-                }
-            }
+            State::Wished { due } => self.state = State::Idle { not_before: Some(due) },
+            State::Asked { at, .. } => self.state = State::Idle { not_before: Some(at + INTERVAL) },
         }
     }
 
@@ -75,19 +64,13 @@ impl KeyframeRequests {
         match self.state {
             State::Wished { due } if due <= now => {
                 self.sequence = self.sequence.wrapping_add(1);
-                self.state = State::Asked {
-                    at: now,
-                    requests: 1,
-                };
+                self.state = State::Asked { at: now, requests: 1 };
                 true
             }
             State::Asked { at, requests } if at + RETRY <= now => {
                 let again = requests < MAX_REQUESTS;
                 self.state = if again {
-                    State::Asked {
-                        at: now,
-                        requests: requests + 1,
-                    }
+                    State::Asked { at: now, requests: requests + 1 }
                 } else {
                     State::Idle { not_before: None }
                 };
@@ -131,9 +114,7 @@ mod tests {
     fn an_unanswered_request_is_repeated_each_second_and_not_for_ever() {
         let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
         requests.wish(now);
-        let times: Vec<u64> = (0..20_000)
-            .filter(|&at| requests.poll(now + ms(at)))
-            .collect();
+        let times: Vec<u64> = (0..20_000).filter(|&at| requests.poll(now + ms(at))).collect();
         assert_eq!(times, [0, 1_000, 2_000, 3_000, 4_000]);
         assert_eq!((requests.sequence(), requests.poll_timeout()), (1, None));
     }

@@ -62,14 +62,7 @@ impl Nacks {
         if let Err(place) = self.find(seq)
             && self.missing.len() < MAX_MISSING
         {
-            self.missing.insert(
-                place,
-                Missing {
-                    seq,
-                    requests: MAX_REQUESTS - 1,
-                    due: now,
-                },
-            );
+            self.missing.insert(place, Missing { seq, requests: MAX_REQUESTS - 1, due: now });
             self.note_due(now);
         }
     }
@@ -78,13 +71,9 @@ impl Nacks {
     pub fn poll(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
         if self.next.is_some_and(|next| next <= now) {
             let wait = round_trip.max(SHORTEST_WAIT);
-            let too_late = self
-                .highest
-                .map_or(0, |highest| (highest.0 + 1).saturating_sub(history::LENGTH));
+            let too_late = self.highest.map_or(0, |highest| (highest.0 + 1).saturating_sub(history::LENGTH));
             self.missing.retain_mut(|missing| {
-                if missing.seq.0 < too_late
-                    || (missing.due <= now && missing.requests == MAX_REQUESTS)
-                {
+                if missing.seq.0 < too_late || (missing.due <= now && missing.requests == MAX_REQUESTS) {
                     return false;
                 }
                 if missing.due <= now {
@@ -128,19 +117,13 @@ impl Nacks {
             return;
         }
         let due = now + REORDER_WAIT;
-        self.missing.extend((start..end).map(|seq| Missing {
-            seq: ExtendedSeq(seq),
-            requests: 0,
-            due,
-        }));
+        self.missing.extend((start..end).map(|seq| Missing { seq: ExtendedSeq(seq), requests: 0, due }));
         self.note_due(due);
     }
 
     fn drop_before_keyframe(&mut self) {
         if let Some(keyframe) = self.keyframe {
-            let count = self
-                .missing
-                .partition_point(|missing| missing.seq < keyframe);
+            let count = self.missing.partition_point(|missing| missing.seq < keyframe);
             self.missing.drain(..count);
         }
     }
@@ -155,8 +138,7 @@ impl Nacks {
     }
 
     fn find(&self, seq: ExtendedSeq) -> Result<usize, usize> {
-        self.missing
-            .binary_search_by_key(&seq, |missing| missing.seq)
+        self.missing.binary_search_by_key(&seq, |missing| missing.seq)
     }
 
     fn note_due(&mut self, due: Instant) {

@@ -46,13 +46,7 @@ pub struct Rates {
 
 impl Rates {
     /// A packet of `octets` of payload; `frame`: it is the first one of its frame.
-    pub fn handle_packet(
-        &mut self,
-        description: &Description,
-        octets: usize,
-        frame: bool,
-        now: Instant,
-    ) {
+    pub fn handle_packet(&mut self, description: &Description, octets: usize, frame: bool, now: Instant) {
         let spatial = usize::from(description.spatial).min(SPATIAL - 1);
         let temporal = usize::from(description.temporal).min(TEMPORAL - 1);
         if description.size.is_some() {
@@ -61,10 +55,7 @@ impl Rates {
         let number = self.number(now);
         let bucket = &mut self.buckets[(number % BUCKETS as u64) as usize];
         if bucket.number != number {
-            *bucket = Bucket {
-                number,
-                counts: Counts::default(),
-            };
+            *bucket = Bucket { number, counts: Counts::default() };
         }
         let count = &mut bucket.counts[spatial][temporal];
         count.octets = count.octets.saturating_add(octets as u32);
@@ -77,17 +68,10 @@ impl Rates {
         let mut layers = Vec::new();
         for spatial in 0..SPATIAL {
             for temporal in (0..TEMPORAL).filter(|&temporal| own[spatial][temporal].octets > 0) {
-                let below = |row: &[Count; TEMPORAL]| {
-                    row[..=temporal]
-                        .iter()
-                        .map(|count| u64::from(count.octets))
-                        .sum::<u64>()
-                };
+                let below =
+                    |row: &[Count; TEMPORAL]| row[..=temporal].iter().map(|count| u64::from(count.octets)).sum::<u64>();
                 let octets: u64 = own[..=spatial].iter().map(below).sum();
-                let frames: u32 = own[spatial][..=temporal]
-                    .iter()
-                    .map(|count| count.frames)
-                    .sum();
+                let frames: u32 = own[spatial][..=temporal].iter().map(|count| count.frames).sum();
                 let (width, height) = self.sizes[spatial].unwrap_or_default();
                 layers.push(LayerRate {
                     layer: Layer::new(spatial as u8, temporal as u8),
@@ -107,18 +91,12 @@ impl Rates {
         let oldest = (number + 1).saturating_sub(BUCKETS as u64);
         let mut total = Counts::default();
         for bucket in self.buckets.iter().filter(|bucket| bucket.number >= oldest) {
-            for (sum, count) in total
-                .as_flattened_mut()
-                .iter_mut()
-                .zip(bucket.counts.as_flattened())
-            {
+            for (sum, count) in total.as_flattened_mut().iter_mut().zip(bucket.counts.as_flattened()) {
                 sum.octets = sum.octets.saturating_add(count.octets);
                 sum.frames += count.frames;
             }
         }
-        let elapsed = self
-            .since
-            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let elapsed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let span = elapsed.saturating_sub(BUCKET * oldest.min(u64::from(u32::MAX)) as u32);
         (total, span.max(SHORTEST))
     }
@@ -141,11 +119,7 @@ mod tests {
             let now = start + ms(1_000) * frame as u32 / 30;
             for packet in 0..2 {
                 let size = (temporal == 0).then_some((320, 180));
-                let description = Description {
-                    temporal,
-                    size,
-                    ..Description::default()
-                };
+                let description = Description { temporal, size, ..Description::default() };
                 rates.handle_packet(&description, octets, packet == 0, now);
             }
         }
@@ -162,18 +136,11 @@ mod tests {
         for seconds in [1, 5] {
             let now = play(&mut rates, start, (seconds - 1) * 30..seconds * 30);
             let layers = rates.layers(now);
-            let expected = [
-                (0, 30_000.0, 7.5),
-                (1, 45_000.0, 15.0),
-                (2, 105_000.0, 30.0),
-            ];
+            let expected = [(0, 30_000.0, 7.5), (1, 45_000.0, 15.0), (2, 105_000.0, 30.0)];
             assert_eq!(layers.len(), 3);
             for (layer, (temporal, bps, fps)) in layers.iter().zip(expected) {
                 assert_eq!(layer.layer, Layer::new(0, temporal));
-                assert!(
-                    near(layer.bps as f64, bps) && near(f64::from(layer.fps), fps),
-                    "{layer:?}"
-                );
+                assert!(near(layer.bps as f64, bps) && near(f64::from(layer.fps), fps), "{layer:?}");
                 assert_eq!((layer.width, layer.height), (320, 180));
             }
         }
@@ -184,19 +151,12 @@ mod tests {
         let (mut rates, start) = (Rates::default(), Instant::now());
         for frame in 0..10 {
             for (spatial, octets, size) in [(0, 100, (320, 180)), (1, 300, (640, 360))] {
-                let description = Description {
-                    spatial,
-                    size: Some(size),
-                    ..Description::default()
-                };
+                let description = Description { spatial, size: Some(size), ..Description::default() };
                 rates.handle_packet(&description, octets, true, start + ms(100 * frame));
             }
         }
         let layers = rates.layers(start + ms(999));
-        assert!(
-            near(layers[0].bps as f64, 8_000.0) && near(layers[1].bps as f64, 32_000.0),
-            "{layers:?}"
-        );
+        assert!(near(layers[0].bps as f64, 8_000.0) && near(layers[1].bps as f64, 32_000.0), "{layers:?}");
         assert!(layers.iter().all(|layer| near(f64::from(layer.fps), 10.0)));
         assert_eq!((layers[1].width, layers[1].height), (640, 360));
     }
@@ -212,11 +172,7 @@ mod tests {
     #[test]
     fn ids_beyond_the_table_count_as_the_highest() {
         let (mut rates, now) = (Rates::default(), Instant::now());
-        let description = Description {
-            spatial: 7,
-            temporal: 7,
-            ..Description::default()
-        };
+        let description = Description { spatial: 7, temporal: 7, ..Description::default() };
         rates.handle_packet(&description, 10, true, now);
         assert_eq!(rates.layers(now)[0].layer, Layer::new(3, 3));
     }

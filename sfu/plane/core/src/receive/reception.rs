@@ -54,10 +54,7 @@ impl Reception {
         self.base.get_or_insert(seq);
         if in_order {
             self.highest = seq;
-            self.measure_jitter(Last {
-                received,
-                timestamp,
-            });
+            self.measure_jitter(Last { received, timestamp });
         }
     }
 
@@ -86,8 +83,7 @@ impl Reception {
         Some(ReportBlock {
             ssrc,
             fraction_lost: fraction.min(255) as u8,
-            cumulative_lost: (expected as i64 - self.received as i64).clamp(-0x80_0000, 0x7F_FFFF)
-                as i32,
+            cumulative_lost: (expected as i64 - self.received as i64).clamp(-0x80_0000, 0x7F_FFFF) as i32,
             // Rollovers count from the first packet on; ours begin in the second round.
             highest: (self.highest.0 - (base.0 & !0xFFFF)) as u32,
             jitter: self.jitter >> 4,
@@ -114,8 +110,7 @@ impl Reception {
             return;
         }
         let fading = (self.jitter >> 4) + (self.jitter >> 3 & 1);
-        self.jitter =
-            (self.jitter - fading).saturating_add(u32::try_from(step).unwrap_or(u32::MAX));
+        self.jitter = (self.jitter - fading).saturating_add(u32::try_from(step).unwrap_or(u32::MAX));
     }
 }
 
@@ -133,36 +128,22 @@ mod tests {
     fn loss_is_told_as_a_fraction_since_the_last_block_and_in_all() {
         let (mut reception, now) = (Reception::new(90_000), Instant::now());
         assert_eq!(reception.report_block(7, now), None);
-        (0..8)
-            .filter(|n| n % 4 != 1)
-            .for_each(|n| reception.handle_packet(seq(65_530 + n), 0, now));
+        (0..8).filter(|n| n % 4 != 1).for_each(|n| reception.handle_packet(seq(65_530 + n), 0, now));
         let block = reception.report_block(7, now).unwrap();
-        assert_eq!(
-            (block.ssrc, block.fraction_lost, block.cumulative_lost),
-            (7, 64, 2)
-        );
+        assert_eq!((block.ssrc, block.fraction_lost, block.cumulative_lost), (7, 64, 2));
         assert_eq!(block.highest, 65_537, "one rollover");
         (8..10).for_each(|n| reception.handle_packet(seq(65_530 + n), 0, now));
         let block = reception.report_block(7, now).unwrap();
         assert_eq!((block.fraction_lost, block.cumulative_lost), (0, 2));
-        assert_eq!(
-            reception.report_block(7, now),
-            None,
-            "nothing was heard since"
-        );
+        assert_eq!(reception.report_block(7, now), None, "nothing was heard since");
     }
 
     #[test]
     fn a_late_packet_is_not_lost_and_a_surplus_is_negative_loss() {
         let (mut reception, now) = (Reception::new(90_000), Instant::now());
-        [5, 7, 6, 4, 3]
-            .into_iter()
-            .for_each(|n| reception.handle_packet(seq(n), 0, now));
+        [5, 7, 6, 4, 3].into_iter().for_each(|n| reception.handle_packet(seq(n), 0, now));
         let block = reception.report_block(1, now).unwrap();
-        assert_eq!(
-            (block.fraction_lost, block.cumulative_lost, block.highest),
-            (0, -2, 7)
-        );
+        assert_eq!((block.fraction_lost, block.cumulative_lost, block.highest), (0, -2, 7));
     }
 
     #[test]
@@ -171,10 +152,7 @@ mod tests {
         reception.handle_packet(seq(1), 0, now);
         reception.handle_sender_report(Ntp(0x1234_5678_9ABC_DEF0), now);
         let block = reception.report_block(1, now + ms(1_500)).unwrap();
-        assert_eq!(
-            (block.last_sr, block.delay_since_last_sr),
-            (0x5678_9ABC, 0x1_8000)
-        );
+        assert_eq!((block.last_sr, block.delay_since_last_sr), (0x5678_9ABC, 0x1_8000));
     }
 
     #[test]
@@ -184,11 +162,7 @@ mod tests {
             // Each second frame is 5 ms late: every step deviates by 5 ms, 450 units.
             let received = start + ms(u64::from(frame) * 40 + u64::from(frame % 2) * 5);
             for packet in 0..3 {
-                reception.handle_packet(
-                    seq(u64::from(frame) * 3 + packet),
-                    frame * 3_600,
-                    received + ms(packet),
-                );
+                reception.handle_packet(seq(u64::from(frame) * 3 + packet), frame * 3_600, received + ms(packet));
             }
         }
         let jitter = reception.report_block(1, start).unwrap().jitter;

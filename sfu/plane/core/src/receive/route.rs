@@ -60,15 +60,7 @@ impl Router {
         for (encoding, declared) in spec.encodings.iter().enumerate() {
             for (ssrc, rtx) in [(declared.ssrc, false), (declared.rtx_ssrc, true)] {
                 if let Some(ssrc) = ssrc {
-                    self.bind(
-                        ssrc,
-                        Route {
-                            track: spec.id,
-                            encoding,
-                            rtx,
-                        },
-                        false,
-                    );
+                    self.bind(ssrc, Route { track: spec.id, encoding, rtx }, false);
                 }
             }
         }
@@ -89,33 +81,19 @@ impl Router {
     /// # Errors
     /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission that does not tell
     /// of which encoding; `UnknownSsrc` for any other packet that leads nowhere, and past the bound on SSRCs.
-    pub fn route(
-        &mut self,
-        header: &Header,
-        extensions: &Extensions,
-        tracks: &[&TrackSpec],
-    ) -> Result<Route, Discard> {
+    pub fn route(&mut self, header: &Header, extensions: &Extensions, tracks: &[&TrackSpec]) -> Result<Route, Discard> {
         if let Some(route) = self.lookup(header.ssrc) {
             // An SSRC may move to another m-section, and says so by its MID.
             let track = tracks.iter().find(|track| track.id == route.track);
-            if extensions
-                .mid
-                .is_none_or(|mid| track.is_some_and(|track| track.mid == mid))
-            {
+            if extensions.mid.is_none_or(|mid| track.is_some_and(|track| track.mid == mid)) {
                 return Ok(route);
             }
         }
         let (track, rtx) = track_of(header.payload_type, extensions, tracks)?;
         let encoding = encoding_of(track, rtx, extensions)?;
-        let route = Route {
-            track: track.id,
-            encoding,
-            rtx,
-        };
+        let route = Route { track: track.id, encoding, rtx };
         let learned = self.bindings.iter().filter(|known| known.learned);
-        let replaces = learned
-            .clone()
-            .any(|known| known.route == route || known.ssrc == header.ssrc);
+        let replaces = learned.clone().any(|known| known.route == route || known.ssrc == header.ssrc);
         if !replaces && learned.count() >= MAX_LEARNED {
             return Err(Discard::UnknownSsrc);
         }
@@ -126,11 +104,7 @@ impl Router {
     /// One SSRC has one route, and one route has one SSRC: the newest.
     fn bind(&mut self, ssrc: u32, route: Route, learned: bool) {
         self.bindings.retain(|known| known.route != route);
-        let binding = Binding {
-            ssrc,
-            route,
-            learned,
-        };
+        let binding = Binding { ssrc, route, learned };
         match self.find(ssrc) {
             Ok(place) => self.bindings[place] = binding,
             Err(place) => self.bindings.insert(place, binding),
@@ -138,8 +112,7 @@ impl Router {
     }
 
     fn find(&self, ssrc: u32) -> Result<usize, usize> {
-        self.bindings
-            .binary_search_by_key(&ssrc, |binding| binding.ssrc)
+        self.bindings.binary_search_by_key(&ssrc, |binding| binding.ssrc)
     }
 }
 
@@ -181,52 +154,27 @@ fn encoding_of(track: &TrackSpec, rtx: bool, extensions: &Extensions) -> Result<
     {
         return Ok(0);
     }
-    let unknown = if rtx {
-        Discard::RtxUnmatched
-    } else {
-        Discard::UnknownSsrc
-    };
+    let unknown = if rtx { Discard::RtxUnmatched } else { Discard::UnknownSsrc };
     let rid = rid_of(rtx, extensions).ok_or(unknown)?;
-    track
-        .encodings
-        .iter()
-        .position(|encoding| encoding.rid.as_deref() == Some(rid))
-        .ok_or(unknown)
+    track.encodings.iter().position(|encoding| encoding.rid.as_deref() == Some(rid)).ok_or(unknown)
 }
 
 /// Whether a payload type of the track is one of retransmission; none: it has not negotiated it.
 pub fn is_rtx(track: &TrackSpec, number: u8) -> Option<bool> {
-    if track
-        .payload_types
-        .iter()
-        .any(|known| known.number == number)
-    {
+    if track.payload_types.iter().any(|known| known.number == number) {
         return Some(false);
     }
-    track
-        .payload_types
-        .iter()
-        .any(|known| known.rtx == Some(number))
-        .then_some(true)
+    track.payload_types.iter().any(|known| known.rtx == Some(number)).then_some(true)
 }
 
 /// What names the encoding: on an RTX stream the repaired RID (RFC 8852 s3.2), some senders repeat the RID instead.
 fn rid_of<'a>(rtx: bool, extensions: &Extensions<'a>) -> Option<&'a str> {
-    if rtx {
-        extensions.repaired_rid.or(extensions.rid)
-    } else {
-        extensions.rid
-    }
+    if rtx { extensions.repaired_rid.or(extensions.rid) } else { extensions.rid }
 }
 
 fn has_rid(track: &TrackSpec, rid: &str) -> bool {
-    let unnamed_only =
-        track.encodings.len() == 1 && track.encodings.iter().all(|only| only.rid.is_none());
-    unnamed_only
-        || track
-            .encodings
-            .iter()
-            .any(|encoding| encoding.rid.as_deref() == Some(rid))
+    let unnamed_only = track.encodings.len() == 1 && track.encodings.iter().all(|only| only.rid.is_none());
+    unnamed_only || track.encodings.iter().any(|encoding| encoding.rid.as_deref() == Some(rid))
 }
 
 #[cfg(test)]
@@ -243,13 +191,7 @@ mod tests {
     const OPUS: u8 = 111;
 
     fn payload_type(number: u8, codec: Codec, clock_rate: u32, rtx: Option<u8>) -> PayloadType {
-        PayloadType {
-            number,
-            codec,
-            format: 0,
-            clock_rate,
-            rtx,
-        }
+        PayloadType { number, codec, format: 0, clock_rate, rtx }
     }
 
     fn track(id: u64, kind: Kind, encodings: Vec<EncodingSpec>) -> TrackSpec {
@@ -274,10 +216,7 @@ mod tests {
     }
 
     fn simulcast(id: u64) -> TrackSpec {
-        let rid = |rid: &str| EncodingSpec {
-            rid: Some(rid.into()),
-            ..EncodingSpec::default()
-        };
+        let rid = |rid: &str| EncodingSpec { rid: Some(rid.into()), ..EncodingSpec::default() };
         track(id, Kind::Video, vec![rid("q"), rid("h"), rid("f")])
     }
 
@@ -286,11 +225,7 @@ mod tests {
     }
 
     fn declared(id: u64, ssrcs: &[(u32, u32)]) -> TrackSpec {
-        let spec = |&(ssrc, rtx): &(u32, u32)| EncodingSpec {
-            rid: None,
-            ssrc: Some(ssrc),
-            rtx_ssrc: Some(rtx),
-        };
+        let spec = |&(ssrc, rtx): &(u32, u32)| EncodingSpec { rid: None, ssrc: Some(ssrc), rtx_ssrc: Some(rtx) };
         track(id, Kind::Video, ssrcs.iter().map(spec).collect())
     }
 
@@ -309,20 +244,11 @@ mod tests {
 
     fn names<'a>(mid: &'a str, rid: &'a str, repaired_rid: &'a str) -> Extensions<'a> {
         let some = |name: &'a str| (!name.is_empty()).then_some(name);
-        Extensions {
-            mid: some(mid),
-            rid: some(rid),
-            repaired_rid: some(repaired_rid),
-            ..Extensions::default()
-        }
+        Extensions { mid: some(mid), rid: some(rid), repaired_rid: some(repaired_rid), ..Extensions::default() }
     }
 
     fn to(track: u64, encoding: usize, rtx: bool) -> Result<Route, Discard> {
-        Ok(Route {
-            track: TrackId(track),
-            encoding,
-            rtx,
-        })
+        Ok(Route { track: TrackId(track), encoding, rtx })
     }
 
     #[test]
@@ -330,30 +256,17 @@ mod tests {
         let (audio, video) = (single(1, Kind::Audio), simulcast(2));
         let tracks = [&audio, &video];
         let mut router = Router::new();
-        assert_eq!(
-            router.route(&header(20, VP8_RTX), &names("2", "", "f"), &tracks),
-            to(2, 2, true)
-        );
-        assert_eq!(
-            router.route(&header(10, VP8), &names("2", "f", ""), &tracks),
-            to(2, 2, false)
-        );
-        assert_eq!(
-            router.route(&header(21, VP8_RTX), &names("2", "q", ""), &tracks),
-            to(2, 0, true)
-        );
+        assert_eq!(router.route(&header(20, VP8_RTX), &names("2", "", "f"), &tracks), to(2, 2, true));
+        assert_eq!(router.route(&header(10, VP8), &names("2", "f", ""), &tracks), to(2, 2, false));
+        assert_eq!(router.route(&header(21, VP8_RTX), &names("2", "q", ""), &tracks), to(2, 0, true));
         // Once a report has answered them, packets have neither.
-        assert_eq!(
-            router.route(&header(20, VP8_RTX), &names("", "", ""), &tracks),
-            to(2, 2, true)
-        );
+        assert_eq!(router.route(&header(20, VP8_RTX), &names("", "", ""), &tracks), to(2, 2, true));
         assert_eq!(router.lookup(10), to(2, 2, false).ok());
     }
 
     #[test]
     fn a_table_of_packets_and_where_they_lead() {
-        let (audio, single, simulcast) =
-            (single(1, Kind::Audio), single(2, Kind::Video), simulcast(3));
+        let (audio, single, simulcast) = (single(1, Kind::Audio), single(2, Kind::Video), simulcast(3));
         let tracks = [&audio, &single, &simulcast];
         for (payload_type, (mid, rid, repaired), expected) in [
             // The only encoding of a MID, and its retransmissions.
@@ -373,15 +286,8 @@ mod tests {
             (100, ("", "", ""), Err(Discard::UnknownSsrc)),
             (VP8, ("9", "h", ""), Err(Discard::UnknownSsrc)),
         ] {
-            let found = Router::new().route(
-                &header(5, payload_type),
-                &names(mid, rid, repaired),
-                &tracks,
-            );
-            assert_eq!(
-                found, expected,
-                "{payload_type} {mid:?} {rid:?} {repaired:?}"
-            );
+            let found = Router::new().route(&header(5, payload_type), &names(mid, rid, repaired), &tracks);
+            assert_eq!(found, expected, "{payload_type} {mid:?} {rid:?} {repaired:?}");
         }
     }
 
@@ -396,32 +302,16 @@ mod tests {
     fn a_simulcast_of_one_need_not_say_its_rid() {
         let mut video = simulcast(2);
         video.encodings.truncate(1);
-        assert_eq!(
-            Router::new().route(&header(5, VP8), &names("2", "", ""), &[&video]),
-            to(2, 0, false)
-        );
-        assert_eq!(
-            Router::new().route(&header(5, VP8), &names("2", "f", ""), &[&video]),
-            Err(Discard::UnknownSsrc)
-        );
+        assert_eq!(Router::new().route(&header(5, VP8), &names("2", "", ""), &[&video]), to(2, 0, false));
+        assert_eq!(Router::new().route(&header(5, VP8), &names("2", "f", ""), &[&video]), Err(Discard::UnknownSsrc));
     }
 
     #[test]
     fn declared_ssrcs_need_no_names() {
         let mut router = Router::new();
         router.declare(None, &declared(4, &[(1, 2), (3, 4)]));
-        let routes: Vec<_> = [1, 2, 3, 4]
-            .map(|ssrc| router.lookup(ssrc).ok_or(Discard::UnknownSsrc))
-            .into();
-        assert_eq!(
-            routes,
-            [
-                to(4, 0, false),
-                to(4, 0, true),
-                to(4, 1, false),
-                to(4, 1, true)
-            ]
-        );
+        let routes: Vec<_> = [1, 2, 3, 4].map(|ssrc| router.lookup(ssrc).ok_or(Discard::UnknownSsrc)).into();
+        assert_eq!(routes, [to(4, 0, false), to(4, 0, true), to(4, 1, false), to(4, 1, true)]);
     }
 
     #[test]
@@ -429,17 +319,12 @@ mod tests {
         let before = simulcast(3);
         let mut router = Router::new();
         for (ssrc, rid) in [(1, "q"), (2, "h"), (3, "f")] {
-            router
-                .route(&header(ssrc, VP8), &names("3", rid, ""), &[&before])
-                .unwrap();
+            router.route(&header(ssrc, VP8), &names("3", rid, ""), &[&before]).unwrap();
         }
         let mut after = before.clone();
         after.encodings.remove(1);
         router.declare(Some(&before), &after);
-        assert_eq!(
-            [1, 2, 3].map(|ssrc| router.lookup(ssrc)),
-            [to(3, 0, false).ok(), None, to(3, 1, false).ok()]
-        );
+        assert_eq!([1, 2, 3].map(|ssrc| router.lookup(ssrc)), [to(3, 0, false).ok(), None, to(3, 1, false).ok()]);
         router.remove(TrackId(3));
         assert_eq!(router.lookup(1), None);
     }
@@ -448,15 +333,9 @@ mod tests {
     fn the_newest_ssrc_of_an_encoding_replaces_the_one_before() {
         let (video, mut router) = (single(2, Kind::Video), Router::new());
         for ssrc in 0..1_000 {
-            assert_eq!(
-                router.route(&header(ssrc, VP8), &names("2", "", ""), &[&video]),
-                to(2, 0, false)
-            );
+            assert_eq!(router.route(&header(ssrc, VP8), &names("2", "", ""), &[&video]), to(2, 0, false));
         }
-        assert_eq!(
-            (router.lookup(998), router.lookup(999)),
-            (None, to(2, 0, false).ok())
-        );
+        assert_eq!((router.lookup(998), router.lookup(999)), (None, to(2, 0, false).ok()));
         assert_eq!(router.forget(999), to(2, 0, false).ok());
         assert_eq!(router.lookup(999), None);
     }
@@ -466,10 +345,7 @@ mod tests {
         let (first, second) = (single(1, Kind::Video), single(2, Kind::Video));
         let (tracks, mut router) = ([&first, &second], Router::new());
         for (mid, expected) in [("1", 1), ("", 1), ("2", 2), ("", 2)] {
-            assert_eq!(
-                router.route(&header(7, VP8), &names(mid, "", ""), &tracks),
-                to(expected, 0, false)
-            );
+            assert_eq!(router.route(&header(7, VP8), &names(mid, "", ""), &tracks), to(expected, 0, false));
         }
     }
 
@@ -479,19 +355,11 @@ mod tests {
         let tracks: Vec<&TrackSpec> = specs.iter().collect();
         let mut router = Router::new();
         for (ssrc, track) in tracks.iter().enumerate() {
-            let found = router.route(
-                &header(ssrc as u32, VP8),
-                &names(&track.mid, "", ""),
-                &tracks,
-            );
+            let found = router.route(&header(ssrc as u32, VP8), &names(&track.mid, "", ""), &tracks);
             assert_eq!(found.is_ok(), ssrc < MAX_LEARNED);
         }
         router.remove(TrackId(0));
-        assert!(
-            router
-                .route(&header(99, VP8), &names("69", "", ""), &tracks)
-                .is_ok()
-        );
+        assert!(router.route(&header(99, VP8), &names("69", "", ""), &tracks).is_ok());
     }
 
     proptest! {

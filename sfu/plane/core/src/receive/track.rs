@@ -29,11 +29,7 @@ pub struct EncodingState {
 
 impl Track {
     pub fn new(spec: TrackSpec) -> Self {
-        let encodings = spec
-            .encodings
-            .iter()
-            .map(|encoding| EncodingState::new(&spec, encoding))
-            .collect();
+        let encodings = spec.encodings.iter().map(|encoding| EncodingState::new(&spec, encoding)).collect();
         Self { spec, encodings }
     }
 
@@ -41,9 +37,7 @@ impl Track {
     pub fn update(&mut self, spec: TrackSpec) {
         let mut known = std::mem::take(&mut self.encodings);
         for new in &spec.encodings {
-            let same = known
-                .iter()
-                .position(|state| route::is_same(&state.spec, new));
+            let same = known.iter().position(|state| route::is_same(&state.spec, new));
             self.encodings.push(match same {
                 Some(place) => known.remove(place).updated(&spec, new),
                 None => EncodingState::new(&spec, new),
@@ -69,17 +63,9 @@ impl Track {
     pub fn payload_type(&self, number: u8) -> Option<(&PayloadType, bool)> {
         let rtx = route::is_rtx(&self.spec, number)?;
         let found = |known: &&PayloadType| {
-            if rtx {
-                known.rtx == Some(number)
-            } else {
-                known.number == number
-            }
+            if rtx { known.rtx == Some(number) } else { known.number == number }
         };
-        self.spec
-            .payload_types
-            .iter()
-            .find(found)
-            .map(|known| (known, rtx))
+        self.spec.payload_types.iter().find(found).map(|known| (known, rtx))
     }
 
     /// What arrives of the track, least layer first. Of several encodings each is one spatial layer; only encodings
@@ -93,10 +79,7 @@ impl Track {
             layers.extend(rates.layers.into_iter().filter_map(|rate| match simulcast {
                 false => Some(rate),
                 true if Some(rate.layer.spatial) != top => None,
-                true => Some(LayerRate {
-                    layer: Layer::new(index as u8, rate.layer.temporal),
-                    ..rate
-                }),
+                true => Some(LayerRate { layer: Layer::new(index as u8, rate.layer.temporal), ..rate }),
             }));
         }
         layers
@@ -108,14 +91,7 @@ impl EncodingState {
     /// for before its SSRC is known: the wish waits.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keyframe = self.ssrc.and_then(|_| self.keyframes.poll_timeout());
-        [
-            self.encoding.poll_timeout(),
-            self.encoding.activity_timeout(),
-            keyframe,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.encoding.poll_timeout(), self.encoding.activity_timeout(), keyframe].into_iter().flatten().min()
     }
 
     fn new(track: &TrackSpec, spec: &EncodingSpec) -> Self {
@@ -151,15 +127,8 @@ impl EncodingState {
 
 /// Of the first payload type; [`Encoding::set_clock_rate`] follows what is really sent.
 fn clock_rate(track: &TrackSpec) -> u32 {
-    let default = if track.kind == Kind::Video {
-        90_000
-    } else {
-        48_000
-    };
-    track
-        .payload_types
-        .first()
-        .map_or(default, |first| first.clock_rate)
+    let default = if track.kind == Kind::Video { 90_000 } else { 48_000 };
+    track.payload_types.first().map_or(default, |first| first.clock_rate)
 }
 
 #[cfg(test)]
@@ -171,18 +140,9 @@ mod tests {
     use crate::rtp::extension::ExtensionMap;
 
     fn spec(encodings: &[(Option<&str>, Option<u32>)]) -> TrackSpec {
-        let vp8 = PayloadType {
-            number: 96,
-            codec: Codec::Vp8,
-            format: 0,
-            clock_rate: 90_000,
-            rtx: Some(97),
-        };
-        let encoding = |&(rid, ssrc): &(Option<&str>, _)| EncodingSpec {
-            rid: rid.map(String::from),
-            ssrc,
-            rtx_ssrc: None,
-        };
+        let vp8 = PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
+        let encoding =
+            |&(rid, ssrc): &(Option<&str>, _)| EncodingSpec { rid: rid.map(String::from), ssrc, rtx_ssrc: None };
         TrackSpec {
             id: TrackId(1),
             transport: TransportId(1),
@@ -198,10 +158,7 @@ mod tests {
     }
 
     fn receive(track: &mut Track, encoding: usize, sequence: u16, now: Instant) {
-        let description = Description {
-            size: Some((320, 180)),
-            ..Description::default()
-        };
+        let description = Description { size: Some((320, 180)), ..Description::default() };
         let arrival = Arrival {
             sequence,
             timestamp: 0,
@@ -211,40 +168,22 @@ mod tests {
             retransmitted: false,
             received: now,
         };
-        track.encodings[encoding]
-            .encoding
-            .handle_packet(&arrival, now)
-            .unwrap();
+        track.encodings[encoding].encoding.handle_packet(&arrival, now).unwrap();
     }
 
     fn media(encoding: usize) -> Route {
-        Route {
-            track: TrackId(1),
-            encoding,
-            rtx: false,
-        }
+        Route { track: TrackId(1), encoding, rtx: false }
     }
 
     #[test]
     fn an_update_keeps_the_state_of_encodings_with_the_same_rid() {
-        let (mut track, now) = (
-            Track::new(spec(&[
-                (Some("q"), None),
-                (Some("h"), None),
-                (Some("f"), None),
-            ])),
-            Instant::now(),
-        );
+        let (mut track, now) =
+            (Track::new(spec(&[(Some("q"), None), (Some("h"), None), (Some("f"), None)])), Instant::now());
         assert!(!track.bind(&media(2), 77));
         receive(&mut track, 2, 9, now);
         track.update(spec(&[(Some("f"), None), (Some("x"), None)]));
-        let seen = |track: &Track| {
-            track
-                .encodings
-                .iter()
-                .map(|state| state.encoding.highest().is_some())
-                .collect::<Vec<_>>()
-        };
+        let seen =
+            |track: &Track| track.encodings.iter().map(|state| state.encoding.highest().is_some()).collect::<Vec<_>>();
         assert_eq!(seen(&track), [true, false]);
         assert_eq!(track.encodings[0].ssrc, Some(77));
     }
@@ -255,13 +194,7 @@ mod tests {
         assert!(!track.bind(&media(0), 5));
         receive(&mut track, 0, 9, now);
         assert!(!track.bind(&media(0), 5));
-        assert!(!track.bind(
-            &Route {
-                rtx: true,
-                ..media(0)
-            },
-            6
-        ));
+        assert!(!track.bind(&Route { rtx: true, ..media(0) }, 6));
         assert!(track.encodings[0].encoding.highest().is_some());
         assert!(track.bind(&media(0), 7));
         assert_eq!(track.encodings[0].encoding.highest(), None);
@@ -279,24 +212,14 @@ mod tests {
     #[test]
     fn payload_types_of_retransmission_lead_to_the_one_they_repeat() {
         let track = Track::new(spec(&[(None, None)]));
-        let found = [96, 97, 98].map(|number| {
-            track
-                .payload_type(number)
-                .map(|(known, rtx)| (known.number, rtx))
-        });
+        let found = [96, 97, 98].map(|number| track.payload_type(number).map(|(known, rtx)| (known.number, rtx)));
         assert_eq!(found, [Some((96, false)), Some((96, true)), None]);
     }
 
     #[test]
     fn each_encoding_that_flows_is_a_layer() {
-        let (mut track, now) = (
-            Track::new(spec(&[
-                (Some("q"), None),
-                (Some("h"), None),
-                (Some("f"), None),
-            ])),
-            Instant::now(),
-        );
+        let (mut track, now) =
+            (Track::new(spec(&[(Some("q"), None), (Some("h"), None), (Some("f"), None)])), Instant::now());
         receive(&mut track, 0, 1, now);
         receive(&mut track, 2, 1, now);
         let layers: Vec<Layer> = track.layers(now).iter().map(|rate| rate.layer).collect();

@@ -1,9 +1,5 @@
 //! One direction's ciphers for RTP or RTCP: what a profile does to one packet (RFC 3711 s4, RFC 7714 s8 and s9).
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used
-)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use boring::aead::{AeadCtx, Algorithm};
 use boring::memcmp;
@@ -26,53 +22,24 @@ const CM_TAG: usize = Profile::Aes128CmSha1_80.tag_length();
 /// Encrypts or decrypts with the keys of one direction, for RTP or for RTCP. It knows no history: that an index is
 /// used once to encrypt, and is accepted once to decrypt, is the affair of the contexts.
 pub enum Cipher {
-    Gcm {
-        aead: AeadCtx,
-        salt: [u8; 12],
-    },
-    Cm {
-        counter: Box<Counter>,
-        mac: Mac,
-        salt: [u8; 14],
-    },
+    Gcm { aead: AeadCtx, salt: [u8; 12] },
+    Cm { counter: Box<Counter>, mac: Mac, salt: [u8; 14] },
 }
 
 impl Cipher {
     pub fn rtp(profile: Profile, master: &Master) -> Cipher {
-        Self::new(
-            profile,
-            master,
-            Label::RtpEncryption,
-            Label::RtpAuthentication,
-            Label::RtpSalt,
-        )
+        Self::new(profile, master, Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt)
     }
 
     pub fn rtcp(profile: Profile, master: &Master) -> Cipher {
-        Self::new(
-            profile,
-            master,
-            Label::RtcpEncryption,
-            Label::RtcpAuthentication,
-            Label::RtcpSalt,
-        )
+        Self::new(profile, master, Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt)
     }
 
-    fn new(
-        profile: Profile,
-        master: &Master,
-        encryption: Label,
-        authentication: Label,
-        salt: Label,
-    ) -> Cipher {
+    fn new(profile: Profile, master: &Master, encryption: Label, authentication: Label, salt: Label) -> Cipher {
         let key = derive_key(master, encryption);
         match profile {
-            Profile::Aes128Gcm | Profile::Aes256Gcm => {
-                Self::gcm(profile, &key, derive(master, salt))
-            }
-            Profile::Aes128CmSha1_80 => {
-                Self::cm(&key, &derive(master, authentication), derive(master, salt))
-            }
+            Profile::Aes128Gcm | Profile::Aes256Gcm => Self::gcm(profile, &key, derive(master, salt)),
+            Profile::Aes128CmSha1_80 => Self::cm(&key, &derive(master, authentication), derive(master, salt)),
         }
     }
 
@@ -82,17 +49,12 @@ impl Cipher {
             Profile::Aes256Gcm => Algorithm::aes_256_gcm(),
             Profile::Aes128Gcm | Profile::Aes128CmSha1_80 => Algorithm::aes_128_gcm(),
         };
-        let aead =
-            AeadCtx::new_default_tag(&algorithm, key).expect("a key of the algorithm's length");
+        let aead = AeadCtx::new_default_tag(&algorithm, key).expect("a key of the algorithm's length");
         Cipher::Gcm { aead, salt }
     }
 
     pub(super) fn cm(key: &[u8], authentication: &[u8; 20], salt: [u8; 14]) -> Cipher {
-        Cipher::Cm {
-            counter: Box::new(Counter::new(key)),
-            mac: Mac::new(authentication),
-            salt,
-        }
+        Cipher::Cm { counter: Box::new(Counter::new(key)), mac: Mac::new(authentication), salt }
     }
 
     pub fn tag_length(&self) -> usize {
@@ -104,21 +66,13 @@ impl Cipher {
 
     /// Encrypts `packet[header_length..length]` in place and writes the tag behind it; returns the whole length.
     /// Panics unless the packet has room for the tag.
-    pub fn seal_rtp(
-        &mut self,
-        packet: &mut [u8],
-        header_length: usize,
-        length: usize,
-        ssrc: u32,
-        index: u64,
-    ) -> usize {
+    pub fn seal_rtp(&mut self, packet: &mut [u8], header_length: usize, length: usize, ssrc: u32, index: u64) -> usize {
         let (clear, tag) = packet.split_at_mut(length);
         let tag = tag.get_mut(..self.tag_length()).expect("room for the tag");
         match self {
             Cipher::Gcm { aead, salt } => {
                 let (header, payload) = clear.split_at_mut(header_length);
-                let sealed =
-                    aead.seal_in_place_mut(&gcm_rtp_iv(salt, ssrc, index), payload, tag, header);
+                let sealed = aead.seal_in_place_mut(&gcm_rtp_iv(salt, ssrc, index), payload, tag, header);
                 sealed.expect("AES-GCM of a datagram cannot fail");
             }
             Cipher::Cm { counter, mac, salt } => {
@@ -138,13 +92,8 @@ impl Cipher {
         ssrc: u32,
         index: u64,
     ) -> Result<usize, Discard> {
-        let length = packet
-            .len()
-            .checked_sub(self.tag_length())
-            .ok_or(Discard::Truncated)?;
-        let (sealed, tag) = packet
-            .split_at_mut_checked(length)
-            .ok_or(Discard::Truncated)?;
+        let length = packet.len().checked_sub(self.tag_length()).ok_or(Discard::Truncated)?;
+        let (sealed, tag) = packet.split_at_mut_checked(length).ok_or(Discard::Truncated)?;
         if sealed.len() < header_length {
             return Err(Discard::Truncated);
         }
@@ -173,12 +122,7 @@ impl Cipher {
                 let (clear, tag) = compound.split_at_mut(length);
                 let (header, payload) = clear.split_at_mut(RTCP_HEADER);
                 let associated = gcm_rtcp_associated(header, word);
-                let sealed = aead.seal_in_place_mut(
-                    &gcm_rtcp_iv(salt, ssrc, index),
-                    payload,
-                    tag,
-                    &associated,
-                );
+                let sealed = aead.seal_in_place_mut(&gcm_rtcp_iv(salt, ssrc, index), payload, tag, &associated);
                 sealed.expect("AES-GCM of a datagram cannot fail");
                 compound.extend_from_slice(&word);
             }
@@ -200,30 +144,15 @@ impl Cipher {
             Cipher::Cm { .. } => CM_TAG,
         };
         let end = packet.len().checked_sub(behind).ok_or(Discard::Truncated)?;
-        let (_, word) = packet
-            .get(..end)
-            .and_then(<[u8]>::split_last_chunk)
-            .ok_or(Discard::Truncated)?;
+        let (_, word) = packet.get(..end).and_then(<[u8]>::split_last_chunk).ok_or(Discard::Truncated)?;
         let word = u32::from_be_bytes(*word);
-        if word & E_FLAG == 0 {
-            Err(Discard::SrtpAuth)
-        } else {
-            Ok(word & !E_FLAG)
-        }
+        if word & E_FLAG == 0 { Err(Discard::SrtpAuth) } else { Ok(word & !E_FLAG) }
     }
 
     /// Verifies and decrypts in place; returns the length in clear.
-    pub fn open_rtcp(
-        &mut self,
-        packet: &mut [u8],
-        ssrc: u32,
-        index: u32,
-    ) -> Result<usize, Discard> {
+    pub fn open_rtcp(&mut self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<usize, Discard> {
         let trailer = self.tag_length().saturating_add(RTCP_INDEX);
-        let length = packet
-            .len()
-            .checked_sub(trailer)
-            .filter(|&length| length >= RTCP_HEADER);
+        let length = packet.len().checked_sub(trailer).filter(|&length| length >= RTCP_HEADER);
         let length = length.ok_or(Discard::Truncated)?;
         let word = (index | E_FLAG).to_be_bytes();
         match self {
@@ -238,9 +167,7 @@ impl Cipher {
             Cipher::Cm { counter, mac, salt } => {
                 let (authenticated, tag) = packet.split_at_mut(length.saturating_add(RTCP_INDEX));
                 verify(tag, &mac.tag(authenticated, &[]))?;
-                let payload = authenticated
-                    .get_mut(RTCP_HEADER..length)
-                    .ok_or(Discard::Truncated)?;
+                let payload = authenticated.get_mut(RTCP_HEADER..length).ok_or(Discard::Truncated)?;
                 counter.apply(&cm_iv(salt, ssrc, u64::from(index)), payload);
             }
         }
@@ -250,11 +177,7 @@ impl Cipher {
 
 /// RFC 7714 s8.1: two zero octets, SSRC, rollover counter, sequence number; xor the salt.
 fn gcm_rtp_iv(salt: &[u8; 12], ssrc: u32, index: u64) -> [u8; 12] {
-    ((u128::from(ssrc) << 48 | u128::from(index)) ^ wide(salt))
-        .to_be_bytes()
-        .last_chunk()
-        .copied()
-        .unwrap_or_default()
+    ((u128::from(ssrc) << 48 | u128::from(index)) ^ wide(salt)).to_be_bytes().last_chunk().copied().unwrap_or_default()
 }
 
 /// RFC 7714 s9.1: two zero octets, SSRC, two zero octets, the index; xor the salt.
@@ -277,9 +200,7 @@ fn cm_iv(salt: &[u8; 14], ssrc: u32, index: u64) -> [u8; 16] {
 }
 
 fn wide(octets: &[u8]) -> u128 {
-    octets
-        .iter()
-        .fold(0, |number, &octet| number << 8 | u128::from(octet))
+    octets.iter().fold(0, |number, &octet| number << 8 | u128::from(octet))
 }
 
 /// The upper 32 of the index's 48 bits, as the authenticated portion ends with them (RFC 3711 s4.2).
@@ -289,11 +210,7 @@ fn rollover(index: u64) -> [u8; 4] {
 
 fn verify(tag: &[u8], expected: &[u8; 20]) -> Result<(), Discard> {
     let expected = expected.get(..tag.len()).ok_or(Discard::SrtpAuth)?;
-    if memcmp::eq(tag, expected) {
-        Ok(())
-    } else {
-        Err(Discard::SrtpAuth)
-    }
+    if memcmp::eq(tag, expected) { Ok(()) } else { Err(Discard::SrtpAuth) }
 }
 
 fn copy_start(to: &mut [u8], from: &[u8]) {
@@ -303,11 +220,7 @@ fn copy_start(to: &mut [u8], from: &[u8]) {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used
-)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::srtp::context::tests::unhex;
@@ -316,20 +229,15 @@ mod tests {
     const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     fn cipher(profile: Profile) -> Cipher {
-        Cipher::gcm(
-            profile,
-            &unhex(KEY)[..profile.key_length()],
-            unhex(SALT).try_into().unwrap(),
-        )
+        Cipher::gcm(profile, &unhex(KEY)[..profile.key_length()], unhex(SALT).try_into().unwrap())
     }
 
     /// RFC 7714 s16.1 and s16.2.
     #[test]
     fn srtp_packets_are_those_of_rfc_7714() {
         let header = "8040f17b8041f8d35501a0b2";
-        let clear = unhex(&format!(
-            "{header}47616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573"
-        ));
+        let clear =
+            unhex(&format!("{header}47616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573"));
         for (profile, sealed) in [
             (
                 Profile::Aes128Gcm,
@@ -350,15 +258,9 @@ mod tests {
             let mut packet = clear.clone();
             packet.resize(clear.len() + GCM_TAG, 0);
             let mut cipher = cipher(profile);
-            assert_eq!(
-                cipher.seal_rtp(&mut packet, 12, clear.len(), 0x5501_a0b2, 0xf17b),
-                sealed.len()
-            );
+            assert_eq!(cipher.seal_rtp(&mut packet, 12, clear.len(), 0x5501_a0b2, 0xf17b), sealed.len());
             assert_eq!(packet, sealed, "{profile:?}");
-            assert_eq!(
-                cipher.open_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b),
-                Ok(clear.len())
-            );
+            assert_eq!(cipher.open_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b), Ok(clear.len()));
             assert_eq!(packet[..clear.len()], clear, "{profile:?}");
         }
     }
@@ -391,10 +293,7 @@ mod tests {
             cipher.seal_rtcp(&mut packet, 0x4d61_7273, 0x5d4);
             assert_eq!(packet, unhex(sealed), "{profile:?}");
             assert_eq!(cipher.rtcp_index(&packet), Ok(0x5d4));
-            assert_eq!(
-                cipher.open_rtcp(&mut packet, 0x4d61_7273, 0x5d4),
-                Ok(clear.len())
-            );
+            assert_eq!(cipher.open_rtcp(&mut packet, 0x4d61_7273, 0x5d4), Ok(clear.len()));
             assert_eq!(packet[..clear.len()], clear, "{profile:?}");
         }
     }
@@ -407,9 +306,6 @@ mod tests {
             "4c756e61deadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
             "841dd9683dd78ec92ae58790125f62b3000005d4"
         ));
-        assert_eq!(
-            cipher(Profile::Aes128Gcm).rtcp_index(&packet),
-            Err(Discard::SrtpAuth)
-        );
+        assert_eq!(cipher(Profile::Aes128Gcm).rtcp_index(&packet), Err(Discard::SrtpAuth));
     }
 }

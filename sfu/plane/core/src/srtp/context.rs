@@ -1,9 +1,5 @@
 //! The SRTP contexts of a transport (RFC 3711 s3.2): per SSRC, which packet index comes next and which were seen.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used
-)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::cipher::{Cipher, RTCP_HEADER};
 use super::replay::Window;
@@ -32,11 +28,7 @@ struct Streams<T> {
 
 impl<T: Default> Streams<T> {
     fn new() -> Self {
-        Self {
-            ssrcs: Vec::new(),
-            windows: Vec::new(),
-            last: 0,
-        }
+        Self { ssrcs: Vec::new(), windows: Vec::new(), last: 0 }
     }
 
     fn find(&mut self, ssrc: u32) -> Option<&mut T> {
@@ -108,8 +100,7 @@ impl Outbound {
             Err(Discard::SrtpTooOld) => return 0,
             Err(_) => panic!("SRTP index {index} of SSRC {ssrc} would encrypt a second packet"),
         }
-        self.rtp
-            .seal_rtp(packet, header_length, length, ssrc, index)
+        self.rtp.seal_rtp(packet, header_length, length, ssrc, index)
     }
 
     /// Encrypts a compound RTCP packet in place and appends what authenticates it. A compound has at least 8 octets.
@@ -145,12 +136,9 @@ impl Inbound {
         let Some(window) = self.rtp_streams.find(header.ssrc) else {
             return self.unprotect_first(packet, header);
         };
-        let index =
-            estimate(window.highest().unwrap_or(0), header.sequence).ok_or(Discard::SrtpTooOld)?;
+        let index = estimate(window.highest().unwrap_or(0), header.sequence).ok_or(Discard::SrtpTooOld)?;
         window.check(index)?;
-        let length = self
-            .rtp
-            .open_rtp(packet, header.length, header.ssrc, index)?;
+        let length = self.rtp.open_rtp(packet, header.length, header.ssrc, index)?;
         window.mark(index);
         Ok(length)
     }
@@ -164,18 +152,13 @@ impl Inbound {
         }
         let wrapped = u64::from(header.sequence) | 1 << 16;
         // A failed attempt destroys the payload.
-        let copy = if header.sequence < 1 << 15 {
-            packet.to_vec()
-        } else {
-            Vec::new()
-        };
+        let copy = if header.sequence < 1 << 15 { packet.to_vec() } else { Vec::new() };
         let mut index = u64::from(header.sequence);
         let length = match self.rtp.open_rtp(packet, header.length, header.ssrc, index) {
             Err(Discard::SrtpAuth) if !copy.is_empty() => {
                 packet.copy_from_slice(&copy);
                 index = wrapped;
-                self.rtp
-                    .open_rtp(packet, header.length, header.ssrc, index)?
+                self.rtp.open_rtp(packet, header.length, header.ssrc, index)?
             }
             opened => opened?,
         };
@@ -187,11 +170,7 @@ impl Inbound {
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Discard> {
         let ssrc = rtcp_sender(packet).ok_or(Discard::Truncated)?;
         let index = self.rtcp.rtcp_index(packet)?;
-        let known = self
-            .rtcp_streams
-            .find(ssrc)
-            .map(|window| window.check(u64::from(index)))
-            .transpose()?;
+        let known = self.rtcp_streams.find(ssrc).map(|window| window.check(u64::from(index))).transpose()?;
         if known.is_none() && self.rtcp_streams.is_full() {
             return Err(Discard::SrtpSsrcLimit);
         }
@@ -218,11 +197,7 @@ fn rtcp_sender(compound: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used
-)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 pub(crate) mod tests {
     use proptest::prelude::*;
 
@@ -236,11 +211,7 @@ pub(crate) mod tests {
             .collect()
     }
 
-    const PROFILES: [Profile; 3] = [
-        Profile::Aes128Gcm,
-        Profile::Aes256Gcm,
-        Profile::Aes128CmSha1_80,
-    ];
+    const PROFILES: [Profile; 3] = [Profile::Aes128Gcm, Profile::Aes256Gcm, Profile::Aes128CmSha1_80];
     const SSRC: u32 = 0xcafe_babe;
 
     /// Master key 00 01 02 ..., salt a0 a1 a2 ...
@@ -249,11 +220,7 @@ pub(crate) mod tests {
             key: (0..profile.key_length() as u8).collect(),
             salt: (0xa0..0xa0 + profile.salt_length() as u8).collect(),
         };
-        Keys {
-            profile,
-            local: master.clone(),
-            remote: master,
-        }
+        Keys { profile, local: master.clone(), remote: master }
     }
 
     fn pair(profile: Profile) -> (Outbound, Inbound) {
@@ -312,59 +279,27 @@ pub(crate) mod tests {
             ),
             (
                 Profile::Aes128Gcm,
-                concat!(
-                    "800f1234decafbadcafebabe",
-                    "c5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392"
-                ),
-                concat!(
-                    "800f0003decafbadcafebabe",
-                    "9c4f8891c5c683d0b7f9fe949b116898cafe157d2eed7f84ed72a2b6435efccd"
-                ),
-                concat!(
-                    "81c8000bcafebabe",
-                    "c98b8b5df0392a55852b6c21ac8e7025c52c6fbea2b3b446ea31123ba88ce61e80000001"
-                ),
+                concat!("800f1234decafbadcafebabe", "c5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392"),
+                concat!("800f0003decafbadcafebabe", "9c4f8891c5c683d0b7f9fe949b116898cafe157d2eed7f84ed72a2b6435efccd"),
+                concat!("81c8000bcafebabe", "c98b8b5df0392a55852b6c21ac8e7025c52c6fbea2b3b446ea31123ba88ce61e80000001"),
             ),
             (
                 Profile::Aes256Gcm,
-                concat!(
-                    "800f1234decafbadcafebabe",
-                    "0af7f21e8a90bdad7a425c9c31ed4bb1d90238917e7390a2793500e1681acaea"
-                ),
-                concat!(
-                    "800f0003decafbadcafebabe",
-                    "5c640bebb812809af1d4de616dfd51aa6b8e7480b0680610394c48b79b6d9a6b"
-                ),
-                concat!(
-                    "81c8000bcafebabe",
-                    "8abfafa780070a90e80f9161cf4aac081ed93aaa53c15b0f3ed1a3b984167b0380000001"
-                ),
+                concat!("800f1234decafbadcafebabe", "0af7f21e8a90bdad7a425c9c31ed4bb1d90238917e7390a2793500e1681acaea"),
+                concat!("800f0003decafbadcafebabe", "5c640bebb812809af1d4de616dfd51aa6b8e7480b0680610394c48b79b6d9a6b"),
+                concat!("81c8000bcafebabe", "8abfafa780070a90e80f9161cf4aac081ed93aaa53c15b0f3ed1a3b984167b0380000001"),
             ),
         ];
         for (profile, first, after_wrap, rtcp) in vectors {
             let (mut outbound, mut inbound) = pair(profile);
-            assert_eq!(
-                protect(&mut outbound, SSRC, 0x1234),
-                unhex(first),
-                "{profile:?}"
-            );
-            assert_eq!(
-                protect(&mut outbound, SSRC, 0x1_0003),
-                unhex(after_wrap),
-                "{profile:?}"
-            );
+            assert_eq!(protect(&mut outbound, SSRC, 0x1234), unhex(first), "{profile:?}");
+            assert_eq!(protect(&mut outbound, SSRC, 0x1_0003), unhex(after_wrap), "{profile:?}");
             outbound.protect_rtcp(&mut receiver_report(SSRC));
             let mut compound = receiver_report(SSRC);
             outbound.protect_rtcp(&mut compound);
             assert_eq!(compound, unhex(rtcp), "{profile:?}");
-            assert_eq!(
-                unprotect(&mut inbound, &unhex(first)),
-                Ok(plain(0x1234, SSRC))
-            );
-            assert_eq!(
-                unprotect_rtcp(&mut inbound, &unhex(rtcp)),
-                Ok(receiver_report(SSRC))
-            );
+            assert_eq!(unprotect(&mut inbound, &unhex(first)), Ok(plain(0x1234, SSRC)));
+            assert_eq!(unprotect_rtcp(&mut inbound, &unhex(rtcp)), Ok(receiver_report(SSRC)));
         }
     }
 
@@ -375,18 +310,10 @@ pub(crate) mod tests {
             for index in 100..300 {
                 let packet = protect(&mut outbound, SSRC, index);
                 assert_eq!(packet.len(), 28 + profile.tag_length());
-                assert_eq!(
-                    unprotect(&mut inbound, &packet),
-                    Ok(plain(index as u16, SSRC)),
-                    "{profile:?}"
-                );
+                assert_eq!(unprotect(&mut inbound, &packet), Ok(plain(index as u16, SSRC)), "{profile:?}");
                 let mut compound = receiver_report(7);
                 outbound.protect_rtcp(&mut compound);
-                assert_eq!(
-                    unprotect_rtcp(&mut inbound, &compound),
-                    Ok(receiver_report(7)),
-                    "{profile:?}"
-                );
+                assert_eq!(unprotect_rtcp(&mut inbound, &compound), Ok(receiver_report(7)), "{profile:?}");
             }
         }
     }
@@ -405,10 +332,7 @@ pub(crate) mod tests {
                 };
                 let result = inbound.unprotect_rtp(&mut forged, &header);
                 assert!(
-                    matches!(
-                        result,
-                        Err(Discard::SrtpAuth | Discard::Truncated | Discard::SrtpTooOld)
-                    ),
+                    matches!(result, Err(Discard::SrtpAuth | Discard::Truncated | Discard::SrtpTooOld)),
                     "{profile:?}, octet {at}: {result:?}"
                 );
             }
@@ -419,16 +343,9 @@ pub(crate) mod tests {
             for at in 0..compound.len() {
                 let mut forged = compound.clone();
                 forged[at] ^= 0x80;
-                assert_eq!(
-                    inbound.unprotect_rtcp(&mut forged),
-                    Err(Discard::SrtpAuth),
-                    "{profile:?}, octet {at}"
-                );
+                assert_eq!(inbound.unprotect_rtcp(&mut forged), Err(Discard::SrtpAuth), "{profile:?}, octet {at}");
             }
-            assert!(
-                unprotect_rtcp(&mut inbound, &compound).is_ok(),
-                "{profile:?}"
-            );
+            assert!(unprotect_rtcp(&mut inbound, &compound).is_ok(), "{profile:?}");
         }
     }
 
@@ -436,32 +353,18 @@ pub(crate) mod tests {
     fn a_packet_is_accepted_once() {
         for profile in PROFILES {
             let (mut outbound, mut inbound) = pair(profile);
-            let packets: Vec<_> = (0..2_000)
-                .map(|index| protect(&mut outbound, SSRC, index))
-                .collect();
+            let packets: Vec<_> = (0..2_000).map(|index| protect(&mut outbound, SSRC, index)).collect();
             assert!(unprotect(&mut inbound, &packets[10]).is_ok());
-            assert_eq!(
-                unprotect(&mut inbound, &packets[10]),
-                Err(Discard::SrtpReplay)
-            );
-            assert!(
-                unprotect(&mut inbound, &packets[9]).is_ok(),
-                "late, and new"
-            );
+            assert_eq!(unprotect(&mut inbound, &packets[10]), Err(Discard::SrtpReplay));
+            assert!(unprotect(&mut inbound, &packets[9]).is_ok(), "late, and new");
             assert!(unprotect(&mut inbound, &packets[1_500]).is_ok());
-            assert_eq!(
-                unprotect(&mut inbound, &packets[1_500 - 1_024]),
-                Err(Discard::SrtpTooOld)
-            );
+            assert_eq!(unprotect(&mut inbound, &packets[1_500 - 1_024]), Err(Discard::SrtpTooOld));
             assert!(unprotect(&mut inbound, &packets[1_500 - 1_023]).is_ok());
 
             let mut compound = receiver_report(7);
             outbound.protect_rtcp(&mut compound);
             assert!(unprotect_rtcp(&mut inbound, &compound).is_ok());
-            assert_eq!(
-                unprotect_rtcp(&mut inbound, &compound),
-                Err(Discard::SrtpReplay)
-            );
+            assert_eq!(unprotect_rtcp(&mut inbound, &compound), Err(Discard::SrtpReplay));
         }
     }
 
@@ -472,10 +375,7 @@ pub(crate) mod tests {
             // Every 20,000th packet of 400,000: six wraps.
             for index in (5..400_000).step_by(20_000) {
                 let packet = protect(&mut outbound, SSRC, index);
-                assert!(
-                    unprotect(&mut inbound, &packet).is_ok(),
-                    "{profile:?}, index {index}"
-                );
+                assert!(unprotect(&mut inbound, &packet).is_ok(), "{profile:?}, index {index}");
             }
         }
     }
@@ -483,9 +383,7 @@ pub(crate) mod tests {
     #[test]
     fn packets_reordered_around_a_wrap_are_read() {
         let (mut outbound, mut inbound) = pair(Profile::Aes128Gcm);
-        let packets: Vec<_> = (65_530..65_545)
-            .map(|index| protect(&mut outbound, SSRC, index))
-            .collect();
+        let packets: Vec<_> = (65_530..65_545).map(|index| protect(&mut outbound, SSRC, index)).collect();
         for at in [0, 8, 2, 1, 7, 5, 14, 6, 3] {
             assert!(unprotect(&mut inbound, &packets[at]).is_ok(), "packet {at}");
         }
@@ -496,20 +394,12 @@ pub(crate) mod tests {
         for profile in PROFILES {
             for first in [0, 3, 6, 9] {
                 let (mut outbound, mut inbound) = pair(profile);
-                let packets: Vec<_> = (65_530..65_545)
-                    .map(|index| protect(&mut outbound, SSRC, index))
-                    .collect();
+                let packets: Vec<_> = (65_530..65_545).map(|index| protect(&mut outbound, SSRC, index)).collect();
                 for (at, packet) in packets.iter().enumerate().skip(first) {
-                    assert!(
-                        unprotect(&mut inbound, packet).is_ok(),
-                        "{profile:?}, from {first}, packet {at}"
-                    );
+                    assert!(unprotect(&mut inbound, packet).is_ok(), "{profile:?}, from {first}, packet {at}");
                 }
                 if first > 0 {
-                    assert!(
-                        unprotect(&mut inbound, &packets[first - 1]).is_ok(),
-                        "a late one from before the wrap"
-                    );
+                    assert!(unprotect(&mut inbound, &packets[first - 1]).is_ok(), "a late one from before the wrap");
                 }
             }
         }
@@ -535,14 +425,8 @@ pub(crate) mod tests {
             assert!(unprotect(&mut inbound, &protect(&mut outbound, ssrc, 1)).is_ok());
         }
         let one_more = protect(&mut outbound, MAX_SSRCS as u32, 1);
-        assert_eq!(
-            unprotect(&mut inbound, &one_more),
-            Err(Discard::SrtpSsrcLimit)
-        );
-        assert!(
-            unprotect(&mut inbound, &protect(&mut outbound, 0, 2)).is_ok(),
-            "those known go on"
-        );
+        assert_eq!(unprotect(&mut inbound, &one_more), Err(Discard::SrtpSsrcLimit));
+        assert!(unprotect(&mut inbound, &protect(&mut outbound, 0, 2)).is_ok(), "those known go on");
     }
 
     #[test]
@@ -553,11 +437,7 @@ pub(crate) mod tests {
             assert_eq!(unprotect(&mut inbound, &short), Err(Discard::Truncated));
             for length in 0..8 + 4 + profile.tag_length() {
                 let mut short = vec![0x80; length];
-                assert_eq!(
-                    inbound.unprotect_rtcp(&mut short),
-                    Err(Discard::Truncated),
-                    "{length} octets"
-                );
+                assert_eq!(inbound.unprotect_rtcp(&mut short), Err(Discard::Truncated), "{length} octets");
             }
         }
     }
@@ -575,10 +455,7 @@ pub(crate) mod tests {
     fn an_index_too_old_to_be_known_new_is_not_sent() {
         let (mut outbound, _) = pair(Profile::Aes128Gcm);
         protect(&mut outbound, SSRC, 2_000);
-        assert!(
-            !protect(&mut outbound, SSRC, 2_000 - 1_023).is_empty(),
-            "late, and new"
-        );
+        assert!(!protect(&mut outbound, SSRC, 2_000 - 1_023).is_empty(), "late, and new");
         assert!(protect(&mut outbound, SSRC, 2_000 - 1_024).is_empty());
     }
 

@@ -16,13 +16,8 @@ pub(super) struct Counter(Crypter);
 impl Counter {
     /// The key has 16 or 32 octets.
     pub(super) fn new(key: &[u8]) -> Counter {
-        let cipher = if key.len() == 32 {
-            Cipher::aes_256_ecb()
-        } else {
-            Cipher::aes_128_ecb()
-        };
-        let mut blocks =
-            Crypter::new(cipher, Mode::Encrypt, key, None).expect("a key of the cipher's length");
+        let cipher = if key.len() == 32 { Cipher::aes_256_ecb() } else { Cipher::aes_128_ecb() };
+        let mut blocks = Crypter::new(cipher, Mode::Encrypt, key, None).expect("a key of the cipher's length");
         blocks.pad(false);
         Counter(blocks)
     }
@@ -39,9 +34,7 @@ impl Counter {
                 block.copy_from_slice(&counter.to_be_bytes());
                 counter = counter.wrapping_add(1);
             }
-            self.0
-                .update(&counters[..length], &mut keystream)
-                .expect("whole blocks into room for one more");
+            self.0.update(&counters[..length], &mut keystream).expect("whole blocks into room for one more");
             for (octet, key) in chunk.iter_mut().zip(&keystream) {
                 *octet ^= key;
             }
@@ -66,10 +59,7 @@ impl Mac {
             hash.update(&block);
             hash
         };
-        Mac {
-            inner: begun(0x36),
-            outer: begun(0x5c),
-        }
+        Mac { inner: begun(0x36), outer: begun(0x5c) }
     }
 
     /// Of `message || suffix`: the suffix is the rollover counter, which is not on the wire.
@@ -92,9 +82,7 @@ mod tests {
     #[test]
     fn the_keystream_is_that_of_rfc_3711() {
         let mut counter = Counter::new(&unhex("2B7E151628AED2A6ABF7158809CF4F3C"));
-        let iv: [u8; 16] = unhex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000")
-            .try_into()
-            .unwrap();
+        let iv: [u8; 16] = unhex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000").try_into().unwrap();
         let mut keystream = vec![0; 0xff02 * BLOCK];
         counter.apply(&iv, &mut keystream);
         assert_eq!(

@@ -44,18 +44,10 @@ mod tests {
     /// RFC 3711 appendix B.3.
     #[test]
     fn session_keys_are_those_of_rfc_3711() {
-        let master = Master {
-            key: unhex("E1F97A0D3E018BE0D64FA32C06DE4139"),
-            salt: unhex("0EC675AD498AFEEBB6960B3AABE6"),
-        };
-        assert_eq!(
-            derive_key(&master, Label::RtpEncryption),
-            unhex("C61E7A93744F39EE10734AFE3FF7A087")
-        );
-        assert_eq!(
-            derive::<14>(&master, Label::RtpSalt).to_vec(),
-            unhex("30CBBC08863D8C85D49DB34A9AE1")
-        );
+        let master =
+            Master { key: unhex("E1F97A0D3E018BE0D64FA32C06DE4139"), salt: unhex("0EC675AD498AFEEBB6960B3AABE6") };
+        assert_eq!(derive_key(&master, Label::RtpEncryption), unhex("C61E7A93744F39EE10734AFE3FF7A087"));
+        assert_eq!(derive::<14>(&master, Label::RtpSalt).to_vec(), unhex("30CBBC08863D8C85D49DB34A9AE1"));
         assert_eq!(
             derive::<94>(&master, Label::RtpAuthentication).to_vec(),
             unhex(concat!(

@@ -1,9 +1,5 @@
 //! The replay window of RFC 3711 s3.3.2: which packet indexes have been seen.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used
-)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
 
@@ -21,10 +17,7 @@ pub struct Window<const WORDS: usize> {
 
 impl<const WORDS: usize> Default for Window<WORDS> {
     fn default() -> Self {
-        Self {
-            highest: None,
-            seen: [0; WORDS],
-        }
+        Self { highest: None, seen: [0; WORDS] }
     }
 }
 
@@ -117,11 +110,7 @@ mod tests {
         let mut window = Window::<2>::default();
         (0..100).for_each(|index| window.mark(index));
         window.mark(200);
-        assert_eq!(
-            window.check(150),
-            Ok(()),
-            "150 - 128 was seen, and shares its bit"
-        );
+        assert_eq!(window.check(150), Ok(()), "150 - 128 was seen, and shares its bit");
         assert_eq!(window.check(99), Err(Discard::SrtpReplay));
     }
 

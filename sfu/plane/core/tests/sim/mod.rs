@@ -24,9 +24,9 @@ use plane_core::{Event, Plane};
 
 use peer::Peer;
 
-pub const VP8: PayloadType = PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
-pub const OPUS: PayloadType =
-    PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
+pub const VP8: PayloadType =
+    PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
+pub const OPUS: PayloadType = PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
 
 /// One direction of what lies between a participant and the server.
 #[derive(Clone, Copy)]
@@ -243,6 +243,7 @@ impl Call {
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         self.settle();
+        let mut idle = 0;
         loop {
             let due = [
                 self.flights.peek().map(|flight| flight.0.0),
@@ -250,6 +251,8 @@ impl Call {
                 self.peers.iter().filter_map(Peer::poll_timeout).min(),
             ];
             let Some(next) = due.into_iter().flatten().min().filter(|&next| next <= end) else { break };
+            idle = if next > self.now { 0 } else { idle + 1 };
+            assert!(idle < 10_000, "time stands still: the plane {:?}, at {:?}", self.plane.poll_timeout(), self.now);
             self.now = self.now.max(next);
             while self.flights.peek().is_some_and(|flight| flight.0.0 <= self.now) {
                 if let Some(Reverse((_, _, way, index, datagram))) = self.flights.pop() {

@@ -16,8 +16,8 @@ use plane_core::rtp::header::Header;
 use plane_core::srtp::{Inbound, Outbound};
 use plane_core::time::{Instant, WallClock, ms};
 use stun_types::attribute::{AttributeType, AttributeWriteExt, RawAttribute, Username};
-use stun_types::message::{BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec};
 use stun_types::message::ShortTermCredentials;
+use stun_types::message::{BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec};
 
 use super::source::Source;
 use super::{Call, OPUS, VP8};
