@@ -62,6 +62,8 @@ pub struct Plane {
     by_path: HashMap<Path, usize>,
     by_ufrag: HashMap<String, usize>,
     timers: Timers,
+    /// Used again for every look at the timers.
+    expired: Vec<usize>,
     levels: Levels,
     /// Transports with something to send, first come first served.
     dirty: VecDeque<usize>,
@@ -91,6 +93,7 @@ impl Plane {
             by_path: HashMap::new(),
             by_ufrag: HashMap::new(),
             timers: Timers::default(),
+            expired: Vec::new(),
             levels: Levels::new(),
             dirty: VecDeque::new(),
             leaving: Vec::new(),
@@ -264,7 +267,10 @@ impl Plane {
         if let Some(levels) = self.levels.poll(now) {
             self.events.push_back(Event::AudioLevels(levels));
         }
-        while let Some(key) = self.timers.expired(now) {
+        // Each once: what is due again at once is due next time.
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.extend(std::iter::from_fn(|| self.timers.expired(now)));
+        for key in expired.drain(..) {
             let Some(transport) = self.transports.get_mut(key) else { continue };
             transport.handle_timeout(now);
             if transport.consent.handle_timeout(now) && transport.state == Some(TransportState::Connected) {
@@ -276,6 +282,7 @@ impl Plane {
             self.poll_reports(key, now);
             self.touch(key);
         }
+        self.expired = expired;
     }
 
     /// When [`Plane::handle_timeout`] has something to do.

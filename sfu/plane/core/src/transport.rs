@@ -206,16 +206,11 @@ impl Transport {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let media = self.sends_media().then_some(self.next_report);
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        [
-            self.consent.poll_timeout(),
-            self.dtls.poll_timeout(),
-            data,
-            self.arrivals.poll_timeout(),
-            media,
-            self.pacer.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        // A dirty transport is drained anyway, whatever its pacer holds.
+        let pacer = if self.dirty { None } else { self.pacer.poll_timeout() };
+        [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

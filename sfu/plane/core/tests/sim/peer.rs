@@ -15,7 +15,7 @@ use plane_core::rtp::extension::{self, Extension, Writer};
 use plane_core::rtp::header::Header;
 use plane_core::srtp::{Inbound, Outbound};
 use plane_core::time::{Instant, WallClock, ms};
-use stun_types::attribute::{AttributeType, AttributeWriteExt, RawAttribute, Username};
+use stun_types::attribute::{AttributeType, RawAttribute, Username};
 use stun_types::message::ShortTermCredentials;
 use stun_types::message::{BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec};
 
