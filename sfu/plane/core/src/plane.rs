@@ -1,0 +1,384 @@
+//! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
+//!
+//! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
+//! `commands` (what Python wants), `feedback` (RTCP both ways), `messages` (data channels), `transmit` (what leaves).
+
+mod commands;
+mod feedback;
+mod messages;
+mod published;
+mod transmit;
+
+use std::collections::{HashMap, VecDeque};
+
+use slab::Slab;
+
+use crate::batch::Batch;
+use crate::command::{Path, Route};
+use crate::config::Config;
+use crate::data::PeerIds;
+use crate::demux::{Protocol, protocol};
+use crate::discard::Discard;
+use crate::dtls;
+use crate::event::{Event, TransportState};
+use crate::ice::agent;
+use crate::id::{ChannelId, TransportId};
+use crate::receive::audio_level::Levels;
+use crate::receive::route;
+use crate::rtp::extension::{self, Extensions};
+use crate::rtp::header::Header;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::{Replay, Slot, SlotEvent};
+use crate::srtp::context::{Inbound, Outbound};
+use crate::stats::Stats;
+use crate::time::Instant;
+use crate::timer::Timers;
+use crate::transport::{Queued, Srtp, Transport};
+use published::Published;
+
+/// What an id names, and where it stands in its arena.
+#[derive(Clone, Copy)]
+enum Place {
+    Transport(usize),
+    Track(usize),
+    Slot(usize),
+}
+
+/// A slot and the arena key of its transport.
+struct Placed {
+    slot: Slot,
+    transport: usize,
+}
+
+pub struct Plane {
+    config: Config,
+    random: Random,
+    transports: Slab<Transport>,
+    tracks: Slab<Published>,
+    slots: Slab<Placed>,
+    places: HashMap<u64, Place>,
+    channels: HashMap<ChannelId, usize>,
+    routes: HashMap<ChannelId, Route>,
+    by_path: HashMap<Path, usize>,
+    by_ufrag: HashMap<String, usize>,
+    timers: Timers,
+    /// Used again for every look at the timers.
+    expired: Vec<usize>,
+    levels: Levels,
+    /// Transports with something to send, first come first served.
+    dirty: VecDeque<usize>,
+    peer_ids: PeerIds,
+    /// Used again for every transport that sends.
+    leaving: Vec<Queued>,
+    /// Used again for every encoding that misses something.
+    lost: Vec<u16>,
+    /// Last words of transports that are gone.
+    farewells: Vec<(Path, Vec<u8>)>,
+    events: VecDeque<Event>,
+    stats: Stats,
+}
+
+impl Plane {
+    pub fn new(config: Config) -> Self {
+        Self {
+            random: Random(config.seed),
+            peer_ids: PeerIds::new(config.worker),
+            config,
+            transports: Slab::new(),
+            tracks: Slab::new(),
+            slots: Slab::new(),
+            places: HashMap::new(),
+            channels: HashMap::new(),
+            routes: HashMap::new(),
+            by_path: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            timers: Timers::default(),
+            expired: Vec::new(),
+            levels: Levels::new(),
+            dirty: VecDeque::new(),
+            leaving: Vec::new(),
+            lost: Vec::new(),
+            farewells: Vec::new(),
+            events: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// The counters, with the arenas' sizes as they are now.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.transports = self.transports.len() as u64;
+        stats.tracks = self.tracks.len() as u64;
+        stats.slots = self.slots.len() as u64;
+        stats.channels = self.channels.len() as u64;
+        stats
+    }
+
+    /// A datagram that the socket layer could not send, or the like.
+    pub fn note_discard(&mut self, why: Discard) {
+        self.stats.discard(why);
+    }
+
+    /// One UDP payload. `received`: when the kernel had it. What is wrong with it is counted, and returned for tests.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &mut [u8],
+        path: Path,
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        self.stats.packets_received += 1;
+        self.stats.bytes_received += datagram.len() as u64;
+        let result = match protocol(datagram) {
+            Ok(Protocol::Stun) => self.handle_stun(datagram, path, now),
+            Ok(other) => match self.by_path.get(&path) {
+                Some(&key) => match other {
+                    Protocol::Rtp => self.handle_media(key, datagram, received, now),
+                    Protocol::Rtcp => self.handle_rtcp(key, datagram, now),
+                    _ => self.handle_dtls(key, datagram, path, now),
+                },
+                None => Err(Discard::UnknownAddress),
+            },
+            Err(why) => Err(why),
+        };
+        if let Err(why) = result {
+            self.stats.discard(why);
+        }
+        result
+    }
+
+    /// The spine: unprotect; route; receive; for each slot select, rewrite, remember and hand to its pacer.
+    fn handle_media(
+        &mut self,
+        key: usize,
+        datagram: &mut [u8],
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let header = Header::parse(datagram)?;
+        let transport = &mut self.transports[key];
+        let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
+        let packet = &datagram[..length];
+        self.events.extend(transport.heard(now));
+        let extensions = extension::read(&transport.extensions, &header, packet)?;
+        transport.note_arrival(&header, &extensions, received);
+        let route = match transport.router.lookup(header.ssrc) {
+            Some(route) => route,
+            None => self.find_route(key, &header, &extensions)?,
+        };
+        let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
+        let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
+        if let Some(level) = extensions.audio_level {
+            self.levels.record(route.track, level.level, now);
+        }
+        let published = &self.tracks[track];
+        let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
+        packet.recovered = taken.recovered;
+        for &slot in published.subscribers() {
+            let placed = &mut self.slots[slot];
+            if taken.replaced {
+                placed.slot.source_restarted(route.encoding as u8);
+            }
+            if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
+                let transport = &mut self.transports[placed.transport];
+                transport.send(slot, outgoing, packet.payload_length, now);
+                replay(published, slot, &mut placed.slot, transport, now);
+                mark_dirty(&mut self.dirty, transport, placed.transport);
+            }
+            report(&mut self.events, &mut placed.slot);
+        }
+        self.arm(key);
+        Ok(())
+    }
+
+    /// The first packet of an SSRC: by MID and RID, or by its payload type.
+    fn find_route(
+        &mut self,
+        key: usize,
+        header: &Header,
+        extensions: &Extensions<'_>,
+    ) -> Result<route::Route, Discard> {
+        let transport = &mut self.transports[key];
+        let specs: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track.spec).collect();
+        transport.router.route(header, extensions, &specs)
+    }
+
+    fn handle_stun(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        let key = *self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
+        let transport = &mut self.transports[key];
+        let answer = transport.agent.handle_request(datagram, path, now)?;
+        transport.control.push_back((path, answer.response));
+        if answer.validated {
+            self.events.extend(transport.heard(now));
+            if self.by_path.insert(path, key) != Some(key) {
+                self.forget_stale_paths(key);
+            }
+            let transport = &mut self.transports[key];
+            if answer.nominated.is_some() || transport.state.is_none() {
+                transport.flush_dtls(path);
+            }
+        }
+        if self.transports[key].has_restarted() {
+            self.by_ufrag.retain(|ufrag, &mut owner| {
+                owner != key || self.transports[key].agent.local_ufrags().any(|known| known == ufrag)
+            });
+        }
+        self.touch(key);
+        Ok(())
+    }
+
+    fn handle_dtls(&mut self, key: usize, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        let result = self.transports[key].handle_dtls(datagram, path, now);
+        self.poll_dtls(key, now);
+        self.touch(key);
+        result
+    }
+
+    /// What the association has to say: keys, SCTP packets, its end.
+    fn poll_dtls(&mut self, key: usize, now: Instant) {
+        while let Some(event) = self.transports[key].dtls.poll_event() {
+            let transport = &mut self.transports[key];
+            match event {
+                dtls::Event::Connected(keys) => {
+                    transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
+                    self.events.extend(transport.heard(now));
+                    self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
+                    if let Some(data) = &mut transport.data {
+                        data.connect(now);
+                    }
+                    self.poll_data(key, now);
+                    self.wish_keyframes_of(key, now);
+                }
+                dtls::Event::Data(packet) => {
+                    self.events.extend(transport.heard(now));
+                    if let Err(why) = self.handle_sctp(key, &packet, now) {
+                        self.stats.discard(why);
+                    }
+                }
+                dtls::Event::Failed(reason) => self.events.extend(transport.enter(TransportState::Failed, reason)),
+                dtls::Event::Closed => self.events.extend(transport.enter(TransportState::Closed, "close_notify")),
+            }
+        }
+    }
+
+    /// Does what was due by `now`: resends, reports, requests, silence.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(levels) = self.levels.poll(now) {
+            self.events.push_back(Event::AudioLevels(levels));
+        }
+        // Each once: what is due again at once is due next time.
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.extend(std::iter::from_fn(|| self.timers.expired(now)));
+        for key in expired.drain(..) {
+            let Some(transport) = self.transports.get_mut(key) else { continue };
+            transport.handle_timeout(now);
+            if transport.consent.handle_timeout(now) && transport.state == Some(TransportState::Connected) {
+                self.events.extend(transport.enter(TransportState::Disconnected, "nothing was heard for too long"));
+            }
+            self.poll_dtls(key, now);
+            self.poll_data(key, now);
+            self.poll_feedback(key, now);
+            self.poll_reports(key, now);
+            self.touch(key);
+        }
+        self.expired = expired;
+    }
+
+    /// When [`Plane::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.timers.next(), self.levels.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Fills the batch, transport by transport, so that what one peer gets lies together. False: nothing is left.
+    pub fn poll_transmit(&mut self, batch: &mut Batch, now: Instant) -> bool {
+        self.transmit_farewells(batch);
+        while let Some(&key) = self.dirty.front() {
+            if !self.transmit(key, batch, now) {
+                break;
+            }
+            self.dirty.pop_front();
+            if let Some(transport) = self.transports.get_mut(key) {
+                transport.dirty = false;
+            }
+            self.arm(key);
+        }
+        self.stats.count_sent(batch);
+        !batch.is_empty()
+    }
+
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Something of the transport changed: it may want to send, and its deadline may be another.
+    fn touch(&mut self, key: usize) {
+        if let Some(transport) = self.transports.get_mut(key) {
+            mark_dirty(&mut self.dirty, transport, key);
+            self.arm(key);
+        }
+    }
+
+    fn arm(&mut self, key: usize) {
+        let deadline = self.transports.get(key).and_then(|transport| {
+            let tracks = transport.tracks.iter().filter_map(|&track| self.tracks[track].poll_timeout());
+            transport.poll_timeout().into_iter().chain(tracks).min()
+        });
+        self.timers.arm(key, deadline);
+    }
+
+    fn transport(&self, id: TransportId) -> Option<usize> {
+        match self.places.get(&id.0) {
+            Some(&Place::Transport(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Addresses that the agent no longer holds valid lead nowhere.
+    fn forget_stale_paths(&mut self, key: usize) {
+        let agent = &self.transports[key].agent;
+        self.by_path.retain(|path, &mut owner| owner != key || agent.is_valid(path));
+    }
+}
+
+fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize) {
+    if !transport.dirty {
+        transport.dirty = true;
+        dirty.push_back(key);
+    }
+}
+
+/// What came before the beginning of its picture did leaves behind it.
+fn replay(published: &Published, key: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
+    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return };
+    for seq in seqs {
+        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
+            && let Some(outgoing) = slot.handle_packet(&packet, now)
+        {
+            transport.send(key, outgoing, packet.payload_length, now);
+        }
+    }
+}
+
+/// What a slot has to say of itself becomes an event.
+fn report(events: &mut VecDeque<Event>, slot: &mut Slot) {
+    while let Some(event) = slot.poll_event() {
+        events.push_back(match event {
+            SlotEvent::Switched { layer, cause } => Event::Switched { slot: slot.spec.id, layer, cause },
+            SlotEvent::Refused { reason } => Event::Refused { slot: slot.spec.id, reason },
+        });
+    }
+}
+
+/// SplitMix64: first sequence numbers and the like, never keys.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}

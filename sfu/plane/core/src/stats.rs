@@ -1,5 +1,6 @@
 //! Counters: packets are counted, not logged. One snapshot is published per worker and second.
 
+use crate::batch::Batch;
 use crate::discard::Discard;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub struct Stats {
     pub packets_retransmitted: u64,
     pub keyframe_requests: u64,
     pub nacks_sent: u64,
-    /// Batches with segments / datagrams in them: how well segmentation works.
-    pub segmented_sends: u64,
+    /// Sends, each of one datagram or of many segments: against `packets_sent`, how well segmentation works.
+    pub messages_sent: u64,
     pub transports: u64,
     pub tracks: u64,
     pub slots: u64,
@@ -33,7 +34,7 @@ impl Default for Stats {
             packets_retransmitted: 0,
             keyframe_requests: 0,
             nacks_sent: 0,
-            segmented_sends: 0,
+            messages_sent: 0,
             transports: 0,
             tracks: 0,
             slots: 0,
@@ -46,6 +47,15 @@ impl Default for Stats {
 impl Stats {
     pub fn discard(&mut self, why: Discard) {
         self.discards[why as usize] += 1;
+    }
+
+    /// What leaves with a batch.
+    pub fn count_sent(&mut self, batch: &Batch) {
+        for (message, datagrams) in batch.messages() {
+            self.packets_sent += message.segments() as u64;
+            self.bytes_sent += datagrams.len() as u64;
+            self.messages_sent += 1;
+        }
     }
 
     pub fn discarded(&self, why: Discard) -> u64 {

@@ -2,23 +2,29 @@
 
 use std::collections::VecDeque;
 
-use crate::command::{IceCredentials, Path, SctpSpec, TransportSpec};
-use crate::config::Config;
-use crate::consts::{DEFAULT_ROUND_TRIP, FIRST_REPORT};
-use crate::data::Data;
+use crate::command::{DtlsRole, IceCredentials, Kind, Path, SctpSpec, TransportSpec};
+use crate::config::{Config, DataLimits};
+use crate::data::{Data, PeerIds};
 use crate::discard::Discard;
 use crate::dtls::Session;
 use crate::event::{Event, TransportState};
 use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
-use crate::id::{PEER_OPENED, TransportId, WORKER_SHIFT};
+use crate::id::TransportId;
 use crate::receive::arrivals::Arrivals;
-use crate::receive::track::Router;
-use crate::rtp::extension::ExtensionMap;
-use crate::send::pacer::Pacer;
-use crate::send::slot::Outgoing;
+use crate::receive::route::Router;
+use crate::rtp::extension::{ExtensionMap, Extensions};
+use crate::rtp::header::Header;
+use crate::send::{Class, Outgoing, Pacer};
 use crate::srtp::context::{Inbound, Outbound};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, ms};
+
+/// Until the first receiver report tells better.
+const DEFAULT_ROUND_TRIP: Duration = ms(100);
+/// The first sender report: soon, since without one a receiver cannot bring sound and picture together.
+const FIRST_REPORT: Duration = ms(200);
+/// Header, extensions and tag beside a payload, for the pacer's sum.
+const OVERHEAD: usize = 60;
 
 /// What the pacer lets out.
 pub enum Queued {
@@ -44,8 +50,9 @@ pub struct Transport {
     pub dtls: Session,
     pub srtp: Option<Srtp>,
     pub data: Option<Data>,
-    sctp_wanted: Option<SctpSpec>,
-    dtls_role: crate::command::DtlsRole,
+    dtls_role: DtlsRole,
+    /// Old ICE credentials lead here beside the new ones.
+    restarting: bool,
     /// Of all its m-sections: ids mean the same across a BUNDLE group.
     pub extensions: ExtensionMap,
     pub router: Router,
@@ -79,12 +86,12 @@ impl Transport {
             dtls: Session::new(&config.identity, spec.dtls_role, &spec.fingerprints, now),
             srtp: None,
             data: None,
-            sctp_wanted: None,
             dtls_role: spec.dtls_role,
+            restarting: false,
             extensions: ExtensionMap::default(),
-            router: Router::default(),
-            arrivals: Arrivals::new(now),
-            pacer: Pacer::default(),
+            router: Router::new(),
+            arrivals: Arrivals::new(),
+            pacer: Pacer::new(),
             control: VecDeque::new(),
             rtcp: VecDeque::new(),
             tracks: Vec::new(),
@@ -100,14 +107,24 @@ impl Transport {
 
     pub fn restart_ice(&mut self, ice: IceCredentials) {
         self.agent.restart(ice);
+        self.restarting = true;
+    }
+
+    /// The new credentials have just nominated a pair: the old ones lead here no longer. Says so once.
+    pub fn has_restarted(&mut self) -> bool {
+        let done = self.restarting && self.agent.local_ufrags().count() == 1;
+        self.restarting &= !done;
+        done
     }
 
     /// May come before DTLS is up, or with a later offer.
-    pub fn open_sctp(&mut self, spec: SctpSpec, config: &Config, now: Instant) {
+    pub fn open_sctp(&mut self, spec: SctpSpec, limits: &DataLimits, ids: PeerIds, now: Instant) {
         if self.data.is_none() {
-            let first_id = (config.worker << WORKER_SHIFT) | PEER_OPENED | ((self.id.0 & 0xFF_FFFF) << 14);
-            self.data = Some(Data::new(spec, self.dtls_role, &config.data, first_id, now));
-            self.sctp_wanted = Some(spec);
+            let mut data = Data::new(spec, self.dtls_role, limits, ids, now);
+            if self.dtls.is_connected() {
+                data.connect(now);
+            }
+            self.data = Some(data);
         }
     }
 
@@ -150,5 +167,50 @@ impl Transport {
         while let Some(datagram) = self.dtls.poll_transmit() {
             self.control.push_back((path, datagram));
         }
+    }
+
+    /// Notes when a packet with a transport-wide number came, for the feedback to its sender.
+    pub fn note_arrival(&mut self, header: &Header, extensions: &Extensions<'_>, received: Instant) {
+        if let Some(number) = extensions.transport_cc {
+            self.arrivals.record(number, received);
+            if header.marker {
+                self.arrivals.frame_ended();
+            }
+        }
+    }
+
+    /// Queues a media packet, unless nobody listens.
+    pub fn send(&mut self, slot: usize, outgoing: Outgoing, octets: usize, now: Instant) {
+        if !self.sends_media() {
+            return;
+        }
+        let class = match (outgoing.retransmission, outgoing.kind) {
+            (Some(_), _) => Class::Retransmission,
+            (None, Kind::Audio) => Class::Audio,
+            (None, Kind::Video) => Class::Video,
+        };
+        self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, outgoing }, now);
+    }
+
+    /// Resends and gives up where it is time to.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.dtls.handle_timeout(now);
+        if let Some(path) = self.agent.selected() {
+            self.flush_dtls(path);
+        }
+        if let Some(data) = &mut self.data {
+            data.handle_timeout(now);
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let media = self.sends_media().then_some(self.next_report);
+        let data = self.data.as_ref().and_then(|data| data.poll_timeout());
+        // A dirty transport is drained anyway, whatever its pacer holds.
+        let pacer = if self.dirty { None } else { self.pacer.poll_timeout() };
+        [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

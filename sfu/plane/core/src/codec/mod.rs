@@ -1,10 +1,15 @@
 //! What the plane reads of a payload: enough to choose layers and to renumber, never the picture.
 
 pub mod av1;
+mod bits;
+mod dependency;
 pub mod h264;
 pub mod h265;
+mod nal;
 pub mod vp8;
 pub mod vp9;
+
+use crate::discard::Discard;
 
 /// A codec by name. Variants of one codec that do not understand one another differ in [`PayloadType::format`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,4 +64,75 @@ pub struct Description {
     pub size: Option<(u16, u16)>,
     /// Only VP8 has numbers in its payload that must be rewritten when its source changes.
     pub vp8: Option<vp8::Numbers>,
+}
+
+/// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
+/// padding, and not empty. Of audio there is nothing to say.
+///
+/// # Errors
+/// `Truncated` or `RtpMalformed` if it does not follow its codec's payload format.
+pub fn describe(
+    codec: Codec,
+    payload: &[u8],
+    dependency: Option<&av1::DependencyDescriptor>,
+) -> Result<Description, Discard> {
+    let description = match codec {
+        Codec::Vp8 => return vp8::describe(payload),
+        Codec::Vp9 => return vp9::describe(payload),
+        Codec::Av1 => av1::describe(payload)?,
+        Codec::H264 => h264::describe(payload)?,
+        Codec::H265 => h265::describe(payload)?,
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
+    };
+    Ok(match dependency {
+        Some(dependency) => description.refined(dependency),
+        None => description,
+    })
+}
+
+impl Description {
+    /// With what only a dependency descriptor tells of codecs whose payload has no descriptor of its own.
+    fn refined(self, dependency: &av1::DependencyDescriptor) -> Self {
+        Self {
+            keyframe: self.keyframe && dependency.start && dependency.spatial == 0,
+            start: dependency.start,
+            end: dependency.end,
+            spatial: dependency.spatial,
+            temporal: dependency.temporal,
+            layer_sync: dependency.switch,
+            discardable: dependency.discardable,
+            size: dependency.size.or(self.size),
+            vp8: self.vp8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// template_id 0 of a structure with one template and one target, at 1280x720.
+    const KEYFRAME: [u8; 10] = [0xC0, 0x00, 0x01, 0x80, 0x00, 0xE2, 0x09, 0xFE, 0x05, 0x9E];
+
+    #[test]
+    fn what_a_payload_cannot_tell_its_dependency_descriptor_does() {
+        let mut structures = av1::Structures::default();
+        let dependency = structures.parse(&KEYFRAME).expect("a whole structure");
+        // A new coded video sequence, of which one octet is a frame.
+        let payload = [0x18, 0x32, 0x10];
+        let description = describe(Codec::Av1, &payload, Some(&dependency)).expect("one element");
+        assert!(description.keyframe && description.start && description.end && description.layer_sync);
+        assert_eq!(description.size, Some((1280, 720)));
+
+        let later = structures.parse(&[0x40, 0, 1]).expect("a known template");
+        let description = describe(Codec::Av1, &payload, Some(&later)).expect("one element");
+        assert!(!description.keyframe, "not the first packet of its frame");
+    }
+
+    #[test]
+    fn of_audio_there_is_nothing_to_say() {
+        for codec in [Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma] {
+            assert_eq!(describe(codec, &[0xFF], None), Ok(Description::default()));
+        }
+    }
 }

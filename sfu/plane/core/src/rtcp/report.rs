@@ -1,0 +1,171 @@
+//! Sender and receiver reports, SDES and BYE (RFC 3550 s6.4 to s6.6): what they say, and how ours are written.
+
+use rtcp_types::{Bye, ReceiverReport, Sdes, SdesChunk, SdesItem};
+
+use super::append;
+use crate::time::{Duration, Ntp};
+
+/// Report blocks, or SSRCs of a BYE, that one packet's five bits can count.
+const MAX_COUNT: usize = 31;
+
+/// How one source is received (s6.4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReportBlock {
+    /// Of the source that is reported on.
+    pub ssrc: u32,
+    /// Of 256, since the last report.
+    pub fraction_lost: u8,
+    /// 24 bits, signed: duplicates can make it negative.
+    pub cumulative_lost: i32,
+    /// The highest sequence number, with its rollovers in the upper half.
+    pub highest: u32,
+    /// In units of the RTP timestamp.
+    pub jitter: u32,
+    /// The middle 32 bits of the NTP time of the last sender report; 0: none came.
+    pub last_sr: u32,
+    /// In units of 2^-16 s.
+    pub delay_since_last_sr: u32,
+}
+
+/// Of one 24-bit signed number.
+const CUMULATIVE_LOST: std::ops::RangeInclusive<i32> = -0x80_0000..=0x7F_FFFF;
+
+impl ReportBlock {
+    /// How long our sender report and this answer were under way; `None` if it answers none. Clocks of different
+    /// grain can make it less than nothing, which reads as zero.
+    pub fn round_trip(&self, now: Ntp) -> Option<Duration> {
+        if self.last_sr == 0 {
+            return None;
+        }
+        let elapsed = now.compact().wrapping_sub(self.last_sr).wrapping_sub(self.delay_since_last_sr) as i32;
+        let units = u64::try_from(elapsed).unwrap_or(0);
+        Some(Duration::from_nanos((units * 1_000_000_000) >> 16))
+    }
+
+    fn builder(&self) -> rtcp_types::ReportBlockBuilder {
+        let cumulative_lost = self.cumulative_lost.clamp(*CUMULATIVE_LOST.start(), *CUMULATIVE_LOST.end());
+        rtcp_types::ReportBlock::builder(self.ssrc)
+            .fraction_lost(self.fraction_lost)
+            .cumulative_lost(cumulative_lost as u32 & 0xFF_FFFF)
+            .extended_sequence_number(self.highest)
+            .interarrival_jitter(self.jitter)
+            .last_sender_report_timestamp(self.last_sr)
+            .delay_since_last_sender_report_timestamp(self.delay_since_last_sr)
+    }
+}
+
+impl From<rtcp_types::ReportBlock<'_>> for ReportBlock {
+    fn from(block: rtcp_types::ReportBlock) -> Self {
+        Self {
+            ssrc: block.ssrc(),
+            fraction_lost: block.fraction_lost(),
+            cumulative_lost: (block.cumulative_lost() << 8) as i32 >> 8,
+            highest: block.extended_sequence_number(),
+            jitter: block.interarrival_jitter(),
+            last_sr: block.last_sender_report_timestamp(),
+            delay_since_last_sr: block.delay_since_last_sender_report_timestamp(),
+        }
+    }
+}
+
+/// What one source has sent, and which wall time its timestamps stand for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SenderReport {
+    pub ssrc: u32,
+    pub ntp: Ntp,
+    /// The RTP timestamp of the same moment.
+    pub rtp: u32,
+    pub packets: u32,
+    /// Of payload: no headers, no padding.
+    pub octets: u32,
+}
+
+/// Appends a sender report; blocks it has no room for follow in receiver reports.
+pub fn write_sender_report(out: &mut Vec<u8>, report: &SenderReport, blocks: &[ReportBlock]) {
+    let (first, rest) = blocks.split_at(blocks.len().min(MAX_COUNT));
+    let mut packet = rtcp_types::SenderReport::builder(report.ssrc)
+        .ntp_timestamp(report.ntp.0)
+        .rtp_timestamp(report.rtp)
+        .packet_count(report.packets)
+        .octet_count(report.octets);
+    for block in first {
+        packet = packet.add_report_block(block.builder());
+    }
+    append(out, &packet);
+    if !rest.is_empty() {
+        write_receiver_report(out, report.ssrc, rest);
+    }
+}
+
+/// Appends one receiver report, or as many as the blocks need. Without blocks it heads a compound of one who sends
+/// nothing (s6.1).
+pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, blocks: &[ReportBlock]) {
+    let (first, rest) = blocks.split_at(blocks.len().min(MAX_COUNT));
+    for blocks in std::iter::once(first).chain(rest.chunks(MAX_COUNT)) {
+        let mut packet = ReceiverReport::builder(ssrc);
+        for block in blocks {
+            packet = packet.add_report_block(block.builder());
+        }
+        append(out, &packet);
+    }
+}
+
+/// Appends the CNAME of one source.
+///
+/// # Panics
+/// If the name is longer than 255 octets.
+pub fn write_sdes_cname(out: &mut Vec<u8>, ssrc: u32, cname: &str) {
+    let chunk = SdesChunk::builder(ssrc).add_item(SdesItem::builder(SdesItem::CNAME, cname));
+    append(out, &Sdes::builder().add_chunk(chunk));
+}
+
+/// Appends the good-bye of these sources.
+pub fn write_bye(out: &mut Vec<u8>, ssrcs: &[u32]) {
+    for ssrcs in ssrcs.chunks(MAX_COUNT) {
+        append(out, &ssrcs.iter().fold(Bye::builder(), |packet, &ssrc| packet.add_source(ssrc)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report on a sender report that left at second 1,000.
+    fn block(delay: f64) -> ReportBlock {
+        let last_sr = Ntp(1_000 << 32).compact();
+        ReportBlock { last_sr, delay_since_last_sr: (delay * 65_536.0) as u32, ..ReportBlock::default() }
+    }
+
+    fn at(seconds: f64) -> Ntp {
+        Ntp((seconds * 4_294_967_296.0) as u64)
+    }
+
+    #[test]
+    fn the_round_trip_is_what_the_peer_did_not_wait() {
+        assert_eq!(block(0.25).round_trip(at(1_000.75)), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_report_that_answers_none_of_ours_has_no_round_trip() {
+        assert_eq!(ReportBlock::default().round_trip(at(1_000.0)), None);
+    }
+
+    #[test]
+    fn a_round_trip_of_less_than_nothing_is_zero() {
+        assert_eq!(block(0.5).round_trip(at(1_000.25)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_compact_clock_may_wrap_on_the_way() {
+        let sent = Ntp(0xFFFF_8000_0000_0000 >> 16 << 16);
+        let block = ReportBlock { last_sr: sent.compact(), ..ReportBlock::default() };
+        assert_eq!(block.round_trip(Ntp(sent.0.wrapping_add(1 << 32))), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_cname_ends_in_zeros_up_to_the_next_word() {
+        let mut out = Vec::new();
+        write_sdes_cname(&mut out, 0x0102_0304, "abcd");
+        assert_eq!(out, [0x81, 202, 0, 3, 1, 2, 3, 4, 1, 4, b'a', b'b', b'c', b'd', 0, 0]);
+    }
+}

@@ -26,3 +26,30 @@ impl SenderClock {
         self.rtp.wrapping_add(ticks as u32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1 << 32;
+
+    #[test]
+    fn a_second_of_video_is_ninety_thousand_ticks_in_both_directions_and_across_the_wrap() {
+        let clock = SenderClock { rate: 90_000, ntp: Ntp(1_000 * SECOND), rtp: 45_000 };
+        assert_eq!(clock.ntp_at(135_000), Ntp(1_001 * SECOND));
+        assert_eq!(clock.ntp_at(45_000u32.wrapping_sub(90_000)), Ntp(999 * SECOND));
+        assert_eq!(clock.rtp_at(Ntp(1_001 * SECOND)), 135_000);
+        assert_eq!(clock.rtp_at(Ntp(999 * SECOND)), 45_000u32.wrapping_sub(90_000));
+    }
+
+    proptest! {
+        #[test]
+        fn a_timestamp_survives_the_way_through_wall_time(ntp: u64, rtp: u32, at: u32) {
+            let clock = SenderClock { rate: 90_000, ntp: Ntp(ntp), rtp };
+            let back = clock.rtp_at(clock.ntp_at(at));
+            prop_assert!(back.wrapping_sub(at).wrapping_add(1) <= 2, "{} became {}", at, back);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What H.264 and H.265 have in common: NAL units and the plain bits inside them.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
+
+use crate::discard::Discard;
+
+/// Octets of a sequence parameter set that are looked at: the size stands well before, unless scaling lists do.
+const LOOKED_AT: usize = 256;
+
+/// The start of a NAL unit's payload without the octets that keep start codes out of it (H.264 s7.4.1.1).
+pub(super) struct Plain {
+    octets: [u8; LOOKED_AT],
+    length: usize,
+}
+
+impl Plain {
+    pub(super) fn new(payload: &[u8]) -> Self {
+        let mut plain = Self { octets: [0; LOOKED_AT], length: 0 };
+        let mut zeros = 0u8;
+        for &octet in payload {
+            if zeros >= 2 && octet == 3 {
+                zeros = 0;
+                continue;
+            }
+            zeros = if octet == 0 { zeros.saturating_add(1) } else { 0 };
+            let Some(place) = plain.octets.get_mut(plain.length) else { break };
+            *place = octet;
+            plain.length = plain.length.saturating_add(1);
+        }
+        plain
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// The next NAL unit of an aggregation packet, behind its length of 16 bits, and what follows it.
+pub(super) fn next_unit(aggregate: &[u8]) -> Result<(&[u8], &[u8]), Discard> {
+    let (&length, rest) = aggregate.split_first_chunk().ok_or(Discard::Truncated)?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(length))).ok_or(Discard::Truncated)
+}
+
+/// A picture's width or height: `coded` samples less what is cropped on both sides.
+pub(super) fn cropped(coded: u32, unit: u32, near: u32, far: u32) -> Option<u16> {
+    let cropped = near.checked_add(far)?.checked_mul(unit)?;
+    coded.checked_sub(cropped).and_then(|length| u16::try_from(length).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_behind_two_zeros_is_taken_out() {
+        assert_eq!(Plain::new(&[1, 0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3]).bytes(), [1, 0, 0, 1, 0, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn a_unit_longer_than_its_aggregate_is_truncated() {
+        assert_eq!(next_unit(&[0, 2, 7, 8, 9]), Ok((&[7, 8][..], &[9][..])));
+        assert_eq!(next_unit(&[0, 3, 7, 8]), Err(Discard::Truncated));
+        assert_eq!(next_unit(&[0]), Err(Discard::Truncated));
+    }
+}

@@ -1,0 +1,208 @@
+//! What Python wants, carried out. A command about something already removed does nothing.
+
+use super::published::Published;
+use super::{Place, Placed, Plane, report};
+use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
+use crate::id::{ChannelId, SlotId, TrackId, TransportId};
+use crate::send::slot::Slot;
+use crate::time::Instant;
+use crate::transport::Transport;
+
+impl Plane {
+    pub fn apply(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::AddTransport(spec) => self.add_transport(spec, now),
+            Command::RestartIce { transport, ice } => {
+                if let Some(key) = self.transport(transport) {
+                    self.by_ufrag.insert(ice.local_ufrag.clone(), key);
+                    self.transports[key].restart_ice(ice);
+                }
+            }
+            Command::OpenSctp { transport, spec } => {
+                if let Some(key) = self.transport(transport) {
+                    self.transports[key].open_sctp(spec, &self.config.data, self.peer_ids.clone(), now);
+                    self.poll_data(key, now);
+                    self.touch(key);
+                }
+            }
+            Command::AddTrack(spec) => self.add_track(spec),
+            Command::UpdateTrack(spec) => self.update_track(spec),
+            Command::AddSlot(spec) => self.add_slot(spec),
+            Command::SetSource { slot, track } => self.set_source(slot, track, now),
+            Command::SetTargets(targets) => {
+                for (slot, ladder) in targets {
+                    if let Some(slot) = self.slot(slot) {
+                        self.slots[slot].slot.set_ladder(ladder);
+                        self.slot_changed(slot, now);
+                    }
+                }
+            }
+            Command::RequestKeyframe(track) => self.request_keyframe(track, now),
+            Command::OpenChannel(spec) => self.open_channel(spec, now),
+            Command::SetRoute { channel, route } => {
+                if self.channels.contains_key(&channel) {
+                    self.routes.insert(channel, route);
+                }
+            }
+            Command::Send { channels, payload, text } => self.send_message(&channels, &payload, text, now),
+            Command::Remove(id) => self.remove(id, now),
+        }
+    }
+
+    fn add_transport(&mut self, spec: TransportSpec, now: Instant) {
+        let id = spec.id;
+        if self.places.contains_key(&id.0) {
+            return;
+        }
+        let ufrag = spec.ice.local_ufrag.clone();
+        let ssrc = self.random.next() as u32;
+        let key = self.transports.insert(Transport::new(spec, &self.config, ssrc, now));
+        self.places.insert(id.0, Place::Transport(key));
+        self.by_ufrag.insert(ufrag, key);
+        self.arm(key);
+    }
+
+    fn add_track(&mut self, spec: TrackSpec) {
+        let Some(key) = self.transport(spec.transport) else { return };
+        if self.places.contains_key(&spec.id.0) {
+            return;
+        }
+        let id = spec.id;
+        let transport = &mut self.transports[key];
+        transport.extensions.merge(&spec.extensions);
+        transport.router.declare(None, &spec);
+        let track = self.tracks.insert(Published::new(spec, key));
+        transport.tracks.push(track);
+        self.places.insert(id.0, Place::Track(track));
+        self.touch(key);
+    }
+
+    fn update_track(&mut self, spec: TrackSpec) {
+        let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
+        let published = &mut self.tracks[track];
+        let transport = &mut self.transports[published.transport];
+        transport.extensions.merge(&spec.extensions);
+        transport.router.declare(Some(&published.track.spec), &spec);
+        published.update(spec);
+    }
+
+    fn add_slot(&mut self, spec: SlotSpec) {
+        let Some(key) = self.transport(spec.transport) else { return };
+        if self.places.contains_key(&spec.id.0) {
+            return;
+        }
+        let id = spec.id;
+        // Below 2^15, so that the peer cannot misjudge the rollover counter if the first packets are lost (RFC 3711 s3.3.1).
+        let sequence = (self.random.next() & 0x7FFF) as u16;
+        let rtx_sequence = (self.random.next() & 0x7FFF) as u16;
+        let timestamp = self.random.next() as u32;
+        let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
+        let slot = self.slots.insert(Placed { slot, transport: key });
+        self.transports[key].slots.push(slot);
+        self.places.insert(id.0, Place::Slot(slot));
+    }
+
+    fn set_source(&mut self, slot: SlotId, track: Option<TrackId>, now: Instant) {
+        let Some(slot) = self.slot(slot) else { return };
+        let track = track.filter(|track| matches!(self.places.get(&track.0), Some(Place::Track(_))));
+        self.leave_source(slot);
+        if let Some(&Place::Track(place)) = track.and_then(|track| self.places.get(&track.0)) {
+            self.tracks[place].subscribe(slot);
+        }
+        self.slots[slot].slot.set_source(track, now);
+        self.slot_changed(slot, now);
+    }
+
+    /// It may want a keyframe now, and has something to say of itself.
+    fn slot_changed(&mut self, slot: usize, now: Instant) {
+        report(&mut self.events, &mut self.slots[slot].slot);
+        self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
+    }
+
+    fn leave_source(&mut self, slot: usize) {
+        if let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0)) {
+            self.tracks[track].unsubscribe(slot);
+        }
+    }
+
+    fn request_keyframe(&mut self, track: TrackId, now: Instant) {
+        let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
+        let published = &mut self.tracks[track];
+        for encoding in 0..published.track.encodings.len() {
+            published.wish_keyframe(encoding as u8, now);
+        }
+        let publisher = published.transport;
+        self.poll_feedback(publisher, now);
+        self.touch(publisher);
+    }
+
+    fn remove(&mut self, id: u64, now: Instant) {
+        match self.places.remove(&id) {
+            Some(Place::Transport(key)) => self.remove_transport(key, now),
+            Some(Place::Track(track)) => {
+                let key = self.tracks[track].transport;
+                self.transports[key].tracks.retain(|&other| other != track);
+                self.remove_track(track, now);
+                self.arm(key);
+            }
+            Some(Place::Slot(slot)) => {
+                let key = self.slots[slot].transport;
+                self.transports[key].slots.retain(|&other| other != slot);
+                self.remove_slot(slot);
+            }
+            None => self.close_channel(ChannelId(id), now),
+        }
+    }
+
+    /// Its last words leave with the next batch: they go to a queue of their own, since the transport is gone by then.
+    fn remove_transport(&mut self, key: usize, now: Instant) {
+        let farewell = self.farewell(key);
+        self.farewells.extend(farewell);
+        for track in std::mem::take(&mut self.transports[key].tracks) {
+            self.places.remove(&self.tracks[track].id().0);
+            self.remove_track(track, now);
+        }
+        for slot in std::mem::take(&mut self.transports[key].slots) {
+            self.places.remove(&self.slots[slot].slot.spec.id.0);
+            self.remove_slot(slot);
+        }
+        self.forget_channels(key);
+        self.by_path.retain(|_, &mut owner| owner != key);
+        self.by_ufrag.retain(|_, &mut owner| owner != key);
+        self.dirty.retain(|&other| other != key);
+        self.timers.arm(key, None);
+        self.transports.remove(key);
+    }
+
+    fn remove_track(&mut self, track: usize, now: Instant) {
+        let published = self.tracks.remove(track);
+        self.levels.remove(published.id());
+        if let Some(transport) = self.transports.get_mut(published.transport) {
+            transport.router.remove(published.id());
+        }
+        for &slot in published.subscribers() {
+            self.slots[slot].slot.set_source(None, now);
+            report(&mut self.events, &mut self.slots[slot].slot);
+        }
+    }
+
+    fn remove_slot(&mut self, slot: usize) {
+        self.leave_source(slot);
+        self.slots.remove(slot);
+    }
+
+    fn slot(&self, id: SlotId) -> Option<usize> {
+        match self.places.get(&id.0) {
+            Some(&Place::Slot(slot)) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// BYE and close_notify to everybody: the process ends.
+    pub fn close(&mut self, now: Instant) {
+        let ids: Vec<TransportId> = self.transports.iter().map(|(_, transport)| transport.id).collect();
+        for id in ids {
+            self.remove(id.0, now);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
+
+use super::{Place, Plane, mark_dirty};
+use crate::command::Kind;
+use crate::discard::Discard;
+use crate::rtcp::compound::{self, Packet};
+use crate::rtcp::{feedback, report};
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::{Cached, Nack, Outgoing};
+use crate::time::{Duration, Instant, ms};
+
+/// Reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval.
+const VIDEO_REPORTS: Duration = ms(1_000);
+const AUDIO_REPORTS: Duration = ms(5_000);
+/// One compound stays below the MTU.
+const MAX_COMPOUND: usize = 1_100;
+
+impl Plane {
+    pub(super) fn handle_rtcp(&mut self, key: usize, datagram: &mut [u8], now: Instant) -> Result<(), Discard> {
+        let transport = &mut self.transports[key];
+        let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        let length = srtp.inbound.unprotect_rtcp(datagram)?;
+        self.events.extend(transport.heard(now));
+        compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, now))?;
+        self.poll_feedback(key, now);
+        self.touch(key);
+        Ok(())
+    }
+
+    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet, now: Instant) {
+        match packet {
+            Packet::SenderReport { ssrc, ntp, rtp, reports, .. } => {
+                if let Some(route) = self.transports[key].router.lookup(ssrc)
+                    && let Some(&Place::Track(track)) = self.places.get(&route.track.0)
+                    && let Some(state) = self.tracks[track].track.encodings.get_mut(route.encoding)
+                    && !route.rtx
+                {
+                    state.encoding.handle_sender_report(ntp, rtp, now);
+                }
+                self.handle_reports(key, &reports, now);
+            }
+            Packet::ReceiverReport { reports, .. } => self.handle_reports(key, &reports, now),
+            Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
+            Packet::Pli { media } | Packet::Fir { media, .. } => {
+                if let Some(slot) = self.slot_by_ssrc(key, media) {
+                    self.wish_keyframe(slot, self.slots[slot].slot.keyframe_source(), now);
+                }
+            }
+            Packet::TransportFeedback(_) => self.transports[key].consent.heard_feedback(now),
+            Packet::Bye { ssrcs } => {
+                for ssrc in ssrcs {
+                    self.transports[key].router.forget(ssrc);
+                }
+            }
+            Packet::Remb { .. } | Packet::Xr { .. } | Packet::Sdes | Packet::Other => {}
+        }
+    }
+
+    fn handle_reports(&mut self, key: usize, reports: &[report::ReportBlock], now: Instant) {
+        let ntp = self.config.wall_clock.ntp(now);
+        for block in reports {
+            if let Some(slot) = self.slot_by_ssrc(key, block.ssrc)
+                && let Some(round_trip) = self.slots[slot].slot.handle_report(block, ntp)
+            {
+                self.transports[key].round_trip = round_trip;
+            }
+        }
+    }
+
+    /// Served from the cache of the encoding; what it has not is asked for, once per round trip, whoever wants it.
+    fn handle_nack(&mut self, key: usize, media: u32, lost: &[u16], now: Instant) {
+        let Some(slot) = self.slot_by_ssrc(key, media) else { return };
+        let round_trip = self.transports[key].round_trip;
+        for &sequence in lost {
+            let placed = &mut self.slots[slot];
+            match placed.slot.handle_nack(sequence, now, round_trip) {
+                Nack::Send(outgoing) => {
+                    let octets = self.cached(&outgoing).map(|cached| cached.payload.len());
+                    match octets {
+                        Some(octets) => self.transports[key].send(slot, outgoing, octets, now),
+                        None => self.stats.discard(Discard::CacheMiss),
+                    }
+                }
+                Nack::Missing { encoding, seq } => self.recover(key, slot, usize::from(encoding), seq, now),
+                Nack::Ignore => {}
+            }
+        }
+    }
+
+    /// A packet the slot never got: it comes from the cache if it came meanwhile, else the publisher is asked for it.
+    fn recover(&mut self, key: usize, slot: usize, encoding: usize, seq: ExtendedSeq, now: Instant) {
+        let placed = &mut self.slots[slot];
+        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else {
+            return;
+        };
+        let published = &mut self.tracks[track];
+        if let Some(packet) = published.packet(encoding, seq) {
+            if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
+                self.transports[key].send(slot, outgoing, packet.payload_length, now);
+            }
+            return;
+        }
+        let publisher = published.transport;
+        if let Some(state) = published.track.encodings.get_mut(encoding) {
+            state.encoding.ask_for(seq, now);
+            self.poll_feedback(publisher, now);
+            self.touch(publisher);
+        }
+    }
+
+    /// What an outgoing packet is written from, while it is remembered.
+    pub(super) fn cached(&self, outgoing: &Outgoing) -> Option<&Cached> {
+        match self.places.get(&outgoing.track.0) {
+            Some(&Place::Track(track)) => {
+                self.tracks[track].cached(usize::from(outgoing.encoding), outgoing.source_seq)
+            }
+            _ => None,
+        }
+    }
+
+    /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request.
+    pub(super) fn wish_keyframe(&mut self, slot: usize, encoding: Option<u8>, now: Instant) {
+        let Some(encoding) = encoding else { return };
+        let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0))
+        else {
+            return;
+        };
+        self.tracks[track].wish_keyframe(encoding, now);
+        let publisher = self.tracks[track].transport;
+        self.poll_feedback(publisher, now);
+        self.touch(publisher);
+    }
+
+    /// Everything the slots of a transport wait for: it has just become able to receive.
+    pub(super) fn wish_keyframes_of(&mut self, key: usize, now: Instant) {
+        for slot in self.transports[key].slots.clone() {
+            self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
+        }
+    }
+
+    /// What the publisher behind a transport is to be told now: losses, keyframes, arrivals.
+    pub(super) fn poll_feedback(&mut self, key: usize, now: Instant) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let (sender, round_trip) = (transport.ssrc, transport.round_trip);
+        let mut out = Vec::new();
+        let mut lost = std::mem::take(&mut self.lost);
+        let mut media = 0;
+        for &track in &transport.tracks {
+            let published = &mut self.tracks[track];
+            let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
+            for state in &mut published.track.encodings {
+                let Some(ssrc) = state.ssrc else { continue };
+                media = ssrc;
+                lost.clear();
+                if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
+                    state.keyframes.wish(now);
+                }
+                if !lost.is_empty() {
+                    self.stats.nacks_sent += lost.len() as u64;
+                    feedback::write_nack(&mut out, sender, ssrc, &lost);
+                }
+                if (pli || fir) && state.keyframes.poll(now) {
+                    self.stats.keyframe_requests += 1;
+                    if pli {
+                        feedback::write_pli(&mut out, sender, ssrc);
+                    } else {
+                        feedback::write_fir(&mut out, sender, ssrc, state.keyframes.sequence());
+                    }
+                }
+            }
+            self.events.extend(published.poll_layers(now));
+        }
+        self.lost = lost;
+        transport.arrivals.poll_feedback(sender, media, now, &mut out);
+        if !out.is_empty() {
+            transport.rtcp.push_back(out);
+            mark_dirty(&mut self.dirty, transport, key);
+        }
+    }
+
+    /// Sender reports of what flows, receiver reports of what came, by the transport's interval.
+    pub(super) fn poll_reports(&mut self, key: usize, now: Instant) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        if transport.next_report > now {
+            return;
+        }
+        let video = transport.slots.iter().any(|&slot| self.slots[slot].slot.spec.kind == Kind::Video)
+            || transport.tracks.iter().any(|&track| self.tracks[track].track.spec.kind == Kind::Video);
+        // RFC 3550 s6.3.5: not all at once, so that reports of many sessions do not fall together.
+        let interval = if video { VIDEO_REPORTS } else { AUDIO_REPORTS };
+        transport.next_report = now + interval.mul_f32(0.75 + (self.random.next() % 500) as f32 / 1_000.0);
+        if !transport.sends_media() {
+            return;
+        }
+        let ntp = self.config.wall_clock.ntp(now);
+        let mut out = Vec::new();
+        for &slot in &transport.slots {
+            let Some(sender_report) = self.slots[slot].slot.sender_report(now, ntp) else { continue };
+            report::write_sender_report(&mut out, &sender_report, &[]);
+            report::write_sdes_cname(&mut out, sender_report.ssrc, &transport.cname);
+            if out.len() > MAX_COMPOUND {
+                transport.rtcp.push_back(std::mem::take(&mut out));
+            }
+        }
+        let mut blocks = Vec::new();
+        for &track in &transport.tracks {
+            for state in &mut self.tracks[track].track.encodings {
+                blocks.extend(state.ssrc.and_then(|ssrc| state.encoding.report_block(ssrc, now)));
+            }
+        }
+        if !blocks.is_empty() {
+            report::write_receiver_report(&mut out, transport.ssrc, &blocks);
+            report::write_sdes_cname(&mut out, transport.ssrc, &transport.cname);
+        }
+        if !out.is_empty() {
+            transport.rtcp.push_back(out);
+        }
+        mark_dirty(&mut self.dirty, transport, key);
+    }
+
+    fn slot_by_ssrc(&self, key: usize, ssrc: u32) -> Option<usize> {
+        self.transports[key].slots.iter().copied().find(|&slot| self.slots[slot].slot.spec.ssrc == ssrc)
+    }
+}

@@ -1,0 +1,136 @@
+//! Data channels across transports: SCTP packets in, messages to whom the routes name, in Rust from end to end.
+
+use super::Plane;
+use crate::command::ChannelSpec;
+use crate::data::{self, route};
+use crate::discard::Discard;
+use crate::event::{ChannelState, Event};
+use crate::id::{ChannelId, TransportId};
+use crate::send::Class;
+use crate::time::Instant;
+use crate::transport::Queued;
+
+impl Plane {
+    pub(super) fn handle_sctp(&mut self, key: usize, packet: &[u8], now: Instant) -> Result<(), Discard> {
+        let data = self.transports[key].data.as_mut().ok_or(Discard::SctpMalformed)?;
+        let result = data.handle_packet(packet, now);
+        self.poll_data(key, now);
+        result
+    }
+
+    /// Moves what the association has to say on: packets to the pacer, messages to their routes, states to events.
+    pub(super) fn poll_data(&mut self, key: usize, now: Instant) {
+        while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event())
+        {
+            let transport = self.transports[key].id;
+            match event {
+                data::Event::Opened { channel, label, protocol, .. } => {
+                    self.channels.insert(channel, key);
+                    self.events.push_back(channel_event(transport, channel, ChannelState::Open, label, protocol, ""));
+                }
+                data::Event::Closed { channel, label, reason } => {
+                    self.channels.remove(&channel);
+                    self.routes.remove(&channel);
+                    let closed = channel_event(transport, channel, ChannelState::Closed, label, String::new(), reason);
+                    self.events.push_back(closed);
+                }
+                data::Event::Message { channel, payload, text } => self.deliver(channel, payload, text, now),
+                data::Event::Buffered { channel, octets } => {
+                    self.events.push_back(Event::Buffered { channel, octets });
+                }
+                data::Event::Ended(_) => {}
+            }
+        }
+        while let Some(why) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_discard())
+        {
+            self.stats.discard(why);
+        }
+        self.flush_data(key, now);
+    }
+
+    fn flush_data(&mut self, key: usize, now: Instant) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        if !transport.dtls.is_connected() {
+            return;
+        }
+        while let Some(packet) = transport.data.as_mut().and_then(|data| data.poll_transmit()) {
+            transport.pacer.push(Class::Data, packet.len(), Queued::Sctp(packet), now);
+        }
+        self.touch(key);
+    }
+
+    fn deliver(&mut self, from: ChannelId, payload: Vec<u8>, text: bool, now: Instant) {
+        let Some(route) = self.routes.get(&from) else { return self.stats.discard(Discard::MessageUnrouted) };
+        match route::deliver(route, from, &payload) {
+            Ok(delivery) => {
+                self.send_message(&delivery.to, &delivery.payload, text, now);
+                if delivery.to_server {
+                    let Some(transport) = self.channels.get(&from).map(|&key| self.transports[key].id) else { return };
+                    self.events.push_back(Event::Message { transport, channel: from, payload: delivery.payload, text });
+                }
+            }
+            Err(why) => self.stats.discard(why),
+        }
+    }
+
+    pub(super) fn send_message(&mut self, channels: &[ChannelId], payload: &[u8], text: bool, now: Instant) {
+        for channel in channels {
+            let Some(&key) = self.channels.get(channel) else { continue };
+            let Some(data) = self.transports[key].data.as_mut() else { continue };
+            if let Err(why) = data.send(*channel, payload, text, now) {
+                self.stats.discard(why);
+            }
+            self.flush_data(key, now);
+        }
+    }
+
+    pub(super) fn open_channel(&mut self, spec: ChannelSpec, now: Instant) {
+        let Some(key) = self.transport(spec.transport) else { return };
+        if let Some(data) = self.transports[key].data.as_mut() {
+            self.channels.insert(spec.id, key);
+            data.open(&spec, now);
+            self.poll_data(key, now);
+        }
+    }
+
+    pub(super) fn close_channel(&mut self, channel: ChannelId, now: Instant) {
+        self.routes.remove(&channel);
+        if let Some(key) = self.channels.remove(&channel)
+            && let Some(data) = self.transports[key].data.as_mut()
+        {
+            data.close(channel, now);
+            self.poll_data(key, now);
+        }
+    }
+
+    pub(super) fn forget_channels(&mut self, key: usize) {
+        let Self { channels, routes, .. } = self;
+        channels.retain(|channel, &mut owner| {
+            if owner == key {
+                routes.remove(channel);
+            }
+            owner != key
+        });
+    }
+
+    /// While Python has not taken this transport's messages, further ones wait in its association.
+    pub fn hold_messages(&mut self, transport: TransportId, on: bool, now: Instant) {
+        if let Some(key) = self.transport(transport)
+            && let Some(data) = self.transports[key].data.as_mut()
+        {
+            data.hold(on);
+            self.poll_data(key, now);
+        }
+    }
+}
+
+fn channel_event(
+    transport: TransportId,
+    channel: ChannelId,
+    state: ChannelState,
+    label: String,
+    protocol: String,
+    reason: &'static str,
+) -> Event {
+    Event::ChannelState { transport, channel, state, label, protocol, reason }
+}
