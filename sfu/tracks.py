@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sfu.model import EncodingInfo, Kind, Layer, Quality, Source, TrackInfo
-from sfu.plane._native import Layers
+from sfu.plane import Layers
 
 TOP_TEMPORAL = 3
 """VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
