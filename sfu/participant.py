@@ -4,6 +4,7 @@ Everything here concerns this participant alone. What a change means for the oth
 participant asks of it.
 """
 
+import asyncio
 import math
 import secrets
 from collections import deque
@@ -27,6 +28,7 @@ from sfu.model import (
     new_sid,
 )
 from sfu.outbox import Tail
+from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
 from sfu.session.channels import Channels
 from sfu.session.negotiation import Allow
@@ -100,6 +102,8 @@ class Participant:
         self.joined_at = context.milliseconds()
         self.version = 1
         self.disconnect_reason: DisconnectReason | None = None
+        self.grant_changed = asyncio.Event()
+        """Set when its permissions have changed."""
 
         self.tail = Tail(context.config.outbox) if kind is ParticipantKind.STANDARD else None
         self.resume_secret: str | None = secrets.token_urlsafe(24)
@@ -111,7 +115,7 @@ class Participant:
 
         self.transport = Transport(context.binding, worker, self.sid, context.fingerprint, candidates)
         self.channels = Channels(context.binding, worker, self.sid)
-        self.subscriptions_ = Subscriptions(context.binding, self.sid, auto_subscribe, only)
+        self.viewing = Subscriptions(context.binding, self.sid, auto_subscribe, only)
         self.declared: dict[str, Track] = {}
         """Tracks waiting for their m-section, by cid."""
         self.tracks: dict[str, Track] = {}
@@ -193,8 +197,7 @@ class Participant:
     # Publishing
 
     def may_publish(self, source: Source) -> bool:
-        allowed = self.permissions.can_publish_sources
-        return self.permissions.can_publish and (not allowed or source in allowed)
+        return may_publish(self.permissions, source)
 
     def declare(self, wish: messages.Publish) -> Track:
         """A track that will be offered. Raises if it may not be."""
@@ -254,16 +257,15 @@ class Participant:
             self.channels.open(self.transport.id)
         accepted = {p.mid: intended[p.mid] for p in negotiated.publications}
         outcome = self._bind(accepted, {p.mid: p.encodings for p in negotiated.publications}, negotiated.answer)
-        self.subscriptions_.adopt(self.transport)
+        self.viewing.adopt(self.transport)
         return outcome
 
     def lose_transport(self) -> list[Track]:
         """Its media is over for good. What it published waits for another offer; returns it."""
         lost = list(self.tracks.values())
         self.transport.close()
-        self.transport.negotiated = None
         self.channels.close()
-        self.subscriptions_.clear()
+        self.viewing.clear()
         for track in lost:
             track.mid, track.plane_id = "", None
             self.declared[track.cid] = track
@@ -278,9 +280,9 @@ class Participant:
         intended: dict[str, Track] = {}
         for section in sections:
             cid = named.get(section.mid)
-            if cid is None or cid in self._retired:
+            track = known.get(cid) if cid is not None else None
+            if cid is None or (track is None and cid in self._retired):
                 continue
-            track = known.get(cid)
             if track is None:
                 raise NegotiationError(f"the section {section.mid!r} names the track {cid!r}, which is not published")
             self._intend(intended, section, track)
