@@ -1,8 +1,9 @@
 """A participant without a WebSocket: one that publishes by WHIP (RFC 9725) or watches by WHEP."""
 
 import secrets
+from typing import Self
 
-from sfu.errors import NegotiationError, Stale
+from sfu.errors import NegotiationError, SfuError, Stale
 from sfu.model import DisconnectReason, ParticipantKind
 from sfu.participant import Participant
 from sfu.room import Room
@@ -12,17 +13,28 @@ from sfu.session.fragment import fragment, restarts_ice
 class MediaSession:
     """`id` and `etag` are for URLs and headers: unguessable, without quotes."""
 
-    def __init__(self, room: Room, participant: Participant, sdp: str) -> None:
-        """Raises NegotiationError where nothing of the offer fits; the participant is the caller's to remove then."""
+    def __init__(self, room: Room, participant: Participant, answer: str) -> None:
         self.id = secrets.token_urlsafe(24)
         self.etag = _new_etag()
-        self.participant = participant
         self.room = room
-        self.answer = room.offer(participant, sdp, {}).sdp
-        if participant.kind is ParticipantKind.INGRESS and not participant.tracks:
-            raise NegotiationError("the offer sends nothing that may be published here")
-        if participant.kind is ParticipantKind.VIEWER and not participant.subscriptions_.slots:
-            raise NegotiationError("the offer has no section in which something can be received")
+        self.participant = participant
+        self.answer = answer
+
+    @classmethod
+    def open(cls, room: Room, participant: Participant, sdp: str) -> Self:
+        """Answers the offer and enters the room. NegotiationError where nothing fits: nothing has changed then."""
+        try:
+            outcome = participant.answer(sdp, {})
+            if participant.kind is ParticipantKind.INGRESS and not participant.tracks:
+                raise NegotiationError("the offer sends nothing that may be published here")
+            if participant.kind is ParticipantKind.VIEWER and not participant.viewing.slots:
+                raise NegotiationError("the offer has no section in which something can be received")
+        except SfuError:
+            participant.lose_transport()
+            raise
+        room.enter(participant)
+        room.follow(participant, outcome)
+        return cls(room, participant, outcome.answer)
 
     @property
     def is_open(self) -> bool:

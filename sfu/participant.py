@@ -4,6 +4,7 @@ Everything here concerns this participant alone. What a change means for the oth
 participant asks of it.
 """
 
+import asyncio
 import math
 import secrets
 from collections import deque
@@ -27,6 +28,7 @@ from sfu.model import (
     new_sid,
 )
 from sfu.outbox import Tail
+from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
 from sfu.session.channels import Channels
 from sfu.session.negotiation import Allow
@@ -70,6 +72,8 @@ class Outcome:
     withdrawn: list[Track] = field(default_factory=list)
     moved: list[Track] = field(default_factory=list)
     """Tracks that go on under another id of the plane."""
+    labels: set[str] = field(default_factory=set)
+    """Of data channels that are new, or gone."""
 
 
 class Participant:
@@ -100,6 +104,8 @@ class Participant:
         self.joined_at = context.milliseconds()
         self.version = 1
         self.disconnect_reason: DisconnectReason | None = None
+        self.grant_changed = asyncio.Event()
+        """Set when its permissions have changed."""
 
         self.tail = Tail(context.config.outbox) if kind is ParticipantKind.STANDARD else None
         self.resume_secret: str | None = secrets.token_urlsafe(24)
@@ -111,7 +117,7 @@ class Participant:
 
         self.transport = Transport(context.binding, worker, self.sid, context.fingerprint, candidates)
         self.channels = Channels(context.binding, worker, self.sid)
-        self.subscriptions_ = Subscriptions(context.binding, self.sid, auto_subscribe, only)
+        self.viewing = Subscriptions(context.binding, self.sid, auto_subscribe, only)
         self.declared: dict[str, Track] = {}
         """Tracks waiting for their m-section, by cid."""
         self.tracks: dict[str, Track] = {}
@@ -193,8 +199,7 @@ class Participant:
     # Publishing
 
     def may_publish(self, source: Source) -> bool:
-        allowed = self.permissions.can_publish_sources
-        return self.permissions.can_publish and (not allowed or source in allowed)
+        return may_publish(self.permissions, source)
 
     def declare(self, wish: messages.Publish) -> Track:
         """A track that will be offered. Raises if it may not be."""
@@ -246,24 +251,27 @@ class Participant:
 
         # From here on nothing fails.
         had_data = self.transport.has_data
+        labels: set[str] = set()
         renewed = self.transport.adopt(negotiated, local)
         if renewed:
+            labels.update(self.channels.own, self.channels.others)
             self.channels.close()
             self.media_gone = self._context.now() if self.media_gone is None else self.media_gone
         if self.transport.has_data and (renewed or not had_data) and self.transport.id is not None:
             self.channels.open(self.transport.id)
+            labels.update(self.channels.own)
         accepted = {p.mid: intended[p.mid] for p in negotiated.publications}
         outcome = self._bind(accepted, {p.mid: p.encodings for p in negotiated.publications}, negotiated.answer)
-        self.subscriptions_.adopt(self.transport)
+        outcome.labels.update(labels)
+        self.viewing.adopt(self.transport)
         return outcome
 
     def lose_transport(self) -> list[Track]:
         """Its media is over for good. What it published waits for another offer; returns it."""
         lost = list(self.tracks.values())
         self.transport.close()
-        self.transport.negotiated = None
         self.channels.close()
-        self.subscriptions_.clear()
+        self.viewing.clear()
         for track in lost:
             track.mid, track.plane_id = "", None
             self.declared[track.cid] = track
@@ -278,9 +286,9 @@ class Participant:
         intended: dict[str, Track] = {}
         for section in sections:
             cid = named.get(section.mid)
-            if cid is None or cid in self._retired:
+            track = known.get(cid) if cid is not None else None
+            if cid is None or (track is None and cid in self._retired):
                 continue
-            track = known.get(cid)
             if track is None:
                 raise NegotiationError(f"the section {section.mid!r} names the track {cid!r}, which is not published")
             self._intend(intended, section, track)

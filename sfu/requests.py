@@ -1,6 +1,6 @@
 """What a client asks over its WebSocket, message by message. A request is answered, or refused with a sentence."""
 
-import logging
+import asyncio
 from typing import assert_never
 
 from sfu import messages
@@ -9,8 +9,6 @@ from sfu.model import DisconnectReason, Grant
 from sfu.outbox import Outbox
 from sfu.participant import Participant
 from sfu.room import Room
-
-log = logging.getLogger(__name__)
 
 
 class Session:
@@ -25,6 +23,11 @@ class Session:
     def grant(self) -> Grant:
         """What the participant may do now: for the token it is sent at half its life."""
         return self.participant.grant
+
+    @property
+    def grant_changed(self) -> asyncio.Event:
+        """Set when its permissions have changed: the tokens it holds say otherwise, or are revoked. Yours to clear."""
+        return self.participant.grant_changed
 
     def send(self, message: messages.ServerMessage) -> None:
         self.participant.tell(message)
@@ -43,8 +46,8 @@ class Session:
         room, participant = self.room, self.participant
         match message:
             case messages.Offer():
-                answer = room.offer(participant, message.sdp, message.tracks)
-                self.send(messages.Answer(message.id, answer.sdp, answer.mids))
+                outcome = room.offer(participant, message.sdp, message.tracks)
+                self.send(messages.Answer(message.id, outcome.answer, outcome.mids))
             case messages.Publish():
                 track = participant.declare(message)
                 self.send(messages.Published(message.id, message.cid, track.info()))

@@ -26,8 +26,9 @@ from sfu.model import (
     new_sid,
 )
 from sfu.outbox import LEFT
-from sfu.participant import Participant
+from sfu.participant import Outcome, Participant
 from sfu.plane import Event, _native
+from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.stage import Stage
@@ -128,13 +129,13 @@ class Room:
             server=messages.ServerInfo(
                 version=self._context.config.version, resume_window=self._context.config.resume_window
             ),
-            slots=participant.subscriptions_.shown(),
+            slots=participant.viewing.shown(),
             resumed=resumed,
         )
 
     # Who is in
 
-    def join(
+    def prepare(
         self,
         grant: Grant,
         kind: ParticipantKind,
@@ -143,7 +144,7 @@ class Room:
         only: str | None = None,
         client: messages.Client | None = None,
     ) -> Participant:
-        """Someone new. Who has the identity already is replaced, and told why."""
+        """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
         self._revocations.admit(self.name, grant)
         present = self.participants.get(grant.identity)
         if self.options.locked and present is None:
@@ -152,7 +153,7 @@ class Room:
         if 0 < self.options.max_participants <= visible and not grant.permissions.hidden:
             raise LimitExceeded(f"the room {self.name!r} is full: {self.options.max_participants} are in it")
         self._order += 1
-        participant = Participant(
+        return Participant(
             self._context,
             self,
             grant,
@@ -164,14 +165,23 @@ class Room:
             only=only,
             client=client,
         )
+
+    def enter(self, participant: Participant) -> None:
+        """Who has the identity already is replaced, and told why."""
+        present = self.participants.get(participant.identity)
         if present is not None:
             self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
         self.participants[participant.identity] = participant
         self.members[participant.sid] = participant
         self._homes[participant.sid] = self
         self._mark(participant)
-        log.info("joined: room=%s identity=%s sid=%s kind=%s", self.name, participant.identity, participant.sid, kind)
-        return participant
+        log.info(
+            "joined: room=%s identity=%s sid=%s kind=%s",
+            self.name,
+            participant.identity,
+            participant.sid,
+            participant.kind,
+        )
 
     def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
         """By a moderator: out, and not back with a token made before."""
@@ -260,16 +270,24 @@ class Room:
         if attributes is not None:
             new_attributes = names.merged(participant.attributes, attributes)
         participant.name, participant.metadata, participant.attributes = new_name, new_metadata, new_attributes
+        participant.grant = replace(participant.grant, name=new_name, metadata=new_metadata, attributes=new_attributes)
         if permissions is not None and permissions != participant.permissions:
             self._permit(participant, permissions)
         self._note(participant)
 
     # Publishing
 
-    def offer(self, participant: Participant, sdp: str, named: Mapping[str, str]) -> messages.Answer:
-        """Answers an offer, and does what follows from it. The id is the caller's to put in."""
+    def offer(self, participant: Participant, sdp: str, named: Mapping[str, str]) -> Outcome:
+        """Answers an offer, and does what follows from it."""
         before = participant.state
         outcome = participant.answer(sdp, named)
+        self.follow(participant, outcome)
+        if outcome.withdrawn or outcome.published or participant.state is not before:
+            self._note(participant)
+        return outcome
+
+    def follow(self, participant: Participant, outcome: Outcome) -> None:
+        """What the answer to an offer means for the others."""
         for track in outcome.withdrawn:
             self.stage.withdraw(track)
             participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
@@ -277,12 +295,10 @@ class Room:
             self.stage.publish(track)
         for track in outcome.moved:
             self.stage.move(track)
+        for label in outcome.labels:
+            self._messaging.touch(label)
         self.stage.touch(participant)
-        self._messaging.touch_all(participant)
-        if outcome.withdrawn or outcome.published or participant.state is not before:
-            self._note(participant)
         self._soon(self)
-        return messages.Answer(0, outcome.answer, outcome.mids)
 
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
         published = track.sid in participant.tracks
@@ -318,13 +334,13 @@ class Room:
             raise NotAllowed("you may not subscribe in this room")
         found = [self._visible(participant, sid) for sid in tracks]
         for track in found:
-            participant.subscriptions_.wish(track, on)
+            participant.viewing.wish(track, on)
         self.stage.touch(participant)
         self._soon(self)
 
     def set_quality(self, participant: Participant, wish: messages.Settings) -> None:
         track = self._visible(participant, wish.track)
-        participant.subscriptions_.set_quality(track, wish.quality)
+        participant.viewing.set_quality(track, wish.quality)
         self.stage.retarget_for(participant, track)
         self._soon(self)
 
@@ -354,11 +370,11 @@ class Room:
                 if self.stage.handle_layers(event) is not None:
                     self._note(participant)
             case _native.Switched():
-                participant.subscriptions_.handle_switched(event)
+                participant.viewing.handle_switched(event)
                 self.stage.news(participant)
                 self._soon(self)
             case _native.Refused():
-                participant.subscriptions_.handle_refused(event)
+                participant.viewing.handle_refused(event)
                 self.stage.news(participant)
                 self._soon(self)
             case _native.ChannelState():
@@ -433,7 +449,8 @@ class Room:
     def _permit(self, participant: Participant, permissions: Permissions) -> None:
         before, participant.permissions = participant.permissions, permissions
         participant.grant = replace(participant.grant, permissions=permissions)
-        if _is_reduced(before, permissions):
+        participant.grant_changed.set()
+        if is_reduced(before, permissions):
             self._revoke(participant)
         for track in [*participant.tracks.values(), *participant.declared.values()]:
             if not participant.may_publish(track.source):
@@ -473,21 +490,3 @@ class Room:
             for track in participant.lose_transport():
                 self.stage.withdraw(track)
         self._note(participant)
-
-
-def _is_reduced(before: Permissions, after: Permissions) -> bool:
-    """Whether something that was allowed no longer is."""
-    if any(
-        was and not now
-        for was, now in (
-            (before.can_publish, after.can_publish),
-            (before.can_subscribe, after.can_subscribe),
-            (before.can_publish_data, after.can_publish_data),
-            (before.can_update_own_metadata, after.can_update_own_metadata),
-        )
-    ):
-        return True
-    # No sources listed: all of them.
-    if not after.can_publish_sources:
-        return False
-    return not before.can_publish_sources or not set(before.can_publish_sources) <= set(after.can_publish_sources)

@@ -20,7 +20,7 @@ from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 from sfu.outbox import GOING_AWAY
 from sfu.participant import Participant
 from sfu.plane import Event, _native
-from sfu.plane.binding import Binding, PlaneApi
+from sfu.plane.binding import Binding, PlaneApi, open_plane
 from sfu.requests import Session
 from sfu.revocations import Revocations
 from sfu.room import OnMessage, Room
@@ -59,7 +59,7 @@ class Sfu:
         self.failed = asyncio.Event()
         self.joins = 0
         """Participants ever let in."""
-        self._plane = plane or new_plane(self.config)
+        self._plane = plane or open_plane(self.config)
         self._context = Context(
             self.config, Binding(self._plane, self._dispatch), self._plane.fingerprint(), clock, wall
         )
@@ -179,18 +179,16 @@ class Sfu:
                 raise NotAllowed("this token does not allow to subscribe")
             permissions = replace(permissions, can_publish=False, can_publish_data=False, hidden=True)
         home = self._admit(grant, room)
-        member = self._enter(home, replace(grant, permissions=permissions), kind, only=participant)
-        try:
-            session = MediaSession(home, member, sdp)
-        except SfuError:
-            home.depart(member, DisconnectReason.JOIN_FAILURE)
-            raise
+        member = home.prepare(replace(grant, permissions=permissions), kind, only=participant)
+        session = MediaSession.open(home, member, sdp)
+        self.joins += 1
         self._sessions[session.id] = session
         return session
 
     @property
     def media_sessions(self) -> Mapping[str, MediaSession]:
         """The open ones, by their unguessable id."""
+        self._sessions = {id: session for id, session in self._sessions.items() if session.is_open}
         return MappingProxyType(self._sessions)
 
     # Time
@@ -202,8 +200,7 @@ class Sfu:
             expires = room.expires_at()
             if expires is not None and expires <= now:
                 self._close_room(room, DisconnectReason.ROOM_DELETED)
-        for id in [id for id, session in self._sessions.items() if not session.is_open]:
-            del self._sessions[id]
+        self._sessions = {id: session for id, session in self._sessions.items() if session.is_open}
         self._revocations.handle_timeout(self._context.wall())
         if self.state is State.DRAINING and self._lifecycle.deadline <= now:
             for room in list(self.rooms.values()):
@@ -221,9 +218,9 @@ class Sfu:
         if grant is None:
             raise NotAllowed("a join needs a grant")
         home = self._admit(grant, room)
-        member = self._enter(
-            home, grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client
-        )
+        member = home.prepare(grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client)
+        home.enter(member)
+        self.joins += 1
         return self._hold(home, member, home.joined(member))
 
     def _resume(self, grant: Grant | None, room: str, resume: messages.Resume) -> Session:
@@ -240,7 +237,7 @@ class Sfu:
         if resume.seq > member.tail.seq or resume.seq < 0:
             raise Stale("the session never had a message of this number: join anew")
         if not member.tail.reaches(resume.seq):
-            member.subscriptions_.retell()
+            member.viewing.retell()
             home.stage.touch(member)
             self._soon(home)
             return self._hold(home, member, home.joined(member, resumed=True))
@@ -280,20 +277,6 @@ class Sfu:
         if not self.config.create_on_demand and not grant.room_create:
             raise NotFound(f"there is no room {name!r}")
         return self._make_room(name, self.config.room)
-
-    def _enter(
-        self,
-        room: Room,
-        grant: Grant,
-        kind: ParticipantKind,
-        *,
-        auto_subscribe: bool = True,
-        only: str | None = None,
-        client: messages.Client | None = None,
-    ) -> Participant:
-        member = room.join(grant, kind, auto_subscribe=auto_subscribe, only=only, client=client)
-        self.joins += 1
-        return member
 
     def _make_room(self, name: str, options: RoomOptions) -> Room:
         self._lifecycle.admit()
@@ -342,7 +325,11 @@ class Sfu:
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, {}
         for room in turn:
-            room.flush()
+            try:
+                room.flush()
+            except Exception:
+                # The others of this turn have done nothing wrong.
+                log.exception("the turn of a room failed: room=%s", room.name)
 
     def _dispatch(self, event: Event) -> None:
         match event:
@@ -383,33 +370,3 @@ class Sfu:
         for room in list(self.rooms.values()):
             self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
         self.failed.set()
-
-
-def new_plane(config: Config) -> PlaneApi:
-    """The packet plane: its ports are bound and its threads run when this returns. Raises OSError."""
-    silence, data = config.silence, config.data
-    return _native.Plane(
-        _native.PlaneConfig(
-            hosts=config.hosts,
-            udp_port=config.udp_port,
-            workers=config.workers,
-            silence=_native.Silence(
-                with_feedback=silence.with_feedback,
-                shortest=silence.shortest,
-                longest=silence.longest,
-                factor=silence.factor,
-            ),
-            data=_native.DataLimits(
-                channels=data.channels,
-                message=data.message,
-                messages_per_second=data.messages_per_second,
-                message_burst=data.message_burst,
-                buffered=data.buffered,
-                receive_window=data.receive_window,
-                backlog_octets=data.backlog_octets,
-                backlog_age=data.backlog_age,
-                server_messages=data.server_messages,
-            ),
-            seed=config.seed,
-        )
-    )

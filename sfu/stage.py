@@ -40,7 +40,7 @@ class Stage:
         self._index(track)
         self._sorted = None
         for participant in self._members.values():
-            if participant.sid != track.owner and participant.subscriptions_.wants(track):
+            if participant.sid != track.owner and participant.viewing.wants(track):
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
@@ -50,7 +50,7 @@ class Stage:
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._quiet(track)
         for participant in self._members.values():
-            participant.subscriptions_.forget(track)
+            participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
@@ -66,7 +66,7 @@ class Stage:
         for sid in track.viewers:
             viewer = self._members.get(sid)
             if viewer is not None:
-                viewer.subscriptions_.retarget(track, self._targets)
+                viewer.viewing.retarget(track, self._targets)
                 self._news[sid] = None
 
     def owner_changed(self, publisher: Participant) -> None:
@@ -82,11 +82,11 @@ class Stage:
         self._dirty[subscriber.sid] = None
 
     def retarget_for(self, subscriber: Participant, track: Track) -> None:
-        subscriber.subscriptions_.retarget(track, self._targets)
+        subscriber.viewing.retarget(track, self._targets)
         self._news[subscriber.sid] = None
 
     def forget(self, subscriber: Participant) -> None:
-        subscriber.subscriptions_.clear()
+        subscriber.viewing.clear()
         self._dirty.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
         self._recent.pop(subscriber.sid, None)
@@ -98,7 +98,7 @@ class Stage:
         return [t for t in self._sorted if t.owner != subscriber.sid and not self._is_hidden(t)]
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
-        return subscriber.subscriptions_.views(self.visible_to(subscriber))
+        return subscriber.viewing.views(self.visible_to(subscriber))
 
     def published(self) -> list[PublishedTrack]:
         result = []
@@ -157,7 +157,7 @@ class Stage:
         for sid in {**dirty, **news}:
             subscriber = self._members.get(sid)
             if subscriber is not None:
-                for message in subscriber.subscriptions_.news():
+                for message in subscriber.viewing.news():
                     subscriber.tell(message)
 
     def news(self, subscriber: Participant) -> None:
@@ -173,7 +173,7 @@ class Stage:
         for sid in track.viewers:
             viewer = self._members.get(sid)
             if viewer is not None:
-                for message in viewer.subscriptions_.layers_news(track):
+                for message in viewer.viewing.layers_news(track):
                     viewer.tell(message)
         return track if seen else None
 
@@ -182,22 +182,22 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wanted = [t for t in self.visible_to(subscriber) if subscriber.subscriptions_.wants(t)]
+            wanted = [t for t in self.visible_to(subscriber) if subscriber.viewing.wants(t)]
         if self._follows(subscriber):
             # Stable: those who never spoke stay in the order they joined.
             wanted.sort(key=lambda track: -self._recent.get(track.owner, 0))
-        changed = subscriber.subscriptions_.refresh(wanted, self._targets)
+        changed = subscriber.viewing.refresh(wanted, self._targets)
         if changed:
             subscriber.tell(Slots(changed))
         if subscriber.tail is not None:
-            more = subscriber.subscriptions_.renegotiate(self._context.config.max_slots)
+            more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 subscriber.tell(more)
 
     @staticmethod
     def _follows(participant: Participant) -> bool:
         """Its sections are few and fixed, and nobody chooses for it: it is shown who speaks."""
-        return participant.tail is None and participant.subscriptions_.only is None
+        return participant.tail is None and participant.viewing.only is None
 
     def _is_hidden(self, track: Track) -> bool:
         owner = self._members.get(track.owner)

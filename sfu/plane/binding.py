@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from sfu.config import Config
 from sfu.model import Layer
 from sfu.plane import WORKER_SHIFT, Event, _native
 
@@ -78,3 +79,33 @@ class Binding:
             except Exception:
                 # An event is lost for one participant; those behind it in the batch belong to others.
                 log.exception("an event of the plane could not be handled: %s", type(event).__name__)
+
+
+def open_plane(config: Config) -> PlaneApi:
+    """The packet plane: its ports are bound and its threads run when this returns. Raises OSError."""
+    silence, data = config.silence, config.data
+    return _native.Plane(
+        _native.PlaneConfig(
+            hosts=config.hosts,
+            udp_port=config.udp_port,
+            workers=config.workers,
+            silence=_native.Silence(
+                with_feedback=silence.with_feedback,
+                shortest=silence.shortest,
+                longest=silence.longest,
+                factor=silence.factor,
+            ),
+            data=_native.DataLimits(
+                channels=data.channels,
+                message=data.message,
+                messages_per_second=data.messages_per_second,
+                message_burst=data.message_burst,
+                buffered=data.buffered,
+                receive_window=data.receive_window,
+                backlog_octets=data.backlog_octets,
+                backlog_age=data.backlog_age,
+                server_messages=data.server_messages,
+            ),
+            seed=config.seed,
+        )
+    )

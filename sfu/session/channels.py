@@ -17,6 +17,8 @@ class Channels:
         """`sfu-reliable` and `sfu-lossy`."""
         self.others: dict[str, dict[int, None]] = {}
         """Any other label, and the channels open under it, oldest first."""
+        self._opened: set[int] = set()
+        """Of our own, those that are open."""
         self._binding = binding
         self._worker = worker
         self._owner = owner
@@ -31,6 +33,7 @@ class Channels:
         for id in (*self.own.values(), *(id for ids in self.others.values() for id in ids)):
             self._binding.owners.pop(id, None)
         self.own.clear()
+        self._opened.clear()
         self.others.clear()
 
     def handle_state(self, event: _native.ChannelState) -> str | None:
@@ -38,15 +41,20 @@ class Channels:
         id = event.channel
         if event.state == "open":
             if id in self.own.values():
+                self._opened.add(id)
                 return None
             self._binding.owners[id] = self._owner
             self.others.setdefault(event.label, {})[id] = None
             return event.label
         for label, own in self.own.items():
             if own == id:
-                # Closed by the peer, or too slow: it may open it again under the same label.
                 self._binding.owners.pop(id, None)
-                self._declare(event.transport, label)
+                del self.own[label]
+                if id in self._opened:
+                    # Closed by the peer, or too slow: it may open it again under the same label. One that never
+                    # opened is not declared again: its association is gone, and would close it again.
+                    self._opened.discard(id)
+                    self._declare(event.transport, label)
                 return label
         for label, ids in self.others.items():
             if id in ids:

@@ -133,6 +133,8 @@ class Transport:
         for id in (*self.tracks.values(), *self.slots.values()):
             self._binding.owners.pop(id, None)
         self.id = None
+        self.negotiated = None
+        self.local = _fresh(self.local)
         self.state = MediaState.NEW
         self._sctp = False
         for gone in (self.tracks, self._specs, self.slots, self.kinds, self._ssrcs):

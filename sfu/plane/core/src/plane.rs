@@ -16,6 +16,7 @@ use slab::Slab;
 use crate::batch::Batch;
 use crate::command::{Path, Route};
 use crate::config::Config;
+use crate::data::PeerIds;
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::dtls;
@@ -26,7 +27,8 @@ use crate::receive::audio_level::Levels;
 use crate::receive::route;
 use crate::rtp::extension::{self, Extensions};
 use crate::rtp::header::Header;
-use crate::send::slot::{Slot, SlotEvent};
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::{Replay, Slot, SlotEvent};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -60,9 +62,12 @@ pub struct Plane {
     by_path: HashMap<Path, usize>,
     by_ufrag: HashMap<String, usize>,
     timers: Timers,
+    /// Used again for every look at the timers.
+    expired: Vec<usize>,
     levels: Levels,
     /// Transports with something to send, first come first served.
     dirty: VecDeque<usize>,
+    peer_ids: PeerIds,
     /// Used again for every transport that sends.
     leaving: Vec<Queued>,
     /// Used again for every encoding that misses something.
@@ -76,7 +81,8 @@ pub struct Plane {
 impl Plane {
     pub fn new(config: Config) -> Self {
         Self {
-            random: Random(config.seed | 1),
+            random: Random(config.seed),
+            peer_ids: PeerIds::new(config.worker),
             config,
             transports: Slab::new(),
             tracks: Slab::new(),
@@ -87,6 +93,7 @@ impl Plane {
             by_path: HashMap::new(),
             by_ufrag: HashMap::new(),
             timers: Timers::default(),
+            expired: Vec::new(),
             levels: Levels::new(),
             dirty: VecDeque::new(),
             leaving: Vec::new(),
@@ -99,13 +106,12 @@ impl Plane {
 
     /// The counters, with the arenas' sizes as they are now.
     pub fn stats(&self) -> Stats {
-        Stats {
-            transports: self.transports.len() as u64,
-            tracks: self.tracks.len() as u64,
-            slots: self.slots.len() as u64,
-            channels: self.channels.len() as u64,
-            ..self.stats.clone()
-        }
+        let mut stats = self.stats.clone();
+        stats.transports = self.transports.len() as u64;
+        stats.tracks = self.tracks.len() as u64;
+        stats.slots = self.slots.len() as u64;
+        stats.channels = self.channels.len() as u64;
+        stats
     }
 
     /// A datagram that the socket layer could not send, or the like.
@@ -164,7 +170,7 @@ impl Plane {
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
         if let Some(level) = extensions.audio_level {
-            self.levels.record(route.track, level.level, level.voice, now);
+            self.levels.record(route.track, level.level, now);
         }
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
@@ -172,11 +178,12 @@ impl Plane {
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
-                placed.slot.set_source(Some(route.track), now);
+                placed.slot.source_restarted(route.encoding as u8);
             }
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
                 let transport = &mut self.transports[placed.transport];
                 transport.send(slot, outgoing, packet.payload_length, now);
+                replay(published, slot, &mut placed.slot, transport, now);
                 mark_dirty(&mut self.dirty, transport, placed.transport);
             }
             report(&mut self.events, &mut placed.slot);
@@ -186,7 +193,12 @@ impl Plane {
     }
 
     /// The first packet of an SSRC: by MID and RID, or by its payload type.
-    fn find_route(&mut self, key: usize, header: &Header, extensions: &Extensions<'_>) -> Result<route::Route, Discard> {
+    fn find_route(
+        &mut self,
+        key: usize,
+        header: &Header,
+        extensions: &Extensions<'_>,
+    ) -> Result<route::Route, Discard> {
         let transport = &mut self.transports[key];
         let specs: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track.spec).collect();
         transport.router.route(header, extensions, &specs)
@@ -207,7 +219,11 @@ impl Plane {
                 transport.flush_dtls(path);
             }
         }
-        self.drop_old_ufrags(key);
+        if self.transports[key].has_restarted() {
+            self.by_ufrag.retain(|ufrag, &mut owner| {
+                owner != key || self.transports[key].agent.local_ufrags().any(|known| known == ufrag)
+            });
+        }
         self.touch(key);
         Ok(())
     }
@@ -228,6 +244,10 @@ impl Plane {
                     transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
                     self.events.extend(transport.heard(now));
                     self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
+                    if let Some(data) = &mut transport.data {
+                        data.connect(now);
+                    }
+                    self.poll_data(key, now);
                     self.wish_keyframes_of(key, now);
                 }
                 dtls::Event::Data(packet) => {
@@ -247,7 +267,10 @@ impl Plane {
         if let Some(levels) = self.levels.poll(now) {
             self.events.push_back(Event::AudioLevels(levels));
         }
-        while let Some(key) = self.timers.expired(now) {
+        // Each once: what is due again at once is due next time.
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.extend(std::iter::from_fn(|| self.timers.expired(now)));
+        for key in expired.drain(..) {
             let Some(transport) = self.transports.get_mut(key) else { continue };
             transport.handle_timeout(now);
             if transport.consent.handle_timeout(now) && transport.state == Some(TransportState::Connected) {
@@ -259,6 +282,7 @@ impl Plane {
             self.poll_reports(key, now);
             self.touch(key);
         }
+        self.expired = expired;
     }
 
     /// When [`Plane::handle_timeout`] has something to do.
@@ -315,20 +339,24 @@ impl Plane {
         let agent = &self.transports[key].agent;
         self.by_path.retain(|path, &mut owner| owner != key || agent.is_valid(path));
     }
-
-    /// After a restart has nominated, the old credentials no longer lead here.
-    fn drop_old_ufrags(&mut self, key: usize) {
-        let agent = &self.transports[key].agent;
-        if agent.local_ufrags().count() == 1 {
-            self.by_ufrag.retain(|ufrag, &mut owner| owner != key || agent.local_ufrags().any(|known| known == ufrag));
-        }
-    }
 }
 
 fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize) {
     if !transport.dirty {
         transport.dirty = true;
         dirty.push_back(key);
+    }
+}
+
+/// What came before the beginning of its picture did leaves behind it.
+fn replay(published: &Published, key: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
+    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return };
+    for seq in seqs {
+        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
+            && let Some(outgoing) = slot.handle_packet(&packet, now)
+        {
+            transport.send(key, outgoing, packet.payload_length, now);
+        }
     }
 }
 

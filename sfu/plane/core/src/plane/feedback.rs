@@ -43,8 +43,7 @@ impl Plane {
             Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
             Packet::Pli { media } | Packet::Fir { media, .. } => {
                 if let Some(slot) = self.slot_by_ssrc(key, media) {
-                    self.slots[slot].slot.handle_keyframe_request(now);
-                    self.wish_keyframe(slot, now);
+                    self.wish_keyframe(slot, self.slots[slot].slot.keyframe_source(), now);
                 }
             }
             Packet::TransportFeedback(_) => self.transports[key].consent.heard_feedback(now),
@@ -53,7 +52,7 @@ impl Plane {
                     self.transports[key].router.forget(ssrc);
                 }
             }
-            Packet::Remb { .. } | Packet::Xr { .. } => {}
+            Packet::Remb { .. } | Packet::Xr { .. } | Packet::Sdes | Packet::Other => {}
         }
     }
 
@@ -91,7 +90,9 @@ impl Plane {
     /// A packet the slot never got: it comes from the cache if it came meanwhile, else the publisher is asked for it.
     fn recover(&mut self, key: usize, slot: usize, encoding: usize, seq: ExtendedSeq, now: Instant) {
         let placed = &mut self.slots[slot];
-        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else { return };
+        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else {
+            return;
+        };
         let published = &mut self.tracks[track];
         if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
@@ -101,14 +102,14 @@ impl Plane {
         }
         let publisher = published.transport;
         if let Some(state) = published.track.encodings.get_mut(encoding) {
-            state.encoding.ask_for(seq, now, self.transports[publisher].round_trip);
+            state.encoding.ask_for(seq, now);
             self.poll_feedback(publisher, now);
             self.touch(publisher);
         }
     }
 
     /// What an outgoing packet is written from, while it is remembered.
-    fn cached(&self, outgoing: &Outgoing) -> Option<&Cached> {
+    pub(super) fn cached(&self, outgoing: &Outgoing) -> Option<&Cached> {
         match self.places.get(&outgoing.track.0) {
             Some(&Place::Track(track)) => {
                 self.tracks[track].cached(usize::from(outgoing.encoding), outgoing.source_seq)
@@ -118,10 +119,12 @@ impl Plane {
     }
 
     /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request.
-    pub(super) fn wish_keyframe(&mut self, slot: usize, now: Instant) {
-        let placed = &self.slots[slot];
-        let Some(encoding) = placed.slot.wanted_keyframe() else { return };
-        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else { return };
+    pub(super) fn wish_keyframe(&mut self, slot: usize, encoding: Option<u8>, now: Instant) {
+        let Some(encoding) = encoding else { return };
+        let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0))
+        else {
+            return;
+        };
         self.tracks[track].wish_keyframe(encoding, now);
         let publisher = self.tracks[track].transport;
         self.poll_feedback(publisher, now);
@@ -131,7 +134,7 @@ impl Plane {
     /// Everything the slots of a transport wait for: it has just become able to receive.
     pub(super) fn wish_keyframes_of(&mut self, key: usize, now: Instant) {
         for slot in self.transports[key].slots.clone() {
-            self.wish_keyframe(slot, now);
+            self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
         }
     }
 
@@ -149,7 +152,7 @@ impl Plane {
                 let Some(ssrc) = state.ssrc else { continue };
                 media = ssrc;
                 lost.clear();
-                if state.encoding.poll_nack(now, round_trip, &mut lost) {
+                if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.wish(now);
                 }
                 if !lost.is_empty() {

@@ -1,0 +1,99 @@
+"""Who speaks, in virtual time: levels every 100 ms, looked at every 200 ms."""
+
+from sfu.policy.speakers import Change, Speakers
+
+
+class Conversation:
+    def __init__(self) -> None:
+        self.speakers = Speakers()
+        self.now = 50.0
+        self.told: dict[str, Change] = {}
+        self.changes = 0
+
+    def hear(self, seconds: float, **levels: int) -> None:
+        """These tracks are this loud (-dBov) for so long; those not named send nothing."""
+        for step in range(round(seconds * 10)):
+            self.now += 0.1
+            if levels:
+                self.speakers.record(levels.items(), self.now)
+            if step % 2:
+                for change in self.speakers.changes(self.now):
+                    self.told[change.track] = change
+                    self.changes += 1
+
+    def active(self) -> set[str]:
+        return {track for track, change in self.told.items() if change.active}
+
+
+def test_a_voice_is_told_within_a_second_and_its_end_too() -> None:
+    it = Conversation()
+    it.hear(0.8, alice=20, bob=127)
+    assert it.active() == {"alice"}
+    it.hear(1.0, alice=127, bob=127)
+    assert it.active() == set()
+    assert it.told["alice"] == Change("alice", 0.0, False)
+
+
+def test_noise_below_the_threshold_is_nobody() -> None:
+    it = Conversation()
+    it.hear(5, alice=36, bob=60)
+    assert it.changes == 0
+
+
+def test_one_knock_is_no_speech() -> None:
+    it = Conversation()
+    for _ in range(10):
+        it.hear(0.1, alice=5)
+        it.hear(0.3, alice=127)
+    assert it.active() == set()
+
+
+def test_a_steady_voice_is_told_once() -> None:
+    it = Conversation()
+    it.hear(2, alice=15)
+    before = it.changes
+    it.hear(10, alice=15)
+    assert it.changes == before
+
+
+def test_the_level_is_louder_for_the_louder_and_in_eighths() -> None:
+    it = Conversation()
+    it.hear(3, alice=5, bob=30)
+    alice, bob = it.told["alice"], it.told["bob"]
+    assert alice.level > bob.level > 0
+    assert alice.level * 8 == int(alice.level * 8) and alice.level <= 1
+
+
+def test_a_track_that_is_no_longer_heard_is_silent() -> None:
+    it = Conversation()
+    it.hear(2, alice=10)
+    it.hear(1.2)
+    assert it.active() == set()
+    assert it.speakers.is_quiet()
+
+
+def test_a_track_that_is_muted_while_it_speaks_is_told_at_once() -> None:
+    it = Conversation()
+    it.hear(2, alice=10)
+    assert it.speakers.remove("alice") == Change("alice", 0.0, False)
+    assert it.speakers.remove("alice") is None
+
+
+def test_the_dominant_speaker_stays_while_nobody_is_louder_for_long() -> None:
+    it = Conversation()
+    it.hear(2, alice=20, bob=127)
+    assert it.speakers.dominant == "alice"
+    it.hear(0.8, alice=20, bob=5)
+    assert it.speakers.dominant == "alice", "a cough"
+    it.hear(1.2, alice=20, bob=127)
+    it.hear(2.4, alice=20, bob=5)
+    assert it.speakers.dominant == "bob"
+
+
+def test_the_dominant_speaker_gives_way_at_once_when_it_is_silent() -> None:
+    it = Conversation()
+    it.hear(2, alice=20, bob=127)
+    it.hear(0.8, alice=127, bob=127)
+    assert it.speakers.dominant == "alice", "the last one, while nobody speaks"
+    it.hear(0.8, alice=127, bob=20)
+    assert it.speakers.dominant == "bob"
