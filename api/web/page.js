@@ -43,7 +43,7 @@ async function enter(event) {
   complain('');
   try {
     const pasted = token.value.trim();
-    const joined = await join({ room: room.value.trim(), token: pasted || (await devToken(room.value.trim(), name.value.trim())) });
+    const joined = await join({ url: new URL('.', location.href).href, room: room.value.trim(), token: pasted || (await devToken(room.value.trim(), name.value.trim())) });
     localStorage.setItem('sfu.name', name.value.trim());
     localStorage.setItem('sfu.room', room.value.trim());
     begin(joined, { microphone: microphone.checked, camera: camera.checked });

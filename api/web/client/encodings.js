@@ -30,7 +30,7 @@ export function bitrateFor(width, height) {
  * @param {string} [of.scalabilityMode] SVC (`L3T3_KEY`) instead of simulcast.
  * @param {number} [of.maxBitrate] Of the best encoding; bits per second.
  * @param {number} [of.maxFramerate]
- * @returns {RTCRtpEncodingParameters[]}
+ * @returns {(RTCRtpEncodingParameters & {scalabilityMode?: string})[]}
  */
 export function encodingsFor({ kind, source, width, height, simulcast, scalabilityMode, maxBitrate, maxFramerate }) {
   if (kind === 'audio') return [{ maxBitrate: maxBitrate ?? AUDIO_BITRATE }];

@@ -120,6 +120,7 @@ export class Peer {
   async #exchange() {
     if (this.#isClosed) return null;
     await this.pc.setLocalDescription();
+    /** @type {Record<string, string>} */
     const tracks = {};
     for (const [transceiver, cid] of this.#sending) {
       if (transceiver.mid !== null) tracks[transceiver.mid] = cid;
