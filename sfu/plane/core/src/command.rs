@@ -12,20 +12,36 @@ use crate::rtp::extension::ExtensionMap;
 pub enum Command {
     AddTransport(TransportSpec),
     /// New credentials (RFC 8445 s9). The old pair stays in use until a check with the new ones nominates a pair.
-    RestartIce { transport: TransportId, ice: IceCredentials },
-    OpenSctp { transport: TransportId, spec: SctpSpec },
+    RestartIce {
+        transport: TransportId,
+        ice: IceCredentials,
+    },
+    OpenSctp {
+        transport: TransportId,
+        spec: SctpSpec,
+    },
     AddTrack(TrackSpec),
     /// The same id and transport as before; encodings whose RID or SSRC are unchanged keep their state.
     UpdateTrack(TrackSpec),
     AddSlot(SlotSpec),
     /// Which track the slot shows; its numbers stay continuous.
-    SetSource { slot: SlotId, track: Option<TrackId> },
+    SetSource {
+        slot: SlotId,
+        track: Option<TrackId>,
+    },
     SetTargets(Vec<(SlotId, Ladder)>),
     RequestKeyframe(TrackId),
     OpenChannel(ChannelSpec),
-    SetRoute { channel: ChannelId, route: Route },
+    SetRoute {
+        channel: ChannelId,
+        route: Route,
+    },
     /// From the server itself: one payload, fanned out.
-    Send { channels: Vec<ChannelId>, payload: Vec<u8>, text: bool },
+    Send {
+        channels: Vec<ChannelId>,
+        payload: Vec<u8>,
+        text: bool,
+    },
     /// A transport, track, slot or channel, and all that hangs on it.
     Remove(u64),
 }

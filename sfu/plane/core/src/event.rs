@@ -5,19 +5,50 @@ use crate::layer::Layer;
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    TransportState { transport: TransportId, state: TransportState, reason: &'static str },
+    TransportState {
+        transport: TransportId,
+        state: TransportState,
+        reason: &'static str,
+    },
     /// What really arrives of a track, once a second and when an encoding starts or stops.
-    Layers { track: TrackId, codec: Option<crate::codec::Codec>, layers: Vec<LayerRate> },
+    Layers {
+        track: TrackId,
+        codec: Option<crate::codec::Codec>,
+        layers: Vec<LayerRate>,
+    },
     /// What really leaves through a slot, and why it changed; no layer: nothing does.
-    Switched { slot: SlotId, layer: Option<Layer>, cause: Cause },
+    Switched {
+        slot: SlotId,
+        layer: Option<Layer>,
+        cause: Cause,
+    },
     /// The slot cannot show its source: the subscriber has no payload type for the codec.
-    Refused { slot: SlotId, reason: &'static str },
+    Refused {
+        slot: SlotId,
+        reason: &'static str,
+    },
     /// Tracks heard since the last one, with their loudest level in -dBov: 0 is the loudest, 127 silence (RFC 6464).
     AudioLevels(Vec<(TrackId, u8)>),
-    ChannelState { transport: TransportId, channel: ChannelId, state: ChannelState, label: String, protocol: String, reason: &'static str },
-    Message { channel: ChannelId, payload: Vec<u8>, text: bool },
+    ChannelState {
+        transport: TransportId,
+        channel: ChannelId,
+        state: ChannelState,
+        label: String,
+        protocol: String,
+        reason: &'static str,
+    },
+    /// The transport is that of the channel: messages for the server are bounded per transport.
+    Message {
+        transport: TransportId,
+        channel: ChannelId,
+        payload: Vec<u8>,
+        text: bool,
+    },
     /// Octets queued towards the peer of a channel rose over, or fell under, half of what is allowed.
-    Buffered { channel: ChannelId, octets: usize },
+    Buffered {
+        channel: ChannelId,
+        octets: usize,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

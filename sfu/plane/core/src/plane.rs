@@ -16,6 +16,7 @@ use slab::Slab;
 use crate::batch::Batch;
 use crate::command::{Path, Route};
 use crate::config::Config;
+use crate::data::PeerIds;
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::dtls;
@@ -26,7 +27,8 @@ use crate::receive::audio_level::Levels;
 use crate::receive::route;
 use crate::rtp::extension::{self, Extensions};
 use crate::rtp::header::Header;
-use crate::send::slot::{Slot, SlotEvent};
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::{Replay, Slot, SlotEvent};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -60,9 +62,12 @@ pub struct Plane {
     by_path: HashMap<Path, usize>,
     by_ufrag: HashMap<String, usize>,
     timers: Timers,
+    /// Used again for every look at the timers.
+    expired: Vec<usize>,
     levels: Levels,
     /// Transports with something to send, first come first served.
     dirty: VecDeque<usize>,
+    peer_ids: PeerIds,
     /// Used again for every transport that sends.
     leaving: Vec<Queued>,
     /// Used again for every encoding that misses something.
@@ -76,7 +81,8 @@ pub struct Plane {
 impl Plane {
     pub fn new(config: Config) -> Self {
         Self {
-            random: Random(config.seed | 1),
+            random: Random(config.seed),
+            peer_ids: PeerIds::new(config.worker),
             config,
             transports: Slab::new(),
             tracks: Slab::new(),
@@ -87,6 +93,7 @@ impl Plane {
             by_path: HashMap::new(),
             by_ufrag: HashMap::new(),
             timers: Timers::default(),
+            expired: Vec::new(),
             levels: Levels::new(),
             dirty: VecDeque::new(),
             leaving: Vec::new(),
@@ -99,13 +106,12 @@ impl Plane {
 
     /// The counters, with the arenas' sizes as they are now.
     pub fn stats(&self) -> Stats {
-        Stats {
-            transports: self.transports.len() as u64,
-            tracks: self.tracks.len() as u64,
-            slots: self.slots.len() as u64,
-            channels: self.channels.len() as u64,
-            ..self.stats.clone()
-        }
+        let mut stats = self.stats.clone();
+        stats.transports = self.transports.len() as u64;
+        stats.tracks = self.tracks.len() as u64;
+        stats.slots = self.slots.len() as u64;
+        stats.channels = self.channels.len() as u64;
+        stats
     }
 
     /// A datagram that the socket layer could not send, or the like.
@@ -154,7 +160,8 @@ impl Plane {
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
         let packet = &datagram[..length];
-        self.events.extend(transport.heard(now));
+        self.heard(key, now);
+        let transport = &mut self.transports[key];
         let extensions = extension::read(&transport.extensions, &header, packet)?;
         transport.note_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {
@@ -164,29 +171,47 @@ impl Plane {
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
         if let Some(level) = extensions.audio_level {
-            self.levels.record(route.track, level.level, level.voice, now);
+            self.levels.record(route.track, level.level, now);
         }
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
+        let mut wished = 0u8;
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
-                placed.slot.set_source(Some(route.track), now);
+                placed.slot.source_restarted(route.encoding as u8);
             }
-            if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
-                let transport = &mut self.transports[placed.transport];
-                transport.send(slot, outgoing, packet.payload_length, now);
-                mark_dirty(&mut self.dirty, transport, placed.transport);
+            let transport = &mut self.transports[placed.transport];
+            // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
+            if !transport.sends_media() {
+                continue;
+            }
+            match placed.slot.handle_packet(&packet, now) {
+                Some(outgoing) => {
+                    transport.send(slot, track, outgoing, packet.payload_length, now);
+                    replay(published, slot, track, &mut placed.slot, transport, now);
+                    mark_dirty(&mut self.dirty, transport, placed.transport);
+                }
+                None => wished |= placed.slot.poll_wish().map_or(0, |encoding| 1 << encoding),
             }
             report(&mut self.events, &mut placed.slot);
+        }
+        if wished != 0 {
+            self.tracks[track].wish_keyframes(wished, now);
+            self.poll_feedback(key, now);
         }
         self.arm(key);
         Ok(())
     }
 
     /// The first packet of an SSRC: by MID and RID, or by its payload type.
-    fn find_route(&mut self, key: usize, header: &Header, extensions: &Extensions<'_>) -> Result<route::Route, Discard> {
+    fn find_route(
+        &mut self,
+        key: usize,
+        header: &Header,
+        extensions: &Extensions<'_>,
+    ) -> Result<route::Route, Discard> {
         let transport = &mut self.transports[key];
         let specs: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track.spec).collect();
         transport.router.route(header, extensions, &specs)
@@ -198,7 +223,7 @@ impl Plane {
         let answer = transport.agent.handle_request(datagram, path, now)?;
         transport.control.push_back((path, answer.response));
         if answer.validated {
-            self.events.extend(transport.heard(now));
+            self.heard(key, now);
             if self.by_path.insert(path, key) != Some(key) {
                 self.forget_stale_paths(key);
             }
@@ -206,8 +231,15 @@ impl Plane {
             if answer.nominated.is_some() || transport.state.is_none() {
                 transport.flush_dtls(path);
             }
+            if answer.nominated.is_some() {
+                self.wish_keyframes_of(key, now);
+            }
         }
-        self.drop_old_ufrags(key);
+        if self.transports[key].has_restarted() {
+            self.by_ufrag.retain(|ufrag, &mut owner| {
+                owner != key || self.transports[key].agent.local_ufrags().any(|known| known == ufrag)
+            });
+        }
         self.touch(key);
         Ok(())
     }
@@ -226,12 +258,16 @@ impl Plane {
             match event {
                 dtls::Event::Connected(keys) => {
                     transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
-                    self.events.extend(transport.heard(now));
+                    transport.consent.heard(now);
                     self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
+                    if let Some(data) = &mut transport.data {
+                        data.connect(now);
+                    }
+                    self.poll_data(key, now);
                     self.wish_keyframes_of(key, now);
                 }
                 dtls::Event::Data(packet) => {
-                    self.events.extend(transport.heard(now));
+                    self.heard(key, now);
                     if let Err(why) = self.handle_sctp(key, &packet, now) {
                         self.stats.discard(why);
                     }
@@ -242,16 +278,31 @@ impl Plane {
         }
     }
 
+    /// Something authenticated came of the peer: if it was silent, what it is shown begins anew.
+    fn heard(&mut self, key: usize, now: Instant) {
+        if let Some(resumed) = self.transports[key].heard(now) {
+            self.events.push_back(resumed);
+            self.wish_keyframes_of(key, now);
+            self.touch(key);
+        }
+    }
+
     /// Does what was due by `now`: resends, reports, requests, silence.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(levels) = self.levels.poll(now) {
             self.events.push_back(Event::AudioLevels(levels));
         }
-        while let Some(key) = self.timers.expired(now) {
+        // Each once: what is due again at once is due next time.
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.extend(std::iter::from_fn(|| self.timers.expired(now)));
+        for key in expired.drain(..) {
             let Some(transport) = self.transports.get_mut(key) else { continue };
             transport.handle_timeout(now);
             if transport.consent.handle_timeout(now) && transport.state == Some(TransportState::Connected) {
                 self.events.extend(transport.enter(TransportState::Disconnected, "nothing was heard for too long"));
+                for &slot in &self.transports[key].slots {
+                    self.slots[slot].slot.interrupt();
+                }
             }
             self.poll_dtls(key, now);
             self.poll_data(key, now);
@@ -259,6 +310,7 @@ impl Plane {
             self.poll_reports(key, now);
             self.touch(key);
         }
+        self.expired = expired;
     }
 
     /// When [`Plane::handle_timeout`] has something to do.
@@ -315,20 +367,24 @@ impl Plane {
         let agent = &self.transports[key].agent;
         self.by_path.retain(|path, &mut owner| owner != key || agent.is_valid(path));
     }
-
-    /// After a restart has nominated, the old credentials no longer lead here.
-    fn drop_old_ufrags(&mut self, key: usize) {
-        let agent = &self.transports[key].agent;
-        if agent.local_ufrags().count() == 1 {
-            self.by_ufrag.retain(|ufrag, &mut owner| owner != key || agent.local_ufrags().any(|known| known == ufrag));
-        }
-    }
 }
 
 fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize) {
     if !transport.dirty {
         transport.dirty = true;
         dirty.push_back(key);
+    }
+}
+
+/// What came before the beginning of its picture did leaves behind it.
+fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
+    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return };
+    for seq in seqs {
+        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
+            && let Some(outgoing) = slot.handle_packet(&packet, now)
+        {
+            transport.send(key, track, outgoing, packet.payload_length, now);
+        }
     }
 }
 

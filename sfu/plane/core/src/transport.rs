@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use crate::command::{DtlsRole, IceCredentials, Kind, Path, SctpSpec, TransportSpec};
-use crate::config::Config;
-use crate::data::Data;
+use crate::config::{Config, DataLimits};
+use crate::data::{Data, PeerIds};
 use crate::discard::Discard;
 use crate::dtls::Session;
 use crate::event::{Event, TransportState};
 use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
-use crate::id::{PEER_OPENED, TransportId, WORKER_SHIFT};
+use crate::id::TransportId;
 use crate::receive::arrivals::Arrivals;
 use crate::receive::route::Router;
 use crate::rtp::extension::{ExtensionMap, Extensions};
@@ -28,8 +28,8 @@ const OVERHEAD: usize = 60;
 
 /// What the pacer lets out.
 pub enum Queued {
-    /// A media packet of the slot with this key, written and encrypted when it leaves.
-    Media { slot: usize, outgoing: Outgoing },
+    /// A media packet of the slot with this key, from the track with that key; written and encrypted when it leaves.
+    Media { slot: usize, track: usize, outgoing: Outgoing },
     /// A whole SCTP packet, still without its DTLS record.
     Sctp(Vec<u8>),
 }
@@ -51,6 +51,8 @@ pub struct Transport {
     pub srtp: Option<Srtp>,
     pub data: Option<Data>,
     dtls_role: DtlsRole,
+    /// Old ICE credentials lead here beside the new ones.
+    restarting: bool,
     /// Of all its m-sections: ids mean the same across a BUNDLE group.
     pub extensions: ExtensionMap,
     pub router: Router,
@@ -85,6 +87,7 @@ impl Transport {
             srtp: None,
             data: None,
             dtls_role: spec.dtls_role,
+            restarting: false,
             extensions: ExtensionMap::default(),
             router: Router::new(),
             arrivals: Arrivals::new(),
@@ -104,19 +107,30 @@ impl Transport {
 
     pub fn restart_ice(&mut self, ice: IceCredentials) {
         self.agent.restart(ice);
+        self.restarting = true;
+    }
+
+    /// The new credentials have just nominated a pair: the old ones lead here no longer. Says so once.
+    pub fn has_restarted(&mut self) -> bool {
+        let done = self.restarting && self.agent.local_ufrags().count() == 1;
+        self.restarting &= !done;
+        done
     }
 
     /// May come before DTLS is up, or with a later offer.
-    pub fn open_sctp(&mut self, spec: SctpSpec, config: &Config, now: Instant) {
+    pub fn open_sctp(&mut self, spec: SctpSpec, limits: &DataLimits, ids: PeerIds, now: Instant) {
         if self.data.is_none() {
-            let first_id = (config.worker << WORKER_SHIFT) | PEER_OPENED | ((self.id.0 & 0xFF_FFFF) << 14);
-            self.data = Some(Data::new(spec, self.dtls_role, &config.data, first_id, now));
+            let mut data = Data::new(spec, self.dtls_role, limits, ids, now);
+            if self.dtls.is_connected() {
+                data.connect(now);
+            }
+            self.data = Some(data);
         }
     }
 
-    /// Media and reports leave only towards somebody who is connected and was heard lately.
+    /// Media, reports and SCTP leave only towards somebody who is connected, was heard lately and has nominated a path.
     pub fn sends_media(&self) -> bool {
-        self.state == Some(TransportState::Connected) && self.srtp.is_some()
+        self.state == Some(TransportState::Connected) && self.srtp.is_some() && self.agent.selected().is_some()
     }
 
     /// Something authenticated came: it is there. Says so if it was silent before.
@@ -166,7 +180,7 @@ impl Transport {
     }
 
     /// Queues a media packet, unless nobody listens.
-    pub fn send(&mut self, slot: usize, outgoing: Outgoing, octets: usize, now: Instant) {
+    pub fn send(&mut self, slot: usize, track: usize, outgoing: Outgoing, octets: usize, now: Instant) {
         if !self.sends_media() {
             return;
         }
@@ -175,7 +189,7 @@ impl Transport {
             (None, Kind::Audio) => Class::Audio,
             (None, Kind::Video) => Class::Video,
         };
-        self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, outgoing }, now);
+        self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
     }
 
     /// Resends and gives up where it is time to.
@@ -192,7 +206,9 @@ impl Transport {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let media = self.sends_media().then_some(self.next_report);
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, self.pacer.poll_timeout()]
+        // A dirty transport is drained anyway, whatever its pacer holds; and one that may not send waits to be heard.
+        let pacer = (!self.dirty && self.sends_media()).then(|| self.pacer.poll_timeout()).flatten();
+        [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer]
             .into_iter()
             .flatten()
             .min()

@@ -1,3 +1,155 @@
+//! The packet plane as a Python module: `sfu.plane._native`, whose whole face is in `_native.pyi`. No packet thread comes
+//! in here: Python calls, leaves commands, and takes what the workers have left.
+
+mod events;
+mod specs;
+mod words;
+
+use std::os::fd::AsRawFd;
+
+use plane_core::Command;
+use plane_core::id::{ChannelId, SlotId, TrackId, TransportId};
+use plane_io::Workers;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::events::{Stats, to_python};
+use crate::specs::{
+    ChannelSpec, IceCredentials, PlaneConfig, Route, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
+};
+
+#[pyclass(frozen, module = "sfu.plane._native")]
+struct Plane {
+    workers: Workers,
+}
+
+#[pymethods]
+impl Plane {
+    #[new]
+    fn new(py: Python<'_>, config: PlaneConfig) -> PyResult<Self> {
+        let config = config.to_io();
+        let workers = py.detach(|| Workers::start(&config))?;
+        Ok(Self { workers })
+    }
+
+    fn addresses(&self) -> Vec<(String, u16)> {
+        let addresses = self.workers.addresses();
+        addresses.into_iter().map(|address| (address.ip().to_string(), address.port())).collect()
+    }
+
+    fn fingerprint(&self) -> &str {
+        self.workers.fingerprint()
+    }
+
+    fn add_transport(&self, spec: TransportSpec) -> PyResult<()> {
+        self.apply(Command::AddTransport(spec.into_core()))
+    }
+
+    fn restart_ice(&self, transport: u64, ice: IceCredentials) -> PyResult<()> {
+        self.apply(Command::RestartIce { transport: TransportId(transport), ice: ice.into_core() })
+    }
+
+    fn open_sctp(&self, transport: u64, spec: SctpSpec) -> PyResult<()> {
+        self.apply(Command::OpenSctp { transport: TransportId(transport), spec: spec.into_core() })
+    }
+
+    fn add_track(&self, spec: TrackSpec) -> PyResult<()> {
+        self.apply(Command::AddTrack(spec.into_core()))
+    }
+
+    fn update_track(&self, spec: TrackSpec) -> PyResult<()> {
+        self.apply(Command::UpdateTrack(spec.into_core()))
+    }
+
+    fn add_slot(&self, spec: SlotSpec) -> PyResult<()> {
+        self.apply(Command::AddSlot(spec.into_core()))
+    }
+
+    fn set_source(&self, slot: u64, track: Option<u64>) -> PyResult<()> {
+        self.apply(Command::SetSource { slot: SlotId(slot), track: track.map(TrackId) })
+    }
+
+    fn set_targets(&self, targets: Vec<(u64, Vec<Rung>)>) -> PyResult<()> {
+        let target = |(slot, ladder): (u64, Vec<Rung>)| (SlotId(slot), ladder.into_iter().map(|rung| rung.0).collect());
+        self.apply(Command::SetTargets(targets.into_iter().map(target).collect()))
+    }
+
+    fn request_keyframe(&self, track: u64) -> PyResult<()> {
+        self.apply(Command::RequestKeyframe(TrackId(track)))
+    }
+
+    fn open_channel(&self, spec: ChannelSpec) -> PyResult<()> {
+        self.apply(Command::OpenChannel(spec.into_core()))
+    }
+
+    fn set_route(&self, channel: u64, route: Route) -> PyResult<()> {
+        self.apply(Command::SetRoute { channel: ChannelId(channel), route: route.into_core() })
+    }
+
+    #[pyo3(signature = (channels, payload, *, text))]
+    fn send(&self, channels: Vec<u64>, payload: &[u8], text: bool) -> PyResult<()> {
+        let channels = channels.into_iter().map(ChannelId).collect();
+        self.apply(Command::Send { channels, payload: payload.to_vec(), text })
+    }
+
+    fn remove(&self, id: u64) -> PyResult<()> {
+        self.apply(Command::Remove(id))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(py.detach(|| self.workers.close())?)
+    }
+
+    fn fileno(&self) -> i32 {
+        self.workers.as_raw_fd()
+    }
+
+    fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.at_home()?;
+        let events = PyList::empty(py);
+        for news in self.workers.poll() {
+            events.append(to_python(py, news)?)?;
+        }
+        Ok(events)
+    }
+
+    fn stats(&self) -> PyResult<Stats> {
+        self.at_home()?;
+        Ok(Stats::sum(&self.workers.stats()))
+    }
+}
+
+impl Plane {
+    fn apply(&self, command: Command) -> PyResult<()> {
+        self.at_home()?;
+        self.workers.apply(command).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// A forked child that goes on to use the plane would else wait for ever.
+    fn at_home(&self) -> PyResult<()> {
+        if self.workers.is_foreign() {
+            let (home, here) = (self.workers.process(), std::process::id());
+            return Err(PyRuntimeError::new_err(format!(
+                "this plane is of process {home}; its fork {here} has no workers"
+            )));
+        }
+        Ok(())
+    }
+}
+
 #[pymodule]
-mod _native {}
+mod _native {
+    #[pymodule_export]
+    use super::Plane;
+    #[pymodule_export]
+    use crate::events::{
+        AudioLevels, Buffered, ChannelState, LayerRate, Layers, Message, Refused, Stats, Switched, TransportState,
+        WorkerFailed,
+    };
+    #[pymodule_export]
+    use crate::specs::{
+        ChannelSpec, DataLimits, EncodingSpec, Fingerprint, IceCredentials, Layer, PayloadType, PlaneConfig, Route,
+        SctpSpec, Silence, SlotSpec, TrackSpec, TransportSpec,
+    };
+}

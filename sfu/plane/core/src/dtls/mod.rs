@@ -1,4 +1,11 @@
-pub mod session;
-pub mod resend;
-pub mod ffi;
+//! DTLS-SRTP (RFC 5764) over BoringSSL: datagrams in, datagrams and keys out.
+
+mod ffi;
 pub mod identity;
+mod resend;
+pub mod session;
+#[cfg(test)]
+mod tests;
+
+pub use identity::{Error, Identity};
+pub use session::{Event, Session};

@@ -1,0 +1,438 @@
+//! One DTLS association with a peer (RFC 6347, RFC 9147), sans-IO: it yields SRTP keys (RFC 5764), then carries SCTP.
+//!
+//! The library sees a stream whose reads and writes are whole datagrams. Its timers run in the caller's time
+//! ([`super::ffi`]). A panic in a call into it ends this association and nothing else.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use boring::error::ErrorStack;
+use boring::hash::MessageDigest;
+use boring::srtp::SrtpProfileId;
+use boring::ssl::{
+    self, ErrorCode, Ssl, SslAlert, SslContext, SslRef, SslStream, SslVerifyError, SslVerifyMode, SslVersion,
+};
+
+use super::ffi;
+use super::identity::Identity;
+use super::resend::Resend;
+use crate::command::{DtlsRole, Fingerprint, Hash};
+use crate::discard::Discard;
+use crate::srtp::{Keys, Master, Profile};
+use crate::time::ms;
+
+/// Octets of a datagram we send, as libwebrtc does: fits every path that carries WebRTC.
+const MTU: u32 = 1_200;
+/// libwebrtc: dtls_transport.cc, kMinHandshakeTimeout. The library doubles it with each retransmission.
+const FIRST_TIMEOUT: Duration = ms(50);
+/// The library doubles the wait up to a minute, and gives up after a dozen of them. We wait a second at most, four times;
+/// then longer, so that the dozen covers [`HANDSHAKE_LIMIT`].
+const LONGEST_TIMEOUT: Duration = ms(1_000);
+const LAST_TIMEOUTS: Duration = ms(6_000);
+/// What the library asks for while [`LONGEST_TIMEOUT`] is right: 50 ms * 2^8.
+const STILL_EARLY: Duration = ms(12_800);
+/// A handshake that is not over so long after the peer's first datagram will not be.
+const HANDSHAKE_LIMIT: Duration = ms(30_000);
+/// Datagrams of a handshake that wait for `poll_transmit`; beyond, the oldest go, as they would on a full link. There
+/// may be no path to send them on yet. Application data is bounded by who sends it.
+const MAX_OUTGOING: usize = 64;
+const TOO_LONG: &str = "the handshake took too long";
+/// RFC 5764 s4.2.
+const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The peer showed the certificate it was expected to show; these are the keys of its media.
+    Connected(Keys),
+    /// One record of application data: an SCTP packet (RFC 8261).
+    Data(Vec<u8>),
+    Failed(&'static str),
+    /// The peer said goodbye.
+    Closed,
+}
+
+pub struct Session {
+    state: State,
+    role: DtlsRole,
+    context: SslContext,
+    /// Of the peer's certificate.
+    fingerprints: Arc<[Fingerprint]>,
+    /// What the library's clock counts from.
+    origin: Instant,
+    /// The time as last told.
+    now: Instant,
+    /// How far the library's clock is ahead: this is how its long timeouts are cut short.
+    ahead: Duration,
+    /// When the library wants to be called again.
+    due: Option<Instant>,
+    resend: Resend,
+    /// Set by the verify callback.
+    wrong_certificate: Arc<AtomicBool>,
+    outgoing: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+}
+
+enum State {
+    Handshaking { stream: SslStream<Wire>, first_heard: Option<Instant> },
+    Connected { stream: SslStream<Wire> },
+    Ended,
+}
+
+/// The library's view of the network: one datagram per read and per write.
+#[derive(Default)]
+struct Wire {
+    incoming: Vec<u8>,
+    arrived: bool,
+    outgoing: Vec<Vec<u8>>,
+    #[cfg(test)]
+    faulty: bool,
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(test)]
+        assert!(!self.faulty, "a fault in the library");
+        if !std::mem::take(&mut self.arrived) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let length = self.incoming.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.incoming[..length]);
+        Ok(length)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, datagram: &[u8]) -> io::Result<usize> {
+        self.outgoing.push(datagram.to_vec());
+        Ok(datagram.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Session {
+    /// `fingerprints` are those of the peer's certificate: at least one, and all must match. In the client role the
+    /// first flight is ready to be polled.
+    pub fn new(identity: &Identity, role: DtlsRole, fingerprints: &[Fingerprint], now: Instant) -> Session {
+        let mut session = Session {
+            state: State::Ended,
+            role,
+            context: identity.context(role).clone(),
+            fingerprints: fingerprints.into(),
+            origin: now,
+            now,
+            ahead: Duration::ZERO,
+            due: None,
+            resend: Resend::default(),
+            wrong_certificate: Arc::default(),
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+        };
+        session.start();
+        session
+    }
+
+    /// Begins a handshake on a fresh library object.
+    fn start(&mut self) {
+        match self.stream() {
+            Ok(stream) => self.state = State::Handshaking { stream, first_heard: None },
+            Err(_) => return self.fail("out of memory"),
+        }
+        if self.role == DtlsRole::Client {
+            // It cannot fail before the peer has spoken but by a fault, which its event tells.
+            let _ = self.advance();
+        }
+    }
+
+    fn stream(&self) -> Result<SslStream<Wire>, ErrorStack> {
+        let fingerprints = Arc::clone(&self.fingerprints);
+        let wrong_certificate = Arc::clone(&self.wrong_certificate);
+        let verify = move |ssl: &mut SslRef| {
+            if shows_expected_certificate(ssl, &fingerprints) {
+                return Ok(());
+            }
+            wrong_certificate.store(true, Ordering::Relaxed);
+            Err(SslVerifyError::Invalid(SslAlert::BAD_CERTIFICATE))
+        };
+        let mut ssl = Ssl::new(&self.context)?;
+        ssl.set_custom_verify_callback(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, verify);
+        ssl.set_mtu(MTU)?;
+        ffi::set_initial_timeout(&mut ssl, FIRST_TIMEOUT);
+        ffi::shed_handshake_config(&mut ssl);
+        SslStream::new(ssl, Wire::default())
+    }
+
+    /// One datagram from a validated address.
+    ///
+    /// # Errors
+    /// `Truncated` if it is empty, `DtlsClosed` after the end, `DtlsError` if the datagram ends the association, `LibraryFault` if the library
+    /// panicked. What the library drops silently (forged, doubled, stale) is no error.
+    pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<(), Discard> {
+        self.now = now;
+        if datagram.is_empty() {
+            return Err(Discard::Truncated);
+        }
+        let stream = match &mut self.state {
+            State::Handshaking { stream, first_heard } => {
+                first_heard.get_or_insert(now);
+                stream
+            }
+            State::Connected { stream } => stream,
+            State::Ended => return Err(Discard::DtlsClosed),
+        };
+        let wire = stream.get_mut();
+        wire.incoming.clear();
+        wire.incoming.extend_from_slice(datagram);
+        wire.arrived = true;
+        self.advance()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.resend.handle_timeout(now, &mut self.outgoing);
+        if self.gives_up_at().is_some_and(|limit| now >= limit) {
+            return self.fail(TOO_LONG);
+        }
+        if self.due.is_none_or(|due| now < due) {
+            return;
+        }
+        match self.call(|stream| ffi::handle_timeout(stream.ssl_mut())) {
+            Ok(true) => self.shorten_wait(),
+            Ok(false) => self.gave_up(),
+            // A fault: its event is out.
+            Err(_) => {}
+        }
+    }
+
+    /// The library has just begun to wait. Its clock moves on instead of ours.
+    fn shorten_wait(&mut self) {
+        let Some(due) = self.due else {
+            return;
+        };
+        let asked = due - self.now;
+        let wait = if asked <= STILL_EARLY { asked.min(LONGEST_TIMEOUT) } else { LAST_TIMEOUTS };
+        self.ahead += asked - wait;
+        self.due = Some(self.now + wait);
+    }
+
+    /// The library retransmits no more.
+    fn gave_up(&mut self) {
+        match self.state {
+            // Nothing was lost but time: there may be no path yet.
+            State::Handshaking { first_heard: None, .. } => self.start(),
+            State::Handshaking { .. } => self.fail(TOO_LONG),
+            // DTLS 1.3, and our last flight is not acknowledged: what the peer makes of that is up to it.
+            State::Connected { .. } | State::Ended => {}
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.due, self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
+    }
+
+    /// One datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.outgoing.pop_front()
+    }
+
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected { .. })
+    }
+
+    /// Sends one record of application data, at most a datagram long. Does nothing unless connected.
+    pub fn send(&mut self, data: &[u8]) {
+        if self.is_connected() {
+            // It cannot fail but by a fault, which its event tells: our writes never block.
+            let _ = self.call(|stream| stream.ssl_write(data));
+        }
+    }
+
+    /// Says goodbye to the peer (close_notify), if there is an association; this end is over at once.
+    pub fn close(&mut self) {
+        if self.is_connected() {
+            let _ = self.call(|stream| stream.shutdown());
+        }
+        self.end();
+    }
+
+    /// Lets the library work on what has arrived.
+    fn advance(&mut self) -> Result<(), Discard> {
+        let role = self.role;
+        if let State::Handshaking { .. } = self.state {
+            let result = self.call(|stream| match role {
+                DtlsRole::Server => stream.accept(),
+                DtlsRole::Client => stream.connect(),
+            })?;
+            match result {
+                Ok(()) => self.connected()?,
+                Err(error) if error.code() == ErrorCode::WANT_READ => return Ok(()),
+                Err(error) => {
+                    self.fail(self.reason(&error));
+                    return Err(Discard::DtlsError);
+                }
+            }
+        }
+        self.read_records()
+    }
+
+    fn connected(&mut self) -> Result<(), Discard> {
+        let State::Handshaking { stream, .. } = std::mem::replace(&mut self.state, State::Ended) else {
+            return Ok(());
+        };
+        let Some(keys) = export_keys(stream.ssl(), self.role) else {
+            self.fail("no SRTP profile in common");
+            return Err(Discard::DtlsError);
+        };
+        if self.role == DtlsRole::Server && stream.ssl().version2() == Some(SslVersion::DTLS1_2) {
+            self.resend = Resend::keep(self.outgoing.iter().cloned().collect(), self.now);
+        }
+        self.state = State::Connected { stream };
+        self.events.push_back(Event::Connected(keys));
+        Ok(())
+    }
+
+    fn read_records(&mut self) -> Result<(), Discard> {
+        let State::Connected { stream } = &self.state else {
+            return Ok(());
+        };
+        let mut record = vec![0; stream.get_ref().incoming.len()];
+        loop {
+            match self.call(|stream| stream.ssl_read(&mut record))? {
+                Ok(length) => {
+                    self.resend.stop();
+                    self.events.push_back(Event::Data(record[..length].to_vec()));
+                }
+                Err(error) if error.code() == ErrorCode::WANT_READ => return Ok(()),
+                Err(error) if error.code() == ErrorCode::ZERO_RETURN => {
+                    self.close();
+                    self.events.push_back(Event::Closed);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.fail(self.reason(&error));
+                    return Err(Discard::DtlsError);
+                }
+            }
+        }
+    }
+
+    /// Calls into the library; then takes what it sent, and when it wants to be called again.
+    fn call<R>(&mut self, call: impl FnOnce(&mut SslStream<Wire>) -> R) -> Result<R, Discard> {
+        let (State::Handshaking { stream, .. } | State::Connected { stream }) = &mut self.state else {
+            return Err(Discard::DtlsClosed);
+        };
+        let time = self.now.saturating_duration_since(self.origin) + self.ahead;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let result = ffi::at(time, || call(stream));
+            let remaining = ffi::at(time, || ffi::timeout(stream.ssl()));
+            self.outgoing.extend(stream.get_mut().outgoing.drain(..));
+            (result, remaining)
+        }));
+        let Ok((result, remaining)) = result else {
+            self.fail("library fault");
+            return Err(Discard::LibraryFault);
+        };
+        if !self.is_connected() {
+            let excess = self.outgoing.len().saturating_sub(MAX_OUTGOING);
+            self.outgoing.drain(..excess);
+        }
+        self.due = remaining.map(|remaining| self.now + remaining);
+        Ok(result)
+    }
+
+    fn gives_up_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Handshaking { first_heard: Some(heard), .. } => Some(heard + HANDSHAKE_LIMIT),
+            _ => None,
+        }
+    }
+
+    fn reason(&self, error: &ssl::Error) -> &'static str {
+        let alert =
+            |errors: &ErrorStack| errors.errors().iter().any(|e| e.reason().is_some_and(|r| r.contains("ALERT")));
+        if self.wrong_certificate.load(Ordering::Relaxed) {
+            "the certificate does not match the fingerprint"
+        } else if error.ssl_error().is_some_and(alert) {
+            "the peer sent a fatal alert"
+        } else {
+            "protocol error"
+        }
+    }
+
+    fn fail(&mut self, reason: &'static str) {
+        self.end();
+        self.events.push_back(Event::Failed(reason));
+    }
+
+    /// Frees the association. What it has sent still leaves, an alert for instance.
+    fn end(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        // After a fault the library's object may be in any state.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(state)));
+        self.due = None;
+        self.resend.stop();
+    }
+
+    #[cfg(test)]
+    pub(super) fn break_library(&mut self) {
+        if let State::Handshaking { stream, .. } | State::Connected { stream } = &mut self.state {
+            stream.get_mut().faulty = true;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn version(&self) -> Option<SslVersion> {
+        match &self.state {
+            State::Connected { stream } => stream.ssl().version2(),
+            _ => None,
+        }
+    }
+}
+
+/// All fingerprints must match the certificate, and there is at least one (RFC 8122 s5).
+fn shows_expected_certificate(ssl: &SslRef, fingerprints: &[Fingerprint]) -> bool {
+    let Some(certificate) = ssl.peer_certificate() else {
+        return false;
+    };
+    let matches = |expected: &Fingerprint| {
+        let hash = match expected.hash {
+            Hash::Sha256 => MessageDigest::sha256(),
+            Hash::Sha384 => MessageDigest::sha384(),
+            Hash::Sha512 => MessageDigest::sha512(),
+        };
+        certificate.digest(hash).is_ok_and(|digest| *digest == *expected.digest)
+    };
+    !fingerprints.is_empty() && fingerprints.iter().all(matches)
+}
+
+/// RFC 5764 s4.2: client key, server key, client salt, server salt.
+fn export_keys(ssl: &SslRef, role: DtlsRole) -> Option<Keys> {
+    let profile = match ssl.selected_srtp_profile()?.id() {
+        SrtpProfileId::SRTP_AEAD_AES_128_GCM => Profile::Aes128Gcm,
+        SrtpProfileId::SRTP_AEAD_AES_256_GCM => Profile::Aes256Gcm,
+        SrtpProfileId::SRTP_AES128_CM_SHA1_80 => Profile::Aes128CmSha1_80,
+        _ => return None,
+    };
+    let mut material = vec![0; 2 * (profile.key_length() + profile.salt_length())];
+    ssl.export_keying_material(&mut material, EXPORTER_LABEL, None).ok()?;
+    let (keys, salts) = material.split_at(2 * profile.key_length());
+    let (client_key, server_key) = keys.split_at(profile.key_length());
+    let (client_salt, server_salt) = salts.split_at(profile.salt_length());
+    let client = Master { key: client_key.to_vec(), salt: client_salt.to_vec() };
+    let server = Master { key: server_key.to_vec(), salt: server_salt.to_vec() };
+    let (local, remote) = match role {
+        DtlsRole::Client => (client, server),
+        DtlsRole::Server => (server, client),
+    };
+    Some(Keys { profile, local, remote })
+}

@@ -1,0 +1,258 @@
+//! Whether the peer is still there: consent to send, judged by its silence (RFC 7675, with our own numbers).
+//!
+//! A lite agent sends no checks, so it listens: to the peer's checks, media, reports and DTLS, whatever is
+//! authenticated. How much silence is too much depends on how often the peer ought to speak.
+
+use std::collections::VecDeque;
+
+use crate::config::Silence;
+use crate::time::{Duration, Instant, ms};
+
+/// How far back gaps count for the patience with a peer: the minute before it fell silent.
+const MEMORY: Duration = ms(60_000);
+
+/// Numbered packets that follow one another more closely than this are one run.
+const RUN: Duration = ms(1_000);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Heard,
+    Disconnected,
+}
+
+/// A run of packets with transport-wide numbers, which a peer with feedback answers several times a second.
+#[derive(Clone, Copy)]
+struct Run {
+    first: Instant,
+    last: Instant,
+}
+
+/// One per transport.
+pub struct Consent {
+    config: Silence,
+    state: State,
+    heard: Instant,
+    /// Gaps that make a difference, with the time they ended.
+    gaps: VecDeque<(Instant, Duration)>,
+    /// The shortest gap that makes a difference.
+    notable: Duration,
+    returns_feedback: bool,
+    run: Option<Run>,
+}
+
+impl Consent {
+    pub fn new(config: Silence, now: Instant) -> Self {
+        Self {
+            notable: config.shortest.div_f32(config.factor),
+            config,
+            state: State::Heard,
+            heard: now,
+            gaps: VecDeque::new(),
+            returns_feedback: false,
+            run: None,
+        }
+    }
+
+    /// Something authenticated came. True if the peer was disconnected, and resumes.
+    pub fn heard(&mut self, now: Instant) -> bool {
+        let gap = now.saturating_duration_since(self.heard);
+        if gap > self.notable {
+            self.gaps.push_back((now, gap));
+            while self.gaps.front().is_some_and(|(ended, _)| now.saturating_duration_since(*ended) > MEMORY) {
+                self.gaps.pop_front();
+            }
+        }
+        self.heard = self.heard.max(now);
+        std::mem::replace(&mut self.state, State::Heard) == State::Disconnected
+    }
+
+    /// A packet with a transport-wide number left.
+    pub fn sent_with_feedback(&mut self, now: Instant) {
+        match &mut self.run {
+            Some(run) if now.saturating_duration_since(run.last) <= RUN => run.last = now,
+            run => *run = Some(Run { first: now, last: now }),
+        }
+    }
+
+    /// Transport-wide feedback came. Call [`Consent::heard`] for it as well.
+    pub fn heard_feedback(&mut self, _now: Instant) {
+        self.returns_feedback = true;
+    }
+
+    /// True if the peer has just become disconnected: nothing more is sent to it until it is heard.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let over = self.poll_timeout().is_some_and(|deadline| deadline <= now);
+        if over {
+            self.state = State::Disconnected;
+        }
+        over
+    }
+
+    /// When the silence will be too long.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_disconnected() {
+            return None;
+        }
+        let patient = self.heard + self.patience();
+        let feedback = self.run.filter(|_| self.returns_feedback).and_then(|run| {
+            // What has just begun to be sent cannot have been answered yet: a microphone unmuted 4 s after the last
+            // check of a listener must not disconnect it.
+            let deadline = self.heard.max(run.first) + self.config.with_feedback;
+            (deadline <= run.last + RUN).then_some(deadline)
+        });
+        Some(feedback.map_or(patient, |deadline| deadline.min(patient)))
+    }
+
+    pub fn is_disconnected(&self) -> bool {
+        self.state == State::Disconnected
+    }
+
+    /// For a peer without feedback: audio RTCP comes every 5 s, consent checks of Firefox and aiortc every 4-6 s.
+    fn patience(&self) -> Duration {
+        let remembered = self.gaps.iter().filter(|(ended, _)| self.heard.saturating_duration_since(*ended) <= MEMORY);
+        let longest = remembered.map(|(_, gap)| *gap).max().unwrap_or_default();
+        let factored = longest.min(self.config.longest).mul_f32(self.config.factor);
+        factored.max(self.config.shortest).min(self.config.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTES_10: u64 = 600_000;
+
+    /// Plays a peer that speaks at these times (ms), and returns when it was disconnected.
+    fn disconnects(consent: &mut Consent, start: Instant, heard: impl Iterator<Item = u64>) -> Vec<u64> {
+        let mut disconnects = Vec::new();
+        for at in heard {
+            while let Some(deadline) = consent.poll_timeout().filter(|deadline| *deadline <= start + ms(at)) {
+                assert!(consent.handle_timeout(deadline));
+                disconnects.push((deadline - start).as_millis() as u64);
+            }
+            consent.heard(start + ms(at));
+        }
+        disconnects
+    }
+
+    /// Intervals of a seeded generator between `from` and `to` ms.
+    fn jittered(from: u64, to: u64, seed: u64) -> impl Iterator<Item = u64> {
+        let mut state = seed;
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            at += from + (state >> 33) % (to - from + 1);
+            (at <= MINUTES_10).then_some(at)
+        })
+    }
+
+    fn quiet_minutes(heard: impl Iterator<Item = u64>) -> Vec<u64> {
+        let start = Instant::now();
+        disconnects(&mut Consent::new(Silence::default(), start), start, heard)
+    }
+
+    #[test]
+    fn a_muted_firefox_is_not_disconnected_by_its_checks_every_five_seconds() {
+        assert_eq!(quiet_minutes((1..).map(|n| n * 5_000).take_while(|&at| at <= MINUTES_10)), []);
+    }
+
+    #[test]
+    fn a_muted_aiortc_is_not_disconnected_by_its_checks_every_four_to_six_seconds() {
+        for seed in 0..200 {
+            assert_eq!(quiet_minutes(jittered(4_000, 6_000, seed)), [], "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn an_audio_only_listener_is_not_disconnected_between_its_reports_and_checks() {
+        // RTCP every 5 s +-50 % (RFC 3550 s6.3.1) beside checks.
+        for seed in 0..200 {
+            let mut heard: Vec<u64> = jittered(2_500, 7_500, seed).chain(jittered(4_000, 6_000, !seed)).collect();
+            heard.sort_unstable();
+            assert_eq!(quiet_minutes(heard.into_iter()), [], "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn one_lost_check_is_survived_once_the_rhythm_is_known() {
+        let heard = (1..120).filter(|n| n % 7 != 5).map(|n| n * 5_000);
+        assert_eq!(quiet_minutes(heard), []);
+    }
+
+    #[test]
+    fn a_peer_without_feedback_is_given_up_by_the_longest_gap_of_its_last_minute() {
+        for (interval, patience) in [(1_000, 8_000), (3_000, 8_000), (4_000, 10_000), (5_000, 12_500), (7_000, 15_000)]
+        {
+            let start = Instant::now();
+            let mut consent = Consent::new(Silence::default(), start);
+            assert_eq!(disconnects(&mut consent, start, (1..10).map(|n| n * interval)), []);
+            assert_eq!(consent.poll_timeout(), Some(start + ms(9 * interval + patience)));
+        }
+    }
+
+    #[test]
+    fn a_gap_is_forgotten_after_a_minute() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        let heard = std::iter::once(6_000).chain((1..=61).map(|n| 6_000 + n * 1_000));
+        assert_eq!(disconnects(&mut consent, start, heard), []);
+        assert_eq!(consent.poll_timeout(), Some(start + ms(67_000 + 8_000)));
+    }
+
+    #[test]
+    fn a_peer_that_returned_feedback_is_given_up_after_four_seconds_while_it_is_sent_to() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        consent.heard_feedback(start);
+        let mut disconnected = None;
+        for at in (0..10_000).step_by(20) {
+            if consent.handle_timeout(start + ms(at)) {
+                disconnected = Some(at);
+                break;
+            }
+            consent.sent_with_feedback(start + ms(at));
+            if at <= 1_000 {
+                consent.heard(start + ms(at));
+            }
+        }
+        assert_eq!(disconnected, Some(5_000));
+        assert!(consent.is_disconnected() && consent.poll_timeout().is_none());
+        assert!(consent.heard(start + ms(9_000)), "its first packet resumes it");
+        assert!(!consent.heard(start + ms(9_001)));
+    }
+
+    #[test]
+    fn a_peer_that_never_returned_feedback_or_is_sent_nothing_is_given_the_longer_time() {
+        let start = Instant::now();
+        let mut never = Consent::new(Silence::default(), start);
+        let mut unsent = Consent::new(Silence::default(), start);
+        unsent.heard_feedback(start);
+        for at in (0..6_000).step_by(20) {
+            never.sent_with_feedback(start + ms(at));
+            if at < 2_000 {
+                unsent.sent_with_feedback(start + ms(at));
+            }
+        }
+        assert_eq!(never.poll_timeout(), Some(start + ms(8_000)));
+        assert_eq!(unsent.poll_timeout(), Some(start + ms(8_000)));
+    }
+
+    #[test]
+    fn speech_that_begins_late_in_a_quiet_spell_gives_the_listener_time_to_answer() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        consent.heard_feedback(start);
+        for at in (0..120_000).step_by(20) {
+            // A check each 5 s; ten seconds of speech begin 4.9 s after one, and are answered 100 ms later.
+            let now = start + ms(at);
+            assert!(!consent.handle_timeout(now), "at {at} ms");
+            let phase = at % 40_000;
+            if at % 5_000 == 0 || ((5_000..14_900).contains(&phase) && at % 100 == 0) {
+                consent.heard(now);
+            }
+            if (4_900..14_900).contains(&phase) {
+                consent.sent_with_feedback(now);
+            }
+        }
+    }
+}

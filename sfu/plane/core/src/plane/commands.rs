@@ -20,19 +20,19 @@ impl Plane {
             }
             Command::OpenSctp { transport, spec } => {
                 if let Some(key) = self.transport(transport) {
-                    self.transports[key].open_sctp(spec, &self.config, now);
+                    self.transports[key].open_sctp(spec, &self.config.data, self.peer_ids.clone(), now);
                     self.poll_data(key, now);
                     self.touch(key);
                 }
             }
-            Command::AddTrack(spec) => self.add_track(spec, now),
+            Command::AddTrack(spec) => self.add_track(spec),
             Command::UpdateTrack(spec) => self.update_track(spec),
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::SetSource { slot, track } => self.set_source(slot, track, now),
             Command::SetTargets(targets) => {
                 for (slot, ladder) in targets {
                     if let Some(slot) = self.slot(slot) {
-                        self.slots[slot].slot.set_ladder(ladder, now);
+                        self.slots[slot].slot.set_ladder(ladder);
                         self.slot_changed(slot, now);
                     }
                 }
@@ -62,7 +62,7 @@ impl Plane {
         self.arm(key);
     }
 
-    fn add_track(&mut self, spec: TrackSpec, now: Instant) {
+    fn add_track(&mut self, spec: TrackSpec) {
         let Some(key) = self.transport(spec.transport) else { return };
         if self.places.contains_key(&spec.id.0) {
             return;
@@ -116,7 +116,7 @@ impl Plane {
     /// It may want a keyframe now, and has something to say of itself.
     fn slot_changed(&mut self, slot: usize, now: Instant) {
         report(&mut self.events, &mut self.slots[slot].slot);
-        self.wish_keyframe(slot, now);
+        self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
     }
 
     fn leave_source(&mut self, slot: usize) {
@@ -128,10 +128,8 @@ impl Plane {
     fn request_keyframe(&mut self, track: TrackId, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
         let published = &mut self.tracks[track];
-        for state in &mut published.track.encodings {
-            if state.encoding.is_active(now) {
-                state.keyframes.wish(now);
-            }
+        for encoding in 0..published.track.encodings.len() {
+            published.wish_keyframe(encoding as u8, now);
         }
         let publisher = published.transport;
         self.poll_feedback(publisher, now);

@@ -1,12 +1,13 @@
 //! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
 
+use super::transmit::cached;
 use super::{Place, Plane, mark_dirty};
 use crate::command::Kind;
 use crate::discard::Discard;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::{feedback, report};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Cached, Nack, Outgoing};
+use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
 
 /// Reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval.
@@ -20,7 +21,7 @@ impl Plane {
         let transport = &mut self.transports[key];
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
-        self.events.extend(transport.heard(now));
+        self.heard(key, now);
         compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, now))?;
         self.poll_feedback(key, now);
         self.touch(key);
@@ -43,8 +44,7 @@ impl Plane {
             Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
             Packet::Pli { media } | Packet::Fir { media, .. } => {
                 if let Some(slot) = self.slot_by_ssrc(key, media) {
-                    self.slots[slot].slot.handle_keyframe_request(now);
-                    self.wish_keyframe(slot, now);
+                    self.wish_keyframe(slot, self.slots[slot].slot.keyframe_source(), now);
                 }
             }
             Packet::TransportFeedback(_) => self.transports[key].consent.heard_feedback(now),
@@ -53,7 +53,7 @@ impl Plane {
                     self.transports[key].router.forget(ssrc);
                 }
             }
-            Packet::Remb { .. } | Packet::Xr { .. } => {}
+            Packet::Remb { .. } | Packet::Xr { .. } | Packet::Sdes | Packet::Other => {}
         }
     }
 
@@ -76,9 +76,10 @@ impl Plane {
             let placed = &mut self.slots[slot];
             match placed.slot.handle_nack(sequence, now, round_trip) {
                 Nack::Send(outgoing) => {
-                    let octets = self.cached(&outgoing).map(|cached| cached.payload.len());
-                    match octets {
-                        Some(octets) => self.transports[key].send(slot, outgoing, octets, now),
+                    // Not always of the track that is shown now.
+                    let Some(&Place::Track(track)) = self.places.get(&outgoing.track.0) else { continue };
+                    match cached(&self.tracks, track, &outgoing).map(|cached| cached.payload.len()) {
+                        Some(octets) => self.transports[key].send(slot, track, outgoing, octets, now),
                         None => self.stats.discard(Discard::CacheMiss),
                     }
                 }
@@ -91,37 +92,34 @@ impl Plane {
     /// A packet the slot never got: it comes from the cache if it came meanwhile, else the publisher is asked for it.
     fn recover(&mut self, key: usize, slot: usize, encoding: usize, seq: ExtendedSeq, now: Instant) {
         let placed = &mut self.slots[slot];
-        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else { return };
+        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else {
+            return;
+        };
         let published = &mut self.tracks[track];
         if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
-                self.transports[key].send(slot, outgoing, packet.payload_length, now);
+                self.transports[key].send(slot, track, outgoing, packet.payload_length, now);
             }
             return;
         }
         let publisher = published.transport;
         if let Some(state) = published.track.encodings.get_mut(encoding) {
-            state.encoding.ask_for(seq, now, self.transports[publisher].round_trip);
+            state.encoding.ask_for(seq, now);
             self.poll_feedback(publisher, now);
             self.touch(publisher);
         }
     }
 
-    /// What an outgoing packet is written from, while it is remembered.
-    fn cached(&self, outgoing: &Outgoing) -> Option<&Cached> {
-        match self.places.get(&outgoing.track.0) {
-            Some(&Place::Track(track)) => {
-                self.tracks[track].cached(usize::from(outgoing.encoding), outgoing.source_seq)
-            }
-            _ => None,
-        }
-    }
-
-    /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request.
-    pub(super) fn wish_keyframe(&mut self, slot: usize, now: Instant) {
-        let placed = &self.slots[slot];
-        let Some(encoding) = placed.slot.wanted_keyframe() else { return };
-        let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else { return };
+    /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request. Who cannot receive yet
+    /// wishes for nothing: the keyframe would be gone when it can.
+    pub(super) fn wish_keyframe(&mut self, slot: usize, encoding: Option<u8>, now: Instant) {
+        let Some(encoding) = encoding.filter(|_| self.transports[self.slots[slot].transport].sends_media()) else {
+            return;
+        };
+        let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0))
+        else {
+            return;
+        };
         self.tracks[track].wish_keyframe(encoding, now);
         let publisher = self.tracks[track].transport;
         self.poll_feedback(publisher, now);
@@ -131,7 +129,7 @@ impl Plane {
     /// Everything the slots of a transport wait for: it has just become able to receive.
     pub(super) fn wish_keyframes_of(&mut self, key: usize, now: Instant) {
         for slot in self.transports[key].slots.clone() {
-            self.wish_keyframe(slot, now);
+            self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
         }
     }
 
@@ -149,7 +147,7 @@ impl Plane {
                 let Some(ssrc) = state.ssrc else { continue };
                 media = ssrc;
                 lost.clear();
-                if state.encoding.poll_nack(now, round_trip, &mut lost) {
+                if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.wish(now);
                 }
                 if !lost.is_empty() {

@@ -20,26 +20,30 @@ impl Plane {
 
     /// Moves what the association has to say on: packets to the pacer, messages to their routes, states to events.
     pub(super) fn poll_data(&mut self, key: usize, now: Instant) {
-        while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event()) {
+        while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event())
+        {
             let transport = self.transports[key].id;
             match event {
                 data::Event::Opened { channel, label, protocol, .. } => {
                     self.channels.insert(channel, key);
                     self.events.push_back(channel_event(transport, channel, ChannelState::Open, label, protocol, ""));
                 }
-                data::Event::Closed { channel, reason } => {
+                data::Event::Closed { channel, label, reason } => {
                     self.channels.remove(&channel);
                     self.routes.remove(&channel);
-                    let closed = channel_event(transport, channel, ChannelState::Closed, String::new(), String::new(), reason);
+                    let closed = channel_event(transport, channel, ChannelState::Closed, label, String::new(), reason);
                     self.events.push_back(closed);
                 }
                 data::Event::Message { channel, payload, text } => self.deliver(channel, payload, text, now),
                 data::Event::Buffered { channel, octets } => {
                     self.events.push_back(Event::Buffered { channel, octets });
                 }
-                data::Event::Discarded(why) => self.stats.discard(why),
                 data::Event::Ended(_) => {}
             }
+        }
+        while let Some(why) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_discard())
+        {
+            self.stats.discard(why);
         }
         self.flush_data(key, now);
     }
@@ -61,7 +65,8 @@ impl Plane {
             Ok(delivery) => {
                 self.send_message(&delivery.to, &delivery.payload, text, now);
                 if delivery.to_server {
-                    self.events.push_back(Event::Message { channel: from, payload: delivery.payload, text });
+                    let Some(transport) = self.channels.get(&from).map(|&key| self.transports[key].id) else { return };
+                    self.events.push_back(Event::Message { transport, channel: from, payload: delivery.payload, text });
                 }
             }
             Err(why) => self.stats.discard(why),

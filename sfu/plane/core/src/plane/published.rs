@@ -40,6 +40,8 @@ pub struct Published {
     /// Of the last packet.
     codec: Option<Codec>,
     next_layers: Option<Instant>,
+    /// Another stream took an encoding's place, and none of its packets was taken yet.
+    replaced: bool,
 }
 
 /// What became of a packet.
@@ -61,6 +63,7 @@ impl Published {
             subscribers: Vec::new(),
             codec: None,
             next_layers: None,
+            replaced: false,
         }
     }
 
@@ -104,8 +107,8 @@ impl Published {
         let end = header.payload_end(packet)?;
         let mut payload = packet.get(header.length..end).ok_or(Discard::Truncated)?;
         let replaced = self.track.bind(route, header.ssrc);
-        let (&payload_type, rtx) =
-            self.track.payload_type(header.payload_type).ok_or(Discard::UnknownPayloadType)?;
+        self.replaced |= replaced;
+        let (&payload_type, rtx) = self.track.payload_type(header.payload_type).ok_or(Discard::UnknownPayloadType)?;
         let kept = self.kept.get_mut(route.encoding).ok_or(Discard::UnknownSsrc)?;
         if replaced {
             *kept = Kept::new(&self.track.spec);
@@ -113,7 +116,7 @@ impl Published {
         let mut sequence = header.sequence;
         if rtx {
             sequence = rtx::original_sequence(payload)?;
-            payload = payload.get(rtx::HEADER..).unwrap_or_default();
+            payload = payload.get(rtx::OSN..).unwrap_or_default();
         }
         let description = kept.describe(&payload_type, payload, extensions)?;
         let arrival = Arrival {
@@ -129,7 +132,7 @@ impl Published {
         state.encoding.set_clock_rate(payload_type.clock_rate);
         let seq = state.encoding.handle_packet(&arrival, now)?;
         if description.keyframe {
-            state.keyframes.handle_keyframe(now);
+            state.keyframes.handle_keyframe();
         }
         self.codec = Some(payload_type.codec);
         self.next_layers.get_or_insert(now);
@@ -142,7 +145,8 @@ impl Published {
             description: &description,
         };
         kept.cache.insert(seq, stored, payload, now);
-        Ok(Taken { seq, recovered: rtx || state.encoding.highest() != Some(seq), replaced })
+        let recovered = rtx || state.encoding.highest() != Some(seq);
+        Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
     }
 
     /// A packet as slots take it, while it is remembered.
@@ -155,10 +159,18 @@ impl Published {
         self.kept.get(encoding)?.cache.get(seq)
     }
 
-    /// A subscriber needs a keyframe of this encoding.
+    /// A subscriber needs a keyframe of this encoding. A publisher that answers no request is sent none.
     pub fn wish_keyframe(&mut self, encoding: u8, now: Instant) {
-        if let Some(state) = self.track.encodings.get_mut(usize::from(encoding)) {
+        let answers = self.track.spec.pli || self.track.spec.fir;
+        if answers && let Some(state) = self.track.encodings.get_mut(usize::from(encoding)) {
             state.keyframes.wish(now);
+        }
+    }
+
+    /// The same for several encodings, by their bits.
+    pub fn wish_keyframes(&mut self, encodings: u8, now: Instant) {
+        for encoding in (0..8).filter(|encoding| encodings & 1 << encoding != 0) {
+            self.wish_keyframe(encoding, now);
         }
     }
 
@@ -179,10 +191,8 @@ impl Published {
 
     /// When there is something to do: an encoding may have stopped, something lost is to be asked for.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let encodings = self.track.encodings.iter().flat_map(|state| {
-            [state.encoding.poll_timeout(), state.encoding.activity_timeout(), state.keyframes.poll_timeout()]
-        });
-        encodings.chain([self.next_layers]).flatten().min()
+        let encodings = self.track.encodings.iter().filter_map(|state| state.poll_timeout());
+        encodings.chain(self.next_layers).min()
     }
 }
 

@@ -1,0 +1,334 @@
+//! When each transport-wide numbered packet of a publisher arrived, told back to it
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01): its own bandwidth estimation lives on this.
+
+use std::collections::VecDeque;
+
+use crate::rtcp::twcc;
+use crate::rtp::sequence::Unwrapper;
+use crate::time::{Duration, Instant, ms};
+
+/// The longest wait. libwebrtc: remote_estimator_proxy.cc, default interval.
+const INTERVAL: Duration = ms(100);
+/// The shortest, at the end of a frame: the sender then hears of a frame in one piece. Jitsi: TccGeneratorNode.
+const FRAME_INTERVAL: Duration = ms(20);
+/// How long a packet stays known after it was told, so that what it had overtaken can still be told beside it.
+/// libwebrtc: remote_estimator_proxy.cc, back window.
+const BACK_WINDOW: Duration = ms(500);
+/// A wider hole is an outage: the packets in it are not told as lost one by one.
+const MAX_HOLE: u64 = 1_000;
+/// Per feedback packet, so that it fits a datagram whatever arrived: 1,500 statuses take at most 430 octets, 300
+/// deltas 600 (two octets each). With [`MAX_HOLE`] each holds at least one arrival.
+const MAX_STATUSES: usize = 1_500;
+const MAX_ARRIVALS: usize = 300;
+/// Of a delta.
+const TICK: Duration = Duration::from_micros(250);
+/// Of the reference time: 64 ms.
+const TICKS_PER_REFERENCE: i64 = 256;
+
+#[derive(Clone, Debug, Default)]
+pub struct Arrivals {
+    unwrapper: Unwrapper,
+    /// Times count from here, the first arrival.
+    origin: Option<Instant>,
+    /// In ticks since the origin, by number from `first` on; none: not arrived.
+    times: VecDeque<Option<i64>>,
+    first: u64,
+    /// The lowest number that the next feedback tells of.
+    untold: u64,
+    /// There is something to tell, since then.
+    waiting: Option<Instant>,
+    frame_ended: bool,
+    last: Option<Instant>,
+    count: u8,
+    deltas: Vec<Option<i16>>,
+}
+
+impl Arrivals {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A packet with this transport-wide number arrived; the first time counts.
+    pub fn record(&mut self, transport_seq: u16, received: Instant) {
+        let seq = self.unwrapper.extend(transport_seq).0;
+        let end = self.first + self.times.len() as u64;
+        if self.origin.is_none() || seq >= end + MAX_HOLE {
+            self.times.clear();
+            self.first = seq;
+            self.untold = seq;
+        }
+        let origin = *self.origin.get_or_insert(received);
+        // Told as lost, or never told of, and forgotten since.
+        let Some(place) = seq.checked_sub(self.first) else {
+            return;
+        };
+        let place = place as usize;
+        if place >= self.times.len() {
+            self.times.resize(place + 1, None);
+        }
+        let time = &mut self.times[place];
+        if time.is_none() {
+            *time = Some(ticks(origin, received));
+            self.untold = self.untold.min(seq);
+            self.waiting.get_or_insert(received);
+        }
+    }
+
+    /// The last recorded packet ends a frame.
+    pub fn frame_ended(&mut self) {
+        self.frame_ended = self.waiting.is_some();
+    }
+
+    /// Appends one feedback packet if it is time for it. Call again until false: not everything may fit one.
+    pub fn poll_feedback(&mut self, sender_ssrc: u32, media_ssrc: u32, now: Instant, out: &mut Vec<u8>) -> bool {
+        if self.poll_timeout().is_none_or(|due| due > now) {
+            return false;
+        }
+        let start = (self.untold - self.first) as usize;
+        let mut statuses = self.times.range(start..);
+        let Some(reference) = statuses.find_map(|&time| time).map(|time| time.div_euclid(TICKS_PER_REFERENCE)) else {
+            self.told(now);
+            return false;
+        };
+        let mut previous = reference * TICKS_PER_REFERENCE;
+        let mut arrivals = 0;
+        self.deltas.clear();
+        for &time in self.times.range(start..).take(MAX_STATUSES) {
+            let delta = match time.map(|time| i16::try_from(time - previous)) {
+                // The next feedback begins with a reference of its own.
+                Some(Err(_)) => break,
+                Some(Ok(_)) if arrivals == MAX_ARRIVALS => break,
+                Some(Ok(delta)) => Some(delta),
+                None => None,
+            };
+            if let (Some(delta), Some(time)) = (delta, time) {
+                self.deltas.push(Some(delta));
+                previous = time;
+                arrivals += 1;
+            } else {
+                self.deltas.push(None);
+            }
+        }
+        // 24 bits, and wraps.
+        let reference = ((reference << 40) >> 40) as i32;
+        twcc::write_feedback(out, sender_ssrc, media_ssrc, self.count, reference, self.untold as u16, &self.deltas);
+        self.count = self.count.wrapping_add(1);
+        self.untold += self.deltas.len() as u64;
+        if self.untold == self.first + self.times.len() as u64 {
+            self.told(now);
+        }
+        true
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let waiting = self.waiting?;
+        Some(self.last.unwrap_or(waiting) + if self.frame_ended { FRAME_INTERVAL } else { INTERVAL })
+    }
+
+    /// Everything was told: what is old is forgotten, together with the holes before it.
+    fn told(&mut self, now: Instant) {
+        self.last = Some(now);
+        self.waiting = None;
+        self.frame_ended = false;
+        let Some(origin) = self.origin else { return };
+        let old = ticks(origin, now) - (BACK_WINDOW.as_micros() / TICK.as_micros()) as i64;
+        let recent =
+            self.times.iter().position(|time| time.is_some_and(|time| time >= old)).unwrap_or(self.times.len());
+        let forgotten = self.times.range(..recent).rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.times.drain(..forgotten);
+        self.first += forgotten as u64;
+    }
+}
+
+/// `at` in ticks since `origin`; kernel stamps need not be in order.
+fn ticks(origin: Instant, at: Instant) -> i64 {
+    let count = |span: Duration| (span.as_micros() / TICK.as_micros()) as i64;
+    match at.checked_duration_since(origin) {
+        Some(after) => count(after),
+        None => -count(origin.saturating_duration_since(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtcp::compound::{self, Packet};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The feedback packets that are due: their first number and size, and arrivals in microseconds since time zero
+    /// of the reference.
+    struct Told {
+        shape: Vec<(u16, usize)>,
+        arrived: BTreeMap<u16, i64>,
+        lost: Vec<u16>,
+    }
+
+    fn poll(arrivals: &mut Arrivals, now: Instant) -> Told {
+        let mut told = Told { shape: Vec::new(), arrived: BTreeMap::new(), lost: Vec::new() };
+        let mut out = Vec::new();
+        while arrivals.poll_feedback(1, 2, now, &mut out) {
+            assert!(out.len() <= 1_150, "{} octets fit no datagram", out.len());
+            let read = compound::parse(&out, |packet| {
+                let Packet::TransportFeedback(feedback) = packet else { panic!("{packet:?}") };
+                told.shape.push((feedback.base, feedback.packets.len()));
+                let mut ticks = i64::from(feedback.reference) * TICKS_PER_REFERENCE;
+                for (sequence, delta) in feedback.packets {
+                    let Some(delta) = delta else {
+                        told.lost.push(sequence);
+                        continue;
+                    };
+                    ticks += i64::from(delta);
+                    told.arrived.insert(sequence, ticks * 250);
+                }
+            });
+            assert_eq!(read, Ok(()));
+            out.clear();
+        }
+        told
+    }
+
+    #[test]
+    fn arrivals_and_losses_are_told_each_100_ms() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        assert_eq!(arrivals.poll_timeout(), None);
+        for (sequence, at) in [(65_534, 0), (65_535, 10), (1, 70), (2, 71)] {
+            arrivals.record(sequence, start + ms(at));
+        }
+        assert_eq!(poll(&mut arrivals, start + ms(99)).shape, []);
+        assert_eq!(arrivals.poll_timeout(), Some(start + ms(100)));
+        let told = poll(&mut arrivals, start + ms(100));
+        assert_eq!(told.shape, [(65_534, 5)]);
+        assert_eq!(told.arrived, BTreeMap::from([(65_534, 0), (65_535, 10_000), (1, 70_000), (2, 71_000)]));
+        assert_eq!(told.lost, [0]);
+        assert_eq!(arrivals.poll_timeout(), None);
+        arrivals.record(3, start + ms(120));
+        assert_eq!(arrivals.poll_timeout(), Some(start + ms(200)));
+        assert_eq!(poll(&mut arrivals, start + ms(200)).arrived, BTreeMap::from([(3, 120_000)]));
+    }
+
+    #[test]
+    fn the_end_of_a_frame_is_told_sooner_but_not_more_often_than_each_20_ms() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let mut told = Vec::new();
+        for at in 0..200 {
+            if at % 8 == 0 {
+                arrivals.record(at as u16, start + ms(at));
+                arrivals.frame_ended();
+            }
+            if !poll(&mut arrivals, start + ms(at)).shape.is_empty() {
+                told.push(at);
+            }
+        }
+        assert!(told.windows(2).all(|pair| (20..=28).contains(&(pair[1] - pair[0]))), "{told:?}");
+        assert_eq!(told[0], 20);
+    }
+
+    #[test]
+    fn a_late_packet_is_told_with_those_that_overtook_it() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        for (sequence, at) in [(10, 0), (12, 10), (13, 20)] {
+            arrivals.record(sequence, start + ms(at));
+        }
+        assert_eq!(poll(&mut arrivals, start + ms(100)).lost, [11]);
+        arrivals.record(11, start + ms(105));
+        arrivals.record(14, start + ms(106));
+        let told = poll(&mut arrivals, start + ms(200));
+        assert_eq!(told.arrived, BTreeMap::from([(11, 105_000), (12, 10_000), (13, 20_000), (14, 106_000)]));
+        assert_eq!(told.lost, []);
+    }
+
+    #[test]
+    fn a_packet_later_than_the_window_is_not_told_any_more() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        arrivals.record(10, start);
+        arrivals.record(12, start);
+        poll(&mut arrivals, start + ms(700));
+        arrivals.record(11, start + ms(710));
+        assert_eq!(arrivals.poll_timeout(), None);
+        arrivals.record(15, start + ms(720));
+        let told = poll(&mut arrivals, start + ms(900));
+        assert_eq!((told.shape, told.lost), (vec![(13, 3)], vec![13, 14]), "holes are told across the forgotten");
+    }
+
+    #[test]
+    fn a_repeated_packet_keeps_its_first_time() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        arrivals.record(1, start);
+        arrivals.record(1, start + ms(50));
+        assert_eq!(poll(&mut arrivals, start + ms(100)).arrived, BTreeMap::from([(1, 0)]));
+        arrivals.record(1, start + ms(110));
+        assert_eq!(arrivals.poll_timeout(), None);
+    }
+
+    #[test]
+    fn after_an_outage_it_begins_anew() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        arrivals.record(1, start);
+        poll(&mut arrivals, start + ms(100));
+        arrivals.record(5_000, start + ms(20_000));
+        let told = poll(&mut arrivals, start + ms(20_100));
+        assert_eq!((told.shape, told.lost), (vec![(5_000, 1)], vec![]));
+    }
+
+    #[test]
+    fn a_pause_longer_than_a_delta_begins_another_feedback() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        arrivals.record(1, start);
+        arrivals.record(2, start + ms(9_000));
+        let told = poll(&mut arrivals, start + ms(9_100));
+        assert_eq!(told.shape, [(1, 1), (2, 1)]);
+        assert_eq!(told.arrived, BTreeMap::from([(1, 0), (2, 9_000_000)]));
+    }
+
+    #[test]
+    fn a_burst_is_split_into_feedbacks_that_fit_a_datagram() {
+        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        (0..3_000).step_by(3).for_each(|sequence| arrivals.record(sequence, start + ms(u64::from(sequence) * 70)));
+        let told = poll(&mut arrivals, start + ms(300_000));
+        assert_eq!((told.arrived.len(), told.lost.len()), (1_000, 1_998));
+        assert!(told.shape.len() >= 4);
+    }
+
+    proptest! {
+        /// Loss, reordering, repetition and stamps out of order: who sums up the feedback knows
+        /// what arrived, and when. Only what came late may be too late for it.
+        #[test]
+        fn every_arrival_is_told_with_its_time(
+            first: u16,
+            packets in prop::collection::vec((0_u64..40, -5_i64..8, any::<bool>()), 1..300),
+        ) {
+            let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+            let start = start + ms(1_000);
+            let (mut at, mut next) = (0, 0_i64);
+            let (mut truth, mut told) = (BTreeMap::new(), BTreeMap::new());
+            let (mut lost, mut late) = (Vec::new(), Vec::new());
+            let mut origin = None;
+            for (wait, step, frame) in packets {
+                at += wait;
+                let sequence = first.wrapping_add((next + step).max(0) as u16);
+                next = next.max(next + step);
+                // The kernel's stamp, up to 3 ms off.
+                let stamp = at as i64 + step.rem_euclid(3);
+                arrivals.record(sequence, start + ms(stamp as u64));
+                let origin = *origin.get_or_insert(stamp);
+                if step < 0 {
+                    late.push(sequence);
+                }
+                truth.entry(sequence).or_insert((stamp - origin) * 1_000);
+                if frame {
+                    arrivals.frame_ended();
+                }
+                let now = poll(&mut arrivals, start + ms(at));
+                lost.extend(now.lost.into_iter().filter(|known| truth.contains_key(known)));
+                told.extend(now.arrived);
+            }
+            told.extend(poll(&mut arrivals, start + ms(at + 100)).arrived);
+            prop_assert_eq!(lost, []);
+            for (sequence, time) in &told {
+                prop_assert_eq!(truth[sequence], *time);
+            }
+            prop_assert!(truth.keys().all(|known| told.contains_key(known) || late.contains(known)));
+        }
+    }
+}

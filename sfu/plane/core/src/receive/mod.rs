@@ -1,6 +1,13 @@
-pub mod track;
-pub mod encoding;
-pub mod nack;
-pub mod keyframe;
+//! The publisher's side: which packet belongs to which encoding, what is missing, and what the publisher is told.
+
+pub mod activity;
 pub mod arrivals;
 pub mod audio_level;
+pub mod encoding;
+pub mod history;
+pub mod keyframe;
+pub mod nack;
+pub mod rates;
+pub mod reception;
+pub mod route;
+pub mod track;

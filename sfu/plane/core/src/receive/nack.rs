@@ -1,0 +1,280 @@
+//! Which packets of an encoding are missing, and when to ask the publisher for them (generic NACK, RFC 4585 s6.2.1).
+//!
+//! A hole may only be a packet that was overtaken: it is asked for a little later, then once per round trip, until it
+//! comes or has been asked for often enough.
+
+use std::collections::VecDeque;
+
+use crate::receive::history;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::time::{Duration, Instant, ms};
+
+/// For a round trip nobody has measured yet. libwebrtc: nack_requester.cc, kDefaultRtt.
+pub const DEFAULT_ROUND_TRIP: Duration = ms(100);
+/// How long a hole waits for the packet that was only overtaken. mediasoup: Producer.cpp, sendNackDelay.
+const REORDER_WAIT: Duration = ms(10);
+/// Within one host a round trip is shorter than the sender takes to answer.
+/// libwebrtc: nack_requester.cc, process interval.
+const SHORTEST_WAIT: Duration = ms(20);
+/// Requests per packet. libwebrtc: nack_requester.cc, kMaxNackRetries.
+const MAX_REQUESTS: u8 = 10;
+/// Packets missing at once. libwebrtc: nack_requester.cc, kMaxNackPackets.
+const MAX_MISSING: usize = 1_000;
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    seq: ExtendedSeq,
+    requests: u8,
+    /// When to ask for it next; after the last request: when to give it up.
+    due: Instant,
+}
+
+/// The packets that are asked for, lowest first.
+#[derive(Clone, Debug, Default)]
+pub struct Nacks {
+    missing: VecDeque<Missing>,
+    highest: Option<ExtendedSeq>,
+    /// The first packet of the last keyframe: nothing before it is needed to show what comes after.
+    keyframe: Option<ExtendedSeq>,
+    /// No entry is due before; it may be earlier than the first that is.
+    next: Option<Instant>,
+    overflowed: bool,
+}
+
+impl Nacks {
+    /// A packet arrived, which leaves holes below it or fills one.
+    pub fn handle_packet(&mut self, seq: ExtendedSeq, keyframe: bool, now: Instant) {
+        if keyframe {
+            self.keyframe = self.keyframe.max(Some(seq));
+        }
+        match self.highest {
+            Some(highest) if seq <= highest => self.remove(seq),
+            Some(highest) => {
+                self.highest = Some(seq);
+                self.add_hole(highest.0 + 1, seq.0, now);
+            }
+            None => self.highest = Some(seq),
+        }
+    }
+
+    /// A subscriber needs a packet that we do not have: ask once, and not again within a round trip.
+    pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) {
+        if let Err(place) = self.find(seq)
+            && self.missing.len() < MAX_MISSING
+        {
+            self.missing.insert(place, Missing { seq, requests: MAX_REQUESTS - 1, due: now });
+            self.note_due(now);
+        }
+    }
+
+    /// Appends the sequence numbers to ask for now. True: too many are missing, only a keyframe helps.
+    pub fn poll(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
+        if self.next.is_some_and(|next| next <= now) {
+            let wait = round_trip.max(SHORTEST_WAIT);
+            let too_late = self.highest.map_or(0, |highest| (highest.0 + 1).saturating_sub(history::LENGTH));
+            self.missing.retain_mut(|missing| {
+                if missing.seq.0 < too_late || (missing.due <= now && missing.requests == MAX_REQUESTS) {
+                    return false;
+                }
+                if missing.due <= now {
+                    missing.requests += 1;
+                    missing.due = now + wait;
+                    lost.push(missing.seq.wire());
+                }
+                true
+            });
+            self.next = self.missing.iter().map(|missing| missing.due).min();
+        }
+        std::mem::take(&mut self.overflowed)
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// How many are being asked for.
+    pub fn len(&self) -> usize {
+        self.missing.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// `start..end` did not arrive, but what comes after did.
+    fn add_hole(&mut self, start: u64, end: u64, now: Instant) {
+        let count = (end - start) as usize;
+        if count == 0 {
+            return;
+        }
+        if self.missing.len() + count > MAX_MISSING {
+            self.drop_before_keyframe();
+        }
+        if self.missing.len() + count > MAX_MISSING {
+            self.missing.clear();
+            self.next = None;
+            self.overflowed = true;
+            return;
+        }
+        let due = now + REORDER_WAIT;
+        self.missing.extend((start..end).map(|seq| Missing { seq: ExtendedSeq(seq), requests: 0, due }));
+        self.note_due(due);
+    }
+
+    fn drop_before_keyframe(&mut self) {
+        if let Some(keyframe) = self.keyframe {
+            let count = self.missing.partition_point(|missing| missing.seq < keyframe);
+            self.missing.drain(..count);
+        }
+    }
+
+    fn remove(&mut self, seq: ExtendedSeq) {
+        if let Ok(place) = self.find(seq) {
+            self.missing.remove(place);
+            if self.missing.is_empty() {
+                self.next = None;
+            }
+        }
+    }
+
+    fn find(&self, seq: ExtendedSeq) -> Result<usize, usize> {
+        self.missing.binary_search_by_key(&seq, |missing| missing.seq)
+    }
+
+    fn note_due(&mut self, due: Instant) {
+        self.next = Some(self.next.map_or(due, |next| next.min(due)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const RTT: Duration = ms(50);
+
+    fn seq(n: u64) -> ExtendedSeq {
+        ExtendedSeq((1 << 16) + n)
+    }
+
+    fn asked(nacks: &mut Nacks, now: Instant) -> Vec<u16> {
+        let mut lost = Vec::new();
+        assert!(!nacks.poll(now, RTT, &mut lost));
+        lost
+    }
+
+    #[test]
+    fn an_overtaken_packet_is_not_asked_for() {
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        nacks.handle_packet(seq(1), false, now);
+        nacks.handle_packet(seq(3), false, now);
+        assert_eq!(asked(&mut nacks, now + ms(9)), []);
+        nacks.handle_packet(seq(2), false, now + ms(9));
+        assert_eq!(nacks.poll_timeout(), None);
+        assert_eq!(asked(&mut nacks, now + ms(10)), []);
+    }
+
+    #[test]
+    fn a_lost_packet_is_asked_for_once_per_round_trip_and_ten_times() {
+        let (mut nacks, start) = (Nacks::default(), Instant::now());
+        nacks.handle_packet(seq(1), true, start);
+        nacks.handle_packet(seq(4), false, start);
+        let mut times = Vec::new();
+        for at in 0..1_000 {
+            let lost = asked(&mut nacks, start + ms(at));
+            if !lost.is_empty() {
+                assert_eq!(lost, [2, 3]);
+                times.push(at);
+            }
+        }
+        assert_eq!(times, (0..10).map(|n| 10 + 50 * n).collect::<Vec<_>>());
+        assert!(nacks.is_empty());
+        assert_eq!(nacks.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_recovered_packet_is_not_asked_for_again() {
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        nacks.handle_packet(seq(1), false, now);
+        nacks.handle_packet(seq(4), false, now);
+        assert_eq!(asked(&mut nacks, now + ms(10)), [2, 3]);
+        nacks.handle_packet(seq(2), false, now + ms(40));
+        assert_eq!(asked(&mut nacks, now + ms(60)), [3]);
+    }
+
+    #[test]
+    fn what_a_subscriber_misses_is_asked_for_at_once_and_once_per_round_trip() {
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        (1..=5).for_each(|n| nacks.handle_packet(seq(n), false, now));
+        for subscriber in 0..3 {
+            nacks.ask_for(seq(3), now + ms(subscriber));
+        }
+        assert_eq!(asked(&mut nacks, now + ms(2)), [3]);
+        nacks.ask_for(seq(3), now + ms(30));
+        assert_eq!(asked(&mut nacks, now + ms(40)), []);
+        assert_eq!(asked(&mut nacks, now + ms(60)), []);
+        nacks.ask_for(seq(3), now + ms(61));
+        assert_eq!(asked(&mut nacks, now + ms(61)), [3]);
+    }
+
+    #[test]
+    fn too_many_missing_are_given_up_for_a_keyframe() {
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        nacks.handle_packet(seq(1), false, now);
+        nacks.handle_packet(seq(2_000), false, now);
+        let mut lost = Vec::new();
+        assert!(nacks.poll(now + ms(10), RTT, &mut lost));
+        assert!(lost.is_empty() && nacks.is_empty());
+        assert!(!nacks.poll(now + ms(20), RTT, &mut lost), "it is said once");
+    }
+
+    #[test]
+    fn what_a_keyframe_made_useless_is_dropped_first() {
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        nacks.handle_packet(seq(1), false, now);
+        nacks.handle_packet(seq(600), true, now);
+        nacks.handle_packet(seq(1_101), false, now);
+        let mut lost = Vec::new();
+        assert!(!nacks.poll(now + ms(10), RTT, &mut lost));
+        assert_eq!(lost, (601..1_101).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_would_arrive_too_late_is_not_asked_for() {
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        nacks.handle_packet(seq(1), false, now);
+        (3..2 + history::LENGTH).for_each(|n| nacks.handle_packet(seq(n), false, now));
+        assert_eq!(asked(&mut nacks, now + ms(10)), [2]);
+        nacks.handle_packet(seq(2 + history::LENGTH), false, now + ms(10));
+        assert_eq!(asked(&mut nacks, now + ms(60)), []);
+    }
+
+    proptest! {
+        /// Loss, reordering and repetition of any kind, seen by a caller that polls each millisecond.
+        #[test]
+        fn only_missing_packets_are_asked_for_never_twice_in_a_round_trip_and_never_too_often(
+            packets in prop::collection::vec((0_u64..4, -6_i64..6), 1..300),
+        ) {
+            let (mut nacks, start) = (Nacks::default(), Instant::now());
+            let (mut arrived, mut requests) = (BTreeSet::new(), BTreeMap::<u16, Vec<u64>>::new());
+            let mut next = 1_000_i64;
+            for (at, (skip, back)) in packets.into_iter().enumerate() {
+                let (at, number) = (at as u64, (next + back.min(0)) as u64);
+                next += if back < 0 { 0 } else { 1 + skip as i64 };
+                arrived.insert(number as u16);
+                nacks.handle_packet(seq(number), false, start + ms(at));
+                let mut lost = Vec::new();
+                prop_assert!(!nacks.poll(start + ms(at), RTT, &mut lost));
+                for number in lost {
+                    prop_assert!(!arrived.contains(&number), "{} has arrived", number);
+                    let times = requests.entry(number).or_default();
+                    prop_assert!(times.last().is_none_or(|last| at - last >= 50));
+                    times.push(at);
+                    prop_assert!(times.len() <= 10);
+                }
+                prop_assert!(nacks.is_empty() || nacks.poll_timeout().is_some_and(|next| next > start + ms(at)));
+            }
+        }
+    }
+}

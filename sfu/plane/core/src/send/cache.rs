@@ -1,0 +1,229 @@
+//! The packets of one encoding as they came, for all its subscribers: what leaves is written from here, the first
+//! time and again (RFC 4588).
+
+use crate::codec::{Description, PayloadType};
+use crate::rtp::clock::SenderClock;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::Packet;
+use crate::time::{Duration, Instant, ms};
+
+/// Room to begin with; it doubles while packets younger than [`KEPT`] would be overwritten.
+const FIRST_ROOM: usize = 32;
+/// The most packets kept: 1 s of 10 Mbit/s.
+const MOST_VIDEO: usize = 1_024;
+/// 2.5 s of 20 ms packets.
+const MOST_AUDIO: usize = 128;
+/// A retransmission later than this comes too late to be shown.
+const KEPT: Duration = ms(1_000);
+
+/// What of a packet is kept beside its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    pub timestamp: u32,
+    pub marker: bool,
+    /// The publisher's.
+    pub payload_type: &'a PayloadType,
+    /// RFC 6464, as on the wire.
+    pub audio_level: Option<u8>,
+    /// AV1 RTP specification, appendix A, as on the wire; empty if there was none.
+    pub dependency_descriptor: &'a [u8],
+    pub description: &'a Description,
+}
+
+/// One packet in clear. Its buffers are used again for a later packet.
+#[derive(Debug)]
+pub struct Cached {
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    pub marker: bool,
+    pub payload_type: PayloadType,
+    pub audio_level: Option<u8>,
+    pub dependency_descriptor: Vec<u8>,
+    pub description: Description,
+    pub payload: Vec<u8>,
+    pub received: Instant,
+}
+
+impl Cached {
+    /// The packet as a slot takes it, once more: for a number that a subscriber misses and never got ([`Nack::Missing`]).
+    ///
+    /// [`Nack::Missing`]: crate::send::slot::Nack::Missing
+    pub fn packet(&self, encoding: u8, clock: Option<SenderClock>) -> Packet<'_> {
+        Packet {
+            encoding,
+            seq: self.seq,
+            timestamp: self.timestamp,
+            marker: self.marker,
+            payload_type: &self.payload_type,
+            payload_length: self.payload.len(),
+            description: &self.description,
+            clock,
+            recovered: true,
+            received: self.received,
+        }
+    }
+}
+
+/// A ring in which a packet's place is its sequence number. Its memory follows the bit rate: about one second of it.
+#[derive(Debug)]
+pub struct Cache {
+    ring: Vec<Option<Cached>>,
+    most: usize,
+}
+
+impl Cache {
+    pub fn new(video: bool) -> Self {
+        Self { ring: Vec::new(), most: if video { MOST_VIDEO } else { MOST_AUDIO } }
+    }
+
+    /// Keeps a packet. One that is older than what its place holds already is not kept.
+    pub fn insert(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) {
+        if self.ring.is_empty() {
+            self.ring.resize_with(FIRST_ROOM, || None);
+        }
+        while self.ring.len() < self.most && self.would_lose_a_young_packet(seq, now) {
+            self.double();
+        }
+        let place = self.place(seq);
+        match &mut self.ring[place] {
+            Some(cached) if cached.seq >= seq => {}
+            Some(cached) => {
+                cached.seq = seq;
+                cached.timestamp = stored.timestamp;
+                cached.marker = stored.marker;
+                cached.payload_type = *stored.payload_type;
+                cached.audio_level = stored.audio_level;
+                cached.dependency_descriptor.clear();
+                cached.dependency_descriptor.extend_from_slice(stored.dependency_descriptor);
+                cached.description.clone_from(stored.description);
+                cached.payload.clear();
+                cached.payload.extend_from_slice(payload);
+                cached.received = now;
+            }
+            empty => {
+                *empty = Some(Cached {
+                    seq,
+                    timestamp: stored.timestamp,
+                    marker: stored.marker,
+                    payload_type: *stored.payload_type,
+                    audio_level: stored.audio_level,
+                    dependency_descriptor: stored.dependency_descriptor.to_vec(),
+                    description: stored.description.clone(),
+                    payload: payload.to_vec(),
+                    received: now,
+                });
+            }
+        }
+    }
+
+    pub fn get(&self, seq: ExtendedSeq) -> Option<&Cached> {
+        if self.ring.is_empty() {
+            return None;
+        }
+        self.ring[self.place(seq)].as_ref().filter(|cached| cached.seq == seq)
+    }
+
+    /// Packets in it.
+    pub fn len(&self) -> usize {
+        self.ring.iter().flatten().count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn place(&self, seq: ExtendedSeq) -> usize {
+        // Lengths are powers of two.
+        seq.0 as usize & (self.ring.len() - 1)
+    }
+
+    fn would_lose_a_young_packet(&self, seq: ExtendedSeq, now: Instant) -> bool {
+        self.ring[self.place(seq)]
+            .as_ref()
+            .is_some_and(|cached| cached.seq != seq && now.saturating_duration_since(cached.received) < KEPT)
+    }
+
+    fn double(&mut self) {
+        let mut twice: Vec<Option<Cached>> = Vec::new();
+        twice.resize_with(self.ring.len() * 2, || None);
+        let before = std::mem::replace(&mut self.ring, twice);
+        for cached in before.into_iter().flatten() {
+            let place = self.place(cached.seq);
+            self.ring[place] = Some(cached);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Codec;
+
+    const VP8: PayloadType =
+        PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
+
+    fn insert(cache: &mut Cache, seq: u64, payload: &[u8], now: Instant) {
+        let stored = Stored {
+            timestamp: seq as u32,
+            marker: false,
+            payload_type: &VP8,
+            audio_level: None,
+            dependency_descriptor: &[],
+            description: &Description::default(),
+        };
+        cache.insert(ExtendedSeq(seq), stored, payload, now);
+    }
+
+    fn payload(cache: &Cache, seq: u64) -> Option<&[u8]> {
+        cache.get(ExtendedSeq(seq)).map(|cached| cached.payload.as_slice())
+    }
+
+    #[test]
+    fn a_packet_is_found_by_its_number_and_by_no_other() {
+        let (mut cache, now) = (Cache::new(true), Instant::now());
+        assert_eq!(payload(&cache, 7), None);
+        insert(&mut cache, 65_543, b"seven", now);
+        assert_eq!(payload(&cache, 65_543), Some(&b"seven"[..]));
+        assert_eq!(payload(&cache, 7), None, "the same number on the wire, one rollover before");
+    }
+
+    #[test]
+    fn a_late_packet_does_not_overwrite_a_newer_one() {
+        let (mut cache, now) = (Cache::new(true), Instant::now());
+        insert(&mut cache, 5 + FIRST_ROOM as u64, b"new", now);
+        insert(&mut cache, 5, b"old", now + KEPT);
+        assert_eq!(payload(&cache, 5 + FIRST_ROOM as u64), Some(&b"new"[..]));
+        assert_eq!(payload(&cache, 5), None);
+    }
+
+    #[test]
+    fn memory_follows_the_rate_and_holds_a_second_of_it() {
+        for (interval, packets) in [(ms(33), FIRST_ROOM), (ms(10), 128), (ms(2), 512)] {
+            let (mut cache, start) = (Cache::new(true), Instant::now());
+            for seq in 0..2_000 {
+                insert(&mut cache, seq, b"payload", start + interval * seq as u32);
+            }
+            assert_eq!(cache.len(), packets, "one packet each {interval:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_takes_no_more_than_the_most() {
+        let (mut cache, now) = (Cache::new(true), Instant::now());
+        for seq in 0..5_000 {
+            insert(&mut cache, seq, b"payload", now);
+        }
+        assert_eq!(cache.len(), MOST_VIDEO);
+        assert!(payload(&cache, 5_000 - MOST_VIDEO as u64).is_some());
+        assert!(payload(&cache, 4_999 - MOST_VIDEO as u64).is_none());
+    }
+
+    #[test]
+    fn a_buffer_is_used_again() {
+        let (mut cache, now) = (Cache::new(true), Instant::now());
+        insert(&mut cache, 0, &[1; 1_200], now);
+        let before = cache.get(ExtendedSeq(0)).map(|cached| cached.payload.as_ptr());
+        insert(&mut cache, FIRST_ROOM as u64, &[2; 1_000], now + KEPT);
+        assert_eq!(cache.get(ExtendedSeq(FIRST_ROOM as u64)).map(|cached| cached.payload.as_ptr()), before);
+    }
+}

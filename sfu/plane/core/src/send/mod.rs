@@ -1,7 +1,22 @@
-pub mod slot;
-pub mod selector;
-pub mod rewriter;
+//! The subscriber's side: which packets of a track leave through a slot, under which numbers, when, and once more if
+//! they were lost.
+//!
+//! ```text
+//! Packet -> Slot { Selector: whether   Rewriter: under which number   History: what left } -> Outgoing -> Pacer
+//!           Cache: its payload, once per encoding                                             -> packet::write
+//! ```
+
 pub mod cache;
-pub mod report;
+pub mod history;
 pub mod pacer;
 pub mod packet;
+pub mod report;
+pub mod rewriter;
+pub mod selector;
+pub mod slot;
+#[cfg(test)]
+mod tests;
+
+pub use cache::{Cache, Cached, Stored};
+pub use pacer::{Class, Pacer};
+pub use slot::{Nack, Outgoing, Packet, Patch, Replay, Slot, SlotEvent};

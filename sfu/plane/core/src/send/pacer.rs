@@ -1,0 +1,118 @@
+//! When packets leave a transport, and in which order. For now they leave at once, by class; the rate of an estimate
+//! will find its place here.
+
+use std::collections::VecDeque;
+
+use crate::time::Instant;
+
+/// What waits, most urgent first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Class {
+    /// Small, and heard at once if late.
+    Audio,
+    /// Somebody's picture stands still until it comes.
+    Retransmission,
+    Video,
+    /// SCTP has its own congestion control.
+    Data,
+}
+
+impl Class {
+    const COUNT: usize = 4;
+}
+
+#[derive(Debug)]
+struct Queued<T> {
+    octets: usize,
+    since: Instant,
+    item: T,
+}
+
+/// A queue per class. Within a class, what came first leaves first: sequence numbers stay in order.
+#[derive(Debug)]
+pub struct Pacer<T> {
+    queues: [VecDeque<Queued<T>>; Class::COUNT],
+    octets: usize,
+}
+
+impl<T> Default for Pacer<T> {
+    fn default() -> Self {
+        Self { queues: std::array::from_fn(|_| VecDeque::new()), octets: 0 }
+    }
+}
+
+impl<T> Pacer<T> {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `octets`: what the item will take on the wire.
+    pub fn push(&mut self, class: Class, octets: usize, item: T, now: Instant) {
+        self.octets += octets;
+        self.queues[class as usize].push_back(Queued { octets, since: now, item });
+    }
+
+    /// The next item that may leave now.
+    pub fn pop(&mut self, _now: Instant) -> Option<T> {
+        let queued = self.queues.iter_mut().find_map(VecDeque::pop_front)?;
+        self.octets -= queued.octets;
+        Some(queued.item)
+    }
+
+    /// When [`Pacer::pop`] has something.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.queues.iter().filter_map(|queue| queue.front()).map(|queued| queued.since).min()
+    }
+
+    /// Octets that wait.
+    pub fn queued(&self) -> usize {
+        self.octets
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queues.iter().all(VecDeque::is_empty)
+    }
+
+    /// Forgets what waits: the peer went silent.
+    pub fn clear(&mut self) {
+        self.queues.iter_mut().for_each(VecDeque::clear);
+        self.octets = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::ms;
+
+    #[test]
+    fn audio_leaves_first_and_data_last_and_each_class_in_its_own_order() {
+        let (mut pacer, now) = (Pacer::new(), Instant::now());
+        let pushed = [
+            (Class::Data, "d1"),
+            (Class::Video, "v1"),
+            (Class::Audio, "a1"),
+            (Class::Retransmission, "r1"),
+            (Class::Video, "v2"),
+            (Class::Audio, "a2"),
+        ];
+        for (class, item) in pushed {
+            pacer.push(class, 100, item, now);
+        }
+        let popped: Vec<_> = std::iter::from_fn(|| pacer.pop(now)).collect();
+        assert_eq!(popped, ["a1", "a2", "r1", "v1", "v2", "d1"]);
+    }
+
+    #[test]
+    fn what_waits_is_due_since_it_came_and_its_octets_are_counted() {
+        let (mut pacer, now) = (Pacer::new(), Instant::now());
+        assert_eq!((pacer.poll_timeout(), pacer.queued()), (None, 0));
+        pacer.push(Class::Video, 1_200, 1, now);
+        pacer.push(Class::Audio, 80, 2, now + ms(5));
+        assert_eq!((pacer.poll_timeout(), pacer.queued()), (Some(now), 1_280));
+        assert_eq!(pacer.pop(now + ms(5)), Some(2));
+        assert_eq!(pacer.queued(), 1_200);
+        pacer.clear();
+        assert_eq!((pacer.poll_timeout(), pacer.queued(), pacer.is_empty()), (None, 0, true));
+    }
+}

@@ -1,0 +1,293 @@
+//! The packet as it leaves, in clear: RTP header (RFC 3550 s5.1), header extensions under the subscriber's ids
+//! (RFC 8285), and the cached payload with its numbers exchanged; or all that as a retransmission (RFC 4588 s4).
+
+use crate::codec::vp8;
+use crate::command::SlotSpec;
+use crate::rtp::extension::{Extension, Writer, needs_two_byte};
+use crate::rtp::header::FIXED;
+use crate::rtp::rtx::OSN;
+use crate::send::cache::Cached;
+use crate::send::slot::{Outgoing, Patch};
+
+/// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
+/// descriptor may grow.
+const OVERHEAD: usize = FIXED + OSN + 1;
+
+const VERSION: u8 = 2 << 6;
+const EXTENSION: u8 = 1 << 4;
+const MARKER: u8 = 1 << 7;
+
+/// Writes the plaintext of `outgoing` to the front of `out`. Returns the octets of its header, where encryption
+/// begins, and of all of it.
+///
+/// `abs_send_time`: 24 bits, 6.18 fixed point seconds.
+///
+/// # Panics
+/// If `out` is smaller than [`most_octets`].
+pub fn write(
+    out: &mut [u8],
+    spec: &SlotSpec,
+    outgoing: &Outgoing,
+    cached: &Cached,
+    transport_sequence: Option<u16>,
+    abs_send_time: u32,
+) -> (usize, usize) {
+    let extension = write_extensions(&mut out[FIXED..], spec, cached, transport_sequence, abs_send_time);
+    out[0] = VERSION | if extension > 0 { EXTENSION } else { 0 };
+    out[1] = outgoing.payload_type & 0x7F | if outgoing.marker { MARKER } else { 0 };
+    out[2..4].copy_from_slice(&outgoing.seq.wire().to_be_bytes());
+    out[4..8].copy_from_slice(&outgoing.timestamp.to_be_bytes());
+    out[8..12].copy_from_slice(&outgoing.ssrc.to_be_bytes());
+    let header = FIXED + extension;
+    let mut length = header;
+    if let Some(original) = outgoing.retransmission {
+        out[length..length + OSN].copy_from_slice(&original.to_be_bytes());
+        length += OSN;
+    }
+    length += write_payload(&mut out[length..], outgoing.patch, cached);
+    (header, length)
+}
+
+/// Room that [`write`] needs at most.
+pub fn most_octets(spec: &SlotSpec, cached: &Cached) -> usize {
+    // Each element with its two-byte header: MID, transport-cc, abs-send-time, audio level, dependency descriptor;
+    // the block's own header and its padding.
+    let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + 3 + (2 + cached.dependency_descriptor.len()) + 3;
+    OVERHEAD + extensions + cached.payload.len()
+}
+
+/// The same elements of the same length on all packets but for the descriptor, whose length the publisher chose:
+/// equal packets leave in one segmented send.
+fn write_extensions(
+    out: &mut [u8],
+    spec: &SlotSpec,
+    cached: &Cached,
+    transport_sequence: Option<u16>,
+    abs_send_time: u32,
+) -> usize {
+    let id = |extension| spec.extensions.id(extension);
+    let mid = id(Extension::Mid).filter(|_| !spec.mid.is_empty()).map(|id| (id, spec.mid.as_bytes()));
+    let sequence = transport_sequence.map(u16::to_be_bytes);
+    let sequence = id(Extension::TransportCc).zip(sequence.as_ref().map(|octets| octets.as_slice()));
+    let time = abs_send_time.to_be_bytes();
+    let time = id(Extension::AbsSendTime).map(|id| (id, &time[1..]));
+    let level = cached.audio_level.map(|octet| [octet]);
+    let level = id(Extension::AudioLevel).zip(level.as_ref().map(|octet| octet.as_slice()));
+    let descriptor = Some(cached.dependency_descriptor.as_slice()).filter(|octets| !octets.is_empty());
+    let descriptor = id(Extension::DependencyDescriptor).zip(descriptor);
+
+    let elements = [mid, sequence, time, level, descriptor];
+    let two_byte = elements.iter().flatten().any(|&(id, value)| needs_two_byte(id, value.len()));
+    let mut writer = Writer::new(out, two_byte);
+    for (id, value) in elements.into_iter().flatten() {
+        writer.element(id, value);
+    }
+    writer.finish()
+}
+
+fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached) -> usize {
+    let payload = cached.payload.as_slice();
+    match (patch, &cached.description.vp8) {
+        (Patch::Vp8 { picture_id, tl0, key_index }, Some(numbers)) => {
+            return vp8::write(out, payload, numbers, picture_id, tl0, key_index);
+        }
+        (Patch::RedPrimary, _) => {
+            let primary = Blocks::new(payload).primary();
+            out[..primary.len()].copy_from_slice(primary);
+            return primary.len();
+        }
+        (Patch::Red { block }, _) => {
+            out[..payload.len()].copy_from_slice(payload);
+            for at in Blocks::new(payload) {
+                out[at] = out[at] & MORE | block & 0x7F;
+            }
+        }
+        _ => out[..payload.len()].copy_from_slice(payload),
+    }
+    payload.len()
+}
+
+/// The F bit of RFC 2198 s3: another block header follows.
+const MORE: u8 = 1 << 7;
+
+/// The block headers of a RED payload (RFC 2198 s3), by where they are: four octets each, one octet the last.
+struct Blocks<'a> {
+    payload: &'a [u8],
+    next: Option<usize>,
+    /// Octets of the redundant blocks so far.
+    redundant: usize,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(payload: &'a [u8]) -> Self {
+        Self { payload, next: Some(0), redundant: 0 }
+    }
+
+    /// The newest block: what the payload would be without redundancy. Empty if the payload is malformed.
+    fn primary(mut self) -> &'a [u8] {
+        let last = self.by_ref().last();
+        last.and_then(|last| self.payload.get(last + 1 + self.redundant..)).unwrap_or_default()
+    }
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let at = self.next.take()?;
+        let first = *self.payload.get(at)?;
+        if first & MORE != 0 {
+            let &[_, _, high, low] = self.payload.get(at..at + 4)? else {
+                return None;
+            };
+            self.redundant += usize::from(u16::from_be_bytes([high, low]) & 0x03FF);
+            self.next = Some(at + 4);
+        }
+        Some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Description, PayloadType};
+    use crate::command::Kind;
+    use crate::id::TrackId;
+    use crate::rtp::extension::{self, AudioLevel};
+    use crate::rtp::header::Header;
+    use crate::rtp::sequence::ExtendedSeq;
+    use crate::send::tests::{OPUS, RED, VP8, spec};
+    use crate::time::Instant;
+
+    fn cached(payload_type: PayloadType, payload: &[u8]) -> Cached {
+        Cached {
+            seq: ExtendedSeq(70_000),
+            timestamp: 1,
+            marker: false,
+            payload_type,
+            audio_level: None,
+            dependency_descriptor: Vec::new(),
+            description: Description::default(),
+            payload: payload.to_vec(),
+            received: Instant::now(),
+        }
+    }
+
+    fn outgoing(patch: Patch) -> Outgoing {
+        Outgoing {
+            kind: Kind::Video,
+            retransmission: None,
+            ssrc: 0x5107,
+            seq: ExtendedSeq(0x1_ABCD),
+            timestamp: 0x0102_0304,
+            marker: true,
+            payload_type: 120,
+            encoding: 0,
+            source_seq: ExtendedSeq(70_000),
+            track: TrackId(1),
+            patch,
+        }
+    }
+
+    fn all_extensions() -> SlotSpec {
+        let mut spec = spec(Kind::Video);
+        spec.extensions.set(Extension::AbsSendTime, 2);
+        spec.extensions.set(Extension::AudioLevel, 4);
+        spec.extensions.set(Extension::DependencyDescriptor, 5);
+        spec
+    }
+
+    fn written(spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached) -> (Vec<u8>, Header) {
+        let mut out = vec![0xEE; most_octets(spec, cached)];
+        let (header, length) = write(&mut out, spec, outgoing, cached, Some(0x1234), 0xAB_CDEF);
+        out.truncate(length);
+        let parsed = Header::parse(&out).expect("what we write can be read");
+        assert_eq!(parsed.length, header);
+        (out, parsed)
+    }
+
+    #[test]
+    fn the_header_carries_the_slots_numbers_and_every_extension_that_was_agreed() {
+        let spec = all_extensions();
+        for descriptor in [3, 16, 17, 90] {
+            let mut cached = cached(VP8, b"payload");
+            cached.audio_level = Some(0x92);
+            cached.dependency_descriptor = vec![0x80; descriptor];
+            let (packet, header) = written(&spec, &outgoing(Patch::None), &cached);
+            assert_eq!((header.marker, header.payload_type, header.sequence), (true, 120, 0xABCD));
+            assert_eq!((header.timestamp, header.ssrc, header.padding), (0x0102_0304, 0x5107, false));
+            assert_eq!(packet[header.length..], *b"payload");
+            let read = extension::read(&spec.extensions, &header, &packet).expect("what we write can be read");
+            assert_eq!((read.mid, read.transport_cc, read.abs_send_time), (Some("v1"), Some(0x1234), Some(0xAB_CDEF)));
+            assert_eq!(read.audio_level, Some(AudioLevel { level: 0x12, voice: true }));
+            assert_eq!(read.dependency_descriptor, Some(&cached.dependency_descriptor[..]));
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_that_was_not_agreed() {
+        let mut spec = spec(Kind::Video);
+        spec.extensions = Default::default();
+        let mut cached = cached(VP8, b"payload");
+        cached.audio_level = Some(0x92);
+        let (packet, header) = written(&spec, &outgoing(Patch::None), &cached);
+        assert_eq!((header.extension, packet.len()), (None, FIXED + 7));
+    }
+
+    #[test]
+    fn packets_of_one_size_leave_in_one_size() {
+        let spec = all_extensions();
+        let lengths = [0, 1, 0xFFFF].map(|sequence| {
+            let mut out = [0; 200];
+            write(&mut out, &spec, &outgoing(Patch::None), &cached(VP8, b"payload"), Some(sequence), 0).1
+        });
+        assert_eq!(lengths, [lengths[0]; 3]);
+    }
+
+    #[test]
+    fn a_retransmission_carries_the_number_it_left_under_first() {
+        let sent_again = Outgoing { retransmission: Some(0x0807), ..outgoing(Patch::None) };
+        let (packet, header) = written(&spec(Kind::Video), &sent_again, &cached(VP8, b"payload"));
+        assert_eq!(packet[header.length..], *b"\x08\x07payload");
+    }
+
+    #[test]
+    fn a_vp8_packet_leaves_with_the_numbers_of_the_slot_and_a_long_picture_id() {
+        // X, I, L, T, K; a picture id of 7 bits.
+        let payload = [0x90, 0xF0, 0x05, 0x07, 0x23, b'f', b'r', b'a', b'm', b'e'];
+        let mut cached = cached(VP8, &payload);
+        cached.description = vp8::describe(&payload).expect("a VP8 payload");
+        let patch = Patch::Vp8 { picture_id: 0x1234, tl0: 0x56, key_index: 0x19 };
+        let (packet, header) = written(&spec(Kind::Video), &outgoing(patch), &cached);
+        assert_eq!(packet[header.length..], [&[0x90, 0xF0, 0x92, 0x34, 0x56, 0x39], &b"frame"[..]].concat());
+    }
+
+    /// RFC 2198 s3: a redundant block of 3 octets, then the primary one.
+    const REDUNDANT: &[u8] = b"\xEF\x0F\x00\x03\x6Foldnewest";
+
+    #[test]
+    fn red_leaves_with_the_subscribers_number_for_its_blocks_or_without_redundancy() {
+        let cached = cached(RED, REDUNDANT);
+        let (packet, header) = written(&spec(Kind::Audio), &outgoing(Patch::Red { block: 109 }), &cached);
+        assert_eq!(packet[header.length..], *b"\xED\x0F\x00\x03\x6Doldnewest");
+        let (packet, header) = written(&spec(Kind::Audio), &outgoing(Patch::RedPrimary), &cached);
+        assert_eq!(packet[header.length..], *b"newest");
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_makes_writing_panic(payload in proptest::collection::vec(any::<u8>(), 0..40)) {
+            for patch in [Patch::None, Patch::Red { block: 109 }, Patch::RedPrimary] {
+                written(&spec(Kind::Audio), &outgoing(patch), &cached(OPUS, &payload));
+            }
+            let mut cached = cached(VP8, &payload);
+            if let Ok(description) = vp8::describe(&payload) {
+                cached.description = description;
+                let patch = Patch::Vp8 { picture_id: 1, tl0: 2, key_index: 3 };
+                written(&spec(Kind::Video), &outgoing(patch), &cached);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Sender reports of a slot (RFC 3550 s6.4.1), and what its subscriber reports back.
+//!
+//! A sender report says which wall time a timestamp is of; browsers play a publisher's audio and video together by it.
+//! Ours says so in our own clock. The publisher's tells it in the publisher's: the two differ by an unknown amount, of
+//! which the quickest sender report gives the best account (LiveKit: the propagation delay of rtpstats_receiver.go).
+//! Audio and video of one publisher take the same way here, so both come out shifted by the same.
+
+use crate::rtcp::report::{ReportBlock, SenderReport};
+use crate::rtp::clock::SenderClock;
+use crate::time::{Duration, Instant, Ntp, ms};
+
+/// Two clocks drift apart: 50 ppm are 3 ms a minute. An older account is not better than a newer one.
+const ACCOUNT_KEPT: Duration = ms(60_000);
+/// No path is this long; a report that says so is wrong.
+const LONGEST_ROUND_TRIP: Duration = ms(10_000);
+
+/// That the publisher's clock said `ntp`, at the latest, at `heard`.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    heard: Instant,
+    ntp: Ntp,
+}
+
+impl Account {
+    /// Seconds by which the publisher's clock is later, by this account, than by `other`.
+    fn seconds_ahead_of(&self, other: &Account) -> f64 {
+        let elapsed = self.heard.saturating_duration_since(other.heard).as_secs_f64();
+        self.ntp.seconds_since(other.ntp) - elapsed
+    }
+
+    fn ntp_at(&self, now: Instant) -> Ntp {
+        let elapsed = now.saturating_duration_since(self.heard);
+        Ntp(self.ntp.0.wrapping_add(((elapsed.as_nanos() << 32) / 1_000_000_000) as u64))
+    }
+}
+
+/// The newest packet that left, as the timeline goes on from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Newest {
+    pub timestamp: u32,
+    pub received: Instant,
+    /// What was added to the source's timestamp.
+    pub timestamp_offset: u32,
+    /// Hz.
+    pub rate: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Reports {
+    packets: u32,
+    octets: u32,
+    clock: Option<SenderClock>,
+    account: Option<Account>,
+    round_trip: Option<Duration>,
+    last_block: Option<ReportBlock>,
+}
+
+impl Reports {
+    /// A packet left for the first time.
+    pub fn sent(&mut self, payload_length: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload_length as u32);
+    }
+
+    /// The clock of the encoding that is shown, seen at `now`; its publisher's report came just before if it changed.
+    pub fn note_clock(&mut self, clock: Option<SenderClock>, now: Instant) {
+        if self.clock == clock {
+            return;
+        }
+        self.clock = clock;
+        let Some(clock) = clock else { return };
+        let heard = Account { heard: now, ntp: clock.ntp };
+        let keep = self.account.is_some_and(|account| {
+            heard.seconds_ahead_of(&account) < 0.0 && now.saturating_duration_since(account.heard) < ACCOUNT_KEPT
+        });
+        if !keep {
+            self.account = Some(heard);
+        }
+    }
+
+    /// Another publisher has another clock.
+    pub fn forget_source(&mut self) {
+        self.clock = None;
+        self.account = None;
+    }
+
+    /// The report at `now`, which our clock calls `ntp`.
+    pub fn sender_report(&self, ssrc: u32, newest: &Newest, now: Instant, ntp: Ntp) -> SenderReport {
+        let rtp = match (self.clock, self.account) {
+            (Some(clock), Some(account)) => clock.rtp_at(account.ntp_at(now)).wrapping_add(newest.timestamp_offset),
+            _ => {
+                let elapsed = now.saturating_duration_since(newest.received);
+                let ticks = elapsed.as_nanos() * u128::from(newest.rate) / 1_000_000_000;
+                newest.timestamp.wrapping_add(ticks as u32)
+            }
+        };
+        SenderReport { ssrc, ntp, rtp, packets: self.packets, octets: self.octets }
+    }
+
+    /// What the subscriber says of us. The round trip, if it answers a sender report of ours.
+    pub fn handle_block(&mut self, block: &ReportBlock, now: Ntp) -> Option<Duration> {
+        self.last_block = Some(*block);
+        let round_trip = block.round_trip(now).filter(|&round_trip| round_trip <= LONGEST_ROUND_TRIP)?;
+        self.round_trip = Some(round_trip);
+        Some(round_trip)
+    }
+
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    pub fn last_block(&self) -> Option<&ReportBlock> {
+        self.last_block.as_ref()
+    }
+
+    /// Packets that left for the first time.
+    pub fn packets(&self) -> u32 {
+        self.packets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1 << 32;
+
+    fn clock(seconds: u64, rtp: u32) -> Option<SenderClock> {
+        Some(SenderClock { rate: 90_000, ntp: Ntp(seconds * SECOND), rtp })
+    }
+
+    fn newest(received: Instant) -> Newest {
+        Newest { timestamp: 5_000, received, timestamp_offset: 1_000_000, rate: 90_000 }
+    }
+
+    #[test]
+    fn without_a_report_of_the_publisher_the_timeline_goes_on_from_the_newest_packet() {
+        let (mut reports, start) = (Reports::default(), Instant::now());
+        reports.sent(1_000);
+        reports.sent(200);
+        let report = reports.sender_report(7, &newest(start), start + ms(100), Ntp(42));
+        let expected = SenderReport { ssrc: 7, ntp: Ntp(42), rtp: 14_000, packets: 2, octets: 1_200 };
+        assert_eq!(report, expected);
+    }
+
+    #[test]
+    fn with_one_it_is_mapped_by_the_publishers_clock_whatever_the_delay_of_the_packets() {
+        let (mut reports, start) = (Reports::default(), Instant::now());
+        reports.note_clock(clock(100, 0), start);
+        let report = reports.sender_report(7, &newest(start + ms(300)), start + ms(500), Ntp(42));
+        assert_eq!(report.rtp, 1_000_000 + 45_000);
+    }
+
+    #[test]
+    fn the_quickest_report_of_the_publisher_says_how_far_the_clocks_are_apart() {
+        for (delays, told) in [([0, 30, 10], 0), ([30, 10, 20], 10), ([20, 20, 0], 0)] {
+            let (mut reports, start) = (Reports::default(), Instant::now());
+            for (n, delay) in (0..).zip(delays) {
+                reports.note_clock(clock(100 + n, 90_000 * n as u32), start + ms(1_000 * n + delay));
+            }
+            let rtp = reports.sender_report(7, &newest(start), start + ms(4_000), Ntp(42)).rtp;
+            let expected = 1_000_000 + 4 * 90_000 - told * 90;
+            assert!(rtp.abs_diff(expected) <= 1, "{delays:?}: {rtp}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn after_a_minute_a_slower_report_is_believed_because_clocks_drift() {
+        let (mut reports, start) = (Reports::default(), Instant::now());
+        reports.note_clock(clock(100, 0), start);
+        reports.note_clock(clock(161, 61 * 90_000), start + ms(61_020));
+        let rtp = reports.sender_report(7, &newest(start), start + ms(62_020), Ntp(42)).rtp;
+        assert!(rtp.abs_diff(1_000_000 + 62 * 90_000) <= 1, "{rtp}");
+    }
+
+    #[test]
+    fn a_round_trip_that_no_path_has_is_not_believed() {
+        let mut reports = Reports::default();
+        let now = Ntp(1_000 * SECOND);
+        let block = |seconds: u32| ReportBlock { last_sr: now.compact() - (seconds << 16), ..ReportBlock::default() };
+        assert_eq!(reports.handle_block(&ReportBlock::default(), now), None);
+        assert_eq!(reports.handle_block(&block(20), now), None);
+        assert_eq!(reports.handle_block(&block(2), now), Some(ms(2_000)));
+        assert_eq!(reports.round_trip(), Some(ms(2_000)));
+    }
+}

@@ -1,0 +1,458 @@
+//! Under which numbers a packet leaves: sequence number, timestamp, and the numbers in a VP8 payload (RFC 7741 s4.2),
+//! continuous over whatever is shown, left out, paused or switched.
+//!
+//! The source's numbers fall into *runs*. Within a run a packet leaves under its own number plus the run's offset, so
+//! one that is missing keeps its place free for when it comes late. Between runs nothing is free.
+//!
+//! ```text
+//! source   10 11 12 13 14 15 16 | 17 18 | 19 20 ·· 22       12 lost, 17 and 18 left out on purpose, 21 still missing
+//! leaves    1  2 ··  4  5  6  7 |       |  8  9 ·· 11       3 waits for 12, 10 for 21
+//! runs     [10                17)        [19       23)
+//! ```
+
+use std::collections::VecDeque;
+
+use crate::codec::vp8;
+use crate::rtp::clock::SenderClock;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::{Packet, Patch};
+use crate::time::{Duration, Instant, ms};
+
+/// Runs remembered for late packets. With the upper of two temporal layers left out, a run is one picture: 1.6 s.
+const MOST_RUNS: usize = 48;
+/// How far ahead of what the wall clock expects a new source may put the timeline. mediasoup: MaxExtraOffset.
+const MOST_AHEAD: Duration = ms(75);
+/// A source further behind than this has stopped its clock; the wall clock is right. LiveKit: ResumeBehindHighThreshold.
+const MOST_BEHIND: Duration = ms(2_000);
+/// The usual packet: what must not be played over another.
+const AUDIO_STEP: Duration = ms(20);
+
+const PICTURE_ID_MASK: u16 = 0x7FFF;
+const KEY_INDEX_MASK: u8 = 0x1F;
+
+/// Source packets that leave under consecutive numbers.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    encoding: u8,
+    /// The first source number in it, and one past the last seen.
+    first: u64,
+    end: u64,
+    /// Under which number `first` leaves.
+    output: u64,
+    offsets: Offsets,
+    /// The newest picture id of it, in the source's numbers, widened to 15 bits.
+    picture: u16,
+    /// Of the picture left out before it: what comes late of that stays out.
+    skipped: Option<u32>,
+}
+
+/// What is added to a source's number to get ours.
+#[derive(Clone, Copy, Default, Debug)]
+struct Offsets {
+    timestamp: u32,
+    picture: u16,
+    tl0: u8,
+    key_index: u8,
+}
+
+/// Numbers given out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Numbers {
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    /// [`Patch::Vp8`] or none.
+    pub patch: Patch,
+}
+
+/// The newest of what left.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    timestamp: u32,
+    received: Instant,
+    clock: Option<SenderClock>,
+    encoding: u8,
+    /// Of the track it came from; false once the slot shows another.
+    same_track: bool,
+    timestamp_offset: u32,
+    /// None before the first VP8 packet.
+    vp8: Option<Vp8Last>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Vp8Last {
+    picture_id: u16,
+    tl0: u8,
+    key_index: u8,
+}
+
+/// A picture that is being left out.
+#[derive(Clone, Copy, Debug)]
+struct Skipping {
+    timestamp: u32,
+    /// Its last packet was seen.
+    ended: bool,
+}
+
+#[derive(Debug)]
+pub struct Rewriter {
+    /// The next number.
+    next: u64,
+    first_timestamp: u32,
+    /// Oldest first. The last one is open.
+    runs: VecDeque<Run>,
+    last: Option<Last>,
+    skipping: Option<Skipping>,
+}
+
+impl Rewriter {
+    /// `first_sequence` below 2^15: else the first loss could make a receiver guess its rollovers wrong (RFC 3711 s3.3.1).
+    pub fn new(first_sequence: u16, first_timestamp: u32) -> Self {
+        debug_assert!(first_sequence < 1 << 15);
+        Self {
+            next: u64::from(first_sequence & 0x7FFF),
+            first_timestamp,
+            runs: VecDeque::new(),
+            last: None,
+            skipping: None,
+        }
+    }
+
+    /// The newest number that was given out or kept free.
+    pub fn highest(&self) -> Option<ExtendedSeq> {
+        self.last.map(|_| ExtendedSeq(self.next - 1))
+    }
+
+    /// The timestamp of the newest packet, when it was received, and what is added to the source's timestamps.
+    pub fn newest(&self) -> Option<(u32, Instant, u32)> {
+        self.last.map(|last| (last.timestamp, last.received, last.timestamp_offset))
+    }
+
+    /// The slot shows another track from now on: late packets of this one have no place any more.
+    pub fn forget_source(&mut self) {
+        self.runs.clear();
+        self.skipping = None;
+        if let Some(last) = &mut self.last {
+            last.same_track = false;
+        }
+    }
+
+    /// How far `seq` is ahead of the next one that is expected of `encoding`; negative: behind. None: the newest packet
+    /// was of another.
+    pub fn distance(&self, encoding: u8, seq: ExtendedSeq) -> Option<i64> {
+        let run = self.runs.back().filter(|run| run.encoding == encoding)?;
+        Some(seq.0.wrapping_sub(run.end) as i64)
+    }
+
+    /// `packet` is the first of a source: of another track or encoding, or of the same one after a pause. It gets the
+    /// next number, and a timestamp where the timeline has come to by now.
+    pub fn begin(&mut self, packet: &Packet) -> Numbers {
+        let mut offsets = Offsets { timestamp: self.timestamp_offset(packet), ..Offsets::default() };
+        let mut picture = 0;
+        if let Some(numbers) = &packet.description.vp8 {
+            picture = numbers.picture_id.unwrap_or_default();
+            if let Some(last) = self.last.and_then(|last| last.vp8) {
+                offsets.picture = last.picture_id.wrapping_add(1).wrapping_sub(picture);
+                offsets.tl0 = last.tl0.wrapping_add(1).wrapping_sub(numbers.tl0_picture_index.unwrap_or_default());
+                offsets.key_index = last.key_index.wrapping_add(1).wrapping_sub(numbers.key_index.unwrap_or_default());
+            }
+        }
+        self.skipping = None;
+        self.open(Run {
+            encoding: packet.encoding,
+            first: packet.seq.0,
+            end: packet.seq.0,
+            output: self.next,
+            offsets,
+            picture,
+            skipped: None,
+        });
+        let numbers = self.advance(packet);
+        if let Some(last) = &mut self.last {
+            (last.timestamp, last.received) = (numbers.timestamp, packet.received);
+        }
+        numbers
+    }
+
+    /// `packet` is newer than all of its encoding, which is the one that is shown. Packets missing before it keep their
+    /// numbers free.
+    pub fn advance(&mut self, packet: &Packet) -> Numbers {
+        let lost_of_skipped = self.lost_of_skipped(packet);
+        let next = self.next;
+        let run = self.runs.back_mut().expect("begin() comes before advance()");
+        debug_assert!(run.encoding == packet.encoding && packet.seq.0 >= run.end);
+        run.first += lost_of_skipped;
+        run.end = packet.seq.0 + 1;
+        self.next = run.output + (run.end - run.first);
+        debug_assert!(self.next > next);
+        self.skipping = None;
+
+        let vp8 = packet.description.vp8.as_ref();
+        if let Some(numbers) = vp8 {
+            run.picture = widened(numbers, run.picture);
+        }
+        let numbers = run.numbers(packet);
+        let before = self.last;
+        // The first packet of a picture tells best when it is of; in H264 a later picture may be of an earlier time.
+        let (timestamp, received) = match before {
+            Some(last) if numbers.timestamp.wrapping_sub(last.timestamp) as i32 <= 0 => (last.timestamp, last.received),
+            _ => (numbers.timestamp, packet.received),
+        };
+        self.last = Some(Last {
+            timestamp,
+            received,
+            clock: packet.clock,
+            encoding: packet.encoding,
+            same_track: true,
+            timestamp_offset: run.offsets.timestamp,
+            vp8: match numbers.patch {
+                Patch::Vp8 { picture_id, tl0, key_index } => Some(Vp8Last { picture_id, tl0, key_index }),
+                _ => before.and_then(|last| last.vp8),
+            },
+        });
+        numbers
+    }
+
+    /// `packet` is newer than all of its encoding, which is the one that is shown, and is left out: the next one leaves
+    /// under the number it would have had. `begins`: it is its picture's first.
+    pub fn skip(&mut self, packet: &Packet, begins: bool) {
+        let seq = packet.seq.0;
+        let continues = self.skipping.is_some_and(|skipping| skipping.timestamp == packet.timestamp);
+        let lost_of_skipped = if continues { 0 } else { self.lost_of_skipped(packet) };
+        self.skipping = Some(Skipping { timestamp: packet.timestamp, ended: packet.marker });
+        let Some(run) = self.runs.back_mut() else {
+            return;
+        };
+        if continues {
+            // Whatever is missing in between is of the same picture.
+            (run.first, run.end) = (seq + 1, seq + 1);
+            return;
+        }
+        run.first += lost_of_skipped;
+        run.end += lost_of_skipped;
+        // If the picture's beginning is missing, the packet before this one is certainly of it.
+        let missing = seq.saturating_sub(run.end);
+        let reserved = if begins { missing } else { missing.saturating_sub(1) };
+        run.end += reserved;
+        self.next += reserved;
+
+        let mut following = *run;
+        following.first = seq + 1;
+        following.end = seq + 1;
+        following.output = self.next;
+        following.skipped = Some(packet.timestamp);
+        if let Some(numbers) = &packet.description.vp8 {
+            following.picture = widened(numbers, run.picture);
+            following.offsets.picture = following.offsets.picture.wrapping_sub(1);
+        }
+        if run.first == run.end {
+            *run = following;
+        } else {
+            self.open(following);
+        }
+    }
+
+    /// `packet` is newer than all of its encoding, which is the one that is shown, and has nothing in it (RTP padding,
+    /// by which browsers probe): the next one leaves under the number it would have had.
+    pub fn omit(&mut self, packet: &Packet) {
+        let seq = packet.seq.0;
+        let Some(run) = self.runs.back_mut() else {
+            return;
+        };
+        if self.skipping.is_some_and(|skipping| skipping.timestamp == packet.timestamp) {
+            (run.first, run.end) = (seq + 1, seq + 1);
+            return;
+        }
+        self.next += seq.saturating_sub(run.end);
+        run.end = seq.max(run.end);
+        let following = Run { first: seq + 1, end: seq + 1, output: self.next, ..*run };
+        if run.first == run.end {
+            *run = following;
+        } else {
+            self.open(Run { skipped: None, ..following });
+        }
+    }
+
+    /// The number that was kept free for a packet which comes late; None if none was. That it is still free is for the
+    /// history to say.
+    pub fn late(&self, packet: &Packet) -> Option<Numbers> {
+        let seq = packet.seq.0;
+        let matches = |run: &Run| run.encoding == packet.encoding && (run.first..run.end).contains(&seq);
+        let at = self.runs.iter().rposition(matches)?;
+        let skipped_around = [self.runs[at].skipped, self.runs.get(at + 1).and_then(|following| following.skipped)];
+        if skipped_around.contains(&Some(packet.timestamp)) {
+            return None;
+        }
+        Some(self.runs[at].numbers(packet))
+    }
+
+    /// Which source packet a number was kept free for.
+    pub fn source(&self, seq: ExtendedSeq) -> Option<(u8, ExtendedSeq)> {
+        let run = self.runs.iter().rev().find(|run| run.output <= seq.0)?;
+        let source = run.first + (seq.0 - run.output);
+        (source < run.end).then_some((run.encoding, ExtendedSeq(source)))
+    }
+
+    fn open(&mut self, run: Run) {
+        if self.runs.len() == MOST_RUNS {
+            self.runs.pop_front();
+        }
+        self.runs.push_back(run);
+    }
+
+    /// A picture is being left out, its end is missing, and so is something before `packet`, which is of the next
+    /// picture: the first that is missing needs no number, it is certainly of the former.
+    fn lost_of_skipped(&self, packet: &Packet) -> u64 {
+        let Some(skipping) = self.skipping else {
+            return 0;
+        };
+        let missing = self.runs.back().is_some_and(|run| packet.seq.0 > run.end);
+        u64::from(missing && !skipping.ended && skipping.timestamp != packet.timestamp)
+    }
+
+    /// What to add to the timestamps of a source that begins with `packet`.
+    ///
+    /// The timeline has gone on by the wall clock. Where the sender's own clock says more exactly what time the packet
+    /// is of, that is believed, within bounds: the timeline never goes back, and not more than [`MOST_AHEAD`] ahead.
+    fn timestamp_offset(&self, packet: &Packet) -> u32 {
+        let Some(last) = self.last else {
+            return self.first_timestamp.wrapping_sub(packet.timestamp);
+        };
+        let rate = packet.payload_type.clock_rate;
+        let elapsed = ticks(packet.received.saturating_duration_since(last.received), rate);
+        let expected = last.timestamp.wrapping_add(elapsed as u32);
+        let told = match (last.clock, packet.clock) {
+            _ if !last.same_track => None,
+            _ if last.encoding == packet.encoding => Some(packet.timestamp.wrapping_add(last.timestamp_offset)),
+            (Some(old), Some(new)) => {
+                Some(old.rtp_at(new.ntp_at(packet.timestamp)).wrapping_add(last.timestamp_offset))
+            }
+            _ => None,
+        };
+        let ahead = told.map_or(0, |told| i64::from(told.wrapping_sub(expected) as i32));
+        let ahead = if ahead < -ticks(MOST_BEHIND, rate) { 0 } else { ahead.min(ticks(MOST_AHEAD, rate)) };
+        let step = if packet.payload_type.codec.is_video() { 1 } else { ticks(AUDIO_STEP, rate) };
+        let advance = (elapsed + ahead).max(step);
+        last.timestamp.wrapping_add(advance as u32).wrapping_sub(packet.timestamp)
+    }
+}
+
+impl Run {
+    fn numbers(&self, packet: &Packet) -> Numbers {
+        let patch = match &packet.description.vp8 {
+            Some(numbers)
+                if numbers.picture_id.is_some()
+                    || numbers.tl0_picture_index.is_some()
+                    || numbers.key_index.is_some() =>
+            {
+                Patch::Vp8 {
+                    picture_id: widened(numbers, self.picture).wrapping_add(self.offsets.picture) & PICTURE_ID_MASK,
+                    tl0: numbers.tl0_picture_index.unwrap_or_default().wrapping_add(self.offsets.tl0),
+                    key_index: numbers.key_index.unwrap_or_default().wrapping_add(self.offsets.key_index)
+                        & KEY_INDEX_MASK,
+                }
+            }
+            _ => Patch::None,
+        };
+        Numbers {
+            seq: ExtendedSeq(self.output + (packet.seq.0 - self.first)),
+            timestamp: packet.timestamp.wrapping_add(self.offsets.timestamp),
+            patch,
+        }
+    }
+}
+
+/// A picture id in 15 bits: one of 7 bits is the nearest to `near` that ends in it.
+fn widened(numbers: &vp8::Numbers, near: u16) -> u16 {
+    match numbers.picture_id {
+        None => near,
+        Some(id) if numbers.long_picture_id => id & PICTURE_ID_MASK,
+        Some(id) => {
+            let ahead = id.wrapping_sub(near) & 0x7F;
+            let signed = if ahead < 0x40 { ahead } else { ahead.wrapping_sub(0x80) };
+            near.wrapping_add(signed) & PICTURE_ID_MASK
+        }
+    }
+}
+
+fn ticks(duration: Duration, rate: u32) -> i64 {
+    (duration.as_nanos() * u128::from(rate) / 1_000_000_000) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::send::tests::{Sent, Source};
+
+    fn picture(source: &mut Source, at: Instant) -> Sent {
+        source.picture("0", 1, at).remove(0)
+    }
+
+    #[test]
+    fn runs_are_as_drawn_above() {
+        let (mut rewriter, now) = (Rewriter::new(1, 0), Instant::now());
+        let mut source = Source::new(0);
+        source.seq = 9;
+        let sent: Vec<Sent> = (10..=22).map(|_| picture(&mut source, now)).collect();
+        let sent = |seq: usize| sent[seq - 10].packet(false);
+        let mut left = vec![(10, rewriter.begin(&sent(10)).seq.0)];
+        for seq in [11, 13, 14, 15, 16, 17, 18, 19, 20, 22] {
+            match seq {
+                17 | 18 => rewriter.skip(&sent(seq), true),
+                _ => left.push((seq, rewriter.advance(&sent(seq)).seq.0)),
+            }
+        }
+        assert_eq!(left, [(10, 1), (11, 2), (13, 4), (14, 5), (15, 6), (16, 7), (19, 8), (20, 9), (22, 11)]);
+        let late = |seq| rewriter.late(&sent(seq)).map(|numbers| numbers.seq.0);
+        assert_eq!([late(12), late(21), late(17), late(18)], [Some(3), Some(10), None, None]);
+        assert_eq!(rewriter.source(ExtendedSeq(10)), Some((0, ExtendedSeq(21))));
+        assert_eq!(rewriter.source(ExtendedSeq(12)), None);
+        assert_eq!(rewriter.highest(), Some(ExtendedSeq(11)));
+    }
+
+    #[test]
+    fn a_picture_id_of_seven_bits_counts_on_in_fifteen() {
+        let (mut rewriter, now) = (Rewriter::new(1, 0), Instant::now());
+        let mut source = Source::new(0);
+        for n in 0..300_u16 {
+            let mut sent = picture(&mut source, now);
+            let numbers = sent.description.vp8.as_mut().expect("it is VP8");
+            (numbers.picture_id, numbers.long_picture_id) = (Some((100 + n) & 0x7F), false);
+            let numbers =
+                if n == 0 { rewriter.begin(&sent.packet(false)) } else { rewriter.advance(&sent.packet(false)) };
+            assert!(matches!(numbers.patch, Patch::Vp8 { picture_id, .. } if picture_id == 100 + n), "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn the_timeline_goes_on_after_a_pause_longer_than_half_its_range() {
+        let (mut rewriter, start) = (Rewriter::new(1, 0), Instant::now());
+        let mut source = Source::new(0);
+        let mut before = rewriter.begin(&picture(&mut source, start).packet(false)).timestamp;
+        rewriter.forget_source();
+        for hours in 1..=30_u64 {
+            rewriter.forget_source();
+            let at = start + ms(3_600_000) * hours as u32;
+            let timestamp = rewriter.begin(&picture(&mut source, at).packet(false)).timestamp;
+            assert_eq!(timestamp.wrapping_sub(before), 324_000_000, "after {hours} h");
+            before = timestamp;
+        }
+        rewriter.forget_source();
+        let timestamp = rewriter.begin(&picture(&mut source, start + ms(3_600_000) * 40).packet(false)).timestamp;
+        assert_eq!(timestamp.wrapping_sub(before), 3_240_000_000);
+    }
+
+    #[test]
+    fn pictures_out_of_order_of_time_do_not_take_the_timeline_back() {
+        let (mut rewriter, now) = (Rewriter::new(1, 5_000), Instant::now());
+        let mut source = Source::new(0);
+        let first = rewriter.begin(&picture(&mut source, now).packet(false));
+        let (later, earlier) = (source.timestamp.wrapping_add(9_000), source.timestamp.wrapping_add(3_000));
+        for timestamp in [later, earlier] {
+            let sent = Sent { timestamp, ..picture(&mut source, now + ms(100)) };
+            rewriter.advance(&sent.packet(false));
+        }
+        rewriter.forget_source();
+        let next = rewriter.begin(&picture(&mut source, now + ms(110)).packet(false));
+        assert_eq!(next.timestamp - first.timestamp, 9_000 + 900);
+    }
+}

@@ -1,0 +1,445 @@
+//! One receive section of a subscriber, and the track it shows: what of it leaves, under the slot's own numbers.
+
+use crate::codec::{Codec, Description, PayloadType};
+use crate::command::{Kind, SlotSpec};
+use crate::event::Cause;
+use crate::id::TrackId;
+use crate::layer::{Ladder, Layer};
+use crate::rtcp::report::{ReportBlock, SenderReport};
+use crate::rtp::clock::SenderClock;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::history::{self, Entry, History};
+use crate::send::report::{Newest, Reports};
+use crate::send::rewriter::Rewriter;
+use crate::send::selector::Selector;
+use crate::time::{Duration, Instant, Ntp};
+
+/// A packet of the slot's source, as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub encoding: u8,
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    pub marker: bool,
+    /// The publisher's.
+    pub payload_type: &'a PayloadType,
+    pub payload_length: usize,
+    pub description: &'a Description,
+    /// Of its encoding.
+    pub clock: Option<SenderClock>,
+    /// It came late, or by RTX: a newer one of its encoding came before.
+    pub recovered: bool,
+    pub received: Instant,
+}
+
+/// What to exchange in the payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patch {
+    None,
+    /// 15, 8 and 5 bits (RFC 7741 s4.2).
+    Vp8 {
+        picture_id: u16,
+        tl0: u8,
+        key_index: u8,
+    },
+    /// The payload type of the blocks of RFC 2198.
+    Red {
+        block: u8,
+    },
+    /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
+    RedPrimary,
+}
+
+/// A packet to write from the cache: all but what changes with each transmission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    pub kind: Kind,
+    /// Sent again, by RTX: the number it left under first.
+    pub retransmission: Option<u16>,
+    pub ssrc: u32,
+    /// The SRTP packet index of its SSRC; never given out twice.
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    pub marker: bool,
+    pub payload_type: u8,
+    /// Where the payload is: `source_seq` in the cache of `encoding` of `track`.
+    pub encoding: u8,
+    pub source_seq: ExtendedSeq,
+    pub track: TrackId,
+    pub patch: Patch,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlotEvent {
+    /// What leaves changed; no layer: nothing does.
+    Switched {
+        layer: Option<Layer>,
+        cause: Cause,
+    },
+    Refused {
+        reason: &'static str,
+    },
+}
+
+/// What to do about a packet the subscriber misses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Nack {
+    Send(Outgoing),
+    /// Its number was kept free for a packet that never came, or came when another encoding was shown. If the cache has
+    /// it, hand it to [`Slot::handle_packet`] by [`Cached::packet`]; else ask the publisher.
+    ///
+    /// [`Cached::packet`]: crate::send::cache::Cached::packet
+    Missing {
+        encoding: u8,
+        seq: ExtendedSeq,
+    },
+    /// Just sent, sent often enough, too old, or not to be sent twice for want of RTX.
+    Ignore,
+}
+
+/// Source packets that came before the beginning of their picture did. Hand those that the cache has to
+/// [`Slot::handle_packet`], in order, by [`Cached::packet`]; the subscriber would ask for them a round trip later.
+///
+/// [`Cached::packet`]: crate::send::cache::Cached::packet
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    pub encoding: u8,
+    pub seqs: std::ops::RangeInclusive<u64>,
+}
+
+/// How the publisher's payload type leaves.
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    from: PayloadType,
+    to: u8,
+    patch: Patch,
+}
+
+#[derive(Debug)]
+pub struct Slot {
+    pub spec: SlotSpec,
+    source: Option<TrackId>,
+    selector: Selector,
+    rewriter: Rewriter,
+    history: History,
+    reports: Reports,
+    next_rtx: u64,
+    mapping: Option<Mapping>,
+    /// Of the clock in `newest`, Hz.
+    rate: u32,
+    /// Times in the history count from the first packet.
+    origin: Option<Instant>,
+    /// What was said last, so that only changes are.
+    told: (Option<Layer>, Cause),
+    switched: Option<SlotEvent>,
+    refused: Option<SlotEvent>,
+    /// The publisher's payload type for which the subscriber has none.
+    refusing: Option<PayloadType>,
+    replay: Option<Replay>,
+    /// The last answer of [`Slot::poll_wish`].
+    wished: Option<u8>,
+}
+
+impl Slot {
+    /// The first numbers are random, the caller's, and the sequence numbers below 2^15. Audio is let through from the
+    /// beginning; video waits for its first ladder.
+    pub fn new(spec: SlotSpec, first_sequence: u16, first_rtx_sequence: u16, first_timestamp: u32) -> Self {
+        debug_assert!(first_rtx_sequence < 1 << 15);
+        let is_video = spec.kind == Kind::Video;
+        Self {
+            source: None,
+            selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }),
+            rewriter: Rewriter::new(first_sequence, first_timestamp),
+            history: History::new(if is_video { history::VIDEO } else { history::AUDIO }),
+            reports: Reports::default(),
+            next_rtx: u64::from(first_rtx_sequence & 0x7FFF),
+            mapping: None,
+            rate: 0,
+            origin: None,
+            told: (None, Cause::Paused),
+            switched: None,
+            refused: None,
+            refusing: None,
+            replay: None,
+            wished: None,
+            spec,
+        }
+    }
+
+    pub fn source(&self) -> Option<TrackId> {
+        self.source
+    }
+
+    /// What leaves now.
+    pub fn current(&self) -> Option<Layer> {
+        self.selector.shown()
+    }
+
+    pub fn ladder(&self) -> &[Layer] {
+        self.selector.ladder()
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.source.is_none() || self.selector.is_paused()
+    }
+
+    /// Which track the slot shows from now on. Its numbers go on.
+    pub fn set_source(&mut self, source: Option<TrackId>, _now: Instant) {
+        if self.source == source {
+            return;
+        }
+        self.source = source;
+        self.selector.forget_source();
+        self.rewriter.forget_source();
+        self.reports.forget_source();
+        self.mapping = None;
+        self.refusing = None;
+        self.replay = None;
+        if source.is_none() {
+            self.tell(None, Cause::Paused);
+        } else {
+            // The same layer of another track is news.
+            self.told.0 = None;
+        }
+    }
+
+    pub fn set_ladder(&mut self, ladder: Ladder) {
+        let pauses = ladder.is_empty();
+        self.selector.set_ladder(ladder);
+        if pauses {
+            self.tell(None, Cause::Paused);
+        } else if let Some(layer) = self.selector.shown() {
+            self.tell_shown(layer);
+        }
+    }
+
+    /// An encoding of the source is another stream from now on (its SSRC changed): its numbers begin anew.
+    pub fn source_restarted(&mut self, encoding: u8) {
+        self.selector.forget_encoding(encoding);
+        self.rewriter.forget_source();
+    }
+
+    /// The peer went silent. What it is shown when it is back begins at a keyframe.
+    pub fn interrupt(&mut self) {
+        self.selector.lose();
+        self.replay = None;
+    }
+
+    /// The encoding whose keyframe this slot waits for.
+    pub fn wanted_keyframe(&self) -> Option<u8> {
+        if self.source.is_none() || self.spec.kind == Kind::Audio || self.refusing.is_some() {
+            return None;
+        }
+        self.selector.wanted()
+    }
+
+    /// What it has come to wait for while packets passed by: it lost its place, or what it was shown died.
+    pub fn poll_wish(&mut self) -> Option<u8> {
+        let wanted = self.wanted_keyframe();
+        if self.wished == wanted {
+            return None;
+        }
+        self.wished = wanted;
+        wanted
+    }
+
+    /// The encoding of which the subscriber wants a keyframe by PLI or FIR: what it waits for, or else what it is shown.
+    pub fn keyframe_source(&self) -> Option<u8> {
+        self.wanted_keyframe().or_else(|| self.selector.shown().map(|layer| layer.spatial))
+    }
+
+    /// A packet of the source, of any encoding, also one with nothing in it: it took a number of the source. None: it
+    /// does not leave through this slot, or not now.
+    pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
+        let track = self.source?;
+        if !self.selector.hear(packet) || self.selector.is_paused() {
+            return None;
+        }
+        if self.refusing.is_some_and(|refused| refused != *packet.payload_type) {
+            self.refusing = None;
+        }
+        let begins = self.begins(packet);
+        if !begins && (self.selector.shown()?.spatial != packet.encoding && !packet.recovered) {
+            return None;
+        }
+        let mapping = self.mapping(packet.payload_type)?;
+        let mut marker = packet.marker;
+        let numbers = if begins {
+            self.selector.switch(packet);
+            self.wished = None;
+            let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
+            self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
+            // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
+            marker |= self.spec.kind == Kind::Audio;
+            self.rewriter.begin(packet)
+        } else if self.rewriter.distance(packet.encoding, packet.seq).is_some_and(|distance| distance >= 0) {
+            if packet.payload_length == 0 {
+                self.rewriter.omit(packet);
+                return None;
+            }
+            if !self.selector.lets_through(packet) {
+                self.rewriter.skip(packet, packet.description.start);
+                return None;
+            }
+            self.rewriter.advance(packet)
+        } else {
+            let numbers = self.rewriter.late(packet)?;
+            if !self.history.is_free(numbers.seq, self.rewriter.highest()?) {
+                return None;
+            }
+            numbers
+        };
+        if self.selector.shown().is_some_and(|shown| shown.spatial == packet.encoding) {
+            self.reports.note_clock(packet.clock, packet.received);
+            self.rate = packet.payload_type.clock_rate;
+        }
+        if let Some(layer) = self.selector.shown() {
+            self.tell_shown(layer);
+        }
+        self.origin.get_or_insert(now);
+        self.reports.sent(packet.payload_length);
+        let outgoing = Outgoing {
+            kind: self.spec.kind,
+            retransmission: None,
+            ssrc: self.spec.ssrc,
+            seq: numbers.seq,
+            timestamp: numbers.timestamp,
+            marker,
+            payload_type: mapping.to,
+            encoding: packet.encoding,
+            source_seq: packet.seq,
+            track,
+            patch: if numbers.patch == Patch::None { mapping.patch } else { numbers.patch },
+        };
+        self.history.insert(Entry::new(&outgoing));
+        Some(outgoing)
+    }
+
+    pub fn poll_event(&mut self) -> Option<SlotEvent> {
+        self.refused.take().or_else(|| self.switched.take())
+    }
+
+    /// After a packet that left: what came before it and belongs behind it.
+    pub fn poll_replay(&mut self) -> Option<Replay> {
+        self.replay.take()
+    }
+
+    /// The subscriber misses a packet (RFC 4585 s6.2.1).
+    pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
+        let (Some(highest), Some(origin)) = (self.rewriter.highest(), self.origin) else {
+            return Nack::Ignore;
+        };
+        let behind = u64::from(highest.wire().wrapping_sub(sequence));
+        if behind >= self.history.len() as u64 || behind > highest.0 {
+            return Nack::Ignore;
+        }
+        let seq = ExtendedSeq(highest.0 - behind);
+        let Some(entry) = self.history.get_mut(seq) else {
+            return match self.rewriter.source(seq) {
+                Some((encoding, seq)) if self.source.is_some() => Nack::Missing { encoding, seq },
+                _ => Nack::Ignore,
+            };
+        };
+        let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type).and_then(|own| own.rtx);
+        let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
+            return Nack::Ignore;
+        };
+        if !entry.resend(now.saturating_duration_since(origin), round_trip) {
+            return Nack::Ignore;
+        }
+        let outgoing = Outgoing {
+            kind: self.spec.kind,
+            retransmission: Some(sequence),
+            ssrc,
+            seq: ExtendedSeq(self.next_rtx),
+            timestamp: entry.timestamp,
+            marker: entry.marker,
+            payload_type,
+            encoding: entry.encoding,
+            source_seq: entry.source_seq,
+            track: entry.track,
+            patch: entry.patch,
+        };
+        self.next_rtx += 1;
+        Nack::Send(outgoing)
+    }
+
+    /// A report block about this slot's SSRC. The round trip, if it tells.
+    pub fn handle_report(&mut self, block: &ReportBlock, now: Ntp) -> Option<Duration> {
+        if block.ssrc != self.spec.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
+            return None;
+        }
+        self.reports.handle_block(block, now)
+    }
+
+    /// None while nothing leaves (RFC 3550 s6.4: then a receiver report is due).
+    pub fn sender_report(&mut self, now: Instant, ntp: Ntp) -> Option<SenderReport> {
+        self.selector.shown()?;
+        let (timestamp, received, timestamp_offset) = self.rewriter.newest()?;
+        let newest = Newest { timestamp, received, timestamp_offset, rate: self.rate };
+        Some(self.reports.sender_report(self.spec.ssrc, &newest, now, ntp))
+    }
+
+    /// What the subscriber reported, and how much left.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Whether what leaves from `packet` on is another picture, or sound, than before.
+    fn begins(&mut self, packet: &Packet) -> bool {
+        let shows = self.selector.shown().is_some_and(|shown| shown.spatial == packet.encoding);
+        if shows && !packet.recovered {
+            let distance = self.rewriter.distance(packet.encoding, packet.seq);
+            // What is missing further back than the history nobody will send again.
+            if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
+                self.selector.lose();
+            }
+        }
+        match self.spec.kind {
+            Kind::Audio => self.selector.shown().is_none() && !packet.recovered && packet.payload_length > 0,
+            Kind::Video => self.selector.is_switch(packet),
+        }
+    }
+
+    /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.
+    fn mapping(&mut self, from: &PayloadType) -> Option<Mapping> {
+        if let Some(mapping) = self.mapping.filter(|mapping| mapping.from == *from) {
+            return Some(mapping);
+        }
+        let own = &self.spec.payload_types;
+        let same = own
+            .iter()
+            .find(|own| (own.codec, own.format, own.clock_rate) == (from.codec, from.format, from.clock_rate));
+        let opus = own.iter().find(|own| own.codec == Codec::Opus);
+        let found = match (from.codec, same, opus) {
+            (Codec::Red, Some(same), Some(opus)) => Some((same.number, Patch::Red { block: opus.number })),
+            (Codec::Red, None, Some(opus)) => Some((opus.number, Patch::RedPrimary)),
+            (_, Some(same), _) => Some((same.number, Patch::None)),
+            (_, None, _) => None,
+        };
+        let Some((to, patch)) = found else {
+            if self.refusing.replace(*from).is_none() {
+                self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
+            }
+            if self.selector.shown().is_some() {
+                self.selector.lose();
+                self.tell(None, Cause::Publisher);
+            }
+            return None;
+        };
+        self.mapping = Some(Mapping { from: *from, to, patch });
+        self.mapping
+    }
+
+    fn tell_shown(&mut self, layer: Layer) {
+        let cause = if self.selector.is_best(layer.spatial) { Cause::Target } else { Cause::Publisher };
+        self.tell(Some(layer), cause);
+    }
+
+    fn tell(&mut self, layer: Option<Layer>, cause: Cause) {
+        if self.told != (layer, cause) {
+            self.told = (layer, cause);
+            self.switched = Some(SlotEvent::Switched { layer, cause });
+        }
+    }
+}

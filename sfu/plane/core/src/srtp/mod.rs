@@ -1,4 +1,67 @@
-pub mod kdf;
-pub mod cipher;
-pub mod replay;
+//! SRTP and SRTCP: RFC 3711, with the AEAD profiles of RFC 7714.
+
+mod cipher;
 pub mod context;
+mod counter;
+pub mod kdf;
+pub mod replay;
+
+use std::fmt;
+
+pub use context::{Inbound, Outbound};
+
+/// A protection profile, as DTLS negotiates it (RFC 5764 s4.1.2, RFC 7714 s14.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Profile {
+    Aes128Gcm,
+    Aes256Gcm,
+    Aes128CmSha1_80,
+}
+
+impl Profile {
+    /// Octets of a master key.
+    pub const fn key_length(self) -> usize {
+        match self {
+            Profile::Aes128Gcm | Profile::Aes128CmSha1_80 => 16,
+            Profile::Aes256Gcm => 32,
+        }
+    }
+
+    /// Octets of a master salt.
+    pub const fn salt_length(self) -> usize {
+        match self {
+            Profile::Aes128Gcm | Profile::Aes256Gcm => 12,
+            Profile::Aes128CmSha1_80 => 14,
+        }
+    }
+
+    /// Octets that authentication adds to a packet.
+    pub const fn tag_length(self) -> usize {
+        match self {
+            Profile::Aes128Gcm | Profile::Aes256Gcm => 16,
+            Profile::Aes128CmSha1_80 => 10,
+        }
+    }
+}
+
+/// A master key and its salt, of the lengths that the profile says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Master {
+    pub key: Vec<u8>,
+    pub salt: Vec<u8>,
+}
+
+impl fmt::Debug for Master {
+    /// Keys do not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Master(..)")
+    }
+}
+
+/// What a DTLS handshake yields: `local` encrypts what we send, `remote` decrypts what the peer sends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    pub profile: Profile,
+    pub local: Master,
+    pub remote: Master,
+}

@@ -1,0 +1,692 @@
+"""The seam between Python and the packet plane, whole, on one page.
+
+Specs go in, events come out. Specs are frozen, keyword-only and checked when they are made: a bad value is a ValueError
+with a sentence. Enums are short strings. Times are seconds, sizes octets, rates bits per second, unless said otherwise.
+
+Ids are the caller's: any number below 2**63, never used twice, whose bits from 40 up name the worker it lives on
+(`worker << 40 | counter`). Bit 39 is left to the plane: channels that peers open have it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, final
+
+__all__ = [
+    "AudioLevels",
+    "Buffered",
+    "ChannelSpec",
+    "ChannelState",
+    "DataLimits",
+    "EncodingSpec",
+    "Fingerprint",
+    "IceCredentials",
+    "Layer",
+    "LayerRate",
+    "Layers",
+    "Message",
+    "PayloadType",
+    "Plane",
+    "PlaneConfig",
+    "Refused",
+    "Route",
+    "SctpSpec",
+    "Silence",
+    "SlotSpec",
+    "Stats",
+    "Switched",
+    "TrackSpec",
+    "TransportSpec",
+    "TransportState",
+    "WorkerFailed",
+]
+
+_Kind = Literal["audio", "video"]
+_Codec = Literal["opus", "red", "pcmu", "pcma", "vp8", "vp9", "av1", "h264", "h265"]
+_Extension = Literal[
+    "mid",
+    "rid",
+    "repaired_rid",
+    "audio_level",
+    "transport_cc",
+    "abs_send_time",
+    "dependency_descriptor",
+    "video_layers_allocation",
+]
+
+class _LayerLike(Protocol):
+    """Ours, or `sfu.model.Layer`."""
+
+    @property
+    def spatial(self) -> int: ...
+    @property
+    def temporal(self) -> int: ...
+
+# The plane ------------------------------------------------------------------------------------------------------------
+
+@final
+class Plane:
+    """N workers, each a thread with a UDP port.
+
+    Commands never block and have no answer: ids are the caller's, specs are valid by construction, and a command about
+    something already removed, or after `close`, does nothing. An id of a worker that is not there is a ValueError.
+
+    In a forked child `close` does nothing and all else raises RuntimeError: a fork has the memory but not the threads.
+    """
+
+    def __new__(cls, config: PlaneConfig) -> Plane:
+        """Binds all ports and starts the threads, or raises OSError and leaves nothing behind."""
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """One per worker: its port, on the first of the hosts."""
+
+    def fingerprint(self) -> str:
+        """Of the certificate of this process, SHA-256, as `a=fingerprint:sha-256` has it: "AB:CD:…"."""
+
+    def add_transport(self, spec: TransportSpec) -> None: ...
+    def restart_ice(self, transport: int, ice: IceCredentials) -> None:
+        """New credentials (RFC 8445 s9). Media keeps the old pair until a check with the new ones nominates one."""
+
+    def open_sctp(self, transport: int, spec: SctpSpec) -> None:
+        """Data channels become possible; may come with a later offer than the transport."""
+
+    def add_track(self, spec: TrackSpec) -> None: ...
+    def update_track(self, spec: TrackSpec) -> None:
+        """Same id and transport as before; encodings whose RID or SSRC are unchanged keep their state."""
+
+    def add_slot(self, spec: SlotSpec) -> None: ...
+    def set_source(self, slot: int, track: int | None) -> None:
+        """Which track the slot shows. Its SSRC and numbers stay continuous."""
+
+    def set_targets(self, targets: Sequence[tuple[int, Sequence[_LayerLike]]]) -> None:
+        """Per slot a ladder: the layers it may show, best first. The plane steps down it and never off it; an empty one
+        pauses the slot. All in one command per worker."""
+
+    def request_keyframe(self, track: int) -> None:
+        """Of all its encodings that are shown. Many requests become one per interval."""
+
+    def open_channel(self, spec: ChannelSpec) -> None: ...
+    def set_route(self, channel: int, route: Route) -> None:
+        """Where messages that arrive on the channel go; replaces the route it had."""
+
+    def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None:
+        """From the server: one payload in, fanned out by the plane."""
+
+    def remove(self, id: int) -> None:
+        """A transport, track, slot or channel, and all that hangs on it."""
+
+    def close(self) -> None:
+        """BYE and close_notify to everybody, then the threads end; waits for them for 2 s, without the GIL, and raises
+        TimeoutError if one does not come to its end. A second call does nothing."""
+
+    def fileno(self) -> int:
+        """Readable when `poll` has something. It stays open, after `close` too, as long as the plane lives."""
+
+    def poll(
+        self,
+    ) -> list[
+        TransportState | Layers | Switched | Refused | AudioLevels | ChannelState | Message | Buffered | WorkerFailed
+    ]:
+        """What happened since the last call, in order; never blocks. All but `Message` are state: of each thing only
+        the newest is kept. Messages wait in a ring per transport, `DataLimits.server_messages` long; behind a full one
+        the sender waits."""
+
+    def stats(self) -> Stats:
+        """The counters as last published: they may lag by a quarter of a second."""
+
+@final
+class PlaneConfig:
+    def __new__(
+        cls,
+        *,
+        hosts: Sequence[str],
+        udp_port: int,
+        workers: int,
+        silence: Silence | None = None,
+        data: DataLimits | None = None,
+        seed: int | None = None,
+    ) -> PlaneConfig: ...
+    @property
+    def hosts(self) -> list[str]:
+        """IP addresses to bind to. `0.0.0.0` and `::` stand for all of their family: name both for both."""
+
+    @property
+    def udp_port(self) -> int:
+        """Worker i has port `udp_port + i`; 0: the system picks."""
+
+    @property
+    def workers(self) -> int: ...
+    @property
+    def silence(self) -> Silence: ...
+    @property
+    def data(self) -> DataLimits: ...
+    @property
+    def seed(self) -> int | None:
+        """Decides every random number but keys and tags; None: the system's. For tests."""
+
+@final
+class Silence:
+    """How long nothing authenticated may come from a peer before it is `disconnected`; in seconds."""
+
+    def __new__(
+        cls,
+        *,
+        with_feedback: float = 4.0,
+        shortest: float = 8.0,
+        longest: float = 15.0,
+        factor: float = 2.5,
+    ) -> Silence: ...
+    @property
+    def with_feedback(self) -> float:
+        """For a peer that was sent transport-wide numbered packets in the last second and has returned feedback."""
+
+    @property
+    def shortest(self) -> float:
+        """For any other: at least this, at most `longest`; in between, `factor` times its longest gap of late."""
+
+    @property
+    def longest(self) -> float: ...
+    @property
+    def factor(self) -> float: ...
+
+@final
+class DataLimits:
+    """Of the data channels of one participant."""
+
+    def __new__(
+        cls,
+        *,
+        channels: int = 64,
+        message: int = 65_536,
+        messages_per_second: int = 200,
+        message_burst: int = 400,
+        buffered: int = 262_144,
+        receive_window: int = 524_288,
+        backlog_octets: int = 100_000,
+        backlog_age: float = 2.0,
+        server_messages: int = 64,
+    ) -> DataLimits: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def message(self) -> int:
+        """Octets of one message."""
+
+    @property
+    def messages_per_second(self) -> int: ...
+    @property
+    def message_burst(self) -> int: ...
+    @property
+    def buffered(self) -> int:
+        """Octets queued and unacknowledged towards a peer."""
+
+    @property
+    def receive_window(self) -> int:
+        """Octets."""
+
+    @property
+    def backlog_octets(self) -> int:
+        """Octets kept for a channel that is still opening, of reliable messages."""
+
+    @property
+    def backlog_age(self) -> float:
+        """Seconds they are kept."""
+
+    @property
+    def server_messages(self) -> int:
+        """Messages for the server that wait for `Plane.poll`, per transport."""
+
+# Transports -----------------------------------------------------------------------------------------------------------
+
+@final
+class IceCredentials:
+    """RFC 8839 s5.4."""
+
+    def __new__(cls, *, local_ufrag: str, local_pwd: str, remote_ufrag: str, remote_pwd: str) -> IceCredentials: ...
+    @property
+    def local_ufrag(self) -> str: ...
+    @property
+    def local_pwd(self) -> str: ...
+    @property
+    def remote_ufrag(self) -> str: ...
+    @property
+    def remote_pwd(self) -> str: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Fingerprint:
+    """Of the peer's certificate (RFC 8122 s5)."""
+
+    def __new__(cls, *, hash: Literal["sha-256", "sha-384", "sha-512"], digest: bytes) -> Fingerprint: ...
+    @property
+    def hash(self) -> Literal["sha-256", "sha-384", "sha-512"]: ...
+    @property
+    def digest(self) -> bytes: ...
+    def __hash__(self) -> int: ...
+
+@final
+class TransportSpec:
+    """One ICE + DTLS + SRTP bundle with a participant."""
+
+    def __new__(
+        cls,
+        *,
+        id: int,
+        ice: IceCredentials,
+        dtls_role: Literal["server", "client"],
+        fingerprints: Sequence[Fingerprint],
+        cname: str,
+    ) -> TransportSpec: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def ice(self) -> IceCredentials: ...
+    @property
+    def dtls_role(self) -> Literal["server", "client"]:
+        """Ours: "server" goes with `a=setup:passive`, "client" with `a=setup:active`."""
+
+    @property
+    def fingerprints(self) -> list[Fingerprint]: ...
+    @property
+    def cname(self) -> str:
+        """RTCP CNAME (RFC 3550 s6.5.1) of all we send on it."""
+
+    def __hash__(self) -> int: ...
+
+@final
+class SctpSpec:
+    """RFC 8841."""
+
+    def __new__(cls, *, local_port: int, remote_port: int, max_message_size: int) -> SctpSpec: ...
+    @property
+    def local_port(self) -> int: ...
+    @property
+    def remote_port(self) -> int: ...
+    @property
+    def max_message_size(self) -> int:
+        """Octets of the largest message the peer takes; 0: any."""
+
+    def __hash__(self) -> int: ...
+
+# Media ----------------------------------------------------------------------------------------------------------------
+
+@final
+class PayloadType:
+    def __new__(
+        cls, *, number: int, codec: _Codec, clock_rate: int, format: int = 0, rtx: int | None = None
+    ) -> PayloadType: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def codec(self) -> _Codec: ...
+    @property
+    def clock_rate(self) -> int:
+        """Hz of the RTP timestamp."""
+
+    @property
+    def format(self) -> int:
+        """Profile and packetization as one number of the caller's choosing: equal means interchangeable."""
+
+    @property
+    def rtx(self) -> int | None:
+        """The payload type of its retransmissions (RFC 4588)."""
+
+    def __hash__(self) -> int: ...
+
+@final
+class EncodingSpec:
+    """What is known of an encoding before its first packet: a RID, or SSRCs, or nothing (the only one of its MID)."""
+
+    def __new__(
+        cls, *, rid: str | None = None, ssrc: int | None = None, rtx_ssrc: int | None = None
+    ) -> EncodingSpec: ...
+    @property
+    def rid(self) -> str | None: ...
+    @property
+    def ssrc(self) -> int | None: ...
+    @property
+    def rtx_ssrc(self) -> int | None: ...
+    def __hash__(self) -> int: ...
+
+@final
+class TrackSpec:
+    """What a participant publishes in one m-section."""
+
+    def __new__(
+        cls,
+        *,
+        id: int,
+        transport: int,
+        kind: _Kind,
+        mid: str,
+        payload_types: Sequence[PayloadType],
+        encodings: Sequence[EncodingSpec],
+        extensions: Mapping[_Extension, int],
+        nack: bool,
+        pli: bool,
+        fir: bool,
+    ) -> TrackSpec: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def kind(self) -> _Kind: ...
+    @property
+    def mid(self) -> str: ...
+    @property
+    def payload_types(self) -> list[PayloadType]: ...
+    @property
+    def encodings(self) -> list[EncodingSpec]:
+        """Lowest quality first: the index is `Layer.spatial`."""
+
+    @property
+    def extensions(self) -> dict[_Extension, int]:
+        """The ids of RTP header extensions (RFC 8285)."""
+
+    @property
+    def nack(self) -> bool: ...
+    @property
+    def pli(self) -> bool: ...
+    @property
+    def fir(self) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class SlotSpec:
+    """A receive section of a participant: constant MID and SSRCs, into which any track can be put."""
+
+    def __new__(
+        cls,
+        *,
+        id: int,
+        transport: int,
+        kind: _Kind,
+        mid: str,
+        ssrc: int,
+        rtx_ssrc: int | None,
+        payload_types: Sequence[PayloadType],
+        extensions: Mapping[_Extension, int],
+    ) -> SlotSpec: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def kind(self) -> _Kind: ...
+    @property
+    def mid(self) -> str: ...
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def rtx_ssrc(self) -> int | None: ...
+    @property
+    def payload_types(self) -> list[PayloadType]: ...
+    @property
+    def extensions(self) -> dict[_Extension, int]: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Layer:
+    """A point of a track, from the least to the best picture: which encoding (in SVC: spatial layer), which temporal
+    layer. Both from 0."""
+
+    __match_args__ = ("spatial", "temporal")
+    def __new__(cls, spatial: int, temporal: int) -> Layer: ...
+    @property
+    def spatial(self) -> int: ...
+    @property
+    def temporal(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __lt__(self, other: Layer, /) -> bool: ...
+    def __le__(self, other: Layer, /) -> bool: ...
+    def __gt__(self, other: Layer, /) -> bool: ...
+    def __ge__(self, other: Layer, /) -> bool: ...
+
+# Data channels --------------------------------------------------------------------------------------------------------
+
+@final
+class ChannelSpec:
+    """A data channel (RFC 8831, 8832)."""
+
+    def __new__(
+        cls,
+        *,
+        id: int,
+        transport: int,
+        label: str,
+        protocol: str = "",
+        ordered: bool = True,
+        retransmits: int | None = None,
+        lifetime: int | None = None,
+        remote: bool = False,
+    ) -> ChannelSpec: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def ordered(self) -> bool: ...
+    @property
+    def retransmits(self) -> int | None:
+        """At most so many; with neither this nor `lifetime` the channel is reliable."""
+
+    @property
+    def lifetime(self) -> int | None:
+        """Milliseconds after which a message is given up."""
+
+    @property
+    def remote(self) -> bool:
+        """The peer opens it: the first channel it opens with this label gets this id."""
+
+    def __hash__(self) -> int: ...
+
+@final
+class Route:
+    """Where a message that arrives on a channel goes; never back to where it came from.
+
+    With a `sender`, messages carry an envelope: one byte n, n bytes that name the destination (none: everybody;
+    `server`: the server), then the payload. It leaves with the sender's name in that place. Without, it is passed on as
+    it is, and with `to_server` also becomes a `Message`.
+    """
+
+    def __new__(
+        cls, *, sender: str | None = None, targets: Sequence[tuple[str, int]] = ..., to_server: bool = False
+    ) -> Route: ...
+    @property
+    def sender(self) -> str | None: ...
+    @property
+    def targets(self) -> list[tuple[str, int]]:
+        """The name a destination is called by, and its channel."""
+
+    @property
+    def to_server(self) -> bool: ...
+    def __hash__(self) -> int: ...
+
+# Events ---------------------------------------------------------------------------------------------------------------
+
+@final
+class TransportState:
+    """`disconnected`: silent for too long, nothing more is sent until it is heard again. `failed` and `closed` are for
+    good: DTLS failed; the peer said goodbye."""
+
+    __match_args__ = ("transport", "state", "reason")
+    def __new__(
+        cls, transport: int, state: Literal["connected", "disconnected", "failed", "closed"], reason: str
+    ) -> TransportState: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def state(self) -> Literal["connected", "disconnected", "failed", "closed"]: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class LayerRate:
+    __match_args__ = ("layer", "bps", "width", "height", "fps")
+    def __new__(cls, layer: Layer, bps: int, width: int, height: int, fps: float) -> LayerRate: ...
+    @property
+    def layer(self) -> Layer: ...
+    @property
+    def bps(self) -> int:
+        """Of this layer and those it needs, RTP payload only."""
+
+    @property
+    def width(self) -> int:
+        """Pixels; 0 where not known."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def fps(self) -> float: ...
+
+@final
+class Layers:
+    """What really arrives of a track: once a second, and when an encoding starts or stops."""
+
+    __match_args__ = ("track", "codec", "layers")
+    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate]) -> Layers: ...
+    @property
+    def track(self) -> int: ...
+    @property
+    def codec(self) -> _Codec | None: ...
+    @property
+    def layers(self) -> list[LayerRate]: ...
+
+@final
+class Switched:
+    """What really leaves through a slot (None: nothing), and why it changed: the target asks so; there is no target or
+    no source; the publisher does not send the wanted layer."""
+
+    __match_args__ = ("slot", "layer", "cause")
+    def __new__(cls, slot: int, layer: Layer | None, cause: Literal["target", "paused", "publisher"]) -> Switched: ...
+    @property
+    def slot(self) -> int: ...
+    @property
+    def layer(self) -> Layer | None: ...
+    @property
+    def cause(self) -> Literal["target", "paused", "publisher"]: ...
+
+@final
+class Refused:
+    """The slot cannot show its source."""
+
+    __match_args__ = ("slot", "reason")
+    def __new__(cls, slot: int, reason: str) -> Refused: ...
+    @property
+    def slot(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class AudioLevels:
+    """Tracks of one worker heard in the last window, each with its loudest level in -dBov (RFC 6464): 0 is the loudest,
+    127 silence."""
+
+    __match_args__ = ("levels",)
+    def __new__(cls, levels: Sequence[tuple[int, int]]) -> AudioLevels: ...
+    @property
+    def levels(self) -> list[tuple[int, int]]: ...
+
+@final
+class ChannelState:
+    """`open` comes before the first `Message` of the channel. A channel whose id is new to you is the peer's."""
+
+    __match_args__ = ("transport", "channel", "state", "label", "protocol", "reason")
+    def __new__(
+        cls,
+        transport: int,
+        channel: int,
+        state: Literal["open", "closed"],
+        label: str,
+        protocol: str,
+        reason: str,
+    ) -> ChannelState: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def channel(self) -> int: ...
+    @property
+    def state(self) -> Literal["open", "closed"]: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class Message:
+    """For the server itself."""
+
+    __match_args__ = ("channel", "payload", "text")
+    def __new__(cls, channel: int, payload: bytes, text: bool) -> Message: ...
+    @property
+    def channel(self) -> int: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def text(self) -> bool: ...
+
+@final
+class Buffered:
+    """Octets queued towards the peer of a channel rose over, or fell under, half of what is allowed."""
+
+    __match_args__ = ("channel", "octets")
+    def __new__(cls, channel: int, octets: int) -> Buffered: ...
+    @property
+    def channel(self) -> int: ...
+    @property
+    def octets(self) -> int: ...
+
+@final
+class WorkerFailed:
+    """Nothing that this worker carried moves any more: the process should end."""
+
+    __match_args__ = ("worker", "reason")
+    def __new__(cls, worker: int, reason: str) -> WorkerFailed: ...
+    @property
+    def worker(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class Stats:
+    """Counters of all workers together since the start; the last four are what is there now."""
+
+    @property
+    def packets_received(self) -> int: ...
+    @property
+    def bytes_received(self) -> int: ...
+    @property
+    def packets_sent(self) -> int: ...
+    @property
+    def bytes_sent(self) -> int: ...
+    @property
+    def packets_forwarded(self) -> int:
+        """Media packets that left for a subscriber, first transmissions only."""
+
+    @property
+    def packets_retransmitted(self) -> int: ...
+    @property
+    def keyframe_requests(self) -> int: ...
+    @property
+    def nacks_sent(self) -> int: ...
+    @property
+    def messages_sent(self) -> int:
+        """Sends, each of one datagram or of several that the kernel cuts: against `packets_sent`, how well it works."""
+
+    @property
+    def discards(self) -> dict[str, int]:
+        """Datagrams, or parts of one, that went no further, by why."""
+
+    @property
+    def transports(self) -> int: ...
+    @property
+    def tracks(self) -> int: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def channels(self) -> int: ...

@@ -1,0 +1,179 @@
+//! What arrives of an encoding, layer by layer, over the last second: bits, frames and the size of the picture.
+
+use crate::codec::Description;
+use crate::event::LayerRate;
+use crate::layer::Layer;
+use crate::time::{Duration, Instant, ms};
+
+/// One second, in tenths of which the oldest falls out.
+const BUCKETS: usize = 10;
+const BUCKET: Duration = ms(100);
+/// A rate over less says nothing.
+const SHORTEST: Duration = ms(200);
+/// Layers told apart of each kind: higher ids count as the highest.
+const SPATIAL: usize = 4;
+const TEMPORAL: usize = 4;
+
+/// What arrives of an encoding. `layers` is empty unless it is active; their `spatial` is the id in the payload.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LayerRates {
+    pub active: bool,
+    pub layers: Vec<LayerRate>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    octets: u32,
+    frames: u32,
+}
+
+type Counts = [[Count; TEMPORAL]; SPATIAL];
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// Which tenth of a second since `Rates::since`.
+    number: u64,
+    counts: Counts,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Rates {
+    /// The first packet, and the time that buckets are counted from.
+    since: Option<Instant>,
+    buckets: [Bucket; BUCKETS],
+    sizes: [Option<(u16, u16)>; SPATIAL],
+}
+
+impl Rates {
+    /// A packet of `octets` of payload; `frame`: it is the first one of its frame.
+    pub fn handle_packet(&mut self, description: &Description, octets: usize, frame: bool, now: Instant) {
+        let spatial = usize::from(description.spatial).min(SPATIAL - 1);
+        let temporal = usize::from(description.temporal).min(TEMPORAL - 1);
+        if description.size.is_some() {
+            self.sizes[spatial] = description.size;
+        }
+        let number = self.number(now);
+        let bucket = &mut self.buckets[(number % BUCKETS as u64) as usize];
+        if bucket.number != number {
+            *bucket = Bucket { number, counts: Counts::default() };
+        }
+        let count = &mut bucket.counts[spatial][temporal];
+        count.octets = count.octets.saturating_add(octets as u32);
+        count.frames += u32::from(frame);
+    }
+
+    /// The layers that have arrived within the last second, the least first; each with the rate of all it needs.
+    pub fn layers(&mut self, now: Instant) -> Vec<LayerRate> {
+        let (own, span) = self.sum(now);
+        let mut layers = Vec::new();
+        for spatial in 0..SPATIAL {
+            for temporal in (0..TEMPORAL).filter(|&temporal| own[spatial][temporal].octets > 0) {
+                let below =
+                    |row: &[Count; TEMPORAL]| row[..=temporal].iter().map(|count| u64::from(count.octets)).sum::<u64>();
+                let octets: u64 = own[..=spatial].iter().map(below).sum();
+                let frames: u32 = own[spatial][..=temporal].iter().map(|count| count.frames).sum();
+                let (width, height) = self.sizes[spatial].unwrap_or_default();
+                layers.push(LayerRate {
+                    layer: Layer::new(spatial as u8, temporal as u8),
+                    bps: (octets as f64 * 8.0 / span.as_secs_f64()) as u64,
+                    width,
+                    height,
+                    fps: frames as f32 / span.as_secs_f32(),
+                });
+            }
+        }
+        layers
+    }
+
+    /// What the buckets hold that are young enough, and the time it took.
+    fn sum(&mut self, now: Instant) -> (Counts, Duration) {
+        let number = self.number(now);
+        let oldest = (number + 1).saturating_sub(BUCKETS as u64);
+        let mut total = Counts::default();
+        for bucket in self.buckets.iter().filter(|bucket| bucket.number >= oldest) {
+            for (sum, count) in total.as_flattened_mut().iter_mut().zip(bucket.counts.as_flattened()) {
+                sum.octets = sum.octets.saturating_add(count.octets);
+                sum.frames += count.frames;
+            }
+        }
+        let elapsed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let span = elapsed.saturating_sub(BUCKET * oldest.min(u64::from(u32::MAX)) as u32);
+        (total, span.max(SHORTEST))
+    }
+
+    fn number(&mut self, now: Instant) -> u64 {
+        let since = *self.since.get_or_insert(now);
+        (now.saturating_duration_since(since).as_millis() / BUCKET.as_millis()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 30 frames a second of two packets each, temporal layers 0 2 1 2: 250, 125 and 250 octets a packet.
+    fn play(rates: &mut Rates, start: Instant, frames: std::ops::Range<u64>) -> Instant {
+        let last = start + ms(1_000) * frames.end as u32 / 30;
+        for frame in frames {
+            let (temporal, octets) = [(0, 250), (2, 250), (1, 125), (2, 250)][(frame % 4) as usize];
+            let now = start + ms(1_000) * frame as u32 / 30;
+            for packet in 0..2 {
+                let size = (temporal == 0).then_some((320, 180));
+                let description = Description { temporal, size, ..Description::default() };
+                rates.handle_packet(&description, octets, packet == 0, now);
+            }
+        }
+        last
+    }
+
+    fn near(value: f64, expected: f64) -> bool {
+        (value / expected - 1.0).abs() < 0.1
+    }
+
+    #[test]
+    fn temporal_layers_are_counted_with_those_they_need() {
+        let (mut rates, start) = (Rates::default(), Instant::now());
+        for seconds in [1, 5] {
+            let now = play(&mut rates, start, (seconds - 1) * 30..seconds * 30);
+            let layers = rates.layers(now);
+            let expected = [(0, 30_000.0, 7.5), (1, 45_000.0, 15.0), (2, 105_000.0, 30.0)];
+            assert_eq!(layers.len(), 3);
+            for (layer, (temporal, bps, fps)) in layers.iter().zip(expected) {
+                assert_eq!(layer.layer, Layer::new(0, temporal));
+                assert!(near(layer.bps as f64, bps) && near(f64::from(layer.fps), fps), "{layer:?}");
+                assert_eq!((layer.width, layer.height), (320, 180));
+            }
+        }
+    }
+
+    #[test]
+    fn a_spatial_layer_needs_those_below_it_but_frames_are_its_own() {
+        let (mut rates, start) = (Rates::default(), Instant::now());
+        for frame in 0..10 {
+            for (spatial, octets, size) in [(0, 100, (320, 180)), (1, 300, (640, 360))] {
+                let description = Description { spatial, size: Some(size), ..Description::default() };
+                rates.handle_packet(&description, octets, true, start + ms(100 * frame));
+            }
+        }
+        let layers = rates.layers(start + ms(999));
+        assert!(near(layers[0].bps as f64, 8_000.0) && near(layers[1].bps as f64, 32_000.0), "{layers:?}");
+        assert!(layers.iter().all(|layer| near(f64::from(layer.fps), 10.0)));
+        assert_eq!((layers[1].width, layers[1].height), (640, 360));
+    }
+
+    #[test]
+    fn the_first_rate_is_told_early_and_the_last_one_falls_out_in_a_second() {
+        let (mut rates, start) = (Rates::default(), Instant::now());
+        let now = play(&mut rates, start, 0..12);
+        assert!(near(rates.layers(now)[2].bps as f64, 105_000.0));
+        assert_eq!(rates.layers(now + ms(1_100)), []);
+    }
+
+    #[test]
+    fn ids_beyond_the_table_count_as_the_highest() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        let description = Description { spatial: 7, temporal: 7, ..Description::default() };
+        rates.handle_packet(&description, 10, true, now);
+        assert_eq!(rates.layers(now)[0].layer, Layer::new(3, 3));
+    }
+}

@@ -1,0 +1,165 @@
+//! What left through a slot: enough of each packet to write it again byte for byte from the cache, and proof that its
+//! number is used.
+
+use crate::id::TrackId;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::{Outgoing, Patch};
+use crate::time::Duration;
+
+/// Packets remembered. libwebrtc asks for nothing older than its own list; 512 packets are 0.5-1 s of a good picture.
+pub const VIDEO: usize = 512;
+pub const AUDIO: usize = 128;
+
+/// How often one packet is sent again. LiveKit: sequencer.go, maxAck.
+pub const MOST_RESENDS: u8 = 3;
+
+/// One packet that left.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Where the payload is: the number in the cache of `encoding` of `track`.
+    pub source_seq: ExtendedSeq,
+    pub track: TrackId,
+    /// The lower half of the number it left under; [`History::LENGTHS`] are far less than its range.
+    pub seq: u32,
+    pub timestamp: u32,
+    /// When it was sent again the last time, in ms since the slot was made; nothing before.
+    resent_at: u32,
+    pub patch: Patch,
+    pub encoding: u8,
+    pub payload_type: u8,
+    pub marker: bool,
+    resends: u8,
+}
+
+const _: () = assert!(size_of::<Entry>() <= 40, "20 KB per video slot");
+
+impl Entry {
+    /// Of a first transmission.
+    pub fn new(outgoing: &Outgoing) -> Self {
+        Self {
+            source_seq: outgoing.source_seq,
+            track: outgoing.track,
+            seq: outgoing.seq.0 as u32,
+            timestamp: outgoing.timestamp,
+            resent_at: 0,
+            patch: outgoing.patch,
+            encoding: outgoing.encoding,
+            payload_type: outgoing.payload_type,
+            marker: outgoing.marker,
+            resends: 0,
+        }
+    }
+
+    /// Whether it may be sent again at `at` (since the slot was made): not before the last time can have arrived, and
+    /// not for ever. If so, it is taken as sent.
+    pub fn resend(&mut self, at: Duration, round_trip: Duration) -> bool {
+        let at = at.as_millis() as u32;
+        let soon = self.resends > 0 && u128::from(at.wrapping_sub(self.resent_at)) < round_trip.as_millis();
+        if soon || self.resends >= MOST_RESENDS {
+            return false;
+        }
+        self.resends += 1;
+        self.resent_at = at;
+        true
+    }
+}
+
+/// A ring in which an entry's place is the number it left under. It takes memory with the first packet.
+#[derive(Debug)]
+pub struct History {
+    ring: Vec<Option<Entry>>,
+    length: usize,
+}
+
+impl History {
+    pub fn new(length: usize) -> Self {
+        debug_assert!(length.is_power_of_two());
+        Self { ring: Vec::new(), length }
+    }
+
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    pub fn insert(&mut self, entry: Entry) {
+        if self.ring.is_empty() {
+            self.ring.resize(self.length, None);
+        }
+        let place = entry.seq as usize & (self.length - 1);
+        self.ring[place] = Some(entry);
+    }
+
+    pub fn get_mut(&mut self, seq: ExtendedSeq) -> Option<&mut Entry> {
+        let place = seq.0 as usize & (self.length - 1);
+        self.ring.get_mut(place)?.as_mut().filter(|entry| entry.seq == seq.0 as u32)
+    }
+
+    /// Whether `seq`, at most `highest`, has certainly not left: only then may a late packet take it. What is older
+    /// than the ring counts as used.
+    pub fn is_free(&self, seq: ExtendedSeq, highest: ExtendedSeq) -> bool {
+        if seq > highest || highest.0 - seq.0 >= self.length as u64 {
+            return false;
+        }
+        let place = seq.0 as usize & (self.length - 1);
+        !matches!(self.ring.get(place), Some(Some(entry)) if entry.seq == seq.0 as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Kind;
+    use crate::time::ms;
+
+    fn entry(seq: u64) -> Entry {
+        Entry::new(&Outgoing {
+            kind: Kind::Video,
+            retransmission: None,
+            ssrc: 1,
+            seq: ExtendedSeq(seq),
+            timestamp: 0,
+            marker: false,
+            payload_type: 96,
+            encoding: 0,
+            source_seq: ExtendedSeq(900 + seq),
+            track: TrackId(1),
+            patch: Patch::None,
+        })
+    }
+
+    #[test]
+    fn a_packet_is_sent_again_once_per_round_trip_and_three_times_at_most() {
+        let mut entry = entry(1);
+        let asked = [(0, true), (40, false), (99, false), (100, true), (150, false), (220, true), (9_000, false)];
+        for (at, sent) in asked {
+            assert_eq!(entry.resend(ms(at), ms(100)), sent, "at {at} ms");
+        }
+    }
+
+    #[test]
+    fn a_number_is_free_until_it_leaves_and_used_once_it_is_too_old_to_tell() {
+        let mut history = History::new(AUDIO);
+        history.insert(entry(200));
+        let highest = ExtendedSeq(300);
+        assert!(!history.is_free(ExtendedSeq(200), highest));
+        assert!(history.is_free(ExtendedSeq(201), highest));
+        assert!(!history.is_free(ExtendedSeq(301), highest), "not given out yet");
+        assert!(history.is_free(ExtendedSeq(173), highest));
+        assert!(!history.is_free(ExtendedSeq(172), highest));
+    }
+
+    #[test]
+    fn an_entry_is_not_mistaken_for_one_a_ring_later() {
+        let mut history = History::new(AUDIO);
+        assert!(history.is_empty());
+        history.insert(entry(200));
+        assert!(history.get_mut(ExtendedSeq(200)).is_some());
+        assert!(history.get_mut(ExtendedSeq(200 + AUDIO as u64)).is_none());
+        history.insert(entry(200 + AUDIO as u64));
+        assert!(history.get_mut(ExtendedSeq(200)).is_none());
+    }
+}

@@ -1,0 +1,333 @@
+//! A call in virtual time: one plane, participants around it, seeded links between them. Nothing here waits.
+
+#![allow(dead_code)]
+
+pub mod peer;
+pub mod source;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use plane_core::batch::Batch;
+use plane_core::codec::{Codec, PayloadType};
+use plane_core::command::{
+    Command, DtlsRole, EncodingSpec, IceCredentials, Kind, Path, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
+};
+use plane_core::config::{Config, DataLimits, Silence};
+use plane_core::dtls::Identity;
+use plane_core::id::{SlotId, TrackId, TransportId};
+use plane_core::layer::Layer;
+use plane_core::rtp::extension::{Extension, ExtensionMap};
+use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
+use plane_core::{Event, Plane};
+
+use peer::Peer;
+
+pub const VP8: PayloadType =
+    PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
+pub const OPUS: PayloadType = PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
+
+/// One direction of what lies between a participant and the server.
+#[derive(Clone, Copy)]
+pub struct Link {
+    pub delay: Duration,
+    /// 0 to 1.
+    pub loss: f64,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { delay: ms(5), loss: 0.0 }
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Up,
+    Down,
+}
+
+/// On its way: ordered by when it arrives, then by when it left.
+type Flight = Reverse<(Instant, u64, Way, usize, Vec<u8>)>;
+
+pub struct Call {
+    pub plane: Plane,
+    pub now: Instant,
+    pub peers: Vec<Peer>,
+    pub events: Vec<Event>,
+    pub up: Vec<Link>,
+    pub down: Vec<Link>,
+    flights: BinaryHeap<Flight>,
+    launched: u64,
+    next_id: u64,
+    random: u64,
+    clock: WallClock,
+    identity: Arc<Identity>,
+}
+
+impl Call {
+    pub fn new(seed: u64) -> Self {
+        Self::with_silence(seed, Silence::default())
+    }
+
+    pub fn with_silence(seed: u64, silence: Silence) -> Self {
+        let now = Instant::now();
+        let clock = WallClock { at: now, ntp: Ntp(3_900_000_000 << 32) };
+        let identity = Arc::new(Identity::generate().expect("a certificate can be made"));
+        let config = Config {
+            seed,
+            identity: Arc::clone(&identity),
+            wall_clock: clock,
+            worker: 0,
+            silence,
+            data: DataLimits::default(),
+        };
+        Self {
+            plane: Plane::new(config),
+            now,
+            peers: Vec::new(),
+            events: Vec::new(),
+            up: Vec::new(),
+            down: Vec::new(),
+            flights: BinaryHeap::new(),
+            launched: 0,
+            next_id: 1,
+            random: seed,
+            clock,
+            identity,
+        }
+    }
+
+    pub fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// A participant whose transport is known to the plane and who has not sent anything yet.
+    pub fn invite(&mut self, role: DtlsRole) -> usize {
+        let index = self.peers.len();
+        let transport = TransportId(self.id());
+        let mut peer = Peer::new(index, transport, role, self.clock, self.now);
+        peer.expect(&self.identity, self.now);
+        let spec = TransportSpec {
+            id: transport,
+            ice: peer.ice(),
+            dtls_role: role,
+            fingerprints: vec![peer.fingerprint()],
+            cname: format!("cname{index}"),
+        };
+        self.peers.push(peer);
+        self.up.push(Link::default());
+        self.down.push(Link::default());
+        self.apply(Command::AddTransport(spec));
+        index
+    }
+
+    /// A participant who is connected.
+    pub fn join(&mut self) -> usize {
+        let peer = self.invite(DtlsRole::Server);
+        self.connect(peer);
+        peer
+    }
+
+    pub fn connect(&mut self, peer: usize) {
+        self.peers[peer].checking = true;
+        for _ in 0..400 {
+            if self.peers[peer].is_connected() && self.has_connected(peer) {
+                return;
+            }
+            self.run(ms(10));
+        }
+        panic!("participant {peer} did not connect: {:?}", self.events);
+    }
+
+    pub fn has_connected(&self, peer: usize) -> bool {
+        let transport = self.peers[peer].transport;
+        self.states(transport).last() == Some(&plane_core::event::TransportState::Connected)
+    }
+
+    pub fn states(&self, of: TransportId) -> Vec<plane_core::event::TransportState> {
+        let state = |event: &Event| match event {
+            Event::TransportState { transport, state, .. } if *transport == of => Some(*state),
+            _ => None,
+        };
+        self.events.iter().filter_map(state).collect()
+    }
+
+    pub fn extensions() -> ExtensionMap {
+        let mut map = ExtensionMap::default();
+        map.set(Extension::Mid, 4);
+        map.set(Extension::Rid, 10);
+        map.set(Extension::RepairedRid, 11);
+        map.set(Extension::AudioLevel, 1);
+        map.set(Extension::TransportCc, 3);
+        map.set(Extension::AbsSendTime, 2);
+        map
+    }
+
+    /// The participant publishes: with RIDs its encodings are simulcast, lowest first.
+    pub fn publish(&mut self, peer: usize, kind: Kind, rids: &[&str]) -> TrackId {
+        let id = TrackId(self.id());
+        let mid = format!("{}", self.peers[peer].sources.len());
+        let encodings = if rids.is_empty() {
+            vec![EncodingSpec::default()]
+        } else {
+            rids.iter().map(|rid| EncodingSpec { rid: Some((*rid).into()), ..EncodingSpec::default() }).collect()
+        };
+        let spec = TrackSpec {
+            id,
+            transport: self.peers[peer].transport,
+            kind,
+            mid: mid.clone(),
+            payload_types: vec![if kind == Kind::Video { VP8 } else { OPUS }],
+            encodings,
+            extensions: Self::extensions(),
+            nack: kind == Kind::Video,
+            pli: kind == Kind::Video,
+            fir: false,
+        };
+        self.apply(Command::AddTrack(spec));
+        let now = self.now;
+        self.peers[peer].publish(kind, &mid, rids, now);
+        id
+    }
+
+    /// A receive section of the participant that shows the track, best layer first.
+    pub fn subscribe(&mut self, peer: usize, track: TrackId, kind: Kind) -> SlotId {
+        let slot = self.add_slot(peer, kind);
+        self.show(slot, Some(track), &[Layer::new(2, 3), Layer::new(1, 3), Layer::new(0, 3)]);
+        slot
+    }
+
+    pub fn add_slot(&mut self, peer: usize, kind: Kind) -> SlotId {
+        let id = SlotId(self.id());
+        let ssrc = 0x5000_0000 + id.0 as u32 * 2;
+        let spec = SlotSpec {
+            id,
+            transport: self.peers[peer].transport,
+            kind,
+            mid: format!("r{}", id.0),
+            ssrc,
+            rtx_ssrc: (kind == Kind::Video).then_some(ssrc + 1),
+            payload_types: vec![
+                PayloadType { number: 120, rtx: Some(121), ..VP8 },
+                PayloadType { number: 109, ..OPUS },
+            ],
+            extensions: Self::extensions(),
+        };
+        self.apply(Command::AddSlot(spec));
+        id
+    }
+
+    pub fn show(&mut self, slot: SlotId, track: Option<TrackId>, ladder: &[Layer]) {
+        self.apply(Command::SetTargets(vec![(slot, ladder.to_vec())]));
+        self.apply(Command::SetSource { slot, track });
+    }
+
+    pub fn open_sctp(&mut self, peer: usize) {
+        let spec = SctpSpec { local_port: 5_000, remote_port: 5_000, max_message_size: 65_536 };
+        let transport = self.peers[peer].transport;
+        self.apply(Command::OpenSctp { transport, spec });
+        let now = self.now;
+        self.peers[peer].open_sctp(spec, now);
+    }
+
+    pub fn restart_ice(&mut self, peer: usize, ice: IceCredentials) {
+        let transport = self.peers[peer].transport;
+        self.apply(Command::RestartIce { transport, ice });
+    }
+
+    pub fn apply(&mut self, command: Command) {
+        self.plane.apply(command, self.now);
+        self.settle();
+    }
+
+    /// Lets the time pass, doing all that is due in it.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.settle();
+        let mut idle = 0;
+        loop {
+            let due = [
+                self.flights.peek().map(|flight| flight.0.0),
+                self.plane.poll_timeout(),
+                self.peers.iter().filter_map(Peer::poll_timeout).min(),
+            ];
+            let Some(next) = due.into_iter().flatten().min().filter(|&next| next <= end) else { break };
+            idle = if next > self.now { 0 } else { idle + 1 };
+            assert!(idle < 10_000, "time stands still: the plane {:?}, at {:?}", self.plane.poll_timeout(), self.now);
+            self.now = self.now.max(next);
+            while self.flights.peek().is_some_and(|flight| flight.0.0 <= self.now) {
+                if let Some(Reverse((_, _, way, index, datagram))) = self.flights.pop() {
+                    self.land(way, index, datagram);
+                }
+            }
+            if self.plane.poll_timeout().is_some_and(|due| due <= self.now) {
+                self.plane.handle_timeout(self.now);
+            }
+            for peer in &mut self.peers {
+                peer.handle_timeout(self.now);
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    fn land(&mut self, way: Way, index: usize, mut datagram: Vec<u8>) {
+        match way {
+            Way::Up => {
+                let path = self.peers[index].path;
+                let _ = self.plane.handle_datagram(&mut datagram, path, self.now, self.now);
+            }
+            Way::Down => self.peers[index].handle_datagram(&mut datagram, self.now),
+        }
+    }
+
+    /// Puts on the links what everybody has to send, and collects what the plane has to say.
+    fn settle(&mut self) {
+        let mut batch = Batch::default();
+        while self.plane.poll_transmit(&mut batch, self.now) {
+            let mut leaving = Vec::new();
+            for (message, bytes) in batch.messages() {
+                for datagram in bytes.chunks(message.segment) {
+                    leaving.push((message.path, datagram.to_vec()));
+                }
+            }
+            batch.clear();
+            for (path, datagram) in leaving {
+                if let Some(index) = self.peers.iter().position(|peer| peer.path == path) {
+                    self.launch(Way::Down, index, datagram);
+                }
+            }
+        }
+        while let Some(event) = self.plane.poll_event() {
+            self.events.push(event);
+        }
+        for index in 0..self.peers.len() {
+            while let Some(datagram) = self.peers[index].poll_transmit() {
+                self.launch(Way::Up, index, datagram);
+            }
+        }
+    }
+
+    fn launch(&mut self, way: Way, index: usize, datagram: Vec<u8>) {
+        let link = if way == Way::Up { self.up[index] } else { self.down[index] };
+        self.launched += 1;
+        if self.chance() < link.loss {
+            return;
+        }
+        self.flights.push(Reverse((self.now + link.delay, self.launched, way, index, datagram)));
+    }
+
+    /// From 0 to 1.
+    pub fn chance(&mut self) -> f64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Of the path a datagram of this participant takes.
+    pub fn path(&self, peer: usize) -> Path {
+        self.peers[peer].path
+    }
+}

@@ -1,0 +1,127 @@
+//! The UDP port of a worker: a socket per host address, all with one number, told apart by the local address of a
+//! datagram's path.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use plane_core::batch::Batch;
+
+use crate::socket::{Sent, Socket};
+
+pub struct Port {
+    sockets: Vec<Socket>,
+    /// Of each socket, as bound.
+    addresses: Vec<SocketAddr>,
+    /// Datagrams from an address that no socket has.
+    homeless: u64,
+}
+
+impl Port {
+    /// `number` 0: the system picks one for the first host, and the others get the same.
+    pub fn bind(hosts: &[IpAddr], number: u16) -> io::Result<Port> {
+        let mut port = Port { sockets: Vec::new(), addresses: Vec::new(), homeless: 0 };
+        for &host in hosts {
+            let number = port.addresses.first().map_or(number, SocketAddr::port);
+            let socket = Socket::bind(SocketAddr::new(host, number)).map_err(|error| {
+                io::Error::new(error.kind(), format!("UDP port {number} of {host} cannot be used: {error}"))
+            })?;
+            port.addresses.push(socket.local());
+            port.sockets.push(socket);
+        }
+        Ok(port)
+    }
+
+    /// One per host.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
+    pub fn send(&mut self, batch: &Batch) {
+        if let [socket] = self.sockets.as_mut_slice() {
+            return socket.send(batch.messages());
+        }
+        for (i, socket) in self.sockets.iter_mut().enumerate() {
+            let is_its = |local| choose(&self.addresses, local) == Some(i);
+            socket.send(batch.messages().filter(|(message, _)| is_its(message.path.local.ip())));
+        }
+        let is_nobodys = |local| choose(&self.addresses, local).is_none();
+        let lost = batch.messages().filter(|(message, _)| is_nobodys(message.path.local.ip()));
+        self.homeless += lost.map(|(message, _)| message.segments() as u64).sum::<u64>();
+    }
+
+    pub fn sent(&self) -> Sent {
+        let none = Sent { refused: self.homeless, ..Sent::default() };
+        self.sockets.iter().fold(none, |sum, socket| Sent {
+            segmented: sum.segmented + socket.sent.segmented,
+            unsegmented: sum.unsegmented + socket.sent.unsegmented,
+            refused: sum.refused + socket.sent.refused,
+        })
+    }
+}
+
+/// The socket bound to this very address, else the one bound to all addresses of its family.
+fn choose(sockets: &[SocketAddr], local: IpAddr) -> Option<usize> {
+    let is_wildcard = |socket: &SocketAddr| socket.ip().is_unspecified() && socket.is_ipv4() == local.is_ipv4();
+    sockets.iter().position(|socket| socket.ip() == local).or_else(|| sockets.iter().position(is_wildcard))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use plane_core::command::Path;
+
+    use super::*;
+
+    #[test]
+    fn all_hosts_share_the_number_that_the_first_one_got() {
+        let hosts: Vec<IpAddr> = ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(|host| host.parse().unwrap()).to_vec();
+        let port = Port::bind(&hosts, 0).unwrap();
+        let number = port.addresses()[0].port();
+        assert_ne!(number, 0);
+        assert_eq!(port.addresses(), hosts.iter().map(|&host| SocketAddr::new(host, number)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_taken_port_is_told_of_in_a_sentence() {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let number = taken.local_addr().unwrap().port();
+        let error = Port::bind(&["127.0.0.1".parse().unwrap()], number).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&format!("UDP port {number} of 127.0.0.1 cannot be used: ")), "{error}");
+    }
+
+    #[test]
+    fn a_datagram_leaves_by_the_socket_of_its_local_address() {
+        let hosts = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+        let mut port = Port::bind(&hosts, 0).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let remote = peer.local_addr().unwrap();
+        let nobodys = SocketAddr::new("127.0.0.9".parse().unwrap(), port.addresses()[0].port());
+        let mut batch = Batch::default();
+        batch.copy(Path { local: port.addresses()[1], remote }, b"second");
+        batch.copy(Path { local: nobodys, remote }, b"nobody's");
+        batch.copy(Path { local: port.addresses()[0], remote }, b"first");
+        port.send(&batch);
+        let mut buffer = [0; 20];
+        let mut from: Vec<SocketAddr> = (0..2).map(|_| peer.recv_from(&mut buffer).unwrap().1).collect();
+        from.sort();
+        assert_eq!(from, port.addresses());
+        assert_eq!(port.sent().refused, 1);
+    }
+
+    #[test]
+    fn an_exact_address_is_chosen_before_a_wildcard_of_the_family() {
+        let sockets = ["0.0.0.0:1", "127.0.0.2:1", "[::]:1"].map(|address| address.parse().unwrap());
+        for (local, chosen) in [("127.0.0.2", Some(1)), ("10.0.0.1", Some(0)), ("2001:db8::1", Some(2))] {
+            assert_eq!(choose(&sockets, local.parse().unwrap()), chosen, "{local}");
+        }
+        assert_eq!(choose(&sockets[..2], "::1".parse().unwrap()), None);
+    }
+}

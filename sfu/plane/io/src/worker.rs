@@ -1,0 +1,224 @@
+//! The thread of one worker: receive a batch, drive the plane, send what it has, sleep until something is due. It takes
+//! no lock but those of the mailbox, which are held for nanoseconds, and never waits for the application.
+
+use std::any::Any;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use libc::{pollfd, timespec};
+use plane_core::batch::Batch;
+use plane_core::stats::Stats;
+use plane_core::{Discard, Plane};
+
+use crate::mailbox::{Inbox, Note, Outbox};
+use crate::port::Port;
+use crate::socket::Inbound;
+
+/// How often the counters are published while they change.
+const PUBLISH: Duration = Duration::from_millis(250);
+
+pub struct Worker {
+    index: usize,
+    plane: Plane,
+    port: Port,
+    inbox: Arc<Inbox>,
+    outbox: Arc<Outbox>,
+    /// Where it publishes its counters.
+    published: Arc<Mutex<Stats>>,
+    publish_at: Instant,
+    /// Something happened that is not in the published counters yet.
+    unpublished: bool,
+    /// Of the datagrams that the sockets refused, those the plane has been told of.
+    refused: u64,
+    inbound: Inbound,
+    batch: Batch,
+    notes: Vec<Note>,
+    /// The mailbox first, then the sockets.
+    waits: Vec<pollfd>,
+}
+
+impl Worker {
+    pub fn new(
+        index: usize,
+        plane: Plane,
+        port: Port,
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+        published: Arc<Mutex<Stats>>,
+    ) -> Worker {
+        let fds = std::iter::once(inbox.as_raw_fd()).chain(port.sockets().iter().map(AsRawFd::as_raw_fd));
+        let waits = fds.map(|fd| pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+        Worker {
+            index,
+            plane,
+            port,
+            inbox,
+            outbox,
+            published,
+            publish_at: Instant::now(),
+            unpublished: true,
+            refused: 0,
+            inbound: Inbound::default(),
+            batch: Batch::default(),
+            notes: Vec::new(),
+            waits,
+        }
+    }
+
+    /// Runs until it is told to close.
+    pub fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.sleep()?;
+            let is_closing = self.take_notes();
+            self.receive()?;
+            let now = Instant::now();
+            if self.plane.poll_timeout().is_some_and(|at| at <= now) {
+                self.plane.handle_timeout(now);
+            }
+            if is_closing {
+                self.plane.close(now);
+            }
+            self.drain(now);
+            self.unpublished = true;
+            if is_closing || now >= self.publish_at {
+                self.publish(now);
+            }
+            if is_closing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Until a datagram, a note or a deadline comes.
+    fn sleep(&mut self) -> io::Result<()> {
+        let publish_at = self.unpublished.then_some(self.publish_at);
+        let due = self.plane.poll_timeout().into_iter().chain(publish_at).min();
+        let left = due.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as _ });
+        let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // Not poll(2), which rounds to milliseconds.
+        // SAFETY: the descriptors are open while we run, and the time outlives the call.
+        let ready = unsafe { libc::ppoll(self.waits.as_mut_ptr(), self.waits.len() as _, left, std::ptr::null()) };
+        if ready >= 0 {
+            return Ok(());
+        }
+        self.waits.iter_mut().for_each(|wait| wait.revents = 0);
+        let error = io::Error::last_os_error();
+        if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
+    }
+
+    /// Carries out what the application wants. True: it wants the end.
+    fn take_notes(&mut self) -> bool {
+        if self.waits[0].revents == 0 {
+            return false;
+        }
+        self.inbox.take(&mut self.notes);
+        let now = Instant::now();
+        let mut is_closing = false;
+        for note in self.notes.drain(..) {
+            match note {
+                Note::Command(command) => self.plane.apply(command, now),
+                Note::Drained(transport) => self.plane.hold_messages(transport, false, now),
+                Note::Close => is_closing = true,
+            }
+        }
+        is_closing
+    }
+
+    /// One batch of each socket that has something: what that caused leaves before more is looked at.
+    fn receive(&mut self) -> io::Result<()> {
+        for (wait, socket) in self.waits[1..].iter().zip(self.port.sockets()) {
+            if wait.revents == 0 {
+                continue;
+            }
+            socket.receive(&mut self.inbound)?;
+            let now = Instant::now();
+            for arrived in self.inbound.arrived() {
+                if arrived.truncated {
+                    self.plane.note_discard(Discard::Truncated);
+                    continue;
+                }
+                // If it went no further, the plane has counted why.
+                let _ = self.plane.handle_datagram(arrived.datagram, arrived.path, arrived.received, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends and tells all that the plane has.
+    fn drain(&mut self, now: Instant) {
+        while self.plane.poll_transmit(&mut self.batch, now) {
+            self.port.send(&self.batch);
+            self.batch.clear();
+        }
+        let refused = self.port.sent().refused;
+        for _ in self.refused..refused {
+            self.plane.note_discard(Discard::SocketRefused);
+        }
+        self.refused = refused;
+
+        let mut wake = false;
+        while let Some(event) = self.plane.poll_event() {
+            let left = self.outbox.push(self.index, event);
+            if let Some(transport) = left.full {
+                self.plane.hold_messages(transport, true, now);
+            }
+            wake |= left.wake;
+        }
+        if wake {
+            self.outbox.wake();
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let stats = self.plane.stats();
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        self.publish_at = now + PUBLISH;
+        self.unpublished = false;
+    }
+}
+
+/// Runs `work` to its end on this thread. A panic, or an error of the system, is told as the failure of the worker.
+pub fn supervise(index: usize, inbox: &Inbox, outbox: &Outbox, work: impl FnOnce() -> io::Result<()>) {
+    let ended = catch_unwind(AssertUnwindSafe(work));
+    inbox.close();
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => outbox.fail(index, error.to_string()),
+        Err(panic) => outbox.fail(index, reason(panic.as_ref())),
+    }
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("panicked without a message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::News;
+
+    fn news_of(work: impl FnOnce() -> io::Result<()>) -> Vec<News> {
+        let (inbox, outbox) = (Inbox::new().unwrap(), Outbox::new(1).unwrap());
+        supervise(3, &inbox, &outbox, work);
+        outbox.take().0
+    }
+
+    #[test]
+    fn a_panic_becomes_the_failure_of_the_worker_with_its_words() {
+        let failed = |reason: &str| vec![News::WorkerFailed { worker: 3, reason: reason.into() }];
+        assert_eq!(news_of(|| panic!("one index, one plaintext")), failed("one index, one plaintext"));
+        assert_eq!(news_of(|| panic!("slot {} is gone", 7)), failed("slot 7 is gone"));
+        assert_eq!(news_of(|| std::panic::panic_any(7)), failed("panicked without a message"));
+        assert_eq!(news_of(|| Err(io::Error::other("no such descriptor"))), failed("no such descriptor"));
+    }
+
+    #[test]
+    fn a_worker_that_was_told_to_close_has_not_failed() {
+        assert_eq!(news_of(|| Ok(())), []);
+    }
+}

@@ -1,0 +1,437 @@
+//! All workers of a process: starts them, hands each command to the worker its ids name, gathers their events and
+//! counters, and ends them.
+
+use std::fmt;
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use plane_core::config::{DataLimits, Silence};
+use plane_core::dtls::Identity;
+use plane_core::id::WORKER_SHIFT;
+use plane_core::stats::Stats;
+use plane_core::time::{Ntp, WallClock};
+use plane_core::{Command, Plane};
+
+use crate::mailbox::{Inbox, News, Note, Outbox};
+use crate::port::Port;
+use crate::worker::{Worker, supervise};
+
+/// How long the workers together may take to say goodbye and end.
+const CLOSE: Duration = Duration::from_secs(2);
+/// Seconds from 1900, where NTP begins, to 1970.
+const NTP_TO_UNIX: u64 = 2_208_988_800;
+
+/// Sets the seeds of the workers far apart: 2^64 divided by the golden ratio, as in SplitMix64.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Each worker binds its port on all of them. `0.0.0.0` and `::` each stand for all addresses of their family.
+    pub hosts: Vec<IpAddr>,
+    /// Worker i has port `udp_port + i`; 0: each has one that the system picks.
+    pub udp_port: u16,
+    pub workers: usize,
+    /// Decides every random number of the planes but keys and tags; none: the system's.
+    pub seed: Option<u64>,
+    pub silence: Silence,
+    pub data: DataLimits,
+}
+
+/// The workers, as long as this lives. In a forked child, which has the memory but not the threads, nothing here does
+/// anything: [`Workers::is_foreign`] tells.
+pub struct Workers {
+    process: u32,
+    /// Only a forked child, where it is leaked, takes them away.
+    crew: mem::ManuallyDrop<Crew>,
+}
+
+struct Crew {
+    members: Vec<Member>,
+    outbox: Arc<Outbox>,
+    fingerprint: String,
+}
+
+struct Member {
+    address: SocketAddr,
+    inbox: Arc<Inbox>,
+    published: Arc<Mutex<Stats>>,
+    thread: Mutex<Option<Running>>,
+}
+
+struct Running {
+    handle: JoinHandle<()>,
+    /// Hangs up when the thread ends: a join has no deadline, this has.
+    ended: Receiver<()>,
+}
+
+/// A command that names a worker there is none of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoSuchWorker {
+    pub id: u64,
+    pub workers: usize,
+}
+
+impl fmt::Display for NoSuchWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, worker, count) = (self.id, self.id >> WORKER_SHIFT, self.workers);
+        write!(f, "id {id} names worker {worker}, and there are {count}, counted from 0")
+    }
+}
+
+impl std::error::Error for NoSuchWorker {}
+
+impl Workers {
+    /// Binds every port before the first thread runs: it starts whole or not at all.
+    pub fn start(config: &Config) -> io::Result<Workers> {
+        let identity = Arc::new(Identity::generate().map_err(|error| io::Error::other(error.to_string()))?);
+        let wall_clock = wall_clock();
+        let seed = config.seed.map_or_else(random, Ok)?;
+        let outbox = Arc::new(Outbox::new(config.data.server_messages)?);
+        let mut ports = Vec::new();
+        for index in 0..config.workers {
+            ports.push(Port::bind(&config.hosts, number(config.udp_port, index)?)?);
+        }
+        let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint() };
+        let mut workers = Workers { process: std::process::id(), crew: mem::ManuallyDrop::new(crew) };
+        for (index, port) in ports.into_iter().enumerate() {
+            let config = plane_core::Config {
+                seed: seed.wrapping_add((index as u64).wrapping_mul(SPREAD)),
+                identity: identity.clone(),
+                wall_clock,
+                worker: index as u64,
+                silence: config.silence,
+                data: config.data,
+            };
+            // An early return drops `workers`, which ends those already running.
+            let member = Member::start(index, config, port, workers.crew.outbox.clone())?;
+            workers.crew.members.push(member);
+        }
+        Ok(workers)
+    }
+
+    /// This is a forked child, which has no workers.
+    pub fn is_foreign(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    /// The process that has the workers.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// One per worker: its port on the first host.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.crew.members.iter().map(|member| member.address).collect()
+    }
+
+    /// SHA-256 of the certificate, as `a=fingerprint` has it.
+    pub fn fingerprint(&self) -> &str {
+        &self.crew.fingerprint
+    }
+
+    /// Never blocks. What names things of several workers is split among them.
+    pub fn apply(&self, command: Command) -> Result<(), NoSuchWorker> {
+        if self.is_foreign() {
+            return Ok(());
+        }
+        match command {
+            Command::SetTargets(targets) => self.split(targets, |(slot, _)| slot.0, Command::SetTargets),
+            Command::Send { channels, payload, text } => self.split(
+                channels,
+                |channel| channel.0,
+                |channels| Command::Send { channels, payload: payload.clone(), text },
+            ),
+            command => {
+                let member = self.member(id(&command))?;
+                member.inbox.push(Note::Command(command));
+                Ok(())
+            }
+        }
+    }
+
+    /// One command per worker, with the items that live there.
+    fn split<T>(
+        &self,
+        items: Vec<T>,
+        id: impl Fn(&T) -> u64,
+        command: impl Fn(Vec<T>) -> Command,
+    ) -> Result<(), NoSuchWorker> {
+        let mut shares: Vec<Vec<T>> = self.crew.members.iter().map(|_| Vec::new()).collect();
+        for item in items {
+            self.member(id(&item))?;
+            shares[(id(&item) >> WORKER_SHIFT) as usize].push(item);
+        }
+        for (member, share) in self.crew.members.iter().zip(shares) {
+            if !share.is_empty() {
+                member.inbox.push(Note::Command(command(share)));
+            }
+        }
+        Ok(())
+    }
+
+    fn member(&self, id: u64) -> Result<&Member, NoSuchWorker> {
+        let no_such = NoSuchWorker { id, workers: self.crew.members.len() };
+        self.crew.members.get((id >> WORKER_SHIFT) as usize).ok_or(no_such)
+    }
+
+    /// What happened since the last time. Never blocks.
+    pub fn poll(&self) -> Vec<News> {
+        if self.is_foreign() {
+            return Vec::new();
+        }
+        let (news, drained) = self.crew.outbox.take();
+        for transport in drained {
+            if let Ok(member) = self.member(transport.0) {
+                member.inbox.push(Note::Drained(transport));
+            }
+        }
+        news
+    }
+
+    /// The counters of each worker, as last published.
+    pub fn stats(&self) -> Vec<Stats> {
+        if self.is_foreign() {
+            return Vec::new();
+        }
+        let published = self.crew.members.iter().map(|member| &member.published);
+        published.map(|stats| stats.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+    }
+
+    /// BYE and close_notify to everybody, then the threads end. A second call does nothing, and so does one in a forked
+    /// child. The error names the first worker that did not end in time; it is left behind.
+    pub fn close(&self) -> io::Result<()> {
+        if self.is_foreign() {
+            return Ok(());
+        }
+        for member in &self.crew.members {
+            member.inbox.push(Note::Close);
+        }
+        let deadline = Instant::now() + CLOSE;
+        let mut result = Ok(());
+        for (index, member) in self.crew.members.iter().enumerate() {
+            let running = member.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(Running { handle, ended }) = running else {
+                continue;
+            };
+            if ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) == Err(RecvTimeoutError::Timeout)
+            {
+                let late = format!("worker {index} did not end within {} s", CLOSE.as_secs());
+                result = result.and(Err(io::Error::new(io::ErrorKind::TimedOut, late)));
+                continue;
+            }
+            // Its panic, if there was one, has been told as news.
+            let _ = handle.join();
+        }
+        result
+    }
+}
+
+impl AsRawFd for Workers {
+    /// Readable when `poll` has something.
+    fn as_raw_fd(&self) -> RawFd {
+        self.crew.outbox.as_raw_fd()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if self.is_foreign() {
+            return;
+        }
+        let _ = self.close();
+        // SAFETY: nothing uses it after this.
+        unsafe { mem::ManuallyDrop::drop(&mut self.crew) };
+    }
+}
+
+impl Member {
+    fn start(index: usize, config: plane_core::Config, port: Port, outbox: Arc<Outbox>) -> io::Result<Member> {
+        let address = *port.addresses().first().ok_or_else(|| io::Error::other("no host address to bind to"))?;
+        let inbox = Arc::new(Inbox::new()?);
+        let published = Arc::default();
+        let (alive, ended) = channel();
+        let (inbox_of_thread, publishes) = (inbox.clone(), Arc::clone(&published));
+        // The plane is made on the thread that drives it: the SCTP library's objects never change threads.
+        let work = move || {
+            let _alive: Sender<()> = alive;
+            supervise(index, &inbox_of_thread, &outbox, || {
+                let plane = Plane::new(config);
+                Worker::new(index, plane, port, inbox_of_thread.clone(), outbox.clone(), publishes).run()
+            });
+        };
+        let handle = without_signals(|| thread::Builder::new().name(format!("sfu-worker-{index}")).spawn(work))?;
+        Ok(Member { address, inbox, published, thread: Mutex::new(Some(Running { handle, ended })) })
+    }
+}
+
+/// Runs `spawn` with all signals blocked, which the new thread inherits: they are for the application's threads.
+fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
+    // SAFETY: both sets are valid memory; the mask is put back as it was.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let spawned = spawn();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        spawned
+    }
+}
+
+/// What a command is about. Those about several things at once are split before.
+fn id(command: &Command) -> u64 {
+    match command {
+        Command::AddTransport(spec) => spec.id.0,
+        Command::RestartIce { transport, .. } | Command::OpenSctp { transport, .. } => transport.0,
+        Command::AddTrack(spec) | Command::UpdateTrack(spec) => spec.id.0,
+        Command::AddSlot(spec) => spec.id.0,
+        Command::SetSource { slot, .. } => slot.0,
+        Command::RequestKeyframe(track) => track.0,
+        Command::OpenChannel(spec) => spec.id.0,
+        Command::SetRoute { channel, .. } => channel.0,
+        Command::SetTargets(targets) => targets.first().map_or(0, |(slot, _)| slot.0),
+        Command::Send { channels, .. } => channels.first().map_or(0, |channel| channel.0),
+        Command::Remove(id) => *id,
+    }
+}
+
+fn number(first: u16, index: usize) -> io::Result<u16> {
+    if first == 0 {
+        return Ok(0);
+    }
+    let number = usize::from(first) + index;
+    let too_large = |_| io::Error::new(io::ErrorKind::InvalidInput, format!("worker {index} would have port {number}"));
+    u16::try_from(number).map_err(too_large)
+}
+
+fn random() -> io::Result<u64> {
+    let mut seed = [0; 8];
+    // SAFETY: the buffer is as long as it says.
+    let length = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
+    if length == 8 { Ok(u64::from_ne_bytes(seed)) } else { Err(io::Error::last_os_error()) }
+}
+
+fn wall_clock() -> WallClock {
+    let at = Instant::now();
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    WallClock { at, ntp: Ntp(((wall.as_secs() + NTP_TO_UNIX) << 32) + fraction) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use plane_core::Discard;
+    use plane_core::id::{ChannelId, SlotId};
+
+    use super::*;
+
+    fn config(workers: usize) -> Config {
+        Config {
+            hosts: vec!["127.0.0.1".parse().unwrap()],
+            udp_port: 0,
+            workers,
+            seed: Some(1),
+            silence: Silence::default(),
+            data: DataLimits::default(),
+        }
+    }
+
+    #[test]
+    fn each_worker_has_its_port_and_counts_what_comes_to_it() {
+        let workers = Workers::start(&config(2)).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // 70 is the first byte of no protocol (RFC 7983).
+        peer.send_to(&[70; 30], workers.addresses()[1]).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let counted =
+            || workers.stats().iter().map(|stats| stats.discarded(Discard::UnknownProtocol)).collect::<Vec<_>>();
+        while counted() != [0, 1] && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(counted(), [0, 1]);
+        assert_eq!(workers.stats()[1].packets_received, 1);
+    }
+
+    #[test]
+    fn ports_count_up_from_the_first() {
+        assert_eq!((number(7_882, 0).unwrap(), number(7_882, 3).unwrap(), number(0, 3).unwrap()), (7_882, 7_885, 0));
+        assert_eq!(number(65_535, 1).unwrap_err().to_string(), "worker 1 would have port 65536");
+    }
+
+    #[test]
+    fn closing_frees_the_ports_and_a_second_time_does_nothing() {
+        let workers = Workers::start(&config(2)).unwrap();
+        let addresses = workers.addresses();
+        assert!(UdpSocket::bind(addresses[0]).is_err());
+        workers.close().unwrap();
+        workers.close().unwrap();
+        for address in addresses {
+            UdpSocket::bind(address).unwrap();
+        }
+        workers.apply(Command::Remove(7)).unwrap();
+        assert_eq!(workers.poll(), []);
+    }
+
+    #[test]
+    fn an_id_of_a_worker_that_is_not_there_is_refused() {
+        let workers = Workers::start(&config(2)).unwrap();
+        let id = 2 << WORKER_SHIFT;
+        let no_such = NoSuchWorker { id, workers: 2 };
+        let refused = Err(no_such);
+        assert_eq!(workers.apply(Command::Remove(id)), refused);
+        assert_eq!(workers.apply(Command::SetTargets(vec![(SlotId(1), vec![]), (SlotId(id), vec![])])), refused);
+        let channels = vec![ChannelId(id)];
+        assert_eq!(workers.apply(Command::Send { channels, payload: vec![], text: true }), refused);
+        assert_eq!(workers.apply(Command::Remove(1 << WORKER_SHIFT)), Ok(()));
+        let sentence = format!("id {id} names worker 2, and there are 2, counted from 0");
+        assert_eq!(no_such.to_string(), sentence);
+    }
+
+    #[test]
+    fn threads_of_workers_take_no_signals() {
+        let workers = Workers::start(&config(1)).unwrap();
+        let read = |task: &std::path::Path, file: &str| std::fs::read_to_string(task.join(file)).ok();
+        let blocked = |task: std::path::PathBuf| {
+            let is_worker = read(&task, "comm")?.starts_with("sfu-worker");
+            let status = read(&task, "status").filter(|_| is_worker)?;
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        };
+        // A thread gives itself its name when it first runs.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut masks: Vec<u64> = Vec::new();
+        while masks.is_empty() && Instant::now() < deadline {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            masks = tasks.filter_map(|task| blocked(task.ok()?.path())).collect();
+        }
+        assert!(!masks.is_empty());
+        let term = 1 << (libc::SIGTERM - 1) | 1 << (libc::SIGINT - 1) | 1 << (libc::SIGCHLD - 1);
+        assert!(masks.iter().all(|mask| mask & term == term), "{masks:x?}");
+        drop(workers);
+    }
+
+    #[test]
+    fn in_a_forked_child_closing_and_dropping_do_nothing() {
+        let workers = Workers::start(&config(1)).unwrap();
+        // SAFETY: the child allocates nothing and leaves by _exit, so no lock another thread held matters.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let closed = workers.close().is_ok() && workers.is_foreign() && workers.poll().is_empty();
+            drop(workers);
+            unsafe { libc::_exit(if closed { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0);
+        // The parent's worker still runs, and ends when the parent says so.
+        assert!(UdpSocket::bind(workers.addresses()[0]).is_err());
+        workers.close().unwrap();
+    }
+}

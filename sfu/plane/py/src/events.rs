@@ -1,0 +1,154 @@
+//! What the plane says to Python: one frozen class per event, matched with `match`. Each mirrors its namesake in
+//! `plane_core::event`; `_native.pyi` says what the fields mean.
+
+use std::collections::HashMap;
+
+use plane_core::Event;
+use plane_core::stats::Stats as CoreStats;
+use plane_io::News;
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::specs::Layer;
+use crate::words::{Cause, ChannelWord, Codec, TransportWord};
+
+/// A frozen class with the fields in that order: read-only attributes, `__match_args__`, `==` and `repr`. Python may make
+/// them too, for tests of what reads them.
+macro_rules! event {
+    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        #[pyclass(frozen, eq, get_all, from_py_object, module = "sfu.plane._native")]
+        #[derive(Clone, PartialEq)]
+        pub struct $name { $(pub $field: $type),* }
+
+        #[pymethods]
+        impl $name {
+            #[classattr]
+            fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+                PyTuple::new(py, [$(stringify!($field)),*])
+            }
+
+            #[new]
+            // One argument per field.
+            #[allow(clippy::too_many_arguments)]
+            fn new($($field: $type),*) -> Self {
+                Self { $($field),* }
+            }
+
+            fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+                let mut fields: Vec<String> = Vec::new();
+                $(
+                    let value = self.$field.clone().into_bound_py_any(py)?;
+                    fields.push(format!("{}={}", stringify!($field), value.repr()?));
+                )*
+                Ok(format!("{}({})", stringify!($name), fields.join(", ")))
+            }
+        }
+    };
+}
+
+event!(LayerRate { layer: Layer, bps: u64, width: u16, height: u16, fps: f32 });
+event!(TransportState { transport: u64, state: TransportWord, reason: String });
+event!(Layers { track: u64, codec: Option<Codec>, layers: Vec<LayerRate> });
+event!(Switched { slot: u64, layer: Option<Layer>, cause: Cause });
+event!(Refused { slot: u64, reason: String });
+event!(AudioLevels { levels: Vec<(u64, u8)> });
+event!(ChannelState {
+    transport: u64,
+    channel: u64,
+    state: ChannelWord,
+    label: String,
+    protocol: String,
+    reason: String,
+});
+event!(Message { channel: u64, payload: Vec<u8>, text: bool });
+event!(Buffered { channel: u64, octets: usize });
+event!(WorkerFailed { worker: usize, reason: String });
+
+/// The object Python gets.
+pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
+    let event = match news {
+        News::Event(event) => event,
+        News::WorkerFailed { worker, reason } => {
+            return WorkerFailed { worker, reason }.into_bound_py_any(py);
+        }
+    };
+    match event {
+        Event::TransportState { transport, state, reason } => {
+            let state = TransportWord(state);
+            TransportState { transport: transport.0, state, reason: reason.to_owned() }.into_bound_py_any(py)
+        }
+        Event::Layers { track, codec, layers } => {
+            let rate = |rate: plane_core::event::LayerRate| LayerRate {
+                layer: rate.layer.into(),
+                bps: rate.bps,
+                width: rate.width,
+                height: rate.height,
+                fps: rate.fps,
+            };
+            let layers = layers.into_iter().map(rate).collect();
+            Layers { track: track.0, codec: codec.map(Codec), layers }.into_bound_py_any(py)
+        }
+        Event::Switched { slot, layer, cause } => {
+            Switched { slot: slot.0, layer: layer.map(Layer::from), cause: Cause(cause) }.into_bound_py_any(py)
+        }
+        Event::Refused { slot, reason } => Refused { slot: slot.0, reason: reason.to_owned() }.into_bound_py_any(py),
+        Event::AudioLevels(levels) => {
+            let levels = levels.into_iter().map(|(track, level)| (track.0, level)).collect();
+            AudioLevels { levels }.into_bound_py_any(py)
+        }
+        Event::ChannelState { transport, channel, state, label, protocol, reason } => {
+            let (transport, channel, state) = (transport.0, channel.0, ChannelWord(state));
+            ChannelState { transport, channel, state, label, protocol, reason: reason.to_owned() }.into_bound_py_any(py)
+        }
+        Event::Message { transport: _, channel, payload, text } => {
+            Message { channel: channel.0, payload, text }.into_bound_py_any(py)
+        }
+        Event::Buffered { channel, octets } => Buffered { channel: channel.0, octets }.into_bound_py_any(py),
+    }
+}
+
+/// The counters of all workers together.
+#[pyclass(frozen, eq, get_all, module = "sfu.plane._native")]
+#[derive(Clone, PartialEq, Default)]
+pub struct Stats {
+    packets_received: u64,
+    bytes_received: u64,
+    packets_sent: u64,
+    bytes_sent: u64,
+    packets_forwarded: u64,
+    packets_retransmitted: u64,
+    keyframe_requests: u64,
+    nacks_sent: u64,
+    messages_sent: u64,
+    transports: u64,
+    tracks: u64,
+    slots: u64,
+    channels: u64,
+    discards: HashMap<&'static str, u64>,
+}
+
+impl Stats {
+    pub fn sum(workers: &[CoreStats]) -> Stats {
+        let mut sum = Stats::default();
+        for worker in workers {
+            sum.packets_received += worker.packets_received;
+            sum.bytes_received += worker.bytes_received;
+            sum.packets_sent += worker.packets_sent;
+            sum.bytes_sent += worker.bytes_sent;
+            sum.packets_forwarded += worker.packets_forwarded;
+            sum.packets_retransmitted += worker.packets_retransmitted;
+            sum.keyframe_requests += worker.keyframe_requests;
+            sum.nacks_sent += worker.nacks_sent;
+            sum.messages_sent += worker.messages_sent;
+            sum.transports += worker.transports;
+            sum.tracks += worker.tracks;
+            sum.slots += worker.slots;
+            sum.channels += worker.channels;
+            for (why, count) in worker.discards() {
+                *sum.discards.entry(why.label()).or_default() += count;
+            }
+        }
+        sum
+    }
+}

@@ -1,0 +1,78 @@
+"""Events are plain values, told apart by `match`."""
+
+from sfu.plane import (
+    AudioLevels,
+    Buffered,
+    ChannelState,
+    Event,
+    Layer,
+    LayerRate,
+    Layers,
+    Message,
+    Refused,
+    Switched,
+    TransportState,
+    WorkerFailed,
+)
+
+EVENTS: list[Event] = [
+    TransportState(1, "connected", ""),
+    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)]),
+    Switched(3, Layer(0, 2), "target"),
+    Switched(3, None, "paused"),
+    Refused(3, "no payload type"),
+    AudioLevels([(2, 30)]),
+    ChannelState(1, 4, "open", "chat", "", ""),
+    Message(4, b"hello", True),
+    Buffered(4, 9),
+    WorkerFailed(0, "a reason"),
+]
+
+
+def told(event: Event) -> tuple[object, ...]:
+    match event:
+        case TransportState(transport, state, reason):
+            return transport, state, reason
+        case Layers(track, codec, [LayerRate(Layer(spatial, temporal), bps, width, height, fps)]):
+            return track, codec, spatial, temporal, bps, width, height, fps
+        case Switched(slot, Layer(spatial=spatial), cause):
+            return slot, spatial, cause
+        case Switched(slot, None, cause):
+            return slot, None, cause
+        case Refused(slot, reason):
+            return slot, reason
+        case AudioLevels(levels):
+            return tuple(levels)
+        case ChannelState(transport, channel, state, label, protocol, reason):
+            return transport, channel, state, label, protocol, reason
+        case Message(channel, payload, text):
+            return channel, payload, text
+        case Buffered(channel, octets):
+            return channel, octets
+        case WorkerFailed(worker, reason):
+            return worker, reason
+        case _:
+            raise AssertionError(event)
+
+
+def test_every_event_is_matched_by_position() -> None:
+    assert [told(event) for event in EVENTS] == [
+        (1, "connected", ""),
+        (2, "vp8", 0, 2, 150_000, 320, 180, 30.0),
+        (3, 0, "target"),
+        (3, None, "paused"),
+        (3, "no payload type"),
+        ((2, 30),),
+        (1, 4, "open", "chat", "", ""),
+        (4, b"hello", True),
+        (4, 9),
+        (0, "a reason"),
+    ]
+
+
+def test_events_compare_and_show_their_fields() -> None:
+    assert Message(4, b"hello", True) == Message(4, b"hello", True) != Message(4, b"hello", False)
+    assert repr(Switched(3, Layer(0, 2), "target")) == (
+        "Switched(slot=3, layer=Layer(spatial=0, temporal=2), cause='target')"
+    )
+    assert repr(Message(4, b"hello", True)) == "Message(channel=4, payload=b'hello', text=True)"
