@@ -39,6 +39,7 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=errors.responses(422),
     )
     app.state.settings = settings
     errors.install(app)
