@@ -244,6 +244,11 @@ impl Call {
         self.apply(Command::SetSource { slot, track });
     }
 
+    /// The slot shows another track, by the ladder it has.
+    pub fn subscribe_to(&mut self, slot: SlotId, track: TrackId) {
+        self.apply(Command::SetSource { slot, track: Some(track) });
+    }
+
     pub fn open_sctp(&mut self, peer: usize) {
         let spec = SctpSpec { local_port: 5_000, remote_port: 5_000, max_message_size: 65_536 };
         let transport = self.peers[peer].transport;

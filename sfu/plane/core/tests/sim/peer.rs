@@ -82,6 +82,8 @@ pub struct Peer {
     pub names_streams: Option<u32>,
     /// Sequence numbers of its sources that get lost before they leave.
     pub swallows: Vec<u16>,
+    /// Those it sends again for nobody.
+    pub refuses: Vec<u16>,
     next_check: Instant,
     next_feedback: Instant,
     checked: bool,
@@ -137,6 +139,7 @@ impl Peer {
             tap: Vec::new(),
             compounds: VecDeque::new(),
             swallows: Vec::new(),
+            refuses: Vec::new(),
             names_streams: None,
             next_check: now,
             next_feedback: now,
@@ -490,6 +493,9 @@ impl Peer {
         self.nacks.push((media, lost.clone(), now));
         let Some(index) = self.sources.iter().position(|source| source.ssrc == media) else { return };
         for sequence in lost {
+            if self.refuses.contains(&sequence) {
+                continue;
+            }
             let source = &mut self.sources[index];
             let Some((timestamp, marker, payload)) = source.history.get(&sequence).cloned() else { continue };
             let mut wrapped = sequence.to_be_bytes().to_vec();
