@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 
-from sfu.errors import Unauthenticated
+from sfu.errors import NotAllowed, Unauthenticated
 from sfu.model import Grant, Permissions, Source
 
 ALGORITHM = "HS256"
@@ -14,6 +14,14 @@ LEEWAY = 60
 """Seconds by which clocks may differ."""
 MIN_SECRET = 32
 """Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
+
+
+class Expired(Unauthenticated):
+    """Genuine, but over: `room` is what it was for. A session may still be resumed, by its own secret."""
+
+    def __init__(self, room: str) -> None:
+        super().__init__("The token has expired.")
+        self.room = room
 
 
 def verify(token: str, keys: Mapping[str, str]) -> Grant:
@@ -27,12 +35,12 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
         raise Unauthenticated("The token is not a JWT.") from None
     if not isinstance(key, str) or key not in keys:
         raise Unauthenticated("The token was issued (iss) by an API key that this server does not know.")
+    required = ["exp", "iss", "sub"]
     try:
-        claims = jwt.decode(
-            token, keys[key], algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": ["exp", "iss", "sub"]}
-        )
+        claims = jwt.decode(token, keys[key], algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": required})
     except jwt.ExpiredSignatureError:
-        raise Unauthenticated("The token has expired.") from None
+        genuine = jwt.decode(token, keys[key], algorithms=[ALGORITHM], options={"verify_exp": False})
+        raise Expired(grant_of(genuine).room) from None
     except jwt.ImmatureSignatureError:
         raise Unauthenticated("The token is not valid yet (nbf or iat lies in the future).") from None
     except jwt.MissingRequiredClaimError as missing:
@@ -44,6 +52,14 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
     except jwt.InvalidTokenError as invalid:
         raise Unauthenticated(f"The token is not valid: {invalid}.") from None
     return grant_of(claims)
+
+
+def admits(grant: Grant, room: str) -> None:
+    """Raises NotAllowed if this grant does not reach into the room: told before the door opens, not behind it."""
+    if not grant.room_join:
+        raise NotAllowed("this token does not allow to join a room (roomJoin)")
+    if grant.room and grant.room != room:
+        raise NotAllowed(f"this token is for the room {grant.room!r}, not for {room!r}")
 
 
 def grant_of(claims: Mapping[str, Any]) -> Grant:

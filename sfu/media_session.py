@@ -22,7 +22,7 @@ class MediaSession:
 
     @classmethod
     def open(cls, room: Room, participant: Participant, sdp: str) -> Self:
-        """Answers the offer and enters the room. NegotiationError where nothing of it fits: nothing has changed then."""
+        """Answers the offer and enters the room. NegotiationError where nothing fits: nothing has changed then."""
         try:
             outcome = participant.answer(sdp, {})
             if participant.kind is ParticipantKind.INGRESS and not participant.tracks:

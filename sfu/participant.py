@@ -72,6 +72,8 @@ class Outcome:
     withdrawn: list[Track] = field(default_factory=list)
     moved: list[Track] = field(default_factory=list)
     """Tracks that go on under another id of the plane."""
+    labels: set[str] = field(default_factory=set)
+    """Of data channels that are new, or gone."""
 
 
 class Participant:
@@ -249,14 +251,18 @@ class Participant:
 
         # From here on nothing fails.
         had_data = self.transport.has_data
+        labels: set[str] = set()
         renewed = self.transport.adopt(negotiated, local)
         if renewed:
+            labels.update(self.channels.own, self.channels.others)
             self.channels.close()
             self.media_gone = self._context.now() if self.media_gone is None else self.media_gone
         if self.transport.has_data and (renewed or not had_data) and self.transport.id is not None:
             self.channels.open(self.transport.id)
+            labels.update(self.channels.own)
         accepted = {p.mid: intended[p.mid] for p in negotiated.publications}
         outcome = self._bind(accepted, {p.mid: p.encodings for p in negotiated.publications}, negotiated.answer)
+        outcome.labels.update(labels)
         self.viewing.adopt(self.transport)
         return outcome
 

@@ -295,8 +295,9 @@ class Room:
             self.stage.publish(track)
         for track in outcome.moved:
             self.stage.move(track)
+        for label in outcome.labels:
+            self._messaging.touch(label)
         self.stage.touch(participant)
-        self._messaging.touch_all(participant)
         self._soon(self)
 
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:

@@ -66,7 +66,15 @@ def test_what_has_no_section_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "present", "limit", "asked"),
-    [(0, 10, 100, 0), (1, 0, 100, 1), (1, 3, 100, 1), (1, 8, 100, 3), (47, 3, 100, 47), (5, 98, 100, 2), (5, 100, 100, 0)],
+    [
+        (0, 10, 100, 0),
+        (1, 0, 100, 1),
+        (1, 3, 100, 1),
+        (1, 8, 100, 3),
+        (47, 3, 100, 47),
+        (5, 98, 100, 2),
+        (5, 100, 100, 0),
+    ],
 )
 def test_sections_are_asked_for_with_a_quarter_in_reserve(missing: int, present: int, limit: int, asked: int) -> None:
     assert growth(missing, present, limit) == asked

@@ -26,6 +26,7 @@ pub struct Worker {
     port: Port,
     inbox: Arc<Inbox>,
     outbox: Arc<Outbox>,
+    /// Where it publishes its counters.
     published: Arc<Mutex<Stats>>,
     publish_at: Instant,
     /// Something happened that is not in the published counters yet.
@@ -40,7 +41,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(index: usize, plane: Plane, port: Port, inbox: Arc<Inbox>, outbox: Arc<Outbox>) -> Worker {
+    pub fn new(
+        index: usize,
+        plane: Plane,
+        port: Port,
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+        published: Arc<Mutex<Stats>>,
+    ) -> Worker {
         let fds = std::iter::once(inbox.as_raw_fd()).chain(port.sockets().iter().map(AsRawFd::as_raw_fd));
         let waits = fds.map(|fd| pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
         Worker {
@@ -49,7 +57,7 @@ impl Worker {
             port,
             inbox,
             outbox,
-            published: Arc::default(),
+            published,
             publish_at: Instant::now(),
             unpublished: true,
             refused: 0,
@@ -58,11 +66,6 @@ impl Worker {
             notes: Vec::new(),
             waits,
         }
-    }
-
-    /// Where it publishes its counters.
-    pub fn published(&self) -> Arc<Mutex<Stats>> {
-        self.published.clone()
     }
 
     /// Runs until it is told to close.

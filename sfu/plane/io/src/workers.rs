@@ -100,16 +100,16 @@ impl Workers {
         let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint() };
         let mut workers = Workers { process: std::process::id(), crew: mem::ManuallyDrop::new(crew) };
         for (index, port) in ports.into_iter().enumerate() {
-            let plane = Plane::new(plane_core::Config {
+            let config = plane_core::Config {
                 seed: seed.wrapping_add((index as u64).wrapping_mul(SPREAD)),
                 identity: identity.clone(),
                 wall_clock,
                 worker: index as u64,
                 silence: config.silence,
                 data: config.data,
-            });
+            };
             // An early return drops `workers`, which ends those already running.
-            let member = Member::start(index, plane, port, workers.crew.outbox.clone())?;
+            let member = Member::start(index, config, port, workers.crew.outbox.clone())?;
             workers.crew.members.push(member);
         }
         Ok(workers)
@@ -251,16 +251,19 @@ impl Drop for Workers {
 }
 
 impl Member {
-    fn start(index: usize, plane: Plane, port: Port, outbox: Arc<Outbox>) -> io::Result<Member> {
+    fn start(index: usize, config: plane_core::Config, port: Port, outbox: Arc<Outbox>) -> io::Result<Member> {
         let address = *port.addresses().first().ok_or_else(|| io::Error::other("no host address to bind to"))?;
         let inbox = Arc::new(Inbox::new()?);
-        let mut worker = Worker::new(index, plane, port, inbox.clone(), outbox.clone());
-        let published = worker.published();
+        let published = Arc::default();
         let (alive, ended) = channel();
-        let inbox_of_thread = inbox.clone();
+        let (inbox_of_thread, publishes) = (inbox.clone(), Arc::clone(&published));
+        // The plane is made on the thread that drives it: the SCTP library's objects never change threads.
         let work = move || {
             let _alive: Sender<()> = alive;
-            supervise(index, &inbox_of_thread, &outbox, || worker.run());
+            supervise(index, &inbox_of_thread, &outbox, || {
+                let plane = Plane::new(config);
+                Worker::new(index, plane, port, inbox_of_thread.clone(), outbox.clone(), publishes).run()
+            });
         };
         let handle = without_signals(|| thread::Builder::new().name(format!("sfu-worker-{index}")).spawn(work))?;
         Ok(Member { address, inbox, published, thread: Mutex::new(Some(Running { handle, ended })) })

@@ -1,0 +1,75 @@
+"""The public application: routes, page, middleware. Its lifespan opens and closes the Sfu."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from api import dev, errors, participants, rooms, signaling, whip
+from api.middleware import AccessLog, BodyLimit
+from api.settings import Settings
+from sfu.plane.binding import PlaneApi
+from sfu.service import Sfu
+
+WEB = Path(__file__).parent / "web"
+MAX_BODY = 256 * 1024
+"""Octets: an offer of a hundred sections, or a data message of 64 KiB in base64, fits twice."""
+EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After")
+
+
+def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
+    """The application of these settings. `plane` is for the tests; without, the native one is made."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Sfu(settings.config(), plane=plane) as sfu:
+            app.state.sfu = sfu
+            yield
+
+    app = FastAPI(
+        title="SFU",
+        version=settings.config().version,
+        summary="Rooms, participants and tracks of a selective forwarding unit.",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    errors.install(app)
+    for door in (rooms, participants, whip, signaling):
+        app.include_router(door.router)
+    if settings.mode.dev:
+        dev.install(app, settings)
+    _serve_pages(app)
+
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "If-Match"],
+        expose_headers=EXPOSED,
+        max_age=7200,
+    )
+    app.add_middleware(AccessLog)
+    return app
+
+
+def _serve_pages(app: FastAPI) -> None:
+    """The page and its client where no route matches; a mount would also hide the 405 of routes that match in part."""
+    if not WEB.is_dir():
+        return
+    pages, otherwise = StaticFiles(directory=WEB, html=True), app.router.default
+
+    async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and not scope["path"].startswith("/v1/")
+        await (pages if is_page else otherwise)(scope, receive, send)
+
+    app.router.default = fallback

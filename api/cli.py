@@ -1,0 +1,233 @@
+"""The `sfu` command."""
+
+import inspect
+import json
+import os
+import sys
+import time
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from api import auth, client, doctor
+from api.settings import TABLE, Mode, SettingsError, read, table
+from sfu.model import Grant, Permissions, Source
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A selective forwarding unit: WebRTC rooms over REST and WebSocket.",
+)
+rooms = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, create and delete rooms (at SFU_URL).")
+participants = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List and remove participants (at SFU_URL)."
+)
+app.add_typer(rooms, name="rooms")
+app.add_typer(participants, name="participants")
+
+FAILED = 1
+USAGE = 2
+
+
+def main() -> None:
+    try:
+        app()
+    except client.ClientError as error:
+        _fail(str(error), FAILED)
+    except SettingsError as error:
+        _fail(str(error), USAGE)
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"sfu: {sentence}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+# serve
+
+
+def _serve(**given: Any) -> None:
+    mode = Mode(dev=given.pop("dev"), lan=given.pop("lan"))
+    print_config = given.pop("print_config")
+    settings, values = read(os.environ, given, mode)
+    if print_config:
+        print(table(values))
+        return
+    from api.main import run  # The other commands start faster without the service.
+
+    raise SystemExit(run(settings))
+
+
+def _serve_signature() -> inspect.Signature:
+    """One flag for each row of the table of settings, by the same name."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    switches = (
+        ("dev", "--dev", "Development mode: makes a key and gives tokens to this machine; one worker."),
+        (
+            "lan",
+            "--lan",
+            "For phones in the local network: announces our address there, with a self-signed certificate.",
+        ),
+        ("print_config", "--print-config", "Print every setting, where it came from and what it means, and stop."),
+    )
+    parameters = [
+        inspect.Parameter(name, keyword, default=False, annotation=Annotated[bool, typer.Option(flag, help=meaning)])
+        for name, flag, meaning in switches
+    ]
+    for setting in TABLE:
+        option = typer.Option(
+            setting.flag, help=f"{setting.meaning} [{setting.variable}]", metavar="TEXT", show_default=False
+        )
+        parameters.append(
+            inspect.Parameter(setting.name, keyword, default=None, annotation=Annotated[str | None, option])
+        )
+    return inspect.Signature(parameters)
+
+
+_serve.__signature__ = _serve_signature()  # type: ignore[attr-defined]
+app.command("serve", help="Run the service. Every flag is also a variable, SFU_NAME; a flag wins.")(_serve)
+
+
+# token
+
+
+@app.command()
+def token(
+    identity: Annotated[str, typer.Option(help="Who it is for; the application's own name of the participant.")],
+    room: Annotated[str, typer.Option(help="The room it is for; without, every room.")] = "",
+    name: Annotated[str, typer.Option(help="The name shown to others.")] = "",
+    metadata: Annotated[str, typer.Option(help="Free text of the application.")] = "",
+    ttl: Annotated[float, typer.Option(help="Seconds it is good for.", min=1)] = 6 * 3600,
+    join: Annotated[bool, typer.Option("--join/--no-join", help="May join.")] = True,
+    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="May publish tracks.")] = True,
+    subscribe: Annotated[bool, typer.Option("--subscribe/--no-subscribe", help="May be shown tracks.")] = True,
+    data: Annotated[bool, typer.Option("--data/--no-data", help="May send data.")] = True,
+    source: Annotated[list[Source] | None, typer.Option(help="May publish only these sources.")] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Not seen by others.")] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="May moderate the room by REST.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="May create and delete rooms by REST.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="May list rooms by REST.")] = False,
+    update_own: Annotated[bool, typer.Option("--update-own", help="May change its own name and metadata.")] = False,
+) -> None:
+    """Print a token, signed with SFU_API_KEY and SFU_API_SECRET, the first of SFU_KEYS, or the development key."""
+    key, secret = client.credentials()
+    grant = Grant(
+        identity=identity,
+        name=name,
+        room=room,
+        room_join=join,
+        room_admin=admin,
+        room_create=create,
+        room_list=list_,
+        permissions=Permissions(publish, subscribe, data, tuple(source or ()), update_own, hidden),
+        metadata=metadata,
+        key=key,
+    )
+    print(auth.sign(grant, secret, ttl=ttl, now=time.time()))
+
+
+# rooms, participants
+
+AsJson = Annotated[bool, typer.Option("--json", help="As the service sends it.")]
+
+
+@rooms.command("list")
+def list_rooms(as_json: AsJson = False) -> None:
+    """Every room of the service."""
+    body = client.call("GET", "/v1/rooms")
+    _show(body, "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json)
+
+
+@rooms.command("create")
+def create_room(
+    name: str,
+    max_participants: Annotated[int | None, typer.Option(min=0, help="0: no limit.")] = None,
+    empty_timeout: Annotated[float | None, typer.Option(min=0, help="Seconds until it goes if nobody joins.")] = None,
+    departure_timeout: Annotated[float | None, typer.Option(min=0, help="Seconds it stays after the last one.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="Free text of the application.")] = None,
+    locked: Annotated[bool | None, typer.Option("--locked", help="Nobody may join yet.")] = None,
+) -> None:
+    """Create a room, or find it again if it exists with the same options; print its sid."""
+    wish = {
+        "name": name,
+        "max_participants": max_participants,
+        "empty_timeout": empty_timeout,
+        "departure_timeout": departure_timeout,
+        "metadata": metadata,
+        "locked": locked,
+    }
+    body = client.call("POST", "/v1/rooms", {field: value for field, value in wish.items() if value is not None})
+    print(body["sid"])
+
+
+@rooms.command("delete")
+def delete_room(name: str) -> None:
+    """Close a room; those inside are told why."""
+    client.call("DELETE", client.path("v1", "rooms", name))
+
+
+@participants.command("list")
+def list_participants(room: str, as_json: AsJson = False) -> None:
+    """Everybody in a room."""
+    body = client.call("GET", client.path("v1", "rooms", room, "participants"))
+    _show(body, "participants", ("identity", "sid", "name", "state", "kind"), as_json)
+
+
+@participants.command("remove")
+def remove_participant(room: str, identity: str) -> None:
+    """Put a participant out; its tokens of before no longer let it in."""
+    client.call("DELETE", client.path("v1", "rooms", room, "participants", identity))
+
+
+# drain, doctor
+
+
+@app.command()
+def drain(
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return only when everybody has gone, or the limit let them go.")
+    ] = False,
+    limit: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that those inside have; else SFU_DRAIN_LIMIT.")
+    ] = None,
+) -> None:
+    """Let nobody new in, and end the service when it is empty. Asks the internal listener (SFU_INTERNAL_PORT)."""
+    client.drain(limit, wait=wait)
+
+
+class Severity(StrEnum):
+    GOOD = "ok"
+    BAD = "FAIL"
+
+
+@app.command("doctor")
+def check_up(
+    dev_mode: Annotated[bool, typer.Option("--dev", help="For `sfu serve --dev`.")] = False,
+) -> None:
+    """Look at what the service needs: ports, UDP buffers, announced addresses, crypto, UDP_SEGMENT. One line each."""
+    settings, _ = read(os.environ, {}, Mode(dev=dev_mode or not os.environ.get("SFU_KEYS")))
+    findings = doctor.examine(settings)
+    for finding in findings:
+        severity = Severity.GOOD if finding.is_good else Severity.BAD
+        fix = f" Fix: {finding.fix}." if finding.fix else ""
+        print(f"{severity.value:4}  {finding.what}: {finding.found}.{fix}")
+    if not all(finding.is_good for finding in findings):
+        raise SystemExit(FAILED)
+
+
+def _show(body: Any, name: str, columns: tuple[str, ...], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(body, indent=2))
+        return
+    rows = [columns, *(tuple(str(item[column]) for column in columns) for item in body[name])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What the client commands ask of a running service: where it is, with which key, and what went wrong."""
+
+import os
+import ssl
+import time
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from api import auth, devfile
+from api.settings import CLIENT, TABLE, SettingsError
+from sfu.model import Grant
+
+TIMEOUT = 10.0
+TOKEN_TTL = 60.0
+"""Seconds."""
+POLL = 0.25
+"""Seconds between looks at a drain."""
+
+
+class ClientError(Exception):
+    """One sentence."""
+
+
+def credentials() -> tuple[str, str]:
+    """The key to sign with, and its secret."""
+    environ = os.environ
+    if environ.get("SFU_API_KEY") or environ.get("SFU_API_SECRET"):
+        if not (environ.get("SFU_API_KEY") and environ.get("SFU_API_SECRET")):
+            raise SettingsError("SFU_API_KEY and SFU_API_SECRET go together: one of them is not set.")
+        if len(environ["SFU_API_SECRET"].encode()) < auth.MIN_SECRET:
+            raise SettingsError(f"SFU_API_SECRET has fewer than {auth.MIN_SECRET} bytes: no server takes it.")
+        return environ["SFU_API_KEY"], environ["SFU_API_SECRET"]
+    if environ.get("SFU_KEYS"):
+        try:
+            keys = next(setting for setting in TABLE if setting.name == "keys").parse(environ["SFU_KEYS"])
+        except ValueError as error:
+            raise SettingsError(f"SFU_KEYS {error}.") from None
+        for key, secret in keys.items():
+            return str(key), str(secret)
+    kept = devfile.load()
+    if kept is None:
+        known = ", ".join(name for name in CLIENT if name != "SFU_URL")
+        raise SettingsError(
+            f"There is no key to sign with: set {known}, or SFU_KEYS, or start `sfu serve --dev` in this folder first."
+        )
+    return kept.key, kept.secret
+
+
+def call(method: str, path: str, body: Any = None) -> Any:
+    """The service's reply. Raises ClientError."""
+    key, secret = credentials()
+    admin = Grant(identity="sfu-cli", room_admin=True, room_create=True, room_list=True, key=key)
+    token = auth.sign(admin, secret, ttl=TOKEN_TTL, now=time.time())
+    return _ask(method, _url() + path, headers={"Authorization": f"Bearer {token}"}, body=body)
+
+
+def path(*parts: str) -> str:
+    return "".join("/" + quote(part, safe="") for part in parts)
+
+
+def drain(limit: float | None, *, wait: bool) -> None:
+    """Begins a drain. With `wait`, returns when everybody has gone, or the service itself has."""
+    environ = os.environ
+    port = environ.get("SFU_INTERNAL_PORT")
+    if not port:
+        raise SettingsError("SFU_INTERNAL_PORT is not set: a drain is asked of the internal listener.")
+    host = (environ.get("SFU_INTERNAL_HOST") or environ.get("SFU_HOST") or "127.0.0.1").split(",")[0].strip()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/drain"
+    state = _ask("POST", url + (f"?limit={limit:g}" if limit is not None else ""))
+    while wait and state["state"] not in ("closed", "failed") and state["participants"]:
+        time.sleep(POLL)
+        try:
+            state = _ask("GET", url)
+        except NobodyThere:
+            return
+
+
+class NobodyThere(ClientError):
+    pass
+
+
+def _url() -> str:
+    url = os.environ.get("SFU_URL")
+    if not url:
+        kept = devfile.load()
+        url = kept.url if kept and kept.url else "http://127.0.0.1:7880"
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError(f"SFU_URL needs to begin with http:// or https://, not {url!r}.")
+    return url.rstrip("/")
+
+
+def _ask(method: str, url: str, *, headers: dict[str, str] | None = None, body: Any = None) -> Any:
+    origin = "/".join(url.split("/", 3)[:3])
+    try:
+        with httpx.Client(timeout=TIMEOUT, verify=_trust(url)) as http:
+            reply = http.request(method, url, headers=headers, json=body)
+    except httpx.TransportError as error:
+        if isinstance(error, httpx.ConnectError) and "certificate" not in str(error).lower():
+            raise NobodyThere(f"Nothing answers at {origin}: is the service running, and SFU_URL right?") from None
+        raise ClientError(f"{origin} cannot be asked: {error}.") from None
+    except httpx.InvalidURL:
+        raise ClientError(f"{origin} is not an address of a service.") from None
+    if reply.is_success:
+        return reply.json() if reply.content else None
+    try:
+        detail = reply.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"{origin} answers {reply.status_code}, and is perhaps no SFU."
+    raise ClientError(str(detail))
+
+
+def _trust(url: str) -> ssl.SSLContext | bool:
+    """The certificate of --lan is its own authority, for the service of this folder."""
+    kept = devfile.load() if url.startswith("https://") else None
+    if kept is None or not kept.certificate:
+        return True
+    context = ssl.create_default_context()
+    context.load_verify_locations(cadata=kept.certificate)
+    return context

@@ -1,0 +1,96 @@
+"""What the doors need of a request: the service, the settings, and a grant that reaches far enough.
+
+All of it is `async`: the framework would run anything else in a thread, and the service lives on the loop.
+"""
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from api import auth
+from api.settings import Settings
+from sfu.errors import NotAllowed, Unauthenticated
+from sfu.model import Grant
+from sfu.service import Sfu
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    bearerFormat="JWT",
+    description="HS256, `iss` an API key, `sub` an identity, `video` the grant (PROTOCOL.md).",
+)
+
+
+async def _sfu(connection: HTTPConnection) -> Sfu:
+    sfu = connection.app.state.sfu
+    assert isinstance(sfu, Sfu)
+    return sfu
+
+
+async def _settings(connection: HTTPConnection) -> Settings:
+    settings = connection.app.state.settings
+    assert isinstance(settings, Settings)
+    return settings
+
+
+SfuDep = Annotated[Sfu, Depends(_sfu)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
+
+
+async def _grant(
+    settings: SettingsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Grant:
+    if credentials is None:
+        raise Unauthenticated("a token is needed: 'Authorization: Bearer <token>'")
+    return auth.verify(credentials.credentials, settings.keys)
+
+
+GrantDep = Annotated[Grant, Depends(_grant)]
+
+
+async def _lister(grant: GrantDep) -> Grant:
+    if not grant.room_list:
+        raise NotAllowed("this token does not allow to list rooms (roomList)")
+    return grant
+
+
+async def _creator(grant: GrantDep) -> Grant:
+    if not grant.room_create:
+        raise NotAllowed("this token does not allow to create rooms (roomCreate)")
+    return grant
+
+
+async def _moderator(room: str, grant: GrantDep) -> Grant:
+    _moderates(grant, room)
+    return grant
+
+
+async def _viewer(room: str, grant: GrantDep) -> Grant:
+    if not grant.room_list:
+        _moderates(grant, room)
+    return grant
+
+
+async def _closer(room: str, grant: GrantDep) -> Grant:
+    if not grant.room_create:
+        _moderates(grant, room)
+    return grant
+
+
+def _moderates(grant: Grant, room: str) -> None:
+    if not grant.room_admin:
+        raise NotAllowed("this token does not allow to moderate a room (roomAdmin)")
+    if grant.room and grant.room != room:
+        raise NotAllowed(f"this token is for the room {grant.room!r}, not for {room!r}")
+
+
+ListerDep = Annotated[Grant, Depends(_lister)]
+CreatorDep = Annotated[Grant, Depends(_creator)]
+ModeratorDep = Annotated[Grant, Depends(_moderator)]
+"""roomAdmin for the room of the path."""
+RoomViewerDep = Annotated[Grant, Depends(_viewer)]
+"""roomList, or roomAdmin for the room of the path."""
+RoomCloserDep = Annotated[Grant, Depends(_closer)]
+"""roomCreate, or roomAdmin for the room of the path."""

@@ -1,0 +1,121 @@
+"""`sfu doctor`: what the service needs of the machine, one finding each, with the fix."""
+
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.settings import Settings
+
+WANTED_BUFFER = 4 * 1024 * 1024
+"""Octets a UDP socket should be able to hold: 300 Mbit/s for a tenth of a second, while a thread is paused."""
+UDP_SEGMENT = 103
+"""linux/udp.h: one message, cut into datagrams by the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    what: str
+    is_good: bool
+    found: str
+    fix: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    return [
+        *(_port(host, settings.port, "TCP", "SFU_PORT") for host in settings.host),
+        *_udp_ports(settings),
+        _buffer("receive", Path("/proc/sys/net/core/rmem_max")),
+        _buffer("send", Path("/proc/sys/net/core/wmem_max")),
+        _addresses(settings),
+        _crypto(),
+        _segmentation(),
+    ]
+
+
+def _port(host: str, port: int, protocol: str, variable: str) -> Finding:
+    what = f"{protocol} port {port} on {host}"
+    kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
+    family = socket.AF_INET if ipaddress.ip_address(host).version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, kind) as probe:
+            if protocol == "TCP":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return Finding(
+                what, False, "taken, perhaps by a service that runs already", f"stop that, or set {variable}"
+            )
+        if error.errno == errno.EADDRNOTAVAIL:
+            return Finding(what, False, "not an address of this machine", "set SFU_HOST")
+        if error.errno == errno.EACCES:
+            return Finding(what, False, "not allowed", f"set {variable} to 1024 or more")
+        return Finding(what, False, (error.strerror or str(error)).lower(), f"set SFU_HOST or {variable}")
+    return Finding(what, True, "free")
+
+
+def _udp_ports(settings: Settings) -> list[Finding]:
+    ports = range(settings.udp_port, settings.udp_port + settings.workers) if settings.udp_port else range(1)
+    findings = [_port(host, port, "UDP", "SFU_UDP_PORT") for host in settings.host for port in ports]
+    bad = [finding for finding in findings if not finding.is_good]
+    if bad:
+        return bad
+    last = f" to {ports[-1]}" if len(ports) > 1 else ""
+    return [Finding(f"UDP port {ports[0]}{last} on {', '.join(settings.host)}", True, "free")]
+
+
+def _buffer(direction: str, path: Path) -> Finding:
+    what = f"UDP {direction} buffer"
+    try:
+        allowed = int(path.read_text())
+    except (OSError, ValueError):
+        return Finding(what, True, "not told by this system")
+    name = "net.core." + path.name
+    if allowed < WANTED_BUFFER:
+        found = f"at most {allowed // 1024} KiB, {WANTED_BUFFER // 1024} are wanted"
+        return Finding(what, False, found, f"sysctl -w {name}={WANTED_BUFFER}")
+    return Finding(what, True, f"up to {allowed // 1024} KiB")
+
+
+def _addresses(settings: Settings) -> Finding:
+    what = "announced addresses"
+    announced = settings.config().announced_addresses
+    found = ", ".join(announced)
+    only_here = all(ipaddress.ip_address(address).is_loopback for address in announced)
+    if only_here and not settings.mode.dev:
+        fix = "set SFU_ANNOUNCED_ADDRESSES to the address that clients reach, and SFU_HOST to 0.0.0.0"
+        return Finding(what, False, f"{found}: reached from this machine only", fix)
+    if only_here:
+        return Finding(what, True, f"{found}: reached from this machine only, as development mode has it")
+    if all(ipaddress.ip_address(address).is_private for address in announced):
+        return Finding(
+            what, True, f"{found}: reached from the same network only; for others set SFU_ANNOUNCED_ADDRESSES"
+        )
+    return Finding(what, True, found)
+
+
+def _crypto() -> Finding:
+    try:
+        from sfu.plane import _native
+    except ImportError as error:
+        return Finding("native plane", False, f"cannot be loaded: {error}", "make setup")
+    assert _native
+    try:
+        flags = Path("/proc/cpuinfo").read_text().lower()
+    except OSError:
+        flags = ""
+    has_aes = any(word in flags.split() for word in ("aes", "pmull"))
+    return Finding(
+        "crypto", True, "BoringSSL" + (", with AES in hardware" if has_aes else "; AES in hardware is not seen")
+    )
+
+
+def _segmentation() -> Finding:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
+    except OSError:
+        return Finding("UDP_SEGMENT", False, "not there: each datagram is sent alone", "Linux 4.18 or newer")
+    return Finding("UDP_SEGMENT", True, "found")

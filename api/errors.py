@@ -1,0 +1,182 @@
+"""Refusals as problem documents (RFC 9457) and as WebSocket close codes: the only place that knows either."""
+
+import http
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from sfu.errors import (
+    Conflict,
+    InvalidRequest,
+    LimitExceeded,
+    NegotiationError,
+    NotAllowed,
+    NotFound,
+    SfuError,
+    Stale,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class TooLarge(InvalidRequest):
+    code = "too_large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """`headers` say what would be accepted (RFC 9110 s15.5.16)."""
+
+    code = "unsupported_media_type"
+
+    def __init__(self, sentence: str, headers: Mapping[str, str]) -> None:
+        super().__init__(sentence)
+        self.headers = headers
+
+
+class PreconditionRequired(InvalidRequest):
+    code = "precondition_required"
+
+
+STATUS: Mapping[type[SfuError], int] = {
+    InvalidRequest: 400,
+    Unauthenticated: 401,
+    NotAllowed: 403,
+    NotFound: 404,
+    Conflict: 409,
+    LimitExceeded: 409,
+    Stale: 412,
+    TooLarge: 413,
+    UnsupportedMediaType: 415,
+    NegotiationError: 422,
+    PreconditionRequired: 428,
+    Unavailable: 503,
+}
+
+POLICY = 1008
+TRY_AGAIN = 1013
+REJOIN = 4001
+"""A resume named something that is no longer: join anew."""
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is for programs, `detail` for people."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no room 'lobby'"])
+    code: str = Field(examples=["not_found"])
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of these refusals; 401 goes without saying."""
+    return {
+        status: {
+            "description": http.HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in (401, *statuses)
+    }
+
+
+def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+    body = Problem(title=http.HTTPStatus(status).phrase, status=status, detail=detail, code=code).model_dump()
+    return JSONResponse({**body, **more}, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def problem_of(error: SfuError) -> JSONResponse:
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UnsupportedMediaType):
+        headers.update(error.headers)
+    return problem(status, error.code, _sentence(str(error)), headers)
+
+
+def close_code(error: SfuError) -> int:
+    """With what a WebSocket ends whose join is refused."""
+    match error:
+        case Stale():
+            return REJOIN
+        case Unavailable():
+            return TRY_AGAIN
+        case _:
+            return POLICY
+
+
+def install(app: FastAPI) -> None:
+    """Every refusal of `app` becomes a problem document: ours, the framework's, and what nobody foresaw."""
+
+    async def of_ours(_: Request, error: Exception) -> Response:
+        assert isinstance(error, SfuError)
+        return problem_of(error)
+
+    async def of_framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status, detail, headers = error.status_code, error.detail, error.headers
+        if status == 404:
+            detail = "there is nothing at this address"
+        elif status == 405:
+            methods = ", ".join(_methods(request))
+            detail, headers = (
+                f"{request.method} is not among the methods of this address: {methods}",
+                {"Allow": methods},
+            )
+        return problem(status, _code(status), _sentence(detail), headers)
+
+    async def of_validation(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        wrong = [{"where": _where(one["loc"]), "message": one["msg"]} for one in error.errors()]
+        first = wrong[0]
+        detail = f"the request is wrong at {first['where']}: {first['message']}" if first["where"] else first["message"]
+        return problem(422, InvalidRequest.code, _sentence(detail), errors=wrong)
+
+    async def of_nobody(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problem(500, SfuError.code, "Something failed here; it is in the log.")
+
+    app.add_exception_handler(SfuError, of_ours)
+    app.add_exception_handler(HTTPException, of_framework)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(Exception, of_nobody)
+
+
+def too_large(limit: int) -> HTTPException:
+    """Raised while a body is read, where the framework lets only its own exceptions through."""
+    return HTTPException(STATUS[TooLarge], f"the body has more than {limit} octets")
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes of this path: the framework names those of the first one only."""
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if not (isinstance(part, int) and len(location) == 2))
+
+
+def _code(status: int) -> str:
+    for kind, known in STATUS.items():
+        if known == status:
+            return kind.code
+    return http.HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else text + "."

@@ -1,0 +1,73 @@
+"""The internal listener: live, ready, metrics, and the beginning of a drain."""
+
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from api import errors
+from api.metrics import CONTENT_TYPE, Metrics
+from sfu.errors import Unavailable
+from sfu.lifecycle import State
+from sfu.service import Sfu
+
+
+class Health:
+    """What the internal listener knows. It opens before the service and closes after it: `sfu` comes and goes."""
+
+    def __init__(self) -> None:
+        self.sfu: Sfu | None = None
+
+    @property
+    def state(self) -> str:
+        """`starting`, the service's own, or `failed`."""
+        if self.sfu is None:
+            return "starting"
+        return "failed" if self.sfu.failure is not None else self.sfu.state.value
+
+
+class DrainState(BaseModel):
+    state: str
+    rooms: int
+    participants: int
+
+
+def create_internal_app(health: Health) -> FastAPI:
+    app = FastAPI(title="SFU, internal", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    errors.install(app)
+    metrics = Metrics(lambda: health.sfu)
+
+    def drain_state() -> DrainState:
+        rooms = list(health.sfu.rooms.values()) if health.sfu is not None else []
+        return DrainState(
+            state=health.state, rooms=len(rooms), participants=sum(len(room.participants) for room in rooms)
+        )
+
+    @app.get("/live")
+    async def live() -> JSONResponse:
+        """Whether the process should be left alone: false only when a packet thread is gone."""
+        return JSONResponse({"state": health.state}, 503 if health.state == "failed" else 200)
+
+    @app.get("/ready")
+    async def ready() -> JSONResponse:
+        """Whether new participants should be sent here."""
+        return JSONResponse({"state": health.state}, 200 if health.state == State.RUNNING.value else 503)
+
+    @app.get("/metrics")
+    async def show_metrics() -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    @app.post("/drain", status_code=202)
+    async def begin_drain(limit: Annotated[float | None, Query(ge=0, le=1e7)] = None) -> DrainState:
+        """Nobody new; those inside are told, and have `limit` seconds. The process ends when they have gone."""
+        if health.sfu is None:
+            raise Unavailable("the service is not open")
+        health.sfu.drain(limit)
+        return drain_state()
+
+    @app.get("/drain")
+    async def show_drain() -> DrainState:
+        return drain_state()
+
+    return app

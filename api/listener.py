@@ -1,0 +1,127 @@
+"""An HTTP server of ours: uvicorn without its signals, its exits and its silent WebSockets."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
+
+import uvicorn
+import websockets.http11
+from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+MAX_MESSAGE = 256 * 1024
+"""Octets of one WebSocket message; a longer one ends the connection with 1009."""
+PING_INTERVAL = 5.0
+PING_TIMEOUT = 10.0
+"""Seconds; together the silence after which a WebSocket is dropped."""
+USER_TIMEOUT = 20_000
+"""Milliseconds for which what we sent may stay unacknowledged (RFC 5482): a peer that vanished with our data in flight
+would hold its connection for a quarter of an hour."""
+MAX_LINE = 64 * 1024
+"""Octets of a request line: a token in the query may carry metadata."""
+FAREWELL = 3.0
+"""Seconds for requests and WebSockets to end when the listener does."""
+
+# The library reads its bound when it parses, and offers no argument for it.
+websockets.http11.MAX_LINE_LENGTH = MAX_LINE
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Drops a silent peer at once: closing in order would wait until it has read what is still queued for it."""
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
+
+
+class Listener(uvicorn.Server):
+    """`farewell` runs when nothing new is accepted any more, and before connections are closed."""
+
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], Awaitable[None]] | None = None) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+        self._farewell = farewell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepting.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        # uvicorn would close the sockets first, and raise the signal again at the end: main.py owns them.
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        if self._farewell is not None:
+            await self._farewell()
+        await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def listening(
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    *,
+    tls: ssl.SSLContext | None = None,
+    farewell: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIterator[None]:
+    """Serves `app` for the length of the block. Its lifespan is the caller's."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        http="httptools",
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_MESSAGE,
+        ws_ping_interval=PING_INTERVAL,
+        ws_ping_timeout=PING_TIMEOUT,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(FAREWELL),
+        ssl_context_factory=(lambda *_: tls) if tls is not None else None,
+    )
+    server = Listener(config, farewell)
+    # No task group: it would wrap what the block raises.
+    serving = asyncio.create_task(server.serve(sockets=list(sockets)))
+    try:
+        await server.accepting.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    """One socket for each address, all with the same port. Raises OSError whose `filename` says which."""
+    sockets: list[socket.socket] = []
+    try:
+        for host in hosts:
+            sockets.append(_bind(host, sockets[0].getsockname()[1] if sockets and not port else port))
+    except OSError:
+        for bound in sockets:
+            bound.close()
+        raise
+    return sockets
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    version = ipaddress.ip_address(host).version
+    bound = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT)
+        if version == 6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, error.strerror, f"{host} port {port}") from None
+    return bound

@@ -1,0 +1,28 @@
+"""What the process logs, and that no token is ever part of it."""
+
+import logging
+import re
+
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|(?<=access_token=)[^\s&\"']+")
+"""A JWT begins with the base64 of `{"`; after `access_token=` anything is one."""
+
+
+class Redacting(logging.Formatter):
+    """The last line of defence: our own lines have no tokens, but a traceback or a library's line might."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _TOKEN.sub("<token>", super().format(record))
+
+
+def configure(level: str) -> None:
+    """Everything to stderr. The libraries speak from warnings on, at any level: their lines have query strings."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets", "httpx", "httpcore", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)

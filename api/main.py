@@ -1,0 +1,182 @@
+"""One process: the public and the internal listener, the signals, and the order in which all of it ends (DESIGN 6e)."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import uvloop
+from fastapi import FastAPI
+
+from api import dev, devfile, lan, logs, tls
+from api.app import create_app
+from api.health import Health, create_internal_app
+from api.listener import bind, listening
+from api.settings import Settings, SettingsError
+from sfu.lifecycle import State
+from sfu.plane.binding import PlaneApi
+from sfu.service import Sfu
+
+log = logging.getLogger(__name__)
+
+OK = 0
+FAILED = 1
+"""A packet thread ended, or the service could not start."""
+
+
+def run(settings: Settings, *, plane: PlaneApi | None = None) -> int:
+    """Serves until a signal, a drain or a failure. Returns the exit code. `plane` is for the tests."""
+    logs.configure(settings.log_level)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(settings, plane=plane))
+    except SettingsError as error:
+        print(f"sfu: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"sfu: cannot listen on {error.filename or 'the UDP ports'}: {_reason(error)}.", file=sys.stderr)
+    return FAILED
+
+
+async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
+    development = devfile.open_or_make() if settings.mode.dev else None
+    if development is not None:
+        settings = devfile.with_key(settings, development)
+    certificate, development = _certificate(settings, development)
+
+    with contextlib.ExitStack() as sockets:
+        public = _bind(sockets, settings.host, settings.port)
+        internal: Sequence[socket.socket] = ()
+        if settings.internal_port is not None:
+            internal = _bind(sockets, settings.internal_host or settings.host, settings.internal_port)
+        url = _url(settings, public[0], certificate is not None)
+        if development is not None:
+            devfile.keep(replace(development, url=url))
+
+        app, health, stop = create_app(settings, plane=plane), Health(), Stop(settings)
+        async with AsyncExitStack() as stack:
+            # What is entered first ends last: probes are answered until all the rest is gone.
+            if internal:
+                await stack.enter_async_context(listening(create_internal_app(health), internal))
+            sfu = await stack.enter_async_context(_opened(app, health))
+            stack.enter_context(stop.on_signals(sfu, certificate))
+            await stack.enter_async_context(listening(app, public, tls=certificate, farewell=lambda: _part(sfu)))
+            _announce(app, settings, url)
+            await stop.wait(sfu)
+        return FAILED if sfu.failure is not None else OK
+
+
+class Stop:
+    """The first SIGTERM or SIGINT drains, the second ends it; in development mode SIGINT ends it at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._now = asyncio.Event()
+        self._heard = 0
+
+    @contextlib.contextmanager
+    def on_signals(self, sfu: Sfu, certificate: ssl.SSLContext | None) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._hear, number, sfu)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, certificate)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def _hear(self, number: signal.Signals, sfu: Sfu) -> None:
+        self._heard += 1
+        at_once = self._settings.mode.dev and number is signal.SIGINT
+        if self._heard > 1 or at_once:
+            self._now.set()
+            return
+        log.info("%s: draining, for at most %g s; once more to stop now", number.name, self._settings.drain_limit)
+        sfu.drain()
+
+    def _reload(self, certificate: ssl.SSLContext | None) -> None:
+        if certificate is not None and self._settings.tls_cert and self._settings.tls_key:
+            tls.reload(certificate, self._settings.tls_cert, self._settings.tls_key)
+
+    async def wait(self, sfu: Sfu) -> None:
+        """Until it is to end: told so, drained, or failed."""
+        async with asyncio.TaskGroup() as tasks:
+            reasons = [tasks.create_task(one) for one in (self._told(), sfu.wait_empty(), _failure(sfu))]
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+            for reason in reasons:
+                reason.cancel()
+
+    async def _told(self) -> None:
+        await self._now.wait()
+
+
+async def _failure(sfu: Sfu) -> None:
+    await sfu.failed.wait()
+
+
+@asynccontextmanager
+async def _opened(app: FastAPI, health: Health) -> AsyncIterator[Sfu]:
+    async with app.router.lifespan_context(app):
+        sfu = app.state.sfu
+        assert isinstance(sfu, Sfu)
+        health.sfu = sfu
+        yield sfu
+
+
+async def _part(sfu: Sfu) -> None:
+    """Nobody comes in any more: those inside are told why, and their WebSockets close."""
+    if sfu.state is not State.CLOSED:
+        sfu.close()
+    # The sockets write what is in the outboxes; the listener then waits for those that are still open.
+    await asyncio.sleep(0)
+
+
+def _bind(sockets: contextlib.ExitStack, hosts: Sequence[str], port: int) -> list[socket.socket]:
+    bound = bind(hosts, port)
+    for one in bound:
+        sockets.callback(one.close)
+    return bound
+
+
+def _certificate(
+    settings: Settings, development: devfile.Development | None
+) -> tuple[ssl.SSLContext | None, devfile.Development | None]:
+    """The TLS to serve with, and what development mode keeps of it."""
+    if settings.tls_cert and settings.tls_key:
+        return tls.context(settings.tls_cert, settings.tls_key), development
+    if not settings.mode.lan:
+        return None, replace(development, certificate="", private_key="") if development else None
+    address = settings.config().announced_addresses[0]
+    if development is None or not lan.is_good(development.certificate, address):
+        certificate, key = lan.certificate(address)
+        if development is None:
+            return tls.context_of_text(certificate, key), None
+        development = replace(development, certificate=certificate, private_key=key)
+    return tls.context_of_text(development.certificate, development.private_key), development
+
+
+def _url(settings: Settings, bound: socket.socket, is_tls: bool) -> str:
+    host, port = bound.getsockname()[:2]
+    if settings.mode.lan or host in ("0.0.0.0", "::"):
+        host = settings.config().announced_addresses[0]
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _announce(app: FastAPI, settings: Settings, url: str) -> None:
+    if not settings.mode.dev:
+        log.info("listening: %s workers=%d", url, settings.workers)
+        return
+    page = url + dev.invitation_path(app)
+    print(f"Open {page}", flush=True)
+    if settings.mode.lan:
+        print(lan.qr_code(page), flush=True)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,75 @@
+"""Around every request: a bound on its body, and one line in the log that no token can reach."""
+
+import logging
+import time
+from urllib.parse import quote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import TooLarge, problem_of, too_large
+
+log = logging.getLogger("api.access")
+
+
+class BodyLimit:
+    """Bodies of more than `limit` octets are refused: at once where the length is announced, else when it is passed."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if announced.isdigit() and int(announced) > self._limit:
+            await problem_of(TooLarge(f"the body has more than {self._limit} octets"))(scope, receive, send)
+            return
+        received = 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise too_large(self._limit)
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+class AccessLog:
+    """Method, path, status and milliseconds. The query is left out, as it may hold a token, and so is what names a
+    WHIP or WHEP session, as knowing it is the right to end it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or not log.isEnabledFor(logging.INFO):
+            await self._app(scope, receive, send)
+            return
+        begun = time.monotonic()
+        outcome: object = "-"
+
+        async def noted(message: Message) -> None:
+            nonlocal outcome
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                outcome = message["status"]
+            elif message["type"] == "websocket.close":
+                outcome = message.get("code", 1000)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            method = scope.get("method", "WEBSOCKET")
+            log.info("%s %s %s %.1fms", method, loggable(scope["path"]), outcome, (time.monotonic() - begun) * 1000)
+
+
+def loggable(path: str) -> str:
+    for door in ("/whip/", "/whep/"):
+        if door in path:
+            path = path[: path.index(door) + len(door)] + "…"
+    return quote(path, safe="/…:@")[:200]

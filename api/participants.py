@@ -1,0 +1,137 @@
+"""REST: the participants of a room, what they may do, and what they are shown."""
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.dependencies import ModeratorDep, SfuDep
+from api.errors import responses
+from sfu.model import ParticipantInfo, Source, SubscriptionInfo
+
+router = APIRouter(prefix="/v1/rooms/{room}/participants", tags=["participants"])
+
+PARTICIPANT: dict[str, Any] = {
+    "sid": "PA_8sVd3kLmNpQr",
+    "identity": "ada",
+    "name": "Ada",
+    "state": "active",
+    "kind": "standard",
+    "metadata": "",
+    "attributes": {"hand": "up"},
+    "permissions": {
+        "can_publish": True,
+        "can_subscribe": True,
+        "can_publish_data": True,
+        "can_publish_sources": [],
+        "can_update_own_metadata": False,
+        "hidden": False,
+    },
+    "joined_at": 1_767_225_600_000,
+    "version": 3,
+    "tracks": [],
+    "disconnect_reason": None,
+}
+SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The participant.", "content": {"application/json": {"example": PARTICIPANT}}}
+}
+
+
+class Participants(BaseModel):
+    participants: list[ParticipantInfo] = Field(examples=[[PARTICIPANT]])
+
+
+class PermissionsChange(BaseModel):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    can_publish: bool | None = Field(None, examples=[False])
+    can_subscribe: bool | None = None
+    can_publish_data: bool | None = None
+    can_publish_sources: tuple[Source, ...] | None = Field(None, description="Empty: every source.")
+    can_update_own_metadata: bool | None = None
+    hidden: bool | None = None
+
+
+class ParticipantChange(BaseModel):
+    """What is left out stays as it is; an attribute set to the empty string is deleted."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str | None = Field(None, examples=["Ada Lovelace"])
+    metadata: str | None = None
+    attributes: dict[str, str] | None = Field(None, examples=[{"hand": "up"}])
+    permissions: PermissionsChange | None = None
+
+
+class MuteRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    track: str = Field(examples=["TR_5hJk2mNpQrSt"])
+    muted: bool
+
+
+class SubscriptionsWish(BaseModel):
+    """Exactly these tracks, of those that are published now."""
+
+    model_config = ConfigDict(extra="forbid")
+    tracks: list[str] = Field(examples=[["TR_5hJk2mNpQrSt"]])
+
+
+class Subscriptions(BaseModel):
+    subscriptions: list[SubscriptionInfo]
+
+
+@router.get("", responses=responses(403, 404))
+async def list_participants(room: str, sfu: SfuDep, grant: ModeratorDep) -> Participants:
+    """Everybody in the room, also who is hidden. Needs roomAdmin for the room, as all of these do."""
+    return Participants(participants=[p.info() for p in sfu.room(room).participants.values()])
+
+
+@router.get("/{identity}", responses={**responses(403, 404), **SHOWN})
+async def show_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
+    return sfu.room(room).participant(identity).info()
+
+
+@router.patch("/{identity}", responses={**responses(403, 404, 409, 422), **SHOWN})
+async def change_participant(
+    room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: ModeratorDep
+) -> ParticipantInfo:
+    """Takes effect at once. A permission that is taken away also revokes the participant's tokens."""
+    participant = sfu.room(room).participant(identity)
+    permissions = participant.permissions
+    if body.permissions is not None:
+        permissions = replace(permissions, **body.permissions.model_dump(exclude_none=True))
+    participant.update(name=body.name, metadata=body.metadata, attributes=body.attributes, permissions=permissions)
+    return participant.info()
+
+
+@router.delete("/{identity}", status_code=204, responses=responses(403, 404))
+async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> None:
+    """Out, and told so. Its tokens of before no longer let it in; a new one does."""
+    sfu.room(room).remove(identity)
+
+
+@router.post("/{identity}/mute", responses={**responses(403, 404), **SHOWN})
+async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
+    """Nothing of the track is forwarded until a moderator allows it again; its owner is told."""
+    participant = sfu.room(room).participant(identity)
+    participant.mute(body.track, body.muted)
+    return participant.info()
+
+
+@router.get("/{identity}/subscriptions", responses=responses(403, 404))
+async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> Subscriptions:
+    """Every track it could be shown, and what it really gets of it."""
+    return Subscriptions(subscriptions=sfu.room(room).participant(identity).subscriptions())
+
+
+@router.put("/{identity}/subscriptions", responses=responses(403, 404, 422))
+async def set_subscriptions(
+    room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
+) -> Subscriptions:
+    """Subscribes to exactly these tracks. What is published later follows `auto_subscribe` of the join."""
+    participant = sfu.room(room).participant(identity)
+    participant.subscribe(body.tracks, True)
+    others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
+    participant.subscribe(others, False)
+    return Subscriptions(subscriptions=participant.subscriptions())

@@ -1,0 +1,153 @@
+"""REST: rooms, what is published in them, and data from the server."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.dependencies import CreatorDep, ListerDep, ModeratorDep, RoomCloserDep, RoomViewerDep, SfuDep
+from api.errors import responses
+from sfu.errors import InvalidRequest
+from sfu.model import PublishedTrack, RoomInfo, RoomOptions
+
+router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
+
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Participants = Annotated[int, Field(ge=0, le=1_000_000, description="0: no limit")]
+
+ROOM: dict[str, Any] = {
+    "sid": "RM_2Gk5xQ7wRtYb",
+    "name": "lobby",
+    "created_at": 1_767_225_600_000,
+    "max_participants": 0,
+    "empty_timeout": 300.0,
+    "departure_timeout": 20.0,
+    "metadata": "",
+    "locked": False,
+    "num_participants": 2,
+    "num_publishers": 1,
+}
+
+
+class NewRoom(BaseModel):
+    """What is left out is as the server is set up."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(examples=["lobby"])
+    max_participants: Participants | None = None
+    empty_timeout: Seconds | None = Field(None, description="Seconds until it goes if nobody ever joins.")
+    departure_timeout: Seconds | None = Field(None, description="Seconds until it goes once the last one has left.")
+    metadata: str | None = Field(None, examples=['{"topic": "weekly"}'])
+    locked: bool | None = Field(None, description="Nobody new may join.")
+
+
+class RoomChange(BaseModel):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    max_participants: Participants | None = None
+    empty_timeout: Seconds | None = None
+    departure_timeout: Seconds | None = None
+    metadata: str | None = None
+    locked: bool | None = Field(None, examples=[True])
+
+
+class Rooms(BaseModel):
+    rooms: list[RoomInfo] = Field(examples=[[ROOM]])
+
+
+class Tracks(BaseModel):
+    tracks: list[PublishedTrack]
+
+
+class Data(BaseModel):
+    """`text` or `base64`, one of them."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str | None = Field(None, examples=["The break is over."])
+    base64: str | None = None
+    reliable: bool = True
+    to: list[str] | None = Field(None, description="Identities; left out: everybody.", examples=[["ada"]])
+
+
+class Delivery(BaseModel):
+    receivers: int = Field(description="Participants with an open channel for it.", examples=[1])
+
+
+def _answers(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"example": ROOM}}}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={**responses(403, 409, 422), 201: _answers("It is new."), 200: _answers("It was there, the same.")},
+)
+async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
+    """Creates a room. Asked again with the same options, it answers 200 with the room that exists. Needs roomCreate."""
+    given = body.model_dump(exclude={"name"}, exclude_none=True)
+    defaults = sfu.config.room
+    options = RoomOptions(
+        max_participants=given.get("max_participants", defaults.max_participants),
+        empty_timeout=given.get("empty_timeout", defaults.empty_timeout),
+        departure_timeout=given.get("departure_timeout", defaults.departure_timeout),
+        metadata=given.get("metadata", defaults.metadata),
+        locked=given.get("locked", defaults.locked),
+    )
+    room, is_new = sfu.create_room(body.name, options)
+    if not is_new:
+        response.status_code = 200
+    return room.info()
+
+
+@router.get("", responses=responses(403))
+async def list_rooms(sfu: SfuDep, grant: ListerDep) -> Rooms:
+    """Every room of this server. Needs roomList."""
+    return Rooms(rooms=[room.info() for room in sfu.rooms.values()])
+
+
+@router.get("/{room}", responses={**responses(403, 404), 200: _answers("The room.")})
+async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
+    """Needs roomList, or roomAdmin for the room."""
+    return sfu.room(room).info()
+
+
+@router.patch("/{room}", responses={**responses(403, 404, 422), 200: _answers("The room as it is now.")})
+async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: ModeratorDep) -> RoomInfo:
+    """Changes a room while people are in it; they are told. Needs roomAdmin for the room."""
+    found = sfu.room(room)
+    found.update(**body.model_dump(exclude_none=True))
+    return found.info()
+
+
+@router.delete("/{room}", status_code=204, responses=responses(403, 404))
+async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
+    """Closes a room; those inside are told why. Needs roomCreate, or roomAdmin for the room."""
+    sfu.delete_room(room)
+
+
+@router.get("/{room}/tracks", responses=responses(403, 404))
+async def list_tracks(room: str, sfu: SfuDep, grant: ModeratorDep) -> Tracks:
+    """The publishers' view: what really arrives of each track, and who is shown it. Needs roomAdmin for the room."""
+    return Tracks(tracks=sfu.room(room).tracks())
+
+
+@router.post("/{room}/data", responses=responses(403, 404, 409, 422))
+async def send_data(
+    room: str,
+    body: Annotated[Data, Body(openapi_examples={"text": {"value": {"text": "The break is over.", "to": ["ada"]}}})],
+    sfu: SfuDep,
+    grant: ModeratorDep,
+) -> Delivery:
+    """A message of the server over the data channels of the room. Needs roomAdmin for the room."""
+    if (body.text is None) == (body.base64 is None):
+        raise InvalidRequest("a message has either text or base64")
+    try:
+        payload = (
+            base64.b64decode(body.base64, validate=True) if body.base64 is not None else (body.text or "").encode()
+        )
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("base64 does not hold base64 (RFC 4648)") from None
+    return Delivery(receivers=sfu.room(room).send_data(payload, reliable=body.reliable, to=body.to))

@@ -1,0 +1,406 @@
+"""The environment and the flags of `sfu serve`, as one table. Nothing else reads SFU_* for the service."""
+
+import difflib
+import ipaddress
+import math
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api import cores
+from api.auth import MIN_SECRET
+from sfu.config import Config
+from sfu.model import RoomOptions
+
+PREFIX = "SFU_"
+_DEFAULTS = Config()
+
+
+class SettingsError(Exception):
+    """The service cannot start like this; the sentence names the variable or the flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What the defaults depend on."""
+
+    dev: bool = False
+    lan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the service is told from outside. The meanings are in `TABLE`."""
+
+    keys: Mapping[str, str]
+    host: tuple[str, ...]
+    port: int
+    udp_port: int
+    announced_addresses: tuple[str, ...]
+    workers: int
+    internal_host: tuple[str, ...]
+    internal_port: int | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    drain_limit: float
+    resume_window: float
+    create_on_demand: bool
+    max_participants: int
+    empty_timeout: float
+    departure_timeout: float
+    max_rooms: int
+    log_level: str
+    mode: Mode = Mode()
+
+    def config(self) -> Config:
+        return Config(
+            hosts=self.host,
+            udp_port=self.udp_port,
+            workers=self.workers,
+            announced_addresses=self.announced_addresses or announced(self.host),
+            room=RoomOptions(
+                max_participants=self.max_participants,
+                empty_timeout=self.empty_timeout,
+                departure_timeout=self.departure_timeout,
+            ),
+            create_on_demand=self.create_on_demand,
+            resume_window=self.resume_window,
+            drain_limit=self.drain_limit,
+            max_rooms=self.max_rooms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: the field of `Settings`, which is also the name of the variable (SFU_NAME) and of the flag (--name)."""
+
+    name: str
+    meaning: str
+    parse: Callable[[str], Any]
+    default: Callable[[Mode], str]
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a setting is, as text, and where that came from: `environment`, `flag` or `default`."""
+
+    setting: Setting
+    text: str
+    source: str
+
+
+# Parsers: text to value, or ValueError with the rest of a sentence that begins with the setting's name.
+
+
+def _keys(text: str) -> Mapping[str, str]:
+    keys: dict[str, str] = {}
+    for pair in re.split(r"[,\n]", text):
+        if not pair.strip():
+            continue
+        key, colon, secret = (part.strip() for part in pair.partition(":"))
+        if not colon or not key or not secret:
+            raise ValueError("needs the form 'key: secret', several separated by commas")
+        if key in keys:
+            raise ValueError(f"names the key {key!r} twice")
+        if len(secret.encode()) < MIN_SECRET:
+            raise ValueError(
+                f"has a secret of {len(secret.encode())} bytes for the key {key!r}: at least {MIN_SECRET} are needed"
+            )
+        keys[key] = secret
+    return keys
+
+
+def _address(text: str) -> str:
+    if text == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"needs IP addresses, and {text!r} is none") from None
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    found = _addresses(text)
+    if not found:
+        raise ValueError("needs at least one address")
+    return found
+
+
+def _reachable(text: str) -> tuple[str, ...]:
+    found = _addresses(text)
+    for address in found:
+        if ipaddress.ip_address(address).is_unspecified:
+            raise ValueError(f"needs addresses that clients can reach: {address} stands for any")
+    return found
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
+            raise ValueError(f"needs a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _optional_port(text: str) -> int | None:
+    return _whole(0, 65535)(text) if text else None
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1e7:
+        raise ValueError(f"needs a number of seconds, not {text!r}")
+    return value
+
+
+def _switch(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError(f"needs true or false, not {text!r}")
+    return words[text.lower()]
+
+
+def _file(text: str) -> Path | None:
+    if not text:
+        return None
+    path = Path(text)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read: {text} ({error.strerror})") from None
+    return path
+
+
+def _level(text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError(f"needs debug, info, warning or error, not {text!r}")
+    return text.lower()
+
+
+def _always(text: object) -> Callable[[Mode], str]:
+    return lambda mode: str(text)
+
+
+def _number(value: float) -> Callable[[Mode], str]:
+    return _always(f"{value:g}")
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "keys",
+        "API keys and their secrets (at least 32 bytes), 'key: secret, …'; two of them to rotate. "
+        "As a flag it is seen by every user of the machine.",
+        _keys,
+        _always(""),
+        secret=True,
+    ),
+    Setting(
+        "host",
+        "Addresses to listen on, TCP and UDP; 0.0.0.0 and :: stand for all of their family.",
+        _hosts,
+        lambda mode: "0.0.0.0" if mode.lan else "127.0.0.1",
+    ),
+    Setting(
+        "port",
+        "TCP port of REST, WebSocket, WHIP, WHEP and the page; 0: any free one.",
+        _whole(0, 65535),
+        _always(7880),
+    ),
+    Setting(
+        "udp_port",
+        "UDP port of the first worker; worker i has this one plus i. 0: any free ones.",
+        _whole(0, 65535),
+        _always(_DEFAULTS.udp_port),
+    ),
+    Setting(
+        "announced_addresses",
+        "Addresses at which clients reach the UDP ports, separated by commas; "
+        "empty: SFU_HOST, or where that is 0.0.0.0 or ::, the address of the default route.",
+        _reachable,
+        _always(""),
+    ),
+    Setting(
+        "workers",
+        "Packet threads, each with its UDP port; a room lives on one of them. "
+        "By default one with --dev, else as many as usable cores, less one for Python where there are more than two.",
+        _whole(1, 256),
+        lambda mode: "1" if mode.dev else str(cores.workers(cores.usable())),
+    ),
+    Setting(
+        "internal_port",
+        "TCP port of /live, /ready, /metrics and POST /drain, not for the public; empty: off.",
+        _optional_port,
+        _always(""),
+    ),
+    Setting("internal_host", "Addresses of that listener; empty: SFU_HOST.", _addresses, _always("")),
+    Setting(
+        "tls_cert", "File with the certificate chain (PEM); read again on SIGHUP. Empty: no TLS.", _file, _always("")
+    ),
+    Setting("tls_key", "File with the private key (PEM) of SFU_TLS_CERT; read again on SIGHUP.", _file, _always("")),
+    Setting(
+        "drain_limit",
+        "Seconds that those inside have when a drain begins.",
+        _seconds,
+        _number(_DEFAULTS.drain_limit),
+    ),
+    Setting(
+        "resume_window",
+        "Seconds in which a cut connection may come back.",
+        _seconds,
+        _number(_DEFAULTS.resume_window),
+    ),
+    Setting("create_on_demand", "Whether a join makes its room.", _switch, _always("true")),
+    Setting(
+        "max_participants",
+        "Participants a room made on demand may have; 0: no limit.",
+        _whole(0, 1_000_000),
+        _always(_DEFAULTS.room.max_participants),
+    ),
+    Setting(
+        "empty_timeout",
+        "Seconds after which a room goes that nobody ever joined.",
+        _seconds,
+        _number(_DEFAULTS.room.empty_timeout),
+    ),
+    Setting(
+        "departure_timeout",
+        "Seconds after which a room goes that the last participant left.",
+        _seconds,
+        _number(_DEFAULTS.room.departure_timeout),
+    ),
+    Setting("max_rooms", "Rooms at the same time.", _whole(1, 1_000_000), _always(_DEFAULTS.max_rooms)),
+    Setting("log_level", "debug, info, warning or error.", _level, lambda mode: "warning" if mode.dev else "info"),
+)
+
+CLIENT: Mapping[str, str] = {
+    "SFU_URL": "where the client commands (rooms, participants, drain) find the service",
+    "SFU_API_KEY": "the API key that client commands sign their tokens with",
+    "SFU_API_SECRET": "the secret of SFU_API_KEY",
+}
+"""Variables that the service does not use, and knows: a shell may have them for the client commands."""
+
+
+def read(
+    environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None, mode: Mode = Mode()
+) -> tuple[Settings, list[Value]]:
+    """The settings, and every row of the table with where its value came from. A flag wins over a variable.
+
+    Raises SettingsError with one sentence.
+    """
+    flags = flags or {}
+    _refuse_unknown(environ)
+    values: list[Value] = []
+    parsed: dict[str, Any] = {}
+    for setting in TABLE:
+        given = flags.get(setting.name)
+        if given is not None:
+            value, where = Value(setting, given.strip(), "flag"), setting.flag
+        elif setting.variable in environ:
+            value, where = Value(setting, environ[setting.variable].strip(), "environment"), setting.variable
+        else:
+            value, where = Value(setting, setting.default(mode), "default"), setting.variable
+        try:
+            parsed[setting.name] = setting.parse(value.text)
+        except ValueError as error:
+            raise SettingsError(f"{where} {error}{_kubernetes(where, value.text)}.") from None
+        values.append(value)
+    settings = Settings(**parsed, mode=mode)
+    _agree(settings)
+    return settings, values
+
+
+def announced(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses to announce for sockets bound to `hosts`, where nobody said which."""
+    found: dict[str, None] = {}
+    for host in hosts:
+        address = ipaddress.ip_address(host)
+        if not address.is_unspecified:
+            found[host] = None
+        elif (routed := default_address(address.version)) is not None:
+            found[routed] = None
+    return tuple(found) or ("127.0.0.1",)
+
+
+def default_address(version: int = 4) -> str | None:
+    """Ours on the default route; None without one. Connecting a UDP socket sends nothing."""
+    family, elsewhere = (socket.AF_INET, "192.0.2.1") if version == 4 else (socket.AF_INET6, "2001:db8::1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
+
+
+def table(values: list[Value]) -> str:
+    """Every setting: value, where it came from, what it means."""
+    shown = [(v.setting.variable, _shown(v), v.source, v.setting.meaning) for v in values]
+    widths = [max(len(row[column]) for row in shown) for column in range(3)]
+    return "\n".join(
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])) for row in shown
+    )
+
+
+def _shown(value: Value) -> str:
+    if not value.setting.secret:
+        return value.text or "-"
+    return ", ".join(f"{key}: (hidden)" for key in _keys(value.text)) or "-"
+
+
+def _agree(settings: Settings) -> None:
+    """What no row can see alone."""
+    if not settings.keys and not settings.mode.dev:
+        raise SettingsError("SFU_KEYS is not set: give an API key with its secret ('key: secret'), or use --dev.")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        missing = "SFU_TLS_CERT" if settings.tls_cert is None else "SFU_TLS_KEY"
+        raise SettingsError(f"{missing} is not set: a certificate and its key go together.")
+    last = settings.udp_port + settings.workers - 1
+    if settings.udp_port and last > 65535:
+        raise SettingsError(
+            f"SFU_UDP_PORT is too high for {settings.workers} workers: the last would have port {last}."
+        )
+    if settings.internal_port and settings.internal_port == settings.port:
+        raise SettingsError("SFU_INTERNAL_PORT is the same as SFU_PORT: what is internal needs a port of its own.")
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {setting.variable for setting in TABLE} | CLIENT.keys()
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in known:
+            hint = _kubernetes(variable, environ[variable])
+            similar = difflib.get_close_matches(variable, known, n=1, cutoff=0.8)
+            if not hint and similar:
+                hint = f"; did you mean {similar[0]}?"
+            raise SettingsError(
+                f"{variable} is not a setting{hint or ': see sfu serve --print-config'}.".replace("?.", "?")
+            )
+
+
+def _kubernetes(variable: str, value: str) -> str:
+    injected = re.fullmatch(r"SFU_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)", variable)
+    if not injected and not re.match(r"(tcp|udp|sctp)://", value):
+        return ""
+    return (
+        "; Kubernetes injects such variables for a Service named sfu: set enableServiceLinks: false in the pod, "
+        "or name the Service otherwise"
+    )

@@ -1,0 +1,224 @@
+"""The WebSocket of PROTOCOL.md: messages in to the participant, its outbox out, a fresh token at half life."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from api import auth, messages
+from api.dependencies import SettingsDep, SfuDep
+from api.errors import POLICY, close_code, problem_of
+from sfu.errors import InvalidRequest, LimitExceeded, SfuError, Unauthenticated, Unavailable
+from sfu.lifecycle import State
+from sfu.messages import Error, Join, Token
+from sfu.model import Grant
+from sfu.requests import Session
+from sfu.service import Sfu, refusal
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+
+SUBPROTOCOL = "sfu.v1"
+BEARER = "bearer."
+JOIN_LIMIT = 10.0
+"""Seconds within which the first message must come."""
+MESSAGE_RATE = 50.0
+"""Messages a second that a client may send for long: ten times what a busy page does."""
+MESSAGE_BURST = 200.0
+MAX_REFUSED = 200
+"""Messages over that rate until the connection ends."""
+CLOSE_LIMIT = 2.0
+"""Seconds for a close frame to leave: a peer that reads nothing takes none."""
+NO_TEXT = 1003
+LONGEST_WAIT = 86_400.0
+"""Seconds between looks at a token that lives for longer than twice this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What is known before the first message: a grant for a room, or why there is none."""
+
+    room: str
+    grant: Grant | None = None
+    refusal: SfuError | None = None
+
+
+@router.websocket("/v1/rtc")
+async def rtc(websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
+    """The token names the room."""
+    await _receive_guest(websocket, sfu, settings.keys, "")
+
+
+@router.websocket("/v1/rooms/{room}/rtc")
+async def rtc_of_room(room: str, websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
+    await _receive_guest(websocket, sfu, settings.keys, room)
+
+
+async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -> None:
+    knock = _knock(websocket, sfu, keys, room)
+    # A browser hides from its page with which status a handshake was refused: it is told behind the door. And a resume
+    # needs no token, but only its first message says that it is one.
+    may_wait = "origin" in websocket.headers or "resume" in websocket.query_params
+    if knock.refusal is not None and not may_wait:
+        await websocket.send_denial_response(problem_of(knock.refusal))
+        return
+    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
+    try:
+        join = await _first_message(websocket)
+        if knock.refusal is not None and join.resume is None:
+            raise knock.refusal
+        async with sfu.attach(knock.grant, knock.room, join) as session:
+            code = await _converse(websocket, session, keys)
+        reason = ""
+    except WebSocketDisconnect:
+        return
+    except SfuError as error:
+        code, reason = close_code(error), str(error)
+        with contextlib.suppress(WebSocketDisconnect):
+            await websocket.send_text(messages.encode(0, refusal(error)).decode())
+    await _close(websocket, code, reason)
+
+
+def _knock(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -> Knock:
+    try:
+        grant = auth.verify(_token_of(websocket), keys)
+    except auth.Expired as expired:
+        return Knock(room or expired.room, refusal=expired)
+    except Unauthenticated as refused:
+        return Knock(room, refusal=refused)
+    room = room or grant.room
+    try:
+        if not room:
+            raise InvalidRequest("the token names no room: connect to /v1/rooms/{room}/rtc")
+        auth.admits(grant, room)
+        if sfu.state is not State.RUNNING:
+            raise Unavailable("this server is draining: join again elsewhere, or in a while")
+    except SfuError as refused:
+        return Knock(room, refusal=refused)
+    return Knock(room, grant)
+
+
+def _token_of(websocket: WebSocket) -> str:
+    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    for offered in websocket.scope["subprotocols"]:
+        if offered.startswith(BEARER):
+            return str(offered.removeprefix(BEARER))
+    if "access_token" in websocket.query_params:
+        return websocket.query_params["access_token"]
+    raise Unauthenticated("a token is needed: as Authorization, as access_token, or as a subprotocol 'bearer.<token>'")
+
+
+async def _first_message(websocket: WebSocket) -> Join:
+    try:
+        async with asyncio.timeout(JOIN_LIMIT):
+            received = await websocket.receive()
+    except TimeoutError:
+        raise InvalidRequest(f"nothing came for {JOIN_LIMIT:g} seconds: the first message is join") from None
+    if received["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(received.get("code", 1005))
+    message = messages.decode(received.get("text") or "")
+    if not isinstance(message, Join):
+        raise InvalidRequest("the first message must be join")
+    return message
+
+
+async def _converse(websocket: WebSocket, session: Session, keys: Mapping[str, str]) -> int | None:
+    """Until one side ends it. Returns the close code to send; None: the client has gone."""
+    outbox = session.outbox
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(_listen(websocket, session))
+        telling = tasks.create_task(_tell(websocket, session))
+        lost = tasks.create_task(outbox.lost.wait())
+        renewing = tasks.create_task(_renew(session, keys))
+        await asyncio.wait((listening, telling, lost), return_when=asyncio.FIRST_COMPLETED)
+        for task in (listening, telling, lost, renewing):
+            task.cancel()
+    if outbox.close_code is not None:
+        return outbox.close_code
+    return listening.result() if listening.done() and not listening.cancelled() else None
+
+
+async def _listen(websocket: WebSocket, session: Session) -> int | None:
+    bucket = Bucket(MESSAGE_RATE, MESSAGE_BURST, time.monotonic())
+    refused = 0
+    while True:
+        received = await websocket.receive()
+        if received["type"] == "websocket.disconnect":
+            return None
+        text = received.get("text")
+        if text is None:
+            session.send(Error(0, InvalidRequest.code, "messages are text, not binary"))
+            return NO_TEXT
+        if not bucket.take(time.monotonic()):
+            refused += 1
+            if refused == 1:
+                session.send(
+                    Error(0, LimitExceeded.code, f"more than {MESSAGE_RATE:g} messages a second: some are dropped")
+                )
+            if refused > MAX_REFUSED:
+                log.info("too many messages: sid=%s", session.participant.sid)
+                return POLICY
+            continue
+        try:
+            message = messages.decode(text)
+        except InvalidRequest as error:
+            session.send(Error(messages.request_id(text), error.code, str(error)))
+            continue
+        await session.handle(message)
+
+
+async def _tell(websocket: WebSocket, session: Session) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        async for seq, message in session.outbox:
+            await websocket.send_text(messages.encode(seq, message).decode())
+
+
+async def _renew(session: Session, keys: Mapping[str, str]) -> None:
+    """Sends a fresh token at half the life of the one before. It grants what the participant may do by then."""
+    issued, expires = session.grant.issued, float(session.grant.expires)
+    while expires and session.grant.key in keys:
+        now = time.time()
+        issued = issued or now
+        due = issued + (expires - issued) / 2
+        if due > now:
+            await asyncio.sleep(min(due - now, LONGEST_WAIT))
+            continue
+        life = max(expires - issued, 1.0)
+        session.send(Token(auth.sign(session.grant, keys[session.grant.key], ttl=life, now=now)))
+        issued, expires = now, now + life
+
+
+async def _close(websocket: WebSocket, code: int | None, reason: str) -> None:
+    if code is None:
+        return
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(CLOSE_LIMIT):
+            # RFC 6455 s5.5: a control frame carries at most 125 octets, two of them the code.
+            await websocket.close(code, reason.encode()[:123].decode(errors="ignore"))
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `rate` a second, at most `burst` saved up. Times in seconds."""
+
+    rate: float
+    burst: float
+    at: float
+    level: float = -1.0
+
+    def __post_init__(self) -> None:
+        self.level = self.burst
+
+    def take(self, now: float) -> bool:
+        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
+        self.at = now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True

@@ -1,0 +1,47 @@
+"""The TLS of the public listener: certificate files that can be read again while connections are open."""
+
+import logging
+import os
+import ssl
+import tempfile
+from pathlib import Path
+
+from api.settings import SettingsError
+
+log = logging.getLogger(__name__)
+
+
+def context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Raises SettingsError if the two are no certificate and its key."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.set_alpn_protocols(["http/1.1"])
+    try:
+        made.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        raise SettingsError(
+            f"SFU_TLS_CERT and SFU_TLS_KEY do not hold a certificate and its key, in PEM: {reason}."
+        ) from None
+    return made
+
+
+def context_of_text(certificate: str, key: str) -> ssl.SSLContext:
+    """The same from PEM in memory; the library reads files only."""
+    with tempfile.TemporaryDirectory() as folder:
+        chain, secret = Path(folder, "cert.pem"), Path(folder, "key.pem")
+        chain.write_text(certificate)
+        os.close(os.open(secret, os.O_CREAT | os.O_EXCL, 0o600))
+        secret.write_text(key)
+        return context(chain, secret)
+
+
+def reload(live: ssl.SSLContext, certificate: Path, key: Path) -> bool:
+    """New connections get the certificate that is in the files now. Unusable files change nothing."""
+    try:
+        context(certificate, key)
+    except SettingsError as error:
+        log.error("the certificate stays as it was: %s", error)
+        return False
+    live.load_cert_chain(certificate, key)
+    log.info("the certificate was read again")
+    return True

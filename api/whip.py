@@ -1,0 +1,164 @@
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03): a participant by HTTP, one that publishes or one that watches."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Request, Response
+
+from api.dependencies import GrantDep, SfuDep
+from api.errors import PreconditionRequired, UnsupportedMediaType, responses
+from sfu.errors import InvalidRequest, NotFound, Stale
+from sfu.media_session import MediaSession
+from sfu.model import Grant, ParticipantKind
+from sfu.service import Sfu
+
+router = APIRouter(tags=["WHIP and WHEP"])
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+"""RFC 8840 s9."""
+
+DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
+OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
+PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
+CREATED: dict[int | str, dict[str, Any]] = {
+    **responses(400, 403, 404, 409, 415, 422, 503),
+    201: {
+        "description": "The answer. `Location` is the session: PATCH trickles and restarts ICE, DELETE ends it.",
+        "content": {SDP: {"schema": {"type": "string"}}},
+        "headers": {name: {"schema": {"type": "string"}} for name in ("Location", "ETag", "Link", "Accept-Patch")},
+    },
+}
+PATCHED: dict[int | str, dict[str, Any]] = {
+    **responses(404, 412, 415, 422, 428),
+    200: {"description": "ICE is restarted: our credentials.", "content": {FRAGMENT: {"schema": {"type": "string"}}}},
+    204: {"description": "Read."},
+}
+
+IfMatch = Annotated[str | None, Header(description="The ETag of the session to trickle, `*` to restart ICE.")]
+
+
+@router.post("/v1/whip", status_code=201, responses=CREATED, openapi_extra=OFFER)
+async def publish(request: Request, sfu: SfuDep, grant: GrantDep) -> Response:
+    """Publishes what the offer sends, as the identity and into the room that the token names."""
+    return await _open(request, sfu, grant, "whip", _named(grant))
+
+
+@router.post("/v1/rooms/{room}/whip", status_code=201, responses=CREATED, openapi_extra=OFFER)
+async def publish_in(room: str, request: Request, sfu: SfuDep, grant: GrantDep) -> Response:
+    """The same, for a token of any room."""
+    return await _open(request, sfu, grant, "whip", room)
+
+
+@router.post("/v1/whep", status_code=201, responses=CREATED, openapi_extra=OFFER)
+async def watch(request: Request, sfu: SfuDep, grant: GrantDep, participant: str | None = None) -> Response:
+    """Watches one participant, or the room: in the order publishers joined, or by who speaks where sections are few."""
+    return await _open(request, sfu, grant, "whep", _named(grant), participant)
+
+
+@router.post("/v1/rooms/{room}/whep", status_code=201, responses=CREATED, openapi_extra=OFFER)
+async def watch_in(
+    room: str, request: Request, sfu: SfuDep, grant: GrantDep, participant: str | None = None
+) -> Response:
+    """The same, for a token of any room."""
+    return await _open(request, sfu, grant, "whep", room, participant)
+
+
+@router.options("/v1/whip", include_in_schema=False)
+@router.options("/v1/whep", include_in_schema=False)
+@router.options("/v1/rooms/{room}/whip", include_in_schema=False)
+@router.options("/v1/rooms/{room}/whep", include_in_schema=False)
+async def describe_door() -> Response:
+    return Response(status_code=204, headers={"Allow": "OPTIONS, POST", "Accept-Post": SDP})
+
+
+@router.options("/v1/whip/{session}", include_in_schema=False)
+@router.options("/v1/whep/{session}", include_in_schema=False)
+@router.options("/v1/rooms/{room}/whip/{session}", include_in_schema=False)
+@router.options("/v1/rooms/{room}/whep/{session}", include_in_schema=False)
+async def describe_session() -> Response:
+    return Response(status_code=204, headers={"Allow": "DELETE, OPTIONS, PATCH", "Accept-Patch": FRAGMENT})
+
+
+# A session is named by its unguessable id: who knows it was told by us, and tokens expire before sessions do.
+
+
+@router.patch("/v1/whip/{session}", responses=PATCHED, openapi_extra=PATCH)
+@router.patch("/v1/whep/{session}", responses=PATCHED, openapi_extra=PATCH)
+@router.patch("/v1/rooms/{room}/whip/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
+@router.patch("/v1/rooms/{room}/whep/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
+async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: IfMatch = None) -> Response:
+    """Trickle ICE (RFC 8840), or an ICE restart. Candidates are read and not needed: the checks themselves tell."""
+    found = _find(sfu, request, session)
+    _require_type(request, FRAGMENT, {"Accept-Patch": FRAGMENT})
+    if if_match is None:
+        raise PreconditionRequired("If-Match is needed: the ETag of the session, or * to restart ICE")
+    fragment = await _text(request)
+    if if_match.strip() != "*":
+        if f'"{found.etag}"' not in [tag.strip() for tag in if_match.split(",")]:
+            raise Stale("If-Match does not name the ETag of the session: ICE was restarted since")
+        found.trickle(fragment)
+        return Response(status_code=204, headers=_etag(found))
+    answer = found.restart(fragment)
+    if answer is None:
+        return Response(status_code=204, headers=_etag(found))
+    return Response(answer, 200, headers=_etag(found), media_type=FRAGMENT)
+
+
+@router.delete("/v1/whip/{session}", responses=responses(404))
+@router.delete("/v1/whep/{session}", responses=responses(404))
+@router.delete("/v1/rooms/{room}/whip/{session}", responses=responses(404), include_in_schema=False)
+@router.delete("/v1/rooms/{room}/whep/{session}", responses=responses(404), include_in_schema=False)
+async def end_session(session: str, request: Request, sfu: SfuDep) -> Response:
+    """Ends the session; its participant leaves the room."""
+    _find(sfu, request, session).close()
+    return Response(status_code=200)
+
+
+async def _open(
+    request: Request, sfu: Sfu, grant: Grant, door: str, room: str, participant: str | None = None
+) -> Response:
+    _require_type(request, SDP, {"Accept-Post": SDP})
+    offer = await _text(request)
+    session = sfu.open_session(grant, room, DOORS[door], offer, participant=participant)
+    base = f"/v1/rooms/{quote(room, safe='')}/{door}" if "room" in request.path_params else f"/v1/{door}"
+    headers = {
+        "Location": f"{base}/{session.id}",
+        "Accept-Patch": FRAGMENT,
+        "Link": '</v1/openapi.json>; rel="service-desc"',
+        **_etag(session),
+    }
+    return Response(session.answer, 201, headers=headers, media_type=SDP)
+
+
+def _named(grant: Grant) -> str:
+    if not grant.room:
+        raise InvalidRequest("the token names no room: use /v1/rooms/{room}/whip or …/whep")
+    return grant.room
+
+
+def _find(sfu: Sfu, request: Request, id: str) -> MediaSession:
+    door = request.url.path.rsplit("/", 2)[-2]
+    found = sfu.media_sessions.get(id)
+    if found is None or not found.is_open or found.participant.kind is not DOORS[door]:
+        raise NotFound("there is no such session: it has ended, or never was")
+    if request.path_params.get("room", found.room.name) != found.room.name:
+        raise NotFound("there is no such session in this room")
+    return found
+
+
+def _etag(session: MediaSession) -> dict[str, str]:
+    return {"ETag": f'"{session.etag}"'}
+
+
+def _require_type(request: Request, wanted: str, headers: dict[str, str]) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != wanted:
+        raise UnsupportedMediaType(f"Content-Type must be {wanted}, not {given or 'left out'}", headers)
+
+
+async def _text(request: Request) -> str:
+    try:
+        return (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not UTF-8") from None

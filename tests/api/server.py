@@ -1,0 +1,140 @@
+"""The service in this very loop: a real uvicorn on a free port, an HTTP client, WebSockets, and tokens."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import httpx
+import websockets
+from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection, connect
+
+from api import auth
+from api.app import create_app
+from api.health import Health, create_internal_app
+from api.listener import bind, listening
+from api.settings import Mode, read
+from sfu.model import Grant, Permissions
+from sfu.service import Sfu
+
+from ..sfu.scene import sdp
+from .plane import CountingPlane
+
+KEY = "key"
+SECRET = "a secret of thirty-two bytes or more"
+OTHER_SECRET = "another secret that is long enough to sign"
+
+
+@asynccontextmanager
+async def serving(real_plane: bool = False, dev: bool = False, **settings: object) -> AsyncIterator["Server"]:
+    environ = {"SFU_KEYS": f"{KEY}: {SECRET}", "SFU_UDP_PORT": "0", "SFU_WORKERS": "1"}
+    environ |= {f"SFU_{name.upper()}": str(value) for name, value in settings.items()}
+    made, _ = read(environ, {}, Mode(dev=dev))
+    plane = None if real_plane else CountingPlane(made.workers)
+    app = create_app(made, plane=plane)
+    health = Health()
+    public, internal = bind(made.host, 0), bind(made.host, 0)
+    ports = public[0].getsockname()[1], internal[0].getsockname()[1]
+    async with listening(create_internal_app(health), internal), app.router.lifespan_context(app):
+        health.sfu = app.state.sfu
+        async with listening(app, public), httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as http:
+            yield Server(app, app.state.sfu, plane, http, *ports)
+            app.state.sfu.close()
+
+
+class Server:
+    def __init__(
+        self, app: FastAPI, sfu: Sfu, plane: CountingPlane | None, http: httpx.AsyncClient, port: int, internal: int
+    ) -> None:
+        self.app = app
+        self.sfu = sfu
+        self.plane = plane
+        self.http = http
+        self.port = port
+        self.internal = f"http://127.0.0.1:{internal}"
+
+    async def call(self, method: str, path: str, body: Any = None, *, as_: str | None = None) -> httpx.Response:
+        """A request of an administrator, or with the token given."""
+        bearer = {"Authorization": f"Bearer {as_ or admin()}"}
+        return await self.http.request(method, path, json=body, headers=bearer)
+
+    def rtc(self, room: str = "room", query: str = "", **arguments: Any) -> connect:
+        return connect(f"ws://127.0.0.1:{self.port}/v1/rooms/{room}/rtc{query}", **arguments)
+
+    @asynccontextmanager
+    async def client(self, identity: str, room: str = "room", **grant: Any) -> AsyncIterator["Client"]:
+        """Somebody who has joined."""
+        bearer = {"Authorization": f"Bearer {token(identity, room=room, **grant)}"}
+        async with self.rtc(room, additional_headers=bearer) as socket:
+            client = Client(socket)
+            await client.say("join")
+            client.joined = await client.hear("joined")
+            yield client
+
+
+class Client:
+    """One WebSocket, from the client's side."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.joined: dict[str, Any] = {}
+        self.seq = 0
+
+    @property
+    def sid(self) -> str:
+        return str(self.joined["you"]["sid"])
+
+    async def say(self, type: str, **fields: Any) -> None:
+        await self.socket.send(json.dumps({"type": type, **fields}))
+
+    async def hear(self, *types: str) -> dict[str, Any]:
+        """The next message of these types; others are passed over."""
+        while True:
+            message: dict[str, Any] = json.loads(await self.socket.recv())
+            self.seq = message["seq"]
+            if message["type"] in types:
+                return message
+
+    async def ask(self, type: str, **fields: Any) -> dict[str, Any]:
+        await self.say(type, id=77, **fields)
+        while True:
+            answer = await self.hear("ok", "published", "answer", "error")
+            if answer["id"] == 77:
+                return answer
+
+    async def offer(self, *sections: str) -> dict[str, Any]:
+        parts = [section.partition(" ") for section in sections]
+        return await self.ask("offer", sdp=sdp((kind, direction) for kind, _, direction in parts))
+
+    async def closed(self) -> tuple[int, str]:
+        """Reads to the end: the close code and reason."""
+        try:
+            while True:
+                await self.socket.recv()
+        except websockets.ConnectionClosed as closed:
+            assert closed.rcvd is not None, "the connection ended without a close frame"
+            return closed.rcvd.code, closed.rcvd.reason
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.socket.close()
+
+
+def grant(identity: str = "ada", *, room: str = "room", **fields: Any) -> Grant:
+    permissions = {name: fields.pop(name) for name in list(fields) if name in Permissions.__dataclass_fields__}
+    given = {"room_join": True, "key": KEY, **fields}
+    return Grant(identity=identity, room=room, permissions=Permissions(**permissions), **given)
+
+
+def token(
+    identity: str = "ada", *, secret: str = SECRET, ttl: float = 3600, now: float | None = None, **fields: Any
+) -> str:
+    return auth.sign(grant(identity, **fields), secret, ttl=ttl, now=time.time() if now is None else now)
+
+
+def admin(room: str = "") -> str:
+    return token("admin", room=room, room_join=False, room_admin=True, room_create=True, room_list=True)

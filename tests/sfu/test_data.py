@@ -1,0 +1,159 @@
+"""Who may message whom: the routes the plane is given, and messages of the server."""
+
+from typing import Any
+
+import pytest
+
+from sfu import messages
+from sfu.errors import LimitExceeded, NotFound
+from sfu.model import Permissions
+from sfu.participant import Participant
+from sfu.plane import ChannelState, Message
+from sfu.room import Room
+from sfu.session.channels import LOSSY, RELIABLE
+
+from .scene import Client, Scene, scene, turn
+
+
+async def talkers(it: Scene, *names: str, **may: Any) -> list[Client]:
+    clients = []
+    for name in names:
+        client = await it.client(name, **may)
+        await client.connect("application")
+        clients.append(client)
+    return clients
+
+
+def reaches(it: Scene, client: Client, label: str) -> set[str]:
+    """The sids that a message of this client can name on this channel, itself aside."""
+    return {sid for sid, _ in it.plane.routes[client.channel(label)].targets} - {client.sid}
+
+
+async def open_channel(it: Scene, client: Client, id: int, label: str, state: str = "open") -> None:
+    await it.say(ChannelState(client.transport, id, state, label, "", ""))  # type: ignore[arg-type]
+
+
+async def test_our_channels_are_declared_before_the_client_opens_them() -> None:
+    async with scene() as it:
+        (alice,) = await talkers(it, "alice")
+        reliable, lossy = it.plane.channels[alice.channel(RELIABLE)], it.plane.channels[alice.channel(LOSSY)]
+        assert (reliable.label, reliable.ordered, reliable.retransmits, reliable.remote) == (RELIABLE, True, None, True)
+        assert (lossy.label, lossy.ordered, lossy.retransmits, lossy.remote) == (LOSSY, False, 0, True)
+
+
+async def test_everybody_reaches_everybody_by_sid_and_is_named_by_its_own() -> None:
+    async with scene() as it:
+        alice, bob, carol = await talkers(it, "alice", "bob", "carol")
+        for label in (RELIABLE, LOSSY):
+            assert reaches(it, alice, label) == {bob.sid, carol.sid}
+            assert reaches(it, carol, label) == {alice.sid, bob.sid}
+            assert it.plane.routes[bob.channel(label)].sender == bob.sid
+            assert dict(it.plane.routes[bob.channel(label)].targets)[carol.sid] == carol.channel(label)
+
+
+async def test_who_leaves_is_reached_no_more() -> None:
+    async with scene() as it:
+        alice, bob, carol = await talkers(it, "alice", "bob", "carol")
+        await bob.session.handle(messages.Leave("leave"))
+        await turn()
+        assert reaches(it, alice, RELIABLE) == {carol.sid}
+
+
+async def test_who_may_not_publish_data_hears_and_does_not_speak() -> None:
+    async with scene() as it:
+        (alice,) = await talkers(it, "alice")
+        (bob,) = await talkers(it, "bob", can_publish_data=False)
+        assert reaches(it, alice, RELIABLE) == {bob.sid}
+        route = it.plane.routes[bob.channel(RELIABLE)]
+        assert route.targets == [] and route.sender is None and not route.to_server
+        bob.session.participant.update(permissions=Permissions())
+        await turn()
+        assert reaches(it, bob, RELIABLE) == {alice.sid}
+        bob.session.participant.update(permissions=Permissions(can_publish_data=False))
+        await turn()
+        assert it.plane.routes[bob.channel(RELIABLE)].targets == []
+
+
+async def test_another_label_reaches_those_who_opened_the_same() -> None:
+    async with scene() as it:
+        alice, bob, carol = await talkers(it, "alice", "bob", "carol")
+        await open_channel(it, alice, 901, "game")
+        await open_channel(it, bob, 902, "game")
+        await open_channel(it, carol, 903, "chess")
+        assert it.plane.routes[901].targets == [(bob.sid, 902)] and it.plane.routes[901].sender is None
+        assert it.plane.routes[903].targets == []
+        await open_channel(it, bob, 902, "game", "closed")
+        assert it.plane.routes[901].targets == []
+
+
+async def test_another_label_needs_the_permission_too() -> None:
+    async with scene() as it:
+        (alice,) = await talkers(it, "alice", can_publish_data=False)
+        (bob,) = await talkers(it, "bob")
+        await open_channel(it, alice, 901, "game")
+        await open_channel(it, bob, 902, "game")
+        assert it.plane.routes[901].targets == [] and it.plane.routes[902].targets == [(alice.sid, 901)]
+
+
+async def test_a_channel_that_was_closed_may_be_opened_again_under_its_label() -> None:
+    async with scene() as it:
+        alice, bob = await talkers(it, "alice", "bob")
+        first = alice.channel(RELIABLE)
+        await open_channel(it, alice, first, RELIABLE)
+        await open_channel(it, alice, first, RELIABLE, "closed")
+        second = alice.channel(RELIABLE)
+        assert second != first and it.plane.channels[second].label == RELIABLE
+        assert dict(it.plane.routes[bob.channel(RELIABLE)].targets)[alice.sid] == second
+
+
+async def test_a_channel_that_never_opened_is_not_declared_again() -> None:
+    async with scene() as it:
+        (alice,) = await talkers(it, "alice")
+        declared = it.plane.count("open_channel")
+        await open_channel(it, alice, alice.channel(LOSSY), LOSSY, "closed")
+        assert it.plane.count("open_channel") == declared
+
+
+async def test_the_server_sends_to_all_or_to_some_under_its_own_name() -> None:
+    async with scene() as it:
+        alice, bob = await talkers(it, "alice", "bob")
+        await it.client("mute without channels")
+        assert alice.room.send_data(b"hello") == 2
+        assert alice.room.send_data(b"psst", reliable=False, to=["bob"]) == 1
+        assert it.plane.sent == [
+            ([alice.channel(RELIABLE), bob.channel(RELIABLE)], b"\x06serverhello"),
+            ([bob.channel(LOSSY)], b"\x06serverpsst"),
+        ]
+        with pytest.raises(NotFound):
+            alice.room.send_data(b"x", to=["nobody"])
+        with pytest.raises(LimitExceeded, match="a message has at most 65536 octets"):
+            alice.room.send_data(b"x" * 65_537)
+
+
+async def test_a_message_for_the_server_reaches_the_application() -> None:
+    heard: list[tuple[str, str, bytes]] = []
+
+    def on_message(room: Room, participant: Participant, payload: bytes) -> None:
+        heard.append((room.name, participant.identity, payload))
+
+    async with scene(on_message=on_message) as it:
+        (alice,) = await talkers(it, "alice")
+        envelope = bytes([len(alice.sid)]) + alice.sid.encode()
+        await it.say(Message(alice.channel(RELIABLE), envelope + b"hi", False))
+        assert heard == [("room", "alice", b"hi")]
+
+
+async def test_a_hook_that_fails_loses_its_message_and_nobody_elses(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[bytes] = []
+
+    def on_message(_room: Room, participant: Participant, payload: bytes) -> None:
+        if payload == b"bad":
+            raise RuntimeError("the application fails")
+        heard.append(payload)
+
+    async with scene(on_message=on_message) as it:
+        (alice,) = await talkers(it, "alice")
+        channel = alice.channel(RELIABLE)
+        await it.say(*(Message(channel, b"\x01x" + word, False) for word in (b"one", b"bad", b"two")))
+        assert heard == [b"one", b"two"]
+        assert "an event of the plane could not be handled: Message" in caplog.text

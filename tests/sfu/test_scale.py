@@ -1,0 +1,68 @@
+"""A room of fifty: what is told and commanded grows with the changes, not with their product."""
+
+from sfu import messages
+
+from .scene import Client, scene, sdp, turn
+
+N = 50
+
+
+async def test_fifty_who_join_in_one_turn_are_one_message_for_each() -> None:
+    async with scene() as it:
+        watcher = await it.client("watcher")
+        await turn()
+        watcher.heard()
+        clients = [await it.client(f"p{number}") for number in range(N)]
+        await turn()
+        (news,) = watcher.heard(messages.Participants)
+        assert len(news.participants) == N
+        assert all(len(client.heard(messages.Participants)) == 1 for client in clients)
+
+
+async def test_one_more_in_a_room_of_fifty_is_one_message_for_each_and_no_new_offer() -> None:
+    async with scene() as it:
+        clients: list[Client] = []
+        for number in range(N):
+            client = await it.client(f"p{number}")
+            await client.connect(*["video recvonly"] * (N + 4), "application")
+            clients.append(client)
+            read(clients)
+        for client in clients:
+            await client.camera()
+            read(clients)
+        before = len(it.plane.commands)
+        late = await it.client("late")
+        await late.connect(*["video recvonly"] * (N + 4))
+        joined = len(it.plane.commands) - before
+        await late.camera()
+        for client in clients:
+            told = client.heard()
+            kinds = [type(message).__name__ for message in told]
+            # Joined, joined its transport, active, published.
+            assert kinds.count("Participants") <= 4 and kinds.count("Slots") == 1
+            assert "Renegotiate" not in kinds
+        # Its transport, its slots, what each shows, and one command for all their layers.
+        assert joined == 1 + (N + 4) + N + 1
+        published = len(it.plane.commands) - before - joined
+        assert published == 1 + N + 1, "its track, one source for each, and one command for all their layers"
+
+
+async def test_routes_are_set_once_for_all_who_came_in_one_turn() -> None:
+    async with scene() as it:
+        clients = [await it.client(f"p{number}") for number in range(10)]
+        before = it.plane.count("set_route")
+        for client in clients:
+            client.sections.append(("application", ""))
+            await client.session.handle(messages.Offer("offer", 1, _offer(client)))
+        await turn()
+        assert it.plane.count("set_route") - before == 2 * len(clients)
+
+
+def read(clients: list[Client]) -> None:
+    """Who does not read what it is told waits for the answers to its requests."""
+    for client in clients:
+        client.heard()
+
+
+def _offer(client: Client) -> str:
+    return sdp(client.sections, client.ufrag)
