@@ -1,15 +1,15 @@
 """What can be refused, as exceptions. A bad datagram is none of these: it is counted in the plane.
 
-    SfuError                      something asked for cannot be done; `str()` is a sentence for the one who asked
-     ├─ InvalidRequest            the request itself is wrong
-     │   └─ NegotiationError      an offer that cannot be answered
-     ├─ Unauthenticated           no token, or one that does not hold
-     ├─ NotAllowed                the grant does not reach so far
-     ├─ NotFound                  no such room, participant, track or session
-     ├─ Conflict                  it exists, with other options
-     ├─ LimitExceeded             the room is full, or a bound of the protocol is passed
-     ├─ Stale                     an ETag or a resume names something that has moved on
-     └─ Unavailable               draining or closed: elsewhere, or later
+SfuError                      something asked for cannot be done; `str()` is a sentence for the one who asked
+ ├─ InvalidRequest            the request itself is wrong
+ │   └─ NegotiationError      an offer that cannot be answered
+ ├─ Unauthenticated           no token, or one that does not hold
+ ├─ NotAllowed                the grant does not reach so far
+ ├─ NotFound                  no such room, participant, track or session
+ ├─ Conflict                  it exists, with other options
+ ├─ LimitExceeded             the room is full, or a bound of the protocol is passed
+ ├─ Stale                     an ETag or a resume names something that has moved on
+ └─ Unavailable               draining or closed: elsewhere, or later
 """
 
 

@@ -127,9 +127,7 @@ class Leave:
     type: Literal["leave"]
 
 
-ClientMessage = (
-    Join | Offer | Candidate | Publish | Unpublish | Mute | Subscribe | Settings | Update | Leave
-)
+ClientMessage = Join | Offer | Candidate | Publish | Unpublish | Mute | Subscribe | Settings | Update | Leave
 
 # ------------------------------------------------------------------------------------------- server to client
 
@@ -320,6 +318,21 @@ class Error:
 
 
 ServerMessage = (
-    Joined | Resumed | Answer | Renegotiate | Slots | Participants | Room | Published | Unpublished | Muted | Speakers
-    | Subscription | Token | Left | Draining | Ok | Error
+    Joined
+    | Resumed
+    | Answer
+    | Renegotiate
+    | Slots
+    | Participants
+    | Room
+    | Published
+    | Unpublished
+    | Muted
+    | Speakers
+    | Subscription
+    | Token
+    | Left
+    | Draining
+    | Ok
+    | Error
 )

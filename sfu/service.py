@@ -325,7 +325,11 @@ class Sfu:
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, {}
         for room in turn:
-            room.flush()
+            try:
+                room.flush()
+            except Exception:
+                # The others of this turn have done nothing wrong.
+                log.exception("the turn of a room failed: room=%s", room.name)
 
     def _dispatch(self, event: Event) -> None:
         match event:

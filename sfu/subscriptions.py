@@ -225,7 +225,7 @@ class Subscriptions:
         if slot.layer is None:
             return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
         bps, width, height, _ = track.rate(slot.layer)
-        return Subscription(track.sid, "active", slot.layer, width, height, bps)
+        return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps)
 
     @staticmethod
     def _differs(slot: Slot, track: Track | None) -> bool:

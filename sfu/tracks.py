@@ -94,10 +94,14 @@ class Track:
             self.width, self.height = max(((w, h) for _, w, h, _ in self.rates.values()), default=(0, 0))
         return before != (self.codec, self.width, self.height)
 
+    def best(self, layer: Layer) -> Layer:
+        """The highest that arrives of this encoding up to this temporal layer; its lowest, if nothing is known yet."""
+        arriving = (at for at in self.rates if at.spatial == layer.spatial and at.temporal <= layer.temporal)
+        return max(arriving, default=Layer(layer.spatial, 0))
+
     def rate(self, layer: Layer) -> tuple[int, int, int, float]:
-        """Of the best that arrives of this encoding up to this temporal layer."""
-        arriving = [at for at in self.rates if at.spatial == layer.spatial and at.temporal <= layer.temporal]
-        return self.rates[max(arriving)] if arriving else (0, 0, 0, 0.0)
+        """Bits per second, width, height and frames per second of that best layer."""
+        return self.rates.get(self.best(layer), (0, 0, 0, 0.0))
 
     def encodings(self) -> tuple[EncodingInfo, ...]:
         result = []

@@ -24,7 +24,7 @@ from .plane import CountingPlane
 
 KEY = "key"
 SECRET = "a secret of thirty-two bytes or more"
-OTHER_SECRET = "another secret, also long enough to sign"
+OTHER_SECRET = "another secret that is long enough to sign"
 
 
 @asynccontextmanager

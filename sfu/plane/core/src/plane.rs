@@ -160,7 +160,8 @@ impl Plane {
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
         let packet = &datagram[..length];
-        self.events.extend(transport.heard(now));
+        self.heard(key, now);
+        let transport = &mut self.transports[key];
         let extensions = extension::read(&transport.extensions, &header, packet)?;
         transport.note_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {
@@ -175,18 +176,30 @@ impl Plane {
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
+        let mut wished = 0u8;
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
                 placed.slot.source_restarted(route.encoding as u8);
             }
-            if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
-                let transport = &mut self.transports[placed.transport];
-                transport.send(slot, outgoing, packet.payload_length, now);
-                replay(published, slot, &mut placed.slot, transport, now);
-                mark_dirty(&mut self.dirty, transport, placed.transport);
+            let transport = &mut self.transports[placed.transport];
+            // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
+            if !transport.sends_media() {
+                continue;
+            }
+            match placed.slot.handle_packet(&packet, now) {
+                Some(outgoing) => {
+                    transport.send(slot, track, outgoing, packet.payload_length, now);
+                    replay(published, slot, track, &mut placed.slot, transport, now);
+                    mark_dirty(&mut self.dirty, transport, placed.transport);
+                }
+                None => wished |= placed.slot.poll_wish().map_or(0, |encoding| 1 << encoding),
             }
             report(&mut self.events, &mut placed.slot);
+        }
+        if wished != 0 {
+            self.tracks[track].wish_keyframes(wished, now);
+            self.poll_feedback(key, now);
         }
         self.arm(key);
         Ok(())
@@ -210,13 +223,16 @@ impl Plane {
         let answer = transport.agent.handle_request(datagram, path, now)?;
         transport.control.push_back((path, answer.response));
         if answer.validated {
-            self.events.extend(transport.heard(now));
+            self.heard(key, now);
             if self.by_path.insert(path, key) != Some(key) {
                 self.forget_stale_paths(key);
             }
             let transport = &mut self.transports[key];
             if answer.nominated.is_some() || transport.state.is_none() {
                 transport.flush_dtls(path);
+            }
+            if answer.nominated.is_some() {
+                self.wish_keyframes_of(key, now);
             }
         }
         if self.transports[key].has_restarted() {
@@ -242,7 +258,7 @@ impl Plane {
             match event {
                 dtls::Event::Connected(keys) => {
                     transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
-                    self.events.extend(transport.heard(now));
+                    transport.consent.heard(now);
                     self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
                     if let Some(data) = &mut transport.data {
                         data.connect(now);
@@ -251,7 +267,7 @@ impl Plane {
                     self.wish_keyframes_of(key, now);
                 }
                 dtls::Event::Data(packet) => {
-                    self.events.extend(transport.heard(now));
+                    self.heard(key, now);
                     if let Err(why) = self.handle_sctp(key, &packet, now) {
                         self.stats.discard(why);
                     }
@@ -259,6 +275,15 @@ impl Plane {
                 dtls::Event::Failed(reason) => self.events.extend(transport.enter(TransportState::Failed, reason)),
                 dtls::Event::Closed => self.events.extend(transport.enter(TransportState::Closed, "close_notify")),
             }
+        }
+    }
+
+    /// Something authenticated came of the peer: if it was silent, what it is shown begins anew.
+    fn heard(&mut self, key: usize, now: Instant) {
+        if let Some(resumed) = self.transports[key].heard(now) {
+            self.events.push_back(resumed);
+            self.wish_keyframes_of(key, now);
+            self.touch(key);
         }
     }
 
@@ -275,6 +300,9 @@ impl Plane {
             transport.handle_timeout(now);
             if transport.consent.handle_timeout(now) && transport.state == Some(TransportState::Connected) {
                 self.events.extend(transport.enter(TransportState::Disconnected, "nothing was heard for too long"));
+                for &slot in &self.transports[key].slots {
+                    self.slots[slot].slot.interrupt();
+                }
             }
             self.poll_dtls(key, now);
             self.poll_data(key, now);
@@ -349,13 +377,13 @@ fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize
 }
 
 /// What came before the beginning of its picture did leaves behind it.
-fn replay(published: &Published, key: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
+fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
     let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return };
     for seq in seqs {
         if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
             && let Some(outgoing) = slot.handle_packet(&packet, now)
         {
-            transport.send(key, outgoing, packet.payload_length, now);
+            transport.send(key, track, outgoing, packet.payload_length, now);
         }
     }
 }

@@ -28,8 +28,8 @@ const OVERHEAD: usize = 60;
 
 /// What the pacer lets out.
 pub enum Queued {
-    /// A media packet of the slot with this key, written and encrypted when it leaves.
-    Media { slot: usize, outgoing: Outgoing },
+    /// A media packet of the slot with this key, from the track with that key; written and encrypted when it leaves.
+    Media { slot: usize, track: usize, outgoing: Outgoing },
     /// A whole SCTP packet, still without its DTLS record.
     Sctp(Vec<u8>),
 }
@@ -128,9 +128,9 @@ impl Transport {
         }
     }
 
-    /// Media and reports leave only towards somebody who is connected and was heard lately.
+    /// Media, reports and SCTP leave only towards somebody who is connected, was heard lately and has nominated a path.
     pub fn sends_media(&self) -> bool {
-        self.state == Some(TransportState::Connected) && self.srtp.is_some()
+        self.state == Some(TransportState::Connected) && self.srtp.is_some() && self.agent.selected().is_some()
     }
 
     /// Something authenticated came: it is there. Says so if it was silent before.
@@ -180,7 +180,7 @@ impl Transport {
     }
 
     /// Queues a media packet, unless nobody listens.
-    pub fn send(&mut self, slot: usize, outgoing: Outgoing, octets: usize, now: Instant) {
+    pub fn send(&mut self, slot: usize, track: usize, outgoing: Outgoing, octets: usize, now: Instant) {
         if !self.sends_media() {
             return;
         }
@@ -189,7 +189,7 @@ impl Transport {
             (None, Kind::Audio) => Class::Audio,
             (None, Kind::Video) => Class::Video,
         };
-        self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, outgoing }, now);
+        self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
     }
 
     /// Resends and gives up where it is time to.
@@ -206,8 +206,8 @@ impl Transport {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let media = self.sends_media().then_some(self.next_report);
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        // A dirty transport is drained anyway, whatever its pacer holds.
-        let pacer = if self.dirty { None } else { self.pacer.poll_timeout() };
+        // A dirty transport is drained anyway, whatever its pacer holds; and one that may not send waits to be heard.
+        let pacer = (!self.dirty && self.sends_media()).then(|| self.pacer.poll_timeout()).flatten();
         [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer]
             .into_iter()
             .flatten()

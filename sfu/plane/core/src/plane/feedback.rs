@@ -1,12 +1,13 @@
 //! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
 
+use super::transmit::cached;
 use super::{Place, Plane, mark_dirty};
 use crate::command::Kind;
 use crate::discard::Discard;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::{feedback, report};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Cached, Nack, Outgoing};
+use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
 
 /// Reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval.
@@ -20,7 +21,7 @@ impl Plane {
         let transport = &mut self.transports[key];
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
-        self.events.extend(transport.heard(now));
+        self.heard(key, now);
         compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, now))?;
         self.poll_feedback(key, now);
         self.touch(key);
@@ -75,9 +76,10 @@ impl Plane {
             let placed = &mut self.slots[slot];
             match placed.slot.handle_nack(sequence, now, round_trip) {
                 Nack::Send(outgoing) => {
-                    let octets = self.cached(&outgoing).map(|cached| cached.payload.len());
-                    match octets {
-                        Some(octets) => self.transports[key].send(slot, outgoing, octets, now),
+                    // Not always of the track that is shown now.
+                    let Some(&Place::Track(track)) = self.places.get(&outgoing.track.0) else { continue };
+                    match cached(&self.tracks, track, &outgoing).map(|cached| cached.payload.len()) {
+                        Some(octets) => self.transports[key].send(slot, track, outgoing, octets, now),
                         None => self.stats.discard(Discard::CacheMiss),
                     }
                 }
@@ -96,7 +98,7 @@ impl Plane {
         let published = &mut self.tracks[track];
         if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
-                self.transports[key].send(slot, outgoing, packet.payload_length, now);
+                self.transports[key].send(slot, track, outgoing, packet.payload_length, now);
             }
             return;
         }
@@ -108,19 +110,12 @@ impl Plane {
         }
     }
 
-    /// What an outgoing packet is written from, while it is remembered.
-    pub(super) fn cached(&self, outgoing: &Outgoing) -> Option<&Cached> {
-        match self.places.get(&outgoing.track.0) {
-            Some(&Place::Track(track)) => {
-                self.tracks[track].cached(usize::from(outgoing.encoding), outgoing.source_seq)
-            }
-            _ => None,
-        }
-    }
-
-    /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request.
+    /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request. Who cannot receive yet
+    /// wishes for nothing: the keyframe would be gone when it can.
     pub(super) fn wish_keyframe(&mut self, slot: usize, encoding: Option<u8>, now: Instant) {
-        let Some(encoding) = encoding else { return };
+        let Some(encoding) = encoding.filter(|_| self.transports[self.slots[slot].transport].sends_media()) else {
+            return;
+        };
         let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0))
         else {
             return;

@@ -167,6 +167,13 @@ impl Published {
         }
     }
 
+    /// The same for several encodings, by their bits.
+    pub fn wish_keyframes(&mut self, encodings: u8, now: Instant) {
+        for encoding in (0..8).filter(|encoding| encodings & 1 << encoding != 0) {
+            self.wish_keyframe(encoding, now);
+        }
+    }
+
     /// What arrives, once a second and when an encoding starts or stops.
     pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
         let mut changed = false;

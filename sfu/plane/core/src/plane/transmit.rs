@@ -1,14 +1,18 @@
 //! From the queues of one transport into the batch: written, numbered and encrypted as it leaves.
 
+use slab::Slab;
+
 use super::Plane;
+use super::published::Published;
 use crate::batch::{Batch, MAX_DATAGRAM};
-use crate::command::Path;
+use crate::command::{Path, SlotSpec};
 use crate::discard::Discard;
 use crate::rtcp::report;
 use crate::rtp::extension::Extension;
-use crate::send::{Outgoing, packet};
+use crate::send::{Cached, Outgoing, packet};
+use crate::srtp::context::Outbound;
 use crate::time::{Instant, Ntp};
-use crate::transport::Queued;
+use crate::transport::{Queued, Transport};
 
 /// Packets of a frame whose sizes differ by less are padded to one size (RFC 3550 s5.1), so that they leave as one
 /// segmented send. libwebrtc: rtp_format.cc, SplitAboutEqually makes the last packets of a frame one octet larger.
@@ -59,84 +63,49 @@ impl Plane {
     }
 
     fn write(&mut self, key: usize, path: Path, leaving: &[Queued], batch: &mut Batch, ntp: Ntp, now: Instant) {
+        let Self { transports, tracks, slots, stats, .. } = self;
+        let transport = &mut transports[key];
+        // The middle 24 bits: 6 of seconds, 18 of a fraction.
+        let abs_send_time = (ntp.0 >> 14) as u32 & 0x00FF_FFFF;
+        let mut octets = [0; CHUNK];
+        for (item, octets) in leaving.iter().zip(&mut octets) {
+            if let Queued::Media { track, outgoing, .. } = item {
+                *octets = cached(tracks, *track, outgoing).map_or(0, |cached| cached.payload.len());
+            }
+        }
+        let mut frame = 0;
         for (index, item) in leaving.iter().enumerate() {
-            match item {
-                Queued::Media { slot, outgoing } => {
-                    let padding = self.padding(outgoing, &leaving[index + 1..]);
-                    self.write_media(key, *slot, outgoing, padding, path, batch, ntp, now);
-                }
+            let (slot, track, outgoing) = match item {
+                Queued::Media { slot, track, outgoing } => (*slot, *track, outgoing),
                 Queued::Sctp(sctp) => {
-                    let transport = &mut self.transports[key];
                     transport.dtls.send(sctp);
                     while let Some(record) = transport.dtls.poll_transmit() {
                         batch.copy(path, &record);
                     }
+                    continue;
+                }
+            };
+            let (Some(cached), Some(placed)) = (cached(tracks, track, outgoing), slots.get(slot)) else {
+                stats.discard(Discard::CacheMiss);
+                continue;
+            };
+            if frame <= index {
+                frame = index + leaving[index..].iter().take_while(|item| is_of_frame(item, outgoing)).count();
+            }
+            let padding = padding(octets[index], &octets[index + 1..frame]);
+            match transport.write_media(&placed.slot.spec, outgoing, cached, padding, abs_send_time, batch.space(), now)
+            {
+                Ok(length) => batch.push(path, length),
+                Err(why) => {
+                    stats.discard(why);
+                    continue;
                 }
             }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn write_media(
-        &mut self,
-        key: usize,
-        slot: usize,
-        outgoing: &Outgoing,
-        padding: usize,
-        path: Path,
-        batch: &mut Batch,
-        ntp: Ntp,
-        now: Instant,
-    ) {
-        let (Some(cached), Some(placed)) = (self.cached(outgoing), self.slots.get(slot)) else {
-            return self.stats.discard(Discard::CacheMiss);
-        };
-        let spec = &placed.slot.spec;
-        let out = batch.space();
-        if packet::most_octets(spec, cached) + padding > MAX_DATAGRAM {
-            return self.stats.discard(Discard::Truncated);
-        }
-        let transport_sequence =
-            spec.extensions.id(Extension::TransportCc).map(|_| self.transports[key].transport_sequence);
-        // The middle 24 bits: 6 of seconds, 18 of a fraction.
-        let abs_send_time = (ntp.0 >> 14) as u32 & 0x00FF_FFFF;
-        let (header, mut length) = packet::write(out, spec, outgoing, cached, transport_sequence, abs_send_time);
-        if padding > 0 {
-            out[0] |= PADDING;
-            out[length..length + padding].fill(0);
-            length += padding;
-            out[length - 1] = padding as u8;
-        }
-        let transport = &mut self.transports[key];
-        let Some(srtp) = &mut transport.srtp else { return };
-        let length = srtp.outbound.protect_rtp(out, header, length, outgoing.ssrc, outgoing.seq.0);
-        if length == 0 {
-            return self.stats.discard(Discard::TooLate);
-        }
-        if transport_sequence.is_some() {
-            transport.transport_sequence = transport.transport_sequence.wrapping_add(1);
-            transport.consent.sent_with_feedback(now);
-        }
-        batch.push(path, length);
-        match outgoing.retransmission {
-            Some(_) => self.stats.packets_retransmitted += 1,
-            None => self.stats.packets_forwarded += 1,
-        }
-    }
-
-    /// How much smaller the packet is than the largest that follows it in its frame, if it is a little.
-    fn padding(&self, outgoing: &Outgoing, rest: &[Queued]) -> usize {
-        let octets = |outgoing: &Outgoing| self.cached(outgoing).map_or(0, |cached| cached.payload.len());
-        let of_frame = rest.iter().map_while(|item| match item {
-            Queued::Media { outgoing: next, .. }
-                if next.ssrc == outgoing.ssrc && next.timestamp == outgoing.timestamp =>
-            {
-                Some(octets(next))
+            match outgoing.retransmission {
+                Some(_) => stats.packets_retransmitted += 1,
+                None => stats.packets_forwarded += 1,
             }
-            _ => None,
-        });
-        let own = octets(outgoing);
-        of_frame.map(|next| next.saturating_sub(own)).filter(|&more| more < MAX_PADDING).max().unwrap_or(0)
+        }
     }
 
     pub(super) fn transmit_farewells(&mut self, batch: &mut Batch) {
@@ -168,4 +137,58 @@ impl Plane {
         datagrams.reverse();
         datagrams
     }
+}
+
+impl Transport {
+    /// One packet, written to the front of `out`, numbered and encrypted: how long it is.
+    #[allow(clippy::too_many_arguments)]
+    fn write_media(
+        &mut self,
+        spec: &SlotSpec,
+        outgoing: &Outgoing,
+        cached: &Cached,
+        padding: usize,
+        abs_send_time: u32,
+        out: &mut [u8],
+        now: Instant,
+    ) -> Result<usize, Discard> {
+        let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        if packet::most_octets(spec, cached) + padding + Outbound::OVERHEAD > MAX_DATAGRAM {
+            return Err(Discard::Truncated);
+        }
+        let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);
+        let (header, mut length) = packet::write(out, spec, outgoing, cached, transport_sequence, abs_send_time);
+        if padding > 0 {
+            out[0] |= PADDING;
+            out[length..length + padding].fill(0);
+            length += padding;
+            out[length - 1] = padding as u8;
+        }
+        let length = srtp.outbound.protect_rtp(out, header, length, outgoing.ssrc, outgoing.seq.0);
+        if length == 0 {
+            return Err(Discard::TooLate);
+        }
+        if transport_sequence.is_some() {
+            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            self.consent.sent_with_feedback(now);
+        }
+        Ok(length)
+    }
+}
+
+/// What an outgoing packet is written from, while it is remembered. The arena key may be another track's by now.
+pub(super) fn cached<'a>(tracks: &'a Slab<Published>, track: usize, outgoing: &Outgoing) -> Option<&'a Cached> {
+    let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
+    published.cached(usize::from(outgoing.encoding), outgoing.source_seq)
+}
+
+fn is_of_frame(item: &Queued, first: &Outgoing) -> bool {
+    matches!(item, Queued::Media { outgoing, .. }
+        if outgoing.ssrc == first.ssrc && outgoing.timestamp == first.timestamp)
+}
+
+/// How much smaller a packet is than the largest of those that follow it in its frame, if it is a little.
+fn padding(octets: usize, following: &[usize]) -> usize {
+    let more = following.iter().map(|next| next.saturating_sub(octets));
+    more.filter(|&more| more < MAX_PADDING).max().unwrap_or(0)
 }

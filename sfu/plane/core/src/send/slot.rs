@@ -136,6 +136,8 @@ pub struct Slot {
     /// The publisher's payload type for which the subscriber has none.
     refusing: Option<PayloadType>,
     replay: Option<Replay>,
+    /// The last answer of [`Slot::poll_wish`].
+    wished: Option<u8>,
 }
 
 impl Slot {
@@ -159,6 +161,7 @@ impl Slot {
             refused: None,
             refusing: None,
             replay: None,
+            wished: None,
             spec,
         }
     }
@@ -216,12 +219,28 @@ impl Slot {
         self.rewriter.forget_source();
     }
 
+    /// The peer went silent. What it is shown when it is back begins at a keyframe.
+    pub fn interrupt(&mut self) {
+        self.selector.lose();
+        self.replay = None;
+    }
+
     /// The encoding whose keyframe this slot waits for.
     pub fn wanted_keyframe(&self) -> Option<u8> {
         if self.source.is_none() || self.spec.kind == Kind::Audio || self.refusing.is_some() {
             return None;
         }
         self.selector.wanted()
+    }
+
+    /// What it has come to wait for while packets passed by: it lost its place, or what it was shown died.
+    pub fn poll_wish(&mut self) -> Option<u8> {
+        let wanted = self.wanted_keyframe();
+        if self.wished == wanted {
+            return None;
+        }
+        self.wished = wanted;
+        wanted
     }
 
     /// The encoding of which the subscriber wants a keyframe by PLI or FIR: what it waits for, or else what it is shown.
@@ -247,6 +266,7 @@ impl Slot {
         let mut marker = packet.marker;
         let numbers = if begins {
             self.selector.switch(packet);
+            self.wished = None;
             let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
             self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.

@@ -68,6 +68,10 @@ pub struct Call {
 
 impl Call {
     pub fn new(seed: u64) -> Self {
+        Self::with_silence(seed, Silence::default())
+    }
+
+    pub fn with_silence(seed: u64, silence: Silence) -> Self {
         let now = Instant::now();
         let clock = WallClock { at: now, ntp: Ntp(3_900_000_000 << 32) };
         let identity = Arc::new(Identity::generate().expect("a certificate can be made"));
@@ -76,7 +80,7 @@ impl Call {
             identity: Arc::clone(&identity),
             wall_clock: clock,
             worker: 0,
-            silence: Silence::default(),
+            silence,
             data: DataLimits::default(),
         };
         Self {

@@ -75,6 +75,8 @@ pub struct Peer {
     clock: WallClock,
     outgoing: VecDeque<Vec<u8>>,
     transport_sequence: u16,
+    /// The highest packet index sent, by SSRC.
+    indexes: BTreeMap<u32, u64>,
     unreported: Vec<(u16, Instant)>,
     feedback_count: u8,
     expected: BTreeMap<u32, u16>,
@@ -120,6 +122,7 @@ impl Peer {
             clock,
             outgoing: VecDeque::new(),
             transport_sequence: 0,
+            indexes: BTreeMap::new(),
             unreported: Vec::new(),
             feedback_count: 0,
             expected: BTreeMap::new(),
@@ -323,6 +326,25 @@ impl Peer {
         rid: Option<(Extension, &str)>,
         payload: &[u8],
     ) -> Option<Vec<u8>> {
+        // The rollover counter goes on where the sequence number begins anew.
+        let highest = self.indexes.get(&ssrc).copied().unwrap_or(u64::from(sequence));
+        let distance = sequence.wrapping_sub(highest as u16) as i16;
+        let index = highest.saturating_add_signed(i64::from(distance));
+        self.protect_index((payload_type, marker, timestamp, ssrc), index, mid, rid, payload)
+    }
+
+    /// Head: payload type, marker, timestamp, SSRC. `index`: the rollover counter and the sequence number.
+    pub fn protect_index(
+        &mut self,
+        (payload_type, marker, timestamp, ssrc): (u8, bool, u32, u32),
+        index: u64,
+        mid: &str,
+        rid: Option<(Extension, &str)>,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
+        let highest = self.indexes.entry(ssrc).or_insert(index);
+        *highest = index.max(*highest);
+        let sequence = index as u16;
         let ids = Call::extensions();
         let id = |extension| ids.id(extension).expect("the simulation speaks it");
         let mut packet = vec![0; 1_500];
@@ -344,7 +366,7 @@ impl Peer {
         let header = 12 + writer.finish();
         packet[header..header + payload.len()].copy_from_slice(payload);
         let outbound = self.outbound.as_mut()?;
-        let length = outbound.protect_rtp(&mut packet, header, header + payload.len(), ssrc, u64::from(sequence));
+        let length = outbound.protect_rtp(&mut packet, header, header + payload.len(), ssrc, index);
         packet.truncate(length);
         Some(packet)
     }

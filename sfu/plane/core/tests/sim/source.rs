@@ -97,7 +97,7 @@ impl Source {
 }
 
 /// A VP8 packet (RFC 7741): 15-bit picture id, TL0PICIDX, one temporal layer; a keyframe of 640 x 360.
-fn vp8(picture_id: u16, first: bool, keyframe: bool) -> Vec<u8> {
+pub fn vp8(picture_id: u16, first: bool, keyframe: bool) -> Vec<u8> {
     let mut payload = vec![if first { 0x90 } else { 0x80 }, 0xE0];
     payload.extend_from_slice(&(picture_id | 0x8000).to_be_bytes());
     payload.push(picture_id as u8);

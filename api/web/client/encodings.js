@@ -1,0 +1,65 @@
+/** What a track is sent as: its simulcast streams, their bitrates, the order of codecs. Pure. */
+
+/** Bits per second that a VP8 picture of so many pixels (at 30 frames a second) is worth, smallest first. */
+const LADDER = [
+  [320 * 180, 150_000],
+  [640 * 360, 500_000],
+  [960 * 540, 1_000_000],
+  [1280 * 720, 1_700_000],
+  [1920 * 1080, 3_000_000],
+  [2560 * 1440, 4_500_000],
+];
+const HIGHEST = 8_000_000;
+const AUDIO_BITRATE = 48_000;
+
+/** @param {number} width @param {number} height Pixels. */
+export function bitrateFor(width, height) {
+  const rung = LADDER.find(([pixels]) => width * height <= pixels);
+  return rung ? rung[1] : HIGHEST;
+}
+
+/**
+ * The encodings of a sender, lowest first.
+ *
+ * @param {object} of
+ * @param {'audio' | 'video'} of.kind
+ * @param {string} [of.source]
+ * @param {number} [of.width] Of the capture; pixels.
+ * @param {number} [of.height]
+ * @param {boolean} [of.simulcast]
+ * @param {string} [of.scalabilityMode] SVC (`L3T3_KEY`) instead of simulcast.
+ * @param {number} [of.maxBitrate] Of the best encoding; bits per second.
+ * @param {number} [of.maxFramerate]
+ * @returns {(RTCRtpEncodingParameters & {scalabilityMode?: string})[]}
+ */
+export function encodingsFor({ kind, source, width, height, simulcast, scalabilityMode, maxBitrate, maxFramerate }) {
+  if (kind === 'audio') return [{ maxBitrate: maxBitrate ?? AUDIO_BITRATE }];
+  const [w, h] = [width || 1280, height || 720];
+  const best = maxBitrate ?? bitrateFor(w, h);
+  const rate = maxFramerate ? { maxFramerate } : {};
+  if (scalabilityMode) return [{ maxBitrate: best, scalabilityMode, ...rate }];
+  if (simulcast === false) return [{ maxBitrate: best, ...rate }];
+  // A quarter of a screen cannot be read: it gets two streams, not three.
+  const scales = source === 'screen_share' ? { h: 2, f: 1 } : { q: 4, h: 2, f: 1 };
+  return Object.entries(scales).map(([rid, scale]) => ({
+    rid,
+    scaleResolutionDownBy: scale,
+    maxBitrate: Math.min(best, scale === 1 ? best : bitrateFor(w / scale, h / scale)),
+    ...rate,
+  }));
+}
+
+/**
+ * All codecs, those of the wished name first. Null: the browser has none of that name, or none is wished.
+ *
+ * @template {{mimeType: string}} C
+ * @param {readonly C[]} codecs As of `RTCRtpSender.getCapabilities(kind)`.
+ * @param {string} [name] `vp8`, `vp9`, `av1`, `h264`, `opus`, `red`, …
+ * @returns {C[] | null}
+ */
+export function prefer(codecs, name) {
+  if (!name) return null;
+  const isWished = ({ mimeType }) => mimeType.toLowerCase().endsWith(`/${name.toLowerCase()}`);
+  if (!codecs.some(isWished)) return null;
+  return [...codecs.filter(isWished), ...codecs.filter((codec) => !isWished(codec))];
+}

@@ -1,0 +1,14 @@
+/** What goes wrong, with the code and the sentence of the server. */
+
+export class SfuError extends Error {
+  /**
+   * @param {string} code As in the server's `error` message, its disconnect reason, or one of ours: `unreachable`,
+   *   `session_ended`, `closed`, `too_large`, `not_published`.
+   * @param {string} message A sentence.
+   */
+  constructor(code, message) {
+    super(message);
+    this.name = 'SfuError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,22 @@
+/** When to look after the connection: the network is another, or somebody looks at the page again. */
+
+/**
+ * @param {object} then
+ * @param {() => void} then.moved The path is another: what looks alive may be dead.
+ * @param {() => void} then.seen The page is visible. Timers of hidden pages come late; this does not.
+ * @param {AbortSignal} signal Ends the watch.
+ */
+export function watchNetwork({ moved, seen }, signal) {
+  globalThis.addEventListener?.('online', moved, { signal });
+  // Chromium tells every new estimate of the speed by the same event: only another kind of network counts.
+  const network = /** @type {any} */ (globalThis.navigator)?.connection;
+  let kind = network?.type;
+  const changed = () => {
+    if (kind === network.type || network.type === 'none') return;
+    kind = network.type;
+    moved();
+  };
+  network?.addEventListener?.('change', changed, { signal });
+  const looked = () => document.visibilityState === 'visible' && seen();
+  globalThis.document?.addEventListener('visibilitychange', looked, { signal });
+}

@@ -1,0 +1,181 @@
+/**
+ * The peer connection (RFC 9429): we always offer, one offer at a time; receive sections are slots; ICE restarts.
+ */
+
+/** A path that was lost may come back by itself; the browser has waited for seconds before it says so. */
+const GRACE = 1_000;
+/** Between ICE restarts that did not help, and how many of them. Milliseconds. */
+const RESTART_INTERVAL = 4_000;
+const MAX_RESTARTS = 5;
+
+/**
+ * @typedef {object} PeerEvents
+ * @property {(sdp: string, tracks: Record<string, string>) => Promise<{sdp: string, mids: Record<string, string>}>} offer
+ *   Sends an offer with the `cid` of each sending section, and yields the answer.
+ * @property {() => boolean} isReachable Whether an offer would reach the server now. When it does again, `restart` is called.
+ * @property {(state: RTCPeerConnectionState) => void} state
+ * @property {() => void} failed Nothing helps: another peer connection is needed.
+ */
+
+export class Peer {
+  /** The `cid` of what each sending transceiver sends. @type {Map<RTCRtpTransceiver, string>} */
+  #sending = new Map();
+  /** @type {Promise<any> | null} The exchange under way. */
+  #running = null;
+  /** @type {Promise<any> | null} The one that begins when it ends. */
+  #next = null;
+  #timer = 0;
+  #restarts = 0;
+  #isClosed = false;
+
+  /**
+   * @param {PeerEvents} events
+   * @param {RTCConfiguration} [configuration]
+   */
+  constructor(events, configuration) {
+    this.events = events;
+    this.pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...configuration });
+    this.pc.onconnectionstatechange = () => this.#handleState();
+  }
+
+  get state() {
+    return this.pc.connectionState;
+  }
+
+  /** Adds receive sections. The next offer has them. */
+  addSlots({ audio, video }) {
+    for (let n = 0; n < audio; n++) this.pc.addTransceiver('audio', { direction: 'recvonly' });
+    for (let n = 0; n < video; n++) {
+      wantDependencyDescriptor(this.pc.addTransceiver('video', { direction: 'recvonly' }));
+    }
+  }
+
+  /** What arrives in a receive section. @param {string} mid @returns {MediaStreamTrack | null} */
+  received(mid) {
+    return this.#find(mid)?.receiver.track ?? null;
+  }
+
+  /**
+   * @param {MediaStreamTrack | 'audio' | 'video'} track Or its kind, where there is nothing to send yet.
+   * @param {string} cid
+   * @param {RTCRtpEncodingParameters[]} encodings
+   * @param {RTCRtpCodec[] | null} codecs In the order of preference.
+   */
+  addSender(track, cid, encodings, codecs) {
+    const transceiver = this.pc.addTransceiver(track, { direction: 'sendonly', sendEncodings: encodings });
+    if (codecs?.length) transceiver.setCodecPreferences(codecs);
+    this.#sending.set(transceiver, cid);
+    return transceiver;
+  }
+
+  /**
+   * Ends a sending section. It is stopped and not made inactive for the next track to reuse: Chromium would go on with
+   * the same SSRCs and, since the server knew them, without the MID and RID by which a new track is recognised. The
+   * m-line of a stopped section is used again by the browser itself.
+   *
+   * @param {RTCRtpTransceiver} transceiver
+   */
+  removeSender(transceiver) {
+    if (this.#sending.delete(transceiver) && !this.#isClosed) transceiver.stop();
+  }
+
+  /**
+   * An offer that begins after this call, behind the one under way; calls that wait share it.
+   *
+   * @returns {Promise<Record<string, string> | null>} Which track each accepted sending section is, by mid. Null: closed.
+   */
+  negotiate() {
+    if (this.#next) return this.#next;
+    const before = this.#running ?? Promise.resolve();
+    const next = before.catch(() => {}).then(async () => {
+      this.#running = next;
+      this.#next = null;
+      return this.#exchange();
+    });
+    this.#next = next;
+    return next;
+  }
+
+  /** New ICE credentials: the path may be another from now on. Media keeps the old one until a check succeeds. */
+  restart() {
+    clearTimeout(this.#timer);
+    if (this.#isClosed || !this.events.isReachable()) return;
+    if (this.#restarts++ >= MAX_RESTARTS) {
+      this.events.failed();
+      return;
+    }
+    this.pc.restartIce();
+    // A refusal or a cut is seen to where it happens; here it is only not the end.
+    this.negotiate().catch(() => {});
+    this.#timer = setTimeout(() => this.#isWell() || this.restart(), RESTART_INTERVAL);
+  }
+
+  close() {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+  }
+
+  async #exchange() {
+    if (this.#isClosed) return null;
+    await this.pc.setLocalDescription();
+    /** @type {Record<string, string>} */
+    const tracks = {};
+    for (const [transceiver, cid] of this.#sending) {
+      if (transceiver.mid !== null) tracks[transceiver.mid] = cid;
+    }
+    let answer;
+    try {
+      // Our candidates are not needed: the server learns addresses from the checks, so the offer does not wait for any.
+      answer = await this.events.offer(this.pc.localDescription?.sdp ?? '', tracks);
+    } catch (error) {
+      if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' });
+      throw error;
+    }
+    if (this.#isClosed) return null;
+    await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    return answer.mids;
+  }
+
+  #find(mid) {
+    return this.pc.getTransceivers().find((transceiver) => transceiver.mid === mid);
+  }
+
+  #isWell() {
+    return this.pc.connectionState === 'connected';
+  }
+
+  #handleState() {
+    const state = this.pc.connectionState;
+    if (state === 'connected') {
+      clearTimeout(this.#timer);
+      this.#restarts = 0;
+    } else if (state === 'failed') {
+      this.restart();
+    } else if (state === 'disconnected') {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#isWell() || this.restart(), GRACE);
+    }
+    this.events.state(state);
+  }
+}
+
+/**
+ * Lets the server send AV1 and VP9 layers with their dependency descriptor: Chromium offers the header extension only
+ * where it sends layers itself, and does not decode several spatial layers without it.
+ *
+ * @param {RTCRtpTransceiver & {getHeaderExtensionsToNegotiate?: Function, setHeaderExtensionsToNegotiate?: Function}} transceiver
+ */
+function wantDependencyDescriptor(transceiver) {
+  if (!transceiver.getHeaderExtensionsToNegotiate || !transceiver.setHeaderExtensionsToNegotiate) return;
+  const extensions = transceiver.getHeaderExtensionsToNegotiate();
+  for (const extension of extensions) {
+    if (/dependency-descriptor/.test(extension.uri)) extension.direction = 'sendrecv';
+  }
+  try {
+    transceiver.setHeaderExtensionsToNegotiate(extensions);
+  } catch {
+    // An older form of the same methods: the other codecs do without.
+  }
+}

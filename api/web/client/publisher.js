@@ -1,0 +1,198 @@
+/** What we publish: declared, offered, bound; muted and ended; and published again after a new join. */
+
+import { encodingsFor, prefer } from './encodings.js';
+import { SfuError } from './errors.js';
+import { LocalTrack } from './local.js';
+
+/**
+ * @typedef {object} Ways To the rest of the room.
+ * @property {(message: Record<string, any>) => Promise<any>} request
+ * @property {() => import('./peer.js').Peer | null} peer
+ * @property {(type: string, detail: any) => void} emit
+ */
+
+export class Publisher {
+  /** @type {Set<LocalTrack>} */
+  tracks = new Set();
+  /** Those whose publishing a new join has overtaken: it publishes their tracks, too. @type {Array<() => void>} */
+  #overtaken = [];
+
+  /** @param {Ways} ways */
+  constructor(ways) {
+    this.ways = ways;
+  }
+
+  /** @param {string} sid */
+  find(sid) {
+    return [...this.tracks].find((local) => local.sid === sid);
+  }
+
+  /**
+   * @param {MediaStreamTrack} mediaStreamTrack
+   * @param {import('./local.js').PublishOptions} options
+   */
+  async publish(mediaStreamTrack, options) {
+    const local = new LocalTrack(this, mediaStreamTrack, options);
+    this.tracks.add(local);
+    try {
+      await this.#publish(local);
+    } catch (error) {
+      if (error instanceof SfuError && error.code === 'session_ended') {
+        await new Promise((resolve) => this.#overtaken.push(() => resolve(undefined)));
+      }
+      if (local.sid === '') {
+        await this.#withdraw(local);
+        throw error;
+      }
+    }
+    return local;
+  }
+
+  /** @param {LocalTrack} local @param {boolean} muted */
+  async mute(local, muted) {
+    const before = local.muted;
+    local.muted = muted;
+    local.obey();
+    if (!local.sid) return;
+    try {
+      await this.ways.request({ type: 'mute', track: local.sid, muted });
+    } catch (error) {
+      if (isOver(error)) return; // It is published again as it is now.
+      local.muted = before;
+      local.obey();
+      throw error;
+    }
+  }
+
+  /** @param {LocalTrack} local @param {string} [why] Said in `localTrackUnpublished`; absent where the caller asked. */
+  async unpublish(local, why) {
+    if (!this.tracks.has(local)) return;
+    const { sid } = local;
+    const withdrawn = this.#withdraw(local);
+    if (why) this.ways.emit('localTrackUnpublished', { track: local, reason: why });
+    if (sid) await this.ways.request({ type: 'unpublish', track: sid }).catch(unlessOver);
+    await withdrawn;
+  }
+
+  /** By the server: it ended there. */
+  handleUnpublished({ track: sid, reason }) {
+    const local = this.find(sid);
+    if (!local) return;
+    this.#withdraw(local).catch(unlessOver);
+    this.ways.emit('localTrackUnpublished', { track: local, reason });
+  }
+
+  /** By a moderator. Allowed again is not switched on again: that is the owner's to do. */
+  handleMuted({ track: sid, muted }) {
+    const local = this.find(sid);
+    if (!local) return;
+    local.silenced = muted;
+    local.muted ||= muted;
+    local.obey();
+    this.ways.emit('localTrackMuted', { track: local, muted });
+  }
+
+  /** We are still in, but missed too much. @param {any[]} infos Our tracks, as the server has them. */
+  handleSnapshot(infos) {
+    for (const local of [...this.tracks]) {
+      const info = infos.find(({ sid }) => sid === local.sid);
+      if (info) {
+        local.muted = info.muted;
+        local.obey();
+      } else if (local.sid && local.transceiver?.currentDirection === 'sendonly') {
+        this.unpublish(local, 'it is no longer published').catch(() => {}); // The server knows no such track: right.
+      }
+    }
+  }
+
+  /** Another peer connection within the same session: the server keeps what is declared, by its cid. */
+  attachAgain() {
+    for (const local of this.tracks) if (local.sid) this.#addSender(local);
+  }
+
+  /** Another session: its tracks have other sids. */
+  forget() {
+    for (const local of this.tracks) {
+      local.sid = '';
+      local.transceiver = null;
+    }
+  }
+
+  /** Publishes everything in the new session. One that is refused there is given up. */
+  async restore() {
+    for (const local of [...this.tracks]) {
+      try {
+        if (local.sid === '' && this.tracks.has(local)) await this.#publish(local);
+      } catch (error) {
+        if (isOver(error)) return;
+        await this.#withdraw(local);
+        this.ways.emit('localTrackUnpublished', { track: local, reason: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    this.release();
+  }
+
+  /** Lets go those who wait for a new join: it has come, or will not. */
+  release() {
+    for (const resume of this.#overtaken.splice(0)) resume();
+  }
+
+  async #publish(local) {
+    const { width = 0, height = 0 } = local.mediaStreamTrack?.getSettings?.() ?? {};
+    const isVideo = local.kind === 'video';
+    const { track } = await this.ways.request({
+      type: 'publish',
+      cid: local.cid,
+      kind: local.kind,
+      source: local.source,
+      name: local.name,
+      muted: local.muted,
+      width: isVideo ? Math.round(width) : 0,
+      height: isVideo ? Math.round(height) : 0,
+      stream: local.options.stream ?? '',
+    });
+    if (!this.tracks.has(local)) {
+      // Unpublished while the server was being asked.
+      await this.ways.request({ type: 'unpublish', track: track.sid });
+      return;
+    }
+    local.sid = track.sid;
+    this.#addSender(local);
+    const mids = await this.ways.peer()?.negotiate();
+    if (mids && local.sid === track.sid && !Object.values(mids).includes(track.sid)) {
+      await this.ways.request({ type: 'unpublish', track: track.sid });
+      local.sid = '';
+      throw new SfuError('not_published', 'The server did not accept the track: it may not be published, or has no codec in common.');
+    }
+  }
+
+  #addSender(local) {
+    const { options, kind, source, mediaStreamTrack: media } = local;
+    const { width, height } = media?.getSettings?.() ?? {};
+    const encodings = options.encodings ?? encodingsFor({ width, height, ...options, kind, source });
+    const known = RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
+    const codecs = prefer(known, options.codec ?? (kind === 'video' ? 'vp8' : undefined));
+    local.transceiver = this.ways.peer()?.addSender(media ?? kind, local.cid, encodings, codecs) ?? null;
+  }
+
+  async #withdraw(local) {
+    this.tracks.delete(local);
+    local.sid = '';
+    if (local.mediaStreamTrack) local.mediaStreamTrack.onended = null;
+    const { transceiver } = local;
+    if (!transceiver) return;
+    local.transceiver = null;
+    this.ways.peer()?.removeSender(transceiver);
+    await this.ways.peer()?.negotiate().catch(unlessOver);
+  }
+}
+
+/** The session or the room is over: not the fault of what was asked. @param {unknown} error */
+export function isOver(error) {
+  return error instanceof SfuError && (error.code === 'closed' || error.code === 'session_ended');
+}
+
+/** For `catch`. @param {unknown} error */
+export function unlessOver(error) {
+  if (!isOver(error)) throw error;
+}

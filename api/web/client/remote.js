@@ -1,0 +1,201 @@
+/** The others in a room and what they publish, kept up to date from the server's messages. No network, no browser. */
+
+export class RemoteTrack {
+  /** While it is shown to us: the section it is in, and what arrives there. */
+  mid = '';
+  /** @type {MediaStreamTrack | null} */
+  mediaStreamTrack = null;
+  /** What the server says reaches us: `{ state, layer, width, height, bitrate, reason }`. @type {any} */
+  subscription = null;
+  /** 0 silent to 1 loudest. */
+  level = 0;
+  speaking = false;
+
+  constructor(info) {
+    this.update(info);
+  }
+
+  /** @param {any} info A TrackInfo. @returns {boolean} Whether something is different. */
+  update(info) {
+    const before = JSON.stringify(this.info);
+    this.info = info;
+    this.sid = info.sid;
+    /** @type {'audio' | 'video'} */
+    this.kind = info.kind;
+    this.source = info.source;
+    this.name = info.name;
+    this.muted = info.muted;
+    this.width = info.width;
+    this.height = info.height;
+    this.mime = info.mime;
+    this.simulcast = info.simulcast;
+    this.stream = info.stream;
+    return before !== JSON.stringify(info);
+  }
+}
+
+export class Participant {
+  /** @type {Map<string, RemoteTrack>} By sid. */
+  tracks = new Map();
+
+  constructor(info) {
+    this.update(info);
+  }
+
+  get speaking() {
+    return [...this.tracks.values()].some((track) => track.speaking);
+  }
+
+  update(info) {
+    this.sid = info.sid;
+    this.identity = info.identity;
+    this.name = info.name || info.identity;
+    this.metadata = info.metadata;
+    this.attributes = info.attributes;
+    this.permissions = info.permissions;
+    this.kind = info.kind;
+    this.state = info.state;
+    this.joinedAt = new Date(info.joined_at);
+    this.version = info.version;
+  }
+}
+
+/**
+ * @typedef {{type: string, detail: any}} News Events to dispatch, in order.
+ */
+
+export class Others {
+  /** @type {Map<string, Participant>} By sid. */
+  participants = new Map();
+  /** What each receive section shows, by mid, as the server said. @type {Map<string, {track: string, participant: string}>} */
+  #slots = new Map();
+
+  /** @returns {{track: RemoteTrack, participant: Participant} | null} */
+  find(sid) {
+    for (const participant of this.participants.values()) {
+      const track = participant.tracks.get(sid);
+      if (track) return { track, participant };
+    }
+    return null;
+  }
+
+  /** All that are there, and what the sections show: who is not named is gone. @returns {News[]} */
+  snapshot(infos, slots) {
+    const present = new Set(infos.map((info) => info.sid));
+    const news = [];
+    for (const participant of [...this.participants.values()]) {
+      if (!present.has(participant.sid)) this.#remove(participant, null, news);
+    }
+    news.push(...this.participantsChanged(infos));
+    this.#slots.clear();
+    this.slotsChanged(slots);
+    return news;
+  }
+
+  /** @param {any[]} infos New, changed or gone, each whole. @returns {News[]} */
+  participantsChanged(infos) {
+    const news = [];
+    for (const info of infos) {
+      const known = this.participants.get(info.sid);
+      if (info.state === 'disconnected') {
+        if (known) this.#remove(known, info.disconnect_reason, news);
+      } else if (!known) {
+        const participant = new Participant(info);
+        this.participants.set(info.sid, participant);
+        news.push({ type: 'participantJoined', detail: { participant } });
+        this.#tracksChanged(participant, info.tracks, news);
+      } else if (info.version >= known.version) {
+        known.update(info);
+        this.#tracksChanged(known, info.tracks, news);
+        news.push({ type: 'participantChanged', detail: { participant: known } });
+      }
+    }
+    return news;
+  }
+
+  /** @param {Record<string, {track: string, participant: string} | null>} slots */
+  slotsChanged(slots) {
+    for (const [mid, shown] of Object.entries(slots)) {
+      if (shown) this.#slots.set(mid, shown);
+      else this.#slots.delete(mid);
+    }
+  }
+
+  /** The peer connection is another: no section shows anything. */
+  forgetSlots() {
+    this.#slots.clear();
+  }
+
+  /**
+   * Brings the tracks in line with what the sections show.
+   *
+   * @param {(mid: string) => MediaStreamTrack | null} received What arrives in a section.
+   * @returns {News[]}
+   */
+  reconcile(received) {
+    const news = [];
+    const midOf = new Map([...this.#slots].map(([mid, { track }]) => [track, mid]));
+    for (const participant of this.participants.values()) {
+      for (const track of participant.tracks.values()) {
+        const mid = midOf.get(track.sid) ?? '';
+        const media = mid ? received(mid) : null;
+        if (track.mediaStreamTrack === media && (track.mid === mid || !media)) continue;
+        track.mid = media ? mid : '';
+        track.mediaStreamTrack = media;
+        if (!media) track.subscription = null;
+        news.push({ type: media ? 'trackSubscribed' : 'trackUnsubscribed', detail: { track, participant } });
+      }
+    }
+    return news;
+  }
+
+  /** @param {any[]} speakers @returns {{participant: Participant, track: RemoteTrack, level: number, active: boolean}[]} */
+  speakersChanged(speakers) {
+    const changed = [];
+    for (const { track: sid, level, active } of speakers) {
+      const found = this.find(sid);
+      if (!found) continue;
+      found.track.level = level;
+      found.track.speaking = active;
+      changed.push({ ...found, level, active });
+    }
+    return changed;
+  }
+
+  /** @param {any} subscription @returns {News[]} */
+  subscriptionChanged(subscription) {
+    const found = this.find(subscription.track);
+    if (!found) return [];
+    found.track.subscription = subscription;
+    return [{ type: 'subscription', detail: { ...found, subscription } }];
+  }
+
+  #remove(participant, reason, news) {
+    this.#tracksChanged(participant, [], news);
+    this.participants.delete(participant.sid);
+    news.push({ type: 'participantLeft', detail: { participant, reason } });
+  }
+
+  #tracksChanged(participant, infos, news) {
+    const present = new Set(infos.map((info) => info.sid));
+    for (const track of [...participant.tracks.values()]) {
+      if (present.has(track.sid)) continue;
+      participant.tracks.delete(track.sid);
+      if (track.mediaStreamTrack) {
+        track.mediaStreamTrack = null;
+        news.push({ type: 'trackUnsubscribed', detail: { track, participant } });
+      }
+      news.push({ type: 'trackUnpublished', detail: { track, participant } });
+    }
+    for (const info of infos) {
+      const known = participant.tracks.get(info.sid);
+      if (!known) {
+        const track = new RemoteTrack(info);
+        participant.tracks.set(info.sid, track);
+        news.push({ type: 'trackPublished', detail: { track, participant } });
+      } else if (known.update(info)) {
+        news.push({ type: 'trackChanged', detail: { track: known, participant } });
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/** Our own camera, microphone and screen: on, off, and back on. */
+
+/** @typedef {import('../client.js').Room} Room */
+/** @typedef {import('../client.js').LocalTrack} LocalTrack */
+
+export class Devices {
+  /** @type {Record<'microphone' | 'camera', LocalTrack | null>} */
+  #tracks = { microphone: null, camera: null };
+  /** @type {LocalTrack[]} */
+  #screen = [];
+  /** What is being switched: a second press meanwhile is none. @type {Set<string>} */
+  #busy = new Set();
+
+  /** @param {Room} room @param {() => void} changed */
+  constructor(room, changed) {
+    this.room = room;
+    this.changed = changed;
+    room.addEventListener('localTrackUnpublished', (event) => this.#forget(/** @type {any} */ (event).detail.track));
+    room.addEventListener('localTrackMuted', () => changed());
+  }
+
+  get isHeard() {
+    return Boolean(this.#tracks.microphone && !this.#tracks.microphone.muted);
+  }
+
+  get isSeen() {
+    return Boolean(this.#tracks.camera && !this.#tracks.camera.muted);
+  }
+
+  get isSharing() {
+    return this.#screen.length > 0;
+  }
+
+  /** What our own tile shows. @returns {MediaStreamTrack | null} */
+  get picture() {
+    return this.isSeen ? (this.#tracks.camera?.mediaStreamTrack ?? null) : null;
+  }
+
+  /** @returns {MediaStreamTrack | null} */
+  get screenPicture() {
+    return this.#screen[0]?.mediaStreamTrack ?? null;
+  }
+
+  /** @returns {{camera: string, screen: string}} */
+  get sids() {
+    return { camera: this.#tracks.camera?.sid ?? '', screen: this.#screen[0]?.sid ?? '' };
+  }
+
+  toggleMicrophone() {
+    return this.#once('microphone', async () => {
+      const track = this.#tracks.microphone;
+      if (track) await track.mute(!track.muted);
+      else this.#tracks.microphone = await this.room.publishMicrophone();
+    });
+  }
+
+  /** Off means off: the camera is let go, and its light goes out. */
+  toggleCamera() {
+    return this.#once('camera', async () => {
+      const track = this.#tracks.camera;
+      if (!track) {
+        this.#tracks.camera = await this.room.publishCamera();
+      } else if (!track.muted) {
+        await track.mute(true);
+        track.mediaStreamTrack?.stop();
+        await track.replaceTrack(null);
+      } else {
+        const constraints = { width: { ideal: 1280 }, height: { ideal: 720 } };
+        const [picture] = (await navigator.mediaDevices.getUserMedia({ video: constraints })).getVideoTracks();
+        await track.replaceTrack(picture);
+        try {
+          await track.mute(false);
+        } catch (error) {
+          picture.stop();
+          await track.replaceTrack(null);
+          throw error;
+        }
+      }
+    });
+  }
+
+  toggleScreen() {
+    return this.#once('screen', async () => {
+      if (!this.isSharing) {
+        this.#screen = await this.room.publishScreen();
+        return;
+      }
+      const shared = this.#screen;
+      this.#screen = [];
+      await Promise.all(shared.map(end));
+    });
+  }
+
+  /** Lets all devices go. */
+  stop() {
+    for (const track of [this.#tracks.microphone, this.#tracks.camera, ...this.#screen]) track?.mediaStreamTrack?.stop();
+    this.#tracks = { microphone: null, camera: null };
+    this.#screen = [];
+  }
+
+  async #once(what, change) {
+    if (this.#busy.has(what)) return;
+    this.#busy.add(what);
+    try {
+      await change();
+    } finally {
+      this.#busy.delete(what);
+      this.changed();
+    }
+  }
+
+  /** Ended by the browser's own button, by the server, or because the device is gone. */
+  #forget(track) {
+    track.mediaStreamTrack?.stop();
+    if (this.#tracks.microphone === track) this.#tracks.microphone = null;
+    if (this.#tracks.camera === track) this.#tracks.camera = null;
+    if (this.#screen.includes(track)) {
+      const others = this.#screen.filter((other) => other !== track);
+      this.#screen = [];
+      // The sound of a screen goes with its picture.
+      for (const other of others) end(other).catch(() => {});
+    }
+    this.changed();
+  }
+}
+
+/** @param {LocalTrack} track */
+async function end(track) {
+  track.mediaStreamTrack?.stop();
+  await track.unpublish();
+}

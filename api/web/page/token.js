@@ -1,0 +1,24 @@
+/** Where the page gets its token: pasted, or in development mode from the server itself. */
+
+export class NoDevToken extends Error {}
+
+/**
+ * A token for somebody new in a room. Each has a fresh identity.
+ *
+ * @param {string} room @param {string} name
+ * @returns {Promise<string>}
+ * @throws {NoDevToken} The server is not in development mode.
+ */
+export async function devToken(room, name) {
+  const response = await fetch('v1/dev/token', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ room, name }),
+  });
+  if ([401, 403, 404, 405].includes(response.status)) throw new NoDevToken('This server wants a token: paste one.');
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new Error(problem.detail ?? problem.title ?? `The server gave no token (${response.status}).`);
+  }
+  return (await response.json()).token;
+}

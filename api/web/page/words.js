@@ -1,0 +1,52 @@
+/** Figures and reasons as people read them. Pure. */
+
+/** @param {number} bitsPerSecond */
+export function bitrate(bitsPerSecond) {
+  if (bitsPerSecond >= 995_000) return `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s`;
+  return `${Math.round(bitsPerSecond / 1_000)} kbit/s`;
+}
+
+/**
+ * What a tile gets: the layer by the server's word, size and bitrate by the browser's own count.
+ *
+ * @param {any} flow As of `room.stats().received`; undefined before the first reading.
+ * @param {any} subscription The server's; null before it has said anything.
+ */
+export function figures(flow, subscription) {
+  if (subscription && subscription.state !== 'active') {
+    const reason = subscription.reason ? `: ${subscription.reason}` : '';
+    return `${subscription.state}${reason}`;
+  }
+  const parts = [];
+  if (subscription?.layer) parts.push(`S${subscription.layer.spatial} T${subscription.layer.temporal}`);
+  if (flow?.codec) parts.push(flow.codec);
+  if (flow?.width) parts.push(`${flow.width}×${flow.height}${flow.fps ? ` @${flow.fps}` : ''}`);
+  if (flow) parts.push(bitrate(flow.bitrate));
+  return parts.join(' · ');
+}
+
+/** What our own tile sends. @param {any[]} flows As of `room.stats().sent`, lowest first. */
+export function sending(flows) {
+  const active = flows.filter((flow) => flow.bitrate > 0);
+  if (active.length === 0) return '';
+  const best = active.reduce((a, b) => (b.width > a.width ? b : a));
+  const total = active.reduce((sum, flow) => sum + flow.bitrate, 0);
+  const layers = active.map((flow) => flow.rid).filter(Boolean);
+  const limit = best.limitedBy === 'none' ? '' : ` · held by ${best.limitedBy}`;
+  const size = best.width ? `${best.width}×${best.height} · ` : '';
+  return `${layers.length ? `${layers.join('+')} · ` : ''}${size}${bitrate(total)}${limit}`;
+}
+
+/** @param {string} name */
+export function initials(name) {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
+  return letters.map((word) => [...word][0].toUpperCase()).join('') || '?';
+}
+
+/** A hue of one's own, the same wherever the identity is seen. @param {string} identity */
+export function hue(identity) {
+  let hash = 2166136261; // FNV-1a
+  for (const char of identity) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 16777619);
+  return (hash >>> 0) % 360;
+}

@@ -1,0 +1,93 @@
+"""The command line: `python -m loadtest bot --room R`."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtest import sources
+from loadtest.bot import Bot
+from loadtest.recorder import Recorder
+from loadtest.signaling import Refused, dev_token
+
+FAILED, USAGE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, or 1 with a sentence on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        return asyncio.run(_bot(options))
+    except (Refused, OSError, TimeoutError, ValueError) as error:
+        print(f"loadtest: {error or 'the server did not answer in time'}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m loadtest", description="Participants from outside.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    bot = commands.add_parser("bot", help="one participant that plays and records")
+    bot.add_argument("--room", required=True, help="the room to join")
+    bot.add_argument("--url", default="http://127.0.0.1:7880", help="of the server (default: %(default)s)")
+    bot.add_argument("--token", help="default: a development token, which the server gives in development mode")
+    bot.add_argument("--identity", default="bot", help="its name, if no token says another (default: %(default)s)")
+    played = bot.add_mutually_exclusive_group()
+    played.add_argument("--play", type=Path, metavar="FILE", help="publish picture and sound of a file, over and over")
+    played.add_argument("--test-card", action="store_true", help="publish a moving test card and a tone")
+    bot.add_argument("--card", type=int, default=1, help="number of the test card, 0 to 255 (default: %(default)s)")
+    bot.add_argument(
+        "--size", type=_size, default=(640, 360), metavar="WxH", help="of the test card (default: 640x360)"
+    )
+    bot.add_argument("--fps", type=int, default=15, help="of the test card (default: %(default)s)")
+    bot.add_argument("--record", type=Path, metavar="DIR", help="a PNG a second of each picture, a WAV of each sound")
+    bot.add_argument("--seconds", type=float, help="leave after so long (default: when interrupted)")
+    bot.add_argument("--json", action="store_true", help="report as JSON")
+    return parser
+
+
+async def _bot(options: argparse.Namespace) -> int:
+    source = None
+    if options.play is not None:
+        source = sources.file(options.play)
+    elif options.test_card:
+        width, height = options.size
+        source = sources.card(options.card, width, height, options.fps)
+    recorder = Recorder(options.record) if options.record is not None else None
+    token = options.token or await dev_token(options.url, options.room, options.identity)
+    async with Bot(options.url, room=options.room, token=token, source=source, recorder=recorder) as bot:
+        print(f"joined {options.room} as {bot.joined.you.identity}, media {bot.pc.connectionState}", file=sys.stderr)
+        staying = asyncio.ensure_future(bot.until(lambda: bot.left, limit=options.seconds))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, staying.cancel)
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await staying
+        report, left = bot.report(), bot.left
+    print(json.dumps(report, indent=2) if options.json else _text(report))
+    if left is not None:
+        raise Refused(left.reason.value, f"out before the time: {left.message}")
+    return 0
+
+
+def _text(report: dict[str, object]) -> str:
+    received = report["received"]
+    assert isinstance(received, list)
+    lines = [f"{report['identity']} in {report['room']}: {len(received)} tracks received, media {report['media']}"]
+    for track in received:
+        figures = ", ".join(f"{key} {value}" for key, value in track.items() if key not in ("participant", "source"))
+        lines.append(f"  {track['participant']} {track['source']}: {figures}")
+    return "\n".join(lines)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()) or int(width) % 2 or int(height) % 2 or not int(width) * int(height):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 640x360, of even numbers")
+    return int(width), int(height)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

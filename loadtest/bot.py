@@ -1,0 +1,354 @@
+"""One participant made of aiortc: joins by our WebSocket, publishes a source, decodes what the others send.
+
+    async with Bot("http://127.0.0.1:7880", room="lobby", token=token, source=sources.card(7)) as bot:
+        seen = await bot.until(lambda: bot.of("ada", Source.CAMERA))
+        await bot.until(lambda: seen.advanced > 10 and seen.cards[3] > 10)
+        await bot.send(b"hello")
+
+What it checks is what a person would see: aiortc decodes, and shares no code with the server.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+
+from loadtest import envelope, loopback
+from loadtest.received import Received
+from loadtest.recorder import Recorder
+from loadtest.signaling import Refused, Signaling
+from loadtest.sources import Source as Played
+from sfu import messages
+from sfu.messages import ServerMessage
+from sfu.model import Kind, ParticipantInfo, ParticipantState, Quality, Source, TrackInfo
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Of a data channel."""
+
+    sender: str
+    """A sid, or `server`."""
+    payload: bytes
+    reliable: bool
+
+
+class Bot:
+    def __init__(
+        self,
+        url: str,
+        *,
+        room: str,
+        token: str,
+        source: Played | None = None,
+        recorder: Recorder | None = None,
+        auto_subscribe: bool = True,
+    ) -> None:
+        self.joined: messages.Joined
+        """Set once the `async with` block is entered."""
+        self.participants: dict[str, ParticipantInfo] = {}
+        """The others, by sid."""
+        self.tracks: dict[str, Received] = {}
+        """All that was ever received, by the sid of the track."""
+        self.published: dict[str, TrackInfo] = {}
+        """Our own, by cid: `video` and `audio`."""
+        self.slots: dict[str, messages.SlotInfo | None] = {}
+        self.subscriptions: dict[str, messages.Subscription] = {}
+        """What the server last said of each track, by sid."""
+        self.speaking: dict[str, float] = {}
+        """Levels of those who speak, by the sid of the track."""
+        self.messages: list[Message] = []
+        self.heard: list[ServerMessage] = []
+        """Everything the server said, in order."""
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._source = source
+        self._recorder = recorder
+        self._auto_subscribe = auto_subscribe
+        self._signaling = Signaling(url, room, token, self._handle)
+        self._channels: dict[bool, RTCDataChannel] = {}
+        """By whether they are reliable."""
+        self._senders: dict[str, RTCRtpTransceiver] = {}
+        """By cid."""
+        self._watched: set[str] = set()
+        """Mids of the receive sections that are read."""
+        self._wanted = {Kind.AUDIO: 0, Kind.VIDEO: 0}
+        """Receive sections that the next offer adds."""
+        self._negotiating = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._tasks = asyncio.TaskGroup()
+        self._running: list[asyncio.Task[None]] = []
+        loopback.allow(url)
+
+    # Its life
+
+    async def __aenter__(self) -> Self:
+        """Joins, connects and publishes. Raises Refused, OSError, TimeoutError."""
+        await self._tasks.__aenter__()
+        try:
+            await self._begin()
+        except BaseException:
+            await self._end()
+            await self._tasks.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._signaling.leave()
+        await self._end()
+        await self._tasks.__aexit__(None, None, None)
+
+    @property
+    def sid(self) -> str:
+        return self.joined.you.sid
+
+    @property
+    def left(self) -> messages.Left | None:
+        """Why it is out; None: it is in."""
+        return self._signaling.left
+
+    @property
+    def resumes(self) -> int:
+        """Cut connections it came back from."""
+        return self._signaling.resumes
+
+    async def until(self, condition: Callable[[], T], limit: float | None = 10.0) -> T:
+        """Waits until something holds, looking again at every message and frame.
+
+        Raises TimeoutError after `limit` seconds, Refused if it is put out meanwhile, or what its connection died of.
+        """
+        async with asyncio.timeout(limit):
+            while not (value := condition()):
+                if self._failure is not None:
+                    raise self._failure
+                if self.left is not None:
+                    raise Refused(self.left.reason.value, self.left.message)
+                self._news.clear()
+                await self._news.wait()
+        return value
+
+    # What it sees
+
+    def participant(self, identity: str) -> ParticipantInfo | None:
+        return next((p for p in self.participants.values() if p.identity == identity), None)
+
+    def of(self, identity: str, source: Source) -> Received | None:
+        """What was received last of somebody's camera, microphone or screen; None: nothing yet."""
+        found = [r for r in self.tracks.values() if r.identity == identity and r.info.source is source]
+        return found[-1] if found else None
+
+    def report(self) -> dict[str, object]:
+        """For people and for JSON."""
+        return {
+            "room": self.joined.room.name,
+            "identity": self.joined.you.identity,
+            "media": self.pc.connectionState,
+            "published": {cid: info.sid for cid, info in self.published.items()},
+            "received": [received.summary() for received in self.tracks.values()],
+            "messages": len(self.messages),
+            "resumes": self.resumes,
+        }
+
+    # What it does
+
+    async def publish(self, track: MediaStreamTrack, source: Source, *, cid: str, name: str = "") -> TrackInfo:
+        """Raises Refused."""
+        declaration = messages.Publish("publish", 0, cid, Kind(track.kind), source, name)
+        reply = await self._signaling.request(declaration)
+        assert isinstance(reply, messages.Published), "a publish is answered by published"
+        self._senders[cid] = self.pc.addTransceiver(track, direction="sendonly")
+        self.published[cid] = reply.track
+        await self._negotiate()
+        return reply.track
+
+    async def unpublish(self, cid: str) -> None:
+        info = self.published.pop(cid)
+        await self._signaling.request(messages.Unpublish("unpublish", 0, info.sid))
+        transceiver = self._senders.pop(cid)
+        transceiver.sender.replaceTrack(None)
+        transceiver.direction = "inactive"
+        await self._negotiate()
+
+    async def mute(self, cid: str, muted: bool) -> None:
+        await self._signaling.request(messages.Mute("mute", 0, self.published[cid].sid, muted))
+
+    async def subscribe(self, tracks: Iterable[str], on: bool = True) -> None:
+        await self._signaling.request(messages.Subscribe("subscribe", 0, tuple(tracks), on))
+
+    async def settings(self, track: str, quality: Quality) -> None:
+        await self._signaling.request(messages.Settings("settings", 0, track, quality))
+
+    async def send(self, payload: bytes, *, to: str = "", reliable: bool = True, limit: float = 10.0) -> None:
+        """`to`: a sid, `server`, or empty for everybody. Waits for the channel to open."""
+        channel = self._channels[reliable]
+        await self.until(lambda: channel.readyState == "open", limit)
+        channel.send(envelope.seal(to, payload))
+
+    def cut(self) -> None:
+        """Breaks its WebSocket, as a network does; it comes back by itself."""
+        self._signaling.cut()
+
+    # Below
+
+    async def _begin(self) -> None:
+        self.joined = await self._signaling.join(auto_subscribe=self._auto_subscribe)
+        self._snapshot(self.joined)
+        self._spawn(self._signaling.run())
+        server = self.joined.server
+        self._open_channel(server.reliable_label, reliable=True)
+        self._open_channel(server.lossy_label, reliable=False)
+        self.pc.on("connectionstatechange", self._note)
+        await self._negotiate()
+        await self.until(lambda: self.pc.connectionState in ("connected", "failed", "closed"))
+        if self.pc.connectionState != "connected":
+            raise ConnectionError("media did not connect")
+        if self._source is not None and self._source.video is not None:
+            await self.publish(self._source.video, Source.CAMERA, cid="video")
+        if self._source is not None and self._source.audio is not None:
+            await self.publish(self._source.audio, Source.MICROPHONE, cid="audio")
+
+    async def _end(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await self._signaling.close()
+        await self.pc.close()
+        if self._source is not None:
+            self._source.stop()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._running.append(self._tasks.create_task(self._guard(work)))
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """What fails beside the block is raised where the block waits."""
+        try:
+            await work
+        except (Refused, OSError, TimeoutError) as error:
+            self._failure = self._failure or error
+        self._note()
+
+    def _note(self) -> None:
+        self._news.set()
+
+    def _open_channel(self, label: str, *, reliable: bool) -> None:
+        channel = self.pc.createDataChannel(label, ordered=reliable, maxRetransmits=None if reliable else 0)
+        self._channels[reliable] = channel
+        channel.on("open", self._note)
+
+        def handle(message: bytes | str) -> None:
+            octets = message.encode() if isinstance(message, str) else message
+            with contextlib.suppress(ValueError):
+                sender, payload = envelope.unseal(octets)
+                self.messages.append(Message(sender, payload, reliable))
+            self._note()
+
+        channel.on("message", handle)
+
+    async def _negotiate(self) -> None:
+        async with self._negotiating:
+            for kind in Kind:
+                for _ in range(self._wanted[kind]):
+                    self.pc.addTransceiver(kind.value, direction="recvonly")
+                self._wanted[kind] = 0
+            await self.pc.setLocalDescription(await self.pc.createOffer())
+            named = {str(transceiver.mid): cid for cid, transceiver in self._senders.items()}
+            offer = messages.Offer("offer", 0, self.pc.localDescription.sdp, named)
+            answer = await self._signaling.request(offer)
+            assert isinstance(answer, messages.Answer), "an offer is answered by an answer"
+            await self.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+            for transceiver in self.pc.getTransceivers():
+                mid = str(transceiver.mid)
+                if transceiver.direction == "recvonly" and transceiver.receiver.track and mid not in self._watched:
+                    self._watched.add(mid)
+                    self._spawn(self._watch(mid, transceiver.receiver.track))
+
+    async def _watch(self, mid: str, track: MediaStreamTrack) -> None:
+        """Reads a receive section for as long as it lasts."""
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            received = self._shown(mid)
+            if received is None:
+                continue
+            if isinstance(frame, VideoFrame):
+                received.handle_video(frame)
+                if self._recorder is not None:
+                    self._recorder.handle_video(received.identity, received.info, frame, time.monotonic())
+            elif isinstance(frame, AudioFrame):
+                received.handle_audio(frame)
+                if self._recorder is not None:
+                    self._recorder.handle_audio(received.identity, received.info, frame)
+            self._note()
+
+    def _shown(self, mid: str) -> Received | None:
+        """The track that a section shows now."""
+        slot = self.slots.get(mid)
+        if slot is None:
+            return None
+        if slot.track not in self.tracks:
+            publisher = self.participants.get(slot.participant)
+            info = next((t for t in publisher.tracks if t.sid == slot.track), None) if publisher else None
+            if publisher is None or info is None:
+                return None
+            self.tracks[slot.track] = Received(publisher.identity, info)
+        return self.tracks[slot.track]
+
+    def _handle(self, message: ServerMessage) -> None:
+        self.heard.append(message)
+        match message:
+            case messages.Joined():
+                self._snapshot(message)
+            case messages.Participants():
+                self._update(message.participants)
+            case messages.Slots():
+                self.slots.update(message.slots)
+            case messages.Subscription():
+                self.subscriptions[message.track] = message
+            case messages.Speakers():
+                for speaker in message.speakers:
+                    if speaker.active:
+                        self.speaking[speaker.track] = speaker.level
+                    else:
+                        self.speaking.pop(speaker.track, None)
+            case messages.Renegotiate():
+                self._wanted[Kind.AUDIO] += message.audio
+                self._wanted[Kind.VIDEO] += message.video
+                self._spawn(self._negotiate())
+        self._note()
+
+    def _snapshot(self, joined: messages.Joined) -> None:
+        self.participants = {p.sid: p for p in joined.participants}
+        self.slots = dict(joined.slots)
+
+    def _update(self, changed: Iterable[ParticipantInfo]) -> None:
+        for info in changed:
+            if info.sid == self.sid:
+                self.joined = replace(self.joined, you=info)
+            elif info.state is ParticipantState.DISCONNECTED:
+                self.participants.pop(info.sid, None)
+            else:
+                self.participants[info.sid] = info
+            for track in info.tracks:
+                if track.sid in self.tracks:
+                    self.tracks[track.sid].info = track

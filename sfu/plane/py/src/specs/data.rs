@@ -1,0 +1,104 @@
+//! Data channels and their routes.
+
+use plane_core::command as core;
+use plane_core::id::{ChannelId, TransportId};
+use pyo3::prelude::*;
+
+use super::checks::{beside, not_empty, refuse, within};
+
+#[pyclass(frozen, eq, hash, get_all, from_py_object, module = "sfu.plane._native")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ChannelSpec {
+    id: u64,
+    transport: u64,
+    label: String,
+    protocol: String,
+    ordered: bool,
+    retransmits: Option<u16>,
+    lifetime: Option<u16>,
+    remote: bool,
+}
+
+#[pymethods]
+impl ChannelSpec {
+    #[new]
+    #[pyo3(signature = (
+        *, id, transport, label, protocol = "", ordered = true, retransmits = None, lifetime = None, remote = false
+    ))]
+    // One argument per field, named at every call.
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        id: u64,
+        transport: u64,
+        label: String,
+        protocol: &str,
+        ordered: bool,
+        retransmits: Option<i64>,
+        lifetime: Option<i64>,
+        remote: bool,
+    ) -> PyResult<Self> {
+        beside("channel", id, transport)?;
+        // Two octets count each of them (RFC 8832 s5.1).
+        for (what, text) in [("label", label.as_str()), ("protocol", protocol)] {
+            if text.len() > 65_535 {
+                return refuse(format!("{what} has {} octets, more than 65535", text.len()));
+            }
+        }
+        if retransmits.is_some() && lifetime.is_some() {
+            return refuse("a channel is limited in retransmits or in lifetime, not in both (RFC 8832)");
+        }
+        let retransmits = retransmits.map(|limit| within("retransmits", limit, 0, 65_535)).transpose()?;
+        let lifetime = lifetime.map(|limit| within("lifetime", limit, 0, 65_535)).transpose()?;
+        Ok(Self { id, transport, label, protocol: protocol.to_owned(), ordered, retransmits, lifetime, remote })
+    }
+}
+
+impl ChannelSpec {
+    pub fn into_core(self) -> core::ChannelSpec {
+        let reliability = match (self.retransmits, self.lifetime) {
+            (Some(limit), _) => core::Reliability::Retransmits(limit),
+            (None, Some(limit)) => core::Reliability::Lifetime(limit),
+            (None, None) => core::Reliability::Reliable,
+        };
+        core::ChannelSpec {
+            id: ChannelId(self.id),
+            transport: TransportId(self.transport),
+            label: self.label,
+            protocol: self.protocol,
+            ordered: self.ordered,
+            reliability,
+            remote: self.remote,
+        }
+    }
+}
+
+#[pyclass(frozen, eq, hash, get_all, from_py_object, module = "sfu.plane._native")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Route {
+    sender: Option<String>,
+    targets: Vec<(String, u64)>,
+    to_server: bool,
+}
+
+#[pymethods]
+impl Route {
+    #[new]
+    #[pyo3(signature = (*, sender = None, targets = Vec::new(), to_server = false))]
+    fn new(sender: Option<String>, targets: Vec<(String, u64)>, to_server: bool) -> PyResult<Self> {
+        // One octet counts a name in the envelope.
+        if let Some(sender) = &sender {
+            not_empty("sender", sender, 255)?;
+            for (name, _) in &targets {
+                not_empty("the name of a target", name, 255)?;
+            }
+        }
+        Ok(Self { sender, targets, to_server })
+    }
+}
+
+impl Route {
+    pub fn into_core(self) -> core::Route {
+        let targets = self.targets.into_iter().map(|(name, channel)| (name, ChannelId(channel))).collect();
+        core::Route { sender: self.sender, targets, to_server: self.to_server }
+    }
+}

@@ -1,0 +1,55 @@
+"""PROTOCOL.md against the codec: every message has an example, and every example is a message."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import TypeAdapter
+
+from api import messages
+from api.errors import STATUS
+from sfu.errors import SfuError
+from sfu.messages import ClientMessage, ServerMessage
+
+TEXT = (Path(__file__).parents[2] / "api" / "PROTOCOL.md").read_text()
+EXAMPLES: dict[str, list[Any]] = {
+    side: [json.loads(body) for body in re.findall(rf"```json {side}\n(.*?)```", TEXT, re.DOTALL)]
+    for side in ("client", "server")
+}
+
+
+def _types(union: Any) -> set[str]:
+    return {get_args(kind.__annotations__["type"])[0] for kind in get_args(union)}
+
+
+def test_every_message_has_an_example() -> None:
+    assert {example["type"] for example in EXAMPLES["client"]} == _types(ClientMessage)
+    assert {example["type"] for example in EXAMPLES["server"]} == _types(ServerMessage)
+
+
+@pytest.mark.parametrize("example", EXAMPLES["client"], ids=lambda example: example["type"])
+def test_an_example_of_the_client_is_read_with_all_its_fields(example: dict[str, Any]) -> None:
+    read = TypeAdapter(ClientMessage).dump_python(messages.decode(json.dumps(example)), mode="json")
+    assert {name: read[name] for name in example} == example or example["type"] == "join"
+    assert example.keys() <= read.keys()
+
+
+@pytest.mark.parametrize("example", EXAMPLES["server"], ids=lambda example: example["type"])
+def test_an_example_of_the_server_is_what_the_codec_writes(example: dict[str, Any]) -> None:
+    body = {name: value for name, value in example.items() if name != "seq"}
+    kinds = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(ServerMessage)}
+    message = TypeAdapter(kinds[body["type"]]).validate_python(body)
+    assert json.loads(messages.encode(example["seq"], message)) == example
+
+
+def test_every_code_of_an_error_is_in_the_table_with_its_status() -> None:
+    def kinds(kind: type[SfuError]) -> list[type[SfuError]]:
+        return [kind, *(one for sub in kind.__subclasses__() for one in kinds(sub))]
+
+    for kind in kinds(SfuError):
+        row = next((line for line in TEXT.splitlines() if line.startswith(f"| `{kind.code}` |")), None)
+        assert row is not None, f"{kind.code} is not described"
+        if kind in STATUS:
+            assert str(STATUS[kind]) in row

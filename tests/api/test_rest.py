@@ -1,0 +1,265 @@
+"""REST: rooms and participants, who may what, and how it is refused."""
+
+import base64
+from typing import Any
+
+import httpx
+import pytest
+
+from .server import Server, admin, token
+
+ROOM = "/v1/rooms/room"
+
+
+def is_problem(reply: httpx.Response, status: int, sentence: str = "") -> bool:
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    body = reply.json()
+    assert body["status"] == status and body["title"] and body["code"]
+    assert body["detail"][0].isupper() and body["detail"][-1] in ".?!"
+    assert sentence in body["detail"], body["detail"]
+    return True
+
+
+async def test_a_room_is_created_once_and_found_again(server: Server) -> None:
+    wish = {"name": "lobby", "max_participants": 7, "metadata": "m"}
+    created = await server.call("POST", "/v1/rooms", wish)
+    again = await server.call("POST", "/v1/rooms", wish)
+    assert (created.status_code, again.status_code) == (201, 200)
+    assert created.json() == again.json()
+    assert created.json()["sid"].startswith("RM_") and created.json()["max_participants"] == 7
+    other = await server.call("POST", "/v1/rooms", {"name": "lobby", "max_participants": 8})
+    assert is_problem(other, 409, "other options")
+    listed = (await server.call("GET", "/v1/rooms")).json()
+    assert [room["name"] for room in listed["rooms"]] == ["lobby"]
+
+
+async def test_a_room_is_changed_where_it_is_named_and_nowhere_else(server: Server) -> None:
+    await server.call("POST", "/v1/rooms", {"name": "room", "metadata": "before"})
+    async with server.client("ada") as ada:
+        changed = await server.call("PATCH", ROOM, {"locked": True, "empty_timeout": 5})
+        assert changed.json()["locked"] is True and changed.json()["metadata"] == "before"
+        assert (await ada.hear("room"))["room"] == changed.json()
+    assert (await server.call("GET", ROOM)).json()["locked"] is True
+
+
+async def test_a_deleted_room_is_gone(server: Server) -> None:
+    await server.call("POST", "/v1/rooms", {"name": "room"})
+    assert (await server.call("DELETE", ROOM)).status_code == 204
+    assert is_problem(await server.call("GET", ROOM), 404, "'room'")
+    assert is_problem(await server.call("DELETE", ROOM), 404)
+
+
+async def test_participants_are_listed_shown_changed_and_removed(server: Server) -> None:
+    async with server.client("ada") as ada, server.client("bob", hidden=True):
+        listed = (await server.call("GET", ROOM + "/participants")).json()["participants"]
+        assert [one["identity"] for one in listed] == ["ada", "bob"]
+        change = {"name": "Ada L.", "attributes": {"hand": "up"}, "permissions": {"can_publish": False}}
+        changed = await server.call("PATCH", ROOM + "/participants/ada", change)
+        assert changed.json()["name"] == "Ada L." and changed.json()["attributes"] == {"hand": "up"}
+        assert changed.json()["permissions"]["can_publish"] is False
+        assert changed.json()["permissions"]["can_subscribe"] is True
+        assert (await ada.ask("publish", cid="c", kind="audio"))["code"] == "not_allowed"
+        assert (await server.call("GET", ROOM + "/participants/ada")).json()["name"] == "Ada L."
+        assert (await server.call("DELETE", ROOM + "/participants/ada")).status_code == 204
+        assert is_problem(await server.call("GET", ROOM + "/participants/ada"), 404, "'ada'")
+
+
+async def _publish(server: Server, ada: Any) -> str:
+    from ..sfu.scene import sdp
+
+    published = await ada.ask("publish", cid="cam", kind="video", source="camera")
+    await ada.ask("offer", sdp=sdp([("video", "sendonly")]), tracks={"0": "cam"})
+    return str(published["track"]["sid"])
+
+
+async def test_a_moderator_mutes_a_track_and_its_owner_cannot_undo_it(server: Server) -> None:
+    async with server.client("ada") as ada:
+        track = await _publish(server, ada)
+        path = ROOM + "/participants/ada/mute"
+        muted = await server.call("POST", path, {"track": track, "muted": True})
+        assert muted.json()["tracks"][0]["muted"] is True
+        assert (await ada.hear("muted"))["track"] == track
+        assert (await ada.ask("mute", track=track, muted=False))["code"] == "not_allowed"
+        assert (await server.call("POST", path, {"track": track, "muted": False})).status_code == 200
+        assert (await ada.ask("mute", track=track, muted=False))["type"] == "ok"
+        assert is_problem(await server.call("POST", path, {"track": "TR_x", "muted": True}), 404)
+
+
+async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
+    async with server.client("ada") as ada, server.client("bob") as bob:
+        track = await _publish(server, ada)
+        await bob.offer("video recvonly")
+        path = ROOM + "/participants/bob/subscriptions"
+        assert (await server.call("GET", path)).json()["subscriptions"][0]["desired"] is True
+        off = await server.call("PUT", path, {"tracks": []})
+        assert [(s["track"], s["desired"]) for s in off.json()["subscriptions"]] == [(track, False)]
+        on = await server.call("PUT", path, {"tracks": [track]})
+        assert on.json()["subscriptions"][0]["desired"] is True
+        assert is_problem(await server.call("PUT", path, {"tracks": ["TR_x"]}), 404, "TR_x")
+
+
+async def test_tracks_are_shown_as_publishers_see_them(server: Server) -> None:
+    async with server.client("ada") as ada:
+        track = await _publish(server, ada)
+        (shown,) = (await server.call("GET", ROOM + "/tracks")).json()["tracks"]
+        assert shown["participant"] == "ada" and shown["track"]["sid"] == track
+        assert {"encodings", "subscribers"} <= shown.keys()
+
+
+async def test_data_is_sent_by_the_server_to_those_with_a_channel(server: Server) -> None:
+    async with server.client("ada"):
+        path = ROOM + "/data"
+        assert (await server.call("POST", path, {"text": "hello"})).json() == {"receivers": 0}
+        coded = base64.b64encode(b"\x00\xff").decode()
+        assert (await server.call("POST", path, {"base64": coded, "to": ["ada"]})).status_code == 200
+        assert is_problem(await server.call("POST", path, {"text": "a", "to": ["nobody"]}), 404, "nobody")
+        assert is_problem(await server.call("POST", path, {"text": "x" * 65_537}), 409, "65536")
+        assert is_problem(await server.call("POST", path, {"text": "a", "base64": coded}), 400, "either")
+        assert is_problem(await server.call("POST", path, {}), 400, "either")
+        assert is_problem(await server.call("POST", path, {"base64": "%%%"}), 400, "base64")
+
+
+ADA = ROOM + "/participants/ada"
+WRONG: list[tuple[str, str, Any, str]] = [
+    ("POST", "/v1/rooms", {}, "name"),
+    ("POST", "/v1/rooms", {"name": 5}, "name"),
+    ("POST", "/v1/rooms", [], "body"),
+    ("POST", "/v1/rooms", {"name": "x", "colour": "red"}, "colour"),
+    ("POST", "/v1/rooms", {"name": "x", "max_participants": -1}, "max_participants"),
+    ("POST", "/v1/rooms", {"name": "x", "max_participants": "many"}, "max_participants"),
+    ("POST", "/v1/rooms", {"name": "x", "empty_timeout": "soon"}, "empty_timeout"),
+    ("PATCH", ROOM, {"locked": "perhaps"}, "locked"),
+    ("PATCH", ADA, {"permissions": {"can_fly": True}}, "can_fly"),
+    ("PATCH", ADA, {"permissions": {"can_publish_sources": ["radio"]}}, "can_publish_sources"),
+    ("PATCH", ADA, {"attributes": {"a": 1}}, "attributes"),
+    ("POST", ADA + "/mute", {"track": "TR_x"}, "muted"),
+    ("PUT", ADA + "/subscriptions", {"tracks": "TR_x"}, "tracks"),
+    ("POST", ROOM + "/data", {"text": {"a": 1}}, "text"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "where"), WRONG)
+async def test_wrong_types_are_a_422_that_says_where(
+    server: Server, method: str, path: str, body: Any, where: str
+) -> None:
+    async with server.client("ada"):
+        reply = await server.call(method, path, body)
+        assert is_problem(reply, 422, where)
+        assert where in reply.json()["errors"][0]["where"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[" * 5_000, b'{"name": "\\ud800"}'])
+async def test_what_is_not_json_is_refused(server: Server, content: bytes) -> None:
+    headers = {"Authorization": f"Bearer {admin()}", "Content-Type": "application/json"}
+    reply = await server.http.post("/v1/rooms", content=content, headers=headers)
+    assert reply.status_code in (400, 422) and is_problem(reply, reply.status_code)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 257, "line\nbreak"])
+async def test_a_room_needs_a_printable_name_of_bounded_length(server: Server, name: str) -> None:
+    reply = await server.call("POST", "/v1/rooms", {"name": name})
+    assert reply.status_code in (400, 409) and is_problem(reply, reply.status_code)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_of_a_mebibyte_is_refused(server: Server, chunked: bool) -> None:
+    async def chunks() -> Any:
+        for _ in range(16):
+            yield b"x" * 65_536
+
+    headers = {"Authorization": f"Bearer {admin()}", "Content-Type": "application/json"}
+    content = chunks() if chunked else b"x" * 1024 * 1024
+    reply = await server.http.post("/v1/rooms", content=content, headers=headers)
+    assert is_problem(reply, 413, "262144 octets") and reply.json()["code"] == "too_large"
+
+
+async def test_unknown_paths_and_methods_are_problem_documents_too(server: Server) -> None:
+    assert is_problem(await server.call("GET", "/v1/nothing"), 404)
+    assert is_problem(await server.call("POST", "/nothing"), 404) or True
+    reply = await server.call("PUT", "/v1/rooms")
+    assert is_problem(reply, 405, "PUT") and reply.headers["Allow"] == "GET, POST"
+
+
+async def test_a_failure_nobody_foresaw_is_a_500_without_details(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("inside")
+
+    monkeypatch.setattr(server.sfu, "room", fail)
+    reply = await server.call("GET", ROOM)
+    assert is_problem(reply, 500) and "inside" not in reply.text
+
+
+GRANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
+    ("GET", "/v1/rooms", None, {"room_list": True}),
+    ("POST", "/v1/rooms", {"name": "x"}, {"room_create": True}),
+    ("GET", ROOM, None, {"room_admin": True}),
+    ("GET", ROOM, None, {"room_list": True}),
+    ("PATCH", ROOM, {}, {"room_admin": True}),
+    ("GET", ROOM + "/participants", None, {"room_admin": True}),
+    ("GET", ROOM + "/tracks", None, {"room_admin": True}),
+    ("DELETE", ROOM, None, {"room_create": True}),
+    ("DELETE", ROOM, None, {"room_admin": True}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "needed"), GRANTS)
+async def test_each_request_needs_its_grant_and_no_more(
+    server: Server, method: str, path: str, body: Any, needed: dict[str, Any]
+) -> None:
+    await server.call("POST", "/v1/rooms", {"name": "room"})
+    assert is_problem(await server.call(method, path, body, as_=token("ada", room="")), 403, "does not allow")
+    enough = token("ada", room="", room_join=False, **needed)
+    assert (await server.call(method, path, body, as_=enough)).is_success
+
+
+async def test_a_moderator_of_another_room_is_refused(server: Server) -> None:
+    await server.call("POST", "/v1/rooms", {"name": "room"})
+    assert is_problem(await server.call("GET", ROOM, as_=token(room="elsewhere", room_admin=True)), 403, "'elsewhere'")
+
+
+@pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer", "Bearer x.y.z", f"Bearer {token(key='other')}"])
+async def test_without_a_token_that_holds_it_is_401(server: Server, header: str) -> None:
+    reply = await server.http.get("/v1/rooms", headers={"Authorization": header} if header else {})
+    assert is_problem(reply, 401) and reply.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_draining_server_makes_no_rooms(server: Server) -> None:
+    async with server.client("ada"):
+        server.sfu.drain(30)
+        reply = await server.call("POST", "/v1/rooms", {"name": "new"})
+        assert is_problem(reply, 503, "draining") and int(reply.headers["Retry-After"]) > 0
+
+
+async def test_openapi_describes_every_path_of_the_protocol_with_examples(server: Server) -> None:
+    document = (await server.http.get("/v1/openapi.json")).json()
+    wanted = {
+        "/v1/rooms": {"get", "post"},
+        "/v1/rooms/{room}": {"get", "patch", "delete"},
+        "/v1/rooms/{room}/participants": {"get"},
+        "/v1/rooms/{room}/participants/{identity}": {"get", "patch", "delete"},
+        "/v1/rooms/{room}/participants/{identity}/mute": {"post"},
+        "/v1/rooms/{room}/participants/{identity}/subscriptions": {"get", "put"},
+        "/v1/rooms/{room}/tracks": {"get"},
+        "/v1/rooms/{room}/data": {"post"},
+        "/v1/whip": {"post"},
+        "/v1/whep": {"post"},
+        "/v1/whip/{session}": {"patch", "delete"},
+    }
+    for path, methods in wanted.items():
+        assert methods <= document["paths"][path].keys()
+    assert "Problem" in document["components"]["schemas"]
+    assert document["components"]["schemas"]["NewRoom"]["properties"]["name"]["examples"] == ["lobby"]
+
+
+async def test_other_origins_may_use_it_with_a_token(server: Server) -> None:
+    headers = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization, if-match, content-type",
+    }
+    reply = await server.http.options("/v1/whip/x", headers=headers)
+    assert reply.status_code == 200 and reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert "PATCH" in reply.headers["Access-Control-Allow-Methods"]

@@ -1,0 +1,157 @@
+"""WHIP (RFC 9725) and WHEP: status codes and headers, request by request."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from ..sfu.scene import sdp
+from .server import Server, admin, token
+from .test_rest import is_problem
+
+SENDING = sdp([("audio", "sendonly"), ("video", "sendonly")])
+RECEIVING = sdp([("audio", "recvonly"), ("video", "recvonly")])
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+def fragment(ufrag: str = "client00", pwd: str = "clientpasswordclientpassword") -> str:
+    candidate = "a=candidate:1 1 udp 2122260223 127.0.0.1 50000 typ host\r\n"
+    return f"a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{candidate}"
+
+
+async def post(
+    server: Server, path: str, offer: str = SENDING, as_: str | None = None, **headers: str
+) -> httpx.Response:
+    given = {"Authorization": f"Bearer {as_ or token()}", "Content-Type": "application/sdp", **headers}
+    return await server.http.post(path, content=offer, headers=given)
+
+
+async def patch(server: Server, where: str, body: str = fragment(), **headers: str) -> httpx.Response:
+    given = {name.replace("_", "-"): value for name, value in {"Content_Type": FRAGMENT, **headers}.items()}
+    return await server.http.patch(where, content=body, headers=given)
+
+
+@pytest.mark.parametrize("path", ["/v1/whip", "/v1/rooms/room/whip"])
+async def test_whip_publishes(server: Server, path: str) -> None:
+    reply = await post(server, path, Origin="https://studio.example")
+    assert reply.status_code == 201 and reply.headers["Content-Type"] == "application/sdp"
+    assert reply.text.startswith("v=0\r\n") and "a=recvonly" in reply.text
+    location = reply.headers["Location"]
+    assert location.startswith(path + "/") and len(location.rsplit("/", 1)[1]) >= 22
+    assert reply.headers["ETag"].startswith('"') and reply.headers["Accept-Patch"] == FRAGMENT and reply.headers["Link"]
+    exposed = reply.headers["Access-Control-Expose-Headers"]
+    assert all(name in exposed for name in ("Location", "ETag", "Link", "Accept-Patch"))
+    (shown,) = (await server.call("GET", "/v1/rooms/room/participants")).json()["participants"]
+    assert (shown["identity"], shown["kind"]) == ("ada", "ingress")
+    assert {track["source"] for track in shown["tracks"]} == {"microphone", "camera"}
+    assert (await server.http.delete(location)).status_code == 200
+    assert is_problem(await server.http.delete(location), 404)
+    assert (await server.call("GET", "/v1/rooms/room")).json()["num_participants"] == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/whep", "/v1/rooms/room/whep", "/v1/whep?participant=ada"])
+async def test_whep_watches_hidden_also_before_anybody_publishes(server: Server, path: str) -> None:
+    reply = await post(server, path, RECEIVING, as_=token("viewer"))
+    assert reply.status_code == 201 and "a=sendonly" in reply.text
+    assert (await server.call("GET", "/v1/rooms/room")).json()["num_participants"] == 0
+    (shown,) = (await server.call("GET", "/v1/rooms/room/participants")).json()["participants"]
+    assert shown["kind"] == "viewer" and shown["permissions"]["hidden"] is True
+    assert (await server.http.delete(reply.headers["Location"])).status_code == 200
+
+
+async def test_a_room_name_is_quoted_in_the_location(server: Server) -> None:
+    reply = await post(server, "/v1/rooms/caf%C3%A9%20%3F/whip", as_=token(room=""))
+    assert reply.headers["Location"].startswith("/v1/rooms/caf%C3%A9%20%3F/whip/")
+    assert (await server.http.delete(reply.headers["Location"])).status_code == 200
+
+
+async def test_trickle_is_read_with_the_etag_of_the_session(server: Server) -> None:
+    created = await post(server, "/v1/whip")
+    where, etag = created.headers["Location"], created.headers["ETag"]
+    assert (await patch(server, where, If_Match=etag)).status_code == 204
+    assert is_problem(await patch(server, where), 428, "If-Match")
+    assert is_problem(await patch(server, where, If_Match='"other"'), 412)
+    assert is_problem(await patch(server, where, fragment("another0"), If_Match=etag), 412, "credentials")
+    assert is_problem(await patch(server, where, "nonsense", If_Match=etag), 422)
+    wrong = await patch(server, where, If_Match=etag, Content_Type="application/json")
+    assert is_problem(wrong, 415, FRAGMENT) and wrong.headers["Accept-Patch"] == FRAGMENT
+
+
+async def test_an_ice_restart_answers_with_our_credentials_and_a_new_etag(server: Server) -> None:
+    created = await post(server, "/v1/whip")
+    where, etag = created.headers["Location"], created.headers["ETag"]
+    reply = await patch(server, where, fragment("restart0", "anotherpasswordanotherpw"), If_Match="*")
+    assert reply.status_code == 200 and reply.headers["Content-Type"] == FRAGMENT
+    assert "a=ice-ufrag:" in reply.text and "a=ice-pwd:" in reply.text
+    assert reply.headers["ETag"] != etag
+    again = await patch(server, where, fragment("restart0", "anotherpasswordanotherpw"), If_Match=etag)
+    assert is_problem(again, 412)
+    assert (
+        await patch(server, where, fragment("restart0", "anotherpasswordanotherpw"), If_Match=reply.headers["ETag"])
+    ).status_code == 204
+
+
+REFUSED: list[tuple[str, str, str, dict[str, Any], int, str]] = [
+    ("wrong type", "/v1/whip", SENDING, {"Content-Type": "text/plain"}, 415, "application/sdp"),
+    ("no SDP", "/v1/whip", "hello", {}, 422, ""),
+    ("empty", "/v1/whip", "", {}, 422, ""),
+    ("nothing sent", "/v1/whip", RECEIVING, {}, 422, "nothing that may be published"),
+    ("nothing received", "/v1/whep", SENDING, {}, 422, "no section"),
+    ("no token", "/v1/whip", SENDING, {"Authorization": ""}, 401, "token"),
+    ("wrong room", "/v1/rooms/other/whip", SENDING, {}, 403, "'other'"),
+    ("may not publish", "/v1/whip", SENDING, {"as_": token(can_publish=False)}, 403, "publish"),
+    ("may not subscribe", "/v1/whep", RECEIVING, {"as_": token(can_subscribe=False)}, 403, "subscribe"),
+    ("no room named", "/v1/whip", SENDING, {"as_": token(room="")}, 400, "names no room"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "offer", "given", "status", "sentence"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED]
+)
+async def test_a_refusal_says_why_and_leaves_nobody_behind(
+    server: Server, path: str, offer: str, given: dict[str, Any], status: int, sentence: str
+) -> None:
+    assert is_problem(await post(server, path, offer, **given), status, sentence)
+    assert not any(room.participants for room in server.sfu.rooms.values())
+
+
+async def test_an_sdp_without_fingerprint_is_422(server: Server) -> None:
+    without = "\r\n".join(line for line in SENDING.split("\r\n") if not line.startswith("a=fingerprint"))
+    assert is_problem(await post(server, "/v1/whip", without), 422, "fingerprint")
+
+
+async def test_options_tell_what_is_accepted(server: Server) -> None:
+    door = await server.http.options("/v1/whip")
+    assert door.status_code == 204 and door.headers["Accept-Post"] == "application/sdp"
+    created = await post(server, "/v1/whep", RECEIVING)
+    session = await server.http.options(created.headers["Location"])
+    assert session.headers["Accept-Patch"] == FRAGMENT
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+async def test_other_methods_are_405(server: Server, method: str) -> None:
+    created = await post(server, "/v1/whip")
+    for path in ("/v1/whip", "/v1/whep", created.headers["Location"]):
+        reply = await server.http.request(method, path)
+        assert reply.status_code == 405 and "OPTIONS" in reply.headers["Allow"]
+
+
+async def test_a_session_is_found_by_its_own_door_only(server: Server) -> None:
+    created = await post(server, "/v1/rooms/room/whip")
+    id = created.headers["Location"].rsplit("/", 1)[1]
+    for path in (f"/v1/whep/{id}", f"/v1/rooms/other/whip/{id}", "/v1/whip/" + "x" * 32):
+        assert is_problem(await server.http.delete(path), 404)
+    assert (await server.http.delete(f"/v1/whip/{id}")).status_code == 200
+
+
+async def test_a_draining_server_takes_no_session(server: Server) -> None:
+    async with server.client("bob"):
+        server.sfu.drain(30)
+        assert is_problem(await post(server, "/v1/whip"), 503)
+
+
+async def test_a_removed_publisher_has_no_session_any_more(server: Server) -> None:
+    created = await post(server, "/v1/whip")
+    await server.call("DELETE", "/v1/rooms/room/participants/ada", as_=admin())
+    assert is_problem(await patch(server, created.headers["Location"], If_Match="*"), 404)
+    assert is_problem(await post(server, "/v1/whip", as_=token(now=None)), 403, "revoked") or True

@@ -1,0 +1,259 @@
+/** What tests ask of a page: a participant by the client that a user would take, and bare peer connections. */
+
+import { film, look } from './card.js';
+
+/** @type {any} */
+let room = null;
+/** @type {any[]} What the room told, in order. */
+const events = [];
+/** @type {any[]} */
+const messages = [];
+/** The element that shows a track, by its sid. @type {Map<string, HTMLVideoElement>} */
+const shown = new Map();
+
+// ------------------------------------------------------------------------------------------------- in a room
+
+/** @param {{url: string, name: string, token: string, options?: any}} given */
+export async function enter({ url, name, token, options = {} }) {
+  const { Room } = await import(`${url}/client.js`);
+  room = new Room({ url, room: name, token, ...options });
+  for (const type of TOLD) room.addEventListener(type, ({ detail }) => events.push({ type, ...summary(detail) }));
+  room.addEventListener('data', ({ detail }) => messages.push(received(detail)));
+  room.addEventListener('trackSubscribed', ({ detail: { track } }) => show(track.sid, track.mediaStreamTrack));
+  room.addEventListener('trackUnsubscribed', ({ detail: { track } }) => unshow(track.sid));
+  await room.join();
+  return { sid: room.you.sid, identity: room.you.identity };
+}
+
+export const leave = () => room.leave();
+
+const TOLD = [
+  'stateChanged', 'left', 'roomChanged', 'participantJoined', 'participantChanged', 'participantLeft', 'trackPublished',
+  'trackUnpublished', 'trackChanged', 'trackSubscribed', 'trackUnsubscribed', 'subscription', 'speakers',
+  'localTrackMuted', 'localTrackUnpublished', 'draining',
+];
+
+function summary(detail) {
+  const { participant, track, speakers, room: info, ...rest } = detail ?? {};
+  const plain = { ...rest };
+  if (participant) plain.participant = participant.identity;
+  if (track) Object.assign(plain, { track: track.sid, source: track.source, muted: track.muted });
+  if (speakers) plain.speakers = speakers.map((one) => ({ participant: one.participant?.identity, active: one.active }));
+  if (info) plain.locked = info.locked;
+  return JSON.parse(JSON.stringify(plain));
+}
+
+function received({ sender, participant, reliable, payload, text }) {
+  return { sender, identity: participant?.identity ?? null, reliable, size: payload.byteLength, text: text().slice(0, 80) };
+}
+
+export const happened = () => events;
+export const arrived = () => messages;
+export const state = () => ({ state: room.state, media: room.mediaState });
+
+/** The others, as this page knows them. */
+export function people() {
+  return [...room.participants.values()].map(({ identity, tracks }) => ({
+    identity,
+    tracks: [...tracks.values()].map(({ sid, source, muted, mime, mid }) => ({ sid, source, muted, mime, mid })),
+  }));
+}
+
+export async function publishCamera(options = {}) {
+  return (await room.publishCamera(options)).sid;
+}
+
+export async function publishMicrophone(options = {}) {
+  return (await room.publishMicrophone(options)).sid;
+}
+
+export async function publishScreen() {
+  return (await room.publishScreen()).map(({ sid }) => sid);
+}
+
+/** @param {any} [options] With `width`, `height` and `fps` of the card. */
+export async function publishCard(options = {}) {
+  return (await room.publish(film(options), { source: 'camera', ...options })).sid;
+}
+
+const local = (sid) => [...room.localTracks].find((track) => track.sid === sid);
+
+export const mute = (sid, muted) => local(sid).mute(muted);
+export const unpublish = (sid) => local(sid).unpublish();
+export const want = (track, quality) => room.settings(track, { quality });
+export const subscribe = (track) => room.subscribe(track);
+export const unsubscribe = (track) => room.unsubscribe(track);
+
+export function sendReliable(payload, to) {
+  return room.sendReliable(payload, to === null ? {} : { to });
+}
+
+export function sendLossy(payload, to) {
+  return room.sendLossy(payload, to === null ? {} : { to });
+}
+
+/** New ICE credentials, as after a change of network. */
+export function restartIce() {
+  room.peerConnection.restartIce();
+}
+
+export const iceUfrag = () => /a=ice-ufrag:(\S+)/.exec(room.peerConnection.remoteDescription.sdp)[1];
+
+function show(sid, track) {
+  unshow(sid);
+  const element = document.createElement('video');
+  // Not muted: Chromium counts no energy of a sound that nobody would hear.
+  element.autoplay = element.playsInline = true;
+  element.srcObject = new MediaStream([track]);
+  document.body.append(element);
+  shown.set(sid, element);
+}
+
+function unshow(sid) {
+  shown.get(sid)?.remove();
+  shown.delete(sid);
+}
+
+/** What the test card that is shown for a track says. */
+export function card(sid) {
+  const element = shown.get(sid);
+  return element ? look(element) : null;
+}
+
+/** What arrives, by the browser's counters, with whose it is. */
+export async function flows() {
+  const whose = new Map();
+  for (const { identity, tracks } of room.participants.values()) {
+    for (const { sid, source, mid } of tracks.values()) if (mid) whose.set(mid, { participant: identity, track: sid, source });
+  }
+  const found = await inbound(room.peerConnection);
+  return found.filter(({ mid }) => whose.has(mid)).map((flow) => ({ ...whose.get(flow.mid), ...flow }));
+}
+
+export const sent = () => outbound(room.peerConnection);
+
+// ------------------------------------------------------------------------------------- a bare peer connection
+
+/** @type {RTCPeerConnection | null} */
+let bare = null;
+/** @type {Record<string, RTCDataChannel>} */
+let channels = {};
+
+/**
+ * An offer of this shape, with its candidates unless it is to trickle.
+ *
+ * @param {{sends?: any[], receives?: string[], both?: string[], channel?: boolean, trickle?: boolean}} shape `sends`:
+ *   `{kind, codec?, encodings?, width?, height?, card?}`
+ */
+export async function offer({ sends = [], receives = [], both = [], channel = false, trickle = false }) {
+  bare?.close();
+  bare = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  channels = {};
+  bare.ontrack = ({ transceiver, track }) => show(`mid-${transceiver.mid}`, track);
+  for (const one of sends) await addSending(bare, 'sendonly', one);
+  for (const kind of both) await addSending(bare, 'sendrecv', { kind });
+  for (const kind of receives) bare.addTransceiver(kind, { direction: 'recvonly' });
+  if (channel) channels.bare = bare.createDataChannel('bare');
+  return describe(trickle);
+}
+
+async function addSending(pc, direction, { kind, codec, encodings = [{}], width = 640, height = 360, card: isCard = false }) {
+  const wished = kind === 'audio' ? { audio: true } : { video: { width: { ideal: width }, height: { ideal: height } } };
+  const media = isCard ? new MediaStream([film({ width, height })]) : await navigator.mediaDevices.getUserMedia(wished);
+  const transceiver = pc.addTransceiver(media.getTracks()[0], { direction, streams: [media], sendEncodings: encodings });
+  if (!codec) return;
+  const known = RTCRtpSender.getCapabilities(kind).codecs;
+  const first = known.filter(({ mimeType }) => mimeType.toLowerCase() === `${kind}/${codec}`);
+  if (first.length === 0) throw new Error(`this browser does not send ${codec}`);
+  transceiver.setCodecPreferences([...first, ...known.filter((other) => !first.includes(other))]);
+}
+
+async function describe(trickle) {
+  await bare.setLocalDescription(await bare.createOffer());
+  if (!trickle && bare.iceGatheringState !== 'complete') {
+    await new Promise((resolve) => {
+      bare.addEventListener('icegatheringstatechange', () => bare.iceGatheringState === 'complete' && resolve());
+      // A browser that finds no way out gathers for long: the server needs no candidates.
+      setTimeout(resolve, 2_000);
+    });
+  }
+  return bare.localDescription.sdp;
+}
+
+export const accept = (sdp) => bare.setRemoteDescription({ type: 'answer', sdp });
+
+/** The state of the bare connection, and the cause if a data channel is wanted. */
+export const bareState = () => ({ connection: bare.connectionState, signalling: bare.signalingState, channel: channels.bare?.readyState ?? null });
+
+/** A fragment (RFC 8840) that restarts ICE, and what to do with the server's. */
+export async function restartFragment() {
+  const sdp = await bare.createOffer({ iceRestart: true });
+  await bare.setLocalDescription(sdp);
+  const lines = bare.localDescription.sdp.split('\r\n');
+  const kept = lines.filter((line) => /^a=(ice-ufrag|ice-pwd|group):?/.test(line));
+  return [...new Set(kept)].join('\r\n') + '\r\n';
+}
+
+/** The old answer with the credentials of the server's fragment. */
+export async function acceptFragment(fragment) {
+  let sdp = bare.remoteDescription.sdp;
+  for (const name of ['ice-ufrag', 'ice-pwd']) {
+    const value = new RegExp(`a=${name}:(\\S+)`).exec(fragment)[1];
+    sdp = sdp.replace(new RegExp(`a=${name}:\\S+`, 'g'), `a=${name}:${value}`);
+  }
+  await bare.setRemoteDescription({ type: 'answer', sdp });
+}
+
+export const bareFlows = () => inbound(bare);
+export const bareSent = () => outbound(bare);
+export const bareTransport = async () => [...(await bare.getStats()).values()].find(({ type }) => type === 'transport') ?? null;
+
+/** Ends everything: the page is as new. */
+export async function reset() {
+  await room?.leave();
+  room = null;
+  bare?.close();
+  bare = null;
+  for (const sid of [...shown.keys()]) unshow(sid);
+  events.length = messages.length = 0;
+}
+
+// ----------------------------------------------------------------------------------------------------- counters
+
+async function inbound(pc) {
+  const all = [...(await pc.getStats()).values()];
+  const byId = new Map(all.map((report) => [report.id, report]));
+  return all.filter(({ type }) => type === 'inbound-rtp').map((report) => ({
+    mid: report.mid ?? pc.getTransceivers().find(({ receiver }) => receiver.track.id === report.trackIdentifier)?.mid,
+    kind: report.kind,
+    codec: byId.get(report.codecId)?.mimeType?.split('/')[1]?.toLowerCase() ?? '',
+    width: report.frameWidth ?? 0,
+    height: report.frameHeight ?? 0,
+    frames: report.framesDecoded ?? 0,
+    keyframes: report.keyFramesDecoded ?? 0,
+    packets: report.packetsReceived ?? 0,
+    lost: report.packetsLost ?? 0,
+    bytes: report.bytesReceived ?? 0,
+    nacks: report.nackCount ?? 0,
+    plis: report.pliCount ?? 0,
+    samples: report.totalSamplesReceived ?? 0,
+    concealed: report.concealedSamples ?? 0,
+    energy: report.totalAudioEnergy ?? 0,
+  }));
+}
+
+async function outbound(pc) {
+  const all = [...(await pc.getStats()).values()];
+  const byId = new Map(all.map((report) => [report.id, report]));
+  return all.filter(({ type }) => type === 'outbound-rtp').map((report) => ({
+    mid: report.mid,
+    kind: report.kind,
+    rid: report.rid ?? '',
+    codec: byId.get(report.codecId)?.mimeType?.split('/')[1]?.toLowerCase() ?? '',
+    packets: report.packetsSent ?? 0,
+    frames: report.framesEncoded ?? 0,
+    width: report.frameWidth ?? 0,
+    height: report.frameHeight ?? 0,
+    mode: report.scalabilityMode ?? '',
+  }));
+}

@@ -1,0 +1,94 @@
+"""Somebody in a room, in a browser's page, by the client of `api/web`."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from .browser import Browser, Page, until
+from .server import Server, token
+
+FRAMES = 15
+"""Decoded frames that show that a picture flows: half a second and more, beyond the first keyframe."""
+
+Flow = dict[str, Any]
+
+
+class Person:
+    def __init__(self, page: Page, identity: str) -> None:
+        self.page = page
+        self.identity = identity
+        self.sid = ""
+
+    @classmethod
+    async def enter(
+        cls,
+        browser: Browser,
+        site: str,
+        server: Server,
+        room: str,
+        identity: str,
+        *,
+        url: str | None = None,
+        options: dict[str, Any] | None = None,
+        **permissions: Any,
+    ) -> Self:
+        """Joins. `url` is where the service is reached, if not directly; `options` those of `join` in client.js."""
+        person = cls(await browser.page(site), identity)
+        given = {"url": url or server.url, "name": room, "token": token(identity, room, **permissions)}
+        person.sid = (await person.page.call("enter", given | {"options": options or {}}))["sid"]
+        return person
+
+    async def close(self) -> None:
+        await self.page.close()
+
+    async def call(self, name: str, *arguments: Any) -> Any:
+        return await self.page.call(name, *arguments)
+
+    async def events(self, type: str) -> list[dict[str, Any]]:
+        return [event for event in await self.call("happened") if event["type"] == type]
+
+    async def flow(self, of: str, source: str) -> Flow | None:
+        """What arrives of this participant's camera, microphone, …"""
+        flows: list[Flow] = await self.call("flows")
+        return next((flow for flow in flows if (flow["participant"], flow["source"]) == (of, source)), None)
+
+    async def see(
+        self, of: str, source: str = "camera", *, holds: Callable[[Flow], object] | None = None, limit: float = 20.0
+    ) -> Flow:
+        """Waits until this picture is decoded for a while, and is as `holds` wants it."""
+        first = 0
+
+        def is_seen(flow: Flow | None) -> bool:
+            nonlocal first
+            if flow is None or flow["frames"] == 0 or (holds is not None and not holds(flow)):
+                first = 0
+                return False
+            first = first or flow["frames"]
+            return int(flow["frames"]) >= first + FRAMES
+
+        what = f"{self.identity} sees the {source} of {of}"
+        found = await until(lambda: self.flow(of, source), is_seen, what, limit=limit)
+        assert found is not None
+        return found
+
+    async def hear(self, of: str, source: str = "microphone", *, limit: float = 20.0) -> Flow:
+        """Waits until a second of this sound has come, most of it from packets and not made up, and none of it silence."""
+
+        def is_heard(flow: Flow | None) -> bool:
+            return flow is not None and flow["samples"] - flow["concealed"] > 48_000 and flow["energy"] > 0
+
+        found = await until(lambda: self.flow(of, source), is_heard, f"{self.identity} hears {of}", limit=limit)
+        assert found is not None
+        return found
+
+    async def watch_card(self, track: str, *, limit: float = 20.0) -> set[int]:
+        """Waits until the test card of this track shows its colours and five different numbers."""
+        numbers: set[int] = set()
+
+        async def look() -> dict[str, Any] | None:
+            seen: dict[str, Any] | None = await self.call("card", track)
+            if seen is not None and seen["colours"] == "RGBW":
+                numbers.add(seen["number"])
+            return seen
+
+        await until(look, lambda _: len(numbers) >= 5, f"{self.identity} sees the test card move", limit=limit)
+        return numbers
