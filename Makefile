@@ -11,7 +11,7 @@ PROFILE := --release --locked
 
 RUST_SOURCES := $(shell find sfu/plane -name '*.rs') Cargo.toml Cargo.lock $(wildcard sfu/plane/*/Cargo.toml)
 
-.PHONY: help run setup test check lint format types test-rust test-python test-browsers bench bench-join bench-layers clean
+.PHONY: help run setup test check lint format types test-rust test-python test-browsers bench bench-join bench-forward bench-layers clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ bench: setup ## The packet plane's core alone: one track to N slots
 
 bench-join: setup ## How long a join takes, what a subscriber costs
 	$(BIN)/python -m loadtest join
+
+bench-forward: setup ## CPU time of the service for each packet it forwards, over loopback
+	$(BIN)/python -m loadtest forward
 
 clean: ## Remove what was built, but for the Rust target folder
 	rm -rf .venv .setup sfu/plane/*.so

@@ -96,10 +96,7 @@ def test_a_nack_names_its_numbers_across_the_wrap() -> None:
 def test_transport_wide_feedback_tells_what_came_when() -> None:
     # 64 ms units: reference 2; then +1 ms, a gap, and 100 ms later, which needs a large delta.
     packet = rtcp.transport_feedback(1, 2, 9, [(65_536 + 7, 0.129), (65_536 + 9, 0.229)])
-    assert (
-        packet.hex(" ", 4)
-        == "8fcd0006 00000001 00000002 00070003 00000209 d2000401 90000000"[: len(packet.hex(" ", 4))]
-    )
+    assert packet == bytes.fromhex("8fcd0006 00000001 00000002 00070003 00000209 d2000401 90000000")
 
 
 def test_a_keyframe_comes_first_and_then_on_demand() -> None:
