@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from loadtest import wire
 from loadtest.fleet import Fleet, fleet, quantiles
 from loadtest.service import Service, serving
+from loadtest.wire.sdp import VP8
 
 ROOM = "bench"
 PUBLISHERS = 10
 WARM_UP = 2
 """Joins that are not counted: the first ones load code that later ones find loaded."""
+PAUSE = 0.5
+"""Seconds between two joins: keyframes are asked of a publisher every 0.3 s at most, and each join needs a new one."""
 MEMORY_BASE, MEMORY_VIEWERS = 50, 200
 """Memory is what the process grows by between so many viewers and so many."""
 SETTLE = 3.0
@@ -77,7 +80,7 @@ async def published(count: int) -> AsyncIterator[tuple[Service, Fleet]]:
 
 async def join(repetitions: int) -> list[Figure]:
     """A WHEP client that offers sections for the whole room."""
-    answers, transports, packets, keyframes = [], [], [], []
+    answers, transports, packets, keyframes, everybody = [], [], [], [], []
     async with published(PUBLISHERS) as (service, _):
         for i in range(WARM_UP + repetitions):
             client = wire.Client(audios=PUBLISHERS, videos=PUBLISHERS)
@@ -85,19 +88,31 @@ async def join(repetitions: int) -> list[Figure]:
             async with asyncio.timeout(10):
                 packet = await client.receiver.first_packet
                 keyframe = await client.receiver.first_keyframe
+                complete = await _all_keyframes(client)
             await session.end()
-            await asyncio.sleep(0.1 + 0.033 * i / repetitions)  # another moment of the publishers' frames each time
+            await asyncio.sleep(PAUSE + 0.033 * i / repetitions)  # another moment of the publishers' frames each time
             if i >= WARM_UP:
                 answers.append(1e3 * (session.answered - session.began))
                 transports.append(1e3 * (session.connected - session.answered))
                 packets.append(1e3 * (packet - session.began))
                 keyframes.append(1e3 * (keyframe - session.began))
+                everybody.append(1e3 * (complete - session.began))
     return [
         Figure("WHEP: TCP connect to the answer", "ms", tuple(answers)),
         Figure("WHEP: answer to DTLS connected", "ms", tuple(transports)),
         Figure("WHEP: TCP connect to first RTP packet, room of 10", "ms", tuple(packets), "<= 15 / <= 25", 15, 25),
         Figure("WHEP: TCP connect to first keyframe, room of 10", "ms", tuple(keyframes), "p95 <= 45", None, 45),
+        Figure("WHEP: TCP connect to a keyframe of all 10", "ms", tuple(everybody)),
     ]
+
+
+async def _all_keyframes(client: wire.Client) -> float:
+    """When the last of the first keyframes began."""
+    while True:
+        began = [one.keyframe_at for one in client.receiver.by_kind(VP8) if one.keyframe_at is not None]
+        if len(began) == PUBLISHERS:
+            return max(began)
+        await asyncio.sleep(0.005)
 
 
 async def memory() -> Figure:
