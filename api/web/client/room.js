@@ -213,7 +213,7 @@ export class Room extends EventTarget {
   // ----------------------------------------------------------------------------------------------------- stats
 
   /**
-   * What really flows, by the browser's counters; rates are since the last call.
+   * What really flows, by the browser's counters; rates are over the last half second, or since the call before that.
    *
    * @returns {Promise<{received: Map<string, import('./stats.js').Received & {subscription: any}>,
    *   sent: Map<string, import('./stats.js').Sent[]>, roundTrip: number | null}>} By the sids of the tracks.
