@@ -113,6 +113,12 @@ impl Plane {
         stats
     }
 
+    /// Entries of all indexes: none without a transport, or something was forgotten.
+    pub fn indexes(&self) -> usize {
+        let names = self.places.len() + self.channels.len() + self.routes.len();
+        names + self.by_path.len() + self.by_ufrag.len() + self.dirty.len()
+    }
+
     /// A datagram that the socket layer could not send, or the like.
     pub fn note_discard(&mut self, why: Discard) {
         self.stats.discard(why);

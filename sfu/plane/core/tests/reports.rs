@@ -40,7 +40,8 @@ fn sender_reports_carry_the_clock_of_the_publisher_through_whatever_delay() {
     let microphone = call.publish(alice, Kind::Audio, &[]);
     let video = call.subscribe(bob, camera, Kind::Video);
     let audio = call.subscribe(bob, microphone, Kind::Audio);
-    call.run(ms(6_000));
+    // Of many reports the quickest tell best.
+    call.run(ms(50_000));
     let skews = [skew(&call, alice, 0, bob, video, 90_000.0), skew(&call, alice, 1, bob, audio, 48_000.0)];
     // Sound and picture that were made together are played together.
     assert!((skews[0] - skews[1]).abs() < 5.0, "{skews:?} ms");
