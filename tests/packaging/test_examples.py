@@ -88,7 +88,7 @@ async def test_a_pupil_enters_publishes_is_muted_and_is_removed(root: Path, scho
             return code == 0 and re.search(r"ada: \S+ video/VP8, [1-9]\d* kbit/s", text) is not None
 
         async def is_there() -> bool:
-            return (await school.get("/class/algebra")).json() == {"present": ["Ada"]}
+            return bool((await school.get("/class/algebra")).json() == {"present": ["Ada"]})
 
         await until(is_there)
         await until(flows)
