@@ -80,15 +80,15 @@ class Person:
         assert found is not None
         return found
 
-    async def watch_card(self, track: str, *, limit: float = 20.0) -> set[int]:
-        """Waits until the test card of this track shows its colours and five different numbers."""
-        numbers: set[int] = set()
+    async def watch_card(self, track: str, card: int, *, limit: float = 20.0) -> None:
+        """Waits until this test card is shown for the track, and moves: five frames of it, each later than the last."""
+        counters: list[int] = []
 
-        async def look() -> dict[str, Any] | None:
-            seen: dict[str, Any] | None = await self.call("card", track)
-            if seen is not None and seen["colours"] == "RGBW":
-                numbers.add(seen["number"])
+        async def look() -> dict[str, int] | None:
+            seen: dict[str, int] | None = await self.call("card", track)
+            if seen is not None and seen["card"] == card and seen["counter"] not in counters[-1:]:
+                counters.append(seen["counter"])
             return seen
 
-        await until(look, lambda _: len(numbers) >= 5, f"{self.identity} sees the test card move", limit=limit)
-        return numbers
+        await until(look, lambda _: len(counters) >= 5, f"{self.identity} sees card {card} move", limit=limit)
+        assert counters == sorted(counters), "the picture goes back in time"
