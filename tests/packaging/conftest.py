@@ -17,7 +17,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def helm() -> ModuleType:
-    """Helm's engine as a library. It is a program for some platforms only: elsewhere the tests skip, in CI they fail."""
+    """Helm's engine as a library. It is made for some platforms only: elsewhere the tests skip, in CI they fail."""
     try:
         return importlib.import_module("helm_python")
     except ImportError:
