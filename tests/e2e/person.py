@@ -43,6 +43,11 @@ class Person:
     async def call(self, name: str, *arguments: Any) -> Any:
         return await self.page.call(name, *arguments)
 
+    async def describe(self) -> str:
+        """For whoever reads why a test failed."""
+        parts = [f"{name}: {await self.call(name)}" for name in ("state", "people", "flows", "sent", "happened")]
+        return "\n  ".join(["", *parts])
+
     async def events(self, type: str) -> list[dict[str, Any]]:
         return [event for event in await self.call("happened") if event["type"] == type]
 
@@ -69,6 +74,19 @@ class Person:
         found = await until(lambda: self.flow(of, source), is_seen, what, limit=limit)
         assert found is not None
         return found
+
+    async def still(self, of: str, source: str = "camera") -> None:
+        """Waits until no frame has come for a second."""
+        before, unchanged = -1, 0
+
+        def is_still(flow: Flow | None) -> bool:
+            nonlocal before, unchanged
+            frames = flow["frames"] if flow else 0
+            unchanged = unchanged + 1 if frames == before else 0
+            before = frames
+            return unchanged >= 10
+
+        await until(lambda: self.flow(of, source), is_still, f"the {source} of {of} stands still at {self.identity}")
 
     async def hear(self, of: str, source: str = "microphone", *, limit: float = 20.0) -> Flow:
         """Waits until a second of this sound has come, most of it from packets and not made up, and none of it silence."""
