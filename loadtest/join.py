@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from loadtest import wire
+from loadtest.click import clicks
 from loadtest.fleet import Fleet, fleet, quantiles
 from loadtest.service import Service, serving
 from loadtest.wire.sdp import VP8
@@ -53,7 +54,7 @@ class Figure:
 HEADING = f"{'':<58} {'p50':>9} {'p95':>9} {'':<3} {'n':>3}  target"
 
 
-PARTS = ("join", "memory", "silence")
+PARTS = ("join", "click", "silence", "memory")
 
 
 async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
@@ -62,11 +63,13 @@ async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
     if "join" in parts:
         for figure in await join(repetitions):
             print(figure.row(), flush=True)
-    if "memory" in parts:
-        print((await memory()).row(), flush=True)
+    if "click" in parts:
+        print((await click(repetitions)).row(), flush=True)
     if "silence" in parts:
         for figure in await silence():
             print(figure.row(), flush=True)
+    if "memory" in parts:
+        print((await memory()).row(), flush=True)
 
 
 @asynccontextmanager
@@ -113,6 +116,11 @@ async def _all_keyframes(client: wire.Client) -> float:
         if len(began) == PUBLISHERS:
             return max(began)
         await asyncio.sleep(0.005)
+
+
+async def click(repetitions: int) -> Figure:
+    taken = await clicks(repetitions)
+    return Figure("Chromium: click to first decoded frame, own protocol", "ms", tuple(taken), "p95 <= 400", None, 400)
 
 
 async def memory() -> Figure:
