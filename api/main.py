@@ -1,4 +1,4 @@
-"""One process: the public and the internal listener, the signals, and the order in which all of it ends (DESIGN 6e)."""
+"""One process: the public and the internal listener, the signals, and the order in which all of it ends."""
 
 import asyncio
 import contextlib

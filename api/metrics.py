@@ -15,6 +15,7 @@ COUNTERS = {
     "packets_received": "Datagrams that came in",
     "bytes_received": "Octets of datagrams that came in",
     "packets_sent": "Datagrams that left",
+    "messages_sent": "Sends, each of one datagram or of several that the kernel cuts",
     "bytes_sent": "Octets of datagrams that left",
     "packets_forwarded": "Media packets that left for a subscriber, first transmissions only",
     "packets_retransmitted": "Media packets that left once more",

@@ -1,4 +1,4 @@
-"""The command line: `python -m loadtest bot --room R`."""
+"""The command line: `python -m loadtest bot --room R`, and the figures: `join`, `forward`."""
 
 import argparse
 import asyncio
@@ -6,10 +6,11 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
-from loadtest import sources
+from loadtest import forward, join, sources
 from loadtest.bot import Bot
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused, dev_token
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, or 1 with a sentence on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        return asyncio.run(_bot(options))
+        run: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = options.run
+        return asyncio.run(run(options))
     except (Refused, OSError, TimeoutError, ValueError) as error:
         print(f"loadtest: {error or 'the server did not answer in time'}", file=sys.stderr)
         return FAILED
@@ -46,7 +48,26 @@ def _parser() -> argparse.ArgumentParser:
     bot.add_argument("--record", type=Path, metavar="DIR", help="a PNG a second of each picture, a WAV of each sound")
     bot.add_argument("--seconds", type=float, help="leave after so long (default: when interrupted)")
     bot.add_argument("--json", action="store_true", help="report as JSON")
+    bot.set_defaults(run=_bot)
+    joins = commands.add_parser("join", help="how long a join takes, what a viewer costs: a table with the targets")
+    joins.add_argument("--repetitions", type=int, default=20, help="joins (default: %(default)s)")
+    joins.add_argument("--only", choices=join.PARTS, action="append", help="a part of it (default: all)")
+    joins.set_defaults(run=_join)
+    forwards = commands.add_parser("forward", help="CPU time of the service for each packet it forwards")
+    forwards.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: %(default)g)")
+    forwards.add_argument("--viewers", type=int, action="append", help="how many (default: 10, then 100)")
+    forwards.set_defaults(run=_forward)
     return parser
+
+
+async def _join(options: argparse.Namespace) -> int:
+    await join.run(options.repetitions, options.only or join.PARTS)
+    return 0
+
+
+async def _forward(options: argparse.Namespace) -> int:
+    await forward.run(options.seconds, options.viewers or forward.SIZES)
+    return 0
 
 
 async def _bot(options: argparse.Namespace) -> int:

@@ -36,7 +36,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session", name="site")
 async def _site() -> AsyncIterator[str]:
     async with site() as url:

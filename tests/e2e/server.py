@@ -30,7 +30,14 @@ async def serving(*command: str, **settings: object) -> AsyncIterator["Server"]:
     """`settings` are SFU_ variables, in small letters and without SFU_. `command` stands in for `sfu serve`."""
     internal = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
-    given = {"host": ",".join(addresses()), "keys": f"{KEY}: {SECRET}", "port": 0, "udp_port": 0, "workers": 1, "internal_port": internal} | settings
+    given = {
+        "host": ",".join(addresses()),
+        "keys": f"{KEY}: {SECRET}",
+        "port": 0,
+        "udp_port": 0,
+        "workers": 1,
+        "internal_port": internal,
+    } | settings
     environ |= {f"SFU_{name.upper()}": str(value) for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable,

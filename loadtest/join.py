@@ -1,0 +1,182 @@
+"""`python -m loadtest join`: how long a join takes, what a viewer costs, and when a silent one is given up.
+
+Wall time on loopback, on a machine that may have other things to do: figures to print, next to their targets, and
+nothing that a test should depend on.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from loadtest import wire
+from loadtest.click import clicks
+from loadtest.fleet import Fleet, fleet, quantiles
+from loadtest.service import Service, serving
+from loadtest.wire.sdp import VP8
+
+ROOM = "bench"
+PUBLISHERS = 10
+WARM_UP = 2
+"""Joins that are not counted: the first ones load code that later ones find loaded."""
+PAUSE = 0.5
+"""Seconds between two joins: keyframes are asked of a publisher every 0.3 s at most, and each join needs a new one."""
+MEMORY_BASE, MEMORY_VIEWERS = 50, 200
+"""Memory is what the process grows by between so many viewers and so many."""
+SETTLE = 3.0
+"""Seconds."""
+SILENCES = 5
+POLL = 0.1
+FROZEN = 20.0
+"""Seconds for which a participant is frozen that is to come back; it is kept for 30."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    target: str = ""
+    p50_target: float | None = None
+    p95_target: float | None = None
+
+    def row(self) -> str:
+        p50, p95 = quantiles(self.values)
+        missed = (self.p50_target is not None and p50 > self.p50_target) or (
+            self.p95_target is not None and p95 > self.p95_target
+        )
+        verdict = ("missed" if missed else "met") if self.target else ""
+        span = f"{p50:9.1f} {p95:9.1f}"
+        return f"{self.name:<58} {span} {self.unit:<3} {len(self.values):>3}  {self.target:<26} {verdict}".rstrip()
+
+
+HEADING = f"{'':<58} {'p50':>9} {'p95':>9} {'':<3} {'n':>3}  target"
+
+
+PARTS = ("join", "click", "silence", "memory")
+
+
+async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
+    """Prints the table, part by part."""
+    print(HEADING)
+    if "join" in parts:
+        for figure in await join(repetitions):
+            print(figure.row(), flush=True)
+    if "click" in parts:
+        print((await click(repetitions)).row(), flush=True)
+    if "silence" in parts:
+        for figure in await silence():
+            print(figure.row(), flush=True)
+    if "memory" in parts:
+        print((await memory()).row(), flush=True)
+
+
+@asynccontextmanager
+async def published(count: int) -> AsyncIterator[tuple[Service, Fleet]]:
+    """A fresh service, and a room in which so many publish audio and video from another process."""
+    async with serving() as service, fleet() as publishers:
+        await publishers.publish(service.whip(), [service.token(f"publisher-{i}", ROOM) for i in range(count)])
+        await asyncio.sleep(SETTLE)
+        yield service, publishers
+
+
+async def join(repetitions: int) -> list[Figure]:
+    """A WHEP client that offers sections for the whole room."""
+    answers, transports, packets, keyframes, everybody = [], [], [], [], []
+    async with published(PUBLISHERS) as (service, _):
+        for i in range(WARM_UP + repetitions):
+            client = wire.Client(audios=PUBLISHERS, videos=PUBLISHERS)
+            session = await wire.open_session(service.whep(), service.token(f"viewer-{i}", ROOM), client)
+            async with asyncio.timeout(10):
+                packet = await client.receiver.first_packet
+                keyframe = await client.receiver.first_keyframe
+                complete = await _all_keyframes(client)
+            await session.end()
+            await asyncio.sleep(PAUSE + 0.033 * i / repetitions)  # another moment of the publishers' frames each time
+            if i >= WARM_UP:
+                answers.append(1e3 * (session.answered - session.began))
+                transports.append(1e3 * (session.connected - session.answered))
+                packets.append(1e3 * (packet - session.began))
+                keyframes.append(1e3 * (keyframe - session.began))
+                everybody.append(1e3 * (complete - session.began))
+    return [
+        Figure("WHEP: TCP connect to the answer", "ms", tuple(answers)),
+        Figure("WHEP: answer to DTLS connected", "ms", tuple(transports)),
+        Figure("WHEP: TCP connect to first RTP packet, room of 10", "ms", tuple(packets), "<= 15 / <= 25", 15, 25),
+        Figure("WHEP: TCP connect to first keyframe, room of 10", "ms", tuple(keyframes), "p95 <= 45", None, 45),
+        Figure("WHEP: TCP connect to a keyframe of all 10", "ms", tuple(everybody)),
+    ]
+
+
+async def _all_keyframes(client: wire.Client) -> float:
+    """When the last of the first keyframes began."""
+    while True:
+        began = [one.keyframe_at for one in client.receiver.by_kind(VP8) if one.keyframe_at is not None]
+        if len(began) == PUBLISHERS:
+            return max(began)
+        await asyncio.sleep(0.005)
+
+
+async def click(repetitions: int) -> Figure:
+    taken = await clicks(repetitions)
+    return Figure("Chromium: click to first decoded frame, own protocol", "ms", tuple(taken), "p95 <= 400", None, 400)
+
+
+async def memory() -> Figure:
+    """The service's RSS for each further viewer of one video track, while media flows to all."""
+    async with published(1) as (service, _), fleet() as first, fleet() as second:
+        tokens = [service.token(f"viewer-{i}", ROOM) for i in range(MEMORY_VIEWERS)]
+        await first.watch(service.whep(), tokens[:MEMORY_BASE], audios=0, videos=1, sample=64)
+        await asyncio.sleep(SETTLE)
+        before = service.rss()
+        await second.watch(service.whep(), tokens[MEMORY_BASE:], audios=0, videos=1, sample=64)
+        await asyncio.sleep(SETTLE)
+        grown = (service.rss() - before) / 1000 / (MEMORY_VIEWERS - MEMORY_BASE)
+    return Figure(f"memory per WHEP video viewer ({MEMORY_BASE} to {MEMORY_VIEWERS})", "KB", (grown,), "<= 100", 100)
+
+
+async def silence() -> list[Figure]:
+    """From SIGSTOP to the last packet that left for it, by the service's own count; then it comes back."""
+    quiet, back = [], []
+    async with published(1) as (service, _):
+        for i in range(SILENCES):
+            async with fleet() as viewer:
+                token = service.token(f"viewer-{i}", ROOM)
+                await viewer.watch(service.whep(), [token], audios=1, videos=1)
+                await asyncio.sleep(SETTLE)
+                viewer.freeze()
+                frozen = time.monotonic()
+                quiet.append(await _last_sent(service) - frozen)
+                if i:
+                    continue
+                await asyncio.sleep(max(0.0, frozen + FROZEN - time.monotonic()))
+                viewer.thaw()
+                await viewer.report()
+                back.append(await _comes_back(viewer))
+    return [
+        Figure("SIGSTOP to the last packet sent", "s", tuple(quiet), "<= 5", None, 5),
+        Figure(f"SIGCONT after {FROZEN:g} s to media again", "s", tuple(back), "resumes within 30 s", None, 30),
+    ]
+
+
+async def _last_sent(service: Service, patience: float = 2.0) -> float:
+    """When the count of forwarded packets grew last: it has to stand still for a while."""
+    count, since = -1.0, time.monotonic()
+    while time.monotonic() - since < patience:
+        forwarded = (await service.metrics())["sfu_packets_forwarded"]
+        if forwarded != count:
+            count, since = forwarded, time.monotonic()
+        await asyncio.sleep(POLL)
+    return since
+
+
+async def _comes_back(viewer: Fleet) -> float:
+    """Seconds until packets come that did not wait in the socket."""
+    began = time.monotonic()
+    while time.monotonic() - began < 60:
+        report = await viewer.report()
+        if any(latency < 1 for latency in report.latencies):
+            return time.monotonic() - began
+        await asyncio.sleep(POLL)
+    return float("inf")

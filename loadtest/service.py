@@ -1,0 +1,117 @@
+"""A fresh service process to measure: quiet, on free ports of loopback, with a key of its own; and what it has used."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+
+from loadtest import wire
+
+KEY, SECRET = "loadtest", "the secret of a service that lives for one measurement"
+START_LIMIT = 20.0
+STOP_LIMIT = 10.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    url: str
+    internal_url: str
+    pid: int
+
+    def token(self, identity: str, room: str) -> str:
+        return token(identity, room)
+
+    def whip(self) -> str:
+        return f"{self.url}/v1/whip"
+
+    def whep(self) -> str:
+        return f"{self.url}/v1/whep"
+
+    def cpu(self) -> float:
+        """Seconds of CPU time so far, all threads: the clock of clock_getcpuclockid(3), not the ticks of /proc."""
+        return time.clock_gettime(~self.pid << 3 | 2)
+
+    def worker_cpu(self) -> float:
+        """The same of its packet threads alone."""
+        used = 0.0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                if (task / "comm").read_text().startswith("sfu-worker"):
+                    used += int((task / "schedstat").read_text().split()[0]) / 1e9
+        return used
+
+    def rss(self) -> int:
+        """Octets of memory that the process holds."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    async def metrics(self) -> dict[str, float]:
+        """The counters of /metrics, without those that have labels."""
+        _, _, text = await wire.request("GET", f"{self.internal_url}/metrics")
+        lines = (line.rpartition(" ") for line in text.decode().splitlines() if not line.startswith("#"))
+        return {name.removesuffix("_total"): float(value) for name, _, value in lines if "{" not in name}
+
+
+def token(identity: str, room: str, key: str = KEY, secret: str = SECRET) -> str:
+    """Signed here and not by the service's own code: a second opinion on tokens, too."""
+    video = {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True}
+    claims = {"iss": key, "sub": identity, "exp": int(time.time()) + 3600, "video": video}
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+@asynccontextmanager
+async def serving(**settings: object) -> AsyncIterator[Service]:
+    """Runs `sfu serve` for the length of the block. `settings` are SFU_* in lower case."""
+    port, internal = _free_ports(2)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
+    environ |= {
+        "SFU_KEYS": f"{KEY}: {SECRET}",
+        "SFU_PORT": str(port),
+        "SFU_UDP_PORT": "0",
+        "SFU_WORKERS": "1",
+        "SFU_INTERNAL_PORT": str(internal),
+        "SFU_LOG_LEVEL": "warning",
+        "SFU_MAX_PARTICIPANTS": "0",
+    }
+    environ |= {f"SFU_{name.upper()}": str(value) for name, value in settings.items()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from api.cli import main; main()", "serve", env=environ
+    )
+    try:
+        service = Service(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{internal}", process.pid)
+        await _ready(service, process)
+        yield service
+    finally:
+        if process.returncode is None:
+            process.kill()  # those inside are ours: there is nobody to take leave of
+        async with asyncio.timeout(STOP_LIMIT):
+            await process.wait()
+
+
+async def _ready(service: Service, process: asyncio.subprocess.Process) -> None:
+    limit = time.monotonic() + START_LIMIT
+    while time.monotonic() < limit:
+        if process.returncode is not None:
+            raise RuntimeError(f"the service ended with {process.returncode} before it was ready")
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            status, _, _ = await wire.request("GET", f"{service.internal_url}/ready")
+            if status == 200:
+                return
+        await asyncio.sleep(0.05)
+    raise RuntimeError(f"the service was not ready within {START_LIMIT:g} s")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

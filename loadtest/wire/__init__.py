@@ -1,0 +1,23 @@
+"""A light WebRTC client for load and for misbehaviour: own ICE, SDP and RTP, OpenSSL for DTLS, libsrtp for SRTP.
+
+It decodes nothing and shows nothing: it proves what was forwarded, when, and what it cost. The second opinion on what
+WebRTC *is* are browsers and aiortc.
+"""
+
+from loadtest.wire.client import WRONG_FINGERPRINT, Client
+from loadtest.wire.dtls import HandshakeError
+from loadtest.wire.http import Refused, Session, open_session, request
+from loadtest.wire.receiver import Reception
+from loadtest.wire.transport import ConnectError
+
+__all__ = [
+    "WRONG_FINGERPRINT",
+    "Client",
+    "ConnectError",
+    "HandshakeError",
+    "Reception",
+    "Refused",
+    "Session",
+    "open_session",
+    "request",
+]

@@ -1,0 +1,96 @@
+"""Synthetic VP8 and Opus: payloads that an SFU takes for real, each with the time at which it was sent at its end."""
+
+import struct
+import time
+from dataclasses import dataclass, field
+
+MARK = b"sfu-wire"
+STAMP = struct.Struct("!8sq")
+"""What a payload ends with: the mark, and CLOCK_MONOTONIC in ns, which all processes of a machine share."""
+
+VP8_PAYLOAD = 1_176
+"""Octets: with RTP header, extensions and tag, a datagram of about 1,200."""
+FPS = 30
+BITRATE = 1_500_000
+KEYFRAME_FACTOR = 3
+"""A keyframe is so many times as long as another frame."""
+
+OPUS_INTERVAL = 0.02
+OPUS_PAYLOAD = 80
+
+
+@dataclass(slots=True)
+class Vp8:
+    """Frames of 1.5 Mbit/s at 30 fps: five or six packets each, the first a keyframe and after that on demand."""
+
+    bitrate: int = BITRATE
+    fps: int = FPS
+    wants_keyframe: bool = True
+    frames: int = 0
+    keyframes: int = 0
+    _owed: float = field(default=0.0, repr=False)
+    clock_rate = 90_000
+
+    @property
+    def timestamp(self) -> int:
+        return self.frames * self.clock_rate // self.fps
+
+    @property
+    def interval(self) -> float:
+        return 1 / self.fps
+
+    def next_frame(self) -> list[bytes]:
+        """The payloads of one frame (RFC 7741): picture id of 15 bits, TL0PICIDX and a temporal id of 0."""
+        keyframe, self.wants_keyframe = self.wants_keyframe, False
+        self._owed += self.bitrate / 8 / self.fps / VP8_PAYLOAD
+        count = max(1, int(self._owed))
+        self._owed -= int(self._owed)
+        if keyframe:
+            count *= KEYFRAME_FACTOR
+            self.keyframes += 1
+        numbers = struct.pack("!HBB", 0x8000 | self.frames & 0x7FFF, self.frames & 0xFF, 0)
+        # RFC 6386 s9.1: frame tag (bit 0 clear: keyframe; version 0, shown, size), start code, 640 x 360.
+        tag = b"\x10\x02\x00\x9d\x01\x2a\x80\x02\x68\x01" if keyframe else b"\x11\x02\x00"
+        self.frames += 1
+        payloads = []
+        for index in range(count):
+            head = (b"\x90" if index == 0 else b"\x80") + b"\xe0" + numbers + (tag if index == 0 else b"")
+            payloads.append(stamped(head.ljust(VP8_PAYLOAD - STAMP.size, b"\xa5")))
+        return payloads
+
+
+@dataclass(slots=True)
+class Opus:
+    """50 packets a second, wide-band CELT by their first octet (RFC 6716 s3.1)."""
+
+    packets: int = 0
+    clock_rate = 48_000
+
+    @property
+    def timestamp(self) -> int:
+        return self.packets * 960
+
+    @property
+    def interval(self) -> float:
+        return OPUS_INTERVAL
+
+    def next_frame(self) -> list[bytes]:
+        self.packets += 1
+        return [stamped(b"\xfc".ljust(OPUS_PAYLOAD - STAMP.size, b"\x5a"))]
+
+
+def stamped(payload: bytes) -> bytes:
+    return payload + STAMP.pack(MARK, time.monotonic_ns())
+
+
+def latency(payload: bytes) -> float | None:
+    """Seconds since the payload was made; None if it is none of ours."""
+    if len(payload) < STAMP.size:
+        return None
+    mark, sent = STAMP.unpack_from(payload, len(payload) - STAMP.size)
+    return (time.monotonic_ns() - sent) / 1e9 if mark == MARK else None
+
+
+def is_keyframe(payload: bytes) -> bool:
+    """Whether a VP8 payload with a descriptor like ours begins a keyframe."""
+    return len(payload) > 6 and payload[0] & 0x17 == 0x10 and payload[1] & 0xB0 == 0xA0 and payload[6] & 1 == 0

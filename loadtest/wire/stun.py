@@ -1,0 +1,72 @@
+"""The controlling half of ICE (RFC 8445) that a client of an ICE-lite server needs: binding requests (RFC 8489)."""
+
+import hmac
+import secrets
+import struct
+import zlib
+
+MAGIC_COOKIE = 0x2112_A442
+BINDING_REQUEST = 0x0001
+BINDING_SUCCESS = 0x0101
+BINDING_ERROR = 0x0111
+
+USERNAME = 0x0006
+MESSAGE_INTEGRITY = 0x0008
+PRIORITY = 0x0024
+USE_CANDIDATE = 0x0025
+FINGERPRINT = 0x8028
+ICE_CONTROLLING = 0x802A
+
+FINGERPRINT_XOR = 0x5354_554E
+INTEGRITY_SIZE = 24
+FINGERPRINT_SIZE = 8
+HEADER = struct.Struct("!HHI12s")
+
+PEER_REFLEXIVE_PRIORITY = 110 << 24 | 65_535 << 8 | 255
+"""RFC 8445 s5.1.2.1."""
+
+
+def new_transaction() -> bytes:
+    return secrets.token_bytes(12)
+
+
+def binding_request(
+    transaction: bytes, username: str, password: str, tie_breaker: int, *, nominate: bool = True
+) -> bytes:
+    """A connectivity check (RFC 8445 s7.2.2). `username` is "theirs:ours", `password` theirs."""
+    body = _attribute(USERNAME, username.encode())
+    body += _attribute(PRIORITY, PEER_REFLEXIVE_PRIORITY.to_bytes(4))
+    body += _attribute(ICE_CONTROLLING, tie_breaker.to_bytes(8))
+    if nominate:
+        body += _attribute(USE_CANDIDATE, b"")
+    signed = _header(BINDING_REQUEST, len(body) + INTEGRITY_SIZE, transaction) + body
+    body += _attribute(MESSAGE_INTEGRITY, hmac.digest(password.encode(), signed, "sha1"))
+    summed = _header(BINDING_REQUEST, len(body) + FINGERPRINT_SIZE, transaction) + body
+    return summed + _attribute(FINGERPRINT, (zlib.crc32(summed) ^ FINGERPRINT_XOR).to_bytes(4))
+
+
+def response(datagram: bytes, password: str) -> tuple[int, bytes]:
+    """The type and the transaction of a response whose integrity holds. Raises ValueError with a sentence."""
+    if len(datagram) < HEADER.size:
+        raise ValueError("a STUN message is shorter than its header")
+    type_, length, cookie, transaction = HEADER.unpack_from(datagram)
+    if cookie != MAGIC_COOKIE or HEADER.size + length != len(datagram):
+        raise ValueError("a STUN message has a wrong cookie or length")
+    at = HEADER.size
+    while at + 4 <= len(datagram):
+        attribute, size = struct.unpack_from("!HH", datagram, at)
+        if attribute == MESSAGE_INTEGRITY:
+            signed = _header(type_, at - HEADER.size + INTEGRITY_SIZE, transaction) + datagram[HEADER.size : at]
+            if not hmac.compare_digest(hmac.digest(password.encode(), signed, "sha1"), datagram[at + 4 : at + 24]):
+                raise ValueError("a STUN response has a wrong MESSAGE-INTEGRITY")
+            return type_, transaction
+        at += 4 + size + -size % 4
+    raise ValueError("a STUN response has no MESSAGE-INTEGRITY")
+
+
+def _header(type_: int, length: int, transaction: bytes) -> bytes:
+    return HEADER.pack(type_, length, MAGIC_COOKIE, transaction)
+
+
+def _attribute(type_: int, value: bytes) -> bytes:
+    return struct.pack("!HH", type_, len(value)) + value + bytes(-len(value) % 4)
