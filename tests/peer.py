@@ -61,8 +61,8 @@ class Peer:
         """By WHEP: what arrives is decoded into `received`."""
         for kind, count in ((Kind.AUDIO, audios), (Kind.VIDEO, videos)):
             for _ in range(count):
-                transceiver = self.pc.addTransceiver(kind.value, direction="recvonly")
-                self._reading.append(asyncio.create_task(self._read(transceiver.receiver.track, self.received[kind])))
+                self.pc.addTransceiver(kind.value, direction="recvonly")
+        self.pc.on("track", self._begin_reading)
         return await self._open("/v1/whep" + (f"?participant={participant}" if participant else ""))
 
     async def _open(self, door: str) -> httpx.Response:
@@ -78,6 +78,9 @@ class Peer:
         async with asyncio.timeout(15):
             await connected.wait()
         return answer
+
+    def _begin_reading(self, track: MediaStreamTrack) -> None:
+        self._reading.append(asyncio.create_task(self._read(track, self.received[Kind(track.kind)])))
 
     async def _read(self, track: MediaStreamTrack, received: Received) -> None:
         with contextlib.suppress(MediaStreamError):

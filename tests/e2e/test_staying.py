@@ -5,7 +5,6 @@ import pytest
 from .browser import until
 from .chromium import Chromium
 from .conftest import Enter
-from .firefox import Firefox
 from .person import Person
 from .server import Server
 from .wire import wire
