@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# The parts share one .venv and one target folder; cargo and pytest use the cores themselves.
+.NOTPARALLEL:
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,44 +11,44 @@ CARGO := cargo
 # One profile for build, test and lint: each further one compiles BoringSSL again.
 PROFILE := --release --locked
 
-RUST_SOURCES := $(shell find sfu/plane -name '*.rs') Cargo.toml Cargo.lock $(wildcard sfu/plane/*/Cargo.toml)
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check lint format types test-rust test-python test-browsers bench bench-join bench-forward bench-layers clean
+.PHONY: help run setup test check lint format types browsers test-rust test-python test-e2e bench bench-join bench-forward image clean
 
 help: ## What there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: setup ## Start the service in development mode and print the address of the try-it page (LAN=1: for a phone, too)
-	@exec $(BIN)/sfu serve --dev $(if $(LAN),--lan)
+	@exec $(BIN)/sfu serve --dev $(if $(filter-out 0 no false,$(LAN)),--lan)
 
 setup: .setup/python .setup/native ## Make .venv with the sfu command in it (release build)
 
-.setup/tools:
+.setup/tools: scripts/check-tools
 	@PYTHON=$(PYTHON) scripts/check-tools
 	@mkdir -p .setup && touch $@
 
-.setup/python: .setup/tools pyproject.toml constraints.txt
-	@echo "setup: Python packages into .venv"
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@scripts/install-python $(BIN)/python
+.setup/python: .setup/tools pyproject.toml constraints.txt scripts/install-python tests/packaging/requirements.txt
+	@PYTHON=$(PYTHON) scripts/make-venv
 	@touch $@
 
-.setup/native: .setup/tools .setup/python $(RUST_SOURCES)
+.setup/native: .setup/python scripts/build-native $(RUST_SOURCES)
 	@scripts/build-native
 	@touch $@
 
-test: setup .setup/browsers test-rust test-python ## Run all tests: Rust, Python, browsers
+test: test-rust test-python ## Run all tests: Rust, Python, browsers
 
-.setup/browsers:
+# Asked each time: what is missing today may be installed tomorrow, and CI must not skip what a desk may.
+browsers: setup
 	@scripts/install-browsers
-	@mkdir -p .setup && touch $@
 
-test-rust: setup
+test-rust: setup ## The packet plane alone
 	$(CARGO) test $(PROFILE) --workspace --all-targets
 
-test-python: setup
-	$(BIN)/python -m pytest tests
+test-python: setup browsers ## Rooms, doors, browsers, chart, examples
+	$(BIN)/python -m pytest
+
+test-e2e: setup browsers ## Only what needs browsers and other real peers
+	$(BIN)/python -m pytest tests/e2e
 
 check: lint types test ## What CI runs: lint, types, tests
 
@@ -69,11 +71,14 @@ types: setup ## mypy strict, and the stub of the native module against the modul
 bench: setup ## The packet plane's core alone: one track to N slots
 	$(CARGO) bench --profile release --locked -p plane-core
 
-bench-join: setup ## How long a join takes, what a subscriber costs
+bench-join: setup browsers ## How long a join takes, what a subscriber costs
 	$(BIN)/python -m loadtest join
 
 bench-forward: setup ## CPU time of the service for each packet it forwards, over loopback
 	$(BIN)/python -m loadtest forward
 
-clean: ## Remove what was built, but for the Rust target folder
-	rm -rf .venv .setup sfu/plane/*.so
+image: ## Build the container image with buildah, docker or podman (IMAGE=name:tag)
+	@scripts/build-image $(or $(IMAGE),localhost/sfu:dev)
+
+clean: ## Remove what was made, but for Rust's target folder
+	rm -rf .venv .setup .sfu-dev.json sfu/plane/*.so

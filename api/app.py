@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -39,6 +41,7 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=errors.responses(422),
     )
     app.state.settings = settings
     errors.install(app)
@@ -62,11 +65,21 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
     return app
 
 
+class Pages(StaticFiles):
+    """Asked for again at each visit (304 if unchanged): modules of two versions do not go together."""
+
+    def file_response(self, *arguments: Any, **more: Any) -> Response:
+        response = super().file_response(*arguments, **more)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
 def _serve_pages(app: FastAPI) -> None:
     """The page and its client where no route matches; a mount would also hide the 405 of routes that match in part."""
     if not WEB.is_dir():
         return
-    pages, otherwise = StaticFiles(directory=WEB, html=True), app.router.default
+    pages, otherwise = Pages(directory=WEB, html=True), app.router.default
 
     async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and not scope["path"].startswith("/v1/")

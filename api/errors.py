@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from sfu.errors import (
     Conflict,
@@ -149,6 +149,15 @@ def install(app: FastAPI) -> None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return problem(500, SfuError.code, "Something failed here; it is in the log.")
 
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.add_exception_handler(SfuError, of_ours)
     app.add_exception_handler(HTTPException, of_framework)
     app.add_exception_handler(RequestValidationError, of_validation)
@@ -162,7 +171,11 @@ def too_large(limit: int) -> HTTPException:
 
 def _methods(request: Request) -> list[str]:
     """Of all routes of this path: the framework names those of the first one only."""
-    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    routes: list[BaseRoute] = []
+    for route in request.app.routes:
+        included = getattr(route, "original_router", None)
+        routes += included.routes if included is not None else [route]
+    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
     return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
 
 

@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -23,7 +23,7 @@ USER_TIMEOUT = 20_000
 would hold its connection for a quarter of an hour."""
 MAX_LINE = 64 * 1024
 """Octets of a request line: a token in the query may carry metadata."""
-FAREWELL = 3.0
+FAREWELL = 2.0
 """Seconds for requests and WebSockets to end when the listener does."""
 
 # The library reads its bound when it parses, and offers no argument for it.
@@ -41,7 +41,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class Listener(uvicorn.Server):
     """`farewell` runs when nothing new is accepted any more, and before connections are closed."""
 
-    def __init__(self, config: uvicorn.Config, farewell: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], None] | None = None) -> None:
         super().__init__(config)
         self.accepting = asyncio.Event()
         self._farewell = farewell
@@ -59,7 +59,10 @@ class Listener(uvicorn.Server):
         for server in self.servers:
             server.close()
         if self._farewell is not None:
-            await self._farewell()
+            self._farewell()
+        if self.server_state.tasks:
+            # Each WebSocket says its own goodbye; uvicorn's would be 1012 for all of them.
+            await asyncio.wait(self.server_state.tasks, timeout=FAREWELL)
         await super().shutdown(sockets)
 
 
@@ -69,7 +72,7 @@ async def listening(
     sockets: Sequence[socket.socket],
     *,
     tls: ssl.SSLContext | None = None,
-    farewell: Callable[[], Awaitable[None]] | None = None,
+    farewell: Callable[[], None] | None = None,
 ) -> AsyncIterator[None]:
     """Serves `app` for the length of the block. Its lifespan is the caller's."""
     config = uvicorn.Config(

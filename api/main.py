@@ -1,4 +1,4 @@
-"""One process: the public and the internal listener, the signals, and the order in which all of it ends (DESIGN 6e)."""
+"""One process: the public and the internal listener, the signals, and the order in which all of it ends."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,6 @@ from api.app import create_app
 from api.health import Health, create_internal_app
 from api.listener import bind, listening
 from api.settings import Settings, SettingsError
-from sfu.lifecycle import State
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
 
@@ -65,7 +64,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
                 await stack.enter_async_context(listening(create_internal_app(health), internal))
             sfu = await stack.enter_async_context(_opened(app, health))
             stack.enter_context(stop.on_signals(sfu, certificate))
-            await stack.enter_async_context(listening(app, public, tls=certificate, farewell=lambda: _part(sfu)))
+            await stack.enter_async_context(listening(app, public, tls=certificate, farewell=sfu.close))
             _announce(app, settings, url)
             await stop.wait(sfu)
         return FAILED if sfu.failure is not None else OK
@@ -127,14 +126,6 @@ async def _opened(app: FastAPI, health: Health) -> AsyncIterator[Sfu]:
         assert isinstance(sfu, Sfu)
         health.sfu = sfu
         yield sfu
-
-
-async def _part(sfu: Sfu) -> None:
-    """Nobody comes in any more: those inside are told why, and their WebSockets close."""
-    if sfu.state is not State.CLOSED:
-        sfu.close()
-    # The sockets write what is in the outboxes; the listener then waits for those that are still open.
-    await asyncio.sleep(0)
 
 
 def _bind(sockets: contextlib.ExitStack, hosts: Sequence[str], port: int) -> list[socket.socket]:

@@ -69,7 +69,5 @@ class AccessLog:
 
 
 def loggable(path: str) -> str:
-    for door in ("/whip/", "/whep/"):
-        if door in path:
-            path = path[: path.index(door) + len(door)] + "…"
-    return quote(path, safe="/…:@")[:200]
+    shown, door, _ = next((path.partition(door) for door in ("/whip/", "/whep/") if door in path), (path, "", ""))
+    return quote(shown + door, safe="/:@")[:200] + ("…" if door else "")

@@ -41,6 +41,7 @@
  * A track that moves into another receive section is told by `trackSubscribed` again, with its new `mediaStreamTrack`.
  */
 
+export { capture, captureScreen } from './client/capture.js';
 export { SfuError } from './client/errors.js';
 export { LocalTrack } from './client/local.js';
 export { Participant, RemoteTrack } from './client/remote.js';

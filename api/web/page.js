@@ -78,8 +78,7 @@ function begin(room, devices) {
     over: finish,
   });
   refreshButtons();
-  if (devices.microphone) attempt(() => call?.devices.toggleMicrophone());
-  if (devices.camera) attempt(() => call?.devices.toggleCamera());
+  attempt(() => call?.devices.start(devices));
   // For the console of whoever tries the client.
   Object.assign(globalThis, { room });
 }
@@ -118,8 +117,7 @@ function sentence(error) {
     case 'NotReadableError':
       return 'The device is in use by another program.';
     default:
-      // Devices exist on secure origins only: https, or localhost.
-      return globalThis.isSecureContext ? (error?.message ?? String(error)) : 'Camera and microphone need https (or localhost).';
+      return error?.message ?? String(error);
   }
 }
 

@@ -15,6 +15,7 @@ class CountingPlane(FakePlane):
             bytes_sent=600,
             packets_forwarded=5,
             packets_retransmitted=1,
+            messages_sent=1,
             keyframe_requests=2,
             nacks_sent=3,
             discards={"srtp_auth": 4},

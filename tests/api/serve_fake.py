@@ -1,9 +1,15 @@
-"""`sfu …` over a fake plane, for tests of the process: `python -m tests.api.serve_fake serve --dev`."""
+"""`sfu …` over a fake plane, for tests of the process: `python -m tests.api.serve_fake serve --dev`.
 
+With FAKE_FAILS_AFTER, a worker of it fails after so many seconds.
+"""
+
+import os
+import threading
 from typing import Any
 
 from api import cli, main
 from api.settings import Settings
+from sfu.plane import _native
 
 from .plane import CountingPlane
 
@@ -11,7 +17,11 @@ run = main.run
 
 
 def run_fake(settings: Settings, **_: Any) -> int:
-    return run(settings, plane=CountingPlane(settings.workers))
+    plane = CountingPlane(settings.workers)
+    if "FAKE_FAILS_AFTER" in os.environ:
+        failure = _native.WorkerFailed(worker=0, reason="told to")
+        threading.Timer(float(os.environ["FAKE_FAILS_AFTER"]), plane.say, (failure,)).start()
+    return run(settings, plane=plane)
 
 
 main.run = run_fake

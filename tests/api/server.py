@@ -35,25 +35,35 @@ async def serving(real_plane: bool = False, dev: bool = False, **settings: objec
     plane = None if real_plane else CountingPlane(made.workers)
     app = create_app(made, plane=plane)
     health = Health()
-    public, internal = bind(made.host, 0), bind(made.host, 0)
-    ports = public[0].getsockname()[1], internal[0].getsockname()[1]
-    async with listening(create_internal_app(health), internal), app.router.lifespan_context(app):
+    inside = httpx.ASGITransport(create_internal_app(health))
+    sockets = bind(made.host, 0)
+    port = sockets[0].getsockname()[1]
+    async with app.router.lifespan_context(app), listening(app, sockets):
         health.sfu = app.state.sfu
-        async with listening(app, public), httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as http:
-            yield Server(app, app.state.sfu, plane, http, *ports)
-            app.state.sfu.close()
+        async with (
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+            httpx.AsyncClient(base_url="http://internal", transport=inside) as internal,
+        ):
+            yield Server(app, app.state.sfu, plane, http, port, internal)
+        app.state.sfu.close()
 
 
 class Server:
     def __init__(
-        self, app: FastAPI, sfu: Sfu, plane: CountingPlane | None, http: httpx.AsyncClient, port: int, internal: int
+        self,
+        app: FastAPI,
+        sfu: Sfu,
+        plane: CountingPlane | None,
+        http: httpx.AsyncClient,
+        port: int,
+        internal: httpx.AsyncClient,
     ) -> None:
         self.app = app
         self.sfu = sfu
         self.plane = plane
         self.http = http
         self.port = port
-        self.internal = f"http://127.0.0.1:{internal}"
+        self.internal = internal
 
     async def call(self, method: str, path: str, body: Any = None, *, as_: str | None = None) -> httpx.Response:
         """A request of an administrator, or with the token given."""

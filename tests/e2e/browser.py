@@ -42,9 +42,7 @@ def program(name: str, package: str) -> str:
     pytest.skip(sentence)
 
 
-async def until(
-    read: Callable[[], Awaitable[T]], holds: Callable[[T], object], what: str, *, limit: float = 20.0
-) -> T:
+async def until(read: Callable[[], Awaitable[T]], holds: Callable[[T], object], what: str, *, limit: float = 20.0) -> T:
     """Reads until the reading holds, and returns it. After `limit` seconds the test fails with the last one."""
     deadline = time.monotonic() + limit
     while True:

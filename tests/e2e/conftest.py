@@ -1,6 +1,6 @@
 """One Chromium and one Firefox for the whole run, one service for each module, and people in its rooms."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,22 @@ HERE = Path(__file__).parent
 Enter = Callable[..., Awaitable[Person]]
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Browsers outlive tests: all tests here share one event loop, and run in it.
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", name="site")
@@ -56,7 +66,7 @@ async def room(server: Server) -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def enter(server: Server, site: str, room: str) -> AsyncIterator[Enter]:
+async def enter(request: pytest.FixtureRequest, server: Server, site: str, room: str) -> AsyncIterator[Enter]:
     """`await enter(browser, "ada")`: somebody in the room of this test, until it ends."""
     present: list[Person] = []
 
@@ -66,5 +76,9 @@ async def enter(server: Server, site: str, room: str) -> AsyncIterator[Enter]:
         return person
 
     yield enter
+    if request.node.stash.get(FAILED, False):
+        for person in present:
+            print(f"{person.identity}:", await person.describe())
+        print("the service:", await server.metrics(), *server.log[-30:], sep="\n")
     for person in present:
         await person.close()

@@ -20,8 +20,6 @@ PREFERENCES: dict[str, bool | int | str] = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
-    # Else a server on 127.0.0.1 is never reached.
-    "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     # Pages are tabs, and all but one are hidden: their timers must not slow down.
     "dom.min_background_timeout_value": 4,

@@ -43,6 +43,11 @@ class Person:
     async def call(self, name: str, *arguments: Any) -> Any:
         return await self.page.call(name, *arguments)
 
+    async def describe(self) -> str:
+        """For whoever reads why a test failed."""
+        parts = [f"{name}: {await self.call(name)}" for name in ("state", "people", "flows", "sent", "happened")]
+        return "\n  ".join(["", *parts])
+
     async def events(self, type: str) -> list[dict[str, Any]]:
         return [event for event in await self.call("happened") if event["type"] == type]
 
@@ -70,6 +75,19 @@ class Person:
         assert found is not None
         return found
 
+    async def still(self, of: str, source: str = "camera") -> None:
+        """Waits until no frame has come for a second."""
+        before, unchanged = -1, 0
+
+        def is_still(flow: Flow | None) -> bool:
+            nonlocal before, unchanged
+            frames = flow["frames"] if flow else 0
+            unchanged = unchanged + 1 if frames == before else 0
+            before = frames
+            return unchanged >= 10
+
+        await until(lambda: self.flow(of, source), is_still, f"the {source} of {of} stands still at {self.identity}")
+
     async def hear(self, of: str, source: str = "microphone", *, limit: float = 20.0) -> Flow:
         """Waits until a second of this sound has come, most of it from packets and not made up, and none of it silence."""
 
@@ -80,15 +98,15 @@ class Person:
         assert found is not None
         return found
 
-    async def watch_card(self, track: str, *, limit: float = 20.0) -> set[int]:
-        """Waits until the test card of this track shows its colours and five different numbers."""
-        numbers: set[int] = set()
+    async def watch_card(self, track: str, card: int, *, limit: float = 20.0) -> None:
+        """Waits until this test card is shown for the track, and moves: five frames of it, each later than the last."""
+        counters: list[int] = []
 
-        async def look() -> dict[str, Any] | None:
-            seen: dict[str, Any] | None = await self.call("card", track)
-            if seen is not None and seen["colours"] == "RGBW":
-                numbers.add(seen["number"])
+        async def look() -> dict[str, int] | None:
+            seen: dict[str, int] | None = await self.call("card", track)
+            if seen is not None and seen["card"] == card and seen["counter"] not in counters[-1:]:
+                counters.append(seen["counter"])
             return seen
 
-        await until(look, lambda _: len(numbers) >= 5, f"{self.identity} sees the test card move", limit=limit)
-        return numbers
+        await until(look, lambda _: len(counters) >= 5, f"{self.identity} sees card {card} move", limit=limit)
+        assert counters == sorted(counters), "the picture goes back in time"

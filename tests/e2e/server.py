@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from api import auth
+from api.settings import default_address
 from sfu.model import Grant, Permissions
 
 KEY = "key"
@@ -29,7 +30,14 @@ async def serving(*command: str, **settings: object) -> AsyncIterator["Server"]:
     """`settings` are SFU_ variables, in small letters and without SFU_. `command` stands in for `sfu serve`."""
     internal = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
-    given = {"keys": f"{KEY}: {SECRET}", "port": 0, "udp_port": 0, "workers": 1, "internal_port": internal} | settings
+    given = {
+        "host": ",".join(addresses()),
+        "keys": f"{KEY}: {SECRET}",
+        "port": 0,
+        "udp_port": 0,
+        "workers": 1,
+        "internal_port": internal,
+    } | settings
     environ |= {f"SFU_{name.upper()}": str(value) for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -89,6 +97,12 @@ class Server:
         text = (await self._http.get(f"{self._internal}/metrics")).text
         lines = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in lines}
+
+
+def addresses() -> list[str]:
+    """Where tests listen. Firefox has no candidate of its own at 127.0.0.1 and pairs no other with it: it needs the
+    address of the default route, to which packets of this machine go by the loopback device, too."""
+    return ["127.0.0.1", *filter(None, [default_address()])]
 
 
 def token(identity: str, room: str = "", **permissions: Any) -> str:

@@ -88,6 +88,8 @@ test('two readings make a rate; what is no flow of a section is left out', () =>
   assert.deepEqual(second.received, [{ mid: '3', kind: 'video', codec: 'VP8', bitrate: 500_000, width: 640, height: 360, fps: 30, lost: 3, framesDecoded: 0 }]);
   assert.equal(second.roundTrip, 25);
   assert.deepEqual(second.sent, []);
+  const soon = read([{ ...inbound, timestamp: 3_100, bytesReceived: 126_000 }, ...others], previous);
+  assert.equal(soon.received[0].bitrate, 500_000, 'two that read at once do not spoil one another’s rates');
 });
 
 test('tiles never overlap, never leave the window, and keep a picture’s shape', () => {
@@ -135,7 +137,7 @@ test('figures say what is there, or why it is not', () => {
   assert.equal(figures(undefined, null), '');
   assert.equal(bitrate(1_640_000), '1.6 Mbit/s');
   assert.equal(
-    sending([{ rid: 'q', width: 320, height: 180, bitrate: 150_000, limitedBy: 'none' }, { rid: 'h', width: 640, height: 360, bitrate: 450_000, limitedBy: 'bandwidth' }, { rid: 'f', width: 0, height: 0, bitrate: 0, limitedBy: 'none' }]),
+    sending([{ rid: 'h', width: 640, height: 360, bitrate: 450_000, limitedBy: 'bandwidth' }, { rid: 'q', width: 320, height: 180, bitrate: 150_000, limitedBy: 'none' }, { rid: 'f', width: 0, height: 0, bitrate: 0, limitedBy: 'none' }]),
     'q+h · 640×360 · 600 kbit/s · held by bandwidth',
   );
 });

@@ -1,5 +1,6 @@
 /** A room as one participant sees it: joins, publishes, subscribes, and stays in over cut connections. */
 
+import { capture, captureScreen } from './capture.js';
 import { Data, SERVER, seal } from './data.js';
 import { SfuError } from './errors.js';
 import { watchNetwork } from './network.js';
@@ -103,16 +104,14 @@ export class Room extends EventTarget {
 
   /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} [options] */
   async publishCamera(options = {}) {
-    const wished = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 }, ...options.constraints };
-    const [track] = (await navigator.mediaDevices.getUserMedia({ video: wished })).getVideoTracks();
-    return this.#publishCaptured(track, { source: 'camera', ...options });
+    const { camera } = await capture({ camera: options.constraints ?? true });
+    return this.#publishCaptured(camera, { source: 'camera', ...options });
   }
 
   /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} [options] */
   async publishMicrophone(options = {}) {
-    const wished = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...options.constraints };
-    const [track] = (await navigator.mediaDevices.getUserMedia({ audio: wished })).getAudioTracks();
-    return this.#publishCaptured(track, { source: 'microphone', ...options });
+    const { microphone } = await capture({ microphone: options.constraints ?? true });
+    return this.#publishCaptured(microphone, { source: 'microphone', ...options });
   }
 
   /**
@@ -122,14 +121,9 @@ export class Room extends EventTarget {
    * @returns {Promise<import('./local.js').LocalTrack[]>} The picture first.
    */
   async publishScreen(options = {}) {
-    const wished = { frameRate: { ideal: 15 }, ...options.constraints };
-    const media = await navigator.mediaDevices.getDisplayMedia({ video: wished, audio: true });
-    const [picture] = media.getVideoTracks();
-    if (!picture.contentHint) picture.contentHint = 'detail';
+    const { picture, sound } = await captureScreen(options.constraints);
     const published = [await this.#publishCaptured(picture, { source: 'screen_share', stream: 'screen', ...options })];
-    for (const sound of media.getAudioTracks()) {
-      published.push(await this.#publishCaptured(sound, { source: 'screen_share_audio', stream: 'screen' }));
-    }
+    if (sound) published.push(await this.#publishCaptured(sound, { source: 'screen_share_audio', stream: 'screen' }));
     return published;
   }
 
@@ -213,7 +207,7 @@ export class Room extends EventTarget {
   // ----------------------------------------------------------------------------------------------------- stats
 
   /**
-   * What really flows, by the browser's counters; rates are since the last call.
+   * What really flows, by the browser's counters; rates are over the last half second, or since the call before that.
    *
    * @returns {Promise<{received: Map<string, import('./stats.js').Received & {subscription: any}>,
    *   sent: Map<string, import('./stats.js').Sent[]>, roundTrip: number | null}>} By the sids of the tracks.

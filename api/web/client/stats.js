@@ -5,11 +5,11 @@
  * @property {string} mid
  * @property {'audio' | 'video'} kind
  * @property {string} codec `VP8`, `opus`, …; empty if not known.
- * @property {number} bitrate Bits per second since the last reading.
+ * @property {number} bitrate Bits per second.
  * @property {number} width Of the decoded picture; pixels.
  * @property {number} height
  * @property {number} fps
- * @property {number} lost Packets since the last reading that never came.
+ * @property {number} lost Packets that did not come in the time the bitrate is of.
  * @property {number} framesDecoded
  */
 
@@ -24,46 +24,57 @@
  * @property {string} limitedBy `none`, `cpu`, `bandwidth`, `other`
  */
 
+/** Milliseconds that a rate is read over, at least: readings in between repeat the last one. */
+const WINDOW = 500;
+
 /**
  * @param {Iterable<any>} reports The values of an RTCStatsReport.
- * @param {Map<string, any>} previous The reports of the last reading, by id; replaced by this one's.
+ * @param {Map<string, Flow>} flows What is known of each flow, by the id of its report; brought up to date.
  * @returns {{received: Received[], sent: Sent[], roundTrip: number | null}} Milliseconds, null while not known.
  */
-export function read(reports, previous) {
+export function read(reports, flows) {
   const all = [...reports];
   const byId = new Map(all.map((report) => [report.id, report]));
-  const rate = (report, bytes) => {
-    const before = previous.get(report.id);
-    const seconds = before ? (report.timestamp - before.timestamp) / 1_000 : 0;
-    return seconds > 0 ? Math.max(0, Math.round(((report[bytes] - before[bytes]) * 8) / seconds)) : 0;
-  };
-  const received = all
-    .filter((report) => report.type === 'inbound-rtp' && report.mid !== undefined)
-    .map((report) => ({
+  for (const id of flows.keys()) if (!byId.has(id)) flows.delete(id);
+  const ofSections = (type) => all.filter((report) => report.type === type && report.mid !== undefined);
+  const received = ofSections('inbound-rtp').map((report) => {
+    const { bitrate, lost } = flow(report, report.bytesReceived, flows);
+    return {
       mid: report.mid,
       kind: report.kind,
       codec: byId.get(report.codecId)?.mimeType?.split('/')[1] ?? '',
-      bitrate: rate(report, 'bytesReceived'),
-      width: report.frameWidth ?? 0,
-      height: report.frameHeight ?? 0,
-      fps: Math.round(report.framesPerSecond ?? 0),
-      lost: Math.max(0, (report.packetsLost ?? 0) - (previous.get(report.id)?.packetsLost ?? 0)),
+      bitrate,
+      ...picture(report),
+      lost,
       framesDecoded: report.framesDecoded ?? 0,
-    }));
-  const sent = all
-    .filter((report) => report.type === 'outbound-rtp' && report.mid !== undefined)
-    .map((report) => ({
-      mid: report.mid,
-      rid: report.rid ?? '',
-      bitrate: rate(report, 'bytesSent'),
-      width: report.frameWidth ?? 0,
-      height: report.frameHeight ?? 0,
-      fps: Math.round(report.framesPerSecond ?? 0),
-      limitedBy: report.qualityLimitationReason ?? 'none',
-    }));
+    };
+  });
+  const sent = ofSections('outbound-rtp').map((report) => ({
+    mid: report.mid,
+    rid: report.rid ?? '',
+    bitrate: flow(report, report.bytesSent, flows).bitrate,
+    ...picture(report),
+    limitedBy: report.qualityLimitationReason ?? 'none',
+  }));
   const pair = all.find((report) => report.type === 'candidate-pair' && report.nominated && report.state === 'succeeded');
   const roundTrip = pair?.currentRoundTripTime === undefined ? null : Math.round(pair.currentRoundTripTime * 1_000);
-  previous.clear();
-  for (const [id, report] of byId) previous.set(id, report);
   return { received, sent, roundTrip };
+}
+
+/** @typedef {{at: number, bytes: number, missing: number, bitrate: number, lost: number}} Flow */
+
+/** @returns {Flow} */
+function flow(report, bytes, flows) {
+  const before = flows.get(report.id);
+  const missing = report.packetsLost ?? 0;
+  const elapsed = before ? report.timestamp - before.at : 0;
+  if (before && elapsed < WINDOW) return before;
+  const bitrate = before ? Math.max(0, Math.round(((bytes - before.bytes) * 8_000) / elapsed)) : 0;
+  const now = { at: report.timestamp, bytes, missing, bitrate, lost: before ? Math.max(0, missing - before.missing) : 0 };
+  flows.set(report.id, now);
+  return now;
+}
+
+function picture({ frameWidth = 0, frameHeight = 0, framesPerSecond = 0 }) {
+  return { width: frameWidth, height: frameHeight, fps: Math.round(framesPerSecond) };
 }

@@ -1,5 +1,7 @@
 /** Our own camera, microphone and screen: on, off, and back on. */
 
+import { capture } from '../client.js';
+
 /** @typedef {import('../client.js').Room} Room */
 /** @typedef {import('../client.js').LocalTrack} LocalTrack */
 
@@ -46,6 +48,12 @@ export class Devices {
     return { camera: this.#tracks.camera?.sid ?? '', screen: this.#screen[0]?.sid ?? '' };
   }
 
+  /** What was chosen in the lobby, in one question to the user. @param {{microphone: boolean, camera: boolean}} wanted */
+  async start(wanted) {
+    if (!wanted.microphone && !wanted.camera) return;
+    await this.#once('microphone', () => this.#once('camera', () => this.#start(wanted)));
+  }
+
   toggleMicrophone() {
     return this.#once('microphone', async () => {
       const track = this.#tracks.microphone;
@@ -65,13 +73,12 @@ export class Devices {
         track.mediaStreamTrack?.stop();
         await track.replaceTrack(null);
       } else {
-        const constraints = { width: { ideal: 1280 }, height: { ideal: 720 } };
-        const [picture] = (await navigator.mediaDevices.getUserMedia({ video: constraints })).getVideoTracks();
-        await track.replaceTrack(picture);
+        const { camera } = await capture({ camera: true });
+        await track.replaceTrack(camera);
         try {
           await track.mute(false);
         } catch (error) {
-          picture.stop();
+          camera?.stop();
           await track.replaceTrack(null);
           throw error;
         }
@@ -96,6 +103,23 @@ export class Devices {
     for (const track of [this.#tracks.microphone, this.#tracks.camera, ...this.#screen]) track?.mediaStreamTrack?.stop();
     this.#tracks = { microphone: null, camera: null };
     this.#screen = [];
+  }
+
+  async #start(wanted) {
+    const { media, missing } = await either(wanted);
+    const publish = async (what) => {
+      const track = media[what];
+      if (!track) return;
+      try {
+        this.#tracks[what] = await this.room.publish(track, { source: what });
+        this.changed();
+      } catch (error) {
+        track.stop();
+        throw error;
+      }
+    };
+    await Promise.all([publish('microphone'), publish('camera')]);
+    if (missing) throw missing;
   }
 
   async #once(what, change) {
@@ -128,4 +152,16 @@ export class Devices {
 async function end(track) {
   track.mediaStreamTrack?.stop();
   await track.unpublish();
+}
+
+/** Both, or the one of the two that there is: better than none. Who said no is not asked again. */
+async function either(wanted) {
+  try {
+    return { media: await capture(wanted), missing: null };
+  } catch (error) {
+    const mayHelp = wanted.microphone && wanted.camera && /** @type {DOMException} */ (error).name !== 'NotAllowedError';
+    if (!mayHelp) throw error;
+    const media = await capture({ microphone: true }).catch(() => capture({ camera: true }));
+    return { media, missing: error };
+  }
 }

@@ -25,11 +25,11 @@ export function figures(flow, subscription) {
   return parts.join(' · ');
 }
 
-/** What our own tile sends. @param {any[]} flows As of `room.stats().sent`, lowest first. */
+/** What our own tile sends. @param {any[]} flows As of `room.stats().sent`. */
 export function sending(flows) {
-  const active = flows.filter((flow) => flow.bitrate > 0);
+  const active = flows.filter((flow) => flow.bitrate > 0).sort((a, b) => a.width - b.width);
   if (active.length === 0) return '';
-  const best = active.reduce((a, b) => (b.width > a.width ? b : a));
+  const best = active[active.length - 1];
   const total = active.reduce((sum, flow) => sum + flow.bitrate, 0);
   const layers = active.map((flow) => flow.rid).filter(Boolean);
   const limit = best.limitedBy === 'none' ? '' : ` · held by ${best.limitedBy}`;

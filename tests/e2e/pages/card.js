@@ -1,52 +1,73 @@
 /**
- * The test card: a picture whose content can be checked. Above red, green, blue and white; below eight fields, black or
- * white, that are the bits of a number which grows by one with every frame. `tests/card.py` draws and reads the same.
+ * The test card of `loadtest/testcard.py`, drawn and read in a browser: 32 cells in the upper half are the bits of the
+ * frame counter (16), of the card's number (8), and of a CRC-8 over both; below, a white bar runs along.
  */
 
-const COLOURS = ['rgb(220,0,0)', 'rgb(0,200,0)', 'rgb(0,0,220)', 'rgb(235,235,235)'];
-const BITS = 8;
-/** What is read: eight fields wide, two high, each of 8 x 8 pixels. */
-const [COLUMNS, ROWS] = [64, 16];
+const [BLACK, WHITE, MIDDLE, MARGIN] = [0, 255, 127, 40];
+const [COLUMNS, STEPS, SALT] = [8, 64, 0xa5];
+/** Pixels that are read of each cell: the picture is scaled down to 64 x 64. */
+const SIZE = 64;
 
-/** @param {CanvasRenderingContext2D} context @param {number} number */
-function draw(context, number) {
-  const { width, height } = context.canvas;
-  COLOURS.forEach((colour, n) => {
-    context.fillStyle = colour;
-    context.fillRect((n * width) / 4, 0, width / 4, height / 2);
-  });
-  for (let bit = 0; bit < BITS; bit++) {
-    context.fillStyle = (number >> bit) & 1 ? 'rgb(235,235,235)' : 'rgb(16,16,16)';
-    context.fillRect((bit * width) / BITS, height / 2, width / BITS, height / 2);
+/** @param {number[]} octets */
+function crc(octets) {
+  let value = 0;
+  for (const octet of octets) {
+    value ^= octet;
+    for (let bit = 0; bit < 8; bit++) value = ((value << 1) ^ (value & 0x80 ? 0x07 : 0)) & 0xff;
   }
+  return value ^ SALT;
 }
 
-/** @returns {MediaStreamTrack} A track that shows the card. */
-export function film({ width = 640, height = 360, fps = 15 } = {}) {
+const grey = (level) => `rgb(${level},${level},${level})`;
+
+/** @param {CanvasRenderingContext2D} context @param {number} card @param {number} counter */
+function draw(context, card, counter) {
+  const { width, height } = context.canvas;
+  const octets = [(counter >> 8) & 0xff, counter & 0xff, card];
+  [...octets, crc(octets)].forEach((octet, row) => {
+    for (let column = 0; column < COLUMNS; column++) {
+      context.fillStyle = grey((octet >> (COLUMNS - 1 - column)) & 1 ? WHITE : BLACK);
+      context.fillRect((column * width) / COLUMNS, (row * height) / 8, width / COLUMNS + 1, height / 8 + 1);
+    }
+  });
+  for (let stripe = 0; stripe < 16; stripe++) {
+    context.fillStyle = grey((stripe * 24 + counter * 2) % 160 + 48);
+    context.fillRect((stripe * width) / 16, height / 2, width / 16 + 1, height / 4 + 1);
+  }
+  context.fillStyle = grey(BLACK);
+  context.fillRect(0, (height * 3) / 4, width, height / 4);
+  context.fillStyle = grey(WHITE);
+  context.fillRect(((counter % STEPS) / STEPS) * (7 / 8) * width, (height * 3) / 4, width / 8, height / 4);
+}
+
+/** @param {{card?: number, width?: number, height?: number, fps?: number}} [options] @returns {MediaStreamTrack} */
+export function film({ card = 1, width = 640, height = 360, fps = 15 } = {}) {
   const canvas = Object.assign(document.createElement('canvas'), { width, height });
   const context = canvas.getContext('2d');
-  let number = 0;
-  draw(context, number);
+  let counter = 0;
+  draw(context, card, counter);
   const [track] = canvas.captureStream(fps).getVideoTracks();
-  setInterval(() => draw(context, (number = (number + 1) % 256)), 1000 / fps);
+  setInterval(() => draw(context, card, (counter = (counter + 1) & 0xffff)), 1000 / fps);
   return track;
 }
 
-/** @param {HTMLVideoElement} video @returns {{number: number, colours: string} | null} What the picture says now. */
+/** @param {HTMLVideoElement} video @returns {{card: number, counter: number} | null} Null: it is no card, or too damaged to be sure. */
 export function look(video) {
   if (!video.videoWidth) return null;
-  const canvas = Object.assign(document.createElement('canvas'), { width: COLUMNS, height: ROWS });
+  const canvas = Object.assign(document.createElement('canvas'), { width: SIZE, height: SIZE });
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.drawImage(video, 0, 0, COLUMNS, ROWS);
-  const pixel = (column, row) => context.getImageData(column, row, 1, 1).data;
-  let number = 0;
-  for (let bit = 0; bit < BITS; bit++) if (pixel(bit * 8 + 4, 12)[1] > 125) number |= 1 << bit;
-  const colours = [0, 1, 2, 3].map((n) => nameOf(pixel(n * 16 + 8, 4))).join('');
-  return { number, colours };
-}
-
-function nameOf([r, g, b]) {
-  const high = [r > 125, g > 125, b > 125];
-  if (high.every(Boolean)) return 'W';
-  return ['R', 'G', 'B'].filter((_, n) => high[n]).join('') || '-';
+  context.drawImage(video, 0, 0, SIZE, SIZE);
+  const pixels = context.getImageData(0, 0, SIZE, SIZE).data;
+  const octets = [];
+  for (let row = 0; row < 4; row++) {
+    let octet = 0;
+    for (let column = 0; column < COLUMNS; column++) {
+      const level = pixels[4 * (SIZE * (row * 8 + 4) + column * 8 + 4) + 1];
+      if (Math.abs(level - MIDDLE) < MARGIN) return null;
+      octet = (octet << 1) | (level > MIDDLE ? 1 : 0);
+    }
+    octets.push(octet);
+  }
+  const [high, low, card, sum] = octets;
+  return crc([high, low, card]) === sum ? { card, counter: (high << 8) | low } : null;
 }

@@ -1,9 +1,11 @@
 //! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
-//! `commands` (what Python wants), `feedback` (RTCP both ways), `messages` (data channels), `transmit` (what leaves).
+//! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `messages` (data
+//! channels), `transmit` (what leaves).
 
 mod commands;
+mod connection;
 mod feedback;
 mod messages;
 mod published;
@@ -19,9 +21,7 @@ use crate::config::Config;
 use crate::data::PeerIds;
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
-use crate::dtls;
 use crate::event::{Event, TransportState};
-use crate::ice::agent;
 use crate::id::{ChannelId, TransportId};
 use crate::receive::audio_level::Levels;
 use crate::receive::route;
@@ -29,11 +29,10 @@ use crate::rtp::extension::{self, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::{Replay, Slot, SlotEvent};
-use crate::srtp::context::{Inbound, Outbound};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;
-use crate::transport::{Queued, Srtp, Transport};
+use crate::transport::{Queued, Transport};
 use published::Published;
 
 /// What an id names, and where it stands in its arena.
@@ -112,6 +111,12 @@ impl Plane {
         stats.slots = self.slots.len() as u64;
         stats.channels = self.channels.len() as u64;
         stats
+    }
+
+    /// Entries of all indexes: none without a transport, or something was forgotten.
+    pub fn indexes(&self) -> usize {
+        let names = self.places.len() + self.channels.len() + self.routes.len();
+        names + self.by_path.len() + self.by_ufrag.len() + self.dirty.len()
     }
 
     /// A datagram that the socket layer could not send, or the like.
@@ -217,76 +222,6 @@ impl Plane {
         transport.router.route(header, extensions, &specs)
     }
 
-    fn handle_stun(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        let key = *self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
-        let transport = &mut self.transports[key];
-        let answer = transport.agent.handle_request(datagram, path, now)?;
-        transport.control.push_back((path, answer.response));
-        if answer.validated {
-            self.heard(key, now);
-            if self.by_path.insert(path, key) != Some(key) {
-                self.forget_stale_paths(key);
-            }
-            let transport = &mut self.transports[key];
-            if answer.nominated.is_some() || transport.state.is_none() {
-                transport.flush_dtls(path);
-            }
-            if answer.nominated.is_some() {
-                self.wish_keyframes_of(key, now);
-            }
-        }
-        if self.transports[key].has_restarted() {
-            self.by_ufrag.retain(|ufrag, &mut owner| {
-                owner != key || self.transports[key].agent.local_ufrags().any(|known| known == ufrag)
-            });
-        }
-        self.touch(key);
-        Ok(())
-    }
-
-    fn handle_dtls(&mut self, key: usize, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        let result = self.transports[key].handle_dtls(datagram, path, now);
-        self.poll_dtls(key, now);
-        self.touch(key);
-        result
-    }
-
-    /// What the association has to say: keys, SCTP packets, its end.
-    fn poll_dtls(&mut self, key: usize, now: Instant) {
-        while let Some(event) = self.transports[key].dtls.poll_event() {
-            let transport = &mut self.transports[key];
-            match event {
-                dtls::Event::Connected(keys) => {
-                    transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
-                    transport.consent.heard(now);
-                    self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
-                    if let Some(data) = &mut transport.data {
-                        data.connect(now);
-                    }
-                    self.poll_data(key, now);
-                    self.wish_keyframes_of(key, now);
-                }
-                dtls::Event::Data(packet) => {
-                    self.heard(key, now);
-                    if let Err(why) = self.handle_sctp(key, &packet, now) {
-                        self.stats.discard(why);
-                    }
-                }
-                dtls::Event::Failed(reason) => self.events.extend(transport.enter(TransportState::Failed, reason)),
-                dtls::Event::Closed => self.events.extend(transport.enter(TransportState::Closed, "close_notify")),
-            }
-        }
-    }
-
-    /// Something authenticated came of the peer: if it was silent, what it is shown begins anew.
-    fn heard(&mut self, key: usize, now: Instant) {
-        if let Some(resumed) = self.transports[key].heard(now) {
-            self.events.push_back(resumed);
-            self.wish_keyframes_of(key, now);
-            self.touch(key);
-        }
-    }
-
     /// Does what was due by `now`: resends, reports, requests, silence.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(levels) = self.levels.poll(now) {
@@ -360,12 +295,6 @@ impl Plane {
             Some(&Place::Transport(key)) => Some(key),
             _ => None,
         }
-    }
-
-    /// Addresses that the agent no longer holds valid lead nowhere.
-    fn forget_stale_paths(&mut self, key: usize) {
-        let agent = &self.transports[key].agent;
-        self.by_path.retain(|path, &mut owner| owner != key || agent.is_valid(path));
     }
 }
 

@@ -7,25 +7,8 @@ use plane_core::command::Kind;
 use plane_core::event::TransportState;
 use plane_core::layer::Layer;
 use plane_core::time::ms;
+use sim::stream::{contiguous, whole};
 use sim::{Call, Link};
-
-/// First transmissions and retransmissions of a slot, brought together by their original sequence number.
-fn whole(call: &Call, peer: usize, slot: plane_core::id::SlotId) -> Vec<(u16, u32, Vec<u8>)> {
-    let ssrc = 0x5000_0000 + slot.0 as u32 * 2;
-    let mut packets: Vec<_> =
-        call.peers[peer].stream(ssrc).iter().map(|p| (p.sequence, p.timestamp, p.payload.clone())).collect();
-    for rtx in call.peers[peer].stream(ssrc + 1) {
-        let original = u16::from_be_bytes([rtx.payload[0], rtx.payload[1]]);
-        packets.push((original, rtx.timestamp, rtx.payload[2..].to_vec()));
-    }
-    packets.sort();
-    packets.dedup();
-    packets
-}
-
-fn contiguous(packets: &[(u16, u32, Vec<u8>)]) -> bool {
-    packets.windows(2).all(|pair| pair[1].0 == pair[0].0.wrapping_add(1))
-}
 
 #[test]
 fn video_and_audio_reach_a_subscriber_with_contiguous_numbers_and_their_mid() {
@@ -57,9 +40,9 @@ fn what_the_publisher_lost_on_the_way_up_is_asked_for_and_forwarded() {
     let (alice, bob) = (call.join(), call.join());
     let camera = call.publish(alice, Kind::Video, &[]);
     let slot = call.subscribe(bob, camera, Kind::Video);
-    call.up[alice] = Link { delay: ms(20), loss: 0.05 };
+    call.up[alice] = Link::lossy(ms(20), 0.05);
     call.run(ms(5_000));
-    call.up[alice] = Link { delay: ms(20), loss: 0.0 };
+    call.up[alice] = Link::lossy(ms(20), 0.0);
     call.run(ms(2_000));
 
     assert!(!call.peers[alice].nacks.is_empty());
@@ -76,9 +59,9 @@ fn what_a_subscriber_lost_is_sent_again_as_rtx() {
     let camera = call.publish(alice, Kind::Video, &[]);
     let slot = call.subscribe(bob, camera, Kind::Video);
     call.run(ms(500));
-    call.down[bob] = Link { delay: ms(20), loss: 0.1 };
+    call.down[bob] = Link::lossy(ms(20), 0.1);
     call.run(ms(5_000));
-    call.down[bob] = Link { delay: ms(20), loss: 0.0 };
+    call.down[bob] = Link::lossy(ms(20), 0.0);
     call.run(ms(2_000));
 
     let packets = whole(&call, bob, slot);

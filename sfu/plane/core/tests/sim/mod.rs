@@ -2,8 +2,10 @@
 
 #![allow(dead_code)]
 
+pub mod audit;
 pub mod peer;
 pub mod source;
+pub mod stream;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,8 +22,9 @@ use plane_core::id::{SlotId, TrackId, TransportId};
 use plane_core::layer::Layer;
 use plane_core::rtp::extension::{Extension, ExtensionMap};
 use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
-use plane_core::{Event, Plane};
+use plane_core::{Discard, Event, Plane};
 
+use audit::Audit;
 use peer::Peer;
 
 pub const VP8: PayloadType =
@@ -34,11 +37,19 @@ pub struct Link {
     pub delay: Duration,
     /// 0 to 1.
     pub loss: f64,
+    /// Up to so much is added to the delay: datagrams overtake one another.
+    pub jitter: Duration,
+}
+
+impl Link {
+    pub fn lossy(delay: Duration, loss: f64) -> Self {
+        Self { delay, loss, ..Self::default() }
+    }
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self { delay: ms(5), loss: 0.0 }
+        Self { delay: ms(5), loss: 0.0, jitter: ms(0) }
     }
 }
 
@@ -62,7 +73,8 @@ pub struct Call {
     launched: u64,
     next_id: u64,
     random: u64,
-    clock: WallClock,
+    pub clock: WallClock,
+    pub audit: Audit,
     identity: Arc<Identity>,
 }
 
@@ -95,6 +107,7 @@ impl Call {
             next_id: 1,
             random: seed,
             clock,
+            audit: Audit::default(),
             identity,
         }
     }
@@ -106,17 +119,23 @@ impl Call {
 
     /// A participant whose transport is known to the plane and who has not sent anything yet.
     pub fn invite(&mut self, role: DtlsRole) -> usize {
+        self.invite_with(role, |_| {})
+    }
+
+    /// The same; `change` has the last word on what the plane is told.
+    pub fn invite_with(&mut self, role: DtlsRole, change: impl FnOnce(&mut TransportSpec)) -> usize {
         let index = self.peers.len();
         let transport = TransportId(self.id());
         let mut peer = Peer::new(index, transport, role, self.clock, self.now);
         peer.expect(&self.identity, self.now);
-        let spec = TransportSpec {
+        let mut spec = TransportSpec {
             id: transport,
             ice: peer.ice(),
             dtls_role: role,
             fingerprints: vec![peer.fingerprint()],
             cname: format!("cname{index}"),
         };
+        change(&mut spec);
         self.peers.push(peer);
         self.up.push(Link::default());
         self.down.push(Link::default());
@@ -225,12 +244,18 @@ impl Call {
         self.apply(Command::SetSource { slot, track });
     }
 
+    /// The slot shows another track, by the ladder it has.
+    pub fn subscribe_to(&mut self, slot: SlotId, track: TrackId) {
+        self.apply(Command::SetSource { slot, track: Some(track) });
+    }
+
     pub fn open_sctp(&mut self, peer: usize) {
         let spec = SctpSpec { local_port: 5_000, remote_port: 5_000, max_message_size: 65_536 };
         let transport = self.peers[peer].transport;
         self.apply(Command::OpenSctp { transport, spec });
         let now = self.now;
-        self.peers[peer].open_sctp(spec, now);
+        // What the server takes is the server's to check: this client does not.
+        self.peers[peer].open_sctp(SctpSpec { max_message_size: 1 << 20, ..spec }, now);
     }
 
     pub fn restart_ice(&mut self, peer: usize, ice: IceCredentials) {
@@ -274,6 +299,18 @@ impl Call {
         self.now = end;
     }
 
+    /// A datagram from anywhere, at once.
+    pub fn inject(&mut self, path: Path, mut datagram: Vec<u8>) -> Result<(), Discard> {
+        let result = self.plane.handle_datagram(&mut datagram, path, self.now, self.now);
+        self.settle();
+        result
+    }
+
+    /// How often something was discarded, by its name.
+    pub fn discarded(&self, why: Discard) -> u64 {
+        self.plane.stats().discarded(why)
+    }
+
     fn land(&mut self, way: Way, index: usize, mut datagram: Vec<u8>) {
         match way {
             Way::Up => {
@@ -296,6 +333,7 @@ impl Call {
             }
             batch.clear();
             for (path, datagram) in leaving {
+                self.audit.note(path, &datagram);
                 if let Some(index) = self.peers.iter().position(|peer| peer.path == path) {
                     self.launch(Way::Down, index, datagram);
                 }
@@ -317,7 +355,11 @@ impl Call {
         if self.chance() < link.loss {
             return;
         }
-        self.flights.push(Reverse((self.now + link.delay, self.launched, way, index, datagram)));
+        if way == Way::Up && self.peers[index].tapped {
+            self.peers[index].tap.push(datagram.clone());
+        }
+        let delay = link.delay + link.jitter.mul_f64(self.chance());
+        self.flights.push(Reverse((self.now + delay, self.launched, way, index, datagram)));
     }
 
     /// From 0 to 1.

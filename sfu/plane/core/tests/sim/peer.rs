@@ -67,6 +67,23 @@ pub struct Peer {
     pub alive: bool,
     pub asks_for_losses: bool,
     pub sends_feedback: bool,
+    /// Reports, every 100 ms as long as it is connected.
+    pub sends_reports: bool,
+    /// Its checks nominate (USE-CANDIDATE).
+    pub nominates: bool,
+    /// Added to or taken from the check interval: up to this fraction of it.
+    pub check_jitter: f64,
+    /// What it sends is kept here.
+    pub tapped: bool,
+    pub tap: Vec<Vec<u8>>,
+    /// Reports in clear, the first hundred.
+    pub compounds: VecDeque<Vec<u8>>,
+    /// MID and RID come with so many packets of a source only; always, if not set.
+    pub names_streams: Option<u32>,
+    /// Sequence numbers of its sources that get lost before they leave.
+    pub swallows: Vec<u16>,
+    /// Those it sends again for nobody.
+    pub refuses: Vec<u16>,
     next_check: Instant,
     next_feedback: Instant,
     checked: bool,
@@ -74,6 +91,7 @@ pub struct Peer {
     role: DtlsRole,
     clock: WallClock,
     outgoing: VecDeque<Vec<u8>>,
+    random: u64,
     transport_sequence: u16,
     /// The highest packet index sent, by SSRC.
     indexes: BTreeMap<u32, u64>,
@@ -114,6 +132,15 @@ impl Peer {
             alive: true,
             asks_for_losses: true,
             sends_feedback: true,
+            sends_reports: true,
+            nominates: true,
+            check_jitter: 0.0,
+            tapped: false,
+            tap: Vec::new(),
+            compounds: VecDeque::new(),
+            swallows: Vec::new(),
+            refuses: Vec::new(),
+            names_streams: None,
             next_check: now,
             next_feedback: now,
             checked: false,
@@ -121,6 +148,7 @@ impl Peer {
             role,
             clock,
             outgoing: VecDeque::new(),
+            random: index as u64,
             transport_sequence: 0,
             indexes: BTreeMap::new(),
             unreported: Vec::new(),
@@ -178,7 +206,7 @@ impl Peer {
         let check = self.checking.then_some(self.next_check);
         let media = self.outbound.as_ref().and_then(|_| {
             let frames = self.sources.iter().filter(|source| source.active).map(|source| source.next_frame);
-            frames.chain([self.next_feedback]).min()
+            frames.chain(self.sends_reports.then_some(self.next_feedback)).min()
         });
         let data = self.data.as_ref().and_then(Data::poll_timeout);
         [check, media, self.dtls.poll_timeout(), data].into_iter().flatten().min()
@@ -189,9 +217,10 @@ impl Peer {
             return;
         }
         if self.checking && self.next_check <= now {
-            let check = self.check(true);
+            let check = self.check(self.nominates);
             self.outgoing.push_back(check);
-            self.next_check = now + if self.checked { self.check_interval } else { ms(50) };
+            let interval = if self.checked { self.check_interval } else { ms(50) };
+            self.next_check = now + interval.mul_f64(1.0 + self.check_jitter * self.chance());
         }
         self.dtls.handle_timeout(now);
         if let Some(data) = &mut self.data {
@@ -203,7 +232,7 @@ impl Peer {
                     self.send_frame(index, now);
                 }
             }
-            if self.next_feedback <= now {
+            if self.sends_reports && self.next_feedback <= now {
                 self.next_feedback = now + ms(100);
                 self.report(now);
             }
@@ -215,17 +244,27 @@ impl Peer {
         self.outgoing.pop_front().filter(|_| self.alive)
     }
 
+    /// From -1 to 1.
+    fn chance(&mut self) -> f64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
     /// A connectivity check, signed with the server's password.
     pub fn check(&self, nominate: bool) -> Vec<u8> {
+        self.check_as(nominate, 1_000, &self.server_pwd)
+    }
+
+    pub fn check_as(&self, nominate: bool, priority: u32, password: &str) -> Vec<u8> {
         let mut request = Message::builder_request(BINDING, MessageWriteVec::new());
         let username = format!("{}:{}", self.server_ufrag, self.local_ufrag);
         request.add_attribute(&Username::new(&username).unwrap()).unwrap();
         request.add_attribute(&RawAttribute::new(ICE_CONTROLLING, &[1; 8])).unwrap();
-        request.add_attribute(&RawAttribute::new(PRIORITY, &1_000u32.to_be_bytes())).unwrap();
+        request.add_attribute(&RawAttribute::new(PRIORITY, &priority.to_be_bytes())).unwrap();
         if nominate {
             request.add_attribute(&RawAttribute::new(USE_CANDIDATE, &[])).unwrap();
         }
-        let key = ShortTermCredentials::new(self.server_pwd.clone()).make_key();
+        let key = ShortTermCredentials::new(password.to_owned()).make_key();
         request.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).unwrap();
         request.add_fingerprint().unwrap();
         request.finish()
@@ -299,9 +338,14 @@ impl Peer {
             self.send_rtcp(out);
         }
         for made in self.sources[index].next_frame() {
+            if self.swallows.contains(&made.sequence) {
+                continue;
+            }
             let source = &self.sources[index];
             let payload_type = if source.kind == Kind::Video { VP8.number } else { OPUS.number };
-            let (mid, rid, ssrc) = (source.mid.clone(), source.rid.clone(), source.ssrc);
+            let named = self.names_streams.is_none_or(|packets| source.sent <= packets);
+            let mid = if named { source.mid.clone() } else { String::new() };
+            let (rid, ssrc) = (source.rid.clone().filter(|_| named), source.ssrc);
             let head = (payload_type, made.marker, made.sequence, made.timestamp, ssrc);
             self.send_rtp(head, &mid, rid.as_deref().map(|rid| (Extension::Rid, rid)), &made.payload);
         }
@@ -354,7 +398,9 @@ impl Peer {
         packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
         packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
         let mut writer = Writer::new(&mut packet[12..], false);
-        writer.element(id(Extension::Mid), mid.as_bytes());
+        if !mid.is_empty() {
+            writer.element(id(Extension::Mid), mid.as_bytes());
+        }
         if let Some((extension, rid)) = rid {
             writer.element(id(extension), rid.as_bytes());
         }
@@ -419,6 +465,8 @@ impl Peer {
     fn handle_rtcp(&mut self, datagram: &mut [u8], now: Instant) {
         let inbound = self.inbound.as_mut().expect("RTCP comes after the handshake");
         let length = inbound.unprotect_rtcp(datagram).expect("the server's RTCP is authentic, and new");
+        self.compounds.push_back(datagram[..length].to_vec());
+        self.compounds.truncate(100);
         let mut packets = Vec::new();
         compound::parse(&datagram[..length], |packet| packets.push(packet)).expect("its RTCP is well formed");
         for packet in packets {
@@ -445,6 +493,9 @@ impl Peer {
         self.nacks.push((media, lost.clone(), now));
         let Some(index) = self.sources.iter().position(|source| source.ssrc == media) else { return };
         for sequence in lost {
+            if self.refuses.contains(&sequence) {
+                continue;
+            }
             let source = &mut self.sources[index];
             let Some((timestamp, marker, payload)) = source.history.get(&sequence).cloned() else { continue };
             let mut wrapped = sequence.to_be_bytes().to_vec();
@@ -504,7 +555,8 @@ impl Peer {
     }
 }
 
-fn fingerprint(identity: &Identity) -> Fingerprint {
+/// As SDP would tell it.
+pub fn fingerprint(identity: &Identity) -> Fingerprint {
     let digest = identity.fingerprint().split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
     Fingerprint { hash: Hash::Sha256, digest }
 }

@@ -1,0 +1,67 @@
+"""The service inside an application of your own: its routes and log-in are yours, all else is the SFU's.
+
+SFU_KEYS="school: $(openssl rand -hex 32)" python examples/embed.py [PORT]
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from api import auth
+from api.app import create_app
+from api.settings import read
+from sfu import Sfu
+from sfu.model import Grant, Permissions
+
+settings, _ = read(os.environ)
+service = create_app(settings)
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """A mounted application is not started by the one around it: this opens and closes the Sfu."""
+    async with service.router.lifespan_context(service):
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+class Pupil(BaseModel):
+    name: str
+    teacher: bool = False
+
+
+@app.post("/class/{name}/enter")
+async def enter(name: str, pupil: Pupil) -> dict[str, str]:
+    """Who may come in is your decision, made before this line. The token says it to the SFU."""
+    key, secret = next(iter(settings.keys.items()))
+    grant = Grant(
+        identity=pupil.name.lower(),
+        name=pupil.name,
+        room=name,
+        room_join=True,
+        room_admin=pupil.teacher,
+        permissions=Permissions(can_update_own_metadata=True),
+        key=key,
+    )
+    return {"token": auth.sign(grant, secret, ttl=3600), "rtc": f"/v1/rooms/{name}/rtc"}
+
+
+@app.get("/class/{name}")
+async def attendance(name: str) -> dict[str, list[str]]:
+    """The rooms are objects of this process: no request is needed to look at them."""
+    sfu: Sfu = service.state.sfu
+    room = sfu.rooms.get(name)
+    return {"present": [participant.name for participant in room.participants.values()] if room else []}
+
+
+app.mount("/", service)
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000, access_log=False)

@@ -1,0 +1,142 @@
+//! Every parser of hostile bytes behind one signature: the fuzz targets run them, and a test replays their corpora.
+//!
+//! A parser may refuse, never panic; and where it can write what it read, reading that gives the same again.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use plane_core::codec::av1::Structures;
+use plane_core::codec::{self, Codec};
+use plane_core::command::{DtlsRole, IceCredentials, Path, Route, SctpSpec};
+use plane_core::config::DataLimits;
+use plane_core::data::{self, Data, PeerIds, dcep};
+use plane_core::demux;
+use plane_core::ice::agent::{self, Agent};
+use plane_core::id::ChannelId;
+use plane_core::rtcp::compound;
+use plane_core::rtp::extension::{self, Extension, ExtensionMap};
+use plane_core::rtp::header::Header;
+use plane_core::rtp::rtx;
+
+type Parser = fn(&[u8]);
+
+/// By name, which is the name of the fuzz target and of the folder of its corpus.
+pub const PARSERS: [(&str, Parser); 11] = [
+    ("stun", stun),
+    ("rtp", rtp),
+    ("rtcp", rtcp),
+    ("vp8", vp8),
+    ("vp9", vp9),
+    ("av1", av1),
+    ("h264", h264),
+    ("h265", h265),
+    ("dependency", dependency),
+    ("sctp", sctp),
+    ("message", message),
+];
+
+pub fn stun(bytes: &[u8]) {
+    let _ = demux::protocol(bytes);
+    let _ = agent::username(bytes);
+    let mut agent = Agent::new(IceCredentials {
+        local_ufrag: "server0".into(),
+        local_pwd: "password-of-the-server-for-0".into(),
+        remote_ufrag: "peer0".into(),
+        remote_pwd: "the-password-of-the-peer".into(),
+    });
+    let address: SocketAddr = ([127, 0, 0, 1], 7_882).into();
+    let answer = agent.handle_request(bytes, Path { local: address, remote: address }, Instant::now());
+    assert!(answer.is_err() || agent::username(bytes) == Ok("server0"));
+}
+
+pub fn rtp(bytes: &[u8]) {
+    let mut map = ExtensionMap::default();
+    for (id, extension) in [
+        (1, Extension::AudioLevel),
+        (2, Extension::AbsSendTime),
+        (3, Extension::TransportCc),
+        (4, Extension::Mid),
+        (10, Extension::Rid),
+        (11, Extension::RepairedRid),
+        (12, Extension::DependencyDescriptor),
+    ] {
+        map.set(extension, id);
+    }
+    let Ok(header) = Header::parse(bytes) else { return };
+    assert!(header.length <= bytes.len());
+    let _ = extension::read(&map, &header, bytes);
+    if let Ok(end) = header.payload_end(bytes) {
+        assert!((header.length..=bytes.len()).contains(&end));
+        let _ = rtx::original_sequence(&bytes[header.length..end]);
+    }
+}
+
+pub fn rtcp(bytes: &[u8]) {
+    let mut packets = 0;
+    let _ = compound::parse(bytes, |_| packets += 1);
+    // A FIR packet counts once per entry of eight octets.
+    assert!(packets <= bytes.len() / 4);
+}
+
+pub fn vp8(bytes: &[u8]) {
+    let Ok(description) = codec::describe(Codec::Vp8, bytes, None) else { return };
+    let Some(numbers) = description.vp8 else { return };
+    let mut out = vec![0; bytes.len() + 1];
+    let length = codec::vp8::write(&mut out, bytes, &numbers, 0x1234, 5, 6);
+    let again = codec::describe(Codec::Vp8, &out[..length], None).expect("what was written can be read");
+    assert_eq!(again.keyframe, description.keyframe);
+}
+
+pub fn vp9(bytes: &[u8]) {
+    let _ = codec::describe(Codec::Vp9, bytes, None);
+}
+
+pub fn av1(bytes: &[u8]) {
+    let _ = codec::describe(Codec::Av1, bytes, None);
+}
+
+pub fn h264(bytes: &[u8]) {
+    let _ = codec::describe(Codec::H264, bytes, None);
+}
+
+pub fn h265(bytes: &[u8]) {
+    let _ = codec::describe(Codec::H265, bytes, None);
+}
+
+/// Descriptors one behind another, each after an octet that says how long it is: what the first set up, the next use.
+pub fn dependency(bytes: &[u8]) {
+    let mut structures = Structures::default();
+    let mut rest = bytes;
+    while let Some((&length, behind)) = rest.split_first() {
+        let (descriptor, next) = behind.split_at(usize::from(length).min(behind.len()));
+        if let Ok(descriptor) = structures.parse(descriptor) {
+            let _ = codec::describe(Codec::Av1, &[], Some(&descriptor));
+        }
+        rest = next;
+    }
+}
+
+pub fn sctp(bytes: &[u8]) {
+    let now = Instant::now();
+    let spec = SctpSpec { local_port: 5_000, remote_port: 5_000, max_message_size: 65_536 };
+    let mut data = Data::new(spec, DtlsRole::Server, &DataLimits::default(), PeerIds::new(0), now);
+    data.connect(now);
+    let _ = data.handle_packet(bytes, now);
+    while data.poll_transmit().is_some() {}
+    while data.poll_event().is_some() {}
+}
+
+pub fn message(bytes: &[u8]) {
+    if let Ok(dcep::Dcep::Open(open)) = dcep::parse(bytes)
+        && let Some(written) = open.write()
+    {
+        assert_eq!(dcep::parse(&written), Ok(dcep::Dcep::Open(open)));
+    }
+    for sender in [None, Some("PA_sender".to_owned())] {
+        let targets = vec![("PA_a".to_owned(), ChannelId(1)), ("PA_b".to_owned(), ChannelId(2))];
+        let route = Route { sender, targets, to_server: true };
+        if let Ok(delivery) = data::deliver(&route, ChannelId(1), bytes) {
+            assert!(!delivery.to.contains(&ChannelId(1)), "never back where it came from");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Losses and keyframes: many subscribers want, the publisher is asked once (RFC 4585, 4588, 5104).
+
+mod sim;
+
+use plane_core::Command;
+use plane_core::command::{DtlsRole, Kind};
+use plane_core::rtcp::feedback;
+use plane_core::time::ms;
+use sim::stream::{contiguous, ssrc, whole};
+use sim::{Call, Link};
+
+/// A publisher with a camera and so many who watch it.
+fn audience(seed: u64, count: usize) -> (Call, usize, Vec<(usize, plane_core::id::SlotId)>) {
+    let mut call = Call::new(seed);
+    let alice = call.join();
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let viewers = (0..count)
+        .map(|_| {
+            let viewer = call.join();
+            (viewer, call.subscribe(viewer, camera, Kind::Video))
+        })
+        .collect();
+    call.run(ms(1_000));
+    (call, alice, viewers)
+}
+
+#[test]
+fn what_many_miss_is_asked_of_the_publisher_once_per_round_trip() {
+    let (mut call, alice, _) = audience(1, 20);
+    call.up[alice] = Link { delay: ms(50), ..Link::default() };
+    let missing = call.peers[alice].sources[0].sequence + 30;
+    // It never arrives, not even when asked for.
+    call.peers[alice].swallows = vec![missing];
+    call.peers[alice].refuses = vec![missing];
+    call.run(ms(1_500));
+    let nacks: Vec<_> =
+        call.peers[alice].nacks.iter().filter(|(_, lost, _)| lost.contains(&missing)).map(|(_, _, at)| *at).collect();
+    assert!((2..=10).contains(&nacks.len()), "asked {} times", nacks.len());
+    for pair in nacks.windows(2) {
+        assert!(pair[1] - pair[0] >= ms(99), "asked again after {:?}", pair[1] - pair[0]);
+    }
+}
+
+#[test]
+fn a_loss_above_repairs_all_subscribers_with_one_retransmission() {
+    let (mut call, alice, viewers) = audience(2, 10);
+    let missing = call.peers[alice].sources[0].sequence + 31;
+    call.peers[alice].swallows = vec![missing];
+    call.run(ms(2_000));
+    let asked = call.peers[alice].nacks.iter().filter(|(_, lost, _)| lost.contains(&missing)).count();
+    assert_eq!(asked, 1);
+    for (viewer, slot) in viewers {
+        assert!(contiguous(&whole(&call, viewer, slot)));
+    }
+}
+
+#[test]
+fn a_loss_below_is_repaired_from_the_cache_and_the_publisher_hears_nothing() {
+    let (mut call, alice, viewers) = audience(3, 5);
+    for &(viewer, _) in &viewers {
+        call.down[viewer] = Link { delay: ms(20), loss: 0.05, jitter: ms(0) };
+    }
+    call.run(ms(2_000));
+    for &(viewer, _) in &viewers {
+        call.down[viewer] = Link::default();
+    }
+    call.run(ms(1_000));
+    assert!(call.peers[alice].nacks.is_empty());
+    assert!(call.plane.stats().packets_retransmitted > 20);
+    for (viewer, slot) in viewers {
+        let packets = whole(&call, viewer, slot);
+        let missing: u16 = packets.windows(2).map(|pair| pair[1].0 - pair[0].0 - 1).sum();
+        assert!(missing <= 4, "{missing} missing: lost twice, and the simulated receiver asks once");
+    }
+}
+
+#[test]
+fn packets_that_overtook_one_another_are_not_asked_for() {
+    let (mut call, alice, viewers) = audience(4, 2);
+    call.up[alice] = Link { delay: ms(20), loss: 0.0, jitter: ms(8) };
+    call.run(ms(3_000));
+    assert_eq!(call.plane.stats().nacks_sent, 0);
+    call.up[alice] = Link::default();
+    call.run(ms(500));
+    for (viewer, slot) in viewers {
+        assert!(contiguous(&whole(&call, viewer, slot)));
+    }
+}
+
+#[test]
+fn thirty_pictures_that_broke_cost_one_keyframe() {
+    let (mut call, alice, viewers) = audience(5, 30);
+    call.run(ms(1_000));
+    let before = call.peers[alice].plis.len();
+    for _ in 0..5 {
+        for &(viewer, slot) in &viewers {
+            let mut pli = Vec::new();
+            feedback::write_pli(&mut pli, 1, ssrc(slot));
+            call.peers[viewer].send_rtcp(pli);
+        }
+        call.run(ms(10));
+    }
+    call.run(ms(200));
+    assert_eq!(call.peers[alice].plis.len() - before, 1, "150 wishes, one request");
+}
+
+#[test]
+fn fir_is_a_wish_like_pli() {
+    let (mut call, alice, viewers) = audience(6, 1);
+    call.run(ms(1_000));
+    let before = call.peers[alice].plis.len();
+    let (viewer, slot) = viewers[0];
+    let mut fir = Vec::new();
+    feedback::write_fir(&mut fir, 1, ssrc(slot), 1);
+    call.peers[viewer].send_rtcp(fir);
+    call.run(ms(100));
+    assert_eq!(call.peers[alice].plis.len() - before, 1);
+}
+
+#[test]
+fn a_keyframe_that_does_not_come_is_asked_for_again_but_not_for_ever() {
+    let (mut call, alice, viewers) = audience(7, 1);
+    let before = call.peers[alice].plis.len();
+    // Its encoder has stopped: nothing answers.
+    call.peers[alice].sources[0].active = false;
+    let (viewer, slot) = viewers[0];
+    let mut pli = Vec::new();
+    feedback::write_pli(&mut pli, 1, ssrc(slot));
+    call.peers[viewer].send_rtcp(pli);
+    call.run(ms(30_000));
+    let asked = call.peers[alice].plis.len() - before;
+    assert!((2..=5).contains(&asked), "asked {asked} times");
+}
+
+#[test]
+fn after_an_outage_of_the_publisher_a_keyframe_is_asked_for_and_numbers_go_on() {
+    let (mut call, alice, viewers) = audience(8, 3);
+    call.peers[alice].sources[0].packets = 10;
+    let before = call.peers[alice].plis.len();
+    call.up[alice] = Link::lossy(ms(5), 1.0);
+    call.run(ms(3_000));
+    call.up[alice] = Link::default();
+    call.run(ms(2_000));
+    let asked = call.peers[alice].plis.len() - before;
+    assert!((1..=3).contains(&asked), "asked {asked} times");
+    for (viewer, slot) in viewers {
+        let after = call.peers[viewer].stream(ssrc(slot)).iter().filter(|p| call.now - p.at < ms(1_500)).count();
+        assert!(after > 300, "{after} packets after the outage");
+    }
+}
+
+#[test]
+fn who_connects_late_is_shown_a_keyframe_first() {
+    let (mut call, alice, _) = audience(9, 1);
+    call.run(ms(2_000));
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.run(ms(500));
+    let late = call.invite(DtlsRole::Server);
+    let slot = call.subscribe(late, camera, Kind::Video);
+    // It negotiates for two seconds before its first packet; the publisher is not bothered for it.
+    let before = call.peers[alice].plis.len();
+    call.run(ms(2_000));
+    assert_eq!(call.peers[alice].plis.len(), before);
+    call.connect(late);
+    call.run(ms(500));
+    let first = call.peers[late].stream(ssrc(slot))[0].clone();
+    assert_eq!(first.payload[5] & 1, 0, "a keyframe");
+    assert!(first.sequence < 1 << 15);
+}
+
+#[test]
+fn a_keyframe_can_be_asked_for_by_command() {
+    let (mut call, alice, _) = audience(10, 1);
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.run(ms(1_000));
+    let before = call.peers[alice].plis.len();
+    call.apply(Command::RequestKeyframe(camera));
+    call.run(ms(100));
+    assert_eq!(call.peers[alice].plis.len() - before, 1);
+}

@@ -1,0 +1,130 @@
+//! RTCP of both sides: clocks that agree, who is who, who has gone (RFC 3550 s6).
+
+mod sim;
+
+use plane_core::Command;
+use plane_core::command::Kind;
+use plane_core::id::SlotId;
+use plane_core::rtcp::report;
+use plane_core::time::ms;
+use sim::stream::{origin, ssrc, whole};
+use sim::{Call, Link};
+
+/// How far the reports of a slot put its newest packets from when the publisher's clock says they are of, in ms.
+fn skew(call: &Call, publisher: usize, source: usize, subscriber: usize, slot: SlotId, rate: f64) -> f64 {
+    let (ntp, rtp) = call.peers[publisher].sources[source].clock(call.clock);
+    let &(_, reported_ntp, reported_rtp, _) = call.peers[subscriber]
+        .sender_reports
+        .iter()
+        .rev()
+        .find(|report| report.0 == ssrc(slot))
+        .expect("a report came");
+    // What the slot adds to the timestamps of this source, from a packet that can be told by its content.
+    let packets = whole(call, subscriber, slot);
+    let (_, timestamp, payload) = packets.last().expect("media came");
+    let source = &call.peers[publisher].sources[source];
+    let (_, sequence) = origin(payload);
+    let sent = source.history.get(&sequence).expect("sent a moment ago").0;
+    let offset = timestamp.wrapping_sub(sent);
+    let by_publisher = f64::from(rtp.wrapping_add(offset).wrapping_sub(reported_rtp) as i32) / rate;
+    let by_wall_clock = ntp.seconds_since(reported_ntp);
+    (by_publisher - by_wall_clock) * 1_000.0
+}
+
+#[test]
+fn sender_reports_carry_the_clock_of_the_publisher_through_whatever_delay() {
+    let mut call = Call::new(1);
+    let (alice, bob) = (call.join(), call.join());
+    call.up[alice] = Link { delay: ms(120), loss: 0.0, jitter: ms(30) };
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let microphone = call.publish(alice, Kind::Audio, &[]);
+    let video = call.subscribe(bob, camera, Kind::Video);
+    let audio = call.subscribe(bob, microphone, Kind::Audio);
+    // Of many reports the quickest tell best.
+    call.run(ms(50_000));
+    let skews = [skew(&call, alice, 0, bob, video, 90_000.0), skew(&call, alice, 1, bob, audio, 48_000.0)];
+    // Sound and picture that were made together are played together.
+    assert!((skews[0] - skews[1]).abs() < 5.0, "{skews:?} ms");
+}
+
+#[test]
+fn the_clock_is_right_for_what_is_shown_now_when_a_slot_has_moved() {
+    let mut call = Call::new(2);
+    let (alice, bob, carol) = (call.join(), call.join(), call.join());
+    let first = call.publish(alice, Kind::Video, &[]);
+    let second = call.publish(carol, Kind::Video, &["q", "h"]);
+    let slot = call.subscribe(bob, first, Kind::Video);
+    call.run(ms(3_000));
+    assert!(skew(&call, alice, 0, bob, slot, 90_000.0).abs() < 50.0);
+    call.subscribe_to(slot, second);
+    call.run(ms(5_000));
+    let skew = skew(&call, carol, 1, bob, slot, 90_000.0);
+    assert!(skew.abs() < 50.0, "{skew} ms");
+}
+
+#[test]
+fn sender_reports_count_what_was_sent_and_name_their_participant() {
+    let mut call = Call::new(3);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(5_000));
+    let reports = call.peers[bob].sender_reports.iter().filter(|report| report.0 == ssrc(slot)).count();
+    assert!((4..=8).contains(&reports), "{reports} in five seconds");
+    let named = |compound: &Vec<u8>| compound.windows(6).any(|window| window == b"cname1");
+    assert!(call.peers[bob].compounds.iter().any(named), "RFC 3550 s6.1: every report names its source");
+}
+
+#[test]
+fn the_publisher_is_told_how_its_streams_arrive() {
+    let mut call = Call::new(4);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.subscribe(bob, camera, Kind::Video);
+    call.up[alice] = Link::lossy(ms(10), 0.1);
+    call.run(ms(5_000));
+    let mut blocks = Vec::new();
+    for compound in &call.peers[alice].compounds {
+        let _ = plane_core::rtcp::compound::parse(compound, |packet| {
+            if let plane_core::rtcp::compound::Packet::ReceiverReport { reports, .. } = packet {
+                blocks.extend(reports);
+            }
+        });
+    }
+    let ssrc = call.peers[alice].sources[0].ssrc;
+    let last = blocks.iter().rev().find(|block| block.ssrc == ssrc).expect("it was reported");
+    assert!(last.cumulative_lost > 5, "{last:?}");
+    assert!(last.last_sr != 0, "it names the sender report it has seen");
+}
+
+#[test]
+fn an_ssrc_that_said_bye_may_come_again() {
+    let mut call = Call::new(5);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(500));
+    let mut bye = Vec::new();
+    report::write_receiver_report(&mut bye, 1, &[]);
+    report::write_bye(&mut bye, &[call.peers[alice].sources[0].ssrc]);
+    call.peers[alice].send_rtcp(bye);
+    call.run(ms(1_000));
+    assert!(whole(&call, bob, slot).len() > 120);
+}
+
+#[test]
+fn who_is_removed_is_told_of_every_slot_and_closed() {
+    let mut call = Call::new(6);
+    let (alice, bob) = (call.join(), call.join());
+    let tracks = [call.publish(alice, Kind::Video, &[]), call.publish(alice, Kind::Audio, &[])];
+    let slots = [call.subscribe(bob, tracks[0], Kind::Video), call.subscribe(bob, tracks[1], Kind::Audio)];
+    call.run(ms(500));
+    let now = call.now;
+    call.plane.close(now);
+    call.run(ms(100));
+    assert!(call.peers[alice].closed && call.peers[bob].closed);
+    assert_eq!(call.peers[bob].byes, slots.map(ssrc));
+    let stats = call.plane.stats();
+    assert_eq!((stats.transports, stats.tracks, stats.slots, stats.channels), (0, 0, 0, 0));
+    call.apply(Command::Remove(slots[0].0));
+}

@@ -1,0 +1,75 @@
+"""The commands that need no server: what they print, and how they end."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from api import auth, cli
+
+from .server import KEY, SECRET
+
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """Exit code, stdout and stderr of a command with these variables."""
+
+    def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
+        for name in [name for name in os.environ if name.startswith("SFU_")]:
+            monkeypatch.delenv(name)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["sfu", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "sentence"),
+    [
+        ([], {}, "SFU_KEYS is not set"),
+        (["--port", "x"], {}, "--port needs a whole number"),
+        ([], {"SFU_PROT": "1"}, "did you mean SFU_PORT?"),
+        ([], {"SFU_SERVICE_HOST": "10.0.0.1"}, "Kubernetes"),
+        (["--colour"], {}, "No such option"),
+    ],
+)
+def test_a_bad_start_is_exit_2_with_a_sentence(
+    said: Said, arguments: list[str], environ: dict[str, str], sentence: str
+) -> None:
+    code, _, err = said("serve", *arguments, **environ)
+    assert code == 2 and sentence in err and "Traceback" not in err
+
+
+def test_print_config_shows_where_values_come_from(said: Said) -> None:
+    code, out, _ = said("serve", "--print-config", "--port", "1", "--dev", SFU_UDP_PORT="2")
+    assert code == 0
+    assert any(line.split()[:3] == ["SFU_PORT", "1", "flag"] for line in out.splitlines())
+    assert any(line.split()[:3] == ["SFU_UDP_PORT", "2", "environment"] for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["serve"], ["token"], ["rooms"], ["rooms", "create"], ["participants"], ["participants", "list"], ["doctor"]],
+)
+def test_every_command_has_help(said: Said, command: list[str]) -> None:
+    code, out, _ = said(*command, "--help")
+    assert code == 0 and "Usage:" in out
+
+
+def test_the_token_command_needs_what_it_needs(said: Said) -> None:
+    code, _, err = said("token", "--room", "lobby", SFU_KEYS=f"{KEY}: {SECRET}")
+    assert code == 2 and "--identity" in err
+    begun = time.time()
+    code, out, _ = said("token", "--identity", "ada", "--ttl", "60", SFU_KEYS=f"{KEY}: {SECRET}")
+    grant = auth.verify(out.strip(), {KEY: SECRET})
+    assert code == 0 and begun + 59 <= grant.expires <= time.time() + 61 and grant.room == ""

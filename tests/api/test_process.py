@@ -1,0 +1,275 @@
+"""The process: how it starts, what it logs, and how it ends. Over a fake plane, in a folder of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from websockets.asyncio.client import connect
+
+from api import lan
+
+from .server import KEY, SECRET, Client, token
+
+ROOT = Path(__file__).parents[2]
+
+
+class Process:
+    def __init__(self, child: asyncio.subprocess.Process, port: int, folder: Path) -> None:
+        self.child = child
+        self.port = port
+        self.folder = folder
+
+    def signal(self, number: signal.Signals) -> None:
+        self.child.send_signal(number)
+
+    async def ended(self) -> tuple[int, str]:
+        """Exit code, and all it logged."""
+        async with asyncio.timeout(20):
+            _, log = await self.child.communicate()
+        assert self.child.returncode is not None
+        return self.child.returncode, log.decode()
+
+    @asynccontextmanager
+    async def client(self, identity: str, **arguments: object) -> AsyncIterator[Client]:
+        jwt = token(identity)
+        url = f"ws://127.0.0.1:{self.port}/v1/rtc?access_token={jwt}"
+        async with connect(url) as socket:
+            client = Client(socket)
+            await client.say("join")
+            await client.hear("joined")
+            yield client
+
+
+async def sfu(folder: Path, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.api.serve_fake",
+        *arguments,
+        cwd=folder,
+        env={**clean, "PYTHONPATH": str(ROOT), **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def said(folder: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    child = await sfu(folder, *arguments, **environ)
+    async with asyncio.timeout(20):
+        out, err = await child.communicate()
+    assert child.returncode is not None
+    return child.returncode, out.decode(), err.decode()
+
+
+def free_port() -> int:
+    from api.listener import bind
+
+    (bound,) = bind(["127.0.0.1"], 0)
+    with bound:
+        return int(bound.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[Process]:
+    port = free_port()
+    given = {"SFU_PORT": str(port), "SFU_UDP_PORT": "0", "SFU_WORKERS": "1", "SFU_KEYS": f"{KEY}: {SECRET}", **environ}
+    child = await sfu(folder, "serve", *arguments, **given)
+    try:
+        for _ in range(200):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                await writer.wait_closed()
+                break
+            except OSError:
+                assert child.returncode is None, (await child.communicate())[1].decode()
+                await asyncio.sleep(0.05)
+        yield Process(child, port, folder)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.communicate()
+
+
+async def test_the_first_sigterm_drains_and_the_process_ends_when_empty(tmp_path: Path) -> None:
+    async with running(tmp_path) as process:
+        async with process.client("ada") as ada:
+            process.signal(signal.SIGTERM)
+            await ada.hear("draining")
+            await ada.say("leave")
+            await ada.hear("left")
+        code, log = await process.ended()
+        assert code == 0, log
+
+
+async def test_the_second_signal_ends_it_at_once_and_those_inside_are_told(tmp_path: Path) -> None:
+    async with running(tmp_path) as process, process.client("ada") as ada:
+        process.signal(signal.SIGTERM)
+        await ada.hear("draining")
+        process.signal(signal.SIGTERM)
+        assert (await ada.hear("left"))["reason"] == "server_shutdown"
+        assert (await ada.closed())[0] == 1000
+        assert (await process.ended())[0] == 0
+
+
+async def test_the_limit_of_a_drain_lets_those_inside_go(tmp_path: Path) -> None:
+    async with running(tmp_path, "--drain-limit", "0.3") as process, process.client("ada") as ada:
+        process.signal(signal.SIGTERM)
+        assert (await ada.hear("left"))["reason"] == "server_shutdown"
+        assert (await process.ended())[0] == 0
+
+
+async def test_in_development_mode_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, "--dev") as process, process.client("ada") as ada:
+        process.signal(signal.SIGINT)
+        assert (await ada.hear("left"))["reason"] == "server_shutdown"
+        assert (await process.ended())[0] == 0
+
+
+async def test_drain_wait_returns_when_everybody_has_gone_and_probes_answer_to_the_end(tmp_path: Path) -> None:
+    internal = str(free_port())
+    async with running(tmp_path, SFU_INTERNAL_PORT=internal) as process:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}") as http:
+            assert (await http.get("/ready")).status_code == 200
+            async with process.client("ada") as ada:
+                command = asyncio.create_task(said(tmp_path, "drain", "--wait", SFU_INTERNAL_PORT=internal))
+                await ada.hear("draining")
+                assert (await http.get("/ready")).status_code == 503
+                assert not command.done()
+                await ada.say("leave")
+                await ada.hear("left")
+        assert (await command)[0] == 0
+        assert (await process.ended())[0] == 0
+
+
+async def test_a_failed_worker_ends_the_process_with_1(tmp_path: Path) -> None:
+    async with running(tmp_path, FAKE_FAILS_AFTER="0.5") as process:
+        code, log = await process.ended()
+        assert code == 1 and "worker 0 failed" in log
+
+
+async def test_no_token_reaches_the_log_whatever_way_it_came_and_whatever_went_wrong(tmp_path: Path) -> None:
+    jwt, bad = token("ada"), token("ada", secret="x" * 40)
+    async with running(tmp_path, SFU_LOG_LEVEL="debug") as process:
+        base = f"127.0.0.1:{process.port}/v1"
+        async with httpx.AsyncClient() as http:
+            for one in (jwt, bad, jwt[:-4], "short.to.ken"):
+                await http.get(f"http://{base}/rooms?access_token={one}")
+                await http.get(f"http://{base}/nothing/{one}")
+                for header in (f"Bearer {one}", f"Basic {one}", one):
+                    await http.get(f"http://{base}/rooms", headers={"Authorization": header})
+                    await http.post(f"http://{base}/whip", content="v", headers={"Authorization": header})
+        for one in (jwt, bad):
+            for extra in ({}, {"additional_headers": {"Origin": "http://page.example"}}):
+                for url, subprotocols in ((f"ws://{base}/rtc?access_token={one}", None), (f"ws://{base}/rtc", one)):
+                    offered = ["sfu.v1", f"bearer.{subprotocols}"] if subprotocols else None
+                    try:
+                        async with connect(url, subprotocols=offered, **extra) as socket:  # type: ignore[arg-type]
+                            await socket.send("{")
+                            await socket.recv()
+                    except Exception as error:
+                        assert "401" in str(error) or "1008" in str(error), error
+        process.signal(signal.SIGTERM)
+        process.signal(signal.SIGTERM)
+        code, log = await process.ended()
+    assert code == 0 and "WEBSOCKET /v1/rtc" in log, log
+    for one in (jwt, bad):
+        for part in (*one.split("."), "access_token=eyJ"):
+            # The header of a JWT is the same in all of them, and no secret; what follows is.
+            assert part == one.split(".")[0] or part not in log
+    assert SECRET not in log
+
+
+async def test_a_port_that_is_taken_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
+    async with running(tmp_path) as process:
+        code, _, err = await said(tmp_path, "serve", "--port", str(process.port), SFU_KEYS=f"{KEY}: {SECRET}")
+        assert code == 1 and f"127.0.0.1 port {process.port}" in err and "in use" in err
+        assert len(err.strip().splitlines()) == 1
+
+
+async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
+    def write(address: str) -> bytes:
+        certificate, key = lan.certificate(address)
+        (tmp_path / "cert.pem").write_text(certificate)
+        (tmp_path / "key.pem").write_text(key)
+        return ssl.PEM_cert_to_DER_cert(certificate)
+
+    async def served(port: int) -> bytes:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.transport.abort()
+        return bytes(certificate)
+
+    first = write("127.0.0.1")
+    async with running(tmp_path, SFU_TLS_CERT="cert.pem", SFU_TLS_KEY="key.pem") as process:
+        assert await served(process.port) == first
+        second = write("127.0.0.1")
+        process.signal(signal.SIGHUP)
+        async with asyncio.timeout(5):
+            while await served(process.port) != second:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        (tmp_path / "cert.pem").write_text("nonsense")
+        process.signal(signal.SIGHUP)
+        await asyncio.sleep(0.2)
+        assert await served(process.port) == second
+        process.signal(signal.SIGTERM)
+        code, log = await process.ended()
+        assert code == 0 and "the certificate stays as it was" in log
+
+
+async def test_the_client_commands_speak_to_a_development_server_of_the_same_folder(tmp_path: Path) -> None:
+    async with running(tmp_path, "--dev") as process:
+        code, sid, err = await said(tmp_path, "rooms", "create", "lobby", "--max-participants", "3")
+        assert code == 0 and sid.startswith("RM_"), err
+        assert (await said(tmp_path, "rooms", "create", "lobby", "--max-participants", "3"))[1] == sid
+        code, _, err = await said(tmp_path, "rooms", "create", "lobby")
+        assert code == 1 and "other options" in err and len(err.splitlines()) == 1
+        listed = json.loads((await said(tmp_path, "rooms", "list", "--json"))[1])
+        assert listed["rooms"][0]["max_participants"] == 3
+        code, jwt, _ = await said(tmp_path, "token", "--room", "lobby", "--identity", "ada", "--no-publish")
+        assert code == 0
+        async with connect(f"ws://127.0.0.1:{process.port}/v1/rtc?access_token={jwt.strip()}") as socket:
+            ada = Client(socket)
+            await ada.say("join")
+            assert (await ada.hear("joined"))["you"]["permissions"]["can_publish"] is False
+            assert "ada" in (await said(tmp_path, "participants", "list", "lobby"))[1]
+            assert (await said(tmp_path, "participants", "remove", "lobby", "ada"))[0] == 0
+            assert (await ada.hear("left"))["reason"] == "participant_removed"
+        assert (await said(tmp_path, "rooms", "delete", "lobby"))[0] == 0
+        code, _, err = await said(tmp_path, "rooms", "delete", "lobby")
+        assert code == 1 and "There is no room 'lobby'." in err
+
+
+async def test_a_command_without_a_server_or_a_key_says_so_in_one_sentence(tmp_path: Path) -> None:
+    code, _, err = await said(tmp_path, "rooms", "list")
+    assert code == 2 and "no key to sign with" in err and len(err.splitlines()) == 1
+    keys = {"SFU_API_KEY": KEY, "SFU_API_SECRET": SECRET}
+    code, _, err = await said(tmp_path, "rooms", "list", SFU_URL=f"http://127.0.0.1:{free_port()}", **keys)
+    assert code == 1 and "Nothing answers at http://127.0.0.1:" in err and len(err.splitlines()) == 1
+    code, _, err = await said(tmp_path, "rooms", "list", SFU_URL="localhost", **keys)
+    assert code == 2 and "SFU_URL" in err
+    code, _, err = await said(tmp_path, "drain", **keys)
+    assert code == 2 and "SFU_INTERNAL_PORT" in err
+
+
+async def test_doctor_has_one_line_for_each_thing_and_a_fix_for_what_is_wrong(tmp_path: Path) -> None:
+    port = free_port()
+    code, out, _ = await said(tmp_path, "doctor", "--dev", SFU_PORT=str(port), SFU_UDP_PORT=str(port))
+    assert f"TCP port {port} on 127.0.0.1: free" in out and f"UDP port {port}" in out
+    assert all(word in out for word in ("buffer", "announced addresses", "UDP_SEGMENT"))
+    assert code == (1 if "FAIL" in out else 0)
+    assert all("Fix: " in line for line in out.splitlines() if line.startswith("FAIL"))
+    async with running(tmp_path) as process:
+        code, out, _ = await said(tmp_path, "doctor", "--dev", SFU_PORT=str(process.port), SFU_UDP_PORT=str(port))
+        assert code == 1 and f"FAIL  TCP port {process.port} on 127.0.0.1: taken" in out

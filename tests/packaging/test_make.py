@@ -1,0 +1,91 @@
+"""`make` on machines that lack something: one sentence that names it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SHELL = ("bash", "env", "sed", "sort", "head", "cut", "id", "true")
+TOOLS = ("git", "python3", "cargo", "c++", "cmake")
+BROWSERS = ("chromium", "firefox-esr", "ip")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(root: Path, tmp_path: Path) -> Run:
+    """A script on a machine that has these tools and no others; it cannot install any, since apt-get is not there."""
+
+    def script(name: str, *tools: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        for tool in (*SHELL, *tools):
+            # A python3 of pyenv is a script that wants more; of a browser it is enough to know that it is there.
+            found = sys.executable if tool == "python3" else shutil.which(tool) or shutil.which("true")
+            # Not a link: what cargo is depends on how it is called.
+            (tmp_path / tool).write_text(f'#!/bin/sh\nexec {found} "$@"\n')
+            (tmp_path / tool).chmod(0o755)
+        given = {"PATH": str(tmp_path), "HOME": os.environ.get("HOME", "/"), "LIBCLANG_PATH": "/"} | environment
+        bash = shutil.which("bash")
+        assert bash
+        return subprocess.run([bash, f"scripts/{name}"], cwd=root, env=given, capture_output=True, text=True)
+
+    return script
+
+
+def test_a_machine_with_all_tools_is_told_nothing(run: Run) -> None:
+    seen = run("check-tools", *TOOLS)
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("git", "git is missing: install it (Debian: apt-get install git)."),
+        ("python3", "Python is missing: install Python 3.11 or newer, or name yours with make PYTHON=…"),
+        ("cargo", "A Rust toolchain is missing: install version 1.90 or newer (https://rustup.rs)."),
+        ("c++", "A C++ compiler is missing: install one (Debian: apt-get install g++)."),
+    ],
+)
+def test_a_missing_tool_is_named_in_one_sentence(run: Run, missing: str, sentence: str) -> None:
+    seen = run("check-tools", *(tool for tool in TOOLS if tool != missing))
+    assert (seen.returncode, seen.stderr) == (1, f"setup: {sentence}\n")
+
+
+def test_what_only_the_build_needs_is_named_where_it_cannot_be_installed(run: Run) -> None:
+    seen = run("check-tools", *(tool for tool in TOOLS if tool != "cmake"))
+    assert seen.returncode == 1
+    assert seen.stderr.startswith("setup: The build needs cmake: install them (Debian: sudo apt-get install cmake;")
+
+
+def test_browsers_are_skipped_at_a_desk_with_a_word(run: Run) -> None:
+    seen = run("install-browsers", "ip", "chromium")
+    assert seen.returncode == 0
+    assert "what needs firefox-esr is skipped until you install that" in seen.stdout
+
+
+def test_browsers_are_never_skipped_in_ci(run: Run) -> None:
+    seen = run("install-browsers", "ip", "chromium", CI="true")
+    assert (seen.returncode, seen.stderr) == (1, "test: CI must not skip the browser tests: install firefox-esr.\n")
+
+
+def test_with_all_browsers_there_is_nothing_to_do(run: Run) -> None:
+    seen = run("install-browsers", *BROWSERS, CI="true")
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("given", "is_lan"), [("LAN=1", True), ("LAN=0", False), ("LAN=", False)])
+def test_lan_is_said_to_the_service(root: Path, given: str, is_lan: bool) -> None:
+    seen = subprocess.run(["make", "-n", "run", given], cwd=root, capture_output=True, text=True)
+    assert seen.returncode == 0, seen.stderr
+    [line] = [line for line in seen.stdout.splitlines() if "sfu serve" in line]
+    assert line.strip().endswith("--lan" if is_lan else "--dev")
+
+
+def test_ci_runs_lint_types_and_every_kind_of_test(root: Path) -> None:
+    assert "exec make check" in (root / ".ci/run").read_text()
+    planned = subprocess.run(["make", "-n", "check"], cwd=root, capture_output=True, text=True, check=True).stdout
+    for step in ("ruff check", "lint-imports", "clippy", "bin/mypy", "stubtest", "cargo test", "-m pytest"):
+        assert step in planned
