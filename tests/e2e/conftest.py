@@ -79,6 +79,7 @@ async def enter(request: pytest.FixtureRequest, server: Server, site: str, room:
     if request.node.stash.get(FAILED, False):
         for person in present:
             print(f"{person.identity}:", await person.describe())
-        print("the service:", await server.metrics(), *server.log[-30:], sep="\n")
+        print("the service:", *server.log[-40:], sep="\n")
+        print(await server.metrics())
     for person in present:
         await person.close()

@@ -47,8 +47,7 @@ CLOSE_LIMIT = 10.0
 async def firefox() -> AsyncIterator["Firefox"]:
     path = program("firefox-esr", "firefox-esr")
     with tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True) as profile:
-        lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
-        Path(profile, "user.js").write_text("".join(lines))
+        _write_preferences(Path(profile))
         process = await asyncio.create_subprocess_exec(
             *(path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"),
             env=os.environ | {"MOZ_HEADLESS": "1", "HOME": profile},
@@ -58,19 +57,21 @@ async def firefox() -> AsyncIterator["Firefox"]:
         try:
             async with asyncio.timeout(START_LIMIT):
                 address = await _address(process)
-            async with aiohttp.ClientSession() as http, http.ws_connect(f"{address}/session", max_msg_size=0) as socket:
-                async with asyncio.TaskGroup() as tasks:
-                    browser = Firefox(socket)
-                    reading = tasks.create_task(browser.read())
-                    draining = tasks.create_task(_drain(process))
-                    await browser.command("session.new", capabilities={})
-                    try:
-                        yield browser
-                    finally:
-                        with contextlib.suppress(PageError, TimeoutError, ConnectionError):
-                            await asyncio.wait_for(browser.command("browser.close"), CLOSE_LIMIT)
-                        reading.cancel()
-                        draining.cancel()
+            async with (
+                aiohttp.ClientSession() as http,
+                http.ws_connect(f"{address}/session", max_msg_size=0) as socket,
+                asyncio.TaskGroup() as tasks,
+            ):
+                browser = Firefox(socket)
+                beside = [tasks.create_task(browser.read()), tasks.create_task(_drain(process))]
+                await browser.command("session.new", capabilities={})
+                try:
+                    yield browser
+                finally:
+                    with contextlib.suppress(PageError, TimeoutError, ConnectionError):
+                        await asyncio.wait_for(browser.command("browser.close"), CLOSE_LIMIT)
+                    for task in beside:
+                        task.cancel()
         finally:
             await _end(process)
 
@@ -128,6 +129,11 @@ class FirefoxPage:
 
     async def close(self) -> None:
         await self._browser.command("browsingContext.close", context=self._context)
+
+
+def _write_preferences(profile: Path) -> None:
+    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
+    (profile / "user.js").write_text("".join(lines))
 
 
 async def _address(process: asyncio.subprocess.Process) -> str:

@@ -89,7 +89,7 @@ class Person:
         await until(lambda: self.flow(of, source), is_still, f"the {source} of {of} stands still at {self.identity}")
 
     async def hear(self, of: str, source: str = "microphone", *, limit: float = 20.0) -> Flow:
-        """Waits until a second of this sound has come, most of it from packets and not made up, and none of it silence."""
+        """Waits until a second of this sound has come from packets, not made up, and was not silence."""
 
         def is_heard(flow: Flow | None) -> bool:
             return flow is not None and flow["samples"] - flow["concealed"] > 48_000 and flow["energy"] > 0

@@ -128,7 +128,6 @@ async def _read(process: asyncio.subprocess.Process, log: list[str], listening: 
 async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.terminate()
-        process.terminate()
     try:
         await asyncio.wait_for(process.wait(), STOP_LIMIT)
     except TimeoutError:

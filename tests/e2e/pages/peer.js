@@ -63,6 +63,14 @@ export async function publishCamera(options = {}) {
   return (await room.publishCamera(options)).sid;
 }
 
+/** Of one encoding that keeps its size, however little the browser believes at first that the network carries. */
+export async function publishSharp({ width, height, fps = 15, hint = 'detail', ...options }) {
+  const media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: fps } } });
+  const [track] = media.getVideoTracks();
+  track.contentHint = hint;
+  return (await room.publish(track, { source: 'camera', simulcast: false, ...options })).sid;
+}
+
 export async function publishMicrophone(options = {}) {
   return (await room.publishMicrophone(options)).sid;
 }
