@@ -1,5 +1,6 @@
 """Tokens: HS256 JWTs whose `iss` is an API key, `sub` an identity, and whose `video` claim is the grant."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -95,13 +96,14 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
         attributes=dict(attributes),
         key=_text(claims, "iss"),
         issued=_seconds(claims, "iat") or _seconds(claims, "nbf"),
-        expires=_seconds(claims, "exp"),
+        expires=int(_seconds(claims, "exp")),
     )
 
 
 def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> str:
     """A token for `grant`, signed with the secret of its key, good for `ttl` seconds."""
-    issued = int(time.time() if now is None else now)
+    # With its fraction (RFC 7519 s2 allows it): one made right after a revocation is not among the revoked.
+    issued = time.time() if now is None else now
     permissions = grant.permissions
     video: dict[str, Any] = {"room": grant.room} if grant.room else {}
     for claim, given in (
@@ -127,8 +129,8 @@ def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> 
         "iss": grant.key,
         "sub": grant.identity,
         "iat": issued,
-        "nbf": issued,
-        "exp": issued + int(ttl),
+        "nbf": int(issued),
+        "exp": math.ceil(issued + ttl),
         "video": video,
     }
     for claim, value in (("name", grant.name), ("metadata", grant.metadata), ("attributes", dict(grant.attributes))):
@@ -144,6 +146,6 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _seconds(claims: Mapping[str, Any], name: str) -> int:
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name) or 0
-    return int(value) if isinstance(value, int | float) else 0
+    return float(value) if isinstance(value, int | float) else 0.0

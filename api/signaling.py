@@ -1,4 +1,4 @@
-"""The WebSocket of PROTOCOL.md: messages in to the participant, its outbox out, a fresh token at half life."""
+"""The WebSocket of PROTOCOL.md: messages in to the participant, its outbox out, fresh tokens."""
 
 import asyncio
 import contextlib
@@ -180,18 +180,26 @@ async def _tell(websocket: WebSocket, session: Session) -> None:
 
 
 async def _renew(session: Session, keys: Mapping[str, str]) -> None:
-    """Sends a fresh token at half the life of the one before. It grants what the participant may do by then."""
+    """Sends a fresh token at half the life of the one before, and at once when the permissions have changed: those
+    made before may be revoked. It grants what the participant may do by then."""
     issued, expires = session.grant.issued, float(session.grant.expires)
+    # One that was sent before a snapshot may be among what was missed.
+    is_due = session.is_snapshot
     while expires and session.grant.key in keys:
         now = time.time()
         issued = issued or now
         due = issued + (expires - issued) / 2
-        if due > now:
-            await asyncio.sleep(min(due - now, LONGEST_WAIT))
+        if due > now and not is_due:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(due - now, LONGEST_WAIT)):
+                    is_due = await session.grant_changed.wait()
             continue
+        is_due = False
+        session.grant_changed.clear()
         life = max(expires - issued, 1.0)
         session.send(Token(auth.sign(session.grant, keys[session.grant.key], ttl=life, now=now)))
         issued, expires = now, now + life
+        session.note_token(issued, expires)
 
 
 async def _close(websocket: WebSocket, code: int | None, reason: str) -> None:

@@ -6,6 +6,7 @@ transport-wide feedback every 100 ms and receiver reports every second: what rea
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,15 +58,19 @@ HEADING = (
 
 
 async def run(seconds: float = 20.0, sizes: Sequence[int] = SIZES) -> None:
-    """Prints the table, row by row."""
+    """Prints the table, row by row. The service gets a core of its own, as that of the peers did."""
+    cores = sorted(os.sched_getaffinity(0))
+    core = cores[-1] if len(cores) > 1 else None
+    if core is not None:
+        os.sched_setaffinity(0, cores[:-1])  # inherited by the clients
     print(HEADING)
     for viewers in sizes:
-        print((await measure(viewers, seconds)).row(), flush=True)
+        print((await measure(viewers, seconds, core)).row(), flush=True)
 
 
-async def measure(viewers: int, seconds: float) -> Window:
+async def measure(viewers: int, seconds: float, core: int | None) -> Window:
     async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(serving())
+        service = await stack.enter_async_context(serving(core))
         publisher = await stack.enter_async_context(fleet())
         await publisher.publish(service.whip(), [service.token("publisher", ROOM)], ["video"])
         fleets = []

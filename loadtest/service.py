@@ -68,8 +68,8 @@ def token(identity: str, room: str, key: str = KEY, secret: str = SECRET) -> str
 
 
 @asynccontextmanager
-async def serving(**settings: object) -> AsyncIterator[Service]:
-    """Runs `sfu serve` for the length of the block. `settings` are SFU_* in lower case."""
+async def serving(core: int | None = None, **settings: object) -> AsyncIterator[Service]:
+    """Runs `sfu serve` for the length of the block, on one core only if told so. `settings` are SFU_* in lower case."""
     port, internal = _free_ports(2)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
     environ |= {
@@ -82,8 +82,9 @@ async def serving(**settings: object) -> AsyncIterator[Service]:
         "SFU_MAX_PARTICIPANTS": "0",
     }
     environ |= {f"SFU_{name.upper()}": str(value) for name, value in settings.items()}
+    pinned = f"import os; os.sched_setaffinity(0, {{{core}}}); " if core is not None else ""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from api.cli import main; main()", "serve", env=environ
+        sys.executable, "-c", f"{pinned}from api.cli import main; main()", "serve", env=environ
     )
     try:
         service = Service(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{internal}", process.pid)

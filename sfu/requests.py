@@ -1,6 +1,8 @@
 """What a client asks over its WebSocket, message by message. A request is answered, or refused with a sentence."""
 
 import asyncio
+import math
+from dataclasses import replace
 from typing import assert_never
 
 from sfu import messages
@@ -14,10 +16,12 @@ from sfu.room import Room
 class Session:
     """One WebSocket's hold on a participant. What it is told is in `outbox`."""
 
-    def __init__(self, room: Room, participant: Participant, outbox: Outbox) -> None:
+    def __init__(self, room: Room, participant: Participant, outbox: Outbox, *, is_snapshot: bool = False) -> None:
         self.room = room
         self.participant = participant
         self.outbox = outbox
+        self.is_snapshot = is_snapshot
+        """It came back after it had missed too much: messages of before are lost to it."""
 
     @property
     def grant(self) -> Grant:
@@ -29,13 +33,19 @@ class Session:
         """Set when its permissions have changed: the tokens it holds say otherwise, or are revoked. Yours to clear."""
         return self.participant.grant_changed
 
+    def note_token(self, issued: float, expires: float) -> None:
+        """It was sent a token of these times, in seconds since the epoch: a revocation has to outlast it."""
+        participant = self.participant
+        participant.grant = replace(participant.grant, issued=issued, expires=math.ceil(expires))
+
     def send(self, message: messages.ServerMessage) -> None:
         self.participant.tell(message)
 
     async def handle(self, message: messages.ClientMessage) -> None:
         """Does what is asked; the answer goes to the outbox. Waits while the client does not read its answers."""
         await self.outbox.space()
-        if self.participant.sid not in self.room.members:
+        if self.outbox.close_code is not None or self.participant.sid not in self.room.members:
+            # Who was replaced by another connection of the same session speaks there.
             return
         try:
             self._handle(message)

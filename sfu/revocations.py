@@ -19,7 +19,8 @@ class Revocations:
 
     def revoke(self, room: str, identity: str, expires: float, wall: float) -> None:
         """Every token of `identity` for `room` made up to now is refused, until the last of them has expired."""
-        self._revoked[room, identity] = (wall, max(expires + LEEWAY, wall + self.memory))
+        _, until = self._revoked.get((room, identity), (wall, 0.0))
+        self._revoked[room, identity] = (wall, max(until, expires + LEEWAY, wall + self.memory))
 
     def admit(self, room: str, grant: Grant) -> None:
         revoked = self._revoked.get((room, grant.identity))

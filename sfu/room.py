@@ -86,6 +86,7 @@ class Room:
         self._soon = soon
         self._on_message = on_message
         self._order = 0
+        self._was_entered = False
         self._empty_since = context.now()
         self._changed: dict[str, None] = {}
         """Sids of those whose `info` others shall hear of."""
@@ -171,6 +172,7 @@ class Room:
         present = self.participants.get(participant.identity)
         if present is not None:
             self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
+        self._was_entered = True
         self.participants[participant.identity] = participant
         self.members[participant.sid] = participant
         self._homes[participant.sid] = self
@@ -223,7 +225,7 @@ class Room:
         """When it goes by itself; None: somebody is in it."""
         if self.participants:
             return None
-        return self._empty_since + (self.options.departure_timeout if self._order else self.options.empty_timeout)
+        return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
 
     def tell_all(self, message: messages.ServerMessage) -> None:
         for participant in self.participants.values():

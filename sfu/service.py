@@ -240,12 +240,12 @@ class Sfu:
             member.viewing.retell()
             home.stage.touch(member)
             self._soon(home)
-            return self._hold(home, member, home.joined(member, resumed=True))
+            return self._hold(home, member, home.joined(member, resumed=True), is_snapshot=True)
         outbox = member.tail.open(resume.seq, messages.Resumed(resume.seq + 1))
         member.signal_gone = None
         return Session(home, member, outbox)
 
-    def _hold(self, room: Room, member: Participant, first: messages.Joined) -> Session:
+    def _hold(self, room: Room, member: Participant, first: messages.Joined, *, is_snapshot: bool = False) -> Session:
         assert member.tail is not None, "only someone who signals has a session"
         outbox = member.tail.open(member.tail.seq)
         member.tail.put(first)
@@ -253,7 +253,7 @@ class Sfu:
         if self.state is State.DRAINING:
             remaining = self._lifecycle.deadline - self._context.now()
             member.tell(messages.Draining(int((self._context.wall() + remaining) * 1000)))
-        return Session(room, member, outbox)
+        return Session(room, member, outbox, is_snapshot=is_snapshot)
 
     def _detach(self, session: Session) -> None:
         tail = session.participant.tail

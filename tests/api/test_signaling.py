@@ -268,6 +268,35 @@ async def test_a_fresh_token_is_not_sent_before_half_life(server: Server) -> Non
                 await ada.hear("token")
 
 
+async def test_who_loses_a_permission_is_sent_a_token_with_what_is_left(server: Server) -> None:
+    old = token("ada")
+    async with server.client("ada") as ada:
+        change = {"permissions": {"can_publish": False}}
+        await server.call("PATCH", "/v1/rooms/room/participants/ada", change)
+        fresh = (await ada.hear("token"))["token"]
+    for jwt, first in ((old, "left"), (fresh, "joined")):
+        async with server.rtc(additional_headers={"Authorization": f"Bearer {jwt}"}) as socket:
+            client = Client(socket)
+            await client.say("join")
+            message = await client.hear("left", "joined")
+            assert message["type"] == first
+            if first == "joined":
+                assert message["you"]["permissions"]["can_publish"] is False
+
+
+async def test_who_comes_back_to_a_snapshot_is_sent_a_token_again(server: Server) -> None:
+    async with server.client("ada") as ada:
+        secret = ada.joined["resume_secret"]
+    for number in range(300):
+        server.sfu.room("room").update(metadata=str(number))
+        await asyncio.sleep(0)
+    async with server.rtc("room", "?resume=1") as socket:
+        client = Client(socket)
+        await client.say("join", resume={"sid": ada.sid, "secret": secret, "seq": 1})
+        assert (await client.hear("joined"))["resumed"] is True
+        await client.hear("token")
+
+
 async def test_a_removed_participant_is_told_and_neither_its_token_nor_its_secret_lets_it_in(server: Server) -> None:
     old = token("ada")
     async with server.client("ada") as ada:

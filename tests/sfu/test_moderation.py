@@ -101,6 +101,19 @@ async def test_a_revocation_outlives_its_room_and_is_forgotten_when_the_tokens_h
         await it.client("alice")
 
 
+async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
+    async with scene() as it:
+        alice = await it.client("alice")
+        alice.session.note_token(START, START + 200_000.5)
+        it.sfu.room("room").remove("alice")
+        await it.client("alice", grant_=grant("alice", issued=START + 1))
+        await it.pass_time(10)
+        it.sfu.room("room").remove("alice")
+        await it.pass_time(199_980)
+        with pytest.raises(NotAllowed):
+            await it.client("alice")
+
+
 async def test_a_kick_of_nobody_is_not_found() -> None:
     async with scene() as it:
         room, _ = it.sfu.create_room("room")

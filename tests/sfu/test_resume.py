@@ -67,6 +67,14 @@ async def test_a_connection_that_is_not_yet_known_to_be_cut_is_replaced() -> Non
         assert isinstance(answer, messages.Answer)
 
 
+async def test_what_the_replaced_connection_still_said_is_not_done() -> None:
+    async with scene() as it:
+        alice = await it.client("alice")
+        again = await it.resume(alice)
+        await alice.session.handle(messages.Leave("leave"))
+        assert "alice" in again.room.participants
+
+
 async def test_an_expired_token_does_not_matter_but_the_secret_does() -> None:
     async with scene() as it:
         alice = await it.client("alice")

@@ -4,8 +4,16 @@ import pytest
 
 from sfu import messages
 from sfu.config import Config
-from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NotAllowed, NotFound, SfuError
-from sfu.model import DisconnectReason, Grant, RoomOptions
+from sfu.errors import (
+    Conflict,
+    InvalidRequest,
+    LimitExceeded,
+    NegotiationError,
+    NotAllowed,
+    NotFound,
+    SfuError,
+)
+from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 
 from .scene import grant, scene, turn
 
@@ -131,6 +139,15 @@ async def test_an_empty_room_goes_after_its_time() -> None:
         assert set(it.sfu.rooms) == {"left"}
         await it.pass_time(2)
         assert it.sfu.rooms == {}, "the last one left"
+
+
+async def test_who_was_not_let_in_is_nobody_who_left() -> None:
+    async with scene() as it:
+        it.sfu.create_room("room", RoomOptions(empty_timeout=300, departure_timeout=1))
+        with pytest.raises(NegotiationError):
+            it.sfu.open_session(grant("alice"), "room", ParticipantKind.INGRESS, "v=0")
+        await it.pass_time(299)
+        assert set(it.sfu.rooms) == {"room"}
 
 
 async def test_a_closed_room_lets_everybody_go_with_the_reason() -> None:

@@ -14,7 +14,9 @@ import { LocalTrack } from './local.js';
 export class Publisher {
   /** @type {Set<LocalTrack>} */
   tracks = new Set();
-  /** Those whose publishing a new join has overtaken: it publishes their tracks, too. @type {Array<() => void>} */
+  /** What was published, or about to be, in a session that ended: the next one publishes it. @type {Set<LocalTrack>} */
+  #lost = new Set();
+  /** Those whose `publish` was overtaken by the end of a session. @type {Array<() => void>} */
   #overtaken = [];
 
   /** @param {Ways} ways */
@@ -38,6 +40,7 @@ export class Publisher {
       await this.#publish(local);
     } catch (error) {
       if (error instanceof SfuError && error.code === 'session_ended') {
+        this.#lost.add(local);
         await new Promise((resolve) => this.#overtaken.push(() => resolve(undefined)));
       }
       if (local.sid === '') {
@@ -110,24 +113,26 @@ export class Publisher {
     for (const local of this.tracks) if (local.sid) this.#addSender(local);
   }
 
-  /** Another session: its tracks have other sids. */
+  /** The session is another: its tracks will have other sids. */
   forget() {
     for (const local of this.tracks) {
+      if (local.sid) this.#lost.add(local);
       local.sid = '';
       local.transceiver = null;
     }
   }
 
-  /** Publishes everything in the new session. One that is refused there is given up. */
+  /** Publishes in the new session what was lost with the old one. What is refused there is given up. */
   async restore() {
-    for (const local of [...this.tracks]) {
+    for (const local of this.#lost) {
       try {
-        if (local.sid === '' && this.tracks.has(local)) await this.#publish(local);
+        if (this.tracks.has(local)) await this.#publish(local);
       } catch (error) {
         if (isOver(error)) return;
         await this.#withdraw(local);
         this.ways.emit('localTrackUnpublished', { track: local, reason: error instanceof Error ? error.message : String(error) });
       }
+      this.#lost.delete(local);
     }
     this.release();
   }

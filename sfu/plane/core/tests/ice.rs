@@ -224,6 +224,19 @@ fn a_restart_that_never_happens_changes_nothing() {
 }
 
 #[test]
+fn of_many_restarts_that_never_happen_nothing_piles_up() {
+    let mut call = Call::new(11);
+    let bob = call.join();
+    let before = call.plane.indexes();
+    for number in 0..50 {
+        let local_ufrag = format!("again{number}");
+        let ice = IceCredentials { local_ufrag, ..new_credentials(&call, bob) };
+        call.restart_ice(bob, ice);
+    }
+    assert_eq!(call.plane.indexes(), before + 1, "the credentials in use, and the last ones offered");
+}
+
+#[test]
 fn checks_that_get_lost_only_cost_time() {
     for seed in 0..10 {
         let mut call = Call::new(seed);

@@ -19,6 +19,31 @@ use crate::socket::Inbound;
 
 /// How often the counters are published while they change.
 const PUBLISH: Duration = Duration::from_millis(250);
+/// The rest of a frame that arrives in pieces is waited for, so long and so often at most: each piece would leave as a
+/// message of its own to every subscriber. Measured at 1 -> 100: 3.2 packets a message without, 5.2 with it.
+const PIECE: Duration = Duration::from_micros(300);
+const MAX_PIECES: u8 = 3;
+/// Only where the last media went out in so many messages: for fewer subscribers it saves less than waking up costs.
+const LARGE_FAN_OUT: usize = 30;
+/// Octets from which a datagram is taken for a part of a video frame: audio has no marker behind its first packet.
+const VIDEO: usize = 500;
+
+/// What a part of a video frame says of the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Frame {
+    GoesOn,
+    Ends,
+}
+
+impl Frame {
+    /// By the marker of RFC 3550 s5.1, which SRTP leaves in clear. None: it is no such part (RFC 7983, RFC 5761 s4), or
+    /// too small to tell.
+    fn of(datagram: &[u8]) -> Option<Frame> {
+        let &[128..=191, second, ..] = datagram else { return None };
+        let is_rtcp = (192..=223).contains(&second);
+        (!is_rtcp && datagram.len() >= VIDEO).then_some(if second & 0x80 == 0 { Frame::GoesOn } else { Frame::Ends })
+    }
+}
 
 pub struct Worker {
     index: usize,
@@ -35,6 +60,10 @@ pub struct Worker {
     refused: u64,
     inbound: Inbound,
     batch: Batch,
+    /// Of the video packets of this wake-up, whether the last one ended its frame.
+    frame: Option<Frame>,
+    /// Messages that the last video sent.
+    fan_out: usize,
     notes: Vec<Note>,
     /// The mailbox first, then the sockets.
     waits: Vec<pollfd>,
@@ -63,6 +92,8 @@ impl Worker {
             refused: 0,
             inbound: Inbound::default(),
             batch: Batch::default(),
+            frame: None,
+            fan_out: 0,
             notes: Vec::new(),
             waits,
         }
@@ -73,7 +104,16 @@ impl Worker {
         loop {
             self.sleep()?;
             let is_closing = self.take_notes();
+            self.frame = None;
             self.receive()?;
+            for _ in 0..MAX_PIECES {
+                if self.frame != Some(Frame::GoesOn) || self.fan_out < LARGE_FAN_OUT {
+                    break;
+                }
+                // Not a poll: that would wake us for every piece.
+                std::thread::sleep(PIECE);
+                self.receive()?;
+            }
             let now = Instant::now();
             if self.plane.poll_timeout().is_some_and(|at| at <= now) {
                 self.plane.handle_timeout(now);
@@ -141,6 +181,7 @@ impl Worker {
                     self.plane.note_discard(Discard::Truncated);
                     continue;
                 }
+                self.frame = Frame::of(arrived.datagram).or(self.frame);
                 // If it went no further, the plane has counted why.
                 let _ = self.plane.handle_datagram(arrived.datagram, arrived.path, arrived.received, now);
             }
@@ -150,9 +191,14 @@ impl Worker {
 
     /// Sends and tells all that the plane has.
     fn drain(&mut self, now: Instant) {
+        let mut messages = 0;
         while self.plane.poll_transmit(&mut self.batch, now) {
+            messages += self.batch.messages().count();
             self.port.send(&self.batch);
             self.batch.clear();
+        }
+        if self.frame.is_some() {
+            self.fan_out = messages;
         }
         let refused = self.port.sent().refused;
         for _ in self.refused..refused {
@@ -215,6 +261,20 @@ mod tests {
         assert_eq!(news_of(|| panic!("slot {} is gone", 7)), failed("slot 7 is gone"));
         assert_eq!(news_of(|| std::panic::panic_any(7)), failed("panicked without a message"));
         assert_eq!(news_of(|| Err(io::Error::other("no such descriptor"))), failed("no such descriptor"));
+    }
+
+    #[test]
+    fn the_marker_of_a_video_packet_ends_its_frame() {
+        let datagram = |first: u8, second: u8, length: usize| {
+            let mut octets = vec![0; length];
+            octets[..2].copy_from_slice(&[first, second]);
+            octets
+        };
+        assert_eq!(Frame::of(&datagram(0x90, 96, 1200)), Some(Frame::GoesOn));
+        assert_eq!(Frame::of(&datagram(0x90, 0x80 | 96, 1200)), Some(Frame::Ends));
+        for other in [datagram(0x90, 111, 120), datagram(0x80, 200, 600), datagram(22, 254, 1200), vec![0x90]] {
+            assert_eq!(Frame::of(&other), None);
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ impl Plane {
                 if let Some(key) = self.transport(transport) {
                     self.by_ufrag.insert(ice.local_ufrag.clone(), key);
                     self.transports[key].restart_ice(ice);
+                    // Of many restarts that never happen, the last one counts.
+                    self.forget_stale_ufrags(key);
                 }
             }
             Command::OpenSctp { transport, spec } => {

@@ -30,9 +30,7 @@ impl Plane {
             }
         }
         if self.transports[key].has_restarted() {
-            self.by_ufrag.retain(|ufrag, &mut owner| {
-                owner != key || self.transports[key].agent.local_ufrags().any(|known| known == ufrag)
-            });
+            self.forget_stale_ufrags(key);
         }
         self.touch(key);
         Ok(())
@@ -79,6 +77,12 @@ impl Plane {
             self.wish_keyframes_of(key, now);
             self.touch(key);
         }
+    }
+
+    /// Credentials that the agent no longer takes lead nowhere.
+    pub(super) fn forget_stale_ufrags(&mut self, key: usize) {
+        let agent = &self.transports[key].agent;
+        self.by_ufrag.retain(|ufrag, &mut owner| owner != key || agent.local_ufrags().any(|known| known == ufrag));
     }
 
     /// Addresses that the agent no longer holds valid lead nowhere.

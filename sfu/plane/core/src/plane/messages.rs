@@ -4,7 +4,7 @@ use super::Plane;
 use crate::command::ChannelSpec;
 use crate::data::{self, route};
 use crate::discard::Discard;
-use crate::event::{ChannelState, Event};
+use crate::event::{ChannelState, Event, TransportState};
 use crate::id::{ChannelId, TransportId};
 use crate::send::Class;
 use crate::time::Instant;
@@ -53,7 +53,12 @@ impl Plane {
         if !transport.dtls.is_connected() {
             return;
         }
+        // To somebody silent it is as good as lost, and its resends would pile up for as long as the silence lasts.
+        let is_silent = transport.state == Some(TransportState::Disconnected);
         while let Some(packet) = transport.data.as_mut().and_then(|data| data.poll_transmit()) {
+            if is_silent {
+                continue;
+            }
             transport.pacer.push(Class::Data, packet.len(), Queued::Sctp(packet), now);
         }
         self.touch(key);
