@@ -33,7 +33,7 @@ RUN python3 -m venv /opt/sfu \
     && /opt/sfu/bin/python -m pip install --constraint /constraints.txt /wheel/*.whl \
     && /opt/sfu/bin/python -m pip uninstall --yes pip
 
-# What runs: no compiler, no pip, nobody's account, and nothing is ever written.
+# What runs: no compiler, nobody's account, and nothing is ever written.
 FROM ${PYTHON_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="sfu" \
       org.opencontainers.image.description="A selective forwarding unit: WebRTC rooms steered by REST and WebSocket." \

@@ -60,10 +60,10 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
         app, health, stop = create_app(settings, plane=plane), Health(), Stop(settings)
         async with AsyncExitStack() as stack:
             # What is entered first ends last: probes are answered until all the rest is gone.
+            stack.enter_context(stop.on_signals(health, certificate))
             if internal:
                 await stack.enter_async_context(listening(create_internal_app(health), internal))
             sfu = await stack.enter_async_context(_opened(app, health))
-            stack.enter_context(stop.on_signals(sfu, certificate))
             await stack.enter_async_context(listening(app, public, tls=certificate, farewell=sfu.close))
             _announce(app, settings, url)
             await stop.wait(sfu)
@@ -79,10 +79,11 @@ class Stop:
         self._heard = 0
 
     @contextlib.contextmanager
-    def on_signals(self, sfu: Sfu, certificate: ssl.SSLContext | None) -> Iterator[None]:
+    def on_signals(self, health: Health, certificate: ssl.SSLContext | None) -> Iterator[None]:
+        """From before the service opens until after it has closed: a signal never ends the process half-way."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._hear, number, sfu)
+            loop.add_signal_handler(number, self._hear, number, health)
         loop.add_signal_handler(signal.SIGHUP, self._reload, certificate)
         try:
             yield
@@ -90,14 +91,14 @@ class Stop:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def _hear(self, number: signal.Signals, sfu: Sfu) -> None:
+    def _hear(self, number: signal.Signals, health: Health) -> None:
         self._heard += 1
         at_once = self._settings.mode.dev and number is signal.SIGINT
-        if self._heard > 1 or at_once:
+        if self._heard > 1 or at_once or health.sfu is None:
             self._now.set()
             return
         log.info("%s: draining, for at most %g s; once more to stop now", number.name, self._settings.drain_limit)
-        sfu.drain()
+        health.sfu.drain()
 
     def _reload(self, certificate: ssl.SSLContext | None) -> None:
         if certificate is not None and self._settings.tls_cert and self._settings.tls_key:

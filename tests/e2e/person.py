@@ -13,8 +13,9 @@ Flow = dict[str, Any]
 
 
 class Person:
-    def __init__(self, page: Page, identity: str) -> None:
+    def __init__(self, page: Page, room: str, identity: str) -> None:
         self.page = page
+        self.room = room
         self.identity = identity
         self.sid = ""
 
@@ -32,7 +33,7 @@ class Person:
         **permissions: Any,
     ) -> Self:
         """Joins. `url` is where the service is reached, if not directly; `options` those of `join` in client.js."""
-        person = cls(await browser.page(site), identity)
+        person = cls(await browser.page(site), room, identity)
         given = {"url": url or server.url, "name": room, "token": token(identity, room, **permissions)}
         person.sid = (await person.page.call("enter", given | {"options": options or {}}))["sid"]
         return person

@@ -30,14 +30,16 @@ async def serving(*command: str, **settings: object) -> AsyncIterator["Server"]:
     """`settings` are SFU_ variables, in small letters and without SFU_. `command` stands in for `sfu serve`."""
     internal = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
-    given = {
+    given: dict[str, object] = {
         "host": ",".join(addresses()),
         "keys": f"{KEY}: {SECRET}",
         "port": 0,
         "udp_port": 0,
         "workers": 1,
         "internal_port": internal,
-    } | settings
+        "drain_limit": 0,
+    }
+    given |= settings
     environ |= {f"SFU_{name.upper()}": str(value) for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -49,16 +51,16 @@ async def serving(*command: str, **settings: object) -> AsyncIterator["Server"]:
     )
     log: list[str] = []
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(_read(process, log, listening))
+    async with asyncio.TaskGroup() as tasks:
+        # It reads to the end: what the service says when it stops, too.
+        tasks.create_task(_read(process, log, listening))
+        try:
             async with asyncio.timeout(START_LIMIT):
                 url = await listening
             async with httpx.AsyncClient(base_url=url) as http:
                 yield Server(process, url, f"http://127.0.0.1:{internal}", http, log)
-            reading.cancel()
-    finally:
-        await _stop(process)
+        finally:
+            await _stop(process)
 
 
 class Server:

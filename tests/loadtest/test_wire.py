@@ -173,3 +173,11 @@ async def test_half_a_check_and_a_cut_cable_leave_the_others_in_peace(service: S
 async def test_a_refusal_is_a_sentence(service: Service) -> None:
     with pytest.raises(wire.Refused, match=r"^401: .*JWT"):
         await wire.open_session(service.whip(), "no token", wire.Client(sends=["audio"]))
+
+
+async def test_credentials_of_base64url_characters_are_taken(service: Service) -> None:
+    client = wire.Client(sends=["audio"])
+    offer = client.offer.replace(client.transport.ufrag, "u-_=f").replace(client.transport.password, "p" * 21 + "-_=")
+    client.transport.ufrag, client.offer = "u-_=f", offer
+    session = await wire.open_session(service.whip(), service.token("alice", "room"), client)
+    await session.end()

@@ -92,7 +92,7 @@ def channel(**changes: Any) -> ChannelSpec:
         (lambda: credentials(remote_pwd="p" * 21), "remote_pwd has 21 characters, not 22..256 (RFC 8839)"),
         (
             lambda: credentials(remote_ufrag="a:b:c"),
-            "remote_ufrag has a character that is none of A-Z a-z 0-9 + / (RFC 8839)",
+            "remote_ufrag has a character that is none of A-Z a-z 0-9 + / = _ - (RFC 8839)",
         ),
         (lambda: Fingerprint(hash="sha-1", digest=b""), 'hash is "sha-1"; it may be sha-256, sha-384, sha-512'),  # type: ignore[arg-type]
         (lambda: Fingerprint(hash="sha-384", digest=bytes(32)), "a sha-384 digest has 48 octets, not 32"),

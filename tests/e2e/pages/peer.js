@@ -100,10 +100,8 @@ export function sendLossy(payload, to) {
   return room.sendLossy(payload, to === null ? {} : { to });
 }
 
-/** New ICE credentials, as after a change of network. */
-export function restartIce() {
-  room.peerConnection.restartIce();
-}
+/** As the browser tells when the network is another. */
+export const comeOnline = () => dispatchEvent(new Event('online'));
 
 export const iceUfrag = () => /a=ice-ufrag:(\S+)/.exec(room.peerConnection.remoteDescription.sdp)[1];
 
@@ -165,9 +163,9 @@ export async function offer({ sends = [], receives = [], both = [], channel = fa
   return describe(trickle);
 }
 
-async function addSending(pc, direction, { kind, codec, encodings = [{}], width = 640, height = 360, card: isCard = false }) {
+async function addSending(pc, direction, { kind, codec, encodings = [{}], width = 640, height = 360, card: isCard = false, number = 1 }) {
   const wished = kind === 'audio' ? { audio: true } : { video: { width: { ideal: width }, height: { ideal: height } } };
-  const media = isCard ? new MediaStream([film({ width, height })]) : await navigator.mediaDevices.getUserMedia(wished);
+  const media = isCard ? new MediaStream([film({ card: number, width, height })]) : await navigator.mediaDevices.getUserMedia(wished);
   const transceiver = pc.addTransceiver(media.getTracks()[0], { direction, streams: [media], sendEncodings: encodings });
   if (!codec) return;
   const known = RTCRtpSender.getCapabilities(kind).codecs;
@@ -193,23 +191,59 @@ export const accept = (sdp) => bare.setRemoteDescription({ type: 'answer', sdp }
 /** The state of the bare connection, and the cause if a data channel is wanted. */
 export const bareState = () => ({ connection: bare.connectionState, signalling: bare.signalingState, channel: channels.bare?.readyState ?? null });
 
-/** A fragment (RFC 8840) that restarts ICE, and what to do with the server's. */
-export async function restartFragment() {
-  const sdp = await bare.createOffer({ iceRestart: true });
-  await bare.setLocalDescription(sdp);
-  const lines = bare.localDescription.sdp.split('\r\n');
-  const kept = lines.filter((line) => /^a=(ice-ufrag|ice-pwd|group):?/.test(line));
-  return [...new Set(kept)].join('\r\n') + '\r\n';
+/**
+ * Posts an offer to the door of WHIP or WHEP, and takes the answer: as a page of any origin may.
+ *
+ * @param {{url: string, token: string, shape: any}} given
+ */
+export async function openDoor({ url, token, shape }) {
+  const headers = { 'Content-Type': 'application/sdp', Authorization: `Bearer ${token}` };
+  const response = await fetch(url, { method: 'POST', headers, body: await offer(shape) });
+  const answer = await response.text();
+  if (response.status === 201) await accept(answer);
+  const location = new URL(response.headers.get('Location') ?? '', url).href;
+  return { status: response.status, answer, location, etag: response.headers.get('ETag') };
 }
 
-/** The old answer with the credentials of the server's fragment. */
-export async function acceptFragment(fragment) {
-  let sdp = bare.remoteDescription.sdp;
+const FRAGMENT = 'application/trickle-ice-sdpfrag';
+
+async function patch(location, ifMatch, body) {
+  const response = await fetch(location, { method: 'PATCH', headers: { 'Content-Type': FRAGMENT, 'If-Match': ifMatch }, body });
+  return { status: response.status, etag: response.headers.get('ETag'), body: await response.text() };
+}
+
+const credentials = (sdp) => [...new Set(sdp.split('\r\n').filter((line) => /^a=(ice-ufrag|ice-pwd):/.test(line)))].join('\r\n') + '\r\n';
+
+/** An ICE restart by PATCH: the answer is the old one with the credentials of the fragment that comes back. */
+export async function restartDoor({ location }) {
+  const before = bare.remoteDescription.sdp;
+  await bare.setLocalDescription(await bare.createOffer({ iceRestart: true }));
+  const done = await patch(location, '*', credentials(bare.localDescription.sdp));
+  let sdp = before;
   for (const name of ['ice-ufrag', 'ice-pwd']) {
-    const value = new RegExp(`a=${name}:(\\S+)`).exec(fragment)[1];
+    const value = new RegExp(`a=${name}:(\\S+)`).exec(done.body)[1];
     sdp = sdp.replace(new RegExp(`a=${name}:\\S+`, 'g'), `a=${name}:${value}`);
   }
-  await bare.setRemoteDescription({ type: 'answer', sdp });
+  await accept(sdp);
+  return done;
+}
+
+/** A candidate, with the ETag that this session had when it was opened. */
+export function trickleDoor({ location, etag }) {
+  return patch(location, etag, `${credentials(bare.localDescription.sdp)}m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=end-of-candidates\r\n`);
+}
+
+export async function closeDoor({ location }) {
+  return { status: (await fetch(location, { method: 'DELETE' })).status };
+}
+
+/** Of the remote candidate that media goes to. */
+export async function bareUfrag() {
+  const all = [...(await bare.getStats()).values()];
+  const byId = new Map(all.map((report) => [report.id, report]));
+  const transport = all.find(({ type }) => type === 'transport');
+  const pair = byId.get(transport?.selectedCandidatePairId);
+  return byId.get(pair?.remoteCandidateId)?.usernameFragment ?? null;
 }
 
 export const bareFlows = () => inbound(bare);

@@ -139,7 +139,7 @@ fn play(seed: u64, steps: Vec<Step>) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_in_a_call_no_index_is_used_twice(seed: u64, steps in steps()) {

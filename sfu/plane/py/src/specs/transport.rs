@@ -21,7 +21,8 @@ impl IceCredentials {
     #[new]
     #[pyo3(signature = (*, local_ufrag, local_pwd, remote_ufrag, remote_pwd))]
     fn new(local_ufrag: String, local_pwd: String, remote_ufrag: String, remote_pwd: String) -> PyResult<Self> {
-        // RFC 8839 s5.4: ufrag = 4*256ice-char, pwd = 22*256ice-char, ice-char = ALPHA / DIGIT / "+" / "/".
+        // RFC 8839 s5.4: ufrag = 4*256ice-char, pwd = 22*256ice-char, ice-char = ALPHA / DIGIT / "+" / "/". And what
+        // base64url has: `session/sdp.py` lets it in, since clients make credentials of it.
         for (what, value, least) in [
             ("local_ufrag", &local_ufrag, 4),
             ("local_pwd", &local_pwd, 22),
@@ -31,8 +32,8 @@ impl IceCredentials {
             if !(least..=256).contains(&value.len()) {
                 return refuse(format!("{what} has {} characters, not {least}..256 (RFC 8839)", value.len()));
             }
-            if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/') {
-                return refuse(format!("{what} has a character that is none of A-Z a-z 0-9 + / (RFC 8839)"));
+            if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte)) {
+                return refuse(format!("{what} has a character that is none of A-Z a-z 0-9 + / = _ - (RFC 8839)"));
             }
         }
         Ok(Self { local_ufrag, local_pwd, remote_ufrag, remote_pwd })

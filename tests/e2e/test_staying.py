@@ -1,0 +1,108 @@
+"""Staying in: cut WebSockets resume, changed networks restart ICE, and meanwhile media goes on."""
+
+import pytest
+
+from .browser import until
+from .chromium import Chromium
+from .conftest import Enter
+from .person import Person
+from .server import Server
+from .wire import wire
+
+pytestmark = pytest.mark.browser
+
+
+async def frames(person: Person, of: str) -> int:
+    flow = await person.flow(of, "camera")
+    return int(flow["frames"]) if flow else 0
+
+
+async def more_frames(person: Person, of: str, count: int = 30) -> None:
+    before = await frames(person, of)
+    await until(
+        lambda: frames(person, of), lambda now: now >= before + count, f"{person.identity} sees {count} more frames"
+    )
+
+
+async def state(person: Person, wanted: str) -> None:
+    await until(lambda: person.call("state"), lambda now: now["state"] == wanted, f"{person.identity} is {wanted}")
+
+
+@pytest.mark.parametrize("name", ["chromium", "firefox"])
+async def test_media_goes_on_while_the_websocket_is_cut_and_resumes(
+    request: pytest.FixtureRequest, chromium: Chromium, server: Server, enter: Enter, name: str
+) -> None:
+    ada = await enter(chromium, "ada")
+    await ada.call("publishCard", {"simulcast": False})
+    async with wire(server.port) as cable:
+        bob = await enter(request.getfixturevalue(name), "bob", url=cable.url)
+        await bob.call("publishCard", {"simulcast": False})
+        await bob.see("ada")
+        await ada.see("bob")
+        await state(bob, "connected")
+
+        cable.pull()
+        await state(bob, "reconnecting")
+        await more_frames(bob, "ada")
+        await more_frames(ada, "bob")
+        await ada.call("publishMicrophone")
+        await until(
+            lambda: server.ask("GET", f"/v1/rooms/{ada.room}/tracks"),
+            lambda found: len(found["tracks"]) == 3,
+            "something happens that bob misses",
+        )
+
+        cable.plug()
+        await state(bob, "connected")
+        await bob.hear("ada")
+        await more_frames(bob, "ada")
+    assert await ada.events("participantLeft") == []
+    assert await bob.events("left") == []
+    assert [p["identity"] for p in await ada.call("people")] == ["bob"]
+    shown = await server.ask("GET", f"/v1/rooms/{ada.room}/participants/bob")
+    assert shown["sid"] == bob.sid, "it is the same session, not a new one"
+
+
+@pytest.mark.parametrize("name", ["chromium", "firefox"])
+async def test_media_goes_on_over_an_ice_restart(
+    request: pytest.FixtureRequest, chromium: Chromium, enter: Enter, name: str
+) -> None:
+    ada, bob = await enter(chromium, "ada"), await enter(request.getfixturevalue(name), "bob")
+    await ada.call("publishCard", {"simulcast": False})
+    await bob.call("publishCard", {"simulcast": False})
+    await bob.see("ada")
+    await ada.see("bob")
+    before = await bob.call("iceUfrag")
+    # The browser tells that the network is another: the client resumes, and restarts ICE.
+    await bob.call("comeOnline")
+    await until(lambda: bob.call("iceUfrag"), lambda now: now != before, "the service has new credentials")
+    await state(bob, "connected")
+    await more_frames(bob, "ada")
+    await more_frames(ada, "bob")
+    assert await ada.events("participantLeft") == []
+
+
+async def test_who_comes_back_too_late_joins_anew_with_what_it_published(
+    chromium: Chromium, server: Server, enter: Enter
+) -> None:
+    ada = await enter(chromium, "ada")
+    async with wire(server.port) as cable:
+        bob = await enter(chromium, "bob", url=cable.url)
+        await bob.call("publishCard", {"card": 2, "simulcast": False})
+        await ada.see("bob")
+        cable.pull()
+        await state(bob, "reconnecting")
+        await server.ask("DELETE", f"/v1/rooms/{ada.room}/participants/bob")
+        await until(lambda: ada.events("participantLeft"), bool, "ada is told that bob left")
+        cable.plug()
+        # A removal revokes the token, too: nothing lets it in again.
+        await until(lambda: bob.events("left"), bool, "bob is told that it is over")
+
+
+async def test_a_page_that_is_closed_is_gone_when_its_time_is_over(
+    chromium: Chromium, server: Server, enter: Enter
+) -> None:
+    ada, bob = await enter(chromium, "ada"), await enter(chromium, "bob")
+    await bob.call("leave")
+    (gone,) = await until(lambda: ada.events("participantLeft"), bool, "ada is told that bob left")
+    assert (gone["participant"], gone["reason"]) == ("bob", "client_initiated")

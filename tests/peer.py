@@ -1,0 +1,92 @@
+"""The second opinion on WHIP and WHEP: an aiortc peer connection, which shares no code with us, at either door."""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin
+
+import httpx
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+
+from loadtest import loopback
+from loadtest.received import Received
+from loadtest.sources import Source as Played
+from sfu.model import Kind, Source, TrackInfo
+
+
+class Peer:
+    """`async with Peer(url, token) as peer: await peer.publish(card(3))`, or `await peer.watch()`."""
+
+    def __init__(self, url: str, token: str) -> None:
+        loopback.allow(url)
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.location = ""
+        """Of the session, once there is one."""
+        self.received = {kind: Received("", TrackInfo("", kind, Source.UNKNOWN)) for kind in Kind}
+        """What was decoded."""
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._reading: list[asyncio.Task[None]] = []
+        self._played: Played | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.location:
+            async with httpx.AsyncClient() as http:
+                await http.delete(self.location)
+        if self._played is not None:
+            self._played.stop()
+        await self.pc.close()
+        for task in self._reading:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def publish(self, played: Played) -> httpx.Response:
+        """By WHIP. Returns the answer of the door, once media is connected."""
+        self._played = played
+        for track in (played.video, played.audio):
+            if track is not None:
+                self.pc.addTransceiver(track, direction="sendonly")
+        return await self._open("/v1/whip")
+
+    async def watch(self, participant: str | None = None, *, audios: int = 1, videos: int = 1) -> httpx.Response:
+        """By WHEP: what arrives is decoded into `received`."""
+        for kind, count in ((Kind.AUDIO, audios), (Kind.VIDEO, videos)):
+            for _ in range(count):
+                self.pc.addTransceiver(kind.value, direction="recvonly")
+        self.pc.on("track", self._begin_reading)
+        return await self._open("/v1/whep" + (f"?participant={participant}" if participant else ""))
+
+    async def _open(self, door: str) -> httpx.Response:
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        headers = self._headers | {"Content-Type": "application/sdp"}
+        async with httpx.AsyncClient() as http:
+            answer = await http.post(self._url + door, content=self.pc.localDescription.sdp, headers=headers)
+        answer.raise_for_status()
+        self.location = urljoin(self._url, answer.headers["Location"])
+        connected = asyncio.Event()
+        self.pc.on("connectionstatechange", lambda: self.pc.connectionState == "connected" and connected.set())
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        async with asyncio.timeout(15):
+            await connected.wait()
+        return answer
+
+    def _begin_reading(self, track: MediaStreamTrack) -> None:
+        self._reading.append(asyncio.create_task(self._read(track, self.received[Kind(track.kind)])))
+
+    async def _read(self, track: MediaStreamTrack, received: Received) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, VideoFrame):
+                    received.handle_video(frame)
+                elif isinstance(frame, AudioFrame):
+                    received.handle_audio(frame)
