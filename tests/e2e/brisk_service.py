@@ -25,16 +25,27 @@ def brisk(settings: Settings) -> Config:
     return replace(_config(settings), resume_window=WINDOW, silence=silence, tick=0.05)
 
 
+class Allocated(ctypes.Structure):
+    """`struct mallinfo2` of mallinfo(3): `used` and `mapped` is what malloc has given out, and not got back."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in (*"abcd", "mapped", *"ef", "used", *"gh"))
+
+
+def allocated() -> int:
+    """Octets. Exact where there is one arena (MALLOC_ARENA_MAX=1), and Python uses it (PYTHONMALLOC=malloc)."""
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = Allocated
+    found = ask()
+    return int(found.used + found.mapped)
+
+
 def tell(*_: object) -> None:
-    loop = asyncio.get_running_loop()
     gc.collect()
-    # What is free again is given back: the rest is in use.
-    ctypes.CDLL(None).malloc_trim(0)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
     held = {
-        "tasks": len(asyncio.all_tasks(loop)),
+        "tasks": len(asyncio.all_tasks(asyncio.get_running_loop())),
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "octets": pages * os.sysconf("SC_PAGE_SIZE"),
+        "octets": allocated(),
+        "resident": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
     }
     os.write(1, f"holds: {json.dumps(held)}\n".encode())
 
