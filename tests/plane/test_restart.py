@@ -1,4 +1,4 @@
-"""An ICE restart through all of it: HTTP, negotiation, and the real plane."""
+"""An ICE restart and a new association through all of it: doors, negotiation, and the real plane."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from loadtest.wire import Client, Session, open_session
+from loadtest.wire import Client, Session, dtls, open_session
 from loadtest.wire.transport import Transport
 
 from ..api.server import Server, serving, token
@@ -74,3 +74,26 @@ async def test_media_uses_the_old_pair_until_a_check_with_the_new_credentials_co
     assert server.sfu.stats().transports == 2 and not receiver.refused, "the association is the one of before"
     for one in (viewer, publisher):
         await one.end()
+
+
+async def test_another_certificate_is_another_association_and_what_was_shown_goes_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = await session(server, "whip", "alice", Client(sends=["video"]))
+    publisher.client.play()
+    async with server.client("bob") as bob:
+        first = Client(videos=1)
+        await first.connect((await bob.ask("offer", sdp=first.offer))["sdp"])
+        await until(lambda: first.receiver.packets > 20)
+
+        other = dtls.identity(dtls.PROFILES[:1])
+        monkeypatch.setattr(dtls, "identity", lambda: other)
+        second = Client(videos=1)
+        answer = (await bob.ask("offer", sdp=second.offer))["sdp"]
+        await until(first.transport.closed.is_set)
+        await second.connect(answer)
+        await asyncio.wait_for(second.receiver.first_keyframe, 10)
+        await until(lambda: server.sfu.stats().transports == 2)
+        for client in (first, second):
+            client.close()
+    await publisher.end()
