@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from .browser import PageError, until
+from .browser import PageError
 from .chromium import Chromium
 from .conftest import Enter
 from .person import Person
 from .server import Server
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from .browser import Browser, until
+from .browser import Browser
 from .chromium import Chromium, chromium
 from .firefox import Firefox
 from .server import Server
 from .signalling import sections, sending, voice
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 

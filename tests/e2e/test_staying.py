@@ -2,11 +2,12 @@
 
 import pytest
 
-from .browser import Browser, until
+from .browser import Browser
 from .chromium import Chromium
 from .conftest import Enter
 from .person import Person
 from .server import Server
+from .waiting import until
 from .wire import wire
 
 pytestmark = pytest.mark.browser
