@@ -6,12 +6,12 @@ import pytest
 
 from loadtest.bot import Bot
 
-from .browser import until
 from .chromium import Chromium
 from .conftest import Enter
 from .firefox import Firefox
 from .person import Person
 from .server import Server, token
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from .browser import Browser, until
+from .browser import Browser
 from .chromium import Chromium, chromium
 from .firefox import Firefox
 from .server import Server
 from .signalling import sections, sending, voice
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -87,11 +88,9 @@ async def test_chromium_with_what_is_to_come_takes_the_answer(site: str, server:
             assert MARKS[name] in offer, "the browser no longer offers what this shape is about"
 
 
-@pytest.mark.parametrize("name", ["chromium", "firefox"])
 async def test_the_service_begins_the_dtls_handshake_where_the_offer_is_passive(
-    request: pytest.FixtureRequest, site: str, server: Server, room: str, name: str
+    browser: Browser, site: str, server: Server, room: str
 ) -> None:
-    browser = request.getfixturevalue(name)
     shape = {"sends": [AUDIO, video()], "channel": True}
     await check(browser, site, server, room, None, shape, on_the_way=("a=setup:actpass", "a=setup:passive"))
 
