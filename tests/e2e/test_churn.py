@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +22,7 @@ from .server import ROOT, Server, serving, token
 from .waiting import until
 
 JOINS = 500
-WARM_UP = 100
+HUNDRED = 100
 TOGETHER = 6
 OCTETS_A_JOIN = 2048
 KILLED = "kill -9"
@@ -48,16 +49,16 @@ async def test_nothing_stays_behind_of_those_who_came_and_went() -> None:
         await wire.open_session(f"{service.url}/v1/whep?participant=camera", token("viewer", room), viewer)
         await until_alone(service)
 
-        await all_of(service, room, kill, ways[:WARM_UP], 0)
-        before = await until_alone(service)
-        await all_of(service, room, kill, ways[WARM_UP:], WARM_UP)
-        await until_alone(service, before)
-        after = await holds(service)
+        held: list[dict[str, Any]] = []
+        for first in range(0, JOINS, HUNDRED):
+            await all_of(service, room, kill, ways[first : first + HUNDRED], first)
+            held.append(await until_alone(service, held[0] if held else None))
 
-        grown = (after["octets"] - before["octets"]) / (JOINS - WARM_UP)
-        print(f"memory: {grown:.0f} octets a join; endings: {dict(Counter(ways))}; before {before}, after {after}")
-        assert (after["tasks"], after["descriptors"]) == (before["tasks"], before["descriptors"])
-        assert grown < OCTETS_A_JOIN
+        assert all((one["tasks"], one["descriptors"]) == (held[0]["tasks"], held[0]["descriptors"]) for one in held)
+        # Once in a while the allocator takes a big piece at once: what grows with every join grows in every hundred.
+        grown = [(later["octets"] - one["octets"]) / HUNDRED for one, later in itertools.pairwise(held)]
+        print(f"octets a join, by the hundred: {grown}; endings: {dict(Counter(ways))}; held: {held[-1]}")
+        assert statistics.median(grown) < OCTETS_A_JOIN
         assert sum(one.gaps for one in viewer.receiver.receptions.values()) == 0, "the viewer lost nothing"
 
 
