@@ -54,6 +54,13 @@ async def _firefox() -> AsyncIterator[Firefox]:
         yield browser
 
 
+@pytest.fixture(params=["chromium", "firefox"])
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """Each of the two in its turn."""
+    browser: Browser = request.getfixturevalue(request.param)
+    return browser
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server() -> AsyncIterator[Server]:
     async with serving() as running:

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from .browser import Browser, Page, until
+from .browser import Browser, Page
 from .chromium import Chromium, chromium
 from .firefox import Firefox
 from .server import Server
 from .signalling import Voice, sections, voice
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -113,11 +114,9 @@ async def test_chromium_with_what_is_to_come_takes_the_answer(site: str, server:
             assert not any(mark in answer for mark in MARKS.values())
 
 
-@pytest.mark.parametrize("name", ["chromium", "firefox"])
 async def test_the_service_begins_the_dtls_handshake_where_the_offer_is_passive(
-    request: pytest.FixtureRequest, site: str, server: Server, room: str, name: str
+    browser: Browser, site: str, server: Server, room: str
 ) -> None:
-    browser: Browser = request.getfixturevalue(name)
     shape = {"sends": [AUDIO, video()], "channel": True}
     async with offering(browser, site, server, room, "ada", shape) as (page, ada, offer):
         assert found(offer, "setup") == {"actpass"}

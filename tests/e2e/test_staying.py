@@ -2,11 +2,12 @@
 
 import pytest
 
-from .browser import until
+from .browser import Browser
 from .chromium import Chromium
 from .conftest import Enter
 from .person import Person
 from .server import Server
+from .waiting import until
 from .wire import wire
 
 pytestmark = pytest.mark.browser
@@ -28,14 +29,13 @@ async def state(person: Person, wanted: str) -> None:
     await until(lambda: person.call("state"), lambda now: now["state"] == wanted, f"{person.identity} is {wanted}")
 
 
-@pytest.mark.parametrize("name", ["chromium", "firefox"])
 async def test_media_goes_on_while_the_websocket_is_cut_and_resumes(
-    request: pytest.FixtureRequest, chromium: Chromium, server: Server, enter: Enter, name: str
+    browser: Browser, chromium: Chromium, server: Server, enter: Enter
 ) -> None:
     ada = await enter(chromium, "ada")
     await ada.call("publishCard", {"simulcast": False})
     async with wire(server.port) as cable:
-        bob = await enter(request.getfixturevalue(name), "bob", url=cable.url)
+        bob = await enter(browser, "bob", url=cable.url)
         await bob.call("publishCard", {"simulcast": False})
         await bob.see("ada")
         await ada.see("bob")
@@ -63,11 +63,8 @@ async def test_media_goes_on_while_the_websocket_is_cut_and_resumes(
     assert shown["sid"] == bob.sid, "it is the same session, not a new one"
 
 
-@pytest.mark.parametrize("name", ["chromium", "firefox"])
-async def test_media_goes_on_over_an_ice_restart(
-    request: pytest.FixtureRequest, chromium: Chromium, enter: Enter, name: str
-) -> None:
-    ada, bob = await enter(chromium, "ada"), await enter(request.getfixturevalue(name), "bob")
+async def test_media_goes_on_over_an_ice_restart(browser: Browser, chromium: Chromium, enter: Enter) -> None:
+    ada, bob = await enter(chromium, "ada"), await enter(browser, "bob")
     await ada.call("publishCard", {"simulcast": False})
     await bob.call("publishCard", {"simulcast": False})
     await bob.see("ada")

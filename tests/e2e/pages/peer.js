@@ -53,8 +53,9 @@ export const state = () => ({ state: room.state, media: room.mediaState });
 
 /** The others, as this page knows them. */
 export function people() {
-  return [...room.participants.values()].map(({ identity, tracks }) => ({
+  return [...room.participants.values()].map(({ identity, state, tracks }) => ({
     identity,
+    state,
     tracks: [...tracks.values()].map(({ sid, source, muted, mime, mid }) => ({ sid, source, muted, mime, mid })),
   }));
 }
