@@ -214,7 +214,10 @@ async def arriving(server: Server, room: str, offer: str) -> None:
 
     async def read() -> list[tuple[str, set[str]]]:
         return [
-            (one["track"]["mime"].lower(), {encoding["rid"] for encoding in one["encodings"] if encoding["bitrate"] > 0})
+            (
+                one["track"]["mime"].lower(),
+                {encoding["rid"] for encoding in one["encodings"] if encoding["bitrate"] > 0},
+            )
             for one in (await server.ask("GET", f"/v1/rooms/{room}/tracks"))["tracks"]
             if one["participant"] == "ada"
         ]

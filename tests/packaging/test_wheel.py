@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-
 CRATES = ("sfu/plane/core/", "sfu/plane/io/", "sfu/plane/py/")
 
 
