@@ -91,7 +91,7 @@ class Plane:
         """Data channels become possible; may come with a later offer than the transport."""
 
     def add_track(self, spec: TrackSpec) -> None:
-        """Takes what the participant sends in this m-section. Nothing is forwarded until a slot has it as its source."""
+        """Takes what the participant sends in this m-section. It goes nowhere until a slot has it as its source."""
 
     def update_track(self, spec: TrackSpec) -> None:
         """Same id and transport as before; encodings whose RID or SSRC are unchanged keep their state."""
@@ -111,8 +111,8 @@ class Plane:
         """Of all its encodings that are shown. Many requests become one per interval."""
 
     def open_channel(self, spec: ChannelSpec) -> None:
-        """Needs `open_sctp` before. Reliable messages for it wait until it is open, within `DataLimits`; it has no route
-        until it is given one. What comes of it is a `ChannelState`."""
+        """Needs `open_sctp` before. Reliable messages for it wait until it is open, within `DataLimits`. It has no
+        route until it is given one; what comes of it is a `ChannelState`."""
 
     def set_route(self, channel: int, route: Route) -> None:
         """Where messages that arrive on the channel go; replaces the route it had."""

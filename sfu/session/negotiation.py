@@ -370,9 +370,10 @@ def _encodings(
             raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {MAX_ENCODINGS} are allowed")
         if rids:
             return tuple(Encoding(rid=rid) for rid in rids)
-    repairs = {group[0]: group[1] for semantics, group in section.ssrc_groups if semantics == "FID" and len(group) == 2}
+    pairs = [group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2]
+    repairs = {pair[0]: pair[1] for pair in pairs}
     simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
-    primaries = simulcast or tuple(repairs)[:1] or section.ssrcs[:1]
+    primaries = tuple(dict.fromkeys(simulcast)) or tuple(repairs)[:1] or section.ssrcs[:1]
     if len(primaries) > MAX_ENCODINGS:
         raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {MAX_ENCODINGS} are allowed")
     return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

@@ -187,6 +187,12 @@ async function describe(trickle) {
   return bare.localDescription.sdp;
 }
 
+/** Another offer of the same connection. @param {RTCOfferOptions} options */
+export async function offerAgain(options) {
+  await bare.setLocalDescription(await bare.createOffer(options));
+  return bare.localDescription.sdp;
+}
+
 export const accept = (sdp) => bare.setRemoteDescription({ type: 'answer', sdp });
 
 /** The state of the bare connection, and the cause if a data channel is wanted. */
