@@ -79,7 +79,7 @@ async def test_media_goes_on_over_an_ice_restart(browser: Browser, chromium: Chr
     assert await ada.events("participantLeft") == []
 
 
-async def test_who_comes_back_too_late_joins_anew_with_what_it_published(
+async def test_who_was_removed_during_a_cut_is_told_and_stays_out(
     chromium: Chromium, server: Server, enter: Enter
 ) -> None:
     ada = await enter(chromium, "ada")
