@@ -26,7 +26,7 @@ THREE = [
     {"rid": "f"},
 ]
 LAYERED = [{"scalabilityMode": "L3T3_KEY"}]
-LARGE = {"width": 1280, "height": 720}
+LARGE: dict[str, Any] = {"width": 1280, "height": 720}
 AUDIO: dict[str, Any] = {"kind": "audio"}
 
 
@@ -213,12 +213,10 @@ async def arriving(server: Server, room: str, offer: str) -> None:
     ]
 
     async def read() -> list[tuple[str, set[str]]]:
+        tracks = (await server.ask("GET", f"/v1/rooms/{room}/tracks"))["tracks"]
         return [
-            (
-                one["track"]["mime"].lower(),
-                {encoding["rid"] for encoding in one["encodings"] if encoding["bitrate"] > 0},
-            )
-            for one in (await server.ask("GET", f"/v1/rooms/{room}/tracks"))["tracks"]
+            (one["track"]["mime"].lower(), {e["rid"] for e in one["encodings"] if e["bitrate"] > 0})
+            for one in tracks
             if one["participant"] == "ada"
         ]
 

@@ -107,6 +107,12 @@ export function sendLossy(payload, to) {
 /** As the browser tells when the network is another. */
 export const comeOnline = () => dispatchEvent(new Event('online'));
 
+/** Another with every offer. */
+export const origin = () => /^o=(.*)$/m.exec(room.peerConnection.localDescription.sdp)[1];
+
+/** Ends the peer connection as if it were not the client's. */
+export const loseMedia = () => room.peerConnection.close();
+
 export const iceUfrag = () => /a=ice-ufrag:(\S+)/.exec(room.peerConnection.remoteDescription.sdp)[1];
 
 function show(sid, track) {
@@ -248,8 +254,11 @@ export async function closeDoor({ location }) {
 }
 
 /** Of the remote candidate that media goes to. */
-export async function bareUfrag() {
-  const all = [...(await bare.getStats()).values()];
+export const usedUfrag = () => nominated(room.peerConnection);
+export const bareUfrag = () => nominated(bare);
+
+async function nominated(pc) {
+  const all = [...(await pc.getStats()).values()];
   const byId = new Map(all.map((report) => [report.id, report]));
   const transport = all.find(({ type }) => type === 'transport');
   const pair = byId.get(transport?.selectedCandidatePairId);
