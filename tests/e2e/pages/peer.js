@@ -72,6 +72,16 @@ export async function publishSharp({ width, height, fps = 15, hint = 'detail', .
   return (await room.publish(track, { source: 'camera', simulcast: false, ...options })).sid;
 }
 
+/** A steady tone: the microphone that browsers make up only beeps now and then. */
+export async function publishTone() {
+  const context = new AudioContext();
+  const out = context.createMediaStreamDestination();
+  const tone = new OscillatorNode(context, { frequency: 440 });
+  tone.connect(new GainNode(context, { gain: 0.5 })).connect(out);
+  tone.start();
+  return (await room.publish(out.stream.getAudioTracks()[0], { source: 'microphone' })).sid;
+}
+
 export async function publishMicrophone(options = {}) {
   return (await room.publishMicrophone(options)).sid;
 }
