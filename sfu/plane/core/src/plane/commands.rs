@@ -94,9 +94,11 @@ impl Plane {
             return;
         }
         let id = spec.id;
-        // Below 2^15, so that the peer cannot misjudge the rollover counter if the first packets are lost (RFC 3711 s3.3.1).
-        let sequence = (self.random.next() & 0x7FFF) as u16;
-        let rtx_sequence = (self.random.next() & 0x7FFF) as u16;
+        // The first to leave is below 2^15, so that the peer cannot misjudge the rollover counter if it is lost (RFC 3711
+        // s3.3.1); half of that, since numbers may be given out before it that never leave: for a peer that went silent,
+        // or for a retransmission of what the cache has lost meanwhile.
+        let sequence = (self.random.next() & 0x3FFF) as u16;
+        let rtx_sequence = (self.random.next() & 0x3FFF) as u16;
         let timestamp = self.random.next() as u32;
         let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
         let slot = self.slots.insert(Placed { slot, transport: key });
