@@ -135,34 +135,32 @@ class Churn:
             await way(room, by_websocket=by_websocket)
 
     async def _leave(self, room: str, *, by_websocket: bool) -> None:
-        guest = await self._present(room, by_websocket)
-        await guest.leave()
+        async with self._present(room, by_websocket=by_websocket) as guest:
+            await guest.leave()
 
     async def _cut_websocket(self, room: str, *, by_websocket: bool) -> None:
         """Its media goes on for a while: so long it is present, and after that it is not."""
-        guest = await self._present(room, True)
-        guest.cut_websocket()
-        await asyncio.sleep(STAY)
-        guest.client.close()
+        async with self._present(room, by_websocket=True) as guest:
+            guest.cut_websocket()
+            await asyncio.sleep(STAY)
+            guest.client.close()
 
     async def _cut_udp(self, room: str, *, by_websocket: bool) -> None:
-        guest = await self._present(room, by_websocket)
-        guest.client.vanish()
-        await asyncio.sleep(STAY)
-        guest.cut_websocket()
+        async with self._present(room, by_websocket=by_websocket) as guest:
+            guest.client.vanish()
+            await asyncio.sleep(STAY)
+            guest.cut_websocket()
 
     async def _wrong_fingerprint(self, room: str, *, by_websocket: bool) -> None:
-        guest = self._guest(room, wire.Client(sends=["audio", "video"], fingerprint=wire.WRONG_FINGERPRINT))
-        answer = await guest.enter(by_websocket=by_websocket)
-        with pytest.raises((wire.HandshakeError, wire.ConnectError)):
-            await guest.client.connect(answer, 3.0)
-        guest.client.vanish()
-        guest.cut_websocket()
+        client = wire.Client(sends=["audio", "video"], fingerprint=wire.WRONG_FINGERPRINT)
+        async with self._guest(room, client) as guest:
+            answer = await guest.enter(by_websocket=by_websocket)
+            with pytest.raises((wire.HandshakeError, wire.ConnectError)):
+                await client.connect(answer, 3.0)
 
     async def _half_a_check(self, room: str, *, by_websocket: bool) -> None:
-        guest = self._guest(room, wire.Client(audios=2, videos=2))
-        guest.client.half_an_ice_check(await guest.enter(by_websocket=by_websocket))
-        guest.cut_websocket()
+        async with self._guest(room, wire.Client(audios=2, videos=2)) as guest:
+            guest.client.half_an_ice_check(await guest.enter(by_websocket=by_websocket))
 
     async def _kill(self, room: str) -> None:
         """SIGKILL, to a process of several."""
@@ -170,17 +168,26 @@ class Churn:
             tokens = [token(self._name(), room) for _ in range(KILLED)]
             await crew.publish(f"{self._server.url}/v1/whip", tokens)
 
-    async def _present(self, room: str, by_websocket: bool) -> Guest:
+    @asynccontextmanager
+    async def _present(self, room: str, *, by_websocket: bool) -> AsyncIterator[Guest]:
         """Connected, and its media flows."""
-        receives = {"audios": 1, "videos": 1} if by_websocket else {}
-        guest = self._guest(room, wire.Client(sends=["audio", "video"], **receives))
-        await guest.client.connect(await guest.enter(by_websocket=by_websocket), LIMIT)
-        guest.client.play()
-        await asyncio.sleep(STAY)
-        return guest
+        receives = int(by_websocket)  # by WHIP one publishes, and no more
+        client = wire.Client(sends=["audio", "video"], audios=receives, videos=receives)
+        async with self._guest(room, client) as guest:
+            await client.connect(await guest.enter(by_websocket=by_websocket), LIMIT)
+            client.play()
+            await asyncio.sleep(STAY)
+            yield guest
 
-    def _guest(self, room: str, client: wire.Client) -> Guest:
-        return Guest(self._server, self._name(), room, client)
+    @asynccontextmanager
+    async def _guest(self, room: str, client: wire.Client) -> AsyncIterator[Guest]:
+        """Cut off at the end of the block, unless it has said goodbye."""
+        guest = Guest(self._server, self._name(), room, client)
+        try:
+            yield guest
+        finally:
+            client.vanish()
+            guest.cut_websocket()
 
     def _name(self) -> str:
         self._joins += 1
@@ -191,12 +198,14 @@ class Churn:
 async def staying(server: Server) -> AsyncIterator[wire.Client]:
     """A publisher and a viewer who are there all the time. Yields the viewer."""
     publisher, viewer = wire.Client(sends=["audio", "video"]), wire.Client(audios=1, videos=1, sample=100)
-    await wire.open_session(f"{server.url}/v1/whip", token("publisher", ROOM), publisher)
-    publisher.play()
-    await wire.open_session(f"{server.url}/v1/whep", token("viewer", ROOM), viewer)
-    yield viewer
-    viewer.close()
-    publisher.close()
+    try:
+        await wire.open_session(f"{server.url}/v1/whip", token("publisher", ROOM), publisher)
+        publisher.play()
+        await wire.open_session(f"{server.url}/v1/whep", token("viewer", ROOM), viewer)
+        yield viewer
+    finally:
+        viewer.close()
+        publisher.close()
 
 
 async def held(server: Server) -> dict[str, int]:
