@@ -12,16 +12,16 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from loadtest import wire
+from loadtest.bot import Bot
 from loadtest.fleet import fleet
 
 from .server import Server, serving, token
 
 BUNDLES, WARM = 10, 2
 """What is held after the first hundred joins is what there is after five hundred."""
-OF_EACH = 8
-"""Joins of a bundle that end in the same way; those that are killed are ten, and share a process."""
-KILLED = 10
-JOINS_OF_A_BUNDLE = 5 * OF_EACH + KILLED
+OF_EACH, KILLED, TALKING = 8, 9, 1
+"""Joins of a bundle that end in the same way. Those that are killed share a process; those that talk are aiortc's."""
+JOINS_OF_A_BUNDLE = 5 * OF_EACH + KILLED + TALKING
 AT_ONCE = 8
 STAY = 0.3
 """Seconds of media before the end."""
@@ -31,6 +31,8 @@ SETTLE = 40.0
 LIMIT = 10.0
 """Seconds."""
 ROOM = "those-who-stay"
+RESIDENTS = {"transports": 2, "tracks": 2, "slots": 2, "channels": 0}
+"""What those who stay have in the plane, whose counts are a second old at most."""
 
 
 class Guest:
@@ -96,7 +98,7 @@ class Guest:
 
 
 def with_data(offer: str) -> str:
-    """Data channels are agreed upon, and wait for ever: the light client speaks no SCTP."""
+    """Data channels are agreed upon, and wait for ever."""
     bundle, ufrag, pwd, fingerprint = (
         next(line for line in offer.splitlines() if line.startswith(start))
         for start in ("a=group:BUNDLE", "a=ice-ufrag", "a=ice-pwd", "a=fingerprint")
@@ -125,6 +127,7 @@ class Churn:
         ways = (self._leave, self._cut_websocket, self._cut_udp, self._wrong_fingerprint, self._half_a_check)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._kill(f"room-{number}"))
+            tasks.create_task(self._pass(self._talk_and_leave, ROOM, by_websocket=True))
             for turn in range(OF_EACH):
                 for way in ways:
                     room = ROOM if turn % 2 else f"room-{number}"
@@ -137,6 +140,12 @@ class Churn:
     async def _leave(self, room: str, *, by_websocket: bool) -> None:
         async with self._present(room, by_websocket=by_websocket) as guest:
             await guest.leave()
+
+    async def _talk_and_leave(self, room: str, *, by_websocket: bool) -> None:
+        """aiortc, whose data channels open; the light client speaks no SCTP."""
+        name = self._name()
+        async with Bot(self._server.url, room=room, token=token(name, room), auto_subscribe=False) as bot:
+            await bot.send(b"goodbye")
 
     async def _cut_websocket(self, room: str, *, by_websocket: bool) -> None:
         """Its media goes on for a while: so long it is present, and after that it is not."""
@@ -235,7 +244,7 @@ async def test_what_five_hundred_guests_brought_along_is_gone_with_them() -> Non
     async with serving(*command, **short) as server, staying(server) as viewer:
         churn = Churn(server)
         await asyncio.wait_for(viewer.receiver.first_keyframe, LIMIT)
-        began = await held(server)
+        began = await settled(server, await held(server) | RESIDENTS)
         print("\nat first", began)
         for number in range(WARM):
             await churn.bundle(number)

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urljoin
 
 import pytest
@@ -116,7 +117,7 @@ class Call:
         for sender, receiver in ((self._ada, self._bob), (self._bob, self._ada)):
             text = f"{sender.sid} {self._count}".encode()
             await sender.send(text, to=receiver.sid)
-            await receiver.until(lambda bot=receiver, text=text: text in [one.payload for one in bot.messages])
+            await until(partial(has_message, receiver, text))
 
 
 @asynccontextmanager
@@ -138,8 +139,16 @@ async def calling(server: Server) -> AsyncIterator[Call]:
         call = Call(server, room, publisher, viewers, ada, bob)
         for viewer in viewers:
             await asyncio.wait_for(viewer.receiver.first_keyframe, LIMIT)
-            await until(lambda viewer=viewer: len(viewer.receiver.latencies) > 200)
+            await until(partial(is_served, viewer))
         yield call
+
+
+def is_served(viewer: wire.Client) -> bool:
+    return len(viewer.receiver.latencies) > 200
+
+
+def has_message(bot: Bot, text: bytes) -> bool:
+    return any(message.payload == text for message in bot.messages)
 
 
 async def until(is_so: Callable[[], bool]) -> None:
