@@ -49,6 +49,7 @@ async def compute(begins: float, seconds: float, holding: bool) -> Computed:
 def _compute(begins: float, seconds: float, holding: bool, is_over: threading.Event) -> tuple[float, float]:
     """When it really began and ended."""
     time.sleep(max(0.0, begins - time.monotonic()))
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 0)  # whatever precedence the process has
     interval = sys.getswitchinterval()
     if holding:
         sys.setswitchinterval(10 * seconds)  # nobody is let in between two bytecodes

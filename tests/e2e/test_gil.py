@@ -7,10 +7,11 @@ it would stand still as the watching thread does, and its latency would be that 
 
 import asyncio
 import json
+import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urljoin
@@ -27,8 +28,9 @@ from .server import Server, serving, token
 SECOND = 1.0
 VIEWERS = 4
 ROUNDS, MOST_ROUNDS = 5, 20
-"""Of two seconds each. More than the first five only while other users of the machine spoil the comparison: nobody's
-p99 is the same twice on a shared core, and a thread that waits for the GIL is never once near the others."""
+"""Of two seconds each; more than the first five only while others on the machine spoil the comparison."""
+QUIET = 3
+"""Seconds of each kind that are compared."""
 AHEAD = 0.1
 """Seconds: an order to compute comes so long before; and so long after it what was late has come, and counts."""
 WITHIN = 1.20
@@ -157,9 +159,28 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(POLL)
 
 
-def p99(halves: Sequence[Half]) -> float:
-    """The median of each second's own: of a shared core, too, some seconds are good."""
-    return statistics.median(statistics.quantiles(half.latencies, n=100)[-1] for half in halves)
+def p99(half: Half) -> float:
+    return statistics.quantiles(half.latencies, n=100)[-1]
+
+
+def quietest(halves: Sequence[Half]) -> float:
+    """The p99 of all packets of the quietest seconds. Others on the machine only ever add to a latency: the more
+    seconds there are, the nearer this comes to what is our own; and who waits for the GIL has no quiet second."""
+    best = sorted(halves, key=p99)[:QUIET]
+    return statistics.quantiles([latency for half in best for latency in half.latencies], n=100)[-1]
+
+
+@contextmanager
+def precedence() -> Iterator[None]:
+    """Over what else runs on the machine, where we may have it; the service inherits it."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, before - 10)
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest.mark.slow
@@ -168,19 +189,20 @@ async def test_packets_do_not_wait_while_python_computes() -> None:
     free: list[Half] = []
     ratio = float("inf")
     command = ("-m", "tests.e2e.probe", "serve")
-    async with serving(*command, host="127.0.0.1", log_level="info") as server, calling(server) as call:
-        await call.half(holding=False)
-        for round in range(MOST_ROUNDS):
-            for holding in (True, False) if round % 2 else (False, True):
-                (held if holding else free).append(await call.half(holding=holding))
-            ratio = p99(held) / p99(free)
-            if round + 1 >= ROUNDS and ratio <= WITHIN:
-                break
+    with precedence():
+        async with serving(*command, host="127.0.0.1", log_level="info") as server, calling(server) as call:
+            await call.half(holding=False)
+            for round in range(MOST_ROUNDS):
+                for holding in (True, False) if round % 2 else (False, True):
+                    (held if holding else free).append(await call.half(holding=holding))
+                ratio = quietest(held) / quietest(free)
+                if round + 1 >= ROUNDS and ratio <= WITHIN:
+                    break
 
-    print(f"\n{len(held)} seconds each way: p99 {1e3 * p99(held):.2f} ms with the GIL held,", end=" ")
-    print(f"{1e3 * p99(free):.2f} ms without, ratio {ratio:.2f}")
+    print(f"\n{len(held)} seconds each way: p99 {1e3 * quietest(held):.2f} ms with the GIL held,", end=" ")
+    print(f"{1e3 * quietest(free):.2f} ms without, ratio {ratio:.2f}")
     for name, halves in (("held", held), ("free", free)):
-        print(f"{name}: p99 in ms", *(f"{1e3 * p99([half]):.1f}" for half in halves))
+        print(f"{name}: p99 in ms", *(f"{1e3 * p99(half):.1f}" for half in halves))
     for deed in held[0].done:
         after = statistics.median(half.done[deed] - half.computed.began for half in held)
         print(
