@@ -225,9 +225,7 @@ class Room:
         """When it goes by itself; None: somebody is in it."""
         if self.participants:
             return None
-        return self._empty_since + (
-            self.options.departure_timeout if self._was_entered else self.options.empty_timeout
-        )
+        return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
 
     def tell_all(self, message: messages.ServerMessage) -> None:
         for participant in self.participants.values():

@@ -245,9 +245,7 @@ class Sfu:
         member.signal_gone = None
         return Session(home, member, outbox)
 
-    def _hold(
-        self, room: Room, member: Participant, first: messages.Joined, *, is_snapshot: bool = False
-    ) -> Session:
+    def _hold(self, room: Room, member: Participant, first: messages.Joined, *, is_snapshot: bool = False) -> Session:
         assert member.tail is not None, "only someone who signals has a session"
         outbox = member.tail.open(member.tail.seq)
         member.tail.put(first)

@@ -81,18 +81,25 @@ class Plane:
     def fingerprint(self) -> str:
         """Of the certificate of this process, SHA-256, as `a=fingerprint:sha-256` has it: "AB:CD:…"."""
 
-    def add_transport(self, spec: TransportSpec) -> None: ...
+    def add_transport(self, spec: TransportSpec) -> None:
+        """Answers checks for these credentials from now on, from any address, and shakes hands with who sends them."""
+
     def restart_ice(self, transport: int, ice: IceCredentials) -> None:
         """New credentials (RFC 8445 s9). Media keeps the old pair until a check with the new ones nominates one."""
 
     def open_sctp(self, transport: int, spec: SctpSpec) -> None:
         """Data channels become possible; may come with a later offer than the transport."""
 
-    def add_track(self, spec: TrackSpec) -> None: ...
+    def add_track(self, spec: TrackSpec) -> None:
+        """Takes what the participant sends in this m-section. It goes nowhere until a slot has it as its source."""
+
     def update_track(self, spec: TrackSpec) -> None:
         """Same id and transport as before; encodings whose RID or SSRC are unchanged keep their state."""
 
-    def add_slot(self, spec: SlotSpec) -> None: ...
+    def add_slot(self, spec: SlotSpec) -> None:
+        """It sends nothing until it has a source and a ladder, in either order. Its SSRCs must be new to the transport:
+        under the keys of one association no number may be used twice."""
+
     def set_source(self, slot: int, track: int | None) -> None:
         """Which track the slot shows. Its SSRC and numbers stay continuous."""
 
@@ -103,7 +110,10 @@ class Plane:
     def request_keyframe(self, track: int) -> None:
         """Of all its encodings that are shown. Many requests become one per interval."""
 
-    def open_channel(self, spec: ChannelSpec) -> None: ...
+    def open_channel(self, spec: ChannelSpec) -> None:
+        """Needs `open_sctp` before. Reliable messages for it wait until it is open, within `DataLimits`. It has no
+        route until it is given one; what comes of it is a `ChannelState`."""
+
     def set_route(self, channel: int, route: Route) -> None:
         """Where messages that arrive on the channel go; replaces the route it had."""
 

@@ -278,16 +278,17 @@ class _Sections:
     def _slot(
         self, mid: str, kind: Kind, payload_types: tuple[PayloadType, ...], extensions: Mapping[str, int]
     ) -> Slot:
-        """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew."""
+        """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
+        other payload types or extensions it is another one."""
         kept = self.kept.get(mid)
-        rtx = any(payload_type.rtx is not None for payload_type in payload_types)
+        payload_types = _with_aliases(payload_types)
         index = kept.index if kept else next(i for i in itertools.count() if i not in self.indexes[kind])
         self.indexes[kind].add(index)
-        rtx_ssrc = None
-        ssrc = kept.ssrc if kept else self._fresh_ssrc()
-        if rtx:
-            rtx_ssrc = kept.rtx_ssrc if kept and kept.rtx_ssrc else self._fresh_ssrc()
-        return Slot(mid, kind, ssrc, rtx_ssrc, _with_aliases(payload_types), extensions, index)
+        if kept and (set(kept.payload_types), kept.extensions) == (set(payload_types), extensions):
+            return kept
+        rtx = any(payload_type.rtx is not None for payload_type in payload_types)
+        ssrc, rtx_ssrc = self._fresh_ssrc(), self._fresh_ssrc() if rtx else None
+        return Slot(mid, kind, ssrc, rtx_ssrc, payload_types, extensions, index)
 
     def _fresh_ssrc(self) -> int:
         for _ in range(100):
@@ -369,9 +370,10 @@ def _encodings(
             raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {MAX_ENCODINGS} are allowed")
         if rids:
             return tuple(Encoding(rid=rid) for rid in rids)
-    repairs = {group[0]: group[1] for semantics, group in section.ssrc_groups if semantics == "FID" and len(group) == 2}
+    pairs = [group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2]
+    repairs = {pair[0]: pair[1] for pair in pairs}
     simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
-    primaries = simulcast or tuple(repairs)[:1] or section.ssrcs[:1]
+    primaries = tuple(dict.fromkeys(simulcast)) or tuple(repairs)[:1] or section.ssrcs[:1]
     if len(primaries) > MAX_ENCODINGS:
         raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {MAX_ENCODINGS} are allowed")
     return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

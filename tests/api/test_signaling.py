@@ -268,7 +268,7 @@ async def test_a_fresh_token_is_not_sent_before_half_life(server: Server) -> Non
                 await ada.hear("token")
 
 
-async def test_who_loses_a_permission_is_sent_a_token_with_what_is_left_as_the_old_one_is_revoked(server: Server) -> None:
+async def test_who_loses_a_permission_is_sent_a_token_with_what_is_left(server: Server) -> None:
     old = token("ada")
     async with server.client("ada") as ada:
         change = {"permissions": {"can_publish": False}}

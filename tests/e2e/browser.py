@@ -1,15 +1,10 @@
 """What tests need of a browser, whichever it is: pages that call functions of `pages/peer.js`."""
 
-import asyncio
 import os
 import shutil
-import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import pytest
-
-T = TypeVar("T")
 
 
 class Page(Protocol):
@@ -40,15 +35,3 @@ def program(name: str, package: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(sentence)
     pytest.skip(sentence)
-
-
-async def until(read: Callable[[], Awaitable[T]], holds: Callable[[T], object], what: str, *, limit: float = 20.0) -> T:
-    """Reads until the reading holds, and returns it. After `limit` seconds the test fails with the last one."""
-    deadline = time.monotonic() + limit
-    while True:
-        reading = await read()
-        if holds(reading):
-            return reading
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {limit:g} s: {what}; the last reading was {reading!r}")
-        await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -54,6 +55,13 @@ async def _firefox() -> AsyncIterator[Firefox]:
         yield browser
 
 
+@pytest.fixture(params=["chromium", "firefox"])
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """Each of the two in its turn."""
+    browser: Browser = request.getfixturevalue(request.param)
+    return browser
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server() -> AsyncIterator[Server]:
     async with serving() as running:
@@ -70,7 +78,7 @@ async def enter(request: pytest.FixtureRequest, server: Server, site: str, room:
     """`await enter(browser, "ada")`: somebody in the room of this test, until it ends."""
     present: list[Person] = []
 
-    async def enter(browser: Browser, identity: str, **given: object) -> Person:
+    async def enter(browser: Browser, identity: str, **given: Any) -> Person:
         person = await Person.enter(browser, site, server, room, identity, **given)
         present.append(person)
         return person

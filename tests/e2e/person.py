@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Self
 
-from .browser import Browser, Page, until
+from .browser import Browser, Page
 from .server import Server, token
+from .waiting import until
 
 FRAMES = 15
 """Decoded frames that show that a picture flows: half a second and more, beyond the first keyframe."""

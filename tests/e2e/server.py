@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def serving(*command: str, **settings: object) -> AsyncIterator["Server"]:
-    """`settings` are SFU_ variables, in small letters and without SFU_. `command` stands in for `sfu serve`."""
+async def serving(
+    *command: str, environment: Mapping[str, str] | None = None, **settings: object
+) -> AsyncIterator["Server"]:
+    """`settings` are SFU_ variables, in small letters and without SFU_. `command` stands in for `sfu serve`, and
+    `environment` has what else is to be set."""
     internal = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
     given: dict[str, object] = {
@@ -40,7 +43,7 @@ async def serving(*command: str, **settings: object) -> AsyncIterator["Server"]:
         "drain_limit": 0,
     }
     given |= settings
-    environ |= {f"SFU_{name.upper()}": str(value) for name, value in given.items()}
+    environ |= {f"SFU_{name.upper()}": str(value) for name, value in given.items()} | dict(environment or {})
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *(command or ("-c", "from api.cli import main; main()", "serve")),

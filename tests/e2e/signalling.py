@@ -19,6 +19,7 @@ class Voice:
     def __init__(self, signaling: Signaling, heard: list[ServerMessage]) -> None:
         self._signaling = signaling
         self.heard = heard
+        self._declared: set[str] = set()
 
     async def offer(self, sdp: str) -> messages.Answer:
         """Publishes all that the offer sends, each m-section under a name of its own."""
@@ -26,7 +27,9 @@ class Voice:
         for mid, kind in sending(sdp):
             cid = tracks[mid] = f"track-{mid}"
             source = Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA
-            await self._signaling.request(messages.Publish("publish", 0, cid, kind, source))
+            if cid not in self._declared:
+                await self._signaling.request(messages.Publish("publish", 0, cid, kind, source))
+                self._declared.add(cid)
         answer = await self._signaling.request(messages.Offer("offer", 0, sdp, tracks))
         assert isinstance(answer, messages.Answer)
         assert set(answer.mids) == set(tracks), "every section that sends is accepted"

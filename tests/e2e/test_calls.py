@@ -2,10 +2,10 @@
 
 import pytest
 
-from .browser import until
 from .chromium import Chromium
 from .conftest import Enter
 from .firefox import Firefox
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 

@@ -6,12 +6,12 @@ import pytest
 
 from loadtest.bot import Bot
 
-from .browser import until
 from .chromium import Chromium
 from .conftest import Enter
 from .firefox import Firefox
 from .person import Person
 from .server import Server, token
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -106,10 +106,10 @@ async def test_who_may_not_send_is_not_heard(chromium: Chromium, enter: Enter) -
 
 
 async def known(person: Person, *identities: str) -> None:
-    """Waits until the page knows of these, and may name them."""
+    """Waits until the page knows of these, and that they are connected: what is sent to them before may be lost."""
     await until(
         lambda: person.call("people"),
-        lambda people: set(identities) <= {one["identity"] for one in people},
+        lambda people: set(identities) <= {one["identity"] for one in people if one["state"] == "active"},
         f"{person.identity} knows {', '.join(identities)}",
     )
 

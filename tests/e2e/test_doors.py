@@ -12,11 +12,12 @@ from loadtest.received import Received
 from sfu.model import Kind
 
 from ..peer import Peer
-from .browser import Page, until
+from .browser import Page
 from .chromium import Chromium
 from .conftest import Enter
 from .firefox import Firefox
 from .server import Server, token
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from .browser import PageError, until
+from .browser import PageError
 from .chromium import Chromium
 from .conftest import Enter
 from .person import Person
 from .server import Server
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -83,7 +84,7 @@ async def test_who_may_no_longer_publish_is_no_longer_seen(chromium: Chromium, s
     await bob.see("ada")
     where = f"/v1/rooms/{ada.room}/participants/ada"
     await server.ask("PATCH", where, {"permissions": {"can_publish": False}})
-    await told(ada, "localTrackUnpublished", track=track)
+    await told(ada, "localTrackUnpublished", reason="you may no longer publish it")
     await told(bob, "trackUnpublished", track=track)
     with pytest.raises(PageError, match="publish"):
         await ada.call("publishCard", {"simulcast": False})

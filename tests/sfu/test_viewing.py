@@ -5,7 +5,7 @@ from sfu.model import Kind, Layer, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers, Refused, Switched
 
-from .scene import Client, Scene, scene, turn
+from .scene import Client, Scene, scene, sdp, turn
 
 
 async def simulcast(it: Scene) -> tuple[Client, Client, str]:
@@ -179,6 +179,16 @@ async def test_sections_taken_back_lose_their_track_and_others_keep_theirs() -> 
         await bob.offer()
         assert bob.shows() == {"1": screen}, "the screen goes before the camera"
         assert len(it.plane.slots) == 1
+
+
+async def test_a_section_that_agrees_on_other_payload_types_shows_what_it_showed() -> None:
+    async with scene() as it:
+        _, bob, camera = await simulcast(it)
+        before = bob.slot("0")
+        text = sdp(bob.sections, bob.ufrag).replace("96", "106")
+        assert isinstance(await bob.ask(messages.Offer, sdp=text), messages.Answer)
+        assert bob.slot("0") != before and list(it.plane.slots) == [bob.slot("0")]
+        assert bob.shows() == {"0": camera} and bob.ladder("0") == [(2, 3), (1, 3), (0, 3)]
 
 
 async def test_audio_and_camera_of_one_participant_share_the_index_of_their_sections() -> None:

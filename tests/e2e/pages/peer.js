@@ -53,8 +53,9 @@ export const state = () => ({ state: room.state, media: room.mediaState });
 
 /** The others, as this page knows them. */
 export function people() {
-  return [...room.participants.values()].map(({ identity, tracks }) => ({
+  return [...room.participants.values()].map(({ identity, state, tracks }) => ({
     identity,
+    state,
     tracks: [...tracks.values()].map(({ sid, source, muted, mime, mid }) => ({ sid, source, muted, mime, mid })),
   }));
 }
@@ -102,6 +103,12 @@ export function sendLossy(payload, to) {
 
 /** As the browser tells when the network is another. */
 export const comeOnline = () => dispatchEvent(new Event('online'));
+
+/** Another with every offer. */
+export const origin = () => /^o=(.*)$/m.exec(room.peerConnection.localDescription.sdp)[1];
+
+/** Ends the peer connection as if it were not the client's. */
+export const loseMedia = () => room.peerConnection.close();
 
 export const iceUfrag = () => /a=ice-ufrag:(\S+)/.exec(room.peerConnection.remoteDescription.sdp)[1];
 
@@ -186,6 +193,12 @@ async function describe(trickle) {
   return bare.localDescription.sdp;
 }
 
+/** Another offer of the same connection. @param {RTCOfferOptions} options */
+export async function offerAgain(options) {
+  await bare.setLocalDescription(await bare.createOffer(options));
+  return bare.localDescription.sdp;
+}
+
 export const accept = (sdp) => bare.setRemoteDescription({ type: 'answer', sdp });
 
 /** The state of the bare connection, and the cause if a data channel is wanted. */
@@ -238,8 +251,11 @@ export async function closeDoor({ location }) {
 }
 
 /** Of the remote candidate that media goes to. */
-export async function bareUfrag() {
-  const all = [...(await bare.getStats()).values()];
+export const usedUfrag = () => nominated(room.peerConnection);
+export const bareUfrag = () => nominated(bare);
+
+async function nominated(pc) {
+  const all = [...(await pc.getStats()).values()];
   const byId = new Map(all.map((report) => [report.id, report]));
   const transport = all.find(({ type }) => type === 'transport');
   const pair = byId.get(transport?.selectedCandidatePairId);

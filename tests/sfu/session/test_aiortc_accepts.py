@@ -62,6 +62,15 @@ async def test_it_accepts_more_sections_later(peer: RTCPeerConnection) -> None:
     assert len(second.slots) == 2
 
 
+async def test_its_later_offers_leave_the_slots_it_has_as_they_are(peer: RTCPeerConnection) -> None:
+    peer.addTransceiver("audio", "recvonly")
+    peer.addTransceiver("video", "recvonly")
+    first = await offered_and_accepted(peer)
+    peer.addTransceiver("video", "recvonly")
+    second = await offered_and_accepted(peer, first)
+    assert second.slots[:2] == first.slots
+
+
 async def test_it_accepts_that_it_may_not_publish(peer: RTCPeerConnection) -> None:
     peer.addTransceiver("audio", "sendrecv")
     peer.addTransceiver("video", "sendonly")

@@ -4,9 +4,12 @@ import random
 
 import pytest
 
+from sfu import messages
 from sfu.errors import NegotiationError
+from sfu.model import Kind
 from sfu.session.negotiation import Allow
 
+from ..scene import scene
 from .offers import AUDIO, DATA, NAMES, VIDEO, answered, captured, edited, offer, section, stopped
 
 ONE = offer(section(AUDIO, "0"))
@@ -85,32 +88,61 @@ def test_data_channels_alone_are_refused_to_those_who_may_not() -> None:
         answered(offer(section(DATA, "0")), allow=Allow(data=False))
 
 
+def damaged(text: str, chance: random.Random) -> str:
+    """Lines lost, doubled, cut and swapped, characters changed."""
+    original = text.split("\r\n")
+    lines = list(original)
+    for _ in range(chance.randint(1, 12)):
+        at = chance.randrange(1, len(lines))
+        match chance.randrange(5):
+            case 0:
+                del lines[at]
+            case 1:
+                lines.insert(at, chance.choice(original))
+            case 2:
+                lines[at] = lines[at][: chance.randrange(len(lines[at]) + 1)]
+            case 3:
+                other = chance.randrange(1, len(lines))
+                lines[at], lines[other] = lines[other], lines[at]
+            case _:
+                cut = chance.randrange(len(lines[at]) + 1)
+                lines[at] = lines[at][:cut] + chance.choice("0 :;/=,~\u0663\ud800Zm") + lines[at][cut + 1 :]
+    return "\r\n".join(lines)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_damaged_offer_is_answered_or_refused_but_never_breaks_us(name: str) -> None:
-    """Lines lost, doubled, cut and swapped, characters changed: 60 seeds for each captured offer."""
-    lines = captured(name).split("\r\n")
+    """60 seeds for each captured offer."""
     for seed in range(60):
-        chance = random.Random(f"{name} {seed}")
-        damaged = list(lines)
-        for _ in range(chance.randint(1, 12)):
-            at = chance.randrange(1, len(damaged))
-            match chance.randrange(5):
-                case 0:
-                    del damaged[at]
-                case 1:
-                    damaged.insert(at, chance.choice(lines))
-                case 2:
-                    damaged[at] = damaged[at][: chance.randrange(len(damaged[at]) + 1)]
-                case 3:
-                    other = chance.randrange(1, len(damaged))
-                    damaged[at], damaged[other] = damaged[other], damaged[at]
-                case _:
-                    cut = chance.randrange(len(damaged[at]) + 1)
-                    damaged[at] = damaged[at][:cut] + chance.choice("0 :;/=,~\u0663\ud800Zm") + damaged[at][cut + 1 :]
+        text = damaged(captured(name), random.Random(f"{name} {seed}"))
         try:
-            negotiated = answered("\r\n".join(damaged))
+            negotiated = answered(text)
         except NegotiationError as error:
             assert str(error)
         else:
             assert negotiated.answer.isascii()
-            assert answered("\r\n".join(damaged), negotiated).version == 2
+            assert answered(text, negotiated).version == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_whatever_is_answered_the_plane_can_be_told(name: str) -> None:
+    """Its specs are checked too, and there is nobody to tell of it once an offer is adopted."""
+    async with scene() as it:
+        for seed in range(20):
+            chance = random.Random(f"{name} {seed}")
+            client = await it.client(f"client {seed}")
+            for kind in Kind:
+                await client.ask(messages.Publish, cid=kind.value, kind=kind)
+            for _ in range(3):
+                await client.ask(messages.Offer, sdp=damaged(captured(name), chance), tracks={})
+            await client.session.handle(messages.Leave("leave"))
+        await it.pass_time(0)
+        plane = it.plane
+        assert not (plane.transports or plane.tracks or plane.slots or plane.channels)
+        assert not it.sfu.rooms["room"].participants
+
+
+def test_a_retransmission_stream_that_is_its_own_original_is_none() -> None:
+    text = offer(section(VIDEO, "0", "a=sendonly", "a=ssrc-group:FID 5 5", "a=ssrc:5 cname:c"))
+    (publication,) = answered(text).publications
+    assert [(e.ssrc, e.rtx_ssrc) for e in publication.encodings] == [(5, None)]

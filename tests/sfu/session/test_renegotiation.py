@@ -79,6 +79,18 @@ def test_a_slot_that_ended_never_gets_its_ssrcs_again() -> None:
     assert not {third.slots[0].ssrc, third.slots[0].rtx_ssrc} & {first.slots[0].ssrc, first.slots[0].rtx_ssrc}
 
 
+def test_a_slot_with_other_payload_types_is_another_one_in_the_same_place() -> None:
+    """The plane would go on sending what is no longer agreed upon."""
+    first = answered(offer(EAR, section(VIDEO, "2", "a=recvonly")))
+    moved = offer(EAR, section(VIDEO, "2", "a=recvonly")).replace("96", "106")
+    second = answered(moved, first)
+    assert second.slots[0] == first.slots[0]
+    before, after = first.slots[1], second.slots[1]
+    assert (after.mid, after.index) == (before.mid, before.index)
+    assert after.ssrc != before.ssrc and after.payload_types[0].number == 106
+    assert f"a=ssrc:{after.ssrc} " in second.answer and f"a=ssrc:{before.ssrc} " not in second.answer
+
+
 def test_slots_keep_their_streams_when_an_earlier_one_ends() -> None:
     ears: list[Part] = [section(AUDIO, mid, "a=recvonly") for mid in "abc"]
     first = answered(offer(*ears))

@@ -4,6 +4,7 @@ mod sim;
 
 use plane_core::command::{DtlsRole, Kind};
 use plane_core::event::TransportState;
+use plane_core::rtcp::feedback;
 use plane_core::time::{Duration, Instant, ms};
 use plane_core::{Command, Event};
 use sim::stream::{ssrc, whole};
@@ -163,6 +164,28 @@ fn a_long_silence_costs_no_numbers() {
     call.run(ms(1_000));
     let after = call.peers[bob].stream(ssrc(slot)).last().map(|packet| packet.sequence).expect("media flowed");
     assert!((200..3_000).contains(&(after - last)), "{last}, then {after}");
+}
+
+#[test]
+fn requests_to_a_silent_publisher_do_not_pile_up() {
+    let mut call = Call::new(9);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(500));
+    call.peers[alice].alive = false;
+    for _ in 0..120 {
+        let mut pli = Vec::new();
+        feedback::write_pli(&mut pli, 1, ssrc(slot));
+        call.peers[bob].send_rtcp(pli);
+        call.run(ms(500));
+    }
+    assert!(disconnected(&call, alice));
+    let before = call.peers[alice].plis.len();
+    call.peers[alice].alive = true;
+    call.run(ms(1_000));
+    let asked = call.peers[alice].plis.len() - before;
+    assert!((1..=3).contains(&asked), "asked {asked} times");
 }
 
 #[test]

@@ -167,7 +167,8 @@ impl Plane {
         }
         self.lost = lost;
         transport.arrivals.poll_feedback(sender, media, now, &mut out);
-        if !out.is_empty() {
+        // To somebody silent nothing leaves: what others wish of it would pile up for as long as the silence lasts.
+        if !out.is_empty() && transport.sends_media() {
             transport.rtcp.push_back(out);
             mark_dirty(&mut self.dirty, transport, key);
         }

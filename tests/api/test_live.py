@@ -1,0 +1,102 @@
+"""What REST and metrics say of media that really flows: light clients by WHIP and WHEP, over the real plane."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from loadtest.wire import Client, Session, open_session
+
+from .server import Server, serving, token
+
+ROOM = "/v1/rooms/room"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving(real_plane=True) as server:
+        yield server
+
+
+async def session(server: Server, door: str, identity: str, client: Client) -> Session:
+    opened = await open_session(f"http://127.0.0.1:{server.port}/v1/{door}", token(identity), client)
+    client.play()
+    return opened
+
+
+async def until(look: Callable[[], Awaitable[Any]], is_so: Callable[[Any], bool]) -> Any:
+    """Looks until it is so, for ten seconds; returns what was seen last."""
+    seen = None
+    for _ in range(200):
+        seen = await look()
+        if is_so(seen):
+            return seen
+        await asyncio.sleep(0.05)
+    pytest.fail(f"it did not come to that within ten seconds: {seen}")
+
+
+async def tracks(server: Server) -> Any:
+    return (await server.call("GET", ROOM + "/tracks")).json()["tracks"]
+
+
+async def subscriptions(server: Server, identity: str) -> Any:
+    return (await server.call("GET", f"{ROOM}/participants/{identity}/subscriptions")).json()["subscriptions"]
+
+
+async def test_the_publishers_view_has_codec_bitrate_and_size_of_what_really_arrives(server: Server) -> None:
+    alice = await session(server, "whip", "alice", Client(sends=["video"]))
+    (shown,) = await until(lambda: tracks(server), lambda seen: seen[0]["encodings"][0]["bitrate"] > 500_000)
+    assert (shown["participant"], shown["track"]["mime"]) == ("alice", "video/VP8")
+    (encoding,) = shown["encodings"]
+    assert (encoding["active"], encoding["width"], encoding["height"]) == (True, 640, 360)
+    assert encoding["bitrate"] < 3_000_000 and 20 < encoding["fps"] < 40
+    await alice.end()
+    assert await tracks(server) == []
+
+
+async def test_a_subscription_says_which_layer_really_leaves(server: Server) -> None:
+    alice = await session(server, "whip", "alice", Client(sends=["video"]))
+    bob = await session(server, "whep", "bob", Client(videos=1))
+    (shown,) = await until(lambda: subscriptions(server, "bob"), lambda seen: seen[0]["state"] == "active")
+    assert (shown["participant"], shown["mid"], shown["layer"]["spatial"]) == ("alice", "0", 0)
+    path = f"{ROOM}/participants/alice/mute"
+    await server.call("POST", path, {"track": shown["track"], "muted": True})
+    await until(lambda: subscriptions(server, "bob"), lambda seen: seen[0]["reason"] == "muted by a moderator")
+    await asyncio.sleep(0.2)
+    packets = bob.client.receiver.packets
+    await asyncio.sleep(0.3)
+    assert bob.client.receiver.packets == packets, "nothing of it is forwarded"
+    for one in (alice, bob):
+        await one.end()
+
+
+async def test_with_one_section_a_viewer_is_shown_who_speaks(server: Server) -> None:
+    alice = await session(server, "whip", "alice", Client(sends=["video"]))
+    viewer = await session(server, "whep", "viewer", Client(audios=1, videos=1))
+
+    def shows(identity: str) -> Callable[[Any], bool]:
+        return lambda seen: [s["participant"] for s in seen if s["mid"] == "1" and s["state"] == "active"] == [identity]
+
+    await until(lambda: subscriptions(server, "viewer"), shows("alice"))
+    bob = await session(server, "whip", "bob", Client(sends=["audio", "video"]))
+    await until(lambda: subscriptions(server, "viewer"), shows("bob"))
+    assert all(reception.gaps == 0 for reception in viewer.client.receiver.receptions.values()), "numbers go on"
+    for one in (alice, bob, viewer):
+        await one.end()
+
+
+async def test_metrics_count_what_flows(server: Server) -> None:
+    alice = await session(server, "whip", "alice", Client(sends=["video"]))
+    bob = await session(server, "whep", "bob", Client(videos=1))
+
+    async def figures() -> dict[str, float]:
+        lines = (await server.internal.get("/metrics")).text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    seen = await until(figures, lambda seen: seen["sfu_packets_forwarded_total"] > 20)
+    assert (seen["sfu_transports"], seen["sfu_tracks"], seen["sfu_slots"]) == (2, 1, 1)
+    assert seen["sfu_bytes_sent_total"] > 20_000 and seen["sfu_keyframe_requests_total"] >= 1
+    assert seen['sfu_discards_total{reason="srtp_auth"}'] == 0
+    for one in (alice, bob):
+        await one.end()

@@ -1,0 +1,141 @@
+"""Guests who join by the WebSocket, connect, publish and watch, and then go in one of six ways.
+
+As a script it forks a guest for each line of JSON on its input, and says which process that is when the guest is in:
+so that one can be killed.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from loadtest import wire
+from loadtest.signaling import Signaling
+from loadtest.wire import ConnectError, HandshakeError
+from sfu import messages
+from sfu.model import Kind, Source
+
+from .waiting import when
+
+FEW = 3
+"""Packets that a guest sends of each track, at least."""
+
+
+class Guest:
+    def __init__(self, url: str, room: str, token: str) -> None:
+        self._signaling = Signaling(url, room, token, lambda _: None)
+        self._reading: asyncio.Task[None] | None = None
+        self.client: wire.Client | None = None
+
+    async def come(self, *, fingerprint: str | None = None) -> str:
+        """Joins and offers. Returns the answer."""
+        await self._signaling.join(auto_subscribe=True)
+        self._reading = asyncio.create_task(self._signaling.run())
+        tracks = {}
+        for mid, (kind, source) in enumerate(((Kind.AUDIO, Source.MICROPHONE), (Kind.VIDEO, Source.CAMERA))):
+            tracks[str(mid)] = kind.value
+            await self._signaling.request(messages.Publish("publish", 0, kind.value, kind, source))
+        self.client = wire.Client(sends=["audio", "video"], audios=1, videos=1, fingerprint=fingerprint)
+        answer = await self._signaling.request(messages.Offer("offer", 0, self.client.offer, tracks))
+        assert isinstance(answer, messages.Answer)
+        return answer.sdp
+
+    async def connect(self, answer: str) -> None:
+        """Until media has gone both ways for a moment."""
+        assert self.client is not None
+        await self.client.connect(answer)
+        self.client.play()
+        await when(lambda: min(sender.packets for sender in self.client.senders) >= FEW, "both tracks are sent")
+        await asyncio.wait_for(asyncio.shield(self.client.receiver.first_packet), 10)
+
+    async def leave(self) -> None:
+        await self._signaling.leave()
+        await self._end()
+
+    async def cut(self) -> None:
+        """The WebSocket ends without a word."""
+        self._signaling.cut()
+        await self._end()
+
+    async def _end(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._reading
+
+
+async def leave(guest: Guest) -> None:
+    await guest.connect(await guest.come())
+    await guest.leave()
+    assert guest.client is not None
+    guest.client.close()
+
+
+async def cut_websocket(guest: Guest) -> None:
+    """The WebSocket first, and some time later the media, in order."""
+    await guest.connect(await guest.come())
+    await guest.cut()
+    await asyncio.sleep(0.2)
+    assert guest.client is not None
+    guest.client.close()
+
+
+async def cut_udp(guest: Guest) -> None:
+    """The media without a word, and some time later the WebSocket, in order."""
+    await guest.connect(await guest.come())
+    assert guest.client is not None
+    guest.client.vanish()
+    await asyncio.sleep(1.2)
+    await guest.leave()
+
+
+async def wrong_fingerprint(guest: Guest) -> None:
+    answer = await guest.come(fingerprint=wire.WRONG_FINGERPRINT)
+    assert guest.client is not None
+    try:
+        await guest.client.connect(answer, limit=1.0)
+        # Our side of a handshake may be over before the service refuses our certificate.
+        await asyncio.wait_for(guest.client.transport.closed.wait(), 2.0)
+    except (ConnectError, HandshakeError):
+        pass
+    guest.client.vanish()
+    await guest.cut()
+
+
+async def half_an_ice_check(guest: Guest) -> None:
+    answer = await guest.come()
+    assert guest.client is not None
+    guest.client.half_an_ice_check(answer)
+    await guest.cut()
+
+
+ENDINGS: dict[str, Callable[[Guest], Awaitable[None]]] = {
+    "leave": leave,
+    "cut WebSocket": cut_websocket,
+    "cut UDP": cut_udp,
+    "wrong fingerprint": wrong_fingerprint,
+    "half an ICE check": half_an_ice_check,
+}
+
+
+async def _stay(url: str, room: str, token: str) -> None:
+    guest = Guest(url, room, token)
+    await guest.connect(await guest.come())
+    os.write(1, f"{os.getpid()}\n".encode())
+    await asyncio.sleep(30)
+
+
+def _fork_guests() -> None:
+    for line in sys.stdin:
+        if os.fork() == 0:
+            asyncio.run(_stay(**json.loads(line)))
+            os._exit(1)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+if __name__ == "__main__":
+    _fork_guests()
