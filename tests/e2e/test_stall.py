@@ -34,7 +34,9 @@ for _ in sys.stdin:
 """
 MOST_WORSE = 1.2
 ROUNDS = (4, 16)
-"""At least and at most: a busy machine needs more of them for the same certainty."""
+"""At least and at most: a busy machine needs more of them for the same certainty. It may also let any one packet wait
+for half a second, be it in a stall or not; a thread that waits for the GIL does so in every round, and is 100 times
+slower then."""
 FRAMES_A_SECOND = 30
 
 
@@ -150,7 +152,6 @@ async def test_media_is_forwarded_as_fast_while_python_computes(service: Server)
             calm = await latencies_until(viewer, burn())
             await stalling.begin()
             stalled = await latencies_until(viewer, stalling.end())
-            assert max(stalled) < 0.5, "a packet waited for Python"
             ratios.append(p99(stalled) / p99(calm))
             if len(ratios) >= ROUNDS[0] and statistics.median(ratios) <= MOST_WORSE:
                 break
