@@ -263,6 +263,11 @@ class Bot:
 
         channel.on("message", handle)
 
+    async def _renegotiate(self) -> None:
+        # aiortc begins to receive in a section when it negotiates it or when it connects, and misses it in between.
+        await self.until(lambda: self.pc.connectionState == "connected")
+        await self._negotiate()
+
     async def _negotiate(self) -> None:
         async with self._negotiating:
             for kind in Kind:
@@ -334,7 +339,7 @@ class Bot:
             case messages.Renegotiate():
                 self._wanted[Kind.AUDIO] += message.audio
                 self._wanted[Kind.VIDEO] += message.video
-                self._spawn(self._negotiate())
+                self._spawn(self._renegotiate())
         self._note()
 
     def _snapshot(self, joined: messages.Joined) -> None:

@@ -32,7 +32,8 @@ async def test_aiortc_and_a_browser_see_one_another(browser: Browser, server: Se
         await ada.hear("bot")
         await ada.call("publishCard", {"card": 3, "simulcast": False})
         seen = await sees(bot, "ada", 3)
-        assert seen.size == (640, 360)
+        # A browser begins small, and grows as it learns what the network carries.
+        await bot.until(lambda: seen.size == (640, 360), 30.0)
 
 
 async def test_two_aiortc_see_and_hear_one_another(server: Server, room: str) -> None:

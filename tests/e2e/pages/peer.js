@@ -64,7 +64,7 @@ export async function publishCamera(options = {}) {
   return (await room.publishCamera(options)).sid;
 }
 
-/** Of one encoding that keeps its size, however little the browser believes at first that the network carries. */
+/** A camera of one encoding that keeps its size. */
 export async function publishSharp({ width, height, fps = 15, hint = 'detail', ...options }) {
   const media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: fps } } });
   const [track] = media.getVideoTracks();
@@ -82,7 +82,10 @@ export async function publishScreen() {
 
 /** @param {any} [options] With `width`, `height` and `fps` of the card. */
 export async function publishCard(options = {}) {
-  return (await room.publish(film(options), { source: 'camera', ...options })).sid;
+  const track = film(options);
+  // One encoding keeps its size, however little the browser believes at first that the network carries.
+  if (options.simulcast === false) track.contentHint = 'detail';
+  return (await room.publish(track, { source: 'camera', ...options })).sid;
 }
 
 const local = (sid) => [...room.localTracks].find((track) => track.sid === sid);
