@@ -1,4 +1,4 @@
-"""Guests who join by the WebSocket, connect, publish and watch, and then go in one of six ways.
+"""Guests who join by the WebSocket or by WHIP, connect, publish and watch, and then go in one of six ways.
 
 As a script it forks a guest for each line of JSON on its input, and says which process that is when the guest is in:
 so that one can be killed.
@@ -10,8 +10,10 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from urllib.parse import urljoin
 
 from loadtest import wire
+from loadtest.bot import Bot
 from loadtest.signaling import Signaling
 from loadtest.wire import ConnectError, HandshakeError
 from sfu import messages
@@ -24,6 +26,8 @@ FEW = 3
 
 
 class Guest:
+    """By the WebSocket."""
+
     def __init__(self, url: str, room: str, token: str) -> None:
         self._signaling = Signaling(url, room, token, lambda _: None)
         self._reading: asyncio.Task[None] | None = None
@@ -38,17 +42,19 @@ class Guest:
             tracks[str(mid)] = kind.value
             await self._signaling.request(messages.Publish("publish", 0, kind.value, kind, source))
         self.client = wire.Client(sends=["audio", "video"], audios=1, videos=1, fingerprint=fingerprint)
-        answer = await self._signaling.request(messages.Offer("offer", 0, self.client.offer, tracks))
+        answer = await self._signaling.request(messages.Offer("offer", 0, with_data(self.client.offer), tracks))
         assert isinstance(answer, messages.Answer)
         return answer.sdp
 
     async def connect(self, answer: str) -> None:
         """Until media has gone both ways for a moment."""
-        assert self.client is not None
-        await self.client.connect(answer)
-        self.client.play()
-        await when(lambda: min(sender.packets for sender in self.client.senders) >= FEW, "both tracks are sent")
-        await asyncio.wait_for(asyncio.shield(self.client.receiver.first_packet), 10)
+        client = self.client
+        assert client is not None
+        await client.connect(answer)
+        client.play()
+        await when(lambda: min(sender.packets for sender in client.senders) >= FEW, "both tracks are sent")
+        if any(section.ssrc is None for section in client.sections):
+            await asyncio.wait_for(asyncio.shield(client.receiver.first_packet), 10)
 
     async def leave(self) -> None:
         await self._signaling.leave()
@@ -64,6 +70,51 @@ class Guest:
             self._reading.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await self._reading
+
+
+class Ingress(Guest):
+    """By WHIP: it publishes alone, and has no WebSocket that could be cut."""
+
+    def __init__(self, url: str, room: str, token: str) -> None:
+        super().__init__(url, room, token)
+        self._door, self._token = f"{url}/v1/whip", token
+        self._location = ""
+
+    async def come(self, *, fingerprint: str | None = None) -> str:
+        self.client = wire.Client(sends=["audio", "video"], fingerprint=fingerprint)
+        status, headers, answer = await wire.request(
+            "POST", self._door, self._token, self.client.offer.encode(), "application/sdp"
+        )
+        assert status == 201, answer
+        self._location = urljoin(self._door, headers["location"])
+        return answer.decode()
+
+    async def leave(self) -> None:
+        await wire.request("DELETE", self._location, self._token)
+
+    async def cut(self) -> None:
+        pass
+
+
+def with_data(offer: str) -> str:
+    """Data channels are agreed upon; as the light client speaks no SCTP, they wait to the end."""
+    lines = offer.splitlines()
+    first = {line.partition(":")[0]: line for line in reversed(lines)}
+    bundle = first["a=group"]
+    section = [
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:data",
+        *(first[name] for name in ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup")),
+        "a=sctp-port:5000",
+    ]
+    return "\r\n".join([*(f"{line} data" if line is bundle else line for line in lines), *section, ""])
+
+
+async def talk_and_leave(url: str, room: str, token: str) -> None:
+    """By aiortc, whose data channels open."""
+    async with Bot(url, room=room, token=token, auto_subscribe=False) as bot:
+        await bot.send(b"hello")
 
 
 async def leave(guest: Guest) -> None:

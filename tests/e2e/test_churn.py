@@ -16,7 +16,7 @@ import pytest
 
 from loadtest import wire
 
-from .guests import ENDINGS, Guest
+from .guests import ENDINGS, Guest, Ingress, talk_and_leave
 from .server import ROOT, Server, serving, token
 from .waiting import until
 
@@ -24,7 +24,7 @@ JOINS = 500
 HUNDRED = 100
 TOGETHER = 6
 OCTETS_A_JOIN = 2048
-KILLED = "kill -9"
+TALKERS = 10
 SEED = 11
 ONE_ALLOCATOR = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
 """So that what is in use can be told from what an allocator keeps for later."""
@@ -35,7 +35,9 @@ Kill = Callable[[dict[str, str]], Awaitable[None]]
 
 @pytest.mark.slow
 async def test_nothing_stays_behind_of_those_who_came_and_went() -> None:
-    ways = list(itertools.islice(itertools.cycle([*ENDINGS, KILLED]), JOINS))
+    ways = list(itertools.islice(itertools.cycle([*ENDINGS, "kill -9"]), JOINS - TALKERS)) + TALKERS * [
+        "leave, having talked"
+    ]
     random.Random(SEED).shuffle(ways)
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(serving("-m", "tests.e2e.brisk_service", host="127.0.0.1"))
@@ -72,7 +74,15 @@ async def all_of(service: Server, room: str, kill: Kill, ways: list[str], first:
             given = {"url": service.url, "room": room, "token": token(identity, room)}
             try:
                 async with asyncio.timeout(20):
-                    await (kill(given) if way == KILLED else ENDINGS[way](Guest(**given)))
+                    match way:
+                        case "kill -9":
+                            await kill(given)
+                        case "leave, having talked":
+                            await talk_and_leave(**given)
+                        case "cut WebSocket":
+                            await ENDINGS[way](Guest(**given))
+                        case _:
+                            await ENDINGS[way]((Guest, Guest, Ingress)[number % 3](**given))
             except Exception as error:
                 error.add_note(f"join {number}, which was to end by {way}")
                 raise

