@@ -3,7 +3,6 @@
 
 use super::Description;
 use super::bits::Bits;
-pub use super::dependency::{DependencyDescriptor, Indication, Structures};
 use crate::discard::Discard;
 
 /// OBU types (AV1 s6.2.2).

@@ -14,6 +14,11 @@ impl<'a> Bits<'a> {
         Self { bytes, position: 0 }
     }
 
+    /// Bits read so far.
+    pub(super) fn position(&self) -> u32 {
+        self.position as u32
+    }
+
     /// An unsigned number of `count` bits, at most 32: u(n) of H.264, f(n) of AV1.
     pub(super) fn read(&mut self, count: u32) -> Result<u32, Discard> {
         debug_assert!(count <= 32);
@@ -74,8 +79,45 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// Writes what [`Bits`] reads.
+pub(super) struct BitWriter<'a> {
+    out: &'a mut [u8],
+    /// Of the next bit.
+    position: usize,
+}
+
+impl<'a> BitWriter<'a> {
+    pub(super) fn new(out: &'a mut [u8]) -> Self {
+        Self { out, position: 0 }
+    }
+
+    /// The lower `count` bits of `value`, at most 32. None: there is no room.
+    pub(super) fn put(&mut self, count: u32, value: u32) -> Option<()> {
+        debug_assert!(count <= 32);
+        let mut left = count;
+        while left > 0 {
+            let used = (self.position & 7) as u32;
+            let some = left.min(8u32.saturating_sub(used));
+            let octet = self.out.get_mut(self.position >> 3)?;
+            if used == 0 {
+                *octet = 0;
+            }
+            left = left.saturating_sub(some);
+            let field = (value >> left) as u8 & (0xFFu8 >> 8u32.saturating_sub(some));
+            *octet |= field << 8u32.saturating_sub(used).saturating_sub(some);
+            self.position = self.position.saturating_add(some as usize);
+        }
+        Some(())
+    }
+
+    /// Octets written; the last one is filled up with zeros.
+    pub(super) fn finish(self) -> usize {
+        self.position.div_ceil(8)
+    }
+}
+
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, clippy::unwrap_used)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 #[allow(clippy::unusual_byte_groupings, reason = "grouped as the codes are")]
 mod tests {
     use proptest::prelude::*;
@@ -117,6 +159,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(fields in prop::collection::vec((0u32..33, any::<u32>()), 0..20)) {
+            let mut out = [0xEE; 96];
+            let mut writer = BitWriter::new(&mut out);
+            let fields: Vec<_> = fields.iter().map(|&(n, value)| (n, value & 1u32.checked_shl(n).map_or(u32::MAX, |bit| bit - 1))).collect();
+            fields.iter().for_each(|&(count, value)| writer.put(count, value).unwrap());
+            let length = writer.finish();
+            let mut bits = Bits::new(&out[..length]);
+            for (count, value) in fields {
+                prop_assert_eq!(bits.read(count), Ok(value));
+            }
+        }
+
         #[test]
         fn bits_are_those_of_the_whole_as_one_number(bytes: [u8; 8], skipped in 0u32..33, count in 0u32..32) {
             let mut bits = Bits::new(&bytes);

@@ -2,7 +2,7 @@
 
 pub mod av1;
 mod bits;
-mod dependency;
+pub mod dependency;
 pub mod h264;
 pub mod h265;
 mod nal;
@@ -10,6 +10,8 @@ pub mod vp8;
 pub mod vp9;
 
 use crate::discard::Discard;
+
+pub use dependency::DependencyDescriptor;
 
 /// A codec by name. Variants of one codec that do not understand one another differ in [`PayloadType::format`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -62,8 +64,11 @@ pub struct Description {
     pub discardable: bool,
     /// Pixels, where this packet tells them.
     pub size: Option<(u16, u16)>,
-    /// Only VP8 has numbers in its payload that must be rewritten when its source changes.
+    /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
     pub vp8: Option<vp8::Numbers>,
+    pub vp9: Option<vp9::Numbers>,
+    /// Its dependency descriptor, if it has one that could be read.
+    pub dependency: Option<DependencyDescriptor>,
 }
 
 /// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
@@ -74,36 +79,36 @@ pub struct Description {
 pub fn describe(
     codec: Codec,
     payload: &[u8],
-    dependency: Option<&av1::DependencyDescriptor>,
+    dependency: Option<DependencyDescriptor>,
 ) -> Result<Description, Discard> {
-    let description = match codec {
-        Codec::Vp8 => return vp8::describe(payload),
-        Codec::Vp9 => return vp9::describe(payload),
+    let mut description = match codec {
+        Codec::Vp8 => vp8::describe(payload)?,
+        Codec::Vp9 => vp9::describe(payload)?,
         Codec::Av1 => av1::describe(payload)?,
         Codec::H264 => h264::describe(payload)?,
         Codec::H265 => h265::describe(payload)?,
         Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
     };
-    Ok(match dependency {
-        Some(dependency) => description.refined(dependency),
-        None => description,
-    })
+    if let Some(dependency) = &dependency
+        && matches!(codec, Codec::Av1 | Codec::H264 | Codec::H265)
+    {
+        description.refine(dependency);
+    }
+    description.dependency = dependency;
+    Ok(description)
 }
 
 impl Description {
     /// With what only a dependency descriptor tells of codecs whose payload has no descriptor of its own.
-    fn refined(self, dependency: &av1::DependencyDescriptor) -> Self {
-        Self {
-            keyframe: self.keyframe && dependency.start && dependency.spatial == 0,
-            start: dependency.start,
-            end: dependency.end,
-            spatial: dependency.spatial,
-            temporal: dependency.temporal,
-            layer_sync: dependency.switch,
-            discardable: dependency.discardable,
-            size: dependency.size.or(self.size),
-            vp8: self.vp8,
-        }
+    fn refine(&mut self, dependency: &DependencyDescriptor) {
+        self.keyframe &= dependency.start && dependency.spatial == 0;
+        self.start = dependency.start;
+        self.end = dependency.end;
+        self.spatial = dependency.spatial;
+        self.temporal = dependency.temporal;
+        self.layer_sync = dependency.switch;
+        self.discardable = dependency.discardable;
+        self.size = dependency.size.or(self.size);
     }
 }
 
@@ -116,16 +121,16 @@ mod tests {
 
     #[test]
     fn what_a_payload_cannot_tell_its_dependency_descriptor_does() {
-        let mut structures = av1::Structures::default();
+        let mut structures = dependency::Structures::default();
         let dependency = structures.parse(&KEYFRAME).expect("a whole structure");
         // A new coded video sequence, of which one octet is a frame.
         let payload = [0x18, 0x32, 0x10];
-        let description = describe(Codec::Av1, &payload, Some(&dependency)).expect("one element");
+        let description = describe(Codec::Av1, &payload, Some(dependency)).expect("one element");
         assert!(description.keyframe && description.start && description.end && description.layer_sync);
         assert_eq!(description.size, Some((1280, 720)));
 
         let later = structures.parse(&[0x40, 0, 1]).expect("a known template");
-        let description = describe(Codec::Av1, &payload, Some(&later)).expect("one element");
+        let description = describe(Codec::Av1, &payload, Some(later)).expect("one element");
         assert!(!description.keyframe, "not the first packet of its frame");
     }
 

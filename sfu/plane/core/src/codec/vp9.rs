@@ -13,6 +13,25 @@
 use super::Description;
 use crate::discard::Discard;
 
+/// What a descriptor says that only a forwarder needs, and the numbers it exchanges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Numbers {
+    pub picture_id: Option<u16>,
+    /// It has 15 bits, not 7.
+    pub long_picture_id: bool,
+    pub tl0_picture_index: Option<u8>,
+    /// Layers are told; without, there is one.
+    pub has_layers: bool,
+    /// The frame leans on frames of earlier pictures (P).
+    pub inter_picture: bool,
+    /// ... on the spatial layer below it, of the same picture (D).
+    pub inter_layer: bool,
+    /// No spatial layer above it leans on it in its picture (Z).
+    pub stands_alone: bool,
+    /// As many as the scalability structure tells; 0: it does not.
+    pub spatial_layers: u8,
+}
+
 const HAS_PICTURE_ID: u8 = 0x80;
 /// The frame depends on another picture.
 const INTER_PICTURE: u8 = 0x40;
@@ -21,6 +40,10 @@ const FLEXIBLE: u8 = 0x10;
 const START: u8 = 0x08;
 const END: u8 = 0x04;
 const HAS_STRUCTURE: u8 = 0x02;
+const STANDS_ALONE: u8 = 0x01;
+/// M of the octet behind the flags, and D of that with the layers.
+const LONG: u8 = 0x80;
+const INTER_LAYER: u8 = 0x01;
 
 /// Reference indices of one frame in flexible mode.
 const MAX_REFERENCES: usize = 3;
@@ -32,12 +55,22 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let mut next = || octets.next().copied().ok_or(Discard::Truncated);
 
     let flags = next()?;
-    if flags & HAS_PICTURE_ID != 0 && next()? & 0x80 != 0 {
-        next()?;
+    let mut numbers = Numbers {
+        has_layers: flags & HAS_LAYERS != 0,
+        inter_picture: flags & INTER_PICTURE != 0,
+        stands_alone: flags & STANDS_ALONE != 0,
+        ..Numbers::default()
+    };
+    if flags & HAS_PICTURE_ID != 0 {
+        let high = next()?;
+        numbers.long_picture_id = high & LONG != 0;
+        let picture_id = if numbers.long_picture_id { [high & !LONG, next()?] } else { [0, high] };
+        numbers.picture_id = Some(u16::from_be_bytes(picture_id));
     }
-    let layers = if flags & HAS_LAYERS != 0 { next()? } else { 0 };
-    if flags & HAS_LAYERS != 0 && flags & FLEXIBLE == 0 {
-        next()?;
+    let layers = if numbers.has_layers { next()? } else { 0 };
+    numbers.inter_layer = layers & INTER_LAYER != 0;
+    if numbers.has_layers && flags & FLEXIBLE == 0 {
+        numbers.tl0_picture_index = Some(next()?);
     }
     if flags & INTER_PICTURE != 0 && flags & FLEXIBLE != 0 {
         let mut references = 1usize;
@@ -48,7 +81,10 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
             }
         }
     }
-    let size = if flags & HAS_STRUCTURE != 0 { structure(&mut next)? } else { None };
+    let mut size = None;
+    if flags & HAS_STRUCTURE != 0 {
+        (numbers.spatial_layers, size) = structure(&mut next)?;
+    }
 
     let spatial = layers >> 1 & 0x07;
     let start = flags & START != 0;
@@ -60,11 +96,38 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
         temporal: layers >> 5,
         layer_sync: layers & 0x10 != 0,
         size,
+        vp9: Some(numbers),
         ..Description::default()
     })
 }
 
-/// Reads a scalability structure over to its end (s4.2.1), and tells the size of its uppermost spatial layer.
+/// Copies `payload`, of which `numbers` was read, into `out` with other numbers, and returns its length there: one octet
+/// more if its picture id had 7 bits, because now it has 15.
+///
+/// # Panics
+/// If `out` is shorter than that.
+pub fn write(out: &mut [u8], payload: &[u8], numbers: &Numbers, picture_id: u16, tl0: u8) -> usize {
+    let id_octets = numbers.picture_id.map_or(0, |_| if numbers.long_picture_id { 2usize } else { 1 });
+    let tail = payload.get(id_octets.saturating_add(1)..).unwrap_or_default();
+    let flags = payload.first().copied().unwrap_or_default();
+    let [high, low] = (picture_id | 0x8000).to_be_bytes();
+    let head = [flags, high, low];
+    let head = head.get(..if id_octets > 0 { 3 } else { 1 }).unwrap_or_default();
+    let length = head.len().saturating_add(tail.len());
+    let (out_head, out_tail) = out.split_at_mut(head.len());
+    out_head.copy_from_slice(head);
+    let out_tail = out_tail.get_mut(..tail.len()).expect("the caller left room for the payload and one octet more");
+    out_tail.copy_from_slice(tail);
+    if numbers.tl0_picture_index.is_some()
+        && let Some(octet) = out_tail.get_mut(1)
+    {
+        *octet = tl0;
+    }
+    length
+}
+
+/// Reads a scalability structure over to its end (s4.2.1), and tells how many spatial layers it
+/// has, and the size of the uppermost.
 ///
 /// ```text
 /// | N_S |Y|G|-|-|-|
@@ -73,7 +136,7 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
 /// |      N_G      |  if G
 /// | TID |U| R |-|-|  for each of N_G pictures, then R octets of P_DIFF
 /// ```
-fn structure(next: &mut impl FnMut() -> Result<u8, Discard>) -> Result<Option<(u16, u16)>, Discard> {
+fn structure(next: &mut impl FnMut() -> Result<u8, Discard>) -> Result<(u8, Option<(u16, u16)>), Discard> {
     let head = next()?;
     let mut size = None;
     if head & 0x10 != 0 {
@@ -88,7 +151,7 @@ fn structure(next: &mut impl FnMut() -> Result<u8, Discard>) -> Result<Option<(u
             }
         }
     }
-    Ok(size)
+    Ok(((head >> 5).saturating_add(1), size))
 }
 
 #[cfg(test)]
@@ -119,6 +182,13 @@ mod tests {
                 start: true,
                 layer_sync: true,
                 size: Some((1280, 720)),
+                vp9: Some(Numbers {
+                    picture_id: Some(0x1234),
+                    long_picture_id: true,
+                    has_layers: true,
+                    spatial_layers: 3,
+                    ..Numbers::default()
+                }),
                 ..Description::default()
             }
         );
@@ -153,12 +223,36 @@ mod tests {
         let description = describe(&payload).unwrap();
         assert_eq!(description.size, Some((640, 360)));
         assert_eq!((description.temporal, description.layer_sync, description.keyframe), (1, true, false));
+        let numbers = description.vp9.unwrap();
+        assert_eq!((numbers.picture_id, numbers.tl0_picture_index), (Some(5), Some(0x77)));
+        assert!(numbers.inter_picture && !numbers.inter_layer && !numbers.stands_alone);
+    }
+
+    #[test]
+    fn a_copy_has_other_numbers_and_a_long_picture_id() {
+        let short = [0xEA, 0x05, 0x30, 0x77, 0x10, 0x02, 0x80, 0x01, 0x68, 0x82];
+        let long = keyframe_with_structure();
+        let without = [0x2C, 0x30, 0x77, 0x82];
+        let cases: [(&[u8], &[u8]); 3] = [
+            (&short, &[&[0xEA, 0xFF, 0xFE, 0x30, 0x56], &short[4..]].concat()),
+            (&long, &[&[0xBA, 0xFF, 0xFE], &long[3..]].concat()),
+            (&without, &[0x2C, 0x30, 0x56, 0x82]),
+        ];
+        for (payload, expected) in cases {
+            let numbers = describe(payload).unwrap().vp9.unwrap();
+            let mut out = [0xEE; 64];
+            let length = write(&mut out, payload, &numbers, 0x7FFE, 0x56);
+            assert_eq!(out[..length], *expected);
+        }
     }
 
     proptest! {
         #[test]
         fn hostile_payloads_never_panic(payload in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = describe(&payload);
+            if let Ok(description) = describe(&payload) {
+                let mut out = [0; 65];
+                write(&mut out, &payload, &description.vp9.unwrap(), 1, 2);
+            }
         }
     }
 }

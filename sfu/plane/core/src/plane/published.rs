@@ -1,6 +1,7 @@
 //! A track where receive and send meet: its encodings, what each remembers for retransmission, and who watches.
 
-use crate::codec::{self, Codec, Description, PayloadType, av1};
+use crate::codec::dependency::Structures;
+use crate::codec::{self, Codec, Description, PayloadType};
 use crate::command::{Kind, TrackSpec};
 use crate::discard::Discard;
 use crate::event::Event;
@@ -21,12 +22,12 @@ const LAYERS_INTERVAL: Duration = ms(1_000);
 /// What is kept of an encoding beside its reception.
 struct Kept {
     cache: Cache,
-    structures: av1::Structures,
+    structures: Structures,
 }
 
 impl Kept {
     fn new(spec: &TrackSpec) -> Self {
-        Self { cache: Cache::new(spec.kind == Kind::Video), structures: av1::Structures::default() }
+        Self { cache: Cache::new(spec.kind == Kind::Video), structures: Structures::default() }
     }
 }
 
@@ -152,7 +153,8 @@ impl Published {
     /// A packet as slots take it, while it is remembered.
     pub fn packet(&self, encoding: usize, seq: ExtendedSeq) -> Option<Packet<'_>> {
         let clock = self.track.encodings.get(encoding)?.encoding.clock();
-        Some(self.cached(encoding, seq)?.packet(encoding as u8, clock))
+        let alone = self.track.encodings.len() == 1;
+        Some(Packet { alone, ..self.cached(encoding, seq)?.packet(encoding as u8, clock) })
     }
 
     pub fn cached(&self, encoding: usize, seq: ExtendedSeq) -> Option<&Cached> {
@@ -162,6 +164,8 @@ impl Published {
     /// A subscriber needs a keyframe of this encoding. A publisher that answers no request is sent none.
     pub fn wish_keyframe(&mut self, encoding: u8, now: Instant) {
         let answers = self.track.spec.pli || self.track.spec.fir;
+        // Before its first packet a slot does not know that there is one encoding only.
+        let encoding = encoding.min(self.track.encodings.len().saturating_sub(1) as u8);
         if answers && let Some(state) = self.track.encodings.get_mut(usize::from(encoding)) {
             state.keyframes.wish(now);
         }
@@ -208,6 +212,6 @@ impl Kept {
         }
         // One that refers to a structure which was lost tells nothing; the payload still may.
         let dependency = extensions.dependency_descriptor.and_then(|bytes| self.structures.parse(bytes).ok());
-        codec::describe(payload_type.codec, payload, dependency.as_ref())
+        codec::describe(payload_type.codec, payload, dependency)
     }
 }

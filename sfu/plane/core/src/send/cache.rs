@@ -51,6 +51,7 @@ impl Cached {
     pub fn packet(&self, encoding: u8, clock: Option<SenderClock>) -> Packet<'_> {
         Packet {
             encoding,
+            alone: false,
             seq: self.seq,
             timestamp: self.timestamp,
             marker: self.marker,

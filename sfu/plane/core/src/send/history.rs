@@ -3,7 +3,7 @@
 
 use crate::id::TrackId;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{Outgoing, Patch};
+use crate::send::slot::{DependencyPatch, Outgoing, Patch};
 use crate::time::Duration;
 
 /// Packets remembered. libwebrtc asks for nothing older than its own list; 512 packets are 0.5-1 s of a good picture.
@@ -22,9 +22,11 @@ pub struct Entry {
     /// The lower half of the number it left under; [`History::LENGTHS`] are far less than its range.
     pub seq: u32,
     pub timestamp: u32,
-    /// When it was sent again the last time, in ms since the slot was made; nothing before.
-    resent_at: u32,
+    /// When it was sent again the last time, in ms since the slot was made (of which it keeps the lower half);
+    /// nothing before.
+    resent_at: u16,
     pub patch: Patch,
+    pub dependency: Option<DependencyPatch>,
     pub encoding: u8,
     pub payload_type: u8,
     pub marker: bool,
@@ -43,6 +45,7 @@ impl Entry {
             timestamp: outgoing.timestamp,
             resent_at: 0,
             patch: outgoing.patch,
+            dependency: outgoing.dependency,
             encoding: outgoing.encoding,
             payload_type: outgoing.payload_type,
             marker: outgoing.marker,
@@ -53,7 +56,7 @@ impl Entry {
     /// Whether it may be sent again at `at` (since the slot was made): not before the last time can have arrived, and
     /// not for ever. If so, it is taken as sent.
     pub fn resend(&mut self, at: Duration, round_trip: Duration) -> bool {
-        let at = at.as_millis() as u32;
+        let at = at.as_millis() as u16;
         let soon = self.resends > 0 && u128::from(at.wrapping_sub(self.resent_at)) < round_trip.as_millis();
         if soon || self.resends >= MOST_RESENDS {
             return false;
@@ -128,6 +131,7 @@ mod tests {
             source_seq: ExtendedSeq(900 + seq),
             track: TrackId(1),
             patch: Patch::None,
+            dependency: None,
         })
     }
 

@@ -1,13 +1,13 @@
 //! The packet as it leaves, in clear: RTP header (RFC 3550 s5.1), header extensions under the subscriber's ids
 //! (RFC 8285), and the cached payload with its numbers exchanged; or all that as a retransmission (RFC 4588 s4).
 
-use crate::codec::vp8;
+use crate::codec::{dependency, vp8, vp9};
 use crate::command::SlotSpec;
 use crate::rtp::extension::{Extension, Writer, needs_two_byte};
 use crate::rtp::header::FIXED;
 use crate::rtp::rtx::OSN;
 use crate::send::cache::Cached;
-use crate::send::slot::{Outgoing, Patch};
+use crate::send::slot::{DependencyPatch, Outgoing, Patch};
 
 /// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
 /// descriptor may grow.
@@ -32,7 +32,7 @@ pub fn write(
     transport_sequence: Option<u16>,
     abs_send_time: u32,
 ) -> (usize, usize) {
-    let extension = write_extensions(&mut out[FIXED..], spec, cached, transport_sequence, abs_send_time);
+    let extension = write_extensions(&mut out[FIXED..], spec, outgoing, cached, transport_sequence, abs_send_time);
     out[0] = VERSION | if extension > 0 { EXTENSION } else { 0 };
     out[1] = outgoing.payload_type & 0x7F | if outgoing.marker { MARKER } else { 0 };
     out[2..4].copy_from_slice(&outgoing.seq.wire().to_be_bytes());
@@ -50,9 +50,10 @@ pub fn write(
 
 /// Room that [`write`] needs at most.
 pub fn most_octets(spec: &SlotSpec, cached: &Cached) -> usize {
+    let descriptor = cached.dependency_descriptor.len() + dependency::MAX_GROWTH;
     // Each element with its two-byte header: MID, transport-cc, abs-send-time, audio level, dependency descriptor;
     // the block's own header and its padding.
-    let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + 3 + (2 + cached.dependency_descriptor.len()) + 3;
+    let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + 3 + (2 + descriptor) + 3;
     OVERHEAD + extensions + cached.payload.len()
 }
 
@@ -61,6 +62,7 @@ pub fn most_octets(spec: &SlotSpec, cached: &Cached) -> usize {
 fn write_extensions(
     out: &mut [u8],
     spec: &SlotSpec,
+    outgoing: &Outgoing,
     cached: &Cached,
     transport_sequence: Option<u16>,
     abs_send_time: u32,
@@ -73,8 +75,11 @@ fn write_extensions(
     let time = id(Extension::AbsSendTime).map(|id| (id, &time[1..]));
     let level = cached.audio_level.map(|octet| [octet]);
     let level = id(Extension::AudioLevel).zip(level.as_ref().map(|octet| octet.as_slice()));
-    let descriptor = Some(cached.dependency_descriptor.as_slice()).filter(|octets| !octets.is_empty());
-    let descriptor = id(Extension::DependencyDescriptor).zip(descriptor);
+    let mut rewritten = [0; MOST_DESCRIPTOR];
+    let descriptor = id(Extension::DependencyDescriptor).and_then(|id| {
+        let length = write_descriptor(&mut rewritten, outgoing, cached)?;
+        Some((id, &rewritten[..length]))
+    });
 
     let elements = [mid, sequence, time, level, descriptor];
     let two_byte = elements.iter().flatten().any(|&(id, value)| needs_two_byte(id, value.len()));
@@ -85,12 +90,26 @@ fn write_extensions(
     writer.finish()
 }
 
+/// What an element of the two-byte form can hold.
+const MOST_DESCRIPTOR: usize = 255;
+
+/// None: there is none, or it did not refer to a structure that is known.
+fn write_descriptor(out: &mut [u8], outgoing: &Outgoing, cached: &Cached) -> Option<usize> {
+    let DependencyPatch { frame_number, active_targets } = outgoing.dependency?;
+    let parsed = cached.description.dependency.as_ref()?;
+    dependency::rewrite(out, &cached.dependency_descriptor, parsed, frame_number, active_targets.get().into())
+}
+
 fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached) -> usize {
     let payload = cached.payload.as_slice();
     match (patch, &cached.description.vp8) {
         (Patch::Vp8 { picture_id, tl0, key_index }, Some(numbers)) => {
             return vp8::write(out, payload, numbers, picture_id, tl0, key_index);
         }
+        (Patch::Vp9 { picture_id, tl0 }, _) if let Some(numbers) = &cached.description.vp9 => {
+            return vp9::write(out, payload, numbers, picture_id, tl0);
+        }
+        (Patch::Empty, _) => return 0,
         (Patch::RedPrimary, _) => {
             let primary = Blocks::new(payload).primary();
             out[..primary.len()].copy_from_slice(primary);
@@ -149,6 +168,8 @@ impl Iterator for Blocks<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -188,6 +209,7 @@ mod tests {
             source_seq: ExtendedSeq(70_000),
             track: TrackId(1),
             patch,
+            dependency: None,
         }
     }
 
@@ -211,18 +233,31 @@ mod tests {
     #[test]
     fn the_header_carries_the_slots_numbers_and_every_extension_that_was_agreed() {
         let spec = all_extensions();
-        for descriptor in [3, 16, 17, 90] {
+        // A structure of one template and one target; a frame of it; one with eight frame differences of its own.
+        let structure = [0xC0, 0x00, 0x01, 0x80, 0x00, 0xE2, 0x09, 0xFE, 0x05, 0x9E];
+        let frame = [0xC0, 0x00, 0x02];
+        let differences = [0x16, 0x00, 0xB8, 0x02, 0xE0, 0x0B, 0x80, 0x2E, 0x00, 0xB8, 0x02, 0xE0, 0x0B, 0x80, 0x28];
+        let long = [&[0xC0, 0x00, 0x03][..], &differences].concat();
+        let mut structures = dependency::Structures::default();
+        for descriptor in [&structure[..], &frame, &long] {
             let mut cached = cached(VP8, b"payload");
             cached.audio_level = Some(0x92);
-            cached.dependency_descriptor = vec![0x80; descriptor];
-            let (packet, header) = written(&spec, &outgoing(Patch::None), &cached);
+            cached.dependency_descriptor = descriptor.to_vec();
+            let parsed = structures.parse(descriptor).expect("a known structure");
+            cached.description.dependency = Some(parsed.clone());
+            let active_targets = NonZeroU16::new(1).expect("not zero");
+            let patch = DependencyPatch { frame_number: 0xABC0, active_targets };
+            let outgoing = Outgoing { dependency: Some(patch), ..outgoing(Patch::None) };
+            let (packet, header) = written(&spec, &outgoing, &cached);
             assert_eq!((header.marker, header.payload_type, header.sequence), (true, 120, 0xABCD));
             assert_eq!((header.timestamp, header.ssrc, header.padding), (0x0102_0304, 0x5107, false));
             assert_eq!(packet[header.length..], *b"payload");
             let read = extension::read(&spec.extensions, &header, &packet).expect("what we write can be read");
             assert_eq!((read.mid, read.transport_cc, read.abs_send_time), (Some("v1"), Some(0x1234), Some(0xAB_CDEF)));
             assert_eq!(read.audio_level, Some(AudioLevel { level: 0x12, voice: true }));
-            assert_eq!(read.dependency_descriptor, Some(&cached.dependency_descriptor[..]));
+            let rewritten = structures.parse(read.dependency_descriptor.expect("it has one")).expect("it can be read");
+            assert_eq!((rewritten.frame_number, rewritten.active_targets), (0xABC0, Some(1)));
+            assert_eq!((rewritten.template, rewritten.size), (parsed.template, parsed.size));
         }
     }
 

@@ -1,5 +1,7 @@
 //! One receive section of a subscriber, and the track it shows: what of it leaves, under the slot's own numbers.
 
+use std::num::NonZeroU16;
+
 use crate::codec::{Codec, Description, PayloadType};
 use crate::command::{Kind, SlotSpec};
 use crate::event::Cause;
@@ -11,13 +13,15 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::history::{self, Entry, History};
 use crate::send::report::{Newest, Reports};
 use crate::send::rewriter::Rewriter;
-use crate::send::selector::Selector;
+use crate::send::selector::{Selector, Verdict};
 use crate::time::{Duration, Instant, Ntp};
 
 /// A packet of the slot's source, as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     pub encoding: u8,
+    /// The only one of its track: layers to choose from are within it (SVC).
+    pub alone: bool,
     pub seq: ExtendedSeq,
     pub timestamp: u32,
     pub marker: bool,
@@ -42,12 +46,28 @@ pub enum Patch {
         tl0: u8,
         key_index: u8,
     },
+    /// 15 and 8 bits (RFC 9628 s4.2).
+    Vp9 {
+        picture_id: u16,
+        tl0: u8,
+    },
     /// The payload type of the blocks of RFC 2198.
     Red {
         block: u8,
     },
     /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
     RedPrimary,
+    /// No payload: a number was kept free for a packet of a layer that is left out, and it came late. Nobody shall ask
+    /// for it again.
+    Empty,
+}
+
+/// What to exchange in the dependency descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DependencyPatch {
+    pub frame_number: u16,
+    /// Decode targets that are left, as bits. More than 16 no scalability mode has (L3T3: 9).
+    pub active_targets: NonZeroU16,
 }
 
 /// A packet to write from the cache: all but what changes with each transmission.
@@ -67,6 +87,8 @@ pub struct Outgoing {
     pub source_seq: ExtendedSeq,
     pub track: TrackId,
     pub patch: Patch,
+    /// Without, a descriptor is left out.
+    pub dependency: Option<DependencyPatch>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -245,7 +267,7 @@ impl Slot {
 
     /// The encoding of which the subscriber wants a keyframe by PLI or FIR: what it waits for, or else what it is shown.
     pub fn keyframe_source(&self) -> Option<u8> {
-        self.wanted_keyframe().or_else(|| self.selector.shown().map(|layer| layer.spatial))
+        self.wanted_keyframe().or_else(|| self.selector.encoding())
     }
 
     /// A packet of the source, of any encoding, also one with nothing in it: it took a number of the source. None: it
@@ -259,37 +281,51 @@ impl Slot {
             self.refusing = None;
         }
         let begins = self.begins(packet);
-        if !begins && (self.selector.shown()?.spatial != packet.encoding && !packet.recovered) {
+        if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
         }
         let mapping = self.mapping(packet.payload_type)?;
         let mut marker = packet.marker;
-        let numbers = if begins {
-            self.selector.switch(packet);
+        let (mut numbers, verdict) = if begins {
+            let verdict = self.selector.switch(packet);
             self.wished = None;
             let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
             self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
             marker |= self.spec.kind == Kind::Audio;
-            self.rewriter.begin(packet)
+            (self.rewriter.begin(packet), verdict)
         } else if self.rewriter.distance(packet.encoding, packet.seq).is_some_and(|distance| distance >= 0) {
             if packet.payload_length == 0 {
                 self.rewriter.omit(packet);
                 return None;
             }
-            if !self.selector.lets_through(packet) {
+            let verdict = self.selector.judge(packet);
+            if verdict == Verdict::LeftOut {
                 self.rewriter.skip(packet, packet.description.start);
                 return None;
             }
-            self.rewriter.advance(packet)
+            (self.rewriter.advance(packet), verdict)
         } else {
             let numbers = self.rewriter.late(packet)?;
             if !self.history.is_free(numbers.seq, self.rewriter.highest()?) {
                 return None;
             }
-            numbers
+            let skipped = self.rewriter.is_skipped(packet);
+            (numbers, if skipped { Verdict::LeftOut } else { self.selector.judge_late(packet) })
         };
-        if self.selector.shown().is_some_and(|shown| shown.spatial == packet.encoding) {
+        let mut dependency = None;
+        match verdict {
+            Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
+            Verdict::Sends { ends_picture, targets } => {
+                marker |= ends_picture;
+                let targets = u16::try_from(targets).ok().and_then(NonZeroU16::new);
+                dependency = numbers
+                    .frame_number
+                    .zip(targets)
+                    .map(|(frame_number, active_targets)| DependencyPatch { frame_number, active_targets });
+            }
+        }
+        if self.selector.encoding() == Some(packet.encoding) {
             self.reports.note_clock(packet.clock, packet.received);
             self.rate = packet.payload_type.clock_rate;
         }
@@ -310,6 +346,7 @@ impl Slot {
             source_seq: packet.seq,
             track,
             patch: if numbers.patch == Patch::None { mapping.patch } else { numbers.patch },
+            dependency,
         };
         self.history.insert(Entry::new(&outgoing));
         Some(outgoing)
@@ -359,6 +396,7 @@ impl Slot {
             source_seq: entry.source_seq,
             track: entry.track,
             patch: entry.patch,
+            dependency: entry.dependency,
         };
         self.next_rtx += 1;
         Nack::Send(outgoing)
@@ -387,7 +425,7 @@ impl Slot {
 
     /// Whether what leaves from `packet` on is another picture, or sound, than before.
     fn begins(&mut self, packet: &Packet) -> bool {
-        let shows = self.selector.shown().is_some_and(|shown| shown.spatial == packet.encoding);
+        let shows = self.selector.encoding() == Some(packet.encoding);
         if shows && !packet.recovered {
             let distance = self.rewriter.distance(packet.encoding, packet.seq);
             // What is missing further back than the history nobody will send again.
@@ -396,7 +434,7 @@ impl Slot {
             }
         }
         match self.spec.kind {
-            Kind::Audio => self.selector.shown().is_none() && !packet.recovered && packet.payload_length > 0,
+            Kind::Audio => self.selector.encoding().is_none() && !packet.recovered && packet.payload_length > 0,
             Kind::Video => self.selector.is_switch(packet),
         }
     }

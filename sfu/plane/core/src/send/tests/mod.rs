@@ -1,7 +1,11 @@
 //! Publishers whose packets can be lost, late and switched, in virtual time, for the tests of this module.
 
+mod decoder;
+mod layers;
 mod properties;
 mod slot;
+mod svc;
+mod wire;
 
 use super::*;
 use crate::codec::{Codec, Description, PayloadType, vp8};
@@ -15,6 +19,9 @@ use crate::time::{Duration, Instant, Ntp, ms};
 
 pub(in crate::send) const VP8: PayloadType =
     PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
+pub(in crate::send) const VP9: PayloadType = PayloadType { number: 98, codec: Codec::Vp9, rtx: Some(99), ..VP8 };
+pub(in crate::send) const AV1: PayloadType = PayloadType { number: 45, codec: Codec::Av1, rtx: Some(46), ..VP8 };
+pub(in crate::send) const H264: PayloadType = PayloadType { number: 102, codec: Codec::H264, rtx: Some(103), ..VP8 };
 pub(in crate::send) const OPUS: PayloadType =
     PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
 pub(in crate::send) const RED: PayloadType =
@@ -30,6 +37,9 @@ pub(in crate::send) struct Sent {
     pub payload_type: PayloadType,
     pub description: Description,
     pub payload: Vec<u8>,
+    /// The dependency descriptor.
+    pub descriptor: Vec<u8>,
+    pub alone: bool,
     pub clock: Option<SenderClock>,
     pub at: Instant,
 }
@@ -38,6 +48,7 @@ impl Sent {
     pub fn packet(&self, recovered: bool) -> Packet<'_> {
         Packet {
             encoding: self.encoding,
+            alone: self.alone,
             seq: ExtendedSeq(self.seq),
             timestamp: self.timestamp,
             marker: self.marker,
@@ -114,6 +125,8 @@ impl Source {
                         ..Description::default()
                     },
                     payload,
+                    descriptor: Vec::new(),
+                    alone: false,
                     clock: self.clock,
                     at,
                 }
@@ -132,6 +145,8 @@ impl Source {
             payload_type: VP8,
             description: Description::default(),
             payload: Vec::new(),
+            descriptor: Vec::new(),
+            alone: false,
             clock: self.clock,
             at,
         }
@@ -147,6 +162,7 @@ pub(in crate::send) fn spec(kind: Kind) -> SlotSpec {
     let mut extensions = ExtensionMap::default();
     extensions.set(Extension::Mid, 1);
     extensions.set(Extension::TransportCc, 3);
+    extensions.set(Extension::DependencyDescriptor, 13);
     SlotSpec {
         id: SlotId(1),
         transport: TransportId(1),
@@ -154,7 +170,11 @@ pub(in crate::send) fn spec(kind: Kind) -> SlotSpec {
         mid: "v1".into(),
         ssrc: 0x5107,
         rtx_ssrc: Some(0x5108),
-        payload_types: vec![PayloadType { number: 120, rtx: Some(121), ..VP8 }, PayloadType { number: 109, ..OPUS }],
+        payload_types: [VP8, VP9, AV1]
+            .map(|from| PayloadType { number: 120, rtx: Some(121), ..from })
+            .into_iter()
+            .chain([PayloadType { number: 109, ..OPUS }])
+            .collect(),
         extensions,
     }
 }

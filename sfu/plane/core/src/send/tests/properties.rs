@@ -1,95 +1,9 @@
 //! Whatever a publisher, the network and the application do: no number leaves twice, none is left out by us.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use proptest::prelude::*;
 
+use super::wire::Wire;
 use super::*;
-use crate::rtp::header::Header;
-
-/// A subscriber's view: what left under each number, as octets.
-struct Wire {
-    slot: Slot,
-    caches: BTreeMap<(TrackId, u8), Cache>,
-    sent: BTreeMap<u64, (u32, Vec<u8>)>,
-    rtx_numbers: BTreeSet<u64>,
-}
-
-impl Wire {
-    /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
-    fn octets(&self, outgoing: &Outgoing) -> Option<(usize, Vec<u8>)> {
-        let mut out = [0; 1_500];
-        let cached = self.caches[&(outgoing.track, outgoing.encoding)].get(outgoing.source_seq)?;
-        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, Some(1), 0);
-        assert!(length <= packet::most_octets(&self.slot.spec, cached));
-        Some((header, out[..length].to_vec()))
-    }
-
-    fn push(&mut self, sent: &Sent, recovered: bool) {
-        let stored = Stored {
-            timestamp: sent.timestamp,
-            marker: sent.marker,
-            payload_type: &sent.payload_type,
-            audio_level: None,
-            dependency_descriptor: &[],
-            description: &sent.description,
-        };
-        let at = (self.slot.source().expect("it shows one"), sent.encoding);
-        let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
-        cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
-        let Some(outgoing) = self.slot.handle_packet(&sent.packet(recovered), sent.at) else {
-            return;
-        };
-        self.first_time(&outgoing);
-        let replay = self.slot.poll_replay().map_or(Vec::new(), |replay| replay.seqs.collect());
-        for seq in replay {
-            let Some(cached) = self.caches[&at].get(ExtendedSeq(seq)) else {
-                continue;
-            };
-            if let Some(outgoing) = self.slot.handle_packet(&cached.packet(sent.encoding, None), sent.at) {
-                self.first_time(&outgoing);
-            }
-        }
-    }
-
-    fn first_time(&mut self, outgoing: &Outgoing) {
-        assert_eq!(outgoing.retransmission, None);
-        let (header, octets) = self.octets(outgoing).expect("it is cached");
-        let parsed = Header::parse(&octets).expect("what we write can be read");
-        assert_eq!(
-            (parsed.sequence, parsed.timestamp, parsed.length),
-            (outgoing.seq.wire(), outgoing.timestamp, header)
-        );
-        let payload = octets[header..].to_vec();
-        let before = self.sent.insert(outgoing.seq.0, (outgoing.timestamp, payload));
-        assert_eq!(before, None, "number {} left twice", outgoing.seq.0);
-    }
-
-    fn nack(&mut self, seq: u64, now: Instant) {
-        match self.slot.handle_nack(seq as u16, now, ROUND_TRIP) {
-            Nack::Send(outgoing) => {
-                let original = outgoing.retransmission.expect("only RTX sends again");
-                assert_eq!((outgoing.ssrc, original, outgoing.payload_type), (0x5108, seq as u16, 121));
-                assert!(self.rtx_numbers.insert(outgoing.seq.0), "an RTX number left twice");
-                let Some((header, octets)) = self.octets(&outgoing) else { return };
-                assert_eq!(octets[header..header + 2], original.to_be_bytes());
-                assert_eq!((outgoing.timestamp, octets[header + 2..].to_vec()), self.sent[&seq]);
-            }
-            Nack::Missing { encoding, seq: source } => {
-                assert!(!self.sent.contains_key(&seq));
-                let at = (self.slot.source().expect("it shows one"), encoding);
-                let Some(cached) = self.caches[&at].get(source) else {
-                    return;
-                };
-                if let Some(outgoing) = self.slot.handle_packet(&cached.packet(encoding, None), now) {
-                    assert_eq!(outgoing.seq.0, seq);
-                    self.first_time(&outgoing);
-                }
-            }
-            Nack::Ignore => {}
-        }
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -131,12 +45,7 @@ proptest! {
     ) {
         let ladders = [vec![], ladder(&[(0, 2)]), ladder(&[(2, 2), (1, 1), (0, 0)]), ladder(&[(1, 0)]), ladder(&[(0, 1), (2, 2)])];
         let fresh = || [0, 1, 2].map(Source::new);
-        let mut wire = Wire {
-            slot: slot(Kind::Video),
-            caches: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            rtx_numbers: BTreeSet::new(),
-        };
+        let mut wire = Wire::new(slot(Kind::Video));
         wire.slot.set_ladder(ladders[2].clone());
         let mut sources = fresh();
         let mut waiting: Vec<(usize, Sent)> = Vec::new();

@@ -2,11 +2,24 @@
 //! payload, of whatever codec.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
+mod rewrite;
+mod structure;
+
+use std::sync::Arc;
+
 use super::bits::Bits;
 use crate::discard::Discard;
 
-/// What a dependency descriptor says of the frame that its packet is part of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub use rewrite::{MAX_GROWTH, rewrite};
+pub use structure::Structure;
+
+/// Frames that one leans on directly: AV1 has eight reference slots.
+const MOST_REFERENCES: usize = 8;
+/// One per spatial layer, of which AV1 has four. Chains beyond are not kept.
+pub const MOST_CHAINS: usize = 4;
+
+/// What a dependency descriptor says of the frame that its packet is part of. Sets of decode targets have one bit each.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DependencyDescriptor {
     /// The first packet of a frame: of one spatial layer's frame.
     pub start: bool,
@@ -25,10 +38,24 @@ pub struct DependencyDescriptor {
     pub switch: bool,
     /// Pixels of the uppermost spatial layer, with the structure.
     pub size: Option<(u16, u16)>,
-    /// Which decode targets the sender still produces, one bit each, where this packet tells.
+    /// Which decode targets the sender still produces, where this packet tells.
     pub active_targets: Option<u32>,
-    /// Decode target indications (A.8.2), two bits for each target, the first lowest.
-    indications: u64,
+    /// The same as it was told last.
+    pub active: u32,
+    /// Targets that the frame is part of,
+    pub present: u32,
+    /// ... of these the ones in which others lean on it (Switch or Required),
+    pub needed: u32,
+    /// ... and the ones of which everything after it can be decoded if it can.
+    pub switches: u32,
+    /// How many frames before in its chains the last one was; 0: none was.
+    pub chains: [u8; MOST_CHAINS],
+    pub structure: Arc<Structure>,
+    references: [u16; MOST_REFERENCES],
+    reference_count: u8,
+    /// Where in the descriptor, in bits, active_decode_targets_bitmask is or would be, and where the last field ends.
+    mask_at: u16,
+    end_at: u16,
 }
 
 /// What a frame is to a decode target (A.8.2).
@@ -42,170 +69,114 @@ pub enum Indication {
 
 impl DependencyDescriptor {
     pub fn indication(&self, target: u8) -> Indication {
-        match self.indications.checked_shr(u32::from(target).saturating_mul(2)).unwrap_or(0) & 3 {
-            0 => Indication::NotPresent,
-            1 => Indication::Discardable,
-            2 => Indication::Switch,
-            _ => Indication::Required,
+        let has = |set: u32| set.checked_shr(u32::from(target)).unwrap_or(0) & 1 != 0;
+        match (has(self.present), has(self.needed), has(self.switches)) {
+            (false, ..) => Indication::NotPresent,
+            (true, false, _) => Indication::Discardable,
+            (true, true, true) => Indication::Switch,
+            (true, true, false) => Indication::Required,
         }
     }
-}
 
-/// The upper bits of all indications: set for Switch and Required, on which others depend.
-const NEEDED: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+    /// The numbers of the frames it leans on directly.
+    pub fn references(&self) -> impl Iterator<Item = u16> {
+        let distances = self.references.iter().take(usize::from(self.reference_count));
+        distances.map(|&distance| self.frame_number.wrapping_sub(distance))
+    }
+
+    /// The number of the frame before it in the chain that protects `target`, if there is such a chain and frame.
+    pub fn chained(&self, target: u8) -> Option<u16> {
+        let chain = self.structure.chain(target)?;
+        let distance = self.chains.get(usize::from(chain)).copied().filter(|&distance| distance > 0)?;
+        Some(self.frame_number.wrapping_sub(u16::from(distance)))
+    }
+}
 
 /// The template structure that an encoding's descriptors refer to, kept from its last keyframe.
 #[derive(Clone, Debug, Default)]
 pub struct Structures {
-    current: Option<Structure>,
+    current: Option<Kept>,
 }
 
 #[derive(Clone, Debug)]
-struct Structure {
-    /// template_id_offset, 6 bits.
-    offset: u8,
-    templates: Vec<Template>,
-    /// Spatial and temporal layer of each decode target.
-    targets: Vec<(u8, u8)>,
-    size: Option<(u16, u16)>,
+struct Kept {
+    structure: Arc<Structure>,
+    active: u32,
+    /// The newest frame that told either.
+    frame_number: u16,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Template {
-    spatial: u8,
-    temporal: u8,
-    indications: u64,
-}
+/// Bits of the mandatory fields (A.8.1), and of the flags behind them.
+const MANDATORY: u32 = 24;
+const FLAGS: u32 = 5;
 
 impl Structures {
-    /// Reads one packet's descriptor, and keeps the structure if it brings one. Frame differences and chains of a frame
-    /// of its own kind stand at its end and are left unread: only a decoder follows them.
+    /// Reads one packet's descriptor, and keeps the structure if it brings one; but not that of a frame which comes
+    /// late, after a newer one.
     ///
     /// # Errors
     /// `Truncated`; `RtpMalformed` if it refers to a template that is not known, be it that the keyframe was lost.
     pub fn parse(&mut self, bytes: &[u8]) -> Result<DependencyDescriptor, Discard> {
         let (&[head, n0, n1], rest) = bytes.split_first_chunk().ok_or(Discard::Truncated)?;
+        let frame_number = u16::from_be_bytes([n0, n1]);
         let mut bits = Bits::new(rest);
-        let flags = if rest.is_empty() { 0 } else { bits.read(5)? };
+        let flags = if rest.is_empty() { 0 } else { bits.read(FLAGS)? };
         let attached = if flags & 0x10 != 0 { Some(Structure::parse(&mut bits)?) } else { None };
-        let structure = attached.as_ref().or(self.current.as_ref()).ok_or(Discard::RtpMalformed)?;
-
-        let mut active_targets = attached.as_ref().map(Structure::all_targets);
+        let known = self.current.as_ref();
+        let (structure, mut active) = match (attached, known) {
+            // Sent again it is the same to those who compare.
+            (Some(new), Some(known)) if *known.structure == new => (known.structure.clone(), new.all_targets()),
+            (Some(new), _) => (Arc::new(new.clone()), new.all_targets()),
+            (None, Some(known)) => (known.structure.clone(), known.active),
+            (None, None) => return Err(Discard::RtpMalformed),
+        };
+        let mask_at = bits.position();
+        let mut active_targets = (flags & 0x10 != 0).then_some(active);
         if flags & 0x08 != 0 {
-            active_targets = Some(bits.read(structure.targets.len() as u32)?);
+            active = bits.read(structure.target_count())?;
+            active_targets = Some(active);
         }
         let template = head & 0x3F;
-        let index = template.wrapping_sub(structure.offset) & 0x3F;
-        let known = structure.templates.get(usize::from(index)).ok_or(Discard::RtpMalformed)?;
-        let indications =
-            if flags & 0x04 != 0 { read_indications(&mut bits, structure.targets.len())? } else { known.indications };
-        let mut descriptor = DependencyDescriptor {
+        let known = structure.template(template).ok_or(Discard::RtpMalformed)?;
+        let mut frame = known.clone();
+        if flags & 0x04 != 0 {
+            frame.read_indications(&mut bits, structure.target_count())?;
+        }
+        if flags & 0x02 != 0 {
+            frame.read_custom_references(&mut bits)?;
+        }
+        if flags & 0x01 != 0 {
+            frame.read_custom_chains(&mut bits, structure.chain_count())?;
+        }
+        let newer = self.current.as_ref().is_none_or(|known| frame_number.wrapping_sub(known.frame_number) < 1 << 15);
+        if active_targets.is_some() && newer {
+            self.current = Some(Kept { structure: structure.clone(), active, frame_number });
+        }
+        let own = structure.target_of(known.spatial, known.temporal).map_or(0, |target| 1u32 << target);
+        Ok(DependencyDescriptor {
             start: head & 0x80 != 0,
             end: head & 0x40 != 0,
             template,
-            frame_number: u16::from_be_bytes([n0, n1]),
+            frame_number,
             spatial: known.spatial,
             temporal: known.temporal,
-            structure_attached: attached.is_some(),
-            discardable: indications & NEEDED == 0,
-            switch: false,
-            size: attached.as_ref().and_then(|structure| structure.size),
+            structure_attached: flags & 0x10 != 0,
+            discardable: frame.needed == 0,
+            switch: frame.switches & own != 0,
+            size: structure.size().filter(|_| flags & 0x10 != 0),
             active_targets,
-            indications,
-        };
-        let own = structure.targets.iter().position(|&layers| layers == (known.spatial, known.temporal));
-        descriptor.switch = own.is_some_and(|target| descriptor.indication(target as u8) == Indication::Switch);
-        if attached.is_some() {
-            self.current = attached;
-        }
-        Ok(descriptor)
+            active,
+            present: frame.present,
+            needed: frame.needed,
+            switches: frame.switches,
+            chains: frame.chains,
+            references: frame.references,
+            reference_count: frame.reference_count,
+            mask_at: mask_at.saturating_add(MANDATORY) as u16,
+            end_at: bits.position().saturating_add(MANDATORY) as u16,
+            structure,
+        })
     }
-}
-
-impl Structure {
-    /// template_dependency_structure() of A.8.2.
-    fn parse(bits: &mut Bits) -> Result<Structure, Discard> {
-        let offset = bits.read(6)? as u8;
-        let target_count = bits.read(5)?.saturating_add(1) as usize;
-        let mut templates = read_layers(bits)?;
-        for template in &mut templates {
-            template.indications = read_indications(bits, target_count)?;
-        }
-        for _ in &templates {
-            while bits.flag()? {
-                bits.skip(4)?; // fdiff_minus_one
-            }
-        }
-        skip_chains(bits, target_count, templates.len())?;
-
-        let uppermost = templates.last().map_or(0, |template| template.spatial);
-        let mut size = None;
-        if bits.flag()? {
-            for _ in 0..=uppermost {
-                let [width, height] = [bits.read(16)?, bits.read(16)?].map(|minus_one| minus_one.saturating_add(1));
-                size = u16::try_from(width).ok().zip(u16::try_from(height).ok());
-            }
-        }
-        let targets = (0..target_count).map(|target| target_layers(&templates, target)).collect();
-        Ok(Structure { offset, templates, targets, size })
-    }
-
-    fn all_targets(&self) -> u32 {
-        u32::MAX >> 32usize.saturating_sub(self.targets.len())
-    }
-}
-
-/// template_layers() of A.8.2: each template's layers, as steps from the one before.
-fn read_layers(bits: &mut Bits) -> Result<Vec<Template>, Discard> {
-    const MAX_TEMPLATES: usize = 64;
-    let mut templates = Vec::new();
-    let mut template = Template::default();
-    while templates.len() < MAX_TEMPLATES {
-        templates.push(template);
-        match bits.read(2)? {
-            0 => {}
-            1 => template.temporal = template.temporal.saturating_add(1),
-            2 => {
-                template.temporal = 0;
-                template.spatial = template.spatial.saturating_add(1);
-            }
-            _ => return Ok(templates),
-        }
-        // Three bits and two: more an AV1 stream does not have.
-        if template.temporal > 7 || template.spatial > 3 {
-            return Err(Discard::RtpMalformed);
-        }
-    }
-    Err(Discard::RtpMalformed)
-}
-
-fn read_indications(bits: &mut Bits, targets: usize) -> Result<u64, Discard> {
-    let mut indications = 0u64;
-    for target in 0..targets as u32 {
-        indications |= u64::from(bits.read(2)?) << target.saturating_mul(2);
-    }
-    Ok(indications)
-}
-
-/// template_chains() of A.8.2.
-fn skip_chains(bits: &mut Bits, targets: usize, templates: usize) -> Result<(), Discard> {
-    let chains = bits.below((targets as u32).saturating_add(1))?;
-    if chains == 0 {
-        return Ok(());
-    }
-    for _ in 0..targets {
-        bits.below(chains)?; // decode_target_protected_by
-    }
-    bits.skip((templates as u32).saturating_mul(chains).saturating_mul(4)) // template_chain_fdiff
-}
-
-/// The highest layers among the frames that a decode target has: decode_target_layers() of A.8.2.
-fn target_layers(templates: &[Template], target: usize) -> (u8, u8) {
-    let has = |template: &&Template| template.indications >> (target as u32).saturating_mul(2) & 3 != 0;
-    let present = || templates.iter().filter(has);
-    let spatial = present().map(|template| template.spatial).max().unwrap_or(0);
-    let temporal = present().map(|template| template.temporal).max().unwrap_or(0);
-    (spatial, temporal)
 }
 
 #[cfg(test)]
@@ -334,6 +305,64 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_frame_names_those_it_leans_on_and_the_ones_before_it_in_its_chains() {
+        let mut structures = Structures::default();
+        structures.parse(&keyframe_l2t2().bytes()).unwrap();
+        // The third template: two frame differences, 2 and 6; chains 1 and 0; targets 2 and 3 are protected by chain 1.
+        let frame = structures.parse(&descriptor(3, 0, 4).bytes()).unwrap();
+        assert_eq!(frame.references().collect::<Vec<_>>(), [2, 65_534]);
+        assert_eq!([0, 2, 31].map(|target| frame.chained(target)), [Some(3), None, None]);
+        // Differences and chains of its own: 3 in four bits, 300 in twelve; 200 and 0.
+        let custom = descriptor(3, 0, 400).put(5, 0x03).put(2, 1).put(4, 2).put(2, 3).put(12, 299).put(2, 0);
+        let frame = structures.parse(&custom.put_all(8, &[200, 0]).bytes()).unwrap();
+        assert_eq!(frame.references().collect::<Vec<_>>(), [397, 100]);
+        assert_eq!([0, 2].map(|target| frame.chained(target)), [Some(200), None]);
+        let nine = (0..9).fold(descriptor(3, 0, 1).put(5, 0x02), |bits, _| bits.put(2, 1).put(4, 0));
+        assert_eq!(structures.parse(&nine.put(2, 0).bytes()), Err(Discard::RtpMalformed));
+    }
+
+    #[test]
+    fn a_keyframe_that_comes_late_does_not_bring_its_structure_back() {
+        let mut structures = Structures::default();
+        let old = descriptor(3, 0, 1).put(5, STRUCTURE).put(6, 0).put(5, 0).put(2, 3).put(2, SWITCH).put(3, 0).bytes();
+        structures.parse(&old).unwrap();
+        let mut new = keyframe_l2t2().bytes();
+        new[2] = 9;
+        structures.parse(&new).unwrap();
+        assert!(structures.parse(&old).unwrap().structure_attached);
+        assert_eq!(structures.parse(&descriptor(3, 1, 10).bytes()).unwrap().spatial, 1);
+    }
+
+    /// Everything but the frame number and the bitmask.
+    fn rest(frame: &DependencyDescriptor) -> DependencyDescriptor {
+        DependencyDescriptor {
+            frame_number: 0,
+            active_targets: None,
+            active: 0,
+            mask_at: 0,
+            end_at: 0,
+            ..frame.clone()
+        }
+    }
+
+    #[test]
+    fn a_subscriber_gets_its_own_frame_number_and_is_told_which_targets_are_left() {
+        let mut structures = Structures::default();
+        let keyframe = keyframe_l2t2().bytes();
+        let custom = descriptor(3, 63, 9).put(5, ACTIVE | 0x02).put(4, 0b1111).put(2, 2).put(8, 77).put(2, 0).bytes();
+        for original in [keyframe, descriptor(2, 1, 7).bytes(), custom] {
+            let frame = structures.parse(&original).unwrap();
+            let mut out = [0xEE; 120];
+            let length = rewrite(&mut out, &original, &frame, 0xFFFE, 0b0011).unwrap();
+            assert!(length <= original.len() + MAX_GROWTH);
+            let read = structures.clone().parse(&out[..length]).unwrap();
+            assert_eq!((read.frame_number, read.active_targets), (0xFFFE, Some(0b0011)));
+            assert_eq!(rest(&read), rest(&frame));
+            assert_eq!(rewrite(&mut out[..length - 1], &original, &frame, 1, 1), None);
+        }
+    }
+
     proptest! {
         #[test]
         fn hostile_descriptors_never_panic(
@@ -345,7 +374,10 @@ mod tests {
             let _ = structures.parse(&[&[0xC0, 0, 1, 0x80 | flags], &first[..]].concat());
             let _ = structures.parse(&second);
             let _ = structures.parse(&keyframe_l2t2().bytes());
-            let _ = structures.parse(&second);
+            if let Ok(frame) = structures.parse(&second) {
+                let mut out = [0; 64];
+                prop_assert!(rewrite(&mut out, &second, &frame, 1, 1).is_some());
+            }
         }
     }
 }

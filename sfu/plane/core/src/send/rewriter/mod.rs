@@ -1,5 +1,6 @@
-//! Under which numbers a packet leaves: sequence number, timestamp, and the numbers in a VP8 payload (RFC 7741 s4.2),
-//! continuous over whatever is shown, left out, paused or switched.
+//! Under which numbers a packet leaves: sequence number, timestamp, the numbers in a VP8 or VP9 payload (RFC 7741 s4.2,
+//! RFC 9628 s4.2), and the frame number of a dependency descriptor; continuous over whatever is shown, left out, paused
+//! or switched.
 //!
 //! The source's numbers fall into *runs*. Within a run a packet leaves under its own number plus the run's offset, so
 //! one that is missing keeps its place free for when it comes late. Between runs nothing is free.
@@ -9,14 +10,20 @@
 //! leaves    1  2 ··  4  5  6  7 |       |  8  9 ·· 11       3 waits for 12, 10 for 21
 //! runs     [10                17)        [19       23)
 //! ```
+//!
+//! Picture ids of VP8 are closed up in the same way. Those of VP9, and frame numbers, only get a constant added from one
+//! beginning to the next: frames refer to one another by distance.
+
+mod run;
 
 use std::collections::VecDeque;
 
-use crate::codec::vp8;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::{Packet, Patch};
 use crate::time::{Duration, Instant, ms};
+
+use run::{Frame, Ids, Offsets, Run};
 
 /// Runs remembered for late packets. With the upper of two temporal layers left out, a run is one picture: 1.6 s.
 const MOST_RUNS: usize = 48;
@@ -27,41 +34,15 @@ const MOST_BEHIND: Duration = ms(2_000);
 /// The usual packet: what must not be played over another.
 const AUDIO_STEP: Duration = ms(20);
 
-const PICTURE_ID_MASK: u16 = 0x7FFF;
-const KEY_INDEX_MASK: u8 = 0x1F;
-
-/// Source packets that leave under consecutive numbers.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    encoding: u8,
-    /// The first source number in it, and one past the last seen.
-    first: u64,
-    end: u64,
-    /// Under which number `first` leaves.
-    output: u64,
-    offsets: Offsets,
-    /// The newest picture id of it, in the source's numbers, widened to 15 bits.
-    picture: u16,
-    /// Of the picture left out before it: what comes late of that stays out.
-    skipped: Option<u32>,
-}
-
-/// What is added to a source's number to get ours.
-#[derive(Clone, Copy, Default, Debug)]
-struct Offsets {
-    timestamp: u32,
-    picture: u16,
-    tl0: u8,
-    key_index: u8,
-}
-
 /// Numbers given out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbers {
     pub seq: ExtendedSeq,
     pub timestamp: u32,
-    /// [`Patch::Vp8`] or none.
+    /// [`Patch::Vp8`], [`Patch::Vp9`] or none.
     pub patch: Patch,
+    /// If it has a dependency descriptor.
+    pub frame_number: Option<u16>,
 }
 
 /// The newest of what left.
@@ -74,21 +55,26 @@ struct Last {
     /// Of the track it came from; false once the slot shows another.
     same_track: bool,
     timestamp_offset: u32,
-    /// None before the first VP8 packet.
-    vp8: Option<Vp8Last>,
+    /// The highest in use or kept free. None before the first packet that has them.
+    ids: Option<Ids>,
+    frame_number: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Vp8Last {
-    picture_id: u16,
-    tl0: u8,
-    key_index: u8,
+impl Last {
+    /// The timeline has come to `packet`, of the same run, at least. The first packet of a picture tells best when it
+    /// is of; in H264 a later picture may be of an earlier time.
+    fn advance(&mut self, packet: &Packet) {
+        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
+        if timestamp.wrapping_sub(self.timestamp) as i32 > 0 {
+            (self.timestamp, self.received) = (timestamp, packet.received);
+        }
+    }
 }
 
-/// A picture that is being left out.
+/// A frame that is being left out.
 #[derive(Clone, Copy, Debug)]
 struct Skipping {
-    timestamp: u32,
+    frame: Frame,
     /// Its last packet was seen.
     ended: bool,
 }
@@ -147,14 +133,15 @@ impl Rewriter {
     /// next number, and a timestamp where the timeline has come to by now.
     pub fn begin(&mut self, packet: &Packet) -> Numbers {
         let mut offsets = Offsets { timestamp: self.timestamp_offset(packet), ..Offsets::default() };
-        let mut picture = 0;
-        if let Some(numbers) = &packet.description.vp8 {
-            picture = numbers.picture_id.unwrap_or_default();
-            if let Some(last) = self.last.and_then(|last| last.vp8) {
-                offsets.picture = last.picture_id.wrapping_add(1).wrapping_sub(picture);
-                offsets.tl0 = last.tl0.wrapping_add(1).wrapping_sub(numbers.tl0_picture_index.unwrap_or_default());
-                offsets.key_index = last.key_index.wrapping_add(1).wrapping_sub(numbers.key_index.unwrap_or_default());
-            }
+        let ids = Ids::of(packet);
+        let picture = ids.map_or(0, |ids| ids.picture);
+        if let (Some(ids), Some(last)) = (ids, self.last.and_then(|last| last.ids)) {
+            offsets.follow(last, ids);
+        }
+        if let (Some(frame), Some(last)) =
+            (&packet.description.dependency, self.last.and_then(|last| last.frame_number))
+        {
+            offsets.frame = last.wrapping_add(1).wrapping_sub(frame.frame_number);
         }
         self.skipping = None;
         self.open(Run {
@@ -186,10 +173,7 @@ impl Rewriter {
         debug_assert!(self.next > next);
         self.skipping = None;
 
-        let vp8 = packet.description.vp8.as_ref();
-        if let Some(numbers) = vp8 {
-            run.picture = widened(numbers, run.picture);
-        }
+        let ids = run.note(packet);
         let numbers = run.numbers(packet);
         let before = self.last;
         // The first packet of a picture tells best when it is of; in H264 a later picture may be of an earlier time.
@@ -204,32 +188,31 @@ impl Rewriter {
             encoding: packet.encoding,
             same_track: true,
             timestamp_offset: run.offsets.timestamp,
-            vp8: match numbers.patch {
-                Patch::Vp8 { picture_id, tl0, key_index } => Some(Vp8Last { picture_id, tl0, key_index }),
-                _ => before.and_then(|last| last.vp8),
-            },
+            ids: ids.or(before.and_then(|last| last.ids)),
+            frame_number: numbers.frame_number.or(before.and_then(|last| last.frame_number)),
         });
         numbers
     }
 
     /// `packet` is newer than all of its encoding, which is the one that is shown, and is left out: the next one leaves
-    /// under the number it would have had. `begins`: it is its picture's first.
+    /// under the number it would have had. `begins`: it is its frame's first.
     pub fn skip(&mut self, packet: &Packet, begins: bool) {
         let seq = packet.seq.0;
-        let continues = self.skipping.is_some_and(|skipping| skipping.timestamp == packet.timestamp);
+        let frame = Frame::of(packet);
+        let continues = self.skipping.is_some_and(|skipping| skipping.frame == frame);
         let lost_of_skipped = if continues { 0 } else { self.lost_of_skipped(packet) };
-        self.skipping = Some(Skipping { timestamp: packet.timestamp, ended: packet.marker });
+        self.skipping = Some(Skipping { frame, ended: packet.marker || packet.description.end });
         let Some(run) = self.runs.back_mut() else {
             return;
         };
         if continues {
-            // Whatever is missing in between is of the same picture.
+            // Whatever is missing in between is of the same frame.
             (run.first, run.end) = (seq + 1, seq + 1);
             return;
         }
         run.first += lost_of_skipped;
         run.end += lost_of_skipped;
-        // If the picture's beginning is missing, the packet before this one is certainly of it.
+        // If the frame's beginning is missing, the packet before this one is certainly of it.
         let missing = seq.saturating_sub(run.end);
         let reserved = if begins { missing } else { missing.saturating_sub(1) };
         run.end += reserved;
@@ -239,15 +222,24 @@ impl Rewriter {
         following.first = seq + 1;
         following.end = seq + 1;
         following.output = self.next;
-        following.skipped = Some(packet.timestamp);
-        if let Some(numbers) = &packet.description.vp8 {
-            following.picture = widened(numbers, run.picture);
+        following.skipped = Some(frame);
+        if packet.description.vp8.is_some() {
             following.offsets.picture = following.offsets.picture.wrapping_sub(1);
         }
+        let ids = following.note(packet);
+        let frame_number = following.frame_number(packet);
         if run.first == run.end {
             *run = following;
         } else {
             self.open(following);
+        }
+        // What was kept free before it may still come.
+        if let Some(last) = &mut self.last {
+            last.ids = ids.or(last.ids);
+            last.frame_number = frame_number.or(last.frame_number);
+            if reserved > 0 {
+                last.advance(packet);
+            }
         }
     }
 
@@ -258,12 +250,18 @@ impl Rewriter {
         let Some(run) = self.runs.back_mut() else {
             return;
         };
-        if self.skipping.is_some_and(|skipping| skipping.timestamp == packet.timestamp) {
+        if self.skipping.is_some_and(|skipping| skipping.frame.timestamp == packet.timestamp) {
             (run.first, run.end) = (seq + 1, seq + 1);
             return;
         }
-        self.next += seq.saturating_sub(run.end);
+        let reserved = seq.saturating_sub(run.end);
+        self.next += reserved;
         run.end = seq.max(run.end);
+        if reserved > 0
+            && let Some(last) = &mut self.last
+        {
+            last.advance(packet);
+        }
         let following = Run { first: seq + 1, end: seq + 1, output: self.next, ..*run };
         if run.first == run.end {
             *run = following;
@@ -273,16 +271,18 @@ impl Rewriter {
     }
 
     /// The number that was kept free for a packet which comes late; None if none was. That it is still free is for the
-    /// history to say.
+    /// history to say, and whether it is of a frame that was left out for [`Rewriter::is_skipped`].
     pub fn late(&self, packet: &Packet) -> Option<Numbers> {
         let seq = packet.seq.0;
         let matches = |run: &Run| run.encoding == packet.encoding && (run.first..run.end).contains(&seq);
         let at = self.runs.iter().rposition(matches)?;
-        let skipped_around = [self.runs[at].skipped, self.runs.get(at + 1).and_then(|following| following.skipped)];
-        if skipped_around.contains(&Some(packet.timestamp)) {
-            return None;
-        }
         Some(self.runs[at].numbers(packet))
+    }
+
+    /// Whether a packet that comes late is of a frame of which another packet was left out.
+    pub fn is_skipped(&self, packet: &Packet) -> bool {
+        let frame = Some(Frame::of(packet));
+        self.runs.iter().any(|run| run.encoding == packet.encoding && run.skipped == frame)
     }
 
     /// Which source packet a number was kept free for.
@@ -299,14 +299,14 @@ impl Rewriter {
         self.runs.push_back(run);
     }
 
-    /// A picture is being left out, its end is missing, and so is something before `packet`, which is of the next
-    /// picture: the first that is missing needs no number, it is certainly of the former.
+    /// A frame is being left out, its end is missing, and so is something before `packet`, which is of the next
+    /// one: the first that is missing needs no number, it is certainly of the former.
     fn lost_of_skipped(&self, packet: &Packet) -> u64 {
         let Some(skipping) = self.skipping else {
             return 0;
         };
         let missing = self.runs.back().is_some_and(|run| packet.seq.0 > run.end);
-        u64::from(missing && !skipping.ended && skipping.timestamp != packet.timestamp)
+        u64::from(missing && !skipping.ended && skipping.frame != Frame::of(packet))
     }
 
     /// What to add to the timestamps of a source that begins with `packet`.
@@ -333,44 +333,6 @@ impl Rewriter {
         let step = if packet.payload_type.codec.is_video() { 1 } else { ticks(AUDIO_STEP, rate) };
         let advance = (elapsed + ahead).max(step);
         last.timestamp.wrapping_add(advance as u32).wrapping_sub(packet.timestamp)
-    }
-}
-
-impl Run {
-    fn numbers(&self, packet: &Packet) -> Numbers {
-        let patch = match &packet.description.vp8 {
-            Some(numbers)
-                if numbers.picture_id.is_some()
-                    || numbers.tl0_picture_index.is_some()
-                    || numbers.key_index.is_some() =>
-            {
-                Patch::Vp8 {
-                    picture_id: widened(numbers, self.picture).wrapping_add(self.offsets.picture) & PICTURE_ID_MASK,
-                    tl0: numbers.tl0_picture_index.unwrap_or_default().wrapping_add(self.offsets.tl0),
-                    key_index: numbers.key_index.unwrap_or_default().wrapping_add(self.offsets.key_index)
-                        & KEY_INDEX_MASK,
-                }
-            }
-            _ => Patch::None,
-        };
-        Numbers {
-            seq: ExtendedSeq(self.output + (packet.seq.0 - self.first)),
-            timestamp: packet.timestamp.wrapping_add(self.offsets.timestamp),
-            patch,
-        }
-    }
-}
-
-/// A picture id in 15 bits: one of 7 bits is the nearest to `near` that ends in it.
-fn widened(numbers: &vp8::Numbers, near: u16) -> u16 {
-    match numbers.picture_id {
-        None => near,
-        Some(id) if numbers.long_picture_id => id & PICTURE_ID_MASK,
-        Some(id) => {
-            let ahead = id.wrapping_sub(near) & 0x7F;
-            let signed = if ahead < 0x40 { ahead } else { ahead.wrapping_sub(0x80) };
-            near.wrapping_add(signed) & PICTURE_ID_MASK
-        }
     }
 }
 

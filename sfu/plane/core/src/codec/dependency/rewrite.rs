@@ -1,0 +1,56 @@
+//! A descriptor as one subscriber gets it: its own frame number, and which decode targets are left for it.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
+
+use super::{DependencyDescriptor, FLAGS, MANDATORY};
+use crate::codec::bits::{BitWriter, Bits};
+
+/// Octets that a descriptor may grow by: flags and bitmask, where it had neither, and what rounding adds.
+pub const MAX_GROWTH: usize = 6;
+
+/// active_decode_targets_present_flag among the flags.
+const ACTIVE: u32 = 0x08;
+
+/// Copies the descriptor that `parsed` was read from to the front of `out`, with another frame number and with
+/// `active_targets` told, whether it told them or not: a receiver that believes in targets which are left out waits for
+/// their frames. Returns its length; None if it does not fit.
+///
+/// ```text
+/// | start, end, template | frame number | flags | structure? | bitmask? | indications, differences, chains? |
+///                          ^ exchanged    ^ set                ^ exchanged or put in
+/// ```
+pub fn rewrite(
+    out: &mut [u8],
+    original: &[u8],
+    parsed: &DependencyDescriptor,
+    frame_number: u16,
+    active_targets: u32,
+) -> Option<usize> {
+    let targets = parsed.structure.target_count();
+    let mut bits = Bits::new(original);
+    let mut writer = BitWriter::new(out);
+    writer.put(8, bits.read(8).ok()?)?;
+    bits.skip(16).ok()?;
+    writer.put(16, u32::from(frame_number))?;
+    // Of a descriptor of three octets there is nothing behind.
+    let extended = u32::from(parsed.mask_at) > MANDATORY;
+    let flags = if extended { bits.read(FLAGS).ok()? } else { 0 };
+    writer.put(FLAGS, flags | ACTIVE)?;
+    let structure = u32::from(parsed.mask_at).saturating_sub(bits.position());
+    copy(&mut writer, &mut bits, structure)?;
+    writer.put(targets, active_targets)?;
+    if flags & ACTIVE != 0 {
+        bits.skip(targets).ok()?;
+    }
+    let rest = u32::from(parsed.end_at).saturating_sub(bits.position());
+    copy(&mut writer, &mut bits, rest)?;
+    Some(writer.finish())
+}
+
+fn copy(writer: &mut BitWriter, bits: &mut Bits, mut count: u32) -> Option<()> {
+    while count > 0 {
+        let some = count.min(32);
+        writer.put(some, bits.read(some).ok()?)?;
+        count = count.saturating_sub(some);
+    }
+    Some(())
+}

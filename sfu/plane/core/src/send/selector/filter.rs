@@ -1,0 +1,132 @@
+//! What of the encoding that is shown leaves: by what its packets tell of layers.
+
+use super::{Choice, Limit, Verdict, dependency, targets_within, temporal, vp9};
+use crate::codec::dependency::DependencyDescriptor;
+use crate::codec::vp9::Numbers;
+use crate::send::slot::Packet;
+
+/// What can be left out of packets like this one.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape<'a> {
+    /// Nothing: it does not tell.
+    Whole,
+    /// VP8 whose receivers see no gap if its numbers have none.
+    Vp8,
+    Vp9(&'a Numbers),
+    Dependency(&'a DependencyDescriptor),
+}
+
+#[derive(Debug)]
+pub enum Filter {
+    Whole { picture: u32, temporal: u8 },
+    Vp8(temporal::Filter),
+    Vp9(vp9::Filter),
+    Dependency(dependency::Filter),
+}
+
+/// Above any spatial layer.
+const ALL: u8 = u8::MAX;
+
+impl<'a> Shape<'a> {
+    pub fn of(packet: &Packet<'a>) -> Self {
+        let description = packet.description;
+        if let Some(numbers) = &description.vp8
+            && numbers.picture_id.is_some()
+            && numbers.tl0_picture_index.is_some()
+        {
+            return Shape::Vp8;
+        }
+        if let Some(numbers) = &description.vp9
+            && numbers.picture_id.is_some()
+            && numbers.has_layers
+        {
+            return Shape::Vp9(numbers);
+        }
+        description.dependency.as_ref().map_or(Shape::Whole, Shape::Dependency)
+    }
+
+    /// Whether a frame that was missing when `choice` was in force can be decoded, and is of use.
+    pub fn belongs(&self, packet: &Packet, choice: Choice) -> bool {
+        match self {
+            Shape::Whole => true,
+            Shape::Vp8 => temporal::belongs(packet.description, choice),
+            Shape::Vp9(numbers) => vp9::belongs(packet.description, numbers, choice),
+            Shape::Dependency(frame) => dependency::belongs(frame, choice),
+        }
+    }
+
+    pub fn ends_picture(&self, packet: &Packet, choice: Choice) -> bool {
+        let layered = matches!(self, Shape::Vp9(_) | Shape::Dependency(_));
+        layered && packet.description.end && packet.description.spatial == choice.spatial
+    }
+
+    /// Decode targets that are left for a subscriber of `choice`.
+    pub fn targets(&self, packet: &Packet, choice: Choice) -> u32 {
+        let Some(frame) = &packet.description.dependency else {
+            return 0;
+        };
+        match self {
+            Shape::Whole => frame.active,
+            Shape::Vp8 => targets_within(frame, ALL, choice.temporal),
+            Shape::Vp9(_) | Shape::Dependency(_) => targets_within(frame, choice.spatial, choice.temporal),
+        }
+    }
+}
+
+impl Filter {
+    /// At a keyframe's first packet, which is let through.
+    pub fn new(packet: &Packet, limit: Limit) -> Self {
+        match Shape::of(packet) {
+            Shape::Whole => Filter::Whole { picture: packet.timestamp, temporal: limit.temporal },
+            Shape::Vp8 => Filter::Vp8(temporal::Filter::new(packet, limit)),
+            Shape::Vp9(numbers) => Filter::Vp9(vp9::Filter::new(packet, numbers, limit)),
+            Shape::Dependency(frame) => Filter::Dependency(dependency::Filter::new(packet, frame, limit)),
+        }
+    }
+
+    /// Whether a packet newer than all before is let through. One that does not tell what those before it told is.
+    pub fn judge(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
+        match (self, Shape::of(packet)) {
+            (Filter::Vp8(filter), Shape::Vp8) => filter.judge(packet, limit),
+            (Filter::Vp9(filter), Shape::Vp9(numbers)) => filter.judge(packet, numbers, limit),
+            (Filter::Dependency(filter), Shape::Dependency(frame)) => filter.judge(packet, frame, limit),
+            (Filter::Whole { picture, temporal }, _) if *picture != packet.timestamp => {
+                (*picture, *temporal) = (packet.timestamp, limit().temporal);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Of a packet that is let through.
+    pub fn sends(&self, packet: &Packet) -> Verdict {
+        let ends_picture = match (self, &packet.description.dependency) {
+            (Filter::Vp9(filter), _) => filter.ends_picture(packet.description),
+            (Filter::Dependency(filter), Some(frame)) => {
+                return Verdict::Sends { ends_picture: filter.ends_picture(frame), targets: filter.targets(frame) };
+            }
+            (_, None) => return Verdict::Sends { ends_picture: false, targets: 0 },
+            _ => false,
+        };
+        let targets = Shape::of(packet).targets(packet, self.choice());
+        Verdict::Sends { ends_picture, targets }
+    }
+
+    pub fn choice(&self) -> Choice {
+        match self {
+            Filter::Whole { temporal, .. } => Choice { spatial: 0, temporal: *temporal },
+            Filter::Vp8(filter) => filter.choice(),
+            Filter::Vp9(filter) => filter.choice(),
+            Filter::Dependency(filter) => filter.choice(),
+        }
+    }
+
+    /// Whether showing `spatial` takes a keyframe.
+    pub fn needs_keyframe(&self, spatial: u8) -> bool {
+        match self {
+            Filter::Whole { .. } | Filter::Vp8(_) => false,
+            Filter::Vp9(filter) => filter.needs_keyframe(spatial),
+            Filter::Dependency(filter) => filter.needs_keyframe(spatial),
+        }
+    }
+}

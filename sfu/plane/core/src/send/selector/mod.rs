@@ -1,0 +1,213 @@
+//! Which packets of a track a slot shows: of simulcast one encoding of those its ladder lists, changed at a keyframe of
+//! the other; of the one encoding of an SVC track the layers up to what the ladder names.
+//!
+//! ```text
+//!            keyframe of any rung                 keyframe of a better rung, or of any if ours is dead
+//!   waiting ──────────────────────> showing(e) ──────────────────────────────────────────────────────> showing(e')
+//!      ^                               │
+//!      └───────────────────────────────┘  empty ladder, other source, hopeless gap
+//! ```
+//!
+//! What of the encoding that is shown leaves is for its [`Filter`], by codec; what an encoding is worth, for [`Rungs`].
+
+mod dependency;
+mod filter;
+mod life;
+mod past;
+mod rungs;
+mod temporal;
+mod vp9;
+
+use crate::codec::dependency::DependencyDescriptor;
+use crate::layer::{Ladder, Layer};
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::slot::Packet;
+
+use filter::{Filter, Shape};
+use past::Past;
+use rungs::Rungs;
+
+/// A keyframe that was lost and came late is still a beginning if no more than this is behind it already.
+const LATE_KEYFRAME: u64 = 128;
+
+/// Nothing of a picture above these is let through.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Within the encoding, as is `uppermost`: the highest spatial layer that is known to be sent.
+    pub spatial: u8,
+    pub temporal: u8,
+    pub uppermost: u8,
+}
+
+/// The highest layers, within the encoding, that are let through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Choice {
+    pub spatial: u8,
+    pub temporal: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    LeftOut,
+    Sends {
+        /// The last packet of what leaves of its picture.
+        ends_picture: bool,
+        /// Decode targets that are left for the subscriber, if the packet has a dependency descriptor.
+        targets: u32,
+    },
+}
+
+/// What is on the wire.
+#[derive(Debug)]
+struct Shown {
+    encoding: u8,
+    filter: Filter,
+}
+
+#[derive(Debug, Default)]
+pub struct Selector {
+    rungs: Rungs,
+    shown: Option<Shown>,
+    past: Past,
+}
+
+impl Selector {
+    pub fn new(ladder: Ladder) -> Self {
+        Self { rungs: Rungs::new(ladder), ..Self::default() }
+    }
+
+    /// What is let through now.
+    pub fn shown(&self) -> Option<Layer> {
+        let shown = self.shown.as_ref()?;
+        let choice = shown.filter.choice();
+        Some(Layer::new(if self.rungs.alone { choice.spatial } else { shown.encoding }, choice.temporal))
+    }
+
+    /// The encoding that is.
+    pub fn encoding(&self) -> Option<u8> {
+        self.shown.as_ref().map(|shown| shown.encoding)
+    }
+
+    pub fn ladder(&self) -> &[Layer] {
+        &self.rungs.ladder
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.rungs.ladder.is_empty()
+    }
+
+    /// Whether the best rung asks for that, or for more than there is.
+    pub fn is_best(&self, spatial: u8) -> bool {
+        self.rungs.is_best(spatial)
+    }
+
+    /// An empty ladder stops at once. Any other is followed from the next picture on, or at the next keyframes; until
+    /// then what is shown flows on.
+    pub fn set_ladder(&mut self, ladder: Ladder) {
+        self.rungs.ladder = ladder;
+        if self.is_paused() {
+            self.shown = None;
+        }
+    }
+
+    /// Begins anew, at a keyframe.
+    pub fn lose(&mut self) {
+        self.shown = None;
+    }
+
+    /// Nothing is known of the track that is shown from now on.
+    pub fn forget_source(&mut self) {
+        let ladder = std::mem::take(&mut self.rungs.ladder);
+        *self = Self::new(ladder);
+    }
+
+    /// The encoding is another stream than before: its numbers begin anew.
+    pub fn forget_encoding(&mut self, encoding: u8) {
+        if self.encoding() == Some(encoding) {
+            self.shown = None;
+        }
+        self.rungs.forget(encoding);
+        self.past = Past::default();
+    }
+
+    /// The encoding whose keyframe is waited for.
+    pub fn wanted(&self) -> Option<u8> {
+        let target = self.rungs.target()?;
+        let Some(shown) = &self.shown else {
+            return Some(if self.rungs.alone { 0 } else { target.spatial });
+        };
+        if self.rungs.alone {
+            let spatial = self.rungs.available(target.spatial)?;
+            return shown.filter.needs_keyframe(spatial).then_some(shown.encoding);
+        }
+        (shown.encoding != target.spatial).then_some(target.spatial)
+    }
+
+    /// Takes note that `packet` came, of whatever encoding. False: of one that no slot can show.
+    pub fn hear(&mut self, packet: &Packet) -> bool {
+        self.rungs.hear(packet)
+    }
+
+    /// The newest packet heard of an encoding.
+    pub fn newest(&self, encoding: u8) -> ExtendedSeq {
+        self.rungs.newest(encoding)
+    }
+
+    /// Whether `packet` begins a better picture than what is shown, be that nothing.
+    pub fn is_switch(&self, packet: &Packet) -> bool {
+        if !packet.description.keyframe || !self.rungs.lists(packet.encoding) {
+            return false;
+        }
+        if packet.recovered && self.newest(packet.encoding).0 > packet.seq.0 + LATE_KEYFRAME {
+            return false;
+        }
+        self.shown.as_ref().is_none_or(|shown| self.rungs.prefers(packet.encoding, shown.encoding))
+    }
+
+    /// Shows the encoding of `packet` from this packet on: all that follows a keyframe can be decoded.
+    pub fn switch(&mut self, packet: &Packet) -> Verdict {
+        let encoding = packet.encoding;
+        let filter = Filter::new(packet, self.rungs.limit(encoding, 0));
+        self.past.note(encoding, packet, filter.choice());
+        let verdict = filter.sends(packet);
+        self.shown = Some(Shown { encoding, filter });
+        verdict
+    }
+
+    /// Whether a packet of the encoding that is shown, newer than all before, is let through.
+    pub fn judge(&mut self, packet: &Packet) -> Verdict {
+        let Some(Shown { encoding, filter }) = &mut self.shown else {
+            return Verdict::LeftOut;
+        };
+        let temporal = filter.choice().temporal;
+        let sent = filter.judge(packet, || self.rungs.limit(*encoding, temporal));
+        self.past.note(*encoding, packet, filter.choice());
+        if sent { filter.sends(packet) } else { Verdict::LeftOut }
+    }
+
+    /// Whether a packet that comes late, after newer ones were judged, would have been let through in its time. What
+    /// leans on something that was left out is of no use.
+    pub fn judge_late(&mut self, packet: &Packet) -> Verdict {
+        let Some(choice) = self.past.choice(packet) else {
+            return Verdict::LeftOut;
+        };
+        let shape = Shape::of(packet);
+        if !shape.belongs(packet, choice) {
+            return Verdict::LeftOut;
+        }
+        if let (Some(Shown { filter: Filter::Dependency(filter), .. }), Shape::Dependency(frame)) =
+            (&mut self.shown, shape)
+        {
+            filter.recover(frame);
+        }
+        Verdict::Sends { ends_picture: shape.ends_picture(packet, choice), targets: shape.targets(packet, choice) }
+    }
+}
+
+/// Decode targets no higher than `choice` that the sender still produces; all of them if there is none.
+fn targets_within(frame: &DependencyDescriptor, spatial: u8, temporal: u8) -> u32 {
+    match frame.structure.within(spatial, temporal) & frame.active {
+        0 => frame.active,
+        targets => targets,
+    }
+}

@@ -1,0 +1,374 @@
+//! What leaves can be decoded: a model decoder that knows what every frame leans on, whatever is lost, late or switched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::svc::{Frame, Publisher};
+use super::wire::Wire;
+use super::*;
+use crate::codec::dependency::Structures;
+use crate::codec::vp9;
+use crate::rtp::extension;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Which of its packets get lost, as bits, and after how many steps they come late; never, if 8 or more.
+    Picture {
+        lost: u16,
+        after: usize,
+    },
+    Ladder(usize),
+    /// The publisher sends so many spatial layers from the next keyframe on.
+    Sends(u8),
+    Nack(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let lost = prop_oneof![4 => Just(0), 1 => any::<u16>(), 1 => (0..12_u16).prop_map(|bit| 1 << bit)];
+    let step = prop_oneof![
+        20 => (lost, 0..12_usize).prop_map(|(lost, after)| Step::Picture { lost, after }),
+        2 => (0..8_usize).prop_map(Step::Ladder),
+        1 => (1..4_u8).prop_map(Step::Sends),
+        3 => (0..40_u64).prop_map(Step::Nack),
+    ];
+    proptest::collection::vec(step, 1..150)
+}
+
+fn ladders() -> [Vec<Layer>; 8] {
+    let down_from = |spatial: u8, temporal: u8| (0..=spatial).rev().map(|at| Layer::new(at, temporal)).collect();
+    [
+        down_from(2, 3),
+        down_from(2, 1),
+        down_from(1, 3),
+        down_from(1, 0),
+        down_from(0, 3),
+        down_from(0, 1),
+        down_from(0, 0),
+        Vec::new(),
+    ]
+}
+
+/// A publisher of scalable video, and a subscriber behind a link that loses nothing.
+struct World {
+    wire: Wire,
+    publisher: Publisher,
+    frames: BTreeMap<u32, Frame>,
+    waiting: Vec<(usize, Sent)>,
+    /// Frames of which a packet was lost on the way to us, and how many packets were.
+    lost: BTreeSet<u32>,
+    missing: u64,
+    wish: Option<usize>,
+    step: usize,
+    start: Instant,
+}
+
+impl World {
+    fn new(payload_type: PayloadType, mode: &str) -> Self {
+        Self {
+            wire: Wire::new(slot(Kind::Video)),
+            publisher: Publisher::new(payload_type, mode),
+            frames: BTreeMap::new(),
+            waiting: Vec::new(),
+            lost: BTreeSet::new(),
+            missing: 0,
+            wish: None,
+            step: 0,
+            start: Instant::now(),
+        }
+    }
+
+    fn picture(&mut self, lost: u16, after: usize) {
+        let now = self.start + FRAME * self.step as u32;
+        // A keyframe comes two pictures after it was wished for.
+        if self.wish.is_none() && self.wire.slot.wanted_keyframe().is_some() {
+            self.wish = Some(self.step + 2);
+        }
+        let keyframe = self.wish.is_some_and(|due| due <= self.step) || self.frames.is_empty();
+        if keyframe {
+            self.wish = None;
+        }
+        self.step += 1;
+        let frames = self.publisher.picture(keyframe, 2, now);
+        let packets = frames.iter().flat_map(|frame| frame.packets.iter().map(|sent| (frame.id, sent.clone())));
+        let packets: Vec<_> = packets.collect();
+        self.frames.extend(frames.into_iter().map(|frame| (frame.id, frame)));
+        for (n, (id, sent)) in packets.into_iter().enumerate() {
+            if lost >> n & 1 == 0 {
+                self.wire.push(&sent, false);
+                continue;
+            }
+            self.missing += 1;
+            self.lost.insert(id);
+            if after < 8 {
+                self.waiting.push((self.step + after, sent));
+            }
+        }
+        let (step, waiting) = (self.step, &mut self.waiting);
+        let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= step).map(|(_, sent)| sent).collect();
+        due.iter().for_each(|sent| self.wire.push(sent, true));
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Picture { lost, after } => self.picture(lost, after),
+            Step::Ladder(n) => self.wire.slot.set_ladder(ladders()[n].clone()),
+            Step::Sends(layers) => {
+                let layers = layers.min(self.publisher.mode.spatial);
+                // Fewer at any time; more from a keyframe on.
+                if layers > self.publisher.sends {
+                    self.wish = Some(self.step);
+                }
+                self.publisher.sends = layers;
+            }
+            Step::Nack(back) => {
+                if let Some((&highest, _)) = self.wire.sent.last_key_value() {
+                    let now = self.start + FRAME * self.step as u32;
+                    self.wire.nack(highest.saturating_sub(back).max(FIRST), now);
+                }
+            }
+        }
+    }
+
+    /// The frame of each packet that left, in the order of their numbers, but for the empty ones.
+    fn left(&self) -> Vec<(u64, u32)> {
+        let id = |payload: &Vec<u8>| payload.last_chunk().map(|id| u32::from_be_bytes(*id));
+        self.wire.sent.iter().filter_map(|(&seq, (_, payload))| Some((seq, id(payload)?))).collect()
+    }
+
+    fn check(&self) {
+        let left = self.left();
+        let mut packets_of: BTreeMap<u32, usize> = BTreeMap::new();
+        left.iter().for_each(|(_, id)| *packets_of.entry(*id).or_default() += 1);
+        for (id, count) in &packets_of {
+            let frame = &self.frames[id];
+            assert!(self.lost.contains(id) || *count == frame.packets.len(), "frame {id} left in part");
+            for reference in &frame.references {
+                let there = packets_of.contains_key(reference) || self.lost.contains(reference);
+                assert!(there, "frame {id} leans on {reference}, which was left out: {:?}", frame);
+            }
+        }
+        if let Some((last, _)) = self.wire.sent.last_key_value() {
+            let absent = last - FIRST + 1 - self.wire.sent.len() as u64;
+            assert!(absent <= self.missing, "{absent} numbers are missing, {} packets were lost", self.missing);
+        }
+        let timestamps: Vec<u32> = self.wire.sent.values().map(|(timestamp, _)| *timestamp).collect();
+        assert!(timestamps.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) as i32 >= 0), "the timeline goes back");
+        self.check_numbers(&left);
+        self.check_markers(&left);
+    }
+
+    /// Picture ids and frame numbers have a constant added, but where a keyframe begins anew.
+    fn check_numbers(&self, left: &[(u64, u32)]) {
+        let mut structures = Structures::default();
+        let mut before: Option<(u16, u16)> = None;
+        for (seq, id) in left {
+            let frame = &self.frames[id];
+            let (octets, header) = &self.wire.packets[seq];
+            let description = &frame.packets[0].description;
+            let numbers = match &description.dependency {
+                Some(dependency) => {
+                    let read = extension::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
+                    let octets = read.dependency_descriptor.expect("every packet has one");
+                    let parsed = structures.parse(octets).expect("of a known structure");
+                    let active = parsed.active_targets.expect("every packet tells");
+                    assert!(active & parsed.present != 0, "a frame of no target that is left");
+                    (parsed.frame_number, dependency.frame_number)
+                }
+                None => {
+                    let numbers = |payload: &[u8]| vp9::describe(payload).ok()?.vp9?.picture_id;
+                    let source = numbers(&frame.packets[0].payload).expect("a picture id");
+                    (numbers(&octets[header.length..]).expect("a picture id"), source)
+                }
+            };
+            let range = if description.dependency.is_some() { u16::MAX } else { 0x7FFF };
+            let offset = |(ours, source): (u16, u16)| ours.wrapping_sub(source) & range;
+            if let Some(before) = before.filter(|&before| offset(before) != offset(numbers)) {
+                assert!(description.keyframe || frame.packets.iter().any(|sent| sent.description.keyframe));
+                let ahead = numbers.0.wrapping_sub(before.0) & range;
+                assert!((1..range / 2).contains(&ahead), "numbers go on");
+            }
+            before = Some(numbers);
+        }
+    }
+
+    /// A picture of which nothing was lost ends with its only marker.
+    fn check_markers(&self, left: &[(u64, u32)]) {
+        let lost: BTreeSet<u32> = self.lost.iter().map(|id| self.frames[id].packets[0].timestamp).collect();
+        let of = |id: &u32| self.frames[id].packets[0].timestamp;
+        for picture in left.chunk_by(|a, b| of(&a.1) == of(&b.1)).filter(|picture| !lost.contains(&of(&picture[0].1))) {
+            let markers: Vec<bool> = picture.iter().map(|(seq, _)| self.wire.packets[seq].1.marker).collect();
+            let expected: Vec<bool> = (1..=markers.len()).map(|n| n == markers.len()).collect();
+            assert_eq!(markers, expected, "{picture:?}");
+        }
+    }
+
+    /// The layers of the frames that leave of the next four pictures.
+    fn layers(&mut self) -> BTreeSet<(u8, u8)> {
+        let before = self.left().len();
+        (0..4).for_each(|_| self.picture(0, 0));
+        self.left()[before..].iter().map(|(_, id)| (self.frames[id].spatial, self.frames[id].temporal)).collect()
+    }
+}
+
+const MODES: [&str; 7] = ["L1T3", "L1T2", "L2T2", "L3T1", "L3T3", "L3T3_KEY", "L2T3_KEY"];
+
+proptest! {
+    #[test]
+    fn what_leaves_of_scalable_video_leans_on_what_left_or_was_lost(
+        steps in steps(),
+        mode in 0..MODES.len(),
+        av1 in any::<bool>(),
+        ladder in 0..7_usize,
+    ) {
+        let mut world = World::new(if av1 { AV1 } else { VP9 }, MODES[mode]);
+        world.wire.slot.set_ladder(ladders()[0].clone());
+        steps.iter().for_each(|step| world.take(step));
+        world.check();
+
+        // And when all is quiet again it is what the ladder asks for.
+        world.wire.slot.set_ladder(ladders()[ladder].clone());
+        (0..120).for_each(|_| world.picture(0, 0));
+        prop_assert_eq!(world.wire.slot.wanted_keyframe(), None);
+        let sends = world.publisher.mode;
+        let best = ladders()[ladder][0];
+        let top = best.spatial.min(world.publisher.sends - 1);
+        let temporal = best.temporal.min(sends.temporal - 1);
+        let expected: BTreeSet<(u8, u8)> = (if sends.key { top } else { 0 }..=top)
+            .flat_map(|spatial| (0..=temporal).map(move |temporal| (spatial, temporal)))
+            .collect();
+        prop_assert_eq!(world.layers(), expected);
+        world.check();
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Vp8Step {
+    Picture { encoding: u8, lost: u8, after: usize, sync: bool },
+    Key(u8),
+    Ladder(usize),
+}
+
+fn vp8_steps() -> impl Strategy<Value = Vec<Vp8Step>> {
+    let lost = prop_oneof![4 => Just(0_u8), 1 => 0..8_u8];
+    let picture = (0..2_u8, lost, 0..12_usize, any::<bool>())
+        .prop_map(|(encoding, lost, after, sync)| Vp8Step::Picture { encoding, lost, after, sync });
+    let step = prop_oneof![
+        20 => picture,
+        2 => (0..2_u8).prop_map(Vp8Step::Key),
+        2 => (0..6_usize).prop_map(Vp8Step::Ladder),
+    ];
+    proptest::collection::vec(step, 1..200)
+}
+
+/// A VP8 picture: its place among all, and what it leans on.
+struct Picture {
+    references: Vec<usize>,
+    temporal: u8,
+    packets: usize,
+    lost: usize,
+}
+
+proptest! {
+    #[test]
+    fn what_leaves_of_vp8_leans_on_what_left_or_was_lost_and_counts_without_a_gap(steps in vp8_steps()) {
+        let ladders = [
+            ladder(&[(1, 3), (0, 3)]),
+            ladder(&[(1, 1), (0, 3)]),
+            ladder(&[(0, 3)]),
+            ladder(&[(0, 1)]),
+            ladder(&[(0, 0)]),
+            ladder(&[(1, 0)]),
+        ];
+        let mut wire = Wire::new(slot(Kind::Video));
+        wire.slot.set_ladder(ladders[0].clone());
+        let mut sources = [0, 1].map(Source::new);
+        // By encoding: pictures since its keyframe, and the last ones of each temporal layer.
+        let mut since = [None::<usize>; 2];
+        let mut last = [[None::<usize>; 3]; 2];
+        let mut pictures: Vec<Picture> = Vec::new();
+        let mut by_seq: BTreeMap<(u8, u64), usize> = BTreeMap::new();
+        let mut waiting: Vec<(usize, Sent)> = Vec::new();
+        let start = Instant::now();
+        for (n, step) in steps.iter().enumerate() {
+            let now = start + ms(11) * n as u32;
+            let (encoding, lost, after, sync, key) = match *step {
+                Vp8Step::Picture { encoding, lost, after, sync } => (encoding, lost, after, sync, false),
+                Vp8Step::Key(encoding) => (encoding, 0, 0, false, true),
+                Vp8Step::Ladder(n) => {
+                    wire.slot.set_ladder(ladders[n].clone());
+                    continue;
+                }
+            };
+            let at = usize::from(encoding);
+            let key = key || since[at].is_none();
+            let count = if key { 0 } else { since[at].expect("a keyframe came first") + 1 };
+            since[at] = Some(count);
+            let temporal = [0, 2, 1, 2][count % 4];
+            let row = last[at];
+            let t0 = row[0].filter(|_| !key);
+            // With a sync it leans on the lowest layer only; without, on the last of each up to its own.
+            let references: Vec<usize> = match temporal {
+                _ if key => Vec::new(),
+                0 => t0.into_iter().collect(),
+                _ if sync => t0.into_iter().collect(),
+                above => row[..=usize::from(above)].iter().flatten().copied().collect(),
+            };
+            if key {
+                last[at] = [None; 3];
+            }
+            last[at][usize::from(temporal)] = Some(pictures.len());
+            let source = &mut sources[at];
+            source.timestamp = Source::new(encoding).timestamp.wrapping_add(990 * n as u32);
+            let what = if key { "key".into() } else { format!("{temporal}{}", if sync && temporal > 0 { "+" } else { "" }) };
+            let packets = source.picture(&what, 2, now);
+            let mut missing = 0;
+            for (i, sent) in packets.into_iter().enumerate() {
+                by_seq.insert((encoding, sent.seq), pictures.len());
+                if lost >> i & 1 == 0 {
+                    wire.push(&sent, false);
+                    continue;
+                }
+                missing += 1;
+                if after < 8 {
+                    waiting.push((n + after, sent));
+                }
+            }
+            pictures.push(Picture { references, temporal, packets: 2, lost: missing });
+            let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= n).map(|(_, sent)| sent).collect();
+            due.iter().for_each(|sent| wire.push(sent, true));
+        }
+        // Which picture each packet was of is in its last octets: the source's number, which tells encodings apart too.
+        let seq_of = |payload: &[u8]| payload.last_chunk().map(|seq| u64::from_be_bytes(*seq));
+        let mut left: Vec<(usize, u16, u8)> = Vec::new();
+        let mut sent: BTreeMap<usize, usize> = BTreeMap::new();
+        for (_, payload) in wire.sent.values() {
+            let Some(seq) = seq_of(payload) else { continue };
+            let encoding = u8::from(seq >= 75_000);
+            let picture = by_seq[&(encoding, seq)];
+            let numbers = vp8::describe(payload).expect("VP8").vp8.expect("numbers");
+            left.push((picture, numbers.picture_id.expect("an id"), numbers.tl0_picture_index.expect("an index")));
+            *sent.entry(picture).or_default() += 1;
+        }
+        let mut lost_pictures = 0;
+        for (id, count) in &sent {
+            let picture = &pictures[*id];
+            prop_assert!(picture.lost > 0 || *count == picture.packets);
+            for reference in &picture.references {
+                let there = sent.contains_key(reference) || pictures[*reference].lost > 0;
+                prop_assert!(there, "picture {id} (T{}) leans on {reference}, which was left out", picture.temporal);
+            }
+        }
+        lost_pictures += pictures.iter().filter(|picture| picture.lost == picture.packets).count();
+        let mut gaps = 0;
+        for pair in left.windows(2) {
+            let step = usize::from(pair[1].1.wrapping_sub(pair[0].1) & 0x7FFF);
+            prop_assert_eq!(step == 0, pair[0].0 == pair[1].0, "one id, one picture");
+            gaps += step.saturating_sub(1);
+            let t0 = u8::from(pair[0].0 != pair[1].0 && pictures[pair[1].0].temporal == 0);
+            let lowest = pair[1].2.wrapping_sub(pair[0].2);
+            prop_assert!(usize::from(lowest - t0.min(lowest)) <= lost_pictures, "the lowest layer is counted up by itself");
+        }
+        prop_assert!(gaps <= lost_pictures, "{gaps} ids are missing, {lost_pictures} pictures were lost");
+    }
+}

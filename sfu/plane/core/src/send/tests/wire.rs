@@ -1,0 +1,111 @@
+//! What leaves through a slot, as octets, kept to be compared with what is sent again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::rtp::header::Header;
+
+/// A subscriber's view: what left under each number, as octets.
+pub(super) struct Wire {
+    pub slot: Slot,
+    caches: BTreeMap<(TrackId, u8), Cache>,
+    /// Timestamp and payload.
+    pub sent: BTreeMap<u64, (u32, Vec<u8>)>,
+    /// The whole packet, and where its payload begins.
+    pub packets: BTreeMap<u64, (Vec<u8>, Header)>,
+    pub rtx_numbers: BTreeSet<u64>,
+    /// Of the last packet pushed.
+    alone: bool,
+}
+
+impl Wire {
+    pub fn new(slot: Slot) -> Self {
+        let (caches, sent, packets) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { slot, caches, sent, packets, rtx_numbers: BTreeSet::new(), alone: false }
+    }
+
+    /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
+    fn octets(&self, outgoing: &Outgoing) -> Option<(usize, Vec<u8>)> {
+        let mut out = [0; 1_500];
+        let cached = self.caches[&(outgoing.track, outgoing.encoding)].get(outgoing.source_seq)?;
+        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, Some(1), 0);
+        assert!(length <= packet::most_octets(&self.slot.spec, cached));
+        Some((header, out[..length].to_vec()))
+    }
+
+    pub fn push(&mut self, sent: &Sent, recovered: bool) {
+        let stored = Stored {
+            timestamp: sent.timestamp,
+            marker: sent.marker,
+            payload_type: &sent.payload_type,
+            audio_level: None,
+            dependency_descriptor: &sent.descriptor,
+            description: &sent.description,
+        };
+        self.alone = sent.alone;
+        let at = (self.slot.source().expect("it shows one"), sent.encoding);
+        let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
+        cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
+        if let Some(outgoing) = self.slot.handle_packet(&sent.packet(recovered), sent.at) {
+            self.first_time(&outgoing);
+            self.replay(at, sent.at);
+        }
+    }
+
+    /// What came before the beginning of its picture did.
+    fn replay(&mut self, at: (TrackId, u8), now: Instant) {
+        let replay = self.slot.poll_replay().map_or(Vec::new(), |replay| replay.seqs.collect());
+        for seq in replay {
+            let Some(cached) = self.caches[&at].get(ExtendedSeq(seq)) else {
+                continue;
+            };
+            let packet = Packet { alone: self.alone, ..cached.packet(at.1, None) };
+            if let Some(outgoing) = self.slot.handle_packet(&packet, now) {
+                self.first_time(&outgoing);
+            }
+        }
+    }
+
+    fn first_time(&mut self, outgoing: &Outgoing) {
+        assert_eq!(outgoing.retransmission, None);
+        let (header, octets) = self.octets(outgoing).expect("it is cached");
+        let parsed = Header::parse(&octets).expect("what we write can be read");
+        assert_eq!(
+            (parsed.sequence, parsed.timestamp, parsed.length),
+            (outgoing.seq.wire(), outgoing.timestamp, header)
+        );
+        let payload = octets[header..].to_vec();
+        self.packets.insert(outgoing.seq.0, (octets, parsed));
+        let before = self.sent.insert(outgoing.seq.0, (outgoing.timestamp, payload));
+        assert_eq!(before, None, "number {} left twice", outgoing.seq.0);
+    }
+
+    pub fn nack(&mut self, seq: u64, now: Instant) {
+        match self.slot.handle_nack(seq as u16, now, ROUND_TRIP) {
+            Nack::Send(outgoing) => {
+                let original = outgoing.retransmission.expect("only RTX sends again");
+                assert_eq!((outgoing.ssrc, original, outgoing.payload_type), (0x5108, seq as u16, 121));
+                assert!(self.rtx_numbers.insert(outgoing.seq.0), "an RTX number left twice");
+                let Some((header, octets)) = self.octets(&outgoing) else { return };
+                assert_eq!(octets[header..header + 2], original.to_be_bytes());
+                assert_eq!((outgoing.timestamp, octets[header + 2..].to_vec()), self.sent[&seq]);
+            }
+            Nack::Missing { encoding, seq: source } => {
+                assert!(!self.sent.contains_key(&seq));
+                let at = (self.slot.source().expect("it shows one"), encoding);
+                let Some(cached) = self.caches[&at].get(source) else {
+                    return;
+                };
+                let packet = Packet { alone: self.alone, ..cached.packet(encoding, None) };
+                if let Some(outgoing) = self.slot.handle_packet(&packet, now) {
+                    // A keyframe may be what it waits for, and begins a picture of its own.
+                    let begins = self.sent.last_key_value().is_none_or(|(&last, _)| outgoing.seq.0 > last);
+                    assert!(outgoing.seq.0 == seq || begins);
+                    self.first_time(&outgoing);
+                    self.replay(at, now);
+                }
+            }
+            Nack::Ignore => {}
+        }
+    }
+}
