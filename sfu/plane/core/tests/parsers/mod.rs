@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use plane_core::codec::av1::Structures;
+use plane_core::codec::dependency::Structures;
 use plane_core::codec::{self, Codec};
 use plane_core::command::{DtlsRole, IceCredentials, Path, Route, SctpSpec};
 use plane_core::config::DataLimits;
@@ -110,7 +110,7 @@ pub fn dependency(bytes: &[u8]) {
     while let Some((&length, behind)) = rest.split_first() {
         let (descriptor, next) = behind.split_at(usize::from(length).min(behind.len()));
         if let Ok(descriptor) = structures.parse(descriptor) {
-            let _ = codec::describe(Codec::Av1, &[], Some(&descriptor));
+            let _ = codec::describe(Codec::Av1, &[], Some(descriptor));
         }
         rest = next;
     }

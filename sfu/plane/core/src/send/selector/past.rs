@@ -10,8 +10,9 @@ const MOST: usize = 8;
 struct Change {
     encoding: u8,
     choice: Choice,
-    /// The first source number it held for.
+    /// The first source number it held for, and the picture: what was missing of that held for it too.
     from: u64,
+    timestamp: u32,
 }
 
 #[derive(Debug, Default)]
@@ -19,30 +20,25 @@ pub struct Past {
     /// A ring; `count` is of all changes ever.
     changes: [Change; MOST],
     count: usize,
-    /// The source number that was judged last.
-    judged: u64,
 }
 
 impl Past {
     /// `choice` holds for `packet`, which is newer than all of its encoding.
     pub fn note(&mut self, encoding: u8, packet: &Packet, choice: Choice) {
-        let seq = packet.seq.0;
         let last = self.count.checked_sub(1).map(|last| self.changes[last % MOST]);
         let same = last.is_some_and(|last| (last.encoding, last.choice) == (encoding, choice));
         if !same {
-            // What is missing in between may be the beginning of the frame with which it changed.
-            let continued = last.is_some_and(|last| last.encoding == encoding) && !packet.description.start;
-            let from = if continued { seq.min(self.judged + 1) } else { seq };
-            self.changes[self.count % MOST] = Change { encoding, choice, from };
+            let change = Change { encoding, choice, from: packet.seq.0, timestamp: packet.timestamp };
+            self.changes[self.count % MOST] = change;
             self.count += 1;
         }
-        self.judged = seq;
     }
 
     /// What held when `packet` was missing. None: nothing of its encoding was shown, or it is too long ago.
     pub fn choice(&self, packet: &Packet) -> Option<Choice> {
         let newest_first = (self.count.saturating_sub(MOST)..self.count).rev().map(|at| &self.changes[at % MOST]);
         let mut of_encoding = newest_first.filter(|change| change.encoding == packet.encoding);
-        of_encoding.find(|change| change.from <= packet.seq.0).map(|change| change.choice)
+        let held = of_encoding.find(|change| change.from <= packet.seq.0 || change.timestamp == packet.timestamp);
+        held.map(|change| change.choice)
     }
 }
