@@ -82,7 +82,7 @@ impl Filter {
             _ => ceiling.min(self.temporal),
         };
         self.picture_left_out = description.temporal > self.temporal;
-        self.last = highest(self.complete & up_to(spatial.min(limit.uppermost))).unwrap_or(0);
+        self.last = highest(self.complete & up_to(spatial.min(limit.uppermost))).unwrap_or(self.top);
     }
 
     fn judge_frame(&mut self, description: &Description, numbers: &vp9::Numbers) -> bool {
