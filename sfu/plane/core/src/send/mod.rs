@@ -10,6 +10,7 @@ pub mod cache;
 pub mod history;
 pub mod pacer;
 pub mod packet;
+pub mod passing;
 pub mod report;
 pub mod rewriter;
 pub mod selector;

@@ -2,132 +2,19 @@
 
 use std::num::NonZeroU16;
 
-use crate::codec::{Codec, Description, PayloadType};
+use crate::codec::{Codec, PayloadType};
 use crate::command::{Kind, SlotSpec};
 use crate::event::Cause;
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer};
 use crate::rtcp::report::{ReportBlock, SenderReport};
-use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::history::{self, Entry, History};
+pub use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
 use crate::send::report::{Newest, Reports};
-use crate::send::rewriter::Rewriter;
+use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
 use crate::time::{Duration, Instant, Ntp};
-
-/// A packet of the slot's source, as it came.
-#[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
-    pub encoding: u8,
-    /// The only one of its track: layers to choose from are within it (SVC).
-    pub alone: bool,
-    pub seq: ExtendedSeq,
-    pub timestamp: u32,
-    pub marker: bool,
-    /// The publisher's.
-    pub payload_type: &'a PayloadType,
-    pub payload_length: usize,
-    pub description: &'a Description,
-    /// Of its encoding.
-    pub clock: Option<SenderClock>,
-    /// It came late, or by RTX: a newer one of its encoding came before.
-    pub recovered: bool,
-    pub received: Instant,
-}
-
-/// What to exchange in the payload.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Patch {
-    None,
-    /// 15, 8 and 5 bits (RFC 7741 s4.2).
-    Vp8 {
-        picture_id: u16,
-        tl0: u8,
-        key_index: u8,
-    },
-    /// 15 and 8 bits (RFC 9628 s4.2).
-    Vp9 {
-        picture_id: u16,
-        tl0: u8,
-    },
-    /// The payload type of the blocks of RFC 2198.
-    Red {
-        block: u8,
-    },
-    /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
-    RedPrimary,
-    /// No payload: a number was kept free for a packet of a layer that is left out, and it came late. Nobody shall ask
-    /// for it again.
-    Empty,
-}
-
-/// What to exchange in the dependency descriptor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DependencyPatch {
-    pub frame_number: u16,
-    /// Decode targets that are left, as bits. More than 16 no scalability mode has (L3T3: 9).
-    pub active_targets: NonZeroU16,
-}
-
-/// A packet to write from the cache: all but what changes with each transmission.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Outgoing {
-    pub kind: Kind,
-    /// Sent again, by RTX: the number it left under first.
-    pub retransmission: Option<u16>,
-    pub ssrc: u32,
-    /// The SRTP packet index of its SSRC; never given out twice.
-    pub seq: ExtendedSeq,
-    pub timestamp: u32,
-    pub marker: bool,
-    pub payload_type: u8,
-    /// Where the payload is: `source_seq` in the cache of `encoding` of `track`.
-    pub encoding: u8,
-    pub source_seq: ExtendedSeq,
-    pub track: TrackId,
-    pub patch: Patch,
-    /// Without, a descriptor is left out.
-    pub dependency: Option<DependencyPatch>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SlotEvent {
-    /// What leaves changed; no layer: nothing does.
-    Switched {
-        layer: Option<Layer>,
-        cause: Cause,
-    },
-    Refused {
-        reason: &'static str,
-    },
-}
-
-/// What to do about a packet the subscriber misses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Nack {
-    Send(Outgoing),
-    /// Its number was kept free for a packet that never came, or came when another encoding was shown. If the cache has
-    /// it, hand it to [`Slot::handle_packet`] by [`Cached::packet`]; else ask the publisher.
-    ///
-    /// [`Cached::packet`]: crate::send::cache::Cached::packet
-    Missing {
-        encoding: u8,
-        seq: ExtendedSeq,
-    },
-    /// Just sent, sent often enough, too old, or not to be sent twice for want of RTX.
-    Ignore,
-}
-
-/// Source packets that came before the beginning of their picture did. Hand those that the cache has to
-/// [`Slot::handle_packet`], in order, by [`Cached::packet`]; the subscriber would ask for them a round trip later.
-///
-/// [`Cached::packet`]: crate::send::cache::Cached::packet
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Replay {
-    pub encoding: u8,
-    pub seqs: std::ops::RangeInclusive<u64>,
-}
 
 /// How the publisher's payload type leaves.
 #[derive(Clone, Copy, Debug)]
@@ -285,37 +172,13 @@ impl Slot {
             return None;
         }
         let mapping = self.mapping(packet.payload_type)?;
-        let mut marker = packet.marker;
-        let (mut numbers, verdict) = if begins {
-            let verdict = self.selector.switch(packet);
-            self.wished = None;
-            let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
-            self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
-            // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
-            marker |= self.spec.kind == Kind::Audio;
-            (self.rewriter.begin(packet), verdict)
-        } else if self.rewriter.distance(packet.encoding, packet.seq).is_some_and(|distance| distance >= 0) {
-            if packet.payload_length == 0 {
-                self.rewriter.omit(packet);
-                return None;
-            }
-            let verdict = self.selector.judge(packet);
-            if verdict == Verdict::LeftOut {
-                self.rewriter.skip(packet, packet.description.start);
-                return None;
-            }
-            (self.rewriter.advance(packet), verdict)
-        } else {
-            let numbers = self.rewriter.late(packet)?;
-            if !self.history.is_free(numbers.seq, self.rewriter.highest()?) {
-                return None;
-            }
-            let skipped = self.rewriter.is_skipped(packet);
-            (numbers, if skipped { Verdict::LeftOut } else { self.selector.judge_late(packet) })
-        };
+        let (mut numbers, verdict) = self.number(packet, begins)?;
+        // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
+        let mut marker = packet.marker | (begins && self.spec.kind == Kind::Audio);
+        let mut octets = packet.payload_length;
         let mut dependency = None;
         match verdict {
-            Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
+            Verdict::LeftOut => (numbers.patch, marker, octets) = (Patch::Empty, false, 0),
             Verdict::Sends { ends_picture, targets } => {
                 marker |= ends_picture;
                 let targets = u16::try_from(targets).ok().and_then(NonZeroU16::new);
@@ -333,7 +196,7 @@ impl Slot {
             self.tell_shown(layer);
         }
         self.origin.get_or_insert(now);
-        self.reports.sent(packet.payload_length);
+        self.reports.sent(octets);
         let outgoing = Outgoing {
             kind: self.spec.kind,
             retransmission: None,
@@ -437,6 +300,36 @@ impl Slot {
             Kind::Audio => self.selector.encoding().is_none() && !packet.recovered && packet.payload_length > 0,
             Kind::Video => self.selector.is_switch(packet),
         }
+    }
+
+    /// Under which numbers a packet leaves, and as what: left out, its number is one that was kept free for it. None: it
+    /// does not leave.
+    fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
+        if begins {
+            let verdict = self.selector.switch(packet);
+            self.wished = None;
+            let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
+            self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
+            return Some((self.rewriter.begin(packet), verdict));
+        }
+        if self.rewriter.distance(packet.encoding, packet.seq).is_none_or(|distance| distance < 0) {
+            let numbers = self.rewriter.late(packet)?;
+            if !self.history.is_free(numbers.seq, self.rewriter.highest()?) {
+                return None;
+            }
+            let skipped = self.rewriter.is_skipped(packet);
+            return Some((numbers, if skipped { Verdict::LeftOut } else { self.selector.judge_late(packet) }));
+        }
+        if packet.payload_length == 0 {
+            self.rewriter.omit(packet);
+            return None;
+        }
+        let verdict = self.selector.judge(packet);
+        if verdict == Verdict::LeftOut {
+            self.rewriter.skip(packet, packet.description.start);
+            return None;
+        }
+        Some((self.rewriter.advance(packet), verdict))
     }
 
     /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.

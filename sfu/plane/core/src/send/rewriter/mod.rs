@@ -15,25 +15,19 @@
 //! beginning to the next: frames refer to one another by distance.
 
 mod run;
+mod timeline;
 
 use std::collections::VecDeque;
 
-use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::{Packet, Patch};
-use crate::time::{Duration, Instant, ms};
+use crate::time::Instant;
 
 use run::{Frame, Ids, Offsets, Run};
+use timeline::Last;
 
 /// Runs remembered for late packets. With the upper of two temporal layers left out, a run is one picture: 1.6 s.
 const MOST_RUNS: usize = 48;
-/// How far ahead of what the wall clock expects a new source may put the timeline. mediasoup: MaxExtraOffset.
-const MOST_AHEAD: Duration = ms(75);
-/// A source further behind than this has stopped its clock; the wall clock is right. LiveKit: ResumeBehindHighThreshold.
-const MOST_BEHIND: Duration = ms(2_000);
-/// The usual packet: what must not be played over another.
-const AUDIO_STEP: Duration = ms(20);
-
 /// Numbers given out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbers {
@@ -43,32 +37,6 @@ pub struct Numbers {
     pub patch: Patch,
     /// If it has a dependency descriptor.
     pub frame_number: Option<u16>,
-}
-
-/// The newest of what left.
-#[derive(Clone, Copy, Debug)]
-struct Last {
-    timestamp: u32,
-    received: Instant,
-    clock: Option<SenderClock>,
-    encoding: u8,
-    /// Of the track it came from; false once the slot shows another.
-    same_track: bool,
-    timestamp_offset: u32,
-    /// The highest in use or kept free. None before the first packet that has them.
-    ids: Option<Ids>,
-    frame_number: Option<u16>,
-}
-
-impl Last {
-    /// The timeline has come to `packet`, of the same run, at least. The first packet of a picture tells best when it
-    /// is of; in H264 a later picture may be of an earlier time.
-    fn advance(&mut self, packet: &Packet) {
-        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
-        if timestamp.wrapping_sub(self.timestamp) as i32 > 0 {
-            (self.timestamp, self.received) = (timestamp, packet.received);
-        }
-    }
 }
 
 /// A frame that is being left out.
@@ -132,7 +100,9 @@ impl Rewriter {
     /// `packet` is the first of a source: of another track or encoding, or of the same one after a pause. It gets the
     /// next number, and a timestamp where the timeline has come to by now.
     pub fn begin(&mut self, packet: &Packet) -> Numbers {
-        let mut offsets = Offsets { timestamp: self.timestamp_offset(packet), ..Offsets::default() };
+        let first = || self.first_timestamp.wrapping_sub(packet.timestamp);
+        let timestamp = self.last.map_or_else(first, |last| last.offset_of(packet));
+        let mut offsets = Offsets { timestamp, ..Offsets::default() };
         let ids = Ids::of(packet);
         let picture = ids.map_or(0, |ids| ids.picture);
         if let (Some(ids), Some(last)) = (ids, self.last.and_then(|last| last.ids)) {
@@ -308,42 +278,13 @@ impl Rewriter {
         let missing = self.runs.back().is_some_and(|run| packet.seq.0 > run.end);
         u64::from(missing && !skipping.ended && skipping.frame != Frame::of(packet))
     }
-
-    /// What to add to the timestamps of a source that begins with `packet`.
-    ///
-    /// The timeline has gone on by the wall clock. Where the sender's own clock says more exactly what time the packet
-    /// is of, that is believed, within bounds: the timeline never goes back, and not more than [`MOST_AHEAD`] ahead.
-    fn timestamp_offset(&self, packet: &Packet) -> u32 {
-        let Some(last) = self.last else {
-            return self.first_timestamp.wrapping_sub(packet.timestamp);
-        };
-        let rate = packet.payload_type.clock_rate;
-        let elapsed = ticks(packet.received.saturating_duration_since(last.received), rate);
-        let expected = last.timestamp.wrapping_add(elapsed as u32);
-        let told = match (last.clock, packet.clock) {
-            _ if !last.same_track => None,
-            _ if last.encoding == packet.encoding => Some(packet.timestamp.wrapping_add(last.timestamp_offset)),
-            (Some(old), Some(new)) => {
-                Some(old.rtp_at(new.ntp_at(packet.timestamp)).wrapping_add(last.timestamp_offset))
-            }
-            _ => None,
-        };
-        let ahead = told.map_or(0, |told| i64::from(told.wrapping_sub(expected) as i32));
-        let ahead = if ahead < -ticks(MOST_BEHIND, rate) { 0 } else { ahead.min(ticks(MOST_AHEAD, rate)) };
-        let step = if packet.payload_type.codec.is_video() { 1 } else { ticks(AUDIO_STEP, rate) };
-        let advance = (elapsed + ahead).max(step);
-        last.timestamp.wrapping_add(advance as u32).wrapping_sub(packet.timestamp)
-    }
-}
-
-fn ticks(duration: Duration, rate: u32) -> i64 {
-    (duration.as_nanos() * u128::from(rate) / 1_000_000_000) as i64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::send::tests::{Sent, Source};
+    use crate::time::ms;
 
     fn picture(source: &mut Source, at: Instant) -> Sent {
         source.picture("0", 1, at).remove(0)

@@ -2,6 +2,7 @@
 
 use super::svc::{Frame, Publisher};
 use super::*;
+use crate::codec;
 use crate::codec::dependency::DependencyDescriptor;
 
 struct Call {
@@ -227,4 +228,34 @@ fn the_layers_of_a_descriptor_are_those_of_its_mode() {
     let key = of(&frames[0]);
     assert_eq!((key.structure.target_count(), key.active, key.switches), (9, 0b1_1111_1111, 0b1_1111_1111));
     assert_eq!((of(&frames[2]).present, of(&frames[2]).chained(8)), (0b1_1100_0000, Some(key.frame_number + 1)));
+}
+
+#[test]
+fn encodings_of_h264_and_h265_change_at_a_keyframe_and_leave_whole() {
+    let h265 = PayloadType { number: 104, codec: Codec::H265, ..VP8 };
+    // A sequence parameter set, then slices: of an IDR picture, and of one that leans on it.
+    let h264: [&[u8]; 3] = [&[0x67, 0x42, 0xE0, 0x1F], &[0x65, 0x88], &[0x41, 0x9A]];
+    let h265_units: [&[u8]; 3] = [&[0x42, 0x01, 0x01], &[0x26, 0x01, 0xAF], &[0x02, 0x01, 0xD0]];
+    for (codec, units) in [(H264, h264), (h265, h265_units)] {
+        let (mut slot, now) = (slot(Kind::Video), Instant::now());
+        slot.spec.payload_types.push(PayloadType { number: 121, ..codec });
+        slot.set_ladder(ladder(&[(1, 3), (0, 3)]));
+        let mut sources = [0, 1].map(Source::new);
+        let mut show = |encoding: usize, units: &[&[u8]]| {
+            let sent = sources[encoding].picture("0", units.len(), now);
+            let show = |(sent, unit): (Sent, &&[u8])| {
+                let description = codec::describe(codec.codec, unit, None).expect("a unit");
+                let sent = Sent { payload: unit.to_vec(), payload_type: codec, description, ..sent };
+                slot.handle_packet(&sent.packet(false), now).map(|left| (left.encoding, left.patch))
+            };
+            sent.into_iter().zip(units).filter_map(show).collect::<Vec<_>>()
+        };
+        let left = |encoding| (encoding, Patch::None);
+        assert_eq!(show(0, &units[..2]), [left(0); 2]);
+        assert_eq!(show(1, &units[2..]), []);
+        assert_eq!(show(0, &units[2..]), [left(0)]);
+        assert_eq!(show(1, &units[..2]), [left(1); 2]);
+        assert_eq!(show(0, &units[2..]), []);
+        assert_eq!(show(1, &units[2..]), [left(1)]);
+    }
 }

@@ -2,8 +2,8 @@
 //! the rules of libwebrtc's scalability structures.
 
 use super::*;
+use crate::codec;
 use crate::codec::dependency::Structures;
-use crate::codec::{self};
 
 /// A frame, and what it leans on.
 #[derive(Clone, Debug)]

@@ -1,0 +1,127 @@
+//! What goes into a slot and comes out of it.
+
+use std::num::NonZeroU16;
+
+use crate::codec::{Description, PayloadType};
+use crate::command::Kind;
+use crate::event::Cause;
+use crate::id::TrackId;
+use crate::layer::Layer;
+use crate::rtp::clock::SenderClock;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::time::Instant;
+
+/// A packet of the slot's source, as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub encoding: u8,
+    /// The only one of its track: layers to choose from are within it (SVC).
+    pub alone: bool,
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    pub marker: bool,
+    /// The publisher's.
+    pub payload_type: &'a PayloadType,
+    pub payload_length: usize,
+    pub description: &'a Description,
+    /// Of its encoding.
+    pub clock: Option<SenderClock>,
+    /// It came late, or by RTX: a newer one of its encoding came before.
+    pub recovered: bool,
+    pub received: Instant,
+}
+
+/// What to exchange in the payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patch {
+    None,
+    /// 15, 8 and 5 bits (RFC 7741 s4.2).
+    Vp8 {
+        picture_id: u16,
+        tl0: u8,
+        key_index: u8,
+    },
+    /// 15 and 8 bits (RFC 9628 s4.2).
+    Vp9 {
+        picture_id: u16,
+        tl0: u8,
+    },
+    /// The payload type of the blocks of RFC 2198.
+    Red {
+        block: u8,
+    },
+    /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
+    RedPrimary,
+    /// No payload: a number was kept free for a packet of a layer that is left out, and it came late. Nobody shall ask
+    /// for it again.
+    Empty,
+}
+
+/// What to exchange in the dependency descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DependencyPatch {
+    pub frame_number: u16,
+    /// Decode targets that are left, as bits. More than 16 no scalability mode has (L3T3: 9).
+    pub active_targets: NonZeroU16,
+}
+
+/// A packet to write from the cache: all but what changes with each transmission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    pub kind: Kind,
+    /// Sent again, by RTX: the number it left under first.
+    pub retransmission: Option<u16>,
+    pub ssrc: u32,
+    /// The SRTP packet index of its SSRC; never given out twice.
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    pub marker: bool,
+    pub payload_type: u8,
+    /// Where the payload is: `source_seq` in the cache of `encoding` of `track`.
+    pub encoding: u8,
+    pub source_seq: ExtendedSeq,
+    pub track: TrackId,
+    pub patch: Patch,
+    /// Without, a descriptor is left out.
+    pub dependency: Option<DependencyPatch>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlotEvent {
+    /// What leaves changed; no layer: nothing does.
+    Switched {
+        layer: Option<Layer>,
+        cause: Cause,
+    },
+    Refused {
+        reason: &'static str,
+    },
+}
+
+/// What to do about a packet the subscriber misses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Nack {
+    Send(Outgoing),
+    /// Its number was kept free for a packet that never came, or came when another encoding was shown. If the cache has
+    /// it, hand it to [`handle_packet`] by [`Cached::packet`]; else ask the publisher.
+    ///
+    /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
+    /// [`Cached::packet`]: crate::send::cache::Cached::packet
+    Missing {
+        encoding: u8,
+        seq: ExtendedSeq,
+    },
+    /// Just sent, sent often enough, too old, or not to be sent twice for want of RTX.
+    Ignore,
+}
+
+/// Source packets that came before the beginning of their picture did. Hand those that the cache has to
+/// [`handle_packet`], in order, by [`Cached::packet`]; the subscriber would ask for them a round trip later.
+///
+/// [`handle_packet`]: crate::send::slot::Slot::handle_packet
+/// [`Cached::packet`]: crate::send::cache::Cached::packet
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    pub encoding: u8,
+    pub seqs: std::ops::RangeInclusive<u64>,
+}
