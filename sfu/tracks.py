@@ -9,6 +9,9 @@ from sfu.plane import Layers
 TOP_TEMPORAL = 3
 """VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
 
+TOP_SPATIAL = 2
+"""One stream may hold three spatial layers (VP9 and AV1 SVC); a rung above what arrives costs nothing."""
+
 MIME = {
     "opus": "audio/opus",
     "red": "audio/red",
@@ -77,7 +80,7 @@ class Track:
             return ()
         if self.kind is Kind.AUDIO:
             return (Layer(0, 0),)
-        highest = max(len(self.rids), 1) - 1
+        highest = len(self.rids) - 1 if len(self.rids) > 1 else TOP_SPATIAL
         best = {Quality.LOW: 0, Quality.MEDIUM: min(1, highest)}.get(quality, highest)
         return [Layer(spatial, TOP_TEMPORAL) for spatial in range(best, -1, -1)]
 

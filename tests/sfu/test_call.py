@@ -57,7 +57,7 @@ async def test_a_published_track_is_told_and_put_into_a_free_slot() -> None:
         assert (track.sid, track.kind, track.source, track.name) == (camera, Kind.VIDEO, Source.CAMERA, "front")
         assert bob.last(messages.Slots).slots == {"1": messages.SlotInfo(camera, alice.sid)}
         assert bob.shows() == {"0": None, "1": camera}
-        assert bob.ladder("1") == [(0, 3)]
+        assert bob.ladder("1") == [(2, 3), (1, 3), (0, 3)], "one stream may hold spatial layers"
 
 
 async def test_what_was_published_before_the_join_is_shown_after_the_first_offer() -> None:
