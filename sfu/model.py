@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -75,6 +76,33 @@ class Layer:
 
     spatial: int
     temporal: int
+
+
+class Rate(NamedTuple):
+    """What arrives of a layer with those it needs."""
+
+    bps: int
+    width: int
+    """Pixels; 0 where not known."""
+    height: int
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a participant wants to see a track it is shown."""
+
+    quality: Quality = Quality.HIGH
+    """The best worth its bits, whatever the size."""
+    width: int = 0
+    """Of the box it is fitted into, in pixels of the screen. 0: any."""
+    height: int = 0
+    fps: float = 0.0
+    """Frames per second that are enough. 0: any."""
+    priority: int = 0
+    """Who goes first where not all have room: 1 to 255. 0: what its source has, a shared screen 255, others 1."""
+    visible: bool = True
+    """Video that is not visible is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +242,7 @@ class SubscriptionInfo:
     participant: str
     """The publisher's identity."""
     desired: bool
-    quality: Quality
+    wish: Wish
     mid: str
     """Of the receive section it is shown in; empty: none."""
     state: str

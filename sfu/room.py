@@ -33,6 +33,7 @@ from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.stage import Stage
 from sfu.tracks import Track
+from sfu.wishes import Changes, changed
 
 log = logging.getLogger(__name__)
 
@@ -336,14 +337,16 @@ class Room:
             raise NotAllowed("you may not subscribe in this room")
         found = [self._visible(participant, sid) for sid in tracks]
         for track in found:
-            participant.viewing.wish(track, on)
+            participant.viewing.wishes.subscribe(track, on)
         self.stage.touch(participant)
         self._soon(self)
 
-    def set_quality(self, participant: Participant, wish: messages.Settings) -> None:
-        track = self._visible(participant, wish.track)
-        participant.viewing.set_quality(track, wish.quality)
-        self.stage.retarget_for(participant, track)
+    def demand(self, participant: Participant, demands: Mapping[str, Changes]) -> None:
+        """How it wants to see these tracks; what is not named stays as it was. One that is refused changes nothing."""
+        wishes = participant.viewing.wishes
+        found = [(self._visible(participant, sid), changes) for sid, changes in demands.items()]
+        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
+            self.stage.demand(participant, track, wish)
         self._soon(self)
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
@@ -371,6 +374,8 @@ class Room:
             case _native.Layers():
                 if self.stage.handle_layers(event) is not None:
                     self._note(participant)
+                if self.stage.has_work():
+                    self._soon(self)
             case _native.Switched():
                 participant.viewing.handle_switched(event)
                 self.stage.news(participant)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
 from sfu.messages import Slots, Speaker, Speakers
-from sfu.model import Kind, PublishedTrack, SubscriptionInfo
+from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import speakers
@@ -30,7 +30,8 @@ class Stage:
         """Sids of those whose slots may show something else."""
         self._news: dict[str, None] = {}
         """Sids of those of whose slots the plane said something."""
-        self._targets: Targets = []
+        self._stale: dict[str, None] = {}
+        """Sids of those whose layers may be others."""
         self._sorted: list[Track] | None = None
 
     # Tracks
@@ -40,7 +41,7 @@ class Stage:
         self._index(track)
         self._sorted = None
         for participant in self._members.values():
-            if participant.sid != track.owner and participant.viewing.wants(track):
+            if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
@@ -50,7 +51,7 @@ class Stage:
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._quiet(track)
         for participant in self._members.values():
-            participant.viewing.forget(track)
+            participant.viewing.wishes.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
@@ -63,11 +64,7 @@ class Stage:
         """It was muted, or is no longer."""
         if track.is_muted:
             self._quiet(track)
-        for sid in track.viewers:
-            viewer = self._members.get(sid)
-            if viewer is not None:
-                viewer.viewing.retarget(track, self._targets)
-                self._news[sid] = None
+        self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
         """It is visible now, or hidden."""
@@ -81,13 +78,19 @@ class Stage:
         """Its sections, wishes or permissions are others."""
         self._dirty[subscriber.sid] = None
 
-    def retarget_for(self, subscriber: Participant, track: Track) -> None:
-        subscriber.viewing.retarget(track, self._targets)
-        self._news[subscriber.sid] = None
+    def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
+        """How it is to be shown to this one from now on."""
+        before = subscriber.viewing.wishes.of(track)
+        subscriber.viewing.wishes.set(track, wish)
+        self._judge(subscriber, track)
+        if wish.visible != before.visible:
+            # Where sections are short, what is seen goes first.
+            self.touch(subscriber)
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
         self._dirty.pop(subscriber.sid, None)
+        self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
         self._recent.pop(subscriber.sid, None)
 
@@ -140,7 +143,7 @@ class Stage:
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._news or self._targets)
+        return bool(self._dirty or self._stale or self._news)
 
     # The end of a turn
 
@@ -150,11 +153,16 @@ class Stage:
             subscriber = self._members.get(sid)
             if subscriber is not None:
                 self._refresh(subscriber)
-        targets, self._targets = self._targets, []
+        stale, self._stale = {**dirty, **self._stale}, {}
+        targets: Targets = []
+        for sid in stale:
+            subscriber = self._members.get(sid)
+            if subscriber is not None:
+                subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
         news, self._news = self._news, {}
-        for sid in {**dirty, **news}:
+        for sid in {**stale, **news}:
             subscriber = self._members.get(sid)
             if subscriber is not None:
                 for message in subscriber.viewing.news():
@@ -169,12 +177,18 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
+        shape = track.shape()
         seen = track.handle_layers(event)
+        is_reshaped = track.shape() != shape
         for sid in track.viewers:
             viewer = self._members.get(sid)
-            if viewer is not None:
-                for message in viewer.viewing.layers_news(track):
-                    viewer.tell(message)
+            if viewer is None:
+                continue
+            # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
+            if is_reshaped or viewer.viewing.wishes.of(track).fps:
+                self._judge(viewer, track)
+            for message in viewer.viewing.layers_news(track):
+                viewer.tell(message)
         return track if seen else None
 
     def _refresh(self, subscriber: Participant) -> None:
@@ -182,11 +196,11 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wanted = [t for t in self.visible_to(subscriber) if subscriber.viewing.wants(t)]
+            wanted = [t for t in self.visible_to(subscriber) if subscriber.viewing.wishes.wants(t)]
         if self._follows(subscriber):
             # Stable: those who never spoke stay in the order they joined.
             wanted.sort(key=lambda track: -self._recent.get(track.owner, 0))
-        changed = subscriber.viewing.refresh(wanted, self._targets)
+        changed = subscriber.viewing.refresh(wanted)
         if changed:
             subscriber.tell(Slots(changed))
         if subscriber.tail is not None:
@@ -197,11 +211,21 @@ class Stage:
     @staticmethod
     def _follows(participant: Participant) -> bool:
         """Its sections are few and fixed, and nobody chooses for it: it is shown who speaks."""
-        return participant.tail is None and participant.viewing.only is None
+        return participant.tail is None and participant.viewing.wishes.only is None
 
     def _is_hidden(self, track: Track) -> bool:
         owner = self._members.get(track.owner)
         return owner is None or owner.is_hidden
+
+    def _reconsider(self, track: Track) -> None:
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                self._judge(viewer, track)
+
+    def _judge(self, viewer: Participant, track: Track) -> None:
+        if viewer.viewing.reconsider(track):
+            self._stale[viewer.sid] = None
 
     def _index(self, track: Track) -> None:
         if track.plane_id is not None:
