@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -152,6 +152,22 @@ class RoomOptions:
     metadata: str = ""
     locked: bool = False
     """Nobody new may join."""
+    last_n: int = 0
+    """Each participant is shown at most so many video tracks, of those who come first. 0: all."""
+    on_stage: tuple[str, ...] = ()
+    """Identities that come first of all, in this order."""
+
+
+class RoomChanges(TypedDict, total=False):
+    """Of `RoomOptions`: what is None or not named stays as it is."""
+
+    max_participants: int | None
+    empty_timeout: float | None
+    departure_timeout: float | None
+    metadata: str | None
+    locked: bool | None
+    last_n: int | None
+    on_stage: tuple[str, ...] | None
 
 
 # Views: what others see of a participant, a track, a room. Sent as JSON as they are.
@@ -216,6 +232,8 @@ class RoomInfo:
     departure_timeout: float
     metadata: str
     locked: bool
+    last_n: int
+    on_stage: tuple[str, ...]
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int

@@ -7,6 +7,7 @@ turn is one message for each of them.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Unpack
 
 from sfu import messages, names
 from sfu.context import Context
@@ -20,6 +21,7 @@ from sfu.model import (
     ParticipantState,
     Permissions,
     PublishedTrack,
+    RoomChanges,
     RoomInfo,
     RoomOptions,
     SubscriptionInfo,
@@ -78,6 +80,7 @@ class Room:
         self.members: dict[str, Participant] = {}
         """The same, by sid."""
         self.stage = Stage(context, self.members)
+        self.stage.set_policy(options.last_n, options.on_stage)
         self._messaging = Messaging(context.binding, self.members)
         self._context = context
         self._candidates = candidates
@@ -107,6 +110,8 @@ class Room:
             departure_timeout=self.options.departure_timeout,
             metadata=self.options.metadata,
             locked=self.options.locked,
+            last_n=self.options.last_n,
+            on_stage=self.options.on_stage,
             num_participants=len(visible),
             num_publishers=sum(1 for p in visible if p.tracks),
         )
@@ -234,27 +239,14 @@ class Room:
 
     # What it is
 
-    def update(
-        self,
-        *,
-        metadata: str | None = None,
-        locked: bool | None = None,
-        max_participants: int | None = None,
-        empty_timeout: float | None = None,
-        departure_timeout: float | None = None,
-    ) -> None:
+    def update(self, **changes: Unpack[RoomChanges]) -> None:
         """None: as it is."""
-        now = self.options
-        options = RoomOptions(
-            max_participants=now.max_participants if max_participants is None else max_participants,
-            empty_timeout=now.empty_timeout if empty_timeout is None else empty_timeout,
-            departure_timeout=now.departure_timeout if departure_timeout is None else departure_timeout,
-            metadata=now.metadata if metadata is None else metadata,
-            locked=now.locked if locked is None else locked,
-        )
-        if options == now:
+        given = {name: value for name, value in changes.items() if value is not None}
+        options = replace(self.options, **given)  # type: ignore[arg-type]  # the names are those of RoomChanges
+        if options == self.options:
             return
         self.options = names.room_options(options)
+        self.stage.set_policy(options.last_n, options.on_stage)
         self._renamed = True
         self._soon(self)
 

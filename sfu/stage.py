@@ -10,7 +10,7 @@ from sfu.messages import Slots, Speaker, Speakers
 from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
-from sfu.policy import speakers
+from sfu.policy import slots, speakers
 from sfu.subscriptions import Targets
 from sfu.tracks import Track
 
@@ -24,7 +24,7 @@ class Stage:
         self._members = members
         """By sid; the room's own map."""
         self._voices = speakers.Speakers()
-        self._recent: dict[str, int] = {}
+        self._spoke: dict[str, int] = {}
         """When each publisher was last made the dominant speaker, as a rank: higher is later."""
         self._dirty: dict[str, None] = {}
         """Sids of those whose slots may show something else."""
@@ -32,14 +32,27 @@ class Stage:
         """Sids of those of whose slots the plane said something."""
         self._stale: dict[str, None] = {}
         """Sids of those whose layers may be others."""
-        self._sorted: list[Track] | None = None
+        self._last_n = 0
+        self._on_stage: tuple[str, ...] = ()
+        self._joined: list[Track] | None = None
+        """All tracks, in the order their publishers joined; None: to be sorted again."""
+        self._ordered: list[Track] | None = None
+        """All tracks, most wanted first."""
+
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> None:
+        """Whom a large room is shown: see `RoomOptions`."""
+        if (last_n, on_stage) == (self._last_n, self._on_stage):
+            return
+        self._last_n, self._on_stage = last_n, on_stage
+        self._ordered = None
+        self._dirty.update(dict.fromkeys(self._members))
 
     # Tracks
 
     def publish(self, track: Track) -> None:
         self.tracks[track.sid] = track
         self._index(track)
-        self._sorted = None
+        self._joined = self._ordered = None
         for participant in self._members.values():
             if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
@@ -47,7 +60,7 @@ class Stage:
     def withdraw(self, track: Track) -> None:
         if self.tracks.pop(track.sid, None) is None:
             return
-        self._sorted = None
+        self._joined = self._ordered = None
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._quiet(track)
         for participant in self._members.values():
@@ -92,20 +105,18 @@ class Stage:
         self._dirty.pop(subscriber.sid, None)
         self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
-        self._recent.pop(subscriber.sid, None)
+        self._spoke.pop(subscriber.sid, None)
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
         """Every track it could be shown, in the order their publishers joined."""
-        if self._sorted is None:
-            self._sorted = sorted(self.tracks.values(), key=lambda track: track.order)
-        return [t for t in self._sorted if t.owner != subscriber.sid and not self._is_hidden(t)]
+        return self._for(subscriber, self._by_join())
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
 
     def published(self) -> list[PublishedTrack]:
         result = []
-        for track in sorted(self.tracks.values(), key=lambda track: track.order):
+        for track in self._by_join():
             viewers = [self._members[sid] for sid in track.viewers if sid in self._members]
             result.append(
                 PublishedTrack(
@@ -136,9 +147,10 @@ class Stage:
         dominant = self._voices.dominant
         if dominant is None or dominant == before:
             return
-        self._recent[self.tracks[dominant].owner] = max(self._recent.values(), default=0) + 1
+        self._spoke[self.tracks[dominant].owner] = max(self._spoke.values(), default=0) + 1
+        self._ordered = None
         for participant in self._members.values():
-            if self._follows(participant):
+            if self._last_n or participant.viewing.is_short():
                 self._dirty[participant.sid] = None
 
     def has_work(self) -> bool:
@@ -196,11 +208,9 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wanted = [t for t in self.visible_to(subscriber) if subscriber.viewing.wishes.wants(t)]
-        if self._follows(subscriber):
-            # Stable: those who never spoke stay in the order they joined.
-            wanted.sort(key=lambda track: -self._recent.get(track.owner, 0))
-        changed = subscriber.viewing.refresh(wanted)
+            wants = subscriber.viewing.wishes.wants
+            wanted = [track for track in self._for(subscriber, self._by_rank()) if wants(track)]
+        changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
             subscriber.tell(Slots(changed))
         if subscriber.tail is not None:
@@ -208,10 +218,22 @@ class Stage:
             if more is not None:
                 subscriber.tell(more)
 
-    @staticmethod
-    def _follows(participant: Participant) -> bool:
-        """Its sections are few and fixed, and nobody chooses for it: it is shown who speaks."""
-        return participant.tail is None and participant.viewing.wishes.only is None
+    def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
+        return [t for t in tracks if t.owner != subscriber.sid and not self._is_hidden(t)]
+
+    def _by_join(self) -> list[Track]:
+        if self._joined is None:
+            self._joined = sorted(self.tracks.values(), key=lambda track: track.order)
+        return self._joined
+
+    def _by_rank(self) -> list[Track]:
+        if self._ordered is None:
+            tracks = self._by_join()
+            ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
+            on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
+            ordered = slots.order([track.claim for track in tracks], on_stage, self._spoke)
+            self._ordered = [self.tracks[claim.track] for claim in ordered]
+        return self._ordered
 
     def _is_hidden(self, track: Track) -> bool:
         owner = self._members.get(track.owner)

@@ -66,13 +66,14 @@ class Subscriptions:
                 self._leave(slot.track)
         self._by_id = {slot.id: slot for slot in self.slots.values()}
 
-    def refresh(self, wanted: Sequence[Track]) -> dict[str, SlotInfo | None]:
+    def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
         """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
         tracks = {track.sid: track for track in wanted}
         plan = policy.plan(
-            [policy.Wanted(track.sid, track.owner, track.kind, track.source) for track in wanted],
+            policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n),
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
+            self.wishes.unseen,
         )
         self._missing = plan.missing
         changed = [
@@ -121,6 +122,10 @@ class Subscriptions:
                 track.asked[self._owner] = max(target.ladder)
             else:
                 track.asked.pop(self._owner, None)
+
+    def is_short(self) -> bool:
+        """Something is wanted for which there is no section: who comes first matters."""
+        return any(self._missing.values())
 
     def clear(self) -> None:
         """Nothing is shown any more; the transport is gone."""

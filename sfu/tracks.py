@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sfu.model import EncodingInfo, Kind, Layer, Rate, Source, TrackInfo
 from sfu.plane import Layers
-from sfu.policy import allocation
+from sfu.policy import allocation, slots
 
 WITHOUT_SPATIAL = ("vp8", "h264", "h265")
 """Codecs of which one stream holds one spatial layer, in a browser. (RFC 7741 s1; RFC 6190 is nobody's)"""
@@ -53,8 +53,13 @@ class Track:
     """Width and height of each spatial layer when it last arrived: one that is stopped at the source has them still."""
     viewers: dict[str, str] = field(default_factory=dict)
     """Who is shown it: their sids, and the mid of the slot."""
+    claim: slots.Wanted = field(init=False)
+    """To a place in a receive section."""
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each viewer is sent if it arrives, by sid; who has paused it is not here."""
+
+    def __post_init__(self) -> None:
+        self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
 
     @property
     def is_muted(self) -> bool:

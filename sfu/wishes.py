@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from sfu.errors import InvalidRequest
-from sfu.model import Quality, Wish
+from sfu.model import Kind, Quality, Wish
 from sfu.tracks import Track
 
 
@@ -32,6 +32,8 @@ class Wishes:
         self._auto = auto
         self._on: dict[str, bool] = {}
         self._how: dict[str, Wish] = {}
+        self.unseen: set[str] = set()
+        """Sids of tracks that are not visible."""
 
     def wants(self, track: Track) -> bool:
         if self.only is not None and track.identity != self.only:
@@ -47,11 +49,16 @@ class Wishes:
 
     def set(self, track: Track, wish: Wish) -> None:
         self._how[track.sid] = wish
+        if wish.visible or track.kind is Kind.AUDIO:
+            self.unseen.discard(track.sid)
+        else:
+            self.unseen.add(track.sid)
 
     def forget(self, track: Track) -> None:
         """It is no longer published."""
         self._on.pop(track.sid, None)
         self._how.pop(track.sid, None)
+        self.unseen.discard(track.sid)
 
 
 def changed(wish: Wish, **changes: Unpack[Changes]) -> Wish:

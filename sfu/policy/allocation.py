@@ -163,5 +163,10 @@ def _reduced(wished: Target, offer: Mapping[Layer, int], taken: Layer | None) ->
         return wished if offer else Target((), wished.cause)
     if taken is None:
         return Target((), "bandwidth")
-    below = tuple(rung for rung in wished.ladder if rung.spatial < taken.spatial)
-    return Target((taken, *below), "bandwidth")
+    is_whole = taken == max(layer for layer in offer if layer.spatial == taken.spatial)
+    ladder = tuple(
+        taken if rung.spatial == taken.spatial and not is_whole else rung
+        for rung in wished.ladder
+        if rung.spatial <= taken.spatial
+    )
+    return Target(ladder, "bandwidth")
