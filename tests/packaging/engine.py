@@ -158,8 +158,9 @@ def obstacle(state: Path) -> str | None:
     """Why no container can run on this machine, whatever is installed; None: nothing is known to be in the way."""
     if os.geteuid() != 0:
         return "making the stand-ins of the base images takes root"
-    if shutil.which("apt-get") is None:
-        return "the stand-ins of the base images are made with Debian's tools"
+    release = Path("/etc/os-release")
+    if not release.exists() or "\nID=debian\n" not in release.read_text():
+        return "the stand-ins of the base images are made of Debian's packages"
     state.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=state) as folder:
         parts = {name: f"{folder}/{name}" for name in ("lower", "upper", "work", "merged")}
