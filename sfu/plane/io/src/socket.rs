@@ -1,6 +1,7 @@
 //! One UDP socket: datagrams come in batches (recvmmsg) with the kernel's time stamp and the address they were sent
 //! to, and leave in batches (sendmmsg) from that address, in segments where the kernel can cut them (UDP_SEGMENT).
 
+mod apart;
 mod receive;
 mod send;
 
@@ -35,6 +36,11 @@ pub struct Socket {
 impl Socket {
     /// Binds, without sharing the port with anybody.
     pub fn bind(address: SocketAddr) -> io::Result<Socket> {
+        Socket::open(address, false)
+    }
+
+    /// `reuse_port`: the sockets that already have the address have allowed it, too (SO_REUSEPORT).
+    fn open(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
         let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         match address {
@@ -48,6 +54,7 @@ impl Socket {
         set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         grow(&socket, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF);
         grow(&socket, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF);
+        set(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, reuse_port.into())?;
         socket.bind(&address.into())?;
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         // Zero changes nothing: it only asks whether the kernel knows the option.

@@ -54,6 +54,15 @@ impl Default for Inbound {
 }
 
 impl Inbound {
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// There may be more.
+    pub fn is_full(&self) -> bool {
+        self.facts.len() == BATCH
+    }
+
     pub fn arrived(&mut self) -> impl Iterator<Item = Arrived<'_>> {
         self.facts.iter().zip(self.buffers.iter_mut()).map(|(facts, buffer)| Arrived {
             datagram: &mut buffer[..facts.length],
