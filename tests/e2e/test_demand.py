@@ -6,7 +6,8 @@ import pytest
 
 from .chromium import Chromium
 from .conftest import Enter
-from .server import Server
+from .server import Server, token
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -41,3 +42,31 @@ async def test_a_picture_that_is_scrolled_away_is_not_sent_until_it_is_back(
     await bob.see("ada")
     await bob.call("scrollDown", 0)
     await bob.still("ada")
+
+
+async def test_a_tile_of_the_try_it_page_is_sent_what_fits_it(
+    chromium: Chromium, enter: Enter, server: Server, room: str
+) -> None:
+    ada = await enter(chromium, "ada")
+    await ada.call("publishCamera")
+    page = await chromium.page(f"{server.url}/?room={room}")
+    try:
+        await page.tab.set_viewport_size({"width": 1600, "height": 900})
+        await page.tab.fill("[name=name]", "Bob")
+        await page.tab.locator("#token-details summary").click()
+        await page.tab.fill("[name=token]", token("bob", room))
+        await page.tab.uncheck("[name=camera]")
+        await page.tab.click("#join [type=submit]")
+
+        async def decoded() -> int:
+            # Bob has no picture of his own: the one that plays is Ada's.
+            width: int = await page.tab.evaluate(
+                "Math.max(0, ...[...document.querySelectorAll('.tile video')].map((video) => video.videoWidth))"
+            )
+            return width
+
+        await until(decoded, lambda width: width == 1280, "a large tile gets the best layer", limit=40.0)
+        await page.tab.set_viewport_size({"width": 420, "height": 420})
+        await until(decoded, lambda width: width == 320, "a small tile gets the lowest layer")
+    finally:
+        await page.close()
