@@ -61,6 +61,7 @@ impl Cached {
             clock,
             recovered: true,
             received: self.received,
+            copies: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod decoder;
 mod layers;
 mod properties;
+mod red;
 mod slot;
 mod svc;
 mod wire;
@@ -58,6 +59,7 @@ impl Sent {
             clock: self.clock,
             recovered,
             received: self.at,
+            copies: None,
         }
     }
 }
