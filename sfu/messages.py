@@ -74,6 +74,8 @@ class Publish:
     width: int = 0
     height: int = 0
     stream: str = ""
+    encrypted: bool = False
+    """End to end: nothing can be made of what is in its packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,20 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one wants to see a track: the best quality acceptable, or `off` to pause it."""
+    """How one wants to see a track: at most this quality (`off` pauses it), in this many pixels, visible or not.
+
+    What is None stays as it is. The fields are those of `Wish`.
+    """
 
     type: Literal["settings"]
     id: int
     track: str
-    quality: Quality
+    quality: Quality | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    priority: int | None = None
+    visible: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +270,15 @@ class Speakers:
 
 
 @dataclass(frozen=True, slots=True)
+class DominantSpeaker:
+    """Who has the floor from now on, and keeps it until somebody else takes it. Both empty: whoever had it is gone."""
+
+    participant: str = ""
+    track: str = ""
+    type: Literal["dominant_speaker"] = "dominant_speaker"
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """What really reaches you of a track: the layer on the wire, or why there is none."""
 
@@ -329,6 +348,7 @@ ServerMessage = (
     | Unpublished
     | Muted
     | Speakers
+    | DominantSpeaker
     | Subscription
     | Token
     | Left

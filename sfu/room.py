@@ -7,6 +7,7 @@ turn is one message for each of them.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Unpack
 
 from sfu import messages, names
 from sfu.context import Context
@@ -20,6 +21,7 @@ from sfu.model import (
     ParticipantState,
     Permissions,
     PublishedTrack,
+    RoomChanges,
     RoomInfo,
     RoomOptions,
     SubscriptionInfo,
@@ -31,8 +33,10 @@ from sfu.plane import Event, _native
 from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
+from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
+from sfu.wishes import Changes, changed
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +80,9 @@ class Room:
         """By identity, in the order they joined."""
         self.members: dict[str, Participant] = {}
         """The same, by sid."""
-        self.stage = Stage(context, self.members)
+        self._sound = Sound(context, worker, self.sid)
+        self.stage = Stage(context, self.members, self._sound)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members)
         self._context = context
         self._candidates = candidates
@@ -97,6 +103,7 @@ class Room:
 
     def info(self) -> RoomInfo:
         visible = [p for p in self.participants.values() if not p.is_hidden]
+        dominant = self.stage.speech.dominant
         return RoomInfo(
             sid=self.sid,
             name=self.name,
@@ -106,8 +113,12 @@ class Room:
             departure_timeout=self.options.departure_timeout,
             metadata=self.options.metadata,
             locked=self.options.locked,
+            last_n=self.options.last_n,
+            on_stage=self.options.on_stage,
+            loudest=self.options.loudest,
             num_participants=len(visible),
             num_publishers=sum(1 for p in visible if p.tracks),
+            dominant_speaker=dominant.owner if dominant is not None else "",
         )
 
     def participant(self, identity: str) -> Participant:
@@ -220,6 +231,7 @@ class Room:
     def close(self, reason: DisconnectReason) -> None:
         for participant in list(self.participants.values()):
             self.depart(participant, reason)
+        self._sound.close()
 
     def expires_at(self) -> float | None:
         """When it goes by itself; None: somebody is in it."""
@@ -233,27 +245,14 @@ class Room:
 
     # What it is
 
-    def update(
-        self,
-        *,
-        metadata: str | None = None,
-        locked: bool | None = None,
-        max_participants: int | None = None,
-        empty_timeout: float | None = None,
-        departure_timeout: float | None = None,
-    ) -> None:
+    def update(self, **changes: Unpack[RoomChanges]) -> None:
         """None: as it is."""
-        now = self.options
-        options = RoomOptions(
-            max_participants=now.max_participants if max_participants is None else max_participants,
-            empty_timeout=now.empty_timeout if empty_timeout is None else empty_timeout,
-            departure_timeout=now.departure_timeout if departure_timeout is None else departure_timeout,
-            metadata=now.metadata if metadata is None else metadata,
-            locked=now.locked if locked is None else locked,
-        )
-        if options == now:
+        given = {name: value for name, value in changes.items() if value is not None}
+        options = replace(self.options, **given)  # type: ignore[arg-type]  # the names are those of RoomChanges
+        if options == self.options:
             return
         self.options = names.room_options(options)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._renamed = True
         self._soon(self)
 
@@ -336,14 +335,16 @@ class Room:
             raise NotAllowed("you may not subscribe in this room")
         found = [self._visible(participant, sid) for sid in tracks]
         for track in found:
-            participant.viewing.wish(track, on)
+            participant.viewing.wishes.subscribe(track, on)
         self.stage.touch(participant)
         self._soon(self)
 
-    def set_quality(self, participant: Participant, wish: messages.Settings) -> None:
-        track = self._visible(participant, wish.track)
-        participant.viewing.set_quality(track, wish.quality)
-        self.stage.retarget_for(participant, track)
+    def demand(self, participant: Participant, demands: Mapping[str, Changes]) -> None:
+        """How it wants to see these tracks; what is not named stays as it was. One that is refused changes nothing."""
+        wishes = participant.viewing.wishes
+        found = [(self._visible(participant, sid), changes) for sid, changes in demands.items()]
+        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
+            self.stage.demand(participant, track, wish)
         self._soon(self)
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
@@ -371,6 +372,8 @@ class Room:
             case _native.Layers():
                 if self.stage.handle_layers(event) is not None:
                     self._note(participant)
+                if self.stage.has_work():
+                    self._soon(self)
             case _native.Switched():
                 participant.viewing.handle_switched(event)
                 self.stage.news(participant)
@@ -394,8 +397,10 @@ class Room:
             case _:
                 log.debug("an event that concerns no participant: %s", type(event).__name__)
 
-    def handle_levels(self, levels: Sequence[tuple[int, int]], now: float) -> None:
+    def handle_levels(self, levels: Sequence[tuple[int, bytes]], now: float) -> None:
         self.stage.handle_levels(levels, now)
+        if self.stage.has_work():
+            self._soon(self)
 
     def handle_timeout(self, now: float) -> None:
         self.stage.handle_timeout(now)

@@ -1,4 +1,4 @@
-"""The stage of a room: its published tracks, who is shown which, who speaks. Turns changes into plane commands.
+"""The stage of a room: its published tracks, and who is shown which. Turns changes into plane commands.
 
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
@@ -6,71 +6,94 @@ Changes only mark whom they concern; `flush`, once a turn of the loop, does what
 from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
-from sfu.messages import Slots, Speaker, Speakers
-from sfu.model import Kind, PublishedTrack, SubscriptionInfo
+from sfu.messages import Slots
+from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
-from sfu.policy import speakers
+from sfu.policy import slots
+from sfu.sound import Sound
+from sfu.speech import Speech
 from sfu.subscriptions import Targets
 from sfu.tracks import Track
 
 
 class Stage:
-    def __init__(self, context: Context, members: Mapping[str, Participant]) -> None:
+    def __init__(self, context: Context, members: Mapping[str, Participant], sound: Sound) -> None:
         self.tracks: dict[str, Track] = {}
         """Published, by sid."""
         self.by_plane_id: dict[int, Track] = {}
         self._context = context
         self._members = members
         """By sid; the room's own map."""
-        self._voices = speakers.Speakers()
-        self._recent: dict[str, int] = {}
-        """When each publisher was last made the dominant speaker, as a rank: higher is later."""
+        self.speech = Speech(self.tracks, members)
+        self._sound = sound
+        self._sounds_other = False
+        """The plane may have to be told something else of the room's sound."""
         self._dirty: dict[str, None] = {}
         """Sids of those whose slots may show something else."""
         self._news: dict[str, None] = {}
         """Sids of those of whose slots the plane said something."""
-        self._targets: Targets = []
-        self._sorted: list[Track] | None = None
+        self._stale: dict[str, None] = {}
+        """Sids of those whose layers may be others."""
+        self._loudest = 0
+        self._last_n = 0
+        self._on_stage: tuple[str, ...] = ()
+        self._joined: list[Track] | None = None
+        """All tracks, in the order their publishers joined; None: to be sorted again."""
+        self._ordered: list[Track] | None = None
+        """All tracks, most wanted first."""
+
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
+        """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
+        self._sounds_other |= loudest != self._loudest
+        self._loudest = loudest
+        if (last_n, on_stage) == (self._last_n, self._on_stage):
+            return
+        self._last_n, self._on_stage = last_n, on_stage
+        self._ordered = None
+        self._dirty.update(dict.fromkeys(self._members))
 
     # Tracks
 
     def publish(self, track: Track) -> None:
         self.tracks[track.sid] = track
         self._index(track)
-        self._sorted = None
+        self._sounds_other |= track.kind is Kind.AUDIO
+        self._joined = self._ordered = None
         for participant in self._members.values():
-            if participant.sid != track.owner and participant.viewing.wants(track):
+            if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
         if self.tracks.pop(track.sid, None) is None:
             return
-        self._sorted = None
+        self._joined = self._ordered = None
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
-        self._quiet(track)
+        self.speech.quiet(track)
+        self._sounds_other |= track.kind is Kind.AUDIO
         for participant in self._members.values():
-            participant.viewing.forget(track)
+            participant.viewing.wishes.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
         """The plane knows it by another id."""
+        self._sounds_other |= track.kind is Kind.AUDIO
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
+        self._sounds_other |= track.kind is Kind.AUDIO
         if track.is_muted:
-            self._quiet(track)
-        for sid in track.viewers:
-            viewer = self._members.get(sid)
-            if viewer is not None:
-                viewer.viewing.retarget(track, self._targets)
-                self._news[sid] = None
+            self.speech.quiet(track)
+        self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
         """It is visible now, or hidden."""
+        if publisher.is_hidden:
+            for track in publisher.tracks.values():
+                self.speech.quiet(track)
         for participant in self._members.values():
             if participant is not publisher:
                 self._dirty[participant.sid] = None
@@ -81,28 +104,32 @@ class Stage:
         """Its sections, wishes or permissions are others."""
         self._dirty[subscriber.sid] = None
 
-    def retarget_for(self, subscriber: Participant, track: Track) -> None:
-        subscriber.viewing.retarget(track, self._targets)
-        self._news[subscriber.sid] = None
+    def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
+        """How it is to be shown to this one from now on."""
+        before = subscriber.viewing.wishes.of(track)
+        subscriber.viewing.wishes.set(track, wish)
+        self._judge(subscriber, track)
+        if wish.visible != before.visible:
+            # Where sections are short, what is seen goes first.
+            self.touch(subscriber)
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
         self._dirty.pop(subscriber.sid, None)
+        self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
-        self._recent.pop(subscriber.sid, None)
+        self.speech.forget(subscriber)
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
         """Every track it could be shown, in the order their publishers joined."""
-        if self._sorted is None:
-            self._sorted = sorted(self.tracks.values(), key=lambda track: track.order)
-        return [t for t in self._sorted if t.owner != subscriber.sid and not self._is_hidden(t)]
+        return self._for(subscriber, self._by_join())
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
 
     def published(self) -> list[PublishedTrack]:
         result = []
-        for track in sorted(self.tracks.values(), key=lambda track: track.order):
+        for track in self._by_join():
             viewers = [self._members[sid] for sid in track.viewers if sid in self._members]
             result.append(
                 PublishedTrack(
@@ -116,45 +143,48 @@ class Stage:
 
     # Speaking
 
-    def handle_levels(self, levels: Iterable[tuple[int, int]], now: float) -> None:
+    def handle_levels(self, levels: Iterable[tuple[int, bytes]], now: float) -> None:
         heard = []
-        for id, dbov in levels:
+        for id, samples in levels:
             track = self.by_plane_id.get(id)
             if track is not None and track.kind is Kind.AUDIO and not track.is_muted and not self._is_hidden(track):
-                heard.append((track.sid, dbov))
-        self._voices.record(heard, now)
+                heard.append((track, samples))
+        if not self.speech.record(heard, now):
+            return
+        self._ordered = None
+        self._sounds_other |= self._loudest > 0
+        for participant in self._members.values():
+            if self._last_n or participant.viewing.is_short():
+                self._dirty[participant.sid] = None
 
     def handle_timeout(self, now: float) -> None:
-        """Tells who started or stopped speaking."""
-        if self._voices.is_quiet():
-            return
-        before = self._voices.dominant
-        self._tell_speakers(self._voices.changes(now))
-        dominant = self._voices.dominant
-        if dominant is None or dominant == before:
-            return
-        self._recent[self.tracks[dominant].owner] = max(self._recent.values(), default=0) + 1
-        for participant in self._members.values():
-            if self._follows(participant):
-                self._dirty[participant.sid] = None
+        self.speech.handle_timeout(now)
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._news or self._targets)
+        return bool(self._dirty or self._stale or self._news or self._sounds_other)
 
     # The end of a turn
 
     def flush(self) -> None:
+        if self._sounds_other:
+            self._sounds_other = False
+            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
         dirty, self._dirty = self._dirty, {}
         for sid in dirty:
             subscriber = self._members.get(sid)
             if subscriber is not None:
                 self._refresh(subscriber)
-        targets, self._targets = self._targets, []
+        stale, self._stale = {**dirty, **self._stale}, {}
+        targets: Targets = []
+        for sid in stale:
+            subscriber = self._members.get(sid)
+            if subscriber is not None:
+                subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
         news, self._news = self._news, {}
-        for sid in {**dirty, **news}:
+        for sid in {**stale, **news}:
             subscriber = self._members.get(sid)
             if subscriber is not None:
                 for message in subscriber.viewing.news():
@@ -169,12 +199,18 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
+        shape = track.shape()
         seen = track.handle_layers(event)
+        is_reshaped = track.shape() != shape
         for sid in track.viewers:
             viewer = self._members.get(sid)
-            if viewer is not None:
-                for message in viewer.viewing.layers_news(track):
-                    viewer.tell(message)
+            if viewer is None:
+                continue
+            # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
+            if is_reshaped or viewer.viewing.wishes.of(track).fps:
+                self._judge(viewer, track)
+            for message in viewer.viewing.layers_news(track):
+                viewer.tell(message)
         return track if seen else None
 
     def _refresh(self, subscriber: Participant) -> None:
@@ -182,11 +218,9 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wanted = [t for t in self.visible_to(subscriber) if subscriber.viewing.wants(t)]
-        if self._follows(subscriber):
-            # Stable: those who never spoke stay in the order they joined.
-            wanted.sort(key=lambda track: -self._recent.get(track.owner, 0))
-        changed = subscriber.viewing.refresh(wanted, self._targets)
+            wants = subscriber.viewing.wishes.wants
+            wanted = [track for track in self._for(subscriber, self._by_rank()) if wants(track)]
+        changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
             subscriber.tell(Slots(changed))
         if subscriber.tail is not None:
@@ -194,36 +228,37 @@ class Stage:
             if more is not None:
                 subscriber.tell(more)
 
-    @staticmethod
-    def _follows(participant: Participant) -> bool:
-        """Its sections are few and fixed, and nobody chooses for it: it is shown who speaks."""
-        return participant.tail is None and participant.viewing.only is None
+    def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
+        return [t for t in tracks if t.owner != subscriber.sid and not self._is_hidden(t)]
+
+    def _by_join(self) -> list[Track]:
+        if self._joined is None:
+            self._joined = sorted(self.tracks.values(), key=lambda track: track.order)
+        return self._joined
+
+    def _by_rank(self) -> list[Track]:
+        if self._ordered is None:
+            tracks = self._by_join()
+            ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
+            on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
+            ordered = slots.order([track.claim for track in tracks], on_stage, self.speech.spoke)
+            self._ordered = [self.tracks[claim.track] for claim in ordered]
+        return self._ordered
 
     def _is_hidden(self, track: Track) -> bool:
         owner = self._members.get(track.owner)
         return owner is None or owner.is_hidden
 
+    def _reconsider(self, track: Track) -> None:
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                self._judge(viewer, track)
+
+    def _judge(self, viewer: Participant, track: Track) -> None:
+        if viewer.viewing.reconsider(track):
+            self._stale[viewer.sid] = None
+
     def _index(self, track: Track) -> None:
         if track.plane_id is not None:
             self.by_plane_id[track.plane_id] = track
-
-    def _quiet(self, track: Track) -> None:
-        change = self._voices.remove(track.sid)
-        if change is not None:
-            self._tell([Speaker(track.owner, track.sid, 0.0, False)])
-
-    def _tell_speakers(self, changes: list[speakers.Change]) -> None:
-        self._tell(
-            [
-                Speaker(self.tracks[change.track].owner, change.track, change.level, change.active)
-                for change in changes
-                if change.track in self.tracks
-            ]
-        )
-
-    def _tell(self, speaking: list[Speaker]) -> None:
-        if not speaking:
-            return
-        message = Speakers(tuple(speaking))
-        for participant in self._members.values():
-            participant.tell(message)

@@ -51,6 +51,10 @@ _Extension = Literal[
     "abs_send_time",
     "dependency_descriptor",
     "video_layers_allocation",
+    "playout_delay",
+    "abs_capture_time",
+    "content_type",
+    "color_space",
 ]
 
 class _LayerLike(Protocol):
@@ -638,7 +642,7 @@ class Refused:
 @final
 class AudioLevels:
     """Tracks of one worker heard in the last 100 ms, each with five octets: its level in -dBov (RFC 6464) in each 20 ms
-    of it, oldest first. 0 is the loudest, 127 silence. Where nobody is heard there is no event."""
+    of it, oldest first. 0 is the loudest, 127 silence, 255 where nothing came. While nobody is heard there is no event."""
 
     __match_args__ = ("levels",)
     def __new__(cls, levels: Sequence[tuple[int, bytes]]) -> AudioLevels: ...

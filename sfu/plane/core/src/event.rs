@@ -28,7 +28,7 @@ pub enum Event {
         reason: &'static str,
     },
     /// Tracks heard in the last 100 ms, with their level in -dBov in each 20 ms of it, oldest first: 0 is the loudest, 127
-    /// silence (RFC 6464).
+    /// silence (RFC 6464), 255 where nothing came.
     AudioLevels(Vec<(TrackId, [u8; 5])>),
     ChannelState {
         transport: TransportId,

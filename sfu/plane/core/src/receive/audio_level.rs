@@ -10,13 +10,14 @@ pub const SAMPLES: usize = 5;
 /// How often levels are told: speaker choice in Python runs on them, ten times a second.
 const INTERVAL: Duration = ms(20 * SAMPLES as u64);
 /// A level stands for so many samples behind it that have none: a packet may hold 60 ms of sound, or come late. Longer
-/// gaps are silence that is not sent (DTX).
+/// gaps are silence that is not sent (DTX), or loss.
 const STANDS_FOR: usize = 2;
-pub const SILENT: u8 = 127;
-/// Not a level.
-const NOTHING: u8 = u8::MAX;
+/// The least level there is.
+const SILENT: u8 = 127;
+/// No level: nothing came.
+pub const NOTHING: u8 = u8::MAX;
 
-/// The levels of a track in -dBov, oldest first.
+/// The levels of a track in -dBov, oldest first; [`NOTHING`] where nothing came.
 pub type Window = [u8; SAMPLES];
 
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl Levels {
         };
         self.any = true;
         let place = self.heard.binary_search_by_key(&track, |heard| heard.track).unwrap_or_else(|place| {
-            self.heard.insert(place, Heard { track, window: [NOTHING; SAMPLES], last: SILENT, age: 0 });
+            self.heard.insert(place, Heard { track, window: [NOTHING; SAMPLES], last: NOTHING, age: 0 });
             place
         });
         let sample = now.saturating_duration_since(began).as_nanos() / SAMPLE.as_nanos();
@@ -90,7 +91,7 @@ impl Heard {
         for sample in &mut window {
             if *sample == NOTHING {
                 self.age += 1;
-                *sample = if self.age <= STANDS_FOR { self.last } else { SILENT };
+                *sample = if self.age <= STANDS_FOR { self.last } else { NOTHING };
             } else {
                 (self.last, self.age) = (*sample, 0);
             }
@@ -118,7 +119,11 @@ mod tests {
         let told = levels.poll(now + ms(100));
         assert_eq!(told, Some(vec![(ANNA, [30, 31, 32, 127, 34]), (BERT, [31, 32, 33, 127, 35])]));
         levels.record(BERT, 20, now + ms(110));
-        assert_eq!(levels.poll(now + ms(200)), Some(vec![(BERT, [20, 20, 20, 127, 127])]), "what was told is not told");
+        assert_eq!(
+            levels.poll(now + ms(200)),
+            Some(vec![(BERT, [20, 20, 20, NOTHING, NOTHING])]),
+            "what was told is not told"
+        );
     }
 
     #[test]

@@ -159,6 +159,7 @@ impl Iterator for Blocks<'_> {
 mod tests {
     use super::*;
     use crate::codec::{Description, PayloadType};
+    use crate::rtp::passed::Passed;
     use crate::send::Stored;
     use crate::send::tests::{OPUS, RED};
     use crate::time::Instant;
@@ -178,7 +179,7 @@ mod tests {
                 timestamp,
                 marker: false,
                 payload_type,
-                audio_level: None,
+                passed: Passed::default(),
                 dependency_descriptor: &[],
                 description: &Description::default(),
             };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::rtp::header::Header;
+use crate::rtp::passed::Passed;
 use crate::send::redundancy::{Copies, Earlier};
 
 /// A subscriber's view: what left under each number, as octets.
@@ -46,7 +47,7 @@ impl Wire {
             timestamp: sent.timestamp,
             marker: sent.marker,
             payload_type: &sent.payload_type,
-            audio_level: None,
+            passed: Passed::default(),
             dependency_descriptor: &sent.descriptor,
             description: &sent.description,
         };
