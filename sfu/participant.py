@@ -224,7 +224,15 @@ class Participant:
         if len(self.declared) + len(self.tracks) >= self._context.config.max_tracks:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
         return self._declare(
-            wish.kind, wish.source, wish.cid, wish.name, wish.stream, wish.muted, wish.width, wish.height
+            wish.kind,
+            wish.source,
+            wish.cid,
+            wish.name,
+            wish.stream,
+            wish.muted,
+            wish.width,
+            wish.height,
+            wish.encrypted,
         )
 
     def own_track(self, sid: str) -> Track:

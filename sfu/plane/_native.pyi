@@ -452,10 +452,10 @@ class AudioPolicy:
         *,
         id: int,
         loudest: int = 0,
-        ranked: Sequence[int] = [],
-        always: Sequence[int] = [],
+        ranked: Sequence[int] = ...,
+        always: Sequence[int] = ...,
         redundancy: int = 0,
-        redundant: Sequence[int] = [],
+        redundant: Sequence[int] = ...,
     ) -> AudioPolicy: ...
     @property
     def id(self) -> int:

@@ -54,7 +54,7 @@ NOBODY: Scores = (IMMEDIATE_SCORES[0], MEDIUM_SCORES[0], LONG_SCORES[0])
 class _Voice:
     """One track: its last second, and the noise that is always there."""
 
-    __slots__ = ("floor", "heard", "history", "newest", "rising", "risen")
+    __slots__ = ("floor", "heard", "history", "newest", "risen", "rising")
 
     def __init__(self, now: float) -> None:
         self.heard = now
