@@ -79,7 +79,7 @@ class Config:
     max_tracks: int = 64
     """A participant may publish."""
     redundancy: int = 1
-    """So many packets of sound (0 to 2) go along with the one after them, to those who take RED (RFC 2198): one makes up
-    for a loss of one in a row, and doubles the bit rate of sound."""
+    """So many packets of sound (0 to 2) go along with the one after them, to those who take RED (RFC 2198): one makes
+    up for single losses, and doubles the bit rate of sound."""
     max_slots: int = 128
     """Receive sections of each kind that a participant is asked to offer, at most."""

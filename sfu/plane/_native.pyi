@@ -463,7 +463,7 @@ class AudioPolicy:
 
     @property
     def loudest(self) -> int:
-        """Only the loudest so many of `ranked` are forwarded at a time; 0: all. A packet without an audio level passes."""
+        """Only the loudest so many of `ranked` are forwarded at a time; 0: all. What has no audio level passes."""
 
     @property
     def ranked(self) -> list[int]:
@@ -479,7 +479,7 @@ class AudioPolicy:
 
     @property
     def redundant(self) -> list[int]:
-        """The tracks for which that holds: none that is encrypted end to end, which a receiver decrypts packet by packet."""
+        """The tracks for which that holds; none that is encrypted end to end: receivers decrypt packet by packet."""
 
     def __hash__(self) -> int: ...
 
@@ -642,7 +642,7 @@ class Refused:
 @final
 class AudioLevels:
     """Tracks of one worker heard in the last 100 ms, each with five octets: its level in -dBov (RFC 6464) in each 20 ms
-    of it, oldest first. 0 is the loudest, 127 silence, 255 where nothing came. While nobody is heard there is no event."""
+    of it, oldest first. 0 is the loudest, 127 silence, 255 where nothing came. No event while nobody is heard."""
 
     __match_args__ = ("levels",)
     def __new__(cls, levels: Sequence[tuple[int, bytes]]) -> AudioLevels: ...

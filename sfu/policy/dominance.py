@@ -1,9 +1,9 @@
 """Who has the floor: audio levels, one each 20 ms, over time -> the dominant speaker of a room.
 
 I. Volfin, I. Cohen, "Dominant speaker identification for multipoint videoconferencing" (2012), with the numbers of
-Jitsi's DominantSpeakerIdentification. Activity is scored over three spans: immediate (20 ms), medium (100 ms), long (1 s).
-Each 300 ms whoever beats the dominant speaker in all three takes the floor. So a cough, which is short, does not take it
-from somebody who speaks; and who is silent keeps it, until somebody else speaks.
+Jitsi's DominantSpeakerIdentification. Activity is scored over three spans: immediate (20 ms), medium (100 ms), long
+(1 s). Each 300 ms whoever beats the dominant speaker in all three takes the floor. So a cough, which is short, does not
+take it from somebody who speaks; and who is silent keeps it, until somebody else speaks.
 
 Differs from Jitsi's in one thing: before anybody has spoken nobody has the floor, where Jitsi takes anybody.
 """

@@ -20,7 +20,7 @@ class Conversation:
         self._chance = random.Random(7)
 
     def hear(self, seconds: float, **voices: int | None) -> None:
-        """These are about this loud (-dBov) for so long, as speech is: with pauses between words. None: nothing is sent."""
+        """These are about this loud (-dBov) for so long, as speech is: with pauses. None: nothing is sent."""
         for _ in range(round(seconds * 10)):
             self.now += 0.1
             sent = {track: self._samples(dbov) for track, dbov in voices.items() if dbov is not None}
