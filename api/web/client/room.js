@@ -282,6 +282,9 @@ export class Room extends EventTarget {
       case 'speakers':
         this.#handleSpeakers(message.speakers);
         break;
+      case 'dominant_speaker':
+        this.#handleDominantSpeaker(message);
+        break;
       case 'subscription':
         this.#dispatch(this.#others.subscriptionChanged(message));
         break;
@@ -319,6 +322,13 @@ export class Room extends EventTarget {
     });
     const others = this.#others.speakersChanged(speakers);
     if (mine.length + others.length > 0) this.#emit('speakers', { speakers: [...mine, ...others] });
+  }
+
+  #handleDominantSpeaker({ participant: sid, track }) {
+    this.info = { ...this.info, dominant_speaker: sid };
+    const participant = (sid === this.you?.sid ? this.you : this.participants.get(sid)) ?? null;
+    const found = this.#publisher.find(track) ?? participant?.tracks.get(track) ?? null;
+    this.#emit('dominantSpeaker', { participant, track: found });
   }
 
   #handleData(sender, payload, reliable) {

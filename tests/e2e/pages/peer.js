@@ -199,7 +199,7 @@ async function addSending(pc, direction, { kind, codec, encodings = [{}], width 
   const wished = kind === 'audio' ? { audio: true } : { video: size };
   const media = isCard ? new MediaStream([film({ card: number, width, height })]) : await navigator.mediaDevices.getUserMedia(wished);
   const transceiver = pc.addTransceiver(media.getTracks()[0], { direction, streams: [media], sendEncodings: encodings });
-  if (key) encrypt(transceiver, key);
+  if (key) encrypt(transceiver, { key, codec });
   if (!codec) return;
   const known = RTCRtpSender.getCapabilities(kind).codecs;
   const first = known.filter(({ mimeType }) => mimeType.toLowerCase() === `${kind}/${codec}`);
@@ -207,10 +207,10 @@ async function addSending(pc, direction, { kind, codec, encodings = [{}], width 
   transceiver.setCodecPreferences([...first, ...known.filter((other) => !first.includes(other))]);
 }
 
-/** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {number} key */
-function encrypt({ sender, receiver }, key) {
+/** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {{key: number, codec?: string}} options */
+function encrypt({ sender, receiver }, options) {
   const worker = new Worker(new URL('cipher.js', import.meta.url));
-  for (const half of [sender, receiver]) half.transform = new RTCRtpScriptTransform(worker, { key });
+  for (const half of [sender, receiver]) half.transform = new RTCRtpScriptTransform(worker, options);
 }
 
 async function describe(trickle) {
