@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sfu.model import EncodingInfo, Kind, Layer, Quality, Source, TrackInfo
 from sfu.plane import Layers
+from sfu.policy.dynacast import Wish
 
 TOP_TEMPORAL = 3
 """VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
@@ -23,6 +24,7 @@ MIME = {
     "h264": "video/H264",
     "h265": "video/H265",
 }
+CODECS = {mime.lower(): codec for codec, mime in MIME.items()}
 
 
 @dataclass(eq=False, slots=True)
@@ -54,10 +56,23 @@ class Track:
     """What arrives of each layer with those it needs: bits per second, width, height, frames per second."""
     viewers: dict[str, str] = field(default_factory=dict)
     """Who is shown it: their sids, and the mid of the slot."""
+    asked: Wish | None = None
+    """What its publisher was last asked to send; None: all of it."""
+
+    primary: "Track | None" = None
+    """The track that this one is the backup of: the same picture, in another codec, under the primary's sid."""
+    backup: "Track | None" = None
+    is_needed: bool = False
+    """Its publisher was asked for it; of a backup."""
 
     @property
     def is_muted(self) -> bool:
-        return self.muted or self.silenced
+        return self.muted or self.silenced or (self.primary is not None and self.primary.is_muted)
+
+    @property
+    def is_flowing(self) -> bool:
+        """It is bound to an m-section."""
+        return self.plane_id is not None
 
     def info(self) -> TrackInfo:
         return TrackInfo(
@@ -76,13 +91,24 @@ class Track:
 
     def ladder(self, quality: Quality) -> Sequence[Layer]:
         """The layers a slot may show of it, best first. Empty: nothing is forwarded."""
-        if self.is_muted or quality is Quality.OFF:
+        return () if self.is_muted else self.rungs(quality)
+
+    def rungs(self, quality: Quality) -> Sequence[Layer]:
+        """The ladder as if it were not muted: a mute is over in a moment, and stops no encoding at its source."""
+        if quality is Quality.OFF:
             return ()
         if self.kind is Kind.AUDIO:
             return (Layer(0, 0),)
         highest = len(self.rids) - 1 if len(self.rids) > 1 else TOP_SPATIAL
         best = {Quality.LOW: 0, Quality.MEDIUM: min(1, highest)}.get(quality, highest)
         return [Layer(spatial, TOP_TEMPORAL) for spatial in range(best, -1, -1)]
+
+    def is_wanted(self, spatial: int) -> bool:
+        """False: its publisher was asked to stop this encoding."""
+        if self.asked is None:
+            return True
+        # All spatial layers of SVC are in its one encoding.
+        return self.asked.encodings[min(spatial, len(self.asked.encodings) - 1)]
 
     def handle_layers(self, event: Layers) -> bool:
         """What arrives has changed. True: in a way that others see in `info`."""
@@ -112,5 +138,5 @@ class Track:
         for spatial in range(max(len(self.rids), highest + 1)):
             bps, width, height, fps = self.rate(Layer(spatial, 255))
             rid = self.rids[spatial] if spatial < len(self.rids) else ""
-            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps))
+            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps, self.is_wanted(spatial)))
         return tuple(result)
