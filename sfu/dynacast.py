@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from sfu import messages
 from sfu.model import Kind
 from sfu.participant import Participant
-from sfu.policy.dynacast import Dynacast, Hold
-from sfu.subscriptions import Slot
+from sfu.policy.dynacast import Dynacast, Hold, Wish
 from sfu.tracks import Track
 
 FEATURE = "wanted"
@@ -46,7 +45,7 @@ class Publishers:
         now = self._now()
         owner = self._members.get(track.owner)
         self._tracks[track.sid] = track
-        track.asked = None
+        track.told = None
         if owner is not None and FEATURE in owner.client.features:
             self._wants[track.sid] = Dynacast(len(track.rids), now)
         if track.backup is not None:
@@ -92,45 +91,29 @@ class Publishers:
         wants, need = self._wants.get(track.sid), self._needs.get(track.sid)
         if owner is None or (wants is None and need is None):
             return
-        slots = self._slots(track.primary or track)
         if wants is not None:
             if wants.encodings != len(track.rids):  # Another offer gave it others.
-                wants, track.asked = Dynacast(len(track.rids), now), None
+                wants, track.told = Dynacast(len(track.rids), now), None
                 self._wants[track.sid] = wants
-            wants.update(_highest(track, slots), now)
-            whole = track.asked is None and all(wants.wish.encodings)
-            if retell or not (whole or track.asked == wants.wish):
-                track.asked = wants.wish
-                owner.tell(_wanted(track))
+            wanted = track.wanted()
+            wants.update(wanted.spatial if wanted is not None else None, now)
+            is_whole = track.told is None and all(wants.wish.encodings)
+            if retell or not (is_whole or track.told == wants.wish):
+                track.told = wants.wish
+                owner.tell(_message(track, wants.wish))
         if need is not None and track.backup is not None:
-            need.update(any(slot.needs_backup(track) for slot, _ in slots), now)
+            need.update(self._is_needed(track), now)
             if retell or track.backup.is_needed != need.is_on:
                 track.backup.is_needed = need.is_on
                 owner.tell(messages.Backup(track.sid, need.is_on))
 
-    def _slots(self, track: Track) -> list[tuple[Slot, Participant]]:
-        """Where it is shown, by itself or by its backup, and to whom."""
-        viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
-        return [(slot, viewer) for viewer in viewers if (slot := viewer.viewing.showing(track)) is not None]
+    def _is_needed(self, track: Track) -> bool:
+        """Somebody is to be shown it who can decode its backup only."""
+        viewers = (self._members.get(sid) for sid in track.viewers)
+        slots = (viewer.viewing.showing(track) for viewer in viewers if viewer is not None)
+        return any(slot is not None and slot.needs_backup(track) for slot in slots)
 
 
-def _highest(track: Track, slots: list[tuple[Slot, Participant]]) -> int | None:
-    """The best encoding of it that is shown to somebody, if networks allow."""
-    highest, best = None, len(track.rids) - 1
-    for slot, viewer in slots:
-        if slot.shown is not track or not slot.can_decode(track):
-            continue
-        rungs = track.rungs(viewer.viewing.quality(track.primary or track))
-        if rungs:
-            highest = max(highest or 0, min(rungs[0].spatial, best))
-            if highest == best:
-                break
-    return highest
-
-
-def _wanted(track: Track) -> messages.Wanted:
-    assert track.asked is not None, "it is told what was just asked"
-    encodings = tuple(
-        messages.WantedEncoding(rid, wanted) for rid, wanted in zip(track.rids, track.asked.encodings, strict=True)
-    )
-    return messages.Wanted(track.sid, encodings, track.asked.paused)
+def _message(track: Track, wish: Wish) -> messages.Wanted:
+    encodings = (messages.WantedEncoding(rid, is_on) for rid, is_on in zip(track.rids, wish.encodings, strict=True))
+    return messages.Wanted(track.sid, tuple(encodings), wish.paused)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
+from sfu.model import Cause, DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
 
 # ------------------------------------------------------------------------------------------- client to server
 
@@ -116,12 +116,20 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one wants to see a track: the best quality acceptable, or `off` to pause it."""
+    """How one wants to see a track: at most this quality (`off` pauses it), in this many pixels, visible or not.
+
+    What is None stays as it is. The fields are those of `Wish`.
+    """
 
     type: Literal["settings"]
     id: int
     track: str
-    quality: Quality
+    quality: Quality | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    priority: int | None = None
+    visible: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +320,7 @@ class Subscription:
     bitrate: int = 0
     """Bits per second of that layer as the publisher sends it."""
     reason: str = ""
-    cause: str = ""
-    """`codec`: you cannot decode what is published."""
+    cause: Cause = Cause.NONE
     mime: str = ""
     """Of what reaches you, or of what you cannot decode; empty while it is not known."""
     type: Literal["subscription"] = "subscription"

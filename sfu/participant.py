@@ -37,6 +37,7 @@ from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.transport import MediaState, Transport
 from sfu.subscriptions import Subscriptions
 from sfu.tracks import CODECS, Track
+from sfu.wishes import Changes
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
@@ -59,6 +60,8 @@ class Home(Protocol):
     def silence(self, participant: "Participant", track: str, muted: bool) -> None: ...
 
     def subscribe(self, participant: "Participant", tracks: Sequence[str], on: bool) -> None: ...
+
+    def demand(self, participant: "Participant", demands: Mapping[str, Changes]) -> None: ...
 
     def subscriptions(self, participant: "Participant") -> list[SubscriptionInfo]: ...
 
@@ -185,6 +188,10 @@ class Participant:
 
     def subscribe(self, tracks: Sequence[str], on: bool) -> None:
         self._home.subscribe(self, tracks, on)
+
+    def demand(self, demands: Mapping[str, Changes]) -> None:
+        """How tracks, by sid, are to be shown to it; what is not named stays as it was."""
+        self._home.demand(self, demands)
 
     def subscriptions(self) -> list[SubscriptionInfo]:
         """Of every track it could be shown."""

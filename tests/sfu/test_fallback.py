@@ -1,7 +1,7 @@
 """Codec fallback: who cannot decode a track is told so by name, or shown its backup, sent while needed."""
 
 from sfu import messages
-from sfu.model import BackupInfo, Kind, Quality, Source
+from sfu.model import BackupInfo, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers, Refused, Switched
 
@@ -47,10 +47,10 @@ async def test_who_cannot_decode_a_track_is_told_the_codec_by_message_and_by_res
         bob.heard()
         await it.say(arriving(alice.plane_track(camera), "h265"))
         assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "refused", reason="your client cannot decode H265", cause="codec", mime="video/H265"
+            camera, "refused", reason="your client cannot decode H265", cause=Cause.CODEC, mime="video/H265"
         )
         (view,) = bob.session.participant.subscriptions()
-        assert (view.state, view.cause, view.mime) == ("refused", "codec", "video/H265")
+        assert (view.state, view.cause, view.mime) == ("refused", Cause.CODEC, "video/H265")
         assert view.reason == "your client cannot decode H265"
 
 
@@ -75,7 +75,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         await it.say(arriving(primary, "av1"), Refused(bob.slot("0"), "no payload type"))
         assert alice.heard(messages.Backup) == [messages.Backup(camera, True)]
         told = bob.last(messages.Subscription)
-        assert (told.state, told.cause, told.mime) == ("pending", "codec", "video/AV1")
+        assert (told.state, told.cause, told.mime) == ("pending", Cause.CODEC, "video/AV1")
         assert told.reason == f"{REASON}: the publisher was asked for VP8 too"
         assert bob.room.tracks()[0].backup == BackupInfo("video/VP8", wanted=True, active=False)
 
