@@ -64,6 +64,8 @@ class Stage:
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
+        if track.backup is not None:
+            self.withdraw(track.backup)
         self._publishers.withdraw(track)
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         if track.primary is not None:
@@ -200,7 +202,7 @@ class Stage:
                 subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
-        if dirty or targets:
+        if stale:
             self._publishers.touch()
         self._publishers.flush()
         news, self._news = self._news, {}

@@ -127,6 +127,29 @@ async def test_a_mute_changes_nothing_at_the_source() -> None:
         assert bob.ladder("0") == []
 
 
+async def test_what_changes_during_a_mute_counts() -> None:
+    async with scene() as it:
+        alice, camera = await publisher(it)
+        bob = await viewer(it)
+        await alice.ask(messages.Mute, track=camera, muted=True)
+        await see(bob, camera, Quality.LOW)
+        await settle(it)
+        assert alice.heard(Wanted) == [wanted(camera, True, False, False)]
+
+
+async def test_who_has_it_out_of_sight_does_not_want_it() -> None:
+    async with scene() as it:
+        alice, camera = await publisher(it)
+        bob = await viewer(it)
+        await bob.ask(messages.Settings, track=camera, visible=False)
+        await settle(it)
+        assert alice.heard(Wanted) == [wanted(camera, True, False, False)]
+        await it.pass_time(26)
+        assert alice.last(Wanted).paused
+        await bob.ask(messages.Settings, track=camera, visible=True, height=360)
+        assert alice.heard(Wanted) == [wanted(camera, True, True, False)], "half of 720 lines will do"
+
+
 async def test_a_snapshot_says_it_again() -> None:
     async with scene() as it:
         alice, camera = await publisher(it)
