@@ -285,7 +285,7 @@ class Subscriptions:
         """Until the backup is there, if there is one that helps."""
         codec = MIME.get(track.codec, "")
         profile = " of this profile" if track.codec in slot.codecs else ""
-        reason = f"your client cannot decode {_name(track)}{profile}"
+        reason = f"this client cannot decode {_name(track)}{profile}"
         if track.backup is not None and slot.shown is track and slot.needs_backup(track):
             reason += f": the publisher was asked for {_name(track.backup)} too"
             return Subscription(track.sid, "pending", reason=reason, cause=Cause.CODEC, mime=codec)

@@ -7,7 +7,7 @@ from sfu.plane import LayerRate, Layers, Refused, Switched
 
 from .scene import Client, Scene, scene
 
-REASON = "your client cannot decode AV1"
+REASON = "this client cannot decode AV1"
 
 
 async def publisher(it: Scene, mime: str = "video/VP8") -> tuple[Client, str]:
@@ -47,11 +47,11 @@ async def test_who_cannot_decode_a_track_is_told_the_codec_by_message_and_by_res
         bob.heard()
         await it.say(arriving(alice.plane_track(camera), "h265"))
         assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "refused", reason="your client cannot decode H265", cause=Cause.CODEC, mime="video/H265"
+            camera, "refused", reason="this client cannot decode H265", cause=Cause.CODEC, mime="video/H265"
         )
         (view,) = bob.session.participant.subscriptions()
         assert (view.state, view.cause, view.mime) == ("refused", Cause.CODEC, "video/H265")
-        assert view.reason == "your client cannot decode H265"
+        assert view.reason == "this client cannot decode H265"
 
 
 async def test_a_profile_that_only_the_plane_can_tell_is_named_too() -> None:
@@ -59,9 +59,36 @@ async def test_a_profile_that_only_the_plane_can_tell_is_named_too() -> None:
         alice, bob = await it.client("alice"), await viewer(it, "bob", "VP8")
         camera = await alice.camera()
         await it.say(arriving(alice.plane_track(camera), "vp8"), Refused(bob.slot("0"), "no such payload type"))
-        assert bob.last(messages.Subscription).reason == "your client cannot decode VP8 of this profile"
+        assert bob.last(messages.Subscription).reason == "this client cannot decode VP8 of this profile"
         await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
         assert bob.last(messages.Subscription).state == "active", "the plane knows best"
+
+
+async def test_a_backup_helps_with_a_profile_too() -> None:
+    async with scene() as it:
+        alice, camera = await publisher(it)
+        bob = await viewer(it, "bob", "AV1", "VP8")
+        await it.say(arriving(alice.plane_track(camera), "av1"))
+        assert alice.heard(messages.Backup) == []
+        await it.say(Refused(bob.slot("0"), "no such payload type"))
+        assert alice.heard(messages.Backup) == [messages.Backup(camera, True)]
+        sid = await offer(alice, "video sendonly", "c-backup")
+        assert it.plane.sources[bob.slot("0")] == alice.plane_track(sid)
+
+
+async def test_a_codec_that_changes_on_the_way_is_judged_anew() -> None:
+    async with scene() as it:
+        alice, camera = await publisher(it)
+        bob = await viewer(it, "bob", "VP8")
+        primary = alice.plane_track(camera)
+        await it.say(arriving(primary, "av1"))
+        sid = await offer(alice, "video sendonly", "c-backup")
+        assert it.plane.sources[bob.slot("0")] == alice.plane_track(sid)
+        await it.say(arriving(primary, "vp8"))
+        await it.pass_time(0)
+        assert it.plane.sources[bob.slot("0")] == primary
+        await it.pass_time(5)
+        assert alice.last(messages.Backup) == messages.Backup(camera, False)
 
 
 async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_same_slot() -> None:

@@ -134,7 +134,7 @@ async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
         _, bob, camera = await simulcast(it)
         await it.say(Refused(bob.slot("0"), "the subscriber has no payload type for this codec"))
         assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "refused", reason="your client cannot decode what is published", cause=Cause.CODEC
+            camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
         )
         await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
         assert bob.last(messages.Subscription).state == "active"
