@@ -224,6 +224,19 @@ class EncodingInfo:
     width: int = 0
     height: int = 0
     fps: float = 0.0
+    wanted: bool = True
+    """False: its publisher was asked to stop it, since nobody wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupInfo:
+    """What a track is sent as too, for those who cannot decode it."""
+
+    mime: str
+    wanted: bool
+    """Somebody needs it."""
+    active: bool
+    """It is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +306,9 @@ class PublishedTrack:
     """Lowest first."""
     subscribers: tuple[str, ...]
     """Identities of those that have it in a slot and are not hidden."""
+    paused: bool = False
+    """At its source, since nobody watches it."""
+    backup: BackupInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +327,8 @@ class SubscriptionInfo:
     layer: Layer | None = None
     reason: str = ""
     cause: Cause = Cause.NONE
+    mime: str = ""
+    """Of what reaches it, or of what it cannot decode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class Moderation:
         if is_reduced(before, permissions):
             self.revoke(participant)
         for track in [*participant.tracks.values(), *participant.declared.values()]:
-            if not participant.may_publish(track.source):
+            if track.primary is None and not participant.may_publish(track.source):
                 self.unpublish(participant, track, "you may no longer publish it")
         if before.can_subscribe != permissions.can_subscribe:
             self._stage.touch(participant)

@@ -252,7 +252,8 @@ class Room:
         """What the answer to an offer means for the others."""
         for track in outcome.withdrawn:
             self.stage.withdraw(track)
-            participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
+            if track.primary is None:
+                participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
         for track in outcome.published:
             self.stage.publish(track)
         for track in outcome.moved:
@@ -327,8 +328,7 @@ class Room:
                 self.stage.news(participant)
                 self._soon(self)
             case _native.Refused():
-                participant.viewing.handle_refused(event)
-                self.stage.news(participant)
+                self.stage.refuse(participant, event)
                 self._soon(self)
             case _native.ChannelState():
                 if event.transport == participant.transport.id:
