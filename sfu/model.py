@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple, TypedDict
 
 BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -114,6 +115,33 @@ class Layer:
     temporal: int
 
 
+class Rate(NamedTuple):
+    """What arrives of a layer with those it needs."""
+
+    bps: int
+    width: int
+    """Pixels; 0 where not known."""
+    height: int
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a participant wants to see a track it is shown."""
+
+    quality: Quality = Quality.HIGH
+    """The best worth its bits, whatever the size."""
+    width: int = 0
+    """Of the box it is fitted into, in pixels of the screen. 0: any."""
+    height: int = 0
+    fps: float = 0.0
+    """Frames per second that are enough. 0: any."""
+    priority: int = 0
+    """Who goes first where not all have room: 1 to 255. 0: what its source has, a shared screen 255, others 1."""
+    visible: bool = True
+    """Video that is not visible is not sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Permissions:
     """What a participant may do in its room. Changeable while inside."""
@@ -161,6 +189,22 @@ class RoomOptions:
     metadata: str = ""
     locked: bool = False
     """Nobody new may join."""
+    last_n: int = 0
+    """Each participant is shown at most so many video tracks, of those who come first. 0: all."""
+    on_stage: tuple[str, ...] = ()
+    """Identities that come first of all, in this order."""
+
+
+class RoomChanges(TypedDict, total=False):
+    """Of `RoomOptions`: what is None or not named stays as it is."""
+
+    max_participants: int | None
+    empty_timeout: float | None
+    departure_timeout: float | None
+    metadata: str | None
+    locked: bool | None
+    last_n: int | None
+    on_stage: tuple[str, ...] | None
 
 
 # Views: what others see of a participant, a track, a room. Sent as JSON as they are.
@@ -225,6 +269,8 @@ class RoomInfo:
     departure_timeout: float
     metadata: str
     locked: bool
+    last_n: int
+    on_stage: tuple[str, ...]
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int
@@ -251,7 +297,7 @@ class SubscriptionInfo:
     participant: str
     """The publisher's identity."""
     desired: bool
-    quality: Quality
+    wish: Wish
     mid: str
     """Of the receive section it is shown in; empty: none."""
     state: str
