@@ -4,10 +4,10 @@ Whoever decides writes into a `Record`: a subscription has one, and so has a pub
 bounded twice, by count where it is written and by age where it is read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from sfu.model import Cause, Decision, Kind, Layer, Picture, Source, Step
+from sfu.model import Cause, Decision, Kind, Layer, Picture, Quality, Source, Step, Wish
 
 AGE = 60_000
 """Milliseconds that a decision is told."""
@@ -61,11 +61,12 @@ def told(now: int, *records: Record) -> tuple[Decision, ...]:
 class Publishing:
     """How a publisher sends a track: what of it is no subscriber's doing."""
 
-    __slots__ = ("_highest", "_now", "record")
+    __slots__ = ("_codec", "_highest", "_now", "record")
 
     def __init__(self) -> None:
         self.record = Record()
         self._now: tuple[str, ...] = ()
+        self._codec = ""
         self._highest = 0
 
     @property
@@ -78,12 +79,20 @@ class Publishing:
         self.record.note(at, Step.PUBLISHER, detail=f"muted by {by}" if by else "no longer muted")
 
     def arriving(
-        self, at: int, spatials: Iterable[int], unwanted: Iterable[int], *, deaf: bool = False, encrypted: bool = False
+        self,
+        at: int,
+        codec: str,
+        alive: Set[int],
+        *,
+        unwanted: Set[int] = frozenset(),
+        deaf: bool = False,
+        encrypted: bool = False,
     ) -> None:
-        """These encodings (or spatial layers) arrive; it was asked not to send the `unwanted` ones."""
-        alive = set(spatials)
+        """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones."""
+        if codec != self._codec:
+            self._codec, self._highest = codec, 0
         self._highest = max(self._highest, *alive, 0)
-        is_top_gone = bool(alive) and self._highest not in alive and self._highest not in set(unwanted)
+        is_top_gone = bool(alive) and self._highest not in alive and self._highest not in unwanted
         facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted))
         now = tuple(fact for fact, holds in facts if holds)
         for fact in (*now, *self._now):
@@ -92,6 +101,24 @@ class Publishing:
             elif fact not in now:
                 self.record.note(at, Step.PUBLISHER, detail=f"no longer: {fact}")
         self._now = now
+
+
+def wish(of: Wish) -> str:
+    """`320x180, 15 frames/s, out of sight`: what is asked for; `anything`, if all of it will do."""
+    if of.quality is Quality.OFF:
+        return "off"
+    parts = [f"quality {of.quality.value}"] if of.quality is not Quality.HIGH else []
+    if of.width and of.height:
+        parts.append(f"{of.width}x{of.height}")
+    elif of.width or of.height:
+        parts.append(f"width {of.width}" if of.width else f"height {of.height}")
+    if of.fps:
+        parts.append(f"{of.fps:g} frames/s")
+    if of.priority:
+        parts.append(f"priority {of.priority}")
+    if not of.visible:
+        parts.append("out of sight")
+    return ", ".join(parts) or "anything"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
+from sfu.model import Cause, DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
 
 # ------------------------------------------------------------------------------------------- client to server
 
@@ -279,6 +279,8 @@ class Subscription:
     bitrate: int = 0
     """Bits per second of that layer as the publisher sends it."""
     reason: str = ""
+    cause: Cause = Cause.NONE
+    """What keeps it from being better."""
     type: Literal["subscription"] = "subscription"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
 from sfu.messages import Slots, Speaker, Speakers
-from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
+from sfu.model import Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import slots, speakers
@@ -64,7 +64,7 @@ class Stage:
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._quiet(track)
         for participant in self._members.values():
-            participant.viewing.wishes.forget(track)
+            participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
@@ -77,6 +77,8 @@ class Stage:
         """It was muted, or is no longer."""
         if track.is_muted:
             self._quiet(track)
+        by = "a moderator" if track.silenced else track.identity if track.muted else ""
+        track.publishing.muted(self._context.milliseconds(), by)
         self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
@@ -94,7 +96,7 @@ class Stage:
     def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
         """How it is to be shown to this one from now on."""
         before = subscriber.viewing.wishes.of(track)
-        subscriber.viewing.wishes.set(track, wish)
+        subscriber.viewing.demand(track, wish)
         self._judge(subscriber, track)
         if wish.visible != before.visible:
             # Where sections are short, what is seen goes first.
@@ -113,6 +115,11 @@ class Stage:
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
+
+    def explain(self, subscriber: Participant) -> list[Explanation]:
+        """Why it is shown every track as it is."""
+        may_subscribe = subscriber.permissions.can_subscribe
+        return subscriber.viewing.explain(self.visible_to(subscriber), may_subscribe=may_subscribe)
 
     def published(self) -> list[PublishedTrack]:
         result = []
@@ -191,6 +198,7 @@ class Stage:
             return None
         shape = track.shape()
         seen = track.handle_layers(event)
+        track.publishing.arriving(self._context.milliseconds(), track.codec, {at.spatial for at in track.rates})
         is_reshaped = track.shape() != shape
         for sid in track.viewers:
             viewer = self._members.get(sid)

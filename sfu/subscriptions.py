@@ -1,12 +1,14 @@
 """What one participant is shown: its wishes, its slots, and what really reaches it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sfu import explain
+from sfu.context import Context
+from sfu.explain import Record, Standing
 from sfu.messages import Renegotiate, SlotInfo, Subscription
-from sfu.model import Kind, Layer, Quality, SubscriptionInfo
+from sfu.model import Cause, Explanation, Kind, Layer, Quality, Step, SubscriptionInfo, Wish
 from sfu.plane import _native
-from sfu.plane.binding import Binding
 from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.session.transport import Transport
@@ -33,17 +35,27 @@ class Slot:
     """As last commanded for this source."""
     layer: Layer | None = None
     """On the wire."""
+    lacks: Cause = Cause.NONE
+    """Why the plane sends nothing, or not the best of the target."""
+    since: int = 0
+    """When `layer` became what it is, in ms since the epoch."""
     refused: str = ""
     told: Subscription | None = None
 
 
 class Subscriptions:
-    def __init__(self, binding: Binding, owner: str, auto: bool, only: str | None = None) -> None:
+    def __init__(self, context: Context, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
         self.slots: dict[str, Slot] = {}
         """By mid, in the order of the sections."""
         self.wishes = Wishes(auto, only)
-        self._binding = binding
+        self._context = context
         self._owner = owner
+        self._identity = identity
+        self._records: dict[str, Record] = {}
+        """What was decided about each track, by sid."""
+        self._last_n = 0
+        self._beyond: frozenset[str] = frozenset()
+        """Sids of what is wanted, and not among the first `last_n`."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may be another."""
@@ -51,6 +63,21 @@ class Subscriptions:
         """Mids whose `Subscription` may be news."""
         self._asked: tuple[int, ...] = ()
         self._missing: Mapping[Kind, int] = {}
+
+    # Wishes
+
+    def subscribe(self, track: Track, on: bool) -> None:
+        self.wishes.subscribe(track, on)
+        self._note(track, Step.WANTED, detail="subscribed" if on else "not subscribed")
+
+    def demand(self, track: Track, wish: Wish) -> None:
+        self.wishes.set(track, wish)
+        self._note(track, Step.WANTED, detail=explain.wish(wish))
+
+    def forget(self, track: Track) -> None:
+        """It is no longer published."""
+        self.wishes.forget(track)
+        self._records.pop(track.sid, None)
 
     # Slots
 
@@ -69,8 +96,11 @@ class Subscriptions:
     def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
         """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
         tracks = {track.sid: track for track in wanted}
+        chosen = policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n)
+        self._last_n = last_n
+        self._beyond = frozenset(tracks.keys() - {claim.track for claim in chosen}) if last_n else frozenset()
         plan = policy.plan(
-            policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n),
+            chosen,
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
             self.wishes.unseen,
@@ -87,13 +117,14 @@ class Subscriptions:
                 self._leave(slot.track)
             if slot.track is not track:
                 told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
-            slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
+            slot.layer, slot.refused, slot.told, slot.target, slot.lacks = None, "", None, None, Cause.NONE
             slot.track, slot.source = track, track.plane_id if track is not None else None
-            self._binding.plane.set_source(slot.id, slot.source)
+            self._context.binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
             if track is not None:
                 track.viewers[self._owner] = slot.mid
                 self._stale[slot.mid] = None
+                self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
         return told
 
     def reconsider(self, track: Track) -> bool:
@@ -118,6 +149,7 @@ class Subscriptions:
             if slot.target is None or slot.target.ladder != target.ladder:
                 targets.append((slot.id, target.ladder))
             slot.target = target
+            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
             if target.ladder:
                 track.asked[self._owner] = max(target.ladder)
             else:
@@ -157,15 +189,13 @@ class Subscriptions:
         slot = self._by_id.get(event.slot)
         if slot is None:
             return
-        slot.layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
-        slot.refused = ""
-        self._changed[slot.mid] = None
+        layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
+        self._reached(slot, layer, _cause(event))
 
     def handle_refused(self, event: _native.Refused) -> None:
         slot = self._by_id.get(event.slot)
         if slot is not None:
-            slot.layer, slot.refused = None, event.reason
-            self._changed[slot.mid] = None
+            self._reached(slot, None, Cause.CODEC, event.reason)
 
     def layers_news(self, track: Track) -> Iterable[Subscription]:
         """What arrives of the track has changed: told at once, it comes once a second."""
@@ -209,32 +239,113 @@ class Subscriptions:
                     state=now.state if now is not None else "pending" if desired else "off",
                     layer=now.layer if now is not None else None,
                     reason=now.reason if now is not None else "no receive section is free" if desired else "",
+                    cause=explain.cause(self._standing(track)),
                 )
             )
         return result
+
+    # Why it is so
+
+    def explain(self, tracks: Iterable[Track], *, may_subscribe: bool) -> list[Explanation]:
+        return [self._explained(track, may_subscribe) for track in tracks]
+
+    def _explained(self, track: Track, may_subscribe: bool) -> Explanation:
+        slot, of = self._showing(track), self._standing(track)
+        if not may_subscribe:
+            of = replace(of, kept_out=f"{self._identity} may not subscribe")
+        wanted = self._wanted(track) if of.desired else None
+        allowed = wanted if slot is None else of.target
+        now = self._context.milliseconds()
+        return Explanation(
+            track=track.sid,
+            participant=track.identity,
+            source=track.source,
+            mid=of.mid,
+            wanted=track.picture(wanted),
+            allowed=track.picture(allowed if not (of.muted_by or of.kept_out) else None),
+            target=track.picture(of.target),
+            current=of.picture,
+            since=slot.since if slot is not None else 0,
+            cause=explain.cause(of),
+            sentence=explain.sentence(of),
+            publisher=of.facts,
+            decisions=explain.told(now, self._records.get(track.sid, Record()), track.publishing.record),
+        )
+
+    def _standing(self, track: Track) -> Standing:
+        slot = self._showing(track)
+        of = Standing(
+            subscriber=self._identity,
+            publisher=track.identity,
+            source=track.source,
+            kind=track.kind,
+            desired=self.wishes.wants(track),
+            mid="",
+            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
+            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
+            is_arriving=bool(track.rates),
+            facts=track.publishing.facts,
+        )
+        if slot is None:
+            return of
+        ladder = slot.target.ladder if slot.target is not None else ()
+        return replace(
+            of,
+            mid=slot.mid,
+            refused=slot.refused,
+            target=track.reach(ladder),
+            held_by=Cause(slot.target.cause) if slot.target is not None else Cause.NONE,
+            current=slot.layer,
+            lacks=slot.lacks,
+            picture=track.picture(slot.layer),
+        )
+
+    def _wanted(self, track: Track) -> Layer | None:
+        """What the wish alone asks for, as if nobody had muted it."""
+        supply = replace(track.supply(), is_muted=False)
+        [target] = allocation.allocate(None, [allocation.Demand(supply, self.wishes.of(track))])
+        return track.reach(target.ladder)
+
+    def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
+        """What the plane says of a slot."""
+        if slot.layer != layer or not slot.since:
+            slot.since = self._context.milliseconds()
+        slot.layer, slot.lacks, slot.refused = layer, lacks, refused
+        self._changed[slot.mid] = None
+        if slot.track is not None:
+            self._note(slot.track, Step.CURRENT, layer, lacks, refused)
+
+    def _note(
+        self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
+    ) -> None:
+        self._records.setdefault(track.sid, Record()).note(self._context.milliseconds(), what, layer, cause, detail)
+
+    # Below
 
     def _showing(self, track: Track) -> Slot | None:
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
-        wish = self.wishes.of(track)
+        wish, cause = self.wishes.of(track), explain.cause(self._standing(track))
         if slot.refused:
-            return Subscription(track.sid, "refused", reason=slot.refused)
+            return Subscription(track.sid, "refused", reason=slot.refused, cause=cause)
         if track.silenced:
-            return Subscription(track.sid, "paused", reason="muted by a moderator")
+            return Subscription(track.sid, "paused", reason="muted by a moderator", cause=cause)
         if track.muted:
-            return Subscription(track.sid, "paused", reason="muted by its publisher")
+            return Subscription(track.sid, "paused", reason="muted by its publisher", cause=cause)
         if wish.quality is Quality.OFF:
-            return Subscription(track.sid, "paused", reason="switched off by the subscriber")
+            return Subscription(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
         if not wish.visible and track.kind is Kind.VIDEO:
-            return Subscription(track.sid, "paused", reason="not visible at the subscriber")
+            return Subscription(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
+            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
         bps, width, height, _ = track.rate(slot.layer)
-        return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps)
+        return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps, cause=cause)
 
     def _leave(self, track: Track) -> None:
+        if track.sid in self._records:
+            self._note(track, Step.SHOWN, detail="in no section")
         track.viewers.pop(self._owner, None)
         track.asked.pop(self._owner, None)
 
@@ -244,12 +355,18 @@ class Subscriptions:
 
 
 def _is_news(told: Subscription, now: Subscription) -> bool:
-    if (told.state, told.layer, told.width, told.height, told.reason) != (
+    if (told.state, told.layer, told.width, told.height, told.reason, told.cause) != (
         now.state,
         now.layer,
         now.width,
         now.height,
         now.reason,
+        now.cause,
     ):
         return True
     return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)
+
+
+def _cause(event: _native.Switched) -> Cause:
+    """The plane's word for what the target asks for is that nothing is lacking."""
+    return Cause.NONE if event.cause == "target" else Cause(event.cause)

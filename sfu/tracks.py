@@ -1,8 +1,10 @@
 """A track: declared by its publisher, bound to an m-section, then published; and what really arrives of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sfu.model import EncodingInfo, Kind, Layer, Rate, Source, TrackInfo
+from sfu.explain import Publishing
+from sfu.model import EncodingInfo, Kind, Layer, Picture, Rate, Source, TrackInfo
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
 
@@ -55,6 +57,8 @@ class Track:
     """Who is shown it: their sids, and the mid of the slot."""
     claim: slots.Wanted = field(init=False)
     """To a place in a receive section."""
+    publishing: Publishing = field(default_factory=Publishing)
+    """What its publisher does that all viewers feel."""
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each viewer is sent if it arrives, by sid; who has paused it is not here."""
 
@@ -121,6 +125,18 @@ class Track:
     def rate(self, layer: Layer) -> Rate:
         """Of that best layer."""
         return self.rates.get(self.best(layer), Rate(0, 0, 0, 0.0))
+
+    def picture(self, layer: Layer | None) -> Picture | None:
+        """That best layer, as it arrives."""
+        if layer is None:
+            return None
+        rate = self.rate(layer)
+        return Picture(self.best(layer), rate.width, rate.height, rate.fps, rate.bps)
+
+    def reach(self, ladder: Sequence[Layer]) -> Layer | None:
+        """The first of the ladder of which something arrives; its best, if nothing is known yet."""
+        arriving = {layer.spatial for layer in self.rates}
+        return next((layer for layer in ladder if layer.spatial in arriving), ladder[0] if ladder else None)
 
     def encodings(self) -> tuple[EncodingInfo, ...]:
         result = []

@@ -1,7 +1,7 @@
 """What a participant is shown: by wish, in which quality, and what really reaches it."""
 
 from sfu import messages
-from sfu.model import Kind, Layer, Quality, Source, Wish
+from sfu.model import Cause, Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers, Refused, Switched
 
@@ -134,7 +134,7 @@ async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
         _, bob, camera = await simulcast(it)
         await it.say(Refused(bob.slot("0"), "no payload type for av1"))
         assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "refused", reason="no payload type for av1"
+            camera, "refused", reason="no payload type for av1", cause=Cause.CODEC
         )
         await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
         assert bob.last(messages.Subscription).state == "active"
