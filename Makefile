@@ -13,7 +13,7 @@ PROFILE := --release --locked
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e bench bench-join bench-forward image clean
+.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e bench bench-join bench-forward bench-layers image clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,10 @@ bench-join: setup browsers ## How long a join takes, what a subscriber costs
 
 bench-forward: setup ## CPU time of the service for each packet it forwards, over loopback
 	$(BIN)/python -m loadtest forward
+
+bench-layers: setup ## How fast layers switch, what that costs publishers, a slot and a join into a large room
+	$(BIN)/python -m loadtest layers
+	$(CARGO) bench --profile release --locked -p plane-core --bench slot
 
 image: ## Build the container image with buildah, docker or podman (IMAGE=name:tag)
 	@scripts/build-image $(or $(IMAGE),localhost/sfu:dev)
