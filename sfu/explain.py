@@ -134,13 +134,13 @@ class Standing:
     mid: str
     """Of the receive section that shows it; empty: none does."""
     refused: str = ""
-    """Why the plane cannot show it there."""
+    """What the subscriber cannot do, as `cannot decode H265`; empty: nothing is in the way."""
     muted_by: str = ""
     """Its publisher's identity, or `a moderator`; empty: nobody."""
     kept_out: str = ""
     """The rule of the room that keeps it from being shown, as `it is not among the last 9 who spoke`."""
     target: Layer | None = None
-    """The best layer that the plane was asked for, of those there are. None: nothing, for the reason of `held_by`."""
+    """The best layer that the plane was asked for. None: nothing, for the reason of `held_by`."""
     held_by: Cause = Cause.NONE
     """What keeps `target` from the best there is."""
     current: Layer | None = None
@@ -156,14 +156,14 @@ class Standing:
 
 def cause(of: Standing) -> Cause:
     """What limits it, the first that applies on the way from its publisher to the subscriber's wire."""
+    if of.refused:
+        return Cause.CODEC
     if of.muted_by:
         return Cause.MUTED
     if not of.desired:
         return Cause.DEMAND
     if of.kept_out or not of.mid:
         return Cause.PAUSED
-    if of.refused:
-        return Cause.CODEC
     if of.target is None:
         return of.held_by
     if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
@@ -212,7 +212,7 @@ def _hidden(of: Standing, why: Cause) -> str:
     if why is Cause.MUTED:
         return f"{of.muted_by} has muted it"
     if why is Cause.CODEC:
-        return of.refused
+        return f"{of.subscriber} {of.refused}"
     if why is Cause.DEMAND and not of.desired:
         return "{subscriber} is not subscribed to it"
     if why is Cause.PAUSED and of.kept_out:

@@ -286,7 +286,8 @@ class Room:
         """What the answer to an offer means for the others."""
         for track in outcome.withdrawn:
             self.stage.withdraw(track)
-            participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
+            if track.primary is None:
+                participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
         for track in outcome.published:
             self.stage.publish(track)
         for track in outcome.moved:
@@ -377,8 +378,7 @@ class Room:
                 self.stage.news(participant)
                 self._soon(self)
             case _native.Refused():
-                participant.viewing.handle_refused(event)
-                self.stage.news(participant)
+                self.stage.refuse(participant, event)
                 self._soon(self)
             case _native.ChannelState():
                 if event.transport == participant.transport.id:
@@ -456,7 +456,7 @@ class Room:
         if is_reduced(before, permissions):
             self._revoke(participant)
         for track in [*participant.tracks.values(), *participant.declared.values()]:
-            if not participant.may_publish(track.source):
+            if track.primary is None and not participant.may_publish(track.source):
                 self.unpublish(participant, track, "you may no longer publish it")
         if before.can_subscribe != permissions.can_subscribe:
             self.stage.touch(participant)

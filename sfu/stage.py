@@ -6,13 +6,14 @@ Changes only mark whom they concern; `flush`, once a turn of the loop, does what
 from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
+from sfu.dynacast import Publishers
 from sfu.messages import Slots, Speaker, Speakers
-from sfu.model import Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
+from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import slots, speakers
 from sfu.subscriptions import Targets
-from sfu.tracks import Track
+from sfu.tracks import MIME, Track
 
 
 class Stage:
@@ -23,6 +24,7 @@ class Stage:
         self._context = context
         self._members = members
         """By sid; the room's own map."""
+        self._publishers = Publishers(members, context.now)
         self._voices = speakers.Speakers()
         self._spoke: dict[str, int] = {}
         """When each publisher was last made the dominant speaker, as a rank: higher is later."""
@@ -50,18 +52,27 @@ class Stage:
     # Tracks
 
     def publish(self, track: Track) -> None:
-        self.tracks[track.sid] = track
         self._index(track)
+        self._publishers.publish(track)
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
+            return
+        self.tracks[track.sid] = track
         self._joined = self._ordered = None
         for participant in self._members.values():
             if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
+        if track.backup is not None:
+            self.withdraw(track.backup)
+        self._publishers.withdraw(track)
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
         if self.tracks.pop(track.sid, None) is None:
             return
         self._joined = self._ordered = None
-        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._quiet(track)
         for participant in self._members.values():
             participant.viewing.forget(track)
@@ -71,7 +82,8 @@ class Stage:
         """The plane knows it by another id."""
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
-        self._dirty.update(dict.fromkeys(track.viewers))
+        self._publishers.retell(track)
+        self._dirty.update(dict.fromkeys((track.primary or track).viewers))
 
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
@@ -89,6 +101,19 @@ class Stage:
 
     # Subscribers
 
+    def retell(self, member: Participant) -> None:
+        """Its client starts from a snapshot: what it was told of its slots and its own tracks is lost."""
+        member.viewing.retell()
+        for track in member.tracks.values():
+            self._publishers.retell(track)
+        self.touch(member)
+
+    def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
+        """The plane cannot show it what a slot is to show: perhaps there is a backup."""
+        subscriber.viewing.handle_refused(event)
+        self.touch(subscriber)
+        self.news(subscriber)
+
     def touch(self, subscriber: Participant) -> None:
         """Its sections, wishes or permissions are others."""
         self._dirty[subscriber.sid] = None
@@ -104,6 +129,7 @@ class Stage:
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
+        self._publishers.touch()
         self._dirty.pop(subscriber.sid, None)
         self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
@@ -131,6 +157,8 @@ class Stage:
                     track=track.info(),
                     encodings=track.encodings(),
                     subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
+                    paused=track.told is not None and track.told.paused,
+                    backup=self._backup(track),
                 )
             )
         return result
@@ -146,7 +174,8 @@ class Stage:
         self._voices.record(heard, now)
 
     def handle_timeout(self, now: float) -> None:
-        """Tells who started or stopped speaking."""
+        """Tells who started or stopped speaking, and publishers what nobody wants any more."""
+        self._publishers.handle_timeout()
         if self._voices.is_quiet():
             return
         before = self._voices.dominant
@@ -162,7 +191,7 @@ class Stage:
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._stale or self._news)
+        return bool(self._dirty or self._stale or self._news or self._publishers.has_work())
 
     # The end of a turn
 
@@ -180,6 +209,9 @@ class Stage:
                 subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
+        if stale:
+            self._publishers.touch()
+        self._publishers.flush()
         news, self._news = self._news, {}
         for sid in {**stale, **news}:
             subscriber = self._members.get(sid)
@@ -196,20 +228,25 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
-        shape = track.shape()
+        codec, shape = track.codec, track.shape()
         seen = track.handle_layers(event)
-        track.publishing.arriving(self._context.milliseconds(), track.codec, {at.spatial for at in track.rates})
+        alive = {at.spatial for at in track.rates}
+        unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
+        track.publishing.arriving(self._context.milliseconds(), track.codec, alive, unwanted=unwanted)
         is_reshaped = track.shape() != shape
-        for sid in track.viewers:
+        for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
+            if track.codec != codec:
+                viewer.viewing.handle_codec(track)
+                self._dirty[sid] = None
             # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
-            if is_reshaped or viewer.viewing.wishes.of(track).fps:
-                self._judge(viewer, track)
+            if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
+                self._judge(viewer, track.primary or track)
             for message in viewer.viewing.layers_news(track):
                 viewer.tell(message)
-        return track if seen else None
+        return track if seen and track.primary is None else None
 
     def _refresh(self, subscriber: Participant) -> None:
         if subscriber.transport.negotiated is None:
@@ -225,6 +262,13 @@ class Stage:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 subscriber.tell(more)
+
+    @staticmethod
+    def _backup(track: Track) -> BackupInfo | None:
+        backup = track.backup
+        if backup is None:
+            return None
+        return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
 
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
         return [t for t in tracks if t.owner != subscriber.sid and not self._is_hidden(t)]

@@ -1,7 +1,8 @@
 """What one participant is shown: its wishes, its slots, and what really reaches it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Literal
 
 from sfu import explain
 from sfu.context import Context
@@ -12,35 +13,14 @@ from sfu.plane import _native
 from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.session.transport import Transport
-from sfu.tracks import Track
+from sfu.slot import Slot
+from sfu.tracks import MIME, Track
 from sfu.wishes import Wishes
 
 NEWS = 0.25
 """A bitrate that moved by less than this share is not told again."""
 
 Targets = list[tuple[int, Sequence[Layer]]]
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """A receive section and what is in it."""
-
-    id: int
-    mid: str
-    kind: Kind
-    track: Track | None = None
-    source: int | None = None
-    """The plane's id of the track, as last commanded."""
-    target: allocation.Target | None = None
-    """As last commanded for this source."""
-    layer: Layer | None = None
-    """On the wire."""
-    lacks: Cause = Cause.NONE
-    """Why the plane sends nothing, or not the best of the target."""
-    since: int = 0
-    """When `layer` became what it is, in ms since the epoch."""
-    refused: str = ""
-    told: Subscription | None = None
 
 
 class Subscriptions:
@@ -87,7 +67,9 @@ class Subscriptions:
         self.slots = {}
         for mid, id in transport.slots.items():
             kept = before.get(mid)
-            self.slots[mid] = kept if kept is not None and kept.id == id else Slot(id, mid, transport.kinds[mid])
+            if kept is None or kept.id != id:
+                kept = Slot(id, mid, transport.kinds[mid], codecs=transport.codecs[mid])
+            self.slots[mid] = kept
         for mid, slot in before.items():
             if slot.track is not None and self.slots.get(mid) is not slot:
                 self._leave(slot.track)
@@ -117,8 +99,12 @@ class Subscriptions:
                 self._leave(slot.track)
             if slot.track is not track:
                 told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
+                slot.unreadable = None
+            if slot.shown is not None:
+                slot.shown.asked.pop(self._owner, None)
+            slot.track, slot.shown = track, slot.choose(track) if track is not None else None
             slot.layer, slot.refused, slot.told, slot.target, slot.lacks = None, "", None, None, Cause.NONE
-            slot.track, slot.source = track, track.plane_id if track is not None else None
+            slot.source = slot.shown.plane_id if slot.shown is not None else None
             self._context.binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
             if track is not None:
@@ -129,7 +115,7 @@ class Subscriptions:
 
     def reconsider(self, track: Track) -> bool:
         """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
-        slot = self._showing(track)
+        slot = self.showing(track)
         if slot is not None:
             self._stale[slot.mid] = None
         return slot is not None
@@ -138,22 +124,25 @@ class Subscriptions:
         """Decides which layers the slots may show. Appends to `targets` what is different."""
         # Without a budget tracks do not compete: only those of which something has changed are judged.
         judged = [
-            (slot, slot.track)
+            (slot, slot.track, slot.shown)
             for mid in self._stale
-            if (slot := self.slots.get(mid)) is not None and slot.track is not None
+            if (slot := self.slots.get(mid)) is not None and slot.track is not None and slot.shown is not None
         ]
         self._stale.clear()
-        demands = [allocation.Demand(track.supply(), self.wishes.of(track)) for _, track in judged]
-        for (slot, track), target in zip(judged, allocation.allocate(None, demands), strict=True):
+        demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
+        for (slot, track, shown), demand, target in zip(
+            judged, demands, allocation.allocate(None, demands), strict=True
+        ):
             self._changed[slot.mid] = None
             if slot.target is None or slot.target.ladder != target.ladder:
                 targets.append((slot.id, target.ladder))
             slot.target = target
             self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
-            if target.ladder:
-                track.asked[self._owner] = max(target.ladder)
+            wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
+            if wanted is not None:
+                shown.asked[self._owner] = wanted
             else:
-                track.asked.pop(self._owner, None)
+                shown.asked.pop(self._owner, None)
 
     def is_short(self) -> bool:
         """Something is wanted for which there is no section: who comes first matters."""
@@ -190,19 +179,32 @@ class Subscriptions:
         if slot is None:
             return
         layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
+        if layer is not None and slot.shown is slot.track:
+            slot.unreadable = None
         self._reached(slot, layer, _cause(event))
 
     def handle_refused(self, event: _native.Refused) -> None:
         slot = self._by_id.get(event.slot)
         if slot is not None:
+            if slot.shown is slot.track:
+                slot.unreadable = slot.source
+            self._stale[slot.mid] = None
             self._reached(slot, None, Cause.CODEC, event.reason)
 
     def layers_news(self, track: Track) -> Iterable[Subscription]:
-        """What arrives of the track has changed: told at once, it comes once a second."""
-        slot = self._showing(track)
-        if slot is not None and slot.layer is not None:
+        """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
             yield from self.news()
+
+    def handle_codec(self, track: Track) -> None:
+        """It is sent in another codec than before: what could not be shown may be now."""
+        slot = self.showing(track)
+        if slot is not None:
+            slot.unreadable = None
+            self._stale[slot.mid] = None
+            self._changed[slot.mid] = None
 
     def news(self) -> Iterable[Subscription]:
         """What is different enough to be told."""
@@ -226,7 +228,7 @@ class Subscriptions:
     def views(self, tracks: Iterable[Track]) -> list[SubscriptionInfo]:
         result = []
         for track in tracks:
-            slot = self._showing(track)
+            slot = self.showing(track)
             desired = self.wishes.wants(track)
             now = self._subscription(slot, track) if slot is not None else None
             result.append(
@@ -240,6 +242,7 @@ class Subscriptions:
                     layer=now.layer if now is not None else None,
                     reason=now.reason if now is not None else "no receive section is free" if desired else "",
                     cause=explain.cause(self._standing(track)),
+                    mime=now.mime if now is not None else "",
                 )
             )
         return result
@@ -250,30 +253,33 @@ class Subscriptions:
         return [self._explained(track, may_subscribe) for track in tracks]
 
     def _explained(self, track: Track, may_subscribe: bool) -> Explanation:
-        slot, of = self._showing(track), self._standing(track)
+        slot, of = self.showing(track), self._standing(track)
+        shown = slot.shown if slot is not None and slot.shown is not None else track
         if not may_subscribe:
             of = replace(of, kept_out=f"{self._identity} may not subscribe")
-        wanted = self._wanted(track) if of.desired else None
+        wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
         allowed = wanted if slot is None else of.target
-        now = self._context.milliseconds()
+        now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
+        sent = (track,) if shown is track else (track, shown)
         return Explanation(
             track=track.sid,
             participant=track.identity,
             source=track.source,
             mid=of.mid,
-            wanted=track.picture(wanted),
-            allowed=track.picture(allowed if not (of.muted_by or of.kept_out) else None),
-            target=track.picture(of.target),
+            wanted=shown.picture(wanted),
+            allowed=shown.picture(allowed if not (of.muted_by or of.kept_out) else None),
+            target=shown.picture(of.target),
             current=of.picture,
             since=slot.since if slot is not None else 0,
             cause=explain.cause(of),
             sentence=explain.sentence(of),
             publisher=of.facts,
-            decisions=explain.told(now, self._records.get(track.sid, Record()), track.publishing.record),
+            decisions=explain.told(now, own, *(one.publishing.record for one in sent)),
         )
 
     def _standing(self, track: Track) -> Standing:
-        slot = self._showing(track)
+        slot = self.showing(track)
+        shown = slot.shown if slot is not None and slot.shown is not None else track
         of = Standing(
             subscriber=self._identity,
             publisher=track.identity,
@@ -283,8 +289,8 @@ class Subscriptions:
             mid="",
             muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
             kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
-            is_arriving=bool(track.rates),
-            facts=track.publishing.facts,
+            is_arriving=bool(shown.rates),
+            facts=shown.publishing.facts,
         )
         if slot is None:
             return of
@@ -292,19 +298,13 @@ class Subscriptions:
         return replace(
             of,
             mid=slot.mid,
-            refused=slot.refused,
-            target=track.reach(ladder),
+            refused=slot.refusal,
+            target=ladder[0] if ladder else None,
             held_by=Cause(slot.target.cause) if slot.target is not None else Cause.NONE,
             current=slot.layer,
             lacks=slot.lacks,
-            picture=track.picture(slot.layer),
+            picture=shown.picture(slot.layer),
         )
-
-    def _wanted(self, track: Track) -> Layer | None:
-        """What the wish alone asks for, as if nobody had muted it."""
-        supply = replace(track.supply(), is_muted=False)
-        [target] = allocation.allocate(None, [allocation.Demand(supply, self.wishes.of(track))])
-        return track.reach(target.ladder)
 
     def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
         """What the plane says of a slot."""
@@ -322,14 +322,19 @@ class Subscriptions:
 
     # Below
 
-    def _showing(self, track: Track) -> Slot | None:
+    def showing(self, track: Track) -> Slot | None:
+        """The slot that a track is shown in, by itself or by its backup."""
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
-        wish, cause = self.wishes.of(track), explain.cause(self._standing(track))
-        if slot.refused:
-            return Subscription(track.sid, "refused", reason=slot.refused, cause=cause)
+        wish, of = self.wishes.of(track), self._standing(track)
+        shown = slot.shown or track
+        cause, mime = explain.cause(of), MIME.get(shown.codec, "")
+        if of.refused:
+            state: Literal["pending", "refused"] = "pending" if slot.is_waiting_for_backup else "refused"
+            reason, codec = f"this client {of.refused}", MIME.get(track.codec, "")
+            return Subscription(track.sid, state, reason=reason, cause=cause, mime=codec)
         if track.silenced:
             return Subscription(track.sid, "paused", reason="muted by a moderator", cause=cause)
         if track.muted:
@@ -339,29 +344,34 @@ class Subscriptions:
         if not wish.visible and track.kind is Kind.VIDEO:
             return Subscription(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
-        bps, width, height, _ = track.rate(slot.layer)
-        return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps, cause=cause)
+            return Subscription(
+                track.sid, "pending", reason="waiting for the publisher's media", cause=cause, mime=mime
+            )
+        bps, width, height, _ = shown.rate(slot.layer)
+        return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime)
 
     def _leave(self, track: Track) -> None:
         if track.sid in self._records:
             self._note(track, Step.SHOWN, detail="in no section")
         track.viewers.pop(self._owner, None)
-        track.asked.pop(self._owner, None)
+        for source in (track, track.backup):
+            if source is not None:
+                source.asked.pop(self._owner, None)
 
     @staticmethod
     def _differs(slot: Slot, track: Track | None) -> bool:
-        return slot.track is not track or slot.source != (track.plane_id if track is not None else None)
+        return slot.track is not track or slot.source != (slot.choose(track).plane_id if track is not None else None)
 
 
 def _is_news(told: Subscription, now: Subscription) -> bool:
-    if (told.state, told.layer, told.width, told.height, told.reason, told.cause) != (
+    if (told.state, told.layer, told.width, told.height, told.reason, told.cause, told.mime) != (
         now.state,
         now.layer,
         now.width,
         now.height,
         now.reason,
         now.cause,
+        now.mime,
     ):
         return True
     return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)

@@ -153,6 +153,7 @@ CODECS = (
 
 BY_NAME = {codec.name: codec for codec in CODECS}
 
+
 class Treatment(StrEnum):
     """What becomes of a header extension on its way from a publisher to a subscriber."""
 
@@ -180,9 +181,7 @@ WEBRTC = "http://www.webrtc.org/experiments/rtp-hdrext"
 
 EXTENSION_TABLE = (
     Extension(f"{SDES}:mid", REWRITTEN, "mid"),
-    Extension(
-        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"
-    ),
+    Extension("http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"),
     Extension(f"{WEBRTC}/abs-send-time", REWRITTEN, "abs_send_time"),
     # Which layers are left out differs between subscribers: frame numbers and active targets are theirs.
     Extension(

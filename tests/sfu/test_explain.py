@@ -71,7 +71,7 @@ TABLE = [
     ),
     (replace(NOTHING, desired=False, mid=""), "demand", NOT_SHOWN + "bob is not subscribed to it."),
     (replace(NOTHING, muted_by="alice"), "muted", NOT_SHOWN + "alice has muted it."),
-    (replace(NOTHING, refused="bob cannot decode VP9"), "codec", NOT_SHOWN + "bob cannot decode VP9."),
+    (replace(NOTHING, refused="cannot decode VP9"), "codec", NOT_SHOWN + "bob cannot decode VP9."),
     (
         replace(FINE, kind=Kind.AUDIO, source=Source.MICROPHONE, picture=Picture(Layer(0, 0), bitrate=32_000)),
         "none",

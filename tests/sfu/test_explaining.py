@@ -117,8 +117,10 @@ async def test_an_encoding_that_the_browser_stopped_is_a_fact_of_its_publisher()
         assert (
             Decision(int((START + 2) * 1000), Step.PUBLISHER, detail="has stopped its top encoding") in seen.decisions
         )
-        # What there is no more cannot be asked for.
-        assert seen.target == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
+        assert seen.wanted == seen.target == Picture(Layer(2, 0), 1280, 720, 0.0, 0), (
+            "asked for, but it does not arrive"
+        )
+        assert seen.current == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
 
 
 async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:
