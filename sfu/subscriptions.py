@@ -20,6 +20,9 @@ from sfu.wishes import Wishes
 NEWS = 0.25
 """A bitrate that moved by less than this share is not told again."""
 
+NOWHERE = Slot(0, "", Kind.VIDEO)
+"""Where a track is that is in no slot."""
+
 Targets = list[tuple[int, Sequence[Layer]]]
 
 
@@ -103,7 +106,8 @@ class Subscriptions:
             if slot.shown is not None:
                 slot.shown.asked.pop(self._owner, None)
             slot.track, slot.shown = track, slot.choose(track) if track is not None else None
-            slot.layer, slot.refused, slot.told, slot.target, slot.lacks = None, "", None, None, Cause.NONE
+            slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
+            slot.lacks, slot.since = Cause.NONE, 0
             slot.source = slot.shown.plane_id if slot.shown is not None else None
             self._context.binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
@@ -253,12 +257,12 @@ class Subscriptions:
         return [self._explained(track, may_subscribe) for track in tracks]
 
     def _explained(self, track: Track, may_subscribe: bool) -> Explanation:
-        slot, of = self.showing(track), self._standing(track)
-        shown = slot.shown if slot is not None and slot.shown is not None else track
+        slot, of = self.showing(track) or NOWHERE, self._standing(track)
+        shown = slot.shown or track
         if not may_subscribe:
             of = replace(of, kept_out=f"{self._identity} may not subscribe")
         wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
-        allowed = wanted if slot is None else of.target
+        allowed = of.target if of.mid else wanted
         now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
         sent = (track,) if shown is track else (track, shown)
         return Explanation(
@@ -270,7 +274,7 @@ class Subscriptions:
             allowed=shown.picture(allowed if not (of.muted_by or of.kept_out) else None),
             target=shown.picture(of.target),
             current=of.picture,
-            since=slot.since if slot is not None else 0,
+            since=slot.since,
             cause=explain.cause(of),
             sentence=explain.sentence(of),
             publisher=of.facts,
@@ -278,32 +282,25 @@ class Subscriptions:
         )
 
     def _standing(self, track: Track) -> Standing:
-        slot = self.showing(track)
-        shown = slot.shown if slot is not None and slot.shown is not None else track
-        of = Standing(
+        slot = self.showing(track) or NOWHERE
+        shown, target = slot.shown or track, slot.target
+        return Standing(
             subscriber=self._identity,
             publisher=track.identity,
             source=track.source,
             kind=track.kind,
             desired=self.wishes.wants(track),
-            mid="",
-            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
-            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
-            is_arriving=bool(shown.rates),
-            facts=shown.publishing.facts,
-        )
-        if slot is None:
-            return of
-        ladder = slot.target.ladder if slot.target is not None else ()
-        return replace(
-            of,
             mid=slot.mid,
             refused=slot.refusal,
-            target=ladder[0] if ladder else None,
-            held_by=Cause(slot.target.cause) if slot.target is not None else Cause.NONE,
+            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
+            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
+            target=target.ladder[0] if target is not None and target.ladder else None,
+            held_by=Cause(target.cause) if target is not None else Cause.NONE,
             current=slot.layer,
             lacks=slot.lacks,
             picture=shown.picture(slot.layer),
+            is_arriving=bool(shown.rates),
+            facts=shown.publishing.facts,
         )
 
     def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
