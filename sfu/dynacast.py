@@ -82,30 +82,35 @@ class Publishers:
         now, untold = self._now(), self._untold
         self._untold = {}
         for track in self._tracks.values():
-            self._flush(track, now, retell=track.sid in untold)
+            owner = self._members.get(track.owner)
+            if owner is not None:
+                self._ask_for_encodings(owner, track, now, again=track.sid in untold)
+                self._ask_for_backup(owner, track, now, again=track.sid in untold)
         due = [*(wants.due() for wants in self._wants.values()), *(need.off_at() for need in self._needs.values())]
         self._due = min((at for at in due if at is not None), default=None)
 
-    def _flush(self, track: Track, now: float, *, retell: bool) -> None:
-        owner = self._members.get(track.owner)
-        wants, need = self._wants.get(track.sid), self._needs.get(track.sid)
-        if owner is None or (wants is None and need is None):
+    def _ask_for_encodings(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
+        wants = self._wants.get(track.sid)
+        if wants is None:
             return
-        if wants is not None:
-            if wants.encodings != len(track.rids):  # Another offer gave it others.
-                wants, track.told = Dynacast(len(track.rids), now), None
-                self._wants[track.sid] = wants
-            wanted = track.wanted()
-            wants.update(wanted.spatial if wanted is not None else None, now)
-            is_whole = track.told is None and all(wants.wish.encodings)
-            if retell or not (is_whole or track.told == wants.wish):
-                track.told = wants.wish
-                owner.tell(_message(track, wants.wish))
-        if need is not None and track.backup is not None:
-            need.update(self._is_needed(track), now)
-            if retell or track.backup.is_needed != need.is_on:
-                track.backup.is_needed = need.is_on
-                owner.tell(messages.Backup(track.sid, need.is_on))
+        if wants.encodings != len(track.rids):  # Another offer gave it others.
+            wants, track.told = Dynacast(len(track.rids), now), None
+            self._wants[track.sid] = wants
+        wanted = track.wanted()
+        wants.update(wanted.spatial if wanted is not None else None, now)
+        is_whole = track.told is None and all(wants.wish.encodings)
+        if again or not (is_whole or track.told == wants.wish):
+            track.told = wants.wish
+            owner.tell(_message(track, wants.wish))
+
+    def _ask_for_backup(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
+        need, backup = self._needs.get(track.sid), track.backup
+        if need is None or backup is None:
+            return
+        need.update(self._is_needed(track), now)
+        if again or backup.is_needed != need.is_on:
+            backup.is_needed = need.is_on
+            owner.tell(messages.Backup(track.sid, need.is_on))
 
     def _is_needed(self, track: Track) -> bool:
         """Somebody is to be shown it who can decode its backup only."""
