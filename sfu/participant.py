@@ -224,7 +224,15 @@ class Participant:
         if len(self.declared) + len(self.tracks) >= self._context.config.max_tracks:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
         return self._declare(
-            wish.kind, wish.source, wish.cid, wish.name, wish.stream, wish.muted, wish.width, wish.height
+            wish.kind,
+            wish.source,
+            wish.cid,
+            wish.name,
+            wish.stream,
+            wish.muted,
+            wish.width,
+            wish.height,
+            wish.encrypted,
         )
 
     def own_track(self, sid: str) -> Track:
@@ -348,6 +356,7 @@ class Participant:
         muted: bool,
         width: int,
         height: int,
+        encrypted: bool = False,
         wait: bool = True,
     ) -> Track:
         self._declarations += 1
@@ -364,6 +373,7 @@ class Participant:
             muted=muted,
             width=max(width, 0),
             height=max(height, 0),
+            encrypted=encrypted,
         )
         if wait:
             self.declared[cid] = track

@@ -33,6 +33,7 @@ from sfu.plane import Event, _native
 from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
+from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
 from sfu.wishes import Changes, changed
@@ -79,8 +80,9 @@ class Room:
         """By identity, in the order they joined."""
         self.members: dict[str, Participant] = {}
         """The same, by sid."""
-        self.stage = Stage(context, self.members)
-        self.stage.set_policy(options.last_n, options.on_stage)
+        self._sound = Sound(context, worker, self.sid)
+        self.stage = Stage(context, self.members, self._sound)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members)
         self._context = context
         self._candidates = candidates
@@ -101,6 +103,7 @@ class Room:
 
     def info(self) -> RoomInfo:
         visible = [p for p in self.participants.values() if not p.is_hidden]
+        dominant = self.stage.speech.dominant
         return RoomInfo(
             sid=self.sid,
             name=self.name,
@@ -112,8 +115,10 @@ class Room:
             locked=self.options.locked,
             last_n=self.options.last_n,
             on_stage=self.options.on_stage,
+            loudest=self.options.loudest,
             num_participants=len(visible),
             num_publishers=sum(1 for p in visible if p.tracks),
+            dominant_speaker=dominant.owner if dominant is not None else "",
         )
 
     def participant(self, identity: str) -> Participant:
@@ -226,6 +231,7 @@ class Room:
     def close(self, reason: DisconnectReason) -> None:
         for participant in list(self.participants.values()):
             self.depart(participant, reason)
+        self._sound.close()
 
     def expires_at(self) -> float | None:
         """When it goes by itself; None: somebody is in it."""
@@ -246,7 +252,7 @@ class Room:
         if options == self.options:
             return
         self.options = names.room_options(options)
-        self.stage.set_policy(options.last_n, options.on_stage)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._renamed = True
         self._soon(self)
 
@@ -391,8 +397,10 @@ class Room:
             case _:
                 log.debug("an event that concerns no participant: %s", type(event).__name__)
 
-    def handle_levels(self, levels: Sequence[tuple[int, int]], now: float) -> None:
+    def handle_levels(self, levels: Sequence[tuple[int, bytes]], now: float) -> None:
         self.stage.handle_levels(levels, now)
+        if self.stage.has_work():
+            self._soon(self)
 
     def handle_timeout(self, now: float) -> None:
         self.stage.handle_timeout(now)

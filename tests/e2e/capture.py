@@ -72,7 +72,11 @@ class Row:
         """As `offer` of `pages/peer.js` takes it."""
         encodings = []
         for rid, scale in list(zip("qhf", (4, 2, 1), strict=True))[-self.encodings :]:
-            encoding = {"maxBitrate": self.shape.bitrate // scale, "scaleResolutionDownBy": scale, "scalabilityMode": self.mode}
+            encoding = {
+                "maxBitrate": self.shape.bitrate // scale,
+                "scaleResolutionDownBy": scale,
+                "scalabilityMode": self.mode,
+            }
             encodings.append(encoding | ({"rid": rid} if self.encodings > 1 else {}))
         size = {"width": self.shape.width, "height": self.shape.height, "fps": FPS}
         return {"kind": "video", "codec": self.codec, "encodings": encodings, "key": self.key, **size}

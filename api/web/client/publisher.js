@@ -155,6 +155,7 @@ export class Publisher {
       width: isVideo ? Math.round(width) : 0,
       height: isVideo ? Math.round(height) : 0,
       stream: local.options.stream ?? '',
+      encrypted: local.options.encrypted ?? false,
     });
     if (!this.tracks.has(local)) {
       // Unpublished while the server was being asked.

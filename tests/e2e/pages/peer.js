@@ -103,6 +103,17 @@ const local = (sid) => [...room.localTracks].find((track) => track.sid === sid);
 export const mute = (sid, muted) => local(sid).mute(muted);
 export const unpublish = (sid) => local(sid).unpublish();
 export const want = (track, quality) => room.settings(track, { quality });
+
+/** Its element, of this size and so far down the page, decides what is sent of a track. */
+export function watch(track, { width, height, top = 0 }) {
+  const element = shown.get(track);
+  Object.assign(element.style, { position: 'absolute', left: '0', top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  room.watch(track, element);
+}
+
+export const resize = (track, width, height) => Object.assign(shown.get(track).style, { width: `${width}px`, height: `${height}px` });
+export const scrollDown = (pixels) => scrollTo(0, pixels);
+
 export const subscribe = (track) => room.subscribe(track);
 export const unsubscribe = (track) => room.unsubscribe(track);
 

@@ -5,6 +5,7 @@ mod captured;
 mod decoder;
 mod layers;
 mod properties;
+mod red;
 mod slot;
 mod svc;
 mod wire;
@@ -60,6 +61,7 @@ impl Sent {
             clock: self.clock,
             recovered,
             received: self.at,
+            copies: None,
         }
     }
 }
