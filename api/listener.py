@@ -56,7 +56,7 @@ class Listener(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        # uvicorn's wakes the process ten times a second to see whether it is to end: most of what an idle service costs.
+        # uvicorn's wakes the process ten times a second to see whether it is to end: most of what an idle one costs.
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), TICK)
