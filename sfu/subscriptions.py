@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu.messages import Renegotiate, SlotInfo, Subscription
-from sfu.model import Kind, Layer, Quality, SubscriptionInfo
+from sfu.model import Cause, Kind, Layer, Quality, SubscriptionInfo
 from sfu.plane import _native
 from sfu.plane.binding import Binding
 from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.session.transport import Transport
-from sfu.tracks import Track
+from sfu.tracks import MIME, Track
 from sfu.wishes import Wishes
 
 NEWS = 0.25
@@ -27,14 +27,35 @@ class Slot:
     mid: str
     kind: Kind
     track: Track | None = None
+    codecs: frozenset[str] = frozenset()
+    """What the client decodes in it."""
+    shown: Track | None = None
+    """Whose media it is: the track's own, or its backup's."""
     source: int | None = None
-    """The plane's id of the track, as last commanded."""
+    """The plane's id of `shown`, as last commanded."""
     target: allocation.Target | None = None
     """As last commanded for this source."""
     layer: Layer | None = None
     """On the wire."""
     refused: str = ""
+    unreadable: int | None = None
+    """The plane's id of a track that it refused to show here: of a codec that the client has, in another profile."""
     told: Subscription | None = None
+
+    def can_decode(self, track: Track) -> bool:
+        """As far as is known: the codec of a track is known when its first packet has come."""
+        if track.is_flowing and track.plane_id == self.unreadable:
+            return False
+        # RED is taken apart for those who have opus alone.
+        return not track.codec or track.codec in self.codecs or (track.codec == "red" and "opus" in self.codecs)
+
+    def choose(self, track: Track) -> Track:
+        """The track, or its backup where only that can be decoded and is there."""
+        backup = track.backup
+        return backup if backup is not None and backup.is_flowing and self.needs_backup(track) else track
+
+    def needs_backup(self, track: Track) -> bool:
+        return track.backup is not None and not self.can_decode(track) and self.can_decode(track.backup)
 
 
 class Subscriptions:
@@ -60,7 +81,9 @@ class Subscriptions:
         self.slots = {}
         for mid, id in transport.slots.items():
             kept = before.get(mid)
-            self.slots[mid] = kept if kept is not None and kept.id == id else Slot(id, mid, transport.kinds[mid])
+            if kept is None or kept.id != id:
+                kept = Slot(id, mid, transport.kinds[mid], codecs=transport.codecs[mid])
+            self.slots[mid] = kept
         for mid, slot in before.items():
             if slot.track is not None and self.slots.get(mid) is not slot:
                 self._leave(slot.track)
@@ -87,8 +110,12 @@ class Subscriptions:
                 self._leave(slot.track)
             if slot.track is not track:
                 told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
+                slot.unreadable = None
+            if slot.shown is not None:
+                slot.shown.asked.pop(self._owner, None)
+            slot.track, slot.shown = track, slot.choose(track) if track is not None else None
             slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
-            slot.track, slot.source = track, track.plane_id if track is not None else None
+            slot.source = slot.shown.plane_id if slot.shown is not None else None
             self._binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
             if track is not None:
@@ -98,7 +125,7 @@ class Subscriptions:
 
     def reconsider(self, track: Track) -> bool:
         """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
-        slot = self._showing(track)
+        slot = self.showing(track)
         if slot is not None:
             self._stale[slot.mid] = None
         return slot is not None
@@ -107,21 +134,22 @@ class Subscriptions:
         """Decides which layers the slots may show. Appends to `targets` what is different."""
         # Without a budget tracks do not compete: only those of which something has changed are judged.
         judged = [
-            (slot, slot.track)
+            (slot, slot.track, slot.shown)
             for mid in self._stale
-            if (slot := self.slots.get(mid)) is not None and slot.track is not None
+            if (slot := self.slots.get(mid)) is not None and slot.track is not None and slot.shown is not None
         ]
         self._stale.clear()
-        demands = [allocation.Demand(track.supply(), self.wishes.of(track)) for _, track in judged]
-        for (slot, track), target in zip(judged, allocation.allocate(None, demands), strict=True):
+        demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
+        for (slot, _, shown), demand, target in zip(judged, demands, allocation.allocate(None, demands), strict=True):
             self._changed[slot.mid] = None
             if slot.target is None or slot.target.ladder != target.ladder:
                 targets.append((slot.id, target.ladder))
             slot.target = target
-            if target.ladder:
-                track.asked[self._owner] = max(target.ladder)
+            wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
+            if wanted is not None:
+                shown.asked[self._owner] = wanted
             else:
-                track.asked.pop(self._owner, None)
+                shown.asked.pop(self._owner, None)
 
     def is_short(self) -> bool:
         """Something is wanted for which there is no section: who comes first matters."""
@@ -159,20 +187,33 @@ class Subscriptions:
             return
         slot.layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
         slot.refused = ""
+        if slot.layer is not None and slot.shown is slot.track:
+            slot.unreadable = None
         self._changed[slot.mid] = None
 
     def handle_refused(self, event: _native.Refused) -> None:
         slot = self._by_id.get(event.slot)
         if slot is not None:
             slot.layer, slot.refused = None, event.reason
+            if slot.shown is slot.track:
+                slot.unreadable = slot.source
+            self._stale[slot.mid] = None
             self._changed[slot.mid] = None
 
     def layers_news(self, track: Track) -> Iterable[Subscription]:
-        """What arrives of the track has changed: told at once, it comes once a second."""
-        slot = self._showing(track)
-        if slot is not None and slot.layer is not None:
+        """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
             yield from self.news()
+
+    def handle_codec(self, track: Track) -> None:
+        """It is sent in another codec than before: what could not be shown may be now."""
+        slot = self.showing(track)
+        if slot is not None:
+            slot.unreadable = None
+            self._stale[slot.mid] = None
+            self._changed[slot.mid] = None
 
     def news(self) -> Iterable[Subscription]:
         """What is different enough to be told."""
@@ -196,7 +237,7 @@ class Subscriptions:
     def views(self, tracks: Iterable[Track]) -> list[SubscriptionInfo]:
         result = []
         for track in tracks:
-            slot = self._showing(track)
+            slot = self.showing(track)
             desired = self.wishes.wants(track)
             now = self._subscription(slot, track) if slot is not None else None
             result.append(
@@ -209,18 +250,23 @@ class Subscriptions:
                     state=now.state if now is not None else "pending" if desired else "off",
                     layer=now.layer if now is not None else None,
                     reason=now.reason if now is not None else "no receive section is free" if desired else "",
+                    cause=now.cause if now is not None else Cause.NONE,
+                    mime=now.mime if now is not None else "",
                 )
             )
         return result
 
-    def _showing(self, track: Track) -> Slot | None:
+    def showing(self, track: Track) -> Slot | None:
+        """The slot that a track is shown in, by itself or by its backup."""
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
         wish = self.wishes.of(track)
-        if slot.refused:
-            return Subscription(track.sid, "refused", reason=slot.refused)
+        shown = slot.shown or track
+        mime = MIME.get(shown.codec, "")
+        if slot.refused or not slot.can_decode(shown):
+            return self._undecodable(slot, track)
         if track.silenced:
             return Subscription(track.sid, "paused", reason="muted by a moderator")
         if track.muted:
@@ -230,26 +276,45 @@ class Subscriptions:
         if not wish.visible and track.kind is Kind.VIDEO:
             return Subscription(track.sid, "paused", reason="not visible at the subscriber")
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
-        bps, width, height, _ = track.rate(slot.layer)
-        return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps)
+            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", mime=mime)
+        bps, width, height, _ = shown.rate(slot.layer)
+        return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, mime=mime)
+
+    @staticmethod
+    def _undecodable(slot: Slot, track: Track) -> Subscription:
+        """Until the backup is there, if there is one that helps."""
+        codec = MIME.get(track.codec, "")
+        profile = " of this profile" if track.codec in slot.codecs else ""
+        reason = f"this client cannot decode {_name(track)}{profile}"
+        if track.backup is not None and slot.shown is track and slot.needs_backup(track):
+            reason += f": the publisher was asked for {_name(track.backup)} too"
+            return Subscription(track.sid, "pending", reason=reason, cause=Cause.CODEC, mime=codec)
+        return Subscription(track.sid, "refused", reason=reason, cause=Cause.CODEC, mime=codec)
 
     def _leave(self, track: Track) -> None:
         track.viewers.pop(self._owner, None)
-        track.asked.pop(self._owner, None)
+        for source in (track, track.backup):
+            if source is not None:
+                source.asked.pop(self._owner, None)
 
     @staticmethod
     def _differs(slot: Slot, track: Track | None) -> bool:
-        return slot.track is not track or slot.source != (track.plane_id if track is not None else None)
+        return slot.track is not track or slot.source != (slot.choose(track).plane_id if track is not None else None)
+
+
+def _name(track: Track) -> str:
+    """Of its codec, for people."""
+    return MIME[track.codec].split("/")[1] if track.codec else "what is published"
 
 
 def _is_news(told: Subscription, now: Subscription) -> bool:
-    if (told.state, told.layer, told.width, told.height, told.reason) != (
+    if (told.state, told.layer, told.width, told.height, told.reason, told.mime) != (
         now.state,
         now.layer,
         now.width,
         now.height,
         now.reason,
+        now.mime,
     ):
         return True
     return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)

@@ -131,7 +131,7 @@ async def test_tracks_are_shown_as_publishers_see_them(server: Server) -> None:
         track = await _publish(server, ada)
         (shown,) = (await server.call("GET", ROOM + "/tracks")).json()["tracks"]
         assert shown["participant"] == "ada" and shown["track"]["sid"] == track
-        assert {"encodings", "subscribers"} <= shown.keys()
+        assert {"encodings", "subscribers", "paused", "backup"} <= shown.keys()
 
 
 async def test_data_is_sent_by_the_server_to_those_with_a_channel(server: Server) -> None:
