@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::rtp::header::Header;
+use crate::rtp::passed::Passed;
 
 /// A subscriber's view: what left under each number, as octets.
 pub(super) struct Wire {
@@ -38,7 +39,7 @@ impl Wire {
             timestamp: sent.timestamp,
             marker: sent.marker,
             payload_type: &sent.payload_type,
-            audio_level: None,
+            passed: Passed::default(),
             dependency_descriptor: &sent.descriptor,
             description: &sent.description,
         };
