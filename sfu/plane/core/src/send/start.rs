@@ -59,7 +59,8 @@ impl Start {
             }
             return;
         };
-        if packet.seq < first.cached.seq {
+        let late_keyframe = begins && first.cached.timestamp == packet.timestamp;
+        if packet.seq < first.cached.seq && !late_keyframe {
             return;
         }
         let old = packet.received.saturating_duration_since(first.cached.received) > MOST_AGE;
@@ -112,6 +113,7 @@ impl Start {
         let span = (span.as_micros() as u64 * u64::from(rate) / 1_000_000) as u32;
         Some(Compression {
             encoding,
+            first: first.seq,
             last: last.seq,
             timestamp: edge.timestamp,
             received: edge.received,
@@ -175,7 +177,8 @@ impl Start {
 #[derive(Clone, Copy, Debug)]
 pub struct Compression {
     encoding: u8,
-    /// Newer packets are live.
+    /// Older packets left at their own time, if they did; newer ones are live.
+    first: ExtendedSeq,
     last: ExtendedSeq,
     /// The live edge: the newest timestamp, and when it came.
     timestamp: u32,
@@ -192,9 +195,9 @@ impl Compression {
         self.encoding
     }
 
-    /// Whether a packet is from before the live edge. One that comes late must leave at the time of its frame.
+    /// Whether a packet is of what was caught up with. One that comes late must leave at the time of its frame.
     pub fn covers(&self, packet: &Packet) -> bool {
-        packet.encoding == self.encoding && packet.seq <= self.last
+        packet.encoding == self.encoding && (self.first..=self.last).contains(&packet.seq)
     }
 
     pub fn timestamp(&self, timestamp: u32) -> u32 {

@@ -4,6 +4,7 @@ mod decoder;
 mod layers;
 mod properties;
 mod slot;
+mod start;
 mod svc;
 mod wire;
 
