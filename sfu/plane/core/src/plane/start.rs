@@ -111,7 +111,7 @@ pub(super) fn fast(
     if asking.is_some_and(|asking| asking <= time) {
         return false;
     }
-    let Some(compression) = start.compression(encoding, time, slot.room(now)) else { return false };
+    let Some(compression) = start.compression(encoding, time, slot.room(now), now) else { return false };
     let packets = start.packets(compression, published.is_alone(), published.clock(encoding));
     let began = slot.catch_up(compression, packets, now, |outgoing, octets| {
         transport.send(key, track, outgoing, octets, now);

@@ -9,6 +9,9 @@ use crate::time::{Duration, Instant, ms};
 /// Between two requests. Browsers make no keyframes closer together than this, and subscribers that ask after the same
 /// loss do so within it. jitsi-videobridge: its group window.
 const INTERVAL: Duration = ms(300);
+/// No more requests than [`BURST`] within this, however many join one after another.
+const BURST_TIME: Duration = ms(1_500);
+const BURST: usize = 3;
 /// After a keyframe, whoever asked for it. A wish made within it is of somebody who missed its beginning by a little.
 const SETTLING: Duration = ms(150);
 /// A request unanswered for so long is repeated. mediasoup: KeyFrameRequestManager.cpp.
@@ -25,10 +28,14 @@ const PATIENCE: Duration = ms(600);
 
 /// Evidence that requests are ignored: one more with each that was, one less with each that was answered. One that is
 /// lost on its way looks the same, so a single one proves nothing; and a keyframe that came by itself may look like an
-/// answer.
-const MOST_EVIDENCE: u8 = 4;
-const DEAF: u8 = 3;
-const HEARS: u8 = 1;
+/// answer. Nothing is proven to begin with.
+const MOST_EVIDENCE: i8 = 4;
+const DEAF: i8 = 3;
+const HEARS: i8 = 1;
+const SURELY_HEARS: i8 = -2;
+const LEAST_EVIDENCE: i8 = -3;
+/// A keyframe within this of when it was due by itself proves nothing of a publisher that makes them at its own pace.
+const PUNCTUAL: Duration = ms(250);
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -60,7 +67,9 @@ pub enum Due {
 pub struct KeyframeRequests {
     state: State,
     sequence: u8,
-    evidence: u8,
+    /// When the last requests were made, oldest first.
+    asked: [Option<Instant>; BURST],
+    evidence: i8,
     deaf: bool,
     /// From request to keyframe: a moving average.
     answer: Option<Duration>,
@@ -74,6 +83,7 @@ impl Default for KeyframeRequests {
         Self {
             state: State::Idle { not_before: None },
             sequence: 0,
+            asked: [None; BURST],
             evidence: 0,
             deaf: false,
             answer: None,
@@ -120,6 +130,8 @@ impl KeyframeRequests {
 
     /// A keyframe begins to arrive: it answers every wish there is.
     pub fn handle_keyframe(&mut self, now: Instant) {
+        let due = self.last.zip(self.period).map(|(last, period)| last + period);
+        let punctual = self.deaf && due.is_some_and(|due| now + PUNCTUAL >= due && due + PUNCTUAL >= now);
         self.period = self.last.map(|last| now.saturating_duration_since(last));
         self.last = Some(now);
         let settled = now + SETTLING;
@@ -127,13 +139,14 @@ impl KeyframeRequests {
             State::Idle { not_before } => not_before.map_or(settled, |earliest| earliest.max(settled)),
             State::Wished { due } => due.max(settled),
             State::Asked { at, ignored, .. } => {
-                if !ignored {
+                if !ignored && !punctual {
                     self.note_answer(now.saturating_duration_since(at));
                 }
                 settled.max(at + INTERVAL)
             }
         };
-        self.state = State::Idle { not_before: Some(not_before) };
+        let burst_over = self.asked[0].map_or(not_before, |oldest| oldest + BURST_TIME);
+        self.state = State::Idle { not_before: Some(not_before.max(burst_over)) };
     }
 
     /// What to do now. `arrives`: something of the encoding does; if not, an unanswered request says nothing.
@@ -141,6 +154,8 @@ impl KeyframeRequests {
         match self.state {
             State::Wished { due } if due <= now => {
                 self.sequence = self.sequence.wrapping_add(1);
+                self.asked.rotate_left(1);
+                self.asked[BURST - 1] = Some(now);
                 self.state = State::Asked { at: now, requests: 1, ignored: false };
                 Some(Due::Request)
             }
@@ -184,9 +199,9 @@ impl KeyframeRequests {
         self.deaf
     }
 
-    /// Whether it was ever seen to answer.
-    pub fn has_answered(&self) -> bool {
-        self.answer.is_some()
+    /// It was seen to answer often enough.
+    pub fn surely_hears(&self) -> bool {
+        !self.deaf && self.evidence <= SURELY_HEARS
     }
 
     /// A request is in flight, or will be.
@@ -215,7 +230,7 @@ impl KeyframeRequests {
     }
 
     fn note_answer(&mut self, took: Duration) {
-        self.evidence = self.evidence.saturating_sub(1);
+        self.evidence = (self.evidence - 1).max(LEAST_EVIDENCE);
         self.deaf &= self.evidence > HEARS;
         self.answer = Some(self.answer.map_or(took, |usual| (usual * 3 + took) / 4));
     }
@@ -297,6 +312,22 @@ mod tests {
     }
 
     #[test]
+    fn wishes_that_never_end_are_served_by_three_keyframes_a_second() {
+        let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
+        let mut asked = Vec::new();
+        for at in 0..2_000 {
+            requests.wish(now + ms(at));
+            if asks(&mut requests, now + ms(at)) {
+                asked.push(at);
+            }
+            if asked.last().is_some_and(|last| last + 40 == at) {
+                requests.handle_keyframe(now + ms(at));
+            }
+        }
+        assert_eq!(asked, [0, 300, 600, 1_500, 1_800]);
+    }
+
+    #[test]
     fn a_raised_encoding_is_asked_for_only_if_it_does_not_begin_with_a_keyframe() {
         let now = Instant::now();
         let raised = || {
@@ -346,15 +377,16 @@ mod tests {
         requests.wish(now);
         asked(&mut requests, now, 20_000, NEVER);
         assert!(requests.is_deaf());
-        let mut answered = 0;
+        let mut answered = 0_u64;
         while requests.is_deaf() {
-            now += ms(20_000);
+            now += ms(20_000 + 3_000 * answered);
             requests.wish(now);
             assert_eq!(requests.poll(now, true), Some(Due::Request));
             requests.handle_keyframe(now + ms(60));
             answered += 1;
         }
         assert_eq!(answered, 2);
+        assert!(!requests.surely_hears());
         now += ms(20_000);
         requests.deaf = true;
         requests.wish(now);
@@ -406,6 +438,23 @@ mod tests {
         assert_eq!(requests.time_to_keyframe(at(29_500), ROUND_TRIP), None, "it has another pace now");
     }
 
+    #[test]
+    fn a_keyframe_that_was_due_anyway_does_not_prove_that_a_deaf_publisher_hears() {
+        let (mut requests, start) = (KeyframeRequests::new(), Instant::now());
+        requests.wish(start);
+        asked(&mut requests, start, 20_000, NEVER);
+        for n in 0..10 {
+            let due = start + ms(30_000 + 4_000 * n);
+            // Whoever comes shortly before waits for it, once the pace is known.
+            if n >= 2 {
+                requests.wish(due - ms(400));
+            }
+            requests.poll(due - ms(400), true);
+            requests.handle_keyframe(due);
+        }
+        assert!(requests.is_deaf());
+    }
+
     proptest! {
         #[test]
         fn requests_keep_their_distance_and_no_wish_is_forgotten(
@@ -421,7 +470,7 @@ mod tests {
                         last = Some(at);
                     }
                     if let Some(wished) = wished.filter(|_| !requests.is_deaf()) {
-                        prop_assert!(last.is_some_and(|last| last + 1_000 >= at) || wished + 300 >= at);
+                        prop_assert!(last.is_some_and(|last| last + 1_000 >= at) || wished + 1_500 >= at);
                     }
                 }
                 if keyframe {

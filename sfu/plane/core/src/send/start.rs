@@ -102,13 +102,15 @@ impl Start {
 
     /// How a slot catches up with the live edge, where sending all that is kept takes `time`, and as far as there is
     /// `room` on its timeline behind what it has shown up to now.
-    pub fn compression(&self, encoding: u8, time: Duration, room: Duration) -> Option<Compression> {
+    pub fn compression(&self, encoding: u8, time: Duration, room: Duration, now: Instant) -> Option<Compression> {
         let (first, last) = (&self.noted.first()?.cached, &self.noted.last()?.cached);
         // In H.264 a later picture may be of an earlier time.
         let behind = |cached: &Cached| first.timestamp.wrapping_sub(cached.timestamp) as i32;
         let edge = self.noted.iter().rev().map(|noted| &noted.cached).min_by_key(|cached| behind(cached))?;
         let ticks = edge.timestamp.wrapping_sub(first.timestamp);
-        let span = time.min(LONGEST_SPAN).min(room);
+        // The edge itself came a little ago.
+        let waited = now.saturating_duration_since(edge.received);
+        let span = time.min(LONGEST_SPAN.saturating_sub(waited)).min(room);
         let rate = first.payload_type.clock_rate;
         let span = (span.as_micros() as u64 * u64::from(rate) / 1_000_000) as u32;
         Some(Compression {

@@ -106,7 +106,7 @@ impl Selector {
     /// An empty ladder stops at once. Any other is followed from the next picture on, or at the next keyframes; until
     /// then what is shown flows on.
     pub fn set_ladder(&mut self, ladder: Ladder) {
-        self.rungs.ladder = ladder;
+        self.rungs.set_ladder(ladder);
         if self.is_paused() {
             self.shown = None;
         }

@@ -38,7 +38,7 @@ fn camera(pictures: u32) -> (Source, Start, Vec<Sent>, Instant) {
 }
 
 fn catch_up(slot: &mut Slot, start: &Start, now: Instant) -> Vec<Outgoing> {
-    let compression = start.compression(0, start.time_to_send(RATE), slot.room(now)).expect("something is kept");
+    let compression = start.compression(0, start.time_to_send(RATE), slot.room(now), now).expect("something is kept");
     let mut left = Vec::new();
     let packets = start.packets(compression, false, None);
     slot.catch_up(compression, packets, now, |outgoing, _| left.push(outgoing));
@@ -149,7 +149,7 @@ fn a_sender_report_after_it_tells_the_time_of_the_live_edge() {
     let heard = now - ms(700);
     let clock = SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp: source.timestamp.wrapping_sub(63_000), heard };
     let mut slot = all_layers();
-    let compression = start.compression(0, start.time_to_send(RATE), slot.room(now)).expect("something is kept");
+    let compression = start.compression(0, start.time_to_send(RATE), slot.room(now), now).expect("something is kept");
     let mut left = Vec::new();
     slot.catch_up(compression, start.packets(compression, false, Some(clock)), now, |outgoing, _| left.push(outgoing));
     source.clock = Some(clock);

@@ -65,7 +65,7 @@ impl Wire {
         let Some(start) = self.starts.get(&at).filter(|start| waits && start.is_whole()) else {
             return false;
         };
-        let compression = start.compression(encoding, start.time_to_send(10_000_000), self.slot.room(now));
+        let compression = start.compression(encoding, start.time_to_send(10_000_000), self.slot.room(now), now);
         let compression = compression.expect("something is kept");
         let mut left = Vec::new();
         let packets = start.packets(compression, self.alone, None);
