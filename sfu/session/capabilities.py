@@ -153,6 +153,7 @@ CODECS = (
 
 BY_NAME = {codec.name: codec for codec in CODECS}
 
+
 class Treatment(StrEnum):
     """What becomes of a header extension on its way from a publisher to a subscriber."""
 
@@ -180,9 +181,7 @@ WEBRTC = "http://www.webrtc.org/experiments/rtp-hdrext"
 
 EXTENSION_TABLE = (
     Extension(f"{SDES}:mid", REWRITTEN, "mid"),
-    Extension(
-        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"
-    ),
+    Extension("http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"),
     Extension(f"{WEBRTC}/abs-send-time", REWRITTEN, "abs_send_time"),
     # Which layers are left out differs between subscribers: frame numbers and active targets are theirs.
     Extension(
@@ -229,8 +228,13 @@ def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
     """
     found: dict[str, int] = {}
     uris: dict[int, str] = {}
+    looked: set[tuple[int, bool]] = set()
     for section in (s for s in offer.sections if not s.stopped):
         mixed = offer.session.has("extmap-allow-mixed") or section.has("extmap-allow-mixed")
+        # Sections that list the same have the very same tuple.
+        if (id(section.extensions), mixed) in looked:
+            continue
+        looked.add((id(section.extensions), mixed))
         for extension in section.extensions:
             uri = uris.setdefault(extension.id, extension.uri)
             name = EXTENSIONS.get(extension.uri)

@@ -9,7 +9,7 @@ import { bitrateFor, encodingsFor, prefer } from '../../api/web/client/encodings
 import { overall } from '../../api/web/client/room.js';
 import { address } from '../../api/web/client/signal.js';
 import { read } from '../../api/web/client/stats.js';
-import { arrange, bestGrid, qualityFor } from '../../api/web/page/layout.js';
+import { arrange, bestGrid } from '../../api/web/page/layout.js';
 import { bitrate, figures, initials, sending } from '../../api/web/page/words.js';
 
 test('a broken connection is dialled at once, then less and less often, and never all at one moment', () => {
@@ -126,14 +126,12 @@ test('a shared screen gets most of the window', () => {
   assert.ok(area(screen) > others.reduce((sum, box) => sum + area(box), 0) * 2);
 });
 
-test('a small tile asks for few bits', () => {
-  assert.deepEqual([120, 216, 300, 432, 433, 1000].map(qualityFor), ['low', 'low', 'medium', 'medium', 'high', 'high']);
-});
-
 test('figures say what is there, or why it is not', () => {
   const flow = { codec: 'VP8', width: 640, height: 360, fps: 30, bitrate: 512_345 };
   assert.equal(figures(flow, { state: 'active', layer: { spatial: 1, temporal: 2 } }), 'S1 T2 · VP8 · 640×360 @30 · 512 kbit/s');
   assert.equal(figures(flow, { state: 'paused', reason: 'muted by its publisher' }), 'paused: muted by its publisher');
+  assert.equal(figures(undefined, { state: 'active', layer: { spatial: 0, temporal: 1 }, cause: 'demand' }), 'S0 T1 · as much as asked for');
+  assert.equal(figures(flow, { state: 'active', layer: null, cause: 'none' }), 'VP8 · 640×360 @30 · 512 kbit/s');
   assert.equal(figures(undefined, null), '');
   assert.equal(bitrate(1_640_000), '1.6 Mbit/s');
   assert.equal(

@@ -34,7 +34,7 @@ const DEAF: i8 = 3;
 const HEARS: i8 = 1;
 const SURELY_HEARS: i8 = -2;
 const LEAST_EVIDENCE: i8 = -3;
-/// A keyframe within this of when it was due by itself proves nothing of a publisher that makes them at its own pace.
+/// A keyframe within this of when it was due anyway is no answer: its publisher makes them at a pace of its own.
 const PUNCTUAL: Duration = ms(250);
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,9 @@ pub struct KeyframeRequests {
     /// From request to keyframe: a moving average.
     answer: Option<Duration>,
     last: Option<Instant>,
-    /// Between the last two keyframes.
+    /// It came unasked, or would have.
+    by_itself: bool,
+    /// Between the last two keyframes, if both did.
     period: Option<Duration>,
 }
 
@@ -88,6 +90,7 @@ impl Default for KeyframeRequests {
             deaf: false,
             answer: None,
             last: None,
+            by_itself: false,
             period: None,
         }
     }
@@ -130,16 +133,17 @@ impl KeyframeRequests {
 
     /// A keyframe begins to arrive: it answers every wish there is.
     pub fn handle_keyframe(&mut self, now: Instant) {
-        let due = self.last.zip(self.period).map(|(last, period)| last + period);
-        let punctual = self.deaf && due.is_some_and(|due| now + PUNCTUAL >= due && due + PUNCTUAL >= now);
-        self.period = self.last.map(|last| now.saturating_duration_since(last));
-        self.last = Some(now);
+        let asked = matches!(self.state, State::Asked { ignored: false, .. });
+        let by_itself = !asked || self.is_punctual(now);
+        let paces = by_itself && self.by_itself;
+        self.period = self.last.filter(|_| paces).map(|last| now.saturating_duration_since(last));
+        (self.last, self.by_itself) = (Some(now), by_itself);
         let settled = now + SETTLING;
         let not_before = match self.state {
             State::Idle { not_before } => not_before.map_or(settled, |earliest| earliest.max(settled)),
             State::Wished { due } => due.max(settled),
             State::Asked { at, ignored, .. } => {
-                if !ignored && !punctual {
+                if !ignored && !by_itself {
                     self.note_answer(now.saturating_duration_since(at));
                 }
                 settled.max(at + INTERVAL)
@@ -223,10 +227,15 @@ impl KeyframeRequests {
         }
     }
 
-    /// At the pace of the last two keyframes. One that is overdue has another pace.
+    /// At the publisher's own pace. One that is overdue has another pace.
     pub fn time_by_itself(&self, now: Instant) -> Option<Duration> {
         let due = self.last? + self.period?;
         (due > now).then(|| due - now)
+    }
+
+    fn is_punctual(&self, now: Instant) -> bool {
+        let due = self.last.zip(self.period).map(|(last, period)| last + period);
+        due.is_some_and(|due| now + PUNCTUAL >= due && due + PUNCTUAL >= now)
     }
 
     fn note_answer(&mut self, took: Duration) {

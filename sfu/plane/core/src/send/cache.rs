@@ -94,6 +94,7 @@ impl Cached {
             clock,
             recovered: true,
             received: self.received,
+            copies: None,
         }
     }
 }
