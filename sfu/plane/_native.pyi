@@ -608,14 +608,17 @@ class LayerRate:
 class Layers:
     """What really arrives of a track: once a second, and when an encoding starts or stops."""
 
-    __match_args__ = ("track", "codec", "layers")
-    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate]) -> Layers: ...
+    __match_args__ = ("track", "codec", "layers", "deaf")
+    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], deaf: bool) -> Layers: ...
     @property
     def track(self) -> int: ...
     @property
     def codec(self) -> _Codec | None: ...
     @property
     def layers(self) -> list[LayerRate]: ...
+    @property
+    def deaf(self) -> bool:
+        """Its publisher ignores requests for keyframes, or said that it takes none."""
 
 @final
 class Switched:
