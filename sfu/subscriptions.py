@@ -207,13 +207,14 @@ class Subscriptions:
             self._changed[slot.mid] = None
             yield from self.news()
 
-    def handle_codec(self, track: Track) -> None:
-        """It is sent in another codec than before: what could not be shown may be now."""
-        slot = self.showing(track)
-        if slot is not None:
-            slot.unreadable = None
-            self._stale[slot.mid] = None
-            self._changed[slot.mid] = None
+    def handle_codec(self, track: Track) -> bool:
+        """It is sent in another codec than before. True: now its backup is to be shown, or no longer."""
+        slot = self.showing(track.primary or track)
+        if slot is None or slot.track is None:
+            return False
+        slot.unreadable = None
+        self._stale[slot.mid] = None
+        return slot.choose(slot.track) is not slot.shown
 
     def news(self) -> Iterable[Subscription]:
         """What is different enough to be told."""
@@ -264,7 +265,6 @@ class Subscriptions:
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
         wish = self.wishes.of(track)
         shown = slot.shown or track
-        mime = MIME.get(shown.codec, "")
         if slot.refused or not slot.can_decode(shown):
             return self._undecodable(slot, track)
         if track.silenced:
@@ -276,9 +276,11 @@ class Subscriptions:
         if not wish.visible and track.kind is Kind.VIDEO:
             return Subscription(track.sid, "paused", reason="not visible at the subscriber")
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", mime=mime)
+            return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
         bps, width, height, _ = shown.rate(slot.layer)
-        return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, mime=mime)
+        return Subscription(
+            track.sid, "active", shown.best(slot.layer), width, height, bps, mime=MIME.get(shown.codec, "")
+        )
 
     @staticmethod
     def _undecodable(slot: Slot, track: Track) -> Subscription:
