@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api import auth, client, doctor
+from api import auth, client, doctor, report
 from api.settings import TABLE, Mode, SettingsError, read, table
 from sfu.model import Grant, Permissions, Source
 
@@ -185,6 +185,19 @@ def list_participants(room: str, as_json: AsJson = False) -> None:
 def remove_participant(room: str, identity: str) -> None:
     """Put a participant out; its tokens of before no longer let it in."""
     client.call("DELETE", client.path("v1", "rooms", room, "participants", identity))
+
+
+@app.command()
+def explain(room: str, identity: str, as_json: AsJson = False) -> None:
+    """Why a participant gets each track as it does: one sentence, the layers, and the decisions of the last minute."""
+    body = client.call("GET", client.path("v1", "rooms", room, "participants", identity, "explain"))
+    if as_json:
+        print(json.dumps(body, indent=2))
+        return
+    for line in report.lines(body["subscriptions"], now=int(time.time() * 1000)):
+        print(line)
+    if not body["subscriptions"]:
+        print(f"Nobody else publishes anything that {identity} could be shown.")
 
 
 # drain, doctor

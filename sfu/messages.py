@@ -332,6 +332,7 @@ class Subscription:
     """Bits per second of that layer as the publisher sends it."""
     reason: str = ""
     cause: Cause = Cause.NONE
+    """What keeps it from being better."""
     mime: str = ""
     """Of what reaches you, or of what you cannot decode; empty while it is not known."""
     type: Literal["subscription"] = "subscription"

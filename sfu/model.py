@@ -365,11 +365,11 @@ class Explanation:
     mid: str
     """Of the receive section it is shown in; empty: none."""
     wanted: Picture | None
-    """The best of what there is that its subscriber asks for. None: nothing."""
+    """The best layer that its subscriber asks for, whether it arrives or not. None: nothing."""
     allowed: Picture | None
     """What mutes, rules of the room and bandwidth leave of it."""
     target: Picture | None
-    """What the plane is asked for."""
+    """The best that the plane is asked for."""
     current: Picture | None
     """What is on the wire."""
     since: int

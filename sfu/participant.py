@@ -17,6 +17,7 @@ from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NegotiationError, NotAllowed, NotFound
 from sfu.model import (
     DisconnectReason,
+    Explanation,
     Grant,
     Kind,
     ParticipantInfo,
@@ -64,6 +65,8 @@ class Home(Protocol):
     def demand(self, participant: "Participant", demands: Mapping[str, Changes]) -> None: ...
 
     def subscriptions(self, participant: "Participant") -> list[SubscriptionInfo]: ...
+
+    def explain(self, participant: "Participant") -> list[Explanation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class Participant:
 
         self.transport = Transport(context.binding, worker, self.sid, context.fingerprint, candidates)
         self.channels = Channels(context.binding, worker, self.sid)
-        self.viewing = Subscriptions(context.binding, self.sid, auto_subscribe, only)
+        self.viewing = Subscriptions(context, self.sid, grant.identity, auto_subscribe, only)
         self.declared: dict[str, Track] = {}
         """Tracks waiting for their m-section, by cid."""
         self.tracks: dict[str, Track] = {}
@@ -196,6 +199,10 @@ class Participant:
     def subscriptions(self) -> list[SubscriptionInfo]:
         """Of every track it could be shown."""
         return self._home.subscriptions(self)
+
+    def explain(self) -> list[Explanation]:
+        """Why it gets every track it could be shown as it does."""
+        return self._home.explain(self)
 
     # Signalling
 

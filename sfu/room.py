@@ -15,6 +15,7 @@ from sfu.errors import LimitExceeded, NotAllowed, NotFound
 from sfu.messaging import Messaging
 from sfu.model import (
     DisconnectReason,
+    Explanation,
     Grant,
     ParticipantKind,
     PublishedTrack,
@@ -284,7 +285,7 @@ class Room:
             raise NotAllowed("you may not subscribe in this room")
         found = [self._visible(participant, sid) for sid in tracks]
         for track in found:
-            participant.viewing.wishes.subscribe(track, on)
+            participant.viewing.subscribe(track, on)
         self.stage.touch(participant)
         self._soon(self)
 
@@ -298,6 +299,9 @@ class Room:
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
         return self.stage.subscriptions(participant)
+
+    def explain(self, participant: Participant) -> list[Explanation]:
+        return self.stage.explain(participant)
 
     # Data
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from sfu.context import Context
 from sfu.dynacast import Publishers
 from sfu.messages import Slots
-from sfu.model import BackupInfo, Kind, PublishedTrack, SubscriptionInfo, Wish
+from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import slots
@@ -83,7 +83,7 @@ class Stage:
         self.speech.quiet(track)
         self._sounds_other |= track.kind is Kind.AUDIO
         for participant in self._members.values():
-            participant.viewing.wishes.forget(track)
+            participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
@@ -99,6 +99,8 @@ class Stage:
         self._sounds_other |= track.kind is Kind.AUDIO
         if track.is_muted:
             self.speech.quiet(track)
+        by = "a moderator" if track.silenced else track.identity if track.muted else ""
+        track.publishing.muted(self._context.milliseconds(), by)
         self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
@@ -132,7 +134,7 @@ class Stage:
     def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
         """How it is to be shown to this one from now on."""
         before = subscriber.viewing.wishes.of(track)
-        subscriber.viewing.wishes.set(track, wish)
+        subscriber.viewing.demand(track, wish)
         self._judge(subscriber, track)
         if wish.visible != before.visible:
             # Where sections are short, what is seen goes first.
@@ -152,6 +154,11 @@ class Stage:
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
+
+    def explain(self, subscriber: Participant) -> list[Explanation]:
+        """Why it is shown every track as it is."""
+        may_subscribe = subscriber.permissions.can_subscribe
+        return subscriber.viewing.explain(self.visible_to(subscriber), may_subscribe=may_subscribe)
 
     def published(self) -> list[PublishedTrack]:
         result = []
@@ -234,6 +241,9 @@ class Stage:
             return None
         codec, shape = track.codec, track.shape()
         seen = track.handle_layers(event)
+        alive = {at.spatial for at in track.rates}
+        unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
+        track.publishing.arriving(self._context.milliseconds(), track.codec, alive, unwanted=unwanted)
         is_reshaped = track.shape() != shape
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)

@@ -1,70 +1,44 @@
 """What one participant is shown: its wishes, its slots, and what really reaches it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
 
+from sfu import explain
+from sfu.context import Context
+from sfu.explain import Record, Standing
 from sfu.messages import Renegotiate, SlotInfo, Subscription
-from sfu.model import Cause, Kind, Layer, Quality, SubscriptionInfo
+from sfu.model import Cause, Explanation, Kind, Layer, Quality, Step, SubscriptionInfo, Wish
 from sfu.plane import _native
-from sfu.plane.binding import Binding
 from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.session.transport import Transport
+from sfu.slot import Slot
 from sfu.tracks import MIME, Track
 from sfu.wishes import Wishes
 
 NEWS = 0.25
 """A bitrate that moved by less than this share is not told again."""
 
+NOWHERE = Slot(0, "", Kind.VIDEO)
+"""Where a track is that is in no slot."""
+
 Targets = list[tuple[int, Sequence[Layer]]]
 
 
-@dataclass(eq=False, slots=True)
-class Slot:
-    """A receive section and what is in it."""
-
-    id: int
-    mid: str
-    kind: Kind
-    track: Track | None = None
-    codecs: frozenset[str] = frozenset()
-    """What the client decodes in it."""
-    shown: Track | None = None
-    """Whose media it is: the track's own, or its backup's."""
-    source: int | None = None
-    """The plane's id of `shown`, as last commanded."""
-    target: allocation.Target | None = None
-    """As last commanded for this source."""
-    layer: Layer | None = None
-    """On the wire."""
-    refused: str = ""
-    unreadable: int | None = None
-    """The plane's id of a track that it refused to show here: of a codec that the client has, in another profile."""
-    told: Subscription | None = None
-
-    def can_decode(self, track: Track) -> bool:
-        """As far as is known: the codec of a track is known when its first packet has come."""
-        if track.is_flowing and track.plane_id == self.unreadable:
-            return False
-        # RED is taken apart for those who have opus alone.
-        return not track.codec or track.codec in self.codecs or (track.codec == "red" and "opus" in self.codecs)
-
-    def choose(self, track: Track) -> Track:
-        """The track, or its backup where only that can be decoded and is there."""
-        backup = track.backup
-        return backup if backup is not None and backup.is_flowing and self.needs_backup(track) else track
-
-    def needs_backup(self, track: Track) -> bool:
-        return track.backup is not None and not self.can_decode(track) and self.can_decode(track.backup)
-
-
 class Subscriptions:
-    def __init__(self, binding: Binding, owner: str, auto: bool, only: str | None = None) -> None:
+    def __init__(self, context: Context, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
         self.slots: dict[str, Slot] = {}
         """By mid, in the order of the sections."""
         self.wishes = Wishes(auto, only)
-        self._binding = binding
+        self._context = context
         self._owner = owner
+        self._identity = identity
+        self._records: dict[str, Record] = {}
+        """What was decided about each track, by sid."""
+        self._last_n = 0
+        self._beyond: frozenset[str] = frozenset()
+        """Sids of what is wanted, and not among the first `last_n`."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may be another."""
@@ -72,6 +46,21 @@ class Subscriptions:
         """Mids whose `Subscription` may be news."""
         self._asked: tuple[int, ...] = ()
         self._missing: Mapping[Kind, int] = {}
+
+    # Wishes
+
+    def subscribe(self, track: Track, on: bool) -> None:
+        self.wishes.subscribe(track, on)
+        self._note(track, Step.WANTED, detail="subscribed" if on else "not subscribed")
+
+    def demand(self, track: Track, wish: Wish) -> None:
+        self.wishes.set(track, wish)
+        self._note(track, Step.WANTED, detail=explain.wish(wish))
+
+    def forget(self, track: Track) -> None:
+        """It is no longer published."""
+        self.wishes.forget(track)
+        self._records.pop(track.sid, None)
 
     # Slots
 
@@ -92,8 +81,11 @@ class Subscriptions:
     def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
         """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
         tracks = {track.sid: track for track in wanted}
+        chosen = policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n)
+        self._last_n = last_n
+        self._beyond = frozenset(tracks.keys() - {claim.track for claim in chosen}) if last_n else frozenset()
         plan = policy.plan(
-            policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n),
+            chosen,
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
             self.wishes.unseen,
@@ -115,12 +107,14 @@ class Subscriptions:
                 slot.shown.asked.pop(self._owner, None)
             slot.track, slot.shown = track, slot.choose(track) if track is not None else None
             slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
+            slot.lacks, slot.since = Cause.NONE, 0
             slot.source = slot.shown.plane_id if slot.shown is not None else None
-            self._binding.plane.set_source(slot.id, slot.source)
+            self._context.binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
             if track is not None:
                 track.viewers[self._owner] = slot.mid
                 self._stale[slot.mid] = None
+                self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
         return told
 
     def reconsider(self, track: Track) -> bool:
@@ -140,11 +134,14 @@ class Subscriptions:
         ]
         self._stale.clear()
         demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
-        for (slot, _, shown), demand, target in zip(judged, demands, allocation.allocate(None, demands), strict=True):
+        for (slot, track, shown), demand, target in zip(
+            judged, demands, allocation.allocate(None, demands), strict=True
+        ):
             self._changed[slot.mid] = None
             if slot.target is None or slot.target.ladder != target.ladder:
                 targets.append((slot.id, target.ladder))
             slot.target = target
+            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
             wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
             if wanted is not None:
                 shown.asked[self._owner] = wanted
@@ -185,20 +182,18 @@ class Subscriptions:
         slot = self._by_id.get(event.slot)
         if slot is None:
             return
-        slot.layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
-        slot.refused = ""
-        if slot.layer is not None and slot.shown is slot.track:
+        layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
+        if layer is not None and slot.shown is slot.track:
             slot.unreadable = None
-        self._changed[slot.mid] = None
+        self._reached(slot, layer, _cause(event))
 
     def handle_refused(self, event: _native.Refused) -> None:
         slot = self._by_id.get(event.slot)
         if slot is not None:
-            slot.layer, slot.refused = None, event.reason
             if slot.shown is slot.track:
                 slot.unreadable = slot.source
             self._stale[slot.mid] = None
-            self._changed[slot.mid] = None
+            self._reached(slot, None, Cause.CODEC, event.reason)
 
     def layers_news(self, track: Track) -> Iterable[Subscription]:
         """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
@@ -251,11 +246,79 @@ class Subscriptions:
                     state=now.state if now is not None else "pending" if desired else "off",
                     layer=now.layer if now is not None else None,
                     reason=now.reason if now is not None else "no receive section is free" if desired else "",
-                    cause=now.cause if now is not None else Cause.NONE,
+                    cause=explain.cause(self._standing(track)),
                     mime=now.mime if now is not None else "",
                 )
             )
         return result
+
+    # Why it is so
+
+    def explain(self, tracks: Iterable[Track], *, may_subscribe: bool) -> list[Explanation]:
+        return [self._explained(track, may_subscribe) for track in tracks]
+
+    def _explained(self, track: Track, may_subscribe: bool) -> Explanation:
+        slot, of = self.showing(track) or NOWHERE, self._standing(track)
+        shown = slot.shown or track
+        if not may_subscribe:
+            of = replace(of, kept_out=f"{self._identity} may not subscribe")
+        wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
+        allowed = of.target if of.mid else wanted
+        now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
+        sent = (track,) if shown is track else (track, shown)
+        return Explanation(
+            track=track.sid,
+            participant=track.identity,
+            source=track.source,
+            mid=of.mid,
+            wanted=shown.picture(wanted),
+            allowed=shown.picture(allowed if not (of.muted_by or of.kept_out) else None),
+            target=shown.picture(of.target),
+            current=of.picture,
+            since=slot.since,
+            cause=explain.cause(of),
+            sentence=explain.sentence(of),
+            publisher=of.facts,
+            decisions=explain.told(now, own, *(one.publishing.record for one in sent)),
+        )
+
+    def _standing(self, track: Track) -> Standing:
+        slot = self.showing(track) or NOWHERE
+        shown, target = slot.shown or track, slot.target
+        return Standing(
+            subscriber=self._identity,
+            publisher=track.identity,
+            source=track.source,
+            kind=track.kind,
+            desired=self.wishes.wants(track),
+            mid=slot.mid,
+            refused=slot.refusal,
+            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
+            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
+            target=target.ladder[0] if target is not None and target.ladder else None,
+            held_by=Cause(target.cause) if target is not None else Cause.NONE,
+            current=slot.layer,
+            lacks=slot.lacks,
+            picture=shown.picture(slot.layer),
+            is_arriving=bool(shown.rates),
+            facts=shown.publishing.facts,
+        )
+
+    def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
+        """What the plane says of a slot."""
+        if slot.layer != layer or not slot.since:
+            slot.since = self._context.milliseconds()
+        slot.layer, slot.lacks, slot.refused = layer, lacks, refused
+        self._changed[slot.mid] = None
+        if slot.track is not None:
+            self._note(slot.track, Step.CURRENT, layer, lacks, refused)
+
+    def _note(
+        self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
+    ) -> None:
+        self._records.setdefault(track.sid, Record()).note(self._context.milliseconds(), what, layer, cause, detail)
+
+    # Below
 
     def showing(self, track: Track) -> Slot | None:
         """The slot that a track is shown in, by itself or by its backup."""
@@ -263,37 +326,29 @@ class Subscriptions:
         return slot if slot is not None and slot.track is track else None
 
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
-        wish = self.wishes.of(track)
+        wish, of = self.wishes.of(track), self._standing(track)
         shown = slot.shown or track
-        if slot.refused or not slot.can_decode(shown):
-            return self._undecodable(slot, track)
+        cause, mime = explain.cause(of), MIME.get(shown.codec, "")
+        if of.refused:
+            state: Literal["pending", "refused"] = "pending" if slot.is_waiting_for_backup else "refused"
+            reason, codec = f"this client {of.refused}", MIME.get(track.codec, "")
+            return Subscription(track.sid, state, reason=reason, cause=cause, mime=codec)
         if track.silenced:
-            return Subscription(track.sid, "paused", reason="muted by a moderator")
+            return Subscription(track.sid, "paused", reason="muted by a moderator", cause=cause)
         if track.muted:
-            return Subscription(track.sid, "paused", reason="muted by its publisher")
+            return Subscription(track.sid, "paused", reason="muted by its publisher", cause=cause)
         if wish.quality is Quality.OFF:
-            return Subscription(track.sid, "paused", reason="switched off by the subscriber")
+            return Subscription(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
         if not wish.visible and track.kind is Kind.VIDEO:
-            return Subscription(track.sid, "paused", reason="not visible at the subscriber")
+            return Subscription(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
+            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
         bps, width, height, _ = shown.rate(slot.layer)
-        return Subscription(
-            track.sid, "active", shown.best(slot.layer), width, height, bps, mime=MIME.get(shown.codec, "")
-        )
-
-    @staticmethod
-    def _undecodable(slot: Slot, track: Track) -> Subscription:
-        """Until the backup is there, if there is one that helps."""
-        codec = MIME.get(track.codec, "")
-        profile = " of this profile" if track.codec in slot.codecs else ""
-        reason = f"this client cannot decode {_name(track)}{profile}"
-        if track.backup is not None and slot.shown is track and slot.needs_backup(track):
-            reason += f": the publisher was asked for {_name(track.backup)} too"
-            return Subscription(track.sid, "pending", reason=reason, cause=Cause.CODEC, mime=codec)
-        return Subscription(track.sid, "refused", reason=reason, cause=Cause.CODEC, mime=codec)
+        return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime)
 
     def _leave(self, track: Track) -> None:
+        if track.sid in self._records:
+            self._note(track, Step.SHOWN, detail="in no section")
         track.viewers.pop(self._owner, None)
         for source in (track, track.backup):
             if source is not None:
@@ -304,19 +359,20 @@ class Subscriptions:
         return slot.track is not track or slot.source != (slot.choose(track).plane_id if track is not None else None)
 
 
-def _name(track: Track) -> str:
-    """Of its codec, for people."""
-    return MIME[track.codec].split("/")[1] if track.codec else "what is published"
-
-
 def _is_news(told: Subscription, now: Subscription) -> bool:
-    if (told.state, told.layer, told.width, told.height, told.reason, told.mime) != (
+    if (told.state, told.layer, told.width, told.height, told.reason, told.cause, told.mime) != (
         now.state,
         now.layer,
         now.width,
         now.height,
         now.reason,
+        now.cause,
         now.mime,
     ):
         return True
     return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)
+
+
+def _cause(event: _native.Switched) -> Cause:
+    """The plane's word for what the target asks for is that nothing is lacking."""
+    return Cause.NONE if event.cause == "target" else Cause(event.cause)

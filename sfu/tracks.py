@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from sfu.model import EncodingInfo, Kind, Layer, Rate, Source, TrackInfo
+from sfu.explain import Publishing
+from sfu.model import EncodingInfo, Kind, Layer, Picture, Rate, Source, TrackInfo
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
 from sfu.policy.dynacast import Wish
@@ -59,6 +60,8 @@ class Track:
     """Who is shown it: their sids, and the mid of the slot."""
     claim: slots.Wanted = field(init=False)
     """To a place in a receive section."""
+    publishing: Publishing = field(default_factory=Publishing)
+    """What its publisher does that all viewers feel."""
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each viewer asks for, by sid; who has paused it, or cannot decode it, is not here."""
     told: Wish | None = None
@@ -145,6 +148,14 @@ class Track:
     def rate(self, layer: Layer) -> Rate:
         """Of that best layer."""
         return self.rates.get(self.best(layer), Rate(0, 0, 0, 0.0))
+
+    def picture(self, layer: Layer | None) -> Picture | None:
+        """That best layer: as it arrives, or with the size it had when it last did."""
+        if layer is None:
+            return None
+        at, rate = self.best(layer), self.rate(layer)
+        width, height = (rate.width, rate.height) if rate.width else self.sizes.get(at.spatial, (0, 0))
+        return Picture(at, width, height, rate.fps, rate.bps)
 
     def encodings(self) -> tuple[EncodingInfo, ...]:
         result = []
