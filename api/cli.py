@@ -150,6 +150,8 @@ def create_room(
     departure_timeout: Annotated[float | None, typer.Option(min=0, help="Seconds it stays after the last one.")] = None,
     metadata: Annotated[str | None, typer.Option(help="Free text of the application.")] = None,
     locked: Annotated[bool | None, typer.Option("--locked", help="Nobody may join yet.")] = None,
+    last_n: Annotated[int | None, typer.Option(min=0, help="Video tracks each one is shown at most; 0: all.")] = None,
+    on_stage: Annotated[list[str] | None, typer.Option(help="An identity that is shown first; once for each.")] = None,
 ) -> None:
     """Create a room, or find it again if it exists with the same options; print its sid."""
     wish = {
@@ -159,6 +161,8 @@ def create_room(
         "departure_timeout": departure_timeout,
         "metadata": metadata,
         "locked": locked,
+        "last_n": last_n,
+        "on_stage": on_stage or None,
     }
     body = client.call("POST", "/v1/rooms", {field: value for field, value in wish.items() if value is not None})
     print(body["sid"])

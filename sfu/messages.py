@@ -86,6 +86,8 @@ class Publish:
     width: int = 0
     height: int = 0
     stream: str = ""
+    encrypted: bool = False
+    """End to end: nothing can be made of what is in its packets."""
     backup: BackupCodec | None = None
 
 
@@ -309,6 +311,15 @@ class Speakers:
 
 
 @dataclass(frozen=True, slots=True)
+class DominantSpeaker:
+    """Who has the floor from now on, and keeps it until somebody else takes it. Both empty: whoever had it is gone."""
+
+    participant: str = ""
+    track: str = ""
+    type: Literal["dominant_speaker"] = "dominant_speaker"
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """What really reaches you of a track: the layer on the wire, or why there is none."""
 
@@ -384,6 +395,7 @@ ServerMessage = (
     | Wanted
     | Backup
     | Speakers
+    | DominantSpeaker
     | Subscription
     | Token
     | Left

@@ -193,6 +193,8 @@ class RoomOptions:
     """Each participant is shown at most so many video tracks, of those who come first. 0: all."""
     on_stage: tuple[str, ...] = ()
     """Identities that come first of all, in this order."""
+    loudest: int = 0
+    """Only so many microphones are heard at a time, the loudest, and the dominant speaker's. 0: all."""
 
 
 class RoomChanges(TypedDict, total=False):
@@ -205,6 +207,7 @@ class RoomChanges(TypedDict, total=False):
     locked: bool | None
     last_n: int | None
     on_stage: tuple[str, ...] | None
+    loudest: int | None
 
 
 # Views: what others see of a participant, a track, a room. Sent as JSON as they are.
@@ -284,9 +287,12 @@ class RoomInfo:
     locked: bool
     last_n: int
     on_stage: tuple[str, ...]
+    loudest: int
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int
+    dominant_speaker: str
+    """The sid of who has the floor; empty: nobody has spoken."""
 
 
 @dataclass(frozen=True, slots=True)

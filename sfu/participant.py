@@ -234,10 +234,20 @@ class Participant:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
         backup_codec = self._backup_codec(wish)
         track = self._declare(
-            wish.kind, wish.source, wish.cid, wish.name, wish.stream, wish.muted, wish.width, wish.height
+            wish.kind,
+            wish.source,
+            wish.cid,
+            wish.name,
+            wish.stream,
+            wish.muted,
+            wish.width,
+            wish.height,
+            wish.encrypted,
         )
         if wish.backup is not None:
-            backup = self._declare(wish.kind, wish.source, wish.backup.cid, "", "", False, wish.width, wish.height)
+            backup = self._declare(
+                wish.kind, wish.source, wish.backup.cid, "", "", False, wish.width, wish.height, wish.encrypted
+            )
             backup.codec, backup.primary, track.backup = backup_codec, track, backup
         return track
 
@@ -380,6 +390,7 @@ class Participant:
         muted: bool,
         width: int,
         height: int,
+        encrypted: bool = False,
         wait: bool = True,
     ) -> Track:
         self._declarations += 1
@@ -396,6 +407,7 @@ class Participant:
             muted=muted,
             width=max(width, 0),
             height=max(height, 0),
+            encrypted=encrypted,
         )
         if wait:
             self.declared[cid] = track

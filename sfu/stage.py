@@ -1,4 +1,4 @@
-"""The stage of a room: its published tracks, who is shown which, who speaks. Turns changes into plane commands.
+"""The stage of a room: its published tracks, and who is shown which. Turns changes into plane commands.
 
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
@@ -7,33 +7,37 @@ from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
 from sfu.dynacast import Publishers
-from sfu.messages import Slots, Speaker, Speakers
+from sfu.messages import Slots
 from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
-from sfu.policy import slots, speakers
+from sfu.policy import slots
+from sfu.sound import Sound
+from sfu.speech import Speech
 from sfu.subscriptions import Targets
 from sfu.tracks import MIME, Track
 
 
 class Stage:
-    def __init__(self, context: Context, members: Mapping[str, Participant]) -> None:
+    def __init__(self, context: Context, members: Mapping[str, Participant], sound: Sound) -> None:
         self.tracks: dict[str, Track] = {}
         """Published, by sid."""
         self.by_plane_id: dict[int, Track] = {}
         self._context = context
         self._members = members
         """By sid; the room's own map."""
+        self.speech = Speech(self.tracks, members)
         self._publishers = Publishers(members, context.now)
-        self._voices = speakers.Speakers()
-        self._spoke: dict[str, int] = {}
-        """When each publisher was last made the dominant speaker, as a rank: higher is later."""
+        self._sound = sound
+        self._sounds_other = False
+        """The plane may have to be told something else of the room's sound."""
         self._dirty: dict[str, None] = {}
         """Sids of those whose slots may show something else."""
         self._news: dict[str, None] = {}
         """Sids of those of whose slots the plane said something."""
         self._stale: dict[str, None] = {}
         """Sids of those whose layers may be others."""
+        self._loudest = 0
         self._last_n = 0
         self._on_stage: tuple[str, ...] = ()
         self._joined: list[Track] | None = None
@@ -41,8 +45,10 @@ class Stage:
         self._ordered: list[Track] | None = None
         """All tracks, most wanted first."""
 
-    def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> None:
-        """Whom a large room is shown: see `RoomOptions`."""
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
+        """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
+        self._sounds_other |= loudest != self._loudest
+        self._loudest = loudest
         if (last_n, on_stage) == (self._last_n, self._on_stage):
             return
         self._last_n, self._on_stage = last_n, on_stage
@@ -58,6 +64,7 @@ class Stage:
             self._dirty.update(dict.fromkeys(track.primary.viewers))
             return
         self.tracks[track.sid] = track
+        self._sounds_other |= track.kind is Kind.AUDIO
         self._joined = self._ordered = None
         for participant in self._members.values():
             if participant.sid != track.owner and participant.viewing.wishes.wants(track):
@@ -73,13 +80,15 @@ class Stage:
         if self.tracks.pop(track.sid, None) is None:
             return
         self._joined = self._ordered = None
-        self._quiet(track)
+        self.speech.quiet(track)
+        self._sounds_other |= track.kind is Kind.AUDIO
         for participant in self._members.values():
             participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
         """The plane knows it by another id."""
+        self._sounds_other |= track.kind is Kind.AUDIO
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
         self._publishers.retell(track)
@@ -87,14 +96,18 @@ class Stage:
 
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
+        self._sounds_other |= track.kind is Kind.AUDIO
         if track.is_muted:
-            self._quiet(track)
+            self.speech.quiet(track)
         by = "a moderator" if track.silenced else track.identity if track.muted else ""
         track.publishing.muted(self._context.milliseconds(), by)
         self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
         """It is visible now, or hidden."""
+        if publisher.is_hidden:
+            for track in publisher.tracks.values():
+                self.speech.quiet(track)
         for participant in self._members.values():
             if participant is not publisher:
                 self._dirty[participant.sid] = None
@@ -133,7 +146,7 @@ class Stage:
         self._dirty.pop(subscriber.sid, None)
         self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
-        self._spoke.pop(subscriber.sid, None)
+        self.speech.forget(subscriber)
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
         """Every track it could be shown, in the order their publishers joined."""
@@ -165,37 +178,35 @@ class Stage:
 
     # Speaking
 
-    def handle_levels(self, levels: Iterable[tuple[int, int]], now: float) -> None:
+    def handle_levels(self, levels: Iterable[tuple[int, bytes]], now: float) -> None:
         heard = []
-        for id, dbov in levels:
+        for id, samples in levels:
             track = self.by_plane_id.get(id)
             if track is not None and track.kind is Kind.AUDIO and not track.is_muted and not self._is_hidden(track):
-                heard.append((track.sid, dbov))
-        self._voices.record(heard, now)
-
-    def handle_timeout(self, now: float) -> None:
-        """Tells who started or stopped speaking, and publishers what nobody wants any more."""
-        self._publishers.handle_timeout()
-        if self._voices.is_quiet():
+                heard.append((track, samples))
+        if not self.speech.record(heard, now):
             return
-        before = self._voices.dominant
-        self._tell_speakers(self._voices.changes(now))
-        dominant = self._voices.dominant
-        if dominant is None or dominant == before:
-            return
-        self._spoke[self.tracks[dominant].owner] = max(self._spoke.values(), default=0) + 1
         self._ordered = None
+        self._sounds_other |= self._loudest > 0
         for participant in self._members.values():
             if self._last_n or participant.viewing.is_short():
                 self._dirty[participant.sid] = None
 
+    def handle_timeout(self, now: float) -> None:
+        self.speech.handle_timeout(now)
+        self._publishers.handle_timeout()
+
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._stale or self._news or self._publishers.has_work())
+        work = (self._dirty, self._stale, self._news, self._sounds_other, self._publishers.has_work())
+        return any(work)
 
     # The end of a turn
 
     def flush(self) -> None:
+        if self._sounds_other:
+            self._sounds_other = False
+            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
         dirty, self._dirty = self._dirty, {}
         for sid in dirty:
             subscriber = self._members.get(sid)
@@ -271,7 +282,8 @@ class Stage:
         return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
 
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
-        return [t for t in tracks if t.owner != subscriber.sid and not self._is_hidden(t)]
+        seen = {sid for sid, member in self._members.items() if not member.is_hidden} - {subscriber.sid}
+        return [track for track in tracks if track.owner in seen]
 
     def _by_join(self) -> list[Track]:
         if self._joined is None:
@@ -283,7 +295,7 @@ class Stage:
             tracks = self._by_join()
             ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
             on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
-            ordered = slots.order([track.claim for track in tracks], on_stage, self._spoke)
+            ordered = slots.order([track.claim for track in tracks], on_stage, self.speech.spoke)
             self._ordered = [self.tracks[claim.track] for claim in ordered]
         return self._ordered
 
@@ -304,24 +316,3 @@ class Stage:
     def _index(self, track: Track) -> None:
         if track.plane_id is not None:
             self.by_plane_id[track.plane_id] = track
-
-    def _quiet(self, track: Track) -> None:
-        change = self._voices.remove(track.sid)
-        if change is not None:
-            self._tell([Speaker(track.owner, track.sid, 0.0, False)])
-
-    def _tell_speakers(self, changes: list[speakers.Change]) -> None:
-        self._tell(
-            [
-                Speaker(self.tracks[change.track].owner, change.track, change.level, change.active)
-                for change in changes
-                if change.track in self.tracks
-            ]
-        )
-
-    def _tell(self, speaking: list[Speaker]) -> None:
-        if not speaking:
-            return
-        message = Speakers(tuple(speaking))
-        for participant in self._members.values():
-            participant.tell(message)

@@ -44,6 +44,8 @@ class Track:
     """By a moderator."""
     width: int = 0
     height: int = 0
+    encrypted: bool = False
+    """End to end."""
 
     mid: str = ""
     plane_id: int | None = None

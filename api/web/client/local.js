@@ -6,6 +6,7 @@
  * @property {string} [name]
  * @property {string} [stream] Tracks that name the same stream belong together.
  * @property {boolean} [muted] From the start.
+ * @property {boolean} [encrypted] End to end, by a transform of the caller's: the server makes nothing of what is in it.
  * @property {boolean} [simulcast] Default: true for video.
  * @property {string} [codec] Sent if the browser can; default `vp8` for video.
  * @property {string | false} [backupCodec] Sent too, while somebody in the room cannot decode `codec`. Default: `vp8`

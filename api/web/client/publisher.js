@@ -178,6 +178,7 @@ export class Publisher {
       height: isVideo ? Math.round(height) : 0,
       stream: local.options.stream ?? '',
       backup: local.backup && { cid: local.backup.cid, mime: `video/${local.backup.codec.toUpperCase()}` },
+      encrypted: local.options.encrypted ?? false,
     });
     if (!this.tracks.has(local)) {
       // Unpublished while the server was being asked.

@@ -6,6 +6,7 @@ pub mod audio_level;
 pub mod encoding;
 pub mod history;
 pub mod keyframe;
+pub mod loudest;
 pub mod nack;
 pub mod rates;
 pub mod reception;

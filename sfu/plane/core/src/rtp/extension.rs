@@ -67,10 +67,9 @@ impl Extension {
     /// Lengths: RFC 6464 s3; libwebrtc, rtp_header_extensions.h.
     pub const fn treatment(self) -> Treatment {
         match self {
-            Extension::Mid
-            | Extension::TransportCc
-            | Extension::AbsSendTime
-            | Extension::DependencyDescriptor => Treatment::Rewritten,
+            Extension::Mid | Extension::TransportCc | Extension::AbsSendTime | Extension::DependencyDescriptor => {
+                Treatment::Rewritten
+            }
             Extension::AudioLevel | Extension::ContentType => Treatment::Passed { longest: 1 },
             Extension::PlayoutDelay => Treatment::Passed { longest: 3 },
             // The time, and by how much that clock differs.

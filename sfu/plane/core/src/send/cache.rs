@@ -63,6 +63,7 @@ impl Cached {
             clock,
             recovered: true,
             received: self.received,
+            copies: None,
         }
     }
 }

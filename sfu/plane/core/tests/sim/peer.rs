@@ -52,6 +52,8 @@ pub struct Peer {
     pub data: Option<Data>,
     pub data_events: Vec<data::Event>,
     pub sources: Vec<Source>,
+    /// Of its sound, in -dBov (RFC 6464).
+    pub level: u8,
     pub received: Vec<Received>,
     pub feedback: Vec<twcc::Feedback>,
     pub sender_reports: Vec<(u32, plane_core::time::Ntp, u32, Instant)>,
@@ -119,6 +121,7 @@ impl Peer {
             data: None,
             data_events: Vec::new(),
             sources: Vec::new(),
+            level: 30,
             received: Vec::new(),
             feedback: Vec::new(),
             sender_reports: Vec::new(),
@@ -406,7 +409,7 @@ impl Peer {
         }
         writer.element(id(Extension::TransportCc), &self.transport_sequence.to_be_bytes());
         if payload_type == OPUS.number {
-            writer.element(id(Extension::AudioLevel), &[30]);
+            writer.element(id(Extension::AudioLevel), &[self.level]);
         }
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let header = 12 + writer.finish();

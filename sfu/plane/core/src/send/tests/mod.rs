@@ -1,8 +1,11 @@
 //! Publishers whose packets can be lost, late and switched, in virtual time, for the tests of this module.
 
+mod capture;
+mod captured;
 mod decoder;
 mod layers;
 mod properties;
+mod red;
 mod slot;
 mod svc;
 mod wire;
@@ -58,6 +61,7 @@ impl Sent {
             clock: self.clock,
             recovered,
             received: self.at,
+            copies: None,
         }
     }
 }
