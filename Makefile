@@ -84,6 +84,7 @@ bench-forward: setup ## CPU time of the service for each packet it forwards, ove
 
 bench-layers: setup ## How fast layers switch, what that costs publishers, a slot and a join into a large room
 	$(BIN)/python -m loadtest layers
+	$(BIN)/python -m tests.benchmark.crowd
 	$(CARGO) bench --profile release --locked -p plane-core --bench slot
 
 image: ## Build the container image with buildah, docker or podman (IMAGE=name:tag)

@@ -229,7 +229,8 @@ class Stage:
                 subscriber.tell(more)
 
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
-        return [t for t in tracks if t.owner != subscriber.sid and not self._is_hidden(t)]
+        seen = {sid for sid, member in self._members.items() if not member.is_hidden} - {subscriber.sid}
+        return [track for track in tracks if track.owner in seen]
 
     def _by_join(self) -> list[Track]:
         if self._joined is None:

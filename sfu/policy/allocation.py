@@ -8,9 +8,8 @@ first in each round (breadth first, as LiveKit's allocator has it).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from sfu.model import Kind, Layer, Quality, Rate, Source, Wish
+from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
 
 ENLARGED = 1.2
 """A picture may be enlarged by a fifth before it looks soft: 180 lines serve a tile of 216, 360 lines one of 432."""
@@ -26,9 +25,6 @@ PRIORITIES = {Source.SCREEN_SHARE: 255}
 """Where no wish says otherwise; 1 for the rest. A shared screen is what everybody came to see."""
 HIGHEST = {Quality.LOW: 0, Quality.MEDIUM: 1}
 """The best encoding of each quality; HIGH is any."""
-
-Cause = Literal["none", "demand", "bandwidth", "paused", "muted"]
-"""What keeps a ladder from the best there is. `paused`: switched off or not visible to who is shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +51,7 @@ class Target:
     ladder: tuple[Layer, ...]
     """Best first; empty: nothing is sent."""
     cause: Cause
+    """What keeps it from the best there is: none, demand, bandwidth, muted, or paused (off, or out of sight)."""
 
 
 def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
@@ -93,14 +90,14 @@ def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int,
 def _wished(demand: Demand) -> Target:
     supply, wish = demand.supply, demand.wish
     if supply.is_muted:
-        return Target((), "muted")
+        return Target((), Cause.MUTED)
     if wish.quality is Quality.OFF:
-        return Target((), "paused")
+        return Target((), Cause.PAUSED)
     if supply.kind is Kind.AUDIO:
         # Who scrolls a picture away goes on listening.
-        return Target((Layer(0, 0),), "none")
+        return Target((Layer(0, 0),), Cause.NONE)
     if not wish.visible:
-        return Target((), "paused")
+        return Target((), Cause.PAUSED)
     highest = len(supply.sizes) - 1
     bound = min(HIGHEST.get(wish.quality, highest), highest)
     best = min(_covering(supply.sizes, wish), bound)
@@ -110,7 +107,7 @@ def _wished(demand: Demand) -> Target:
         # Better too large a picture than none.
         ladder += [Layer(spatial, TOP_TEMPORAL) for spatial in sorted(arriving) if best < spatial <= bound]
     is_best = best == highest and ladder[0].temporal == TOP_TEMPORAL
-    return Target(tuple(ladder), "none" if is_best else "demand")
+    return Target(tuple(ladder), Cause.NONE if is_best else Cause.DEMAND)
 
 
 def _covering(sizes: Sequence[tuple[int, int]], wish: Wish) -> int:
@@ -162,11 +159,11 @@ def _reduced(wished: Target, offer: Mapping[Layer, int], taken: Layer | None) ->
     if taken == max(offer, default=None):
         return wished if offer else Target((), wished.cause)
     if taken is None:
-        return Target((), "bandwidth")
+        return Target((), Cause.BANDWIDTH)
     is_whole = taken == max(layer for layer in offer if layer.spatial == taken.spatial)
     ladder = tuple(
         taken if rung.spatial == taken.spatial and not is_whole else rung
         for rung in wished.ladder
         if rung.spatial <= taken.spatial
     )
-    return Target(ladder, "bandwidth")
+    return Target(ladder, Cause.BANDWIDTH)

@@ -228,8 +228,13 @@ def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
     """
     found: dict[str, int] = {}
     uris: dict[int, str] = {}
+    looked: set[tuple[int, bool]] = set()
     for section in (s for s in offer.sections if not s.stopped):
         mixed = offer.session.has("extmap-allow-mixed") or section.has("extmap-allow-mixed")
+        # Sections that list the same have the very same tuple.
+        if (id(section.extensions), mixed) in looked:
+            continue
+        looked.add((id(section.extensions), mixed))
         for extension in section.extensions:
             uri = uris.setdefault(extension.id, extension.uri)
             name = EXTENSIONS.get(extension.uri)

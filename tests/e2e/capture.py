@@ -34,7 +34,9 @@ KEYFRAME_INTERVAL = 0.5
 FPS = 20
 START_BITRATE = 1_500
 """kbit/s that the browser is told to begin with: there is no feedback by which it could find more."""
-SENDER_REPORT, PLAIN, ENCRYPTED = 200, 0, 0x5A
+KEPT = 256
+"""Octets of a packet that are kept: all that is read of one, and a little of the picture."""
+PLAIN, ENCRYPTED = 0, 0xA5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Shape:
     """Bits per second."""
 
 
-SMALL = Shape(320, 180, 72_000)
+SMALL = Shape(320, 180, 150_000)
 # libwebrtc, svc_config.cc: no layer is smaller than 240x135, and each has a bit rate below which it is not sent.
 TWO_LAYERS = Shape(480, 270, 300_000)
 THREE_LAYERS = Shape(960, 540, 800_000)
@@ -62,6 +64,8 @@ class Row:
     shape: Shape = SMALL
     key: int = PLAIN
     browser: Literal["chromium", "firefox"] = "chromium"
+    without: str = ""
+    """A header extension that is not accepted."""
     seconds: float = 2.2
 
     def sender(self) -> dict[str, Any]:
@@ -81,6 +85,7 @@ class Row:
 ROWS = (
     Row("vp8-simulcast-l1t1", "vp8", "L1T1", 3),
     Row("vp8-simulcast-l1t3", "vp8", "L1T3", 3),
+    Row("vp8-simulcast-l1t3-numbers", "vp8", "L1T3", 3, without="dependency-descriptor"),
     Row("vp8-simulcast-encrypted", "vp8", "L1T3", 3, key=ENCRYPTED),
     Row("vp8-simulcast-firefox", "vp8", "L1T1", 3, browser="firefox"),
     Row("h264-simulcast", "h264", "L1T3", 3),
@@ -131,8 +136,10 @@ async def capture(browser: Browser, url: str, row: Row) -> None:
     try:
         offer = SessionDescription.parse(await page.call("offer", {"sends": [row.sender()]}))
         negotiated = answer(offer, gatherer, tap)
-        told = with_start_bitrate(negotiated.answer)
-        await page.call("accept", told)
+        if row.without:
+            lines = [line for line in negotiated.answer.splitlines() if row.without not in line]
+            negotiated = replace(negotiated, answer="\r\n".join([*lines, ""]))
+        await page.call("accept", with_start_bitrate(negotiated.answer))
         ufrag, password = negotiated.remote_ufrag, negotiated.remote_pwd
         ice._connection.ice_controlling = False
         await ice.start(RTCIceParameters(usernameFragment=ufrag, password=password, iceLite=False))
@@ -168,9 +175,9 @@ def write(row: Row, negotiated: Negotiated, tap: Tap) -> None:
     """Two files: packets without retransmissions as rtpdump has them, and of the answer what reads them."""
     (publication,) = negotiated.publications
     types = {p.number: p for p in publication.payload_types}
-    media = [(at, packet) for at, packet in tap.rtp if packet[1] & 0x7F in types]
+    media = whole([(at, packet) for at, packet in tap.rtp if packet[1] & 0x7F in types])
     (used,) = {types[packet[1] & 0x7F] for _, packet in media}
-    reports = [(at, packet) for at, packet in tap.rtcp if packet[1] == SENDER_REPORT]
+    reports = [(at, packet) for at, packet in tap.rtcp if packet[1] == rtcp.SENDER_REPORT]
     (FOLDER / f"{row.name}.rtpdump").write_bytes(b"".join(rtpdump(media, reports)))
     kept = (f"a=rtpmap:{used.number} ", f"a=fmtp:{used.number} ", "a=extmap:", "a=simulcast:")
     lines = [line for line in negotiated.answer.splitlines() if line.startswith(kept)]
@@ -179,13 +186,20 @@ def write(row: Row, negotiated: Negotiated, tap: Tap) -> None:
     print(f"{row.name}: {len(media)} packets, {octets} octets, {len(reports)} reports")
 
 
+def whole(media: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+    """Without the last picture of each stream if its end did not come any more."""
+    ends = {ssrc_of(packet): index for index, (_, packet) in enumerate(media) if packet[1] & 0x80}
+    return [one for index, one in enumerate(media) if index <= ends.get(ssrc_of(one[1]), -1)]
+
+
 def rtpdump(media: Sequence[tuple[float, bytes]], reports: Sequence[tuple[float, bytes]]) -> Iterator[bytes]:
-    """The format of rtptools: of each packet its length with this head, its length if it is RTP, and when it came, ms."""
+    """The format of rtptools. Of each packet: its length here with this head, its true length (0: RTCP), when it came, ms."""
     yield b"#!rtpplay1.0 127.0.0.1/9\n" + struct.pack("!IIIHH", 0, 0, 0x7F00_0001, 9, 0)
     began = media[0][0]
     packets = [(at, packet, len(packet)) for at, packet in media] + [(at, packet, 0) for at, packet in reports]
     for at, packet, length in sorted(packets, key=lambda one: one[0]):
-        yield struct.pack("!HHI", len(packet) + 8, length, max(0, int((at - began) * 1000))) + packet
+        kept = packet if packet[0] & 0x20 else packet[:KEPT]  # padding is counted in its last octet
+        yield struct.pack("!HHI", len(kept) + 8, length, max(0, int((at - began) * 1000))) + kept
 
 
 async def main(names: Sequence[str]) -> None:

@@ -15,6 +15,8 @@ pub(super) struct Wire {
     pub sent: BTreeMap<u64, (u32, Vec<u8>)>,
     /// The whole packet, and where its payload begins.
     pub packets: BTreeMap<u64, (Vec<u8>, Header)>,
+    /// Encoding and number of the packet that left.
+    pub sources: BTreeMap<u64, (u8, u64)>,
     pub rtx_numbers: BTreeSet<u64>,
     /// Of the last packet pushed.
     alone: bool,
@@ -24,8 +26,9 @@ pub(super) struct Wire {
 
 impl Wire {
     pub fn new(slot: Slot) -> Self {
-        let (caches, sent, packets) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { slot, caches, sent, packets, rtx_numbers: BTreeSet::new(), alone: false, distance: 0 }
+        let (caches, sent, packets, sources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let rtx_numbers = BTreeSet::new();
+        Self { slot, caches, sent, packets, sources, rtx_numbers, alone: false, distance: 0 }
     }
 
     /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
@@ -91,6 +94,7 @@ impl Wire {
             (outgoing.seq.wire(), outgoing.timestamp, header)
         );
         let payload = octets[header..].to_vec();
+        self.sources.insert(outgoing.seq.0, (outgoing.encoding, outgoing.source_seq.0));
         self.packets.insert(outgoing.seq.0, (octets, parsed));
         let before = self.sent.insert(outgoing.seq.0, (outgoing.timestamp, payload));
         assert_eq!(before, None, "number {} left twice", outgoing.seq.0);
