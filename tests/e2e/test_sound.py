@@ -45,7 +45,7 @@ async def test_of_a_room_that_hears_one_the_louder_is_heard_and_the_other_is_bac
 
     await until(packets, is_held_back, "eve hears ada, and nothing of bob")
     await server.ask("PATCH", f"/v1/rooms/{room}", {"loudest": 0})
-    loud, quiet = heard[-1]
+    _, quiet = heard[-1]
     await until(packets, lambda now: now[1] > quiet + 50, "eve hears bob again")
     flow = await eve.flow("bob", "microphone")
     assert flow is not None and flow["lost"] == 0, "what was held back is no loss"
