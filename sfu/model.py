@@ -224,6 +224,19 @@ class EncodingInfo:
     width: int = 0
     height: int = 0
     fps: float = 0.0
+    wanted: bool = True
+    """False: its publisher was asked to stop it, since nobody wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupInfo:
+    """What a track is sent as too, for those who cannot decode it."""
+
+    mime: str
+    wanted: bool
+    """Somebody needs it."""
+    active: bool
+    """It is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +306,9 @@ class PublishedTrack:
     """Lowest first."""
     subscribers: tuple[str, ...]
     """Identities of those that have it in a slot and are not hidden."""
+    paused: bool = False
+    """At its source, since nobody watches it."""
+    backup: BackupInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +327,8 @@ class SubscriptionInfo:
     layer: Layer | None = None
     reason: str = ""
     cause: Cause = Cause.NONE
+    mime: str = ""
+    """Of what reaches it, or of what it cannot decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +365,11 @@ class Explanation:
     mid: str
     """Of the receive section it is shown in; empty: none."""
     wanted: Picture | None
-    """The best of what there is that its subscriber asks for. None: nothing."""
+    """The best layer that its subscriber asks for, whether it arrives or not. None: nothing."""
     allowed: Picture | None
     """What mutes, rules of the room and bandwidth leave of it."""
     target: Picture | None
-    """What the plane is asked for."""
+    """The best that the plane is asked for."""
     current: Picture | None
     """What is on the wire."""
     since: int

@@ -237,8 +237,7 @@ class Sfu:
         if resume.seq > member.tail.seq or resume.seq < 0:
             raise Stale("the session never had a message of this number: join anew")
         if not member.tail.reaches(resume.seq):
-            member.viewing.retell()
-            home.stage.touch(member)
+            home.stage.retell(member)
             self._soon(home)
             return self._hold(home, member, home.joined(member, resumed=True), is_snapshot=True)
         outbox = member.tail.open(resume.seq, messages.Resumed(resume.seq + 1))

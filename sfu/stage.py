@@ -6,15 +6,16 @@ Changes only mark whom they concern; `flush`, once a turn of the loop, does what
 from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
+from sfu.dynacast import Publishers
 from sfu.messages import Slots
-from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
+from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import slots
 from sfu.sound import Sound
 from sfu.speech import Speech
 from sfu.subscriptions import Targets
-from sfu.tracks import Track
+from sfu.tracks import MIME, Track
 
 
 class Stage:
@@ -26,6 +27,7 @@ class Stage:
         self._members = members
         """By sid; the room's own map."""
         self.speech = Speech(self.tracks, members)
+        self._publishers = Publishers(members, context.now)
         self._sound = sound
         self._sounds_other = False
         """The plane may have to be told something else of the room's sound."""
@@ -56,8 +58,12 @@ class Stage:
     # Tracks
 
     def publish(self, track: Track) -> None:
-        self.tracks[track.sid] = track
         self._index(track)
+        self._publishers.publish(track)
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
+            return
+        self.tracks[track.sid] = track
         self._sounds_other |= track.kind is Kind.AUDIO
         self._joined = self._ordered = None
         for participant in self._members.values():
@@ -65,14 +71,19 @@ class Stage:
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
+        if track.backup is not None:
+            self.withdraw(track.backup)
+        self._publishers.withdraw(track)
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
         if self.tracks.pop(track.sid, None) is None:
             return
         self._joined = self._ordered = None
-        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self.speech.quiet(track)
         self._sounds_other |= track.kind is Kind.AUDIO
         for participant in self._members.values():
-            participant.viewing.wishes.forget(track)
+            participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
@@ -80,13 +91,16 @@ class Stage:
         self._sounds_other |= track.kind is Kind.AUDIO
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
-        self._dirty.update(dict.fromkeys(track.viewers))
+        self._publishers.retell(track)
+        self._dirty.update(dict.fromkeys((track.primary or track).viewers))
 
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
         self._sounds_other |= track.kind is Kind.AUDIO
         if track.is_muted:
             self.speech.quiet(track)
+        by = "a moderator" if track.silenced else track.identity if track.muted else ""
+        track.publishing.muted(self._context.milliseconds(), by)
         self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
@@ -100,6 +114,19 @@ class Stage:
 
     # Subscribers
 
+    def retell(self, member: Participant) -> None:
+        """Its client starts from a snapshot: what it was told of its slots and its own tracks is lost."""
+        member.viewing.retell()
+        for track in member.tracks.values():
+            self._publishers.retell(track)
+        self.touch(member)
+
+    def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
+        """The plane cannot show it what a slot is to show: perhaps there is a backup."""
+        subscriber.viewing.handle_refused(event)
+        self.touch(subscriber)
+        self.news(subscriber)
+
     def touch(self, subscriber: Participant) -> None:
         """Its sections, wishes or permissions are others."""
         self._dirty[subscriber.sid] = None
@@ -107,7 +134,7 @@ class Stage:
     def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
         """How it is to be shown to this one from now on."""
         before = subscriber.viewing.wishes.of(track)
-        subscriber.viewing.wishes.set(track, wish)
+        subscriber.viewing.demand(track, wish)
         self._judge(subscriber, track)
         if wish.visible != before.visible:
             # Where sections are short, what is seen goes first.
@@ -115,6 +142,7 @@ class Stage:
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
+        self._publishers.touch()
         self._dirty.pop(subscriber.sid, None)
         self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
@@ -127,6 +155,11 @@ class Stage:
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
 
+    def explain(self, subscriber: Participant) -> list[Explanation]:
+        """Why it is shown every track as it is."""
+        may_subscribe = subscriber.permissions.can_subscribe
+        return subscriber.viewing.explain(self.visible_to(subscriber), may_subscribe=may_subscribe)
+
     def published(self) -> list[PublishedTrack]:
         result = []
         for track in self._by_join():
@@ -137,6 +170,8 @@ class Stage:
                     track=track.info(),
                     encodings=track.encodings(),
                     subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
+                    paused=track.told is not None and track.told.paused,
+                    backup=self._backup(track),
                 )
             )
         return result
@@ -159,10 +194,12 @@ class Stage:
 
     def handle_timeout(self, now: float) -> None:
         self.speech.handle_timeout(now)
+        self._publishers.handle_timeout()
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._stale or self._news or self._sounds_other)
+        work = (self._dirty, self._stale, self._news, self._sounds_other, self._publishers.has_work())
+        return any(work)
 
     # The end of a turn
 
@@ -183,6 +220,9 @@ class Stage:
                 subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
+        if stale:
+            self._publishers.touch()
+        self._publishers.flush()
         news, self._news = self._news, {}
         for sid in {**stale, **news}:
             subscriber = self._members.get(sid)
@@ -199,19 +239,25 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
-        shape = track.shape()
+        codec, shape = track.codec, track.shape()
         seen = track.handle_layers(event)
+        alive = {at.spatial for at in track.rates}
+        unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
+        track.publishing.arriving(self._context.milliseconds(), track.codec, alive, unwanted=unwanted)
         is_reshaped = track.shape() != shape
-        for sid in track.viewers:
+        for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
+            if track.codec != codec:
+                viewer.viewing.handle_codec(track)
+                self._dirty[sid] = None
             # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
-            if is_reshaped or viewer.viewing.wishes.of(track).fps:
-                self._judge(viewer, track)
+            if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
+                self._judge(viewer, track.primary or track)
             for message in viewer.viewing.layers_news(track):
                 viewer.tell(message)
-        return track if seen else None
+        return track if seen and track.primary is None else None
 
     def _refresh(self, subscriber: Participant) -> None:
         if subscriber.transport.negotiated is None:
@@ -227,6 +273,13 @@ class Stage:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 subscriber.tell(more)
+
+    @staticmethod
+    def _backup(track: Track) -> BackupInfo | None:
+        backup = track.backup
+        if backup is None:
+            return None
+        return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
 
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
         seen = {sid for sid, member in self._members.items() if not member.is_hidden} - {subscriber.sid}

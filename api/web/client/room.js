@@ -3,10 +3,10 @@
 import { capture, captureScreen } from './capture.js';
 import { Data, SERVER, seal } from './data.js';
 import { Demand } from './demand.js';
-import { SfuError } from './errors.js';
+import { SfuError, isOver, unlessOver } from './errors.js';
 import { watchNetwork } from './network.js';
 import { Peer } from './peer.js';
-import { Publisher, isOver, unlessOver } from './publisher.js';
+import { Publisher } from './publisher.js';
 import { Others, Participant } from './remote.js';
 import { Signal } from './signal.js';
 import { read } from './stats.js';
@@ -233,8 +233,8 @@ export class Room extends EventTarget {
         if (flow) received.set(track.sid, { ...flow, subscription: track.subscription });
       }
     }
-    for (const { sid, transceiver } of this.localTracks) {
-      if (transceiver?.mid) sent.set(sid, reading?.sent.filter(({ mid }) => mid === transceiver.mid) ?? []);
+    for (const { sid, mids } of this.localTracks) {
+      if (mids.length > 0) sent.set(sid, reading?.sent.filter(({ mid }) => mids.includes(mid)) ?? []);
     }
     return { received, sent, roundTrip: reading?.roundTrip ?? null };
   }
@@ -293,6 +293,12 @@ export class Room extends EventTarget {
         break;
       case 'muted':
         this.#publisher.handleMuted(message);
+        break;
+      case 'wanted':
+        this.#publisher.handleWanted(message);
+        break;
+      case 'backup':
+        this.#publisher.handleBackup(message);
         break;
       case 'draining':
         this.#emit('draining', { deadline: message.deadline, url: message.url });
