@@ -249,8 +249,7 @@ class Stage:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
-            if track.codec != codec:
-                viewer.viewing.handle_codec(track)
+            if track.codec != codec and viewer.viewing.handle_codec(track):
                 self._dirty[sid] = None
             # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
             if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:

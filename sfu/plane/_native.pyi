@@ -86,6 +86,9 @@ class Plane:
     def fingerprint(self) -> str:
         """Of the certificate of this process, SHA-256, as `a=fingerprint:sha-256` has it: "AB:CD:…"."""
 
+    def sets_reports_apart(self) -> bool:
+        """Whether the kernel hands the reports of peers to a socket of their own: if not, forwarding costs more."""
+
     def add_transport(self, spec: TransportSpec) -> None:
         """Answers checks for these credentials from now on, from any address, and shakes hands with who sends them."""
 

@@ -62,7 +62,7 @@ pub struct Description {
     pub layer_sync: bool,
     /// Nothing refers to it.
     pub discardable: bool,
-    /// Pixels, where this packet tells them.
+    /// Pixels of the uppermost spatial layer, where this packet tells them.
     pub size: Option<(u16, u16)>,
     /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
     pub vp8: Option<vp8::Numbers>,
@@ -101,7 +101,7 @@ impl Description {
     /// With what its dependency descriptor tells, which stays in clear where the payload is encrypted end to end. Layers
     /// that the payload tells as well are taken from there: its own rules for changing them come with it.
     fn refine(&mut self, dependency: &DependencyDescriptor) {
-        self.keyframe = dependency.structure_attached && dependency.start && dependency.spatial == 0;
+        self.keyframe = dependency.begins_sequence();
         if !self.keyframe {
             self.size = None;
         }
@@ -115,6 +115,16 @@ impl Description {
         self.temporal = dependency.temporal;
         self.layer_sync = dependency.switch;
         self.discardable = dependency.discardable;
+    }
+
+    /// Pixels of spatial layers, where this packet tells them: of all of them, or of its own.
+    pub fn sizes(&self) -> impl Iterator<Item = (usize, (u16, u16))> {
+        let attached = self.dependency.as_ref().filter(|frame| frame.structure_attached);
+        let all = attached.map(|frame| frame.structure.sizes()).filter(|sizes| !sizes.is_empty());
+        let all = all.or_else(|| self.vp9.as_ref().map(|numbers| &numbers.sizes[..])).unwrap_or_default();
+        let all = all.iter().copied().enumerate().filter(|(_, size)| *size != (0, 0));
+        let own = self.size.filter(|_| all.clone().next().is_none()).map(|size| (usize::from(self.spatial), size));
+        all.chain(own)
     }
 
     /// libwebrtc leaves numbers and layers out of VP8 that has a dependency descriptor (rtp_sender_video.cc,

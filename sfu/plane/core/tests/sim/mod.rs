@@ -71,6 +71,8 @@ pub struct Call {
     pub events: Vec<Event>,
     pub up: Vec<Link>,
     pub down: Vec<Link>,
+    /// Of the delay upwards, what datagrams spend in the server's socket: the kernel stamped them before.
+    pub in_socket: Duration,
     flights: BinaryHeap<Flight>,
     launched: u64,
     next_id: u64,
@@ -104,6 +106,7 @@ impl Call {
             events: Vec::new(),
             up: Vec::new(),
             down: Vec::new(),
+            in_socket: ms(0),
             flights: BinaryHeap::new(),
             launched: 0,
             next_id: 1,
@@ -336,7 +339,8 @@ impl Call {
         match way {
             Way::Up => {
                 let path = self.peers[index].path;
-                let _ = self.plane.handle_datagram(&mut datagram, path, self.now, self.now);
+                let received = self.now - self.in_socket;
+                let _ = self.plane.handle_datagram(&mut datagram, path, received, self.now);
             }
             Way::Down => self.peers[index].handle_datagram(&mut datagram, self.now),
         }

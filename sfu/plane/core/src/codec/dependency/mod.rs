@@ -68,6 +68,11 @@ pub enum Indication {
 }
 
 impl DependencyDescriptor {
+    /// The first packet of a coded video sequence: it brings the structure, and its frame leans on nothing.
+    pub fn begins_sequence(&self) -> bool {
+        self.start && self.structure_attached && self.spatial == 0 && self.reference_count == 0
+    }
+
     pub fn indication(&self, target: u8) -> Indication {
         let has = |set: u32| set.checked_shr(u32::from(target)).unwrap_or(0) & 1 != 0;
         match (has(self.present), has(self.needed), has(self.switches)) {
@@ -163,7 +168,7 @@ impl Structures {
             structure_attached: flags & 0x10 != 0,
             discardable: frame.needed == 0,
             switch: frame.switches & own != 0,
-            size: structure.size().filter(|_| flags & 0x10 != 0),
+            size: structure.sizes().last().copied().filter(|_| flags & 0x10 != 0),
             active_targets,
             active,
             present: frame.present,
