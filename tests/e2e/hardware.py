@@ -1,4 +1,4 @@
-"""A camera as hardware makes them, by WHIP: H.264 in one profile, a keyframe each so many frames, and no ear for requests.
+"""A camera as hardware makes them, by WHIP: H.264 in one profile, a keyframe each so many frames, deaf to requests.
 
 Neither RTX nor transport-wide feedback is offered: aiortc has the former only if it is preferred, and never the latter.
 """
@@ -46,7 +46,7 @@ class Camera(Peer):
         transceiver.setCodecPreferences(h264[:1])
         sender = transceiver.sender
         self.track.on_keyframe = sender._send_keyframe
-        # What a PLI or FIR calls.
+        # What a PLI calls.
         sender._send_keyframe = lambda: None  # type: ignore[method-assign]
         self._played = sources.Source(self.track)
         await self._open("/v1/whip")
