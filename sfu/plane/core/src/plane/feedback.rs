@@ -150,6 +150,7 @@ impl Plane {
         for &track in &transport.tracks {
             let published = &mut self.tracks[track];
             let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
+            let mut asked = false;
             for state in &mut published.track.encodings {
                 let Some(ssrc) = state.ssrc else { continue };
                 media = ssrc;
@@ -161,7 +162,8 @@ impl Plane {
                     self.stats.nacks_sent += lost.len() as u64;
                     feedback::write_nack(&mut out, sender, ssrc, &lost);
                 }
-                if (pli || fir) && state.keyframes.poll(now) {
+                if (pli || fir) && !asked && state.keyframes.poll(now) {
+                    asked = true;
                     self.stats.keyframe_requests += 1;
                     if pli {
                         feedback::write_pli(&mut out, sender, ssrc);
@@ -169,6 +171,9 @@ impl Plane {
                         feedback::write_fir(&mut out, sender, ssrc, state.keyframes.sequence());
                     }
                 }
+            }
+            if asked {
+                published.track.encodings.iter_mut().for_each(|state| state.keyframes.defer(now));
             }
             self.events.extend(published.poll_layers(now));
         }

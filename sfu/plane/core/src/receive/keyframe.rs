@@ -59,6 +59,18 @@ impl KeyframeRequests {
         }
     }
 
+    /// Another encoding of the track is being asked for. Browsers answer with keyframes of all of them, and hear no
+    /// other request for a while, whichever it is for. libwebrtc: encoder_rtcp_feedback.cc.
+    pub fn defer(&mut self, now: Instant) {
+        let until = now + INTERVAL;
+        match &mut self.state {
+            State::Idle { not_before } => *not_before = Some(not_before.map_or(until, |earliest| earliest.max(until))),
+            State::Wished { due } => *due = until.max(*due),
+            State::Asked { at, .. } if *at + RETRY < until => *at += until - (*at + RETRY),
+            State::Asked { .. } => {}
+        }
+    }
+
     /// Whether to send a request now.
     pub fn poll(&mut self, now: Instant) -> bool {
         match self.state {
@@ -98,6 +110,26 @@ impl KeyframeRequests {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn while_another_encoding_is_asked_for_none_is_and_its_keyframe_serves_as_well() {
+        let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
+        requests.defer(now);
+        requests.wish(now + ms(100));
+        assert!(!requests.poll(now + ms(299)));
+        assert!(requests.poll(now + ms(300)), "the keyframe that came with the other's was before the wish");
+
+        // Unanswered, it is about to be repeated.
+        requests.defer(now + ms(1_200));
+        assert!(!requests.poll(now + ms(1_499)));
+        assert!(requests.poll(now + ms(1_500)));
+
+        let mut requests = KeyframeRequests::new();
+        requests.wish(now);
+        requests.defer(now);
+        requests.handle_keyframe();
+        assert!(!requests.poll(now + ms(300)));
+    }
 
     #[test]
     fn many_wishes_become_one_request() {
