@@ -86,6 +86,9 @@ class Plane:
     def fingerprint(self) -> str:
         """Of the certificate of this process, SHA-256, as `a=fingerprint:sha-256` has it: "AB:CD:…"."""
 
+    def sets_reports_apart(self) -> bool:
+        """Whether the kernel hands the reports of peers to a socket of their own: if not, forwarding costs more."""
+
     def add_transport(self, spec: TransportSpec) -> None:
         """Answers checks for these credentials from now on, from any address, and shakes hands with who sends them."""
 
@@ -605,14 +608,17 @@ class LayerRate:
 class Layers:
     """What really arrives of a track: once a second, and when an encoding starts or stops."""
 
-    __match_args__ = ("track", "codec", "layers")
-    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate]) -> Layers: ...
+    __match_args__ = ("track", "codec", "layers", "deaf")
+    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], deaf: bool) -> Layers: ...
     @property
     def track(self) -> int: ...
     @property
     def codec(self) -> _Codec | None: ...
     @property
     def layers(self) -> list[LayerRate]: ...
+    @property
+    def deaf(self) -> bool:
+        """Its publisher ignores requests for keyframes, or said that it takes none."""
 
 @final
 class Switched:

@@ -15,6 +15,8 @@ pub enum Event {
         track: TrackId,
         codec: Option<crate::codec::Codec>,
         layers: Vec<LayerRate>,
+        /// The publisher ignores requests for keyframes.
+        deaf: bool,
     },
     /// What really leaves through a slot, and why it changed; no layer: nothing does.
     Switched {

@@ -121,7 +121,7 @@ impl Plane {
     /// It may want a keyframe now, and has something to say of itself.
     fn slot_changed(&mut self, slot: usize, now: Instant) {
         report(&mut self.events, &mut self.slots[slot].slot);
-        self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
+        self.begin(slot, now);
     }
 
     fn leave_source(&mut self, slot: usize) {
@@ -132,11 +132,8 @@ impl Plane {
 
     fn request_keyframe(&mut self, track: TrackId, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
-        let published = &mut self.tracks[track];
-        for encoding in 0..published.track.encodings.len() {
-            published.wish_keyframe(encoding as u8, now);
-        }
-        let publisher = published.transport;
+        let publisher = self.tracks[track].transport;
+        self.tracks[track].wish_keyframes(u8::MAX, self.transports[publisher].round_trip, now);
         self.poll_feedback(publisher, now);
         self.touch(publisher);
     }

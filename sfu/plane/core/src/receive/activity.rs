@@ -68,6 +68,14 @@ impl Activity {
         matches!(self.state, State::Active { last } if now <= last + self.limit())
     }
 
+    /// Nothing has come for longer than it should.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        match self.state {
+            State::New => true,
+            State::Active { last } | State::Proving { last, .. } => now > last + self.limit(),
+        }
+    }
+
     /// The new state, when it is another than was told last.
     pub fn poll(&mut self, now: Instant) -> Option<bool> {
         let active = self.is_active(now);

@@ -34,7 +34,6 @@ pub struct Encoding {
     activity: Activity,
     clock: Option<SenderClock>,
     frame: Option<Frame>,
-    keyframe: Option<Instant>,
 }
 
 /// The newest frame: its timestamp, the lowest spatial layer not counted of it yet, and when it began.
@@ -74,7 +73,6 @@ impl Encoding {
             activity: Activity::new(video),
             clock: None,
             frame: None,
-            keyframe: None,
         }
     }
 
@@ -118,9 +116,6 @@ impl Encoding {
         if let Some(nacks) = &mut self.nacks {
             nacks.handle_packet(seq, keyframe, now);
         }
-        if keyframe {
-            self.keyframe = Some(now);
-        }
         if arrival.payload_length > 0 {
             self.activity.handle_packet(now);
             let frame = self.video && self.begins_frame(arrival, now);
@@ -132,7 +127,7 @@ impl Encoding {
     /// The NTP/RTP pair of a sender report. One without wall time (RFC 3550 s6.4.1: zero) says nothing.
     pub fn handle_sender_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
         if ntp != Ntp(0) {
-            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp });
+            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp, heard: now });
             self.reception.handle_sender_report(ntp, now);
         }
     }
@@ -143,11 +138,6 @@ impl Encoding {
 
     pub fn highest(&self) -> Option<ExtendedSeq> {
         self.unwrapper.highest().map(|seq| self.number(seq))
-    }
-
-    /// When its last keyframe began to arrive.
-    pub fn last_keyframe(&self) -> Option<Instant> {
-        self.keyframe
     }
 
     pub fn report_block(&mut self, ssrc: u32, now: Instant) -> Option<ReportBlock> {
@@ -183,6 +173,11 @@ impl Encoding {
 
     pub fn is_active(&self, now: Instant) -> bool {
         self.activity.is_active(now)
+    }
+
+    /// Nothing of it arrives.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        self.activity.is_silent(now)
     }
 
     /// Whether it flows, when that has changed since the last call.

@@ -94,6 +94,13 @@ impl Lives {
         matches!(state, Some(State::Dead | State::Returning { .. }))
     }
 
+    /// Its publisher may have stopped it because nobody wanted it: from now on its first packet is enough.
+    pub fn expect(&mut self, at: u8) {
+        if let Some(heard) = self.heard.get_mut(usize::from(at)).filter(|heard| !matches!(heard.state, State::Alive)) {
+            *heard = Heard { newest: heard.newest, ..Heard::default() };
+        }
+    }
+
     pub fn forget(&mut self, at: u8) {
         if let Some(heard) = self.heard.get_mut(usize::from(at)) {
             *heard = Heard::default();

@@ -26,6 +26,15 @@ impl Rungs {
         Self { ladder, ..Self::default() }
     }
 
+    pub fn set_ladder(&mut self, ladder: Ladder) {
+        let before = std::mem::replace(&mut self.ladder, ladder);
+        for rung in &self.ladder {
+            if before.iter().all(|known| known.spatial != rung.spatial) {
+                self.lives.expect(rung.spatial);
+            }
+        }
+    }
+
     /// Takes note of a packet. False: of an encoding that no slot can show.
     pub fn hear(&mut self, packet: &Packet) -> bool {
         self.alone = packet.alone;
