@@ -115,6 +115,14 @@ export async function publishCard(options = {}) {
 
 const local = (sid) => [...room.localTracks].find((track) => track.sid === sid);
 
+/** As a browser does by itself that has no power or no bits left. */
+export async function stopTopEncoding(sid) {
+  const { sender } = local(sid).transceiver;
+  const parameters = sender.getParameters();
+  parameters.encodings.at(-1).active = false;
+  await sender.setParameters(parameters);
+}
+
 export const mute = (sid, muted) => local(sid).mute(muted);
 export const unpublish = (sid) => local(sid).unpublish();
 export const want = (track, quality) => room.settings(track, { quality });
