@@ -5,7 +5,7 @@ from typing import Any
 from sfu import messages
 from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import Refused, Switched
+from sfu.plane import Layers, Refused, Switched
 
 from .scene import START, Client, Scene, scene
 from .test_viewing import arriving, simulcast
@@ -121,6 +121,17 @@ async def test_an_encoding_that_the_browser_stopped_is_a_fact_of_its_publisher()
             "asked for, but it does not arrive"
         )
         assert seen.current == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
+
+
+async def test_who_ignores_keyframe_requests_is_named_to_all_who_are_shown_it() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        heard = arriving(alice.plane_track(camera), *THREE)
+        await it.say(Layers(heard.track, heard.codec, heard.layers, deaf=True))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "publisher"))
+        seen = explained(bob)
+        assert seen.publisher == ("ignores keyframe requests",)
+        assert seen.sentence.endswith(": alice sends nothing better at present; alice ignores keyframe requests.")
 
 
 async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:
