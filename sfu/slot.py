@@ -48,6 +48,14 @@ class Slot:
         return backup if backup is not None and backup.is_flowing and self.needs_backup(track) else track
 
     @property
+    def is_current(self) -> bool:
+        """Its source is what the plane was told."""
+        track = self.track
+        if track is None:
+            return self.source is None
+        return self.source == (track if track.backup is None else self.choose(track)).plane_id
+
+    @property
     def is_waiting_for_backup(self) -> bool:
         """Its publisher was asked for what can be decoded here."""
         track = self.track

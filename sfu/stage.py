@@ -263,8 +263,7 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wants = subscriber.viewing.wishes.wants
-            wanted = [track for track in self._for(subscriber, self._by_rank()) if wants(track)]
+            wanted = subscriber.viewing.wishes.among(self._for(subscriber, self._by_rank()))
         changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
             subscriber.tell(Slots(changed))

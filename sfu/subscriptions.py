@@ -91,11 +91,8 @@ class Subscriptions:
             self.wishes.unseen,
         )
         self._missing = plan.missing
-        changed = [
-            (self.slots[mid], tracks[sid] if sid is not None else None)
-            for mid, sid in plan.shown.items()
-            if self._differs(self.slots[mid], tracks[sid] if sid is not None else None)
-        ]
+        planned = [(self.slots[mid], tracks[sid] if sid is not None else None) for mid, sid in plan.shown.items()]
+        changed = [(slot, track) for slot, track in planned if slot.track is not track or not slot.is_current]
         told: dict[str, SlotInfo | None] = {}
         for slot, track in changed:
             if slot.track is not None and slot.track is not track and slot.track.viewers.get(self._owner) == slot.mid:
@@ -353,10 +350,6 @@ class Subscriptions:
         for source in (track, track.backup):
             if source is not None:
                 source.asked.pop(self._owner, None)
-
-    @staticmethod
-    def _differs(slot: Slot, track: Track | None) -> bool:
-        return slot.track is not track or slot.source != (slot.choose(track).plane_id if track is not None else None)
 
 
 def _is_news(told: Subscription, now: Subscription) -> bool:

@@ -1,5 +1,6 @@
 """What one participant wishes to be shown, and how: its own word, or a backend's for it."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
@@ -39,6 +40,13 @@ class Wishes:
         if self.only is not None and track.identity != self.only:
             return False
         return self._on.get(track.sid, self._auto)
+
+    def among(self, tracks: Iterable[Track]) -> list[Track]:
+        """Those of them that it wants."""
+        if self.only is not None:
+            return [track for track in tracks if self.wants(track)]
+        on, auto = self._on, self._auto
+        return [track for track in tracks if on.get(track.sid, auto)]
 
     def subscribe(self, track: Track, on: bool) -> None:
         self._on[track.sid] = on

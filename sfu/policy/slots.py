@@ -59,11 +59,8 @@ def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> li
     """Of the ordered tracks, those for one subscriber: what it sees first, and at most `last_n` of video (0: all)."""
     if unseen:
         wanted = sorted(wanted, key=lambda track: track.track in unseen)
-    if not last_n:
-        return list(wanted)
-    videos = [track.track for track in wanted if track.kind is Kind.VIDEO]
-    beyond = set(videos[last_n:])
-    return [track for track in wanted if track.track not in beyond]
+    beyond = {track.track for track in [one for one in wanted if one.kind is Kind.VIDEO][last_n:]} if last_n else set()
+    return [track for track in wanted if track.track not in beyond] if beyond else list(wanted)
 
 
 def plan(

@@ -31,7 +31,7 @@ def fragment(text: str) -> Fragment:
         raise NegotiationError(f"the fragment has {len(text)} characters, and {MAX_OCTETS} are allowed")
     first, *rest = levels_of(text)
     session = Lines(first)
-    sections = [MediaSection(lines, session) for lines in rest]
+    sections = [MediaSection(level, session) for level in rest]
     for section in sections:
         if section.ice:
             ice = section.ice

@@ -17,6 +17,8 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 # An offer of Chromium has up to 7 KB for a video section: these allow for 80 of them.
 MAX_OCTETS = 512 * 1024
 MAX_SECTIONS = 256
+MEMORABLE = 8 * 1024
+"""Characters of a section that is recognised when it is offered again."""
 REMEMBERED = 32
 """Different lists of payload types, or of extensions, whose meaning is kept."""
 # What fits the one-byte header extension (RFC 8285 s4.2), in which MID and RID travel.
@@ -92,14 +94,11 @@ class Simulcast:
 
 
 class Lines:
-    """The lines of one level of a description, in order, and its attributes by name."""
+    """The lines of one level of a description as they came, and its attributes by name."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        self.lines = tuple(lines)
-        """With their line ends."""
-        self._values: dict[str, list[str]] = {}
-        for name, value in ATTRIBUTE.findall("".join(lines)):
-            self._values.setdefault(name, []).append(value.strip(" "))
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._values = _attributes(text) if len(text) <= MEMORABLE else _attributes.__wrapped__(text)
 
     def has(self, name: str) -> bool:
         return name in self._values
@@ -117,10 +116,10 @@ class Lines:
 class MediaSection(Lines):
     """An m-section. What it does not say itself it takes from the session level, where RFC 8866 lets it."""
 
-    def __init__(self, lines: Sequence[str], session: Lines) -> None:
-        super().__init__(lines)
+    def __init__(self, text: str, session: Lines) -> None:
+        super().__init__(text)
         self._session = session
-        first = self.lines[0].rstrip("\r\n")
+        first = text.partition("\n")[0].rstrip("\r")
         match = M_LINE.fullmatch(first)
         if match is None or int(match[2]) > 0xFFFF:
             raise NegotiationError(f"{first[:60]!r} is not an m-line")
@@ -289,15 +288,15 @@ class SessionDescription:
         )
 
     def __str__(self) -> str:
-        return "".join(line for level in (self.session, *self.sections) for line in level.lines)
+        return "".join(level.text for level in (self.session, *self.sections))
 
 
-def levels_of(text: str) -> list[list[str]]:
-    """The lines of the session level, then those of each m-section; line ends are kept."""
+def levels_of(text: str) -> list[str]:
+    """The session level, then each m-section, as they came."""
     # A crowd's offer has ten thousand lines: one look at all of them, and only what is wrong is looked at one by one.
     if not WELL_FORMED.fullmatch(text):
         _complain(LINE.findall(text))
-    return [LINE.findall(level) for level in LEVEL.split(text)]
+    return LEVEL.split(text)
 
 
 def _complain(lines: Sequence[str]) -> None:
@@ -307,6 +306,15 @@ def _complain(lines: Sequence[str]) -> None:
             raise NegotiationError(f"line {index} of the SDP is not of the form x=value")
         if CONTROL.search(bare):
             raise NegotiationError(f"line {index} of the SDP has a control character in it")
+
+
+# What is offered again, for one section more, is the same for all others.
+@lru_cache(maxsize=1024)
+def _attributes(text: str) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in ATTRIBUTE.findall(text):
+        found.setdefault(name, []).append(value.strip(" "))
+    return found
 
 
 # A client that shows sixteen pictures offers sixteen sections of the same forty payload types, and so do the others.

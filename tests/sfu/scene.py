@@ -117,7 +117,7 @@ class Client:
         self.seq = 0
         self.sections: list[tuple[str, str]] = []
         """Kind and direction of each; the mid is the index."""
-        self.codecs = ("VP8",)
+        self.codecs: tuple[str, ...] = ("VP8",)
         """Video, the one it sends first."""
         self.ufrag = f"client{session.participant.sid[-6:]}"
         self.mids: dict[str, str] = {}

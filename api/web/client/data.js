@@ -113,3 +113,20 @@ function bytes(payload) {
   if (payload instanceof ArrayBuffer) return new Uint8Array(payload);
   return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
 }
+
+/**
+ * The names by which messages are sent.
+ *
+ * @param {any} to Participants, their sids or identities, or `server`; undefined: everybody.
+ * @param {readonly import('./remote.js').Participant[]} people Those who are there.
+ * @returns {string[]}
+ */
+export function addresses(to, people) {
+  if (to === undefined) return [''];
+  return [to].flat().map((whom) => {
+    if (whom === SERVER) return SERVER;
+    const found = people.find((one) => one === whom || one.sid === whom) ?? people.find((one) => one.identity === whom);
+    if (!found) throw new SfuError('not_found', `There is nobody ${JSON.stringify(whom?.identity ?? whom)} in the room.`);
+    return found.sid;
+  });
+}

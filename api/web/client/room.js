@@ -1,7 +1,7 @@
 /** A room as one participant sees it: joins, publishes, subscribes, and stays in over cut connections. */
 
 import { capture, captureScreen } from './capture.js';
-import { Data, SERVER, seal } from './data.js';
+import { Data, addresses, seal } from './data.js';
 import { Demand } from './demand.js';
 import { SfuError, isOver, unlessOver } from './errors.js';
 import { watchNetwork } from './network.js';
@@ -9,7 +9,7 @@ import { Peer } from './peer.js';
 import { Publisher } from './publisher.js';
 import { Others, Participant } from './remote.js';
 import { Signal } from './signal.js';
-import { read } from './stats.js';
+import { byTrack, read } from './stats.js';
 import { Wishes } from './wishes.js';
 
 /** Receive sections of a kind in the first offer, at most: who joins a crowd asks for the rest as the server says. */
@@ -190,7 +190,7 @@ export class Room extends EventTarget {
    *   their sids or identities. Default: everybody.
    */
   async sendReliable(payload, { to } = {}) {
-    await this.#data.sendReliable(this.#addresses(to).map((name) => seal(name, payload)));
+    await this.#data.sendReliable(addresses(to, [...this.participants.values()]).map((name) => seal(name, payload)));
   }
 
   /**
@@ -201,18 +201,7 @@ export class Room extends EventTarget {
    * @returns {boolean} False: it was lost at once.
    */
   sendLossy(payload, { to } = {}) {
-    return this.#data.sendLossy(this.#addresses(to).map((name) => seal(name, payload)));
-  }
-
-  #addresses(to) {
-    if (to === undefined) return [''];
-    return [to].flat().map((whom) => {
-      if (whom === SERVER) return SERVER;
-      const people = [...this.participants.values()];
-      const found = people.find((one) => one === whom || one.sid === whom) ?? people.find((one) => one.identity === whom);
-      if (!found) throw new SfuError('not_found', `There is nobody ${JSON.stringify(whom?.identity ?? whom)} in the room.`);
-      return found.sid;
-    });
+    return this.#data.sendLossy(addresses(to, [...this.participants.values()]).map((name) => seal(name, payload)));
   }
 
   // ----------------------------------------------------------------------------------------------------- stats
@@ -225,18 +214,8 @@ export class Room extends EventTarget {
    */
   async stats() {
     const reading = this.#peer ? read((await this.#peer.pc.getStats()).values(), this.#statistics) : null;
-    const received = new Map();
-    const sent = new Map();
-    for (const participant of this.participants.values()) {
-      for (const track of participant.tracks.values()) {
-        const flow = reading?.received.find(({ mid }) => mid === track.mid);
-        if (flow) received.set(track.sid, { ...flow, subscription: track.subscription });
-      }
-    }
-    for (const { sid, mids } of this.localTracks) {
-      if (mids.length > 0) sent.set(sid, reading?.sent.filter(({ mid }) => mids.includes(mid)) ?? []);
-    }
-    return { received, sent, roundTrip: reading?.roundTrip ?? null };
+    const remote = [...this.participants.values()].flatMap(({ tracks }) => [...tracks.values()]);
+    return byTrack(reading, remote, this.localTracks);
   }
 
   // ------------------------------------------------------------------------------------------- what the server says

@@ -78,3 +78,23 @@ function flow(report, bytes, flows) {
 function picture({ frameWidth = 0, frameHeight = 0, framesPerSecond = 0 }) {
   return { width: frameWidth, height: frameHeight, fps: Math.round(framesPerSecond) };
 }
+
+/**
+ * A reading by the sids of the tracks.
+ *
+ * @param {{received: any[], sent: any[], roundTrip: number | null} | null} reading Null: there is no connection.
+ * @param {readonly any[]} remote Tracks of others.
+ * @param {Iterable<any>} local One's own.
+ */
+export function byTrack(reading, remote, local) {
+  const received = new Map();
+  const sent = new Map();
+  for (const track of remote) {
+    const flow = reading?.received.find(({ mid }) => mid === track.mid);
+    if (flow) received.set(track.sid, { ...flow, subscription: track.subscription });
+  }
+  for (const { sid, mids } of local) {
+    if (mids.length > 0) sent.set(sid, reading?.sent.filter(({ mid }) => mids.includes(mid)) ?? []);
+  }
+  return { received, sent, roundTrip: reading?.roundTrip ?? null };
+}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sfu.model import Kind, Layer, Quality, Rate, Source, Wish
+from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
 from sfu.policy.allocation import Demand, Supply, Target, allocate, sizes
 
 WIDE = ((320, 180), (640, 360), (1280, 720))
@@ -89,9 +89,9 @@ def test_a_wish_gets(why: str, wish: Wish, of: Supply, after: str, cause: str) -
 def test_audio_goes_on_where_nothing_is_seen_and_stops_where_it_is_muted_or_off() -> None:
     sound = Supply(Kind.AUDIO, Source.MICROPHONE, False, sizes(1, (0, 0), {}), {})
     muted = Supply(Kind.AUDIO, Source.MICROPHONE, True, sizes(1, (0, 0), {}), {})
-    assert target(Wish(visible=False, fps=1), sound) == Target(rungs("00"), "none")
-    assert target(Wish(Quality.OFF), sound) == Target((), "paused")
-    assert target(Wish(), muted) == Target((), "muted")
+    assert target(Wish(visible=False, fps=1), sound) == Target(rungs("00"), Cause.NONE)
+    assert target(Wish(Quality.OFF), sound) == Target((), Cause.PAUSED)
+    assert target(Wish(), muted) == Target((), Cause.MUTED)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ pub struct EncodingState {
     pub rtx_ssrc: Option<u32>,
     pub encoding: Encoding,
     pub keyframes: KeyframeRequests,
+    /// The timestamp of the last one.
+    keyframe: Option<u32>,
 }
 
 impl Track {
@@ -102,6 +104,14 @@ impl EncodingState {
             rtx_ssrc: spec.rtx_ssrc,
             encoding,
             keyframes: KeyframeRequests::new(),
+            keyframe: None,
+        }
+    }
+
+    /// A packet begins a keyframe, as several of one do in H.264: parameter sets, and the first slice.
+    pub fn handle_keyframe(&mut self, timestamp: u32, now: Instant) {
+        if self.keyframe.replace(timestamp) != Some(timestamp) {
+            self.keyframes.handle_keyframe(now);
         }
     }
 
