@@ -32,6 +32,18 @@ async def test_firefox_is_shown_each_encoding_of_chromium_on_demand(
     await show_all(Watched.by(server, bob, await ada.call("publishSharp", shape.published()), shape))
 
 
+async def test_firefox_is_shown_of_spatial_layers_what_it_can_decode(
+    chromium: Chromium, firefox: Firefox, enter: Enter, server: Server
+) -> None:
+    # It takes no dependency descriptor: of AV1 it could not tell one layer from the other.
+    for codec, rung in (("av1", 0), ("vp9", 2)):
+        bob, ada = await enter(firefox, "bob"), await enter(chromium, "ada")
+        shape = Shape(codec, "L3T3", spatial=3)
+        await Watched.by(server, bob, await ada.call("publishSharp", shape.published()), shape).is_shown(rung)
+        await ada.call("leave")
+        await bob.call("leave")
+
+
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
 async def test_aiortc_is_shown_each_encoding_of_chromium_on_demand(
     chromium: Chromium, enter: Enter, server: Server, room: str, codec: str
