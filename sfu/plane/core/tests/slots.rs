@@ -50,7 +50,8 @@ fn a_slot_moves_over_the_tracks_of_several_publishers() {
         let before = call.peers[publishers[turn]].sources[0].keyframes;
         call.show(slot, Some(tracks[turn]), &[BEST]);
         call.run(ms(500));
-        assert_eq!(call.peers[publishers[turn]].sources[0].keyframes, before + 1);
+        let keyframes = call.peers[publishers[turn]].sources[0].keyframes - before;
+        assert!(keyframes <= 1, "{keyframes} for one change");
         expected.push(call.peers[publishers[turn]].sources[0].ssrc);
     }
     let packets = whole(&call, bob, slot);

@@ -206,12 +206,16 @@ impl Published {
         self.kept.get(usize::from(encoding)).map(|kept| &kept.start)
     }
 
+    /// Whether packets of this encoding come.
+    pub fn arrives(&self, encoding: u8, now: Instant) -> bool {
+        self.track.encodings.get(usize::from(encoding)).is_some_and(|state| !state.encoding.is_silent(now))
+    }
+
     /// The encoding to begin with for a slot that waits for `wanted`, as it may not know yet what there is: if nothing
     /// of that arrives, the best one in its ladder of which something does.
     pub fn arriving(&self, wanted: u8, ladder: &[Layer], now: Instant) -> Option<u8> {
-        let encodings = &self.track.encodings;
-        let last = encodings.len().checked_sub(1)? as u8;
-        let arrives = |encoding: &u8| !encodings[usize::from(*encoding)].encoding.is_silent(now);
+        let last = self.track.encodings.len().checked_sub(1)? as u8;
+        let arrives = |&encoding: &u8| self.arrives(encoding, now);
         let listed = ladder.iter().map(|rung| rung.spatial).filter(|&spatial| spatial <= last);
         std::iter::once(wanted.min(last)).chain(listed).find(arrives)
     }

@@ -102,6 +102,10 @@ pub(super) fn fast(
     let Some(wanted) = slot.wanted_keyframe() else { return false };
     let Some(encoding) = published.arriving(wanted, slot.ladder(), now) else { return false };
     let Some(start) = published.start(encoding).filter(|start| !start.is_empty()) else { return false };
+    // A picture that moves would jump back to what was seen already.
+    if slot.encoding().is_some_and(|shown| published.arrives(shown, now)) {
+        return false;
+    }
     // Of one that ignores requests nobody has more than this, holes and all.
     if slot.encoding() == Some(encoding) || !(start.is_whole() || published.is_deaf()) {
         return false;

@@ -116,8 +116,10 @@ impl KeyframeRequests {
     /// The same of an encoding that does not arrive. Its publisher is told by other means to send it, and its encoder
     /// then begins with a keyframe: only if it does not, one is asked for.
     pub fn wish_raised(&mut self, now: Instant, round_trip: Duration) {
-        if let State::Idle { .. } = self.state {
-            self.state = State::Wished { due: now + round_trip + BY_ITSELF };
+        match &mut self.state {
+            State::Idle { .. } => self.state = State::Wished { due: now + round_trip + BY_ITSELF },
+            State::Wished { .. } => {}
+            State::Asked { requests, .. } => *requests = 1,
         }
     }
 
