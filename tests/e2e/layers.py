@@ -76,7 +76,7 @@ class Watched:
         wish = {"track": self.track, "width": self.shape.widths()[rung], "fps": fps}
         await self.server.ask("PUT", self.path, {"settings": [wish]})
 
-    async def is_shown(self, rung: int, temporal: int | None = None, *, frames: int = 5) -> Flow:
+    async def is_shown(self, rung: int, temporal: int | None = None, *, frames: int = 3) -> Flow:
         """Waits until it is on the wire, and decoded in its size."""
         first = 0
 

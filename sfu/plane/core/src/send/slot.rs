@@ -8,6 +8,7 @@ use crate::event::Cause;
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer};
 use crate::rtcp::report::{ReportBlock, SenderReport};
+use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::complaints::Complaints;
 use crate::send::history::{self, Entry, History};
@@ -66,9 +67,10 @@ impl Slot {
     pub fn new(spec: SlotSpec, first_sequence: u16, first_rtx_sequence: u16, first_timestamp: u32) -> Self {
         debug_assert!(first_rtx_sequence < 1 << 15);
         let is_video = spec.kind == Kind::Video;
+        let describes = spec.extensions.id(Extension::DependencyDescriptor).is_some();
         Self {
             source: None,
-            selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }),
+            selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }, describes),
             rewriter: Rewriter::new(first_sequence, first_timestamp),
             history: History::new(if is_video { history::VIDEO } else { history::AUDIO }),
             reports: Reports::default(),

@@ -74,8 +74,9 @@ pub struct Selector {
 }
 
 impl Selector {
-    pub fn new(ladder: Ladder) -> Self {
-        Self { rungs: Rungs::new(ladder), ..Self::default() }
+    /// `describes`: the subscriber gets dependency descriptors.
+    pub fn new(ladder: Ladder, describes: bool) -> Self {
+        Self { rungs: Rungs::new(ladder, describes), ..Self::default() }
     }
 
     /// What is let through now.
@@ -120,7 +121,7 @@ impl Selector {
     /// Nothing is known of the track that is shown from now on.
     pub fn forget_source(&mut self) {
         let ladder = std::mem::take(&mut self.rungs.ladder);
-        *self = Self::new(ladder);
+        *self = Self::new(ladder, self.rungs.describes);
     }
 
     /// The encoding is another stream than before: its numbers begin anew.

@@ -2,6 +2,7 @@
 
 use super::Limit;
 use super::life::{Lives, MOST};
+use crate::codec::Codec;
 use crate::layer::{Ladder, Layer};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::Packet;
@@ -14,6 +15,8 @@ pub struct Rungs {
     pub ladder: Ladder,
     /// The source has one encoding: rungs are of its spatial layers. Else each is of an encoding, and shows it whole.
     pub alone: bool,
+    /// The subscriber gets dependency descriptors.
+    pub describes: bool,
     lives: Lives,
     /// Spatial layers of the only encoding, as bits: those that a keyframe told, or the sender since, and those seen.
     layers: u8,
@@ -22,8 +25,8 @@ pub struct Rungs {
 }
 
 impl Rungs {
-    pub fn new(ladder: Ladder) -> Self {
-        Self { ladder, ..Self::default() }
+    pub fn new(ladder: Ladder, describes: bool) -> Self {
+        Self { ladder, describes, ..Self::default() }
     }
 
     pub fn set_ladder(&mut self, ladder: Ladder) {
@@ -53,6 +56,11 @@ impl Rungs {
 
     fn learn_layers(&mut self, packet: &Packet, spatial: usize) {
         if packet.seq.0 < self.told_at {
+            return;
+        }
+        if packet.payload_type.codec == Codec::Av1 && !self.describes {
+            // Nothing else says where a spatial layer's frame begins: upper ones would only be in the way of the lowest.
+            self.layers = 1;
             return;
         }
         let structure = packet.description.vp9.as_ref().map_or(0, |numbers| numbers.spatial_layers);

@@ -266,6 +266,27 @@ fn each_layer_of_a_browser_is_shown_on_demand_with_all_it_leans_on_and_nothing_e
     }
 }
 
+#[test]
+fn who_takes_no_dependency_descriptor_is_shown_the_lowest_spatial_layer_of_av1_and_all_of_vp9() {
+    for (name, layers) in [("av1-l3t3", 1), ("av1-l3t3-key", 1), ("av1-l1t3", 1), ("vp9-l3t3", 3)] {
+        let capture = Capture::open(name);
+        let mut replay = Replay::new(&capture, Vec::new());
+        let mut spec = replay.wire.slot.spec.clone();
+        spec.extensions.set(Extension::DependencyDescriptor, 0);
+        let mut slot = Slot::new(spec, FIRST as u16, 77, FIRST_TIMESTAMP);
+        slot.set_source(Some(TrackId(1)), Instant::now());
+        slot.set_ladder(ladder(&[(2, 3), (1, 3), (0, 3)]));
+        replay.wire = Wire::new(slot);
+        replay.all();
+        let left = replay.left();
+        replay.check_frames(&left, &BTreeSet::new());
+        replay.check_markers(&left, &BTreeSet::new());
+        let seen: BTreeSet<u8> = left.iter().map(|(_, sent)| sent.description.spatial).collect();
+        assert_eq!(seen, (0..layers).collect(), "{name}");
+        assert_eq!(replay.wire.slot.wanted_keyframe(), None, "{name}");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Index into the ladders of the row.
