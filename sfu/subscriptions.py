@@ -29,6 +29,8 @@ class Slot:
     """The plane's id of the track, as last commanded."""
     layer: Layer | None = None
     """On the wire."""
+    cause: str = "paused"
+    """Why nothing better is: the words of `Switched.cause`."""
     refused: str = ""
     told: Subscription | None = None
 
@@ -105,7 +107,7 @@ class Subscriptions:
                 del slot.track.viewers[self._owner]
             if slot.track is not track:
                 told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
-            slot.layer, slot.refused, slot.told = None, "", None
+            slot.layer, slot.cause, slot.refused, slot.told = None, "paused", "", None
             slot.track, slot.source = track, track.plane_id if track is not None else None
             self._binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
@@ -153,7 +155,9 @@ class Subscriptions:
         if slot is None:
             return
         slot.layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
-        slot.refused = ""
+        slot.cause = event.cause
+        if slot.layer is not None:
+            slot.refused = ""
         self._changed[slot.mid] = None
 
     def handle_refused(self, event: _native.Refused) -> None:

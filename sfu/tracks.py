@@ -50,6 +50,8 @@ class Track:
     rids: tuple[str, ...] = ()
     """Of its encodings, lowest first; one empty rid where there is no simulcast."""
     codec: str = ""
+    encrypted: bool = False
+    """End to end, with nothing that tells keyframes: its layers stay as they are."""
     rates: dict[Layer, tuple[int, int, int, float]] = field(default_factory=dict)
     """What arrives of each layer with those it needs: bits per second, width, height, frames per second."""
     viewers: dict[str, str] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Track:
         """What arrives has changed. True: in a way that others see in `info`."""
         before = (self.codec, self.width, self.height)
         self.codec = event.codec or self.codec
+        self.encrypted = event.encrypted
         self.rates = {
             Layer(rate.layer.spatial, rate.layer.temporal): (rate.bps, rate.width, rate.height, rate.fps)
             for rate in event.layers

@@ -1,12 +1,13 @@
 //! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
-//! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `messages` (data
-//! channels), `transmit` (what leaves).
+//! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `lives` (what
+//! arrives), `messages` (data channels), `transmit` (what leaves).
 
 mod commands;
 mod connection;
 mod feedback;
+mod lives;
 mod messages;
 mod published;
 mod transmit;
@@ -178,6 +179,7 @@ impl Plane {
         if let Some(level) = extensions.audio_level {
             self.levels.record(route.track, level.level, now);
         }
+        self.spread_lives(track, now);
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
@@ -241,6 +243,7 @@ impl Plane {
             }
             self.poll_dtls(key, now);
             self.poll_data(key, now);
+            self.judge_silences(key, now);
             self.poll_feedback(key, now);
             self.poll_reports(key, now);
             self.touch(key);

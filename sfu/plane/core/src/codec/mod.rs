@@ -62,6 +62,8 @@ pub struct Description {
     pub layer_sync: bool,
     /// Nothing refers to it.
     pub discardable: bool,
+    /// Some(false): no encoder wrote this, so it is encrypted end to end. None: it may be either.
+    pub readable: Option<bool>,
     /// Pixels, where this packet tells them.
     pub size: Option<(u16, u16)>,
     /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
@@ -72,10 +74,10 @@ pub struct Description {
 }
 
 /// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
-/// padding, and not empty. Of audio there is nothing to say.
+/// padding, and not empty. Of audio there is nothing to say, and of what is encrypted end to end little.
 ///
 /// # Errors
-/// `Truncated` or `RtpMalformed` if it does not follow its codec's payload format.
+/// `Truncated` or `RtpMalformed` if it has no payload descriptor where its codec has one.
 pub fn describe(
     codec: Codec,
     payload: &[u8],
@@ -84,24 +86,29 @@ pub fn describe(
     let mut description = match codec {
         Codec::Vp8 => vp8::describe(payload)?,
         Codec::Vp9 => vp9::describe(payload)?,
-        Codec::Av1 => av1::describe(payload)?,
-        Codec::H264 => h264::describe(payload)?,
-        Codec::H265 => h265::describe(payload)?,
+        Codec::Av1 => av1::describe(payload).unwrap_or_else(|_| unreadable()),
+        Codec::H264 => h264::describe(payload).unwrap_or_else(|_| unreadable()),
+        Codec::H265 => h265::describe(payload).unwrap_or_else(|_| unreadable()),
         Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
     };
-    if let Some(dependency) = &dependency
-        && matches!(codec, Codec::Av1 | Codec::H264 | Codec::H265)
-    {
-        description.refine(dependency);
+    match &dependency {
+        Some(dependency) if codec == Codec::Vp8 => description.keyframe = dependency.begins_sequence(),
+        Some(dependency) if codec != Codec::Vp9 => description.refine(dependency),
+        _ => {}
     }
     description.dependency = dependency;
     Ok(description)
 }
 
+/// What cannot be taken apart by its codec's rules.
+fn unreadable() -> Description {
+    Description { readable: Some(false), ..Description::default() }
+}
+
 impl Description {
     /// With what only a dependency descriptor tells of codecs whose payload has no descriptor of its own.
     fn refine(&mut self, dependency: &DependencyDescriptor) {
-        self.keyframe &= dependency.start && dependency.spatial == 0;
+        self.keyframe = dependency.begins_sequence();
         self.start = dependency.start;
         self.end = dependency.end;
         self.spatial = dependency.spatial;
@@ -132,6 +139,19 @@ mod tests {
         let later = structures.parse(&[0x40, 0, 1]).expect("a known template");
         let description = describe(Codec::Av1, &payload, Some(later)).expect("one element");
         assert!(!description.keyframe, "not the first packet of its frame");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_what_its_dependency_descriptor_says() {
+        let noise = [0x10, 0x5A, 0xA5, 0x5A, 0xA5, 0x5A, 0xA5, 0x5A, 0xA5, 0x5A];
+        for codec in [Codec::Vp8, Codec::Av1, Codec::H264, Codec::H265] {
+            assert!(!describe(codec, &noise, None).expect("a payload").keyframe, "{codec:?}");
+            let mut structures = dependency::Structures::default();
+            let dependency = structures.parse(&KEYFRAME).expect("a whole structure");
+            assert!(describe(codec, &noise, Some(dependency)).expect("a payload").keyframe, "{codec:?}");
+            let delta = structures.parse(&[0xC0, 0, 2]).expect("a known template");
+            assert!(!describe(codec, &noise, Some(delta)).expect("a payload").keyframe, "{codec:?}");
+        }
     }
 
     #[test]

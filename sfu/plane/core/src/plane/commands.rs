@@ -4,6 +4,7 @@ use super::published::Published;
 use super::{Place, Placed, Plane, report};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
+use crate::layer::Lives;
 use crate::send::slot::Slot;
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -110,10 +111,12 @@ impl Plane {
         let Some(slot) = self.slot(slot) else { return };
         let track = track.filter(|track| matches!(self.places.get(&track.0), Some(Place::Track(_))));
         self.leave_source(slot);
+        let mut lives = Lives::default();
         if let Some(&Place::Track(place)) = track.and_then(|track| self.places.get(&track.0)) {
             self.tracks[place].subscribe(slot);
+            lives = self.tracks[place].track.lives();
         }
-        self.slots[slot].slot.set_source(track, now);
+        self.slots[slot].slot.set_source(track, lives);
         self.slot_changed(slot, now);
     }
 
@@ -142,11 +145,11 @@ impl Plane {
 
     fn remove(&mut self, id: u64, now: Instant) {
         match self.places.remove(&id) {
-            Some(Place::Transport(key)) => self.remove_transport(key, now),
+            Some(Place::Transport(key)) => self.remove_transport(key),
             Some(Place::Track(track)) => {
                 let key = self.tracks[track].transport;
                 self.transports[key].tracks.retain(|&other| other != track);
-                self.remove_track(track, now);
+                self.remove_track(track);
                 self.arm(key);
             }
             Some(Place::Slot(slot)) => {
@@ -159,12 +162,12 @@ impl Plane {
     }
 
     /// Its last words leave with the next batch: they go to a queue of their own, since the transport is gone by then.
-    fn remove_transport(&mut self, key: usize, now: Instant) {
+    fn remove_transport(&mut self, key: usize) {
         let farewell = self.farewell(key);
         self.farewells.extend(farewell);
         for track in std::mem::take(&mut self.transports[key].tracks) {
             self.places.remove(&self.tracks[track].id().0);
-            self.remove_track(track, now);
+            self.remove_track(track);
         }
         for slot in std::mem::take(&mut self.transports[key].slots) {
             self.places.remove(&self.slots[slot].slot.spec.id.0);
@@ -178,14 +181,14 @@ impl Plane {
         self.transports.remove(key);
     }
 
-    fn remove_track(&mut self, track: usize, now: Instant) {
+    fn remove_track(&mut self, track: usize) {
         let published = self.tracks.remove(track);
         self.levels.remove(published.id());
         if let Some(transport) = self.transports.get_mut(published.transport) {
             transport.router.remove(published.id());
         }
         for &slot in published.subscribers() {
-            self.slots[slot].slot.set_source(None, now);
+            self.slots[slot].slot.set_source(None, Lives::default());
             report(&mut self.events, &mut self.slots[slot].slot);
         }
     }

@@ -6,11 +6,13 @@ use crate::command::{Kind, TrackSpec};
 use crate::discard::Discard;
 use crate::event::Event;
 use crate::id::TrackId;
+use crate::layer::Lives;
 use crate::receive::encoding::Arrival;
 use crate::receive::route::{self, Route};
 use crate::receive::track::Track;
 use crate::rtp::extension::Extensions;
 use crate::rtp::header::Header;
+use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::{Cache, Cached, Packet, Stored};
@@ -41,6 +43,8 @@ pub struct Published {
     /// Of the last packet.
     codec: Option<Codec>,
     next_layers: Option<Instant>,
+    /// Something of it began or stopped to arrive since it was told.
+    changed: bool,
     /// Another stream took an encoding's place, and none of its packets was taken yet.
     replaced: bool,
 }
@@ -64,6 +68,7 @@ impl Published {
             subscribers: Vec::new(),
             codec: None,
             next_layers: None,
+            changed: false,
             replaced: false,
         }
     }
@@ -119,7 +124,12 @@ impl Published {
             sequence = rtx::original_sequence(payload)?;
             payload = payload.get(rtx::OSN..).unwrap_or_default();
         }
-        let description = kept.describe(&payload_type, payload, extensions)?;
+        let mut description = kept.describe(&payload_type, payload, extensions)?;
+        let state = &mut self.track.encodings[route.encoding];
+        state.clarity.note(&description);
+        if state.clarity.is_encrypted() {
+            (description.keyframe, description.size) = (false, None);
+        }
         let arrival = Arrival {
             sequence,
             timestamp: header.timestamp,
@@ -129,7 +139,6 @@ impl Published {
             retransmitted: rtx,
             received,
         };
-        let state = &mut self.track.encodings[route.encoding];
         state.encoding.set_clock_rate(payload_type.clock_rate);
         let seq = state.encoding.handle_packet(&arrival, now)?;
         if description.keyframe {
@@ -147,14 +156,23 @@ impl Published {
         };
         kept.cache.insert(seq, stored, payload, now);
         let recovered = rtx || state.encoding.highest() != Some(seq);
+        if !payload.is_empty() {
+            state.life.hear(description.spatial, header.timestamp, recovered, now);
+        }
+        // One that cannot be read says nothing; the packet is none the worse.
+        let allocation = extensions.video_layers_allocation.map(LayersAllocation::parse);
+        if let Some(Ok(allocation)) = allocation.filter(|_| !recovered) {
+            self.track.allocate(route.encoding, allocation);
+        }
         Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
     }
 
     /// A packet as slots take it, while it is remembered.
     pub fn packet(&self, encoding: usize, seq: ExtendedSeq) -> Option<Packet<'_>> {
-        let clock = self.track.encodings.get(encoding)?.encoding.clock();
+        let state = self.track.encodings.get(encoding)?;
+        let (clock, encrypted) = (state.encoding.clock(), state.clarity.is_encrypted());
         let alone = self.track.encodings.len() == 1;
-        Some(Packet { alone, ..self.cached(encoding, seq)?.packet(encoding as u8, clock) })
+        Some(Packet { alone, encrypted, ..self.cached(encoding, seq)?.packet(encoding as u8, clock) })
     }
 
     pub fn cached(&self, encoding: usize, seq: ExtendedSeq) -> Option<&Cached> {
@@ -178,19 +196,22 @@ impl Published {
         }
     }
 
+    /// Which of it arrives, if that is news.
+    pub fn poll_lives(&mut self) -> Option<Lives> {
+        let lives = self.track.poll_lives();
+        self.changed |= lives.is_some();
+        lives
+    }
+
     /// What arrives, once a second and when an encoding starts or stops.
     pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
-        let mut changed = false;
-        for state in &mut self.track.encodings {
-            changed |= state.encoding.poll_activity(now).is_some();
-        }
         let due = self.next_layers.is_some_and(|due| due <= now);
-        if !changed && !due {
+        if !std::mem::take(&mut self.changed) && !due {
             return None;
         }
         let layers = self.track.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
-        Some(Event::Layers { track: self.id(), codec: self.codec, layers })
+        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted: self.track.is_encrypted() })
     }
 
     /// When there is something to do: an encoding may have stopped, something lost is to be asked for.

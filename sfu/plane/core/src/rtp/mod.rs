@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod extension;
 pub mod header;
+pub mod layers_allocation;
 pub mod rtx;
 pub mod sequence;

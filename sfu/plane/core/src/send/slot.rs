@@ -6,7 +6,7 @@ use crate::codec::{Codec, PayloadType};
 use crate::command::{Kind, SlotSpec};
 use crate::event::Cause;
 use crate::id::TrackId;
-use crate::layer::{Ladder, Layer};
+use crate::layer::{Ladder, Layer, Lives};
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::history::{self, Entry, History};
@@ -40,6 +40,10 @@ pub struct Slot {
     origin: Option<Instant>,
     /// What was said last, so that only changes are.
     told: (Option<Layer>, Cause),
+    /// The selector's version at that time.
+    told_version: u32,
+    /// It lost its place: more is missing than can be sent again.
+    lost: bool,
     switched: Option<SlotEvent>,
     refused: Option<SlotEvent>,
     /// The publisher's payload type for which the subscriber has none.
@@ -66,6 +70,8 @@ impl Slot {
             rate: 0,
             origin: None,
             told: (None, Cause::Paused),
+            told_version: 0,
+            lost: false,
             switched: None,
             refused: None,
             refusing: None,
@@ -92,8 +98,8 @@ impl Slot {
         self.source.is_none() || self.selector.is_paused()
     }
 
-    /// Which track the slot shows from now on. Its numbers go on.
-    pub fn set_source(&mut self, source: Option<TrackId>, _now: Instant) {
+    /// Which track the slot shows from now on, and what of it arrives. Its numbers go on.
+    pub fn set_source(&mut self, source: Option<TrackId>, lives: Lives) {
         if self.source == source {
             return;
         }
@@ -104,34 +110,36 @@ impl Slot {
         self.mapping = None;
         self.refusing = None;
         self.replay = None;
-        if source.is_none() {
-            self.tell(None, Cause::Paused);
-        } else {
-            // The same layer of another track is news.
-            self.told.0 = None;
-        }
+        self.lost = false;
+        self.selector.set_lives(lives);
+        // The same layer of another track is news.
+        self.told.0 = None;
+        self.tell();
     }
 
     pub fn set_ladder(&mut self, ladder: Ladder) {
-        let pauses = ladder.is_empty();
         self.selector.set_ladder(ladder);
-        if pauses {
-            self.tell(None, Cause::Paused);
-        } else if let Some(layer) = self.selector.shown() {
-            self.tell_shown(layer);
-        }
+        self.tell();
+    }
+
+    /// Which encodings of the source arrive, or spatial layers of its only one, has changed.
+    pub fn set_lives(&mut self, lives: Lives) {
+        self.selector.set_lives(lives);
+        self.tell();
     }
 
     /// An encoding of the source is another stream from now on (its SSRC changed): its numbers begin anew.
     pub fn source_restarted(&mut self, encoding: u8) {
         self.selector.forget_encoding(encoding);
         self.rewriter.forget_source();
+        self.tell();
     }
 
     /// The peer went silent. What it is shown when it is back begins at a keyframe.
     pub fn interrupt(&mut self) {
         self.selector.lose();
         self.replay = None;
+        self.tell();
     }
 
     /// The encoding whose keyframe this slot waits for.
@@ -168,6 +176,9 @@ impl Slot {
             self.refusing = None;
         }
         let begins = self.begins(packet);
+        if self.told_version != self.selector.version() {
+            self.tell();
+        }
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
         }
@@ -192,8 +203,8 @@ impl Slot {
             self.reports.note_clock(packet.clock, packet.received);
             self.rate = packet.payload_type.clock_rate;
         }
-        if let Some(layer) = self.selector.shown() {
-            self.tell_shown(layer);
+        if self.selector.shown() != self.told.0 || begins {
+            self.tell();
         }
         self.origin.get_or_insert(now);
         self.reports.sent(octets);
@@ -294,6 +305,8 @@ impl Slot {
             // What is missing further back than the history nobody will send again.
             if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
                 self.selector.lose();
+                self.lost = true;
+                self.tell();
             }
         }
         match self.spec.kind {
@@ -307,7 +320,7 @@ impl Slot {
     fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
         if begins {
             let verdict = self.selector.switch(packet);
-            self.wished = None;
+            (self.wished, self.lost) = (None, false);
             let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
             self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             return Some((self.rewriter.begin(packet), verdict));
@@ -352,24 +365,34 @@ impl Slot {
             if self.refusing.replace(*from).is_none() {
                 self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
             }
-            if self.selector.shown().is_some() {
-                self.selector.lose();
-                self.tell(None, Cause::Publisher);
-            }
+            self.selector.lose();
+            self.tell();
             return None;
         };
         self.mapping = Some(Mapping { from: *from, to, patch });
         self.mapping
     }
 
-    fn tell_shown(&mut self, layer: Layer) {
-        let cause = if self.selector.is_best(layer.spatial) { Cause::Target } else { Cause::Publisher };
-        self.tell(Some(layer), cause);
+    /// Why nothing better leaves.
+    fn cause(&self) -> Cause {
+        if self.is_paused() {
+            return Cause::Paused;
+        }
+        match self.selector.shown() {
+            Some(layer) if self.selector.is_best(layer.spatial) => Cause::None,
+            _ if self.refusing.is_some() => Cause::Publisher,
+            _ if self.selector.is_fixed() => Cause::Encrypted,
+            None if self.lost => Cause::Loss,
+            _ if self.selector.awaits() => Cause::WaitingForKeyframe,
+            _ => Cause::Publisher,
+        }
     }
 
-    fn tell(&mut self, layer: Option<Layer>, cause: Cause) {
-        if self.told != (layer, cause) {
-            self.told = (layer, cause);
+    /// What leaves and why, if it is other than was said last.
+    fn tell(&mut self) {
+        self.told_version = self.selector.version();
+        let (layer, cause) = (self.selector.shown(), self.cause());
+        if std::mem::replace(&mut self.told, (layer, cause)) != (layer, cause) {
             self.switched = Some(SlotEvent::Switched { layer, cause });
         }
     }

@@ -68,6 +68,11 @@ pub enum Indication {
 }
 
 impl DependencyDescriptor {
+    /// The first packet of a coded video sequence: it brings the structure, and its frame leans on nothing.
+    pub fn begins_sequence(&self) -> bool {
+        self.start && self.structure_attached && self.spatial == 0 && self.reference_count == 0
+    }
+
     pub fn indication(&self, target: u8) -> Indication {
         let has = |set: u32| set.checked_shr(u32::from(target)).unwrap_or(0) & 1 != 0;
         match (has(self.present), has(self.needed), has(self.switches)) {
