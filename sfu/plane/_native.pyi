@@ -577,9 +577,9 @@ class Switched:
     """What really leaves through a slot (None: nothing), and why nothing better does, whenever either changes.
 
     none: the best rung of the ladder leaves. paused: there is no ladder or no source. publisher: a better rung does not
-    arrive, or is of a codec that was refused. waiting_for_keyframe: a better rung, or the first, arrives, and its keyframe
-    is awaited. loss: more packets are missing than can be sent again; nothing leaves until a keyframe comes. encrypted:
-    see `Layers.encrypted`."""
+    arrive, or is of a codec that was refused. waiting_for_keyframe: a better rung, or the first, arrives, and its
+    keyframe is awaited. loss: more packets are missing than can be sent again; nothing leaves until a keyframe comes.
+    encrypted: see `Layers.encrypted`."""
 
     __match_args__ = ("slot", "layer", "cause")
     def __new__(cls, slot: int, layer: Layer | None, cause: _Cause) -> Switched: ...

@@ -203,7 +203,7 @@ impl Slot {
             self.reports.note_clock(packet.clock, packet.received);
             self.rate = packet.payload_type.clock_rate;
         }
-        if self.selector.shown() != self.told.0 || begins {
+        if self.selector.leaves() != self.told.0 || begins {
             self.tell();
         }
         self.origin.get_or_insert(now);
@@ -378,11 +378,12 @@ impl Slot {
         if self.is_paused() {
             return Cause::Paused;
         }
-        match self.selector.shown() {
+        match self.selector.leaves() {
             Some(layer) if self.selector.is_best(layer.spatial) => Cause::None,
             _ if self.refusing.is_some() => Cause::Publisher,
-            _ if self.selector.is_fixed() => Cause::Encrypted,
             None if self.lost => Cause::Loss,
+            _ if !self.selector.has_alternative() => Cause::Publisher,
+            _ if self.selector.is_fixed() => Cause::Encrypted,
             _ if self.selector.awaits() => Cause::WaitingForKeyframe,
             _ => Cause::Publisher,
         }
@@ -391,7 +392,7 @@ impl Slot {
     /// What leaves and why, if it is other than was said last.
     fn tell(&mut self) {
         self.told_version = self.selector.version();
-        let (layer, cause) = (self.selector.shown(), self.cause());
+        let (layer, cause) = (self.selector.leaves(), self.cause());
         if std::mem::replace(&mut self.told, (layer, cause)) != (layer, cause) {
             self.switched = Some(SlotEvent::Switched { layer, cause });
         }

@@ -115,8 +115,7 @@ impl Selector {
     /// Which encodings or spatial layers arrive has changed.
     pub fn set_lives(&mut self, lives: Lives) {
         self.rungs.set_lives(lives);
-        let stopped = self.encoding().is_some_and(|shown| self.is_fixed() && self.rungs.has_stopped(shown));
-        if stopped && self.rungs.best_alive().is_some() {
+        if self.is_fixed() && self.leaves().is_none() && self.has_alternative() {
             self.shown = None;
         }
     }
@@ -126,13 +125,19 @@ impl Selector {
         self.rungs.version()
     }
 
+    /// What is let through and arrives.
+    pub fn leaves(&self) -> Option<Layer> {
+        self.shown().filter(|layer| !self.rungs.has_stopped(layer.spatial))
+    }
+
+    /// Something of the ladder arrives.
+    pub fn has_alternative(&self) -> bool {
+        self.rungs.best_alive().is_some()
+    }
+
     /// Something better than what is shown arrives, and only its keyframe is missing.
     pub fn awaits(&self) -> bool {
-        match (&self.shown, self.rungs.best_alive()) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(_), Some(_)) => self.wanted().is_some(),
-        }
+        self.has_alternative() && (self.shown.is_none() || self.wanted().is_some())
     }
 
     /// Keyframes cannot be recognised, of what is shown or would be.

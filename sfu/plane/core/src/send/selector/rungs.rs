@@ -157,9 +157,9 @@ impl Rungs {
         self.ladder.iter().find(arrives).copied()
     }
 
-    /// It arrived once, and does not any more.
-    pub fn has_stopped(&self, encoding: u8) -> bool {
-        !self.alone && has(self.lives.stopped, encoding)
+    /// An encoding, or a spatial layer of the only one, arrived once, and does not any more.
+    pub fn has_stopped(&self, spatial: u8) -> bool {
+        has(self.lives.stopped, spatial)
     }
 
     /// The best rung that arrives; the best of all while none does.
@@ -196,7 +196,7 @@ impl Rungs {
 
     /// Of the only encoding.
     fn has_layer(&self, spatial: u8) -> bool {
-        has(self.layers, spatial) && !has(self.lives.stopped, spatial)
+        has(self.layers, spatial) && !self.has_stopped(spatial)
     }
 
     fn uppermost(&self) -> u8 {
