@@ -13,7 +13,7 @@ PROFILE := --release --locked
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check lint format types browsers test-rust test-python test-e2e bench bench-join bench-forward image clean
+.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e bench bench-join bench-forward bench-layers image clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,11 +41,15 @@ test: test-rust test-python ## Run all tests: Rust, Python, browsers
 browsers: setup
 	@scripts/install-browsers
 
+# Here too: what builds and runs the image in its test.
+engine: setup
+	@scripts/install-engine
+
 # The Python binding has its tests in Python; without it cargo need not build PyO3 a second time.
 test-rust: setup ## The packet plane alone
 	$(CARGO) test $(PROFILE) --workspace --exclude plane-py --all-targets
 
-test-python: setup browsers ## Rooms, doors, browsers, chart, examples
+test-python: setup browsers engine ## Rooms, doors, browsers, image, chart, examples
 	$(BIN)/python -m pytest
 
 test-e2e: setup browsers ## Only what needs browsers and other real peers
@@ -78,8 +82,13 @@ bench-join: setup browsers ## How long a join takes, what a subscriber costs
 bench-forward: setup ## CPU time of the service for each packet it forwards, over loopback
 	$(BIN)/python -m loadtest forward
 
+bench-layers: setup ## How fast layers switch, what that costs publishers, a slot and a join into a large room
+	$(BIN)/python -m loadtest layers
+	$(BIN)/python -m tests.benchmark.crowd
+	$(CARGO) bench --profile release --locked -p plane-core --bench slot
+
 image: ## Build the container image with buildah, docker or podman (IMAGE=name:tag)
 	@scripts/build-image $(or $(IMAGE),localhost/sfu:dev)
 
 clean: ## Remove what was made, but for Rust's target folder
-	rm -rf .venv .setup .sfu-dev.json sfu/plane/*.so
+	rm -rf .venv .setup .platform .sfu-dev.json sfu/plane/*.so

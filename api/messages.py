@@ -21,8 +21,14 @@ def decode(text: str | bytes) -> ClientMessage:
 
 def encode(seq: int, message: ServerMessage) -> bytes:
     """A message of the server, with the `seq` that a resume names."""
-    body = _server.dump_json(message)
-    return b'{"seq":%d,' % seq + body[1:]
+    # A room of fifty is told the same fifty times.
+    kept = _encoded.get(id(message))
+    if kept is None or kept[0] is not message:
+        kept = message, _server.dump_json(message)[1:]
+        _encoded[id(message)] = kept
+        if len(_encoded) > REMEMBERED:
+            del _encoded[next(iter(_encoded))]
+    return b'{"seq":%d,' % seq + kept[1]
 
 
 def request_id(text: str | bytes) -> int:
@@ -40,6 +46,9 @@ def schemas() -> tuple[dict[str, Any], dict[str, Any]]:
     return _client.json_schema(), _server.json_schema(mode="serialization")
 
 
+REMEMBERED = 32
+_encoded: dict[int, tuple[ServerMessage, bytes]] = {}
+"""The last messages by their `id`, which is theirs while they are held here, and their JSON behind the `seq`."""
 _any: TypeAdapter[Any] = TypeAdapter(Any)
 
 

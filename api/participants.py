@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
-from sfu.model import ParticipantInfo, Source, SubscriptionInfo
+from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
+from sfu.wishes import Changes
 
 router = APIRouter(prefix="/v1/rooms/{room}/participants", tags=["participants"])
 
@@ -70,11 +71,27 @@ class MuteRequest(BaseModel):
     muted: bool
 
 
-class SubscriptionsWish(BaseModel):
-    """Exactly these tracks, of those that are published now."""
+class TrackWish(BaseModel):
+    """How one track is to be shown. What is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
-    tracks: list[str] = Field(examples=[["TR_5hJk2mNpQrSt"]])
+    track: str = Field(examples=["TR_5hJk2mNpQrSt"])
+    quality: Quality | None = Field(None, description="The best worth its bits, or `off` to pause it.")
+    width: int | None = Field(None, description="Pixels of the box it is fitted into; 0: any.", examples=[640])
+    height: int | None = Field(None, examples=[360])
+    fps: float | None = Field(None, description="Frames per second that are enough; 0: any.", examples=[15])
+    priority: int | None = Field(None, description="1 to 255; 0: as its source has it.")
+    visible: bool | None = Field(None, description="Video that is not visible is not sent.")
+
+
+class SubscriptionsWish(BaseModel):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    tracks: list[str] | None = Field(
+        None, description="Exactly these, of those that are published now.", examples=[["TR_5hJk2mNpQrSt"]]
+    )
+    settings: list[TrackWish] = Field(default_factory=list, description="How single tracks are to be shown.")
 
 
 class Subscriptions(BaseModel):
@@ -129,9 +146,26 @@ async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: Moder
 async def set_subscriptions(
     room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
 ) -> Subscriptions:
-    """Subscribes to exactly these tracks. What is published later follows `auto_subscribe` of the join."""
+    """Subscribes to exactly these tracks. What is published later follows `auto_subscribe` of the join.
+
+    `settings` say for the participant what its client would: in which size, how fast, visible or not.
+    """
     participant = sfu.room(room).participant(identity)
-    participant.subscribe(body.tracks, True)
-    others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
-    participant.subscribe(others, False)
+    if body.tracks is not None:
+        participant.subscribe(body.tracks, True)
+        others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
+        participant.subscribe(others, False)
+    participant.demand(
+        {
+            wish.track: Changes(
+                quality=wish.quality,
+                width=wish.width,
+                height=wish.height,
+                fps=wish.fps,
+                priority=wish.priority,
+                visible=wish.visible,
+            )
+            for wish in body.settings
+        }
+    )
     return Subscriptions(subscriptions=participant.subscriptions())

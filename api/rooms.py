@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
@@ -10,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.dependencies import CreatorDep, ListerDep, ModeratorDep, RoomCloserDep, RoomViewerDep, SfuDep
 from api.errors import responses
 from sfu.errors import InvalidRequest
-from sfu.model import PublishedTrack, RoomInfo, RoomOptions
+from sfu.model import PublishedTrack, RoomInfo
 
 router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
 
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Participants = Annotated[int, Field(ge=0, le=1_000_000, description="0: no limit")]
+
+LastN = Annotated[int, Field(ge=0, le=1_000, description="Video tracks each participant is shown at most; 0: all")]
+OnStage = Annotated[tuple[str, ...], Field(description="Identities that are shown first, in this order")]
 
 ROOM: dict[str, Any] = {
     "sid": "RM_2Gk5xQ7wRtYb",
@@ -26,6 +30,8 @@ ROOM: dict[str, Any] = {
     "departure_timeout": 20.0,
     "metadata": "",
     "locked": False,
+    "last_n": 0,
+    "on_stage": [],
     "num_participants": 2,
     "num_publishers": 1,
 }
@@ -41,6 +47,8 @@ class NewRoom(BaseModel):
     departure_timeout: Seconds | None = Field(None, description="Seconds until it goes once the last one has left.")
     metadata: str | None = Field(None, examples=['{"topic": "weekly"}'])
     locked: bool | None = Field(None, description="Nobody new may join.")
+    last_n: LastN | None = None
+    on_stage: OnStage | None = None
 
 
 class RoomChange(BaseModel):
@@ -52,6 +60,8 @@ class RoomChange(BaseModel):
     departure_timeout: Seconds | None = None
     metadata: str | None = None
     locked: bool | None = Field(None, examples=[True])
+    last_n: LastN | None = None
+    on_stage: OnStage | None = None
 
 
 class Rooms(BaseModel):
@@ -88,15 +98,7 @@ def _answers(description: str) -> dict[str, Any]:
 async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
     """Creates a room. Asked again with the same options, it answers 200 with the room that exists. Needs roomCreate."""
     given = body.model_dump(exclude={"name"}, exclude_none=True)
-    defaults = sfu.config.room
-    options = RoomOptions(
-        max_participants=given.get("max_participants", defaults.max_participants),
-        empty_timeout=given.get("empty_timeout", defaults.empty_timeout),
-        departure_timeout=given.get("departure_timeout", defaults.departure_timeout),
-        metadata=given.get("metadata", defaults.metadata),
-        locked=given.get("locked", defaults.locked),
-    )
-    room, is_new = sfu.create_room(body.name, options)
+    room, is_new = sfu.create_room(body.name, replace(sfu.config.room, **given))
     if not is_new:
         response.status_code = 200
     return room.info()

@@ -1,4 +1,4 @@
-"""The command line: `python -m loadtest bot --room R`, and the figures: `join`, `forward`."""
+"""The command line: `python -m loadtest bot --room R`, and the figures: `join`, `forward`, `layers`."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtest import forward, join, sources
+from loadtest import forward, join, layers, sources
 from loadtest.bot import Bot
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused, dev_token
@@ -57,7 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     forwards.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: %(default)g)")
     forwards.add_argument("--viewers", type=int, action="append", help="how many (default: 10, then 100)")
     forwards.set_defaults(run=_forward)
+    switches = commands.add_parser("layers", help="how fast layers switch, and what that costs the publishers")
+    switches.add_argument("--repetitions", type=int, default=20, help="switches each way (default: %(default)s)")
+    switches.add_argument("--only", choices=layers.PARTS, action="append", help="a part of it (default: all)")
+    switches.set_defaults(run=_layers)
     return parser
+
+
+async def _layers(options: argparse.Namespace) -> int:
+    await layers.run(options.repetitions, options.only or layers.PARTS)
+    return 0
 
 
 async def _join(options: argparse.Namespace) -> int:

@@ -194,7 +194,7 @@ class Bot:
         await self._signaling.request(messages.Subscribe("subscribe", 0, tuple(tracks), on))
 
     async def settings(self, track: str, quality: Quality) -> None:
-        await self._signaling.request(messages.Settings("settings", 0, track, quality))
+        await self._signaling.request(messages.Settings("settings", 0, track, quality=quality))
 
     async def send(self, payload: bytes, *, to: str = "", reliable: bool = True, limit: float = 10.0) -> None:
         """`to`: a sid, `server`, or empty for everybody. Waits for the channel to open."""

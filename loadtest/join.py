@@ -8,11 +8,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from loadtest import wire
 from loadtest.click import clicks
-from loadtest.fleet import Fleet, fleet, quantiles
+from loadtest.figures import HEADING, Figure
+from loadtest.fleet import Fleet, fleet
 from loadtest.service import Service, serving
 from loadtest.wire.sdp import VP8
 
@@ -30,28 +30,6 @@ SILENCES = 5
 POLL = 0.1
 FROZEN = 20.0
 """Seconds for which a participant is frozen that is to come back; it is kept for 30."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    name: str
-    unit: str
-    values: tuple[float, ...]
-    target: str = ""
-    p50_target: float | None = None
-    p95_target: float | None = None
-
-    def row(self) -> str:
-        p50, p95 = quantiles(self.values)
-        missed = (self.p50_target is not None and p50 > self.p50_target) or (
-            self.p95_target is not None and p95 > self.p95_target
-        )
-        verdict = ("missed" if missed else "met") if self.target else ""
-        span = f"{p50:9.1f} {p95:9.1f}"
-        return f"{self.name:<58} {span} {self.unit:<3} {len(self.values):>3}  {self.target:<26} {verdict}".rstrip()
-
-
-HEADING = f"{'':<58} {'p50':>9} {'p95':>9} {'':<3} {'n':>3}  target"
 
 
 PARTS = ("join", "click", "silence", "memory")

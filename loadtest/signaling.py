@@ -65,6 +65,10 @@ class Signaling:
         self._pending: dict[int, asyncio.Future[Reply]] = {}
         self._open = asyncio.Event()
 
+    def listen(self, handle: Callable[[ServerMessage], None]) -> None:
+        """From now on somebody else is told what is no answer."""
+        self._handle = handle
+
     async def join(self, *, auto_subscribe: bool) -> messages.Joined:
         """The first connection. Raises Refused, or OSError if nobody is there."""
         first = await self._connect(messages.Join("join", auto_subscribe, client=messages.Client("sfu-bot", "0.1.0")))

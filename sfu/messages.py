@@ -103,12 +103,20 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one wants to see a track: the best quality acceptable, or `off` to pause it."""
+    """How one wants to see a track: at most this quality (`off` pauses it), in this many pixels, visible or not.
+
+    What is None stays as it is. The fields are those of `Wish`.
+    """
 
     type: Literal["settings"]
     id: int
     track: str
-    quality: Quality
+    quality: Quality | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    priority: int | None = None
+    visible: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple, TypedDict
 
 BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -69,12 +70,76 @@ class Quality(StrEnum):
     OFF = "off"
 
 
+class Cause(StrEnum):
+    """What keeps a subscription from being better than it is."""
+
+    NONE = "none"
+    """Nothing: the best that is published is on the wire."""
+    DEMAND = "demand"
+    """Its subscriber asks for no more, or for nothing at all."""
+    BANDWIDTH = "bandwidth"
+    PUBLISHER = "publisher"
+    """A better layer is not sent."""
+    PAUSED = "paused"
+    """Switched off or out of sight, kept out by a rule of the room, or without a receive section."""
+    MUTED = "muted"
+    CODEC = "codec"
+    """Its subscriber cannot decode what is published."""
+    ENCRYPTED = "encrypted"
+    """End to end, so that keyframes cannot be recognised: the layer stays as it is."""
+    WAITING_FOR_KEYFRAME = "waiting_for_keyframe"
+    LOSS = "loss"
+    """Packets were lost for good."""
+
+
+class Step(StrEnum):
+    """Whose decision it was, on the way from a wish to the wire."""
+
+    WANTED = "wanted"
+    """The subscriber's, or a backend's for it."""
+    SHOWN = "shown"
+    """The room's: in which receive section, if any."""
+    TARGET = "target"
+    """The room's: the best layer that the plane is asked for."""
+    CURRENT = "current"
+    """The plane's: what is on the wire."""
+    PUBLISHER = "publisher"
+    """What the publisher does."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Layer:
     """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. From 0, lowest first."""
 
     spatial: int
     temporal: int
+
+
+class Rate(NamedTuple):
+    """What arrives of a layer with those it needs."""
+
+    bps: int
+    width: int
+    """Pixels; 0 where not known."""
+    height: int
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a participant wants to see a track it is shown."""
+
+    quality: Quality = Quality.HIGH
+    """The best worth its bits, whatever the size."""
+    width: int = 0
+    """Of the box it is fitted into, in pixels of the screen. 0: any."""
+    height: int = 0
+    fps: float = 0.0
+    """Frames per second that are enough. 0: any."""
+    priority: int = 0
+    """Who goes first where not all have room: 1 to 255. 0: what its source has, a shared screen 255, others 1."""
+    visible: bool = True
+    """Video that is not visible is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +189,22 @@ class RoomOptions:
     metadata: str = ""
     locked: bool = False
     """Nobody new may join."""
+    last_n: int = 0
+    """Each participant is shown at most so many video tracks, of those who come first. 0: all."""
+    on_stage: tuple[str, ...] = ()
+    """Identities that come first of all, in this order."""
+
+
+class RoomChanges(TypedDict, total=False):
+    """Of `RoomOptions`: what is None or not named stays as it is."""
+
+    max_participants: int | None
+    empty_timeout: float | None
+    departure_timeout: float | None
+    metadata: str | None
+    locked: bool | None
+    last_n: int | None
+    on_stage: tuple[str, ...] | None
 
 
 # Views: what others see of a participant, a track, a room. Sent as JSON as they are.
@@ -188,6 +269,8 @@ class RoomInfo:
     departure_timeout: float
     metadata: str
     locked: bool
+    last_n: int
+    on_stage: tuple[str, ...]
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int
@@ -214,10 +297,62 @@ class SubscriptionInfo:
     participant: str
     """The publisher's identity."""
     desired: bool
-    quality: Quality
+    wish: Wish
     mid: str
     """Of the receive section it is shown in; empty: none."""
     state: str
     """`active`, `paused`, `pending`, `refused`, or `off` where it is not desired."""
     layer: Layer | None = None
     reason: str = ""
+    cause: Cause = Cause.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A layer as its publisher sends it, with those it needs: pixels, frames per second, bits per second; 0 if
+    unknown."""
+
+    layer: Layer
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    bitrate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    at: int
+    """Milliseconds since the epoch."""
+    what: Step
+    layer: Layer | None = None
+    """Where the step decides about one. None: nothing."""
+    cause: Cause = Cause.NONE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one participant gets one track as it does. Each of the four pictures is the one before it, or less."""
+
+    track: str
+    participant: str
+    """The publisher's identity."""
+    source: Source
+    mid: str
+    """Of the receive section it is shown in; empty: none."""
+    wanted: Picture | None
+    """The best of what there is that its subscriber asks for. None: nothing."""
+    allowed: Picture | None
+    """What mutes, rules of the room and bandwidth leave of it."""
+    target: Picture | None
+    """What the plane is asked for."""
+    current: Picture | None
+    """What is on the wire."""
+    since: int
+    """When `current` became what it is, in ms since the epoch; 0 if it was never anything."""
+    cause: Cause
+    sentence: str
+    publisher: tuple[str, ...]
+    """What its publisher does that limits all who are shown it: `ignores keyframe requests`."""
+    decisions: tuple[Decision, ...]
+    """Of the last minute, oldest first."""

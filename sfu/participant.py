@@ -36,6 +36,7 @@ from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.transport import MediaState, Transport
 from sfu.subscriptions import Subscriptions
 from sfu.tracks import Track
+from sfu.wishes import Changes
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
@@ -58,6 +59,8 @@ class Home(Protocol):
     def silence(self, participant: "Participant", track: str, muted: bool) -> None: ...
 
     def subscribe(self, participant: "Participant", tracks: Sequence[str], on: bool) -> None: ...
+
+    def demand(self, participant: "Participant", demands: Mapping[str, Changes]) -> None: ...
 
     def subscriptions(self, participant: "Participant") -> list[SubscriptionInfo]: ...
 
@@ -184,6 +187,10 @@ class Participant:
 
     def subscribe(self, tracks: Sequence[str], on: bool) -> None:
         self._home.subscribe(self, tracks, on)
+
+    def demand(self, demands: Mapping[str, Changes]) -> None:
+        """How tracks, by sid, are to be shown to it; what is not named stays as it was."""
+        self._home.demand(self, demands)
 
     def subscriptions(self) -> list[SubscriptionInfo]:
         """Of every track it could be shown."""

@@ -11,6 +11,7 @@ from sfu.model import DisconnectReason, Grant
 from sfu.outbox import Outbox
 from sfu.participant import Participant
 from sfu.room import Room
+from sfu.wishes import Changes
 
 
 class Session:
@@ -71,7 +72,15 @@ class Session:
                 room.subscribe(participant, message.tracks, message.on)
                 self._ok(message.id)
             case messages.Settings():
-                room.set_quality(participant, message)
+                changes = Changes(
+                    quality=message.quality,
+                    width=message.width,
+                    height=message.height,
+                    fps=message.fps,
+                    priority=message.priority,
+                    visible=message.visible,
+                )
+                room.demand(participant, {message.track: changes})
                 self._ok(message.id)
             case messages.Update():
                 if not participant.permissions.can_update_own_metadata:

@@ -7,6 +7,7 @@ turn is one message for each of them.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Unpack
 
 from sfu import messages, names
 from sfu.context import Context
@@ -20,6 +21,7 @@ from sfu.model import (
     ParticipantState,
     Permissions,
     PublishedTrack,
+    RoomChanges,
     RoomInfo,
     RoomOptions,
     SubscriptionInfo,
@@ -33,6 +35,7 @@ from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.stage import Stage
 from sfu.tracks import Track
+from sfu.wishes import Changes, changed
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class Room:
         self.members: dict[str, Participant] = {}
         """The same, by sid."""
         self.stage = Stage(context, self.members)
+        self.stage.set_policy(options.last_n, options.on_stage)
         self._messaging = Messaging(context.binding, self.members)
         self._context = context
         self._candidates = candidates
@@ -106,6 +110,8 @@ class Room:
             departure_timeout=self.options.departure_timeout,
             metadata=self.options.metadata,
             locked=self.options.locked,
+            last_n=self.options.last_n,
+            on_stage=self.options.on_stage,
             num_participants=len(visible),
             num_publishers=sum(1 for p in visible if p.tracks),
         )
@@ -233,27 +239,14 @@ class Room:
 
     # What it is
 
-    def update(
-        self,
-        *,
-        metadata: str | None = None,
-        locked: bool | None = None,
-        max_participants: int | None = None,
-        empty_timeout: float | None = None,
-        departure_timeout: float | None = None,
-    ) -> None:
+    def update(self, **changes: Unpack[RoomChanges]) -> None:
         """None: as it is."""
-        now = self.options
-        options = RoomOptions(
-            max_participants=now.max_participants if max_participants is None else max_participants,
-            empty_timeout=now.empty_timeout if empty_timeout is None else empty_timeout,
-            departure_timeout=now.departure_timeout if departure_timeout is None else departure_timeout,
-            metadata=now.metadata if metadata is None else metadata,
-            locked=now.locked if locked is None else locked,
-        )
-        if options == now:
+        given = {name: value for name, value in changes.items() if value is not None}
+        options = replace(self.options, **given)  # type: ignore[arg-type]  # the names are those of RoomChanges
+        if options == self.options:
             return
         self.options = names.room_options(options)
+        self.stage.set_policy(options.last_n, options.on_stage)
         self._renamed = True
         self._soon(self)
 
@@ -336,14 +329,16 @@ class Room:
             raise NotAllowed("you may not subscribe in this room")
         found = [self._visible(participant, sid) for sid in tracks]
         for track in found:
-            participant.viewing.wish(track, on)
+            participant.viewing.wishes.subscribe(track, on)
         self.stage.touch(participant)
         self._soon(self)
 
-    def set_quality(self, participant: Participant, wish: messages.Settings) -> None:
-        track = self._visible(participant, wish.track)
-        participant.viewing.set_quality(track, wish.quality)
-        self.stage.retarget_for(participant, track)
+    def demand(self, participant: Participant, demands: Mapping[str, Changes]) -> None:
+        """How it wants to see these tracks; what is not named stays as it was. One that is refused changes nothing."""
+        wishes = participant.viewing.wishes
+        found = [(self._visible(participant, sid), changes) for sid, changes in demands.items()]
+        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
+            self.stage.demand(participant, track, wish)
         self._soon(self)
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
@@ -371,6 +366,8 @@ class Room:
             case _native.Layers():
                 if self.stage.handle_layers(event) is not None:
                     self._note(participant)
+                if self.stage.has_work():
+                    self._soon(self)
             case _native.Switched():
                 participant.viewing.handle_switched(event)
                 self.stage.news(participant)

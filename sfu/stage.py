@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
 from sfu.messages import Slots, Speaker, Speakers
-from sfu.model import Kind, PublishedTrack, SubscriptionInfo
+from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
-from sfu.policy import speakers
+from sfu.policy import slots, speakers
 from sfu.subscriptions import Targets
 from sfu.tracks import Track
 
@@ -24,33 +24,47 @@ class Stage:
         self._members = members
         """By sid; the room's own map."""
         self._voices = speakers.Speakers()
-        self._recent: dict[str, int] = {}
+        self._spoke: dict[str, int] = {}
         """When each publisher was last made the dominant speaker, as a rank: higher is later."""
         self._dirty: dict[str, None] = {}
         """Sids of those whose slots may show something else."""
         self._news: dict[str, None] = {}
         """Sids of those of whose slots the plane said something."""
-        self._targets: Targets = []
-        self._sorted: list[Track] | None = None
+        self._stale: dict[str, None] = {}
+        """Sids of those whose layers may be others."""
+        self._last_n = 0
+        self._on_stage: tuple[str, ...] = ()
+        self._joined: list[Track] | None = None
+        """All tracks, in the order their publishers joined; None: to be sorted again."""
+        self._ordered: list[Track] | None = None
+        """All tracks, most wanted first."""
+
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> None:
+        """Whom a large room is shown: see `RoomOptions`."""
+        if (last_n, on_stage) == (self._last_n, self._on_stage):
+            return
+        self._last_n, self._on_stage = last_n, on_stage
+        self._ordered = None
+        self._dirty.update(dict.fromkeys(self._members))
 
     # Tracks
 
     def publish(self, track: Track) -> None:
         self.tracks[track.sid] = track
         self._index(track)
-        self._sorted = None
+        self._joined = self._ordered = None
         for participant in self._members.values():
-            if participant.sid != track.owner and participant.viewing.wants(track):
+            if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
         if self.tracks.pop(track.sid, None) is None:
             return
-        self._sorted = None
+        self._joined = self._ordered = None
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._quiet(track)
         for participant in self._members.values():
-            participant.viewing.forget(track)
+            participant.viewing.wishes.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
@@ -63,11 +77,7 @@ class Stage:
         """It was muted, or is no longer."""
         if track.is_muted:
             self._quiet(track)
-        for sid in track.viewers:
-            viewer = self._members.get(sid)
-            if viewer is not None:
-                viewer.viewing.retarget(track, self._targets)
-                self._news[sid] = None
+        self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
         """It is visible now, or hidden."""
@@ -81,28 +91,32 @@ class Stage:
         """Its sections, wishes or permissions are others."""
         self._dirty[subscriber.sid] = None
 
-    def retarget_for(self, subscriber: Participant, track: Track) -> None:
-        subscriber.viewing.retarget(track, self._targets)
-        self._news[subscriber.sid] = None
+    def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
+        """How it is to be shown to this one from now on."""
+        before = subscriber.viewing.wishes.of(track)
+        subscriber.viewing.wishes.set(track, wish)
+        self._judge(subscriber, track)
+        if wish.visible != before.visible:
+            # Where sections are short, what is seen goes first.
+            self.touch(subscriber)
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
         self._dirty.pop(subscriber.sid, None)
+        self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
-        self._recent.pop(subscriber.sid, None)
+        self._spoke.pop(subscriber.sid, None)
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
         """Every track it could be shown, in the order their publishers joined."""
-        if self._sorted is None:
-            self._sorted = sorted(self.tracks.values(), key=lambda track: track.order)
-        return [t for t in self._sorted if t.owner != subscriber.sid and not self._is_hidden(t)]
+        return self._for(subscriber, self._by_join())
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
 
     def published(self) -> list[PublishedTrack]:
         result = []
-        for track in sorted(self.tracks.values(), key=lambda track: track.order):
+        for track in self._by_join():
             viewers = [self._members[sid] for sid in track.viewers if sid in self._members]
             result.append(
                 PublishedTrack(
@@ -133,14 +147,15 @@ class Stage:
         dominant = self._voices.dominant
         if dominant is None or dominant == before:
             return
-        self._recent[self.tracks[dominant].owner] = max(self._recent.values(), default=0) + 1
+        self._spoke[self.tracks[dominant].owner] = max(self._spoke.values(), default=0) + 1
+        self._ordered = None
         for participant in self._members.values():
-            if self._follows(participant):
+            if self._last_n or participant.viewing.is_short():
                 self._dirty[participant.sid] = None
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._news or self._targets)
+        return bool(self._dirty or self._stale or self._news)
 
     # The end of a turn
 
@@ -150,11 +165,16 @@ class Stage:
             subscriber = self._members.get(sid)
             if subscriber is not None:
                 self._refresh(subscriber)
-        targets, self._targets = self._targets, []
+        stale, self._stale = {**dirty, **self._stale}, {}
+        targets: Targets = []
+        for sid in stale:
+            subscriber = self._members.get(sid)
+            if subscriber is not None:
+                subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
         news, self._news = self._news, {}
-        for sid in {**dirty, **news}:
+        for sid in {**stale, **news}:
             subscriber = self._members.get(sid)
             if subscriber is not None:
                 for message in subscriber.viewing.news():
@@ -169,12 +189,18 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
+        shape = track.shape()
         seen = track.handle_layers(event)
+        is_reshaped = track.shape() != shape
         for sid in track.viewers:
             viewer = self._members.get(sid)
-            if viewer is not None:
-                for message in viewer.viewing.layers_news(track):
-                    viewer.tell(message)
+            if viewer is None:
+                continue
+            # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
+            if is_reshaped or viewer.viewing.wishes.of(track).fps:
+                self._judge(viewer, track)
+            for message in viewer.viewing.layers_news(track):
+                viewer.tell(message)
         return track if seen else None
 
     def _refresh(self, subscriber: Participant) -> None:
@@ -182,11 +208,9 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wanted = [t for t in self.visible_to(subscriber) if subscriber.viewing.wants(t)]
-        if self._follows(subscriber):
-            # Stable: those who never spoke stay in the order they joined.
-            wanted.sort(key=lambda track: -self._recent.get(track.owner, 0))
-        changed = subscriber.viewing.refresh(wanted, self._targets)
+            wants = subscriber.viewing.wishes.wants
+            wanted = [track for track in self._for(subscriber, self._by_rank()) if wants(track)]
+        changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
             subscriber.tell(Slots(changed))
         if subscriber.tail is not None:
@@ -194,14 +218,37 @@ class Stage:
             if more is not None:
                 subscriber.tell(more)
 
-    @staticmethod
-    def _follows(participant: Participant) -> bool:
-        """Its sections are few and fixed, and nobody chooses for it: it is shown who speaks."""
-        return participant.tail is None and participant.viewing.only is None
+    def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
+        seen = {sid for sid, member in self._members.items() if not member.is_hidden} - {subscriber.sid}
+        return [track for track in tracks if track.owner in seen]
+
+    def _by_join(self) -> list[Track]:
+        if self._joined is None:
+            self._joined = sorted(self.tracks.values(), key=lambda track: track.order)
+        return self._joined
+
+    def _by_rank(self) -> list[Track]:
+        if self._ordered is None:
+            tracks = self._by_join()
+            ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
+            on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
+            ordered = slots.order([track.claim for track in tracks], on_stage, self._spoke)
+            self._ordered = [self.tracks[claim.track] for claim in ordered]
+        return self._ordered
 
     def _is_hidden(self, track: Track) -> bool:
         owner = self._members.get(track.owner)
         return owner is None or owner.is_hidden
+
+    def _reconsider(self, track: Track) -> None:
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                self._judge(viewer, track)
+
+    def _judge(self, viewer: Participant, track: Track) -> None:
+        if viewer.viewing.reconsider(track):
+            self._stale[viewer.sid] = None
 
     def _index(self, track: Track) -> None:
         if track.plane_id is not None:

@@ -7,9 +7,11 @@ from sfu.messages import Renegotiate, SlotInfo, Subscription
 from sfu.model import Kind, Layer, Quality, SubscriptionInfo
 from sfu.plane import _native
 from sfu.plane.binding import Binding
+from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.session.transport import Transport
 from sfu.tracks import Track
+from sfu.wishes import Wishes
 
 NEWS = 0.25
 """A bitrate that moved by less than this share is not told again."""
@@ -27,6 +29,8 @@ class Slot:
     track: Track | None = None
     source: int | None = None
     """The plane's id of the track, as last commanded."""
+    target: allocation.Target | None = None
+    """As last commanded for this source."""
     layer: Layer | None = None
     """On the wire."""
     cause: str = "paused"
@@ -39,39 +43,16 @@ class Subscriptions:
     def __init__(self, binding: Binding, owner: str, auto: bool, only: str | None = None) -> None:
         self.slots: dict[str, Slot] = {}
         """By mid, in the order of the sections."""
-        self.only = only
-        """The identity whose tracks alone are shown; None: everybody's."""
+        self.wishes = Wishes(auto, only)
         self._binding = binding
         self._owner = owner
-        self._auto = auto
-        self._wishes: dict[str, bool] = {}
-        self._qualities: dict[str, Quality] = {}
         self._by_id: dict[int, Slot] = {}
+        self._stale: dict[str, None] = {}
+        """Mids whose target may be another."""
         self._changed: dict[str, None] = {}
         """Mids whose `Subscription` may be news."""
         self._asked: tuple[int, ...] = ()
         self._missing: Mapping[Kind, int] = {}
-
-    # Wishes
-
-    def wants(self, track: Track) -> bool:
-        if self.only is not None and track.identity != self.only:
-            return False
-        return self._wishes.get(track.sid, self._auto)
-
-    def wish(self, track: Track, on: bool) -> None:
-        self._wishes[track.sid] = on
-
-    def quality(self, track: Track) -> Quality:
-        return self._qualities.get(track.sid, Quality.HIGH)
-
-    def set_quality(self, track: Track, quality: Quality) -> None:
-        self._qualities[track.sid] = quality
-
-    def forget(self, track: Track) -> None:
-        """It is no longer published."""
-        self._wishes.pop(track.sid, None)
-        self._qualities.pop(track.sid, None)
 
     # Slots
 
@@ -84,16 +65,17 @@ class Subscriptions:
             self.slots[mid] = kept if kept is not None and kept.id == id else Slot(id, mid, transport.kinds[mid])
         for mid, slot in before.items():
             if slot.track is not None and self.slots.get(mid) is not slot:
-                slot.track.viewers.pop(self._owner, None)
+                self._leave(slot.track)
         self._by_id = {slot.id: slot for slot in self.slots.values()}
 
-    def refresh(self, wanted: Sequence[Track], targets: Targets) -> dict[str, SlotInfo | None]:
-        """Puts the wanted tracks, most wanted first, into the slots. Appends to `targets`; returns what changed."""
+    def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
+        """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
         tracks = {track.sid: track for track in wanted}
         plan = policy.plan(
-            [policy.Wanted(track.sid, track.owner, track.kind, track.source) for track in wanted],
+            policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n),
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
+            self.wishes.unseen,
         )
         self._missing = plan.missing
         changed = [
@@ -104,33 +86,56 @@ class Subscriptions:
         told: dict[str, SlotInfo | None] = {}
         for slot, track in changed:
             if slot.track is not None and slot.track is not track and slot.track.viewers.get(self._owner) == slot.mid:
-                del slot.track.viewers[self._owner]
+                self._leave(slot.track)
             if slot.track is not track:
                 told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
-            slot.layer, slot.cause, slot.refused, slot.told = None, "paused", "", None
+            slot.layer, slot.cause, slot.refused, slot.told, slot.target = None, "paused", "", None, None
             slot.track, slot.source = track, track.plane_id if track is not None else None
             self._binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
             if track is not None:
                 track.viewers[self._owner] = slot.mid
-                targets.append((slot.id, track.ladder(self.quality(track))))
-                self._changed[slot.mid] = None
+                self._stale[slot.mid] = None
         return told
+
+    def reconsider(self, track: Track) -> bool:
+        """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
+        slot = self._showing(track)
+        if slot is not None:
+            self._stale[slot.mid] = None
+        return slot is not None
+
+    def allocate(self, targets: Targets) -> None:
+        """Decides which layers the slots may show. Appends to `targets` what is different."""
+        # Without a budget tracks do not compete: only those of which something has changed are judged.
+        judged = [
+            (slot, slot.track)
+            for mid in self._stale
+            if (slot := self.slots.get(mid)) is not None and slot.track is not None
+        ]
+        self._stale.clear()
+        demands = [allocation.Demand(track.supply(), self.wishes.of(track)) for _, track in judged]
+        for (slot, track), target in zip(judged, allocation.allocate(None, demands), strict=True):
+            self._changed[slot.mid] = None
+            if slot.target is None or slot.target.ladder != target.ladder:
+                targets.append((slot.id, target.ladder))
+            slot.target = target
+            if target.ladder:
+                track.asked[self._owner] = max(target.ladder)
+            else:
+                track.asked.pop(self._owner, None)
+
+    def is_short(self) -> bool:
+        """Something is wanted for which there is no section: who comes first matters."""
+        return any(self._missing.values())
 
     def clear(self) -> None:
         """Nothing is shown any more; the transport is gone."""
         for slot in self.slots.values():
             if slot.track is not None:
-                slot.track.viewers.pop(self._owner, None)
+                self._leave(slot.track)
         self.slots.clear()
         self._by_id.clear()
-
-    def retarget(self, track: Track, targets: Targets) -> None:
-        """The track was muted, or the wished quality is another."""
-        slot = self._showing(track)
-        if slot is not None:
-            targets.append((slot.id, track.ladder(self.quality(track))))
-            self._changed[slot.mid] = None
 
     def renegotiate(self, limit: int) -> Renegotiate | None:
         """More sections to ask for; None: enough, or asked already and nothing has come of it."""
@@ -196,14 +201,14 @@ class Subscriptions:
         result = []
         for track in tracks:
             slot = self._showing(track)
-            desired = self.wants(track)
+            desired = self.wishes.wants(track)
             now = self._subscription(slot, track) if slot is not None else None
             result.append(
                 SubscriptionInfo(
                     track=track.sid,
                     participant=track.identity,
                     desired=desired,
-                    quality=self.quality(track),
+                    wish=self.wishes.of(track),
                     mid=slot.mid if slot is not None else "",
                     state=now.state if now is not None else "pending" if desired else "off",
                     layer=now.layer if now is not None else None,
@@ -217,19 +222,25 @@ class Subscriptions:
         return slot if slot is not None and slot.track is track else None
 
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
-        quality = self.quality(track)
+        wish = self.wishes.of(track)
         if slot.refused:
             return Subscription(track.sid, "refused", reason=slot.refused)
         if track.silenced:
             return Subscription(track.sid, "paused", reason="muted by a moderator")
         if track.muted:
             return Subscription(track.sid, "paused", reason="muted by its publisher")
-        if quality is Quality.OFF:
+        if wish.quality is Quality.OFF:
             return Subscription(track.sid, "paused", reason="switched off by the subscriber")
+        if not wish.visible and track.kind is Kind.VIDEO:
+            return Subscription(track.sid, "paused", reason="not visible at the subscriber")
         if slot.layer is None:
             return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
         bps, width, height, _ = track.rate(slot.layer)
         return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps)
+
+    def _leave(self, track: Track) -> None:
+        track.viewers.pop(self._owner, None)
+        track.asked.pop(self._owner, None)
 
     @staticmethod
     def _differs(slot: Slot, track: Track | None) -> bool:

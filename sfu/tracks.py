@@ -1,16 +1,13 @@
 """A track: declared by its publisher, bound to an m-section, then published; and what really arrives of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sfu.model import EncodingInfo, Kind, Layer, Quality, Source, TrackInfo
+from sfu.model import EncodingInfo, Kind, Layer, Rate, Source, TrackInfo
 from sfu.plane import Layers
+from sfu.policy import allocation, slots
 
-TOP_TEMPORAL = 3
-"""VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
-
-TOP_SPATIAL = 2
-"""One stream may hold three spatial layers (VP9 and AV1 SVC); a rung above what arrives costs nothing."""
+WITHOUT_SPATIAL = ("vp8", "h264", "h265")
+"""Codecs of which one stream holds one spatial layer, in a browser. (RFC 7741 s1; RFC 6190 is nobody's)"""
 
 MIME = {
     "opus": "audio/opus",
@@ -52,10 +49,19 @@ class Track:
     codec: str = ""
     encrypted: bool = False
     """End to end, with nothing that tells keyframes: its layers stay as they are."""
-    rates: dict[Layer, tuple[int, int, int, float]] = field(default_factory=dict)
-    """What arrives of each layer with those it needs: bits per second, width, height, frames per second."""
+    rates: dict[Layer, Rate] = field(default_factory=dict)
+    """What arrives of each layer with those it needs."""
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Width and height of each spatial layer when it last arrived: one that is stopped at the source has them still."""
     viewers: dict[str, str] = field(default_factory=dict)
     """Who is shown it: their sids, and the mid of the slot."""
+    claim: slots.Wanted = field(init=False)
+    """To a place in a receive section."""
+    asked: dict[str, Layer] = field(default_factory=dict)
+    """The best layer that each viewer is sent if it arrives, by sid; who has paused it is not here."""
+
+    def __post_init__(self) -> None:
+        self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
 
     @property
     def is_muted(self) -> bool:
@@ -76,28 +82,38 @@ class Track:
             stream=self.stream,
         )
 
-    def ladder(self, quality: Quality) -> Sequence[Layer]:
-        """The layers a slot may show of it, best first. Empty: nothing is forwarded."""
-        if self.is_muted or quality is Quality.OFF:
-            return ()
-        if self.kind is Kind.AUDIO:
-            return (Layer(0, 0),)
-        highest = len(self.rids) - 1 if len(self.rids) > 1 else TOP_SPATIAL
-        best = {Quality.LOW: 0, Quality.MEDIUM: min(1, highest)}.get(quality, highest)
-        return [Layer(spatial, TOP_TEMPORAL) for spatial in range(best, -1, -1)]
+    def supply(self) -> allocation.Supply:
+        """What can be had of it."""
+        sizes = allocation.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
+        return allocation.Supply(self.kind, self.source, self.is_muted, sizes, self.rates)
+
+    def wanted(self) -> Layer | None:
+        """The best layer that anybody wants of it: the union of all wishes. None: nobody wants anything."""
+        if not self.asked:
+            return None
+        return Layer(max(at.spatial for at in self.asked.values()), max(at.temporal for at in self.asked.values()))
+
+    def shape(self) -> tuple[object, ...]:
+        """What ladders depend on, but for how fast frames come."""
+        return self.codec, self.width, self.height, frozenset(self.rates), tuple(sorted(self.sizes.items()))
 
     def handle_layers(self, event: Layers) -> bool:
         """What arrives has changed. True: in a way that others see in `info`."""
         before = (self.codec, self.width, self.height)
-        self.codec = event.codec or self.codec
+        if event.codec is not None and event.codec != self.codec:
+            self.codec = event.codec
+            self.sizes.clear()
         self.encrypted = event.encrypted
         self.rates = {
-            Layer(rate.layer.spatial, rate.layer.temporal): (rate.bps, rate.width, rate.height, rate.fps)
+            Layer(rate.layer.spatial, rate.layer.temporal): Rate(rate.bps, rate.width, rate.height, rate.fps)
             for rate in event.layers
         }
+        for layer, rate in self.rates.items():
+            if rate.width and rate.height:
+                self.sizes[layer.spatial] = (rate.width, rate.height)
         if not self.width or not self.height:
             # What the publisher did not declare is learned once: the live size is in `encodings`.
-            self.width, self.height = max(((w, h) for _, w, h, _ in self.rates.values()), default=(0, 0))
+            self.width, self.height = max(((r.width, r.height) for r in self.rates.values()), default=(0, 0))
         return before != (self.codec, self.width, self.height)
 
     def best(self, layer: Layer) -> Layer:
@@ -105,9 +121,9 @@ class Track:
         arriving = (at for at in self.rates if at.spatial == layer.spatial and at.temporal <= layer.temporal)
         return max(arriving, default=Layer(layer.spatial, 0))
 
-    def rate(self, layer: Layer) -> tuple[int, int, int, float]:
-        """Bits per second, width, height and frames per second of that best layer."""
-        return self.rates.get(self.best(layer), (0, 0, 0, 0.0))
+    def rate(self, layer: Layer) -> Rate:
+        """Of that best layer."""
+        return self.rates.get(self.best(layer), Rate(0, 0, 0, 0.0))
 
     def encodings(self) -> tuple[EncodingInfo, ...]:
         result = []
@@ -117,3 +133,12 @@ class Track:
             rid = self.rids[spatial] if spatial < len(self.rids) else ""
             result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps))
         return tuple(result)
+
+    def _spatial_layers(self) -> int:
+        """How many there are: encodings of simulcast, or layers within one stream, which only its packets tell."""
+        if len(self.rids) > 1:
+            return len(self.rids)
+        if self.codec in WITHOUT_SPATIAL:
+            return 1
+        seen = {*self.sizes, *(layer.spatial for layer in self.rates)}
+        return max(seen) + 1 if seen else allocation.TOP_SPATIAL + 1

@@ -5,7 +5,9 @@
  *
  *     const room = await join({ url: 'https://sfu.example', room: 'standup', token });
  *     room.addEventListener('trackSubscribed', ({ detail: { track, participant } }) => {
- *       videoOf(participant).srcObject = new MediaStream([track.mediaStreamTrack]);
+ *       const video = videoOf(participant);
+ *       video.srcObject = new MediaStream([track.mediaStreamTrack]);
+ *       room.watch(track.sid, video);
  *     });
  *     await room.publishMicrophone();
  *     const camera = await room.publishCamera();
@@ -17,6 +19,11 @@
  * One RTCPeerConnection carries everything; the client always offers. A cut WebSocket is dialled again and resumes the
  * session, a changed network restarts ICE, and a session that ended on the server is joined anew with the same tracks:
  * `stateChanged` tells, nothing has to be done.
+ *
+ * What is sent of a picture follows the elements given to `watch`: as many pixels as they have on the screen, nothing while
+ * they are out of sight. Sizes, and going out of sight, are told when they last for a quarter of a second, coming into
+ * sight at once. `settings` says the same for what has no element, and more: a quality, a frame rate, a priority. To page
+ * through a large room, watch the places of the tiles: what is visible takes the receive sections of what is not.
  *
  * The events of a `Room`, each a CustomEvent with this `detail`:
  *

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from loadtest.wire import dtls, rtcp, sdp
+from loadtest.wire import dtls, media, rtcp, sdp
 from loadtest.wire.receiver import FEEDBACK_INTERVAL, Receiver
 from loadtest.wire.sdp import Kind
 from loadtest.wire.sender import Numbers, Sender
@@ -16,22 +16,26 @@ WRONG_FINGERPRINT = ":".join(["AB"] * 32)
 class Client:
     """Offer first, then `connect` with the answer, from wherever that comes: WHIP, WHEP, or the WebSocket.
 
-    `sends` are tracks published, `audios` and `videos` the receive sections. To be made on a running loop. Ways to
-    misbehave: `fingerprint=WRONG_FINGERPRINT`, `half_an_ice_check`, `vanish`.
+    `sends` are tracks published (`simulcast`: video in three encodings), `audios` and `videos` the receive sections. To
+    be made on a running loop. Ways to misbehave: `fingerprint=WRONG_FINGERPRINT`, `half_an_ice_check`, `vanish`.
     """
 
     def __init__(
         self,
         *,
         sends: Sequence[Kind] = (),
+        simulcast: bool = False,
         audios: int = 0,
         videos: int = 0,
         sample: int = 1,
         fingerprint: str | None = None,
     ) -> None:
         identity = dtls.identity()
-        self.sections = sdp.sections(sends=sends, audios=audios, videos=videos)
-        self.senders = [Sender(section) for section in self.sections if section.ssrc]
+        encodings = media.simulcast() if simulcast else {}
+        self.sections = sdp.sections(sends=sends, rids=tuple(encodings), audios=audios, videos=videos)
+        self.senders = [Sender(section) for section in self.sections if section.ssrc and not section.rids]
+        for section in self.sections:
+            self.senders += [Sender(section, encodings[rid], rid) for rid in section.rids]
         self.receiver = Receiver(sample=sample)
         self.transport = Transport(identity, self._on_rtp, self._on_rtcp)
         self.offer = sdp.offer(

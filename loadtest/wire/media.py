@@ -2,11 +2,13 @@
 
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 MARK = b"sfu-wire"
-STAMP = struct.Struct("!8sq")
-"""What a payload ends with: the mark, and CLOCK_MONOTONIC in ns, which all processes of a machine share."""
+STAMP = struct.Struct("!8sqB")
+"""What a payload ends with: the mark, CLOCK_MONOTONIC in ns, which all processes of a machine share, and which
+encoding it is of."""
 
 VP8_PAYLOAD = 1_176
 """Octets: with RTP header, extensions and tag, a datagram of about 1,200."""
@@ -14,6 +16,8 @@ FPS = 30
 BITRATE = 1_500_000
 KEYFRAME_FACTOR = 3
 """A keyframe is so many times as long as another frame."""
+TEMPORAL = (0, 2, 1, 2)
+"""Temporal ids of successive frames where there are three temporal layers (L1T3)."""
 
 OPUS_INTERVAL = 0.02
 OPUS_PAYLOAD = 80
@@ -25,9 +29,20 @@ class Vp8:
 
     bitrate: int = BITRATE
     fps: int = FPS
+    width: int = 640
+    height: int = 360
+    encoding: int = 0
+    """Which of a simulcast, lowest first."""
+    temporal: Sequence[int] = (0,)
+    """Temporal ids of successive frames."""
     wants_keyframe: bool = True
     frames: int = 0
     keyframes: int = 0
+    octets: int = 0
+    keyframe_octets: int = 0
+    _base: int = field(default=0, repr=False)
+    """TL0PICIDX of the last frame of temporal layer 0."""
+    _pattern: int = field(default=0, repr=False)
     _owed: float = field(default=0.0, repr=False)
     clock_rate = 90_000
 
@@ -40,7 +55,7 @@ class Vp8:
         return 1 / self.fps
 
     def next_frame(self) -> list[bytes]:
-        """The payloads of one frame (RFC 7741): picture id of 15 bits, TL0PICIDX and a temporal id of 0."""
+        """The payloads of one frame (RFC 7741): picture id of 15 bits, TL0PICIDX and temporal id."""
         keyframe, self.wants_keyframe = self.wants_keyframe, False
         self._owed += self.bitrate / 8 / self.fps / VP8_PAYLOAD
         count = max(1, int(self._owed))
@@ -48,15 +63,33 @@ class Vp8:
         if keyframe:
             count *= KEYFRAME_FACTOR
             self.keyframes += 1
-        numbers = struct.pack("!HBB", 0x8000 | self.frames & 0x7FFF, self.frames & 0xFF, 0)
-        # RFC 6386 s9.1: frame tag (bit 0 clear: keyframe; version 0, shown, size), start code, 640 x 360.
-        tag = b"\x10\x02\x00\x9d\x01\x2a\x80\x02\x68\x01" if keyframe else b"\x11\x02\x00"
+            self._pattern = 0
+        temporal = self.temporal[self._pattern % len(self.temporal)]
+        # A frame that needs layer 0 alone is a point to step up at: of ours all but the second of layer 2.
+        sync = 0x20 if temporal == 1 or (temporal == 2 and self._pattern % 4 == 1) else 0
+        self._pattern += 1
+        self._base += temporal == 0
+        numbers = struct.pack("!HBB", 0x8000 | self.frames & 0x7FFF, self._base & 0xFF, temporal << 6 | sync)
+        # RFC 6386 s9.1: frame tag (bit 0 clear: keyframe; version 0, shown, size), start code, size.
+        size = struct.pack("<HH", self.width, self.height)
+        tag = b"\x10\x02\x00\x9d\x01\x2a" + size if keyframe else b"\x11\x02\x00"
         self.frames += 1
         payloads = []
         for index in range(count):
             head = (b"\x90" if index == 0 else b"\x80") + b"\xe0" + numbers + (tag if index == 0 else b"")
-            payloads.append(stamped(head.ljust(VP8_PAYLOAD - STAMP.size, b"\xa5")))
+            payloads.append(stamped(head.ljust(VP8_PAYLOAD - STAMP.size, b"\xa5"), self.encoding))
+        self.octets += count * VP8_PAYLOAD
+        self.keyframe_octets += count * VP8_PAYLOAD if keyframe else 0
         return payloads
+
+
+def simulcast() -> dict[str, Vp8]:
+    """Three encodings by RID, lowest first, in the proportions of a browser's."""
+    sizes = {"q": (320, 180, 150_000), "h": (640, 360, 500_000), "f": (1280, 720, 1_500_000)}
+    return {
+        rid: Vp8(bitrate=bitrate, width=width, height=height, encoding=index, temporal=TEMPORAL)
+        for index, (rid, (width, height, bitrate)) in enumerate(sizes.items())
+    }
 
 
 @dataclass(slots=True)
@@ -79,16 +112,16 @@ class Opus:
         return [stamped(b"\xfc".ljust(OPUS_PAYLOAD - STAMP.size, b"\x5a"))]
 
 
-def stamped(payload: bytes) -> bytes:
-    return payload + STAMP.pack(MARK, time.monotonic_ns())
+def stamped(payload: bytes, encoding: int = 0) -> bytes:
+    return payload + STAMP.pack(MARK, time.monotonic_ns(), encoding)
 
 
-def latency(payload: bytes) -> float | None:
-    """Seconds since the payload was made; None if it is none of ours."""
+def origin(payload: bytes) -> tuple[float, int] | None:
+    """Seconds since the payload was made, and of which encoding it is; None if it is none of ours."""
     if len(payload) < STAMP.size:
         return None
-    mark, sent = STAMP.unpack_from(payload, len(payload) - STAMP.size)
-    return (time.monotonic_ns() - sent) / 1e9 if mark == MARK else None
+    mark, sent, encoding = STAMP.unpack_from(payload, len(payload) - STAMP.size)
+    return ((time.monotonic_ns() - sent) / 1e9, encoding) if mark == MARK else None
 
 
 def is_keyframe(payload: bytes) -> bool:

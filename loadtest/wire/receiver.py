@@ -37,6 +37,10 @@ class Reception:
     last_at: float = 0.0
     last_sr: int = 0
     last_sr_at: float = 0.0
+    encodings: list[tuple[float, int]] = field(default_factory=list)
+    """When packets of another encoding than before began to come, and of which. Of the packets looked into."""
+    longest_gap: float = 0.0
+    """Seconds between two packets; whoever measures sets it back to 0."""
     repaired: set[int] = field(default_factory=set)
     """On an RTX stream: the original numbers it brought (RFC 4588)."""
 
@@ -75,6 +79,8 @@ class Receiver:
             reception = self.receptions[ssrc] = Reception(second & 0x7F, now)
         reception.packets += 1
         reception.octets += len(datagram)
+        if reception.last_at:
+            reception.longest_gap = max(reception.longest_gap, now - reception.last_at)
         reception.last_at = now
         self.packets += 1
         if reception.highest < 0:
@@ -105,8 +111,11 @@ class Receiver:
             if len(payload) > 2:
                 reception.repaired.add(int.from_bytes(payload[:2]))
             return
-        if (latency := media.latency(payload)) is not None:
+        if (origin := media.origin(payload)) is not None:
+            latency, encoding = origin
             self.latencies.append(latency)
+            if not reception.encodings or reception.encodings[-1][1] != encoding:
+                reception.encodings.append((now, encoding))
         if reception.keyframe_at is None and reception.payload_type == VP8 and media.is_keyframe(payload):
             reception.keyframe_at = now
             if not self.first_keyframe.done():

@@ -9,12 +9,13 @@ from typing import Literal
 Kind = Literal["audio", "video"]
 
 OPUS, VP8, VP8_RTX = 111, 96, 97
-MID_EXTENSION, TRANSPORT_CC, AUDIO_LEVEL = 1, 2, 3
+MID_EXTENSION, TRANSPORT_CC, AUDIO_LEVEL, RID_EXTENSION = 1, 2, 3, 4
 
 EXTENSIONS = {
     MID_EXTENSION: "urn:ietf:params:rtp-hdrext:sdes:mid",
     TRANSPORT_CC: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
     AUDIO_LEVEL: "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    RID_EXTENSION: "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
 }
 
 CODECS: dict[Kind, tuple[str, ...]] = {
@@ -40,6 +41,8 @@ class Section:
     kind: Kind
     ssrc: int | None = None
     rtx_ssrc: int | None = None
+    rids: tuple[str, ...] = ()
+    """Of a simulcast (RFC 8853), lowest first; then the SSRCs are not signalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,17 @@ class Remote:
     """SHA-256."""
 
 
-def sections(*, sends: Sequence[Kind] = (), audios: int = 0, videos: int = 0) -> tuple[Section, ...]:
-    """What is sent, then the receive sections: audio and video in turns, as a viewer of participants offers."""
+def sections(
+    *, sends: Sequence[Kind] = (), rids: tuple[str, ...] = (), audios: int = 0, videos: int = 0
+) -> tuple[Section, ...]:
+    """What is sent, then the receive sections: audio and video in turns, as a viewer of participants offers.
+
+    `rids`: video is sent as a simulcast of these.
+    """
     kinds: list[Kind] = [kind for i in range(max(audios, videos)) for kind in _pair(i < audios, i < videos)]
     sent = [
-        Section(str(mid), kind, _new_ssrc(), _new_ssrc() if kind == "video" else None) for mid, kind in enumerate(sends)
+        Section(str(mid), kind, new_ssrc(), new_ssrc() if kind == "video" else None, rids if kind == "video" else ())
+        for mid, kind in enumerate(sends)
     ]
     return (*sent, *(Section(str(mid), kind) for mid, kind in enumerate(kinds, len(sent))))
 
@@ -85,7 +94,7 @@ def offer(sections: Sequence[Section], *, ufrag: str, password: str, fingerprint
             "a=rtcp-mux",
             "a=rtcp-rsize",
             "a=sendonly" if section.ssrc else "a=recvonly",
-            *(f"a=extmap:{id} {uri}" for id, uri in EXTENSIONS.items() if id != AUDIO_LEVEL or section.kind == "audio"),
+            *(f"a=extmap:{id} {uri}" for id, uri in EXTENSIONS.items() if _concerns(id, section)),
             *CODECS[section.kind],
             *_sources(section),
         ]
@@ -122,13 +131,21 @@ def _pair(audio: bool, video: bool) -> list[Kind]:
     return kinds
 
 
+def _concerns(extension: int, section: Section) -> bool:
+    only = {AUDIO_LEVEL: section.kind == "audio", RID_EXTENSION: bool(section.rids)}
+    return only.get(extension, True)
+
+
 def _sources(section: Section) -> list[str]:
     if section.ssrc is None:
         return []
+    if section.rids:
+        lines = [f"a=rid:{rid} send" for rid in section.rids]
+        return [f"a=msid:wire wire-{section.mid}", *lines, f"a=simulcast:send {';'.join(section.rids)}"]
     sources = [section.ssrc] if section.rtx_ssrc is None else [section.ssrc, section.rtx_ssrc]
     group = [f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}"] if section.rtx_ssrc else []
     return [f"a=msid:wire wire-{section.mid}", *group, *(f"a=ssrc:{ssrc} cname:wire" for ssrc in sources)]
 
 
-def _new_ssrc() -> int:
+def new_ssrc() -> int:
     return secrets.randbelow(0xFFFF_FFFE) + 1

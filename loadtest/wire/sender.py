@@ -8,7 +8,17 @@ from collections import OrderedDict
 
 from loadtest.wire import rtcp
 from loadtest.wire.media import Opus, Vp8
-from loadtest.wire.sdp import AUDIO_LEVEL, MID_EXTENSION, OPUS, TRANSPORT_CC, VP8, VP8_RTX, Section
+from loadtest.wire.sdp import (
+    AUDIO_LEVEL,
+    MID_EXTENSION,
+    OPUS,
+    RID_EXTENSION,
+    TRANSPORT_CC,
+    VP8,
+    VP8_RTX,
+    Section,
+    new_ssrc,
+)
 from loadtest.wire.transport import Transport
 
 HISTORY = 512
@@ -20,10 +30,13 @@ LEVEL = 0x80 | 20
 
 
 class Sender:
-    def __init__(self, section: Section, source: Vp8 | Opus | None = None) -> None:
+    """A track, or one encoding of a simulcast: that has a SSRC of its own and is not repaired."""
+
+    def __init__(self, section: Section, source: Vp8 | Opus | None = None, rid: str = "") -> None:
         assert section.ssrc is not None
         self.section = section
-        self.ssrc = section.ssrc
+        self.ssrc = new_ssrc() if rid else section.ssrc
+        self.rid = rid.encode()
         self.source: Vp8 | Opus = source or (Vp8() if section.kind == "video" else Opus())
         self.packets = 0
         self.octets = 0
@@ -57,7 +70,7 @@ class Sender:
                 "!BBHII", 0x90, marker | payload_type, self._sequence, timestamp, self.ssrc
             ) + self._extensions(numbers)
             packet = header + payload
-            if self.section.rtx_ssrc:
+            if not self.rid and self.section.rtx_ssrc:
                 self._history[self._sequence] = packet
                 if len(self._history) > HISTORY:
                     self._history.popitem(last=False)
@@ -95,6 +108,8 @@ class Sender:
         mid = self.section.mid.encode()
         elements = bytes([MID_EXTENSION << 4 | len(mid) - 1]) + mid
         elements += bytes([TRANSPORT_CC << 4 | 1]) + numbers.next().to_bytes(2)
+        if self.rid:
+            elements += bytes([RID_EXTENSION << 4 | len(self.rid) - 1]) + self.rid
         if self.section.kind == "audio":
             elements += bytes([AUDIO_LEVEL << 4, LEVEL])
         elements += bytes(-len(elements) % 4)

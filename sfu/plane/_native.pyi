@@ -51,6 +51,10 @@ _Extension = Literal[
     "abs_send_time",
     "dependency_descriptor",
     "video_layers_allocation",
+    "playout_delay",
+    "abs_capture_time",
+    "content_type",
+    "color_space",
 ]
 
 class _LayerLike(Protocol):

@@ -1,15 +1,17 @@
 """Which track each receive section shows: what is wanted and what is shown -> what to show, and what is missing.
 
-A track keeps its slot, so that nothing on a screen jumps. Audio and camera of one participant prefer the slots of the
-same index: the n-th audio and the n-th video section are one stream for the browser, which plays them in sync. Where
-there are fewer sections than tracks, a shared screen goes before cameras, then the order of `wanted` decides.
+Who comes first, where not all have a place: who is on stage, shared screens, who spoke last, who joined first; and what
+is visible before all that is not. A track keeps its slot, so that nothing on a screen jumps. Audio and camera of one
+participant prefer the slots of the same index: the n-th audio and the n-th video section are one stream for the
+browser, which plays them in sync.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu.model import Kind, Source
 
+SCREEN = (Source.SCREEN_SHARE, Source.SCREEN_SHARE_AUDIO)
 PARTNER = {
     Source.CAMERA: Source.MICROPHONE,
     Source.MICROPHONE: Source.CAMERA,
@@ -33,17 +35,51 @@ class Plan:
     shown: Mapping[str, str | None]
     """Every section, by mid, and its track."""
     missing: Mapping[Kind, int]
-    """Wanted tracks without a section."""
+    """Tracks without a section that are worth one: wanted and not out of sight."""
 
 
-def plan(wanted: Sequence[Wanted], sections: Sequence[tuple[str, Kind]], present: Mapping[str, str | None]) -> Plan:
+def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Wanted]:
+    """Most wanted first, for everybody in the room. `tracks` come in the order in which their participants joined.
+
+    `on_stage`: participants and their rank, lowest first. `spoke`: participants and when they last had the floor, as a
+    number that grows.
+    """
+    last = len(on_stage)
+    return sorted(
+        tracks,
+        key=lambda track: (
+            on_stage.get(track.participant, last),
+            track.source not in SCREEN,
+            -spoke.get(track.participant, 0),
+        ),
+    )
+
+
+def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> list[Wanted]:
+    """Of the ordered tracks, those for one subscriber: what it sees first, and at most `last_n` of video (0: all)."""
+    if unseen:
+        wanted = sorted(wanted, key=lambda track: track.track in unseen)
+    if not last_n:
+        return list(wanted)
+    videos = [track.track for track in wanted if track.kind is Kind.VIDEO]
+    beyond = set(videos[last_n:])
+    return [track for track in wanted if track.track not in beyond]
+
+
+def plan(
+    wanted: Sequence[Wanted],
+    sections: Sequence[tuple[str, Kind]],
+    present: Mapping[str, str | None],
+    unseen: Collection[str] = (),
+) -> Plan:
     """`wanted`, most wanted first, and `sections` (mid and kind, in the order of the SDP) -> what each shows.
 
-    `present` is what they show now; a track in it that is no longer wanted is taken out.
+    `present` is what they show now; a track in it that is no longer wanted is taken out. A track of `unseen` asks for
+    no section of its own.
     """
     columns = {kind: [mid for mid, of in sections if of is kind] for kind in Kind}
-    chosen = {kind: _first(wanted, kind, len(columns[kind])) for kind in Kind}
-    wanted_of = {kind: sum(1 for track in wanted if track.kind is kind) for kind in Kind}
+    of_kind = {kind: [track for track in wanted if track.kind is kind] for kind in Kind}
+    chosen = {kind: of_kind[kind][: len(columns[kind])] for kind in Kind}
 
     keep = {track.track for tracks in chosen.values() for track in tracks}
     shown: dict[str, str | None] = {}
@@ -67,7 +103,8 @@ def plan(wanted: Sequence[Wanted], sections: Sequence[tuple[str, Kind]], present
             index = _free_index(columns, kind, shown, place.get(partner) if partner else None)
             shown[columns[kind][index]] = track.track
             place[track.track] = index
-    missing = {kind: wanted_of[kind] - len(chosen[kind]) for kind in Kind}
+    left = {kind: of_kind[kind][len(columns[kind]) :] for kind in Kind}
+    missing = {kind: sum(1 for track in tracks if track.track not in unseen) for kind, tracks in left.items()}
     return Plan(shown, missing)
 
 
@@ -76,12 +113,6 @@ def growth(missing: int, sections: int, limit: int) -> int:
     if missing == 0:
         return 0
     return max(0, min(missing + sections // 4, limit - sections))
-
-
-def _first(wanted: Sequence[Wanted], kind: Kind, count: int) -> list[Wanted]:
-    of_kind = [track for track in wanted if track.kind is kind]
-    of_kind.sort(key=lambda track: track.source is not Source.SCREEN_SHARE)
-    return of_kind[:count]
 
 
 def _free_index(

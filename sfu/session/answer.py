@@ -64,7 +64,11 @@ def write(
         transport.append(f"a=tls-id:{_own_tls_id(local, tls_id)}")
     tagged = tag(lines, bundle)
     port, connection = _default_address(local)
+    codecs: dict[int, list[str]] = {}
+    """Of sections that list the same, written once."""
     for line in lines:
+        if id(line.formats) not in codecs:
+            codecs[id(line.formats)] = [text for format in line.formats for text in _codec(*format)]
         if line.section.rejected:
             text += _rejected(line, transport)
             continue
@@ -72,7 +76,7 @@ def write(
         text += [connection, f"a=mid:{line.section.mid}", *transport]
         if line.section.mid == tagged:
             text += candidates(local)
-        text += _data(line, line.sctp) if line.sctp else _media(line, local)
+        text += _data(line, line.sctp) if line.sctp else _media(line, local, codecs[id(line.formats)])
     return "\r\n".join(text) + "\r\n"
 
 
@@ -143,7 +147,7 @@ def _data(line: Line, sctp: Sctp) -> Iterator[str]:
     yield f"a=max-message-size:{MAX_MESSAGE_SIZE}"
 
 
-def _media(line: Line, local: Local) -> Iterator[str]:
+def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:
     publication, slot = line.section.publication, line.section.slot
     match publication is not None, slot is not None:
         case True, True:
@@ -165,8 +169,7 @@ def _media(line: Line, local: Local) -> Iterator[str]:
         yield "a=rtcp-rsize"
     if slot:
         yield f"a=msid:slot-{slot.index} slot-{slot.mid}"
-    for offered, payload_type in line.formats:
-        yield from _codec(offered, payload_type)
+    yield from codecs
     if publication and publication.encodings[0].rid:
         rids = [encoding.rid or "" for encoding in publication.encodings]
         for rid in rids:

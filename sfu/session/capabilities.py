@@ -1,5 +1,7 @@
 """What we speak: codecs with their formats and feedback, and header extensions, as two tables.
 
+`sfu/plane/core/src/rtp/extension.rs` has the second once more, as the plane does what it says.
+
 A codec's *format* is a number for its profile and packetization. Payload types of one codec and equal format are
 interchangeable between participants; the plane compares nothing else. What is not in these tables is left out of
 answers: comfort noise, telephone events, FEC for video, REMB, and the feedback of RFC 8888.
@@ -8,6 +10,7 @@ answers: comfort noise, telephone events, FEC for video, REMB, and the feedback 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sfu.errors import NegotiationError
 from sfu.model import Kind
@@ -150,17 +153,63 @@ CODECS = (
 
 BY_NAME = {codec.name: codec for codec in CODECS}
 
-EXTENSIONS = {
-    "urn:ietf:params:rtp-hdrext:sdes:mid": "mid",
-    "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id": "rid",
-    "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id": "repaired_rid",
-    "urn:ietf:params:rtp-hdrext:ssrc-audio-level": "audio_level",
-    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01": "transport_cc",
-    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time": "abs_send_time",
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension": "dependency_descriptor",
-    "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00": "video_layers_allocation",
-}
-"""URI to the name it has in the plane."""
+
+class Treatment(StrEnum):
+    """What becomes of a header extension on its way from a publisher to a subscriber."""
+
+    REWRITTEN = "rewritten"
+    """The subscriber gets our own, whatever the publisher sent."""
+    PASSED = "passed"
+    """The same octets, under the subscriber's id."""
+    STRIPPED = "stripped"
+    """It is between the publisher and us."""
+    REFUSED = "refused"
+    """Left out of answers, as is all that the table does not name: so nobody sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    uri: str
+    treatment: Treatment
+    name: str = ""
+    """As the plane calls it; empty if it never meets it."""
+
+
+REWRITTEN, PASSED, STRIPPED, REFUSED = Treatment
+SDES = "urn:ietf:params:rtp-hdrext:sdes"
+WEBRTC = "http://www.webrtc.org/experiments/rtp-hdrext"
+
+EXTENSION_TABLE = (
+    Extension(f"{SDES}:mid", REWRITTEN, "mid"),
+    Extension("http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"),
+    Extension(f"{WEBRTC}/abs-send-time", REWRITTEN, "abs_send_time"),
+    # Which layers are left out differs between subscribers: frame numbers and active targets are theirs.
+    Extension(
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+        REWRITTEN,
+        "dependency_descriptor",
+    ),
+    Extension("urn:ietf:params:rtp-hdrext:ssrc-audio-level", PASSED, "audio_level"),
+    Extension(f"{WEBRTC}/playout-delay", PASSED, "playout_delay"),
+    Extension(f"{WEBRTC}/abs-capture-time", PASSED, "abs_capture_time"),
+    Extension(f"{WEBRTC}/video-content-type", PASSED, "content_type"),
+    Extension(f"{WEBRTC}/color-space", PASSED, "color_space"),
+    # A slot is one stream of one section: its SSRC says all that these would.
+    Extension(f"{SDES}:rtp-stream-id", STRIPPED, "rid"),
+    Extension(f"{SDES}:repaired-rtp-stream-id", STRIPPED, "repaired_rid"),
+    Extension(f"{WEBRTC}/video-layers-allocation00", STRIPPED, "video_layers_allocation"),
+    # Senders that may not say how a picture is to be turned turn it themselves: not every receiver would (WHEP players,
+    # recorders), and a slot that changes its publisher would have to turn in the same picture.
+    Extension("urn:3gpp:video-orientation", REFUSED),
+    # Times of the publisher's own hop; towards subscribers there is another one.
+    Extension("urn:ietf:params:rtp-hdrext:toffset", REFUSED),
+    Extension(f"{WEBRTC}/video-timing", REFUSED),
+    # Nothing is mixed.
+    Extension("urn:ietf:params:rtp-hdrext:csrc-audio-level", REFUSED),
+)
+
+EXTENSIONS = {extension.uri: extension.name for extension in EXTENSION_TABLE if extension.treatment is not REFUSED}
+"""Of those that are accepted: URI to the name it has in the plane."""
 
 
 def find(kind: Kind, offered: RtpMap) -> tuple[Codec, int] | None:
@@ -179,8 +228,13 @@ def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
     """
     found: dict[str, int] = {}
     uris: dict[int, str] = {}
+    looked: set[tuple[int, bool]] = set()
     for section in (s for s in offer.sections if not s.stopped):
         mixed = offer.session.has("extmap-allow-mixed") or section.has("extmap-allow-mixed")
+        # Sections that list the same have the very same tuple.
+        if (id(section.extensions), mixed) in looked:
+            continue
+        looked.add((id(section.extensions), mixed))
         for extension in section.extensions:
             uri = uris.setdefault(extension.id, extension.uri)
             name = EXTENSIONS.get(extension.uri)

@@ -209,6 +209,19 @@ def _nothing_in_common(offer: SessionDescription, allow: Allow) -> str:
 # -------------------------------------------------------------------------------------------------- sections
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What sections have in common that list the same payload types and extensions."""
+
+    formats: tuple[tuple[RtpMap, PayloadType], ...]
+    """The payload types that we speak."""
+    extensions: tuple[Extmap, ...]
+    """Those of them that we speak."""
+    received: tuple[PayloadType, ...]
+    """What the client takes, with its aliases."""
+    received_extensions: Mapping[str, int]
+
+
 class _Sections:
     """The m-sections of one offer, on their way into one answer."""
 
@@ -224,6 +237,7 @@ class _Sections:
         self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
         self.indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
         self.kept: dict[str, Slot] = {}
+        self._common: dict[tuple[int, int, Kind], Common] = {}
         live = {section.mid for section in offer.sections if not section.stopped and section.receives}
         for slot in previous.slots if previous else ():
             self.used |= {slot.ssrc, slot.rtx_ssrc or 0}
@@ -259,29 +273,38 @@ class _Sections:
         return answer.Line(section, Section(section.mid, section.kind), sctp=sctp)
 
     def _media(self, section: MediaSection, kind: Kind) -> answer.Line:
-        formats = _formats(section, kind)
-        if section.protocol not in RTP_PROTOCOLS or not formats:
+        common = self._in_common(section, kind)
+        if section.protocol not in RTP_PROTOCOLS or not common.formats:
             return _rejected(section)
         if not self.muxed:
             raise NegotiationError(f"the section {section.mid!r} does not offer a=rtcp-mux")
-        extensions = tuple(
-            e for e in section.extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id
-        )
-        payload_types = tuple(payload_type for _, payload_type in formats)
         publication = slot = None
         if section.sends and self.allow.publishes(section.mid, kind):
-            publication = _publication(section, kind, formats, extensions)
+            publication = _publication(section, kind, common.formats, common.extensions)
         if section.receives and self.allow.subscribe:
-            slot = self._slot(section.mid, kind, payload_types, capabilities.ids_by_name(extensions, "recvonly"))
-        return answer.Line(section, Section(section.mid, kind.value, publication, slot), formats, extensions)
+            slot = self._slot(section.mid, kind, common)
+        accepted = Section(section.mid, kind.value, publication, slot)
+        return answer.Line(section, accepted, common.formats, common.extensions)
 
-    def _slot(
-        self, mid: str, kind: Kind, payload_types: tuple[PayloadType, ...], extensions: Mapping[str, int]
-    ) -> Slot:
+    def _in_common(self, section: MediaSection, kind: Kind) -> Common:
+        # Sections that list the same have the very same tuples, and live as long as the offer does.
+        key = (id(section.codecs), id(section.extensions), kind)
+        common = self._common.get(key)
+        if common is None:
+            formats = _formats(section, kind)
+            extensions = tuple(
+                e for e in section.extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id
+            )
+            received = _with_aliases(tuple(payload_type for _, payload_type in formats))
+            common = Common(formats, extensions, received, capabilities.ids_by_name(extensions, "recvonly"))
+            self._common[key] = common
+        return common
+
+    def _slot(self, mid: str, kind: Kind, common: Common) -> Slot:
         """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
         other payload types or extensions it is another one."""
         kept = self.kept.get(mid)
-        payload_types = _with_aliases(payload_types)
+        payload_types, extensions = common.received, common.received_extensions
         index = kept.index if kept else next(i for i in itertools.count() if i not in self.indexes[kind])
         self.indexes[kind].add(index)
         if kept and (set(kept.payload_types), kept.extensions) == (set(payload_types), extensions):

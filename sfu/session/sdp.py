@@ -7,7 +7,7 @@ attributes that are malformed and not needed; what cannot be done without is a `
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from sfu.errors import NegotiationError
@@ -17,6 +17,8 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 # An offer of Chromium has up to 7 KB for a video section: these allow for 80 of them.
 MAX_OCTETS = 512 * 1024
 MAX_SECTIONS = 256
+REMEMBERED = 32
+"""Different lists of payload types, or of extensions, whose meaning is kept."""
 # What fits the one-byte header extension (RFC 8285 s4.2), in which MID and RID travel.
 MAX_IDENTIFICATION = 16
 
@@ -30,7 +32,11 @@ RID = re.compile(r"([A-Za-z0-9_-]+) +(send|recv)(?: +([!-~]+))? *", re.ASCII)
 MID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+", re.ASCII)  # token of RFC 8866 s9
 ICE_CHARS = re.compile(r"[A-Za-z0-9+/=_-]+", re.ASCII)  # RFC 8839 s5.4, and what base64url adds
 FINGERPRINT = re.compile(r"([A-Za-z0-9-]+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*) *", re.ASCII)
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+LEVEL = re.compile(r"^(?=m=)", re.MULTILINE)
+ATTRIBUTE = re.compile(r"^a=([^:\r\n]*):?([^\r\n]*)", re.MULTILINE)
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+WELL_FORMED = re.compile(r"(?:(?:[a-z]=[^\x00-\x08\x0a-\x1f\x7f]*)?\r*(?:\n|\Z))*")
 
 
 def number(text: str, limit: int) -> int | None:
@@ -92,10 +98,8 @@ class Lines:
         self.lines = tuple(lines)
         """With their line ends."""
         self._values: dict[str, list[str]] = {}
-        for line in self.lines:
-            if line.startswith("a="):
-                name, _, value = line[2:].rstrip("\r\n").partition(":")
-                self._values.setdefault(name, []).append(value.strip(" "))
+        for name, value in ATTRIBUTE.findall("".join(lines)):
+            self._values.setdefault(name, []).append(value.strip(" "))
 
     def has(self, name: str) -> bool:
         return name in self._values
@@ -156,45 +160,17 @@ class MediaSection(Lines):
 
     @cached_property
     def codecs(self) -> tuple[RtpMap, ...]:
-        """In the order of the m-line. Payload types without a usable a=rtpmap are left out."""
-        maps = {int(m[1]): m for value in self.values("rtpmap") if (m := RTPMAP.fullmatch(value))}
-        parameters: dict[str, dict[str, str]] = {}
-        for value in self.values("fmtp"):
-            payload_type, _, rest = value.partition(" ")
-            parameters.setdefault(payload_type, {}).update(_parameters(rest))
-        feedback: dict[str, set[str]] = {}
-        for value in self.values("rtcp-fb"):
-            payload_type, _, rest = value.partition(" ")
-            feedback.setdefault(payload_type, set()).add(" ".join(rest.split()))
-        found: dict[int, RtpMap] = {}
-        for text in self.formats:
-            payload_type_number = number(text, 127)
-            if payload_type_number is None or payload_type_number in found:
-                continue
-            if match := maps.get(payload_type_number):
-                name, clock_rate, channels = match[2].lower(), int(match[3]), int(match[4] or 1)
-            elif payload_type_number in STATIC:
-                (name, clock_rate), channels = STATIC[payload_type_number], 1
-            else:
-                continue
-            found[payload_type_number] = RtpMap(
-                payload_type_number,
-                name,
-                clock_rate,
-                channels,
-                parameters.get(text, {}),
-                frozenset(feedback.get(text, set()) | feedback.get("*", set())),
-            )
-        return tuple(found.values())
+        """In the order of the m-line. Payload types without a usable a=rtpmap are left out.
+
+        Sections that list the same have the same tuple.
+        """
+        lists = (self.values("rtpmap"), self.values("fmtp"), self.values("rtcp-fb"))
+        return _codecs(self.formats, *(tuple(values) for values in lists))
 
     @cached_property
     def extensions(self) -> tuple[Extmap, ...]:
-        found = []
-        for value in (*self._session.values("extmap"), *self.values("extmap")):
-            if match := EXTMAP.fullmatch(value):
-                direction: Direction = next((d for d in DIRECTIONS if d == match[2]), "sendrecv")
-                found.append(Extmap(int(match[1]), direction, match[3], match[4] or "", match[2] is not None))
-        return tuple(found)
+        """Sections that list the same have the same tuple."""
+        return _extensions((*self._session.values("extmap"), *self.values("extmap")))
 
     @cached_property
     def rids(self) -> Mapping[str, Rid]:
@@ -318,17 +294,65 @@ class SessionDescription:
 
 def levels_of(text: str) -> list[list[str]]:
     """The lines of the session level, then those of each m-section; line ends are kept."""
-    levels: list[list[str]] = [[]]
-    for index, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1):
+    # A crowd's offer has ten thousand lines: one look at all of them, and only what is wrong is looked at one by one.
+    if not WELL_FORMED.fullmatch(text):
+        _complain(LINE.findall(text))
+    return [LINE.findall(level) for level in LEVEL.split(text)]
+
+
+def _complain(lines: Sequence[str]) -> None:
+    for index, line in enumerate(lines, 1):
         bare = line.rstrip("\r\n")
         if bare and not (len(bare) > 1 and bare[1] == "=" and "a" <= bare[0] <= "z"):
             raise NegotiationError(f"line {index} of the SDP is not of the form x=value")
-        if CONTROL.search(bare) or "\r" in bare:
+        if CONTROL.search(bare):
             raise NegotiationError(f"line {index} of the SDP has a control character in it")
-        if bare.startswith("m="):
-            levels.append([])
-        levels[-1].append(line)
-    return levels
+
+
+# A client that shows sixteen pictures offers sixteen sections of the same forty payload types, and so do the others.
+@lru_cache(maxsize=REMEMBERED)
+def _codecs(
+    formats: tuple[str, ...], rtpmap: tuple[str, ...], fmtp: tuple[str, ...], rtcp_fb: tuple[str, ...]
+) -> tuple[RtpMap, ...]:
+    maps = {int(m[1]): m for value in rtpmap if (m := RTPMAP.fullmatch(value))}
+    parameters: dict[str, dict[str, str]] = {}
+    for value in fmtp:
+        payload_type, _, rest = value.partition(" ")
+        parameters.setdefault(payload_type, {}).update(_parameters(rest))
+    feedback: dict[str, set[str]] = {}
+    for value in rtcp_fb:
+        payload_type, _, rest = value.partition(" ")
+        feedback.setdefault(payload_type, set()).add(" ".join(rest.split()))
+    found: dict[int, RtpMap] = {}
+    for text in formats:
+        payload_type_number = number(text, 127)
+        if payload_type_number is None or payload_type_number in found:
+            continue
+        if match := maps.get(payload_type_number):
+            name, clock_rate, channels = match[2].lower(), int(match[3]), int(match[4] or 1)
+        elif payload_type_number in STATIC:
+            (name, clock_rate), channels = STATIC[payload_type_number], 1
+        else:
+            continue
+        found[payload_type_number] = RtpMap(
+            payload_type_number,
+            name,
+            clock_rate,
+            channels,
+            parameters.get(text, {}),
+            frozenset(feedback.get(text, set()) | feedback.get("*", set())),
+        )
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _extensions(values: tuple[str, ...]) -> tuple[Extmap, ...]:
+    found = []
+    for value in values:
+        if match := EXTMAP.fullmatch(value):
+            direction: Direction = next((d for d in DIRECTIONS if d == match[2]), "sendrecv")
+            found.append(Extmap(int(match[1]), direction, match[3], match[4] or "", match[2] is not None))
+    return tuple(found)
 
 
 def credentials(ufrag: str | None, pwd: str | None) -> tuple[str, str] | None:

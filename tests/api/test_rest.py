@@ -99,6 +99,33 @@ async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
         assert is_problem(await server.call("PUT", path, {"tracks": ["TR_x"]}), 404, "TR_x")
 
 
+async def test_a_backend_says_how_tracks_are_to_be_shown(server: Server) -> None:
+    async with server.client("ada") as ada, server.client("bob") as bob:
+        track = await _publish(server, ada)
+        await bob.offer("video recvonly")
+        path = ROOM + "/participants/bob/subscriptions"
+        wish = {"track": track, "width": 320, "height": 180, "fps": 15, "visible": False}
+        (shown,) = (await server.call("PUT", path, {"settings": [wish]})).json()["subscriptions"]
+        assert shown["desired"] is True and shown["reason"] == "not visible at the subscriber"
+        assert shown["wish"] == {
+            "quality": "high", "width": 320, "height": 180, "fps": 15.0, "priority": 0, "visible": False,
+        }  # fmt: skip
+        wrong = [{"track": track, "visible": True}, {"track": "TR_x"}]
+        assert is_problem(await server.call("PUT", path, {"settings": wrong}), 404, "TR_x")
+        wrong = [{"track": track, "visible": True, "priority": 300}]
+        assert is_problem(await server.call("PUT", path, {"settings": wrong}), 400, "priority")
+        (shown,) = (await server.call("GET", path)).json()["subscriptions"]
+        assert shown["wish"]["visible"] is False, "what is refused changes nothing"
+
+
+async def test_a_large_room_is_set_up_and_changed(server: Server) -> None:
+    made = await server.call("POST", "/v1/rooms", {"name": "room", "last_n": 16, "on_stage": ["ada"]})
+    assert (made.json()["last_n"], made.json()["on_stage"]) == (16, ["ada"])
+    changed = await server.call("PATCH", ROOM, {"on_stage": ["bob", "ada"]})
+    assert (changed.json()["last_n"], changed.json()["on_stage"]) == (16, ["bob", "ada"])
+    assert is_problem(await server.call("PATCH", ROOM, {"on_stage": [""]}), 400, "identity")
+
+
 async def test_tracks_are_shown_as_publishers_see_them(server: Server) -> None:
     async with server.client("ada") as ada:
         track = await _publish(server, ada)
@@ -135,6 +162,9 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("PATCH", ADA, {"attributes": {"a": 1}}, "attributes"),
     ("POST", ADA + "/mute", {"track": "TR_x"}, "muted"),
     ("PUT", ADA + "/subscriptions", {"tracks": "TR_x"}, "tracks"),
+    ("PUT", ADA + "/subscriptions", {"settings": [{"track": "TR_x", "quality": "best"}]}, "quality"),
+    ("POST", "/v1/rooms", {"name": "x", "last_n": -1}, "last_n"),
+    ("PATCH", ROOM, {"on_stage": "ada"}, "on_stage"),
     ("POST", ROOM + "/data", {"text": {"a": 1}}, "text"),
 ]
 

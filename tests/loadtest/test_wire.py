@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 
@@ -10,9 +11,11 @@ import pytest
 from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRrPacket, RtcpRtpfbPacket, RtcpSdesPacket, RtcpSrPacket
 
 from loadtest import wire
+from loadtest.person import person, shows
 from loadtest.service import Service, serving
 from loadtest.wire import media, rtcp, stun
 from loadtest.wire.sdp import VP8, VP8_RTX
+from sfu.model import Quality
 
 TRANSACTION = bytes(range(12))
 
@@ -181,3 +184,17 @@ async def test_credentials_of_base64url_characters_are_taken(service: Service) -
     client.transport.ufrag, client.offer = "u-_=f", offer
     session = await wire.open_session(service.whip(), service.token("alice", "room"), client)
     await session.end()
+
+
+async def test_a_simulcast_is_forwarded_encoding_by_encoding_as_it_is_asked_for(service: Service) -> None:
+    room = (service.url, "room")
+    async with (
+        person(*room, service.token("alice", "room"), publishes=True) as alice,
+        person(*room, service.token("bob", "room"), videos=1) as bob,
+    ):
+        video = await bob.video()
+        for quality, encoding in ((Quality.HIGH, 2), (Quality.LOW, 0), (Quality.MEDIUM, 1)):
+            began = time.monotonic()
+            await bob.settings(alice.track, quality)
+            assert await shows(video, encoding, began) >= began
+    assert [encoder.keyframes > 0 for encoder in alice.encoders()] == [True, True, True]

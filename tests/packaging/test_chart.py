@@ -1,6 +1,5 @@
 """The chart, rendered by Helm's own engine, against Kubernetes' schemas and against the service's own settings."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,8 +10,8 @@ import yaml
 
 from api.settings import Mode, SettingsError, read
 
-SECRET = "key: " + "s" * 32
-KEYS = {"keys": {"value": SECRET}}
+from .manifests import KEYS, SECRET, Render, container, environment
+
 VERSIONS = ("1.25", "1.31", "1.37")
 """Of Kubernetes: the oldest that Chart.yaml lets in, one between, the newest there is a schema for."""
 
@@ -61,28 +60,6 @@ MATRIX = {
     "nulls": NULLS,
 }
 
-Render = Callable[..., dict[str, dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def render(root: Path, helm: ModuleType) -> Render:
-    """Values to manifests by kind, as `helm template` does it: values against the schema first."""
-
-    def rendered(values: dict[str, Any], name: str = "sfu") -> dict[str, dict[str, Any]]:
-        with helm.Chart.load(root / "charts/sfu") as chart:
-            chart.validate_schema(values)
-            files = chart.render(values, name=name, namespace="calls")
-        documents = [yaml.safe_load(text) for path, text in files.items() if path.endswith(".yaml") and text.strip()]
-        return {document["kind"]: document for document in documents if document}
-
-    return rendered
-
-
-def container(manifests: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    [found] = manifests["Deployment"]["spec"]["template"]["spec"]["containers"]
-    assert isinstance(found, dict)
-    return found
-
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX.keys())
@@ -104,20 +81,12 @@ def test_the_check_itself_sees_a_misspelt_key(render: Render) -> None:
 def test_the_service_takes_the_environment_it_is_given(
     render: Render, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment: dict[str, str] = {}
-    for variable in container(render(values))["env"]:
-        source = variable.get("valueFrom", {})
-        if "secretKeyRef" in source:
-            environment[variable["name"]] = SECRET
-        elif "fieldRef" in source:
-            environment[variable["name"]] = "192.0.2.7"
-        else:
-            environment[variable["name"]] = variable["value"]
+    given = environment(render(values))
     # The files of a certificate are mounted only in a pod.
-    certificate = [environment.pop(name, None) for name in ("SFU_TLS_CERT", "SFU_TLS_KEY")]
+    certificate = [given.pop(name, None) for name in ("SFU_TLS_CERT", "SFU_TLS_KEY")]
     assert all(certificate) == ("tls" in values)
 
-    settings, _ = read(environment, {}, Mode())
+    settings, _ = read(given, {}, Mode())
 
     media = values.get("media") or {}
     assert settings.workers == media.get("workers", 1)

@@ -1,4 +1,4 @@
-"""The Dockerfile, as a linter and as its user reads it. Building it is `make image`."""
+"""The Dockerfile, as a linter and as its user reads it. What it makes: test_image.py."""
 
 import os
 import re

@@ -87,5 +87,14 @@ def test_lan_is_said_to_the_service(root: Path, given: str, is_lan: bool) -> Non
 def test_ci_runs_lint_types_and_every_kind_of_test(root: Path) -> None:
     assert "exec make check" in (root / ".ci/run").read_text()
     planned = subprocess.run(["make", "-n", "check"], cwd=root, capture_output=True, text=True, check=True).stdout
-    for step in ("ruff check", "lint-imports", "clippy", "bin/mypy", "stubtest", "cargo test", "-m pytest"):
+    for step in (
+        "ruff check",
+        "lint-imports",
+        "clippy",
+        "bin/mypy",
+        "stubtest",
+        "cargo test",
+        "scripts/install-engine",
+        "-m pytest",
+    ):
         assert step in planned

@@ -1,7 +1,7 @@
 """What a participant is shown: by wish, in which quality, and what really reaches it."""
 
 from sfu import messages
-from sfu.model import Kind, Layer, Quality, Source
+from sfu.model import Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers, Refused, Switched
 
@@ -95,7 +95,7 @@ async def test_a_backend_subscribes_for_a_participant_and_sees_what_it_gets() ->
         (view,) = participant.subscriptions()
         assert (view.participant, view.desired, view.mid, view.state) == ("alice", True, "0", "active")
         # Of the temporal layers the slot would take, none but the lowest is known to arrive.
-        assert (view.layer, view.quality) == (Layer(1, 0), Quality.HIGH)
+        assert (view.layer, view.wish) == (Layer(1, 0), Wish())
         participant.subscribe([camera], False)
         await turn()
         (view,) = participant.subscriptions()

@@ -9,7 +9,7 @@ import { bitrateFor, encodingsFor, prefer } from '../../api/web/client/encodings
 import { overall } from '../../api/web/client/room.js';
 import { address } from '../../api/web/client/signal.js';
 import { read } from '../../api/web/client/stats.js';
-import { arrange, bestGrid, qualityFor } from '../../api/web/page/layout.js';
+import { arrange, bestGrid } from '../../api/web/page/layout.js';
 import { bitrate, figures, initials, sending } from '../../api/web/page/words.js';
 
 test('a broken connection is dialled at once, then less and less often, and never all at one moment', () => {
@@ -124,10 +124,6 @@ test('a shared screen gets most of the window', () => {
   const [screen, ...others] = arrange(4, 1280, 720, 8, true);
   const area = ({ width, height }) => width * height;
   assert.ok(area(screen) > others.reduce((sum, box) => sum + area(box), 0) * 2);
-});
-
-test('a small tile asks for few bits', () => {
-  assert.deepEqual([120, 216, 300, 432, 433, 1000].map(qualityFor), ['low', 'low', 'medium', 'medium', 'high', 'high']);
 });
 
 test('figures say what is there, or why it is not', () => {

@@ -2,6 +2,7 @@
 
 import { capture, captureScreen } from './capture.js';
 import { Data, SERVER, seal } from './data.js';
+import { Demand } from './demand.js';
 import { SfuError } from './errors.js';
 import { watchNetwork } from './network.js';
 import { Peer } from './peer.js';
@@ -9,6 +10,7 @@ import { Publisher, isOver, unlessOver } from './publisher.js';
 import { Others, Participant } from './remote.js';
 import { Signal } from './signal.js';
 import { read } from './stats.js';
+import { Wishes } from './wishes.js';
 
 /** Receive sections of a kind in the first offer, at most: who joins a crowd asks for the rest as the server says. */
 const MOST_AT_FIRST = 32;
@@ -27,8 +29,9 @@ export class Room extends EventTarget {
   #data = new Data((sender, payload, reliable) => this.#handleData(sender, payload, reliable));
   /** @type {Peer | null} */
   #peer = null;
-  /** Wishes for single tracks, by sid: said again after a new join. @type {Map<string, {on?: boolean, quality?: string}>} */
-  #wishes = new Map();
+  #wishes = new Wishes({ request: (message) => this.#signal.request(message), isThere: (sid) => this.#others.find(sid) !== null });
+  // A track may go before its wish arrives: then there is nothing to wish for.
+  #demand = new Demand((track, wish) => this.#wishes.set(track, wish).catch(() => {}));
   #statistics = new Map();
   #mediaWasUp = false;
   /** The network is another: restart ICE as soon as the server can be asked. */
@@ -140,33 +143,41 @@ export class Room extends EventTarget {
 
   /** With `autoSubscribe: false`, or after `unsubscribe`. @param {string | readonly string[]} tracks Sids. */
   async subscribe(tracks) {
-    await this.#wish([tracks].flat(), { on: true });
+    await this.#wishes.subscribe([tracks].flat(), true);
   }
 
   /** @param {string | readonly string[]} tracks Sids. */
   async unsubscribe(tracks) {
-    await this.#wish([tracks].flat(), { on: false });
+    await this.#wishes.subscribe([tracks].flat(), false);
   }
 
   /**
-   * The best quality in which a track is worth its bits here; `off` pauses it.
+   * How a track is wanted here; what is left out stays as it was.
    *
    * @param {string} track Its sid.
-   * @param {{quality: 'low' | 'medium' | 'high' | 'off'}} settings
+   * @param {import('./wishes.js').Settings} settings
    */
-  async settings(track, { quality }) {
-    await this.#wish([track], { quality });
+  async settings(track, settings) {
+    await this.#wishes.set(track, settings);
+  }
+
+  /**
+   * Has the element decide what is sent of a track: as many pixels as it has on the screen, nothing while it is out of
+   * sight or the page is hidden. Several elements may show one track. Its size must come from the page's layout: an
+   * element as large as its picture would never ask for a larger one.
+   *
+   * @param {string} track Its sid.
+   * @param {Element} element A video, or what stands for it until there is a picture.
+   * @returns {() => void} Ends it: the track is wanted in any size again, once no element shows it.
+   */
+  watch(track, element) {
+    this.#demand.watch(track, element);
+    return () => this.#demand.unwatch(element);
   }
 
   /** Of oneself, where the token allows it. @param {{name?: string, metadata?: string, attributes?: Record<string, string>}} changes */
   async update(changes) {
     await this.#signal.request({ type: 'update', ...changes });
-  }
-
-  async #wish(tracks, wish) {
-    for (const sid of tracks) this.#wishes.set(sid, { ...this.#wishes.get(sid), ...wish });
-    if (wish.on !== undefined) await this.#signal.request({ type: 'subscribe', tracks, on: wish.on });
-    else for (const track of tracks) await this.#signal.request({ type: 'settings', track, quality: wish.quality });
   }
 
   // ------------------------------------------------------------------------------------------------------ data
@@ -320,6 +331,7 @@ export class Room extends EventTarget {
     this.state = 'closed';
     this.#watch.abort();
     this.#data.close();
+    this.#demand.close();
     this.#peer?.close();
     this.#others.forgetSlots();
     this.#reconcile();
@@ -377,14 +389,7 @@ export class Room extends EventTarget {
   /** After a join: the first offer. After another join also what was wished for and published before. */
   async #restore() {
     await this.#peer?.negotiate();
-    for (const [sid, { on, quality }] of [...this.#wishes]) {
-      if (!this.#others.find(sid)) {
-        this.#wishes.delete(sid);
-        continue;
-      }
-      if (on !== undefined) await this.#signal.request({ type: 'subscribe', tracks: [sid], on });
-      if (quality !== undefined) await this.#signal.request({ type: 'settings', track: sid, quality });
-    }
+    await this.#wishes.restore();
     await this.#publisher.restore();
   }
 
@@ -425,7 +430,10 @@ export class Room extends EventTarget {
   }
 
   #dispatch(news) {
-    for (const { type, detail } of news) this.#emit(type, detail);
+    for (const { type, detail } of news) {
+      if (type === 'trackUnpublished') this.#demand.forget(detail.track.sid);
+      this.#emit(type, detail);
+    }
   }
 
   #emit(type, detail) {

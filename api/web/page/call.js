@@ -14,8 +14,6 @@ const YOUR_SCREEN = 'you/screen';
 
 export class Call {
   #timer = 0;
-  /** The quality last wished for, by track. @type {Map<string, string>} */
-  #wishes = new Map();
 
   /**
    * @param {Room} room
@@ -33,7 +31,7 @@ export class Call {
   constructor(room, parts) {
     this.room = room;
     this.parts = parts;
-    this.tiles = new Tiles(parts.tiles, (track, quality) => this.#wish(track, quality));
+    this.tiles = new Tiles(parts.tiles, (track, video) => room.watch(track, video));
     this.sounds = new Sounds(parts.sounds, parts.unmute);
     this.devices = new Devices(room, () => this.#refresh());
     this.#listen();
@@ -60,10 +58,7 @@ export class Call {
       chat.notice(`${participant.name} left`);
     });
     for (const type of ['participantChanged', 'participantJoined', 'trackPublished', 'trackChanged']) on(type, () => this.#refresh());
-    on('trackUnpublished', ({ track }) => {
-      this.#wishes.delete(track.sid);
-      this.#refresh();
-    });
+    on('trackUnpublished', () => this.#refresh());
     on('trackSubscribed', ({ track }) => {
       if (track.kind === 'audio') this.sounds.add(track.sid, track.mediaStreamTrack);
       this.#refresh();
@@ -152,13 +147,6 @@ export class Call {
     const { camera, screen } = this.devices.sids;
     this.tiles.figures(YOU, sending(sent.get(camera) ?? []));
     this.tiles.figures(YOUR_SCREEN, sending(sent.get(screen) ?? []));
-  }
-
-  #wish(track, quality) {
-    if (this.#wishes.get(track) === quality || this.room.state !== 'connected') return;
-    this.#wishes.set(track, quality);
-    // It may have been unpublished in the meantime: then there is nothing to wish for.
-    this.room.settings(track, { quality }).catch(() => this.#wishes.delete(track));
   }
 }
 

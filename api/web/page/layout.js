@@ -61,15 +61,3 @@ function grid(count, width, height, gap, left, top) {
     };
   });
 }
-
-/**
- * The best quality worth its bits in a tile of this height.
- *
- * @param {number} height Of the tile, in pixels of the device.
- * @returns {'low' | 'medium' | 'high'}
- */
-export function qualityFor(height) {
-  // A layer may be enlarged by a fifth before it looks soft; the usual layers are 180, 360 and 720 lines.
-  if (height <= 216) return 'low';
-  return height <= 432 ? 'medium' : 'high';
-}

@@ -1,9 +1,7 @@
 /** The tiles: one for each participant and one for each shared screen, laid out so that all fit. */
 
-import { arrange, qualityFor } from './layout.js';
+import { arrange } from './layout.js';
 import { hue, initials } from './words.js';
-
-const QUALITY_DELAY = 400;
 
 /**
  * @typedef {object} Tile
@@ -12,20 +10,20 @@ const QUALITY_DELAY = 400;
  * @property {HTMLElement} figures
  * @property {boolean} isScreen
  * @property {string} track Sid of the remote picture; empty if there is none or it is ours.
+ * @property {() => void} unwatch
  */
 
 export class Tiles {
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
-  #timer = 0;
 
   /**
    * @param {HTMLElement} container
-   * @param {(track: string, quality: 'low' | 'medium' | 'high') => void} wish How well a picture must be seen.
+   * @param {(track: string, video: HTMLVideoElement) => () => void} watch Has the tile decide what is sent of a track.
    */
-  constructor(container, wish) {
+  constructor(container, watch) {
     this.container = container;
-    this.wish = wish;
+    this.watch = watch;
     new ResizeObserver(() => this.arrange()).observe(container);
   }
 
@@ -44,7 +42,11 @@ export class Tiles {
    */
   show(key, { identity, name, isScreen = false, isMine = false, picture, track = '', isSilent = false }) {
     const tile = this.#tiles.get(key) ?? this.#make(key, isScreen);
-    tile.track = track;
+    if (tile.track !== track) {
+      tile.unwatch();
+      tile.track = track;
+      tile.unwatch = track ? this.watch(track, tile.video) : () => {};
+    }
     const caption = isScreen ? `Screen of ${name}` : name;
     tile.element.setAttribute('aria-label', `${caption}${isMine ? ' (you)' : ''}${!isScreen && isSilent ? ', muted' : ''}`);
     tile.element.classList.toggle('mirrored', isMine && !isScreen);
@@ -62,6 +64,7 @@ export class Tiles {
   remove(key) {
     const tile = this.#tiles.get(key);
     if (!tile) return;
+    tile.unwatch();
     tile.video.srcObject = null;
     tile.element.remove();
     this.#tiles.delete(key);
@@ -99,12 +102,6 @@ export class Tiles {
     boxes.forEach((box, index) => {
       for (const [property, pixels] of Object.entries(box)) tiles[index].element.style.setProperty(property, `${pixels}px`);
     });
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      tiles.forEach(({ track }, index) => {
-        if (track && boxes[index]) this.wish(track, qualityFor(boxes[index].height * devicePixelRatio));
-      });
-    }, QUALITY_DELAY);
   }
 
   /** @returns {Tile} */
@@ -119,7 +116,7 @@ export class Tiles {
     element.setAttribute('role', 'group');
     const video = /** @type {HTMLVideoElement} */ (part(element, 'video'));
     video.muted = true; // Sound has elements of its own; without this nothing may play by itself.
-    const tile = { element, video, figures: part(element, '.figures'), isScreen, track: '' };
+    const tile = { element, video, figures: part(element, '.figures'), isScreen, track: '', unwatch: () => {} };
     this.#tiles.set(key, tile);
     this.container.append(element);
     this.arrange();

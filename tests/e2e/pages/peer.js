@@ -103,6 +103,17 @@ const local = (sid) => [...room.localTracks].find((track) => track.sid === sid);
 export const mute = (sid, muted) => local(sid).mute(muted);
 export const unpublish = (sid) => local(sid).unpublish();
 export const want = (track, quality) => room.settings(track, { quality });
+
+/** Its element, of this size and so far down the page, decides what is sent of a track. */
+export function watch(track, { width, height, top = 0 }) {
+  const element = shown.get(track);
+  Object.assign(element.style, { position: 'absolute', left: '0', top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  room.watch(track, element);
+}
+
+export const resize = (track, width, height) => Object.assign(shown.get(track).style, { width: `${width}px`, height: `${height}px` });
+export const scrollDown = (pixels) => scrollTo(0, pixels);
+
 export const subscribe = (track) => room.subscribe(track);
 export const unsubscribe = (track) => room.unsubscribe(track);
 
@@ -169,7 +180,7 @@ let channels = {};
  * An offer of this shape, with its candidates unless it is to trickle.
  *
  * @param {{sends?: any[], receives?: string[], both?: string[], channel?: boolean, trickle?: boolean}} shape `sends`:
- *   `{kind, codec?, encodings?, width?, height?, card?}`
+ *   `{kind, codec?, encodings?, width?, height?, fps?, card?, key?}`; with a `key` it is encrypted end to end
  */
 export async function offer({ sends = [], receives = [], both = [], channel = false, trickle = false }) {
   bare?.close();
@@ -183,15 +194,23 @@ export async function offer({ sends = [], receives = [], both = [], channel = fa
   return describe(trickle);
 }
 
-async function addSending(pc, direction, { kind, codec, encodings = [{}], width = 640, height = 360, card: isCard = false, number = 1 }) {
-  const wished = kind === 'audio' ? { audio: true } : { video: { width: { ideal: width }, height: { ideal: height } } };
+async function addSending(pc, direction, { kind, codec, encodings = [{}], width = 640, height = 360, fps = 30, card: isCard = false, number = 1, key = 0 }) {
+  const size = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: fps } };
+  const wished = kind === 'audio' ? { audio: true } : { video: size };
   const media = isCard ? new MediaStream([film({ card: number, width, height })]) : await navigator.mediaDevices.getUserMedia(wished);
   const transceiver = pc.addTransceiver(media.getTracks()[0], { direction, streams: [media], sendEncodings: encodings });
+  if (key) encrypt(transceiver, { key, codec });
   if (!codec) return;
   const known = RTCRtpSender.getCapabilities(kind).codecs;
   const first = known.filter(({ mimeType }) => mimeType.toLowerCase() === `${kind}/${codec}`);
   if (first.length === 0) throw new Error(`this browser does not send ${codec}`);
   transceiver.setCodecPreferences([...first, ...known.filter((other) => !first.includes(other))]);
+}
+
+/** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {{key: number, codec?: string}} options */
+function encrypt({ sender, receiver }, options) {
+  const worker = new Worker(new URL('cipher.js', import.meta.url));
+  for (const half of [sender, receiver]) half.transform = new RTCRtpScriptTransform(worker, options);
 }
 
 async function describe(trickle) {

@@ -1,11 +1,12 @@
 """Which track each section shows, as tables."""
 
+import random
 from collections.abc import Sequence
 
 import pytest
 
 from sfu.model import Kind, Source
-from sfu.policy.slots import Wanted, growth, plan
+from sfu.policy.slots import Wanted, choose, growth, order, plan
 
 
 def sections(audio: int, video: int) -> list[tuple[str, Kind]]:
@@ -54,9 +55,70 @@ TABLE: Sequence[tuple[str, str, tuple[int, int], str, str]] = [
 
 @pytest.mark.parametrize(("why", "want", "count", "before", "after"), TABLE, ids=[row[0] for row in TABLE])
 def test_sections_show(why: str, want: str, count: tuple[int, int], before: str, after: str) -> None:
-    result = plan(wanted(want), sections(*count), shown(before))
+    result = plan(order(wanted(want), {}, {}), sections(*count), shown(before))
     assert {mid: track for mid, track in result.shown.items() if track} == shown(after)
     assert set(result.shown) == {mid for mid, _ in sections(*count)}
+
+
+ORDERS: Sequence[tuple[str, str, str, str, str]] = [
+    # why, joined, on stage, spoke (the last one last), order
+    ("as they joined", "A.cam B.cam C.cam", "", "", "A.cam B.cam C.cam"),
+    ("a screen and its sound go first", "A.cam B.cam B.screen B.sound", "", "", "B.screen B.sound A.cam B.cam"),
+    ("who spoke last goes before who never did", "A.cam B.cam C.cam", "", "B C", "C.cam B.cam A.cam"),
+    ("a screen goes before who speaks", "A.cam B.screen C.cam", "", "C", "B.screen C.cam A.cam"),
+    ("the stage goes before all, in its own order", "A.screen B.cam C.cam D.cam", "D B", "C",
+     "D.cam B.cam A.screen C.cam"),
+    ("on stage, the screen goes before the camera", "A.cam B.cam B.screen", "B", "", "B.screen B.cam A.cam"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("why", "joined", "stage", "spoke", "after"), ORDERS, ids=[row[0] for row in ORDERS])
+def test_first_comes(why: str, joined: str, stage: str, spoke: str, after: str) -> None:
+    ranks = {name: rank for rank, name in enumerate(stage.split())}
+    turns = {name: turn for turn, name in enumerate(spoke.split(), 1)}
+    assert [track.track for track in order(wanted(joined), ranks, turns)] == after.split()
+
+
+CHOICES: Sequence[tuple[str, str, str, int, str]] = [
+    # why, in order, not visible, last n, chosen
+    ("all, where there is no bound", "A.cam B.cam C.cam", "", 0, "A.cam B.cam C.cam"),
+    ("the first few pictures and everybody's sound", "A.cam A.mic B.cam B.mic C.mic", "", 1, "A.cam A.mic B.mic C.mic"),
+    ("what is visible goes before what is not", "A.cam B.cam C.cam", "A.cam", 0, "B.cam C.cam A.cam"),
+    ("a page further on is what counts", "A.cam B.cam C.cam D.cam", "A.cam B.cam", 2, "C.cam D.cam"),
+    ("with room left, what is not visible stays", "A.cam B.cam", "A.cam", 2, "B.cam A.cam"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("why", "ordered", "unseen", "last_n", "after"), CHOICES, ids=[row[0] for row in CHOICES])
+def test_of_a_large_room_one_is_shown(why: str, ordered: str, unseen: str, last_n: int, after: str) -> None:
+    assert [track.track for track in choose(wanted(ordered), unseen.split(), last_n)] == after.split()
+
+
+def test_what_is_not_visible_is_not_missing() -> None:
+    tracks = choose(wanted("A.cam B.cam C.cam"), ("A.cam",), 0)
+    result = plan(tracks, sections(0, 1), shown("v0=A.cam"), ("A.cam",))
+    assert result.shown == {"v0": "B.cam"} and result.missing[Kind.VIDEO] == 1
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_whatever_happens_the_first_are_shown_once_and_who_stays_does_not_move(seed: int) -> None:
+    chance = random.Random(seed)
+    everybody = wanted(" ".join(f"{name}.{what}" for name in "ABCDEFGH" for what in ("cam", "mic", "screen")))
+    present: dict[str, str | None] = {}
+    places = sections(4, 5)
+    for _ in range(30):
+        unseen = {track.track for track in chance.sample(everybody, 5) if track.kind is Kind.VIDEO}
+        last_n = chance.choice((0, 2, 4))
+        ordered = order(chance.sample(everybody, 12), {"C": 0}, {"D": chance.randrange(3), "E": 1})
+        chosen = choose(ordered, unseen, last_n)
+        result = plan(chosen, places, present, unseen)
+        for kind, count in ((Kind.AUDIO, 4), (Kind.VIDEO, 5)):
+            first = [track.track for track in chosen if track.kind is kind][:count]
+            now = [track for mid, of in places if of is kind and (track := result.shown[mid])]
+            assert sorted(now) == sorted(first)
+            assert kind is Kind.AUDIO or not last_n or len(now) <= last_n
+            assert all(result.shown[mid] == track for mid, track in present.items() if track in now)
+        present = dict(result.shown)
 
 
 def test_what_has_no_section_is_missing() -> None:

@@ -140,7 +140,7 @@ impl Plane {
             Ok(other) => match self.by_path.get(&path) {
                 Some(&key) => match other {
                     Protocol::Rtp => self.handle_media(key, datagram, received, now),
-                    Protocol::Rtcp => self.handle_rtcp(key, datagram, now),
+                    Protocol::Rtcp => self.handle_rtcp(key, datagram, received, now),
                     _ => self.handle_dtls(key, datagram, path, now),
                 },
                 None => Err(Discard::UnknownAddress),

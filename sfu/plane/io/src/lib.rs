@@ -4,6 +4,7 @@
 pub mod control;
 pub mod mailbox;
 pub mod port;
+pub mod reports;
 pub mod socket;
 pub mod worker;
 pub mod workers;

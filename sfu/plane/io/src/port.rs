@@ -1,5 +1,5 @@
 //! The UDP port of a worker: a socket per host address, all with one number, told apart by the local address of a
-//! datagram's path.
+//! datagram's path; and beside each, where the kernel can, one that only the reports of peers come to.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +10,8 @@ use crate::socket::{Sent, Socket};
 
 pub struct Port {
     sockets: Vec<Socket>,
+    /// One per host, or none at all.
+    reports: Vec<Socket>,
     /// Of each socket, as bound.
     addresses: Vec<SocketAddr>,
     /// Datagrams from an address that no socket has.
@@ -19,7 +21,11 @@ pub struct Port {
 impl Port {
     /// `number` 0: the system picks one for the first host, and the others get the same.
     pub fn bind(hosts: &[IpAddr], number: u16) -> io::Result<Port> {
-        let mut port = Port { sockets: Vec::new(), addresses: Vec::new(), homeless: 0 };
+        Port::bind_with(hosts, number, Socket::set_reports_apart)
+    }
+
+    fn bind_with(hosts: &[IpAddr], number: u16, apart: fn(&Socket) -> io::Result<Socket>) -> io::Result<Port> {
+        let mut port = Port { sockets: Vec::new(), reports: Vec::new(), addresses: Vec::new(), homeless: 0 };
         for &host in hosts {
             let number = port.addresses.first().map_or(number, SocketAddr::port);
             let socket = Socket::bind(SocketAddr::new(host, number)).map_err(|error| {
@@ -28,6 +34,8 @@ impl Port {
             port.addresses.push(socket.local());
             port.sockets.push(socket);
         }
+        // Before anybody knows the port: what is still in the queue of a socket stays there.
+        port.reports = port.sockets.iter().map(apart).collect::<io::Result<_>>().unwrap_or_default();
         Ok(port)
     }
 
@@ -38,6 +46,11 @@ impl Port {
 
     pub fn sockets(&self) -> &[Socket] {
         &self.sockets
+    }
+
+    /// Where the reports of peers come to. Empty where the kernel does not tell them from media: all is in `sockets` then.
+    pub fn reports(&self) -> &[Socket] {
+        &self.reports
     }
 
     pub fn send(&mut self, batch: &Batch) {

@@ -15,6 +15,7 @@ use plane_core::{Discard, Plane};
 
 use crate::mailbox::{Inbox, Note, Outbox};
 use crate::port::Port;
+use crate::reports::Reports;
 use crate::socket::Inbound;
 
 /// How often the counters are published while they change.
@@ -27,6 +28,8 @@ const MAX_PIECES: u8 = 3;
 const LARGE_FAN_OUT: usize = 30;
 /// Octets from which a datagram is taken for a part of a video frame: audio has no marker behind its first packet.
 const VIDEO: usize = 500;
+/// Batches of reports taken at one look: what many peers sent meanwhile, and not what one sends without end.
+const MAX_REPORT_BATCHES: usize = 8;
 
 /// What a part of a video frame says of the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +68,8 @@ pub struct Worker {
     /// Messages that the last video sent.
     fan_out: usize,
     notes: Vec<Note>,
-    /// The mailbox first, then the sockets.
+    reports: Reports,
+    /// The mailbox first, then the sockets, then those of reports.
     waits: Vec<pollfd>,
 }
 
@@ -78,7 +82,8 @@ impl Worker {
         outbox: Arc<Outbox>,
         published: Arc<Mutex<Stats>>,
     ) -> Worker {
-        let fds = std::iter::once(inbox.as_raw_fd()).chain(port.sockets().iter().map(AsRawFd::as_raw_fd));
+        let sockets = port.sockets().iter().chain(port.reports()).map(AsRawFd::as_raw_fd);
+        let fds = std::iter::once(inbox.as_raw_fd()).chain(sockets);
         let waits = fds.map(|fd| pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
         Worker {
             index,
@@ -95,6 +100,7 @@ impl Worker {
             frame: None,
             fan_out: 0,
             notes: Vec::new(),
+            reports: Reports::Awaited,
             waits,
         }
     }
@@ -114,6 +120,7 @@ impl Worker {
                 std::thread::sleep(PIECE);
                 self.receive()?;
             }
+            self.receive_reports()?;
             let now = Instant::now();
             if self.plane.poll_timeout().is_some_and(|at| at <= now) {
                 self.plane.handle_timeout(now);
@@ -135,13 +142,16 @@ impl Worker {
     /// Until a datagram, a note or a deadline comes.
     fn sleep(&mut self) -> io::Result<()> {
         let publish_at = self.unpublished.then_some(self.publish_at);
-        let due = self.plane.poll_timeout().into_iter().chain(publish_at).min();
+        let due = [self.plane.poll_timeout(), publish_at, self.reports.poll_timeout()].into_iter().flatten().min();
         let left = due.map(|at| at.saturating_duration_since(Instant::now()));
         let left = left.map(|left| timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as _ });
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let waking = self.waits.len() - if self.reports.is_awaited() { 0 } else { self.port.reports().len() };
+        let (waking, resting) = self.waits.split_at_mut(waking);
+        resting.iter_mut().for_each(|wait| wait.revents = 0);
         // Not poll(2), which rounds to milliseconds.
         // SAFETY: the descriptors are open while we run, and the time outlives the call.
-        let ready = unsafe { libc::ppoll(self.waits.as_mut_ptr(), self.waits.len() as _, left, std::ptr::null()) };
+        let ready = unsafe { libc::ppoll(waking.as_mut_ptr(), waking.len() as _, left, std::ptr::null()) };
         if ready >= 0 {
             return Ok(());
         }
@@ -175,17 +185,30 @@ impl Worker {
                 continue;
             }
             socket.receive(&mut self.inbound)?;
-            let now = Instant::now();
-            for arrived in self.inbound.arrived() {
-                if arrived.truncated {
-                    self.plane.note_discard(Discard::Truncated);
-                    continue;
+            self.frame = hand_over(&mut self.inbound, &mut self.plane).or(self.frame);
+        }
+        Ok(())
+    }
+
+    /// What peers reported, once in a while.
+    fn receive_reports(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let are_there = self.waits[1 + self.port.sockets().len()..].iter().any(|wait| wait.revents != 0);
+        if !self.reports.are_due(are_there, now) {
+            return Ok(());
+        }
+        let mut any = false;
+        for socket in self.port.reports() {
+            for _ in 0..MAX_REPORT_BATCHES {
+                socket.receive(&mut self.inbound)?;
+                any |= !self.inbound.is_empty();
+                hand_over(&mut self.inbound, &mut self.plane);
+                if !self.inbound.is_full() {
+                    break;
                 }
-                self.frame = Frame::of(arrived.datagram).or(self.frame);
-                // If it went no further, the plane has counted why.
-                let _ = self.plane.handle_datagram(arrived.datagram, arrived.path, arrived.received, now);
             }
         }
+        self.reports = Reports::after(any, now);
         Ok(())
     }
 
@@ -225,6 +248,22 @@ impl Worker {
         self.publish_at = now + PUBLISH;
         self.unpublished = false;
     }
+}
+
+/// Gives the plane what arrived. Of its video packets, whether the last one ended its frame.
+fn hand_over(inbound: &mut Inbound, plane: &mut Plane) -> Option<Frame> {
+    let now = Instant::now();
+    let mut frame = None;
+    for arrived in inbound.arrived() {
+        if arrived.truncated {
+            plane.note_discard(Discard::Truncated);
+            continue;
+        }
+        frame = Frame::of(arrived.datagram).or(frame);
+        // If it went no further, the plane has counted why.
+        let _ = plane.handle_datagram(arrived.datagram, arrived.path, arrived.received, now);
+    }
+    frame
 }
 
 /// Runs `work` to its end on this thread. A panic, or an error of the system, is told as the failure of the worker.

@@ -75,6 +75,10 @@ words!(ExtensionName, Extension, "header extension", {
     AbsSendTime = "abs_send_time",
     DependencyDescriptor = "dependency_descriptor",
     VideoLayersAllocation = "video_layers_allocation",
+    PlayoutDelay = "playout_delay",
+    AbsCaptureTime = "abs_capture_time",
+    ContentType = "content_type",
+    ColorSpace = "color_space",
 });
 words!(TransportWord, TransportState, "state", {
     Connected = "connected",

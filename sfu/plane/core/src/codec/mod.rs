@@ -77,26 +77,25 @@ pub struct Description {
 /// padding, and not empty. Of audio there is nothing to say, and of what is encrypted end to end little.
 ///
 /// # Errors
-/// `Truncated` or `RtpMalformed` if it has no payload descriptor where its codec has one.
+/// `Truncated` or `RtpMalformed` if it has no payload descriptor where its codec has one, and no dependency descriptor.
 pub fn describe(
     codec: Codec,
     payload: &[u8],
     dependency: Option<DependencyDescriptor>,
 ) -> Result<Description, Discard> {
-    let mut description = match codec {
-        Codec::Vp8 => vp8::describe(payload)?,
-        Codec::Vp9 => vp9::describe(payload)?,
-        Codec::Av1 => av1::describe(payload).unwrap_or_else(|_| unreadable()),
-        Codec::H264 => h264::describe(payload).unwrap_or_else(|_| unreadable()),
-        Codec::H265 => h265::describe(payload).unwrap_or_else(|_| unreadable()),
+    let described = match codec {
+        Codec::Vp8 => vp8::describe(payload),
+        Codec::Vp9 => vp9::describe(payload),
+        Codec::Av1 => Ok(av1::describe(payload).unwrap_or_else(|_| unreadable())),
+        Codec::H264 => Ok(h264::describe(payload).unwrap_or_else(|_| unreadable())),
+        Codec::H265 => Ok(h265::describe(payload).unwrap_or_else(|_| unreadable())),
         Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
     };
-    match &dependency {
-        Some(dependency) if codec == Codec::Vp8 => description.keyframe = dependency.begins_sequence(),
-        Some(dependency) if codec != Codec::Vp9 => description.refine(dependency),
-        _ => {}
-    }
-    description.dependency = dependency;
+    let Some(dependency) = dependency else { return described };
+    // Encrypted end to end, a payload may look like anything.
+    let mut description = described.unwrap_or_else(|_| unreadable());
+    description.refine(&dependency);
+    description.dependency = Some(dependency);
     Ok(description)
 }
 
@@ -106,16 +105,30 @@ fn unreadable() -> Description {
 }
 
 impl Description {
-    /// With what only a dependency descriptor tells of codecs whose payload has no descriptor of its own.
+    /// With what its dependency descriptor tells, which stays in clear where the payload is encrypted end to end. Layers
+    /// that the payload tells as well are taken from there: its own rules for changing them come with it.
     fn refine(&mut self, dependency: &DependencyDescriptor) {
         self.keyframe = dependency.begins_sequence();
+        if !self.keyframe {
+            self.size = None;
+        }
+        self.size = dependency.size.or(self.size);
+        if self.tells_layers() {
+            return;
+        }
         self.start = dependency.start;
         self.end = dependency.end;
         self.spatial = dependency.spatial;
         self.temporal = dependency.temporal;
         self.layer_sync = dependency.switch;
         self.discardable = dependency.discardable;
-        self.size = dependency.size.or(self.size);
+    }
+
+    /// libwebrtc leaves numbers and layers out of VP8 that has a dependency descriptor (rtp_sender_video.cc,
+    /// MinimizeDescriptor).
+    fn tells_layers(&self) -> bool {
+        let vp8 = self.vp8.as_ref().is_some_and(|numbers| numbers.tl0_picture_index.is_some());
+        vp8 || self.vp9.as_ref().is_some_and(|numbers| numbers.has_layers)
     }
 }
 
@@ -142,15 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_what_its_dependency_descriptor_says() {
-        let noise = [0x10, 0x5A, 0xA5, 0x5A, 0xA5, 0x5A, 0xA5, 0x5A, 0xA5, 0x5A];
-        for codec in [Codec::Vp8, Codec::Av1, Codec::H264, Codec::H265] {
-            assert!(!describe(codec, &noise, None).expect("a payload").keyframe, "{codec:?}");
-            let mut structures = dependency::Structures::default();
+    fn what_cannot_be_read_since_it_is_encrypted_is_what_its_dependency_descriptor_says() {
+        let mut structures = dependency::Structures::default();
+        // By its last bit a VP8 frame that is no keyframe; of AV1, an element longer than the payload.
+        for (codec, payload) in [(Codec::Vp8, &[0x10, 0x01][..]), (Codec::Av1, &[0x00, 0x7F])] {
+            assert!(!describe(codec, payload, None).is_ok_and(|description| description.keyframe));
             let dependency = structures.parse(&KEYFRAME).expect("a whole structure");
-            assert!(describe(codec, &noise, Some(dependency)).expect("a payload").keyframe, "{codec:?}");
-            let delta = structures.parse(&[0xC0, 0, 2]).expect("a known template");
-            assert!(!describe(codec, &noise, Some(delta)).expect("a payload").keyframe, "{codec:?}");
+            let description = describe(codec, payload, Some(dependency)).expect("its descriptor can be read");
+            assert!(description.keyframe && description.start, "{codec:?}");
+            assert_eq!(description.size, Some((1280, 720)));
+            let later = structures.parse(&[0xC0, 0, 1]).expect("a known template");
+            let description = describe(codec, &[0x10, 0x00, 0x00], Some(later)).expect("its descriptor can be read");
+            assert!(!description.keyframe, "{codec:?}");
         }
     }
 

@@ -17,18 +17,25 @@ const AUDIO_REPORTS: Duration = ms(5_000);
 const MAX_COMPOUND: usize = 1_100;
 
 impl Plane {
-    pub(super) fn handle_rtcp(&mut self, key: usize, datagram: &mut [u8], now: Instant) -> Result<(), Discard> {
+    /// `received`: when the kernel had it. It may have waited there: times that are measured end then.
+    pub(super) fn handle_rtcp(
+        &mut self,
+        key: usize,
+        datagram: &mut [u8],
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
         let transport = &mut self.transports[key];
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
         self.heard(key, now);
-        compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, now))?;
+        compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, received, now))?;
         self.poll_feedback(key, now);
         self.touch(key);
         Ok(())
     }
 
-    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet, now: Instant) {
+    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet, received: Instant, now: Instant) {
         match packet {
             Packet::SenderReport { ssrc, ntp, rtp, reports, .. } => {
                 if let Some(route) = self.transports[key].router.lookup(ssrc)
@@ -36,11 +43,11 @@ impl Plane {
                     && let Some(state) = self.tracks[track].track.encodings.get_mut(route.encoding)
                     && !route.rtx
                 {
-                    state.encoding.handle_sender_report(ntp, rtp, now);
+                    state.encoding.handle_sender_report(ntp, rtp, received);
                 }
-                self.handle_reports(key, &reports, now);
+                self.handle_reports(key, &reports, received);
             }
-            Packet::ReceiverReport { reports, .. } => self.handle_reports(key, &reports, now),
+            Packet::ReceiverReport { reports, .. } => self.handle_reports(key, &reports, received),
             Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
             Packet::Pli { media } | Packet::Fir { media, .. } => {
                 if let Some(slot) = self.slot_by_ssrc(key, media) {
@@ -57,8 +64,8 @@ impl Plane {
         }
     }
 
-    fn handle_reports(&mut self, key: usize, reports: &[report::ReportBlock], now: Instant) {
-        let ntp = self.config.wall_clock.ntp(now);
+    fn handle_reports(&mut self, key: usize, reports: &[report::ReportBlock], received: Instant) {
+        let ntp = self.config.wall_clock.ntp(received);
         for block in reports {
             if let Some(slot) = self.slot_by_ssrc(key, block.ssrc)
                 && let Some(round_trip) = self.slots[slot].slot.handle_report(block, ntp)

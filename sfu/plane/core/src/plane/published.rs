@@ -150,7 +150,7 @@ impl Published {
             timestamp: header.timestamp,
             marker: header.marker,
             payload_type: &payload_type,
-            audio_level: extensions.audio_level.map(|level| level.octet()),
+            passed: extensions.passed,
             dependency_descriptor: extensions.dependency_descriptor.unwrap_or_default(),
             description: &description,
         };

@@ -2,9 +2,11 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::header::Header;
+use super::passed::Passed;
 use crate::discard::Discard;
 
-/// The extensions the plane knows. One map serves a whole BUNDLE group (RFC 8843 s9): an id means the same everywhere.
+/// The extensions the plane knows, as `sfu/session/capabilities.py` negotiates them. One map serves a whole BUNDLE group
+/// (RFC 8843 s9): an id means the same everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Extension {
@@ -24,10 +26,29 @@ pub enum Extension {
     DependencyDescriptor,
     /// `video-layers-allocation00` of libwebrtc.
     VideoLayersAllocation,
+    /// `playout-delay` of libwebrtc: bounds of what a receiver buffers.
+    PlayoutDelay,
+    /// `abs-capture-time` of libwebrtc: when it was captured, and on which clock.
+    AbsCaptureTime,
+    /// `video-content-type` of libwebrtc: camera or screen.
+    ContentType,
+    /// `color-space` of libwebrtc, with or without HDR metadata.
+    ColorSpace,
+}
+
+/// What becomes of an extension on its way to a subscriber. One that is refused never gets here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Treatment {
+    /// The subscriber gets our own, whatever the publisher sent.
+    Rewritten,
+    /// The same octets, under the subscriber's id; what is longer than it can be is not passed.
+    Passed { longest: usize },
+    /// It is between the publisher and us.
+    Stripped,
 }
 
 impl Extension {
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 12;
     pub const ALL: [Extension; Self::COUNT] = [
         Extension::Mid,
         Extension::Rid,
@@ -37,19 +58,48 @@ impl Extension {
         Extension::AbsSendTime,
         Extension::DependencyDescriptor,
         Extension::VideoLayersAllocation,
+        Extension::PlayoutDelay,
+        Extension::AbsCaptureTime,
+        Extension::ContentType,
+        Extension::ColorSpace,
     ];
+
+    /// Lengths: RFC 6464 s3; libwebrtc, rtp_header_extensions.h.
+    pub const fn treatment(self) -> Treatment {
+        match self {
+            Extension::Mid | Extension::TransportCc | Extension::AbsSendTime | Extension::DependencyDescriptor => {
+                Treatment::Rewritten
+            }
+            Extension::AudioLevel | Extension::ContentType => Treatment::Passed { longest: 1 },
+            Extension::PlayoutDelay => Treatment::Passed { longest: 3 },
+            // The time, and by how much that clock differs.
+            Extension::AbsCaptureTime => Treatment::Passed { longest: 16 },
+            // Primaries, transfer, matrix, range; then 24 octets of HDR metadata.
+            Extension::ColorSpace => Treatment::Passed { longest: 28 },
+            Extension::Rid | Extension::RepairedRid | Extension::VideoLayersAllocation => Treatment::Stripped,
+        }
+    }
 }
+
+/// The ids with a one-byte form are below this (RFC 8285 s4.2).
+const SHORT: usize = 15;
 
 /// Which id each extension has; ids are 1..=255 (1..=14 fit the one-byte form), 0 here: not negotiated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExtensionMap {
     ids: [u8; Extension::COUNT],
+    /// The other way round: every packet asks, and browsers use few others.
+    short: [Option<Extension>; SHORT],
 }
 
 #[allow(clippy::indexing_slicing, reason = "an Extension as a number is less than COUNT")]
 impl ExtensionMap {
     pub fn set(&mut self, extension: Extension, id: u8) {
+        self.short.iter_mut().filter(|known| **known == Some(extension)).for_each(|known| *known = None);
         self.ids[extension as usize] = id;
+        if let Some(known) = self.short.get_mut(usize::from(id)).filter(|_| id != 0) {
+            *known = Some(extension);
+        }
     }
 
     pub fn id(&self, extension: Extension) -> Option<u8> {
@@ -60,7 +110,10 @@ impl ExtensionMap {
     }
 
     pub fn extension(&self, id: u8) -> Option<Extension> {
-        Extension::ALL.into_iter().find(|&extension| id != 0 && self.ids[extension as usize] == id)
+        match self.short.get(usize::from(id)) {
+            Some(known) => *known,
+            None => Extension::ALL.into_iter().find(|&extension| self.ids[extension as usize] == id),
+        }
     }
 
     /// Takes over every id that `other` has.
@@ -99,6 +152,8 @@ pub struct Extensions<'a> {
     pub abs_send_time: Option<u32>,
     pub dependency_descriptor: Option<&'a [u8]>,
     pub video_layers_allocation: Option<&'a [u8]>,
+    /// What goes on to subscribers, the audio level among it.
+    pub passed: Passed<'a>,
 }
 
 /// Reads the extensions of a packet. Ids that were not negotiated are skipped, and so is a block of neither form.
@@ -150,11 +205,18 @@ impl<'a> Extensions<'a> {
             (Extension::Mid, _) => self.mid = Some(text(value)?),
             (Extension::Rid, _) => self.rid = Some(text(value)?),
             (Extension::RepairedRid, _) => self.repaired_rid = Some(text(value)?),
-            (Extension::AudioLevel, &[octet, ..]) => self.audio_level = Some(AudioLevel::from_octet(octet)),
+            (Extension::AudioLevel, &[octet, ..]) => {
+                self.audio_level = Some(AudioLevel::from_octet(octet));
+                self.passed.take(extension, value);
+            }
             (Extension::TransportCc, &[high, low, ..]) => self.transport_cc = Some(u16::from_be_bytes([high, low])),
             (Extension::AbsSendTime, &[a, b, c, ..]) => self.abs_send_time = Some(u32::from_be_bytes([0, a, b, c])),
             (Extension::DependencyDescriptor, _) => self.dependency_descriptor = Some(value),
             (Extension::VideoLayersAllocation, _) => self.video_layers_allocation = Some(value),
+            (
+                Extension::PlayoutDelay | Extension::AbsCaptureTime | Extension::ContentType | Extension::ColorSpace,
+                _,
+            ) => self.passed.take(extension, value),
             _ => return Err(Discard::RtpMalformed),
         }
         Ok(())
@@ -268,6 +330,23 @@ mod tests {
         read(map, &Header::parse(packet).unwrap(), packet)
     }
 
+    fn passed<'a>(elements: &[(Extension, &'a [u8])]) -> Passed<'a> {
+        let mut passed = Passed::default();
+        elements.iter().for_each(|(extension, value)| passed.take(*extension, value));
+        passed
+    }
+
+    #[test]
+    fn an_id_means_what_it_was_set_to_last() {
+        let mut map = ExtensionMap::default();
+        for (id, before) in [(3, 0), (14, 3), (15, 14), (200, 15), (1, 200)] {
+            map.set(Extension::ColorSpace, id);
+            assert_eq!((map.extension(id), map.extension(before)), (Some(Extension::ColorSpace), None));
+        }
+        map.set(Extension::ColorSpace, 0);
+        assert_eq!((map, map.extension(0)), (ExtensionMap::default(), None));
+    }
+
     #[test]
     fn the_one_byte_form_is_read_over_its_padding() {
         let packet =
@@ -281,6 +360,7 @@ mod tests {
                 transport_cc: Some(0xABCD),
                 rid: Some("q"),
                 audio_level: Some(AudioLevel { level: 5, voice: true }),
+                passed: passed(&[(Extension::AudioLevel, &[0x85])]),
                 ..Extensions::default()
             }
         );
@@ -364,11 +444,13 @@ mod tests {
             prop_assert_eq!(length % 4, 0);
             let header = Header::parse(&bytes).unwrap();
             prop_assert_eq!(header.length, 12 + length);
+            let level = [octet];
             let expected = Extensions {
                 mid: Some(&mid),
                 transport_cc: Some(transport_cc),
                 audio_level: Some(AudioLevel::from_octet(octet)),
                 dependency_descriptor: Some(&descriptor),
+                passed: passed(&[(Extension::AudioLevel, &level)]),
                 ..Extensions::default()
             };
             prop_assert_eq!(read(&map, &header, &bytes), Ok(expected));

@@ -3,6 +3,7 @@
 
 use crate::codec::{Description, PayloadType};
 use crate::rtp::clock::SenderClock;
+use crate::rtp::passed::Passed;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::Packet;
 use crate::time::{Duration, Instant, ms};
@@ -23,8 +24,8 @@ pub struct Stored<'a> {
     pub marker: bool,
     /// The publisher's.
     pub payload_type: &'a PayloadType,
-    /// RFC 6464, as on the wire.
-    pub audio_level: Option<u8>,
+    /// Header extensions that go to subscribers as they came.
+    pub passed: Passed<'a>,
     /// AV1 RTP specification, appendix A, as on the wire; empty if there was none.
     pub dependency_descriptor: &'a [u8],
     pub description: &'a Description,
@@ -37,7 +38,8 @@ pub struct Cached {
     pub timestamp: u32,
     pub marker: bool,
     pub payload_type: PayloadType,
-    pub audio_level: Option<u8>,
+    /// By [`Passed::store`].
+    pub passed: Vec<u8>,
     pub dependency_descriptor: Vec<u8>,
     pub description: Description,
     pub payload: Vec<u8>,
@@ -94,7 +96,7 @@ impl Cache {
                 cached.timestamp = stored.timestamp;
                 cached.marker = stored.marker;
                 cached.payload_type = *stored.payload_type;
-                cached.audio_level = stored.audio_level;
+                stored.passed.store(&mut cached.passed);
                 cached.dependency_descriptor.clear();
                 cached.dependency_descriptor.extend_from_slice(stored.dependency_descriptor);
                 cached.description.clone_from(stored.description);
@@ -103,12 +105,14 @@ impl Cache {
                 cached.received = now;
             }
             empty => {
+                let mut passed = Vec::new();
+                stored.passed.store(&mut passed);
                 *empty = Some(Cached {
                     seq,
                     timestamp: stored.timestamp,
                     marker: stored.marker,
                     payload_type: *stored.payload_type,
-                    audio_level: stored.audio_level,
+                    passed,
                     dependency_descriptor: stored.dependency_descriptor.to_vec(),
                     description: stored.description.clone(),
                     payload: payload.to_vec(),
@@ -169,7 +173,7 @@ mod tests {
             timestamp: seq as u32,
             marker: false,
             payload_type: &VP8,
-            audio_level: None,
+            passed: Passed::default(),
             dependency_descriptor: &[],
             description: &Description::default(),
         };

@@ -5,6 +5,7 @@ use crate::codec::{dependency, vp8, vp9};
 use crate::command::SlotSpec;
 use crate::rtp::extension::{Extension, Writer, needs_two_byte};
 use crate::rtp::header::FIXED;
+use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
 use crate::send::cache::Cached;
 use crate::send::slot::{DependencyPatch, Outgoing, Patch};
@@ -51,14 +52,15 @@ pub fn write(
 /// Room that [`write`] needs at most.
 pub fn most_octets(spec: &SlotSpec, cached: &Cached) -> usize {
     let descriptor = cached.dependency_descriptor.len() + dependency::MAX_GROWTH;
-    // Each element with its two-byte header: MID, transport-cc, abs-send-time, audio level, dependency descriptor;
-    // the block's own header and its padding.
-    let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + 3 + (2 + descriptor) + 3;
+    // Each element with its two-byte header: MID, transport-cc, abs-send-time, dependency descriptor, and those that are
+    // kept with as much before each; the block's own header and its padding.
+    let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + (2 + descriptor) + cached.passed.len() + 3;
     OVERHEAD + extensions + cached.payload.len()
 }
 
-/// The same elements of the same length on all packets but for the descriptor, whose length the publisher chose:
-/// equal packets leave in one segmented send.
+/// The same elements of the same length on all packets, but for what the publisher puts on some: equal packets leave in
+/// one segmented send. The two-byte form is taken where an element fits no other (RFC 8285 s4.1.2); receivers tell the
+/// forms apart by the block's own header.
 fn write_extensions(
     out: &mut [u8],
     spec: &SlotSpec,
@@ -73,18 +75,17 @@ fn write_extensions(
     let sequence = id(Extension::TransportCc).zip(sequence.as_ref().map(|octets| octets.as_slice()));
     let time = abs_send_time.to_be_bytes();
     let time = id(Extension::AbsSendTime).map(|id| (id, &time[1..]));
-    let level = cached.audio_level.map(|octet| [octet]);
-    let level = id(Extension::AudioLevel).zip(level.as_ref().map(|octet| octet.as_slice()));
     let mut rewritten = [0; MOST_DESCRIPTOR];
     let descriptor = id(Extension::DependencyDescriptor).and_then(|id| {
         let length = write_descriptor(&mut rewritten, outgoing, cached)?;
         Some((id, &rewritten[..length]))
     });
 
-    let elements = [mid, sequence, time, level, descriptor];
-    let two_byte = elements.iter().flatten().any(|&(id, value)| needs_two_byte(id, value.len()));
+    let passed = passed::stored(&cached.passed).filter_map(|(extension, value)| Some((id(extension)?, value)));
+    let elements = [mid, sequence, time, descriptor].into_iter().flatten().chain(passed);
+    let two_byte = elements.clone().any(|(id, value)| needs_two_byte(id, value.len()));
     let mut writer = Writer::new(out, two_byte);
-    for (id, value) in elements.into_iter().flatten() {
+    for (id, value) in elements {
         writer.element(id, value);
     }
     writer.finish()
@@ -178,6 +179,7 @@ mod tests {
     use crate::id::TrackId;
     use crate::rtp::extension::{self, AudioLevel};
     use crate::rtp::header::Header;
+    use crate::rtp::passed::Passed;
     use crate::rtp::sequence::ExtendedSeq;
     use crate::send::tests::{OPUS, RED, VP8, spec};
     use crate::time::Instant;
@@ -188,7 +190,7 @@ mod tests {
             timestamp: 1,
             marker: false,
             payload_type,
-            audio_level: None,
+            passed: Vec::new(),
             dependency_descriptor: Vec::new(),
             description: Description::default(),
             payload: payload.to_vec(),
@@ -221,6 +223,13 @@ mod tests {
         spec
     }
 
+    fn kept(elements: &[(Extension, &[u8])]) -> Vec<u8> {
+        let (mut passed, mut kept) = (Passed::default(), Vec::new());
+        elements.iter().for_each(|(extension, value)| passed.take(*extension, value));
+        passed.store(&mut kept);
+        kept
+    }
+
     fn written(spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached) -> (Vec<u8>, Header) {
         let mut out = vec![0xEE; most_octets(spec, cached)];
         let (header, length) = write(&mut out, spec, outgoing, cached, Some(0x1234), 0xAB_CDEF);
@@ -241,7 +250,7 @@ mod tests {
         let mut structures = dependency::Structures::default();
         for descriptor in [&structure[..], &frame, &long] {
             let mut cached = cached(VP8, b"payload");
-            cached.audio_level = Some(0x92);
+            cached.passed = kept(&[(Extension::AudioLevel, &[0x92])]);
             cached.dependency_descriptor = descriptor.to_vec();
             let parsed = structures.parse(descriptor).expect("a known structure");
             cached.description.dependency = Some(parsed.clone());
@@ -266,9 +275,53 @@ mod tests {
         let mut spec = spec(Kind::Video);
         spec.extensions = Default::default();
         let mut cached = cached(VP8, b"payload");
-        cached.audio_level = Some(0x92);
+        cached.passed = kept(&[(Extension::AudioLevel, &[0x92])]);
         let (packet, header) = written(&spec, &outgoing(Patch::None), &cached);
         assert_eq!((header.extension, packet.len()), (None, FIXED + 7));
+    }
+
+    #[test]
+    fn what_is_passed_has_the_same_octets_under_the_subscribers_id_also_when_it_is_sent_again() {
+        let hdr: Vec<u8> = (0..28).collect();
+        let (short, time) = ([1, 2, 3, 4], [9; 16]);
+        let rows: [(&[(Extension, &[u8])], u16); 6] = [
+            (&[(Extension::AudioLevel, &[0x92])], 0xBEDE),
+            (&[(Extension::PlayoutDelay, &[0x01, 0x20, 0x64])], 0xBEDE),
+            (&[(Extension::AbsCaptureTime, &time[..8]), (Extension::ContentType, &[1])], 0xBEDE),
+            (&[(Extension::AbsCaptureTime, &time), (Extension::ColorSpace, &short)], 0xBEDE),
+            (&[(Extension::ContentType, &[1]), (Extension::ColorSpace, &hdr)], 0x1000),
+            (&[], 0xBEDE),
+        ];
+        let mut spec = all_extensions();
+        for (extension, id) in [
+            (Extension::PlayoutDelay, 6),
+            (Extension::AbsCaptureTime, 7),
+            (Extension::ContentType, 8),
+            (Extension::ColorSpace, 9),
+            // What is stripped stays here, whatever was agreed upon.
+            (Extension::Rid, 10),
+            (Extension::RepairedRid, 11),
+            (Extension::VideoLayersAllocation, 12),
+        ] {
+            spec.extensions.set(extension, id);
+        }
+        for (elements, form) in rows {
+            let mut cached = cached(VP8, b"payload");
+            cached.passed = kept(elements);
+            let mut expected = Passed::default();
+            elements.iter().for_each(|(extension, value)| expected.take(*extension, value));
+            let blocks = [None, Some(0x0807)].map(|retransmission| {
+                let outgoing = Outgoing { retransmission, ..outgoing(Patch::None) };
+                let (packet, header) = written(&spec, &outgoing, &cached);
+                let read = extension::read(&spec.extensions, &header, &packet).expect("what we write can be read");
+                assert_eq!(read.passed, expected);
+                assert_eq!((read.rid, read.repaired_rid, read.video_layers_allocation), (None, None, None));
+                let block = header.extension.expect("it has extensions");
+                assert_eq!(block.profile, form, "{elements:?}");
+                packet[block.start..block.end].to_vec()
+            });
+            assert_eq!(blocks[0], blocks[1]);
+        }
     }
 
     #[test]

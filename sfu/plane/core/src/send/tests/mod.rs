@@ -1,5 +1,7 @@
 //! Publishers whose packets can be lost, late and switched, in virtual time, for the tests of this module.
 
+mod capture;
+mod captured;
 mod decoder;
 mod layers;
 mod properties;

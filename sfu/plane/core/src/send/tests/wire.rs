@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::rtp::header::Header;
+use crate::rtp::passed::Passed;
 
 /// A subscriber's view: what left under each number, as octets.
 pub(super) struct Wire {
@@ -13,6 +14,8 @@ pub(super) struct Wire {
     pub sent: BTreeMap<u64, (u32, Vec<u8>)>,
     /// The whole packet, and where its payload begins.
     pub packets: BTreeMap<u64, (Vec<u8>, Header)>,
+    /// Encoding and number of the packet that left.
+    pub sources: BTreeMap<u64, (u8, u64)>,
     pub rtx_numbers: BTreeSet<u64>,
     /// Of the last packet pushed.
     alone: bool,
@@ -20,8 +23,8 @@ pub(super) struct Wire {
 
 impl Wire {
     pub fn new(slot: Slot) -> Self {
-        let (caches, sent, packets) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { slot, caches, sent, packets, rtx_numbers: BTreeSet::new(), alone: false }
+        let (caches, sent, packets, sources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { slot, caches, sent, packets, sources, rtx_numbers: BTreeSet::new(), alone: false }
     }
 
     /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
@@ -38,7 +41,7 @@ impl Wire {
             timestamp: sent.timestamp,
             marker: sent.marker,
             payload_type: &sent.payload_type,
-            audio_level: None,
+            passed: Passed::default(),
             dependency_descriptor: &sent.descriptor,
             description: &sent.description,
         };
@@ -75,6 +78,7 @@ impl Wire {
             (outgoing.seq.wire(), outgoing.timestamp, header)
         );
         let payload = octets[header..].to_vec();
+        self.sources.insert(outgoing.seq.0, (outgoing.encoding, outgoing.source_seq.0));
         self.packets.insert(outgoing.seq.0, (octets, parsed));
         let before = self.sent.insert(outgoing.seq.0, (outgoing.timestamp, payload));
         assert_eq!(before, None, "number {} left twice", outgoing.seq.0);

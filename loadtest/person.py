@@ -1,0 +1,98 @@
+"""A participant by the WebSocket, its media a light client: it sends a simulcast, and says what it wants to see."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from loadtest import wire
+from loadtest.signaling import Signaling
+from loadtest.wire.media import Vp8
+from loadtest.wire.receiver import Reception
+from loadtest.wire.sdp import VP8
+from sfu import messages
+from sfu.messages import ServerMessage
+from sfu.model import Kind, Quality, Source
+
+LIMIT = 10.0
+"""Seconds for what one waits for here."""
+POLL = 0.002
+
+
+class Person:
+    """Made by `person`: joined, connected and, with `publishes`, sending."""
+
+    def __init__(self, signaling: Signaling, client: wire.Client) -> None:
+        self.client = client
+        self.slots: dict[str, messages.SlotInfo] = {}
+        """What each receive section shows, by mid."""
+        self.track = ""
+        """The sid of the published one."""
+        self._signaling = signaling
+
+    async def settings(self, track: str, quality: Quality) -> None:
+        await self._signaling.request(messages.Settings("settings", 0, track, quality=quality))
+
+    def handle(self, message: ServerMessage) -> None:
+        if isinstance(message, messages.Slots | messages.Joined):
+            for mid, slot in message.slots.items():
+                if slot is None:
+                    self.slots.pop(mid, None)
+                else:
+                    self.slots[mid] = slot
+
+    def encoders(self) -> list[Vp8]:
+        """Of the published camera, lowest first."""
+        sources = (sender.source for sender in self.client.senders)
+        return [source for source in sources if isinstance(source, Vp8)]
+
+    async def video(self) -> Reception:
+        """The reception of the one video stream that comes."""
+        async with asyncio.timeout(LIMIT):
+            while True:
+                if found := self.client.receiver.by_kind(VP8):
+                    return found[0]
+                await asyncio.sleep(POLL)
+
+
+@asynccontextmanager
+async def person(
+    url: str, room: str, token: str, *, publishes: bool = False, videos: int = 0, sample: int = 1
+) -> AsyncIterator[Person]:
+    """Leaves at the end of the block. Raises what joining and connecting raise."""
+    client = wire.Client(sends=["video"] if publishes else [], simulcast=publishes, videos=videos, sample=sample)
+    early: list[ServerMessage] = []
+    signaling = Signaling(url, room, token, early.append)
+    early.append(await signaling.join(auto_subscribe=True))
+    reading = asyncio.create_task(signaling.run())
+    try:
+        one = Person(signaling, client)
+        tracks = {}
+        if publishes:
+            published = await signaling.request(messages.Publish("publish", 0, "camera", Kind.VIDEO, Source.CAMERA))
+            assert isinstance(published, messages.Published), "a publish is answered by published"
+            one.track, tracks = published.track.sid, {client.sections[0].mid: "camera"}
+        answer = await signaling.request(messages.Offer("offer", 0, client.offer, tracks))
+        assert isinstance(answer, messages.Answer), "an offer is answered by answer"
+        await client.connect(answer.sdp)
+        client.play()
+        for message in early:
+            one.handle(message)
+        signaling.listen(one.handle)
+        yield one
+    finally:
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+        await signaling.leave()
+        client.close()
+
+
+async def shows(reception: Reception, encoding: int, since: float) -> float:
+    """When, after `since` (CLOCK_MONOTONIC), packets of this encoding began to come. Raises TimeoutError."""
+    async with asyncio.timeout(LIMIT):
+        while True:
+            at, newest = reception.encodings[-1] if reception.encodings else (0.0, -1)
+            if newest == encoding:
+                return max(at, since)
+            await asyncio.sleep(POLL)

@@ -1,0 +1,214 @@
+"""Why a subscription looks as it does: the record of what was decided, the cause that limits it, and one sentence.
+
+Whoever decides writes into a `Record`: a subscription has one, and so has a published track. What is read from them is
+bounded twice, by count where it is written and by age where it is read.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sfu.model import Cause, Decision, Kind, Layer, Picture, Source, Step
+
+AGE = 60_000
+"""Milliseconds that a decision is told."""
+MOST = 64
+"""Decisions that are kept of one subscription or track. A layer that flaps each second fills it in a minute."""
+
+STOPPED_TOP = "has stopped its top encoding"
+DEAF = "ignores keyframe requests"
+ENCRYPTED = "sends it end-to-end encrypted"
+
+CALLED = {
+    Source.CAMERA: "camera",
+    Source.MICROPHONE: "microphone",
+    Source.SCREEN_SHARE: "shared screen",
+    Source.SCREEN_SHARE_AUDIO: "shared screen's sound",
+}
+
+
+class Record:
+    """What was decided lately, oldest first."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: list[Decision] = []
+
+    def note(
+        self, at: int, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
+    ) -> bool:
+        """At this time in ms since the epoch. False: it says what the last of its step said, and is not kept."""
+        for last in reversed(self._entries):
+            if last.what is what:
+                if (last.layer, last.cause, last.detail) == (layer, cause, detail):
+                    return False
+                break
+        if len(self._entries) == MOST:
+            del self._entries[0]
+        self._entries.append(Decision(at, what, layer, cause, detail))
+        return True
+
+    def since(self, at: int) -> list[Decision]:
+        return [decision for decision in self._entries if decision.at >= at]
+
+
+def told(now: int, *records: Record) -> tuple[Decision, ...]:
+    """The decisions of the last minute, of all of them, in order."""
+    found = [decision for record in records for decision in record.since(now - AGE)]
+    return tuple(sorted(found, key=lambda decision: decision.at))
+
+
+class Publishing:
+    """How a publisher sends a track: what of it is no subscriber's doing."""
+
+    __slots__ = ("_highest", "_now", "record")
+
+    def __init__(self) -> None:
+        self.record = Record()
+        self._now: tuple[str, ...] = ()
+        self._highest = 0
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What a subscriber should know, as what the publisher does: `ignores keyframe requests`."""
+        return self._now
+
+    def muted(self, at: int, by: str) -> None:
+        """By whom; empty: by nobody any more."""
+        self.record.note(at, Step.PUBLISHER, detail=f"muted by {by}" if by else "no longer muted")
+
+    def arriving(
+        self, at: int, spatials: Iterable[int], unwanted: Iterable[int], *, deaf: bool = False, encrypted: bool = False
+    ) -> None:
+        """These encodings (or spatial layers) arrive; it was asked not to send the `unwanted` ones."""
+        alive = set(spatials)
+        self._highest = max(self._highest, *alive, 0)
+        is_top_gone = bool(alive) and self._highest not in alive and self._highest not in set(unwanted)
+        facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted))
+        now = tuple(fact for fact, holds in facts if holds)
+        for fact in (*now, *self._now):
+            if fact not in self._now:
+                self.record.note(at, Step.PUBLISHER, detail=fact)
+            elif fact not in now:
+                self.record.note(at, Step.PUBLISHER, detail=f"no longer: {fact}")
+        self._now = now
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a subscription stands: all that its cause and its sentence are made of."""
+
+    subscriber: str
+    publisher: str
+    """Identities."""
+    source: Source
+    kind: Kind
+    desired: bool
+    mid: str
+    """Of the receive section that shows it; empty: none does."""
+    refused: str = ""
+    """Why the plane cannot show it there."""
+    muted_by: str = ""
+    """Its publisher's identity, or `a moderator`; empty: nobody."""
+    kept_out: str = ""
+    """The rule of the room that keeps it from being shown, as `it is not among the last 9 who spoke`."""
+    target: Layer | None = None
+    """The best layer that the plane was asked for, of those there are. None: nothing, for the reason of `held_by`."""
+    held_by: Cause = Cause.NONE
+    """What keeps `target` from the best there is."""
+    current: Layer | None = None
+    lacks: Cause = Cause.NONE
+    """Why the plane sends nothing, or less than the target."""
+    picture: Picture | None = None
+    """Of `current`."""
+    is_arriving: bool = True
+    """Something of the track reaches the service."""
+    facts: tuple[str, ...] = ()
+    """Of its publisher."""
+
+
+def cause(of: Standing) -> Cause:
+    """What limits it, the first that applies on the way from its publisher to the subscriber's wire."""
+    if of.muted_by:
+        return Cause.MUTED
+    if not of.desired:
+        return Cause.DEMAND
+    if of.kept_out or not of.mid:
+        return Cause.PAUSED
+    if of.refused:
+        return Cause.CODEC
+    if of.target is None:
+        return of.held_by
+    if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
+        # The plane was told a moment ago, and has not said yet what it makes of it.
+        return Cause.WAITING_FOR_KEYFRAME if of.is_arriving else Cause.PUBLISHER
+    return of.held_by if of.lacks in (Cause.NONE, Cause.PAUSED) else of.lacks
+
+
+def sentence(of: Standing) -> str:
+    """One English sentence: what is shown, what limits it, and what its publisher does about it."""
+    why = cause(of)
+    thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
+    verb = "heard by" if of.kind is Kind.AUDIO else "shown to"
+    if of.current is not None and why in SHOWN and of.target is not None:
+        state, reason = f"{thing} is {verb} {of.subscriber}{_size(of.picture)}", SHOWN[why]
+        if why is Cause.PUBLISHER and STOPPED_TOP in of.facts:
+            return f"{state}: {of.publisher}'s browser {_joined(of.facts)}."
+    else:
+        state, reason = f"{thing} is not {verb} {of.subscriber}", _hidden(of, why)
+    reason = reason.format(subscriber=of.subscriber, publisher=of.publisher)
+    return f"{state}: {reason}{f'; {of.publisher} {_joined(of.facts)}' if of.facts else ''}."
+
+
+SHOWN: Mapping[Cause, str] = {
+    Cause.NONE: "that is the best there is",
+    Cause.DEMAND: "{subscriber} asks for no more",
+    Cause.BANDWIDTH: "the network of {subscriber} carries no more",
+    Cause.PUBLISHER: "{publisher} sends nothing better at present",
+    Cause.ENCRYPTED: "the layer stays as it is, since keyframes cannot be recognised in what is encrypted",
+    Cause.WAITING_FOR_KEYFRAME: "a keyframe of a better layer is awaited",
+    Cause.LOSS: "packets are lost on the way from {publisher}",
+}
+HIDDEN: Mapping[Cause, str] = {
+    Cause.NONE: "it is about to begin",
+    Cause.DEMAND: "{subscriber} does not ask for it",
+    Cause.BANDWIDTH: "the network of {subscriber} does not carry even its lowest layer",
+    Cause.PUBLISHER: "nothing of it arrives from {publisher}",
+    Cause.PAUSED: "{subscriber} has switched it off, or out of sight",
+    Cause.ENCRYPTED: "where it could begin cannot be recognised in what is encrypted",
+    Cause.WAITING_FOR_KEYFRAME: "a keyframe is awaited",
+    Cause.LOSS: "packets were lost for good, and a keyframe is awaited",
+}
+
+
+def _hidden(of: Standing, why: Cause) -> str:
+    if why is Cause.MUTED:
+        return f"{of.muted_by} has muted it"
+    if why is Cause.CODEC:
+        return of.refused
+    if why is Cause.DEMAND and not of.desired:
+        return "{subscriber} is not subscribed to it"
+    if why is Cause.PAUSED and of.kept_out:
+        return of.kept_out
+    if why is Cause.PAUSED and not of.mid:
+        return "{subscriber} has no receive section free for it"
+    return HIDDEN[why]
+
+
+def _size(picture: Picture | None) -> str:
+    """` at 1280x720, 30 frames/s, 1.5 Mbit/s`, as much of it as is known."""
+    if picture is None:
+        return ""
+    parts = []
+    if picture.width and picture.height:
+        parts.append(f"{picture.width}x{picture.height}")
+    if picture.fps:
+        parts.append(f"{picture.fps:.0f} frames/s")
+    if picture.bitrate:
+        is_mega = picture.bitrate >= 1_000_000
+        parts.append(f"{picture.bitrate / 1e6:.1f} Mbit/s" if is_mega else f"{picture.bitrate / 1e3:.0f} kbit/s")
+    return f" at {', '.join(parts)}" if parts else ""
+
+
+def _joined(facts: Iterable[str]) -> str:
+    return " and ".join(facts)

@@ -1,0 +1,169 @@
+"""Which layers of each track a participant is sent: what it wishes for, what there is -> a ladder for each, and why.
+
+The wished size is a box that the picture is fitted into, whatever its orientation; the smallest layer that need not be
+enlarged by more than a fifth for that is the best one sent. Those below it stay listed: the plane steps down to them.
+Without a budget tracks do not compete; within one they climb side by side, a layer a round, those of higher priority
+first in each round (breadth first, as LiveKit's allocator has it).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
+
+ENLARGED = 1.2
+"""A picture may be enlarged by a fifth before it looks soft: 180 lines serve a tile of 216, 360 lines one of 432."""
+FPS_SHORT = 0.8
+"""A temporal layer serves a wish of which it reaches this share: rates are measured, and cameras slow in the dark."""
+TOP_TEMPORAL = 3
+"""VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
+TOP_SPATIAL = 2
+"""One stream may hold three spatial layers (VP9 and AV1 SVC)."""
+ASSUMED = (1280, 720)
+"""Pixels of a picture whose publisher says nothing of it, until it arrives."""
+PRIORITIES = {Source.SCREEN_SHARE: 255}
+"""Where no wish says otherwise; 1 for the rest. A shared screen is what everybody came to see."""
+HIGHEST = {Quality.LOW: 0, Quality.MEDIUM: 1}
+"""The best encoding of each quality; HIGH is any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What can be had of a track."""
+
+    kind: Kind
+    source: Source
+    is_muted: bool
+    sizes: tuple[tuple[int, int], ...]
+    """Width and height of each spatial layer in pixels, lowest first: measured, else estimated."""
+    rates: Mapping[Layer, Rate]
+    """What arrives. Empty: nothing is known yet, or nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    supply: Supply
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    ladder: tuple[Layer, ...]
+    """Best first; empty: nothing is sent."""
+    cause: Cause
+    """What keeps it from the best there is: none, demand, bandwidth, muted, or paused (off, or out of sight)."""
+
+
+def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
+    """The target of each demand, in their order. `budget`: bits per second for all of them together; None: no limit."""
+    targets = [_wished(demand) for demand in demands]
+    return targets if budget is None else _within(budget, demands, targets)
+
+
+def priority(demand: Demand) -> int:
+    """1 to 255."""
+    return demand.wish.priority or PRIORITIES.get(demand.supply.source, 1)
+
+
+def sizes(
+    count: int, declared: tuple[int, int], measured: Mapping[int, tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """Width and height of each of `count` spatial layers: as measured, else as if each were twice the one below.
+
+    `declared` is the publisher's word for the whole picture; (0, 0): it has none.
+    """
+    known = {spatial: size for spatial, size in measured.items() if spatial < count}
+    if count - 1 not in known and (not known or declared > max(known.values())):
+        known[count - 1] = declared if all(declared) else ASSUMED
+    return tuple(_estimated(spatial, known) for spatial in range(count))
+
+
+def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """From the next above that is known, else from the next below."""
+    at = min((of for of in known if of >= spatial), default=None)
+    at = max(known) if at is None else at
+    width, height = known[at]
+    factor = 2.0 ** (spatial - at)
+    return max(int(width * factor), 1), max(int(height * factor), 1)
+
+
+def _wished(demand: Demand) -> Target:
+    supply, wish = demand.supply, demand.wish
+    if supply.is_muted:
+        return Target((), Cause.MUTED)
+    if wish.quality is Quality.OFF:
+        return Target((), Cause.PAUSED)
+    if supply.kind is Kind.AUDIO:
+        # Who scrolls a picture away goes on listening.
+        return Target((Layer(0, 0),), Cause.NONE)
+    if not wish.visible:
+        return Target((), Cause.PAUSED)
+    highest = len(supply.sizes) - 1
+    bound = min(HIGHEST.get(wish.quality, highest), highest)
+    best = min(_covering(supply.sizes, wish), bound)
+    ladder = [Layer(spatial, _temporal(supply.rates, spatial, wish.fps)) for spatial in range(best, -1, -1)]
+    arriving = {layer.spatial for layer in supply.rates}
+    if arriving and min(arriving) > best:
+        # Better too large a picture than none.
+        ladder += [Layer(spatial, TOP_TEMPORAL) for spatial in sorted(arriving) if best < spatial <= bound]
+    is_best = best == highest and ladder[0].temporal == TOP_TEMPORAL
+    return Target(tuple(ladder), Cause.NONE if is_best else Cause.DEMAND)
+
+
+def _covering(sizes: Sequence[tuple[int, int]], wish: Wish) -> int:
+    """The smallest spatial layer that is large enough; the highest, if none is or the wish names no size."""
+    for spatial, (width, height) in enumerate(sizes):
+        # Fitted into the box, the tighter side decides; a side that is not named does not.
+        enlarged = [of / size for of, size in ((wish.width, width), (wish.height, height)) if of]
+        if enlarged and min(enlarged) <= ENLARGED:
+            return spatial
+    return len(sizes) - 1
+
+
+def _temporal(rates: Mapping[Layer, Rate], spatial: int, fps: float) -> int:
+    """The lowest temporal layer that is fast enough; no bound, if none is or it is the highest that arrives."""
+    if not fps:
+        return TOP_TEMPORAL
+    present = sorted((layer.temporal, rate.fps) for layer, rate in rates.items() if layer.spatial == spatial)
+    return next((temporal for temporal, of in present[:-1] if of >= fps * FPS_SHORT), TOP_TEMPORAL)
+
+
+def _within(budget: int, demands: Sequence[Demand], wished: Sequence[Target]) -> list[Target]:
+    offers = [_offer(demand.supply, target.ladder) for demand, target in zip(demands, wished, strict=True)]
+    taken: list[Layer | None] = [None] * len(demands)
+    spent = [0] * len(demands)
+    left = budget
+    # Who is heard is never silenced for a picture.
+    order = sorted(range(len(demands)), key=lambda i: (demands[i].supply.kind is not Kind.AUDIO, -priority(demands[i])))
+    for layer in sorted({layer for offer in offers for layer in offer}):
+        for index in order:
+            bps = offers[index].get(layer)
+            if bps is not None and bps - spent[index] <= left:
+                left -= bps - spent[index]
+                taken[index], spent[index] = layer, bps
+    return [_reduced(*of) for of in zip(wished, offers, taken, strict=True)]
+
+
+def _offer(supply: Supply, ladder: Sequence[Layer]) -> dict[Layer, int]:
+    """The layers of a ladder that arrive, and their bits per second. Of what does not arrive, its lowest for nothing:
+    its cost is known as soon as it comes."""
+    ceilings = {rung.spatial: rung.temporal for rung in ladder}
+    offer = {
+        layer: rate.bps for layer, rate in supply.rates.items() if layer.temporal <= ceilings.get(layer.spatial, -1)
+    }
+    return offer or dict.fromkeys(ladder[-1:], 0)
+
+
+def _reduced(wished: Target, offer: Mapping[Layer, int], taken: Layer | None) -> Target:
+    """The ladder from what was taken of the offer down."""
+    if taken == max(offer, default=None):
+        return wished if offer else Target((), wished.cause)
+    if taken is None:
+        return Target((), Cause.BANDWIDTH)
+    is_whole = taken == max(layer for layer in offer if layer.spatial == taken.spatial)
+    ladder = tuple(
+        taken if rung.spatial == taken.spatial and not is_whole else rung
+        for rung in wished.ladder
+        if rung.spatial <= taken.spatial
+    )
+    return Target(ladder, Cause.BANDWIDTH)

@@ -1,0 +1,173 @@
+"""What one join into a room of fifty costs in Python, for all members together: `python -m tests.benchmark.crowd`.
+
+Everybody publishes microphone and camera (three encodings), sees the last sixteen and hears everybody. Counted is the
+CPU time of this process from the first message of the new one until nobody has anything left to tell: signalling,
+negotiation, slots, layers, routes, and every message to every member as the JSON it leaves as. Offers are Chromium's.
+The packet plane is the fake one of the tests; sockets are not in it.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import functools
+import pstats
+import re
+import statistics
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from api import messages as wire
+from sfu import messages
+from sfu.model import Kind, Source
+from sfu.plane import Layer, LayerRate, Layers, Switched, _native
+
+from ..sfu.scene import Client, Scene, scene
+
+MEMBERS = 50
+VISIBLE = 16
+TARGET_MS = 50.0
+SIZES = ((320, 180), (640, 360), (1280, 720))
+SECTIONS = [*["video recvonly"] * VISIBLE, *["audio recvonly"] * (MEMBERS + 8), "application"]
+OFFERS = Path(__file__).parent.parent / "data" / "sdp"
+
+
+class Crowd:
+    def __init__(self, it: Scene) -> None:
+        self.it = it
+        self.clients: list[Client] = []
+        self.octets = 0
+        self.told: Counter[str] = Counter()
+        self.negotiated = 0.0
+        """Seconds spent on offers."""
+
+    async def join(self, name: str) -> None:
+        """As a browser does it: join, offer, media, two published tracks, and what the plane says of them."""
+        client = await self.it.client(name)
+        self.clients.append(client)
+        self.read()
+        await self.offer(client, SECTIONS, {})
+        await client.media("connected")
+        self.read()
+        for label in client.session.participant.channels.own.values():
+            await self.it.say(_native.ChannelState(client.transport, label, "open", "", "", ""))
+        for cid, kind, source in (("m", Kind.AUDIO, Source.MICROPHONE), ("c", Kind.VIDEO, Source.CAMERA)):
+            await client.ask(messages.Publish, cid=cid, kind=kind, source=source, width=1280, height=720)
+        mid = len(client.sections)
+        await self.offer(client, ["audio sendonly", "video sendonly"], {str(mid): "m", str(mid + 1): "c"})
+        self.read()
+        await self.arrive(client)
+        self.read()
+
+    async def offer(self, client: Client, new: list[str], tracks: dict[str, str]) -> None:
+        client.sections += [(kind, direction) for kind, _, direction in (section.partition(" ") for section in new)]
+        sdp = chromium(client.sections, client.ufrag)
+        # What the browser does is not ours to count.
+        begun = time.process_time()
+        answer = await client.ask(messages.Offer, sdp=sdp, tracks=tracks)
+        assert isinstance(answer, messages.Answer), answer
+        self.negotiated += time.process_time() - begun
+
+    async def arrive(self, client: Client) -> None:
+        """Its media reaches the server, and everybody whose slots show it; what it is shown reaches it."""
+        own = {track.plane_id for track in client.session.participant.tracks.values()}
+        for track in client.session.participant.tracks.values():
+            assert track.plane_id is not None
+            layers = [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)]
+            if track.kind is Kind.VIDEO:
+                layers = [
+                    LayerRate(Layer(spatial, temporal), 200_000 << spatial, *size, 15.0 * (temporal + 1))
+                    for spatial, size in enumerate(SIZES)
+                    for temporal in range(2)
+                ]
+            await self.it.say(Layers(track.plane_id, "vp8" if track.kind is Kind.VIDEO else "opus", layers))
+        slots = set(client.session.participant.transport.slots.values())
+        switched = [
+            Switched(slot, Layer(0, 0), "target")
+            for slot, source in self.it.plane.sources.items()
+            if source is not None and (source in own or slot in slots)
+        ]
+        await self.it.say(*switched)
+
+    def read(self) -> None:
+        """Every member's connection takes what it was told, as JSON."""
+        for client in self.clients:
+            for message in client.heard():
+                self.octets += len(wire.encode(client.seq, message))
+                self.told[type(message).__name__] += 1
+
+
+def chromium(sections: Sequence[tuple[str, str]], ufrag: str) -> str:
+    """An offer with these sections as Chromium writes them."""
+    lines = [_session()]
+    for mid, (kind, direction) in enumerate(sections):
+        lines.append(re.sub(r"a=mid:\S+", f"a=mid:{mid}", _section(kind, direction)))
+    text = re.sub(
+        r"a=group:BUNDLE .*", f"a=group:BUNDLE {' '.join(str(mid) for mid in range(len(sections)))}", "".join(lines)
+    )
+    return re.sub(r"a=ice-ufrag:\S+", f"a=ice-ufrag:{ufrag}", text).replace("\n", "\r\n")
+
+
+@functools.cache
+def _parts(name: str) -> list[str]:
+    text = (OFFERS / name).read_bytes().decode().replace("\r\n", "\n")
+    return re.split(r"^(?=m=)", text, flags=re.MULTILINE)
+
+
+def _session() -> str:
+    return _parts("chromium-recvonly-audio-video.sdp")[0]
+
+
+@functools.cache
+def _section(kind: str, direction: str) -> str:
+    name = "chromium-recvonly-audio-video.sdp"
+    if kind == "application":
+        name = "chromium-datachannel.sdp"
+    elif direction == "sendonly":
+        name = "chromium-audio-vp8-simulcast-3rids.sdp"
+    section = next(part for part in _parts(name) if part.startswith(f"m={kind}"))
+    return re.sub(r"^a=(sendrecv|recvonly|sendonly)$", f"a={direction}", section, flags=re.MULTILINE)
+
+
+async def measure(joins: int, profile: cProfile.Profile | None) -> list[float]:
+    async with scene() as it:
+        crowd = Crowd(it)
+        for number in range(MEMBERS):
+            await crowd.join(f"p{number}")
+            it.sfu.room("room").update(last_n=VISIBLE)
+        spent = []
+        for number in range(joins):
+            crowd.told.clear()
+            crowd.octets, crowd.negotiated = 0, 0.0
+            if profile is not None:
+                profile.enable()
+            begun = time.process_time()
+            await crowd.join(f"late{number}")
+            spent.append((time.process_time() - begun) * 1000)
+            if profile is not None:
+                profile.disable()
+            assert crowd.told["Renegotiate"] == 0, "nobody offers again for a join"
+        told = ", ".join(f"{count} {name}" for name, count in crowd.told.most_common())
+        print(
+            f"the last join: {told}; {crowd.octets / 1000:.0f} kB of JSON; {crowd.negotiated * 1000:.1f} ms on offers"
+        )
+        return spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--joins", type=int, default=5)
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    arguments = parser.parse_args()
+    profile = cProfile.Profile() if arguments.profile else None
+    spent = asyncio.run(measure(arguments.joins, profile))
+    median, worst = statistics.median(spent), max(spent)
+    print(f"one join into {MEMBERS} x {MEMBERS}, {VISIBLE} visible: {median:.1f} ms of CPU, at most {worst:.1f} ms")
+    print(f"target: {TARGET_MS:.0f} ms, {'met' if worst <= TARGET_MS else 'missed'}")
+    if profile is not None:
+        pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
+
+
+if __name__ == "__main__":
+    main()

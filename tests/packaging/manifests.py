@@ -1,0 +1,30 @@
+"""What the chart makes of values, as the tests of the chart and of the image read it."""
+
+from collections.abc import Callable
+from typing import Any
+
+SECRET = "key: " + "s" * 32
+KEYS = {"keys": {"value": SECRET}}
+
+Render = Callable[..., dict[str, dict[str, Any]]]
+"""Values to manifests by kind."""
+
+
+def container(manifests: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    [found] = manifests["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+def environment(manifests: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Of the container, as a node would fill it in."""
+    found: dict[str, str] = {}
+    for variable in container(manifests)["env"]:
+        source = variable.get("valueFrom", {})
+        if "secretKeyRef" in source:
+            found[variable["name"]] = SECRET
+        elif "fieldRef" in source:
+            found[variable["name"]] = "192.0.2.7"
+        else:
+            found[variable["name"]] = variable["value"]
+    return found

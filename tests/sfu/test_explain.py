@@ -1,0 +1,164 @@
+"""The record of decisions, and what is made of a standing: its cause and its sentence."""
+
+from dataclasses import replace
+
+import pytest
+
+from sfu import explain
+from sfu.explain import DEAF, STOPPED_TOP, Publishing, Record, Standing
+from sfu.model import Cause, Kind, Layer, Picture, Source, Step
+
+TOP, LOW = Layer(2, 2), Layer(0, 2)
+FINE = Standing(
+    subscriber="bob",
+    publisher="alice",
+    source=Source.CAMERA,
+    kind=Kind.VIDEO,
+    desired=True,
+    mid="1",
+    target=TOP,
+    current=TOP,
+    picture=Picture(TOP, 1280, 720, 30.0, 1_540_000),
+)
+SMALL = replace(FINE, current=LOW, picture=Picture(LOW, 320, 180, 14.8, 148_700))
+NOTHING = replace(FINE, current=None, picture=None)
+
+SMALL_SHOWN = "alice's camera is shown to bob at 320x180, 15 frames/s, 149 kbit/s: "
+NOT_SHOWN = "alice's camera is not shown to bob: "
+TABLE = [
+    (FINE, "none", "alice's camera is shown to bob at 1280x720, 30 frames/s, 1.5 Mbit/s: that is the best there is."),
+    (replace(SMALL, held_by=Cause.DEMAND), "demand", SMALL_SHOWN + "bob asks for no more."),
+    (replace(SMALL, held_by=Cause.BANDWIDTH), "bandwidth", SMALL_SHOWN + "the network of bob carries no more."),
+    (replace(SMALL, lacks=Cause.PUBLISHER), "publisher", SMALL_SHOWN + "alice sends nothing better at present."),
+    (
+        replace(SMALL, lacks=Cause.PUBLISHER, facts=(STOPPED_TOP,)),
+        "publisher",
+        SMALL_SHOWN + "alice's browser has stopped its top encoding.",
+    ),
+    (
+        replace(SMALL, held_by=Cause.BANDWIDTH, lacks=Cause.WAITING_FOR_KEYFRAME, facts=(DEAF,)),
+        "waiting_for_keyframe",
+        SMALL_SHOWN + "a keyframe of a better layer is awaited; alice ignores keyframe requests.",
+    ),
+    (
+        replace(SMALL, lacks=Cause.ENCRYPTED),
+        "encrypted",
+        SMALL_SHOWN + "the layer stays as it is, since keyframes cannot be recognised in what is encrypted.",
+    ),
+    (replace(SMALL, lacks=Cause.LOSS), "loss", SMALL_SHOWN + "packets are lost on the way from alice."),
+    (replace(NOTHING, lacks=Cause.WAITING_FOR_KEYFRAME), "waiting_for_keyframe", NOT_SHOWN + "a keyframe is awaited."),
+    (
+        replace(NOTHING, lacks=Cause.LOSS),
+        "loss",
+        NOT_SHOWN + "packets were lost for good, and a keyframe is awaited.",
+    ),
+    (replace(NOTHING, is_arriving=False), "publisher", NOT_SHOWN + "nothing of it arrives from alice."),
+    (
+        replace(NOTHING, target=None, held_by=Cause.BANDWIDTH),
+        "bandwidth",
+        NOT_SHOWN + "the network of bob does not carry even its lowest layer.",
+    ),
+    (
+        replace(NOTHING, target=None, held_by=Cause.PAUSED),
+        "paused",
+        NOT_SHOWN + "bob has switched it off, or out of sight.",
+    ),
+    (replace(NOTHING, mid=""), "paused", NOT_SHOWN + "bob has no receive section free for it."),
+    (
+        replace(NOTHING, mid="", kept_out="the room shows the last 9 who spoke"),
+        "paused",
+        NOT_SHOWN + "the room shows the last 9 who spoke.",
+    ),
+    (replace(NOTHING, desired=False, mid=""), "demand", NOT_SHOWN + "bob is not subscribed to it."),
+    (replace(NOTHING, muted_by="alice"), "muted", NOT_SHOWN + "alice has muted it."),
+    (replace(NOTHING, refused="bob cannot decode VP9"), "codec", NOT_SHOWN + "bob cannot decode VP9."),
+    (
+        replace(FINE, kind=Kind.AUDIO, source=Source.MICROPHONE, picture=Picture(Layer(0, 0), bitrate=32_000)),
+        "none",
+        "alice's microphone is heard by bob at 32 kbit/s: that is the best there is.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("standing", "cause", "sentence"), TABLE)
+def test_a_standing_has_one_cause_and_one_sentence(standing: Standing, cause: str, sentence: str) -> None:
+    assert (explain.cause(standing), explain.sentence(standing)) == (cause, sentence)
+
+
+def test_every_cause_is_in_the_table() -> None:
+    assert {cause for _, cause, _ in TABLE} == set(Cause)
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("standing", [FINE, NOTHING, replace(NOTHING, target=None), replace(FINE, target=None)])
+def test_no_standing_is_without_a_sentence(standing: Standing, cause: Cause) -> None:
+    for odd in (replace(standing, held_by=cause), replace(standing, lacks=cause)):
+        said = explain.sentence(odd)
+        assert said.startswith("alice's camera is ") and said.endswith(".") and "{" not in said
+
+
+def test_a_mute_is_named_before_what_follows_from_it() -> None:
+    muted = replace(FINE, muted_by="a moderator", target=None, held_by=Cause.MUTED, lacks=Cause.PAUSED)
+    assert explain.sentence(muted) == NOT_SHOWN + "a moderator has muted it."
+
+
+def test_a_decision_is_kept_once_until_another_of_its_step_comes() -> None:
+    record = Record()
+    assert record.note(1, Step.TARGET, TOP)
+    assert record.note(2, Step.CURRENT, LOW)
+    assert not record.note(3, Step.TARGET, TOP)
+    assert record.note(4, Step.TARGET, LOW, Cause.DEMAND)
+    assert record.note(5, Step.TARGET, TOP)
+    assert [decision.at for decision in explain.told(5, record)] == [1, 2, 4, 5]
+
+
+def test_the_last_minute_of_all_records_is_told_in_order() -> None:
+    one, other = Record(), Record()
+    for second in range(90):
+        record = one if second % 2 else other
+        record.note(second * 1000, Step.CURRENT, Layer(second % 3, second % 2), detail=str(second))
+    seen = [decision.at // 1000 for decision in explain.told(89_000, one, other)]
+    assert seen == list(range(29, 90))
+
+
+def test_a_record_keeps_the_latest_however_many_there_are() -> None:
+    record = Record()
+    for at in range(10_000):
+        record.note(at, Step.CURRENT, Layer(at % 2, 0))
+    assert [decision.at for decision in explain.told(10_000, record)] == list(range(10_000 - explain.MOST, 10_000))
+
+
+def test_a_publisher_that_stops_its_top_encoding_is_noted_and_so_is_its_return() -> None:
+    alice = Publishing()
+    alice.arriving(1, (0, 1, 2), ())
+    assert alice.facts == ()
+    alice.arriving(2, (0, 1), ())
+    alice.arriving(3, (0, 1), ())
+    assert alice.facts == (STOPPED_TOP,)
+    alice.arriving(4, (0, 1, 2), ())
+    assert alice.facts == ()
+    assert [(d.at, d.detail) for d in explain.told(4, alice.record)] == [
+        (2, "has stopped its top encoding"),
+        (4, "no longer: has stopped its top encoding"),
+    ]
+
+
+def test_an_encoding_that_it_was_asked_to_stop_is_not_held_against_it() -> None:
+    alice = Publishing()
+    alice.arriving(1, (0, 1, 2), ())
+    alice.arriving(2, (0, 1), (2,))
+    assert alice.facts == ()
+
+
+def test_a_publisher_of_whom_nothing_arrives_has_not_stopped_its_top_encoding_alone() -> None:
+    alice = Publishing()
+    alice.arriving(1, (0, 1, 2), ())
+    alice.arriving(2, (), ())
+    assert alice.facts == ()
+
+
+def test_who_ignores_keyframe_requests_is_named() -> None:
+    alice = Publishing()
+    alice.arriving(1, (0,), (), deaf=True)
+    assert alice.facts == (DEAF,)
+    assert [d.detail for d in explain.told(1, alice.record)] == [DEAF]
