@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from api import dev, errors, participants, rooms, signaling, whip
+from api import dev, errors, explain, participants, rooms, signaling, whip
 from api.middleware import AccessLog, BodyLimit
 from api.settings import Settings
 from sfu.plane.binding import PlaneApi
@@ -45,7 +45,7 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
     )
     app.state.settings = settings
     errors.install(app)
-    for door in (rooms, participants, whip, signaling):
+    for door in (rooms, participants, explain, whip, signaling):
         app.include_router(door.router)
     if settings.mode.dev:
         dev.install(app, settings)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api import auth, client, doctor
+from api import auth, client, doctor, report
 from api.settings import TABLE, Mode, SettingsError, read, table
 from sfu.model import Grant, Permissions, Source
 
@@ -150,6 +150,8 @@ def create_room(
     departure_timeout: Annotated[float | None, typer.Option(min=0, help="Seconds it stays after the last one.")] = None,
     metadata: Annotated[str | None, typer.Option(help="Free text of the application.")] = None,
     locked: Annotated[bool | None, typer.Option("--locked", help="Nobody may join yet.")] = None,
+    last_n: Annotated[int | None, typer.Option(min=0, help="Video tracks each one is shown at most; 0: all.")] = None,
+    on_stage: Annotated[list[str] | None, typer.Option(help="An identity that is shown first; once for each.")] = None,
 ) -> None:
     """Create a room, or find it again if it exists with the same options; print its sid."""
     wish = {
@@ -159,6 +161,8 @@ def create_room(
         "departure_timeout": departure_timeout,
         "metadata": metadata,
         "locked": locked,
+        "last_n": last_n,
+        "on_stage": on_stage or None,
     }
     body = client.call("POST", "/v1/rooms", {field: value for field, value in wish.items() if value is not None})
     print(body["sid"])
@@ -181,6 +185,19 @@ def list_participants(room: str, as_json: AsJson = False) -> None:
 def remove_participant(room: str, identity: str) -> None:
     """Put a participant out; its tokens of before no longer let it in."""
     client.call("DELETE", client.path("v1", "rooms", room, "participants", identity))
+
+
+@app.command()
+def explain(room: str, identity: str, as_json: AsJson = False) -> None:
+    """Why a participant gets each track as it does: one sentence, the layers, and the decisions of the last minute."""
+    body = client.call("GET", client.path("v1", "rooms", room, "participants", identity, "explain"))
+    if as_json:
+        print(json.dumps(body, indent=2))
+        return
+    for line in report.lines(body["subscriptions"], now=int(time.time() * 1000)):
+        print(line)
+    if not body["subscriptions"]:
+        print(f"Nobody else publishes anything that {identity} could be shown.")
 
 
 # drain, doctor

@@ -20,6 +20,7 @@ Participants = Annotated[int, Field(ge=0, le=1_000_000, description="0: no limit
 
 LastN = Annotated[int, Field(ge=0, le=1_000, description="Video tracks each participant is shown at most; 0: all")]
 OnStage = Annotated[tuple[str, ...], Field(description="Identities that are shown first, in this order")]
+Loudest = Annotated[int, Field(ge=0, le=1_000, description="Microphones that are heard at a time at most; 0: all")]
 
 ROOM: dict[str, Any] = {
     "sid": "RM_2Gk5xQ7wRtYb",
@@ -32,8 +33,10 @@ ROOM: dict[str, Any] = {
     "locked": False,
     "last_n": 0,
     "on_stage": [],
+    "loudest": 0,
     "num_participants": 2,
     "num_publishers": 1,
+    "dominant_speaker": "",
 }
 
 
@@ -49,6 +52,7 @@ class NewRoom(BaseModel):
     locked: bool | None = Field(None, description="Nobody new may join.")
     last_n: LastN | None = None
     on_stage: OnStage | None = None
+    loudest: Loudest | None = None
 
 
 class RoomChange(BaseModel):
@@ -62,6 +66,7 @@ class RoomChange(BaseModel):
     locked: bool | None = Field(None, examples=[True])
     last_n: LastN | None = None
     on_stage: OnStage | None = None
+    loudest: Loudest | None = None
 
 
 class Rooms(BaseModel):

@@ -52,6 +52,7 @@ class Settings:
     empty_timeout: float
     departure_timeout: float
     max_rooms: int
+    redundancy: int
     log_level: str
     mode: Mode = Mode()
 
@@ -70,6 +71,7 @@ class Settings:
             resume_window=self.resume_window,
             drain_limit=self.drain_limit,
             max_rooms=self.max_rooms,
+            redundancy=self.redundancy,
         )
 
 
@@ -289,6 +291,13 @@ TABLE: tuple[Setting, ...] = (
         _number(_DEFAULTS.room.departure_timeout),
     ),
     Setting("max_rooms", "Rooms at the same time.", _whole(1, 1_000_000), _always(_DEFAULTS.max_rooms)),
+    Setting(
+        "redundancy",
+        "Packets of sound (0 to 2) that go along with the one after them, to those who take RED (RFC 2198): "
+        "1 makes up for single losses, and doubles the bit rate of sound.",
+        _whole(0, 2),
+        _always(_DEFAULTS.redundancy),
+    ),
     Setting("log_level", "debug, info, warning or error.", _level, lambda mode: "warning" if mode.dev else "info"),
 )
 

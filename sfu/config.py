@@ -78,5 +78,8 @@ class Config:
     max_rooms: int = 10_000
     max_tracks: int = 64
     """A participant may publish."""
+    redundancy: int = 1
+    """So many packets of sound (0 to 2) go along with the one after them, to those who take RED (RFC 2198): one makes
+    up for single losses, and doubles the bit rate of sound."""
     max_slots: int = 128
     """Receive sections of each kind that a participant is asked to offer, at most."""

@@ -4,10 +4,10 @@ Whoever decides writes into a `Record`: a subscription has one, and so has a pub
 bounded twice, by count where it is written and by age where it is read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from sfu.model import Cause, Decision, Kind, Layer, Picture, Source, Step
+from sfu.model import Cause, Decision, Kind, Layer, Picture, Quality, Source, Step, Wish
 
 AGE = 60_000
 """Milliseconds that a decision is told."""
@@ -61,11 +61,12 @@ def told(now: int, *records: Record) -> tuple[Decision, ...]:
 class Publishing:
     """How a publisher sends a track: what of it is no subscriber's doing."""
 
-    __slots__ = ("_highest", "_now", "record")
+    __slots__ = ("_codec", "_highest", "_now", "record")
 
     def __init__(self) -> None:
         self.record = Record()
         self._now: tuple[str, ...] = ()
+        self._codec = ""
         self._highest = 0
 
     @property
@@ -78,12 +79,20 @@ class Publishing:
         self.record.note(at, Step.PUBLISHER, detail=f"muted by {by}" if by else "no longer muted")
 
     def arriving(
-        self, at: int, spatials: Iterable[int], unwanted: Iterable[int], *, deaf: bool = False, encrypted: bool = False
+        self,
+        at: int,
+        codec: str,
+        alive: Set[int],
+        *,
+        unwanted: Set[int] = frozenset(),
+        deaf: bool = False,
+        encrypted: bool = False,
     ) -> None:
-        """These encodings (or spatial layers) arrive; it was asked not to send the `unwanted` ones."""
-        alive = set(spatials)
+        """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones."""
+        if codec != self._codec:
+            self._codec, self._highest = codec, 0
         self._highest = max(self._highest, *alive, 0)
-        is_top_gone = bool(alive) and self._highest not in alive and self._highest not in set(unwanted)
+        is_top_gone = bool(alive) and self._highest not in alive and self._highest not in unwanted
         facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted))
         now = tuple(fact for fact, holds in facts if holds)
         for fact in (*now, *self._now):
@@ -92,6 +101,24 @@ class Publishing:
             elif fact not in now:
                 self.record.note(at, Step.PUBLISHER, detail=f"no longer: {fact}")
         self._now = now
+
+
+def wish(of: Wish) -> str:
+    """`320x180, 15 frames/s, out of sight`: what is asked for; `anything`, if all of it will do."""
+    if of.quality is Quality.OFF:
+        return "off"
+    parts = [f"quality {of.quality.value}"] if of.quality is not Quality.HIGH else []
+    if of.width and of.height:
+        parts.append(f"{of.width}x{of.height}")
+    elif of.width or of.height:
+        parts.append(f"width {of.width}" if of.width else f"height {of.height}")
+    if of.fps:
+        parts.append(f"{of.fps:g} frames/s")
+    if of.priority:
+        parts.append(f"priority {of.priority}")
+    if not of.visible:
+        parts.append("out of sight")
+    return ", ".join(parts) or "anything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +134,13 @@ class Standing:
     mid: str
     """Of the receive section that shows it; empty: none does."""
     refused: str = ""
-    """Why the plane cannot show it there."""
+    """What the subscriber cannot do, as `cannot decode H265`; empty: nothing is in the way."""
     muted_by: str = ""
     """Its publisher's identity, or `a moderator`; empty: nobody."""
     kept_out: str = ""
     """The rule of the room that keeps it from being shown, as `it is not among the last 9 who spoke`."""
     target: Layer | None = None
-    """The best layer that the plane was asked for, of those there are. None: nothing, for the reason of `held_by`."""
+    """The best layer that the plane was asked for. None: nothing, for the reason of `held_by`."""
     held_by: Cause = Cause.NONE
     """What keeps `target` from the best there is."""
     current: Layer | None = None
@@ -129,14 +156,14 @@ class Standing:
 
 def cause(of: Standing) -> Cause:
     """What limits it, the first that applies on the way from its publisher to the subscriber's wire."""
+    if of.refused:
+        return Cause.CODEC
     if of.muted_by:
         return Cause.MUTED
     if not of.desired:
         return Cause.DEMAND
     if of.kept_out or not of.mid:
         return Cause.PAUSED
-    if of.refused:
-        return Cause.CODEC
     if of.target is None:
         return of.held_by
     if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
@@ -185,7 +212,7 @@ def _hidden(of: Standing, why: Cause) -> str:
     if why is Cause.MUTED:
         return f"{of.muted_by} has muted it"
     if why is Cause.CODEC:
-        return of.refused
+        return f"{of.subscriber} {of.refused}"
     if why is Cause.DEMAND and not of.desired:
         return "{subscriber} is not subscribed to it"
     if why is Cause.PAUSED and of.kept_out:

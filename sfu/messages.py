@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
+from sfu.model import Cause, DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
 
 # ------------------------------------------------------------------------------------------- client to server
 
@@ -29,6 +29,8 @@ class Client:
 
     sdk: str = ""
     version: str = ""
+    features: tuple[str, ...] = ()
+    """What it can do beyond the least: `wanted`, it stops and starts encodings as that message says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupCodec:
+    """What a track is sent as too, in a section of its own, while the server asks for it by `backup`."""
+
+    cid: str
+    """The client's name for that section."""
+    mime: str
+    """`video/VP8`, …"""
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Declares a track before its m-section is offered. `cid` is the client's name for it."""
 
@@ -74,6 +86,9 @@ class Publish:
     width: int = 0
     height: int = 0
     stream: str = ""
+    encrypted: bool = False
+    """End to end: nothing can be made of what is in its packets."""
+    backup: BackupCodec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +266,34 @@ class Muted:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedEncoding:
+    rid: str
+    """Empty where the track has only one, or its encodings are told apart by SSRC."""
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """To its owner, if it can: the encodings of a track that somebody wants; the others need not be sent. Whole, and
+    until the next one. `paused`: none is, since nobody watches. That is no mute: nobody is told."""
+
+    track: str
+    encodings: tuple[WantedEncoding, ...]
+    """Lowest first."""
+    paused: bool
+    type: Literal["wanted"] = "wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """To its owner: somebody needs the backup of this track, or nobody does any more."""
+
+    track: str
+    wanted: bool
+    type: Literal["backup"] = "backup"
+
+
+@dataclass(frozen=True, slots=True)
 class Speaker:
     participant: str
     track: str
@@ -268,6 +311,15 @@ class Speakers:
 
 
 @dataclass(frozen=True, slots=True)
+class DominantSpeaker:
+    """Who has the floor from now on, and keeps it until somebody else takes it. Both empty: whoever had it is gone."""
+
+    participant: str = ""
+    track: str = ""
+    type: Literal["dominant_speaker"] = "dominant_speaker"
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """What really reaches you of a track: the layer on the wire, or why there is none."""
 
@@ -279,6 +331,10 @@ class Subscription:
     bitrate: int = 0
     """Bits per second of that layer as the publisher sends it."""
     reason: str = ""
+    cause: Cause = Cause.NONE
+    """What keeps it from being better."""
+    mime: str = ""
+    """Of what reaches you, or of what you cannot decode; empty while it is not known."""
     type: Literal["subscription"] = "subscription"
 
 
@@ -336,7 +392,10 @@ ServerMessage = (
     | Published
     | Unpublished
     | Muted
+    | Wanted
+    | Backup
     | Speakers
+    | DominantSpeaker
     | Subscription
     | Token
     | Left

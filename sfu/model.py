@@ -193,6 +193,8 @@ class RoomOptions:
     """Each participant is shown at most so many video tracks, of those who come first. 0: all."""
     on_stage: tuple[str, ...] = ()
     """Identities that come first of all, in this order."""
+    loudest: int = 0
+    """Only so many microphones are heard at a time, the loudest, and the dominant speaker's. 0: all."""
 
 
 class RoomChanges(TypedDict, total=False):
@@ -205,6 +207,7 @@ class RoomChanges(TypedDict, total=False):
     locked: bool | None
     last_n: int | None
     on_stage: tuple[str, ...] | None
+    loudest: int | None
 
 
 # Views: what others see of a participant, a track, a room. Sent as JSON as they are.
@@ -221,6 +224,19 @@ class EncodingInfo:
     width: int = 0
     height: int = 0
     fps: float = 0.0
+    wanted: bool = True
+    """False: its publisher was asked to stop it, since nobody wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupInfo:
+    """What a track is sent as too, for those who cannot decode it."""
+
+    mime: str
+    wanted: bool
+    """Somebody needs it."""
+    active: bool
+    """It is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +287,12 @@ class RoomInfo:
     locked: bool
     last_n: int
     on_stage: tuple[str, ...]
+    loudest: int
     num_participants: int
     """Those that are not hidden."""
     num_publishers: int
+    dominant_speaker: str
+    """The sid of who has the floor; empty: nobody has spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +306,9 @@ class PublishedTrack:
     """Lowest first."""
     subscribers: tuple[str, ...]
     """Identities of those that have it in a slot and are not hidden."""
+    paused: bool = False
+    """At its source, since nobody watches it."""
+    backup: BackupInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +327,8 @@ class SubscriptionInfo:
     layer: Layer | None = None
     reason: str = ""
     cause: Cause = Cause.NONE
+    mime: str = ""
+    """Of what reaches it, or of what it cannot decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,11 +365,11 @@ class Explanation:
     mid: str
     """Of the receive section it is shown in; empty: none."""
     wanted: Picture | None
-    """The best of what there is that its subscriber asks for. None: nothing."""
+    """The best layer that its subscriber asks for, whether it arrives or not. None: nothing."""
     allowed: Picture | None
     """What mutes, rules of the room and bandwidth leave of it."""
     target: Picture | None
-    """What the plane is asked for."""
+    """The best that the plane is asked for."""
     current: Picture | None
     """What is on the wire."""
     since: int

@@ -10,6 +10,7 @@ MAX_NAME = 256
 MAX_METADATA = 64 * 1024
 """Octets of UTF-8, and of all attributes together."""
 MAX_ATTRIBUTES = 256
+MAX_LOUDEST = 1000
 MAX_STAGE = 256
 
 
@@ -64,6 +65,8 @@ def room_options(options: RoomOptions) -> RoomOptions:
         raise InvalidRequest("a timeout is 0 seconds or more")
     if options.last_n < 0:
         raise InvalidRequest("last_n is 0 (all) or more")
+    if not 0 <= options.loudest <= MAX_LOUDEST:
+        raise InvalidRequest(f"loudest is 0 (all) to {MAX_LOUDEST}")
     if len(options.on_stage) > MAX_STAGE:
         raise LimitExceeded(f"there are at most {MAX_STAGE} on stage, not {len(options.on_stage)}")
     for name in options.on_stage:

@@ -17,6 +17,7 @@ from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NegotiationError, NotAllowed, NotFound
 from sfu.model import (
     DisconnectReason,
+    Explanation,
     Grant,
     Kind,
     ParticipantInfo,
@@ -30,12 +31,13 @@ from sfu.model import (
 from sfu.outbox import Tail
 from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
+from sfu.session import capabilities
 from sfu.session.channels import Channels
 from sfu.session.negotiation import Allow
 from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.transport import MediaState, Transport
 from sfu.subscriptions import Subscriptions
-from sfu.tracks import Track
+from sfu.tracks import CODECS, Track
 from sfu.wishes import Changes
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
@@ -63,6 +65,8 @@ class Home(Protocol):
     def demand(self, participant: "Participant", demands: Mapping[str, Changes]) -> None: ...
 
     def subscriptions(self, participant: "Participant") -> list[SubscriptionInfo]: ...
+
+    def explain(self, participant: "Participant") -> list[Explanation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,11 @@ class Participant:
 
         self.transport = Transport(context.binding, worker, self.sid, context.fingerprint, candidates)
         self.channels = Channels(context.binding, worker, self.sid)
-        self.viewing = Subscriptions(context.binding, self.sid, auto_subscribe, only)
+        self.viewing = Subscriptions(context, self.sid, grant.identity, auto_subscribe, only)
         self.declared: dict[str, Track] = {}
         """Tracks waiting for their m-section, by cid."""
         self.tracks: dict[str, Track] = {}
-        """Published tracks, by sid."""
+        """Published tracks, by sid, and their backups while they are sent."""
         self._bound: dict[str, Track] = {}
         """Published tracks, by mid."""
         self._retired: deque[str] = deque(maxlen=RETIRED)
@@ -158,7 +162,7 @@ class Participant:
             permissions=self.permissions,
             joined_at=self.joined_at,
             version=self.version,
-            tracks=tuple(track.info() for track in self.tracks.values()),
+            tracks=tuple(track.info() for track in self.tracks.values() if track.primary is None),
             disconnect_reason=self.disconnect_reason,
         )
 
@@ -196,6 +200,10 @@ class Participant:
         """Of every track it could be shown."""
         return self._home.subscriptions(self)
 
+    def explain(self) -> list[Explanation]:
+        """Why it gets every track it could be shown as it does."""
+        return self._home.explain(self)
+
     # Signalling
 
     def tell(self, message: messages.ServerMessage) -> None:
@@ -221,21 +229,51 @@ class Participant:
         names.text("the stream of a track", wish.stream)
         if wish.cid in self.declared or any(track.cid == wish.cid for track in self.tracks.values()):
             raise Conflict(f"you have already published a track with the cid {wish.cid!r}")
-        if len(self.declared) + len(self.tracks) >= self._context.config.max_tracks:
+        published = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
+        if len(published) >= self._context.config.max_tracks:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
-        return self._declare(
-            wish.kind, wish.source, wish.cid, wish.name, wish.stream, wish.muted, wish.width, wish.height
+        backup_codec = self._backup_codec(wish)
+        track = self._declare(
+            wish.kind,
+            wish.source,
+            wish.cid,
+            wish.name,
+            wish.stream,
+            wish.muted,
+            wish.width,
+            wish.height,
+            wish.encrypted,
         )
+        if wish.backup is not None:
+            backup = self._declare(
+                wish.kind, wish.source, wish.backup.cid, "", "", False, wish.width, wish.height, wish.encrypted
+            )
+            backup.codec, backup.primary, track.backup = backup_codec, track, backup
+        return track
+
+    def _backup_codec(self, wish: messages.Publish) -> str:
+        """The codec of the declared backup; empty: there is none. Raises if it cannot be."""
+        if wish.backup is None:
+            return ""
+        cid, codec = names.text("a cid", wish.backup.cid), CODECS.get(wish.backup.mime.lower(), "")
+        if not codec or capabilities.BY_NAME[codec].kind is not wish.kind or wish.kind is not Kind.VIDEO:
+            raise InvalidRequest(f"{wish.backup.mime!r} cannot be the backup of a track of kind {wish.kind.value}")
+        if not cid or cid in (wish.cid, *self.declared, *(track.cid for track in self.tracks.values())):
+            raise Conflict(f"a backup needs a cid of its own, which {cid!r} is not")
+        return codec
 
     def own_track(self, sid: str) -> Track:
         """A track it has declared or published; NotFound."""
         track = self.tracks.get(sid) or next((t for t in self.declared.values() if t.sid == sid), None)
-        if track is None:
+        if track is None or track.primary is not None:
             raise NotFound(f"you do not publish a track {sid!r}" if sid else "a track is named by its sid")
         return track
 
     def withdraw(self, track: Track) -> None:
-        """No longer published, and no longer received. Its section stays until the client offers without it."""
+        """No longer published, and no longer received, nor is its backup. Its section stays until the client offers
+        without it."""
+        if track.backup is not None:
+            self.withdraw(track.backup)
         self.declared.pop(track.cid, None)
         self._retired.append(track.cid)
         if self.tracks.pop(track.sid, None) is not None:
@@ -310,7 +348,11 @@ class Participant:
                 continue
             track = known.get(section.msid[1])
             if track is None or track.kind != section.kind or track in intended.values():
-                waiting = [t for t in self.declared.values() if t.kind == section.kind and t not in intended.values()]
+                waiting = [
+                    t
+                    for t in self.declared.values()
+                    if t.kind == section.kind and t.primary is None and t not in intended.values()
+                ]
                 track = waiting[0] if waiting else None
             if track is None and self.kind is ParticipantKind.INGRESS:
                 track = self._ingress(section, [*intended.values(), *self.tracks.values()])
@@ -348,6 +390,7 @@ class Participant:
         muted: bool,
         width: int,
         height: int,
+        encrypted: bool = False,
         wait: bool = True,
     ) -> Track:
         self._declarations += 1
@@ -364,6 +407,7 @@ class Participant:
             muted=muted,
             width=max(width, 0),
             height=max(height, 0),
+            encrypted=encrypted,
         )
         if wait:
             self.declared[cid] = track
@@ -373,8 +417,11 @@ class Participant:
         outcome = Outcome(answer, {mid: track.sid for mid, track in accepted.items()})
         for track in [track for track in self.tracks.values() if track not in accepted.values()]:
             del self.tracks[track.sid]
-            self._retired.append(track.cid)
             track.plane_id = None
+            if track.primary is not None:
+                self.declared[track.cid] = track  # It may be asked for again.
+            else:
+                self._retired.append(track.cid)
             outcome.withdrawn.append(track)
         self._bound = dict(accepted)
         for mid, track in accepted.items():
@@ -388,4 +435,7 @@ class Participant:
             elif track.plane_id != id:
                 outcome.moved.append(track)
             track.plane_id = id
+        for track in outcome.withdrawn:
+            if track.backup is not None:
+                self.withdraw(track.backup)
         return outcome

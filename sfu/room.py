@@ -15,11 +15,9 @@ from sfu.errors import LimitExceeded, NotAllowed, NotFound
 from sfu.messaging import Messaging
 from sfu.model import (
     DisconnectReason,
+    Explanation,
     Grant,
-    ParticipantInfo,
     ParticipantKind,
-    ParticipantState,
-    Permissions,
     PublishedTrack,
     RoomChanges,
     RoomInfo,
@@ -27,12 +25,14 @@ from sfu.model import (
     SubscriptionInfo,
     new_sid,
 )
+from sfu.moderation import Moderation, ParticipantChanges
+from sfu.notices import Notices
 from sfu.outbox import LEFT
 from sfu.participant import Outcome, Participant
 from sfu.plane import Event, _native
-from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
+from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
 from sfu.wishes import Changes, changed
@@ -40,19 +40,6 @@ from sfu.wishes import Changes, changed
 log = logging.getLogger(__name__)
 
 OnMessage = Callable[["Room", Participant, bytes], None]
-
-FAREWELLS: Mapping[DisconnectReason, tuple[str, bool]] = {
-    DisconnectReason.CLIENT_INITIATED: ("you left", False),
-    DisconnectReason.DUPLICATE_IDENTITY: ("somebody joined with your identity, and takes your place", False),
-    DisconnectReason.SERVER_SHUTDOWN: ("this server stops: join again elsewhere, or in a while", True),
-    DisconnectReason.PARTICIPANT_REMOVED: ("you were removed from the room", False),
-    DisconnectReason.ROOM_DELETED: ("the room was closed", False),
-    DisconnectReason.SIGNAL_CLOSE: ("your connection was gone for too long", True),
-    DisconnectReason.CONNECTION_TIMEOUT: ("your media was gone for too long", True),
-    DisconnectReason.MEDIA_FAILURE: ("your media connection failed", True),
-    DisconnectReason.JOIN_FAILURE: ("you were not let in", False),
-}
-"""What someone who goes is told, and whether to join anew."""
 
 
 class Room:
@@ -79,9 +66,12 @@ class Room:
         """By identity, in the order they joined."""
         self.members: dict[str, Participant] = {}
         """The same, by sid."""
-        self.stage = Stage(context, self.members)
-        self.stage.set_policy(options.last_n, options.on_stage)
+        self._sound = Sound(context, worker, self.sid)
+        self.stage = Stage(context, self.members, self._sound)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members)
+        self._notices = Notices(self.members, self.info)
+        self._moderation = Moderation(context, self.name, self.stage, self._messaging, self._notices, revocations)
         self._context = context
         self._candidates = candidates
         self._revocations = revocations
@@ -92,15 +82,12 @@ class Room:
         self._order = 0
         self._was_entered = False
         self._empty_since = context.now()
-        self._changed: dict[str, None] = {}
-        """Sids of those whose `info` others shall hear of."""
-        self._gone: list[ParticipantInfo] = []
-        self._renamed = False
 
     # Views
 
     def info(self) -> RoomInfo:
         visible = [p for p in self.participants.values() if not p.is_hidden]
+        dominant = self.stage.speech.dominant
         return RoomInfo(
             sid=self.sid,
             name=self.name,
@@ -112,8 +99,10 @@ class Room:
             locked=self.options.locked,
             last_n=self.options.last_n,
             on_stage=self.options.on_stage,
+            loudest=self.options.loudest,
             num_participants=len(visible),
             num_publishers=sum(1 for p in visible if p.tracks),
+            dominant_speaker=dominant.owner if dominant is not None else "",
         )
 
     def participant(self, identity: str) -> Participant:
@@ -182,7 +171,8 @@ class Room:
         self.participants[participant.identity] = participant
         self.members[participant.sid] = participant
         self._homes[participant.sid] = self
-        self._mark(participant)
+        self._notices.come(participant)
+        self._soon(self)
         log.info(
             "joined: room=%s identity=%s sid=%s kind=%s",
             self.name,
@@ -194,7 +184,7 @@ class Room:
     def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
         """By a moderator: out, and not back with a token made before."""
         participant = self.participant(identity)
-        self._revoke(participant)
+        self._moderation.revoke(participant)
         self.depart(participant, reason)
 
     def depart(self, participant: Participant, reason: DisconnectReason) -> None:
@@ -209,15 +199,9 @@ class Room:
         self._messaging.touch_all(participant)
         participant.channels.close()
         participant.transport.close()
-        participant.disconnect_reason = reason
-        participant.version += 1
         participant.resume_secret = None
-        self._changed.pop(participant.sid, None)
-        if not participant.is_hidden:
-            self._gone.append(participant.info())
+        self._notices.go(participant, reason)
         if participant.tail is not None:
-            sentence, rejoin = FAREWELLS[reason]
-            participant.tell(messages.Left(reason, sentence, "rejoin" if rejoin else "none"))
             participant.tail.shut(LEFT)
         self._empty_since = self._context.now()
         self._soon(self)
@@ -226,6 +210,7 @@ class Room:
     def close(self, reason: DisconnectReason) -> None:
         for participant in list(self.participants.values()):
             self.depart(participant, reason)
+        self._sound.close()
 
     def expires_at(self) -> float | None:
         """When it goes by itself; None: somebody is in it."""
@@ -234,8 +219,7 @@ class Room:
         return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
 
     def tell_all(self, message: messages.ServerMessage) -> None:
-        for participant in self.participants.values():
-            participant.tell(message)
+        self._notices.tell_all(message)
 
     # What it is
 
@@ -246,29 +230,13 @@ class Room:
         if options == self.options:
             return
         self.options = names.room_options(options)
-        self.stage.set_policy(options.last_n, options.on_stage)
-        self._renamed = True
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
+        self._notices.note_room()
         self._soon(self)
 
-    def update_participant(
-        self,
-        participant: Participant,
-        *,
-        name: str | None = None,
-        metadata: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        permissions: Permissions | None = None,
-    ) -> None:
-        new_name = participant.name if name is None else names.text("a display name", name)
-        new_metadata = participant.metadata if metadata is None else names.metadata(metadata)
-        new_attributes = participant.attributes
-        if attributes is not None:
-            new_attributes = names.merged(participant.attributes, attributes)
-        participant.name, participant.metadata, participant.attributes = new_name, new_metadata, new_attributes
-        participant.grant = replace(participant.grant, name=new_name, metadata=new_metadata, attributes=new_attributes)
-        if permissions is not None and permissions != participant.permissions:
-            self._permit(participant, permissions)
-        self._note(participant)
+    def update_participant(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
+        self._moderation.update(participant, **changes)
+        self._soon(self)
 
     # Publishing
 
@@ -285,7 +253,8 @@ class Room:
         """What the answer to an offer means for the others."""
         for track in outcome.withdrawn:
             self.stage.withdraw(track)
-            participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
+            if track.primary is None:
+                participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
         for track in outcome.published:
             self.stage.publish(track)
         for track in outcome.moved:
@@ -296,31 +265,18 @@ class Room:
         self._soon(self)
 
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
-        published = track.sid in participant.tracks
-        self.stage.withdraw(track)
-        participant.withdraw(track)
-        participant.tell(messages.Unpublished(track.sid, reason))
-        if published:
-            self._note(participant)
+        self._moderation.unpublish(participant, track, reason)
+        self._soon(self)
 
     def mute(self, participant: Participant, sid: str, muted: bool) -> None:
         """By its owner."""
-        track = participant.own_track(sid)
-        if track.silenced and not muted:
-            raise NotAllowed("a moderator muted this track, and has to allow it again")
-        if track.muted != muted:
-            track.muted = muted
-            self._muted(participant, track)
+        self._moderation.mute(participant, sid, muted)
+        self._soon(self)
 
     def silence(self, participant: Participant, track: str, muted: bool) -> None:
         """By a moderator; the owner is told."""
-        found = participant.tracks.get(track) or participant.own_track(track)
-        if found.silenced != muted:
-            found.silenced = muted
-            if muted:
-                found.muted = True
-            participant.tell(messages.Muted(found.sid, muted))
-            self._muted(participant, found)
+        self._moderation.silence(participant, track, muted)
+        self._soon(self)
 
     # Subscribing
 
@@ -329,7 +285,7 @@ class Room:
             raise NotAllowed("you may not subscribe in this room")
         found = [self._visible(participant, sid) for sid in tracks]
         for track in found:
-            participant.viewing.wishes.subscribe(track, on)
+            participant.viewing.subscribe(track, on)
         self.stage.touch(participant)
         self._soon(self)
 
@@ -343,6 +299,9 @@ class Room:
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
         return self.stage.subscriptions(participant)
+
+    def explain(self, participant: Participant) -> list[Explanation]:
+        return self.stage.explain(participant)
 
     # Data
 
@@ -373,8 +332,7 @@ class Room:
                 self.stage.news(participant)
                 self._soon(self)
             case _native.Refused():
-                participant.viewing.handle_refused(event)
-                self.stage.news(participant)
+                self.stage.refuse(participant, event)
                 self._soon(self)
             case _native.ChannelState():
                 if event.transport == participant.transport.id:
@@ -391,8 +349,10 @@ class Room:
             case _:
                 log.debug("an event that concerns no participant: %s", type(event).__name__)
 
-    def handle_levels(self, levels: Sequence[tuple[int, int]], now: float) -> None:
+    def handle_levels(self, levels: Sequence[tuple[int, bytes]], now: float) -> None:
         self.stage.handle_levels(levels, now)
+        if self.stage.has_work():
+            self._soon(self)
 
     def handle_timeout(self, now: float) -> None:
         self.stage.handle_timeout(now)
@@ -407,66 +367,22 @@ class Room:
     # The end of a turn
 
     def flush(self) -> None:
-        changed = [p for sid in self._changed if (p := self.members.get(sid)) is not None]
-        gone, self._gone = self._gone, []
-        self._changed.clear()
-        told = (*gone, *(p.info() for p in changed if not p.is_hidden))
-        if told:
-            self.tell_all(messages.Participants(told))
-        for participant in changed:
-            if participant.is_hidden:
-                participant.tell(messages.Participants((participant.info(),)))
-        if self._renamed:
-            self._renamed = False
-            self.tell_all(messages.Room(self.info()))
+        self._notices.flush()
         self.stage.flush()
         self._messaging.flush()
 
     # Below
 
-    def _mark(self, participant: Participant) -> None:
-        self._changed[participant.sid] = None
-        self._soon(self)
-
     def _note(self, participant: Participant) -> None:
         """Something visible of it is different."""
-        participant.version += 1
-        self._mark(participant)
+        self._notices.note(participant)
+        self._soon(self)
 
     def _visible(self, participant: Participant, sid: str) -> Track:
         track = self.stage.tracks.get(sid)
         if track is None or track.owner == participant.sid or self.members[track.owner].is_hidden:
             raise NotFound(f"there is no track {sid!r} to subscribe to")
         return track
-
-    def _muted(self, participant: Participant, track: Track) -> None:
-        self.stage.retarget(track)
-        if track.sid in participant.tracks:
-            self._note(participant)
-        self._soon(self)
-
-    def _permit(self, participant: Participant, permissions: Permissions) -> None:
-        before, participant.permissions = participant.permissions, permissions
-        participant.grant = replace(participant.grant, permissions=permissions)
-        participant.grant_changed.set()
-        if is_reduced(before, permissions):
-            self._revoke(participant)
-        for track in [*participant.tracks.values(), *participant.declared.values()]:
-            if not participant.may_publish(track.source):
-                self.unpublish(participant, track, "you may no longer publish it")
-        if before.can_subscribe != permissions.can_subscribe:
-            self.stage.touch(participant)
-        if before.can_publish_data != permissions.can_publish_data:
-            self._messaging.touch_all(participant)
-        if before.hidden != permissions.hidden:
-            self.stage.owner_changed(participant)
-            if permissions.hidden:
-                farewell = replace(participant.info(), state=ParticipantState.DISCONNECTED, version=participant.version)
-                self._gone.append(farewell)
-
-    def _revoke(self, participant: Participant) -> None:
-        participant.resume_secret = None
-        self._revocations.revoke(self.name, participant.identity, participant.grant.expires, self._context.wall())
 
     def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
         if event.transport != participant.transport.id:

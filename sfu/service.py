@@ -237,8 +237,7 @@ class Sfu:
         if resume.seq > member.tail.seq or resume.seq < 0:
             raise Stale("the session never had a message of this number: join anew")
         if not member.tail.reaches(resume.seq):
-            member.viewing.retell()
-            home.stage.touch(member)
+            home.stage.retell(member)
             self._soon(home)
             return self._hold(home, member, home.joined(member, resumed=True), is_snapshot=True)
         outbox = member.tail.open(resume.seq, messages.Resumed(resume.seq + 1))
@@ -352,12 +351,12 @@ class Sfu:
         if sid is not None and room is not None:
             room.handle_event(sid, event)
 
-    def _hand_out_levels(self, levels: list[tuple[int, int]]) -> None:
-        by_room: dict[Room, list[tuple[int, int]]] = {}
-        for track, dbov in levels:
+    def _hand_out_levels(self, levels: list[tuple[int, bytes]]) -> None:
+        by_room: dict[Room, list[tuple[int, bytes]]] = {}
+        for track, samples in levels:
             room = self._homes.get(self._context.binding.owners.get(track, ""))
             if room is not None:
-                by_room.setdefault(room, []).append((track, dbov))
+                by_room.setdefault(room, []).append((track, samples))
         now = self._context.now()
         for room, heard in by_room.items():
             room.handle_levels(heard, now)

@@ -1,4 +1,4 @@
-"""The stage of a room: its published tracks, who is shown which, who speaks. Turns changes into plane commands.
+"""The stage of a room: its published tracks, and who is shown which. Turns changes into plane commands.
 
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
@@ -6,32 +6,38 @@ Changes only mark whom they concern; `flush`, once a turn of the loop, does what
 from collections.abc import Iterable, Mapping
 
 from sfu.context import Context
-from sfu.messages import Slots, Speaker, Speakers
-from sfu.model import Kind, PublishedTrack, SubscriptionInfo, Wish
+from sfu.dynacast import Publishers
+from sfu.messages import Slots
+from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
-from sfu.policy import slots, speakers
+from sfu.policy import slots
+from sfu.sound import Sound
+from sfu.speech import Speech
 from sfu.subscriptions import Targets
-from sfu.tracks import Track
+from sfu.tracks import MIME, Track
 
 
 class Stage:
-    def __init__(self, context: Context, members: Mapping[str, Participant]) -> None:
+    def __init__(self, context: Context, members: Mapping[str, Participant], sound: Sound) -> None:
         self.tracks: dict[str, Track] = {}
         """Published, by sid."""
         self.by_plane_id: dict[int, Track] = {}
         self._context = context
         self._members = members
         """By sid; the room's own map."""
-        self._voices = speakers.Speakers()
-        self._spoke: dict[str, int] = {}
-        """When each publisher was last made the dominant speaker, as a rank: higher is later."""
+        self.speech = Speech(self.tracks, members)
+        self._publishers = Publishers(members, context.now)
+        self._sound = sound
+        self._sounds_other = False
+        """The plane may have to be told something else of the room's sound."""
         self._dirty: dict[str, None] = {}
         """Sids of those whose slots may show something else."""
         self._news: dict[str, None] = {}
         """Sids of those of whose slots the plane said something."""
         self._stale: dict[str, None] = {}
         """Sids of those whose layers may be others."""
+        self._loudest = 0
         self._last_n = 0
         self._on_stage: tuple[str, ...] = ()
         self._joined: list[Track] | None = None
@@ -39,8 +45,10 @@ class Stage:
         self._ordered: list[Track] | None = None
         """All tracks, most wanted first."""
 
-    def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> None:
-        """Whom a large room is shown: see `RoomOptions`."""
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
+        """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
+        self._sounds_other |= loudest != self._loudest
+        self._loudest = loudest
         if (last_n, on_stage) == (self._last_n, self._on_stage):
             return
         self._last_n, self._on_stage = last_n, on_stage
@@ -50,42 +58,74 @@ class Stage:
     # Tracks
 
     def publish(self, track: Track) -> None:
-        self.tracks[track.sid] = track
         self._index(track)
+        self._publishers.publish(track)
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
+            return
+        self.tracks[track.sid] = track
+        self._sounds_other |= track.kind is Kind.AUDIO
         self._joined = self._ordered = None
         for participant in self._members.values():
             if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
 
     def withdraw(self, track: Track) -> None:
+        if track.backup is not None:
+            self.withdraw(track.backup)
+        self._publishers.withdraw(track)
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
         if self.tracks.pop(track.sid, None) is None:
             return
         self._joined = self._ordered = None
-        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
-        self._quiet(track)
+        self.speech.quiet(track)
+        self._sounds_other |= track.kind is Kind.AUDIO
         for participant in self._members.values():
-            participant.viewing.wishes.forget(track)
+            participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
         """The plane knows it by another id."""
+        self._sounds_other |= track.kind is Kind.AUDIO
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
-        self._dirty.update(dict.fromkeys(track.viewers))
+        self._publishers.retell(track)
+        self._dirty.update(dict.fromkeys((track.primary or track).viewers))
 
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
+        self._sounds_other |= track.kind is Kind.AUDIO
         if track.is_muted:
-            self._quiet(track)
+            self.speech.quiet(track)
+        by = "a moderator" if track.silenced else track.identity if track.muted else ""
+        track.publishing.muted(self._context.milliseconds(), by)
         self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
         """It is visible now, or hidden."""
+        if publisher.is_hidden:
+            for track in publisher.tracks.values():
+                self.speech.quiet(track)
         for participant in self._members.values():
             if participant is not publisher:
                 self._dirty[participant.sid] = None
 
     # Subscribers
+
+    def retell(self, member: Participant) -> None:
+        """Its client starts from a snapshot: what it was told of its slots and its own tracks is lost."""
+        member.viewing.retell()
+        for track in member.tracks.values():
+            self._publishers.retell(track)
+        self.touch(member)
+
+    def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
+        """The plane cannot show it what a slot is to show: perhaps there is a backup."""
+        subscriber.viewing.handle_refused(event)
+        self.touch(subscriber)
+        self.news(subscriber)
 
     def touch(self, subscriber: Participant) -> None:
         """Its sections, wishes or permissions are others."""
@@ -94,7 +134,7 @@ class Stage:
     def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
         """How it is to be shown to this one from now on."""
         before = subscriber.viewing.wishes.of(track)
-        subscriber.viewing.wishes.set(track, wish)
+        subscriber.viewing.demand(track, wish)
         self._judge(subscriber, track)
         if wish.visible != before.visible:
             # Where sections are short, what is seen goes first.
@@ -102,10 +142,11 @@ class Stage:
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
+        self._publishers.touch()
         self._dirty.pop(subscriber.sid, None)
         self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
-        self._spoke.pop(subscriber.sid, None)
+        self.speech.forget(subscriber)
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
         """Every track it could be shown, in the order their publishers joined."""
@@ -113,6 +154,11 @@ class Stage:
 
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
+
+    def explain(self, subscriber: Participant) -> list[Explanation]:
+        """Why it is shown every track as it is."""
+        may_subscribe = subscriber.permissions.can_subscribe
+        return subscriber.viewing.explain(self.visible_to(subscriber), may_subscribe=may_subscribe)
 
     def published(self) -> list[PublishedTrack]:
         result = []
@@ -124,42 +170,43 @@ class Stage:
                     track=track.info(),
                     encodings=track.encodings(),
                     subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
+                    paused=track.told is not None and track.told.paused,
+                    backup=self._backup(track),
                 )
             )
         return result
 
     # Speaking
 
-    def handle_levels(self, levels: Iterable[tuple[int, int]], now: float) -> None:
+    def handle_levels(self, levels: Iterable[tuple[int, bytes]], now: float) -> None:
         heard = []
-        for id, dbov in levels:
+        for id, samples in levels:
             track = self.by_plane_id.get(id)
             if track is not None and track.kind is Kind.AUDIO and not track.is_muted and not self._is_hidden(track):
-                heard.append((track.sid, dbov))
-        self._voices.record(heard, now)
-
-    def handle_timeout(self, now: float) -> None:
-        """Tells who started or stopped speaking."""
-        if self._voices.is_quiet():
+                heard.append((track, samples))
+        if not self.speech.record(heard, now):
             return
-        before = self._voices.dominant
-        self._tell_speakers(self._voices.changes(now))
-        dominant = self._voices.dominant
-        if dominant is None or dominant == before:
-            return
-        self._spoke[self.tracks[dominant].owner] = max(self._spoke.values(), default=0) + 1
         self._ordered = None
+        self._sounds_other |= self._loudest > 0
         for participant in self._members.values():
             if self._last_n or participant.viewing.is_short():
                 self._dirty[participant.sid] = None
 
+    def handle_timeout(self, now: float) -> None:
+        self.speech.handle_timeout(now)
+        self._publishers.handle_timeout()
+
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        return bool(self._dirty or self._stale or self._news)
+        work = (self._dirty, self._stale, self._news, self._sounds_other, self._publishers.has_work())
+        return any(work)
 
     # The end of a turn
 
     def flush(self) -> None:
+        if self._sounds_other:
+            self._sounds_other = False
+            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
         dirty, self._dirty = self._dirty, {}
         for sid in dirty:
             subscriber = self._members.get(sid)
@@ -173,6 +220,9 @@ class Stage:
                 subscriber.viewing.allocate(targets)
         if targets:
             self._context.binding.plane.set_targets(targets)
+        if stale:
+            self._publishers.touch()
+        self._publishers.flush()
         news, self._news = self._news, {}
         for sid in {**stale, **news}:
             subscriber = self._members.get(sid)
@@ -189,19 +239,27 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
-        shape = track.shape()
+        codec, shape = track.codec, track.shape()
         seen = track.handle_layers(event)
+        alive = {at.spatial for at in track.rates}
+        unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
+        track.publishing.arriving(
+            self._context.milliseconds(), track.codec, alive, unwanted=unwanted, encrypted=event.encrypted
+        )
         is_reshaped = track.shape() != shape
-        for sid in track.viewers:
+        for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
+            if track.codec != codec:
+                viewer.viewing.handle_codec(track)
+                self._dirty[sid] = None
             # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
-            if is_reshaped or viewer.viewing.wishes.of(track).fps:
-                self._judge(viewer, track)
+            if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
+                self._judge(viewer, track.primary or track)
             for message in viewer.viewing.layers_news(track):
                 viewer.tell(message)
-        return track if seen else None
+        return track if seen and track.primary is None else None
 
     def _refresh(self, subscriber: Participant) -> None:
         if subscriber.transport.negotiated is None:
@@ -218,6 +276,13 @@ class Stage:
             if more is not None:
                 subscriber.tell(more)
 
+    @staticmethod
+    def _backup(track: Track) -> BackupInfo | None:
+        backup = track.backup
+        if backup is None:
+            return None
+        return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
+
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
         seen = {sid for sid, member in self._members.items() if not member.is_hidden} - {subscriber.sid}
         return [track for track in tracks if track.owner in seen]
@@ -232,7 +297,7 @@ class Stage:
             tracks = self._by_join()
             ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
             on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
-            ordered = slots.order([track.claim for track in tracks], on_stage, self._spoke)
+            ordered = slots.order([track.claim for track in tracks], on_stage, self.speech.spoke)
             self._ordered = [self.tracks[claim.track] for claim in ordered]
         return self._ordered
 
@@ -253,24 +318,3 @@ class Stage:
     def _index(self, track: Track) -> None:
         if track.plane_id is not None:
             self.by_plane_id[track.plane_id] = track
-
-    def _quiet(self, track: Track) -> None:
-        change = self._voices.remove(track.sid)
-        if change is not None:
-            self._tell([Speaker(track.owner, track.sid, 0.0, False)])
-
-    def _tell_speakers(self, changes: list[speakers.Change]) -> None:
-        self._tell(
-            [
-                Speaker(self.tracks[change.track].owner, change.track, change.level, change.active)
-                for change in changes
-                if change.track in self.tracks
-            ]
-        )
-
-    def _tell(self, speaking: list[Speaker]) -> None:
-        if not speaking:
-            return
-        message = Speakers(tuple(speaking))
-        for participant in self._members.values():
-            participant.tell(message)

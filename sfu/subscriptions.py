@@ -1,51 +1,44 @@
 """What one participant is shown: its wishes, its slots, and what really reaches it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
 
+from sfu import explain
+from sfu.context import Context
+from sfu.explain import Record, Standing
 from sfu.messages import Renegotiate, SlotInfo, Subscription
-from sfu.model import Kind, Layer, Quality, SubscriptionInfo
+from sfu.model import Cause, Explanation, Kind, Layer, Quality, Step, SubscriptionInfo, Wish
 from sfu.plane import _native
-from sfu.plane.binding import Binding
 from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.session.transport import Transport
-from sfu.tracks import Track
+from sfu.slot import Slot
+from sfu.tracks import MIME, Track
 from sfu.wishes import Wishes
 
 NEWS = 0.25
 """A bitrate that moved by less than this share is not told again."""
 
+NOWHERE = Slot(0, "", Kind.VIDEO)
+"""Where a track is that is in no slot."""
+
 Targets = list[tuple[int, Sequence[Layer]]]
 
 
-@dataclass(eq=False, slots=True)
-class Slot:
-    """A receive section and what is in it."""
-
-    id: int
-    mid: str
-    kind: Kind
-    track: Track | None = None
-    source: int | None = None
-    """The plane's id of the track, as last commanded."""
-    target: allocation.Target | None = None
-    """As last commanded for this source."""
-    layer: Layer | None = None
-    """On the wire."""
-    cause: str = "paused"
-    """Why nothing better is: the words of `Switched.cause`."""
-    refused: str = ""
-    told: Subscription | None = None
-
-
 class Subscriptions:
-    def __init__(self, binding: Binding, owner: str, auto: bool, only: str | None = None) -> None:
+    def __init__(self, context: Context, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
         self.slots: dict[str, Slot] = {}
         """By mid, in the order of the sections."""
         self.wishes = Wishes(auto, only)
-        self._binding = binding
+        self._context = context
         self._owner = owner
+        self._identity = identity
+        self._records: dict[str, Record] = {}
+        """What was decided about each track, by sid."""
+        self._last_n = 0
+        self._beyond: frozenset[str] = frozenset()
+        """Sids of what is wanted, and not among the first `last_n`."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may be another."""
@@ -53,6 +46,21 @@ class Subscriptions:
         """Mids whose `Subscription` may be news."""
         self._asked: tuple[int, ...] = ()
         self._missing: Mapping[Kind, int] = {}
+
+    # Wishes
+
+    def subscribe(self, track: Track, on: bool) -> None:
+        self.wishes.subscribe(track, on)
+        self._note(track, Step.WANTED, detail="subscribed" if on else "not subscribed")
+
+    def demand(self, track: Track, wish: Wish) -> None:
+        self.wishes.set(track, wish)
+        self._note(track, Step.WANTED, detail=explain.wish(wish))
+
+    def forget(self, track: Track) -> None:
+        """It is no longer published."""
+        self.wishes.forget(track)
+        self._records.pop(track.sid, None)
 
     # Slots
 
@@ -62,7 +70,9 @@ class Subscriptions:
         self.slots = {}
         for mid, id in transport.slots.items():
             kept = before.get(mid)
-            self.slots[mid] = kept if kept is not None and kept.id == id else Slot(id, mid, transport.kinds[mid])
+            if kept is None or kept.id != id:
+                kept = Slot(id, mid, transport.kinds[mid], codecs=transport.codecs[mid])
+            self.slots[mid] = kept
         for mid, slot in before.items():
             if slot.track is not None and self.slots.get(mid) is not slot:
                 self._leave(slot.track)
@@ -71,8 +81,11 @@ class Subscriptions:
     def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
         """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
         tracks = {track.sid: track for track in wanted}
+        chosen = policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n)
+        self._last_n = last_n
+        self._beyond = frozenset(tracks.keys() - {claim.track for claim in chosen}) if last_n else frozenset()
         plan = policy.plan(
-            policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n),
+            chosen,
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
             self.wishes.unseen,
@@ -89,18 +102,24 @@ class Subscriptions:
                 self._leave(slot.track)
             if slot.track is not track:
                 told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
-            slot.layer, slot.cause, slot.refused, slot.told, slot.target = None, "paused", "", None, None
-            slot.track, slot.source = track, track.plane_id if track is not None else None
-            self._binding.plane.set_source(slot.id, slot.source)
+                slot.unreadable = None
+            if slot.shown is not None:
+                slot.shown.asked.pop(self._owner, None)
+            slot.track, slot.shown = track, slot.choose(track) if track is not None else None
+            slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
+            slot.lacks, slot.since = Cause.NONE, 0
+            slot.source = slot.shown.plane_id if slot.shown is not None else None
+            self._context.binding.plane.set_source(slot.id, slot.source)
         for slot, track in changed:
             if track is not None:
                 track.viewers[self._owner] = slot.mid
                 self._stale[slot.mid] = None
+                self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
         return told
 
     def reconsider(self, track: Track) -> bool:
         """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
-        slot = self._showing(track)
+        slot = self.showing(track)
         if slot is not None:
             self._stale[slot.mid] = None
         return slot is not None
@@ -109,21 +128,25 @@ class Subscriptions:
         """Decides which layers the slots may show. Appends to `targets` what is different."""
         # Without a budget tracks do not compete: only those of which something has changed are judged.
         judged = [
-            (slot, slot.track)
+            (slot, slot.track, slot.shown)
             for mid in self._stale
-            if (slot := self.slots.get(mid)) is not None and slot.track is not None
+            if (slot := self.slots.get(mid)) is not None and slot.track is not None and slot.shown is not None
         ]
         self._stale.clear()
-        demands = [allocation.Demand(track.supply(), self.wishes.of(track)) for _, track in judged]
-        for (slot, track), target in zip(judged, allocation.allocate(None, demands), strict=True):
+        demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
+        for (slot, track, shown), demand, target in zip(
+            judged, demands, allocation.allocate(None, demands), strict=True
+        ):
             self._changed[slot.mid] = None
             if slot.target is None or slot.target.ladder != target.ladder:
                 targets.append((slot.id, target.ladder))
             slot.target = target
-            if target.ladder:
-                track.asked[self._owner] = max(target.ladder)
+            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
+            wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
+            if wanted is not None:
+                shown.asked[self._owner] = wanted
             else:
-                track.asked.pop(self._owner, None)
+                shown.asked.pop(self._owner, None)
 
     def is_short(self) -> bool:
         """Something is wanted for which there is no section: who comes first matters."""
@@ -159,24 +182,35 @@ class Subscriptions:
         slot = self._by_id.get(event.slot)
         if slot is None:
             return
-        slot.layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
-        slot.cause = event.cause
-        if slot.layer is not None:
-            slot.refused = ""
-        self._changed[slot.mid] = None
+        layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
+        if layer is None and slot.refused:
+            return
+        if layer is not None and slot.shown is slot.track:
+            slot.unreadable = None
+        self._reached(slot, layer, Cause(event.cause))
 
     def handle_refused(self, event: _native.Refused) -> None:
         slot = self._by_id.get(event.slot)
         if slot is not None:
-            slot.layer, slot.refused = None, event.reason
-            self._changed[slot.mid] = None
+            if slot.shown is slot.track:
+                slot.unreadable = slot.source
+            self._stale[slot.mid] = None
+            self._reached(slot, None, Cause.CODEC, event.reason)
 
     def layers_news(self, track: Track) -> Iterable[Subscription]:
-        """What arrives of the track has changed: told at once, it comes once a second."""
-        slot = self._showing(track)
-        if slot is not None and slot.layer is not None:
+        """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
             yield from self.news()
+
+    def handle_codec(self, track: Track) -> None:
+        """It is sent in another codec than before: what could not be shown may be now."""
+        slot = self.showing(track)
+        if slot is not None:
+            slot.unreadable = None
+            self._stale[slot.mid] = None
+            self._changed[slot.mid] = None
 
     def news(self) -> Iterable[Subscription]:
         """What is different enough to be told."""
@@ -200,7 +234,7 @@ class Subscriptions:
     def views(self, tracks: Iterable[Track]) -> list[SubscriptionInfo]:
         result = []
         for track in tracks:
-            slot = self._showing(track)
+            slot = self.showing(track)
             desired = self.wishes.wants(track)
             now = self._subscription(slot, track) if slot is not None else None
             result.append(
@@ -213,47 +247,130 @@ class Subscriptions:
                     state=now.state if now is not None else "pending" if desired else "off",
                     layer=now.layer if now is not None else None,
                     reason=now.reason if now is not None else "no receive section is free" if desired else "",
+                    cause=explain.cause(self._standing(track)),
+                    mime=now.mime if now is not None else "",
                 )
             )
         return result
 
-    def _showing(self, track: Track) -> Slot | None:
+    # Why it is so
+
+    def explain(self, tracks: Iterable[Track], *, may_subscribe: bool) -> list[Explanation]:
+        return [self._explained(track, may_subscribe) for track in tracks]
+
+    def _explained(self, track: Track, may_subscribe: bool) -> Explanation:
+        slot, of = self.showing(track) or NOWHERE, self._standing(track)
+        shown = slot.shown or track
+        if not may_subscribe:
+            of = replace(of, kept_out=f"{self._identity} may not subscribe")
+        wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
+        allowed = of.target if of.mid else wanted
+        now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
+        sent = (track,) if shown is track else (track, shown)
+        return Explanation(
+            track=track.sid,
+            participant=track.identity,
+            source=track.source,
+            mid=of.mid,
+            wanted=shown.picture(wanted),
+            allowed=shown.picture(allowed if not (of.muted_by or of.kept_out) else None),
+            target=shown.picture(of.target),
+            current=of.picture,
+            since=slot.since,
+            cause=explain.cause(of),
+            sentence=explain.sentence(of),
+            publisher=of.facts,
+            decisions=explain.told(now, own, *(one.publishing.record for one in sent)),
+        )
+
+    def _standing(self, track: Track) -> Standing:
+        slot = self.showing(track) or NOWHERE
+        shown, target = slot.shown or track, slot.target
+        return Standing(
+            subscriber=self._identity,
+            publisher=track.identity,
+            source=track.source,
+            kind=track.kind,
+            desired=self.wishes.wants(track),
+            mid=slot.mid,
+            refused=slot.refusal,
+            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
+            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
+            target=target.ladder[0] if target is not None and target.ladder else None,
+            held_by=Cause(target.cause) if target is not None else Cause.NONE,
+            current=slot.layer,
+            lacks=slot.lacks,
+            picture=shown.picture(slot.layer),
+            is_arriving=bool(shown.rates),
+            facts=shown.publishing.facts,
+        )
+
+    def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
+        """What the plane says of a slot."""
+        if slot.layer != layer or not slot.since:
+            slot.since = self._context.milliseconds()
+        slot.layer, slot.lacks, slot.refused = layer, lacks, refused
+        self._changed[slot.mid] = None
+        if slot.track is not None:
+            self._note(slot.track, Step.CURRENT, layer, lacks, refused)
+
+    def _note(
+        self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
+    ) -> None:
+        self._records.setdefault(track.sid, Record()).note(self._context.milliseconds(), what, layer, cause, detail)
+
+    # Below
+
+    def showing(self, track: Track) -> Slot | None:
+        """The slot that a track is shown in, by itself or by its backup."""
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 
     def _subscription(self, slot: Slot, track: Track) -> Subscription:
-        wish = self.wishes.of(track)
-        if slot.refused:
-            return Subscription(track.sid, "refused", reason=slot.refused)
+        wish, of = self.wishes.of(track), self._standing(track)
+        shown = slot.shown or track
+        cause, mime = explain.cause(of), MIME.get(shown.codec, "")
+        if of.refused:
+            state: Literal["pending", "refused"] = "pending" if slot.is_waiting_for_backup else "refused"
+            reason, codec = f"this client {of.refused}", MIME.get(track.codec, "")
+            return Subscription(track.sid, state, reason=reason, cause=cause, mime=codec)
         if track.silenced:
-            return Subscription(track.sid, "paused", reason="muted by a moderator")
+            return Subscription(track.sid, "paused", reason="muted by a moderator", cause=cause)
         if track.muted:
-            return Subscription(track.sid, "paused", reason="muted by its publisher")
+            return Subscription(track.sid, "paused", reason="muted by its publisher", cause=cause)
         if wish.quality is Quality.OFF:
-            return Subscription(track.sid, "paused", reason="switched off by the subscriber")
+            return Subscription(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
         if not wish.visible and track.kind is Kind.VIDEO:
-            return Subscription(track.sid, "paused", reason="not visible at the subscriber")
+            return Subscription(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media")
-        bps, width, height, _ = track.rate(slot.layer)
-        return Subscription(track.sid, "active", track.best(slot.layer), width, height, bps)
+            return Subscription(
+                track.sid, "pending", reason="waiting for the publisher's media", cause=cause, mime=mime
+            )
+        bps, width, height, _ = shown.rate(slot.layer)
+        return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime)
 
     def _leave(self, track: Track) -> None:
+        if track.sid in self._records:
+            self._note(track, Step.SHOWN, detail="in no section")
         track.viewers.pop(self._owner, None)
-        track.asked.pop(self._owner, None)
+        for source in (track, track.backup):
+            if source is not None:
+                source.asked.pop(self._owner, None)
 
     @staticmethod
     def _differs(slot: Slot, track: Track | None) -> bool:
-        return slot.track is not track or slot.source != (track.plane_id if track is not None else None)
+        return slot.track is not track or slot.source != (slot.choose(track).plane_id if track is not None else None)
 
 
 def _is_news(told: Subscription, now: Subscription) -> bool:
-    if (told.state, told.layer, told.width, told.height, told.reason) != (
+    if (told.state, told.layer, told.width, told.height, told.reason, told.cause, told.mime) != (
         now.state,
         now.layer,
         now.width,
         now.height,
         now.reason,
+        now.cause,
+        now.mime,
     ):
         return True
     return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from sfu.model import EncodingInfo, Kind, Layer, Rate, Source, TrackInfo
+from sfu.explain import Publishing
+from sfu.model import EncodingInfo, Kind, Layer, Picture, Rate, Source, TrackInfo
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
+from sfu.policy.dynacast import Wish
 
 WITHOUT_SPATIAL = ("vp8", "h264", "h265")
 """Codecs of which one stream holds one spatial layer, in a browser. (RFC 7741 s1; RFC 6190 is nobody's)"""
@@ -20,6 +22,7 @@ MIME = {
     "h264": "video/H264",
     "h265": "video/H265",
 }
+CODECS = {mime.lower(): codec for codec, mime in MIME.items()}
 
 
 @dataclass(eq=False, slots=True)
@@ -41,14 +44,14 @@ class Track:
     """By a moderator."""
     width: int = 0
     height: int = 0
+    encrypted: bool = False
+    """End to end."""
 
     mid: str = ""
     plane_id: int | None = None
     rids: tuple[str, ...] = ()
     """Of its encodings, lowest first; one empty rid where there is no simulcast."""
     codec: str = ""
-    encrypted: bool = False
-    """End to end, with nothing that tells keyframes: its layers stay as they are."""
     rates: dict[Layer, Rate] = field(default_factory=dict)
     """What arrives of each layer with those it needs."""
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -57,15 +60,30 @@ class Track:
     """Who is shown it: their sids, and the mid of the slot."""
     claim: slots.Wanted = field(init=False)
     """To a place in a receive section."""
+    publishing: Publishing = field(default_factory=Publishing)
+    """What its publisher does that all viewers feel."""
     asked: dict[str, Layer] = field(default_factory=dict)
-    """The best layer that each viewer is sent if it arrives, by sid; who has paused it is not here."""
+    """The best layer that each viewer asks for, by sid; who has paused it, or cannot decode it, is not here."""
+    told: Wish | None = None
+    """What its publisher was last asked to send; None: all of it."""
+
+    primary: "Track | None" = None
+    """The track that this one is the backup of: the same picture, in another codec, under the primary's sid."""
+    backup: "Track | None" = None
+    is_needed: bool = False
+    """Its publisher was asked for it; of a backup."""
 
     def __post_init__(self) -> None:
         self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
 
     @property
     def is_muted(self) -> bool:
-        return self.muted or self.silenced
+        return self.muted or self.silenced or (self.primary is not None and self.primary.is_muted)
+
+    @property
+    def is_flowing(self) -> bool:
+        """It is bound to an m-section."""
+        return self.plane_id is not None
 
     def info(self) -> TrackInfo:
         return TrackInfo(
@@ -88,7 +106,7 @@ class Track:
         return allocation.Supply(self.kind, self.source, self.is_muted, sizes, self.rates)
 
     def wanted(self) -> Layer | None:
-        """The best layer that anybody wants of it: the union of all wishes. None: nobody wants anything."""
+        """The best layer that anybody wants of it: the union of all wishes, be it muted. None: nobody wants any."""
         if not self.asked:
             return None
         return Layer(max(at.spatial for at in self.asked.values()), max(at.temporal for at in self.asked.values()))
@@ -97,13 +115,19 @@ class Track:
         """What ladders depend on, but for how fast frames come."""
         return self.codec, self.width, self.height, frozenset(self.rates), tuple(sorted(self.sizes.items()))
 
+    def is_wanted(self, spatial: int) -> bool:
+        """False: its publisher was asked to stop this encoding."""
+        if self.told is None:
+            return True
+        # All spatial layers of SVC are in its one encoding.
+        return self.told.encodings[min(spatial, len(self.told.encodings) - 1)]
+
     def handle_layers(self, event: Layers) -> bool:
         """What arrives has changed. True: in a way that others see in `info`."""
         before = (self.codec, self.width, self.height)
         if event.codec is not None and event.codec != self.codec:
             self.codec = event.codec
             self.sizes.clear()
-        self.encrypted = event.encrypted
         self.rates = {
             Layer(rate.layer.spatial, rate.layer.temporal): Rate(rate.bps, rate.width, rate.height, rate.fps)
             for rate in event.layers
@@ -125,13 +149,21 @@ class Track:
         """Of that best layer."""
         return self.rates.get(self.best(layer), Rate(0, 0, 0, 0.0))
 
+    def picture(self, layer: Layer | None) -> Picture | None:
+        """That best layer: as it arrives, or with the size it had when it last did."""
+        if layer is None:
+            return None
+        at, rate = self.best(layer), self.rate(layer)
+        width, height = (rate.width, rate.height) if rate.width else self.sizes.get(at.spatial, (0, 0))
+        return Picture(at, width, height, rate.fps, rate.bps)
+
     def encodings(self) -> tuple[EncodingInfo, ...]:
         result = []
         highest = max((layer.spatial for layer in self.rates), default=0)
         for spatial in range(max(len(self.rids), highest + 1)):
             bps, width, height, fps = self.rate(Layer(spatial, 255))
             rid = self.rids[spatial] if spatial < len(self.rids) else ""
-            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps))
+            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps, self.is_wanted(spatial)))
         return tuple(result)
 
     def _spatial_layers(self) -> int:

@@ -39,6 +39,7 @@
  * | `trackSubscribed`, `…Unsubscribed` | `{ track, participant }`: `track.mediaStreamTrack` is there, or gone |
  * | `subscription`                     | `{ track, participant, subscription }`: the layer that reaches you   |
  * | `speakers`                         | `{ speakers: [{ participant, track, level, active }] }`              |
+ * | `dominantSpeaker`                  | `{ participant, track }`: has the floor from now on; null: nobody    |
  * | `localTrackMuted`                  | `{ track, muted }`: by a moderator                                   |
  * | `localTrackUnpublished`            | `{ track, reason }`: ended, or no longer allowed                     |
  * | `data`                             | `{ payload, text(), sender, participant, reliable }`                 |

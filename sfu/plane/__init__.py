@@ -2,6 +2,7 @@
 
 from ._native import (
     AudioLevels,
+    AudioPolicy,
     Buffered,
     ChannelSpec,
     ChannelState,
@@ -41,6 +42,7 @@ __all__ = [
     "PEER_OPENED",
     "WORKER_SHIFT",
     "AudioLevels",
+    "AudioPolicy",
     "Buffered",
     "ChannelSpec",
     "ChannelState",

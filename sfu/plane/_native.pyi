@@ -12,6 +12,7 @@ from typing import Literal, Protocol, final
 
 __all__ = [
     "AudioLevels",
+    "AudioPolicy",
     "Buffered",
     "ChannelSpec",
     "ChannelState",
@@ -111,6 +112,10 @@ class Plane:
     def set_targets(self, targets: Sequence[tuple[int, Sequence[_LayerLike]]]) -> None:
         """Per slot a ladder: the layers it may show, best first. The plane steps down it and never off it; an empty one
         pauses the slot. All in one command per worker."""
+
+    def set_audio(self, policy: AudioPolicy) -> None:
+        """How the sound of a room is forwarded; replaces what was said of that room. Tracks that no policy names are
+        forwarded as they come. `remove` takes the room's id, too."""
 
     def request_keyframe(self, track: int) -> None:
         """Of all its encodings that are shown. Many requests become one per interval."""
@@ -440,6 +445,46 @@ class SlotSpec:
     def __hash__(self) -> int: ...
 
 @final
+class AudioPolicy:
+    """Which microphones of a room are forwarded, and what goes along with their packets."""
+
+    def __new__(
+        cls,
+        *,
+        id: int,
+        loudest: int = 0,
+        ranked: Sequence[int] = ...,
+        always: Sequence[int] = ...,
+        redundancy: int = 0,
+        redundant: Sequence[int] = ...,
+    ) -> AudioPolicy: ...
+    @property
+    def id(self) -> int:
+        """Of the room."""
+
+    @property
+    def loudest(self) -> int:
+        """Only the loudest so many of `ranked` are forwarded at a time; 0: all. What has no audio level passes."""
+
+    @property
+    def ranked(self) -> list[int]:
+        """Tracks."""
+
+    @property
+    def always(self) -> list[int]:
+        """Of the ranked ones those that are forwarded however quiet they are."""
+
+    @property
+    def redundancy(self) -> int:
+        """So many packets (0 to 2) go along with the one after them (RFC 2198), to slots that have `red`."""
+
+    @property
+    def redundant(self) -> list[int]:
+        """The tracks for which that holds; none that is encrypted end to end: receivers decrypt packet by packet."""
+
+    def __hash__(self) -> int: ...
+
+@final
 class Layer:
     """A point of a track, from the least to the best picture: which encoding (in SVC: spatial layer), which temporal
     layer. Both from 0."""
@@ -607,13 +652,13 @@ class Refused:
 
 @final
 class AudioLevels:
-    """Tracks of one worker heard in the last window, each with its loudest level in -dBov (RFC 6464): 0 is the loudest,
-    127 silence."""
+    """Tracks of one worker heard in the last 100 ms, each with five octets: its level in -dBov (RFC 6464) in each 20 ms
+    of it, oldest first. 0 is the loudest, 127 silence, 255 where nothing came. No event while nobody is heard."""
 
     __match_args__ = ("levels",)
-    def __new__(cls, levels: Sequence[tuple[int, int]]) -> AudioLevels: ...
+    def __new__(cls, levels: Sequence[tuple[int, bytes]]) -> AudioLevels: ...
     @property
-    def levels(self) -> list[tuple[int, int]]: ...
+    def levels(self) -> list[tuple[int, bytes]]: ...
 
 @final
 class ChannelState:

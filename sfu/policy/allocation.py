@@ -60,6 +60,12 @@ def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
     return targets if budget is None else _within(budget, demands, targets)
 
 
+def wanted(demand: Demand) -> Layer | None:
+    """The best layer it asks for, whatever its network carries and whoever is muted: its publisher shall go on with it.
+    None: it asks for nothing."""
+    return max(_unmuted(demand).ladder, default=None)
+
+
 def priority(demand: Demand) -> int:
     """1 to 255."""
     return demand.wish.priority or PRIORITIES.get(demand.supply.source, 1)
@@ -88,9 +94,11 @@ def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int,
 
 
 def _wished(demand: Demand) -> Target:
+    return Target((), Cause.MUTED) if demand.supply.is_muted else _unmuted(demand)
+
+
+def _unmuted(demand: Demand) -> Target:
     supply, wish = demand.supply, demand.wish
-    if supply.is_muted:
-        return Target((), Cause.MUTED)
     if wish.quality is Quality.OFF:
         return Target((), Cause.PAUSED)
     if supply.kind is Kind.AUDIO:

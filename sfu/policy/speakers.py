@@ -1,4 +1,4 @@
-"""Who is speaking: audio levels over time -> differences to tell, and the dominant speaker.
+"""Who is speaking: audio levels over time -> differences to tell. Who has the floor is `dominance`.
 
 Per track a window of 400 ms is observed. It is speech if it was louder than -35 dBov for 40 % of it; its level is
 the loudest, less what it was silent (20 log10 of the share), smoothed over two windows. A track not heard for two
@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 WINDOW = 0.4
 """Seconds."""
+SAMPLES = 20
+"""Of 20 ms each, in a window."""
 ACTIVE_DBOV = 35
 """-dBov: as loud as this, or louder, is speech."""
 ACTIVE_SHARE = 0.4
 SMOOTHING = 2 / (2 + 1)
 """An exponential average over N = 2 windows."""
 STEPS = 8
-SAMPLE = 0.1
-"""Seconds that one report covers, at most: the plane reports so often."""
-TAKEOVER_WINDOWS = 3
-"""The dominant speaker gives way to one who was louder for so many windows on end: a cough is no speech."""
 
 ACTIVE_LEVEL = 10 ** (-ACTIVE_DBOV / 20)
+LOUD = bytes(range(ACTIVE_DBOV + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +35,30 @@ class Change:
 class _Voice:
     """One track's window and its smoothed level."""
 
-    __slots__ = ("active", "dominating", "heard", "level", "loudest", "observed", "told")
+    __slots__ = ("active", "heard", "level", "loudest", "observed", "told")
 
     def __init__(self, now: float) -> None:
         self.heard = now
-        self.observed = 0.0
-        self.active = 0.0
+        self.observed = 0
+        """Samples in the window so far, and how many of them were loud."""
+        self.active = 0
         self.loudest = 127
         self.level = 0.0
         self.told = 0.0
-        self.dominating = 0
 
-    def record(self, dbov: int, now: float) -> None:
-        # A window is whole or it is not told: without the epsilon, four times 0.1 s would sometimes need a fifth.
-        elapsed = min(max(now - self.heard, 0.0), SAMPLE) or SAMPLE
+    def record(self, levels: bytes, now: float) -> None:
         self.heard = now
-        self.observed += elapsed
-        self.loudest = min(self.loudest, dbov)
-        if dbov <= ACTIVE_DBOV:
-            self.active += elapsed
-        if self.observed < WINDOW - 1e-6:
+        self.observed += len(levels)
+        self.loudest = min(self.loudest, *levels)
+        self.active += len(levels) - len(levels.translate(None, LOUD))
+        if self.observed < SAMPLES:
             return
-        share = min(1.0, self.active / self.observed)
+        share = self.active / self.observed
         linear = 0.0
         if share >= ACTIVE_SHARE:
             linear = 10 ** (-(self.loudest - 20 * math.log10(share)) / 20)
         self.level += (linear - self.level) * SMOOTHING if linear else -self.level
-        self.observed, self.active, self.loudest = 0.0, 0.0, 127
+        self.observed, self.active, self.loudest = 0, 0, 127
 
     def is_active(self) -> bool:
         return self.level >= ACTIVE_LEVEL
@@ -76,30 +72,22 @@ class Speakers:
 
     def __init__(self) -> None:
         self._voices: dict[str, _Voice] = {}
-        self._dominant: str | None = None
         self._looked = -math.inf
-
-    @property
-    def dominant(self) -> str | None:
-        """The track of the dominant speaker: the last one, while nobody speaks."""
-        return self._dominant
 
     def is_quiet(self) -> bool:
         """Nothing can change until somebody is heard."""
         return not self._voices
 
-    def record(self, levels: Iterable[tuple[str, int]], now: float) -> None:
-        """Tracks and their loudest level in -dBov since the last report: 0 loudest, 127 silent (RFC 6464)."""
-        for track, dbov in levels:
+    def record(self, levels: Iterable[tuple[str, bytes]], now: float) -> None:
+        """Tracks and their levels since the last report, one each 20 ms, in -dBov: 0 loudest, 127 silent (RFC 6464)."""
+        for track, samples in levels:
             voice = self._voices.get(track)
             if voice is None:
                 voice = self._voices[track] = _Voice(now)
-            voice.record(dbov, now)
+            voice.record(samples, now)
 
     def remove(self, track: str) -> Change | None:
         """The track is muted or gone; what is to be told of it."""
-        if self._dominant == track:
-            self._dominant = None
         voice = self._voices.pop(track, None)
         return Change(track, 0.0, False) if voice is not None and voice.told else None
 
@@ -117,22 +105,4 @@ class Speakers:
             if level != voice.told:
                 voice.told = level
                 changes.append(Change(track, level, level > 0))
-        self._choose_dominant()
         return changes
-
-    def _choose_dominant(self) -> None:
-        active = [(voice.level, track) for track, voice in self._voices.items() if voice.is_active()]
-        if not active:
-            return
-        _, loudest = max(active)
-        holder = self._voices.get(self._dominant) if self._dominant is not None else None
-        if loudest == self._dominant or holder is None or not holder.is_active():
-            self._dominant = loudest
-            for voice in self._voices.values():
-                voice.dominating = 0
-            return
-        for track, voice in self._voices.items():
-            voice.dominating = voice.dominating + 1 if track == loudest else 0
-        if self._voices[loudest].dominating >= TAKEOVER_WINDOWS:
-            self._dominant = loudest
-            self._voices[loudest].dominating = 0

@@ -65,6 +65,8 @@ class Transport:
         """The plane's ids of the receive sections of the present offer, by mid, in its order."""
         self.kinds: dict[str, Kind] = {}
         """Of the slots, by mid."""
+        self.codecs: dict[str, frozenset[str]] = {}
+        """What the client decodes in each slot, by mid: names of the plane."""
         self._binding = binding
         self._worker = worker
         self._owner = owner
@@ -137,7 +139,7 @@ class Transport:
         self.local = _fresh(self.local)
         self.state = MediaState.NEW
         self._sctp = False
-        for gone in (self.tracks, self._specs, self.slots, self.kinds, self._ssrcs):
+        for gone in (self.tracks, self._specs, self.slots, self.kinds, self.codecs, self._ssrcs):
             gone.clear()
 
     def _open(self, negotiated: Negotiated, local: Local) -> None:
@@ -180,6 +182,7 @@ class Transport:
                 id = self._binding.new_id(self._worker, self._owner)
                 self._binding.plane.add_slot(_slot_spec(id, self._id(), slot))
             self.slots[mid], self.kinds[mid] = id, slot.kind
+            self.codecs[mid] = frozenset(p.codec for p in slot.payload_types)
         self._ssrcs = {mid: slot.ssrc for mid, slot in slots.items()}
 
     def _id(self) -> int:

@@ -59,7 +59,17 @@ def test_print_config_shows_where_values_come_from(said: Said) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["token"], ["rooms"], ["rooms", "create"], ["participants"], ["participants", "list"], ["doctor"]],
+    [
+        [],
+        ["serve"],
+        ["token"],
+        ["rooms"],
+        ["rooms", "create"],
+        ["participants"],
+        ["participants", "list"],
+        ["explain"],
+        ["doctor"],
+    ],
 )
 def test_every_command_has_help(said: Said, command: list[str]) -> None:
     code, out, _ = said(*command, "--help")

@@ -71,6 +71,26 @@ async def test_a_subscription_says_which_layer_really_leaves(server: Server) -> 
         await one.end()
 
 
+async def test_an_explanation_follows_what_really_flows(server: Server) -> None:
+    alice = await session(server, "whip", "alice", Client(sends=["video"]))
+    bob = await session(server, "whep", "bob", Client(videos=1))
+
+    async def explained() -> Any:
+        (one,) = (await server.call("GET", f"{ROOM}/participants/bob/explain")).json()["subscriptions"]
+        return one
+
+    seen = await until(explained, lambda seen: (seen["current"] or {"bitrate": 0})["bitrate"] > 500_000)
+    assert (seen["cause"], seen["current"]["width"], seen["current"]["height"]) == ("none", 640, 360)
+    assert seen["wanted"] == seen["allowed"] == seen["target"] == seen["current"]
+    assert seen["sentence"].startswith("alice's camera is shown to bob at 640x360, ")
+    assert seen["decisions"][-1]["what"] == "current" and seen["decisions"][-1]["at"] == seen["since"]
+    await server.call("POST", f"{ROOM}/participants/alice/mute", {"track": seen["track"], "muted": True})
+    seen = await until(explained, lambda seen: seen["current"] is None)
+    assert seen["sentence"] == "alice's camera is not shown to bob: a moderator has muted it."
+    for one in (alice, bob):
+        await one.end()
+
+
 async def test_with_one_section_a_viewer_is_shown_who_speaks(server: Server) -> None:
     alice = await session(server, "whip", "alice", Client(sends=["video"]))
     viewer = await session(server, "whep", "viewer", Client(audios=1, videos=1))

@@ -244,6 +244,10 @@ async def test_the_client_commands_speak_to_a_development_server_of_the_same_fol
             await ada.say("join")
             assert (await ada.hear("joined"))["you"]["permissions"]["can_publish"] is False
             assert "ada" in (await said(tmp_path, "participants", "list", "lobby"))[1]
+            nothing = "Nobody else publishes anything that ada could be shown.\n"
+            assert await said(tmp_path, "explain", "lobby", "ada") == (0, nothing, "")
+            assert json.loads((await said(tmp_path, "explain", "lobby", "ada", "--json"))[1]) == {"subscriptions": []}
+            assert (await said(tmp_path, "explain", "lobby", "eve"))[0] == 1
             assert (await said(tmp_path, "participants", "remove", "lobby", "ada"))[0] == 0
             assert (await ada.hear("left"))["reason"] == "participant_removed"
         assert (await said(tmp_path, "rooms", "delete", "lobby"))[0] == 0

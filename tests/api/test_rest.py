@@ -5,6 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
+
+from sfu.model import Explanation
 
 from .server import Server, admin, token
 
@@ -99,6 +102,23 @@ async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
         assert is_problem(await server.call("PUT", path, {"tracks": ["TR_x"]}), 404, "TR_x")
 
 
+async def test_why_a_participant_gets_a_track_as_it_does_is_explained(server: Server) -> None:
+    async with server.client("ada") as ada, server.client("bob") as bob:
+        track = await _publish(server, ada)
+        await bob.offer("video recvonly")
+        await server.call(
+            "PUT", ROOM + "/participants/bob/subscriptions", {"settings": [{"track": track, "visible": False}]}
+        )
+        (seen,) = (await server.call("GET", ROOM + "/participants/bob/explain")).json()["subscriptions"]
+        assert (seen["track"], seen["participant"], seen["source"], seen["cause"]) == (track, "ada", "camera", "paused")
+        assert seen["sentence"] == "ada's camera is not shown to bob: bob has switched it off, or out of sight."
+        assert (seen["target"], seen["current"], seen["publisher"]) == (None, None, [])
+        assert [one["what"] for one in seen["decisions"]] == ["shown", "target", "wanted", "target"]
+        assert (await server.call("GET", ROOM + "/participants/ada/explain")).json() == {"subscriptions": []}
+        assert is_problem(await server.call("GET", ROOM + "/participants/eve/explain"), 404, "'eve'")
+        assert is_problem(await server.call("GET", ROOM + "/participants/bob/explain", as_=token("ada")), 403)
+
+
 async def test_a_backend_says_how_tracks_are_to_be_shown(server: Server) -> None:
     async with server.client("ada") as ada, server.client("bob") as bob:
         track = await _publish(server, ada)
@@ -131,7 +151,7 @@ async def test_tracks_are_shown_as_publishers_see_them(server: Server) -> None:
         track = await _publish(server, ada)
         (shown,) = (await server.call("GET", ROOM + "/tracks")).json()["tracks"]
         assert shown["participant"] == "ada" and shown["track"]["sid"] == track
-        assert {"encodings", "subscribers"} <= shown.keys()
+        assert {"encodings", "subscribers", "paused", "backup"} <= shown.keys()
 
 
 async def test_data_is_sent_by_the_server_to_those_with_a_channel(server: Server) -> None:
@@ -272,6 +292,7 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
         "/v1/rooms/{room}/participants/{identity}": {"get", "patch", "delete"},
         "/v1/rooms/{room}/participants/{identity}/mute": {"post"},
         "/v1/rooms/{room}/participants/{identity}/subscriptions": {"get", "put"},
+        "/v1/rooms/{room}/participants/{identity}/explain": {"get"},
         "/v1/rooms/{room}/tracks": {"get"},
         "/v1/rooms/{room}/data": {"post"},
         "/v1/whip": {"post"},
@@ -281,6 +302,8 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
     for path, methods in wanted.items():
         assert methods <= document["paths"][path].keys()
     assert "Problem" in document["components"]["schemas"]
+    explained = document["components"]["schemas"]["Explanations"]["properties"]["subscriptions"]["examples"]
+    TypeAdapter(list[Explanation]).validate_python(explained[0])
     assert document["components"]["schemas"]["NewRoom"]["properties"]["name"]["examples"] == ["lobby"]
 
 

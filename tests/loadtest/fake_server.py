@@ -36,7 +36,7 @@ def track(sid: str, kind: Kind, source: Source) -> TrackInfo:
     return TrackInfo(sid=sid, kind=kind, source=source)
 
 
-ROOM = RoomInfo("RM_1", "lobby", 0, 0, 300.0, 20.0, "", False, 1, 0)
+ROOM = RoomInfo("RM_1", "lobby", 0, 0, 300.0, 20.0, "", False, 0, (), 0, 1, 0, "")
 
 
 @dataclass

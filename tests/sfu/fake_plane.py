@@ -17,6 +17,8 @@ class FakePlane:
         self.tracks: dict[int, _native.TrackSpec] = {}
         self.slots: dict[int, _native.SlotSpec] = {}
         self.sources: dict[int, int | None] = {}
+        self.audio: dict[int, _native.AudioPolicy] = {}
+        """By the room's id."""
         self.ladders: dict[int, list[tuple[int, int]]] = {}
         self.channels: dict[int, _native.ChannelSpec] = {}
         self.routes: dict[int, _native.Route] = {}
@@ -77,6 +79,11 @@ class FakePlane:
         for slot, ladder in targets:
             self.ladders[slot] = [(layer.spatial, layer.temporal) for layer in ladder]
 
+    def set_audio(self, policy: _native.AudioPolicy) -> None:
+        self._note("set_audio", policy)
+        assert {*policy.ranked, *policy.redundant} <= {*self.tracks}
+        self.audio[policy.id] = policy
+
     def request_keyframe(self, track: int) -> None:
         self._note("request_keyframe", track)
 
@@ -101,6 +108,7 @@ class FakePlane:
             self.slots.pop(other, None)
             self.channels.pop(other, None)
         self.transports.pop(id, None)
+        self.audio.pop(id, None)
         self.sources = {slot: track for slot, track in self.sources.items() if slot in self.slots}
 
     def stats(self) -> _native.Stats:

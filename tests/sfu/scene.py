@@ -1,7 +1,7 @@
 """A service over a fake plane, with clocks that the test moves, and clients that speak through it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -70,9 +70,16 @@ class Scene:
         await turn()
 
     async def client(
-        self, identity: str, room: str = "room", *, auto_subscribe: bool = True, grant_: Grant | None = None, **may: Any
+        self,
+        identity: str,
+        room: str = "room",
+        *,
+        auto_subscribe: bool = True,
+        grant_: Grant | None = None,
+        features: tuple[str, ...] = (),
+        **may: Any,
     ) -> "Client":
-        join = messages.Join("join", auto_subscribe=auto_subscribe)
+        join = messages.Join("join", auto_subscribe=auto_subscribe, client=messages.Client("test", "1", features))
         return await self.attach(grant_ or grant(identity, **may), room, join)
 
     async def attach(self, who: Grant | None, room: str, join: messages.Join) -> "Client":
@@ -85,6 +92,7 @@ class Scene:
         resume = messages.Resume(client.sid, secret or client.secret, client.seq if seq is None else seq)
         again = await self.attach(None, client.room.name, messages.Join("join", resume=resume))
         again.secret, again.sections, again.ufrag = client.secret, client.sections, client.ufrag
+        again.codecs = client.codecs
         return again
 
 
@@ -109,6 +117,8 @@ class Client:
         self.seq = 0
         self.sections: list[tuple[str, str]] = []
         """Kind and direction of each; the mid is the index."""
+        self.codecs = ("VP8",)
+        """Video, the one it sends first."""
         self.ufrag = f"client{session.participant.sid[-6:]}"
         self.mids: dict[str, str] = {}
         self._heard: list[messages.ServerMessage] = []
@@ -169,7 +179,8 @@ class Client:
         for section in new:
             kind, _, direction = section.partition(" ")
             self.sections.append((kind, direction or "sendrecv"))
-        answer = await self.ask(messages.Offer, sdp=sdp(self.sections, self.ufrag), tracks=tracks or {})
+        text = sdp(self.sections, self.ufrag, codecs=self.codecs)
+        answer = await self.ask(messages.Offer, sdp=text, tracks=tracks or {})
         if isinstance(answer, messages.Answer):
             self.mids = dict(answer.mids)
         return answer
@@ -239,7 +250,12 @@ class Client:
 FINGERPRINT = ":".join(["CD"] * 32)
 
 
-def sdp(sections: Iterable[tuple[str, str]], ufrag: str = "client00", fingerprint: str = FINGERPRINT) -> str:
+def sdp(
+    sections: Iterable[tuple[str, str]],
+    ufrag: str = "client00",
+    fingerprint: str = FINGERPRINT,
+    codecs: Sequence[str] = ("VP8",),
+) -> str:
     """A browser's offer, as short as it may be; sections with `/3` behind the kind offer three encodings."""
     sections = list(sections)
     lines = [
@@ -256,7 +272,8 @@ def sdp(sections: Iterable[tuple[str, str]], ufrag: str = "client00", fingerprin
         elif kind == "audio":
             lines += ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "c=IN IP4 0.0.0.0"]
         else:
-            lines += ["m=video 9 UDP/TLS/RTP/SAVPF 96 97", "c=IN IP4 0.0.0.0"]
+            numbers = " ".join(str(96 + number) for number in range(2 * len(codecs)))
+            lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {numbers}", "c=IN IP4 0.0.0.0"]
         lines += [
             f"a=mid:{mid}",
             f"a=ice-ufrag:{ufrag}",
@@ -273,8 +290,10 @@ def sdp(sections: Iterable[tuple[str, str]], ufrag: str = "client00", fingerprin
         if kind == "audio":
             lines += ["a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10;useinbandfec=1"]
             continue
-        lines += ["a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"]
-        lines += ["a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"]
+        for number, codec in zip(range(96, 127, 2), codecs, strict=False):
+            feedback = [f"a=rtcp-fb:{number} {name}" for name in ("nack", "nack pli", "ccm fir")]
+            lines += [f"a=rtpmap:{number} {codec}/90000", *feedback]
+            lines += [f"a=rtpmap:{number + 1} rtx/90000", f"a=fmtp:{number + 1} apt={number}"]
         if kind == "video/3":
             lines += [
                 "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",

@@ -234,7 +234,8 @@ async def test_with_last_n_no_more_sections_are_asked_for_than_it_needs() -> Non
 
 
 async def speak(it: Scene, who: Client, voice: str) -> None:
+    await it.say(AudioLevels([(who.plane_track(voice), bytes([90] * 5))]))
     for _ in range(30):
-        await it.say(AudioLevels([(who.plane_track(voice), 20)]))
+        await it.say(AudioLevels([(who.plane_track(voice), bytes([20, 25, 22, 30, 25]))]))
         await it.pass_time(0.1)
     await it.pass_time(2)

@@ -6,7 +6,7 @@ import pytest
 
 from sfu import explain
 from sfu.explain import DEAF, STOPPED_TOP, Publishing, Record, Standing
-from sfu.model import Cause, Kind, Layer, Picture, Source, Step
+from sfu.model import Cause, Kind, Layer, Picture, Quality, Source, Step, Wish
 
 TOP, LOW = Layer(2, 2), Layer(0, 2)
 FINE = Standing(
@@ -65,13 +65,13 @@ TABLE = [
     ),
     (replace(NOTHING, mid=""), "paused", NOT_SHOWN + "bob has no receive section free for it."),
     (
-        replace(NOTHING, mid="", kept_out="the room shows the last 9 who spoke"),
+        replace(NOTHING, mid="", kept_out="the room limits pictures to 9"),
         "paused",
-        NOT_SHOWN + "the room shows the last 9 who spoke.",
+        NOT_SHOWN + "the room limits pictures to 9.",
     ),
     (replace(NOTHING, desired=False, mid=""), "demand", NOT_SHOWN + "bob is not subscribed to it."),
     (replace(NOTHING, muted_by="alice"), "muted", NOT_SHOWN + "alice has muted it."),
-    (replace(NOTHING, refused="bob cannot decode VP9"), "codec", NOT_SHOWN + "bob cannot decode VP9."),
+    (replace(NOTHING, refused="cannot decode VP9"), "codec", NOT_SHOWN + "bob cannot decode VP9."),
     (
         replace(FINE, kind=Kind.AUDIO, source=Source.MICROPHONE, picture=Picture(Layer(0, 0), bitrate=32_000)),
         "none",
@@ -130,12 +130,12 @@ def test_a_record_keeps_the_latest_however_many_there_are() -> None:
 
 def test_a_publisher_that_stops_its_top_encoding_is_noted_and_so_is_its_return() -> None:
     alice = Publishing()
-    alice.arriving(1, (0, 1, 2), ())
+    alice.arriving(1, "vp8", {0, 1, 2})
     assert alice.facts == ()
-    alice.arriving(2, (0, 1), ())
-    alice.arriving(3, (0, 1), ())
+    alice.arriving(2, "vp8", {0, 1})
+    alice.arriving(3, "vp8", {0, 1})
     assert alice.facts == (STOPPED_TOP,)
-    alice.arriving(4, (0, 1, 2), ())
+    alice.arriving(4, "vp8", {0, 1, 2})
     assert alice.facts == ()
     assert [(d.at, d.detail) for d in explain.told(4, alice.record)] == [
         (2, "has stopped its top encoding"),
@@ -145,20 +145,41 @@ def test_a_publisher_that_stops_its_top_encoding_is_noted_and_so_is_its_return()
 
 def test_an_encoding_that_it_was_asked_to_stop_is_not_held_against_it() -> None:
     alice = Publishing()
-    alice.arriving(1, (0, 1, 2), ())
-    alice.arriving(2, (0, 1), (2,))
+    alice.arriving(1, "vp8", {0, 1, 2})
+    alice.arriving(2, "vp8", {0, 1}, unwanted={2})
     assert alice.facts == ()
 
 
 def test_a_publisher_of_whom_nothing_arrives_has_not_stopped_its_top_encoding_alone() -> None:
     alice = Publishing()
-    alice.arriving(1, (0, 1, 2), ())
-    alice.arriving(2, (), ())
+    alice.arriving(1, "vp8", {0, 1, 2})
+    alice.arriving(2, "vp8", set())
     assert alice.facts == ()
 
 
 def test_who_ignores_keyframe_requests_is_named() -> None:
     alice = Publishing()
-    alice.arriving(1, (0,), (), deaf=True)
+    alice.arriving(1, "vp8", {0}, deaf=True)
     assert alice.facts == (DEAF,)
     assert [d.detail for d in explain.told(1, alice.record)] == [DEAF]
+
+
+def test_another_codec_has_another_top() -> None:
+    alice = Publishing()
+    alice.arriving(1, "vp9", {0, 1, 2})
+    alice.arriving(2, "vp8", {0})
+    assert alice.facts == ()
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish(), "anything"),
+        (Wish(quality=Quality.OFF, width=320), "off"),
+        (Wish(quality=Quality.LOW), "quality low"),
+        (Wish(width=320, height=180, fps=15), "320x180, 15 frames/s"),
+        (Wish(height=180, visible=False, priority=9), "height 180, priority 9, out of sight"),
+    ],
+)
+def test_a_wish_is_said_shortly(wish: Wish, said: str) -> None:
+    assert explain.wish(wish) == said

@@ -102,8 +102,9 @@ async def test_with_too_few_sections_a_viewer_follows_the_dominant_speaker_and_s
         assert shows(it, viewer) == {"0": "alice microphone", "1": "alice camera"}
         voice = next(iter(bob.session.participant.tracks.values())).plane_id
         assert voice is not None
+        await it.say(AudioLevels([(voice, bytes([90] * 5))]))
         for _ in range(20):
-            await it.say(AudioLevels([(voice, 10)]))
+            await it.say(AudioLevels([(voice, bytes([10, 25, 12, 30, 15]))]))
             await it.pass_time(0.1)
         assert shows(it, viewer) == {"0": "bob microphone", "1": "bob camera"}
         screen = await alice.publish(Kind.VIDEO, Source.SCREEN_SHARE)

@@ -1,7 +1,7 @@
 """What a participant is shown: by wish, in which quality, and what really reaches it."""
 
 from sfu import messages
-from sfu.model import Kind, Layer, Quality, Source, Wish
+from sfu.model import Cause, Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers, Refused, Switched
 
@@ -112,7 +112,7 @@ async def test_a_subscription_is_pending_then_active_with_layer_size_and_bitrate
         await it.say(arriving(alice.plane_track(camera), (800_000, 640, 360)))
         await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
         assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "active", Layer(0, 1), 640, 360, 800_000
+            camera, "active", Layer(0, 1), 640, 360, 800_000, mime="video/VP8"
         )
 
 
@@ -132,9 +132,9 @@ async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> Non
 async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
     async with scene() as it:
         _, bob, camera = await simulcast(it)
-        await it.say(Refused(bob.slot("0"), "no payload type for av1"))
+        await it.say(Refused(bob.slot("0"), "the subscriber has no payload type for this codec"))
         assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "refused", reason="no payload type for av1"
+            camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
         )
         await it.say(Switched(bob.slot("0"), None, "publisher"))
         (view,) = bob.session.participant.subscriptions()

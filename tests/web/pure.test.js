@@ -130,6 +130,8 @@ test('figures say what is there, or why it is not', () => {
   const flow = { codec: 'VP8', width: 640, height: 360, fps: 30, bitrate: 512_345 };
   assert.equal(figures(flow, { state: 'active', layer: { spatial: 1, temporal: 2 } }), 'S1 T2 · VP8 · 640×360 @30 · 512 kbit/s');
   assert.equal(figures(flow, { state: 'paused', reason: 'muted by its publisher' }), 'paused: muted by its publisher');
+  assert.equal(figures(undefined, { state: 'active', layer: { spatial: 0, temporal: 1 }, cause: 'demand' }), 'S0 T1 · as much as asked for');
+  assert.equal(figures(flow, { state: 'active', layer: null, cause: 'none' }), 'VP8 · 640×360 @30 · 512 kbit/s');
   assert.equal(figures(undefined, null), '');
   assert.equal(bitrate(1_640_000), '1.6 Mbit/s');
   assert.equal(

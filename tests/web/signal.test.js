@@ -76,7 +76,7 @@ test('the token travels as a subprotocol and join is the first message', async (
   await it.joined();
   assert.equal(it.socket.url, 'ws://h/v1/rooms/r/rtc');
   assert.deepEqual(it.socket.protocols, ['sfu.v1', 'bearer.first']);
-  assert.deepEqual(it.socket.sent, [{ type: 'join', auto_subscribe: true, client: { sdk: 'sfu-js', version: '0.1.0' } }]);
+  assert.deepEqual(it.socket.sent, [{ type: 'join', auto_subscribe: true, client: { sdk: 'sfu-js', version: '0.1.0', features: ['wanted'] } }]);
   assert.deepEqual(it.told, ['open', 'joined new']);
 });
 

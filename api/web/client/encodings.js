@@ -63,3 +63,22 @@ export function prefer(codecs, name) {
   if (!codecs.some(isWished)) return null;
   return [...codecs.filter(isWished), ...codecs.filter((codec) => !isWished(codec))];
 }
+
+/** What browsers of all kinds decode, beside what some do not. */
+const WIDESPREAD = 'vp8';
+const RARE = new Set(['av1', 'vp9', 'h265']);
+
+/**
+ * How a track is sent for those who cannot decode it. Null: not at all.
+ *
+ * @template {{codec?: string, backupCodec?: string | false, encodings?: any, scalabilityMode?: string}} O
+ * @param {O} options As published.
+ * @param {readonly {mimeType: string}[]} codecs As of `RTCRtpSender.getCapabilities('video')`.
+ * @returns {(O & {codec: string}) | null}
+ */
+export function backupFor(options, codecs) {
+  const wished = options.backupCodec ?? (RARE.has(options.codec?.toLowerCase() ?? '') ? WIDESPREAD : false);
+  if (!wished || wished.toLowerCase() === (options.codec ?? WIDESPREAD).toLowerCase() || !prefer(codecs, wished)) return null;
+  // Layers and encodings of one's own are for the codec they were made for.
+  return { ...options, codec: wished, encodings: undefined, scalabilityMode: undefined };
+}

@@ -12,3 +12,13 @@ export class SfuError extends Error {
     this.code = code;
   }
 }
+
+/** The session or the room is over: not the fault of what was asked. @param {unknown} error */
+export function isOver(error) {
+  return error instanceof SfuError && (error.code === 'closed' || error.code === 'session_ended');
+}
+
+/** For `catch`. @param {unknown} error */
+export function unlessOver(error) {
+  if (!isOver(error)) throw error;
+}

@@ -6,8 +6,11 @@
  * @property {string} [name]
  * @property {string} [stream] Tracks that name the same stream belong together.
  * @property {boolean} [muted] From the start.
+ * @property {boolean} [encrypted] End to end, by a transform of the caller's: the server makes nothing of what is in it.
  * @property {boolean} [simulcast] Default: true for video.
  * @property {string} [codec] Sent if the browser can; default `vp8` for video.
+ * @property {string | false} [backupCodec] Sent too, while somebody in the room cannot decode `codec`. Default: `vp8`
+ *   beside `av1`, `vp9` and `h265`, none beside others.
  * @property {string} [scalabilityMode] SVC instead of simulcast, such as `L3T3_KEY` with `vp9` or `av1`.
  * @property {number} [maxBitrate] Bits per second of the best encoding.
  * @property {number} [maxFramerate]
@@ -21,8 +24,10 @@ export class LocalTrack {
   cid = newCid();
   /** As the server hears it. */
   speaking = false;
-  /** @type {RTCRtpTransceiver | null} */
-  transceiver = null;
+  /** Its section, while it has one. @type {import('./sending.js').Sending | null} */
+  sending = null;
+  /** @type {import('./backup.js').Backup | null} */
+  backup = null;
 
   /**
    * @param {import('./publisher.js').Publisher} publisher
@@ -43,6 +48,16 @@ export class LocalTrack {
     this.#watch();
   }
 
+  /** @returns {RTCRtpTransceiver | null} */
+  get transceiver() {
+    return this.sending?.transceiver ?? null;
+  }
+
+  /** Of the sections it is sent in: its own, and its backup's. @returns {string[]} */
+  get mids() {
+    return [this.sending, this.backup?.sending].flatMap((sending) => sending?.transceiver.mid ?? []);
+  }
+
   /** Stops or starts sending it, and tells everybody. @param {boolean} muted */
   async mute(muted) {
     await this.publisher.mute(this, muted);
@@ -61,6 +76,7 @@ export class LocalTrack {
    */
   async replaceTrack(mediaStreamTrack) {
     await this.transceiver?.sender.replaceTrack(mediaStreamTrack);
+    await this.backup?.sending?.transceiver.sender.replaceTrack(mediaStreamTrack);
     if (this.mediaStreamTrack) this.mediaStreamTrack.onended = null;
     this.mediaStreamTrack = /** @type {MediaStreamTrack} */ (mediaStreamTrack);
     this.obey();

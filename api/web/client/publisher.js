@@ -1,8 +1,10 @@
 /** What we publish: declared, offered, bound; muted and ended; and published again after a new join. */
 
-import { encodingsFor, prefer } from './encodings.js';
-import { SfuError } from './errors.js';
+import { Backup } from './backup.js';
+import { backupFor, encodingsFor, prefer } from './encodings.js';
+import { SfuError, isOver, unlessOver } from './errors.js';
 import { LocalTrack } from './local.js';
+import { Sending } from './sending.js';
 
 /**
  * @typedef {object} Ways To the rest of the room.
@@ -95,6 +97,19 @@ export class Publisher {
     this.ways.emit('localTrackMuted', { track: local, muted });
   }
 
+  /** Which encodings somebody wants; by the server, of a track or of its backup. */
+  handleWanted(wish) {
+    for (const { sid, sending, backup } of this.tracks) {
+      if (sid === wish.track) sending?.obey(wish);
+      if (backup?.sid === wish.track) backup.sending?.obey(wish);
+    }
+  }
+
+  /** Somebody cannot decode a track, or nobody any more who could not. */
+  handleBackup({ track: sid, wanted }) {
+    this.find(sid)?.backup?.want(wanted);
+  }
+
   /** We are still in, but missed too much. @param {any[]} infos Our tracks, as the server has them. */
   handleSnapshot(infos) {
     for (const local of [...this.tracks]) {
@@ -110,7 +125,11 @@ export class Publisher {
 
   /** Another peer connection within the same session: the server keeps what is declared, by its cid. */
   attachAgain() {
-    for (const local of this.tracks) if (local.sid) this.#addSender(local);
+    for (const local of this.tracks) {
+      if (!local.sid) continue;
+      local.backup?.forget();
+      local.sending = this.#addSender(local);
+    }
   }
 
   /** The session is another: its tracks will have other sids. */
@@ -118,7 +137,8 @@ export class Publisher {
     for (const local of this.tracks) {
       if (local.sid) this.#lost.add(local);
       local.sid = '';
-      local.transceiver = null;
+      local.sending = null;
+      local.backup?.forget();
     }
   }
 
@@ -145,6 +165,8 @@ export class Publisher {
   async #publish(local) {
     const { width = 0, height = 0 } = local.mediaStreamTrack?.getSettings?.() ?? {};
     const isVideo = local.kind === 'video';
+    const backup = isVideo ? backupFor(local.options, codecs('video')) : null;
+    local.backup = backup && new Backup(local, backup, (options, cid) => this.#addSender(local, options, cid), this.ways);
     const { track } = await this.ways.request({
       type: 'publish',
       cid: local.cid,
@@ -155,6 +177,8 @@ export class Publisher {
       width: isVideo ? Math.round(width) : 0,
       height: isVideo ? Math.round(height) : 0,
       stream: local.options.stream ?? '',
+      backup: local.backup && { cid: local.backup.cid, mime: `video/${local.backup.codec.toUpperCase()}` },
+      encrypted: local.options.encrypted ?? false,
     });
     if (!this.tracks.has(local)) {
       // Unpublished while the server was being asked.
@@ -162,7 +186,7 @@ export class Publisher {
       return;
     }
     local.sid = track.sid;
-    this.#addSender(local);
+    local.sending = this.#addSender(local);
     const mids = await this.ways.peer()?.negotiate();
     if (mids && local.sid === track.sid && !Object.values(mids).includes(track.sid)) {
       await this.ways.request({ type: 'unpublish', track: track.sid });
@@ -171,13 +195,14 @@ export class Publisher {
     }
   }
 
-  #addSender(local) {
-    const { options, kind, source, mediaStreamTrack: media } = local;
+  /** @returns {Sending | null} */
+  #addSender(local, options = local.options, cid = local.cid) {
+    const { kind, source, mediaStreamTrack: media } = local;
     const { width, height } = media?.getSettings?.() ?? {};
     const encodings = options.encodings ?? encodingsFor({ width, height, ...options, kind, source });
-    const known = RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
-    const codecs = prefer(known, options.codec ?? (kind === 'video' ? 'vp8' : undefined));
-    local.transceiver = this.ways.peer()?.addSender(media ?? kind, local.cid, encodings, codecs) ?? null;
+    const preferred = prefer(codecs(kind), options.codec ?? (kind === 'video' ? 'vp8' : undefined));
+    const transceiver = this.ways.peer()?.addSender(media ?? kind, cid, encodings, preferred);
+    return transceiver ? new Sending(transceiver, encodings) : null;
   }
 
   async #withdraw(local) {
@@ -186,18 +211,14 @@ export class Publisher {
     if (local.mediaStreamTrack) local.mediaStreamTrack.onended = null;
     const { transceiver } = local;
     if (!transceiver) return;
-    local.transceiver = null;
+    local.sending = null;
+    local.backup?.end();
     this.ways.peer()?.removeSender(transceiver);
     await this.ways.peer()?.negotiate().catch(unlessOver);
   }
 }
 
-/** The session or the room is over: not the fault of what was asked. @param {unknown} error */
-export function isOver(error) {
-  return error instanceof SfuError && (error.code === 'closed' || error.code === 'session_ended');
-}
-
-/** For `catch`. @param {unknown} error */
-export function unlessOver(error) {
-  if (!isOver(error)) throw error;
+/** @param {'audio' | 'video'} kind @returns {readonly RTCRtpCodec[]} */
+function codecs(kind) {
+  return RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
 }

@@ -3,10 +3,10 @@
 import { capture, captureScreen } from './capture.js';
 import { Data, SERVER, seal } from './data.js';
 import { Demand } from './demand.js';
-import { SfuError } from './errors.js';
+import { SfuError, isOver, unlessOver } from './errors.js';
 import { watchNetwork } from './network.js';
 import { Peer } from './peer.js';
-import { Publisher, isOver, unlessOver } from './publisher.js';
+import { Publisher } from './publisher.js';
 import { Others, Participant } from './remote.js';
 import { Signal } from './signal.js';
 import { read } from './stats.js';
@@ -233,8 +233,8 @@ export class Room extends EventTarget {
         if (flow) received.set(track.sid, { ...flow, subscription: track.subscription });
       }
     }
-    for (const { sid, transceiver } of this.localTracks) {
-      if (transceiver?.mid) sent.set(sid, reading?.sent.filter(({ mid }) => mid === transceiver.mid) ?? []);
+    for (const { sid, mids } of this.localTracks) {
+      if (mids.length > 0) sent.set(sid, reading?.sent.filter(({ mid }) => mids.includes(mid)) ?? []);
     }
     return { received, sent, roundTrip: reading?.roundTrip ?? null };
   }
@@ -282,6 +282,9 @@ export class Room extends EventTarget {
       case 'speakers':
         this.#handleSpeakers(message.speakers);
         break;
+      case 'dominant_speaker':
+        this.#handleDominantSpeaker(message);
+        break;
       case 'subscription':
         this.#dispatch(this.#others.subscriptionChanged(message));
         break;
@@ -290,6 +293,12 @@ export class Room extends EventTarget {
         break;
       case 'muted':
         this.#publisher.handleMuted(message);
+        break;
+      case 'wanted':
+        this.#publisher.handleWanted(message);
+        break;
+      case 'backup':
+        this.#publisher.handleBackup(message);
         break;
       case 'draining':
         this.#emit('draining', { deadline: message.deadline, url: message.url });
@@ -319,6 +328,13 @@ export class Room extends EventTarget {
     });
     const others = this.#others.speakersChanged(speakers);
     if (mine.length + others.length > 0) this.#emit('speakers', { speakers: [...mine, ...others] });
+  }
+
+  #handleDominantSpeaker({ participant: sid, track }) {
+    this.info = { ...this.info, dominant_speaker: sid };
+    const participant = (sid === this.you?.sid ? this.you : this.participants.get(sid)) ?? null;
+    const found = this.#publisher.find(track) ?? participant?.tracks.get(track) ?? null;
+    this.#emit('dominantSpeaker', { participant, track: found });
   }
 
   #handleData(sender, payload, reliable) {

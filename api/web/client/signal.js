@@ -11,6 +11,8 @@ import { SfuError } from './errors.js';
 
 const PROTOCOL = 'sfu.v1';
 const VERSION = '0.1.0';
+/** What `wanted` says is carried out: see sending.js. */
+const FEATURES = ['wanted'];
 const REPLACED = 4000;
 const POLICY = 1008;
 /** Milliseconds in which a dialled connection must be open and answered, and in which a request must be. */
@@ -146,7 +148,7 @@ export class Signal {
   }
 
   #joinMessage() {
-    const join = { type: 'join', auto_subscribe: this.options.autoSubscribe, client: { sdk: 'sfu-js', version: VERSION } };
+    const join = { type: 'join', auto_subscribe: this.options.autoSubscribe, client: { sdk: 'sfu-js', version: VERSION, features: FEATURES } };
     return this.#session ? { ...join, resume: { ...this.#session, seq: this.#seq } } : join;
   }
 

@@ -6,6 +6,16 @@ export function bitrate(bitsPerSecond) {
   return `${Math.round(bitsPerSecond / 1_000)} kbit/s`;
 }
 
+/** Why a tile gets no better, where that is not known from the state. */
+const CAUSES = {
+  demand: 'as much as asked for',
+  bandwidth: 'held by the network',
+  publisher: 'no better is sent',
+  encrypted: 'fixed, encrypted',
+  waiting_for_keyframe: 'better with the next keyframe',
+  loss: 'packets are lost',
+};
+
 /**
  * What a tile gets: the layer by the server's word, size and bitrate by the browser's own count.
  *
@@ -22,6 +32,8 @@ export function figures(flow, subscription) {
   if (flow?.codec) parts.push(flow.codec);
   if (flow?.width) parts.push(`${flow.width}×${flow.height}${flow.fps ? ` @${flow.fps}` : ''}`);
   if (flow) parts.push(bitrate(flow.bitrate));
+  const cause = subscription?.cause ?? 'none';
+  if (cause !== 'none') parts.push(CAUSES[cause] ?? cause);
   return parts.join(' · ');
 }
 

@@ -342,6 +342,7 @@ async function outbound(pc) {
     codec: byId.get(report.codecId)?.mimeType?.split('/')[1]?.toLowerCase() ?? '',
     packets: report.packetsSent ?? 0,
     frames: report.framesEncoded ?? 0,
+    keyframes: report.keyFramesEncoded ?? 0,
     width: report.frameWidth ?? 0,
     height: report.frameHeight ?? 0,
     mode: report.scalabilityMode ?? '',

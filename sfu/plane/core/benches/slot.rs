@@ -92,6 +92,7 @@ fn feed(slot: &mut Slot, codec: Codec, packets: &[Made]) -> usize {
             clock: None,
             recovered: false,
             received,
+            copies: None,
         };
         match black_box(slot.handle_packet(&packet, received)) {
             Some(_) => left += 1,

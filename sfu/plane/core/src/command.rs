@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::codec::PayloadType;
-use crate::id::{ChannelId, SlotId, TrackId, TransportId};
+use crate::id::{ChannelId, RoomId, SlotId, TrackId, TransportId};
 use crate::layer::Ladder;
 use crate::rtp::extension::ExtensionMap;
 
@@ -30,6 +30,7 @@ pub enum Command {
         track: Option<TrackId>,
     },
     SetTargets(Vec<(SlotId, Ladder)>),
+    SetAudio(AudioPolicy),
     RequestKeyframe(TrackId),
     OpenChannel(ChannelSpec),
     SetRoute {
@@ -139,6 +140,23 @@ pub struct SlotSpec {
     /// Several may carry the same number, for formats the subscriber decodes alike.
     pub payload_types: Vec<PayloadType>,
     pub extensions: ExtensionMap,
+}
+
+/// How the sound of one room is forwarded. Replaces what was said of that room before; a track that is named by none is
+/// forwarded as it comes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AudioPolicy {
+    pub room: RoomId,
+    /// Only the loudest so many of `ranked` are forwarded at a time; 0: all of them.
+    pub loudest: usize,
+    pub ranked: Vec<TrackId>,
+    /// Of the ranked ones those that are forwarded however quiet they are.
+    pub always: Vec<TrackId>,
+    /// So many packets go along with the one after them (RFC 2198), to slots that have `red`: 0 to 2.
+    pub redundancy: u8,
+    /// The tracks for which that holds. What is encrypted end to end has no place in it: a receiver would decrypt copies
+    /// and packet as one.
+    pub redundant: Vec<TrackId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -29,8 +29,9 @@ pub enum Event {
         slot: SlotId,
         reason: &'static str,
     },
-    /// Tracks heard since the last one, with their loudest level in -dBov: 0 is the loudest, 127 silence (RFC 6464).
-    AudioLevels(Vec<(TrackId, u8)>),
+    /// Tracks heard in the last 100 ms, with their level in -dBov in each 20 ms of it, oldest first: 0 is the loudest, 127
+    /// silence (RFC 6464), 255 where nothing came.
+    AudioLevels(Vec<(TrackId, [u8; 5])>),
     ChannelState {
         transport: TransportId,
         channel: ChannelId,

@@ -34,6 +34,10 @@ id!(
     SlotId
 );
 id!(
+    /// Those who may hear one another, as far as their sound goes.
+    RoomId
+);
+id!(
     /// One data channel of a participant.
     ChannelId
 );

@@ -10,6 +10,7 @@ mod feedback;
 mod lives;
 mod messages;
 mod published;
+mod sound;
 mod transmit;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,7 @@ use crate::time::Instant;
 use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
 use published::Published;
+use sound::{Hearing, Sounds};
 
 /// What an id names, and where it stands in its arena.
 #[derive(Clone, Copy)]
@@ -42,6 +44,7 @@ enum Place {
     Transport(usize),
     Track(usize),
     Slot(usize),
+    Sounds(usize),
 }
 
 /// A slot and the arena key of its transport.
@@ -56,6 +59,7 @@ pub struct Plane {
     transports: Slab<Transport>,
     tracks: Slab<Published>,
     slots: Slab<Placed>,
+    sounds: Slab<Sounds>,
     places: HashMap<u64, Place>,
     channels: HashMap<ChannelId, usize>,
     routes: HashMap<ChannelId, Route>,
@@ -87,6 +91,7 @@ impl Plane {
             transports: Slab::new(),
             tracks: Slab::new(),
             slots: Slab::new(),
+            sounds: Slab::new(),
             places: HashMap::new(),
             channels: HashMap::new(),
             routes: HashMap::new(),
@@ -176,8 +181,11 @@ impl Plane {
         };
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
-        if let Some(level) = extensions.audio_level {
-            self.levels.record(route.track, level.level, now);
+        let hearing = self.hear(track, extensions.audio_level, &taken, now);
+        if hearing == Hearing::HeldBack {
+            self.tracks[track].hold_back(&taken);
+            self.arm(key);
+            return Ok(());
         }
         self.spread_lives(track, now);
         let published = &self.tracks[track];
@@ -189,6 +197,9 @@ impl Plane {
             if taken.replaced {
                 placed.slot.source_restarted(route.encoding as u8);
             }
+            if hearing == Hearing::Resumes {
+                placed.slot.source_resumed();
+            }
             let transport = &mut self.transports[placed.transport];
             // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
             if !transport.sends_media() {
@@ -196,7 +207,7 @@ impl Plane {
             }
             match placed.slot.handle_packet(&packet, now) {
                 Some(outgoing) => {
-                    transport.send(slot, track, outgoing, packet.payload_length, now);
+                    transport.send(slot, track, outgoing, packet.octets(outgoing.patch), now);
                     replay(published, slot, track, &mut placed.slot, transport, now);
                     mark_dirty(&mut self.dirty, transport, placed.transport);
                 }
@@ -315,7 +326,7 @@ fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, tran
         if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
             && let Some(outgoing) = slot.handle_packet(&packet, now)
         {
-            transport.send(key, track, outgoing, packet.payload_length, now);
+            transport.send(key, track, outgoing, packet.octets(outgoing.patch), now);
         }
     }
 }

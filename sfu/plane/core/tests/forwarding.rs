@@ -30,7 +30,9 @@ fn video_and_audio_reach_a_subscriber_with_contiguous_numbers_and_their_mid() {
     assert_eq!(first.payload_type, 120);
     assert!(call.peers[bob].sender_reports.len() >= 2);
     assert!(
-        call.events.iter().any(|event| matches!(event, Event::AudioLevels(levels) if levels == &[(microphone, 30)]))
+        call.events
+            .iter()
+            .any(|event| matches!(event, Event::AudioLevels(levels) if levels == &[(microphone, [30; 5])]))
     );
 }
 

@@ -300,14 +300,14 @@ mod tests {
         outbox.push(0, state(1, TransportState::Connected));
         outbox.push(0, state(2, TransportState::Connected));
         outbox.push(0, state(1, TransportState::Disconnected));
-        outbox.push(0, Event::AudioLevels(vec![(TrackId(1), 30)]));
-        outbox.push(1, Event::AudioLevels(vec![(TrackId(2), 40)]));
-        outbox.push(0, Event::AudioLevels(vec![(TrackId(1), 20)]));
+        outbox.push(0, Event::AudioLevels(vec![(TrackId(1), [30; 5])]));
+        outbox.push(1, Event::AudioLevels(vec![(TrackId(2), [40; 5])]));
+        outbox.push(0, Event::AudioLevels(vec![(TrackId(1), [20; 5])]));
         let expected = [
             state(2, TransportState::Connected),
             state(1, TransportState::Disconnected),
-            Event::AudioLevels(vec![(TrackId(2), 40)]),
-            Event::AudioLevels(vec![(TrackId(1), 20)]),
+            Event::AudioLevels(vec![(TrackId(2), [40; 5])]),
+            Event::AudioLevels(vec![(TrackId(1), [20; 5])]),
         ];
         assert_eq!(events(&outbox), expected);
         assert_eq!(events(&outbox), []);

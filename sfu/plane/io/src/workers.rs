@@ -291,6 +291,7 @@ fn id(command: &Command) -> u64 {
         Command::AddTrack(spec) | Command::UpdateTrack(spec) => spec.id.0,
         Command::AddSlot(spec) => spec.id.0,
         Command::SetSource { slot, .. } => slot.0,
+        Command::SetAudio(policy) => policy.room.0,
         Command::RequestKeyframe(track) => track.0,
         Command::OpenChannel(spec) => spec.id.0,
         Command::SetRoute { channel, .. } => channel.0,

@@ -52,7 +52,7 @@ event!(TransportState { transport: u64, state: TransportWord, reason: String });
 event!(Layers { track: u64, codec: Option<Codec>, layers: Vec<LayerRate>, encrypted: bool });
 event!(Switched { slot: u64, layer: Option<Layer>, cause: Cause });
 event!(Refused { slot: u64, reason: String });
-event!(AudioLevels { levels: Vec<(u64, u8)> });
+event!(AudioLevels { levels: Vec<(u64, Vec<u8>)> });
 event!(ChannelState {
     transport: u64,
     channel: u64,
@@ -94,7 +94,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
         }
         Event::Refused { slot, reason } => Refused { slot: slot.0, reason: reason.to_owned() }.into_bound_py_any(py),
         Event::AudioLevels(levels) => {
-            let levels = levels.into_iter().map(|(track, level)| (track.0, level)).collect();
+            let levels = levels.into_iter().map(|(track, levels)| (track.0, levels.to_vec())).collect();
             AudioLevels { levels }.into_bound_py_any(py)
         }
         Event::ChannelState { transport, channel, state, label, protocol, reason } => {

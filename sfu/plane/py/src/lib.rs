@@ -16,7 +16,7 @@ use pyo3::types::PyList;
 
 use crate::events::{Stats, to_python};
 use crate::specs::{
-    ChannelSpec, IceCredentials, PlaneConfig, Route, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
+    AudioPolicy, ChannelSpec, IceCredentials, PlaneConfig, Route, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
 };
 
 #[pyclass(frozen, module = "sfu.plane._native")]
@@ -73,6 +73,10 @@ impl Plane {
     fn set_targets(&self, targets: Vec<(u64, Vec<Rung>)>) -> PyResult<()> {
         let target = |(slot, ladder): (u64, Vec<Rung>)| (SlotId(slot), ladder.into_iter().map(|rung| rung.0).collect());
         self.apply(Command::SetTargets(targets.into_iter().map(target).collect()))
+    }
+
+    fn set_audio(&self, policy: AudioPolicy) -> PyResult<()> {
+        self.apply(Command::SetAudio(policy.into_core()))
     }
 
     fn request_keyframe(&self, track: u64) -> PyResult<()> {
@@ -149,7 +153,7 @@ mod _native {
     };
     #[pymodule_export]
     use crate::specs::{
-        ChannelSpec, DataLimits, EncodingSpec, Fingerprint, IceCredentials, Layer, PayloadType, PlaneConfig, Route,
-        SctpSpec, Silence, SlotSpec, TrackSpec, TransportSpec,
+        AudioPolicy, ChannelSpec, DataLimits, EncodingSpec, Fingerprint, IceCredentials, Layer, PayloadType,
+        PlaneConfig, Route, SctpSpec, Silence, SlotSpec, TrackSpec, TransportSpec,
     };
 }

@@ -5,9 +5,11 @@ mod checks;
 mod config;
 mod data;
 mod media;
+mod sound;
 mod transport;
 
 pub use config::{DataLimits, PlaneConfig, Silence};
 pub use data::{ChannelSpec, Route};
 pub use media::{EncodingSpec, Layer, PayloadType, Rung, SlotSpec, TrackSpec};
+pub use sound::AudioPolicy;
 pub use transport::{Fingerprint, IceCredentials, SctpSpec, TransportSpec};

@@ -40,6 +40,7 @@ impl Plane {
                     }
                 }
             }
+            Command::SetAudio(policy) => self.set_audio(policy),
             Command::RequestKeyframe(track) => self.request_keyframe(track, now),
             Command::OpenChannel(spec) => self.open_channel(spec, now),
             Command::SetRoute { channel, route } => {
@@ -157,6 +158,7 @@ impl Plane {
                 self.transports[key].slots.retain(|&other| other != slot);
                 self.remove_slot(slot);
             }
+            Some(Place::Sounds(key)) => self.remove_sounds(key),
             None => self.close_channel(ChannelId(id), now),
         }
     }
@@ -184,6 +186,7 @@ impl Plane {
     fn remove_track(&mut self, track: usize) {
         let published = self.tracks.remove(track);
         self.levels.remove(published.id());
+        self.forget_sound(&published);
         if let Some(transport) = self.transports.get_mut(published.transport) {
             transport.router.remove(published.id());
         }

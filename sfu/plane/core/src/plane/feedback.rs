@@ -105,7 +105,7 @@ impl Plane {
         let published = &mut self.tracks[track];
         if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
-                self.transports[key].send(slot, track, outgoing, packet.payload_length, now);
+                self.transports[key].send(slot, track, outgoing, packet.octets(outgoing.patch), now);
             }
             return;
         }

@@ -15,8 +15,10 @@ use crate::rtp::header::Header;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Cache, Cached, Packet, Stored};
+use crate::send::{Cache, Cached, Packet, Stored, redundancy};
 use crate::time::{Duration, Instant, ms};
+
+use super::sound::Sound;
 
 /// What arrives is told this often, while anything does.
 const LAYERS_INTERVAL: Duration = ms(1_000);
@@ -40,6 +42,8 @@ pub struct Published {
     /// By encoding.
     kept: Vec<Kept>,
     subscribers: Vec<usize>,
+    /// What its room says of it.
+    pub sound: Sound,
     /// Of the last packet.
     codec: Option<Codec>,
     next_layers: Option<Instant>,
@@ -66,6 +70,7 @@ impl Published {
             transport,
             kept,
             subscribers: Vec::new(),
+            sound: Sound::default(),
             codec: None,
             next_layers: None,
             changed: false,
@@ -167,12 +172,20 @@ impl Published {
         Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
     }
 
+    /// A packet that was taken goes to nobody: what it meant for those who show the track, the next one tells them.
+    pub fn hold_back(&mut self, taken: &Taken) {
+        self.replaced |= taken.replaced;
+    }
+
     /// A packet as slots take it, while it is remembered.
     pub fn packet(&self, encoding: usize, seq: ExtendedSeq) -> Option<Packet<'_>> {
         let state = self.track.encodings.get(encoding)?;
         let (clock, encrypted) = (state.encoding.clock(), state.clarity.is_encrypted());
         let alone = self.track.encodings.len() == 1;
-        Some(Packet { alone, encrypted, ..self.cached(encoding, seq)?.packet(encoding as u8, clock) })
+        let cache = &self.kept.get(encoding)?.cache;
+        let cached = cache.get(seq)?;
+        let copies = (self.sound.redundancy > 0).then(|| redundancy::copies(cached, self.sound.redundancy, cache));
+        Some(Packet { alone, encrypted, copies, ..cached.packet(encoding as u8, clock) })
     }
 
     pub fn cached(&self, encoding: usize, seq: ExtendedSeq) -> Option<&Cached> {

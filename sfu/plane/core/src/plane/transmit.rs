@@ -9,7 +9,8 @@ use crate::command::{Path, SlotSpec};
 use crate::discard::Discard;
 use crate::rtcp::report;
 use crate::rtp::extension::Extension;
-use crate::send::{Cached, Outgoing, packet};
+use crate::send::redundancy::{self, Earlier};
+use crate::send::{Cached, Outgoing, Patch, packet};
 use crate::srtp::context::Outbound;
 use crate::time::{Instant, Ntp};
 use crate::transport::{Queued, Transport};
@@ -85,7 +86,7 @@ impl Plane {
                     continue;
                 }
             };
-            let (Some(cached), Some(placed)) = (cached(tracks, track, outgoing), slots.get(slot)) else {
+            let (Some((cached, earlier)), Some(placed)) = (whole(tracks, track, outgoing), slots.get(slot)) else {
                 stats.discard(Discard::CacheMiss);
                 continue;
             };
@@ -93,8 +94,8 @@ impl Plane {
                 frame = index + leaving[index..].iter().take_while(|item| is_of_frame(item, outgoing)).count();
             }
             let padding = padding(octets[index], &octets[index + 1..frame]);
-            match transport.write_media(&placed.slot.spec, outgoing, cached, padding, abs_send_time, batch.space(), now)
-            {
+            let (spec, space) = (&placed.slot.spec, batch.space());
+            match transport.write_media(spec, outgoing, (cached, earlier), padding, abs_send_time, space, now) {
                 Ok(length) => batch.push(path, length),
                 Err(why) => {
                     stats.discard(why);
@@ -146,18 +147,19 @@ impl Transport {
         &mut self,
         spec: &SlotSpec,
         outgoing: &Outgoing,
-        cached: &Cached,
+        (cached, earlier): (&Cached, Earlier<'_>),
         padding: usize,
         abs_send_time: u32,
         out: &mut [u8],
         now: Instant,
     ) -> Result<usize, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
-        if packet::most_octets(spec, cached) + padding + Outbound::OVERHEAD > MAX_DATAGRAM {
+        if packet::most_octets(spec, cached, &earlier) + padding + Outbound::OVERHEAD > MAX_DATAGRAM {
             return Err(Discard::Truncated);
         }
         let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);
-        let (header, mut length) = packet::write(out, spec, outgoing, cached, transport_sequence, abs_send_time);
+        let (header, mut length) =
+            packet::write(out, spec, outgoing, cached, &earlier, transport_sequence, abs_send_time);
         if padding > 0 {
             out[0] |= PADDING;
             out[length..length + padding].fill(0);
@@ -180,6 +182,17 @@ impl Transport {
 pub(super) fn cached<'a>(tracks: &'a Slab<Published>, track: usize, outgoing: &Outgoing) -> Option<&'a Cached> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
     published.cached(usize::from(outgoing.encoding), outgoing.source_seq)
+}
+
+/// The same with the packets before it that go along.
+fn whole<'a>(tracks: &'a Slab<Published>, track: usize, outgoing: &Outgoing) -> Option<(&'a Cached, Earlier<'a>)> {
+    let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
+    let cached = |seq| published.cached(usize::from(outgoing.encoding), seq);
+    let earlier = match outgoing.patch {
+        Patch::RedMade { earlier, .. } => redundancy::earlier(outgoing.source_seq, earlier, cached)?,
+        _ => Earlier::default(),
+    };
+    Some((cached(outgoing.source_seq)?, earlier))
 }
 
 fn is_of_frame(item: &Queued, first: &Outgoing) -> bool {

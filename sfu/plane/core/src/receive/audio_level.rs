@@ -1,16 +1,42 @@
-//! How loud each track was lately, from the levels that its packets carry in clear (RFC 6464).
+//! How loud each track was lately, each 20 ms, from the levels that its packets carry in clear (RFC 6464).
 
 use crate::id::TrackId;
 use crate::time::{Duration, Instant, ms};
 
+/// What speech is measured by. Volfin, Cohen: Dominant speaker identification for multipoint videoconferencing, s2.
+const SAMPLE: Duration = ms(20);
+/// In one report.
+pub const SAMPLES: usize = 5;
 /// How often levels are told: speaker choice in Python runs on them, ten times a second.
-const INTERVAL: Duration = ms(100);
+const INTERVAL: Duration = ms(20 * SAMPLES as u64);
+/// A level stands for so many samples behind it that have none: a packet may hold 60 ms of sound, or come late. Longer
+/// gaps are silence that is not sent (DTX), or loss.
+const STANDS_FOR: usize = 2;
+/// The least level there is.
+const SILENT: u8 = 127;
+/// No level: nothing came.
+pub const NOTHING: u8 = u8::MAX;
 
-/// The loudest level of each track since the last report, sorted by track.
+/// The levels of a track in -dBov, oldest first; [`NOTHING`] where nothing came.
+pub type Window = [u8; SAMPLES];
+
+#[derive(Clone, Debug)]
+struct Heard {
+    track: TrackId,
+    window: Window,
+    /// The last level before the window, and how many samples ago it was.
+    last: u8,
+    age: usize,
+}
+
+/// The levels of each track since the last report, sorted by track.
 #[derive(Clone, Debug, Default)]
 pub struct Levels {
-    loudest: Vec<(TrackId, u8)>,
-    due: Option<Instant>,
+    heard: Vec<Heard>,
+    /// When the present window began, or the next one will if somebody is heard in it.
+    began: Option<Instant>,
+    /// Somebody was heard in it.
+    any: bool,
 }
 
 impl Levels {
@@ -21,33 +47,56 @@ impl Levels {
     /// `level` is in -dBov: 0 is the loudest, 127 silence. The voice bit beside it is not used:
     /// senders without a voice detector always clear it.
     pub fn record(&mut self, track: TrackId, level: u8, now: Instant) {
-        match self.loudest.binary_search_by_key(&track, |&(track, _)| track) {
-            Ok(place) => {
-                let known = &mut self.loudest[place].1;
-                *known = level.min(*known);
+        let level = level.min(SILENT);
+        let began = match self.began.filter(|&began| self.any || now < began + INTERVAL) {
+            Some(began) => began,
+            None => {
+                self.heard.clear();
+                *self.began.insert(now)
             }
-            Err(place) => self.loudest.insert(place, (track, level)),
-        }
-        self.due.get_or_insert(now + INTERVAL);
+        };
+        self.any = true;
+        let place = self.heard.binary_search_by_key(&track, |heard| heard.track).unwrap_or_else(|place| {
+            self.heard.insert(place, Heard { track, window: [NOTHING; SAMPLES], last: NOTHING, age: 0 });
+            place
+        });
+        let sample = now.saturating_duration_since(began).as_nanos() / SAMPLE.as_nanos();
+        let sample = &mut self.heard[place].window[(sample as usize).min(SAMPLES - 1)];
+        // Nothing is more than any level.
+        *sample = level.min(*sample);
     }
 
-    /// The tracks heard since the last report, when it is time for one.
-    pub fn poll(&mut self, now: Instant) -> Option<Vec<(TrackId, u8)>> {
-        if self.due? > now {
-            return None;
-        }
-        self.due = None;
-        let levels = self.loudest.clone();
-        self.loudest.clear();
-        (!levels.is_empty()).then_some(levels)
+    /// The tracks heard in the window that has ended, when it has.
+    pub fn poll(&mut self, now: Instant) -> Option<Vec<(TrackId, Window)>> {
+        let ended = self.poll_timeout().filter(|&ended| ended <= now)?;
+        self.heard.retain(|heard| heard.window != [NOTHING; SAMPLES]);
+        // One window follows on another, so that every sample is in one.
+        (self.began, self.any) = (Some(ended), false);
+        let told: Vec<_> = self.heard.iter_mut().map(|heard| (heard.track, heard.take())).collect();
+        (!told.is_empty()).then_some(told)
     }
 
     pub fn remove(&mut self, track: TrackId) {
-        self.loudest.retain(|&(known, _)| known != track);
+        self.heard.retain(|heard| heard.track != track);
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.due
+        self.began.filter(|_| self.any).map(|began| began + INTERVAL)
+    }
+}
+
+impl Heard {
+    fn take(&mut self) -> Window {
+        let mut window = std::mem::replace(&mut self.window, [NOTHING; SAMPLES]);
+        for sample in &mut window {
+            if *sample == NOTHING {
+                self.age += 1;
+                *sample = if self.age <= STANDS_FOR { self.last } else { NOTHING };
+            } else {
+                (self.last, self.age) = (*sample, 0);
+            }
+        }
+        window
     }
 }
 
@@ -59,16 +108,59 @@ mod tests {
     const BERT: TrackId = TrackId(2);
 
     #[test]
-    fn the_loudest_packet_of_each_track_is_told_ten_times_a_second() {
+    fn the_levels_of_each_track_are_told_ten_times_a_second_one_for_each_20_ms() {
         let (mut levels, now) = (Levels::new(), Instant::now());
-        for (at, track, level) in [(0, BERT, 60), (20, ANNA, 30), (40, BERT, 50), (60, ANNA, 127), (80, BERT, 90)] {
-            levels.record(track, level, now + ms(at));
+        for (at, level) in [(0, 30), (20, 31), (40, 32), (60, 127), (80, 34)] {
+            levels.record(BERT, level + 1, now + ms(at));
+            levels.record(ANNA, level, now + ms(at + 1));
         }
         assert_eq!(levels.poll(now + ms(99)), None);
         assert_eq!(levels.poll_timeout(), Some(now + ms(100)));
-        assert_eq!(levels.poll(now + ms(100)), Some(vec![(ANNA, 30), (BERT, 50)]));
+        let told = levels.poll(now + ms(100));
+        assert_eq!(told, Some(vec![(ANNA, [30, 31, 32, 127, 34]), (BERT, [31, 32, 33, 127, 35])]));
         levels.record(BERT, 20, now + ms(110));
-        assert_eq!(levels.poll(now + ms(210)), Some(vec![(BERT, 20)]), "what was told is not told again");
+        assert_eq!(
+            levels.poll(now + ms(200)),
+            Some(vec![(BERT, [20, 20, 20, NOTHING, NOTHING])]),
+            "what was told is not told"
+        );
+    }
+
+    #[test]
+    fn a_packet_of_60_ms_stands_for_three_samples_also_into_the_next_window() {
+        let (mut levels, now) = (Levels::new(), Instant::now());
+        let mut told = Vec::new();
+        for packet in 0..7 {
+            let now = now + ms(60) * u32::from(packet);
+            told.extend(levels.poll(now).into_iter().flatten());
+            levels.record(ANNA, 30 + packet, now);
+        }
+        told.extend(levels.poll(now + ms(400)).into_iter().flatten());
+        let told: Vec<u8> = told.into_iter().flat_map(|(_, window)| window).collect();
+        assert_eq!(told, [30, 30, 30, 31, 31, 31, 32, 32, 32, 33, 33, 33, 34, 34, 34, 35, 35, 35, 36, 36]);
+    }
+
+    #[test]
+    fn of_two_packets_in_one_sample_the_louder_counts_and_a_late_one_fills_no_hole() {
+        let (mut levels, now) = (Levels::new(), Instant::now());
+        for (at, level) in [(0, 60), (1, 50), (39, 70), (45, 80), (150, 90)] {
+            levels.record(ANNA, level, now + ms(at));
+        }
+        assert_eq!(levels.poll(now + ms(150)), Some(vec![(ANNA, [50, 70, 80, 80, 90])]));
+    }
+
+    #[test]
+    fn windows_follow_on_one_another_while_somebody_is_heard() {
+        let (mut levels, now) = (Levels::new(), Instant::now());
+        let ends: Vec<_> = [0, 130, 215, 390, 600]
+            .map(|at| {
+                levels.record(ANNA, 30, now + ms(at));
+                let end = levels.poll_timeout().expect("somebody was heard");
+                levels.poll(end).expect("it is time");
+                end - now
+            })
+            .into();
+        assert_eq!(ends, [100, 200, 300, 400, 700].map(ms));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod encoding;
 pub mod history;
 pub mod keyframe;
 pub mod life;
+pub mod loudest;
 pub mod nack;
 pub mod pulse;
 pub mod rates;

@@ -64,6 +64,7 @@ impl Cached {
             clock,
             recovered: true,
             received: self.received,
+            copies: None,
         }
     }
 }

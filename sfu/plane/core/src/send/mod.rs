@@ -11,6 +11,7 @@ pub mod history;
 pub mod pacer;
 pub mod packet;
 pub mod passing;
+pub mod redundancy;
 pub mod report;
 pub mod rewriter;
 pub mod selector;

@@ -8,6 +8,7 @@ use crate::rtp::header::FIXED;
 use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
 use crate::send::cache::Cached;
+use crate::send::redundancy::{self, Earlier};
 use crate::send::slot::{DependencyPatch, Outgoing, Patch};
 
 /// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
@@ -21,6 +22,7 @@ const MARKER: u8 = 1 << 7;
 /// Writes the plaintext of `outgoing` to the front of `out`. Returns the octets of its header, where encryption
 /// begins, and of all of it.
 ///
+/// `earlier`: what [`Patch::RedMade`] names, of the same cache.
 /// `abs_send_time`: 24 bits, 6.18 fixed point seconds.
 ///
 /// # Panics
@@ -30,6 +32,7 @@ pub fn write(
     spec: &SlotSpec,
     outgoing: &Outgoing,
     cached: &Cached,
+    earlier: &Earlier<'_>,
     transport_sequence: Option<u16>,
     abs_send_time: u32,
 ) -> (usize, usize) {
@@ -45,17 +48,17 @@ pub fn write(
         out[length..length + OSN].copy_from_slice(&original.to_be_bytes());
         length += OSN;
     }
-    length += write_payload(&mut out[length..], outgoing.patch, cached);
+    length += write_payload(&mut out[length..], outgoing.patch, cached, earlier);
     (header, length)
 }
 
 /// Room that [`write`] needs at most.
-pub fn most_octets(spec: &SlotSpec, cached: &Cached) -> usize {
+pub fn most_octets(spec: &SlotSpec, cached: &Cached, earlier: &Earlier<'_>) -> usize {
     let descriptor = cached.dependency_descriptor.len() + dependency::MAX_GROWTH;
     // Each element with its two-byte header: MID, transport-cc, abs-send-time, dependency descriptor, and those that are
     // kept with as much before each; the block's own header and its padding.
     let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + (2 + descriptor) + cached.passed.len() + 3;
-    OVERHEAD + extensions + cached.payload.len()
+    OVERHEAD + extensions + cached.payload.len() + redundancy::most_octets(earlier)
 }
 
 /// The same elements of the same length on all packets, but for what the publisher puts on some: equal packets leave in
@@ -101,7 +104,7 @@ fn write_descriptor(out: &mut [u8], outgoing: &Outgoing, cached: &Cached) -> Opt
     dependency::rewrite(out, &cached.dependency_descriptor, parsed, frame_number, active_targets.get().into())
 }
 
-fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached) -> usize {
+fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached, earlier: &Earlier<'_>) -> usize {
     let payload = cached.payload.as_slice();
     match (patch, &cached.description.vp8) {
         (Patch::Vp8 { picture_id, tl0, key_index }, Some(numbers)) => {
@@ -112,59 +115,15 @@ fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached) -> usize {
         }
         (Patch::Empty, _) => return 0,
         (Patch::RedPrimary, _) => {
-            let primary = Blocks::new(payload).primary();
+            let primary = redundancy::primary(payload);
             out[..primary.len()].copy_from_slice(primary);
             return primary.len();
         }
-        (Patch::Red { block }, _) => {
-            out[..payload.len()].copy_from_slice(payload);
-            for at in Blocks::new(payload) {
-                out[at] = out[at] & MORE | block & 0x7F;
-            }
-        }
+        (Patch::Red { block }, _) => redundancy::relabel(payload, block, out),
+        (Patch::RedMade { block, .. }, _) => return redundancy::write(out, block, cached, earlier),
         _ => out[..payload.len()].copy_from_slice(payload),
     }
     payload.len()
-}
-
-/// The F bit of RFC 2198 s3: another block header follows.
-const MORE: u8 = 1 << 7;
-
-/// The block headers of a RED payload (RFC 2198 s3), by where they are: four octets each, one octet the last.
-struct Blocks<'a> {
-    payload: &'a [u8],
-    next: Option<usize>,
-    /// Octets of the redundant blocks so far.
-    redundant: usize,
-}
-
-impl<'a> Blocks<'a> {
-    fn new(payload: &'a [u8]) -> Self {
-        Self { payload, next: Some(0), redundant: 0 }
-    }
-
-    /// The newest block: what the payload would be without redundancy. Empty if the payload is malformed.
-    fn primary(mut self) -> &'a [u8] {
-        let last = self.by_ref().last();
-        last.and_then(|last| self.payload.get(last + 1 + self.redundant..)).unwrap_or_default()
-    }
-}
-
-impl Iterator for Blocks<'_> {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        let at = self.next.take()?;
-        let first = *self.payload.get(at)?;
-        if first & MORE != 0 {
-            let &[_, _, high, low] = self.payload.get(at..at + 4)? else {
-                return None;
-            };
-            self.redundant += usize::from(u16::from_be_bytes([high, low]) & 0x03FF);
-            self.next = Some(at + 4);
-        }
-        Some(at)
-    }
 }
 
 #[cfg(test)]
@@ -231,8 +190,9 @@ mod tests {
     }
 
     fn written(spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached) -> (Vec<u8>, Header) {
-        let mut out = vec![0xEE; most_octets(spec, cached)];
-        let (header, length) = write(&mut out, spec, outgoing, cached, Some(0x1234), 0xAB_CDEF);
+        let earlier = Earlier::default();
+        let mut out = vec![0xEE; most_octets(spec, cached, &earlier)];
+        let (header, length) = write(&mut out, spec, outgoing, cached, &earlier, Some(0x1234), 0xAB_CDEF);
         out.truncate(length);
         let parsed = Header::parse(&out).expect("what we write can be read");
         assert_eq!(parsed.length, header);
@@ -329,7 +289,8 @@ mod tests {
         let spec = all_extensions();
         let lengths = [0, 1, 0xFFFF].map(|sequence| {
             let mut out = [0; 200];
-            write(&mut out, &spec, &outgoing(Patch::None), &cached(VP8, b"payload"), Some(sequence), 0).1
+            let cached = cached(VP8, b"payload");
+            write(&mut out, &spec, &outgoing(Patch::None), &cached, &Earlier::default(), Some(sequence), 0).1
         });
         assert_eq!(lengths, [lengths[0]; 3]);
     }

@@ -9,6 +9,7 @@ use crate::id::TrackId;
 use crate::layer::Layer;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
+use crate::send::redundancy::{self, Copies};
 use crate::time::Instant;
 
 /// A packet of the slot's source, as it came.
@@ -31,6 +32,19 @@ pub struct Packet<'a> {
     /// It came late, or by RTX: a newer one of its encoding came before.
     pub recovered: bool,
     pub received: Instant,
+    /// What may go along with it for subscribers that take redundancy (RFC 2198). None: nothing shall be made of it.
+    pub copies: Option<Copies>,
+}
+
+impl Packet<'_> {
+    /// Octets of its payload as it leaves.
+    pub fn octets(&self, patch: Patch) -> usize {
+        match (patch, self.copies) {
+            (Patch::Empty, _) => 0,
+            (Patch::RedMade { earlier, .. }, Some(copies)) => redundancy::octets(self.payload_length, copies, earlier),
+            _ => self.payload_length,
+        }
+    }
 }
 
 /// What to exchange in the payload.
@@ -52,11 +66,28 @@ pub enum Patch {
     Red {
         block: u8,
     },
+    /// RFC 2198, made of a packet without it and, by bit, of the one before it and the one before that.
+    RedMade {
+        block: u8,
+        earlier: u8,
+    },
     /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
     RedPrimary,
     /// No payload: a number was kept free for a packet of a layer that is left out, and it came late. Nobody shall ask
     /// for it again.
     Empty,
+}
+
+impl Patch {
+    /// The same for one packet of a source that the subscriber is shown since number `begun`.
+    pub fn of(self, packet: &Packet, begun: u64) -> Self {
+        match (self, packet.copies) {
+            (Self::RedMade { block, .. }, Some(copies)) => {
+                Self::RedMade { block, earlier: redundancy::since(copies, packet.seq, begun) }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// What to exchange in the dependency descriptor.

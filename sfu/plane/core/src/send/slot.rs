@@ -20,6 +20,8 @@ use crate::time::{Duration, Instant, Ntp};
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
     from: PayloadType,
+    /// Redundancy may be made of the source.
+    copied: bool,
     to: u8,
     patch: Patch,
 }
@@ -34,6 +36,8 @@ pub struct Slot {
     reports: Reports,
     next_rtx: u64,
     mapping: Option<Mapping>,
+    /// The first source packet of what leaves now: what came before it the subscriber was never sent.
+    begun: u64,
     /// Of the clock in `newest`, Hz.
     rate: u32,
     /// Times in the history count from the first packet.
@@ -67,6 +71,7 @@ impl Slot {
             reports: Reports::default(),
             next_rtx: u64::from(first_rtx_sequence & 0x7FFF),
             mapping: None,
+            begun: 0,
             rate: 0,
             origin: None,
             told: (None, Cause::Paused),
@@ -135,6 +140,12 @@ impl Slot {
         self.tell();
     }
 
+    /// The source was held back for a while, for everybody, and goes on: what is missing in between was never to leave, and
+    /// the next packet begins a talkspurt.
+    pub fn source_resumed(&mut self) {
+        self.selector.lose();
+    }
+
     /// The peer went silent. What it is shown when it is back begins at a keyframe.
     pub fn interrupt(&mut self) {
         self.selector.lose();
@@ -182,14 +193,19 @@ impl Slot {
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
         }
-        let mapping = self.mapping(packet.payload_type)?;
+        let mapping = self.mapping(packet)?;
         let (mut numbers, verdict) = self.number(packet, begins)?;
+        if begins {
+            self.begun = packet.seq.0;
+        }
+        if numbers.patch == Patch::None {
+            numbers.patch = mapping.patch.of(packet, self.begun);
+        }
         // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
         let mut marker = packet.marker | (begins && self.spec.kind == Kind::Audio);
-        let mut octets = packet.payload_length;
         let mut dependency = None;
         match verdict {
-            Verdict::LeftOut => (numbers.patch, marker, octets) = (Patch::Empty, false, 0),
+            Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
             Verdict::Sends { ends_picture, targets } => {
                 marker |= ends_picture;
                 let targets = u16::try_from(targets).ok().and_then(NonZeroU16::new);
@@ -207,7 +223,7 @@ impl Slot {
             self.tell();
         }
         self.origin.get_or_insert(now);
-        self.reports.sent(octets);
+        self.reports.sent(packet.octets(numbers.patch));
         let outgoing = Outgoing {
             kind: self.spec.kind,
             retransmission: None,
@@ -219,7 +235,7 @@ impl Slot {
             encoding: packet.encoding,
             source_seq: packet.seq,
             track,
-            patch: if numbers.patch == Patch::None { mapping.patch } else { numbers.patch },
+            patch: numbers.patch,
             dependency,
         };
         self.history.insert(Entry::new(&outgoing));
@@ -346,16 +362,21 @@ impl Slot {
     }
 
     /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.
-    fn mapping(&mut self, from: &PayloadType) -> Option<Mapping> {
-        if let Some(mapping) = self.mapping.filter(|mapping| mapping.from == *from) {
+    fn mapping(&mut self, packet: &Packet) -> Option<Mapping> {
+        let (from, copied) = (packet.payload_type, packet.copies.is_some());
+        if let Some(mapping) = self.mapping.filter(|mapping| mapping.from == *from && mapping.copied == copied) {
             return Some(mapping);
         }
         let own = &self.spec.payload_types;
         let same = own
             .iter()
             .find(|own| (own.codec, own.format, own.clock_rate) == (from.codec, from.format, from.clock_rate));
-        let opus = own.iter().find(|own| own.codec == Codec::Opus);
+        let find = |codec| own.iter().find(|own| own.codec == codec && own.clock_rate == from.clock_rate);
+        let (opus, red) = (find(Codec::Opus), find(Codec::Red).filter(|_| copied));
         let found = match (from.codec, same, opus) {
+            (Codec::Opus, Some(opus), _) if red.is_some() => {
+                red.map(|red| (red.number, Patch::RedMade { block: opus.number, earlier: 0 }))
+            }
             (Codec::Red, Some(same), Some(opus)) => Some((same.number, Patch::Red { block: opus.number })),
             (Codec::Red, None, Some(opus)) => Some((opus.number, Patch::RedPrimary)),
             (_, Some(same), _) => Some((same.number, Patch::None)),
@@ -369,7 +390,7 @@ impl Slot {
             self.tell();
             return None;
         };
-        self.mapping = Some(Mapping { from: *from, to, patch });
+        self.mapping = Some(Mapping { from: *from, copied, to, patch });
         self.mapping
     }
 

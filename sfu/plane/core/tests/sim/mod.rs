@@ -221,9 +221,14 @@ impl Call {
     }
 
     pub fn add_slot(&mut self, peer: usize, kind: Kind) -> SlotId {
+        self.add_slot_with(peer, kind, |_| {})
+    }
+
+    /// The same; `change` has the last word on what the plane is told.
+    pub fn add_slot_with(&mut self, peer: usize, kind: Kind, change: impl FnOnce(&mut SlotSpec)) -> SlotId {
         let id = SlotId(self.id());
         let ssrc = 0x5000_0000 + id.0 as u32 * 2;
-        let spec = SlotSpec {
+        let mut spec = SlotSpec {
             id,
             transport: self.peers[peer].transport,
             kind,
@@ -236,6 +241,7 @@ impl Call {
             ],
             extensions: Self::extensions(),
         };
+        change(&mut spec);
         self.apply(Command::AddSlot(spec));
         id
     }

@@ -52,6 +52,8 @@ pub struct Peer {
     pub data: Option<Data>,
     pub data_events: Vec<data::Event>,
     pub sources: Vec<Source>,
+    /// Of its sound, in -dBov (RFC 6464).
+    pub level: u8,
     pub received: Vec<Received>,
     pub feedback: Vec<twcc::Feedback>,
     pub sender_reports: Vec<(u32, plane_core::time::Ntp, u32, Instant)>,
@@ -121,6 +123,7 @@ impl Peer {
             data: None,
             data_events: Vec::new(),
             sources: Vec::new(),
+            level: 30,
             received: Vec::new(),
             feedback: Vec::new(),
             sender_reports: Vec::new(),
@@ -410,7 +413,7 @@ impl Peer {
         }
         writer.element(id(Extension::TransportCc), &self.transport_sequence.to_be_bytes());
         if payload_type == OPUS.number {
-            writer.element(id(Extension::AudioLevel), &[30]);
+            writer.element(id(Extension::AudioLevel), &[self.level]);
         }
         if let Some(allocation) = self.allocation.take() {
             writer.element(id(Extension::VideoLayersAllocation), &allocation);

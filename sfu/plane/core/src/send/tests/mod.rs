@@ -5,6 +5,7 @@ mod captured;
 mod decoder;
 mod layers;
 mod properties;
+mod red;
 mod slot;
 mod svc;
 mod wire;
@@ -61,6 +62,7 @@ impl Sent {
             clock: self.clock,
             recovered,
             received: self.at,
+            copies: None,
         }
     }
 }

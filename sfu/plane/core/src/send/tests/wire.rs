@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::rtp::header::Header;
 use crate::rtp::passed::Passed;
+use crate::send::redundancy::{Copies, Earlier};
 
 /// A subscriber's view: what left under each number, as octets.
 pub(super) struct Wire {
@@ -19,20 +20,28 @@ pub(super) struct Wire {
     pub rtx_numbers: BTreeSet<u64>,
     /// Of the last packet pushed.
     alone: bool,
+    /// How many packets go along with the one after them.
+    pub distance: u8,
 }
 
 impl Wire {
     pub fn new(slot: Slot) -> Self {
         let (caches, sent, packets, sources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { slot, caches, sent, packets, sources, rtx_numbers: BTreeSet::new(), alone: false }
+        let rtx_numbers = BTreeSet::new();
+        Self { slot, caches, sent, packets, sources, rtx_numbers, alone: false, distance: 0 }
     }
 
     /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
     fn octets(&self, outgoing: &Outgoing) -> Option<(usize, Vec<u8>)> {
         let mut out = [0; 1_500];
-        let cached = self.caches[&(outgoing.track, outgoing.encoding)].get(outgoing.source_seq)?;
-        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, Some(1), 0);
-        assert!(length <= packet::most_octets(&self.slot.spec, cached));
+        let cache = &self.caches[&(outgoing.track, outgoing.encoding)];
+        let cached = cache.get(outgoing.source_seq)?;
+        let earlier = match outgoing.patch {
+            Patch::RedMade { earlier, .. } => redundancy::earlier(outgoing.source_seq, earlier, |seq| cache.get(seq))?,
+            _ => Earlier::default(),
+        };
+        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, &earlier, Some(1), 0);
+        assert!(length <= packet::most_octets(&self.slot.spec, cached, &earlier));
         Some((header, out[..length].to_vec()))
     }
 
@@ -49,10 +58,17 @@ impl Wire {
         let at = (self.slot.source().expect("it shows one"), sent.encoding);
         let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
         cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
-        if let Some(outgoing) = self.slot.handle_packet(&sent.packet(recovered), sent.at) {
+        let packet = Packet { copies: self.copies(at, sent.seq), ..sent.packet(recovered) };
+        if let Some(outgoing) = self.slot.handle_packet(&packet, sent.at) {
             self.first_time(&outgoing);
             self.replay(at, sent.at);
         }
+    }
+
+    /// As the plane finds them.
+    fn copies(&self, at: (TrackId, u8), seq: u64) -> Option<Copies> {
+        let cached = self.caches[&at].get(ExtendedSeq(seq))?;
+        (self.distance > 0).then(|| redundancy::copies(cached, self.distance, &self.caches[&at]))
     }
 
     /// What came before the beginning of its picture did.
@@ -100,7 +116,8 @@ impl Wire {
                 let Some(cached) = self.caches[&at].get(source) else {
                     return;
                 };
-                let packet = Packet { alone: self.alone, ..cached.packet(encoding, None) };
+                let copies = self.copies(at, source.0);
+                let packet = Packet { alone: self.alone, copies, ..cached.packet(encoding, None) };
                 if let Some(outgoing) = self.slot.handle_packet(&packet, now) {
                     // A keyframe may be what it waits for, and begins a picture of its own.
                     let begins = self.sent.last_key_value().is_none_or(|(&last, _)| outgoing.seq.0 > last);

@@ -1,0 +1,45 @@
+"""An explanation, as the service sends it, as lines for a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+STEPS = ("wanted", "allowed", "target", "current")
+
+
+def lines(subscriptions: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
+    """`now` in ms since the epoch. One block for each track, with an empty line between two."""
+    for index, subscription in enumerate(subscriptions):
+        if index:
+            yield ""
+        yield subscription["sentence"]
+        for step in STEPS:
+            yield f"  {step:9}{_picture(subscription[step])}"
+        if subscription["since"]:
+            yield f"  {'since':9}{_ago(subscription['since'], now)}"
+        for decision in subscription["decisions"]:
+            yield f"  {_ago(decision['at'], now):>12}  {decision['what']:10}{_decision(decision)}"
+
+
+def _picture(picture: Mapping[str, Any] | None) -> str:
+    if picture is None:
+        return "nothing"
+    size = f"{picture['width']}x{picture['height']}" if picture["width"] else ""
+    rate = f"{picture['fps']:.0f} frames/s" if picture["fps"] else ""
+    bits = f"{picture['bitrate'] / 1000:.0f} kbit/s" if picture["bitrate"] else ""
+    return "  ".join(part for part in (_layer(picture["layer"]), size, rate, bits) if part)
+
+
+def _layer(layer: Mapping[str, int]) -> str:
+    return f"S{layer['spatial']} T{layer['temporal']}"
+
+
+def _decision(decision: Mapping[str, Any]) -> str:
+    about = decision["what"] in ("target", "current")
+    layer = _layer(decision["layer"]) if decision["layer"] is not None else "nothing" if about else ""
+    cause = decision["cause"] if decision["cause"] != "none" else ""
+    return "  ".join(part for part in (layer, cause, decision["detail"]) if part)
+
+
+def _ago(at: int, now: int) -> str:
+    """The clocks of this machine and the service's may differ: what is to come is now."""
+    return f"{max(now - at, 0) / 1000:.1f} s ago"

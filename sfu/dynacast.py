@@ -1,0 +1,124 @@
+"""What publishers are asked to send: encodings that somebody wants, and backups that somebody needs. Tells the changes.
+
+What is wanted is what viewers ask for, not what their networks carry: an encoding that stops when a network is slow
+would not be there to go back to. A mute counts for nothing either: it would make the picture late when it ends.
+"""
+
+from collections.abc import Callable, Mapping
+
+from sfu import messages
+from sfu.model import Kind
+from sfu.participant import Participant
+from sfu.policy.dynacast import Dynacast, Hold, Wish
+from sfu.tracks import Track
+
+FEATURE = "wanted"
+"""Of clients that stop and start encodings. What others are told would change nothing."""
+
+BACKUP_LINGERS = 5.0
+"""Seconds for which a backup is sent after nobody needs it any more."""
+
+
+class Publishers:
+    """Of one room."""
+
+    def __init__(self, members: Mapping[str, Participant], now: Callable[[], float]) -> None:
+        self._members = members
+        """By sid; the room's own map."""
+        self._now = now
+        self._tracks: dict[str, Track] = {}
+        """Video in the stage, by sid, backups too."""
+        self._wants: dict[str, Dynacast] = {}
+        """Of those whose publishers can stop encodings."""
+        self._needs: dict[str, Hold] = {}
+        """Of the backups that are offered, by the sid of the primary."""
+        self._untold: dict[str, None] = {}
+        """Sids of tracks whose publishers are told again how things are."""
+        self._is_stale = False
+        """Somebody may be shown something else than when it was last looked at."""
+        self._due: float | None = None
+
+    def publish(self, track: Track) -> None:
+        """Its publisher sends all of it, as every publisher begins."""
+        if track.kind is not Kind.VIDEO:
+            return
+        now = self._now()
+        owner = self._members.get(track.owner)
+        self._tracks[track.sid] = track
+        track.told = None
+        if owner is not None and FEATURE in owner.client.features:
+            self._wants[track.sid] = Dynacast(len(track.rids), now)
+        if track.backup is not None:
+            track.backup.is_needed = False
+            self._needs[track.sid] = Hold(BACKUP_LINGERS, now, is_on=False)
+        self._is_stale = True
+
+    def withdraw(self, track: Track) -> None:
+        for known in (self._tracks, self._wants, self._needs, self._untold):
+            known.pop(track.sid, None)
+
+    def touch(self) -> None:
+        """Somebody is shown something else, or wants to see it otherwise."""
+        self._is_stale = True
+
+    def retell(self, track: Track) -> None:
+        """Its publisher may have lost what it was told, or begun anew to send."""
+        if track.sid in self._tracks:
+            self._untold[track.sid] = None
+            self._is_stale = True
+
+    def handle_timeout(self) -> None:
+        """What is due is told at the end of the turn."""
+        if self._due is not None and self._due <= self._now():
+            self._is_stale = True
+
+    def has_work(self) -> bool:
+        return self._is_stale
+
+    def flush(self) -> None:
+        if not self._is_stale:
+            return
+        self._is_stale = False
+        now, untold = self._now(), self._untold
+        self._untold = {}
+        for track in self._tracks.values():
+            owner = self._members.get(track.owner)
+            if owner is not None:
+                self._ask_for_encodings(owner, track, now, again=track.sid in untold)
+                self._ask_for_backup(owner, track, now, again=track.sid in untold)
+        due = [*(wants.due() for wants in self._wants.values()), *(need.off_at() for need in self._needs.values())]
+        self._due = min((at for at in due if at is not None), default=None)
+
+    def _ask_for_encodings(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
+        wants = self._wants.get(track.sid)
+        if wants is None:
+            return
+        if wants.encodings != len(track.rids):  # Another offer gave it others.
+            wants, track.told = Dynacast(len(track.rids), now), None
+            self._wants[track.sid] = wants
+        wanted = track.wanted()
+        wants.update(wanted.spatial if wanted is not None else None, now)
+        is_whole = track.told is None and all(wants.wish.encodings)
+        if again or not (is_whole or track.told == wants.wish):
+            track.told = wants.wish
+            owner.tell(_message(track, wants.wish))
+
+    def _ask_for_backup(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
+        need, backup = self._needs.get(track.sid), track.backup
+        if need is None or backup is None:
+            return
+        need.update(self._is_needed(track), now)
+        if again or backup.is_needed != need.is_on:
+            backup.is_needed = need.is_on
+            owner.tell(messages.Backup(track.sid, need.is_on))
+
+    def _is_needed(self, track: Track) -> bool:
+        """Somebody is to be shown it who can decode its backup only."""
+        viewers = (self._members.get(sid) for sid in track.viewers)
+        slots = (viewer.viewing.showing(track) for viewer in viewers if viewer is not None)
+        return any(slot is not None and slot.needs_backup(track) for slot in slots)
+
+
+def _message(track: Track, wish: Wish) -> messages.Wanted:
+    encodings = (messages.WantedEncoding(rid, is_on) for rid, is_on in zip(track.rids, wish.encodings, strict=True))
+    return messages.Wanted(track.sid, tuple(encodings), wish.paused)

@@ -1,0 +1,116 @@
+"""What changes about somebody in a room, by itself or by a moderator: its name, its permissions, its tracks muted or
+withdrawn. And what follows from it for the others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
+from sfu import messages, names
+from sfu.context import Context
+from sfu.errors import NotAllowed
+from sfu.messaging import Messaging
+from sfu.model import Permissions
+from sfu.notices import Notices
+from sfu.participant import Participant
+from sfu.policy.permissions import is_reduced
+from sfu.revocations import Revocations
+from sfu.stage import Stage
+from sfu.tracks import Track
+
+
+class ParticipantChanges(TypedDict, total=False):
+    """What is None or not named stays as it is."""
+
+    name: str | None
+    metadata: str | None
+    attributes: Mapping[str, str] | None
+    permissions: Permissions | None
+
+
+class Moderation:
+    def __init__(
+        self,
+        context: Context,
+        room: str,
+        stage: Stage,
+        messaging: Messaging,
+        notices: Notices,
+        revocations: Revocations,
+    ) -> None:
+        self._context = context
+        self._room = room
+        """Its name."""
+        self._stage = stage
+        self._messaging = messaging
+        self._notices = notices
+        self._revocations = revocations
+
+    def update(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
+        name, metadata, attributes = changes.get("name"), changes.get("metadata"), changes.get("attributes")
+        new_name = participant.name if name is None else names.text("a display name", name)
+        new_metadata = participant.metadata if metadata is None else names.metadata(metadata)
+        new_attributes = participant.attributes
+        if attributes is not None:
+            new_attributes = names.merged(participant.attributes, attributes)
+        participant.name, participant.metadata, participant.attributes = new_name, new_metadata, new_attributes
+        participant.grant = replace(participant.grant, name=new_name, metadata=new_metadata, attributes=new_attributes)
+        permissions = changes.get("permissions")
+        if permissions is not None and permissions != participant.permissions:
+            self._permit(participant, permissions)
+        self._notices.note(participant)
+
+    def revoke(self, participant: Participant) -> None:
+        """The tokens it holds no longer let it in, nor does its session go on after a cut."""
+        participant.resume_secret = None
+        self._revocations.revoke(self._room, participant.identity, participant.grant.expires, self._context.wall())
+
+    def mute(self, participant: Participant, sid: str, muted: bool) -> None:
+        """By its owner."""
+        track = participant.own_track(sid)
+        if track.silenced and not muted:
+            raise NotAllowed("a moderator muted this track, and has to allow it again")
+        if track.muted != muted:
+            track.muted = muted
+            self._muted(participant, track)
+
+    def silence(self, participant: Participant, track: str, muted: bool) -> None:
+        """By a moderator; the owner is told."""
+        found = participant.tracks.get(track) or participant.own_track(track)
+        if found.silenced != muted:
+            found.silenced = muted
+            if muted:
+                found.muted = True
+            participant.tell(messages.Muted(found.sid, muted))
+            self._muted(participant, found)
+
+    def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
+        published = track.sid in participant.tracks
+        self._stage.withdraw(track)
+        participant.withdraw(track)
+        participant.tell(messages.Unpublished(track.sid, reason))
+        if published:
+            self._notices.note(participant)
+
+    def _muted(self, participant: Participant, track: Track) -> None:
+        self._stage.retarget(track)
+        if track.sid in participant.tracks:
+            self._notices.note(participant)
+
+    def _permit(self, participant: Participant, permissions: Permissions) -> None:
+        before, participant.permissions = participant.permissions, permissions
+        participant.grant = replace(participant.grant, permissions=permissions)
+        participant.grant_changed.set()
+        if is_reduced(before, permissions):
+            self.revoke(participant)
+        for track in [*participant.tracks.values(), *participant.declared.values()]:
+            if track.primary is None and not participant.may_publish(track.source):
+                self.unpublish(participant, track, "you may no longer publish it")
+        if before.can_subscribe != permissions.can_subscribe:
+            self._stage.touch(participant)
+        if before.can_publish_data != permissions.can_publish_data:
+            self._messaging.touch_all(participant)
+        if before.hidden != permissions.hidden:
+            self._stage.owner_changed(participant)
+            if permissions.hidden:
+                self._notices.hide(participant)

@@ -1,0 +1,156 @@
+"""Who has the floor: audio levels, one each 20 ms, over time -> the dominant speaker of a room.
+
+I. Volfin, I. Cohen, "Dominant speaker identification for multipoint videoconferencing" (2012), with the numbers of
+Jitsi's DominantSpeakerIdentification. Activity is scored over three spans: immediate (20 ms), medium (100 ms), long
+(1 s). Each 300 ms whoever beats the dominant speaker in all three takes the floor. So a cough, which is short, does not
+take it from somebody who speaks; and who is silent keeps it, until somebody else speaks.
+
+Differs from Jitsi's in one thing: before anybody has spoken nobody has the floor, where Jitsi takes anybody.
+"""
+
+import math
+from collections.abc import Iterable
+
+SAMPLE = 0.02
+"""Seconds that one level is of."""
+DECISION = 0.3
+"""Seconds from one decision to the next."""
+SILENT = 127
+"""-dBov (RFC 6464)."""
+STEP = 10
+"""Levels in one of the 13 steps of immediate activity; as little above the floor is silence."""
+LOUD = 7
+"""Of the 13 steps: what is above counts as medium activity."""
+MEDIUM, LONG = 5, 10
+"""Samples in a medium span, medium spans in a long one."""
+FLOOR_WINDOW = 750
+"""Samples (15 s) after which a floor of noise that has risen is believed."""
+LEAD = (3.0, 2.0, 0.0)
+"""How far ahead the logarithm of a challenger's score must be: immediate, medium, long."""
+
+HISTORY = (1 << MEDIUM * LONG) - 1
+BLOCK = (1 << MEDIUM) - 1
+
+
+def _scores(trials: int, rate: float) -> tuple[float, ...]:
+    """Logarithms of the activity score, for 0 to `trials` active parts: the likelihood ratio of speech and silence."""
+
+    def score(active: int) -> float:
+        likelihood = math.log(math.comb(trials, active)) + trials * math.log(0.5)
+        return math.log(max(likelihood - math.log(rate) + rate * active, 1e-10))
+
+    return tuple(score(active) for active in range(trials + 1))
+
+
+IMMEDIATE_SCORES = _scores(13, 0.78)
+MEDIUM_SCORES = _scores(MEDIUM, 24.0)
+LONG_SCORES = _scores(LONG, 47.0)
+
+Scores = tuple[float, float, float]
+
+NOBODY: Scores = (IMMEDIATE_SCORES[0], MEDIUM_SCORES[0], LONG_SCORES[0])
+
+
+class _Voice:
+    """One track: its last second, and the noise that is always there."""
+
+    __slots__ = ("floor", "heard", "history", "newest", "risen", "rising")
+
+    def __init__(self, now: float) -> None:
+        self.heard = now
+        self.newest = 0
+        """0 to 13."""
+        self.history = 0
+        """A bit for each sample that was loud, the newest lowest."""
+        self.floor = 0
+        """The least level that was sent; 0: none was yet. Levels count upwards from silence here."""
+        self.rising = 0
+        """The least since the floor was last set, and of how many samples."""
+        self.risen = 0
+
+    def record(self, levels: bytes) -> None:
+        for dbov in levels:
+            level = max(SILENT - dbov, 0)
+            # What is new to somebody is compared with what was known before it.
+            self.newest = level // STEP if level >= self.floor + STEP else 0
+            self.history = (self.history << 1 | (self.newest > LOUD)) & HISTORY
+            if dbov <= SILENT:
+                self._learn(max(level, 1))
+
+    def pass_silence(self, samples: int) -> None:
+        """Nothing was sent for so long (DTX)."""
+        self.newest = 0
+        self.history = self.history << min(samples, MEDIUM * LONG) & HISTORY
+
+    def scores(self) -> Scores:
+        long, history = 0, self.history
+        while history:
+            long += history & BLOCK == BLOCK
+            history >>= MEDIUM
+        medium = (self.history & BLOCK).bit_count()
+        return IMMEDIATE_SCORES[self.newest], MEDIUM_SCORES[medium], LONG_SCORES[long]
+
+    def _learn(self, level: int) -> None:
+        if not self.floor or level < self.floor:
+            self.floor, self.rising, self.risen = level, 0, 0
+            return
+        self.rising = min(self.rising, level) if self.risen else level
+        self.risen += 1
+        if self.risen == FLOOR_WINDOW:
+            self.floor, self.risen = math.isqrt(self.floor * self.rising), 0
+
+
+class Dominance:
+    """The floor of one room. Feed with `record`, ask with `decide`."""
+
+    def __init__(self) -> None:
+        self.dominant: str | None = None
+        """The track of the dominant speaker: the last one, while nobody speaks."""
+        self._voices: dict[str, _Voice] = {}
+        self._decided = -math.inf
+
+    def record(self, levels: Iterable[tuple[str, bytes]], now: float) -> None:
+        """Tracks and their levels in -dBov (RFC 6464), one each 20 ms, the newest of them of `now`."""
+        for track, samples in levels:
+            voice = self._voices.get(track)
+            if voice is None:
+                voice = self._voices[track] = _Voice(now - SAMPLE * len(samples))
+            missing = round((now - voice.heard) / SAMPLE) - len(samples)
+            # Reports come a little sooner or later than the sound they are of: that is no silence.
+            if missing > MEDIUM:
+                voice.pass_silence(missing)
+            voice.record(samples)
+            voice.heard = now
+
+    def remove(self, track: str) -> None:
+        """It is muted or gone, and has the floor no longer."""
+        self._voices.pop(track, None)
+        if self.dominant == track:
+            self.dominant = None
+
+    def decide(self, now: float) -> bool:
+        """Gives the floor to whoever has won it; at most once in 300 ms. True: to somebody else than before."""
+        # Reports come each 100 ms, and not to the microsecond.
+        if now - self._decided < DECISION - SAMPLE:
+            return False
+        self._decided = now
+        for voice in self._voices.values():
+            silent = round((now - voice.heard) / SAMPLE)
+            if silent > MEDIUM:
+                voice.pass_silence(silent)
+                voice.heard = now
+        holder = self._voices.get(self.dominant) if self.dominant is not None else None
+        holding = holder.scores() if holder is not None else NOBODY
+        ahead = {
+            track: scores[1]
+            for track, voice in self._voices.items()
+            if voice.newest and track != self.dominant and _leads(scores := voice.scores(), holding)
+        }
+        if not ahead:
+            return False
+        self.dominant = max(ahead, key=ahead.__getitem__)
+        return True
+
+
+def _leads(challenger: Scores, holder: Scores) -> bool:
+    return all(own - its > lead for own, its, lead in zip(challenger, holder, LEAD, strict=True))

@@ -1,0 +1,91 @@
+"""Dynacast: which encodings of a track its publisher is asked to send, as those who watch it come, go and resize.
+
+More is asked for at once, less only after a while: who pages back and forth, or drags a window, switches nothing off.
+The lowest encoding outlives its last viewer, so that the next one sees a picture soon; then the whole track is paused.
+"""
+
+from dataclasses import dataclass
+
+LOWER_AFTER = 3.5
+"""Seconds that nobody wants an encoding before it is switched off. LiveKit waits for 5; ours are told by then."""
+
+GRACE = 10.0
+"""Seconds that a new track has to find its first viewer; till then it is sent whole (LiveKit: dynacast manager)."""
+
+PAUSE_AFTER = 30.0
+"""Seconds without any viewer before a track is paused at its source."""
+
+
+class Hold:
+    """Something that is wanted or not: on as soon as it is, off when it was not for a while."""
+
+    def __init__(self, linger: float, unwanted_since: float, *, is_on: bool) -> None:
+        self.is_on = is_on
+        self._linger = linger
+        self._unwanted_since: float | None = unwanted_since
+
+    def update(self, is_wanted: bool, now: float) -> None:
+        if is_wanted:
+            self.is_on, self._unwanted_since = True, None
+        elif self._unwanted_since is None or self._unwanted_since > now:
+            self._unwanted_since = now
+        self.handle_timeout(now)
+
+    def handle_timeout(self, now: float) -> None:
+        off_at = self.off_at()
+        if off_at is not None and off_at <= now:
+            self.is_on = False
+
+    def off_at(self) -> float | None:
+        """When it goes off, as things are. None: it stays as it is."""
+        if not self.is_on or self._unwanted_since is None:
+            return None
+        return self._unwanted_since + self._linger
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a publisher is asked to send of a track."""
+
+    encodings: tuple[bool, ...]
+    """Which of them, lowest first."""
+    paused: bool
+    """None, since nobody watches."""
+
+
+class Dynacast:
+    """Of one track: what was wanted of it, until now. A track begins as publishers begin it, with everything sent."""
+
+    def __init__(self, encodings: int, now: float) -> None:
+        """`encodings`: how many it has; SVC has one, whatever layers are in it."""
+        self.encodings = encodings
+        self._track = Hold(PAUSE_AFTER, now, is_on=True)
+        self._upper = [Hold(LOWER_AFTER, now + GRACE - LOWER_AFTER, is_on=True) for _ in range(encodings - 1)]
+        self._had_viewers = False
+
+    @property
+    def wish(self) -> Wish:
+        if not self._track.is_on:
+            return Wish((False,) * self.encodings, paused=True)
+        return Wish((True, *(hold.is_on for hold in self._upper)), paused=False)
+
+    def update(self, highest: int | None, now: float) -> None:
+        """`highest`: the best encoding that somebody is to be shown, from 0; those below it serve when it fails. None:
+        nobody is shown any."""
+        self._had_viewers |= highest is not None
+        self._track.update(highest is not None, now)
+        for index, hold in enumerate(self._upper, start=1):
+            if highest is not None and highest >= index:
+                hold.update(True, now)
+            elif self._had_viewers:
+                hold.update(False, now)
+            else:
+                hold.handle_timeout(now)
+
+    def handle_timeout(self, now: float) -> None:
+        for hold in (self._track, *self._upper):
+            hold.handle_timeout(now)
+
+    def due(self) -> float | None:
+        """When the wish changes by itself."""
+        return min((at for hold in (self._track, *self._upper) if (at := hold.off_at()) is not None), default=None)

@@ -1,0 +1,181 @@
+"""Why a participant gets what it is shown: what the room, the subscriptions and the plane wrote down."""
+
+from typing import Any
+
+from sfu import messages
+from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
+from sfu.plane import Layer as PlaneLayer
+from sfu.plane import Refused, Switched
+
+from .scene import START, Client, Scene, scene
+from .test_viewing import arriving, simulcast
+
+THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))
+
+
+def explained(client: Client) -> Explanation:
+    [found] = client.session.participant.explain()
+    return found
+
+
+def steps(of: Explanation) -> list[tuple[str, tuple[int, int] | None, str, str]]:
+    return [
+        (d.what.value, (d.layer.spatial, d.layer.temporal) if d.layer else None, d.cause.value, d.detail)
+        for d in of.decisions
+    ]
+
+
+async def flowing(it: Scene, *rates: tuple[int, int, int]) -> tuple[Client, Client, str]:
+    """Alice's camera arrives in these encodings; the best of them is on bob's wire."""
+    alice, bob, camera = await simulcast(it)
+    await it.say(arriving(alice.plane_track(camera), *(rates or THREE)))
+    await it.say(Switched(bob.slot("0"), PlaneLayer(len(rates or THREE) - 1, 1), "none"))
+    return alice, bob, camera
+
+
+async def test_what_is_at_its_best_is_wanted_allowed_asked_for_and_on_the_wire() -> None:
+    async with scene() as it:
+        _, bob, camera = await flowing(it)
+        best = Picture(Layer(2, 1), 1280, 720, 30.0, 1_500_000)
+        seen = explained(bob)
+        assert (seen.track, seen.participant, seen.mid, seen.cause) == (camera, "alice", "0", Cause.NONE)
+        assert (seen.wanted, seen.allowed, seen.target, seen.current) == (best, best, best, best)
+        assert seen.since == int(START * 1000)
+        assert seen.sentence == (
+            "alice's camera is shown to bob at 1280x720, 30 frames/s, 1.5 Mbit/s: that is the best there is."
+        )
+        assert steps(seen) == [
+            ("shown", None, "none", "in section 0"),
+            ("target", (2, 3), "none", ""),
+            ("current", (2, 1), "none", ""),
+        ]
+
+
+async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
+    async with scene() as it:
+        _, bob, camera = await flowing(it)
+        await bob.ask(messages.Settings, track=camera, width=320, height=180)
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
+        seen = explained(bob)
+        assert seen.cause is Cause.DEMAND
+        assert seen.sentence.endswith("150 kbit/s: bob asks for no more.")
+        assert seen.wanted == seen.current == Picture(Layer(0, 1), 320, 180, 30.0, 150_000)
+        assert steps(seen)[3:] == [
+            ("wanted", None, "none", "320x180"),
+            ("target", (0, 3), "demand", ""),
+            ("current", (0, 1), "none", ""),
+        ]
+        assert bob.last(messages.Subscription).cause is Cause.DEMAND
+
+
+async def test_what_is_switched_off_or_out_of_sight_is_paused() -> None:
+    async with scene() as it:
+        _, bob, camera = await flowing(it)
+        for wish in ({"quality": Quality.OFF}, {"quality": Quality.HIGH, "visible": False}):
+            await bob.ask(messages.Settings, track=camera, **wish)
+            await it.say(Switched(bob.slot("0"), None, "paused"))
+            seen = explained(bob)
+            assert (seen.cause, seen.wanted, seen.target, seen.current) == (Cause.PAUSED, None, None, None)
+            assert bob.last(messages.Subscription).cause is Cause.PAUSED
+
+
+async def test_a_mute_is_told_with_who_did_it_and_what_was_wanted_stays() -> None:
+    async with scene() as it:
+        alice, bob, camera = await flowing(it)
+        await alice.ask(messages.Mute, track=camera, muted=True)
+        seen = explained(bob)
+        assert seen.cause is Cause.MUTED and seen.sentence == "alice's camera is not shown to bob: alice has muted it."
+        assert seen.wanted is not None and (seen.allowed, seen.target) == (None, None)
+        alice.session.participant.mute(camera, True)
+        assert explained(bob).sentence == "alice's camera is not shown to bob: a moderator has muted it."
+        assert [d.detail for d in explained(bob).decisions if d.what is Step.PUBLISHER] == [
+            "muted by alice",
+            "muted by a moderator",
+        ]
+
+
+async def test_the_planes_word_is_the_cause_where_it_sends_less_than_it_was_asked_for() -> None:
+    async with scene() as it:
+        _, bob, _ = await flowing(it)
+        await it.pass_time(5)
+        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "publisher"))
+        seen = explained(bob)
+        assert (seen.cause, seen.since) == (Cause.PUBLISHER, int((START + 5) * 1000))
+        assert seen.target == Picture(Layer(2, 1), 1280, 720, 30.0, 1_500_000)
+        assert seen.current == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
+
+
+async def test_an_encoding_that_the_browser_stopped_is_a_fact_of_its_publisher() -> None:
+    async with scene() as it:
+        alice, bob, camera = await flowing(it)
+        await it.pass_time(2)
+        await it.say(arriving(alice.plane_track(camera), *THREE[:2]))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "publisher"))
+        seen = explained(bob)
+        assert seen.publisher == ("has stopped its top encoding",)
+        assert seen.sentence.endswith(": alice's browser has stopped its top encoding.")
+        assert (
+            Decision(int((START + 2) * 1000), Step.PUBLISHER, detail="has stopped its top encoding") in seen.decisions
+        )
+        assert seen.wanted == seen.target == Picture(Layer(2, 0), 1280, 720, 0.0, 0), (
+            "asked for, but it does not arrive"
+        )
+        assert seen.current == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
+
+
+async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        assert explained(bob).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
+        await it.say(arriving(alice.plane_track(camera), *THREE))
+        assert explained(bob).cause is Cause.WAITING_FOR_KEYFRAME
+
+
+async def test_a_codec_that_cannot_be_shown_is_named() -> None:
+    async with scene() as it:
+        _, bob, _ = await simulcast(it)
+        await it.say(Refused(bob.slot("0"), "the subscriber has no payload type for this codec"))
+        seen = explained(bob)
+        assert seen.cause is Cause.CODEC
+        assert steps(seen)[-1] == ("current", None, "codec", "the subscriber has no payload type for this codec")
+
+
+async def test_who_is_not_subscribed_may_not_or_has_no_section_is_told_so() -> None:
+    async with scene() as it:
+        alice = await it.client("alice")
+        camera = await alice.camera()
+        bob = await it.client("bob")
+        await bob.offer()
+        assert explained(bob).sentence == "alice's camera is not shown to bob: bob has no receive section free for it."
+        await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
+        assert explained(bob).sentence == "alice's camera is not shown to bob: bob is not subscribed to it."
+        assert explained(bob).cause is Cause.DEMAND
+        deaf = await it.client("carol", can_subscribe=False)
+        assert explained(deaf).sentence == "alice's camera is not shown to carol: carol may not subscribe."
+
+
+async def test_a_rule_of_the_room_is_named() -> None:
+    async with scene() as it:
+        cameras = [await (await it.client(name)).camera() for name in ("alice", "dave")]
+        bob = await it.client("bob")
+        await bob.connect("video recvonly", "video recvonly")
+        bob.room.update(last_n=1)
+        await it.pass_time(0)
+        assert bob.shows() == {"0": cameras[0], "1": None}
+        _, beyond = bob.session.participant.explain()
+        assert (beyond.cause, beyond.allowed) == (Cause.PAUSED, None)
+        assert beyond.sentence == "dave's camera is not shown to bob: the room limits pictures to 1."
+
+
+async def test_decisions_are_told_for_a_minute_and_a_record_goes_with_its_track() -> None:
+    async with scene() as it:
+        alice, bob, camera = await flowing(it)
+        await it.pass_time(59)
+        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "publisher"))
+        assert len(explained(bob).decisions) == 4
+        await it.pass_time(2)
+        assert [d.what for d in explained(bob).decisions] == [Step.CURRENT]
+        await alice.ask(messages.Unpublish, track=camera)
+        assert bob.session.participant.explain() == []
+        records: Any = bob.session.participant.viewing._records
+        assert records == {}
