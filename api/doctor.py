@@ -1,8 +1,10 @@
 """`sfu doctor`: what the service needs of the machine, one finding each, with the fix."""
 
+import ctypes
 import errno
 import ipaddress
 import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,10 @@ WANTED_BUFFER = 4 * 1024 * 1024
 """Octets a UDP socket should be able to hold: 300 Mbit/s for a tenth of a second, while a thread is paused."""
 UDP_SEGMENT = 103
 """linux/udp.h: one message, cut into datagrams by the kernel."""
+SO_ATTACH_REUSEPORT_CBPF = 51
+"""asm-generic/socket.h: a program chooses among the sockets of one port."""
+RETURN_ZERO = struct.pack("=HBBI", 0x06, 0, 0, 0)
+"""linux/filter.h, struct sock_filter: BPF_RET of a constant, the first socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ def examine(settings: Settings) -> list[Finding]:
         _addresses(settings),
         _crypto(),
         _segmentation(),
+        _reports_apart(),
     ]
 
 
@@ -119,3 +126,18 @@ def _segmentation() -> Finding:
     except OSError:
         return Finding("UDP_SEGMENT", False, "not there: each datagram is sent alone", "Linux 4.18 or newer")
     return Finding("UDP_SEGMENT", True, "found")
+
+
+def _reports_apart() -> Finding:
+    what = "reports apart from media"
+    program = ctypes.create_string_buffer(RETURN_ZERO)
+    option = struct.pack("@HP", 1, ctypes.addressof(program))  # struct sock_fprog
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, option)
+    except OSError:
+        found = "not possible: reports of viewers wake the packet threads one by one"
+        return Finding(what, False, found, "Linux 4.6 or newer, and a sandbox that allows SO_ATTACH_REUSEPORT_CBPF")
+    return Finding(what, True, "possible")

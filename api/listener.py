@@ -38,13 +38,28 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
 
+TICK = 1.0
+"""Seconds between two updates of the Date header."""
+
+
 class Listener(uvicorn.Server):
     """`farewell` runs when nothing new is accepted any more, and before connections are closed."""
 
     def __init__(self, config: uvicorn.Config, farewell: Callable[[], None] | None = None) -> None:
         super().__init__(config)
         self.accepting = asyncio.Event()
+        self._ending = asyncio.Event()
         self._farewell = farewell
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn's wakes the process ten times a second to see whether it is to end: most of what an idle one costs.
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), TICK)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -96,7 +111,7 @@ async def listening(
         await server.accepting.wait()
         yield
     finally:
-        server.should_exit = True
+        server.end()
         await serving
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtest import repair
 from loadtest.fleet import fleet, quantiles
 from loadtest.service import serving
 
@@ -39,6 +40,7 @@ class Window:
     received: float
     lost: int
     latencies: tuple[float, ...]
+    repairs: repair.Repairs
 
     def row(self) -> str:
         p50, p95 = quantiles([1e3 * latency for latency in self.latencies])
@@ -65,7 +67,8 @@ async def run(seconds: float = 20.0, sizes: Sequence[int] = SIZES) -> None:
         os.sched_setaffinity(0, cores[:-1])  # inherited by the clients
     print(HEADING)
     for viewers in sizes:
-        print((await measure(viewers, seconds, core)).row(), flush=True)
+        window = await measure(viewers, seconds, core)
+        print(f"{window.row()}\n{window.repairs.row()}", flush=True)
 
 
 async def measure(viewers: int, seconds: float, core: int | None) -> Window:
@@ -88,6 +91,7 @@ async def measure(viewers: int, seconds: float, core: int | None) -> Window:
         after, cpu, worker = await service.metrics(), service.cpu() - cpu, service.worker_cpu() - worker
         grown = {name: after[name] - before[name] for name in after if name in before}
         reports = [await one.report() for one in fleets]
+        repairs = await repair.measure(service, ROOM)
     return Window(
         viewers=viewers,
         cpu=cpu,
@@ -99,4 +103,5 @@ async def measure(viewers: int, seconds: float, core: int | None) -> Window:
         received=grown["sfu_packets_received"],
         lost=sum(report.gaps for report in reports),
         latencies=tuple(latency for report in reports for latency in report.latencies),
+        repairs=repairs,
     )

@@ -244,15 +244,19 @@ class Stage:
         alive = {at.spatial for at in track.rates}
         unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
         track.publishing.arriving(
-            self._context.milliseconds(), track.codec, alive, unwanted=unwanted, encrypted=event.encrypted
+            self._context.milliseconds(),
+            track.codec,
+            alive,
+            unwanted=unwanted,
+            encrypted=event.encrypted,
+            deaf=event.deaf,
         )
         is_reshaped = track.shape() != shape
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
-            if track.codec != codec:
-                viewer.viewing.handle_codec(track)
+            if track.codec != codec and viewer.viewing.handle_codec(track):
                 self._dirty[sid] = None
             # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
             if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:

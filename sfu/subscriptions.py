@@ -204,13 +204,14 @@ class Subscriptions:
             self._changed[slot.mid] = None
             yield from self.news()
 
-    def handle_codec(self, track: Track) -> None:
-        """It is sent in another codec than before: what could not be shown may be now."""
-        slot = self.showing(track)
-        if slot is not None:
-            slot.unreadable = None
-            self._stale[slot.mid] = None
-            self._changed[slot.mid] = None
+    def handle_codec(self, track: Track) -> bool:
+        """It is sent in another codec than before. True: now its backup is to be shown, or no longer."""
+        slot = self.showing(track.primary or track)
+        if slot is None or slot.track is None:
+            return False
+        slot.unreadable = None
+        self._stale[slot.mid] = None
+        return slot.choose(slot.track) is not slot.shown
 
     def news(self) -> Iterable[Subscription]:
         """What is different enough to be told."""
@@ -343,9 +344,7 @@ class Subscriptions:
         if not wish.visible and track.kind is Kind.VIDEO:
             return Subscription(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
-            return Subscription(
-                track.sid, "pending", reason="waiting for the publisher's media", cause=cause, mime=mime
-            )
+            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
         bps, width, height, _ = shown.rate(slot.layer)
         return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime)
 

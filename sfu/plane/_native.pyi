@@ -87,6 +87,9 @@ class Plane:
     def fingerprint(self) -> str:
         """Of the certificate of this process, SHA-256, as `a=fingerprint:sha-256` has it: "AB:CD:…"."""
 
+    def sets_reports_apart(self) -> bool:
+        """Whether the kernel hands the reports of peers to a socket of their own: if not, forwarding costs more."""
+
     def add_transport(self, spec: TransportSpec) -> None:
         """Answers checks for these credentials from now on, from any address, and shakes hands with who sends them."""
 
@@ -608,8 +611,10 @@ class Layers:
     stopped is noticed within 500 ms if it had five frames a second and something else of its transport is heard, else
     within 3 s, and at once if its sender says so (video-layers-allocation); it is back when it has flowed for 1.5 s."""
 
-    __match_args__ = ("track", "codec", "layers", "encrypted")
-    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], encrypted: bool) -> Layers: ...
+    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf")
+    def __new__(
+        cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], encrypted: bool, deaf: bool
+    ) -> Layers: ...
     @property
     def track(self) -> int: ...
     @property
@@ -620,6 +625,9 @@ class Layers:
     def encrypted(self) -> bool:
         """Its payload cannot be read, and no dependency descriptor tells keyframes: slots show the best rung that
         arrives, and stay with it."""
+    @property
+    def deaf(self) -> bool:
+        """Its publisher ignores requests for keyframes, or said that it takes none."""
 
 @final
 class Switched:

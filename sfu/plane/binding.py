@@ -85,7 +85,7 @@ class Binding:
 def open_plane(config: Config) -> PlaneApi:
     """The packet plane: its ports are bound and its threads run when this returns. Raises OSError."""
     silence, data = config.silence, config.data
-    return _native.Plane(
+    plane = _native.Plane(
         _native.PlaneConfig(
             hosts=config.hosts,
             udp_port=config.udp_port,
@@ -110,3 +110,6 @@ def open_plane(config: Config) -> PlaneApi:
             seed=config.seed,
         )
     )
+    if not plane.sets_reports_apart():
+        log.warning("the kernel does not set reports apart from media: each wakes a worker; `sfu doctor` tells more")
+    return plane

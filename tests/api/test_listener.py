@@ -7,6 +7,7 @@ import os
 import socket
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from api import listener, logs
 from api.middleware import loggable
@@ -144,3 +145,13 @@ async def test_a_join_over_ipv6(start: Start) -> None:
         client = Client(socket6)
         await client.say("join")
         await client.hear("joined")
+
+
+async def test_a_listener_that_is_told_to_end_does_not_wait_for_its_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "TICK", 3600.0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("nobody asks")
+
+    async with asyncio.timeout(30), listener.listening(app, listener.bind(["127.0.0.1"], 0)):
+        pass

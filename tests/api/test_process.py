@@ -271,7 +271,7 @@ async def test_doctor_has_one_line_for_each_thing_and_a_fix_for_what_is_wrong(tm
     port = free_port()
     code, out, _ = await said(tmp_path, "doctor", "--dev", SFU_PORT=str(port), SFU_UDP_PORT=str(port))
     assert f"TCP port {port} on 127.0.0.1: free" in out and f"UDP port {port}" in out
-    assert all(word in out for word in ("buffer", "announced addresses", "UDP_SEGMENT"))
+    assert all(word in out for word in ("buffer", "announced addresses", "UDP_SEGMENT", "reports apart from media"))
     assert code == (1 if "FAIL" in out else 0)
     assert all("Fix: " in line for line in out.splitlines() if line.startswith("FAIL"))
     async with running(tmp_path) as process:

@@ -45,7 +45,8 @@ async def _site() -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", name="chromium")
 async def _chromium() -> AsyncIterator[Chromium]:
-    async with chromium() as browser:
+    # All three encodings, however small the picture is: a large one costs a core to encode.
+    async with chromium(trials=["WebRTC-LegacySimulcastLayerLimit/Disabled"]) as browser:
         yield browser
 
 

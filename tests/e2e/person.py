@@ -31,10 +31,14 @@ class Person:
         *,
         url: str | None = None,
         options: dict[str, Any] | None = None,
+        cipher: dict[str, Any] | None = None,
         **permissions: Any,
     ) -> Self:
-        """Joins. `url` is where the service is reached, if not directly; `options` those of `join` in client.js."""
+        """Joins. `url` is where the service is reached, if not directly; `options` those of `join` in client.js;
+        `cipher` what everything is encrypted with end to end, as `pages/cipher.js` takes it."""
         person = cls(await browser.page(site), room, identity)
+        if cipher:
+            await person.page.call("encryptEverything", cipher)
         given = {"url": url or server.url, "name": room, "token": token(identity, room, **permissions)}
         person.sid = (await person.page.call("enter", given | {"options": options or {}}))["sid"]
         return person

@@ -17,7 +17,7 @@ from sfu.plane import (
 
 EVENTS: list[Event] = [
     TransportState(1, "connected", ""),
-    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], False),
+    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], False, True),
     Switched(3, Layer(0, 2), "none"),
     Switched(3, None, "paused"),
     Refused(3, "no payload type"),
@@ -33,8 +33,8 @@ def told(event: Event) -> tuple[object, ...]:
     match event:
         case TransportState(transport, state, reason):
             return transport, state, reason
-        case Layers(track, codec, [LayerRate(Layer(spatial, temporal), bps, width, height, fps)], encrypted):
-            return track, codec, spatial, temporal, bps, width, height, fps, encrypted
+        case Layers(track, codec, [LayerRate(Layer(spatial, temporal), bps, width, height, fps)], encrypted, deaf):
+            return track, codec, spatial, temporal, bps, width, height, fps, encrypted, deaf
         case Switched(slot, Layer(spatial=spatial), cause):
             return slot, spatial, cause
         case Switched(slot, None, cause):
@@ -58,7 +58,7 @@ def told(event: Event) -> tuple[object, ...]:
 def test_every_event_is_matched_by_position() -> None:
     assert [told(event) for event in EVENTS] == [
         (1, "connected", ""),
-        (2, "vp8", 0, 2, 150_000, 320, 180, 30.0, False),
+        (2, "vp8", 0, 2, 150_000, 320, 180, 30.0, False, True),
         (3, 0, "none"),
         (3, None, "paused"),
         (3, "no payload type"),

@@ -6,10 +6,13 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
-from sfu.plane import Plane, PlaneConfig, Stats, TransportSpec
+from sfu.config import Config
+from sfu.plane import Plane, PlaneConfig, Stats, TransportSpec, _native
+from sfu.plane.binding import open_plane
 
 MakePlane = Callable[..., Plane]
 
@@ -39,6 +42,19 @@ def test_a_port_that_is_taken_is_an_error_with_a_sentence(make_plane: MakePlane)
     _, port = make_plane().addresses()[0]
     with pytest.raises(OSError, match=f"UDP port {port} of 127.0.0.1 cannot be used"):
         Plane(PlaneConfig(hosts=["127.0.0.1"], udp_port=port, workers=1))
+
+
+def test_a_kernel_that_does_not_set_reports_apart_is_told_of_once(
+    make_plane: MakePlane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert make_plane(workers=2).sets_reports_apart()
+    config = Config(hosts=("127.0.0.1",), announced_addresses=("127.0.0.1",), udp_port=0)
+    open_plane(config).close()
+    assert not caplog.messages
+    monkeypatch.setattr(_native, "Plane", lambda _: SimpleNamespace(sets_reports_apart=lambda: False))
+    open_plane(config)
+    (message,) = caplog.messages
+    assert "does not set reports apart from media" in message
 
 
 def test_the_fingerprint_is_a_sha_256_and_of_this_plane_alone(make_plane: MakePlane) -> None:

@@ -33,6 +33,7 @@ class Crowd:
             return
         self.number += 1
         one = await self.it.client(f"p{self.number}")
+        one.codecs = self.chance.choice((("VP8",), ("VP8", "VP9")))
         self.people.append(one)
         await one.connect(*["video recvonly"] * self.chance.randrange(1, 4), "audio recvonly", "audio recvonly")
 
@@ -75,7 +76,8 @@ class Crowd:
     async def arrive(self) -> None:
         one, track = self.somebodys_track()
         if one is not None:
-            codec = self.chance.choice(("vp8", "vp9"))
+            is_sound = one.session.participant.tracks[track].kind is Kind.AUDIO
+            codec = "opus" if is_sound else self.chance.choice(("vp8", "vp9"))
             await self.it.say(arriving(one.plane_track(track), self.chance.randrange(1, 4), codec=codec))
 
     def somebody(self) -> Client | None:
@@ -113,14 +115,17 @@ class Crowd:
         assert not (unseen and waiting), "nothing out of sight takes the place of what is in sight"
 
     def check_what_is_asked(self, one: Client) -> None:
-        best: dict[str, dict[str, Any]] = {sid: {} for sid in one.room.stage.tracks}
+        # A mute empties the ladders, and changes nothing of what is asked for. Who cannot decode it asks for nothing.
+        heard = {sid: track for sid, track in one.room.stage.tracks.items() if not track.is_muted}
+        best: dict[str, dict[str, Any]] = {sid: {} for sid in heard}
         for viewer in self.people:
             for mid, sid in viewer.shows().items():
-                if sid is not None and viewer.ladder(mid):
+                codecs = ("", "OPUS", *viewer.codecs)
+                if sid in heard and heard[sid].codec.upper() in codecs and viewer.ladder(mid):
                     best[sid][viewer.sid] = max(viewer.ladder(mid))
         asked = {
             sid: {viewer: (at.spatial, at.temporal) for viewer, at in track.asked.items()}
-            for sid, track in one.room.stage.tracks.items()
+            for sid, track in heard.items()
         }
         assert asked == best
 

@@ -207,6 +207,17 @@ async function addSending(pc, direction, { kind, codec, encodings = [{}], width 
   transceiver.setCodecPreferences([...first, ...known.filter((other) => !first.includes(other))]);
 }
 
+/** Every track of the room that is joined next is encrypted end to end. @param {{key: number, codec?: string}} options */
+export function encryptEverything(options) {
+  const { prototype } = RTCPeerConnection;
+  const { addTransceiver } = prototype;
+  prototype.addTransceiver = function (...given) {
+    const transceiver = addTransceiver.apply(this, given);
+    encrypt(transceiver, options);
+    return transceiver;
+  };
+}
+
 /** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {{key: number, codec?: string}} options */
 function encrypt({ sender, receiver }, options) {
   const worker = new Worker(new URL('cipher.js', import.meta.url));
@@ -321,6 +332,7 @@ async function inbound(pc) {
     height: report.frameHeight ?? 0,
     frames: report.framesDecoded ?? 0,
     keyframes: report.keyFramesDecoded ?? 0,
+    freezes: report.freezeCount ?? 0,
     packets: report.packetsReceived ?? 0,
     lost: report.packetsLost ?? 0,
     bytes: report.bytesReceived ?? 0,

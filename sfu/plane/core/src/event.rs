@@ -17,6 +17,8 @@ pub enum Event {
         layers: Vec<LayerRate>,
         /// Its payload cannot be read, and no descriptor tells keyframes: layers stay as they are.
         encrypted: bool,
+        /// The publisher ignores requests for keyframes.
+        deaf: bool,
     },
     /// What really leaves through a slot, and why it changed; no layer: nothing does.
     Switched {

@@ -2,7 +2,7 @@
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
 //! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `lives` (what
-//! arrives), `messages` (data channels), `transmit` (what leaves).
+//! arrives), `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
 
 mod commands;
 mod connection;
@@ -11,6 +11,7 @@ mod lives;
 mod messages;
 mod published;
 mod sound;
+mod start;
 mod transmit;
 
 use std::collections::{HashMap, VecDeque};
@@ -191,7 +192,7 @@ impl Plane {
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
-        let mut wished = 0u8;
+        let (mut wished, round_trip) = (0u8, self.transports[key].round_trip);
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
@@ -211,12 +212,19 @@ impl Plane {
                     replay(published, slot, track, &mut placed.slot, transport, now);
                     mark_dirty(&mut self.dirty, transport, placed.transport);
                 }
-                None => wished |= placed.slot.poll_wish().map_or(0, |encoding| 1 << encoding),
+                None => {
+                    if let Some(encoding) = placed.slot.poll_wish() {
+                        if !start::fast(published, slot, track, &mut placed.slot, transport, round_trip, now) {
+                            wished |= 1 << encoding;
+                        }
+                        mark_dirty(&mut self.dirty, transport, placed.transport);
+                    }
+                }
             }
             report(&mut self.events, &mut placed.slot);
         }
         if wished != 0 {
-            self.tracks[track].wish_keyframes(wished, now);
+            self.tracks[track].wish_keyframes(wished, round_trip, now);
             self.poll_feedback(key, now);
         }
         self.arm(key);

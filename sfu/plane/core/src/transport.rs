@@ -192,6 +192,11 @@ impl Transport {
         self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
     }
 
+    /// A report is due soon: what leaves has another timeline.
+    pub fn report_soon(&mut self, now: Instant) {
+        self.next_report = self.next_report.min(now + FIRST_REPORT);
+    }
+
     /// Resends and gives up where it is time to.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.dtls.handle_timeout(now);

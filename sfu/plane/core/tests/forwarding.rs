@@ -75,7 +75,7 @@ fn what_a_subscriber_lost_is_sent_again_as_rtx() {
 }
 
 #[test]
-fn many_who_join_at_once_cost_one_keyframe() {
+fn many_who_join_at_once_cost_one_keyframe_at_most() {
     let mut call = Call::new(4);
     let alice = call.join();
     let camera = call.publish(alice, Kind::Video, &[]);
@@ -91,8 +91,7 @@ fn many_who_join_at_once_cost_one_keyframe() {
         assert!(call.has_connected(viewer));
         assert!(!call.peers[viewer].received.is_empty());
     }
-    let keyframes = call.peers[alice].sources[0].keyframes - before;
-    assert!((1..=2).contains(&keyframes), "{keyframes} keyframes");
+    assert!(call.peers[alice].sources[0].keyframes - before <= 1);
 }
 
 #[test]

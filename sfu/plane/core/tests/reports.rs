@@ -5,7 +5,7 @@ mod sim;
 use plane_core::Command;
 use plane_core::command::Kind;
 use plane_core::id::SlotId;
-use plane_core::rtcp::report;
+use plane_core::rtcp::{feedback, report};
 use plane_core::time::ms;
 use sim::stream::{origin, ssrc, whole};
 use sim::{Call, Link};
@@ -95,6 +95,27 @@ fn the_publisher_is_told_how_its_streams_arrive() {
     let last = blocks.iter().rev().find(|block| block.ssrc == ssrc).expect("it was reported");
     assert!(last.cumulative_lost > 5, "{last:?}");
     assert!(last.last_sr != 0, "it names the sender report it has seen");
+}
+
+#[test]
+fn what_a_report_waits_in_our_socket_is_not_taken_for_the_way() {
+    let mut call = Call::new(7);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.up[bob] = Link { delay: ms(205), ..Link::default() };
+    call.in_socket = ms(200);
+    call.run(ms(5_000));
+    let lost = whole(&call, bob, slot).last().expect("media came").0;
+    // What is asked for again within a round trip is not sent again: it takes 10 ms, and not 210.
+    for _ in 0..2 {
+        let mut nack = Vec::new();
+        feedback::write_nack(&mut nack, 1, ssrc(slot), &[lost]);
+        call.peers[bob].send_rtcp(nack);
+        call.run(ms(30));
+    }
+    call.run(ms(250));
+    assert_eq!(call.plane.stats().packets_retransmitted, 2);
 }
 
 #[test]

@@ -130,6 +130,28 @@ mod tests {
     }
 
     #[test]
+    fn each_host_has_a_socket_for_reports_or_none_has() {
+        let hosts: Vec<IpAddr> = ["127.0.0.1", "127.0.0.2"].map(|host| host.parse().unwrap()).to_vec();
+        let port = Port::bind(&hosts, 0).unwrap();
+        assert_eq!(port.reports().iter().map(Socket::local).collect::<Vec<_>>(), port.addresses());
+
+        let refuses_second = |socket: &Socket| match socket.local().ip().to_string().as_str() {
+            "127.0.0.1" => socket.set_reports_apart(),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        };
+        let port = Port::bind_with(&hosts, 0, refuses_second).unwrap();
+        assert!(port.reports().is_empty());
+        // The kernel's program names a socket that is gone: it chooses among those that are there.
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut inbound = crate::socket::Inbound::default();
+        for (address, socket) in port.addresses().iter().zip(port.sockets()) {
+            peer.send_to(&[0x80, 201, 0, 1], address).unwrap();
+            socket.receive(&mut inbound).unwrap();
+            assert_eq!(inbound.arrived().count(), 1, "{address}");
+        }
+    }
+
+    #[test]
     fn an_exact_address_is_chosen_before_a_wildcard_of_the_family() {
         let sockets = ["0.0.0.0:1", "127.0.0.2:1", "[::]:1"].map(|address| address.parse().unwrap());
         for (local, chosen) in [("127.0.0.2", Some(1)), ("10.0.0.1", Some(0)), ("2001:db8::1", Some(2))] {

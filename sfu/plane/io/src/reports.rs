@@ -1,44 +1,42 @@
-//! When the sockets of reports are looked at: at once after a quiet time, then every few milliseconds, however much
-//! comes.
+//! When the sockets of reports are looked at: whenever something comes while little does, else every few milliseconds.
 
 use std::time::{Duration, Instant};
 
-/// Between two looks, while there is something each time. It delays what a report asks for (a NACK behind it, say) by as
-/// much at most, and by half on average.
+/// Between two looks, where much comes. It delays what a report asks for (a NACK behind it, say) by as much at most, and
+/// by half on average.
 pub const REST: Duration = Duration::from_millis(5);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reports {
-    /// They wake the worker: there was nothing at the last look.
-    Awaited,
-    /// They are left alone until then, and looked at then without being asked for.
-    Resting(Instant),
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reports {
+    looked_at: Option<Instant>,
+    /// Until then the sockets are left alone. None: they wake the worker.
+    rests_until: Option<Instant>,
 }
 
 impl Reports {
-    pub fn is_awaited(self) -> bool {
-        self == Reports::Awaited
+    /// The sockets wake the worker.
+    pub fn are_awaited(&self) -> bool {
+        self.rests_until.is_none()
     }
 
-    /// When to look at the latest.
-    pub fn poll_timeout(self) -> Option<Instant> {
-        match self {
-            Reports::Awaited => None,
-            Reports::Resting(until) => Some(until),
-        }
+    /// When to look, whether or not something has come.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.rests_until
     }
 
     /// `are_there`: the sockets have said so.
-    pub fn are_due(self, are_there: bool, now: Instant) -> bool {
-        match self {
-            Reports::Awaited => are_there,
-            Reports::Resting(until) => until <= now,
-        }
+    pub fn are_due(&self, are_there: bool, now: Instant) -> bool {
+        self.rests_until.map_or(are_there, |until| until <= now)
     }
 
-    /// After a look that found `any`.
-    pub fn after(any: bool, now: Instant) -> Reports {
-        if any { Reports::Resting(now + REST) } else { Reports::Awaited }
+    /// A look found so many. A rest that gathers no more than one saves no wake-up, and may cost one.
+    pub fn handle_look(&mut self, found: usize, now: Instant) {
+        let is_busy = match self.rests_until {
+            Some(_) => found > 1,
+            None => self.looked_at.is_some_and(|before| now.saturating_duration_since(before) < REST),
+        };
+        self.looked_at = Some(now);
+        self.rests_until = is_busy.then_some(now + REST);
     }
 }
 
@@ -46,21 +44,40 @@ impl Reports {
 mod tests {
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
     #[test]
-    fn the_first_report_is_taken_at_once_and_the_next_ones_together() {
-        let start = Instant::now();
-        assert!(Reports::Awaited.are_due(true, start));
-        let reports = Reports::after(true, start);
-        assert!(!reports.is_awaited());
-        assert!(!reports.are_due(true, start + REST / 2));
-        assert_eq!(reports.poll_timeout(), Some(start + REST));
-        assert!(reports.are_due(false, start + REST));
+    fn what_comes_now_and_then_is_taken_at_once() {
+        let (mut reports, start) = (Reports::default(), Instant::now());
+        for at in [0, 8, 16, 100] {
+            assert!(reports.are_awaited() && reports.are_due(true, start + at * MS), "at {at} ms");
+            assert!(!reports.are_due(false, start + at * MS));
+            reports.handle_look(1, start + at * MS);
+        }
+        assert_eq!(reports.poll_timeout(), None);
     }
 
     #[test]
-    fn nothing_found_is_nothing_to_wake_up_for() {
-        let reports = Reports::after(false, Instant::now());
-        assert_eq!((reports, reports.poll_timeout()), (Reports::Awaited, None));
-        assert!(!reports.are_due(false, Instant::now()));
+    fn what_comes_thick_and_fast_is_taken_together() {
+        let (mut reports, start) = (Reports::default(), Instant::now());
+        reports.handle_look(1, start);
+        reports.handle_look(1, start + MS);
+        for look in 1..10 {
+            let due = start + MS + look * REST;
+            assert_eq!(reports.poll_timeout(), Some(due));
+            assert!(!reports.are_awaited() && !reports.are_due(true, due - MS) && reports.are_due(false, due));
+            reports.handle_look(6, due);
+        }
+    }
+
+    #[test]
+    fn a_rest_that_gathers_next_to_nothing_is_the_last() {
+        for (found, rests) in [(0, false), (1, false), (2, true)] {
+            let (mut reports, start) = (Reports::default(), Instant::now());
+            reports.handle_look(1, start);
+            reports.handle_look(1, start + MS);
+            reports.handle_look(found, start + MS + REST);
+            assert_eq!(reports.poll_timeout().is_some(), rests, "{found} found");
+        }
     }
 }

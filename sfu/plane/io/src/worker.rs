@@ -100,7 +100,7 @@ impl Worker {
             frame: None,
             fan_out: 0,
             notes: Vec::new(),
-            reports: Reports::Awaited,
+            reports: Reports::default(),
             waits,
         }
     }
@@ -146,7 +146,7 @@ impl Worker {
         let left = due.map(|at| at.saturating_duration_since(Instant::now()));
         let left = left.map(|left| timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as _ });
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        let waking = self.waits.len() - if self.reports.is_awaited() { 0 } else { self.port.reports().len() };
+        let waking = self.waits.len() - if self.reports.are_awaited() { 0 } else { self.port.reports().len() };
         let (waking, resting) = self.waits.split_at_mut(waking);
         resting.iter_mut().for_each(|wait| wait.revents = 0);
         // Not poll(2), which rounds to milliseconds.
@@ -190,25 +190,25 @@ impl Worker {
         Ok(())
     }
 
-    /// What peers reported, once in a while.
+    /// What peers reported, if it is time to look.
     fn receive_reports(&mut self) -> io::Result<()> {
         let now = Instant::now();
         let are_there = self.waits[1 + self.port.sockets().len()..].iter().any(|wait| wait.revents != 0);
         if !self.reports.are_due(are_there, now) {
             return Ok(());
         }
-        let mut any = false;
+        let mut found = 0;
         for socket in self.port.reports() {
             for _ in 0..MAX_REPORT_BATCHES {
                 socket.receive(&mut self.inbound)?;
-                any |= !self.inbound.is_empty();
+                found += self.inbound.count();
                 hand_over(&mut self.inbound, &mut self.plane);
                 if !self.inbound.is_full() {
                     break;
                 }
             }
         }
-        self.reports = Reports::after(any, now);
+        self.reports.handle_look(found, now);
         Ok(())
     }
 

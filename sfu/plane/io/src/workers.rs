@@ -55,6 +55,7 @@ struct Crew {
     members: Vec<Member>,
     outbox: Arc<Outbox>,
     fingerprint: String,
+    sets_reports_apart: bool,
 }
 
 struct Member {
@@ -97,7 +98,8 @@ impl Workers {
         for index in 0..config.workers {
             ports.push(Port::bind(&config.hosts, number(config.udp_port, index)?)?);
         }
-        let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint() };
+        let sets_reports_apart = ports.iter().all(|port| !port.reports().is_empty());
+        let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint(), sets_reports_apart };
         let mut workers = Workers { process: std::process::id(), crew: mem::ManuallyDrop::new(crew) };
         for (index, port) in ports.into_iter().enumerate() {
             let config = plane_core::Config {
@@ -133,6 +135,11 @@ impl Workers {
     /// SHA-256 of the certificate, as `a=fingerprint` has it.
     pub fn fingerprint(&self) -> &str {
         &self.crew.fingerprint
+    }
+
+    /// The kernel tells the reports of peers from media, so that they do not wake a worker one by one.
+    pub fn sets_reports_apart(&self) -> bool {
+        self.crew.sets_reports_apart
     }
 
     /// Never blocks. What names things of several workers is split among them.

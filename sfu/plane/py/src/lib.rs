@@ -42,6 +42,10 @@ impl Plane {
         self.workers.fingerprint()
     }
 
+    fn sets_reports_apart(&self) -> bool {
+        self.workers.sets_reports_apart()
+    }
+
     fn add_transport(&self, spec: TransportSpec) -> PyResult<()> {
         self.apply(Command::AddTransport(spec.into_core()))
     }

@@ -64,7 +64,7 @@ pub struct Description {
     pub discardable: bool,
     /// Some(false): no encoder wrote this, so it is encrypted end to end. None: it may be either.
     pub readable: Option<bool>,
-    /// Pixels, where this packet tells them.
+    /// Pixels of the uppermost spatial layer, where this packet tells them.
     pub size: Option<(u16, u16)>,
     /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
     pub vp8: Option<vp8::Numbers>,
@@ -122,6 +122,16 @@ impl Description {
         self.temporal = dependency.temporal;
         self.layer_sync = dependency.switch;
         self.discardable = dependency.discardable;
+    }
+
+    /// Pixels of spatial layers, where this packet tells them: of all of them, or of its own.
+    pub fn sizes(&self) -> impl Iterator<Item = (usize, (u16, u16))> {
+        let attached = self.dependency.as_ref().filter(|frame| frame.structure_attached);
+        let all = attached.map(|frame| frame.structure.sizes()).filter(|sizes| !sizes.is_empty());
+        let all = all.or_else(|| self.vp9.as_ref().map(|numbers| &numbers.sizes[..])).unwrap_or_default();
+        let all = all.iter().copied().enumerate().filter(|(_, size)| *size != (0, 0));
+        let own = self.size.filter(|_| all.clone().next().is_none()).map(|size| (usize::from(self.spatial), size));
+        all.chain(own)
     }
 
     /// libwebrtc leaves numbers and layers out of VP8 that has a dependency descriptor (rtp_sender_video.cc,

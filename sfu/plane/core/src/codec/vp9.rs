@@ -30,7 +30,12 @@ pub struct Numbers {
     pub stands_alone: bool,
     /// As many as the scalability structure tells; 0: it does not.
     pub spatial_layers: u8,
+    /// Pixels of the lowest of them, as it tells; (0, 0) where it does not.
+    pub sizes: [(u16, u16); MOST_SIZES],
 }
+
+/// Of so many spatial layers sizes are kept: no browser has more than three.
+const MOST_SIZES: usize = 4;
 
 const HAS_PICTURE_ID: u8 = 0x80;
 /// The frame depends on another picture.
@@ -83,7 +88,7 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     }
     let mut size = None;
     if flags & HAS_STRUCTURE != 0 {
-        (numbers.spatial_layers, size) = structure(&mut next)?;
+        size = structure(&mut next, &mut numbers)?;
     }
 
     let spatial = layers >> 1 & 0x07;
@@ -126,8 +131,8 @@ pub fn write(out: &mut [u8], payload: &[u8], numbers: &Numbers, picture_id: u16,
     length
 }
 
-/// Reads a scalability structure over to its end (s4.2.1), and tells how many spatial layers it
-/// has, and the size of the uppermost.
+/// Reads a scalability structure over to its end (s4.2.1): how many spatial layers it has, and their sizes. Returns that
+/// of the uppermost.
 ///
 /// ```text
 /// | N_S |Y|G|-|-|-|
@@ -136,12 +141,20 @@ pub fn write(out: &mut [u8], payload: &[u8], numbers: &Numbers, picture_id: u16,
 /// |      N_G      |  if G
 /// | TID |U| R |-|-|  for each of N_G pictures, then R octets of P_DIFF
 /// ```
-fn structure(next: &mut impl FnMut() -> Result<u8, Discard>) -> Result<(u8, Option<(u16, u16)>), Discard> {
+fn structure(
+    next: &mut impl FnMut() -> Result<u8, Discard>,
+    numbers: &mut Numbers,
+) -> Result<Option<(u16, u16)>, Discard> {
     let head = next()?;
+    numbers.spatial_layers = (head >> 5).saturating_add(1);
     let mut size = None;
     if head & 0x10 != 0 {
-        for _ in 0..=head >> 5 {
-            size = Some((u16::from_be_bytes([next()?, next()?]), u16::from_be_bytes([next()?, next()?])));
+        for layer in 0..usize::from(numbers.spatial_layers) {
+            let told = (u16::from_be_bytes([next()?, next()?]), u16::from_be_bytes([next()?, next()?]));
+            size = Some(told);
+            if let Some(kept) = numbers.sizes.get_mut(layer) {
+                *kept = told;
+            }
         }
     }
     if head & 0x08 != 0 {
@@ -151,7 +164,7 @@ fn structure(next: &mut impl FnMut() -> Result<u8, Discard>) -> Result<(u8, Opti
             }
         }
     }
-    Ok(((head >> 5).saturating_add(1), size))
+    Ok(size)
 }
 
 #[cfg(test)]
@@ -173,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyframe_tells_the_size_of_its_uppermost_layer() {
+    fn a_keyframe_tells_the_sizes_of_its_layers() {
         let description = describe(&keyframe_with_structure()).unwrap();
         assert_eq!(
             description,
@@ -187,6 +200,7 @@ mod tests {
                     long_picture_id: true,
                     has_layers: true,
                     spatial_layers: 3,
+                    sizes: [(320, 180), (640, 360), (1280, 720), (0, 0)],
                     ..Numbers::default()
                 }),
                 ..Description::default()

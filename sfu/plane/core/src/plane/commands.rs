@@ -4,7 +4,7 @@ use super::published::Published;
 use super::{Place, Placed, Plane, report};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
-use crate::layer::Lives;
+use crate::layer::{Ladder, Layer, Lives};
 use crate::send::slot::Slot;
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -33,12 +33,7 @@ impl Plane {
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::SetSource { slot, track } => self.set_source(slot, track, now),
             Command::SetTargets(targets) => {
-                for (slot, ladder) in targets {
-                    if let Some(slot) = self.slot(slot) {
-                        self.slots[slot].slot.set_ladder(ladder);
-                        self.slot_changed(slot, now);
-                    }
-                }
+                targets.into_iter().for_each(|(slot, ladder)| self.set_target(slot, ladder, now));
             }
             Command::SetAudio(policy) => self.set_audio(policy),
             Command::RequestKeyframe(track) => self.request_keyframe(track, now),
@@ -121,10 +116,23 @@ impl Plane {
         self.slot_changed(slot, now);
     }
 
+    fn set_target(&mut self, slot: SlotId, ladder: Ladder, now: Instant) {
+        let Some(key) = self.slot(slot) else { return };
+        let slot = &mut self.slots[key].slot;
+        let listed = |ladder: &[Layer]| ladder.iter().fold(0, |bits, rung| bits | 1_u8 << (rung.spatial & 7));
+        let before = listed(slot.ladder());
+        slot.set_ladder(ladder);
+        let added = listed(slot.ladder()) & !before;
+        if let Some(&Place::Track(track)) = slot.source().and_then(|track| self.places.get(&track.0)) {
+            self.tracks[track].track.expect(added);
+        }
+        self.slot_changed(key, now);
+    }
+
     /// It may want a keyframe now, and has something to say of itself.
     fn slot_changed(&mut self, slot: usize, now: Instant) {
         report(&mut self.events, &mut self.slots[slot].slot);
-        self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
+        self.begin(slot, now);
     }
 
     fn leave_source(&mut self, slot: usize) {
@@ -135,11 +143,8 @@ impl Plane {
 
     fn request_keyframe(&mut self, track: TrackId, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
-        let published = &mut self.tracks[track];
-        for encoding in 0..published.track.encodings.len() {
-            published.wish_keyframe(encoding as u8, now);
-        }
-        let publisher = published.transport;
+        let publisher = self.tracks[track].transport;
+        self.tracks[track].wish_keyframes(u8::MAX, self.transports[publisher].round_trip, now);
         self.poll_feedback(publisher, now);
         self.touch(publisher);
     }

@@ -26,7 +26,7 @@ impl Plane {
                 transport.flush_dtls(path);
             }
             if answer.nominated.is_some() {
-                self.wish_keyframes_of(key, now);
+                self.begin_slots(key, now);
             }
         }
         if self.transports[key].has_restarted() {
@@ -56,7 +56,7 @@ impl Plane {
                         data.connect(now);
                     }
                     self.poll_data(key, now);
-                    self.wish_keyframes_of(key, now);
+                    self.begin_slots(key, now);
                 }
                 dtls::Event::Data(packet) => {
                     self.heard(key, now);
@@ -74,7 +74,7 @@ impl Plane {
     pub(super) fn heard(&mut self, key: usize, now: Instant) {
         if let Some(resumed) = self.transports[key].heard(now) {
             self.events.push_back(resumed);
-            self.wish_keyframes_of(key, now);
+            self.begin_slots(key, now);
             self.touch(key);
         }
     }

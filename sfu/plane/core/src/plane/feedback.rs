@@ -4,6 +4,7 @@ use super::transmit::cached;
 use super::{Place, Plane, mark_dirty};
 use crate::command::Kind;
 use crate::discard::Discard;
+use crate::receive::keyframe::Due;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::{feedback, report};
 use crate::rtp::sequence::ExtendedSeq;
@@ -51,7 +52,7 @@ impl Plane {
             Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
             Packet::Pli { media } | Packet::Fir { media, .. } => {
                 if let Some(slot) = self.slot_by_ssrc(key, media) {
-                    self.wish_keyframe(slot, self.slots[slot].slot.keyframe_source(), now);
+                    self.complain(slot, now);
                 }
             }
             Packet::TransportFeedback(_) => self.transports[key].consent.heard_feedback(now),
@@ -117,36 +118,13 @@ impl Plane {
         }
     }
 
-    /// The slot waits for a keyframe, or its peer asked for one: many wishes become one request. Who cannot receive yet
-    /// wishes for nothing: the keyframe would be gone when it can.
-    pub(super) fn wish_keyframe(&mut self, slot: usize, encoding: Option<u8>, now: Instant) {
-        let Some(encoding) = encoding.filter(|_| self.transports[self.slots[slot].transport].sends_media()) else {
-            return;
-        };
-        let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0))
-        else {
-            return;
-        };
-        self.tracks[track].wish_keyframe(encoding, now);
-        let publisher = self.tracks[track].transport;
-        self.poll_feedback(publisher, now);
-        self.touch(publisher);
-    }
-
-    /// Everything the slots of a transport wait for: it has just become able to receive.
-    pub(super) fn wish_keyframes_of(&mut self, key: usize, now: Instant) {
-        for slot in self.transports[key].slots.clone() {
-            self.wish_keyframe(slot, self.slots[slot].slot.wanted_keyframe(), now);
-        }
-    }
-
     /// What the publisher behind a transport is to be told now: losses, keyframes, arrivals.
     pub(super) fn poll_feedback(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let (sender, round_trip) = (transport.ssrc, transport.round_trip);
         let mut out = Vec::new();
         let mut lost = std::mem::take(&mut self.lost);
-        let mut media = 0;
+        let (mut media, mut ignored) = (0, Vec::new());
         for &track in &transport.tracks {
             let published = &mut self.tracks[track];
             let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
@@ -161,13 +139,18 @@ impl Plane {
                     self.stats.nacks_sent += lost.len() as u64;
                     feedback::write_nack(&mut out, sender, ssrc, &lost);
                 }
-                if (pli || fir) && state.keyframes.poll(now) {
-                    self.stats.keyframe_requests += 1;
-                    if pli {
-                        feedback::write_pli(&mut out, sender, ssrc);
-                    } else {
-                        feedback::write_fir(&mut out, sender, ssrc, state.keyframes.sequence());
+                let arrives = !state.life.is_silent(now);
+                match state.keyframes.poll(now, arrives) {
+                    Some(Due::Request) => {
+                        self.stats.keyframe_requests += 1;
+                        if pli {
+                            feedback::write_pli(&mut out, sender, ssrc);
+                        } else {
+                            feedback::write_fir(&mut out, sender, ssrc, state.keyframes.sequence());
+                        }
                     }
+                    Some(Due::Ignored) => ignored.push(track),
+                    None => {}
                 }
             }
             self.events.extend(published.poll_layers(now));
@@ -178,6 +161,9 @@ impl Plane {
         if !out.is_empty() && transport.sends_media() {
             transport.rtcp.push_back(out);
             mark_dirty(&mut self.dirty, transport, key);
+        }
+        for track in ignored {
+            self.begin_without_keyframe(track, now);
         }
     }
 

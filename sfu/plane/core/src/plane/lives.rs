@@ -24,15 +24,14 @@ impl Plane {
     /// encoding.
     pub(super) fn spread_lives(&mut self, track: usize, now: Instant) {
         let Some(lives) = self.tracks[track].poll_lives() else { return };
-        let mut wished = 0u8;
-        for &slot in self.tracks[track].subscribers() {
+        for index in 0..self.tracks[track].subscribers().len() {
+            let slot = self.tracks[track].subscribers()[index];
             let placed = &mut self.slots[slot];
             placed.slot.set_lives(lives);
-            if self.transports[placed.transport].sends_media() {
-                wished |= placed.slot.poll_wish().map_or(0, |encoding| 1 << encoding);
-            }
             report(&mut self.events, &mut placed.slot);
+            if self.transports[placed.transport].sends_media() && placed.slot.poll_wish().is_some() {
+                self.begin(slot, now);
+            }
         }
-        self.tracks[track].wish_keyframes(wished, now);
     }
 }

@@ -6,16 +6,18 @@ use crate::command::{Kind, TrackSpec};
 use crate::discard::Discard;
 use crate::event::Event;
 use crate::id::TrackId;
-use crate::layer::Lives;
+use crate::layer::{Layer, Lives};
 use crate::receive::encoding::Arrival;
+use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::route::{self, Route};
 use crate::receive::track::Track;
+use crate::rtp::clock::SenderClock;
 use crate::rtp::extension::Extensions;
 use crate::rtp::header::Header;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Cache, Cached, Packet, Stored, redundancy};
+use crate::send::{Cache, Cached, Packet, Start, Stored, redundancy};
 use crate::time::{Duration, Instant, ms};
 
 use super::sound::Sound;
@@ -26,12 +28,13 @@ const LAYERS_INTERVAL: Duration = ms(1_000);
 /// What is kept of an encoding beside its reception.
 struct Kept {
     cache: Cache,
+    start: Start,
     structures: Structures,
 }
 
 impl Kept {
     fn new(spec: &TrackSpec) -> Self {
-        Self { cache: Cache::new(spec.kind == Kind::Video), structures: Structures::default() }
+        Self { cache: Cache::new(spec.kind == Kind::Video), start: Start::default(), structures: Structures::default() }
     }
 }
 
@@ -145,9 +148,13 @@ impl Published {
             received,
         };
         state.encoding.set_clock_rate(payload_type.clock_rate);
+        let starts = state.life.is_silent(now);
         let seq = state.encoding.handle_packet(&arrival, now)?;
+        if starts {
+            state.keyframes.handle_start(now);
+        }
         if description.keyframe {
-            state.keyframes.handle_keyframe();
+            state.keyframes.handle_keyframe(now);
         }
         self.codec = Some(payload_type.codec);
         self.next_layers.get_or_insert(now);
@@ -160,6 +167,12 @@ impl Published {
             description: &description,
         };
         kept.cache.insert(seq, stored, payload, now);
+        if payload_type.codec.is_video()
+            && let Some(cached) = kept.cache.get(seq)
+        {
+            let most = most_kept(&state.keyframes);
+            kept.start.insert(&cached.packet(route.encoding as u8, None), stored, payload, most);
+        }
         let recovered = rtx || state.encoding.highest() != Some(seq);
         if !payload.is_empty() {
             state.life.hear(description.spatial, header.timestamp, recovered, now);
@@ -179,33 +192,74 @@ impl Published {
 
     /// A packet as slots take it, while it is remembered.
     pub fn packet(&self, encoding: usize, seq: ExtendedSeq) -> Option<Packet<'_>> {
-        let state = self.track.encodings.get(encoding)?;
-        let (clock, encrypted) = (state.encoding.clock(), state.clarity.is_encrypted());
-        let alone = self.track.encodings.len() == 1;
+        let cached = self.cached(encoding, seq)?;
+        let encrypted = self.track.encodings.get(encoding)?.clarity.is_encrypted();
         let cache = &self.kept.get(encoding)?.cache;
-        let cached = cache.get(seq)?;
         let copies = (self.sound.redundancy > 0).then(|| redundancy::copies(cached, self.sound.redundancy, cache));
-        Some(Packet { alone, encrypted, copies, ..cached.packet(encoding as u8, clock) })
+        let clock = self.clock(encoding as u8);
+        Some(Packet { alone: self.is_alone(), encrypted, copies, ..cached.packet(encoding as u8, clock) })
     }
 
     pub fn cached(&self, encoding: usize, seq: ExtendedSeq) -> Option<&Cached> {
-        self.kept.get(encoding)?.cache.get(seq)
+        let kept = self.kept.get(encoding)?;
+        kept.cache.get(seq).or_else(|| kept.start.get(seq))
     }
 
-    /// A subscriber needs a keyframe of this encoding. A publisher that answers no request is sent none.
-    pub fn wish_keyframe(&mut self, encoding: u8, now: Instant) {
-        let answers = self.track.spec.pli || self.track.spec.fir;
+    /// Its only encoding is all there is: layers to choose from are within it.
+    pub fn is_alone(&self) -> bool {
+        self.track.encodings.len() == 1
+    }
+
+    pub fn clock(&self, encoding: u8) -> Option<SenderClock> {
+        self.track.encodings.get(usize::from(encoding))?.encoding.clock()
+    }
+
+    /// A keyframe is about to be asked for, or was: one wish more makes no difference.
+    pub fn is_asking(&self, encoding: u8) -> bool {
+        self.track.encodings.get(usize::from(encoding)).is_some_and(|state| state.keyframes.is_asking())
+    }
+
+    /// What leads from the last keyframe of an encoding to now.
+    pub fn start(&self, encoding: u8) -> Option<&Start> {
+        self.kept.get(usize::from(encoding)).map(|kept| &kept.start)
+    }
+
+    /// The encoding to begin with for a slot that waits for `wanted`, as it may not know yet what there is: if nothing
+    /// of that arrives, the best one in its ladder of which something does.
+    pub fn arriving(&self, wanted: u8, ladder: &[Layer], now: Instant) -> Option<u8> {
+        let encodings = &self.track.encodings;
+        let last = encodings.len().checked_sub(1)? as u8;
+        let arrives = |encoding: &u8| !encodings[usize::from(*encoding)].life.is_silent(now);
+        let listed = ladder.iter().map(|rung| rung.spatial).filter(|&spatial| spatial <= last);
+        std::iter::once(wanted.min(last)).chain(listed).find(arrives)
+    }
+
+    /// In how long a keyframe will begin to arrive for somebody who wishes for it now. None: nobody can tell.
+    pub fn time_to_keyframe(&self, encoding: u8, round_trip: Duration, now: Instant) -> Option<Duration> {
+        let keyframes = &self.track.encodings.get(usize::from(encoding))?.keyframes;
+        if self.takes_requests() { keyframes.time_to_keyframe(now, round_trip) } else { keyframes.time_by_itself(now) }
+    }
+
+    /// A subscriber needs a keyframe of this encoding. A publisher that takes no requests is sent none.
+    pub fn wish_keyframe(&mut self, encoding: u8, round_trip: Duration, now: Instant) {
+        let takes = self.takes_requests();
         // Before its first packet a slot does not know that there is one encoding only.
         let encoding = encoding.min(self.track.encodings.len().saturating_sub(1) as u8);
-        if answers && let Some(state) = self.track.encodings.get_mut(usize::from(encoding)) {
-            state.keyframes.wish(now);
+        if let Some(state) = self.track.encodings.get_mut(usize::from(encoding)).filter(|_| takes) {
+            if state.life.is_silent(now) {
+                // Its publisher was told to send it, by those who want it.
+                state.life.expect(u8::MAX);
+                state.keyframes.wish_raised(now, round_trip);
+            } else {
+                state.keyframes.wish(now);
+            }
         }
     }
 
     /// The same for several encodings, by their bits.
-    pub fn wish_keyframes(&mut self, encodings: u8, now: Instant) {
+    pub fn wish_keyframes(&mut self, encodings: u8, round_trip: Duration, now: Instant) {
         for encoding in (0..8).filter(|encoding| encodings & 1 << encoding != 0) {
-            self.wish_keyframe(encoding, now);
+            self.wish_keyframe(encoding, round_trip, now);
         }
     }
 
@@ -216,6 +270,16 @@ impl Published {
         lives
     }
 
+    /// It ignores requests for keyframes, or said that it takes none.
+    pub fn is_deaf(&self) -> bool {
+        let ignores = self.track.encodings.iter().any(|state| state.keyframes.is_deaf());
+        self.track.spec.kind == Kind::Video && (ignores || !self.takes_requests())
+    }
+
+    fn takes_requests(&self) -> bool {
+        self.track.spec.pli || self.track.spec.fir
+    }
+
     /// What arrives, once a second and when an encoding starts or stops.
     pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
         let due = self.next_layers.is_some_and(|due| due <= now);
@@ -224,13 +288,27 @@ impl Published {
         }
         let layers = self.track.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
-        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted: self.track.is_encrypted() })
+        let (encrypted, deaf) = (self.track.is_encrypted(), self.is_deaf());
+        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted, deaf })
     }
 
     /// When there is something to do: an encoding may have stopped, something lost is to be asked for.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let encodings = self.track.encodings.iter().filter_map(|state| state.poll_timeout());
         encodings.chain(self.next_layers).min()
+    }
+}
+
+/// Octets of what is kept for fast starts of one encoding: of a publisher that answers, a keyframe is soon to be had, and
+/// what takes longer to send is of no use; one that ignores requests makes its next in up to 10 s (at 2.5 Mbit/s); of one
+/// that was not asked often enough nobody knows (4 s, as hardware encoders have it by default).
+fn most_kept(keyframes: &KeyframeRequests) -> usize {
+    if keyframes.is_deaf() {
+        4_000_000
+    } else if keyframes.surely_hears() {
+        500_000
+    } else {
+        1_600_000
     }
 }
 

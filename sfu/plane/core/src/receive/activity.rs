@@ -128,6 +128,15 @@ impl Activity {
         self.state == State::Flowing
     }
 
+    /// Nothing has come for longer than it should.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        match self.state {
+            State::New | State::Stopped { .. } => true,
+            State::Flowing => false,
+            State::Proving { .. } => self.last.is_none_or(|last| now > last + SHORTEST_SILENCE),
+        }
+    }
+
     /// It flowed, and does not now.
     pub fn has_stopped(&self) -> bool {
         matches!(self.state, State::Stopped { .. } | State::Proving { .. })

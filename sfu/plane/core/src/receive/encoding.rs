@@ -32,7 +32,6 @@ pub struct Encoding {
     rates: Rates,
     clock: Option<SenderClock>,
     frame: Option<Frame>,
-    keyframe: Option<Instant>,
 }
 
 /// The newest frame: its timestamp, and the lowest spatial layer not counted of it yet.
@@ -70,7 +69,6 @@ impl Encoding {
             rates: Rates::default(),
             clock: None,
             frame: None,
-            keyframe: None,
         }
     }
 
@@ -118,9 +116,6 @@ impl Encoding {
         if let Some(nacks) = &mut self.nacks {
             nacks.handle_packet(seq, keyframe, now);
         }
-        if keyframe {
-            self.keyframe = Some(now);
-        }
         if arrival.payload_length > 0 {
             let frame = self.video && self.begins_frame(arrival);
             self.rates.handle_packet(arrival.description, arrival.payload_length, frame, now);
@@ -131,7 +126,7 @@ impl Encoding {
     /// The NTP/RTP pair of a sender report. One without wall time (RFC 3550 s6.4.1: zero) says nothing.
     pub fn handle_sender_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
         if ntp != Ntp(0) {
-            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp });
+            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp, heard: now });
             self.reception.handle_sender_report(ntp, now);
         }
     }
@@ -142,11 +137,6 @@ impl Encoding {
 
     pub fn highest(&self) -> Option<ExtendedSeq> {
         self.unwrapper.highest().map(|seq| self.number(seq))
-    }
-
-    /// When its last keyframe began to arrive.
-    pub fn last_keyframe(&self) -> Option<Instant> {
-        self.keyframe
     }
 
     pub fn report_block(&mut self, ssrc: u32, now: Instant) -> Option<ReportBlock> {

@@ -46,6 +46,19 @@ impl Life {
         }
     }
 
+    /// It is wanted now, and may have stopped because it was not: its first packet is enough, and that of its spatial
+    /// `layers`.
+    pub fn expect(&mut self, layers: u8) {
+        let wanted = self.layers.iter_mut().enumerate().filter(|(spatial, _)| layers >> spatial & 1 != 0);
+        let wanted = wanted.map(|(_, layer)| layer).chain(std::iter::once(&mut self.whole));
+        wanted.filter(|activity| activity.has_stopped()).for_each(Activity::expect);
+    }
+
+    /// Nothing of it arrives.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        self.whole.is_silent(now)
+    }
+
     pub fn is_overdue(&self, now: Instant) -> bool {
         self.all().any(|activity| activity.overdue(now).is_some())
     }

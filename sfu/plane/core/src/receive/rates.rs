@@ -45,8 +45,8 @@ impl Rates {
     pub fn handle_packet(&mut self, description: &Description, octets: usize, frame: bool, now: Instant) {
         let spatial = usize::from(description.spatial).min(SPATIAL - 1);
         let temporal = usize::from(description.temporal).min(TEMPORAL - 1);
-        if description.size.is_some() {
-            self.sizes[spatial] = description.size;
+        for (spatial, size) in description.sizes().filter(|(spatial, _)| *spatial < SPATIAL) {
+            self.sizes[spatial] = Some(size);
         }
         let number = self.number(now);
         let bucket = &mut self.buckets[(number % BUCKETS as u64) as usize];
@@ -136,6 +136,7 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::vp9;
 
     /// 30 frames a second of two packets each, temporal layers 0 2 1 2: 250, 125 and 250 octets a packet.
     fn play(rates: &mut Rates, start: Instant, frames: std::ops::Range<u64>) -> Instant {
@@ -185,6 +186,18 @@ mod tests {
         assert!(near(layers[0].bps as f64, 8_000.0) && near(layers[1].bps as f64, 32_000.0), "{layers:?}");
         assert!(layers.iter().all(|layer| near(f64::from(layer.fps), 10.0)));
         assert_eq!((layers[1].width, layers[1].height), (640, 360));
+    }
+
+    #[test]
+    fn a_keyframe_of_several_spatial_layers_tells_the_size_of_each() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        let sizes = [(240, 135), (480, 270), (0, 0), (0, 0)];
+        let numbers = vp9::Numbers { spatial_layers: 2, sizes, ..vp9::Numbers::default() };
+        let keyframe = Description { size: Some((480, 270)), vp9: Some(numbers), ..Description::default() };
+        rates.handle_packet(&keyframe, 100, true, now);
+        rates.handle_packet(&Description { spatial: 1, ..Description::default() }, 100, true, now);
+        let seen: Vec<_> = rates.layers(None, 0, now).iter().map(|layer| (layer.width, layer.height)).collect();
+        assert_eq!(seen, sizes[..2]);
     }
 
     #[test]

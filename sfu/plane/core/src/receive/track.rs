@@ -117,6 +117,15 @@ impl Track {
         self.allocation = Some(allocation);
     }
 
+    /// Encodings are wanted that were not before, or spatial layers of its only one: as bits.
+    pub fn expect(&mut self, wanted: u8) {
+        if let [alone] = self.encodings.as_mut_slice() {
+            return alone.life.expect(wanted);
+        }
+        let places = self.encodings.iter_mut().take(8).enumerate();
+        places.filter(|(at, _)| wanted >> at & 1 != 0).for_each(|(_, state)| state.life.expect(u8::MAX));
+    }
+
     /// A silence of something that flowed is to be judged.
     pub fn is_overdue(&self, now: Instant) -> bool {
         self.encodings.iter().any(|state| state.life.is_overdue(now))

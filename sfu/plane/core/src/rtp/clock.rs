@@ -1,7 +1,7 @@
 //! How an encoding's RTP timestamps map to its sender's wall clock: the NTP/RTP pair of its last sender report
 //! (RFC 3550 s6.4.1).
 
-use crate::time::Ntp;
+use crate::time::{Instant, Ntp};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SenderClock {
@@ -9,6 +9,8 @@ pub struct SenderClock {
     pub rate: u32,
     pub ntp: Ntp,
     pub rtp: u32,
+    /// When the report came: its sender's clock said `ntp` a little before.
+    pub heard: Instant,
 }
 
 impl SenderClock {
@@ -37,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_second_of_video_is_ninety_thousand_ticks_in_both_directions_and_across_the_wrap() {
-        let clock = SenderClock { rate: 90_000, ntp: Ntp(1_000 * SECOND), rtp: 45_000 };
+        let clock = SenderClock { rate: 90_000, ntp: Ntp(1_000 * SECOND), rtp: 45_000, heard: Instant::now() };
         assert_eq!(clock.ntp_at(135_000), Ntp(1_001 * SECOND));
         assert_eq!(clock.ntp_at(45_000u32.wrapping_sub(90_000)), Ntp(999 * SECOND));
         assert_eq!(clock.rtp_at(Ntp(1_001 * SECOND)), 135_000);
@@ -47,7 +49,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_timestamp_survives_the_way_through_wall_time(ntp: u64, rtp: u32, at: u32) {
-            let clock = SenderClock { rate: 90_000, ntp: Ntp(ntp), rtp };
+            let clock = SenderClock { rate: 90_000, ntp: Ntp(ntp), rtp, heard: Instant::now() };
             let back = clock.rtp_at(clock.ntp_at(at));
             prop_assert!(back.wrapping_sub(at).wrapping_add(1) <= 2, "{} became {}", at, back);
         }

@@ -47,6 +47,37 @@ pub struct Cached {
 }
 
 impl Cached {
+    pub fn new(seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) -> Self {
+        let mut passed = Vec::new();
+        stored.passed.store(&mut passed);
+        Self {
+            seq,
+            timestamp: stored.timestamp,
+            marker: stored.marker,
+            payload_type: *stored.payload_type,
+            passed,
+            dependency_descriptor: stored.dependency_descriptor.to_vec(),
+            description: stored.description.clone(),
+            payload: payload.to_vec(),
+            received: now,
+        }
+    }
+
+    /// Another packet takes its place, in the same buffers.
+    pub fn replace(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) {
+        self.seq = seq;
+        self.timestamp = stored.timestamp;
+        self.marker = stored.marker;
+        self.payload_type = *stored.payload_type;
+        stored.passed.store(&mut self.passed);
+        self.dependency_descriptor.clear();
+        self.dependency_descriptor.extend_from_slice(stored.dependency_descriptor);
+        self.description.clone_from(stored.description);
+        self.payload.clear();
+        self.payload.extend_from_slice(payload);
+        self.received = now;
+    }
+
     /// The packet as a slot takes it, once more: for a number that a subscriber misses and never got ([`Nack::Missing`]).
     ///
     /// [`Nack::Missing`]: crate::send::slot::Nack::Missing
@@ -92,34 +123,8 @@ impl Cache {
         let place = self.place(seq);
         match &mut self.ring[place] {
             Some(cached) if cached.seq >= seq => {}
-            Some(cached) => {
-                cached.seq = seq;
-                cached.timestamp = stored.timestamp;
-                cached.marker = stored.marker;
-                cached.payload_type = *stored.payload_type;
-                stored.passed.store(&mut cached.passed);
-                cached.dependency_descriptor.clear();
-                cached.dependency_descriptor.extend_from_slice(stored.dependency_descriptor);
-                cached.description.clone_from(stored.description);
-                cached.payload.clear();
-                cached.payload.extend_from_slice(payload);
-                cached.received = now;
-            }
-            empty => {
-                let mut passed = Vec::new();
-                stored.passed.store(&mut passed);
-                *empty = Some(Cached {
-                    seq,
-                    timestamp: stored.timestamp,
-                    marker: stored.marker,
-                    payload_type: *stored.payload_type,
-                    passed,
-                    dependency_descriptor: stored.dependency_descriptor.to_vec(),
-                    description: stored.description.clone(),
-                    payload: payload.to_vec(),
-                    received: now,
-                });
-            }
+            Some(cached) => cached.replace(seq, stored, payload, now),
+            empty => *empty = Some(Cached::new(seq, stored, payload, now)),
         }
     }
 

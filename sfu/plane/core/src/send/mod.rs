@@ -4,9 +4,11 @@
 //! ```text
 //! Packet -> Slot { Selector: whether   Rewriter: under which number   History: what left } -> Outgoing -> Pacer
 //!           Cache: its payload, once per encoding                                             -> packet::write
+//!           Start: what leads from the last keyframe to now, for those who come late
 //! ```
 
 pub mod cache;
+pub mod complaints;
 pub mod history;
 pub mod pacer;
 pub mod packet;
@@ -16,9 +18,11 @@ pub mod report;
 pub mod rewriter;
 pub mod selector;
 pub mod slot;
+pub mod start;
 #[cfg(test)]
 mod tests;
 
 pub use cache::{Cache, Cached, Stored};
 pub use pacer::{Class, Pacer};
 pub use slot::{Nack, Outgoing, Packet, Patch, Replay, Slot, SlotEvent};
+pub use start::Start;

@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 
 use crate::time::Instant;
 
+/// Bits a second that are taken for possible as long as nobody has measured: most links of today carry a burst of half
+/// a second at this rate.
+const FIRST_RATE: u64 = 10_000_000;
+
 /// What waits, most urgent first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
@@ -62,6 +66,11 @@ impl<T> Pacer<T> {
     /// When [`Pacer::pop`] has something.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.queues.iter().filter_map(|queue| queue.front()).map(|queued| queued.since).min()
+    }
+
+    /// Bits a second at which it lets out what waits, as far as that can be told.
+    pub fn rate(&self) -> u64 {
+        FIRST_RATE
     }
 
     /// Octets that wait.

@@ -62,16 +62,17 @@ impl Reports {
         self.octets = self.octets.wrapping_add(payload_length as u32);
     }
 
-    /// The clock of the encoding that is shown, seen at `now`; its publisher's report came just before if it changed.
-    pub fn note_clock(&mut self, clock: Option<SenderClock>, now: Instant) {
+    /// The clock of the encoding that is shown.
+    pub fn note_clock(&mut self, clock: Option<SenderClock>) {
         if self.clock == clock {
             return;
         }
         self.clock = clock;
         let Some(clock) = clock else { return };
-        let heard = Account { heard: now, ntp: clock.ntp };
+        let heard = Account { heard: clock.heard, ntp: clock.ntp };
         let keep = self.account.is_some_and(|account| {
-            heard.seconds_ahead_of(&account) < 0.0 && now.saturating_duration_since(account.heard) < ACCOUNT_KEPT
+            heard.seconds_ahead_of(&account) < 0.0
+                && clock.heard.saturating_duration_since(account.heard) < ACCOUNT_KEPT
         });
         if !keep {
             self.account = Some(heard);
@@ -125,8 +126,8 @@ mod tests {
 
     const SECOND: u64 = 1 << 32;
 
-    fn clock(seconds: u64, rtp: u32) -> Option<SenderClock> {
-        Some(SenderClock { rate: 90_000, ntp: Ntp(seconds * SECOND), rtp })
+    fn clock(seconds: u64, rtp: u32, heard: Instant) -> Option<SenderClock> {
+        Some(SenderClock { rate: 90_000, ntp: Ntp(seconds * SECOND), rtp, heard })
     }
 
     fn newest(received: Instant) -> Newest {
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn with_one_it_is_mapped_by_the_publishers_clock_whatever_the_delay_of_the_packets() {
         let (mut reports, start) = (Reports::default(), Instant::now());
-        reports.note_clock(clock(100, 0), start);
+        reports.note_clock(clock(100, 0, start));
         let report = reports.sender_report(7, &newest(start + ms(300)), start + ms(500), Ntp(42));
         assert_eq!(report.rtp, 1_000_000 + 45_000);
     }
@@ -156,7 +157,7 @@ mod tests {
         for (delays, told) in [([0, 30, 10], 0), ([30, 10, 20], 10), ([20, 20, 0], 0)] {
             let (mut reports, start) = (Reports::default(), Instant::now());
             for (n, delay) in (0..).zip(delays) {
-                reports.note_clock(clock(100 + n, 90_000 * n as u32), start + ms(1_000 * n + delay));
+                reports.note_clock(clock(100 + n, 90_000 * n as u32, start + ms(1_000 * n + delay)));
             }
             let rtp = reports.sender_report(7, &newest(start), start + ms(4_000), Ntp(42)).rtp;
             let expected = 1_000_000 + 4 * 90_000 - told * 90;
@@ -167,8 +168,8 @@ mod tests {
     #[test]
     fn after_a_minute_a_slower_report_is_believed_because_clocks_drift() {
         let (mut reports, start) = (Reports::default(), Instant::now());
-        reports.note_clock(clock(100, 0), start);
-        reports.note_clock(clock(161, 61 * 90_000), start + ms(61_020));
+        reports.note_clock(clock(100, 0, start));
+        reports.note_clock(clock(161, 61 * 90_000, start + ms(61_020)));
         let rtp = reports.sender_report(7, &newest(start), start + ms(62_020), Ntp(42)).rtp;
         assert!(rtp.abs_diff(1_000_000 + 62 * 90_000) <= 1, "{rtp}");
     }

@@ -9,11 +9,13 @@ use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::sequence::ExtendedSeq;
+use crate::send::complaints::Complaints;
 use crate::send::history::{self, Entry, History};
 pub use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
 use crate::send::report::{Newest, Reports};
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
+use crate::send::start::Compression;
 use crate::time::{Duration, Instant, Ntp};
 
 /// How the publisher's payload type leaves.
@@ -55,6 +57,10 @@ pub struct Slot {
     replay: Option<Replay>,
     /// The last answer of [`Slot::poll_wish`].
     wished: Option<u8>,
+    /// Of what it caught up with last, and when it did.
+    compression: Option<Compression>,
+    caught_up: Option<Instant>,
+    pub complaints: Complaints,
 }
 
 impl Slot {
@@ -82,6 +88,9 @@ impl Slot {
             refusing: None,
             replay: None,
             wished: None,
+            compression: None,
+            caught_up: None,
+            complaints: Complaints::default(),
             spec,
         }
     }
@@ -115,6 +124,8 @@ impl Slot {
         self.mapping = None;
         self.refusing = None;
         self.replay = None;
+        self.compression = None;
+        self.caught_up = None;
         self.lost = false;
         self.selector.set_lives(lives);
         // The same layer of another track is news.
@@ -137,6 +148,7 @@ impl Slot {
     pub fn source_restarted(&mut self, encoding: u8) {
         self.selector.forget_encoding(encoding);
         self.rewriter.forget_source();
+        self.compression = None;
         self.tell();
     }
 
@@ -176,10 +188,58 @@ impl Slot {
         self.wanted_keyframe().or_else(|| self.selector.encoding())
     }
 
+    /// The encoding that leaves now.
+    pub fn encoding(&self) -> Option<u8> {
+        self.selector.encoding()
+    }
+
+    /// How long ago what left last had come: so much is free on its timeline.
+    pub fn room(&self, now: Instant) -> Duration {
+        self.rewriter.newest().map_or(Duration::MAX, |(_, received, _)| now.saturating_duration_since(received))
+    }
+
+    /// When it last began with what had passed already.
+    pub fn caught_up(&self) -> Option<Instant> {
+        self.caught_up
+    }
+
+    /// Shows an encoding from a keyframe on that has passed already: all its packets from that up to now, in order. False:
+    /// nothing of it can be shown.
+    pub fn catch_up<'a>(
+        &mut self,
+        compression: Compression,
+        packets: impl Iterator<Item = Packet<'a>>,
+        now: Instant,
+        mut leaves: impl FnMut(Outgoing, usize),
+    ) -> bool {
+        self.compression = Some(compression);
+        self.selector.catch_up(true);
+        for packet in packets {
+            if let Some(outgoing) = self.handle_packet(&packet, now) {
+                leaves(outgoing, packet.payload_length);
+            }
+        }
+        self.selector.catch_up(false);
+        self.replay = None;
+        let shown = self.selector.encoding() == Some(compression.encoding());
+        if shown {
+            self.caught_up = Some(now);
+        }
+        shown
+    }
+
     /// A packet of the source, of any encoding, also one with nothing in it: it took a number of the source. None: it
     /// does not leave through this slot, or not now.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
         let track = self.source?;
+        let compressed;
+        let packet = match &self.compression {
+            Some(compression) if compression.covers(packet) => {
+                compressed = Packet { timestamp: compression.timestamp(packet.timestamp), ..*packet };
+                &compressed
+            }
+            _ => packet,
+        };
         if !self.selector.hear(packet) || self.selector.is_paused() {
             return None;
         }
@@ -216,7 +276,7 @@ impl Slot {
             }
         }
         if self.selector.encoding() == Some(packet.encoding) {
-            self.reports.note_clock(packet.clock, packet.received);
+            self.reports.note_clock(packet.clock);
             self.rate = packet.payload_type.clock_rate;
         }
         if self.selector.leaves() != self.told.0 || begins {

@@ -29,6 +29,8 @@ use peer::Peer;
 
 pub const VP8: PayloadType =
     PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
+/// As a hardware encoder has it: one profile, and no RTX.
+pub const H264: PayloadType = PayloadType { number: 102, codec: Codec::H264, rtx: None, ..VP8 };
 pub const OPUS: PayloadType = PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
 
 /// One direction of what lies between a participant and the server.
@@ -69,6 +71,8 @@ pub struct Call {
     pub events: Vec<Event>,
     pub up: Vec<Link>,
     pub down: Vec<Link>,
+    /// Of the delay upwards, what datagrams spend in the server's socket: the kernel stamped them before.
+    pub in_socket: Duration,
     flights: BinaryHeap<Flight>,
     launched: u64,
     next_id: u64,
@@ -102,6 +106,7 @@ impl Call {
             events: Vec::new(),
             up: Vec::new(),
             down: Vec::new(),
+            in_socket: ms(0),
             flights: BinaryHeap::new(),
             launched: 0,
             next_id: 1,
@@ -188,6 +193,17 @@ impl Call {
 
     /// The participant publishes: with RIDs its encodings are simulcast, lowest first.
     pub fn publish(&mut self, peer: usize, kind: Kind, rids: &[&str]) -> TrackId {
+        self.publish_with(peer, kind, rids, |_| {})
+    }
+
+    /// The same; `change` has the last word on what the plane is told.
+    pub fn publish_with(
+        &mut self,
+        peer: usize,
+        kind: Kind,
+        rids: &[&str],
+        change: impl FnOnce(&mut TrackSpec),
+    ) -> TrackId {
         let id = TrackId(self.id());
         let mid = format!("{}", self.peers[peer].sources.len());
         let encodings = if rids.is_empty() {
@@ -195,7 +211,7 @@ impl Call {
         } else {
             rids.iter().map(|rid| EncodingSpec { rid: Some((*rid).into()), ..EncodingSpec::default() }).collect()
         };
-        let spec = TrackSpec {
+        let mut spec = TrackSpec {
             id,
             transport: self.peers[peer].transport,
             kind,
@@ -207,6 +223,7 @@ impl Call {
             pli: kind == Kind::Video,
             fir: false,
         };
+        change(&mut spec);
         self.apply(Command::AddTrack(spec));
         let now = self.now;
         self.peers[peer].publish(kind, &mid, rids, now);
@@ -237,6 +254,7 @@ impl Call {
             rtx_ssrc: (kind == Kind::Video).then_some(ssrc + 1),
             payload_types: vec![
                 PayloadType { number: 120, rtx: Some(121), ..VP8 },
+                PayloadType { number: 122, rtx: Some(123), ..H264 },
                 PayloadType { number: 109, ..OPUS },
             ],
             extensions: Self::extensions(),
@@ -322,7 +340,8 @@ impl Call {
         match way {
             Way::Up => {
                 let path = self.peers[index].path;
-                let _ = self.plane.handle_datagram(&mut datagram, path, self.now, self.now);
+                let received = self.now - self.in_socket;
+                let _ = self.plane.handle_datagram(&mut datagram, path, received, self.now);
             }
             Way::Down => self.peers[index].handle_datagram(&mut datagram, self.now),
         }

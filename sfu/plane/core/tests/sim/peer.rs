@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use plane_core::codec::Codec;
 use plane_core::command::{DtlsRole, Fingerprint, Hash, IceCredentials, Kind, Path, SctpSpec};
 use plane_core::config::DataLimits;
 use plane_core::data::{self, Data, PeerIds};
@@ -20,7 +21,7 @@ use stun_types::message::ShortTermCredentials;
 use stun_types::message::{BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec};
 
 use super::source::Source;
-use super::{Call, OPUS, VP8};
+use super::{Call, H264, OPUS, VP8};
 
 const ICE_CONTROLLING: AttributeType = AttributeType::new(0x802A);
 const PRIORITY: AttributeType = AttributeType::new(0x0024);
@@ -349,7 +350,11 @@ impl Peer {
             }
             self.allocation = self.sources[index].allocation.take();
             let source = &self.sources[index];
-            let payload_type = if source.kind == Kind::Video { VP8.number } else { OPUS.number };
+            let payload_type = match source.codec {
+                Codec::H264 => H264.number,
+                Codec::Opus => OPUS.number,
+                _ => VP8.number,
+            };
             let named = self.names_streams.is_none_or(|packets| source.sent <= packets);
             let mid = if named { source.mid.clone() } else { String::new() };
             let (rid, ssrc) = (source.rid.clone().filter(|_| named), source.ssrc);

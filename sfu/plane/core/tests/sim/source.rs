@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plane_core::codec::Codec;
 use plane_core::command::Kind;
 use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
 
@@ -19,6 +20,12 @@ pub struct Source {
     pub next_frame: Instant,
     pub next_report: Instant,
     pub keyframe_wanted: bool,
+    pub codec: Codec,
+    /// It does not care what is asked of it.
+    pub deaf: bool,
+    /// It makes a keyframe each so many frames, come what may.
+    pub period: Option<u32>,
+    pub frames: u32,
     pub keyframes: u32,
     pub active: bool,
     /// Between frames, if not as usual.
@@ -57,6 +64,10 @@ impl Source {
             next_frame: now,
             next_report: now,
             keyframe_wanted: true,
+            codec: if kind == Kind::Video { Codec::Vp8 } else { Codec::Opus },
+            deaf: false,
+            period: None,
+            frames: 0,
             keyframes: 0,
             active: true,
             every: None,
@@ -74,11 +85,15 @@ impl Source {
 
     /// The packets of the next frame. Their payloads end in the frame's number, so that a receiver can tell them apart.
     pub fn next_frame(&mut self) -> Vec<Made> {
-        let keyframe = std::mem::take(&mut self.keyframe_wanted);
+        let asked = std::mem::take(&mut self.keyframe_wanted) && !self.deaf;
+        let due = self.period.is_some_and(|period| self.frames.is_multiple_of(period));
+        let keyframe = asked || due || self.frames == 0;
+        self.frames += 1;
         self.keyframes += u32::from(keyframe);
         let mut made = Vec::new();
         for index in 0..self.packets {
             let mut payload = match self.kind {
+                Kind::Video if self.codec == Codec::H264 => h264(index, keyframe),
                 Kind::Video => vp8(self.picture_id, index == 0, keyframe),
                 Kind::Audio => vec![0xFC; 60],
             };
@@ -120,6 +135,20 @@ fn encrypt(frame: &mut [u8], seed: u32) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *octet ^= (state >> 56) as u8;
     }
+}
+
+/// Units of H.264 (RFC 6184): a keyframe's first two are its parameter sets.
+pub fn h264(index: usize, keyframe: bool) -> Vec<u8> {
+    let mut payload = match (keyframe, index) {
+        (true, 0) => vec![0x67, 0x42, 0xE0, 0x1F, 0xDA, 0x02, 0x80, 0xBF, 0xE5, 0xC0],
+        (true, 1) => vec![0x68, 0xCE, 0x3C, 0x80],
+        (true, 2) => vec![0x65, 0x88, 0x84],
+        (true, _) => vec![0x65, 0x08, 0x84],
+        (false, 0) => vec![0x41, 0x9A, 0x02],
+        (false, _) => vec![0x41, 0x1A, 0x02],
+    };
+    payload.resize(1_000, 0x55);
+    payload
 }
 
 /// A VP8 packet (RFC 7741): 15-bit picture id, TL0PICIDX, one temporal layer; a keyframe of 640 x 360.

@@ -54,8 +54,8 @@ impl Default for Inbound {
 }
 
 impl Inbound {
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
+    pub fn count(&self) -> usize {
+        self.facts.len()
     }
 
     /// There may be more.

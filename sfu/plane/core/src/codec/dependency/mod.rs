@@ -168,7 +168,7 @@ impl Structures {
             structure_attached: flags & 0x10 != 0,
             discardable: frame.needed == 0,
             switch: frame.switches & own != 0,
-            size: structure.size().filter(|_| flags & 0x10 != 0),
+            size: structure.sizes().last().copied().filter(|_| flags & 0x10 != 0),
             active_targets,
             active,
             present: frame.present,

@@ -16,7 +16,7 @@ pub struct Structure {
     /// The chain that protects each decode target; empty if there are no chains.
     protected_by: Vec<u8>,
     chain_count: u32,
-    size: Option<(u16, u16)>,
+    sizes: Vec<(u16, u16)>,
 }
 
 /// What frames of one kind have in common.
@@ -57,15 +57,15 @@ impl Structure {
             }
         }
         let uppermost = templates.last().map_or(0, |template| template.spatial);
-        let mut size = None;
+        let mut sizes = Vec::new();
         if bits.flag()? {
             for _ in 0..=uppermost {
-                let [width, height] = [bits.read(16)?, bits.read(16)?].map(|minus_one| minus_one.saturating_add(1));
-                size = u16::try_from(width).ok().zip(u16::try_from(height).ok());
+                let pixels = |minus_one: u32| u16::try_from(minus_one.saturating_add(1)).unwrap_or(u16::MAX);
+                sizes.push((pixels(bits.read(16)?), pixels(bits.read(16)?)));
             }
         }
         let targets = (0..target_count).map(|target| target_layers(&templates, target)).collect();
-        Ok(Structure { offset, templates, targets, protected_by, chain_count, size })
+        Ok(Structure { offset, templates, targets, protected_by, chain_count, sizes })
     }
 
     /// At most 32.
@@ -107,8 +107,9 @@ impl Structure {
         self.chain_count
     }
 
-    pub(super) fn size(&self) -> Option<(u16, u16)> {
-        self.size
+    /// Pixels of each spatial layer, lowest first; empty if it does not tell.
+    pub fn sizes(&self) -> &[(u16, u16)] {
+        &self.sizes
     }
 
     pub(super) fn template(&self, id: u8) -> Option<&Template> {

@@ -71,6 +71,8 @@ pub struct Selector {
     rungs: Rungs,
     shown: Option<Shown>,
     past: Past,
+    /// What it is shown has passed already: of all that has layers, the lowest temporal one is enough.
+    catching_up: bool,
 }
 
 impl Selector {
@@ -182,8 +184,16 @@ impl Selector {
         (shown.encoding != target.spatial).then_some(target.spatial)
     }
 
+    /// Until it is said otherwise, packets come that have passed already, in order.
+    pub fn catch_up(&mut self, catching_up: bool) {
+        self.catching_up = catching_up;
+    }
+
     /// Takes note that `packet` came, of whatever encoding. False: of one that no slot can show.
     pub fn hear(&mut self, packet: &Packet) -> bool {
+        if self.catching_up && self.newest(packet.encoding) >= packet.seq {
+            return true;
+        }
         self.rungs.hear(packet)
     }
 
@@ -211,7 +221,7 @@ impl Selector {
     /// Shows the encoding of `packet` from this packet on: all that follows a keyframe can be decoded.
     pub fn switch(&mut self, packet: &Packet) -> Verdict {
         let encoding = packet.encoding;
-        let filter = Filter::new(packet, self.rungs.limit(encoding, 0));
+        let filter = Filter::new(packet, hold_back(self.catching_up, packet, self.rungs.limit(encoding, 0)));
         self.past.note(encoding, packet, filter.choice());
         let verdict = filter.sends(packet);
         self.shown = Some(Shown { encoding, filter });
@@ -224,7 +234,8 @@ impl Selector {
             return Verdict::LeftOut;
         };
         let temporal = filter.choice().temporal;
-        let sent = filter.judge(packet, || self.rungs.limit(*encoding, temporal));
+        let limit = || hold_back(self.catching_up, packet, self.rungs.limit(*encoding, temporal));
+        let sent = filter.judge(packet, limit);
         self.past.note(*encoding, packet, filter.choice());
         if sent { filter.sends(packet) } else { Verdict::LeftOut }
     }
@@ -246,6 +257,16 @@ impl Selector {
         }
         Verdict::Sends { ends_picture: shape.ends_picture(packet, choice), targets: shape.targets(packet, choice) }
     }
+}
+
+/// Whether a slot that catches up lets a packet through, whatever its ladder.
+pub fn is_lowest(packet: &Packet) -> bool {
+    packet.description.temporal == 0 || matches!(Shape::of(packet), Shape::Whole)
+}
+
+fn hold_back(catching_up: bool, packet: &Packet, limit: Limit) -> Limit {
+    let held = catching_up && !matches!(Shape::of(packet), Shape::Whole);
+    if held { Limit { temporal: 0, ..limit } } else { limit }
 }
 
 /// Decode targets no higher than `choice` that the sender still produces; all of them if there is none.

@@ -51,7 +51,7 @@ impl Capture {
                 if let compound::Packet::SenderReport { ssrc, ntp, rtp, .. } = packet
                     && let Some(&encoding) = ssrcs.get(&ssrc)
                 {
-                    encodings[encoding].clock = Some(SenderClock { rate: 90_000, ntp, rtp });
+                    encodings[encoding].clock = Some(SenderClock { rate: 90_000, ntp, rtp, heard: start + after });
                 }
             };
             compound::parse(&octets, report).expect("a browser's report");

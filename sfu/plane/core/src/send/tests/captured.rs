@@ -218,6 +218,11 @@ fn every_packet_of_a_browser_is_read_and_tells_the_layers_that_were_asked_of_it(
             assert_eq!(layers, expected, "{name}, encoding {encoding}");
             let keyframes = of().filter(|sent| sent.description.keyframe).count();
             assert!(keyframes >= 3, "{name}, encoding {encoding}: {keyframes} keyframes");
+            // Each spatial layer is half as wide as the one above it.
+            let keyframe = of().find(|sent| sent.description.keyframe).expect("there are some");
+            let widths: Vec<u16> = keyframe.description.sizes().map(|(_, (width, _))| width).collect();
+            assert_eq!(widths.len(), usize::from(spatial), "{name}");
+            assert!(widths.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{name}: {widths:?}");
             // What both the payload and the descriptor tell is the same, where one can read it.
             for sent in of().filter(|_| !name.ends_with("encrypted")) {
                 let Some(told) = &sent.description.dependency else { continue };

@@ -23,6 +23,8 @@ enum Step {
     /// The publisher sends so many spatial layers from the next keyframe on.
     Sends(u8),
     Nack(u64),
+    /// Whoever waits begins with what is kept.
+    Start,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -32,6 +34,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..8_usize).prop_map(Step::Ladder),
         1 => (1..4_u8).prop_map(Step::Sends),
         3 => (0..40_u64).prop_map(Step::Nack),
+        3 => Just(Step::Start),
     ];
     proptest::collection::vec(step, 1..150)
 }
@@ -128,6 +131,9 @@ impl World {
                 }
                 self.publisher.sends = layers;
             }
+            Step::Start => {
+                self.wire.catch_up(0, self.start + FRAME * self.step as u32);
+            }
             Step::Nack(back) => {
                 if let Some((&highest, _)) = self.wire.sent.last_key_value() {
                     let now = self.start + FRAME * self.step as u32;
@@ -151,11 +157,8 @@ impl World {
             let frame = &self.frames[id];
             // After a pause, a keyframe that comes late begins anew, with all that came since behind it.
             assert!(self.lost.contains(id) || count % frame.packets.len() == 0, "frame {id} left in part");
-            for reference in &frame.references {
-                let there = packets_of.contains_key(reference) || self.lost.contains(reference);
-                assert!(there, "frame {id} leans on {reference}, which was left out: {:?}", frame);
-            }
         }
+        self.check_references(&left);
         if let Some((last, _)) = self.wire.sent.last_key_value() {
             let absent = last - FIRST + 1 - self.wire.sent.len() as u64;
             assert!(absent <= self.missing, "{absent} numbers are missing, {} packets were lost", self.missing);
@@ -164,6 +167,22 @@ impl World {
         assert!(timestamps.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) as i32 >= 0), "the timeline goes back");
         self.check_numbers(&left);
         self.check_markers(&left);
+    }
+
+    /// A frame leans on what left since the last keyframe before it: a decoder forgets what was before.
+    fn check_references(&self, left: &[(u64, u32)]) {
+        let mut known = BTreeSet::new();
+        for (_, id) in left {
+            let frame = &self.frames[id];
+            if frame.references.is_empty() && !known.contains(id) {
+                known.clear();
+            }
+            for reference in &frame.references {
+                let there = known.contains(reference) || self.lost.contains(reference);
+                assert!(there, "frame {id} leans on {reference}, which was left out: {frame:?}");
+            }
+            known.insert(*id);
+        }
     }
 
     /// Picture ids and frame numbers have a constant added, but where a keyframe begins anew.
@@ -204,7 +223,11 @@ impl World {
     fn check_markers(&self, left: &[(u64, u32)]) {
         let lost: BTreeSet<u32> = self.lost.iter().map(|id| self.frames[id].packets[0].timestamp).collect();
         let of = |id: &u32| self.frames[id].packets[0].timestamp;
-        for picture in left.chunk_by(|a, b| of(&a.1) == of(&b.1)).filter(|picture| !lost.contains(&of(&picture[0].1))) {
+        // One that leaves once more, for want of another keyframe, has another time.
+        let same = |a: &(u64, u32), b: &(u64, u32)| {
+            of(&a.1) == of(&b.1) && self.wire.packets[&a.0].1.timestamp == self.wire.packets[&b.0].1.timestamp
+        };
+        for picture in left.chunk_by(same).filter(|picture| !lost.contains(&of(&picture[0].1))) {
             let markers: Vec<bool> = picture.iter().map(|(seq, _)| self.wire.packets[seq].1.marker).collect();
             let expected: Vec<bool> = (1..=markers.len()).map(|n| n == markers.len()).collect();
             assert_eq!(markers, expected, "{picture:?}");
@@ -252,9 +275,19 @@ proptest! {
 
 #[derive(Clone, Debug)]
 enum Vp8Step {
-    Picture { encoding: u8, lost: u8, after: usize, sync: bool },
+    Picture {
+        encoding: u8,
+        lost: u8,
+        after: usize,
+        sync: bool,
+    },
     Key(u8),
     Ladder(usize),
+    /// Nothing is shown for a moment; then it begins with what is kept.
+    Start {
+        encoding: u8,
+        pause: bool,
+    },
 }
 
 fn vp8_steps() -> impl Strategy<Value = Vec<Vp8Step>> {
@@ -265,6 +298,7 @@ fn vp8_steps() -> impl Strategy<Value = Vec<Vp8Step>> {
         20 => picture,
         2 => (0..2_u8).prop_map(Vp8Step::Key),
         2 => (0..6_usize).prop_map(Vp8Step::Ladder),
+        3 => (0..2_u8, any::<bool>()).prop_map(|(encoding, pause)| Vp8Step::Start { encoding, pause }),
     ];
     proptest::collection::vec(step, 1..200)
 }
@@ -305,6 +339,15 @@ proptest! {
                 Vp8Step::Key(encoding) => (encoding, 0, 0, false, true),
                 Vp8Step::Ladder(n) => {
                     wire.slot.set_ladder(ladders[n].clone());
+                    continue;
+                }
+                Vp8Step::Start { encoding, pause } => {
+                    if pause {
+                        let before = wire.slot.ladder().to_vec();
+                        wire.slot.set_ladder(Vec::new());
+                        wire.slot.set_ladder(before);
+                    }
+                    wire.catch_up(encoding, now);
                     continue;
                 }
             };
@@ -348,14 +391,14 @@ proptest! {
         }
         // Which picture each packet was of is in its last octets: the source's number, which tells encodings apart too.
         let seq_of = |payload: &[u8]| payload.last_chunk().map(|seq| u64::from_be_bytes(*seq));
-        let mut left: Vec<(usize, u16, u8)> = Vec::new();
+        let mut left: Vec<((usize, u32), u16, u8)> = Vec::new();
         let mut sent: BTreeMap<usize, usize> = BTreeMap::new();
-        for (_, payload) in wire.sent.values() {
+        for (timestamp, payload) in wire.sent.values() {
             let Some(seq) = seq_of(payload) else { continue };
             let encoding = u8::from(seq >= 75_000);
             let picture = by_seq[&(encoding, seq)];
             let numbers = vp8::describe(payload).expect("VP8").vp8.expect("numbers");
-            left.push((picture, numbers.picture_id.expect("an id"), numbers.tl0_picture_index.expect("an index")));
+            left.push(((picture, *timestamp), numbers.picture_id.expect("an id"), numbers.tl0_picture_index.expect("an index")));
             *sent.entry(picture).or_default() += 1;
         }
         let mut lost_pictures = 0;
@@ -373,7 +416,7 @@ proptest! {
             let step = usize::from(pair[1].1.wrapping_sub(pair[0].1) & 0x7FFF);
             prop_assert_eq!(step == 0, pair[0].0 == pair[1].0, "one id, one picture");
             gaps += step.saturating_sub(1);
-            let t0 = u8::from(pair[0].0 != pair[1].0 && pictures[pair[1].0].temporal == 0);
+            let t0 = u8::from(pair[0].0 != pair[1].0 && pictures[pair[1].0.0].temporal == 0);
             let lowest = pair[1].2.wrapping_sub(pair[0].2);
             prop_assert!(usize::from(lowest - t0.min(lowest)) <= lost_pictures, "the lowest layer is counted up by itself");
         }

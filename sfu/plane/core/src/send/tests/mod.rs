@@ -7,6 +7,7 @@ mod layers;
 mod properties;
 mod red;
 mod slot;
+mod start;
 mod svc;
 mod wire;
 
@@ -205,5 +206,5 @@ pub(in crate::send) fn ladder(rungs: &[(u8, u8)]) -> Vec<Layer> {
 /// The clock of an encoding by which `timestamp` was captured `age` before the second 1,000.
 pub(in crate::send) fn clock(timestamp: u32, age: Duration) -> Option<SenderClock> {
     let rtp = timestamp.wrapping_add((age.as_millis() * 90) as u32);
-    Some(SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp })
+    Some(SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp, heard: Instant::now() })
 }

@@ -19,6 +19,7 @@ enum Step {
     Ladder(usize),
     Track,
     Nack(u64),
+    Start(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -30,6 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..5_usize).prop_map(Step::Ladder),
         1 => Just(Step::Track),
         6 => (0..40_u64).prop_map(Step::Nack),
+        3 => (0..3_u8).prop_map(Step::Start),
     ];
     proptest::collection::vec(step, 1..250)
 }
@@ -77,7 +79,9 @@ proptest! {
                 }
                 Step::Padding(encoding) => {
                     let padding = sources[usize::from(encoding)].padding(now);
-                    prop_assert_eq!(wire.slot.handle_packet(&padding.packet(false), now), None);
+                    let before = wire.sent.len();
+                    wire.push(&padding, false);
+                    prop_assert_eq!(wire.sent.len(), before);
                 }
                 Step::Ladder(n) => wire.slot.set_ladder(ladders[n].clone()),
                 Step::Track => {
@@ -85,6 +89,9 @@ proptest! {
                     wire.slot.set_source(Some(TrackId(track)), FLOWS);
                     sources = fresh();
                     waiting.clear();
+                }
+                Step::Start(encoding) => {
+                    wire.catch_up(encoding, now);
                 }
                 Step::Nack(back) => {
                     let Some((&highest, _)) = wire.sent.last_key_value() else { continue };

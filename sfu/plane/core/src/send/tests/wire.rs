@@ -11,6 +11,7 @@ use crate::send::redundancy::{Copies, Earlier};
 pub(super) struct Wire {
     pub slot: Slot,
     caches: BTreeMap<(TrackId, u8), Cache>,
+    starts: BTreeMap<(TrackId, u8), Start>,
     /// Timestamp and payload.
     pub sent: BTreeMap<u64, (u32, Vec<u8>)>,
     /// The whole packet, and where its payload begins.
@@ -26,18 +27,19 @@ pub(super) struct Wire {
 
 impl Wire {
     pub fn new(slot: Slot) -> Self {
-        let (caches, sent, packets, sources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let rtx_numbers = BTreeSet::new();
-        Self { slot, caches, sent, packets, sources, rtx_numbers, alone: false, distance: 0 }
+        let (caches, starts, sources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (sent, packets, rtx_numbers) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { slot, caches, starts, sent, packets, sources, rtx_numbers, alone: false, distance: 0 }
     }
 
     /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
     fn octets(&self, outgoing: &Outgoing) -> Option<(usize, Vec<u8>)> {
         let mut out = [0; 1_500];
-        let cache = &self.caches[&(outgoing.track, outgoing.encoding)];
-        let cached = cache.get(outgoing.source_seq)?;
+        let (at, seq) = ((outgoing.track, outgoing.encoding), outgoing.source_seq);
+        let cache = &self.caches[&at];
+        let cached = cache.get(seq).or_else(|| self.starts[&at].get(seq))?;
         let earlier = match outgoing.patch {
-            Patch::RedMade { earlier, .. } => redundancy::earlier(outgoing.source_seq, earlier, |seq| cache.get(seq))?,
+            Patch::RedMade { earlier, .. } => redundancy::earlier(seq, earlier, |seq| cache.get(seq))?,
             _ => Earlier::default(),
         };
         let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, &earlier, Some(1), 0);
@@ -58,11 +60,30 @@ impl Wire {
         let at = (self.slot.source().expect("it shows one"), sent.encoding);
         let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
         cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
+        let start = self.starts.entry(at).or_default();
+        start.insert(&sent.packet(recovered), stored, &sent.payload, 10_000_000);
         let packet = Packet { copies: self.copies(at, sent.seq), ..sent.packet(recovered) };
         if let Some(outgoing) = self.slot.handle_packet(&packet, sent.at) {
             self.first_time(&outgoing);
             self.replay(at, sent.at);
         }
+    }
+
+    /// The slot waits for a keyframe, and begins with what is kept of an encoding, if nothing of it is missing.
+    pub fn catch_up(&mut self, encoding: u8, now: Instant) -> bool {
+        let at = (self.slot.source().expect("it shows one"), encoding);
+        let waits = self.slot.wanted_keyframe().is_some() && self.slot.encoding() != Some(encoding);
+        let Some(start) = self.starts.get(&at).filter(|start| waits && start.is_whole()) else {
+            return false;
+        };
+        let compression = start.compression(encoding, start.time_to_send(10_000_000), self.slot.room(now), now);
+        let compression = compression.expect("something is kept");
+        let mut left = Vec::new();
+        let packets = start.packets(compression, self.alone, None);
+        let began = self.slot.catch_up(compression, packets, now, |outgoing, _| left.push(outgoing));
+        left.iter().for_each(|outgoing| self.first_time(outgoing));
+        assert_eq!(began, !left.is_empty());
+        began
     }
 
     /// As the plane finds them.

@@ -1,0 +1,123 @@
+//! How a slot that waits for a keyframe gets a picture: from what is kept since the last one, if that takes less time
+//! than asking the publisher; else by asking.
+
+use super::published::Published;
+use super::{Place, Plane, mark_dirty, report};
+use crate::send::slot::Slot;
+use crate::time::{Duration, Instant, ms};
+use crate::transport::Transport;
+
+/// A decoder that lost its way may begin anew from what is kept, no more often.
+const ANEW: Duration = ms(2_000);
+
+impl Plane {
+    /// The slot has come to wait for a keyframe, or may have: its source or its ladder changed, or its peer is there now.
+    /// Who cannot receive yet wishes for nothing: the keyframe would be gone when it can.
+    pub(super) fn begin(&mut self, slot: usize, now: Instant) {
+        let Some(track) = self.shown_track(slot) else { return };
+        if !self.fast_start(slot, track, now)
+            && let Some(encoding) = self.slots[slot].slot.wanted_keyframe()
+        {
+            self.wish_keyframe(track, encoding, now);
+        }
+    }
+
+    /// Of a transport that has just become able to receive.
+    pub(super) fn begin_slots(&mut self, key: usize, now: Instant) {
+        for slot in self.transports[key].slots.clone() {
+            self.begin(slot, now);
+        }
+    }
+
+    /// The publisher was asked for a keyframe and ignores it: who waits makes do with what is kept.
+    pub(super) fn begin_without_keyframe(&mut self, track: usize, now: Instant) {
+        for index in 0..self.tracks[track].subscribers().len() {
+            let slot = self.tracks[track].subscribers()[index];
+            self.fast_start(slot, track, now);
+        }
+    }
+
+    /// The subscriber asks for a keyframe (PLI, FIR): its decoder waits for one, or has lost its way.
+    pub(super) fn complain(&mut self, slot: usize, now: Instant) {
+        let Some(track) = self.shown_track(slot) else { return };
+        let placed = &mut self.slots[slot];
+        let Some(encoding) = placed.slot.keyframe_source() else { return };
+        if self.tracks[track].is_deaf()
+            && placed.slot.wanted_keyframe().is_none()
+            && placed.slot.caught_up().is_none_or(|at| now.saturating_duration_since(at) >= ANEW)
+        {
+            placed.slot.interrupt();
+            if self.fast_start(slot, track, now) {
+                return;
+            }
+        }
+        if self.tracks[track].is_asking(encoding) || self.slots[slot].slot.complaints.allow(now) {
+            self.wish_keyframe(track, encoding, now);
+        }
+    }
+
+    fn wish_keyframe(&mut self, track: usize, encoding: u8, now: Instant) {
+        let publisher = self.tracks[track].transport;
+        let round_trip = self.transports[publisher].round_trip;
+        self.tracks[track].wish_keyframe(encoding, round_trip, now);
+        self.poll_feedback(publisher, now);
+        self.touch(publisher);
+    }
+
+    /// True: the slot waits no longer.
+    fn fast_start(&mut self, slot: usize, track: usize, now: Instant) -> bool {
+        let published = &self.tracks[track];
+        let round_trip = self.transports[published.transport].round_trip;
+        let placed = &mut self.slots[slot];
+        let transport = &mut self.transports[placed.transport];
+        let started = fast(published, slot, track, &mut placed.slot, transport, round_trip, now);
+        report(&mut self.events, &mut placed.slot);
+        mark_dirty(&mut self.dirty, transport, placed.transport);
+        started
+    }
+
+    /// The track whose picture the slot is to show, if its peer can receive.
+    fn shown_track(&self, slot: usize) -> Option<usize> {
+        let placed = &self.slots[slot];
+        let source = placed.slot.source().filter(|_| self.transports[placed.transport].sends_media())?;
+        match self.places.get(&source.0) {
+            Some(&Place::Track(track)) => Some(track),
+            _ => None,
+        }
+    }
+}
+
+/// Shows a slot that waits for a keyframe what is kept since the last one, if it is sent before a keyframe could come: at
+/// the rate of the subscriber's pacer, against a round trip to the publisher and its usual time to a keyframe. True:
+/// the slot waits no longer.
+pub(super) fn fast(
+    published: &Published,
+    key: usize,
+    track: usize,
+    slot: &mut Slot,
+    transport: &mut Transport,
+    round_trip: Duration,
+    now: Instant,
+) -> bool {
+    let Some(wanted) = slot.wanted_keyframe() else { return false };
+    let Some(encoding) = published.arriving(wanted, slot.ladder(), now) else { return false };
+    let Some(start) = published.start(encoding).filter(|start| !start.is_empty()) else { return false };
+    // Of one that ignores requests nobody has more than this, holes and all.
+    if slot.encoding() == Some(encoding) || !(start.is_whole() || published.is_deaf()) {
+        return false;
+    }
+    let time = start.time_to_send(transport.pacer.rate());
+    let asking = published.time_to_keyframe(encoding, round_trip, now);
+    if asking.is_some_and(|asking| asking <= time) {
+        return false;
+    }
+    let Some(compression) = start.compression(encoding, time, slot.room(now), now) else { return false };
+    let packets = start.packets(compression, published.is_alone(), published.clock(encoding));
+    let began = slot.catch_up(compression, packets, now, |outgoing, octets| {
+        transport.send(key, track, outgoing, octets, now);
+    });
+    if began {
+        transport.report_soon(now);
+    }
+    began && slot.wanted_keyframe().is_none()
+}
