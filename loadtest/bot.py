@@ -59,7 +59,9 @@ class Bot:
         source: Played | None = None,
         recorder: Recorder | None = None,
         auto_subscribe: bool = True,
+        edit: Callable[[str], str] = lambda offer: offer,
     ) -> None:
+        """`edit` has the last word on each offer."""
         self.joined: messages.Joined
         """Set once the `async with` block is entered."""
         self.participants: dict[str, ParticipantInfo] = {}
@@ -80,6 +82,7 @@ class Bot:
         self._source = source
         self._recorder = recorder
         self._auto_subscribe = auto_subscribe
+        self._edit = edit
         self._signaling = Signaling(url, room, token, self._handle)
         self._channels: dict[bool, RTCDataChannel] = {}
         """By whether they are reliable."""
@@ -276,7 +279,7 @@ class Bot:
                 self._wanted[kind] = 0
             await self.pc.setLocalDescription(await self.pc.createOffer())
             named = {str(transceiver.mid): cid for cid, transceiver in self._senders.items()}
-            offer = messages.Offer("offer", 0, self.pc.localDescription.sdp, named)
+            offer = messages.Offer("offer", 0, self._edit(self.pc.localDescription.sdp), named)
             answer = await self._signaling.request(offer)
             assert isinstance(answer, messages.Answer), "an offer is answered by an answer"
             await self.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))

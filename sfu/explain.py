@@ -4,7 +4,7 @@ Whoever decides writes into a `Record`: a subscription has one, and so has a pub
 bounded twice, by count where it is written and by age where it is read.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from sfu.model import Cause, Decision, Kind, Layer, Picture, Quality, Source, Step, Wish
@@ -177,14 +177,15 @@ def sentence(of: Standing) -> str:
     why = cause(of)
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
     verb = "heard by" if of.kind is Kind.AUDIO else "shown to"
+    facts = _telling(of, why)
     if of.current is not None and why in SHOWN and of.target is not None:
         state, reason = f"{thing} is {verb} {of.subscriber}{_size(of.picture)}", SHOWN[why]
-        if why is Cause.PUBLISHER and STOPPED_TOP in of.facts:
-            return f"{state}: {of.publisher}'s browser {_joined(of.facts)}."
+        if why is Cause.PUBLISHER and STOPPED_TOP in facts:
+            return f"{state}: {of.publisher}'s browser {' and '.join(facts)}."
     else:
         state, reason = f"{thing} is not {verb} {of.subscriber}", _hidden(of, why)
     reason = reason.format(subscriber=of.subscriber, publisher=of.publisher)
-    return f"{state}: {reason}{f'; {of.publisher} {_joined(of.facts)}' if of.facts else ''}."
+    return f"{state}: {reason}{f'; {of.publisher} ' if facts else ''}{' and '.join(facts)}."
 
 
 SHOWN: Mapping[Cause, str] = {
@@ -237,5 +238,8 @@ def _size(picture: Picture | None) -> str:
     return f" at {', '.join(parts)}" if parts else ""
 
 
-def _joined(facts: Iterable[str]) -> str:
-    return " and ".join(facts)
+def _telling(of: Standing, why: Cause) -> list[str]:
+    """What its publisher does, as far as it has to do with the cause. Who ignores requests makes every start slow."""
+    if not of.desired or why in (Cause.MUTED, Cause.PAUSED, Cause.CODEC):
+        return []
+    return [fact for fact in of.facts if fact == DEAF or why is Cause.PUBLISHER]

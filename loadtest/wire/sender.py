@@ -25,8 +25,10 @@ HISTORY = 512
 """Packets that can be asked for again."""
 REPORT_INTERVAL = 1.0
 """Seconds between sender reports."""
-LEVEL = 0x80 | 20
-"""RFC 6464: voice, -20 dBov."""
+SPEECH, PAUSE = 0x80 | 20, 80
+"""RFC 6464: a voice at -20 dBov, and no voice at -80."""
+WORD, BREATH = 50, 5
+"""Packets from one pause to the next, and of a pause: what never pauses is taken for noise."""
 
 
 class Sender:
@@ -111,7 +113,8 @@ class Sender:
         if self.rid:
             elements += bytes([RID_EXTENSION << 4 | len(self.rid) - 1]) + self.rid
         if self.section.kind == "audio":
-            elements += bytes([AUDIO_LEVEL << 4, LEVEL])
+            level = PAUSE if self.packets % WORD < BREATH else SPEECH
+            elements += bytes([AUDIO_LEVEL << 4, level])
         elements += bytes(-len(elements) % 4)
         return b"\xbe\xde" + (len(elements) // 4).to_bytes(2) + elements
 

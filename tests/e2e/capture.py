@@ -193,7 +193,7 @@ def whole(media: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
 
 
 def rtpdump(media: Sequence[tuple[float, bytes]], reports: Sequence[tuple[float, bytes]]) -> Iterator[bytes]:
-    """The format of rtptools. Of each packet: its length here with this head, its true length (0: RTCP), when it came, ms."""
+    """The format of rtptools. Of each packet: its length here with this head, its true length (0: RTCP), and when, ms."""
     yield b"#!rtpplay1.0 127.0.0.1/9\n" + struct.pack("!IIIHH", 0, 0, 0x7F00_0001, 9, 0)
     began = media[0][0]
     packets = [(at, packet, len(packet)) for at, packet in media] + [(at, packet, 0) for at, packet in reports]

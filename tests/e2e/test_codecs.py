@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 
+from loadtest import sources
+from loadtest.bot import Bot
+from sfu.model import Source
+
 from .chromium import Chromium
 from .conftest import Enter
-from .server import Server
+from .person import Flow, Person
+from .server import Server, token
+from .waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -70,6 +76,55 @@ async def test_a_voice_arrives(chromium: Chromium, enter: Enter, server: Server,
     # Browsers name only the inner codec of RED: the service tells what is on the wire.
     (track,) = (await server.ask("GET", f"/v1/rooms/{room}/tracks"))["tracks"]
     assert track["track"]["mime"] == f"audio/{codec}"
+
+
+async def growth(server: Server, room: str, listener: Person, of: str) -> float:
+    """How much larger somebody's sound comes to a listener, packet by packet, than it came to the service.
+
+    A browser names the inner codec of RED only, and counts its copies only where it needed them.
+    """
+
+    async def look() -> tuple[Flow | None, int]:
+        listed = (await server.ask("GET", f"/v1/rooms/{room}/tracks"))["tracks"]
+        sound = [one for one in listed if (one["participant"], one["track"]["kind"]) == (of, "audio")]
+        return await listener.flow(of, "microphone"), sound[0]["encodings"][0]["bitrate"] if sound else 0
+
+    # What an encoder begins with is smaller: two seconds and more make up for it.
+    flow, bitrate = await until(
+        look,
+        lambda now: now[0] is not None and now[0]["packets"] > 150 and now[0]["energy"] > 0 and now[1] > 0,
+        f"{listener.identity} hears {of}",
+    )
+    assert flow is not None
+    return float(flow["bytes"] / flow["packets"] / (bitrate / 8 / 50))
+
+
+@pytest.mark.parametrize(("codec", "least", "most"), [("opus", 1.6, 2.5), ("red", 0.7, 1.3)])
+async def test_a_browser_gets_redundant_sound_whether_it_was_sent_so_or_not(
+    chromium: Chromium, enter: Enter, server: Server, room: str, codec: str, least: float, most: float
+) -> None:
+    ada, bob = await enter(chromium, "ada"), await enter(chromium, "bob")
+    await ada.call("publishTone", 0.5, {"codec": codec})
+    assert least < await growth(server, room, bob, "ada") < most
+
+
+async def test_a_browser_gets_redundant_sound_of_whoever_knows_none(
+    chromium: Chromium, enter: Enter, server: Server, room: str
+) -> None:
+    ada = await enter(chromium, "ada")
+    async with Bot(server.url, room=room, token=token("bot", room), source=sources.card(7)):
+        await ada.hear("bot")
+        assert 1.6 < await growth(server, room, ada, "bot") < 2.5
+
+
+async def test_who_knows_no_redundancy_hears_who_sends_it(
+    chromium: Chromium, enter: Enter, server: Server, room: str
+) -> None:
+    ada = await enter(chromium, "ada")
+    await ada.call("publishTone", 0.5, {"codec": "red"})
+    async with Bot(server.url, room=room, token=token("bot", room)) as bot:
+        heard = await bot.until(lambda: bot.of("ada", Source.MICROPHONE), 20.0)
+        await bot.until(lambda: heard.frames > 50 and heard.pitch, 20.0)
 
 
 async def test_a_layer_asked_for_is_the_layer_shown(

@@ -124,7 +124,8 @@ def channel(**changes: Any) -> ChannelSpec:
         (
             lambda: track(extensions={"toffset": 2}),
             'header extension is "toffset"; it may be mid, rid, repaired_rid, audio_level, transport_cc, '
-            "abs_send_time, dependency_descriptor, video_layers_allocation",
+            "abs_send_time, dependency_descriptor, video_layers_allocation, playout_delay, abs_capture_time, "
+            "content_type, color_space",
         ),
         (lambda: track(transport=1 << 40), "track 2 is of worker 0, its transport 1099511627776 of worker 1"),
         (lambda: slot(rtx_ssrc=4_294_967_295), "ssrc and rtx_ssrc are the same"),

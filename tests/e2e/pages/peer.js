@@ -29,7 +29,7 @@ export const leave = () => room.leave();
 
 const TOLD = [
   'stateChanged', 'left', 'roomChanged', 'participantJoined', 'participantChanged', 'participantLeft', 'trackPublished',
-  'trackUnpublished', 'trackChanged', 'trackSubscribed', 'trackUnsubscribed', 'subscription', 'speakers',
+  'trackUnpublished', 'trackChanged', 'trackSubscribed', 'trackUnsubscribed', 'subscription', 'speakers', 'dominantSpeaker',
   'localTrackMuted', 'localTrackUnpublished', 'draining',
 ];
 
@@ -73,13 +73,28 @@ export async function publishSharp({ width, height, fps = 15, hint = 'detail', .
 }
 
 /** A steady tone: the microphone that browsers make up only beeps now and then. */
-export async function publishTone() {
+export async function publishTone(gain = 0.5, options = {}) {
   const context = new AudioContext();
   const out = context.createMediaStreamDestination();
   const tone = new OscillatorNode(context, { frequency: 440 });
-  tone.connect(new GainNode(context, { gain: 0.5 })).connect(out);
+  tone.connect(new GainNode(context, { gain })).connect(out);
   tone.start();
-  return (await room.publish(out.stream.getAudioTracks()[0], { source: 'microphone' })).sid;
+  return (await room.publish(out.stream.getAudioTracks()[0], { source: 'microphone', ...options })).sid;
+}
+
+/** A tone in words, as a voice has them: 600 ms each. */
+export async function publishVoice(options = {}) {
+  const context = new AudioContext();
+  const out = context.createMediaStreamDestination();
+  const tone = new OscillatorNode(context, { frequency: 440 });
+  const voice = new GainNode(context, { gain: 0 });
+  tone.connect(voice).connect(out);
+  for (let word = 0; word < 200; word += 1) {
+    voice.gain.setValueAtTime(0.5, word * 0.7);
+    voice.gain.setValueAtTime(0, word * 0.7 + 0.6);
+  }
+  tone.start();
+  return (await room.publish(out.stream.getAudioTracks()[0], { source: 'microphone', ...options })).sid;
 }
 
 export async function publishMicrophone(options = {}) {
@@ -99,6 +114,14 @@ export async function publishCard(options = {}) {
 }
 
 const local = (sid) => [...room.localTracks].find((track) => track.sid === sid);
+
+/** As a browser does by itself that has no power or no bits left. */
+export async function stopTopEncoding(sid) {
+  const { sender } = local(sid).transceiver;
+  const parameters = sender.getParameters();
+  parameters.encodings.at(-1).active = false;
+  await sender.setParameters(parameters);
+}
 
 export const mute = (sid, muted) => local(sid).mute(muted);
 export const unpublish = (sid) => local(sid).unpublish();

@@ -1,8 +1,22 @@
-"""Formats: which payload types of two participants are one and the same."""
+"""Formats, which payload types of two participants are one and the same; and header extensions, row by row."""
+
+from typing import cast
 
 import pytest
 
-from sfu.session.capabilities import BY_NAME, also_decodes, h264
+from sfu.plane import _native
+from sfu.session.capabilities import (
+    BY_NAME,
+    EXTENSION_TABLE,
+    EXTENSIONS,
+    Extension,
+    Treatment,
+    also_decodes,
+    h264,
+)
+from sfu.session.sdp import SessionDescription
+
+from .offers import NAMES, VIDEO, answered, captured, offer, section
 
 
 @pytest.mark.parametrize(
@@ -81,3 +95,42 @@ def test_a_decoder_takes_the_profiles_inside_its_own_and_no_larger_mode() -> Non
 
 def test_every_format_fits_the_number_the_plane_has_for_it() -> None:
     assert all(0 <= format < 1 << 16 for h in range(1, 7) for format in also_decodes("h264", h << 1 | 1))
+
+
+@pytest.mark.parametrize("extension", EXTENSION_TABLE, ids=lambda extension: extension.uri)
+def test_an_extension_is_in_answers_unless_it_is_refused(extension: Extension) -> None:
+    negotiated = answered(offer(section(VIDEO, "0", "a=sendrecv", f"a=extmap:7 {extension.uri}")))
+    (line,) = SessionDescription.parse(negotiated.answer).sections
+    if extension.treatment is Treatment.REFUSED:
+        assert line.extensions == ()
+        return
+    assert [(e.id, e.uri) for e in line.extensions] == [(7, extension.uri)]
+    (publication,), (slot,) = negotiated.publications, negotiated.slots
+    assert publication.extensions == slot.extensions == {extension.name: 7}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_the_browsers_offers_all_is_taken_that_is_in_the_table_and_not_refused(name: str) -> None:
+    offered = SessionDescription.parse(captured(name))
+    answer = SessionDescription.parse(answered(captured(name)).answer)
+    treatments = {extension.uri: extension.treatment for extension in EXTENSION_TABLE}
+    for theirs, ours in zip(offered.sections, answer.sections, strict=True):
+        uris = [e.uri for e in theirs.extensions]
+        assert set(uris) <= treatments.keys(), "browsers offer what the table does not name"
+        assert [e.uri for e in ours.extensions] == [uri for uri in uris if treatments[uri] is not Treatment.REFUSED]
+        assert "urn:3gpp:video-orientation" not in [e.uri for e in ours.extensions], "senders turn their pictures"
+
+
+def test_the_plane_knows_every_extension_that_is_accepted() -> None:
+    extensions = {name: id for id, name in enumerate(EXTENSIONS.values(), 1)}
+    spec = _native.SlotSpec(
+        id=2,
+        transport=1,
+        kind="video",
+        mid="0",
+        ssrc=1,
+        rtx_ssrc=None,
+        payload_types=[_native.PayloadType(number=96, codec="vp8", format=0, clock_rate=90_000, rtx=None)],
+        extensions=cast("dict[_native._Extension, int]", extensions),
+    )
+    assert spec.extensions == extensions

@@ -86,6 +86,7 @@ def test_a_simulcast_offer_becomes_a_publication() -> None:
     assert video.extensions == {
         "mid": 4, "rid": 10, "repaired_rid": 11, "transport_cc": 3, "abs_send_time": 2,
         "dependency_descriptor": 12, "video_layers_allocation": 9,
+        "playout_delay": 5, "content_type": 6, "color_space": 8,
     }  # fmt: skip
     assert video.msid == ("3c18c30f-0489-40d9-9ae3-532e8dc91862", "8d6cb4cd-4df6-4ed8-86b3-5054affd37f1")
 

@@ -210,6 +210,9 @@ impl Plane {
                 Some(outgoing) => {
                     transport.send(slot, track, outgoing, packet.octets(outgoing.patch), now);
                     replay(published, slot, track, &mut placed.slot, transport, now);
+                    if placed.slot.poll_anew() {
+                        transport.report_soon(now);
+                    }
                     mark_dirty(&mut self.dirty, transport, placed.transport);
                 }
                 None => {

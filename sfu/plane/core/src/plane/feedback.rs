@@ -128,6 +128,7 @@ impl Plane {
         for &track in &transport.tracks {
             let published = &mut self.tracks[track];
             let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
+            let mut asked = false;
             for state in &mut published.track.encodings {
                 let Some(ssrc) = state.ssrc else { continue };
                 media = ssrc;
@@ -139,9 +140,13 @@ impl Plane {
                     self.stats.nacks_sent += lost.len() as u64;
                     feedback::write_nack(&mut out, sender, ssrc, &lost);
                 }
+                if asked {
+                    state.keyframes.defer(now);
+                }
                 let arrives = !state.life.is_silent(now);
                 match state.keyframes.poll(now, arrives) {
                     Some(Due::Request) => {
+                        asked = true;
                         self.stats.keyframe_requests += 1;
                         if pli {
                             feedback::write_pli(&mut out, sender, ssrc);
@@ -152,6 +157,9 @@ impl Plane {
                     Some(Due::Ignored) => ignored.push(track),
                     None => {}
                 }
+            }
+            if asked {
+                published.track.encodings.iter_mut().for_each(|state| state.keyframes.defer(now));
             }
             self.events.extend(published.poll_layers(now));
         }

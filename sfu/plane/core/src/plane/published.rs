@@ -154,7 +154,7 @@ impl Published {
             state.keyframes.handle_start(now);
         }
         if description.keyframe {
-            state.keyframes.handle_keyframe(now);
+            state.handle_keyframe(header.timestamp, now);
         }
         self.codec = Some(payload_type.codec);
         self.next_layers.get_or_insert(now);

@@ -116,7 +116,7 @@ pub(super) fn fast(
     let began = slot.catch_up(compression, packets, now, |outgoing, octets| {
         transport.send(key, track, outgoing, octets, now);
     });
-    if began {
+    if slot.poll_anew() {
         transport.report_soon(now);
     }
     began && slot.wanted_keyframe().is_none()

@@ -121,6 +121,18 @@ impl KeyframeRequests {
         }
     }
 
+    /// Another encoding of the track is being asked for. Browsers answer with keyframes of all of them, and hear no
+    /// other request for a while, whichever it is for. libwebrtc: encoder_rtcp_feedback.cc.
+    pub fn defer(&mut self, now: Instant) {
+        let until = now + INTERVAL;
+        match &mut self.state {
+            State::Idle { not_before } => *not_before = Some(not_before.map_or(until, |earliest| earliest.max(until))),
+            State::Wished { due } => *due = until.max(*due),
+            State::Asked { at, ignored: true, .. } if *at + RETRY < until => *at += until - (*at + RETRY),
+            State::Asked { .. } => {}
+        }
+    }
+
     /// It begins to arrive, or does so again after a silence.
     pub fn handle_start(&mut self, now: Instant) {
         let until = now + BY_ITSELF;
@@ -266,6 +278,27 @@ mod tests {
             asks(requests, start + ms(at))
         };
         (0..most).filter(ask).collect()
+    }
+
+    #[test]
+    fn while_another_encoding_is_asked_for_none_is_and_its_keyframe_serves_as_well() {
+        let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
+        requests.defer(now);
+        requests.wish(now + ms(100));
+        assert!(!asks(&mut requests, now + ms(299)));
+        assert!(asks(&mut requests, now + ms(300)), "the keyframe that came with the other's was before the wish");
+
+        // Unanswered, it is about to be repeated.
+        assert_eq!(requests.poll(now + ms(900), true), Some(Due::Ignored));
+        requests.defer(now + ms(1_200));
+        assert!(!asks(&mut requests, now + ms(1_499)));
+        assert!(asks(&mut requests, now + ms(1_500)));
+
+        let mut requests = KeyframeRequests::new();
+        requests.wish(now);
+        requests.defer(now);
+        requests.handle_keyframe(now);
+        assert!(!asks(&mut requests, now + ms(300)));
     }
 
     #[test]

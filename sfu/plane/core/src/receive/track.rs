@@ -35,6 +35,8 @@ pub struct EncodingState {
     pub keyframes: KeyframeRequests,
     pub life: Life,
     pub clarity: Clarity,
+    /// The timestamp of the last one.
+    keyframe: Option<u32>,
 }
 
 impl Track {
@@ -183,6 +185,14 @@ impl EncodingState {
             keyframes: KeyframeRequests::new(),
             life: Life::new(track.kind == Kind::Video),
             clarity: Clarity::default(),
+            keyframe: None,
+        }
+    }
+
+    /// A packet begins a keyframe, as several of one do in H.264: parameter sets, and the first slice.
+    pub fn handle_keyframe(&mut self, timestamp: u32, now: Instant) {
+        if self.keyframe.replace(timestamp) != Some(timestamp) {
+            self.keyframes.handle_keyframe(now);
         }
     }
 

@@ -244,7 +244,8 @@ mod tests {
     fn what_is_passed_has_the_same_octets_under_the_subscribers_id_also_when_it_is_sent_again() {
         let hdr: Vec<u8> = (0..28).collect();
         let (short, time) = ([1, 2, 3, 4], [9; 16]);
-        let rows: [(&[(Extension, &[u8])], u16); 6] = [
+        type Row<'a> = (&'a [(Extension, &'a [u8])], u16);
+        let rows: [Row<'_>; 6] = [
             (&[(Extension::AudioLevel, &[0x92])], 0xBEDE),
             (&[(Extension::PlayoutDelay, &[0x01, 0x20, 0x64])], 0xBEDE),
             (&[(Extension::AbsCaptureTime, &time[..8]), (Extension::ContentType, &[1])], 0xBEDE),

@@ -206,7 +206,8 @@ mod tests {
         let beyond = [(50, 960), (60, 7_681), (70, 8_703)];
         let too_long = [(50, 960), (1_024, 960), (70, 960)];
         let full = [(500, 960), (490, 960), (500, 960)];
-        let table: [(&[(usize, u32)], u8, Copies, &str); 11] = [
+        type Row<'a> = (&'a [(usize, u32)], u8, Copies, &'a str);
+        let table: [Row<'_>; 11] = [
             (&steady, 2, [60, 50], "both"),
             (&steady, 1, [60, 0], "one, at distance 1"),
             (&steady, 0, [0, 0], "none, at distance 0"),

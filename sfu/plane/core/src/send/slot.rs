@@ -60,6 +60,7 @@ pub struct Slot {
     /// Of what it caught up with last, and when it did.
     compression: Option<Compression>,
     caught_up: Option<Instant>,
+    anew: bool,
     pub complaints: Complaints,
 }
 
@@ -90,6 +91,7 @@ impl Slot {
             wished: None,
             compression: None,
             caught_up: None,
+            anew: false,
             complaints: Complaints::default(),
             spec,
         }
@@ -191,6 +193,11 @@ impl Slot {
     /// The encoding that leaves now.
     pub fn encoding(&self) -> Option<u8> {
         self.selector.encoding()
+    }
+
+    /// Something else is shown since the last call: what was reported of the timeline no longer holds.
+    pub fn poll_anew(&mut self) -> bool {
+        std::mem::take(&mut self.anew)
     }
 
     /// How long ago what left last had come: so much is free on its timeline.
@@ -396,7 +403,7 @@ impl Slot {
     fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
         if begins {
             let verdict = self.selector.switch(packet);
-            (self.wished, self.lost) = (None, false);
+            (self.wished, self.lost, self.anew) = (None, false, true);
             let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
             self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             return Some((self.rewriter.begin(packet), verdict));

@@ -43,12 +43,15 @@ pub struct Start {
     spare: Vec<Noted>,
     /// Octets of the payloads that are kept.
     octets: usize,
+    /// The newest packet that came, noted or not: of a keyframe that came late, what is behind it may not be.
+    newest: ExtendedSeq,
 }
 
 impl Start {
     /// Takes note of a packet, in any order. `most`: octets to take in memory; if it would take more, it forgets
     /// everything up to the next keyframe.
     pub fn insert(&mut self, packet: &Packet, stored: Stored<'_>, payload: &[u8], most: usize) {
+        self.newest = self.newest.max(packet.seq);
         let begins = packet.description.keyframe && !self.continues_keyframe(packet);
         if begins {
             self.forget_before(packet.seq);
@@ -65,7 +68,7 @@ impl Start {
         }
         let old = packet.received.saturating_duration_since(first.cached.received) > MOST_AGE;
         if old || self.memory() + NOTE + payload.len() > most {
-            *self = Self::default();
+            *self = Self { newest: self.newest, ..Self::default() };
             return;
         }
         let newest = self.noted.last().is_some_and(|last| last.cached.seq < packet.seq);
@@ -75,9 +78,8 @@ impl Start {
 
     /// Whether there is a keyframe and everything since.
     pub fn is_whole(&self) -> bool {
-        let span =
-            self.noted.first().zip(self.noted.last()).map(|(first, last)| last.cached.seq.0 - first.cached.seq.0);
-        span.is_some_and(|span| span + 1 == self.noted.len() as u64)
+        let first = self.noted.first().map(|first| first.cached.seq.0);
+        first.is_some_and(|first| first + self.noted.len() as u64 == self.newest.0 + 1)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -203,6 +203,18 @@ fn a_keyframe_begins_it_anew_be_it_late_and_parameter_sets_are_part_of_it() {
 }
 
 #[test]
+fn behind_a_keyframe_that_came_late_everything_must_be_there() {
+    let (mut source, mut start, now) = (Source::new(0), Start::default(), Instant::now());
+    let key = source.picture("key", 2, now);
+    let after = source.picture("0", 1, now);
+    // Before there was a keyframe these were of no use.
+    insert(&mut start, &key[1], PLENTY);
+    insert(&mut start, &after[0], PLENTY);
+    insert(&mut start, &key[0], PLENTY);
+    assert!(!start.is_empty() && !start.is_whole());
+}
+
+#[test]
 fn it_takes_no_more_memory_than_it_may_and_keeps_nothing_for_long() {
     let (mut source, mut start, _, began) = camera(1);
     let most = 60_000;
