@@ -231,6 +231,32 @@ fn the_layers_of_a_descriptor_are_those_of_its_mode() {
 }
 
 #[test]
+fn encodings_of_vp9_and_av1_change_at_a_keyframe_and_have_temporal_layers() {
+    for codec in [VP9, AV1] {
+        let (mut slot, now) = (slot(Kind::Video), Instant::now());
+        let mut publishers = [0, 1].map(|_| Publisher::new(codec, "L1T3"));
+        slot.set_ladder(ladder(&[(1, 3), (0, 3)]));
+        let mut show = |slot: &mut Slot, encoding: u8, pictures: &str| -> String {
+            let show = |what: char| {
+                let frame = publishers[usize::from(encoding)].picture(what == 'k', 1, now).remove(0);
+                let sent = Sent { encoding, alone: false, ..frame.packets[0].clone() };
+                let left = slot.handle_packet(&sent.packet(false), now);
+                left.map_or('.', |_| char::from(b'0' + frame.temporal))
+            };
+            pictures.chars().map(show).collect()
+        };
+        assert_eq!(show(&mut slot, 0, "k---"), "0212", "{codec:?}");
+        assert_eq!(show(&mut slot, 1, "k---"), "0212");
+        assert_eq!(show(&mut slot, 0, "----"), "....");
+        slot.set_ladder(ladder(&[(0, 1)]));
+        assert_eq!(slot.wanted_keyframe(), Some(0));
+        assert_eq!(show(&mut slot, 1, "----"), "0...", "the least of it until the keyframe of the other");
+        assert_eq!(show(&mut slot, 0, "k---"), "0.1.");
+        assert_eq!(show(&mut slot, 1, "k"), ".");
+    }
+}
+
+#[test]
 fn encodings_of_h264_and_h265_change_at_a_keyframe_and_leave_whole() {
     let h265 = PayloadType { number: 104, codec: Codec::H265, ..VP8 };
     // A sequence parameter set, then slices: of an IDR picture, and of one that leans on it.
