@@ -29,7 +29,7 @@ async def flowing(it: Scene, *rates: tuple[int, int, int]) -> tuple[Client, Clie
     """Alice's camera arrives in these encodings; the best of them is on bob's wire."""
     alice, bob, camera = await simulcast(it)
     await it.say(arriving(alice.plane_track(camera), *(rates or THREE)))
-    await it.say(Switched(bob.slot("0"), PlaneLayer(len(rates or THREE) - 1, 1), "target"))
+    await it.say(Switched(bob.slot("0"), PlaneLayer(len(rates or THREE) - 1, 1), "none"))
     return alice, bob, camera
 
 
@@ -55,7 +55,7 @@ async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
     async with scene() as it:
         _, bob, camera = await flowing(it)
         await bob.ask(messages.Settings, track=camera, width=320, height=180)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
         seen = explained(bob)
         assert seen.cause is Cause.DEMAND
         assert seen.sentence.endswith("150 kbit/s: bob asks for no more.")
