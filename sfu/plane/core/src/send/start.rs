@@ -138,6 +138,7 @@ impl Start {
             alone,
             payload_length: noted.payload_length,
             recovered: false,
+            timestamp: compression.timestamp(noted.cached.timestamp),
             received: compression.received(noted.cached.timestamp),
             ..noted.cached.packet(compression.encoding, clock)
         })
