@@ -174,7 +174,8 @@ fn what_the_sender_says_is_off_is_left_at_once_and_taken_again_with_its_first_pa
     call.peers[alice].sources[1].allocation = Some(allocation(1, 0b111));
     start(&mut call, alice, 2);
     let back = until(&mut call, ms(500), |call| told(call, slot).last() == Some(&(Some(2), Cause::None)));
-    assert!(back.expect("it is back") <= ms(110), "its first packet, a round trip, a picture: {back:?}");
+    // Its first packet, the tenth of a second in which a keyframe may come by itself, a round trip, a picture.
+    assert!(back.expect("it is back") <= ms(210), "{back:?}");
 }
 
 #[test]

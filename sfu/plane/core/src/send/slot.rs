@@ -58,8 +58,8 @@ pub struct Slot {
     replay: Option<Replay>,
     /// The last answer of [`Slot::poll_wish`].
     wished: Option<u8>,
-    /// Of what it caught up with last, and when it did.
-    compression: Option<Compression>,
+    /// Of what it caught up with last, and from which number on that left; and when it did.
+    compression: Option<(Compression, u64)>,
     caught_up: Option<Instant>,
     anew: bool,
     pub complaints: Complaints,
@@ -221,7 +221,8 @@ impl Slot {
         now: Instant,
         mut leaves: impl FnMut(Outgoing, usize),
     ) -> bool {
-        self.compression = Some(compression);
+        let since = self.rewriter.highest().map_or(0, |highest| highest.0 + 1);
+        self.compression = Some((compression, since));
         self.selector.catch_up(true);
         for packet in packets {
             if let Some(outgoing) = self.handle_packet(&packet, now) {
@@ -241,14 +242,6 @@ impl Slot {
     /// does not leave through this slot, or not now.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
         let track = self.source?;
-        let compressed;
-        let packet = match &self.compression {
-            Some(compression) if compression.covers(packet) => {
-                compressed = Packet { timestamp: compression.timestamp(packet.timestamp), ..*packet };
-                &compressed
-            }
-            _ => packet,
-        };
         if !self.selector.hear(packet) || self.selector.is_paused() {
             return None;
         }
@@ -411,6 +404,7 @@ impl Slot {
             return Some((self.rewriter.begin(packet), verdict));
         }
         if self.rewriter.distance(packet.encoding, packet.seq).is_none_or(|distance| distance < 0) {
+            let packet = &self.at_its_time(packet)?;
             let numbers = self.rewriter.late(packet)?;
             if !self.history.is_free(numbers.seq, self.rewriter.highest()?) {
                 return None;
@@ -428,6 +422,18 @@ impl Slot {
             return None;
         }
         Some((self.rewriter.advance(packet), verdict))
+    }
+
+    /// A packet that comes late, at the time at which its frame left: what was caught up with left at a compressed one;
+    /// before that, the same packets left at their own.
+    fn at_its_time<'a>(&self, packet: &Packet<'a>) -> Option<Packet<'a>> {
+        let covered = self.compression.filter(|(compression, _)| compression.covers(packet));
+        let Some((compression, since)) = covered else {
+            return Some(*packet);
+        };
+        let caught_up = self.rewriter.late(packet)?.seq.0 >= since;
+        let timestamp = if caught_up { compression.timestamp(packet.timestamp) } else { packet.timestamp };
+        Some(Packet { timestamp, ..*packet })
     }
 
     /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.

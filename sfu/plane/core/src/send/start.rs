@@ -86,6 +86,16 @@ impl Start {
         self.noted.is_empty()
     }
 
+    /// Those with a payload.
+    pub fn packets_to_send(&self) -> usize {
+        self.noted.iter().filter(|noted| noted.cached.payload.len() == noted.payload_length).count()
+    }
+
+    /// How long ago its keyframe began to arrive.
+    pub fn age(&self, now: Instant) -> Duration {
+        self.noted.first().map_or(Duration::MAX, |first| now.saturating_duration_since(first.cached.received))
+    }
+
     /// How long it takes to send what is kept, at `rate` bits a second.
     pub fn time_to_send(&self, rate: u64) -> Duration {
         Duration::from_micros(self.octets as u64 * 8 * 1_000_000 / rate.max(1))
@@ -138,6 +148,7 @@ impl Start {
             alone,
             payload_length: noted.payload_length,
             recovered: false,
+            timestamp: compression.timestamp(noted.cached.timestamp),
             received: compression.received(noted.cached.timestamp),
             ..noted.cached.packet(compression.encoding, clock)
         })
