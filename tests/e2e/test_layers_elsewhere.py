@@ -14,6 +14,7 @@ from .server import Server, token
 
 pytestmark = pytest.mark.browser
 
+
 async def show_all(watched: Watched) -> None:
     """Each encoding, down and up again."""
     best = watched.shape.rungs - 1
