@@ -243,7 +243,14 @@ class Stage:
         seen = track.handle_layers(event)
         alive = {at.spatial for at in track.rates}
         unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
-        track.publishing.arriving(self._context.milliseconds(), track.codec, alive, unwanted=unwanted, deaf=event.deaf)
+        track.publishing.arriving(
+            self._context.milliseconds(),
+            track.codec,
+            alive,
+            unwanted=unwanted,
+            encrypted=event.encrypted,
+            deaf=event.deaf,
+        )
         is_reshaped = track.shape() != shape
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)

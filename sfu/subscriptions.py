@@ -180,9 +180,11 @@ class Subscriptions:
         if slot is None:
             return
         layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
+        if layer is None and slot.refused:
+            return
         if layer is not None and slot.shown is slot.track:
             slot.unreadable = None
-        self._reached(slot, layer, _cause(event))
+        self._reached(slot, layer, Cause(event.cause))
 
     def handle_refused(self, event: _native.Refused) -> None:
         slot = self._by_id.get(event.slot)
@@ -364,8 +366,3 @@ def _is_news(told: Subscription, now: Subscription) -> bool:
     ):
         return True
     return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)
-
-
-def _cause(event: _native.Switched) -> Cause:
-    """The plane's word for what the target asks for is that nothing is lacking."""
-    return Cause.NONE if event.cause == "target" else Cause(event.cause)

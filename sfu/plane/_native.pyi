@@ -42,6 +42,7 @@ __all__ = [
 
 _Kind = Literal["audio", "video"]
 _Codec = Literal["opus", "red", "pcmu", "pcma", "vp8", "vp9", "av1", "h264", "h265"]
+_Cause = Literal["none", "paused", "publisher", "waiting_for_keyframe", "loss", "encrypted"]
 _Extension = Literal[
     "mid",
     "rid",
@@ -606,10 +607,14 @@ class LayerRate:
 
 @final
 class Layers:
-    """What really arrives of a track: once a second, and when an encoding starts or stops."""
+    """What really arrives of a track: once a second, and when an encoding or a spatial layer starts or stops. One that
+    stopped is noticed within 500 ms if it had five frames a second and something else of its transport is heard, else
+    within 3 s, and at once if its sender says so (video-layers-allocation); it is back when it has flowed for 1.5 s."""
 
-    __match_args__ = ("track", "codec", "layers", "deaf")
-    def __new__(cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], deaf: bool) -> Layers: ...
+    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf")
+    def __new__(
+        cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], encrypted: bool, deaf: bool
+    ) -> Layers: ...
     @property
     def track(self) -> int: ...
     @property
@@ -617,22 +622,30 @@ class Layers:
     @property
     def layers(self) -> list[LayerRate]: ...
     @property
+    def encrypted(self) -> bool:
+        """Its payload cannot be read, and no dependency descriptor tells keyframes: slots show the best rung that
+        arrives, and stay with it."""
+    @property
     def deaf(self) -> bool:
         """Its publisher ignores requests for keyframes, or said that it takes none."""
 
 @final
 class Switched:
-    """What really leaves through a slot (None: nothing), and why it changed: the target asks so; there is no target or
-    no source; the publisher does not send the wanted layer."""
+    """What really leaves through a slot (None: nothing), and why nothing better does, whenever either changes.
+
+    none: the best rung of the ladder leaves. paused: there is no ladder or no source. publisher: a better rung does not
+    arrive, or is of a codec that was refused. waiting_for_keyframe: a better rung, or the first, arrives, and its
+    keyframe is awaited. loss: more packets are missing than can be sent again; nothing leaves until a keyframe comes.
+    encrypted: see `Layers.encrypted`."""
 
     __match_args__ = ("slot", "layer", "cause")
-    def __new__(cls, slot: int, layer: Layer | None, cause: Literal["target", "paused", "publisher"]) -> Switched: ...
+    def __new__(cls, slot: int, layer: Layer | None, cause: _Cause) -> Switched: ...
     @property
     def slot(self) -> int: ...
     @property
     def layer(self) -> Layer | None: ...
     @property
-    def cause(self) -> Literal["target", "paused", "publisher"]: ...
+    def cause(self) -> _Cause: ...
 
 @final
 class Refused:

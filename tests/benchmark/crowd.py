@@ -81,10 +81,11 @@ class Crowd:
                     for spatial, size in enumerate(SIZES)
                     for temporal in range(2)
                 ]
-            await self.it.say(Layers(track.plane_id, "vp8" if track.kind is Kind.VIDEO else "opus", layers, False))
+            codec = "vp8" if track.kind is Kind.VIDEO else "opus"
+            await self.it.say(Layers(track.plane_id, codec, layers, False, False))
         slots = set(client.session.participant.transport.slots.values())
         switched = [
-            Switched(slot, Layer(0, 0), "target")
+            Switched(slot, Layer(0, 0), "none")
             for slot, source in self.it.plane.sources.items()
             if source is not None and (source in own or slot in slots)
         ]

@@ -17,8 +17,8 @@ from sfu.plane import (
 
 EVENTS: list[Event] = [
     TransportState(1, "connected", ""),
-    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], True),
-    Switched(3, Layer(0, 2), "target"),
+    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], False, True),
+    Switched(3, Layer(0, 2), "none"),
     Switched(3, None, "paused"),
     Refused(3, "no payload type"),
     AudioLevels([(2, b"\x1e\x1f\x20\x7f\xff")]),
@@ -33,8 +33,8 @@ def told(event: Event) -> tuple[object, ...]:
     match event:
         case TransportState(transport, state, reason):
             return transport, state, reason
-        case Layers(track, codec, [LayerRate(Layer(spatial, temporal), bps, width, height, fps)], deaf):
-            return track, codec, spatial, temporal, bps, width, height, fps, deaf
+        case Layers(track, codec, [LayerRate(Layer(spatial, temporal), bps, width, height, fps)], encrypted, deaf):
+            return track, codec, spatial, temporal, bps, width, height, fps, encrypted, deaf
         case Switched(slot, Layer(spatial=spatial), cause):
             return slot, spatial, cause
         case Switched(slot, None, cause):
@@ -58,8 +58,8 @@ def told(event: Event) -> tuple[object, ...]:
 def test_every_event_is_matched_by_position() -> None:
     assert [told(event) for event in EVENTS] == [
         (1, "connected", ""),
-        (2, "vp8", 0, 2, 150_000, 320, 180, 30.0, True),
-        (3, 0, "target"),
+        (2, "vp8", 0, 2, 150_000, 320, 180, 30.0, False, True),
+        (3, 0, "none"),
         (3, None, "paused"),
         (3, "no payload type"),
         ((2, b"\x1e\x1f\x20\x7f\xff"),),
@@ -72,7 +72,7 @@ def test_every_event_is_matched_by_position() -> None:
 
 def test_events_compare_and_show_their_fields() -> None:
     assert Message(4, b"hello", True) == Message(4, b"hello", True) != Message(4, b"hello", False)
-    assert repr(Switched(3, Layer(0, 2), "target")) == (
-        "Switched(slot=3, layer=Layer(spatial=0, temporal=2), cause='target')"
+    assert repr(Switched(3, Layer(0, 2), "none")) == (
+        "Switched(slot=3, layer=Layer(spatial=0, temporal=2), cause='none')"
     )
     assert repr(Message(4, b"hello", True)) == "Message(channel=4, payload=b'hello', text=True)"

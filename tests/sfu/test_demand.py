@@ -24,7 +24,7 @@ def arriving(track: int, spatials: int = 3, temporals: int = 3, codec: Any = "vp
         for spatial in range(spatials)
         for temporal in range(temporals)
     ]
-    return Layers(track, codec, layers, False)
+    return Layers(track, codec, layers, False, False)
 
 
 async def demand(client: Client, track: str, **settings: Any) -> Any:
@@ -113,7 +113,7 @@ async def test_a_camera_that_is_turned_is_measured_anew() -> None:
         await demand(bob, camera, width=640, height=360)
         assert bob.ladder("0") == [(1, 3), (0, 3)]
         upright = [LayerRate(at.layer, at.bps, at.height, at.width, at.fps) for at in arriving(track).layers]
-        await it.say(Layers(track, "vp8", upright, False))
+        await it.say(Layers(track, "vp8", upright, False, False))
         assert bob.ladder("0") == [(0, 3)], "320 lines fill a tile of 360"
 
 
@@ -198,7 +198,7 @@ async def test_a_room_shows_the_last_n_and_a_speaker_takes_the_place_of_who_spok
         await it.pass_time(0)
         pictures = ("0", "1", "2")
         assert {bob.shows()[mid] for mid in pictures} == set(faces[:3])
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
         for speaker, shown in ((4, {4, 0, 1}), (3, {3, 4, 0}), (0, {3, 4, 0}), (2, {2, 0, 3})):
             bob.heard()
             await speak(it, people[speaker], voices[speaker])

@@ -5,7 +5,7 @@ from typing import Any
 from sfu import messages
 from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import Refused, Switched
+from sfu.plane import Layers, Refused, Switched
 
 from .scene import START, Client, Scene, scene
 from .test_viewing import arriving, simulcast
@@ -29,7 +29,7 @@ async def flowing(it: Scene, *rates: tuple[int, int, int]) -> tuple[Client, Clie
     """Alice's camera arrives in these encodings; the best of them is on bob's wire."""
     alice, bob, camera = await simulcast(it)
     await it.say(arriving(alice.plane_track(camera), *(rates or THREE)))
-    await it.say(Switched(bob.slot("0"), PlaneLayer(len(rates or THREE) - 1, 1), "target"))
+    await it.say(Switched(bob.slot("0"), PlaneLayer(len(rates or THREE) - 1, 1), "none"))
     return alice, bob, camera
 
 
@@ -55,7 +55,7 @@ async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
     async with scene() as it:
         _, bob, camera = await flowing(it)
         await bob.ask(messages.Settings, track=camera, width=320, height=180)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
         seen = explained(bob)
         assert seen.cause is Cause.DEMAND
         assert seen.sentence.endswith("150 kbit/s: bob asks for no more.")
@@ -121,6 +121,28 @@ async def test_an_encoding_that_the_browser_stopped_is_a_fact_of_its_publisher()
             "asked for, but it does not arrive"
         )
         assert seen.current == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
+
+
+async def test_who_ignores_keyframe_requests_is_named_to_all_who_are_shown_it() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        heard = arriving(alice.plane_track(camera), *THREE)
+        await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=False, deaf=True))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "publisher"))
+        seen = explained(bob)
+        assert seen.publisher == ("ignores keyframe requests",)
+        assert seen.sentence.endswith(": alice sends nothing better at present; alice ignores keyframe requests.")
+
+
+async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        heard = arriving(alice.plane_track(camera), *THREE)
+        await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=True, deaf=False))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "encrypted"))
+        seen = explained(bob)
+        assert (seen.cause, seen.publisher) == (Cause.ENCRYPTED, ("sends it end-to-end encrypted",))
+        assert seen.sentence.endswith("since keyframes cannot be recognised in what is encrypted.")
 
 
 async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:

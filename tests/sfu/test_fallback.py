@@ -35,7 +35,7 @@ async def viewer(it: Scene, identity: str, *codecs: str) -> Client:
 
 
 def arriving(track: int, codec: str, width: int = 640) -> Layers:
-    return Layers(track, codec, [LayerRate(PlaneLayer(0, 0), 500_000, width, width * 9 // 16, 30.0)], False)  # type: ignore[arg-type]
+    return Layers(track, codec, [LayerRate(PlaneLayer(0, 0), 500_000, width, width * 9 // 16, 30.0)], False, False)  # type: ignore[arg-type]
 
 
 async def test_who_cannot_decode_a_track_is_told_the_codec_by_message_and_by_rest() -> None:
@@ -60,7 +60,7 @@ async def test_a_profile_that_only_the_plane_can_tell_is_named_too() -> None:
         camera = await alice.camera()
         await it.say(arriving(alice.plane_track(camera), "vp8"), Refused(bob.slot("0"), "no such payload type"))
         assert bob.last(messages.Subscription).reason == "this client cannot decode VP8 of this profile"
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
         assert bob.last(messages.Subscription).state == "active", "the plane knows best"
 
 
@@ -112,7 +112,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         assert it.plane.sources[bob.slot("0")] == backup and bob.ladder("0") == [(2, 3), (1, 3), (0, 3)]
         assert it.plane.sources[carol.slot("0")] == primary
         assert bob.heard(messages.Slots) == [], "for the viewer it is the same track"
-        await it.say(arriving(backup, "vp8"), Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
+        await it.say(arriving(backup, "vp8"), Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
         told = bob.last(messages.Subscription)
         assert (told.track, told.state, told.mime, told.width) == (camera, "active", "video/VP8", 640)
         assert [t.sid for t in alice.session.participant.info().tracks] == [camera], "nobody hears of a second track"

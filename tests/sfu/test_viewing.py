@@ -28,7 +28,7 @@ def arriving(track: int, *rates: tuple[int, int, int]) -> Layers:
             LayerRate(PlaneLayer(spatial, 0), bps // 2, width, height, 15.0),
             LayerRate(PlaneLayer(spatial, 1), bps, width, height, 30.0),
         ]
-    return Layers(track, "vp8", layers, False)
+    return Layers(track, "vp8", layers, False, False)
 
 
 async def test_the_best_encoding_is_asked_for_with_all_below_it_to_step_down() -> None:
@@ -91,7 +91,7 @@ async def test_a_backend_subscribes_for_a_participant_and_sees_what_it_gets() ->
     async with scene() as it:
         _, bob, camera = await simulcast(it)
         participant = bob.session.participant
-        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 3), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 3), "none"))
         (view,) = participant.subscriptions()
         assert (view.participant, view.desired, view.mid, view.state) == ("alice", True, "0", "active")
         # Of the temporal layers the slot would take, none but the lowest is known to arrive.
@@ -110,7 +110,7 @@ async def test_a_subscription_is_pending_then_active_with_layer_size_and_bitrate
         camera = await alice.camera()
         assert bob.last(messages.Subscription).state == "pending"
         await it.say(arriving(alice.plane_track(camera), (800_000, 640, 360)))
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
         assert bob.last(messages.Subscription) == messages.Subscription(
             camera, "active", Layer(0, 1), 640, 360, 800_000, mime="video/VP8"
         )
@@ -120,7 +120,7 @@ async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> Non
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
         track = alice.plane_track(camera)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 3), "target"))
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 3), "none"))
         bob.heard()
         told = []
         for bps in (800_000, 850_000, 900_000, 1_100_000, 1_000_000):
@@ -136,7 +136,10 @@ async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
         assert bob.last(messages.Subscription) == messages.Subscription(
             camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
         )
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "target"))
+        await it.say(Switched(bob.slot("0"), None, "publisher"))
+        (view,) = bob.session.participant.subscriptions()
+        assert view.state == "refused", "nothing leaves, for the same reason"
+        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
         assert bob.last(messages.Subscription).state == "active"
 
 

@@ -8,7 +8,7 @@ use plane_core::codec::dependency::Structures;
 use plane_core::codec::{self, Codec, Description, PayloadType};
 use plane_core::command::{Kind, SlotSpec};
 use plane_core::id::{SlotId, TrackId, TransportId};
-use plane_core::layer::Layer;
+use plane_core::layer::{Layer, Lives};
 use plane_core::rtp::extension::{Extension, ExtensionMap};
 use plane_core::rtp::sequence::ExtendedSeq;
 use plane_core::send::{Packet, Slot};
@@ -68,7 +68,7 @@ fn slot(codec: Codec, ladder: &[Layer]) -> Slot {
         extensions,
     };
     let mut slot = Slot::new(spec, 1_000, 1, 0);
-    slot.set_source(Some(TrackId(1)), Instant::now());
+    slot.set_source(Some(TrackId(1)), Lives { flowing: 0b111, stopped: 0 });
     slot.set_ladder(ladder.to_vec());
     slot
 }
@@ -82,6 +82,7 @@ fn feed(slot: &mut Slot, codec: Codec, packets: &[Made]) -> usize {
         let packet = Packet {
             encoding: 0,
             alone: true,
+            encrypted: false,
             seq: ExtendedSeq(made.seq),
             timestamp: made.timestamp,
             marker: made.marker,
@@ -122,7 +123,24 @@ fn stream(codec: Codec, spatial: u8) -> Vec<Made> {
                         let tag = u8::from(!(keyframe && start));
                         let first = if start { 0x90 } else { 0x80 };
                         let sync = u8::from(temporal > 0) << 5;
-                        vec![first, 0xF0, id[0], id[1], tl0, temporal << 6 | sync, tag, 0, 0]
+                        vec![
+                            first,
+                            0xF0,
+                            id[0],
+                            id[1],
+                            tl0,
+                            temporal << 6 | sync,
+                            tag,
+                            0,
+                            0,
+                            0x9D,
+                            0x01,
+                            0x2A,
+                            0x80,
+                            0x02,
+                            0x68,
+                            0x01,
+                        ]
                     }
                     Codec::Vp9 => {
                         let inter = u8::from(!keyframe) << 6;

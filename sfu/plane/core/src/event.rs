@@ -15,6 +15,8 @@ pub enum Event {
         track: TrackId,
         codec: Option<crate::codec::Codec>,
         layers: Vec<LayerRate>,
+        /// Its payload cannot be read, and no descriptor tells keyframes: layers stay as they are.
+        encrypted: bool,
         /// The publisher ignores requests for keyframes.
         deaf: bool,
     },
@@ -76,14 +78,21 @@ pub struct LayerRate {
     pub fps: f32,
 }
 
+/// Why nothing better leaves through a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
-    /// As the target asks.
-    Target,
+    /// The best rung does.
+    None,
     /// No target, or no source.
     Paused,
-    /// The wanted layer does not arrive.
+    /// Its publisher does not send a better rung.
     Publisher,
+    /// A better rung arrives; its keyframe is awaited.
+    WaitingForKeyframe,
+    /// Nothing does: packets were lost for good, and a keyframe is awaited.
+    Loss,
+    /// Layers stay as they are, because keyframes cannot be recognised.
+    Encrypted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

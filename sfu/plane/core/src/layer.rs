@@ -16,3 +16,11 @@ impl Layer {
 
 /// The layers a slot may show, best first. The plane steps down it by itself and never off it; empty pauses the slot.
 pub type Ladder = Vec<Layer>;
+
+/// Which encodings of a track arrive, or which spatial layers of its only one; as bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lives {
+    pub flowing: u8,
+    /// They flowed, and do not now.
+    pub stopped: u8,
+}

@@ -1,12 +1,13 @@
 //! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
-//! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `messages` (data
-//! channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
+//! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `lives` (what
+//! arrives), `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
 
 mod commands;
 mod connection;
 mod feedback;
+mod lives;
 mod messages;
 mod published;
 mod sound;
@@ -187,6 +188,7 @@ impl Plane {
             self.arm(key);
             return Ok(());
         }
+        self.spread_lives(track, now);
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
@@ -263,6 +265,7 @@ impl Plane {
             }
             self.poll_dtls(key, now);
             self.poll_data(key, now);
+            self.judge_silences(key, now);
             self.poll_feedback(key, now);
             self.poll_reports(key, now);
             self.touch(key);

@@ -55,6 +55,7 @@ fn every_parser_takes_what_is_right_in_its_corpus() {
     all_read("vp9", |bytes| codec::describe(Codec::Vp9, bytes, None).is_ok());
     all_read("av1", |bytes| codec::describe(Codec::Av1, bytes, None).is_ok());
     all_read("h264", |bytes| codec::describe(Codec::H264, bytes, None).is_ok());
+    all_read("layers_allocation", |bytes| plane_core::rtp::layers_allocation::LayersAllocation::parse(bytes).is_ok());
     all_read("h265", |bytes| codec::describe(Codec::H265, bytes, None).is_ok());
 }
 

@@ -165,7 +165,7 @@ fn an_encoding_that_stops_is_replaced_by_the_next_rung_and_comes_back() {
     (call.peers[alice].sources[2].active, call.peers[alice].sources[2].next_frame) = (true, now);
     call.run(ms(5_000));
     let (layer, cause) = *switches(&call, slot).last().expect("it switched");
-    assert_eq!((layer.map(|layer| layer.spatial), cause), (Some(2), Cause::Target));
+    assert_eq!((layer.map(|layer| layer.spatial), cause), (Some(2), Cause::None));
     assert!(contiguous(&whole(&call, bob, slot)));
 }
 

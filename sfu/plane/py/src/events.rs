@@ -49,7 +49,7 @@ macro_rules! event {
 
 event!(LayerRate { layer: Layer, bps: u64, width: u16, height: u16, fps: f32 });
 event!(TransportState { transport: u64, state: TransportWord, reason: String });
-event!(Layers { track: u64, codec: Option<Codec>, layers: Vec<LayerRate>, deaf: bool });
+event!(Layers { track: u64, codec: Option<Codec>, layers: Vec<LayerRate>, encrypted: bool, deaf: bool });
 event!(Switched { slot: u64, layer: Option<Layer>, cause: Cause });
 event!(Refused { slot: u64, reason: String });
 event!(AudioLevels { levels: Vec<(u64, Vec<u8>)> });
@@ -78,7 +78,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             let state = TransportWord(state);
             TransportState { transport: transport.0, state, reason: reason.to_owned() }.into_bound_py_any(py)
         }
-        Event::Layers { track, codec, layers, deaf } => {
+        Event::Layers { track, codec, layers, encrypted, deaf } => {
             let rate = |rate: plane_core::event::LayerRate| LayerRate {
                 layer: rate.layer.into(),
                 bps: rate.bps,
@@ -87,7 +87,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
                 fps: rate.fps,
             };
             let layers = layers.into_iter().map(rate).collect();
-            Layers { track: track.0, codec: codec.map(Codec), layers, deaf }.into_bound_py_any(py)
+            Layers { track: track.0, codec: codec.map(Codec), layers, encrypted, deaf }.into_bound_py_any(py)
         }
         Event::Switched { slot, layer, cause } => {
             Switched { slot: slot.0, layer: layer.map(Layer::from), cause: Cause(cause) }.into_bound_py_any(py)

@@ -87,4 +87,11 @@ words!(TransportWord, TransportState, "state", {
     Closed = "closed",
 });
 words!(ChannelWord, ChannelState, "state", { Open = "open", Closed = "closed" });
-words!(Cause, CoreCause, "cause", { Target = "target", Paused = "paused", Publisher = "publisher" });
+words!(Cause, CoreCause, "cause", {
+    None = "none",
+    Paused = "paused",
+    Publisher = "publisher",
+    WaitingForKeyframe = "waiting_for_keyframe",
+    Loss = "loss",
+    Encrypted = "encrypted",
+});

@@ -13,6 +13,9 @@ const SPS: u8 = 7;
 const DELIMITER: u8 = 9;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
+/// Those of H.264 itself. Of other forms of packets none is sent in WebRTC, nor is a unit that was found broken.
+const UNITS: std::ops::RangeInclusive<u8> = 1..=21;
+const FORBIDDEN: u8 = 0x80;
 
 /// A packet is a keyframe's if a sequence parameter set is in it, or the first slice of an IDR picture. Where both come
 /// in packets of their own, both are flagged, and they share a timestamp.
@@ -22,7 +25,8 @@ const FU_A: u8 = 28;
 pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let (&indicator, body) = payload.split_first().ok_or(Discard::Truncated)?;
     let mut description = Description::default();
-    match indicator & 0x1F {
+    let kind = indicator & 0x1F;
+    match kind {
         STAP_A => {
             let mut rest = body;
             while !rest.is_empty() {
@@ -41,6 +45,7 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
         }
         kind => look_at(kind, body, &mut description),
     }
+    description.readable = Some(indicator & FORBIDDEN == 0 && (UNITS.contains(&kind) || matches!(kind, STAP_A | FU_A)));
     // nal_ref_idc, which an aggregate and a fragment repeat: the highest of their units.
     description.discardable &= indicator & 0x60 == 0;
     Ok(description)

@@ -18,6 +18,8 @@ const DELIMITER: u8 = 35;
 /// RFC 7798 s4.4.2, s4.4.3.
 const AGGREGATION: u8 = 48;
 const FRAGMENTATION: u8 = 49;
+/// A unit that was found broken.
+const FORBIDDEN: u8 = 0x80;
 
 /// A packet is a keyframe's if a video or sequence parameter set is in it, or the first slice of a picture to start
 /// from. (A picture parameter set alone may come at any time.) Those of one keyframe share a timestamp.
@@ -47,6 +49,9 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
         }
         kind => look_at(kind, body, &mut description),
     }
+    let [high, _] = header;
+    description.readable =
+        Some(high & FORBIDDEN == 0 && matches!(kind(header), 0..=9 | 16..=21 | 32..=40 | AGGREGATION | FRAGMENTATION));
     Ok(description)
 }
 

@@ -62,6 +62,8 @@ pub struct Description {
     pub layer_sync: bool,
     /// Nothing refers to it.
     pub discardable: bool,
+    /// Some(false): no encoder wrote this, so it is encrypted end to end. None: it may be either.
+    pub readable: Option<bool>,
     /// Pixels of the uppermost spatial layer, where this packet tells them.
     pub size: Option<(u16, u16)>,
     /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
@@ -72,10 +74,10 @@ pub struct Description {
 }
 
 /// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
-/// padding, and not empty. Of audio there is nothing to say.
+/// padding, and not empty. Of audio there is nothing to say, and of what is encrypted end to end little.
 ///
 /// # Errors
-/// `Truncated` or `RtpMalformed` if it does not follow its codec's payload format, and has no dependency descriptor.
+/// `Truncated` or `RtpMalformed` if it has no payload descriptor where its codec has one, and no dependency descriptor.
 pub fn describe(
     codec: Codec,
     payload: &[u8],
@@ -84,17 +86,22 @@ pub fn describe(
     let described = match codec {
         Codec::Vp8 => vp8::describe(payload),
         Codec::Vp9 => vp9::describe(payload),
-        Codec::Av1 => av1::describe(payload),
-        Codec::H264 => h264::describe(payload),
-        Codec::H265 => h265::describe(payload),
+        Codec::Av1 => Ok(av1::describe(payload).unwrap_or_else(|_| unreadable())),
+        Codec::H264 => Ok(h264::describe(payload).unwrap_or_else(|_| unreadable())),
+        Codec::H265 => Ok(h265::describe(payload).unwrap_or_else(|_| unreadable())),
         Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
     };
     let Some(dependency) = dependency else { return described };
     // Encrypted end to end, a payload may look like anything.
-    let mut description = described.unwrap_or_default();
+    let mut description = described.unwrap_or_else(|_| unreadable());
     description.refine(&dependency);
     description.dependency = Some(dependency);
     Ok(description)
+}
+
+/// What cannot be taken apart by its codec's rules.
+fn unreadable() -> Description {
+    Description { readable: Some(false), ..Description::default() }
 }
 
 impl Description {

@@ -36,6 +36,8 @@ const HAS_PICTURE_ID: u8 = 0x80;
 const HAS_TL0: u8 = 0x40;
 const HAS_TEMPORAL: u8 = 0x20;
 const HAS_KEY_INDEX: u8 = 0x10;
+/// Where it stands in a keyframe (RFC 6386 s9.1).
+const START_CODE: std::ops::Range<usize> = 3..6;
 /// The numbers stand behind those two.
 const NUMBERS: usize = 2;
 
@@ -67,14 +69,17 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let tag = frame.first().ok_or(Discard::Truncated)?;
     numbers.descriptor_length = payload.len().saturating_sub(frame.len()) as u8;
     let start = first & START_OF_PARTITION != 0 && first & PARTITION == 0;
-    let keyframe = start && tag & 1 == 0;
+    // Without its start code it is noise: every second octet of such would be a keyframe's.
+    let says_keyframe = start && tag & 1 == 0;
+    let keyframe = says_keyframe && frame.get(START_CODE) == Some(&[0x9D, 0x01, 0x2A]);
     Ok(Description {
         keyframe,
+        readable: says_keyframe.then_some(keyframe),
         start,
         temporal: if has_temporal { layer >> 6 } else { 0 },
         layer_sync: has_temporal && layer & 0x20 != 0,
         discardable: first & NON_REFERENCE != 0,
-        size: if keyframe { size(frame) } else { None },
+        size: keyframe.then(|| size(frame)).flatten(),
         vp8: Some(numbers),
         ..Description::default()
     })
@@ -82,7 +87,7 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
 
 /// RFC 6386 s9.1: frame tag, start code, then 14 bits each of width and height under two bits of scaling.
 fn size(keyframe: &[u8]) -> Option<(u16, u16)> {
-    let &[_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1] = keyframe.first_chunk()? else { return None };
+    let &[_, _, _, _, _, _, w0, w1, h0, h1] = keyframe.first_chunk()?;
     Some((u16::from_le_bytes([w0, w1]) & 0x3FFF, u16::from_le_bytes([h0, h1]) & 0x3FFF))
 }
 
@@ -150,6 +155,19 @@ mod tests {
         let description = describe(&payload(&[0x10], &KEYFRAME)).unwrap();
         assert!(description.keyframe && description.start);
         assert_eq!(description.size, Some((640, 360)));
+    }
+
+    #[test]
+    fn a_keyframe_without_its_start_code_is_none_and_was_encrypted() {
+        let seen = |frame: &[u8]| {
+            let description = describe(&payload(&[0x10], frame)).unwrap();
+            (description.keyframe, description.readable)
+        };
+        assert_eq!(seen(&KEYFRAME), (true, Some(true)));
+        assert_eq!(seen(&[0x30, 0x34, 0x00, 0x9D, 0x01, 0x2B, 0x80, 0x02, 0x68, 0x01]), (false, Some(false)));
+        assert_eq!(seen(&DELTA), (false, None), "it has nothing that could be checked");
+        let applications_leave_this = [&KEYFRAME[..], &[0xEE; 30]].concat();
+        assert_eq!(seen(&applications_leave_this), (true, Some(true)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::published::Published;
 use super::{Place, Placed, Plane, report};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
+use crate::layer::{Ladder, Layer, Lives};
 use crate::send::slot::Slot;
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -32,12 +33,7 @@ impl Plane {
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::SetSource { slot, track } => self.set_source(slot, track, now),
             Command::SetTargets(targets) => {
-                for (slot, ladder) in targets {
-                    if let Some(slot) = self.slot(slot) {
-                        self.slots[slot].slot.set_ladder(ladder);
-                        self.slot_changed(slot, now);
-                    }
-                }
+                targets.into_iter().for_each(|(slot, ladder)| self.set_target(slot, ladder, now));
             }
             Command::SetAudio(policy) => self.set_audio(policy),
             Command::RequestKeyframe(track) => self.request_keyframe(track, now),
@@ -111,11 +107,26 @@ impl Plane {
         let Some(slot) = self.slot(slot) else { return };
         let track = track.filter(|track| matches!(self.places.get(&track.0), Some(Place::Track(_))));
         self.leave_source(slot);
+        let mut lives = Lives::default();
         if let Some(&Place::Track(place)) = track.and_then(|track| self.places.get(&track.0)) {
             self.tracks[place].subscribe(slot);
+            lives = self.tracks[place].track.lives();
         }
-        self.slots[slot].slot.set_source(track, now);
+        self.slots[slot].slot.set_source(track, lives);
         self.slot_changed(slot, now);
+    }
+
+    fn set_target(&mut self, slot: SlotId, ladder: Ladder, now: Instant) {
+        let Some(key) = self.slot(slot) else { return };
+        let slot = &mut self.slots[key].slot;
+        let listed = |ladder: &[Layer]| ladder.iter().fold(0, |bits, rung| bits | 1_u8 << (rung.spatial & 7));
+        let before = listed(slot.ladder());
+        slot.set_ladder(ladder);
+        let added = listed(slot.ladder()) & !before;
+        if let Some(&Place::Track(track)) = slot.source().and_then(|track| self.places.get(&track.0)) {
+            self.tracks[track].track.expect(added);
+        }
+        self.slot_changed(key, now);
     }
 
     /// It may want a keyframe now, and has something to say of itself.
@@ -140,11 +151,11 @@ impl Plane {
 
     fn remove(&mut self, id: u64, now: Instant) {
         match self.places.remove(&id) {
-            Some(Place::Transport(key)) => self.remove_transport(key, now),
+            Some(Place::Transport(key)) => self.remove_transport(key),
             Some(Place::Track(track)) => {
                 let key = self.tracks[track].transport;
                 self.transports[key].tracks.retain(|&other| other != track);
-                self.remove_track(track, now);
+                self.remove_track(track);
                 self.arm(key);
             }
             Some(Place::Slot(slot)) => {
@@ -158,12 +169,12 @@ impl Plane {
     }
 
     /// Its last words leave with the next batch: they go to a queue of their own, since the transport is gone by then.
-    fn remove_transport(&mut self, key: usize, now: Instant) {
+    fn remove_transport(&mut self, key: usize) {
         let farewell = self.farewell(key);
         self.farewells.extend(farewell);
         for track in std::mem::take(&mut self.transports[key].tracks) {
             self.places.remove(&self.tracks[track].id().0);
-            self.remove_track(track, now);
+            self.remove_track(track);
         }
         for slot in std::mem::take(&mut self.transports[key].slots) {
             self.places.remove(&self.slots[slot].slot.spec.id.0);
@@ -177,7 +188,7 @@ impl Plane {
         self.transports.remove(key);
     }
 
-    fn remove_track(&mut self, track: usize, now: Instant) {
+    fn remove_track(&mut self, track: usize) {
         let published = self.tracks.remove(track);
         self.levels.remove(published.id());
         self.forget_sound(&published);
@@ -185,7 +196,7 @@ impl Plane {
             transport.router.remove(published.id());
         }
         for &slot in published.subscribers() {
-            self.slots[slot].slot.set_source(None, now);
+            self.slots[slot].slot.set_source(None, Lives::default());
             report(&mut self.events, &mut self.slots[slot].slot);
         }
     }

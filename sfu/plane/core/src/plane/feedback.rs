@@ -143,7 +143,7 @@ impl Plane {
                 if asked {
                     state.keyframes.defer(now);
                 }
-                let arrives = !state.encoding.is_silent(now);
+                let arrives = !state.life.is_silent(now);
                 match state.keyframes.poll(now, arrives) {
                     Some(Due::Request) => {
                         asked = true;

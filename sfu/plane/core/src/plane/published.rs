@@ -6,7 +6,7 @@ use crate::command::{Kind, TrackSpec};
 use crate::discard::Discard;
 use crate::event::Event;
 use crate::id::TrackId;
-use crate::layer::Layer;
+use crate::layer::{Layer, Lives};
 use crate::receive::encoding::Arrival;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::route::{self, Route};
@@ -14,6 +14,7 @@ use crate::receive::track::Track;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::extension::Extensions;
 use crate::rtp::header::Header;
+use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::{Cache, Cached, Packet, Start, Stored, redundancy};
@@ -49,6 +50,8 @@ pub struct Published {
     /// Of the last packet.
     codec: Option<Codec>,
     next_layers: Option<Instant>,
+    /// Something of it began or stopped to arrive since it was told.
+    changed: bool,
     /// Another stream took an encoding's place, and none of its packets was taken yet.
     replaced: bool,
 }
@@ -73,6 +76,7 @@ impl Published {
             sound: Sound::default(),
             codec: None,
             next_layers: None,
+            changed: false,
             replaced: false,
         }
     }
@@ -128,7 +132,12 @@ impl Published {
             sequence = rtx::original_sequence(payload)?;
             payload = payload.get(rtx::OSN..).unwrap_or_default();
         }
-        let description = kept.describe(&payload_type, payload, extensions)?;
+        let mut description = kept.describe(&payload_type, payload, extensions)?;
+        let state = &mut self.track.encodings[route.encoding];
+        state.clarity.note(&description);
+        if state.clarity.is_encrypted() {
+            (description.keyframe, description.size) = (false, None);
+        }
         let arrival = Arrival {
             sequence,
             timestamp: header.timestamp,
@@ -138,9 +147,8 @@ impl Published {
             retransmitted: rtx,
             received,
         };
-        let state = &mut self.track.encodings[route.encoding];
         state.encoding.set_clock_rate(payload_type.clock_rate);
-        let starts = state.encoding.is_silent(now);
+        let starts = state.life.is_silent(now);
         let seq = state.encoding.handle_packet(&arrival, now)?;
         if starts {
             state.keyframes.handle_start(now);
@@ -166,6 +174,14 @@ impl Published {
             kept.start.insert(&cached.packet(route.encoding as u8, None), stored, payload, most);
         }
         let recovered = rtx || state.encoding.highest() != Some(seq);
+        if !payload.is_empty() {
+            state.life.hear(description.spatial, header.timestamp, recovered, now);
+        }
+        // One that cannot be read says nothing; the packet is none the worse.
+        let allocation = extensions.video_layers_allocation.map(LayersAllocation::parse);
+        if let Some(Ok(allocation)) = allocation.filter(|_| !recovered) {
+            self.track.allocate(route.encoding, allocation);
+        }
         Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
     }
 
@@ -177,9 +193,11 @@ impl Published {
     /// A packet as slots take it, while it is remembered.
     pub fn packet(&self, encoding: usize, seq: ExtendedSeq) -> Option<Packet<'_>> {
         let cached = self.cached(encoding, seq)?;
+        let encrypted = self.track.encodings.get(encoding)?.clarity.is_encrypted();
         let cache = &self.kept.get(encoding)?.cache;
         let copies = (self.sound.redundancy > 0).then(|| redundancy::copies(cached, self.sound.redundancy, cache));
-        Some(Packet { alone: self.is_alone(), copies, ..cached.packet(encoding as u8, self.clock(encoding as u8)) })
+        let clock = self.clock(encoding as u8);
+        Some(Packet { alone: self.is_alone(), encrypted, copies, ..cached.packet(encoding as u8, clock) })
     }
 
     pub fn cached(&self, encoding: usize, seq: ExtendedSeq) -> Option<&Cached> {
@@ -208,7 +226,7 @@ impl Published {
 
     /// Whether packets of this encoding come.
     pub fn arrives(&self, encoding: u8, now: Instant) -> bool {
-        self.track.encodings.get(usize::from(encoding)).is_some_and(|state| !state.encoding.is_silent(now))
+        self.track.encodings.get(usize::from(encoding)).is_some_and(|state| !state.life.is_silent(now))
     }
 
     /// The encoding to begin with for a slot that waits for `wanted`, as it may not know yet what there is: if nothing
@@ -232,9 +250,9 @@ impl Published {
         // Before its first packet a slot does not know that there is one encoding only.
         let encoding = encoding.min(self.track.encodings.len().saturating_sub(1) as u8);
         if let Some(state) = self.track.encodings.get_mut(usize::from(encoding)).filter(|_| takes) {
-            if state.encoding.is_silent(now) {
+            if state.life.is_silent(now) {
                 // Its publisher was told to send it, by those who want it.
-                state.encoding.expect();
+                state.life.expect(u8::MAX);
                 state.keyframes.wish_raised(now, round_trip);
             } else {
                 state.keyframes.wish(now);
@@ -249,6 +267,13 @@ impl Published {
         }
     }
 
+    /// Which of it arrives, if that is news.
+    pub fn poll_lives(&mut self) -> Option<Lives> {
+        let lives = self.track.poll_lives();
+        self.changed |= lives.is_some();
+        lives
+    }
+
     /// It ignores requests for keyframes, or said that it takes none.
     pub fn is_deaf(&self) -> bool {
         let ignores = self.track.encodings.iter().any(|state| state.keyframes.is_deaf());
@@ -261,17 +286,14 @@ impl Published {
 
     /// What arrives, once a second and when an encoding starts or stops.
     pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
-        let mut changed = false;
-        for state in &mut self.track.encodings {
-            changed |= state.encoding.poll_activity(now).is_some();
-        }
         let due = self.next_layers.is_some_and(|due| due <= now);
-        if !changed && !due {
+        if !std::mem::take(&mut self.changed) && !due {
             return None;
         }
         let layers = self.track.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
-        Some(Event::Layers { track: self.id(), codec: self.codec, layers, deaf: self.is_deaf() })
+        let (encrypted, deaf) = (self.track.is_encrypted(), self.is_deaf());
+        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted, deaf })
     }
 
     /// When there is something to do: an encoding may have stopped, something lost is to be asked for.

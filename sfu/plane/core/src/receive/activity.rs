@@ -1,100 +1,189 @@
-//! Whether an encoding flows: at once with its first packet, no longer after a silence, and again only when it has
-//! flowed for a while, so that an encoder at its limit does not make every subscriber switch to and fro.
+//! Whether an encoding, or a spatial layer, flows: at once with its first packet; no longer after a silence in which
+//! others flowed, or when its sender says so; and again when it has flowed for a while, so that an encoder at its limit
+//! does not make every subscriber switch to and fro.
+//!
+//! ```text
+//!         a packet            silence                       a packet               for PROVING
+//!   new ───────────> flowing ─────────> stopped (a sibling) ────────> proving ───────────────────> flowing
+//!                       ↑               stopped (all of its track) ──────────────────────────────────↑
+//! ```
 
+use super::pulse::Pulse;
 use crate::time::{Duration, Instant, ms};
 
-/// Silence after which video has stopped. LiveKit: streamtracker_packet.go, one empty cycle.
-const SHORTEST_SILENCE: Duration = ms(500);
-/// A still screen is sent at one frame a second or less: the limit grows with the gaps that were seen, up to this.
+/// Silence after which video of five frames a second or more has stopped if others flowed meanwhile: to be noticed
+/// within 500 ms, whenever those others come.
+const SHORTEST_SILENCE: Duration = ms(380);
+/// Silence after which slower video has (a still screen is sent at one frame a second), and any if nobody vouches for its
+/// transport.
 const LONGEST_SILENCE: Duration = ms(3_000);
+/// Between the frames of slower video: below five a second.
+const SLOW: Duration = ms(200);
 /// With discontinuous transmission (RFC 7587 s3.1.3) a quiet microphone sends 2.5 packets a second, or none for longer.
 /// mediasoup: RtpStreamRecv.cpp, inactivity check with DTX.
 const AUDIO_SILENCE: Duration = ms(5_000);
-/// How long it must flow to be active again. LiveKit: streamtracker_packet.go, four good cycles.
-const PROVING: Duration = ms(2_000);
+/// Overdue, with nobody to vouch: looked at again after this.
+const LOOK_AGAIN: Duration = ms(40);
+/// How long it must flow to be back, so that a keyframe is asked for and there within 2 s. LiveKit waits for 2 s to 10 s:
+/// streamtracker_packet.go, good cycles.
+const PROVING: Duration = ms(1_500);
+/// A picture that stood still once, and moved on, may do so again: no mute track or screen is called stopped each time.
+const PATIENT: Duration = ms(60_000);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// Nothing yet: the first packet is enough.
     New,
-    Active {
-        last: Instant,
+    Flowing,
+    /// `alone`: others of its track flow.
+    Stopped {
+        alone: bool,
     },
     /// It stopped; since `since` it flows again.
     Proving {
         since: Instant,
-        last: Instant,
     },
+}
+
+/// Who flowed while it was silent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Voucher {
+    Nobody,
+    /// Something else of its transport.
+    Transport,
+    /// Another encoding or layer of its track: a picture of the same.
+    Sibling,
 }
 
 #[derive(Clone, Debug)]
 pub struct Activity {
     state: State,
     video: bool,
-    /// The longest gap lately: jumps up, and fades by an eighth per packet.
+    last: Option<Instant>,
+    pulse: Option<Pulse>,
+    timestamp: u32,
+    frame: Option<Instant>,
+    /// The longest gap between frames lately: jumps up, and fades by an eighth per frame.
     gap: Duration,
-    told: bool,
+    patient_until: Option<Instant>,
+    look_at: Option<Instant>,
 }
 
 impl Activity {
     pub fn new(video: bool) -> Self {
-        Self { state: State::New, video, gap: Duration::ZERO, told: false }
+        Self {
+            state: State::New,
+            video,
+            last: None,
+            pulse: None,
+            timestamp: 0,
+            frame: None,
+            gap: Duration::ZERO,
+            patient_until: None,
+            look_at: None,
+        }
     }
 
-    /// A packet with media in it arrived.
-    pub fn handle_packet(&mut self, now: Instant) {
-        let limit = self.limit();
+    /// A packet with media in it arrived; `late`: newer ones did before.
+    pub fn handle_packet(&mut self, timestamp: u32, late: bool, now: Instant) {
+        let silence = self.last.replace(now).map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        self.look_at = None;
+        match &mut self.pulse {
+            Some(pulse) => pulse.beat(now),
+            None => self.pulse = Some(Pulse::new(now)),
+        }
         self.state = match self.state {
-            State::New => State::Active { last: now },
-            State::Active { last } if now <= last + limit => State::Active { last: now },
-            State::Active { .. } => State::Proving { since: now, last: now },
-            State::Proving { last, .. } if now > last + limit => State::Proving { since: now, last: now },
-            State::Proving { since, .. } if now >= since + PROVING => State::Active { last: now },
-            State::Proving { since, .. } => State::Proving { since, last: now },
+            State::New => State::Flowing,
+            State::Stopped { alone: false } => {
+                if silence <= LONGEST_SILENCE {
+                    self.patient_until = Some(now + PATIENT);
+                }
+                State::Flowing
+            }
+            State::Stopped { alone: true } => State::Proving { since: now },
+            State::Proving { .. } if silence > SHORTEST_SILENCE => State::Proving { since: now },
+            State::Proving { since } if now >= since + PROVING => State::Flowing,
+            state => state,
         };
+        if !late && (self.timestamp != timestamp || self.frame.is_none()) {
+            self.timestamp = timestamp;
+            let gap = self.frame.replace(now).map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
+            self.gap = gap.min(LONGEST_SILENCE).max(self.gap - self.gap / 8);
+        }
     }
 
-    /// A frame began `gap` after the one before it.
-    pub fn handle_frame(&mut self, gap: Duration) {
-        self.gap = gap.min(LONGEST_SILENCE).max(self.gap * 7 / 8);
-    }
-
-    /// The publisher was asked to send it: its next packet is enough again.
+    /// Its sender will send it, as it has not before: its next packet is enough.
     pub fn expect(&mut self) {
         self.state = State::New;
     }
 
-    pub fn is_active(&self, now: Instant) -> bool {
-        matches!(self.state, State::Active { last } if now <= last + self.limit())
+    /// Its sender sends it no more. What is still on its way does not bring it back.
+    pub fn stop(&mut self) {
+        if self.state != State::New {
+            self.state = State::Stopped { alone: true };
+        }
+    }
+
+    pub fn is_flowing(&self) -> bool {
+        self.state == State::Flowing
     }
 
     /// Nothing has come for longer than it should.
     pub fn is_silent(&self, now: Instant) -> bool {
         match self.state {
-            State::New => true,
-            State::Active { last } | State::Proving { last, .. } => now > last + self.limit(),
+            State::New | State::Stopped { .. } => true,
+            State::Flowing => false,
+            State::Proving { .. } => self.last.is_none_or(|last| now > last + SHORTEST_SILENCE),
         }
     }
 
-    /// The new state, when it is another than was told last.
-    pub fn poll(&mut self, now: Instant) -> Option<bool> {
-        let active = self.is_active(now);
-        (std::mem::replace(&mut self.told, active) != active).then_some(active)
+    /// It flowed, and does not now.
+    pub fn has_stopped(&self) -> bool {
+        matches!(self.state, State::Stopped { .. } | State::Proving { .. })
     }
 
-    /// When it will have stopped, unless a packet comes.
+    pub fn pulse(&self) -> Option<Pulse> {
+        self.pulse
+    }
+
+    /// Since when it is silent, if that is to be judged now.
+    pub fn overdue(&self, now: Instant) -> Option<Instant> {
+        self.last.filter(|_| self.poll_timeout().is_some_and(|due| due <= now))
+    }
+
+    /// Judges its silence by who flowed since.
+    pub fn judge(&mut self, voucher: Voucher, now: Instant) {
+        let Some(last) = self.overdue(now) else { return };
+        let patience = match voucher {
+            Voucher::Nobody => self.longest(),
+            Voucher::Transport if self.patient_until.is_some_and(|until| now < until) => self.longest(),
+            Voucher::Transport | Voucher::Sibling => self.shortest(),
+        };
+        if now >= last + patience {
+            self.state = State::Stopped { alone: voucher == Voucher::Sibling };
+        } else {
+            self.look_at = Some((now + LOOK_AGAIN).min(last + self.longest()));
+        }
+    }
+
+    /// When [`Activity::judge`] has something to do, unless a packet comes.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Active { last } if self.told => Some(last + self.limit() + ms(1)),
-            _ => None,
+        let last = self.last.filter(|_| self.is_flowing())?;
+        Some(self.look_at.unwrap_or(last + self.shortest()))
+    }
+
+    fn shortest(&self) -> Duration {
+        if !self.video {
+            AUDIO_SILENCE
+        } else if self.gap > SLOW {
+            LONGEST_SILENCE
+        } else {
+            SHORTEST_SILENCE
         }
     }
 
-    fn limit(&self) -> Duration {
-        if !self.video {
-            return AUDIO_SILENCE;
-        }
-        (self.gap * 5 / 2).clamp(SHORTEST_SILENCE, LONGEST_SILENCE)
+    fn longest(&self) -> Duration {
+        if self.video { LONGEST_SILENCE } else { AUDIO_SILENCE }
     }
 }
 
@@ -102,68 +191,98 @@ impl Activity {
 mod tests {
     use super::*;
 
-    /// Packets each `every` ms of `range`; the frame gaps are told as the encoding does.
+    /// One that sends a frame each `every` ms, and is judged each 5 ms with `voucher` flowing; in ms of `range`.
     fn flow(activity: &mut Activity, start: Instant, range: std::ops::Range<u64>, every: u64) {
         for at in range.step_by(every as usize) {
-            activity.handle_packet(start + ms(at));
-            activity.handle_frame(ms(every));
+            activity.handle_packet(at as u32, false, start + ms(at));
+        }
+    }
+
+    /// When, in ms, it is found stopped.
+    fn stopped(activity: &mut Activity, start: Instant, from: u64, voucher: Voucher) -> Option<u64> {
+        (from..from + 20_000).find(|&at| {
+            activity.judge(voucher, start + ms(at));
+            !activity.is_flowing()
+        })
+    }
+
+    #[test]
+    fn its_silence_is_judged_by_its_rate_and_by_who_flows_meanwhile() {
+        let table = [
+            (33, Voucher::Sibling, 380),
+            (33, Voucher::Transport, 380),
+            (33, Voucher::Nobody, 3_000),
+            (200, Voucher::Transport, 380),
+            (250, Voucher::Sibling, 3_000),
+            (1_000, Voucher::Transport, 3_000),
+        ];
+        for (every, voucher, expected) in table {
+            let (mut activity, start) = (Activity::new(true), Instant::now());
+            flow(&mut activity, start, 0..4_001, every);
+            let last = 4_000 / every * every;
+            let after = stopped(&mut activity, start, last, voucher).expect("it stops") - last;
+            assert_eq!(after, expected, "a frame each {every} ms, {voucher:?}");
         }
     }
 
     #[test]
-    fn it_is_active_with_the_first_packet_and_stops_after_half_a_second() {
+    fn it_flows_with_its_first_packet() {
         let (mut activity, now) = (Activity::new(true), Instant::now());
-        assert_eq!(activity.poll(now), None);
-        activity.handle_packet(now);
-        assert_eq!(activity.poll(now), Some(true));
-        assert_eq!(activity.poll(now + ms(500)), None);
-        let stop = activity.poll_timeout().unwrap();
-        assert_eq!(stop, now + ms(501));
-        assert_eq!(activity.poll(stop), Some(false));
-        assert_eq!(activity.poll_timeout(), None);
+        assert!(!activity.is_flowing() && !activity.has_stopped());
+        activity.handle_packet(0, false, now);
+        assert!(activity.is_flowing());
+        assert_eq!(activity.poll_timeout(), Some(now + ms(380)));
     }
 
     #[test]
-    fn after_a_stop_it_must_flow_for_two_seconds() {
-        let (mut activity, now) = (Activity::new(true), Instant::now());
-        flow(&mut activity, now, 0..1_000, 33);
-        flow(&mut activity, now, 3_000..4_000, 33);
-        assert!(!activity.is_active(now + ms(4_000)));
-        flow(&mut activity, now, 4_000..5_000, 33);
-        assert!(!activity.is_active(now + ms(4_990)));
-        flow(&mut activity, now, 5_000..5_100, 33);
-        assert!(activity.is_active(now + ms(5_100)));
+    fn one_that_stopped_beside_its_siblings_proves_itself_before_it_is_back() {
+        let (mut activity, start) = (Activity::new(true), Instant::now());
+        flow(&mut activity, start, 0..1_000, 33);
+        assert!(stopped(&mut activity, start, 1_000, Voucher::Sibling).is_some());
+        flow(&mut activity, start, 3_000..4_480, 20);
+        assert!(!activity.is_flowing() && activity.has_stopped());
+        flow(&mut activity, start, 4_480..4_520, 20);
+        assert!(activity.is_flowing());
     }
 
     #[test]
-    fn what_was_asked_for_is_active_with_its_next_packet() {
-        let (mut activity, now) = (Activity::new(true), Instant::now());
-        flow(&mut activity, now, 0..1_000, 33);
+    fn one_that_comes_and_goes_is_not_back() {
+        let (mut activity, start) = (Activity::new(true), Instant::now());
+        flow(&mut activity, start, 0..1_000, 33);
+        stopped(&mut activity, start, 1_000, Voucher::Sibling);
+        for second in 2..60 {
+            flow(&mut activity, start, second * 1_000..second * 1_000 + 600, 20);
+            assert!(!activity.is_flowing(), "after {second} s");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_stood_still_is_back_at_once_and_taken_for_stopped_no_second_time() {
+        let (mut activity, start) = (Activity::new(true), Instant::now());
+        flow(&mut activity, start, 0..1_000, 33);
+        assert!(stopped(&mut activity, start, 1_000, Voucher::Transport).is_some());
+        flow(&mut activity, start, 2_000..5_000, 33);
+        assert!(activity.is_flowing());
+        let last = 2_000 + 2_999 / 33 * 33;
+        assert_eq!(stopped(&mut activity, start, 5_000, Voucher::Transport), Some(last + 3_000));
+    }
+
+    #[test]
+    fn one_that_its_sender_stopped_is_stopped_until_it_says_otherwise_or_sends_for_long() {
+        let (mut activity, start) = (Activity::new(true), Instant::now());
+        flow(&mut activity, start, 0..1_000, 33);
+        activity.stop();
+        flow(&mut activity, start, 1_000..1_200, 33);
+        assert!(activity.has_stopped(), "what was on its way");
         activity.expect();
-        activity.handle_packet(now + ms(9_000));
-        assert!(activity.is_active(now + ms(9_000)));
+        flow(&mut activity, start, 9_000..9_001, 33);
+        assert!(activity.is_flowing());
     }
 
     #[test]
-    fn a_still_screen_at_one_frame_a_second_stays_active() {
-        let (mut activity, now) = (Activity::new(true), Instant::now());
-        flow(&mut activity, now, 0..2_000, 250);
-        // The first second without a frame looks like a stop; from then on it is known.
-        let stopped = (2_000..60_000).filter(|at| {
-            if at % 1_000 == 0 {
-                flow(&mut activity, now, *at..at + 1, 1_000);
-            }
-            !activity.is_active(now + ms(*at))
-        });
-        assert!(stopped.max().is_none_or(|last| last < 5_000));
-        assert!(!activity.is_active(now + ms(59_000 + 2_501)));
-    }
-
-    #[test]
-    fn quiet_audio_is_active_for_five_seconds() {
-        let (mut activity, now) = (Activity::new(false), Instant::now());
-        activity.handle_packet(now);
-        assert!(activity.is_active(now + ms(5_000)));
-        assert!(!activity.is_active(now + ms(5_001)));
+    fn quiet_audio_flows_for_five_seconds() {
+        let (mut activity, start) = (Activity::new(false), Instant::now());
+        activity.handle_packet(0, false, start);
+        assert_eq!(stopped(&mut activity, start, 0, Voucher::Transport), Some(5_000));
     }
 }

@@ -3,17 +3,16 @@
 
 use crate::codec::Description;
 use crate::discard::Discard;
-use crate::receive::activity::Activity;
+use crate::event::LayerRate;
 use crate::receive::history::History;
 use crate::receive::nack::Nacks;
 use crate::receive::rates::Rates;
 use crate::receive::reception::Reception;
 use crate::rtcp::report::ReportBlock;
 use crate::rtp::clock::SenderClock;
+use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::sequence::{ExtendedSeq, Unwrapper};
 use crate::time::{Duration, Instant, Ntp};
-
-pub use crate::receive::rates::LayerRates;
 
 /// A retransmission further ahead of everything received names a packet that was never sent.
 const MAX_RETRANSMITTED_LEAD: u64 = 1_000;
@@ -31,17 +30,15 @@ pub struct Encoding {
     nacks: Option<Nacks>,
     reception: Reception,
     rates: Rates,
-    activity: Activity,
     clock: Option<SenderClock>,
     frame: Option<Frame>,
 }
 
-/// The newest frame: its timestamp, the lowest spatial layer not counted of it yet, and when it began.
+/// The newest frame: its timestamp, and the lowest spatial layer not counted of it yet.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     timestamp: u32,
     next_spatial: u8,
-    began: Instant,
 }
 
 /// A packet in clear, as received or as unwrapped from its retransmission.
@@ -70,7 +67,6 @@ impl Encoding {
             nacks: nack.then(Nacks::default),
             reception: Reception::new(clock_rate),
             rates: Rates::default(),
-            activity: Activity::new(video),
             clock: None,
             frame: None,
         }
@@ -90,6 +86,10 @@ impl Encoding {
             self.reception = Reception::new(clock_rate);
             self.clock = None;
         }
+    }
+
+    pub fn is_video(&self) -> bool {
+        self.video
     }
 
     pub fn set_nack(&mut self, nack: bool) {
@@ -117,8 +117,7 @@ impl Encoding {
             nacks.handle_packet(seq, keyframe, now);
         }
         if arrival.payload_length > 0 {
-            self.activity.handle_packet(now);
-            let frame = self.video && self.begins_frame(arrival, now);
+            let frame = self.video && self.begins_frame(arrival);
             self.rates.handle_packet(arrival.description, arrival.payload_length, frame, now);
         }
         Ok(seq)
@@ -165,34 +164,9 @@ impl Encoding {
         }
     }
 
-    /// What arrives, per layer, over the last second.
-    pub fn rates(&mut self, now: Instant) -> LayerRates {
-        let active = self.is_active(now);
-        LayerRates { active, layers: if active { self.rates.layers(now) } else { Vec::new() } }
-    }
-
-    pub fn is_active(&self, now: Instant) -> bool {
-        self.activity.is_active(now)
-    }
-
-    /// Nothing of it arrives.
-    pub fn is_silent(&self, now: Instant) -> bool {
-        self.activity.is_silent(now)
-    }
-
-    /// Whether it flows, when that has changed since the last call.
-    pub fn poll_activity(&mut self, now: Instant) -> Option<bool> {
-        self.activity.poll(now)
-    }
-
-    /// When [`Encoding::poll_activity`] will say that it stopped, unless a packet comes.
-    pub fn activity_timeout(&self) -> Option<Instant> {
-        self.activity.poll_timeout()
-    }
-
-    /// The publisher was asked to send it (again): its first packet makes it active.
-    pub fn expect(&mut self) {
-        self.activity.expect();
+    /// What arrives, per layer, over the last second; `allocated` is what the sender says of its spatial layers.
+    pub fn rates(&mut self, allocated: Option<&LayersAllocation>, stream: usize, now: Instant) -> Vec<LayerRate> {
+        self.rates.layers(allocated, stream, now)
     }
 
     fn number(&self, seq: ExtendedSeq) -> ExtendedSeq {
@@ -201,17 +175,16 @@ impl Encoding {
 
     /// Whether the packet is the first of a frame of its spatial layer. Frames are told apart by timestamp: not every
     /// codec marks their start, and the packet that does may be lost.
-    fn begins_frame(&mut self, arrival: &Arrival, now: Instant) -> bool {
+    fn begins_frame(&mut self, arrival: &Arrival) -> bool {
         let next_spatial = arrival.description.spatial.saturating_add(1);
         let Some(frame) = &mut self.frame else {
-            self.frame = Some(Frame { timestamp: arrival.timestamp, next_spatial, began: now });
+            self.frame = Some(Frame { timestamp: arrival.timestamp, next_spatial });
             return true;
         };
         let ahead = i64::from(arrival.timestamp.wrapping_sub(frame.timestamp) as i32);
         // Far behind: the sender began its timestamps anew.
         if ahead > 0 || ahead < -i64::from(self.clock_rate) * LONGEST_DELAY.as_secs() as i64 {
-            self.activity.handle_frame(now.saturating_duration_since(frame.began));
-            *frame = Frame { timestamp: arrival.timestamp, next_spatial, began: now };
+            *frame = Frame { timestamp: arrival.timestamp, next_spatial };
             return true;
         }
         let first = ahead == 0 && arrival.description.spatial >= frame.next_spatial;
@@ -366,10 +339,9 @@ mod tests {
                 sequence += 1;
             }
         }
-        let rates = encoding.rates(start + ms(990));
-        assert!(rates.active);
-        assert_eq!(rates.layers.len(), 2);
-        assert!(rates.layers.iter().all(|layer| (28.0..32.0).contains(&layer.fps)), "{rates:?}");
+        let rates = encoding.rates(None, 0, start + ms(990));
+        assert_eq!(rates.len(), 2);
+        assert!(rates.iter().all(|layer| (28.0..32.0).contains(&layer.fps)), "{rates:?}");
     }
 
     #[test]
@@ -387,14 +359,12 @@ mod tests {
             };
             encoding.handle_packet(&arrival, start).unwrap();
         }
-        let rates = encoding.rates(start + ms(1_000));
-        assert_eq!(rates, LayerRates::default());
-        let rates = encoding.rates(start + ms(500));
-        assert_eq!(rates.layers[0].fps, 40.0);
+        assert_eq!(encoding.rates(None, 0, start + ms(1_100)), []);
+        assert_eq!(encoding.rates(None, 0, start + ms(500))[0].fps, 40.0);
     }
 
     #[test]
-    fn padding_fills_its_number_but_does_not_make_it_active() {
+    fn padding_fills_its_number_and_counts_for_nothing() {
         let (mut encoding, now) = (video(), Instant::now());
         let padding = Arrival {
             sequence: 2,
@@ -406,12 +376,11 @@ mod tests {
             received: now,
         };
         encoding.handle_packet(&padding, now).unwrap();
-        assert!(!encoding.is_active(now));
+        assert_eq!(encoding.rates(None, 0, now), []);
         receive(&mut encoding, 1, false, now).unwrap();
         receive(&mut encoding, 3, false, now).unwrap();
         assert_eq!(encoding.poll_timeout(), None, "nothing is missing");
-        assert_eq!(encoding.poll_activity(now), Some(true));
-        assert_eq!(encoding.rates(encoding.activity_timeout().unwrap()), LayerRates::default());
+        assert_eq!(encoding.rates(None, 0, now)[0].fps, 10.0);
     }
 
     proptest! {

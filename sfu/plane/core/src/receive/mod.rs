@@ -3,11 +3,14 @@
 pub mod activity;
 pub mod arrivals;
 pub mod audio_level;
+pub mod clarity;
 pub mod encoding;
 pub mod history;
 pub mod keyframe;
+pub mod life;
 pub mod loudest;
 pub mod nack;
+pub mod pulse;
 pub mod rates;
 pub mod reception;
 pub mod route;

@@ -3,23 +3,19 @@
 use crate::codec::Description;
 use crate::event::LayerRate;
 use crate::layer::Layer;
+use crate::rtp::layers_allocation::{LayersAllocation, SpatialLayer};
 use crate::time::{Duration, Instant, ms};
 
 /// One second, in tenths of which the oldest falls out.
 const BUCKETS: usize = 10;
 const BUCKET: Duration = ms(100);
+/// Until so much has been measured, what the sender says is nearer the truth.
+const MEASURED: Duration = ms(1_000);
 /// A rate over less says nothing.
 const SHORTEST: Duration = ms(200);
 /// Layers told apart of each kind: higher ids count as the highest.
 const SPATIAL: usize = 4;
 const TEMPORAL: usize = 4;
-
-/// What arrives of an encoding. `layers` is empty unless it is active; their `spatial` is the id in the payload.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct LayerRates {
-    pub active: bool,
-    pub layers: Vec<LayerRate>,
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
@@ -62,17 +58,25 @@ impl Rates {
         count.frames += u32::from(frame);
     }
 
-    /// The layers that have arrived within the last second, the least first; each with the rate of all it needs.
-    pub fn layers(&mut self, now: Instant) -> Vec<LayerRate> {
+    /// The layers that have arrived within the last second, the least first; each with the rate of all it needs. What is
+    /// not known yet of those is as the sender says it of `stream`.
+    pub fn layers(&mut self, allocated: Option<&LayersAllocation>, stream: usize, now: Instant) -> Vec<LayerRate> {
         let (own, span) = self.sum(now);
+        let is_young = self.since.is_none_or(|since| now < since + MEASURED);
         let mut layers = Vec::new();
         for spatial in 0..SPATIAL {
+            let promised = allocated.and_then(|allocated| allocated.layer(stream, spatial));
+            let arrives = own[spatial].iter().any(|count| count.octets > 0);
+            if let Some(promised) = promised.filter(|_| is_young && arrives) {
+                layers.extend(self.promised(spatial, promised));
+                continue;
+            }
             for temporal in (0..TEMPORAL).filter(|&temporal| own[spatial][temporal].octets > 0) {
                 let below =
                     |row: &[Count; TEMPORAL]| row[..=temporal].iter().map(|count| u64::from(count.octets)).sum::<u64>();
                 let octets: u64 = own[..=spatial].iter().map(below).sum();
                 let frames: u32 = own[spatial][..=temporal].iter().map(|count| count.frames).sum();
-                let (width, height) = self.sizes[spatial].unwrap_or_default();
+                let (width, height) = self.size(spatial, promised);
                 layers.push(LayerRate {
                     layer: Layer::new(spatial as u8, temporal as u8),
                     bps: (octets as f64 * 8.0 / span.as_secs_f64()) as u64,
@@ -83,6 +87,28 @@ impl Rates {
             }
         }
         layers
+    }
+
+    /// The layers of a spatial layer as the sender means to send them.
+    fn promised(&self, spatial: usize, promised: &SpatialLayer) -> impl Iterator<Item = LayerRate> {
+        let (width, height) = self.size(spatial, Some(promised));
+        let count = promised.temporal_layers;
+        let rates = promised.bps.into_iter().enumerate().take(usize::from(count));
+        let fps = promised.picture.map_or(0, |(_, _, fps)| fps);
+        rates.map(move |(temporal, bps)| LayerRate {
+            layer: Layer::new(spatial as u8, temporal as u8),
+            bps,
+            width,
+            height,
+            // It tells that of the highest; each below has half of the one above it, in all usual modes.
+            fps: f32::from(fps) / f32::from(1_u8 << (count - 1 - temporal as u8)),
+        })
+    }
+
+    /// As the payload tells it, or the sender beside it; zero if neither does.
+    fn size(&self, spatial: usize, promised: Option<&SpatialLayer>) -> (u16, u16) {
+        let told = || promised?.picture.map(|(width, height, _)| (width, height));
+        self.sizes[spatial].or_else(told).unwrap_or_default()
     }
 
     /// What the buckets hold that are young enough, and the time it took.
@@ -136,7 +162,7 @@ mod tests {
         let (mut rates, start) = (Rates::default(), Instant::now());
         for seconds in [1, 5] {
             let now = play(&mut rates, start, (seconds - 1) * 30..seconds * 30);
-            let layers = rates.layers(now);
+            let layers = rates.layers(None, 0, now);
             let expected = [(0, 30_000.0, 7.5), (1, 45_000.0, 15.0), (2, 105_000.0, 30.0)];
             assert_eq!(layers.len(), 3);
             for (layer, (temporal, bps, fps)) in layers.iter().zip(expected) {
@@ -156,7 +182,7 @@ mod tests {
                 rates.handle_packet(&description, octets, true, start + ms(100 * frame));
             }
         }
-        let layers = rates.layers(start + ms(999));
+        let layers = rates.layers(None, 0, start + ms(999));
         assert!(near(layers[0].bps as f64, 8_000.0) && near(layers[1].bps as f64, 32_000.0), "{layers:?}");
         assert!(layers.iter().all(|layer| near(f64::from(layer.fps), 10.0)));
         assert_eq!((layers[1].width, layers[1].height), (640, 360));
@@ -170,7 +196,7 @@ mod tests {
         let keyframe = Description { size: Some((480, 270)), vp9: Some(numbers), ..Description::default() };
         rates.handle_packet(&keyframe, 100, true, now);
         rates.handle_packet(&Description { spatial: 1, ..Description::default() }, 100, true, now);
-        let seen: Vec<_> = rates.layers(now).iter().map(|layer| (layer.width, layer.height)).collect();
+        let seen: Vec<_> = rates.layers(None, 0, now).iter().map(|layer| (layer.width, layer.height)).collect();
         assert_eq!(seen, sizes[..2]);
     }
 
@@ -178,8 +204,8 @@ mod tests {
     fn the_first_rate_is_told_early_and_the_last_one_falls_out_in_a_second() {
         let (mut rates, start) = (Rates::default(), Instant::now());
         let now = play(&mut rates, start, 0..12);
-        assert!(near(rates.layers(now)[2].bps as f64, 105_000.0));
-        assert_eq!(rates.layers(now + ms(1_100)), []);
+        assert!(near(rates.layers(None, 0, now)[2].bps as f64, 105_000.0));
+        assert_eq!(rates.layers(None, 0, now + ms(1_100)), []);
     }
 
     #[test]
@@ -187,6 +213,26 @@ mod tests {
         let (mut rates, now) = (Rates::default(), Instant::now());
         let description = Description { spatial: 7, temporal: 7, ..Description::default() };
         rates.handle_packet(&description, 10, true, now);
-        assert_eq!(rates.layers(now)[0].layer, Layer::new(3, 3));
+        assert_eq!(rates.layers(None, 0, now)[0].layer, Layer::new(3, 3));
+    }
+
+    /// One stream of 320x180 at 25 frames a second: two temporal layers of 100 and 150 kbit/s.
+    const ALLOCATED: [u8; 9] = [0x01, 0b0100_0000, 100, 0x96, 0x01, 0x01, 0x3F, 0x00, 0xB3];
+
+    #[test]
+    fn what_is_not_measured_yet_is_as_the_sender_says() {
+        let (mut rates, start) = (Rates::default(), Instant::now());
+        let allocated = LayersAllocation::parse(&[&ALLOCATED[..], &[25]].concat()).unwrap();
+        let send = |rates: &mut Rates, at: u64| {
+            rates.handle_packet(&Description::default(), 250, true, start + ms(at));
+            rates.layers(Some(&allocated), 0, start + ms(at))
+        };
+        let layers = send(&mut rates, 0);
+        let seen: Vec<_> = layers.iter().map(|rate| (rate.layer.temporal, rate.bps, rate.fps)).collect();
+        assert_eq!(seen, [(0, 100_000, 12.5), (1, 150_000, 25.0)]);
+        let layers = (1..50).map(|n| send(&mut rates, 40 * n)).last().unwrap();
+        assert_eq!(layers.len(), 1, "no temporal layers are told apart");
+        assert!(near(layers[0].bps as f64, 50_000.0) && near(f64::from(layers[0].fps), 25.0), "{layers:?}");
+        assert_eq!((layers[0].width, layers[0].height), (320, 180), "its payload tells no size");
     }
 }

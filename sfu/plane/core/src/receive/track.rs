@@ -3,10 +3,14 @@
 use crate::codec::PayloadType;
 use crate::command::{EncodingSpec, Kind, TrackSpec};
 use crate::event::LayerRate;
-use crate::layer::Layer;
+use crate::layer::{Layer, Lives};
+use crate::receive::clarity::Clarity;
 use crate::receive::encoding::Encoding;
 use crate::receive::keyframe::KeyframeRequests;
+use crate::receive::life::Life;
+use crate::receive::pulse::Pulse;
 use crate::receive::route;
+use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::Instant;
 
 pub use crate::receive::route::{Route, Router};
@@ -15,6 +19,10 @@ pub struct Track {
     pub spec: TrackSpec,
     /// As many as the spec has, in its order.
     pub encodings: Vec<EncodingState>,
+    /// What its sender said last.
+    allocation: Option<LayersAllocation>,
+    /// What was told last.
+    lives: Lives,
 }
 
 pub struct EncodingState {
@@ -25,6 +33,8 @@ pub struct EncodingState {
     pub rtx_ssrc: Option<u32>,
     pub encoding: Encoding,
     pub keyframes: KeyframeRequests,
+    pub life: Life,
+    pub clarity: Clarity,
     /// The timestamp of the last one.
     keyframe: Option<u32>,
 }
@@ -32,7 +42,7 @@ pub struct EncodingState {
 impl Track {
     pub fn new(spec: TrackSpec) -> Self {
         let encodings = spec.encodings.iter().map(|encoding| EncodingState::new(&spec, encoding)).collect();
-        Self { spec, encodings }
+        Self { spec, encodings, allocation: None, lives: Lives::default() }
     }
 
     /// Takes a new spec with the same id; encodings that it still names keep their state.
@@ -46,6 +56,8 @@ impl Track {
             });
         }
         self.spec = spec;
+        // The sender counts its streams anew.
+        self.allocation = None;
     }
 
     /// Notes the SSRC that a route was found for. True: another stream takes this encoding's place, with timestamps
@@ -70,30 +82,97 @@ impl Track {
         self.spec.payload_types.iter().find(found).map(|known| (known, rtx))
     }
 
-    /// What arrives of the track, least layer first. Of several encodings each is one spatial layer; only encodings
-    /// that are active count.
+    /// What arrives of the track, least layer first. Of several encodings each is one spatial layer; only what flows
+    /// counts.
     pub fn layers(&mut self, now: Instant) -> Vec<LayerRate> {
         let simulcast = self.encodings.len() > 1;
         let mut layers = Vec::new();
-        for (index, state) in self.encodings.iter_mut().enumerate() {
-            let rates = state.encoding.rates(now);
-            let top = rates.layers.iter().map(|rate| rate.layer.spatial).max();
-            layers.extend(rates.layers.into_iter().filter_map(|rate| match simulcast {
-                false => Some(rate),
+        for (index, state) in self.encodings.iter_mut().enumerate().filter(|(_, state)| state.life.is_flowing()) {
+            let rates = state.encoding.rates(self.allocation.as_ref(), index, now);
+            let top = rates.iter().map(|rate| rate.layer.spatial).max();
+            layers.extend(rates.into_iter().filter_map(|rate| match simulcast {
+                false => state.life.has_layer(rate.layer.spatial).then_some(rate),
                 true if Some(rate.layer.spatial) != top => None,
                 true => Some(LayerRate { layer: Layer::new(index as u8, rate.layer.temporal), ..rate }),
             }));
         }
         layers
     }
+
+    /// Its sender says which layers it sends from now on, by a packet of `encoding`. One that counts its streams otherwise
+    /// than its offer did is not understood.
+    pub fn allocate(&mut self, encoding: usize, mut allocation: LayersAllocation) {
+        if usize::from(allocation.stream) != encoding {
+            return;
+        }
+        let before = self.allocation.take();
+        if let Some(before) = &before {
+            allocation.complete_from(before);
+        }
+        let sent = |allocation: &LayersAllocation, stream: usize| {
+            allocation.stream(stream).fold(0, |bits, (spatial, _)| bits | 1_u8 << spatial)
+        };
+        for (stream, state) in self.encodings.iter_mut().enumerate() {
+            let before = before.as_ref().map_or(u8::MAX, |before| sent(before, stream));
+            state.life.allocate(before, sent(&allocation, stream));
+        }
+        self.allocation = Some(allocation);
+    }
+
+    /// Encodings are wanted that were not before, or spatial layers of its only one: as bits.
+    pub fn expect(&mut self, wanted: u8) {
+        if let [alone] = self.encodings.as_mut_slice() {
+            return alone.life.expect(wanted);
+        }
+        let places = self.encodings.iter_mut().take(8).enumerate();
+        places.filter(|(at, _)| wanted >> at & 1 != 0).for_each(|(_, state)| state.life.expect(u8::MAX));
+    }
+
+    /// A silence of something that flowed is to be judged.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.encodings.iter().any(|state| state.life.is_overdue(now))
+    }
+
+    pub fn pulses(&self) -> impl Iterator<Item = Pulse> {
+        self.encodings.iter().filter_map(|state| state.life.pulse())
+    }
+
+    /// Judges silences; `elsewhere` is what else of its transport was heard.
+    pub fn judge(&mut self, elsewhere: &[Pulse], now: Instant) {
+        let pulses: Vec<Pulse> = self.pulses().collect();
+        self.encodings.iter_mut().for_each(|state| state.life.judge(&pulses, elsewhere, now));
+    }
+
+    /// Which of its encodings flow, or spatial layers of its only one.
+    pub fn lives(&self) -> Lives {
+        if let [alone] = self.encodings.as_slice() {
+            return alone.life.lives();
+        }
+        let bits = |is: fn(&Life) -> bool| {
+            let places = self.encodings.iter().take(8).enumerate();
+            places.fold(0, |bits, (at, state)| bits | u8::from(is(&state.life)) << at)
+        };
+        Lives { flowing: bits(Life::is_flowing), stopped: bits(Life::has_stopped) }
+    }
+
+    /// The same, if it is other than it was told last.
+    pub fn poll_lives(&mut self) -> Option<Lives> {
+        let lives = self.lives();
+        (std::mem::replace(&mut self.lives, lives) != lives).then_some(lives)
+    }
+
+    /// Its payload cannot be read, and no descriptor tells keyframes.
+    pub fn is_encrypted(&self) -> bool {
+        self.encodings.iter().any(|state| state.clarity.is_encrypted())
+    }
 }
 
 impl EncodingState {
-    /// When there is something to ask the publisher for, or the encoding will have stopped. A keyframe is not asked
+    /// When there is something to ask the publisher for, or a silence to judge. A keyframe is not asked
     /// for before its SSRC is known: the wish waits.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keyframe = self.ssrc.and_then(|_| self.keyframes.poll_timeout());
-        [self.encoding.poll_timeout(), self.encoding.activity_timeout(), keyframe].into_iter().flatten().min()
+        [self.encoding.poll_timeout(), self.life.poll_timeout(), keyframe].into_iter().flatten().min()
     }
 
     fn new(track: &TrackSpec, spec: &EncodingSpec) -> Self {
@@ -104,6 +183,8 @@ impl EncodingState {
             rtx_ssrc: spec.rtx_ssrc,
             encoding,
             keyframes: KeyframeRequests::new(),
+            life: Life::new(track.kind == Kind::Video),
+            clarity: Clarity::default(),
             keyframe: None,
         }
     }
@@ -130,6 +211,8 @@ impl EncodingState {
         let replaced = before.is_some_and(|before| before != ssrc);
         if replaced {
             self.encoding.restart();
+            self.life = Life::new(self.encoding.is_video());
+            self.clarity = Clarity::default();
         }
         replaced
     }
@@ -178,7 +261,9 @@ mod tests {
             retransmitted: false,
             received: now,
         };
-        track.encodings[encoding].encoding.handle_packet(&arrival, now).unwrap();
+        let state = &mut track.encodings[encoding];
+        state.encoding.handle_packet(&arrival, now).unwrap();
+        state.life.hear(0, u32::from(sequence), false, now);
     }
 
     fn media(encoding: usize) -> Route {

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod extension;
 pub mod header;
+pub mod layers_allocation;
 pub mod passed;
 pub mod rtx;
 pub mod sequence;

@@ -85,6 +85,7 @@ impl Cached {
         Packet {
             encoding,
             alone: false,
+            encrypted: false,
             seq: self.seq,
             timestamp: self.timestamp,
             marker: self.marker,

@@ -18,6 +18,8 @@ pub struct Packet<'a> {
     pub encoding: u8,
     /// The only one of its track: layers to choose from are within it (SVC).
     pub alone: bool,
+    /// Keyframes of its encoding cannot be recognised: it is encrypted end to end, and has no dependency descriptor.
+    pub encrypted: bool,
     pub seq: ExtendedSeq,
     pub timestamp: u32,
     pub marker: bool,

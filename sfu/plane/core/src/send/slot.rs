@@ -6,7 +6,7 @@ use crate::codec::{Codec, PayloadType};
 use crate::command::{Kind, SlotSpec};
 use crate::event::Cause;
 use crate::id::TrackId;
-use crate::layer::{Ladder, Layer};
+use crate::layer::{Ladder, Layer, Lives};
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
@@ -47,6 +47,10 @@ pub struct Slot {
     origin: Option<Instant>,
     /// What was said last, so that only changes are.
     told: (Option<Layer>, Cause),
+    /// The selector's version at that time.
+    told_version: u32,
+    /// It lost its place: more is missing than can be sent again.
+    lost: bool,
     switched: Option<SlotEvent>,
     refused: Option<SlotEvent>,
     /// The publisher's payload type for which the subscriber has none.
@@ -80,6 +84,8 @@ impl Slot {
             rate: 0,
             origin: None,
             told: (None, Cause::Paused),
+            told_version: 0,
+            lost: false,
             switched: None,
             refused: None,
             refusing: None,
@@ -110,8 +116,8 @@ impl Slot {
         self.source.is_none() || self.selector.is_paused()
     }
 
-    /// Which track the slot shows from now on. Its numbers go on.
-    pub fn set_source(&mut self, source: Option<TrackId>, _now: Instant) {
+    /// Which track the slot shows from now on, and what of it arrives. Its numbers go on.
+    pub fn set_source(&mut self, source: Option<TrackId>, lives: Lives) {
         if self.source == source {
             return;
         }
@@ -124,22 +130,22 @@ impl Slot {
         self.replay = None;
         self.compression = None;
         self.caught_up = None;
-        if source.is_none() {
-            self.tell(None, Cause::Paused);
-        } else {
-            // The same layer of another track is news.
-            self.told.0 = None;
-        }
+        self.lost = false;
+        self.selector.set_lives(lives);
+        // The same layer of another track is news.
+        self.told.0 = None;
+        self.tell();
     }
 
     pub fn set_ladder(&mut self, ladder: Ladder) {
-        let pauses = ladder.is_empty();
         self.selector.set_ladder(ladder);
-        if pauses {
-            self.tell(None, Cause::Paused);
-        } else if let Some(layer) = self.selector.shown() {
-            self.tell_shown(layer);
-        }
+        self.tell();
+    }
+
+    /// Which encodings of the source arrive, or spatial layers of its only one, has changed.
+    pub fn set_lives(&mut self, lives: Lives) {
+        self.selector.set_lives(lives);
+        self.tell();
     }
 
     /// An encoding of the source is another stream from now on (its SSRC changed): its numbers begin anew.
@@ -147,6 +153,7 @@ impl Slot {
         self.selector.forget_encoding(encoding);
         self.rewriter.forget_source();
         self.compression = None;
+        self.tell();
     }
 
     /// The source was held back for a while, for everybody, and goes on: what is missing in between was never to leave, and
@@ -159,6 +166,7 @@ impl Slot {
     pub fn interrupt(&mut self) {
         self.selector.lose();
         self.replay = None;
+        self.tell();
     }
 
     /// The encoding whose keyframe this slot waits for.
@@ -248,6 +256,9 @@ impl Slot {
             self.refusing = None;
         }
         let begins = self.begins(packet);
+        if self.told_version != self.selector.version() {
+            self.tell();
+        }
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
         }
@@ -277,8 +288,8 @@ impl Slot {
             self.reports.note_clock(packet.clock);
             self.rate = packet.payload_type.clock_rate;
         }
-        if let Some(layer) = self.selector.shown() {
-            self.tell_shown(layer);
+        if self.selector.leaves() != self.told.0 || begins {
+            self.tell();
         }
         self.origin.get_or_insert(now);
         self.reports.sent(packet.octets(numbers.patch));
@@ -379,6 +390,8 @@ impl Slot {
             // What is missing further back than the history nobody will send again.
             if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
                 self.selector.lose();
+                self.lost = true;
+                self.tell();
             }
         }
         match self.spec.kind {
@@ -392,7 +405,7 @@ impl Slot {
     fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
         if begins {
             let verdict = self.selector.switch(packet);
-            (self.wished, self.anew) = (None, true);
+            (self.wished, self.lost, self.anew) = (None, false, true);
             let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
             self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             return Some((self.rewriter.begin(packet), verdict));
@@ -442,24 +455,35 @@ impl Slot {
             if self.refusing.replace(*from).is_none() {
                 self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
             }
-            if self.selector.shown().is_some() {
-                self.selector.lose();
-                self.tell(None, Cause::Publisher);
-            }
+            self.selector.lose();
+            self.tell();
             return None;
         };
         self.mapping = Some(Mapping { from: *from, copied, to, patch });
         self.mapping
     }
 
-    fn tell_shown(&mut self, layer: Layer) {
-        let cause = if self.selector.is_best(layer.spatial) { Cause::Target } else { Cause::Publisher };
-        self.tell(Some(layer), cause);
+    /// Why nothing better leaves.
+    fn cause(&self) -> Cause {
+        if self.is_paused() {
+            return Cause::Paused;
+        }
+        match self.selector.leaves() {
+            Some(layer) if self.selector.is_best(layer.spatial) => Cause::None,
+            _ if self.refusing.is_some() => Cause::Publisher,
+            None if self.lost => Cause::Loss,
+            _ if !self.selector.has_alternative() => Cause::Publisher,
+            _ if self.selector.is_fixed() => Cause::Encrypted,
+            _ if self.selector.awaits() => Cause::WaitingForKeyframe,
+            _ => Cause::Publisher,
+        }
     }
 
-    fn tell(&mut self, layer: Option<Layer>, cause: Cause) {
-        if self.told != (layer, cause) {
-            self.told = (layer, cause);
+    /// What leaves and why, if it is other than was said last.
+    fn tell(&mut self) {
+        self.told_version = self.selector.version();
+        let (layer, cause) = (self.selector.leaves(), self.cause());
+        if std::mem::replace(&mut self.told, (layer, cause)) != (layer, cause) {
             self.switched = Some(SlotEvent::Switched { layer, cause });
         }
     }

@@ -16,12 +16,13 @@ use plane_core::id::ChannelId;
 use plane_core::rtcp::compound;
 use plane_core::rtp::extension::{self, Extension, ExtensionMap};
 use plane_core::rtp::header::Header;
+use plane_core::rtp::layers_allocation::{self, LayersAllocation};
 use plane_core::rtp::rtx;
 
 type Parser = fn(&[u8]);
 
 /// By name, which is the name of the fuzz target and of the folder of its corpus.
-pub const PARSERS: [(&str, Parser); 11] = [
+pub const PARSERS: [(&str, Parser); 12] = [
     ("stun", stun),
     ("rtp", rtp),
     ("rtcp", rtcp),
@@ -31,6 +32,7 @@ pub const PARSERS: [(&str, Parser); 11] = [
     ("h264", h264),
     ("h265", h265),
     ("dependency", dependency),
+    ("layers_allocation", layers_allocation),
     ("sctp", sctp),
     ("message", message),
 ];
@@ -114,6 +116,12 @@ pub fn dependency(bytes: &[u8]) {
         }
         rest = next;
     }
+}
+
+pub fn layers_allocation(bytes: &[u8]) {
+    let Ok(allocation) = LayersAllocation::parse(bytes) else { return };
+    let sent = (0..layers_allocation::MOST).flat_map(|stream| allocation.stream(stream));
+    assert!(sent.count() <= layers_allocation::MOST * layers_allocation::MOST);
 }
 
 pub fn sctp(bytes: &[u8]) {

@@ -187,6 +187,7 @@ impl Call {
         map.set(Extension::AudioLevel, 1);
         map.set(Extension::TransportCc, 3);
         map.set(Extension::AbsSendTime, 2);
+        map.set(Extension::VideoLayersAllocation, 9);
         map
     }
 

@@ -72,6 +72,8 @@ pub struct Peer {
     pub sends_feedback: bool,
     /// Reports, every 100 ms as long as it is connected.
     pub sends_reports: bool,
+    /// Goes with the next packet.
+    pub allocation: Option<Vec<u8>>,
     /// Its checks nominate (USE-CANDIDATE).
     pub nominates: bool,
     /// Added to or taken from the check interval: up to this fraction of it.
@@ -137,6 +139,7 @@ impl Peer {
             asks_for_losses: true,
             sends_feedback: true,
             sends_reports: true,
+            allocation: None,
             nominates: true,
             check_jitter: 0.0,
             tapped: false,
@@ -345,6 +348,7 @@ impl Peer {
             if self.swallows.contains(&made.sequence) {
                 continue;
             }
+            self.allocation = self.sources[index].allocation.take();
             let source = &self.sources[index];
             let payload_type = match source.codec {
                 Codec::H264 => H264.number,
@@ -415,6 +419,9 @@ impl Peer {
         writer.element(id(Extension::TransportCc), &self.transport_sequence.to_be_bytes());
         if payload_type == OPUS.number {
             writer.element(id(Extension::AudioLevel), &[self.level]);
+        }
+        if let Some(allocation) = self.allocation.take() {
+            writer.element(id(Extension::VideoLayersAllocation), &allocation);
         }
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let header = 12 + writer.finish();

@@ -28,6 +28,12 @@ pub struct Source {
     pub frames: u32,
     pub keyframes: u32,
     pub active: bool,
+    /// Between frames, if not as usual.
+    pub every: Option<Duration>,
+    /// Frames are encrypted end to end, whole; the payload descriptor is not.
+    pub encrypted: bool,
+    /// A `video-layers-allocation` that goes with the next packet.
+    pub allocation: Option<Vec<u8>>,
     /// Packets a frame.
     pub packets: usize,
     pub sent: u32,
@@ -64,6 +70,9 @@ impl Source {
             frames: 0,
             keyframes: 0,
             active: true,
+            every: None,
+            encrypted: false,
+            allocation: None,
             packets: if kind == Kind::Video { 3 } else { 1 },
             sent: 0,
             history: BTreeMap::new(),
@@ -71,7 +80,7 @@ impl Source {
     }
 
     pub fn interval(&self) -> Duration {
-        if self.kind == Kind::Video { ms(33) } else { ms(20) }
+        self.every.unwrap_or(if self.kind == Kind::Video { ms(33) } else { ms(20) })
     }
 
     /// The packets of the next frame. Their payloads end in the frame's number, so that a receiver can tell them apart.
@@ -88,6 +97,9 @@ impl Source {
                 Kind::Video => vp8(self.picture_id, index == 0, keyframe),
                 Kind::Audio => vec![0xFC; 60],
             };
+            if self.encrypted {
+                encrypt(&mut payload[DESCRIPTOR..], u32::from(self.sequence));
+            }
             payload.extend_from_slice(&self.ssrc.to_be_bytes());
             payload.extend_from_slice(&self.sequence.to_be_bytes());
             let marker = self.kind == Kind::Video && index + 1 == self.packets;
@@ -100,7 +112,9 @@ impl Source {
             self.history.pop_first();
         }
         self.picture_id = (self.picture_id + 1) & 0x7FFF;
-        self.timestamp = self.timestamp.wrapping_add(if self.kind == Kind::Video { 2_970 } else { 960 });
+        self.timestamp = self
+            .timestamp
+            .wrapping_add(self.interval().as_millis() as u32 * if self.kind == Kind::Video { 90 } else { 48 });
         self.next_frame += self.interval();
         made
     }
@@ -108,6 +122,18 @@ impl Source {
     /// The pair for a sender report: the next frame's timestamp belongs to the time it is due.
     pub fn clock(&self, clock: WallClock) -> (Ntp, u32) {
         (clock.ntp(self.next_frame), self.timestamp)
+    }
+}
+
+/// Octets of the payload descriptor.
+const DESCRIPTOR: usize = 6;
+
+/// Octets without a rule, other ones for each seed.
+fn encrypt(frame: &mut [u8], seed: u32) {
+    let mut state = u64::from(seed);
+    for octet in frame {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *octet ^= (state >> 56) as u8;
     }
 }
 

@@ -282,8 +282,10 @@ impl Rewriter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::send::tests::{Sent, Source};
+    use crate::send::tests::{Sent, Source, clock};
     use crate::time::ms;
 
     fn picture(source: &mut Source, at: Instant) -> Sent {
@@ -357,5 +359,30 @@ mod tests {
         rewriter.forget_source();
         let next = rewriter.begin(&picture(&mut source, now + ms(110)).packet(false));
         assert_eq!(next.timestamp - first.timestamp, 9_000 + 900);
+    }
+
+    proptest! {
+        /// Whatever sender reports say, and where there are none.
+        #[test]
+        fn a_switch_takes_the_timeline_neither_back_nor_75_ms_ahead_of_the_wall_clock(
+            switches in prop::collection::vec((0_u64..5_000, 0_u64..20_000, any::<bool>(), 0_u8..3), 1..30),
+        ) {
+            let (mut rewriter, mut now) = (Rewriter::new(1, 7), Instant::now());
+            let mut before: Option<(u32, bool, u8)> = None;
+            for (elapsed, age, told, encoding) in switches {
+                now += ms(elapsed);
+                let mut source = Source::new(encoding);
+                source.timestamp = source.timestamp.wrapping_add(age as u32 * 90);
+                source.clock = clock(source.timestamp, ms(age)).filter(|_| told);
+                let timestamp = rewriter.begin(&picture(&mut source, now).packet(false)).timestamp;
+                if let Some((last, was_told, shown)) = before {
+                    let ticks = timestamp.wrapping_sub(last) as i32;
+                    prop_assert!((1..=(elapsed as i32 + 75) * 90).contains(&ticks), "{ticks} ticks in {elapsed} ms");
+                    let wall = encoding != shown && !(told && was_told);
+                    prop_assert!(!wall || ticks == (elapsed as i32 * 90).max(1), "{ticks} ticks in {elapsed} ms");
+                }
+                before = Some((timestamp, told, encoding));
+            }
+        }
     }
 }

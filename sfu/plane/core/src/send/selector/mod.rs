@@ -8,18 +8,20 @@
 //!      └───────────────────────────────┘  empty ladder, other source, hopeless gap
 //! ```
 //!
+//! Where keyframes cannot be recognised (end-to-end encryption without a dependency descriptor), the best rung that
+//! arrives is shown from a picture's beginning on, and stays.
+//!
 //! What of the encoding that is shown leaves is for its [`Filter`], by codec; what an encoding is worth, for [`Rungs`].
 
 mod dependency;
 mod filter;
-mod life;
 mod past;
 mod rungs;
 mod temporal;
 mod vp9;
 
 use crate::codec::dependency::DependencyDescriptor;
-use crate::layer::{Ladder, Layer};
+use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::Packet;
 
@@ -92,11 +94,11 @@ impl Selector {
     }
 
     pub fn ladder(&self) -> &[Layer] {
-        &self.rungs.ladder
+        self.rungs.ladder()
     }
 
     pub fn is_paused(&self) -> bool {
-        self.rungs.ladder.is_empty()
+        self.ladder().is_empty()
     }
 
     /// Whether the best rung asks for that, or for more than there is.
@@ -113,6 +115,40 @@ impl Selector {
         }
     }
 
+    /// Which encodings or spatial layers arrive has changed.
+    pub fn set_lives(&mut self, lives: Lives) {
+        self.rungs.set_lives(lives);
+        if self.is_fixed() && self.leaves().is_none() && self.has_alternative() {
+            self.shown = None;
+        }
+    }
+
+    /// Grows with every change that may be news; see [`Selector::awaits`].
+    pub fn version(&self) -> u32 {
+        self.rungs.version()
+    }
+
+    /// What is let through and arrives.
+    pub fn leaves(&self) -> Option<Layer> {
+        self.shown().filter(|layer| !self.rungs.has_stopped(layer.spatial))
+    }
+
+    /// Something of the ladder arrives.
+    pub fn has_alternative(&self) -> bool {
+        self.rungs.best_alive().is_some()
+    }
+
+    /// Something better than what is shown arrives, and only its keyframe is missing.
+    pub fn awaits(&self) -> bool {
+        self.has_alternative() && (self.shown.is_none() || self.wanted().is_some())
+    }
+
+    /// Keyframes cannot be recognised, of what is shown or would be.
+    pub fn is_fixed(&self) -> bool {
+        let target = || self.rungs.target().map(|rung| if self.rungs.alone { 0 } else { rung.spatial });
+        self.encoding().or_else(target).is_some_and(|encoding| self.rungs.is_encrypted(encoding))
+    }
+
     /// Begins anew, at a keyframe.
     pub fn lose(&mut self) {
         self.shown = None;
@@ -120,7 +156,7 @@ impl Selector {
 
     /// Nothing is known of the track that is shown from now on.
     pub fn forget_source(&mut self) {
-        let ladder = std::mem::take(&mut self.rungs.ladder);
+        let ladder = self.rungs.take_ladder();
         *self = Self::new(ladder, self.rungs.describes);
     }
 
@@ -139,6 +175,9 @@ impl Selector {
         let Some(shown) = &self.shown else {
             return Some(if self.rungs.alone { 0 } else { target.spatial });
         };
+        if self.rungs.is_encrypted(shown.encoding) {
+            return None;
+        }
         if self.rungs.alone {
             let spatial = self.rungs.available(target.spatial)?;
             return shown.filter.needs_keyframe(spatial).then_some(shown.encoding);
@@ -165,7 +204,12 @@ impl Selector {
     }
 
     /// Whether `packet` begins a better picture than what is shown, be that nothing.
-    pub fn is_switch(&self, packet: &Packet) -> bool {
+    pub fn is_switch(&mut self, packet: &Packet) -> bool {
+        if packet.encrypted {
+            let begins = self.rungs.begins_unread(packet);
+            let best = self.rungs.best_alive().is_some_and(|rung| self.rungs.alone || rung.spatial == packet.encoding);
+            return begins && best && self.shown.is_none();
+        }
         if !packet.description.keyframe || !self.rungs.lists(packet.encoding) {
             return false;
         }

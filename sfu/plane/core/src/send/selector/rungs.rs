@@ -1,27 +1,37 @@
 //! The rungs of a slot's ladder, and which of them its source can be shown by.
 
 use super::Limit;
-use super::life::{Lives, MOST};
 use crate::codec::Codec;
-use crate::layer::{Ladder, Layer};
+use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::slot::Packet;
 
+/// Simulcast has three in practice (RFC 8853 sets no limit), and so has SVC.
+const MOST: usize = 4;
 /// Above any layer within an encoding of simulcast.
 const ALL: u8 = 7;
 
 #[derive(Debug, Default)]
 pub struct Rungs {
-    pub ladder: Ladder,
+    ladder: Ladder,
     /// The source has one encoding: rungs are of its spatial layers. Else each is of an encoding, and shows it whole.
     pub alone: bool,
     /// The subscriber gets dependency descriptors.
     pub describes: bool,
     lives: Lives,
+    /// The newest packet heard of each encoding.
+    newest: [ExtendedSeq; MOST],
+    /// Encodings whose keyframes cannot be recognised, as bits, and of each the timestamp of its newest packet.
+    encrypted: u8,
+    timestamps: [u32; MOST],
     /// Spatial layers of the only encoding, as bits: those that a keyframe told, or the sender since, and those seen.
     layers: u8,
     /// The source number of who told them.
     told_at: u64,
+    /// The highest spatial layer that there ever was.
+    most: u8,
+    /// Grows with every change of what the best rung may be.
+    version: u32,
 }
 
 impl Rungs {
@@ -29,29 +39,56 @@ impl Rungs {
         Self { ladder, describes, ..Self::default() }
     }
 
+    pub fn ladder(&self) -> &[Layer] {
+        &self.ladder
+    }
+
+    pub fn take_ladder(&mut self) -> Ladder {
+        std::mem::take(&mut self.ladder)
+    }
+
     pub fn set_ladder(&mut self, ladder: Ladder) {
-        let before = std::mem::replace(&mut self.ladder, ladder);
-        for rung in &self.ladder {
-            if before.iter().all(|known| known.spatial != rung.spatial) {
-                self.lives.expect(rung.spatial);
-            }
-        }
+        self.ladder = ladder;
+        self.version = self.version.wrapping_add(1);
+    }
+
+    pub fn set_lives(&mut self, lives: Lives) {
+        self.lives = lives;
+        self.version = self.version.wrapping_add(1);
+    }
+
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// Takes note of a packet. False: of an encoding that no slot can show.
     pub fn hear(&mut self, packet: &Packet) -> bool {
-        self.alone = packet.alone;
         let encoding = usize::from(packet.encoding);
-        if !self.alone {
-            if encoding < MOST {
-                self.lives.hear(encoding, packet);
-            }
-            return encoding < MOST;
+        if encoding >= MOST {
+            return false;
         }
-        let spatial = usize::from(packet.description.spatial).min(MOST - 1);
-        self.learn_layers(packet, spatial);
-        self.lives.hear(spatial, packet);
+        self.newest[encoding] = self.newest[encoding].max(packet.seq);
+        if self.alone != packet.alone || self.is_encrypted(packet.encoding) != packet.encrypted {
+            self.alone = packet.alone;
+            self.encrypted = self.encrypted & !(1 << encoding) | u8::from(packet.encrypted) << encoding;
+            self.version = self.version.wrapping_add(1);
+        }
+        if self.alone {
+            self.learn_layers(packet, usize::from(packet.description.spatial).min(MOST - 1));
+        }
         true
+    }
+
+    /// Whether a packet of an encoding whose pictures cannot be read begins one: the packets of a picture share a
+    /// timestamp.
+    pub fn begins_unread(&mut self, packet: &Packet) -> bool {
+        let before = std::mem::replace(&mut self.timestamps[usize::from(packet.encoding)], packet.timestamp);
+        !packet.recovered && before != packet.timestamp
+    }
+
+    /// Keyframes of an encoding cannot be recognised.
+    pub fn is_encrypted(&self, encoding: u8) -> bool {
+        encoding < 8 && self.encrypted >> encoding & 1 != 0
     }
 
     fn learn_layers(&mut self, packet: &Packet, spatial: usize) {
@@ -69,22 +106,30 @@ impl Rungs {
             Some(frame) => Some(frame.structure.spatial_layers(frame.active)),
             None => (structure > 0).then(|| u8::MAX >> 8_u8.saturating_sub(structure)),
         };
+        let before = self.layers;
         if let Some(layers) = told {
             (self.layers, self.told_at) = (layers, packet.seq.0);
         }
         self.layers |= 1 << spatial;
+        if self.layers != before {
+            self.most = self.most.max(self.layers.ilog2() as u8);
+            self.version = self.version.wrapping_add(1);
+        }
     }
 
     pub fn newest(&self, encoding: u8) -> ExtendedSeq {
-        if self.alone { self.lives.newest_of_all() } else { self.lives.newest(encoding) }
+        self.newest.get(usize::from(encoding)).copied().unwrap_or_default()
     }
 
     pub fn forget(&mut self, encoding: u8) {
-        if self.alone {
-            (self.lives, self.layers, self.told_at) = (Lives::default(), 0, 0);
-        } else {
-            self.lives.forget(encoding);
+        if let Some(newest) = self.newest.get_mut(usize::from(encoding)) {
+            *newest = ExtendedSeq::default();
+            self.encrypted &= !(1 << encoding);
         }
+        if self.alone {
+            (self.layers, self.told_at, self.most) = (0, 0, 0);
+        }
+        self.version = self.version.wrapping_add(1);
     }
 
     /// Whether the ladder has a place for an encoding.
@@ -94,30 +139,40 @@ impl Rungs {
 
     /// Whether a keyframe of encoding `other` is better than what is shown of `present`.
     pub fn prefers(&self, other: u8, present: u8) -> bool {
-        if self.alone || other == present || !self.lives.is_alive(other) {
+        if self.alone || other == present || !self.flows(other) {
             return false;
         }
         match self.rank(present) {
-            Some(rank) if self.lives.is_alive(present) => self.rank(other).is_some_and(|other| other < rank),
+            Some(rank) if self.flows(present) => self.rank(other).is_some_and(|other| other < rank),
             _ => true,
         }
     }
 
-    /// Whether a spatial layer is what the best rung asks for, or, where that asks for more, the highest there is.
+    /// Whether a spatial layer is what the best rung asks for, or, where that asks for more, the highest there ever was.
     pub fn is_best(&self, spatial: u8) -> bool {
         let Some(best) = self.ladder.first() else {
             return false;
         };
-        best.spatial == spatial || (self.alone && spatial == best.spatial.min(self.uppermost()))
+        best.spatial == spatial || (self.alone && spatial == best.spatial.min(self.most))
+    }
+
+    /// The best rung that arrives.
+    pub fn best_alive(&self) -> Option<Layer> {
+        let arrives = |rung: &&Layer| match self.alone {
+            true => self.has_layer(rung.spatial),
+            false => self.flows(rung.spatial),
+        };
+        self.ladder.iter().find(arrives).copied()
+    }
+
+    /// An encoding, or a spatial layer of the only one, arrived once, and does not any more.
+    pub fn has_stopped(&self, spatial: u8) -> bool {
+        has(self.lives.stopped, spatial)
     }
 
     /// The best rung that arrives; the best of all while none does.
     pub fn target(&self) -> Option<Layer> {
-        let arrives = |rung: &&Layer| match self.alone {
-            true => self.has_layer(rung.spatial),
-            false => self.lives.is_alive(rung.spatial),
-        };
-        self.ladder.iter().find(arrives).or(self.ladder.first()).copied()
+        self.best_alive().or(self.ladder.first().copied())
     }
 
     /// The spatial layer of the only encoding to show where `spatial` is the target.
@@ -149,10 +204,18 @@ impl Rungs {
 
     /// Of the only encoding.
     fn has_layer(&self, spatial: u8) -> bool {
-        spatial < 8 && self.layers >> spatial & 1 != 0 && !self.lives.is_dead(spatial)
+        has(self.layers, spatial) && !self.has_stopped(spatial)
     }
 
     fn uppermost(&self) -> u8 {
         self.available(MOST as u8).unwrap_or(0)
     }
+
+    fn flows(&self, encoding: u8) -> bool {
+        has(self.lives.flowing, encoding)
+    }
+}
+
+fn has(set: u8, at: u8) -> bool {
+    at < 8 && set >> at & 1 != 0
 }

@@ -79,7 +79,7 @@ impl<'a> Replay<'a> {
         let mut spec = spec(Kind::Video);
         spec.payload_types.push(PayloadType { number: 120, rtx: Some(121), ..H264 });
         let mut slot = Slot::new(spec, FIRST as u16, 77, FIRST_TIMESTAMP);
-        slot.set_source(Some(TrackId(1)), Instant::now());
+        slot.set_source(Some(TrackId(1)), FLOWS);
         slot.set_ladder(ladder);
         Self { capture, wire: Wire::new(slot), lost: BTreeSet::new(), missing: 0 }
     }
@@ -274,7 +274,7 @@ fn who_takes_no_dependency_descriptor_is_shown_the_lowest_spatial_layer_of_av1_a
         let mut spec = replay.wire.slot.spec.clone();
         spec.extensions.set(Extension::DependencyDescriptor, 0);
         let mut slot = Slot::new(spec, FIRST as u16, 77, FIRST_TIMESTAMP);
-        slot.set_source(Some(TrackId(1)), Instant::now());
+        slot.set_source(Some(TrackId(1)), FLOWS);
         slot.set_ladder(ladder(&[(2, 3), (1, 3), (0, 3)]));
         replay.wire = Wire::new(slot);
         replay.all();

@@ -9,6 +9,7 @@ use super::wire::Wire;
 use super::*;
 use crate::codec::dependency::Structures;
 use crate::codec::vp9;
+use crate::receive::life::Life;
 use crate::rtp::extension;
 
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ fn ladders() -> [Vec<Layer>; 8] {
 struct World {
     wire: Wire,
     publisher: Publisher,
+    /// As the track tells the slot.
+    life: Life,
     frames: BTreeMap<u32, Frame>,
     waiting: Vec<(usize, Sent)>,
     /// Frames of which a packet was lost on the way to us, and how many packets were.
@@ -71,6 +74,7 @@ impl World {
         Self {
             wire: Wire::new(slot(Kind::Video)),
             publisher: Publisher::new(payload_type, mode),
+            life: Life::new(true),
             frames: BTreeMap::new(),
             waiting: Vec::new(),
             lost: BTreeSet::new(),
@@ -98,6 +102,7 @@ impl World {
         self.frames.extend(frames.into_iter().map(|frame| (frame.id, frame)));
         for (n, (id, sent)) in packets.into_iter().enumerate() {
             if lost >> n & 1 == 0 {
+                self.life.hear(sent.description.spatial, sent.timestamp, false, now);
                 self.wire.push(&sent, false);
                 continue;
             }
@@ -110,6 +115,8 @@ impl World {
         let (step, waiting) = (self.step, &mut self.waiting);
         let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= step).map(|(_, sent)| sent).collect();
         due.iter().for_each(|sent| self.wire.push(sent, true));
+        self.life.judge(&[], &[], now);
+        self.wire.slot.set_lives(self.life.lives());
     }
 
     fn take(&mut self, step: &Step) {

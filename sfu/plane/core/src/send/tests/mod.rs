@@ -15,7 +15,7 @@ use super::*;
 use crate::codec::{Codec, Description, PayloadType, vp8};
 use crate::command::{Kind, SlotSpec};
 use crate::id::{SlotId, TrackId, TransportId};
-use crate::layer::Layer;
+use crate::layer::{Layer, Lives};
 use crate::rtp::clock::SenderClock;
 use crate::rtp::extension::{Extension, ExtensionMap};
 use crate::rtp::sequence::ExtendedSeq;
@@ -53,6 +53,7 @@ impl Sent {
         Packet {
             encoding: self.encoding,
             alone: self.alone,
+            encrypted: false,
             seq: ExtendedSeq(self.seq),
             timestamp: self.timestamp,
             marker: self.marker,
@@ -184,6 +185,8 @@ pub(in crate::send) fn spec(kind: Kind) -> SlotSpec {
     }
 }
 
+/// All encodings of its source arrive.
+pub(in crate::send) const FLOWS: Lives = Lives { flowing: 0b111, stopped: 0 };
 pub(in crate::send) const FRAME: Duration = ms(33);
 pub(in crate::send) const FRAME_TICKS: u32 = 2_970;
 pub(in crate::send) const ROUND_TRIP: Duration = ms(50);
@@ -192,7 +195,7 @@ pub(in crate::send) const FIRST_TIMESTAMP: u32 = 50_000;
 
 pub(in crate::send) fn slot(kind: Kind) -> Slot {
     let mut slot = Slot::new(spec(kind), FIRST as u16, 77, FIRST_TIMESTAMP);
-    slot.set_source(Some(TrackId(1)), Instant::now());
+    slot.set_source(Some(TrackId(1)), FLOWS);
     slot
 }
 

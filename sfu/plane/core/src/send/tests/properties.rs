@@ -86,7 +86,7 @@ proptest! {
                 Step::Ladder(n) => wire.slot.set_ladder(ladders[n].clone()),
                 Step::Track => {
                     track += 1;
-                    wire.slot.set_source(Some(TrackId(track)), now);
+                    wire.slot.set_source(Some(TrackId(track)), FLOWS);
                     sources = fresh();
                     waiting.clear();
                 }

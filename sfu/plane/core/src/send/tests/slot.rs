@@ -47,7 +47,7 @@ fn a_slot_without_a_ladder_is_paused_and_shows_from_the_first_keyframe_after_it_
     assert_eq!(shown[0].timestamp, FIRST_TIMESTAMP);
     assert_eq!((shown[0].ssrc, shown[0].payload_type), (0x5107, 120));
     assert_eq!(slot.wanted_keyframe(), None);
-    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Target)));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::None)));
     assert_eq!(switched(&mut slot), None);
 }
 
@@ -105,7 +105,7 @@ fn a_packet_from_before_what_is_shown_has_no_number_and_stays_out() {
     let before = source.picture("0", 1, now);
     assert_eq!(numbers(&feed(&mut slot, &source.picture("key", 1, now))), [0]);
     assert_eq!(late(&mut slot, &before[0]), None);
-    slot.set_source(Some(TrackId(2)), now);
+    slot.set_source(Some(TrackId(2)), FLOWS);
     let mut other = Source::new(0);
     let lost = other.picture("0", 2, now);
     assert_eq!(late(&mut slot, &lost[0]), None);
@@ -117,12 +117,12 @@ fn the_present_encoding_flows_until_the_others_keyframe_and_all_counters_go_on()
     let (mut low, mut high) = (Source::new(0), Source::new(2));
     slot.set_ladder(ladder(&[(2, 2), (0, 2)]));
     let mut shown = feed(&mut slot, &low.picture("key", 1, now));
-    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Publisher)));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::WaitingForKeyframe)));
     assert!(feed(&mut slot, &high.picture("0", 2, now)).is_empty());
     assert_eq!(slot.wanted_keyframe(), Some(2));
     shown.extend(feed(&mut slot, &low.picture("0", 1, now + FRAME)));
     shown.extend(feed(&mut slot, &high.picture("key", 2, now + FRAME * 2)));
-    assert_eq!(switched(&mut slot), Some((Some((2, 2)), Cause::Target)));
+    assert_eq!(switched(&mut slot), Some((Some((2, 2)), Cause::None)));
     assert!(feed(&mut slot, &low.picture("0", 1, now + FRAME * 2)).is_empty());
     shown.extend(feed(&mut slot, &high.picture("0", 1, now + FRAME * 3)));
     assert_eq!(numbers(&shown), [0, 1, 2, 3, 4]);
@@ -135,7 +135,7 @@ fn the_present_encoding_flows_until_the_others_keyframe_and_all_counters_go_on()
     shown.extend(feed(&mut slot, &low.picture("key", 1, now + FRAME * 5)));
     assert!(feed(&mut slot, &high.picture("key", 1, now + FRAME * 6)).is_empty());
     assert_eq!(numbers(&shown), [0, 1, 2, 3, 4, 5, 6]);
-    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Target)));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::None)));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn another_track_goes_on_by_the_wall_clock_whatever_the_clocks_of_both_say() {
     first.clock = clock(first.timestamp, ms(10));
     second.clock = clock(second.timestamp, ms(7_000));
     let mut shown = feed(&mut slot, &first.picture("key", 1, now));
-    slot.set_source(Some(TrackId(2)), now);
+    slot.set_source(Some(TrackId(2)), FLOWS);
     assert_eq!(slot.current(), None);
     shown.extend(feed(&mut slot, &second.picture("key", 1, now + ms(250))));
     assert_eq!(numbers(&shown), [0, 1]);
@@ -205,7 +205,7 @@ fn sound_of_another_source_begins_with_a_marker_and_never_over_the_last() {
     let mut source = Source::new(0);
     let first = feed(&mut slot, &[source.sound(now), source.sound(now + ms(20))]);
     assert_eq!(first.iter().map(|sent| sent.marker).collect::<Vec<_>>(), [true, false]);
-    slot.set_source(Some(TrackId(2)), now);
+    slot.set_source(Some(TrackId(2)), FLOWS);
     let second = feed(&mut slot, &[Source { seq: 5, ..source }.sound(now + ms(22))]);
     assert_eq!(numbers(&second), [2]);
     assert!(second[0].marker);
@@ -289,46 +289,66 @@ fn padding_takes_no_number() {
 }
 
 #[test]
-fn a_dead_rung_is_left_and_taken_again_when_it_has_been_back_for_a_while() {
-    let (mut slot, start) = (slot(Kind::Video), Instant::now());
+fn a_dead_rung_is_left_and_taken_again_at_keyframes() {
+    let (mut slot, now) = (slot(Kind::Video), Instant::now());
     let (mut low, mut high) = (Source::new(0), Source::new(1));
     slot.set_ladder(ladder(&[(1, 2), (0, 2)]));
-    feed(&mut slot, &low.picture("key", 1, start));
-    feed(&mut slot, &high.picture("key", 1, start));
-    assert_eq!(slot.current(), Some(Layer::new(1, 2)));
-    let mut wishes = Vec::new();
-    for n in 1..200 {
-        let now = start + FRAME * n;
-        feed(&mut slot, &low.picture("0", 1, now));
-        if n >= 60 {
-            feed(&mut slot, &high.picture("0", 1, now));
-        }
-        let wish = slot.wanted_keyframe();
-        if wishes.last().is_none_or(|&(_, last)| last != wish) {
-            wishes.push((n, wish));
-        }
-        match wish {
-            Some(0) if n == 20 => drop(feed(&mut slot, &low.picture("key", 1, now))),
-            Some(1) => drop(feed(&mut slot, &high.picture("key", 1, now))),
-            _ => {}
-        }
-    }
-    // Dead within 500 ms (12 pictures); back with picture 60, for 1.5 s (46 more).
-    assert_eq!(wishes, [(1, None), (12, Some(0)), (21, None), (106, Some(1)), (107, None)]);
-    assert_eq!(slot.current(), Some(Layer::new(1, 2)));
+    feed(&mut slot, &low.picture("key", 1, now));
+    feed(&mut slot, &high.picture("key", 1, now));
+    assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
+    slot.set_lives(Lives { flowing: 0b01, stopped: 0b10 });
+    assert_eq!(slot.poll_wish(), Some(0));
+    assert_eq!(feed(&mut slot, &low.picture("0", 1, now)), []);
+    assert_eq!(feed(&mut slot, &low.picture("key", 1, now)).len(), 1);
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Publisher)));
+    assert_eq!(feed(&mut slot, &high.picture("key", 1, now)), [], "what comes of it by the way");
+    slot.set_lives(Lives { flowing: 0b11, stopped: 0 });
+    assert_eq!(slot.poll_wish(), Some(1));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::WaitingForKeyframe)));
+    assert_eq!(feed(&mut slot, &high.picture("key", 1, now)).len(), 1);
+    assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
 }
 
 #[test]
-fn a_picture_that_stands_still_in_all_encodings_kills_none() {
-    let (mut slot, start) = (slot(Kind::Video), Instant::now());
+fn what_leaves_is_told_with_the_cause_why_nothing_better_does() {
+    let (mut slot, mut source, now) = (slot(Kind::Video), Source::new(0), Instant::now());
+    slot.set_source(Some(TrackId(2)), Lives::default());
+    slot.set_ladder(ladder(&[(1, 2), (0, 2)]));
+    assert_eq!(switched(&mut slot), Some((None, Cause::Publisher)), "nothing arrives");
+    slot.set_lives(Lives { flowing: 0b01, stopped: 0 });
+    assert_eq!(switched(&mut slot), Some((None, Cause::WaitingForKeyframe)));
+    feed(&mut slot, &source.picture("key", 1, now));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Publisher)), "its best rung is not sent");
+    slot.set_ladder(ladder(&[(0, 2)]));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::None)));
+    source.seq += 40_000;
+    feed(&mut slot, &source.picture("0", 1, now));
+    assert_eq!(switched(&mut slot), Some((None, Cause::Loss)));
+    feed(&mut slot, &source.picture("key", 1, now));
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::None)));
+    slot.set_ladder(Vec::new());
+    assert_eq!(switched(&mut slot), Some((None, Cause::Paused)));
+}
+
+#[test]
+fn of_what_is_encrypted_the_best_that_arrives_is_shown_from_a_pictures_beginning_and_stays() {
+    let (mut slot, now) = (slot(Kind::Video), Instant::now());
     let (mut low, mut high) = (Source::new(0), Source::new(1));
     slot.set_ladder(ladder(&[(1, 2), (0, 2)]));
-    for n in 0..10 {
-        let what = if n == 0 { "key" } else { "0" };
-        feed(&mut slot, &low.picture(what, 1, start + ms(1_000) * n));
-        feed(&mut slot, &high.picture(what, 1, start + ms(1_000) * n + ms(10)));
-        assert_eq!(slot.wanted_keyframe(), None, "after {n} s");
-    }
+    let mut show = |slot: &mut Slot, encoding: usize, what: &str| {
+        let sent = [&mut low, &mut high][encoding].picture(what, 2, now);
+        let feed = |sent: &Sent| slot.handle_packet(&Packet { encrypted: true, ..sent.packet(false) }, now);
+        sent.iter().filter_map(feed).count()
+    };
+    assert_eq!(show(&mut slot, 0, "0"), 0, "a better one arrives");
+    assert_eq!(show(&mut slot, 1, "0"), 2);
+    assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
+    slot.set_ladder(ladder(&[(0, 2)]));
+    assert_eq!((slot.wanted_keyframe(), show(&mut slot, 0, "key"), show(&mut slot, 1, "0")), (None, 0, 2));
+    assert_eq!(switched(&mut slot).map(|told| told.1), Some(Cause::Encrypted));
+    slot.set_lives(Lives { flowing: 0b01, stopped: 0b10 });
+    assert_eq!(show(&mut slot, 0, "0"), 2, "what it is fixed to is dead");
+    assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::None)));
 }
 
 #[test]
@@ -354,6 +374,7 @@ fn a_codec_the_subscriber_does_not_speak_is_refused_once_and_red_is_taken_apart(
         assert!(feed(&mut slot, &[Sent { payload_type: h264, ..key }]).is_empty());
     }
     assert!(matches!(slot.poll_event(), Some(SlotEvent::Refused { .. })));
+    assert_eq!(switched(&mut slot), Some((None, Cause::Publisher)));
     assert_eq!(slot.poll_event(), None);
     assert_eq!(slot.wanted_keyframe(), None, "a keyframe would not help");
     assert!(feed(&mut slot, &source.picture("0", 1, now)).is_empty());
@@ -364,7 +385,7 @@ fn a_codec_the_subscriber_does_not_speak_is_refused_once_and_red_is_taken_apart(
     let sent = feed(&mut slot, std::slice::from_ref(&red));
     assert_eq!((sent[0].payload_type, sent[0].patch), (109, Patch::RedPrimary));
     slot.spec.payload_types.push(PayloadType { number: 35, ..RED });
-    slot.set_source(Some(TrackId(2)), now);
+    slot.set_source(Some(TrackId(2)), FLOWS);
     let sent = feed(&mut slot, &[red]);
     assert_eq!((sent[0].payload_type, sent[0].patch), (35, Patch::Red { block: 109 }));
 }

@@ -1,0 +1,155 @@
+//! Which encodings of a track flow, and which spatial layers of its only one: by what arrives, by who else of the
+//! transport is heard meanwhile, and by what the sender says of itself (`video-layers-allocation`).
+
+use super::activity::{Activity, Voucher};
+use super::pulse::Pulse;
+use crate::layer::Lives;
+use crate::rtp::layers_allocation::MOST;
+use crate::time::Instant;
+
+/// Of one encoding.
+#[derive(Clone, Debug)]
+pub struct Life {
+    whole: Activity,
+    layers: [Activity; MOST],
+}
+
+impl Life {
+    pub fn new(video: bool) -> Self {
+        Self { whole: Activity::new(video), layers: std::array::from_fn(|_| Activity::new(video)) }
+    }
+
+    /// A packet with media in it arrived; `late`: newer ones did before.
+    pub fn hear(&mut self, spatial: u8, timestamp: u32, late: bool, now: Instant) {
+        self.whole.handle_packet(timestamp, late, now);
+        self.layers[usize::from(spatial).min(MOST - 1)].handle_packet(timestamp, late, now);
+    }
+
+    pub fn is_flowing(&self) -> bool {
+        self.whole.is_flowing()
+    }
+
+    /// Whether a spatial layer of it does.
+    pub fn has_layer(&self, spatial: u8) -> bool {
+        self.layers[usize::from(spatial).min(MOST - 1)].is_flowing()
+    }
+
+    pub fn pulse(&self) -> Option<Pulse> {
+        self.whole.pulse()
+    }
+
+    /// Its sender says whether it sends it, other than before; and each of its spatial layers, as bits.
+    pub fn allocate(&mut self, before: u8, now: u8) {
+        turn(&mut self.whole, before != 0, now != 0);
+        for (spatial, layer) in self.layers.iter_mut().enumerate() {
+            turn(layer, before >> spatial & 1 != 0, now >> spatial & 1 != 0);
+        }
+    }
+
+    /// It is wanted now, and may have stopped because it was not: its first packet is enough, and that of its spatial
+    /// `layers`.
+    pub fn expect(&mut self, layers: u8) {
+        let wanted = self.layers.iter_mut().enumerate().filter(|(spatial, _)| layers >> spatial & 1 != 0);
+        let wanted = wanted.map(|(_, layer)| layer).chain(std::iter::once(&mut self.whole));
+        wanted.filter(|activity| activity.has_stopped()).for_each(Activity::expect);
+    }
+
+    /// Nothing of it arrives.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        self.whole.is_silent(now)
+    }
+
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.all().any(|activity| activity.overdue(now).is_some())
+    }
+
+    /// Judges silences: `siblings` are other encodings of its track, `elsewhere` is other media of its transport.
+    pub fn judge(&mut self, siblings: &[Pulse], elsewhere: &[Pulse], now: Instant) {
+        let others = || siblings.iter().chain(elsewhere);
+        let layers = self.layers.each_ref().map(Activity::pulse);
+        for layer in &mut self.layers {
+            if let Some(silence) = layer.overdue(now) {
+                layer.judge(vouch(silence, layers.iter().flatten(), others()), now);
+            }
+        }
+        if let Some(silence) = self.whole.overdue(now) {
+            self.whole.judge(vouch(silence, siblings.iter(), others()), now);
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.all().filter_map(Activity::poll_timeout).min()
+    }
+
+    /// Of its spatial layers.
+    pub fn lives(&self) -> Lives {
+        let bits = |is: fn(&Activity) -> bool| {
+            self.layers.iter().rev().fold(0, |bits, activity| bits << 1 | u8::from(is(activity)))
+        };
+        Lives { flowing: bits(Activity::is_flowing), stopped: bits(Activity::has_stopped) }
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.whole.has_stopped()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Activity> {
+        std::iter::once(&self.whole).chain(&self.layers)
+    }
+}
+
+/// Who flowed since `silence`.
+fn vouch<'a>(
+    silence: Instant,
+    mut siblings: impl Iterator<Item = &'a Pulse>,
+    mut others: impl Iterator<Item = &'a Pulse>,
+) -> Voucher {
+    if siblings.any(|pulse| pulse.vouches(silence)) {
+        Voucher::Sibling
+    } else if others.any(|pulse| pulse.vouches(silence)) {
+        Voucher::Transport
+    } else {
+        Voucher::Nobody
+    }
+}
+
+fn turn(activity: &mut Activity, before: bool, now: bool) {
+    match (before, now) {
+        (true, false) => activity.stop(),
+        (false, true) if activity.has_stopped() => activity.expect(),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::ms;
+
+    #[test]
+    fn a_spatial_layer_stops_beside_those_below_it() {
+        let (mut life, start) = (Life::new(true), Instant::now());
+        for frame in 0..60 {
+            let at = start + ms(33) * frame;
+            for spatial in 0..if frame < 30 { 3 } else { 2 } {
+                life.hear(spatial, frame, false, at);
+            }
+            life.judge(&[], &[], at);
+        }
+        assert_eq!(life.lives(), Lives { flowing: 0b011, stopped: 0b100 });
+        assert!(life.is_flowing());
+    }
+
+    #[test]
+    fn what_the_sender_says_counts_at_once_and_once() {
+        let (mut life, now) = (Life::new(true), Instant::now());
+        (0..3).for_each(|spatial| life.hear(spatial, 0, false, now));
+        life.allocate(0xF, 0b011);
+        assert_eq!(life.lives(), Lives { flowing: 0b011, stopped: 0b100 });
+        life.allocate(0b011, 0b111);
+        life.hear(2, 1, false, now + ms(20));
+        assert_eq!(life.lives(), Lives { flowing: 0b111, stopped: 0 });
+        life.allocate(0b111, 0);
+        assert!(life.has_stopped());
+    }
+}
