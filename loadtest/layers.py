@@ -52,7 +52,7 @@ async def switches(repetitions: int) -> list[Figure]:
     gaps: list[float] = []
     async with (
         serving() as service,
-        person(service.url, ROOM, service.token("publisher", ROOM), publishes=True) as publisher,
+        person(service.url, ROOM, service.token("publisher", ROOM), publishes="rid") as publisher,
         person(service.url, ROOM, service.token("viewer", ROOM), videos=1) as viewer,
     ):
         video = await viewer.video()
@@ -79,7 +79,7 @@ async def meeting(service: Service, people: int) -> AsyncIterator[list[Person]]:
         present: list[Person] = []
         for i in range(people):
             token = service.token(f"person-{i}", ROOM)
-            one = person(service.url, ROOM, token, publishes=True, videos=people - 1, sample=32)
+            one = person(service.url, ROOM, token, publishes="rid", videos=people - 1, sample=32)
             present.append(await stack.enter_async_context(one))
         await asyncio.sleep(SETTLE)
         await asyncio.gather(*(see(present, one, Quality.LOW) for one in present))

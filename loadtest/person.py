@@ -9,7 +9,7 @@ from loadtest import wire
 from loadtest.signaling import Signaling
 from loadtest.wire.media import Vp8
 from loadtest.wire.receiver import Reception
-from loadtest.wire.sdp import VP8
+from loadtest.wire.sdp import VP8, Simulcast
 from sfu import messages
 from sfu.messages import ServerMessage
 from sfu.model import Kind, Quality, Source
@@ -57,7 +57,7 @@ class Person:
 
 @asynccontextmanager
 async def person(
-    url: str, room: str, token: str, *, publishes: bool = False, videos: int = 0, sample: int = 1
+    url: str, room: str, token: str, *, publishes: Simulcast | None = None, videos: int = 0, sample: int = 1
 ) -> AsyncIterator[Person]:
     """Leaves at the end of the block. Raises what joining and connecting raise."""
     client = wire.Client(sends=["video"] if publishes else [], simulcast=publishes, videos=videos, sample=sample)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loadtest.wire import dtls, media, rtcp, sdp
 from loadtest.wire.receiver import FEEDBACK_INTERVAL, Receiver
-from loadtest.wire.sdp import Kind
+from loadtest.wire.sdp import Kind, Simulcast
 from loadtest.wire.sender import Numbers, Sender
 from loadtest.wire.transport import Transport
 
@@ -24,7 +24,7 @@ class Client:
         self,
         *,
         sends: Sequence[Kind] = (),
-        simulcast: bool = False,
+        simulcast: Simulcast | None = None,
         audios: int = 0,
         videos: int = 0,
         sample: int = 1,
@@ -32,10 +32,18 @@ class Client:
     ) -> None:
         identity = dtls.identity()
         encodings = media.simulcast() if simulcast else {}
-        self.sections = sdp.sections(sends=sends, rids=tuple(encodings), audios=audios, videos=videos)
-        self.senders = [Sender(section) for section in self.sections if section.ssrc and not section.rids]
+        rids = tuple(encodings) if simulcast == "rid" else ()
+        streams = len(encodings) if simulcast == "group" else 0
+        self.sections = sdp.sections(sends=sends, rids=rids, streams=streams, audios=audios, videos=videos)
+        self.senders: list[Sender] = []
         for section in self.sections:
-            self.senders += [Sender(section, encodings[rid], rid) for rid in section.rids]
+            if section.rids:
+                self.senders += [Sender(section, encodings[rid], rid=rid) for rid in section.rids]
+            elif section.group:
+                pairs = zip(section.group, encodings.values(), strict=True)
+                self.senders += [Sender(section, source, ssrc=ssrc) for ssrc, source in pairs]
+            elif section.ssrc:
+                self.senders.append(Sender(section))
         self.receiver = Receiver(sample=sample)
         self.transport = Transport(identity, self._on_rtp, self._on_rtcp)
         self.offer = sdp.offer(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["audio", "video"]
+Simulcast = Literal["rid", "group"]
+"""How its encodings are told apart: by RID, or by the SSRCs of a group."""
 
 OPUS, VP8, VP8_RTX = 111, 96, 97
 MID_EXTENSION, TRANSPORT_CC, AUDIO_LEVEL, RID_EXTENSION = 1, 2, 3, 4
@@ -43,6 +45,8 @@ class Section:
     rtx_ssrc: int | None = None
     rids: tuple[str, ...] = ()
     """Of a simulcast (RFC 8853), lowest first; then the SSRCs are not signalled."""
+    group: tuple[int, ...] = ()
+    """SSRCs of a simulcast as clients made it before there were RIDs (RFC 5576, semantics SIM), lowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,20 @@ class Remote:
 
 
 def sections(
-    *, sends: Sequence[Kind] = (), rids: tuple[str, ...] = (), audios: int = 0, videos: int = 0
+    *, sends: Sequence[Kind] = (), rids: tuple[str, ...] = (), streams: int = 0, audios: int = 0, videos: int = 0
 ) -> tuple[Section, ...]:
     """What is sent, then the receive sections: audio and video in turns, as a viewer of participants offers.
 
-    `rids`: video is sent as a simulcast of these.
+    `rids`: video is sent as a simulcast of these; `streams`: of a SSRC group of so many.
     """
     kinds: list[Kind] = [kind for i in range(max(audios, videos)) for kind in _pair(i < audios, i < videos)]
+    group = tuple(new_ssrc() for _ in range(streams))
     sent = [
-        Section(str(mid), kind, new_ssrc(), new_ssrc() if kind == "video" else None, rids if kind == "video" else ())
+        Section(str(mid), kind, group[0], group=group)
+        if group and kind == "video"
+        else Section(
+            str(mid), kind, new_ssrc(), new_ssrc() if kind == "video" else None, rids if kind == "video" else ()
+        )
         for mid, kind in enumerate(sends)
     ]
     return (*sent, *(Section(str(mid), kind) for mid, kind in enumerate(kinds, len(sent))))
@@ -142,9 +151,12 @@ def _sources(section: Section) -> list[str]:
     if section.rids:
         lines = [f"a=rid:{rid} send" for rid in section.rids]
         return [f"a=msid:wire wire-{section.mid}", *lines, f"a=simulcast:send {';'.join(section.rids)}"]
+    if section.group:
+        group = f"a=ssrc-group:SIM {' '.join(map(str, section.group))}"
+        return [f"a=msid:wire wire-{section.mid}", group, *(f"a=ssrc:{ssrc} cname:wire" for ssrc in section.group)]
     sources = [section.ssrc] if section.rtx_ssrc is None else [section.ssrc, section.rtx_ssrc]
-    group = [f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}"] if section.rtx_ssrc else []
-    return [f"a=msid:wire wire-{section.mid}", *group, *(f"a=ssrc:{ssrc} cname:wire" for ssrc in sources)]
+    pair = [f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}"] if section.rtx_ssrc else []
+    return [f"a=msid:wire wire-{section.mid}", *pair, *(f"a=ssrc:{ssrc} cname:wire" for ssrc in sources)]
 
 
 def new_ssrc() -> int:

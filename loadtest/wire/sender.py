@@ -34,10 +34,12 @@ WORD, BREATH = 50, 5
 class Sender:
     """A track, or one encoding of a simulcast: that has a SSRC of its own and is not repaired."""
 
-    def __init__(self, section: Section, source: Vp8 | Opus | None = None, rid: str = "") -> None:
+    def __init__(
+        self, section: Section, source: Vp8 | Opus | None = None, *, rid: str = "", ssrc: int | None = None
+    ) -> None:
         assert section.ssrc is not None
         self.section = section
-        self.ssrc = new_ssrc() if rid else section.ssrc
+        self.ssrc = ssrc or (new_ssrc() if rid else section.ssrc)
         self.rid = rid.encode()
         self.source: Vp8 | Opus = source or (Vp8() if section.kind == "video" else Opus())
         self.packets = 0

@@ -14,7 +14,7 @@ from loadtest import wire
 from loadtest.person import person, shows
 from loadtest.service import Service, serving
 from loadtest.wire import media, rtcp, stun
-from loadtest.wire.sdp import VP8, VP8_RTX
+from loadtest.wire.sdp import VP8, VP8_RTX, Simulcast
 from sfu.model import Quality
 
 TRANSACTION = bytes(range(12))
@@ -186,10 +186,13 @@ async def test_credentials_of_base64url_characters_are_taken(service: Service) -
     await session.end()
 
 
-async def test_a_simulcast_is_forwarded_encoding_by_encoding_as_it_is_asked_for(service: Service) -> None:
+@pytest.mark.parametrize("simulcast", ["rid", "group"])
+async def test_a_simulcast_is_forwarded_encoding_by_encoding_as_it_is_asked_for(
+    service: Service, simulcast: Simulcast
+) -> None:
     room = (service.url, "room")
     async with (
-        person(*room, service.token("alice", "room"), publishes=True) as alice,
+        person(*room, service.token("alice", "room"), publishes=simulcast) as alice,
         person(*room, service.token("bob", "room"), videos=1) as bob,
     ):
         video = await bob.video()
