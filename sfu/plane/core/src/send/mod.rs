@@ -10,6 +10,7 @@
 pub mod cache;
 pub mod complaints;
 pub mod history;
+pub mod mapping;
 pub mod pacer;
 pub mod packet;
 pub mod passing;

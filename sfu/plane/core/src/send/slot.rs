@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use crate::codec::{Codec, PayloadType};
+use crate::codec::PayloadType;
 use crate::command::{Kind, SlotSpec};
 use crate::event::Cause;
 use crate::id::TrackId;
@@ -12,22 +12,13 @@ use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::complaints::Complaints;
 use crate::send::history::{self, Entry, History};
+use crate::send::mapping::Mapping;
 pub use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
 use crate::send::report::{Newest, Reports};
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
 use crate::send::start::Compression;
 use crate::time::{Duration, Instant, Ntp};
-
-/// How the publisher's payload type leaves.
-#[derive(Clone, Copy, Debug)]
-struct Mapping {
-    from: PayloadType,
-    /// Redundancy may be made of the source.
-    copied: bool,
-    to: u8,
-    patch: Patch,
-}
 
 #[derive(Debug)]
 pub struct Slot {
@@ -439,25 +430,10 @@ impl Slot {
     /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.
     fn mapping(&mut self, packet: &Packet) -> Option<Mapping> {
         let (from, copied) = (packet.payload_type, packet.copies.is_some());
-        if let Some(mapping) = self.mapping.filter(|mapping| mapping.from == *from && mapping.copied == copied) {
+        if let Some(mapping) = self.mapping.filter(|mapping| mapping.is_of(from, copied)) {
             return Some(mapping);
         }
-        let own = &self.spec.payload_types;
-        let same = own
-            .iter()
-            .find(|own| (own.codec, own.format, own.clock_rate) == (from.codec, from.format, from.clock_rate));
-        let find = |codec| own.iter().find(|own| own.codec == codec && own.clock_rate == from.clock_rate);
-        let (opus, red) = (find(Codec::Opus), find(Codec::Red).filter(|_| copied));
-        let found = match (from.codec, same, opus) {
-            (Codec::Opus, Some(opus), _) if red.is_some() => {
-                red.map(|red| (red.number, Patch::RedMade { block: opus.number, earlier: 0 }))
-            }
-            (Codec::Red, Some(same), Some(opus)) => Some((same.number, Patch::Red { block: opus.number })),
-            (Codec::Red, None, Some(opus)) => Some((opus.number, Patch::RedPrimary)),
-            (_, Some(same), _) => Some((same.number, Patch::None)),
-            (_, None, _) => None,
-        };
-        let Some((to, patch)) = found else {
+        let Some(mapping) = Mapping::find(&self.spec.payload_types, from, copied) else {
             if self.refusing.replace(*from).is_none() {
                 self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
             }
@@ -465,7 +441,7 @@ impl Slot {
             self.tell();
             return None;
         };
-        self.mapping = Some(Mapping { from: *from, copied, to, patch });
+        self.mapping = Some(mapping);
         self.mapping
     }
 

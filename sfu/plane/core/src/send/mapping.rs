@@ -1,0 +1,39 @@
+//! Under which payload type of a subscriber a publisher's leaves, and what of the payload is other then.
+
+use crate::codec::{Codec, PayloadType};
+use crate::send::passing::Patch;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping {
+    from: PayloadType,
+    /// Redundancy may be made of the source.
+    copied: bool,
+    /// The subscriber's number.
+    pub to: u8,
+    pub patch: Patch,
+}
+
+impl Mapping {
+    /// Among the subscriber's `own`. None: it has none for this codec in this format.
+    ///
+    /// Opus and RED (RFC 2198) stand in for one another: redundancy is made or taken off.
+    pub fn find(own: &[PayloadType], from: &PayloadType, copied: bool) -> Option<Self> {
+        let same = own
+            .iter()
+            .find(|own| (own.codec, own.format, own.clock_rate) == (from.codec, from.format, from.clock_rate));
+        let find = |codec| own.iter().find(|own| own.codec == codec && own.clock_rate == from.clock_rate);
+        let (opus, red) = (find(Codec::Opus), find(Codec::Red).filter(|_| copied));
+        let (to, patch) = match (from.codec, same, opus, red) {
+            (Codec::Opus, Some(opus), _, Some(red)) => (red.number, Patch::RedMade { block: opus.number, earlier: 0 }),
+            (Codec::Red, Some(same), Some(opus), _) => (same.number, Patch::Red { block: opus.number }),
+            (Codec::Red, None, Some(opus), _) => (opus.number, Patch::RedPrimary),
+            (_, Some(same), _, _) => (same.number, Patch::None),
+            (_, None, _, _) => return None,
+        };
+        Some(Self { from: *from, copied, to, patch })
+    }
+
+    pub fn is_of(&self, from: &PayloadType, copied: bool) -> bool {
+        self.from == *from && self.copied == copied
+    }
+}
