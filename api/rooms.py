@@ -88,7 +88,7 @@ class Data(BaseModel):
 
 
 class Delivery(BaseModel):
-    receivers: int = Field(description="Participants with an open channel for it.", examples=[1])
+    receivers: int = Field(description="Participants with a channel for it, open or opening.", examples=[1])
 
 
 def _answers(description: str) -> dict[str, Any]:

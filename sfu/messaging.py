@@ -5,6 +5,7 @@ the same label.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sfu.participant import Participant
 from sfu.plane import _native
@@ -14,6 +15,14 @@ from sfu.session.channels import LOSSY, RELIABLE, SERVER
 OWN = (RELIABLE, LOSSY)
 
 
+class _Given(NamedTuple):
+    """What the plane was last told of one label."""
+
+    targets: list[tuple[str, int]]
+    may_speak: dict[int, bool]
+    """By the channel messages come from."""
+
+
 class Messaging:
     def __init__(self, binding: Binding, members: Mapping[str, Participant]) -> None:
         self._binding = binding
@@ -21,6 +30,8 @@ class Messaging:
         """By sid; the room's own map."""
         self._dirty: set[str] = set()
         """Labels whose members or permissions have changed."""
+        self._given: dict[str, _Given] = {}
+        """Of our own channels, by label."""
 
     def touch(self, label: str) -> None:
         self._dirty.add(label)
@@ -50,9 +61,17 @@ class Messaging:
     def _route_own(self, label: str) -> None:
         # One list for all: a message never goes back to the channel it came from.
         targets = [(sid, id) for sid, p in self._members.items() if (id := p.channels.own.get(label)) is not None]
-        for sid, channel in targets:
+        speaking = {channel: sid for sid, channel in targets if not self._members[sid].channels.is_awaited(label)}
+        may_speak = {channel: self._members[sid].permissions.can_publish_data for channel, sid in speaking.items()}
+        given = self._given.get(label, _Given([], {}))
+        self._given[label] = _Given(targets, may_speak)
+        is_same = targets == given.targets
+        for channel, sid in speaking.items():
+            may = may_speak[channel]
+            if given.may_speak.get(channel) is may and (is_same or not may):
+                continue
             route = _native.Route(sender=None, targets=[], to_server=False)
-            if self._members[sid].permissions.can_publish_data:
+            if may:
                 route = _native.Route(sender=sid, targets=targets, to_server=False)
             self._binding.plane.set_route(channel, route)
 

@@ -305,6 +305,8 @@ class Participant:
         if self.transport.has_data and (renewed or not had_data) and self.transport.id is not None:
             self.channels.open(self.transport.id)
             labels.update(self.channels.own)
+        elif not self.transport.has_data:
+            labels.update(self.channels.forget())
         accepted = {p.mid: intended[p.mid] for p in negotiated.publications}
         outcome = self._bind(accepted, {p.mid: p.encodings for p in negotiated.publications}, negotiated.answer)
         outcome.labels.update(labels)

@@ -171,6 +171,7 @@ class Room:
         self.participants[participant.identity] = participant
         self.members[participant.sid] = participant
         self._homes[participant.sid] = self
+        self._expect_data(participant)
         self._notices.come(participant)
         self._soon(self)
         log.info(
@@ -378,6 +379,12 @@ class Room:
         self._notices.note(participant)
         self._soon(self)
 
+    def _expect_data(self, participant: Participant) -> None:
+        """What others send it reliably waits for its offer; a WHIP or WHEP session has made one."""
+        if participant.tail is not None:
+            participant.channels.expect()
+            self._messaging.touch_all(participant)
+
     def _visible(self, participant: Participant, sid: str) -> Track:
         track = self.stage.tracks.get(sid)
         if track is None or track.owner == participant.sid or self.members[track.owner].is_hidden:
@@ -404,4 +411,5 @@ class Room:
             self._messaging.touch_all(participant)
             for track in participant.lose_transport():
                 self.stage.withdraw(track)
+            self._expect_data(participant)
         self._note(participant)

@@ -124,8 +124,8 @@ class Plane:
         """Of all its encodings that are shown. Many requests become one per interval."""
 
     def open_channel(self, spec: ChannelSpec) -> None:
-        """Needs `open_sctp` before. Reliable messages for it wait until it is open, within `DataLimits`. It has no
-        route until it is given one; what comes of it is a `ChannelState`."""
+        """With a transport, needs `open_sctp` before. Reliable messages for it wait until it is open, within
+        `DataLimits`. It has no route until it is given one then; what comes of it is a `ChannelState`."""
 
     def set_route(self, channel: int, route: Route) -> None:
         """Where messages that arrive on the channel go; replaces the route it had."""
@@ -514,7 +514,7 @@ class ChannelSpec:
         cls,
         *,
         id: int,
-        transport: int,
+        transport: int | None,
         label: str,
         protocol: str = "",
         ordered: bool = True,
@@ -525,7 +525,10 @@ class ChannelSpec:
     @property
     def id(self) -> int: ...
     @property
-    def transport(self) -> int: ...
+    def transport(self) -> int | None:
+        """None: it is still to come. What is sent reliably meanwhile is kept within `DataLimits`; opened again, by the
+        same id and with a transport, the channel gets it."""
+
     @property
     def label(self) -> str: ...
     @property

@@ -19,17 +19,33 @@ class Channels:
         """Any other label, and the channels open under it, oldest first."""
         self._opened: set[int] = set()
         """Of our own, those that are open."""
+        self._awaited: dict[str, int] = {}
+        """Of our own, those that still have no transport."""
         self._binding = binding
         self._worker = worker
         self._owner = owner
+
+    def expect(self) -> None:
+        """An offer is still to come: what others send reliably waits for it."""
+        self._declare(None, RELIABLE)
 
     def open(self, transport: int) -> None:
         """Declares our two channels on a transport that has SCTP."""
         for label in (RELIABLE, LOSSY):
             self._declare(transport, label)
 
+    def forget(self) -> set[str]:
+        """The offer came without data. Returns the labels whose routes have changed."""
+        labels = set(self._awaited)
+        for label, id in self._awaited.items():
+            self._binding.remove(id)
+            del self.own[label]
+        self._awaited.clear()
+        return labels
+
     def close(self) -> None:
         """The transport is gone, and they with it."""
+        self.forget()
         for id in (*self.own.values(), *(id for ids in self.others.values() for id in ids)):
             self._binding.owners.pop(id, None)
         self.own.clear()
@@ -65,6 +81,10 @@ class Channels:
                 return label
         return None
 
+    def is_awaited(self, label: str) -> bool:
+        """Declared, and without a transport that messages could come from."""
+        return label in self._awaited
+
     def label(self, channel: int) -> str:
         """Empty if it is not open."""
         for label, own in self.own.items():
@@ -72,9 +92,11 @@ class Channels:
                 return label
         return next((label for label, ids in self.others.items() if channel in ids), "")
 
-    def _declare(self, transport: int, label: str) -> None:
-        id = self._binding.new_id(self._worker, self._owner)
+    def _declare(self, transport: int | None, label: str) -> None:
+        id = self._awaited.pop(label, 0) or self._binding.new_id(self._worker, self._owner)
         self.own[label] = id
+        if transport is None:
+            self._awaited[label] = id
         self._binding.plane.open_channel(
             _native.ChannelSpec(
                 id=id,

@@ -157,7 +157,9 @@ async def test_tracks_are_shown_as_publishers_see_them(server: Server) -> None:
 async def test_data_is_sent_by_the_server_to_those_with_a_channel(server: Server) -> None:
     async with server.client("ada"):
         path = ROOM + "/data"
-        assert (await server.call("POST", path, {"text": "hello"})).json() == {"receivers": 0}
+        assert (await server.call("POST", path, {"text": "hello"})).json() == {"receivers": 1}
+        lossy = await server.call("POST", path, {"text": "hello", "reliable": False})
+        assert lossy.json() == {"receivers": 0}, "her channels are still to open"
         coded = base64.b64encode(b"\x00\xff").decode()
         assert (await server.call("POST", path, {"base64": coded, "to": ["ada"]})).status_code == 200
         assert is_problem(await server.call("POST", path, {"text": "a", "to": ["nobody"]}), 404, "nobody")

@@ -36,7 +36,10 @@ async def test_everybody_gets_what_anybody_sends(
     async with Bot(server.url, room=room, token=token("bot", room)) as bot:
         for sender, other in ((ada, fox), (fox, ada)):
             text = f"hello from {sender.identity}"
-            await say_until_heard(sender, way, text, None, other)
+            if is_reliable:
+                await sender.call(way, text, None)
+            else:
+                await say_until_heard(sender, text, other)
             message = await got(other, text)
             assert (message["identity"], message["reliable"]) == (sender.identity, is_reliable)
             found = await bot.until(
@@ -71,11 +74,22 @@ async def test_only_the_one_who_is_named_gets_a_message(
         assert [m.payload for m in bot.messages] == [b"for bot", b"for all"]
 
 
+async def test_a_newcomer_gets_what_it_is_sent_before_it_has_offered(
+    chromium: Chromium, firefox: Firefox, server: Server, room: str, enter: Enter
+) -> None:
+    ada = await enter(chromium, "ada")
+    await until(lambda: ada.call("state"), lambda now: now["media"] == "connected", "media is connected")
+    await ada.call("greet", "welcome")
+    fox = await enter(firefox, "fox")
+    assert (await got(fox, "welcome"))["identity"] == "ada"
+    async with Bot(server.url, room=room, token=token("bot", room)) as bot:
+        await bot.until(lambda: any(m.payload == b"welcome" for m in bot.messages))
+
+
 async def test_the_server_has_a_say(
     chromium: Chromium, firefox: Firefox, server: Server, room: str, enter: Enter
 ) -> None:
     ada, fox = await enter(chromium, "ada"), await enter(firefox, "fox")
-    await say_until_heard(ada, "sendReliable", "ready", None, fox)
     body = {"text": "the break is over", "to": ["fox"]}
     delivery = await server.ask("POST", f"/v1/rooms/{room}/data", body)
     assert delivery["receivers"] == 1
@@ -114,14 +128,13 @@ async def known(person: Person, *identities: str) -> None:
     )
 
 
-async def say_until_heard(sender: Person, way: str, text: str, to: str | None, other: Person) -> None:
-    """Channels open at their own pace; what is lossy is lost before."""
+async def say_until_heard(sender: Person, text: str, other: Person) -> None:
+    """A lossy message: it is lost until the channels of both are open."""
 
     async def say() -> bool:
         if any(one["text"] == text for one in await other.call("arrived")):
             return True
-        if way == "sendLossy" or not await other.call("arrived"):
-            await sender.call(way, text, to)
+        await sender.call("sendLossy", text, None)
         return False
 
     await until(say, bool, f"{other.identity} gets {text!r}")

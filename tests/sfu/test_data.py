@@ -8,7 +8,7 @@ from sfu import messages
 from sfu.errors import LimitExceeded, NotFound
 from sfu.model import Permissions
 from sfu.participant import Participant
-from sfu.plane import ChannelState, Message
+from sfu.plane import ChannelState, Message, TransportState
 from sfu.room import Room
 from sfu.session.channels import LOSSY, RELIABLE
 
@@ -95,6 +95,49 @@ async def test_another_label_needs_the_permission_too() -> None:
         assert it.plane.routes[901].targets == [] and it.plane.routes[902].targets == [(alice.sid, 901)]
 
 
+async def test_what_is_sent_reliably_waits_for_a_participant_that_has_not_offered_yet() -> None:
+    async with scene() as it:
+        (alice,) = await talkers(it, "alice")
+        bob = await it.client("bob")
+        await turn()
+        awaited = bob.channel(RELIABLE)
+        assert it.plane.channels[awaited].transport is None and awaited not in it.plane.routes
+        assert reaches(it, alice, RELIABLE) == {bob.sid} and reaches(it, alice, LOSSY) == set()
+        assert alice.room.send_data(b"hello") == 2 and it.plane.sent[-1][0] == [alice.channel(RELIABLE), awaited]
+
+        routes = it.plane.count("set_route")
+        await bob.connect("application")
+        assert bob.channel(RELIABLE) == awaited and it.plane.channels[awaited].transport == bob.transport
+        assert reaches(it, bob, RELIABLE) == {alice.sid} and reaches(it, alice, LOSSY) == {bob.sid}
+        assert it.plane.count("set_route") == routes + 3, "its own two, and what the other may say lossily"
+
+
+@pytest.mark.parametrize("end", ["an offer without data", "it leaves"])
+async def test_who_opens_no_channel_is_waited_for_no_longer(end: str) -> None:
+    async with scene() as it:
+        (alice,) = await talkers(it, "alice")
+        bob = await it.client("bob")
+        await turn()
+        awaited = bob.channel(RELIABLE)
+        if end == "it leaves":
+            await bob.session.handle(messages.Leave("leave"))
+        else:
+            await bob.connect("audio recvonly")
+        await turn()
+        assert ("remove", awaited) in it.plane.commands and awaited not in it.plane.channels
+        assert reaches(it, alice, RELIABLE) == set()
+
+
+async def test_who_lost_its_media_is_awaited_again() -> None:
+    async with scene() as it:
+        alice, bob = await talkers(it, "alice", "bob")
+        await it.say(TransportState(bob.transport, "failed", "the handshake"))
+        awaited = bob.channel(RELIABLE)
+        assert it.plane.channels[awaited].transport is None and reaches(it, alice, RELIABLE) == {bob.sid}
+        await bob.connect("application")
+        assert it.plane.channels[awaited].transport == bob.transport
+
+
 async def test_a_channel_that_was_closed_may_be_opened_again_under_its_label() -> None:
     async with scene() as it:
         alice, bob = await talkers(it, "alice", "bob")
@@ -117,7 +160,8 @@ async def test_a_channel_that_never_opened_is_not_declared_again() -> None:
 async def test_the_server_sends_to_all_or_to_some_under_its_own_name() -> None:
     async with scene() as it:
         alice, bob = await talkers(it, "alice", "bob")
-        await it.client("mute without channels")
+        deaf = await it.client("deaf without channels")
+        await deaf.connect("audio recvonly")
         assert alice.room.send_data(b"hello") == 2
         assert alice.room.send_data(b"psst", reliable=False, to=["bob"]) == 1
         assert it.plane.sent == [

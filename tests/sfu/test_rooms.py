@@ -122,8 +122,10 @@ async def test_a_replaced_client_can_say_nothing_more() -> None:
     async with scene() as it:
         first = await it.client("alice")
         await it.client("alice")
+        await turn()
+        before = list(it.plane.commands)
         assert await first.offer("audio recvonly") is None
-        assert it.plane.commands == []
+        assert it.plane.commands == before
 
 
 async def test_an_empty_room_goes_after_its_time() -> None:
@@ -203,8 +205,9 @@ async def test_a_candidate_is_accepted_and_not_needed() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         alice.heard()
+        before = list(it.plane.commands)
         await alice.session.handle(messages.Candidate("candidate", "candidate:1 1 udp 1 192.0.2.1 1 typ host"))
-        assert alice.heard() == [] and it.plane.commands == []
+        assert alice.heard() == [] and it.plane.commands == before
 
 
 async def test_an_exception_of_the_block_is_not_wrapped() -> None:

@@ -41,8 +41,9 @@ async def test_one_more_in_a_room_of_fifty_is_one_message_for_each_and_no_new_of
             # Joined, joined its transport, active, published.
             assert kinds.count("Participants") <= 4 and kinds.count("Slots") == 1
             assert "Renegotiate" not in kinds
-        # Its transport, its slots, what each shows, and one command for all their layers.
-        assert joined == 1 + (N + 4) + N + 1
+        # Its transport, its slots, what each shows, and one command for all their layers; and a channel that is awaited
+        # until its offer comes without one.
+        assert joined == 1 + (N + 4) + N + 1 + 2
         published = len(it.plane.commands) - before - joined
         assert published == 1 + N + 1, "its track, one source for each, and one command for all their layers"
 

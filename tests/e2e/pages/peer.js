@@ -148,6 +148,11 @@ export function sendLossy(payload, to) {
   return room.sendLossy(payload, to === null ? {} : { to });
 }
 
+/** Whoever comes is written to in the moment we hear of it. */
+export function greet(payload) {
+  room.addEventListener('participantJoined', ({ detail: { participant } }) => room.sendReliable(payload, { to: participant }));
+}
+
 /** As the browser tells when the network is another. */
 export const comeOnline = () => dispatchEvent(new Event('online'));
 

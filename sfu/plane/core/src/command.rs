@@ -171,7 +171,8 @@ pub enum Reliability {
 #[derive(Clone, Debug)]
 pub struct ChannelSpec {
     pub id: ChannelId,
-    pub transport: TransportId,
+    /// None: there is none yet. What is sent reliably meanwhile is kept; the same id opened with a transport gets it.
+    pub transport: Option<TransportId>,
     pub label: String,
     pub protocol: String,
     pub ordered: bool,

@@ -36,6 +36,7 @@ use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
+use messages::Awaited;
 use published::Published;
 use sound::{Hearing, Sounds};
 
@@ -64,6 +65,8 @@ pub struct Plane {
     places: HashMap<u64, Place>,
     channels: HashMap<ChannelId, usize>,
     routes: HashMap<ChannelId, Route>,
+    /// Channels whose transport is still to come.
+    awaited: HashMap<ChannelId, Awaited>,
     by_path: HashMap<Path, usize>,
     by_ufrag: HashMap<String, usize>,
     timers: Timers,
@@ -96,6 +99,7 @@ impl Plane {
             places: HashMap::new(),
             channels: HashMap::new(),
             routes: HashMap::new(),
+            awaited: HashMap::new(),
             by_path: HashMap::new(),
             by_ufrag: HashMap::new(),
             timers: Timers::default(),
@@ -116,7 +120,7 @@ impl Plane {
         stats.transports = self.transports.len() as u64;
         stats.tracks = self.tracks.len() as u64;
         stats.slots = self.slots.len() as u64;
-        stats.channels = self.channels.len() as u64;
+        stats.channels = (self.channels.len() + self.awaited.len()) as u64;
         stats
     }
 

@@ -27,7 +27,7 @@ fn open_from_peer(call: &mut Call, peer: usize, label: &str, reliability: Reliab
     let transport = call.peers[peer].transport;
     let spec = ChannelSpec {
         id: OWN,
-        transport,
+        transport: Some(transport),
         label: label.into(),
         protocol: String::new(),
         ordered: true,
@@ -35,7 +35,7 @@ fn open_from_peer(call: &mut Call, peer: usize, label: &str, reliability: Reliab
         remote: false,
     };
     let now = call.now;
-    call.peers[peer].data.as_mut().expect("SCTP is open").open(&spec, now);
+    call.peers[peer].data.as_mut().expect("SCTP is open").open(&spec, None, now);
     call.peers[peer].pump(now);
 }
 
@@ -165,7 +165,7 @@ fn reliable_messages_wait_for_a_channel_that_is_still_opening() {
     let id = ChannelId(call.id());
     call.apply(Command::OpenChannel(ChannelSpec {
         id,
-        transport,
+        transport: Some(transport),
         label: "sfu-reliable".into(),
         protocol: String::new(),
         ordered: true,
@@ -185,6 +185,76 @@ fn reliable_messages_wait_for_a_channel_that_is_still_opening() {
     assert_eq!(opened(&call, late.peer, "sfu-reliable"), Some(id));
 }
 
+/// A participant that has come, and has not offered yet: its channel, to which `room`'s first member may write.
+fn newcomer(call: &mut Call, members: &[Member], reliability: Reliability) -> ChannelSpec {
+    let spec = ChannelSpec {
+        id: ChannelId(call.id()),
+        transport: None,
+        label: "sfu-reliable".into(),
+        protocol: String::new(),
+        ordered: true,
+        reliability,
+        remote: true,
+    };
+    call.apply(Command::OpenChannel(spec.clone()));
+    let route = Route { sender: Some("PA_0".into()), targets: vec![("PA_1".into(), spec.id)], to_server: false };
+    call.apply(Command::SetRoute { channel: members[0].channel, route });
+    spec
+}
+
+/// It has offered, and opens its end of the channel.
+fn arrives(call: &mut Call, spec: ChannelSpec) -> Member {
+    let (peer, channel) = (call.join(), spec.id);
+    call.open_sctp(peer);
+    let transport = Some(call.peers[peer].transport);
+    call.apply(Command::OpenChannel(ChannelSpec { transport, ..spec }));
+    open_from_peer(call, peer, "sfu-reliable", Reliability::Reliable);
+    call.run(ms(500));
+    Member { peer, channel, own: OWN }
+}
+
+#[test]
+fn reliable_messages_wait_for_a_participant_that_has_no_transport_yet() {
+    let (mut call, members) = room(5, 1, "sfu-reliable", Reliability::Reliable);
+    let spec = newcomer(&mut call, &members, Reliability::Reliable);
+    for body in [b"1", b"2"] {
+        say(&mut call, &members[0], &envelope("", body), false).expect("it is open");
+        call.run(ms(100));
+    }
+    call.apply(Command::Send { channels: vec![spec.id], payload: b"\x06server3".to_vec(), text: false });
+    let late = arrives(&mut call, spec);
+    say(&mut call, &members[0], &envelope("PA_1", b"4"), false).expect("it is open");
+    call.run(ms(100));
+    let expected = [envelope("PA_0", b"1"), envelope("PA_0", b"2"), envelope("server", b"3"), envelope("PA_0", b"4")];
+    assert_eq!(heard(&call, &late), expected);
+    assert_eq!(opened(&call, late.peer, "sfu-reliable"), Some(late.channel));
+    assert_eq!((call.discarded(Discard::MessageDropped), call.plane.stats().channels), (0, 2));
+}
+
+#[test]
+fn what_waited_too_long_for_a_transport_or_is_lossy_is_dropped() {
+    for (reliability, waited) in [(Reliability::Reliable, 2_500), (Reliability::Retransmits(0), 100)] {
+        let (mut call, members) = room(5, 1, "sfu-reliable", Reliability::Reliable);
+        let spec = newcomer(&mut call, &members, reliability);
+        say(&mut call, &members[0], &envelope("", b"old"), false).expect("it is open");
+        call.run(ms(waited));
+        let late = arrives(&mut call, spec);
+        assert_eq!(heard(&call, &late), Vec::<Vec<u8>>::new());
+        assert_eq!(call.discarded(Discard::MessageDropped), 1);
+    }
+}
+
+#[test]
+fn a_participant_that_goes_before_it_has_offered_leaves_nothing_behind() {
+    let (mut call, members) = room(5, 1, "sfu-reliable", Reliability::Reliable);
+    let spec = newcomer(&mut call, &members, Reliability::Reliable);
+    say(&mut call, &members[0], &envelope("", b"unheard"), false).expect("it is open");
+    call.run(ms(100));
+    assert_eq!(call.plane.stats().channels, 2);
+    call.apply(Command::Remove(spec.id.0));
+    assert_eq!(call.plane.stats().channels, 1);
+}
+
 #[test]
 fn a_message_for_a_channel_that_opens_too_late_is_dropped() {
     let (mut call, members) = room(6, 1, "sfu-reliable", Reliability::Reliable);
@@ -194,7 +264,7 @@ fn a_message_for_a_channel_that_opens_too_late_is_dropped() {
     let id = ChannelId(call.id());
     call.apply(Command::OpenChannel(ChannelSpec {
         id,
-        transport,
+        transport: Some(transport),
         label: "sfu-reliable".into(),
         protocol: String::new(),
         ordered: true,

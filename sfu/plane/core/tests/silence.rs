@@ -198,7 +198,7 @@ fn messages_for_a_silent_participant_wait_and_do_not_turn_the_timers_in_place() 
     let id = plane_core::id::ChannelId(call.id());
     call.apply(Command::OpenChannel(plane_core::command::ChannelSpec {
         id,
-        transport,
+        transport: Some(transport),
         label: "chat".into(),
         protocol: String::new(),
         ordered: true,

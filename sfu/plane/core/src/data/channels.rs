@@ -158,7 +158,8 @@ impl Data {
     }
 
     /// Opens a channel; or, if it is for the peer to open it, gives the first one it opens by that label its id.
-    pub fn open(&mut self, spec: &ChannelSpec, now: Instant) {
+    /// `kept`: what was sent to it while there was no transport.
+    pub fn open(&mut self, spec: &ChannelSpec, kept: Option<Backlog>, now: Instant) {
         if self.channels.contains_key(&spec.id) {
             return;
         }
@@ -179,7 +180,7 @@ impl Data {
             label: spec.label.clone(),
             protocol: spec.protocol.clone(),
             carriage: Carriage { ordered: spec.ordered, reliability: spec.reliability },
-            state: State::Waiting { remote: spec.remote, backlog: Backlog::new(&self.limits) },
+            state: State::Waiting { remote: spec.remote, backlog: kept.unwrap_or_else(|| Backlog::new(&self.limits)) },
             octets: 0,
             is_full: false,
         };

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use crate::command::Reliability;
 use crate::id::{ChannelId, PEER_OPENED, WORKER_SHIFT};
 
+pub use channel::Backlog;
 pub use channels::Data;
 pub use route::{Delivery, deliver};
 

@@ -87,14 +87,14 @@ impl Pair {
     ) -> ChannelId {
         let spec = ChannelSpec {
             id: ChannelId(id),
-            transport: TransportId(1),
+            transport: Some(TransportId(1)),
             label: label.into(),
             protocol: "p".into(),
             ordered,
             reliability,
             remote,
         };
-        self.ends[end].open(&spec, self.now);
+        self.ends[end].open(&spec, None, self.now);
         spec.id
     }
 

@@ -1,14 +1,20 @@
 //! Data channels across transports: SCTP packets in, messages to whom the routes name, in Rust from end to end.
 
 use super::Plane;
-use crate::command::ChannelSpec;
-use crate::data::{self, route};
+use crate::command::{ChannelSpec, Reliability};
+use crate::data::{self, Backlog, route};
 use crate::discard::Discard;
 use crate::event::{ChannelState, Event, TransportState};
 use crate::id::{ChannelId, TransportId};
 use crate::send::Class;
 use crate::time::Instant;
 use crate::transport::Queued;
+
+/// A channel before its transport: what waits for it. What has grown too old goes when something is added or taken.
+pub(super) struct Awaited {
+    is_reliable: bool,
+    backlog: Backlog,
+}
 
 impl Plane {
     pub(super) fn handle_sctp(&mut self, key: usize, packet: &[u8], now: Instant) -> Result<(), Discard> {
@@ -80,7 +86,10 @@ impl Plane {
 
     pub(super) fn send_message(&mut self, channels: &[ChannelId], payload: &[u8], text: bool, now: Instant) {
         for channel in channels {
-            let Some(&key) = self.channels.get(channel) else { continue };
+            let Some(&key) = self.channels.get(channel) else {
+                self.keep(*channel, payload, text, now);
+                continue;
+            };
             let Some(data) = self.transports[key].data.as_mut() else { continue };
             if let Err(why) = data.send(*channel, payload, text, now) {
                 self.stats.discard(why);
@@ -89,17 +98,32 @@ impl Plane {
         }
     }
 
+    /// For a channel that has no transport yet, if it is awaited.
+    fn keep(&mut self, channel: ChannelId, payload: &[u8], text: bool, now: Instant) {
+        let Some(awaited) = self.awaited.get_mut(&channel) else { return };
+        let dropped = if awaited.is_reliable { awaited.backlog.push(payload, text, now) } else { 1 };
+        (0..dropped).for_each(|_| self.stats.discard(Discard::MessageDropped));
+    }
+
     pub(super) fn open_channel(&mut self, spec: ChannelSpec, now: Instant) {
-        let Some(key) = self.transport(spec.transport) else { return };
+        let Some(transport) = spec.transport else {
+            let is_reliable = spec.reliability == Reliability::Reliable;
+            let backlog = Backlog::new(&self.config.data);
+            self.awaited.entry(spec.id).or_insert(Awaited { is_reliable, backlog });
+            return;
+        };
+        let Some(key) = self.transport(transport) else { return };
         if let Some(data) = self.transports[key].data.as_mut() {
+            let kept = self.awaited.remove(&spec.id).map(|awaited| awaited.backlog);
             self.channels.insert(spec.id, key);
-            data.open(&spec, now);
+            data.open(&spec, kept, now);
             self.poll_data(key, now);
         }
     }
 
     pub(super) fn close_channel(&mut self, channel: ChannelId, now: Instant) {
         self.routes.remove(&channel);
+        self.awaited.remove(&channel);
         if let Some(key) = self.channels.remove(&channel)
             && let Some(data) = self.transports[key].data.as_mut()
         {

@@ -10,7 +10,7 @@ use super::checks::{beside, not_empty, refuse, within};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ChannelSpec {
     id: u64,
-    transport: u64,
+    transport: Option<u64>,
     label: String,
     protocol: String,
     ordered: bool,
@@ -29,7 +29,7 @@ impl ChannelSpec {
     #[allow(clippy::too_many_arguments)]
     fn new(
         id: u64,
-        transport: u64,
+        transport: Option<u64>,
         label: String,
         protocol: &str,
         ordered: bool,
@@ -37,7 +37,9 @@ impl ChannelSpec {
         lifetime: Option<i64>,
         remote: bool,
     ) -> PyResult<Self> {
-        beside("channel", id, transport)?;
+        if let Some(transport) = transport {
+            beside("channel", id, transport)?;
+        }
         // Two octets count each of them (RFC 8832 s5.1).
         for (what, text) in [("label", label.as_str()), ("protocol", protocol)] {
             if text.len() > 65_535 {
@@ -62,7 +64,7 @@ impl ChannelSpec {
         };
         core::ChannelSpec {
             id: ChannelId(self.id),
-            transport: TransportId(self.transport),
+            transport: self.transport.map(TransportId),
             label: self.label,
             protocol: self.protocol,
             ordered: self.ordered,
