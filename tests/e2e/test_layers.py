@@ -54,14 +54,17 @@ async def test_each_layer_is_shown_on_demand_and_no_switch_is_seen_as_a_freeze(
     # The service asks a publisher for three keyframes in 1.5 s, and no more.
     pace = 8 if shape.rungs > 1 else 3
     before = await watched.is_shown(best, all_of_it, frames=15)
+    wanted = 1
     for _ in range(ROUNDS):
         for _ in range(SWITCHES):
             # At 30 frames a second half of them: with a quarter, the first gap alone would count as a freeze.
             rung, fps = dice.randrange(shape.rungs), dice.choice((0, HALF))
             await watched.ask(rung, fps=fps)
             after = await watched.is_shown(rung, frames=pace)
-        if after["freezes"] == before["freezes"]:
+        is_clean = after["freezes"] == before["freezes"]
+        wanted, before = wanted - 1 if is_clean else ROUNDS - 1, after
+        if wanted == 0:
             return
-        before = after
-    # A busy machine makes pauses of its own; switches make one in each round, or none.
-    raise AssertionError(f"{shape}: {after['freezes']} freezes, some in each round of {SWITCHES} switches")
+    # A busy machine makes a pause of its own, one in 900 switches at twice as much work as it has cores for: a round
+    # with one is made up for by two without. What switches do, they do in more than one round.
+    raise AssertionError(f"{shape}: {after['freezes']} freezes in {ROUNDS} rounds of {SWITCHES} switches")
