@@ -31,7 +31,7 @@ use crate::receive::route;
 use crate::rtp::extension::{self, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{Replay, Slot, SlotEvent};
+use crate::send::{Replay, Slot, SlotEvent};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;

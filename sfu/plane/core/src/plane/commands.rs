@@ -5,7 +5,7 @@ use super::{Place, Placed, Plane, report};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::{Ladder, Layer, Lives};
-use crate::send::slot::Slot;
+use crate::send::Slot;
 use crate::time::Instant;
 use crate::transport::Transport;
 

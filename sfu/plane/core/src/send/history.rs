@@ -3,7 +3,7 @@
 
 use crate::id::TrackId;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{DependencyPatch, Outgoing, Patch};
+use crate::send::passing::{DependencyPatch, Outgoing, Patch};
 use crate::time::Duration;
 
 /// Packets remembered. libwebrtc asks for nothing older than its own list; 512 packets are 0.5-1 s of a good picture.

@@ -25,5 +25,6 @@ mod tests;
 
 pub use cache::{Cache, Cached, Stored};
 pub use pacer::{Class, Pacer};
-pub use slot::{Nack, Outgoing, Packet, Patch, Replay, Slot, SlotEvent};
+pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
+pub use slot::Slot;
 pub use start::Start;

@@ -8,8 +8,8 @@ use crate::rtp::header::FIXED;
 use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
 use crate::send::cache::Cached;
+use crate::send::passing::{DependencyPatch, Outgoing, Patch};
 use crate::send::redundancy::{self, Earlier};
-use crate::send::slot::{DependencyPatch, Outgoing, Patch};
 
 /// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
 /// descriptor may grow.

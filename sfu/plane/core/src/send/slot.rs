@@ -13,7 +13,7 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::complaints::Complaints;
 use crate::send::history::{self, Entry, History};
 use crate::send::mapping::Mapping;
-pub use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
+use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
 use crate::send::report::{Newest, Reports};
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};

@@ -13,8 +13,8 @@
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::cache::{Cached, Stored};
+use crate::send::passing::Packet;
 use crate::send::selector;
-use crate::send::slot::Packet;
 use crate::time::{Duration, Instant, ms};
 
 /// A keyframe that is older is not worth what leads from it to now. Hardware encoders make one each 10 s at the latest.
@@ -150,7 +150,7 @@ impl Start {
             recovered: false,
             timestamp: compression.timestamp(noted.cached.timestamp),
             received: compression.received(noted.cached.timestamp),
-            ..noted.cached.packet(compression.encoding, clock)
+            ..Packet::again(&noted.cached, compression.encoding, clock)
         })
     }
 

@@ -20,7 +20,7 @@ mod timeline;
 use std::collections::VecDeque;
 
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{Packet, Patch};
+use crate::send::passing::{Packet, Patch};
 use crate::time::Instant;
 
 use run::{Frame, Ids, Offsets, Run};

@@ -2,8 +2,8 @@
 
 use crate::codec::{vp8, vp9};
 use crate::rtp::sequence::ExtendedSeq;
+use crate::send::passing::{Packet, Patch};
 use crate::send::rewriter::Numbers;
-use crate::send::slot::{Packet, Patch};
 
 const PICTURE_ID_MASK: u16 = 0x7FFF;
 const KEY_INDEX_MASK: u8 = 0x1F;

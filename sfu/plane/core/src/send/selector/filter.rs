@@ -3,7 +3,7 @@
 use super::{Choice, Limit, Verdict, dependency, targets_within, temporal, vp9};
 use crate::codec::dependency::DependencyDescriptor;
 use crate::codec::vp9::Numbers;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 /// What can be left out of packets like this one.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ mod vp9;
 use crate::codec::dependency::DependencyDescriptor;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 use filter::{Filter, Shape};
 use past::Past;

@@ -4,7 +4,7 @@ use super::Limit;
 use crate::codec::Codec;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 /// Simulcast has three in practice (RFC 8853 sets no limit), and so has SVC.
 const MOST: usize = 4;

@@ -2,7 +2,7 @@
 
 use super::{Choice, Limit};
 use crate::codec::Description;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {

@@ -6,7 +6,7 @@
 
 use super::{Choice, Limit};
 use crate::codec::{Description, vp9};
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {
