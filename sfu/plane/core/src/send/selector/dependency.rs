@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Choice, Limit};
+use super::choice::{Choice, Limit};
 use crate::codec::dependency::{DependencyDescriptor, Structure};
 use crate::send::passing::Packet;
 

@@ -1,6 +1,6 @@
 //! The rungs of a slot's ladder, and which of them its source can be shown by.
 
-use super::Limit;
+use super::choice::Limit;
 use crate::codec::Codec;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
