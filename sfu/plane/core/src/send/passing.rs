@@ -118,6 +118,14 @@ pub struct DependencyPatch {
     pub active_targets: NonZeroU16,
 }
 
+impl DependencyPatch {
+    /// None: of these targets there is none that a subscriber could be told of.
+    pub fn new(frame_number: u16, targets: u32) -> Option<Self> {
+        let active_targets = u16::try_from(targets).ok().and_then(NonZeroU16::new)?;
+        Some(Self { frame_number, active_targets })
+    }
+}
+
 /// A packet to write from the cache: all but what changes with each transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
