@@ -28,7 +28,7 @@ use crate::event::{Event, TransportState};
 use crate::id::{ChannelId, TransportId};
 use crate::receive::audio_level::Levels;
 use crate::receive::route;
-use crate::rtp::extension::{self, Extensions};
+use crate::rtp::elements::{self, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::{Replay, Slot, SlotEvent};
@@ -174,7 +174,7 @@ impl Plane {
         let packet = &datagram[..length];
         self.heard(key, now);
         let transport = &mut self.transports[key];
-        let extensions = extension::read(&transport.extensions, &header, packet)?;
+        let extensions = elements::read(&transport.extensions, &header, packet)?;
         transport.note_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {
             Some(route) => route,

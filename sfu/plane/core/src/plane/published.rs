@@ -12,7 +12,7 @@ use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::route::{self, Route};
 use crate::receive::track::Track;
 use crate::rtp::clock::SenderClock;
-use crate::rtp::extension::Extensions;
+use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::rtx;

@@ -5,7 +5,7 @@ use super::{Place, Plane};
 use crate::command::AudioPolicy;
 use crate::id::TrackId;
 use crate::receive::loudest::Loudest;
-use crate::rtp::extension::AudioLevel;
+use crate::rtp::elements::AudioLevel;
 use crate::time::Instant;
 
 /// One room's sound.
