@@ -182,7 +182,7 @@ impl Plane {
         };
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
-        let hearing = self.hear(track, extensions.audio_level, &taken, now);
+        let hearing = self.hear(track, extensions.audio_level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
             self.tracks[track].hold_back(&taken);
             self.arm(key);
