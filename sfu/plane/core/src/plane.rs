@@ -28,10 +28,10 @@ use crate::event::{Event, TransportState};
 use crate::id::{ChannelId, TransportId};
 use crate::receive::audio_level::Levels;
 use crate::receive::route;
-use crate::rtp::extension::{self, Extensions};
+use crate::rtp::elements::{self, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{Replay, Slot, SlotEvent};
+use crate::send::{Replay, Slot, SlotEvent};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;
@@ -178,7 +178,7 @@ impl Plane {
         let packet = &datagram[..length];
         self.heard(key, now);
         let transport = &mut self.transports[key];
-        let extensions = extension::read(&transport.extensions, &header, packet)?;
+        let extensions = elements::read(&transport.extensions, &header, packet)?;
         transport.note_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {
             Some(route) => route,
@@ -186,7 +186,7 @@ impl Plane {
         };
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
-        let hearing = self.hear(track, extensions.audio_level, &taken, now);
+        let hearing = self.hear(track, extensions.audio_level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
             self.tracks[track].hold_back(&taken);
             self.arm(key);

@@ -4,6 +4,8 @@ pub mod association;
 pub mod channel;
 pub mod channels;
 pub mod dcep;
+pub mod incoming;
+pub mod message;
 pub mod rate;
 pub mod route;
 pub mod streams;

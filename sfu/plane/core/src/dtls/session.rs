@@ -8,41 +8,27 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use boring::error::ErrorStack;
-use boring::hash::MessageDigest;
-use boring::srtp::SrtpProfileId;
 use boring::ssl::{
     self, ErrorCode, Ssl, SslAlert, SslContext, SslRef, SslStream, SslVerifyError, SslVerifyMode, SslVersion,
 };
 
-use super::ffi;
+use super::clock::{Clock, FIRST_TIMEOUT, HANDSHAKE_LIMIT};
 use super::identity::Identity;
 use super::resend::Resend;
-use crate::command::{DtlsRole, Fingerprint, Hash};
+use super::{ffi, proof};
+use crate::command::{DtlsRole, Fingerprint};
 use crate::discard::Discard;
-use crate::srtp::{Keys, Master, Profile};
-use crate::time::ms;
+use crate::srtp::Keys;
 
 /// Octets of a datagram we send, as libwebrtc does: fits every path that carries WebRTC.
 const MTU: u32 = 1_200;
-/// libwebrtc: dtls_transport.cc, kMinHandshakeTimeout. The library doubles it with each retransmission.
-const FIRST_TIMEOUT: Duration = ms(50);
-/// The library doubles the wait up to a minute, and gives up after a dozen of them. We wait a second at most, four times;
-/// then longer, so that the dozen covers [`HANDSHAKE_LIMIT`].
-const LONGEST_TIMEOUT: Duration = ms(1_000);
-const LAST_TIMEOUTS: Duration = ms(6_000);
-/// What the library asks for while [`LONGEST_TIMEOUT`] is right: 50 ms * 2^8.
-const STILL_EARLY: Duration = ms(12_800);
-/// A handshake that is not over so long after the peer's first datagram will not be.
-const HANDSHAKE_LIMIT: Duration = ms(30_000);
 /// Datagrams of a handshake that wait for `poll_transmit`; beyond, the oldest go, as they would on a full link. There
 /// may be no path to send them on yet. Application data is bounded by who sends it.
 const MAX_OUTGOING: usize = 64;
 const TOO_LONG: &str = "the handshake took too long";
-/// RFC 5764 s4.2.
-const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -61,14 +47,9 @@ pub struct Session {
     context: SslContext,
     /// Of the peer's certificate.
     fingerprints: Arc<[Fingerprint]>,
-    /// What the library's clock counts from.
-    origin: Instant,
+    clock: Clock,
     /// The time as last told.
     now: Instant,
-    /// How far the library's clock is ahead: this is how its long timeouts are cut short.
-    ahead: Duration,
-    /// When the library wants to be called again.
-    due: Option<Instant>,
     resend: Resend,
     /// Set by the verify callback.
     wrong_certificate: Arc<AtomicBool>,
@@ -125,10 +106,8 @@ impl Session {
             role,
             context: identity.context(role).clone(),
             fingerprints: fingerprints.into(),
-            origin: now,
+            clock: Clock::new(now),
             now,
-            ahead: Duration::ZERO,
-            due: None,
             resend: Resend::default(),
             wrong_certificate: Arc::default(),
             outgoing: VecDeque::new(),
@@ -154,7 +133,7 @@ impl Session {
         let fingerprints = Arc::clone(&self.fingerprints);
         let wrong_certificate = Arc::clone(&self.wrong_certificate);
         let verify = move |ssl: &mut SslRef| {
-            if shows_expected_certificate(ssl, &fingerprints) {
+            if proof::is_expected(ssl, &fingerprints) {
                 return Ok(());
             }
             wrong_certificate.store(true, Ordering::Relaxed);
@@ -199,26 +178,15 @@ impl Session {
         if self.gives_up_at().is_some_and(|limit| now >= limit) {
             return self.fail(TOO_LONG);
         }
-        if self.due.is_none_or(|due| now < due) {
+        if !self.clock.is_due(now) {
             return;
         }
         match self.call(|stream| ffi::handle_timeout(stream.ssl_mut())) {
-            Ok(true) => self.shorten_wait(),
+            Ok(true) => self.clock.shorten_wait(now),
             Ok(false) => self.gave_up(),
             // A fault: its event is out.
             Err(_) => {}
         }
-    }
-
-    /// The library has just begun to wait. Its clock moves on instead of ours.
-    fn shorten_wait(&mut self) {
-        let Some(due) = self.due else {
-            return;
-        };
-        let asked = due - self.now;
-        let wait = if asked <= STILL_EARLY { asked.min(LONGEST_TIMEOUT) } else { LAST_TIMEOUTS };
-        self.ahead += asked - wait;
-        self.due = Some(self.now + wait);
     }
 
     /// The library retransmits no more.
@@ -233,7 +201,7 @@ impl Session {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.due, self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
+        [self.clock.poll_timeout(), self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
     }
 
     /// One datagram to send.
@@ -289,7 +257,7 @@ impl Session {
         let State::Handshaking { stream, .. } = std::mem::replace(&mut self.state, State::Ended) else {
             return Ok(());
         };
-        let Some(keys) = export_keys(stream.ssl(), self.role) else {
+        let Some(keys) = proof::export_keys(stream.ssl(), self.role) else {
             self.fail("no SRTP profile in common");
             return Err(Discard::DtlsError);
         };
@@ -331,7 +299,7 @@ impl Session {
         let (State::Handshaking { stream, .. } | State::Connected { stream }) = &mut self.state else {
             return Err(Discard::DtlsClosed);
         };
-        let time = self.now.saturating_duration_since(self.origin) + self.ahead;
+        let time = self.clock.time(self.now);
         let result = catch_unwind(AssertUnwindSafe(|| {
             let result = ffi::at(time, || call(stream));
             let remaining = ffi::at(time, || ffi::timeout(stream.ssl()));
@@ -346,7 +314,7 @@ impl Session {
             let excess = self.outgoing.len().saturating_sub(MAX_OUTGOING);
             self.outgoing.drain(..excess);
         }
-        self.due = remaining.map(|remaining| self.now + remaining);
+        self.clock.wait(remaining, self.now);
         Ok(result)
     }
 
@@ -379,7 +347,7 @@ impl Session {
         let state = std::mem::replace(&mut self.state, State::Ended);
         // After a fault the library's object may be in any state.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(state)));
-        self.due = None;
+        self.clock.stop();
         self.resend.stop();
     }
 
@@ -397,42 +365,4 @@ impl Session {
             _ => None,
         }
     }
-}
-
-/// All fingerprints must match the certificate, and there is at least one (RFC 8122 s5).
-fn shows_expected_certificate(ssl: &SslRef, fingerprints: &[Fingerprint]) -> bool {
-    let Some(certificate) = ssl.peer_certificate() else {
-        return false;
-    };
-    let matches = |expected: &Fingerprint| {
-        let hash = match expected.hash {
-            Hash::Sha256 => MessageDigest::sha256(),
-            Hash::Sha384 => MessageDigest::sha384(),
-            Hash::Sha512 => MessageDigest::sha512(),
-        };
-        certificate.digest(hash).is_ok_and(|digest| *digest == *expected.digest)
-    };
-    !fingerprints.is_empty() && fingerprints.iter().all(matches)
-}
-
-/// RFC 5764 s4.2: client key, server key, client salt, server salt.
-fn export_keys(ssl: &SslRef, role: DtlsRole) -> Option<Keys> {
-    let profile = match ssl.selected_srtp_profile()?.id() {
-        SrtpProfileId::SRTP_AEAD_AES_128_GCM => Profile::Aes128Gcm,
-        SrtpProfileId::SRTP_AEAD_AES_256_GCM => Profile::Aes256Gcm,
-        SrtpProfileId::SRTP_AES128_CM_SHA1_80 => Profile::Aes128CmSha1_80,
-        _ => return None,
-    };
-    let mut material = vec![0; 2 * (profile.key_length() + profile.salt_length())];
-    ssl.export_keying_material(&mut material, EXPORTER_LABEL, None).ok()?;
-    let (keys, salts) = material.split_at(2 * profile.key_length());
-    let (client_key, server_key) = keys.split_at(profile.key_length());
-    let (client_salt, server_salt) = salts.split_at(profile.salt_length());
-    let client = Master { key: client_key.to_vec(), salt: client_salt.to_vec() };
-    let server = Master { key: server_key.to_vec(), salt: server_salt.to_vec() };
-    let (local, remote) = match role {
-        DtlsRole::Client => (client, server),
-        DtlsRole::Server => (server, client),
-    };
-    Some(Keys { profile, local, remote })
 }

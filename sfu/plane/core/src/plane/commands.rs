@@ -5,7 +5,7 @@ use super::{Place, Placed, Plane, report};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::{Ladder, Layer, Lives};
-use crate::send::slot::Slot;
+use crate::send::Slot;
 use crate::time::Instant;
 use crate::transport::Transport;
 
@@ -191,7 +191,7 @@ impl Plane {
     fn remove_track(&mut self, track: usize) {
         let published = self.tracks.remove(track);
         self.levels.remove(published.id());
-        self.forget_sound(&published);
+        self.forget_sound(published.id(), published.sound);
         if let Some(transport) = self.transports.get_mut(published.transport) {
             transport.router.remove(published.id());
         }

@@ -12,7 +12,7 @@ use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::route::{self, Route};
 use crate::receive::track::Track;
 use crate::rtp::clock::SenderClock;
-use crate::rtp::extension::Extensions;
+use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::rtx;
@@ -171,7 +171,7 @@ impl Published {
             && let Some(cached) = kept.cache.get(seq)
         {
             let most = most_kept(&state.keyframes);
-            kept.start.insert(&cached.packet(route.encoding as u8, None), stored, payload, most);
+            kept.start.insert(&Packet::again(cached, route.encoding as u8, None), stored, payload, most);
         }
         let recovered = rtx || state.encoding.highest() != Some(seq);
         if !payload.is_empty() {
@@ -197,7 +197,7 @@ impl Published {
         let cache = &self.kept.get(encoding)?.cache;
         let copies = (self.sound.redundancy > 0).then(|| redundancy::copies(cached, self.sound.redundancy, cache));
         let clock = self.clock(encoding as u8);
-        Some(Packet { alone: self.is_alone(), encrypted, copies, ..cached.packet(encoding as u8, clock) })
+        Some(Packet { alone: self.is_alone(), encrypted, copies, ..Packet::again(cached, encoding as u8, clock) })
     }
 
     pub fn cached(&self, encoding: usize, seq: ExtendedSeq) -> Option<&Cached> {

@@ -1,11 +1,10 @@
 //! What a room says of its sound, carried out: which of its microphones are forwarded, and what is made redundant.
 
-use super::published::{Published, Taken};
 use super::{Place, Plane};
 use crate::command::AudioPolicy;
 use crate::id::TrackId;
 use crate::receive::loudest::Loudest;
-use crate::rtp::extension::AudioLevel;
+use crate::rtp::elements::AudioLevel;
 use crate::time::Instant;
 
 /// One room's sound.
@@ -82,16 +81,16 @@ impl Plane {
     }
 
     /// The track is gone.
-    pub(super) fn forget_sound(&mut self, published: &Published) {
-        if let Some(key) = published.sound.ranked {
-            self.sounds[key].loudest.remove(published.id());
+    pub(super) fn forget_sound(&mut self, track: TrackId, sound: Sound) {
+        if let Some(key) = sound.ranked {
+            self.sounds[key].loudest.remove(track);
         }
     }
 
     /// Notes how loud a packet is. One without a level cannot be ranked, and passes; so does one that comes late: what it
     /// fills is a gap in what passed, or it has no place.
-    pub(super) fn hear(&mut self, track: usize, level: Option<AudioLevel>, taken: &Taken, now: Instant) -> Hearing {
-        if taken.recovered {
+    pub(super) fn hear(&mut self, track: usize, level: Option<AudioLevel>, recovered: bool, now: Instant) -> Hearing {
+        if recovered {
             return Hearing::Passes;
         }
         let published = &mut self.tracks[track];

@@ -3,7 +3,7 @@
 
 use super::published::Published;
 use super::{Place, Plane, mark_dirty, report};
-use crate::send::slot::Slot;
+use crate::send::Slot;
 use crate::time::{Duration, Instant, ms};
 use crate::transport::Transport;
 

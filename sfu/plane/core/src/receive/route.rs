@@ -7,7 +7,7 @@
 use crate::command::{EncodingSpec, TrackSpec};
 use crate::discard::Discard;
 use crate::id::TrackId;
-use crate::rtp::extension::Extensions;
+use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 
 /// SSRCs that packets, not SDP, told of; SRTP keeps state for as many (RFC 3711 s9.2 leaves the number to us).

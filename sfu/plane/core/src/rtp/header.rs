@@ -29,7 +29,7 @@ pub struct Header {
     pub extension: Option<Block>,
 }
 
-/// Where the elements of the header extension stand in the packet; [`super::extension::read`] reads them.
+/// Where the elements of the header extension stand in the packet; [`super::elements::read`] reads them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Block {
     /// "Defined by profile": tells the one-byte form from the two-byte form (RFC 8285).

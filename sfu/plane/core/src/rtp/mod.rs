@@ -1,6 +1,7 @@
 //! RTP packets: header (RFC 3550), header extensions (RFC 8285), sequence numbers, retransmission (RFC 4588).
 
 pub mod clock;
+pub mod elements;
 pub mod extension;
 pub mod header;
 pub mod layers_allocation;

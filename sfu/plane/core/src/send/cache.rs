@@ -2,10 +2,8 @@
 //! time and again (RFC 4588).
 
 use crate::codec::{Description, PayloadType};
-use crate::rtp::clock::SenderClock;
 use crate::rtp::passed::Passed;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::Packet;
 use crate::time::{Duration, Instant, ms};
 
 /// Room to begin with; it doubles while packets younger than [`KEPT`] would be overwritten.
@@ -76,27 +74,6 @@ impl Cached {
         self.payload.clear();
         self.payload.extend_from_slice(payload);
         self.received = now;
-    }
-
-    /// The packet as a slot takes it, once more: for a number that a subscriber misses and never got ([`Nack::Missing`]).
-    ///
-    /// [`Nack::Missing`]: crate::send::slot::Nack::Missing
-    pub fn packet(&self, encoding: u8, clock: Option<SenderClock>) -> Packet<'_> {
-        Packet {
-            encoding,
-            alone: false,
-            encrypted: false,
-            seq: self.seq,
-            timestamp: self.timestamp,
-            marker: self.marker,
-            payload_type: &self.payload_type,
-            payload_length: self.payload.len(),
-            description: &self.description,
-            clock,
-            recovered: true,
-            received: self.received,
-            copies: None,
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! What left through a slot: enough of each packet to write it again byte for byte from the cache, and proof that its
 //! number is used.
 
+use crate::command::Kind;
 use crate::id::TrackId;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{DependencyPatch, Outgoing, Patch};
-use crate::time::Duration;
+use crate::send::passing::{DependencyPatch, Outgoing, Patch};
+use crate::time::{Duration, Instant};
 
 /// Packets remembered. libwebrtc asks for nothing older than its own list; 512 packets are 0.5-1 s of a good picture.
 pub const VIDEO: usize = 512;
@@ -22,8 +23,8 @@ pub struct Entry {
     /// The lower half of the number it left under; [`History::LENGTHS`] are far less than its range.
     pub seq: u32,
     pub timestamp: u32,
-    /// When it was sent again the last time, in ms since the slot was made (of which it keeps the lower half);
-    /// nothing before.
+    /// When it was sent again the last time, in ms since the first packet (of which it keeps the lower half); nothing
+    /// before.
     resent_at: u16,
     pub patch: Patch,
     pub dependency: Option<DependencyPatch>,
@@ -53,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// Whether it may be sent again at `at` (since the slot was made): not before the last time can have arrived, and
+    /// Whether it may be sent again at `at` (since the first packet): not before the last time can have arrived, and
     /// not for ever. If so, it is taken as sent.
     pub fn resend(&mut self, at: Duration, round_trip: Duration) -> bool {
         let at = at.as_millis() as u16;
@@ -65,6 +66,24 @@ impl Entry {
         self.resent_at = at;
         true
     }
+
+    /// The same once more, by RTX (RFC 4588): as number `seq` of stream `ssrc`.
+    pub fn again(&self, kind: Kind, ssrc: u32, payload_type: u8, seq: ExtendedSeq) -> Outgoing {
+        Outgoing {
+            kind,
+            retransmission: Some(self.seq as u16),
+            ssrc,
+            seq,
+            timestamp: self.timestamp,
+            marker: self.marker,
+            payload_type,
+            encoding: self.encoding,
+            source_seq: self.source_seq,
+            track: self.track,
+            patch: self.patch,
+            dependency: self.dependency,
+        }
+    }
 }
 
 /// A ring in which an entry's place is the number it left under. It takes memory with the first packet.
@@ -72,12 +91,14 @@ impl Entry {
 pub struct History {
     ring: Vec<Option<Entry>>,
     length: usize,
+    /// When the first packet left.
+    origin: Option<Instant>,
 }
 
 impl History {
     pub fn new(length: usize) -> Self {
         debug_assert!(length.is_power_of_two());
-        Self { ring: Vec::new(), length }
+        Self { ring: Vec::new(), length, origin: None }
     }
 
     pub fn len(&self) -> usize {
@@ -88,7 +109,14 @@ impl History {
         self.ring.is_empty()
     }
 
-    pub fn insert(&mut self, entry: Entry) {
+    /// How long ago the first packet left: times in the entries count from there.
+    pub fn age(&self, now: Instant) -> Duration {
+        self.origin.map_or(Duration::ZERO, |origin| now.saturating_duration_since(origin))
+    }
+
+    /// A packet leaves.
+    pub fn insert(&mut self, entry: Entry, now: Instant) {
+        self.origin.get_or_insert(now);
         if self.ring.is_empty() {
             self.ring.resize(self.length, None);
         }
@@ -115,7 +143,6 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Kind;
     use crate::time::ms;
 
     fn entry(seq: u64) -> Entry {
@@ -147,7 +174,7 @@ mod tests {
     #[test]
     fn a_number_is_free_until_it_leaves_and_used_once_it_is_too_old_to_tell() {
         let mut history = History::new(AUDIO);
-        history.insert(entry(200));
+        history.insert(entry(200), Instant::now());
         let highest = ExtendedSeq(300);
         assert!(!history.is_free(ExtendedSeq(200), highest));
         assert!(history.is_free(ExtendedSeq(201), highest));
@@ -160,10 +187,10 @@ mod tests {
     fn an_entry_is_not_mistaken_for_one_a_ring_later() {
         let mut history = History::new(AUDIO);
         assert!(history.is_empty());
-        history.insert(entry(200));
+        history.insert(entry(200), Instant::now());
         assert!(history.get_mut(ExtendedSeq(200)).is_some());
         assert!(history.get_mut(ExtendedSeq(200 + AUDIO as u64)).is_none());
-        history.insert(entry(200 + AUDIO as u64));
+        history.insert(entry(200 + AUDIO as u64), Instant::now());
         assert!(history.get_mut(ExtendedSeq(200)).is_none());
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Packet -> Slot { Selector: whether   Rewriter: under which number   History: what left } -> Outgoing -> Pacer
+//!                  News: what is said of it                                                -> SlotEvent
 //!           Cache: its payload, once per encoding                                             -> packet::write
 //!           Start: what leads from the last keyframe to now, for those who come late
 //! ```
@@ -11,6 +12,7 @@ pub mod cache;
 pub mod complaints;
 pub mod history;
 pub mod mapping;
+pub mod news;
 pub mod pacer;
 pub mod packet;
 pub mod passing;
@@ -25,5 +27,6 @@ mod tests;
 
 pub use cache::{Cache, Cached, Stored};
 pub use pacer::{Class, Pacer};
-pub use slot::{Nack, Outgoing, Packet, Patch, Replay, Slot, SlotEvent};
+pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
+pub use slot::Slot;
 pub use start::Start;

@@ -3,13 +3,14 @@
 
 use crate::codec::{dependency, vp8, vp9};
 use crate::command::SlotSpec;
-use crate::rtp::extension::{Extension, Writer, needs_two_byte};
+use crate::rtp::elements::{Writer, needs_two_byte};
+use crate::rtp::extension::Extension;
 use crate::rtp::header::FIXED;
 use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
 use crate::send::cache::Cached;
+use crate::send::passing::{DependencyPatch, Outgoing, Patch};
 use crate::send::redundancy::{self, Earlier};
-use crate::send::slot::{DependencyPatch, Outgoing, Patch};
 
 /// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
 /// descriptor may grow.
@@ -136,7 +137,7 @@ mod tests {
     use crate::codec::{Description, PayloadType};
     use crate::command::Kind;
     use crate::id::TrackId;
-    use crate::rtp::extension::{self, AudioLevel};
+    use crate::rtp::elements::{self, AudioLevel};
     use crate::rtp::header::Header;
     use crate::rtp::passed::Passed;
     use crate::rtp::sequence::ExtendedSeq;
@@ -221,7 +222,7 @@ mod tests {
             assert_eq!((header.marker, header.payload_type, header.sequence), (true, 120, 0xABCD));
             assert_eq!((header.timestamp, header.ssrc, header.padding), (0x0102_0304, 0x5107, false));
             assert_eq!(packet[header.length..], *b"payload");
-            let read = extension::read(&spec.extensions, &header, &packet).expect("what we write can be read");
+            let read = elements::read(&spec.extensions, &header, &packet).expect("what we write can be read");
             assert_eq!((read.mid, read.transport_cc, read.abs_send_time), (Some("v1"), Some(0x1234), Some(0xAB_CDEF)));
             assert_eq!(read.audio_level, Some(AudioLevel { level: 0x12, voice: true }));
             let rewritten = structures.parse(read.dependency_descriptor.expect("it has one")).expect("it can be read");
@@ -274,7 +275,7 @@ mod tests {
             let blocks = [None, Some(0x0807)].map(|retransmission| {
                 let outgoing = Outgoing { retransmission, ..outgoing(Patch::None) };
                 let (packet, header) = written(&spec, &outgoing, &cached);
-                let read = extension::read(&spec.extensions, &header, &packet).expect("what we write can be read");
+                let read = elements::read(&spec.extensions, &header, &packet).expect("what we write can be read");
                 assert_eq!(read.passed, expected);
                 assert_eq!((read.rid, read.repaired_rid, read.video_layers_allocation), (None, None, None));
                 let block = header.extension.expect("it has extensions");

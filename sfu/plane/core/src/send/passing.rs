@@ -9,6 +9,7 @@ use crate::id::TrackId;
 use crate::layer::Layer;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
+use crate::send::cache::Cached;
 use crate::send::redundancy::{self, Copies};
 use crate::time::Instant;
 
@@ -36,7 +37,26 @@ pub struct Packet<'a> {
     pub copies: Option<Copies>,
 }
 
-impl Packet<'_> {
+impl<'a> Packet<'a> {
+    /// One that the cache has, once more: for a number that a subscriber misses and never got ([`Nack::Missing`]).
+    pub fn again(cached: &'a Cached, encoding: u8, clock: Option<SenderClock>) -> Self {
+        Self {
+            encoding,
+            alone: false,
+            encrypted: false,
+            seq: cached.seq,
+            timestamp: cached.timestamp,
+            marker: cached.marker,
+            payload_type: &cached.payload_type,
+            payload_length: cached.payload.len(),
+            description: &cached.description,
+            clock,
+            recovered: true,
+            received: cached.received,
+            copies: None,
+        }
+    }
+
     /// Octets of its payload as it leaves.
     pub fn octets(&self, patch: Patch) -> usize {
         match (patch, self.copies) {
@@ -98,6 +118,14 @@ pub struct DependencyPatch {
     pub active_targets: NonZeroU16,
 }
 
+impl DependencyPatch {
+    /// None: of these targets there is none that a subscriber could be told of.
+    pub fn new(frame_number: u16, targets: u32) -> Option<Self> {
+        let active_targets = u16::try_from(targets).ok().and_then(NonZeroU16::new)?;
+        Some(Self { frame_number, active_targets })
+    }
+}
+
 /// A packet to write from the cache: all but what changes with each transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
@@ -136,10 +164,9 @@ pub enum SlotEvent {
 pub enum Nack {
     Send(Outgoing),
     /// Its number was kept free for a packet that never came, or came when another encoding was shown. If the cache has
-    /// it, hand it to [`handle_packet`] by [`Cached::packet`]; else ask the publisher.
+    /// it, hand it to [`handle_packet`] by [`Packet::again`]; else ask the publisher.
     ///
     /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
-    /// [`Cached::packet`]: crate::send::cache::Cached::packet
     Missing {
         encoding: u8,
         seq: ExtendedSeq,
@@ -149,10 +176,9 @@ pub enum Nack {
 }
 
 /// Source packets that came before the beginning of their picture did. Hand those that the cache has to
-/// [`handle_packet`], in order, by [`Cached::packet`]; the subscriber would ask for them a round trip later.
+/// [`handle_packet`], in order, by [`Packet::again`]; the subscriber would ask for them a round trip later.
 ///
 /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
-/// [`Cached::packet`]: crate::send::cache::Cached::packet
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replay {
     pub encoding: u8,

@@ -1,10 +1,6 @@
 //! One receive section of a subscriber, and the track it shows: what of it leaves, under the slot's own numbers.
 
-use std::num::NonZeroU16;
-
-use crate::codec::PayloadType;
 use crate::command::{Kind, SlotSpec};
-use crate::event::Cause;
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtcp::report::{ReportBlock, SenderReport};
@@ -13,7 +9,8 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::complaints::Complaints;
 use crate::send::history::{self, Entry, History};
 use crate::send::mapping::Mapping;
-pub use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
+use crate::send::news::News;
+use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
 use crate::send::report::{Newest, Reports};
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
@@ -34,23 +31,12 @@ pub struct Slot {
     begun: u64,
     /// Of the clock in `newest`, Hz.
     rate: u32,
-    /// Times in the history count from the first packet.
-    origin: Option<Instant>,
-    /// What was said last, so that only changes are.
-    told: (Option<Layer>, Cause),
-    /// The selector's version at that time.
-    told_version: u32,
-    /// It lost its place: more is missing than can be sent again.
-    lost: bool,
-    switched: Option<SlotEvent>,
-    refused: Option<SlotEvent>,
-    /// The publisher's payload type for which the subscriber has none.
-    refusing: Option<PayloadType>,
+    news: News,
     replay: Option<Replay>,
     /// The last answer of [`Slot::poll_wish`].
     wished: Option<u8>,
-    /// Of what it caught up with last, and from which number on that left; and when it did.
-    compression: Option<(Compression, u64)>,
+    /// Of what it caught up with last; and when it did.
+    compression: Option<Compression>,
     caught_up: Option<Instant>,
     anew: bool,
     pub complaints: Complaints,
@@ -73,13 +59,7 @@ impl Slot {
             mapping: None,
             begun: 0,
             rate: 0,
-            origin: None,
-            told: (None, Cause::Paused),
-            told_version: 0,
-            lost: false,
-            switched: None,
-            refused: None,
-            refusing: None,
+            news: News::default(),
             replay: None,
             wished: None,
             compression: None,
@@ -116,15 +96,12 @@ impl Slot {
         self.selector.forget_source();
         self.rewriter.forget_source();
         self.reports.forget_source();
+        self.news.forget_source();
         self.mapping = None;
-        self.refusing = None;
         self.replay = None;
         self.compression = None;
         self.caught_up = None;
-        self.lost = false;
         self.selector.set_lives(lives);
-        // The same layer of another track is news.
-        self.told.0 = None;
         self.tell();
     }
 
@@ -162,7 +139,7 @@ impl Slot {
 
     /// The encoding whose keyframe this slot waits for.
     pub fn wanted_keyframe(&self) -> Option<u8> {
-        if self.source.is_none() || self.spec.kind == Kind::Audio || self.refusing.is_some() {
+        if self.source.is_none() || self.spec.kind == Kind::Audio || self.news.is_refusing() {
             return None;
         }
         self.selector.wanted()
@@ -213,7 +190,7 @@ impl Slot {
         mut leaves: impl FnMut(Outgoing, usize),
     ) -> bool {
         let since = self.rewriter.highest().map_or(0, |highest| highest.0 + 1);
-        self.compression = Some((compression, since));
+        self.compression = Some(compression.since(ExtendedSeq(since)));
         self.selector.catch_up(true);
         for packet in packets {
             if let Some(outgoing) = self.handle_packet(&packet, now) {
@@ -236,11 +213,9 @@ impl Slot {
         if !self.selector.hear(packet) || self.selector.is_paused() {
             return None;
         }
-        if self.refusing.is_some_and(|refused| refused != *packet.payload_type) {
-            self.refusing = None;
-        }
+        self.news.hear(packet.payload_type);
         let begins = self.begins(packet);
-        if self.told_version != self.selector.version() {
+        if self.news.is_old(&self.selector) {
             self.tell();
         }
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
@@ -261,21 +236,16 @@ impl Slot {
             Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
             Verdict::Sends { ends_picture, targets } => {
                 marker |= ends_picture;
-                let targets = u16::try_from(targets).ok().and_then(NonZeroU16::new);
-                dependency = numbers
-                    .frame_number
-                    .zip(targets)
-                    .map(|(frame_number, active_targets)| DependencyPatch { frame_number, active_targets });
+                dependency = numbers.frame_number.and_then(|number| DependencyPatch::new(number, targets));
             }
         }
         if self.selector.encoding() == Some(packet.encoding) {
             self.reports.note_clock(packet.clock);
             self.rate = packet.payload_type.clock_rate;
         }
-        if self.selector.leaves() != self.told.0 || begins {
+        if self.selector.leaves() != self.news.told() || begins {
             self.tell();
         }
-        self.origin.get_or_insert(now);
         self.reports.sent(packet.octets(numbers.patch));
         let outgoing = Outgoing {
             kind: self.spec.kind,
@@ -291,12 +261,12 @@ impl Slot {
             patch: numbers.patch,
             dependency,
         };
-        self.history.insert(Entry::new(&outgoing));
+        self.history.insert(Entry::new(&outgoing), now);
         Some(outgoing)
     }
 
     pub fn poll_event(&mut self) -> Option<SlotEvent> {
-        self.refused.take().or_else(|| self.switched.take())
+        self.news.poll()
     }
 
     /// After a packet that left: what came before it and belongs behind it.
@@ -306,14 +276,13 @@ impl Slot {
 
     /// The subscriber misses a packet (RFC 4585 s6.2.1).
     pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
-        let (Some(highest), Some(origin)) = (self.rewriter.highest(), self.origin) else {
-            return Nack::Ignore;
-        };
+        let Some(highest) = self.rewriter.highest() else { return Nack::Ignore };
         let behind = u64::from(highest.wire().wrapping_sub(sequence));
         if behind >= self.history.len() as u64 || behind > highest.0 {
             return Nack::Ignore;
         }
         let seq = ExtendedSeq(highest.0 - behind);
+        let age = self.history.age(now);
         let Some(entry) = self.history.get_mut(seq) else {
             return match self.rewriter.source(seq) {
                 Some((encoding, seq)) if self.source.is_some() => Nack::Missing { encoding, seq },
@@ -324,23 +293,10 @@ impl Slot {
         let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
             return Nack::Ignore;
         };
-        if !entry.resend(now.saturating_duration_since(origin), round_trip) {
+        if !entry.resend(age, round_trip) {
             return Nack::Ignore;
         }
-        let outgoing = Outgoing {
-            kind: self.spec.kind,
-            retransmission: Some(sequence),
-            ssrc,
-            seq: ExtendedSeq(self.next_rtx),
-            timestamp: entry.timestamp,
-            marker: entry.marker,
-            payload_type,
-            encoding: entry.encoding,
-            source_seq: entry.source_seq,
-            track: entry.track,
-            patch: entry.patch,
-            dependency: entry.dependency,
-        };
+        let outgoing = entry.again(self.spec.kind, ssrc, payload_type, ExtendedSeq(self.next_rtx));
         self.next_rtx += 1;
         Nack::Send(outgoing)
     }
@@ -374,7 +330,7 @@ impl Slot {
             // What is missing further back than the history nobody will send again.
             if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
                 self.selector.lose();
-                self.lost = true;
+                self.news.lost = true;
                 self.tell();
             }
         }
@@ -389,13 +345,16 @@ impl Slot {
     fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
         if begins {
             let verdict = self.selector.switch(packet);
-            (self.wished, self.lost, self.anew) = (None, false, true);
+            (self.wished, self.news.lost, self.anew) = (None, false, true);
             let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
             self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
             return Some((self.rewriter.begin(packet), verdict));
         }
         if self.rewriter.distance(packet.encoding, packet.seq).is_none_or(|distance| distance < 0) {
-            let packet = &self.at_its_time(packet)?;
+            let packet = &match self.compression.filter(|compression| compression.covers(packet)) {
+                Some(compression) => compression.at_its_time(packet, self.rewriter.late(packet)?.seq),
+                None => *packet,
+            };
             let numbers = self.rewriter.late(packet)?;
             if !self.history.is_free(numbers.seq, self.rewriter.highest()?) {
                 return None;
@@ -415,18 +374,6 @@ impl Slot {
         Some((self.rewriter.advance(packet), verdict))
     }
 
-    /// A packet that comes late, at the time at which its frame left: what was caught up with left at a compressed one;
-    /// before that, the same packets left at their own.
-    fn at_its_time<'a>(&self, packet: &Packet<'a>) -> Option<Packet<'a>> {
-        let covered = self.compression.filter(|(compression, _)| compression.covers(packet));
-        let Some((compression, since)) = covered else {
-            return Some(*packet);
-        };
-        let caught_up = self.rewriter.late(packet)?.seq.0 >= since;
-        let timestamp = if caught_up { compression.timestamp(packet.timestamp) } else { packet.timestamp };
-        Some(Packet { timestamp, ..*packet })
-    }
-
     /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.
     fn mapping(&mut self, packet: &Packet) -> Option<Mapping> {
         let (from, copied) = (packet.payload_type, packet.copies.is_some());
@@ -434,9 +381,7 @@ impl Slot {
             return Some(mapping);
         }
         let Some(mapping) = Mapping::find(&self.spec.payload_types, from, copied) else {
-            if self.refusing.replace(*from).is_none() {
-                self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
-            }
+            self.news.refuse(*from);
             self.selector.lose();
             self.tell();
             return None;
@@ -445,28 +390,8 @@ impl Slot {
         self.mapping
     }
 
-    /// Why nothing better leaves.
-    fn cause(&self) -> Cause {
-        if self.is_paused() {
-            return Cause::Paused;
-        }
-        match self.selector.leaves() {
-            Some(layer) if self.selector.is_best(layer.spatial) => Cause::None,
-            _ if self.refusing.is_some() => Cause::Publisher,
-            None if self.lost => Cause::Loss,
-            _ if !self.selector.has_alternative() => Cause::Publisher,
-            _ if self.selector.is_fixed() => Cause::Encrypted,
-            _ if self.selector.awaits() => Cause::WaitingForKeyframe,
-            _ => Cause::Publisher,
-        }
-    }
-
     /// What leaves and why, if it is other than was said last.
     fn tell(&mut self) {
-        self.told_version = self.selector.version();
-        let (layer, cause) = (self.selector.leaves(), self.cause());
-        if std::mem::replace(&mut self.told, (layer, cause)) != (layer, cause) {
-            self.switched = Some(SlotEvent::Switched { layer, cause });
-        }
+        self.news.tell(&self.selector, self.is_paused());
     }
 }

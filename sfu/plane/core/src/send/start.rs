@@ -13,8 +13,8 @@
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::cache::{Cached, Stored};
+use crate::send::passing::Packet;
 use crate::send::selector;
-use crate::send::slot::Packet;
 use crate::time::{Duration, Instant, ms};
 
 /// A keyframe that is older is not worth what leads from it to now. Hardware encoders make one each 10 s at the latest.
@@ -134,6 +134,7 @@ impl Start {
             rate,
             from: ticks.max(1),
             to: span.max(ticks.div_ceil(MOST_COMPRESSED)).min(ticks),
+            since: ExtendedSeq(0),
         })
     }
 
@@ -150,7 +151,7 @@ impl Start {
             recovered: false,
             timestamp: compression.timestamp(noted.cached.timestamp),
             received: compression.received(noted.cached.timestamp),
-            ..noted.cached.packet(compression.encoding, clock)
+            ..Packet::again(&noted.cached, compression.encoding, clock)
         })
     }
 
@@ -203,6 +204,8 @@ pub struct Compression {
     /// So many ticks become so many.
     from: u32,
     to: u32,
+    /// The slot's number from which on it leaves so.
+    since: ExtendedSeq,
 }
 
 impl Compression {
@@ -210,9 +213,22 @@ impl Compression {
         self.encoding
     }
 
+    /// The same for a slot whose next number is `since`.
+    pub fn since(self, since: ExtendedSeq) -> Self {
+        Self { since, ..self }
+    }
+
     /// Whether a packet is of what was caught up with. One that comes late must leave at the time of its frame.
     pub fn covers(&self, packet: &Packet) -> bool {
         packet.encoding == self.encoding && (self.first..=self.last).contains(&packet.seq)
+    }
+
+    /// A packet that comes late, and leaves as number `seq`, at the time at which its frame left: what was caught up with
+    /// left at a compressed one; before that, the same packets left at their own.
+    pub fn at_its_time<'a>(&self, packet: &Packet<'a>, seq: ExtendedSeq) -> Packet<'a> {
+        let caught_up = seq >= self.since;
+        let timestamp = if caught_up { self.timestamp(packet.timestamp) } else { packet.timestamp };
+        Packet { timestamp, ..*packet }
     }
 
     pub fn timestamp(&self, timestamp: u32) -> u32 {

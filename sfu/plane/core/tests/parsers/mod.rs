@@ -14,7 +14,8 @@ use plane_core::demux;
 use plane_core::ice::agent::{self, Agent};
 use plane_core::id::ChannelId;
 use plane_core::rtcp::compound;
-use plane_core::rtp::extension::{self, Extension, ExtensionMap};
+use plane_core::rtp::elements;
+use plane_core::rtp::extension::{Extension, ExtensionMap};
 use plane_core::rtp::header::Header;
 use plane_core::rtp::layers_allocation::{self, LayersAllocation};
 use plane_core::rtp::rtx;
@@ -66,7 +67,7 @@ pub fn rtp(bytes: &[u8]) {
     }
     let Ok(header) = Header::parse(bytes) else { return };
     assert!(header.length <= bytes.len());
-    let _ = extension::read(&map, &header, bytes);
+    let _ = elements::read(&map, &header, bytes);
     if let Ok(end) = header.payload_end(bytes) {
         assert!((header.length..=bytes.len()).contains(&end));
         let _ = rtx::original_sequence(&bytes[header.length..end]);

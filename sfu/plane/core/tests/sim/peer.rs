@@ -12,7 +12,8 @@ use plane_core::dtls::{self, Identity, Session};
 use plane_core::id::TransportId;
 use plane_core::rtcp::compound::{self, Packet};
 use plane_core::rtcp::{feedback, report, twcc};
-use plane_core::rtp::extension::{self, Extension, Writer};
+use plane_core::rtp::elements::{self, Writer};
+use plane_core::rtp::extension::Extension;
 use plane_core::rtp::header::Header;
 use plane_core::srtp::{Inbound, Outbound};
 use plane_core::time::{Instant, WallClock, ms};
@@ -448,7 +449,7 @@ impl Peer {
         let header = Header::parse(datagram).expect("the server's header is well formed");
         let length = inbound.unprotect_rtp(datagram, &header).expect("the server's packet is authentic, and new");
         let packet = &datagram[..length];
-        let extensions = extension::read(&Call::extensions(), &header, packet).expect("its extensions are well formed");
+        let extensions = elements::read(&Call::extensions(), &header, packet).expect("its extensions are well formed");
         if let Some(number) = extensions.transport_cc {
             self.unreported.push((number, now));
         }

@@ -20,24 +20,16 @@ mod timeline;
 use std::collections::VecDeque;
 
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::{Packet, Patch};
+use crate::send::passing::Packet;
 use crate::time::Instant;
 
 use run::{Frame, Ids, Offsets, Run};
 use timeline::Last;
 
+pub use run::Numbers;
+
 /// Runs remembered for late packets. With the upper of two temporal layers left out, a run is one picture: 1.6 s.
 const MOST_RUNS: usize = 48;
-/// Numbers given out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Numbers {
-    pub seq: ExtendedSeq,
-    pub timestamp: u32,
-    /// [`Patch::Vp8`], [`Patch::Vp9`] or none.
-    pub patch: Patch,
-    /// If it has a dependency descriptor.
-    pub frame_number: Option<u16>,
-}
 
 /// A frame that is being left out.
 #[derive(Clone, Copy, Debug)]
@@ -285,6 +277,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::send::Patch;
     use crate::send::tests::{Sent, Source, clock};
     use crate::time::ms;
 

@@ -2,11 +2,21 @@
 
 use crate::codec::{vp8, vp9};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::rewriter::Numbers;
-use crate::send::slot::{Packet, Patch};
+use crate::send::passing::{Packet, Patch};
 
 const PICTURE_ID_MASK: u16 = 0x7FFF;
 const KEY_INDEX_MASK: u8 = 0x1F;
+
+/// Numbers given out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Numbers {
+    pub seq: ExtendedSeq,
+    pub timestamp: u32,
+    /// [`Patch::Vp8`], [`Patch::Vp9`] or none.
+    pub patch: Patch,
+    /// If it has a dependency descriptor.
+    pub frame_number: Option<u16>,
+}
 
 /// A picture, or one spatial layer of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,8 @@
 //! How timestamps go on where one source follows another.
 
 use crate::rtp::clock::SenderClock;
+use crate::send::passing::Packet;
 use crate::send::rewriter::run::Ids;
-use crate::send::slot::Packet;
 use crate::time::{Duration, Instant, ms};
 
 /// How far ahead of what the wall clock expects a new source may put the timeline. mediasoup: MaxExtraOffset.

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::{Choice, Limit};
+use super::choice::{Choice, Limit};
 use crate::codec::dependency::{DependencyDescriptor, Structure};
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 #[derive(Debug)]
 pub struct Filter {

@@ -1,9 +1,10 @@
 //! What of the encoding that is shown leaves: by what its packets tell of layers.
 
-use super::{Choice, Limit, Verdict, dependency, targets_within, temporal, vp9};
+use super::choice::{Choice, Limit, Verdict};
+use super::{dependency, temporal, vp9};
 use crate::codec::dependency::DependencyDescriptor;
 use crate::codec::vp9::Numbers;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 /// What can be left out of packets like this one.
 #[derive(Clone, Copy, Debug)]
@@ -128,5 +129,13 @@ impl Filter {
             Filter::Vp9(filter) => filter.needs_keyframe(spatial),
             Filter::Dependency(filter) => filter.needs_keyframe(spatial),
         }
+    }
+}
+
+/// Decode targets no higher than these layers that the sender still produces; all of them if there is none.
+fn targets_within(frame: &DependencyDescriptor, spatial: u8, temporal: u8) -> u32 {
+    match frame.structure.within(spatial, temporal) & frame.active {
+        0 => frame.active,
+        targets => targets,
     }
 }

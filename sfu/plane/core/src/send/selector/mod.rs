@@ -13,6 +13,7 @@
 //!
 //! What of the encoding that is shown leaves is for its [`Filter`], by codec; what an encoding is worth, for [`Rungs`].
 
+mod choice;
 mod dependency;
 mod filter;
 mod past;
@@ -20,44 +21,19 @@ mod rungs;
 mod temporal;
 mod vp9;
 
-use crate::codec::dependency::DependencyDescriptor;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
+use choice::Limit;
 use filter::{Filter, Shape};
 use past::Past;
 use rungs::Rungs;
 
+pub use choice::Verdict;
+
 /// A keyframe that was lost and came late is still a beginning if no more than this is behind it already.
 const LATE_KEYFRAME: u64 = 128;
-
-/// Nothing of a picture above these is let through.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit {
-    /// Within the encoding, as is `uppermost`: the highest spatial layer that is known to be sent.
-    pub spatial: u8,
-    pub temporal: u8,
-    pub uppermost: u8,
-}
-
-/// The highest layers, within the encoding, that are let through.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Choice {
-    pub spatial: u8,
-    pub temporal: u8,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    LeftOut,
-    Sends {
-        /// The last packet of what leaves of its picture.
-        ends_picture: bool,
-        /// Decode targets that are left for the subscriber, if the packet has a dependency descriptor.
-        targets: u32,
-    },
-}
 
 /// What is on the wire.
 #[derive(Debug)]
@@ -268,12 +244,4 @@ pub fn is_lowest(packet: &Packet) -> bool {
 fn hold_back(catching_up: bool, packet: &Packet, limit: Limit) -> Limit {
     let held = catching_up && !matches!(Shape::of(packet), Shape::Whole);
     if held { Limit { temporal: 0, ..limit } } else { limit }
-}
-
-/// Decode targets no higher than `choice` that the sender still produces; all of them if there is none.
-fn targets_within(frame: &DependencyDescriptor, spatial: u8, temporal: u8) -> u32 {
-    match frame.structure.within(spatial, temporal) & frame.active {
-        0 => frame.active,
-        targets => targets,
-    }
 }

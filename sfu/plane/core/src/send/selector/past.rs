@@ -1,7 +1,7 @@
 //! Which layers were let through when: what comes late is judged by what held in its time.
 
-use super::Choice;
-use crate::send::slot::Packet;
+use super::choice::Choice;
+use crate::send::passing::Packet;
 
 /// Changes remembered: a few per second of packets that can still come late.
 const MOST: usize = 8;

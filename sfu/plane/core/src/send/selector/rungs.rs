@@ -1,10 +1,10 @@
 //! The rungs of a slot's ladder, and which of them its source can be shown by.
 
-use super::Limit;
+use super::choice::Limit;
 use crate::codec::Codec;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 /// Simulcast has three in practice (RFC 8853 sets no limit), and so has SVC.
 const MOST: usize = 4;

@@ -1,8 +1,8 @@
 //! Temporal layers of VP8 (RFC 7741 s4.2): everything up to one layer, the next one from its layer sync (Y) on.
 
-use super::{Choice, Limit};
+use super::choice::{Choice, Limit};
 use crate::codec::Description;
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {

@@ -4,9 +4,9 @@
 //! to at any time. In k-SVC (L3T3_KEY) it does so in key pictures only: of the others, only the layer that is shown is
 //! let through, and every other change waits for a keyframe.
 
-use super::{Choice, Limit};
+use super::choice::{Choice, Limit};
 use crate::codec::{Description, vp9};
-use crate::send::slot::Packet;
+use crate::send::passing::Packet;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {

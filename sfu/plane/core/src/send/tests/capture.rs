@@ -7,7 +7,7 @@ use super::*;
 use crate::codec;
 use crate::codec::dependency::Structures;
 use crate::rtcp::compound;
-use crate::rtp::extension;
+use crate::rtp::elements;
 use crate::rtp::header::Header;
 
 /// One file of them.
@@ -87,7 +87,7 @@ impl Answer {
 
     fn take(&self, octets: &[u8], encodings: &mut [Encoding], ssrcs: &mut HashMap<u32, usize>, at: Instant) -> Sent {
         let header = Header::parse(octets).expect("a browser's header");
-        let extensions = extension::read(&self.extensions, &header, octets).expect("a browser's extensions");
+        let extensions = elements::read(&self.extensions, &header, octets).expect("a browser's extensions");
         let named = extensions.rid.and_then(|rid| self.rids.iter().position(|own| own == rid));
         let index = named.or(ssrcs.get(&header.ssrc).copied()).unwrap_or(0);
         ssrcs.insert(header.ssrc, index);

@@ -10,7 +10,7 @@ use super::wire::Wire;
 use super::*;
 use crate::codec;
 use crate::codec::dependency::Structures;
-use crate::rtp::extension;
+use crate::rtp::elements;
 
 /// A capture, its encodings, and the spatial and temporal layers of each.
 const ROWS: [(&str, usize, u8, u8); 17] = [
@@ -181,7 +181,7 @@ impl<'a> Replay<'a> {
 
     fn written(&self, seq: u64, sent: &Sent, structures: &mut Structures) -> Written {
         let (octets, header) = &self.wire.packets[&seq];
-        let read = extension::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
+        let read = elements::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
         let offset = sent.description.dependency.as_ref().map(|source| {
             let descriptor = structures.parse(read.dependency_descriptor.expect("it had one")).expect("known");
             let active = descriptor.active_targets.expect("every packet tells");

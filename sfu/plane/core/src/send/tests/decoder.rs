@@ -10,7 +10,7 @@ use super::*;
 use crate::codec::dependency::Structures;
 use crate::codec::vp9;
 use crate::receive::life::Life;
-use crate::rtp::extension;
+use crate::rtp::elements;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -195,7 +195,7 @@ impl World {
             let description = &frame.packets[0].description;
             let numbers = match &description.dependency {
                 Some(dependency) => {
-                    let read = extension::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
+                    let read = elements::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
                     let octets = read.dependency_descriptor.expect("every packet has one");
                     let parsed = structures.parse(octets).expect("of a known structure");
                     let active = parsed.active_targets.expect("every packet tells");

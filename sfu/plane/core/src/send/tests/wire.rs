@@ -99,7 +99,7 @@ impl Wire {
             let Some(cached) = self.caches[&at].get(ExtendedSeq(seq)) else {
                 continue;
             };
-            let packet = Packet { alone: self.alone, ..cached.packet(at.1, None) };
+            let packet = Packet { alone: self.alone, ..Packet::again(cached, at.1, None) };
             if let Some(outgoing) = self.slot.handle_packet(&packet, now) {
                 self.first_time(&outgoing);
             }
@@ -138,7 +138,7 @@ impl Wire {
                     return;
                 };
                 let copies = self.copies(at, source.0);
-                let packet = Packet { alone: self.alone, copies, ..cached.packet(encoding, None) };
+                let packet = Packet { alone: self.alone, copies, ..Packet::again(cached, encoding, None) };
                 if let Some(outgoing) = self.slot.handle_packet(&packet, now) {
                     // A keyframe may be what it waits for, and begins a picture of its own.
                     let begins = self.sent.last_key_value().is_none_or(|(&last, _)| outgoing.seq.0 > last);

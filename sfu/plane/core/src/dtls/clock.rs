@@ -1,0 +1,90 @@
+//! When the library is to be called again, and the clock it then reads: where it would wait too long, its clock moves on
+//! instead of ours.
+
+use std::time::{Duration, Instant};
+
+use crate::time::ms;
+
+/// libwebrtc: dtls_transport.cc, kMinHandshakeTimeout. The library doubles it with each retransmission.
+pub(super) const FIRST_TIMEOUT: Duration = ms(50);
+/// The library doubles the wait up to a minute, and gives up after a dozen of them. We wait a second at most, four times;
+/// then longer, so that the dozen covers [`HANDSHAKE_LIMIT`].
+const LONGEST_TIMEOUT: Duration = ms(1_000);
+const LAST_TIMEOUTS: Duration = ms(6_000);
+/// What the library asks for while [`LONGEST_TIMEOUT`] is right: 50 ms * 2^8.
+const STILL_EARLY: Duration = ms(12_800);
+/// A handshake that is not over so long after the peer's first datagram will not be.
+pub(super) const HANDSHAKE_LIMIT: Duration = ms(30_000);
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// What the library's clock counts from.
+    origin: Instant,
+    /// How far it is ahead.
+    ahead: Duration,
+    /// When the library wants to be called again.
+    due: Option<Instant>,
+}
+
+impl Clock {
+    pub(super) fn new(now: Instant) -> Clock {
+        Clock { origin: now, ahead: Duration::ZERO, due: None }
+    }
+
+    /// What the library reads at `now`.
+    pub(super) fn time(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.origin) + self.ahead
+    }
+
+    /// The library wants to be called again in so long; None: not before something comes.
+    pub(super) fn wait(&mut self, remaining: Option<Duration>, now: Instant) {
+        self.due = remaining.map(|remaining| now + remaining);
+    }
+
+    /// The wait has just begun.
+    pub(super) fn shorten_wait(&mut self, now: Instant) {
+        let Some(due) = self.due else {
+            return;
+        };
+        let asked = due - now;
+        let wait = if asked <= STILL_EARLY { asked.min(LONGEST_TIMEOUT) } else { LAST_TIMEOUTS };
+        self.ahead += asked - wait;
+        self.due = Some(now + wait);
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.due = None;
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_waits_are_cut_short_and_the_library_takes_them_for_whole() {
+        let start = Instant::now();
+        let (mut clock, mut now, mut told) = (Clock::new(start), start, Duration::ZERO);
+        let asked = (0..12).map(|doubled| (FIRST_TIMEOUT * (1 << doubled)).min(ms(60_000)));
+        let waited: Vec<_> = asked
+            .map(|asked| {
+                clock.wait(Some(asked), now);
+                clock.shorten_wait(now);
+                let before = now;
+                now = clock.poll_timeout().expect("it waits");
+                told += asked;
+                assert!(clock.is_due(now) && clock.time(now) == told);
+                (now - before).as_millis()
+            })
+            .collect();
+        assert_eq!(waited, [50, 100, 200, 400, 800, 1_000, 1_000, 1_000, 1_000, 6_000, 6_000, 6_000]);
+    }
+}
