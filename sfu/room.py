@@ -28,8 +28,9 @@ from sfu.model import (
 from sfu.moderation import Moderation, ParticipantChanges
 from sfu.notices import Notices
 from sfu.outbox import LEFT
-from sfu.participant import Outcome, Participant
+from sfu.participant import Participant
 from sfu.plane import Event, _native
+from sfu.publications import Outcome
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.sound import Sound

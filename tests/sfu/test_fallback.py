@@ -207,7 +207,7 @@ async def test_a_section_that_ends_takes_the_backup_along() -> None:
         await alice.offer(tracks={"1": "c-backup"})
         assert not it.plane.tracks and bob.shows() == {"0": None}
         assert not alice.room.stage.by_plane_id
-        assert alice.session.participant.declared == {}
+        assert alice.session.participant.publishing.declared == {}
 
 
 async def test_after_a_lost_transport_the_backup_is_asked_for_anew() -> None:
