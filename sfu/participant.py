@@ -226,7 +226,7 @@ class Participant:
         if renewed:
             labels.update(self.channels.own, self.channels.others)
             self.channels.close()
-            self.media_gone = self._context.now() if self.media_gone is None else self.media_gone
+            self._lose_media()
         if self.transport.has_data and (renewed or not had_data) and self.transport.id is not None:
             self.channels.open(self.transport.id)
             labels.update(self.channels.own)
@@ -235,9 +235,21 @@ class Participant:
         self.viewing.adopt(self.transport)
         return outcome
 
+    def handle_media(self, state: MediaState) -> None:
+        """What the plane says of its transport."""
+        self.transport.state = state
+        if state is MediaState.CONNECTED:
+            self.media_gone = None
+        else:
+            self._lose_media()
+
     def lose_transport(self) -> list[Track]:
         """Its media is over for good. What it published waits for another offer; returns it."""
         self.transport.close()
         self.channels.close()
         self.viewing.clear()
         return self.publishing.unbind()
+
+    def _lose_media(self) -> None:
+        if self.media_gone is None:
+            self.media_gone = self._context.now()

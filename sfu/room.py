@@ -36,7 +36,7 @@ from sfu.session.transport import MediaState
 from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
-from sfu.wishes import Changes, changed
+from sfu.wishes import Changes
 
 log = logging.getLogger(__name__)
 
@@ -282,20 +282,12 @@ class Room:
     # Subscribing
 
     def subscribe(self, participant: Participant, tracks: Sequence[str], on: bool) -> None:
-        if on and not participant.permissions.can_subscribe:
-            raise NotAllowed("you may not subscribe in this room")
-        found = [self._visible(participant, sid) for sid in tracks]
-        for track in found:
-            participant.viewing.subscribe(track, on)
-        self.stage.touch(participant)
+        self.stage.subscribe(participant, tracks, on)
         self._soon(self)
 
     def demand(self, participant: Participant, demands: Mapping[str, Changes]) -> None:
         """How it wants to see these tracks; what is not named stays as it was. One that is refused changes nothing."""
-        wishes = participant.viewing.wishes
-        found = [(self._visible(participant, sid), changes) for sid, changes in demands.items()]
-        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
-            self.stage.demand(participant, track, wish)
+        self.stage.demand(participant, demands)
         self._soon(self)
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
@@ -379,21 +371,11 @@ class Room:
         self._notices.note(participant)
         self._soon(self)
 
-    def _visible(self, participant: Participant, sid: str) -> Track:
-        track = self.stage.tracks.get(sid)
-        if track is None or track.owner == participant.sid or self.members[track.owner].is_hidden:
-            raise NotFound(f"there is no track {sid!r} to subscribe to")
-        return track
-
     def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
         if event.transport != participant.transport.id:
             return
         state = MediaState(event.state)
-        participant.transport.state = state
-        if state is MediaState.CONNECTED:
-            participant.media_gone = None
-        elif participant.media_gone is None:
-            participant.media_gone = self._context.now()
+        participant.handle_media(state)
         if state in (MediaState.FAILED, MediaState.CLOSED):
             log.info("media %s: room=%s sid=%s why=%s", state, self.name, participant.sid, event.reason)
             if participant.tail is None:
