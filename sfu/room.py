@@ -12,7 +12,7 @@ from typing import Unpack
 from sfu import messages, names
 from sfu.context import Context
 from sfu.errors import LimitExceeded, NotAllowed, NotFound
-from sfu.messaging import Messaging
+from sfu.messaging import Messaging, unseal
 from sfu.model import (
     DisconnectReason,
     Explanation,
@@ -335,8 +335,7 @@ class Room:
                         self._soon(self)
             case _native.Message():
                 if self._on_message is not None:
-                    # The envelope names the sender, whom we know: one byte n, n bytes of sid.
-                    self._on_message(self, participant, event.payload[1 + event.payload[0] :])
+                    self._on_message(self, participant, unseal(event.payload))
             case _native.Buffered():
                 log.debug("data waits: sid=%s octets=%d", sid, event.octets)
             case _:
