@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api import auth, client, doctor, report
-from api.settings import TABLE, Mode, SettingsError, read, table
+from api.settings import TABLE, Mode, SettingsError, read
 from sfu.model import Grant, Permissions, Source
 
 app = typer.Typer(
@@ -55,7 +55,7 @@ def _serve(**given: Any) -> None:
     print_config = given.pop("print_config")
     settings, values = read(os.environ, given, mode)
     if print_config:
-        print(table(values))
+        print("\n".join(report.settings(values)))
         return
     from api.main import run  # The other commands start faster without the service.
 
@@ -194,7 +194,7 @@ def explain(room: str, identity: str, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(body, indent=2))
         return
-    for line in report.lines(body["subscriptions"], now=int(time.time() * 1000)):
+    for line in report.explanations(body["subscriptions"], now=int(time.time() * 1000)):
         print(line)
     if not body["subscriptions"]:
         print(f"Nobody else publishes anything that {identity} could be shown.")
@@ -241,9 +241,8 @@ def _show(body: Any, name: str, columns: tuple[str, ...], as_json: bool) -> None
         print(json.dumps(body, indent=2))
         return
     rows = [columns, *(tuple(str(item[column]) for column in columns) for item in body[name])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in report.table(rows):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,27 @@
-"""An explanation, as the service sends it, as lines for a terminal."""
+"""Answers of the service, and its settings, as lines for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from api.settings import Value
+
 STEPS = ("wanted", "allowed", "target", "current")
 
 
-def lines(subscriptions: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
-    """`now` in ms since the epoch. One block for each track, with an empty line between two."""
+def settings(values: Sequence[Value]) -> Iterator[str]:
+    """Every setting: value, where it came from, what it means."""
+    return table([(value.setting.variable, value.shown(), value.source, value.setting.meaning) for value in values])
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of one length, in columns as wide as their longest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def explanations(subscriptions: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
+    """As the service sends them, at `now` in ms since the epoch. A block for each track, an empty line between two."""
     for index, subscription in enumerate(subscriptions):
         if index:
             yield ""

@@ -4,13 +4,12 @@ import difflib
 import ipaddress
 import math
 import re
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api import cores
+from api import addresses, cores
 from api.auth import MIN_SECRET
 from sfu.config import Config
 from sfu.model import RoomOptions
@@ -61,7 +60,7 @@ class Settings:
             hosts=self.host,
             udp_port=self.udp_port,
             workers=self.workers,
-            announced_addresses=self.announced_addresses or announced(self.host),
+            announced_addresses=self.announced_addresses or addresses.announced(self.host),
             room=RoomOptions(
                 max_participants=self.max_participants,
                 empty_timeout=self.empty_timeout,
@@ -101,6 +100,12 @@ class Value:
     setting: Setting
     text: str
     source: str
+
+    def shown(self) -> str:
+        """For people: without secrets."""
+        if not self.setting.secret:
+            return self.text or "-"
+        return ", ".join(f"{key}: (hidden)" for key in _keys(self.text)) or "-"
 
 
 # Parsers: text to value, or ValueError with the rest of a sentence that begins with the setting's name.
@@ -336,44 +341,6 @@ def read(
     settings = Settings(**parsed, mode=mode)
     _agree(settings)
     return settings, values
-
-
-def announced(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Addresses to announce for sockets bound to `hosts`, where nobody said which."""
-    found: dict[str, None] = {}
-    for host in hosts:
-        address = ipaddress.ip_address(host)
-        if not address.is_unspecified:
-            found[host] = None
-        elif (routed := default_address(address.version)) is not None:
-            found[routed] = None
-    return tuple(found) or ("127.0.0.1",)
-
-
-def default_address(version: int = 4) -> str | None:
-    """Ours on the default route; None without one. Connecting a UDP socket sends nothing."""
-    family, elsewhere = (socket.AF_INET, "192.0.2.1") if version == 4 else (socket.AF_INET6, "2001:db8::1")
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((elsewhere, 9))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return None
-
-
-def table(values: list[Value]) -> str:
-    """Every setting: value, where it came from, what it means."""
-    shown = [(v.setting.variable, _shown(v), v.source, v.setting.meaning) for v in values]
-    widths = [max(len(row[column]) for row in shown) for column in range(3)]
-    return "\n".join(
-        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])) for row in shown
-    )
-
-
-def _shown(value: Value) -> str:
-    if not value.setting.secret:
-        return value.text or "-"
-    return ", ".join(f"{key}: (hidden)" for key in _keys(value.text)) or "-"
 
 
 def _agree(settings: Settings) -> None:

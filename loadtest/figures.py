@@ -1,5 +1,6 @@
-"""A measured figure as a line of a table: median, 95th percentile, target, and whether it was met."""
+"""Measured figures as a table: median, 95th percentile, target, and whether it was met."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest.fleet import quantiles
@@ -25,3 +26,12 @@ class Figure:
 
 
 HEADING = f"{'':<58} {'p50':>9} {'p95':>9} {'':<3} {'n':>3}  target"
+
+
+async def table(parts: Mapping[str, Callable[[], Awaitable[Sequence[Figure]]]], wanted: Sequence[str]) -> None:
+    """Measures the parts that are wanted, and prints each when it is known."""
+    print(HEADING)
+    for name, measure in parts.items():
+        if name in wanted:
+            for figure in await measure():
+                print(figure.row(), flush=True)

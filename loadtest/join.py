@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from loadtest import wire
 from loadtest.click import clicks
-from loadtest.figures import HEADING, Figure
+from loadtest.figures import Figure, table
 from loadtest.fleet import Fleet, fleet
 from loadtest.service import Service, serving
 from loadtest.wire.sdp import VP8
@@ -30,24 +30,18 @@ SILENCES = 5
 POLL = 0.1
 FROZEN = 20.0
 """Seconds for which a participant is frozen that is to come back; it is kept for 30."""
-
-
 PARTS = ("join", "click", "silence", "memory")
 
 
 async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
     """Prints the table, part by part."""
-    print(HEADING)
-    if "join" in parts:
-        for figure in await join(repetitions):
-            print(figure.row(), flush=True)
-    if "click" in parts:
-        print((await click(repetitions)).row(), flush=True)
-    if "silence" in parts:
-        for figure in await silence():
-            print(figure.row(), flush=True)
-    if "memory" in parts:
-        print((await memory()).row(), flush=True)
+    measures = {
+        "join": lambda: join(repetitions),
+        "click": lambda: click(repetitions),
+        "silence": silence,
+        "memory": memory,
+    }
+    await table(measures, parts)
 
 
 @asynccontextmanager
@@ -96,12 +90,12 @@ async def _all_keyframes(client: wire.Client) -> float:
         await asyncio.sleep(0.005)
 
 
-async def click(repetitions: int) -> Figure:
+async def click(repetitions: int) -> list[Figure]:
     taken = await clicks(repetitions)
-    return Figure("Chromium: click to first decoded frame, own protocol", "ms", tuple(taken), "p95 <= 400", None, 400)
+    return [Figure("Chromium: click to first decoded frame, own protocol", "ms", tuple(taken), "p95 <= 400", None, 400)]
 
 
-async def memory() -> Figure:
+async def memory() -> list[Figure]:
     """The service's RSS for each further viewer of one video track, while media flows to all."""
     async with published(1) as (service, _), fleet() as first, fleet() as second:
         tokens = [service.token(f"viewer-{i}", ROOM) for i in range(MEMORY_VIEWERS)]
@@ -111,7 +105,7 @@ async def memory() -> Figure:
         await second.watch(service.whep(), tokens[MEMORY_BASE:], audios=0, videos=1, sample=64)
         await asyncio.sleep(SETTLE)
         grown = (service.rss() - before) / 1000 / (MEMORY_VIEWERS - MEMORY_BASE)
-    return Figure(f"memory per WHEP video viewer ({MEMORY_BASE} to {MEMORY_VIEWERS})", "KB", (grown,), "<= 100", 100)
+    return [Figure(f"memory per WHEP video viewer ({MEMORY_BASE} to {MEMORY_VIEWERS})", "KB", (grown,), "<= 100", 100)]
 
 
 async def silence() -> list[Figure]:

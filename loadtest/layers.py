@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from loadtest import wire
-from loadtest.figures import HEADING, Figure
+from loadtest.figures import Figure, table
 from loadtest.fleet import fleet
 from loadtest.person import Person, person, shows
 from loadtest.service import Service, serving
@@ -33,16 +33,7 @@ PARTS = ("switch", "speakers", "joins")
 
 async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
     """Prints the table, part by part."""
-    print(HEADING)
-    if "switch" in parts:
-        for figure in await switches(repetitions):
-            print(figure.row(), flush=True)
-    if "speakers" in parts:
-        for figure in await speakers():
-            print(figure.row(), flush=True)
-    if "joins" in parts:
-        for figure in await joins():
-            print(figure.row(), flush=True)
+    await table({"switch": lambda: switches(repetitions), "speakers": speakers, "joins": joins}, parts)
 
 
 async def switches(repetitions: int) -> list[Figure]:

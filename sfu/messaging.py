@@ -54,8 +54,7 @@ class Messaging:
         label = RELIABLE if reliable else LOSSY
         channels = [channel for p in to if (channel := p.channels.own.get(label)) is not None]
         if channels:
-            sender = SERVER.encode()
-            self._binding.plane.send(channels, bytes([len(sender)]) + sender + payload, text=False)
+            self._binding.plane.send(channels, seal(SERVER, payload), text=False)
         return len(channels)
 
     def _route_own(self, label: str) -> None:
@@ -82,3 +81,14 @@ class Messaging:
             allowed = self._members[sid].permissions.can_publish_data
             to = [target for target in targets if target[0] != sid] if allowed else []
             self._binding.plane.set_route(channel, _native.Route(sender=None, targets=to, to_server=False))
+
+
+def seal(sender: str, payload: bytes) -> bytes:
+    """The envelope of our own channels: one byte n, n bytes that name the sender, then the payload."""
+    name = sender.encode()
+    return bytes([len(name)]) + name + payload
+
+
+def unseal(message: bytes) -> bytes:
+    """The payload. Its sender is known by the channel it came by."""
+    return message[1 + message[0] :]

@@ -67,7 +67,7 @@ class Moderation:
 
     def mute(self, participant: Participant, sid: str, muted: bool) -> None:
         """By its owner."""
-        track = participant.own_track(sid)
+        track = participant.publishing.find(sid)
         if track.silenced and not muted:
             raise NotAllowed("a moderator muted this track, and has to allow it again")
         if track.muted != muted:
@@ -76,7 +76,7 @@ class Moderation:
 
     def silence(self, participant: Participant, track: str, muted: bool) -> None:
         """By a moderator; the owner is told."""
-        found = participant.tracks.get(track) or participant.own_track(track)
+        found = participant.tracks.get(track) or participant.publishing.find(track)
         if found.silenced != muted:
             found.silenced = muted
             if muted:
@@ -87,7 +87,7 @@ class Moderation:
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
         published = track.sid in participant.tracks
         self._stage.withdraw(track)
-        participant.withdraw(track)
+        participant.publishing.withdraw(track)
         participant.tell(messages.Unpublished(track.sid, reason))
         if published:
             self._notices.note(participant)
@@ -103,7 +103,7 @@ class Moderation:
         participant.grant_changed.set()
         if is_reduced(before, permissions):
             self.revoke(participant)
-        for track in [*participant.tracks.values(), *participant.declared.values()]:
+        for track in [*participant.tracks.values(), *participant.publishing.declared.values()]:
             if track.primary is None and not participant.may_publish(track.source):
                 self.unpublish(participant, track, "you may no longer publish it")
         if before.can_subscribe != permissions.can_subscribe:

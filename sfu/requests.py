@@ -63,7 +63,7 @@ class Session:
                 track = participant.declare(message)
                 self.send(messages.Published(message.id, message.cid, track.info()))
             case messages.Unpublish():
-                room.unpublish(participant, participant.own_track(message.track), "you unpublished it")
+                room.unpublish(participant, participant.publishing.find(message.track), "you unpublished it")
                 self._ok(message.id)
             case messages.Mute():
                 room.mute(participant, message.track, message.muted)

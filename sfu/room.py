@@ -12,7 +12,7 @@ from typing import Unpack
 from sfu import messages, names
 from sfu.context import Context
 from sfu.errors import LimitExceeded, NotAllowed, NotFound
-from sfu.messaging import Messaging
+from sfu.messaging import Messaging, unseal
 from sfu.model import (
     DisconnectReason,
     Explanation,
@@ -28,14 +28,15 @@ from sfu.model import (
 from sfu.moderation import Moderation, ParticipantChanges
 from sfu.notices import Notices
 from sfu.outbox import LEFT
-from sfu.participant import Outcome, Participant
+from sfu.participant import Participant
 from sfu.plane import Event, _native
+from sfu.publications import Outcome
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
-from sfu.wishes import Changes, changed
+from sfu.wishes import Changes
 
 log = logging.getLogger(__name__)
 
@@ -282,20 +283,12 @@ class Room:
     # Subscribing
 
     def subscribe(self, participant: Participant, tracks: Sequence[str], on: bool) -> None:
-        if on and not participant.permissions.can_subscribe:
-            raise NotAllowed("you may not subscribe in this room")
-        found = [self._visible(participant, sid) for sid in tracks]
-        for track in found:
-            participant.viewing.subscribe(track, on)
-        self.stage.touch(participant)
+        self.stage.subscribe(participant, tracks, on)
         self._soon(self)
 
     def demand(self, participant: Participant, demands: Mapping[str, Changes]) -> None:
         """How it wants to see these tracks; what is not named stays as it was. One that is refused changes nothing."""
-        wishes = participant.viewing.wishes
-        found = [(self._visible(participant, sid), changes) for sid, changes in demands.items()]
-        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
-            self.stage.demand(participant, track, wish)
+        self.stage.demand(participant, demands)
         self._soon(self)
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
@@ -343,8 +336,7 @@ class Room:
                         self._soon(self)
             case _native.Message():
                 if self._on_message is not None:
-                    # The envelope names the sender, whom we know: one byte n, n bytes of sid.
-                    self._on_message(self, participant, event.payload[1 + event.payload[0] :])
+                    self._on_message(self, participant, unseal(event.payload))
             case _native.Buffered():
                 log.debug("data waits: sid=%s octets=%d", sid, event.octets)
             case _:
@@ -385,21 +377,11 @@ class Room:
             participant.channels.expect()
             self._messaging.touch_all(participant)
 
-    def _visible(self, participant: Participant, sid: str) -> Track:
-        track = self.stage.tracks.get(sid)
-        if track is None or track.owner == participant.sid or self.members[track.owner].is_hidden:
-            raise NotFound(f"there is no track {sid!r} to subscribe to")
-        return track
-
     def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
         if event.transport != participant.transport.id:
             return
         state = MediaState(event.state)
-        participant.transport.state = state
-        if state is MediaState.CONNECTED:
-            participant.media_gone = None
-        elif participant.media_gone is None:
-            participant.media_gone = self._context.now()
+        participant.handle_media(state)
         if state in (MediaState.FAILED, MediaState.CLOSED):
             log.info("media %s: room=%s sid=%s why=%s", state, self.name, participant.sid, event.reason)
             if participant.tail is None:

@@ -1,12 +1,13 @@
-"""The stage of a room: its published tracks, and who is shown which. Turns changes into plane commands.
+"""The stage of a room: its published tracks, who wants and who is shown which. Turns changes into plane commands.
 
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sfu.context import Context
 from sfu.dynacast import Publishers
+from sfu.errors import NotAllowed, NotFound
 from sfu.messages import Slots
 from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
@@ -16,6 +17,7 @@ from sfu.sound import Sound
 from sfu.speech import Speech
 from sfu.subscriptions import Targets
 from sfu.tracks import MIME, Track
+from sfu.wishes import Changes, changed
 
 
 class Stage:
@@ -131,14 +133,20 @@ class Stage:
         """Its sections, wishes or permissions are others."""
         self._dirty[subscriber.sid] = None
 
-    def demand(self, subscriber: Participant, track: Track, wish: Wish) -> None:
-        """How it is to be shown to this one from now on."""
-        before = subscriber.viewing.wishes.of(track)
-        subscriber.viewing.demand(track, wish)
-        self._judge(subscriber, track)
-        if wish.visible != before.visible:
-            # Where sections are short, what is seen goes first.
-            self.touch(subscriber)
+    def subscribe(self, subscriber: Participant, tracks: Sequence[str], on: bool) -> None:
+        """To tracks by sid, or no longer. One that is refused changes nothing."""
+        if on and not subscriber.permissions.can_subscribe:
+            raise NotAllowed("you may not subscribe in this room")
+        for track in [self._find(subscriber, sid) for sid in tracks]:
+            subscriber.viewing.subscribe(track, on)
+        self.touch(subscriber)
+
+    def demand(self, subscriber: Participant, demands: Mapping[str, Changes]) -> None:
+        """How tracks, by sid, are to be shown to it from now on. One that is refused changes nothing."""
+        wishes = subscriber.viewing.wishes
+        found = [(self._find(subscriber, sid), changes) for sid, changes in demands.items()]
+        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
+            self._show(subscriber, track, wish)
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
@@ -264,6 +272,21 @@ class Stage:
             for message in viewer.viewing.layers_news(track):
                 viewer.tell(message)
         return track if seen and track.primary is None else None
+
+    def _find(self, subscriber: Participant, sid: str) -> Track:
+        """One that it could be shown; NotFound."""
+        track = self.tracks.get(sid)
+        if track is None or track.owner == subscriber.sid or self._is_hidden(track):
+            raise NotFound(f"there is no track {sid!r} to subscribe to")
+        return track
+
+    def _show(self, subscriber: Participant, track: Track, wish: Wish) -> None:
+        before = subscriber.viewing.wishes.of(track)
+        subscriber.viewing.demand(track, wish)
+        self._judge(subscriber, track)
+        if wish.visible != before.visible:
+            # Where sections are short, what is seen goes first.
+            self.touch(subscriber)
 
     def _refresh(self, subscriber: Participant) -> None:
         if subscriber.transport.negotiated is None:

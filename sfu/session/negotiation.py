@@ -5,15 +5,14 @@ port 0, what the participant may not do is answered one way or inactive. A bad o
 since nothing here has a state, changes nothing.
 """
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from sfu.errors import NegotiationError
-from sfu.model import Kind
-from sfu.session import answer, capabilities
-from sfu.session.sdp import Extmap, MediaSection, RtpMap, SessionDescription, number
+from sfu.session import answer
+from sfu.session.sdp import MediaSection, SessionDescription
+from sfu.session.sections import Sections
 from sfu.session.specs import (
     Allow,
     Encoding,
@@ -40,13 +39,8 @@ __all__ = [
     "restarts_ice",
 ]
 
-# Browsers send three; more is a client that does not know what it does.
-MAX_ENCODINGS = 8
 # Octets of each hash we compare certificates with.
 DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
-LOCAL_SCTP_PORT = 5000
-RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVP")  # RFC 9429 s5.1.2
-SCTP_PROTOCOLS = ("UDP/DTLS/SCTP", "DTLS/SCTP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ def negotiate(
     role = _role(remote.setup, None if previous is None or changed else previous.role)
     changed = changed or (previous is not None and role != previous.role)
 
-    lines = _Sections(offer, previous, allow, new_ssrc).answered()
+    lines = Sections(offer, previous, allow, new_ssrc).answered()
     sections = tuple(line.section for line in lines)
     if previous is None and all(section.rejected for section in sections):
         raise NegotiationError(_nothing_in_common(offer, allow))
@@ -115,9 +109,6 @@ def negotiate(
         version=version,
         tag=answer.tag(lines, bundle),
     )
-
-
-# ------------------------------------------------------------------------------------------------- transport
 
 
 def _tagged(offer: SessionDescription) -> MediaSection | None:
@@ -204,199 +195,3 @@ def _nothing_in_common(offer: SessionDescription, allow: Allow) -> str:
     if not names:
         return "the offer has nothing that we speak"
     return f"the offer has no codec that we speak, only {', '.join(list(names)[:8])}"
-
-
-# -------------------------------------------------------------------------------------------------- sections
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """What sections have in common that list the same payload types and extensions."""
-
-    formats: tuple[tuple[RtpMap, PayloadType], ...]
-    """The payload types that we speak."""
-    extensions: tuple[Extmap, ...]
-    """Those of them that we speak."""
-    received: tuple[PayloadType, ...]
-    """What the client takes, with its aliases."""
-    received_extensions: Mapping[str, int]
-
-
-class _Sections:
-    """The m-sections of one offer, on their way into one answer."""
-
-    def __init__(
-        self, offer: SessionDescription, previous: Negotiated | None, allow: Allow, new_ssrc: Callable[[], int]
-    ) -> None:
-        self.offer = offer
-        self.previous = previous
-        self.allow = allow
-        self.new_ssrc = new_ssrc
-        self.ids = capabilities.extension_ids(offer)
-        self.muxed = any(section.has("rtcp-mux") for section in offer.sections)
-        self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
-        self.indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
-        self.kept: dict[str, Slot] = {}
-        self._common: dict[tuple[int, int, Kind], Common] = {}
-        live = {section.mid for section in offer.sections if not section.stopped and section.receives}
-        for slot in previous.slots if previous else ():
-            self.used |= {slot.ssrc, slot.rtx_ssrc or 0}
-            if slot.mid in live:
-                self.kept[slot.mid] = slot
-                self.indexes[slot.kind].add(slot.index)
-
-    def answered(self) -> list[answer.Line]:
-        lines: list[answer.Line] = []
-        for section in self.offer.sections:
-            # Without BUNDLE every section would be a transport of its own: we have one to give (RFC 8843 s7.3).
-            bundled = self.offer.bundle is None or section.mid in self.offer.bundle
-            first = all(line.section.rejected for line in lines)
-            if section.stopped or not bundled or (self.offer.bundle is None and not first):
-                lines.append(_rejected(section))
-            elif section.kind == "application":
-                taken = any(line.sctp for line in lines)
-                lines.append(self._data(section) if self.allow.data and not taken else _rejected(section))
-            elif section.kind in ("audio", "video"):
-                lines.append(self._media(section, Kind(section.kind)))
-            else:
-                lines.append(_rejected(section))
-        return lines
-
-    def _data(self, section: MediaSection) -> answer.Line:
-        """RFC 8841; also the form of its drafts, `DTLS/SCTP 5000` with a=sctpmap."""
-        legacy = section.formats[0] if section.has("sctpmap") else ""
-        port = number(section.value("sctp-port") or legacy or "5000", 0xFFFF)
-        if section.protocol not in SCTP_PROTOCOLS or not port:
-            return _rejected(section)
-        size = number(section.value("max-message-size") or "65536", 0xFFFF_FFFF)
-        sctp = Sctp(LOCAL_SCTP_PORT, port, size or 0xFFFF_FFFF)  # 0: any size
-        return answer.Line(section, Section(section.mid, section.kind), sctp=sctp)
-
-    def _media(self, section: MediaSection, kind: Kind) -> answer.Line:
-        common = self._in_common(section, kind)
-        if section.protocol not in RTP_PROTOCOLS or not common.formats:
-            return _rejected(section)
-        if not self.muxed:
-            raise NegotiationError(f"the section {section.mid!r} does not offer a=rtcp-mux")
-        publication = slot = None
-        if section.sends and self.allow.publishes(section.mid, kind):
-            publication = _publication(section, kind, common.formats, common.extensions)
-        if section.receives and self.allow.subscribe:
-            slot = self._slot(section.mid, kind, common)
-        accepted = Section(section.mid, kind.value, publication, slot)
-        return answer.Line(section, accepted, common.formats, common.extensions)
-
-    def _in_common(self, section: MediaSection, kind: Kind) -> Common:
-        # Sections that list the same have the very same tuples, and live as long as the offer does.
-        key = (id(section.codecs), id(section.extensions), kind)
-        common = self._common.get(key)
-        if common is None:
-            formats = _formats(section, kind)
-            extensions = tuple(
-                e for e in section.extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id
-            )
-            received = _with_aliases(tuple(payload_type for _, payload_type in formats))
-            common = Common(formats, extensions, received, capabilities.ids_by_name(extensions, "recvonly"))
-            self._common[key] = common
-        return common
-
-    def _slot(self, mid: str, kind: Kind, common: Common) -> Slot:
-        """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
-        other payload types or extensions it is another one."""
-        kept = self.kept.get(mid)
-        payload_types, extensions = common.received, common.received_extensions
-        index = kept.index if kept else next(i for i in itertools.count() if i not in self.indexes[kind])
-        self.indexes[kind].add(index)
-        if kept and (set(kept.payload_types), kept.extensions) == (set(payload_types), extensions):
-            return kept
-        rtx = any(payload_type.rtx is not None for payload_type in payload_types)
-        ssrc, rtx_ssrc = self._fresh_ssrc(), self._fresh_ssrc() if rtx else None
-        return Slot(mid, kind, ssrc, rtx_ssrc, payload_types, extensions, index)
-
-    def _fresh_ssrc(self) -> int:
-        for _ in range(100):
-            ssrc = self.new_ssrc()
-            if ssrc and ssrc not in self.used:
-                self.used.add(ssrc)
-                return ssrc
-        raise ValueError("new_ssrc yields only SSRCs that are in use")
-
-
-def _rejected(section: MediaSection) -> answer.Line:
-    return answer.Line(section, Section(section.mid, section.kind, rejected=True))
-
-
-def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadType], ...]:
-    """The offered payload types that we speak, in the offer's order, each with its retransmission twin."""
-    offered = [c for c in section.codecs if not 64 <= c.number <= 95]  # RFC 5761 s4: those look like RTCP
-    rtx = {c.parameters.get("apt"): c.number for c in reversed(offered) if c.name == "rtx"}
-    opus = {str(c.number) for c in offered if c.name == "opus" and capabilities.find(kind, c)}
-    chosen = []
-    for c in offered:
-        found = capabilities.find(kind, c)
-        if found is None or (c.name == "red" and not _is_red_of(c, opus)):
-            continue
-        codec, format = found
-        chosen.append((c, PayloadType(c.number, codec.name, format, codec.clock_rate, rtx.get(str(c.number)))))
-    return tuple(chosen)
-
-
-def _is_red_of(offered: RtpMap, opus: set[str]) -> bool:
-    """RFC 2198: the primary and the copies are the one opus payload type."""
-    blocks = offered.parameters.get("", "").split("/")
-    return len(set(blocks)) == 1 and blocks[0] in opus
-
-
-def _with_aliases(payload_types: Sequence[PayloadType]) -> tuple[PayloadType, ...]:
-    """A track of a profile that the client does not list, but decodes, is sent under the number it does list."""
-    known = {(p.codec, p.format): p for p in reversed(payload_types)}
-    aliases: dict[tuple[str, int], PayloadType] = {}
-    for p in payload_types:
-        for format in capabilities.also_decodes(p.codec, p.format):
-            if (p.codec, format) not in known:
-                aliases.setdefault((p.codec, format), PayloadType(p.number, p.codec, format, p.clock_rate, p.rtx))
-    return (*payload_types, *aliases.values())
-
-
-def _publication(
-    section: MediaSection,
-    kind: Kind,
-    formats: tuple[tuple[RtpMap, PayloadType], ...],
-    extensions: tuple[Extmap, ...],
-) -> Publication:
-    feedback = frozenset[str]().union(*(offered.feedback for offered, _ in formats))
-    return Publication(
-        mid=section.mid,
-        kind=kind,
-        payload_types=tuple(payload_type for _, payload_type in formats),
-        encodings=_encodings(section, formats, capabilities.ids_by_name(extensions, "sendonly")),
-        extensions=capabilities.ids_by_name(extensions, "sendonly"),
-        nack="nack" in feedback,
-        pli="nack pli" in feedback,
-        fir="ccm fir" in feedback,
-        msid=section.msid,
-    )
-
-
-def _encodings(
-    section: MediaSection, formats: tuple[tuple[RtpMap, PayloadType], ...], extensions: Mapping[str, int]
-) -> tuple[Encoding, ...]:
-    """By RID (RFC 8853); else by the SSRCs of a SIM group, as clients of old make them; else the one SSRC."""
-    if section.simulcast and section.simulcast.send and "rid" in extensions:
-        answered = {str(payload_type.number) for _, payload_type in formats}
-        rids = {
-            stream[0]: None
-            for stream in section.simulcast.send
-            if answer.restrictions(section.rids[stream[0]], answered) is not None
-        }
-        if len(rids) > MAX_ENCODINGS:
-            raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {MAX_ENCODINGS} are allowed")
-        if rids:
-            return tuple(Encoding(rid=rid) for rid in rids)
-    pairs = [group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2]
-    repairs = {pair[0]: pair[1] for pair in pairs}
-    simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
-    primaries = tuple(dict.fromkeys(simulcast)) or tuple(repairs)[:1] or section.ssrcs[:1]
-    if len(primaries) > MAX_ENCODINGS:
-        raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {MAX_ENCODINGS} are allowed")
-    return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from api import cores
-from api.settings import TABLE, Mode, Settings, SettingsError, announced, read, table
+from api import cores, report
+from api.addresses import announced
+from api.settings import TABLE, Mode, Settings, SettingsError, read
 
 SECRET = "s" * 32
 GOOD = {"SFU_KEYS": f"key: {SECRET}"}
@@ -26,7 +27,7 @@ def test_a_flag_wins_over_a_variable_and_a_variable_over_the_default() -> None:
 
 def test_what_is_printed_names_value_source_and_meaning_and_hides_secrets() -> None:
     _, values = read({**GOOD, "SFU_PORT": "1000"})
-    printed = table(values)
+    printed = "\n".join(report.settings(values))
     assert SECRET not in printed and "key: (hidden)" in printed
     assert all(row.variable in printed and row.meaning in printed for row in TABLE)
     assert any(line.split()[:3] == ["SFU_PORT", "1000", "environment"] for line in printed.splitlines())

@@ -81,6 +81,20 @@ class Person:
         assert found is not None
         return found
 
+    async def see_more(self, of: str) -> None:
+        """Waits until a second more of this camera is decoded, at 30 frames a second."""
+
+        async def frames() -> int:
+            flow = await self.flow(of, "camera")
+            return int(flow["frames"]) if flow else 0
+
+        before = await frames()
+        await until(frames, lambda now: now >= before + 30, f"{self.identity} sees more of {of}")
+
+    async def become(self, wanted: str) -> None:
+        """Waits until the room of its client is in this state."""
+        await until(lambda: self.call("state"), lambda now: now["state"] == wanted, f"{self.identity} is {wanted}")
+
     async def still(self, of: str, source: str = "camera") -> None:
         """Waits until no frame has come for a second."""
         before, unchanged = -1, 0

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from api import auth
-from api.settings import default_address
+from api.addresses import default_address
 from sfu.model import Grant, Permissions
 
 KEY = "key"

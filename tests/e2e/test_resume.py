@@ -10,25 +10,11 @@ from sfu.model import Source
 from .browser import Browser
 from .chromium import Chromium
 from .conftest import Enter
-from .person import Person
 from .server import Server, serving, token
 from .waiting import until
 from .wire import wire
 
 pytestmark = pytest.mark.browser
-
-
-async def become(person: Person, wanted: str) -> None:
-    await until(lambda: person.call("state"), lambda now: now["state"] == wanted, f"{person.identity} is {wanted}")
-
-
-async def more_frames(person: Person, of: str) -> None:
-    async def frames() -> int:
-        flow = await person.flow(of, "camera")
-        return int(flow["frames"]) if flow else 0
-
-    before = await frames()
-    await until(frames, lambda now: now >= before + 30, f"{person.identity} sees more of {of}")
 
 
 async def test_a_subscriber_comes_back_without_another_offer(
@@ -39,21 +25,21 @@ async def test_a_subscriber_comes_back_without_another_offer(
     async with wire(server.port) as cable:
         bob = await enter(browser, "bob", url=cable.url)
         await bob.see("ada")
-        await become(bob, "connected")
+        await bob.become("connected")
         origin, credentials = await bob.call("origin"), await bob.call("iceUfrag")
 
         cable.pull()
-        await become(bob, "reconnecting")
+        await bob.become("reconnecting")
         assert (await bob.call("state"))["media"] == "connected"
-        await more_frames(bob, "ada")
+        await bob.see_more("ada")
         await server.ask("POST", f"/v1/rooms/{room}/data", {"text": "by the media, not by the WebSocket"})
         await until(lambda: bob.call("arrived"), bool, "data comes during the cut, too")
         await server.ask("PATCH", f"/v1/rooms/{room}", {"metadata": "missed"})
 
         cable.plug()
-        await become(bob, "connected")
+        await bob.become("connected")
         await until(lambda: bob.events("roomChanged"), lambda told: len(told) == 1, "what bob missed is told, once")
-        await more_frames(bob, "ada")
+        await bob.see_more("ada")
         assert (await bob.call("origin"), await bob.call("iceUfrag")) == (origin, credentials)
         shown = await server.ask("GET", f"/v1/rooms/{room}/participants/bob")
         assert shown["sid"] == bob.sid
@@ -69,7 +55,7 @@ async def test_after_an_ice_restart_media_goes_by_the_new_credentials(chromium: 
     await bob.call("comeOnline")
     after = await until(lambda: bob.call("iceUfrag"), lambda now: now != before, "the service has new credentials")
     await until(lambda: bob.call("usedUfrag"), lambda now: now == after, "a pair of the new credentials is nominated")
-    await more_frames(bob, "ada")
+    await bob.see_more("ada")
     assert [told["state"] for told in await bob.events("stateChanged")][-1] == "connected"
     assert (await bob.call("state"))["media"] == "connected"
 
@@ -88,7 +74,7 @@ async def test_who_comes_back_too_late_joins_anew_and_publishes_again(
         assert gone["participant"] == "bob"
 
         cable.plug()
-        await become(bob, "connected")
+        await bob.become("connected")
         await ada.see("bob")
         (again,) = (await server.ask("GET", f"/v1/rooms/{room}/tracks"))["tracks"]
         assert again["participant"] == "bob" and again["track"]["sid"] != first

@@ -5,28 +5,11 @@ import pytest
 from .browser import Browser
 from .chromium import Chromium
 from .conftest import Enter
-from .person import Person
 from .server import Server
 from .waiting import until
 from .wire import wire
 
 pytestmark = pytest.mark.browser
-
-
-async def frames(person: Person, of: str) -> int:
-    flow = await person.flow(of, "camera")
-    return int(flow["frames"]) if flow else 0
-
-
-async def more_frames(person: Person, of: str, count: int = 30) -> None:
-    before = await frames(person, of)
-    await until(
-        lambda: frames(person, of), lambda now: now >= before + count, f"{person.identity} sees {count} more frames"
-    )
-
-
-async def state(person: Person, wanted: str) -> None:
-    await until(lambda: person.call("state"), lambda now: now["state"] == wanted, f"{person.identity} is {wanted}")
 
 
 async def test_media_goes_on_while_the_websocket_is_cut_and_resumes(
@@ -39,12 +22,12 @@ async def test_media_goes_on_while_the_websocket_is_cut_and_resumes(
         await bob.call("publishCard", {"simulcast": False})
         await bob.see("ada")
         await ada.see("bob")
-        await state(bob, "connected")
+        await bob.become("connected")
 
         cable.pull()
-        await state(bob, "reconnecting")
-        await more_frames(bob, "ada")
-        await more_frames(ada, "bob")
+        await bob.become("reconnecting")
+        await bob.see_more("ada")
+        await ada.see_more("bob")
         await ada.call("publishMicrophone")
         await until(
             lambda: server.ask("GET", f"/v1/rooms/{ada.room}/tracks"),
@@ -53,9 +36,9 @@ async def test_media_goes_on_while_the_websocket_is_cut_and_resumes(
         )
 
         cable.plug()
-        await state(bob, "connected")
+        await bob.become("connected")
         await bob.hear("ada")
-        await more_frames(bob, "ada")
+        await bob.see_more("ada")
     assert await ada.events("participantLeft") == []
     assert await bob.events("left") == []
     assert [p["identity"] for p in await ada.call("people")] == ["bob"]
@@ -73,9 +56,9 @@ async def test_media_goes_on_over_an_ice_restart(browser: Browser, chromium: Chr
     # The browser tells that the network is another: the client resumes, and restarts ICE.
     await bob.call("comeOnline")
     await until(lambda: bob.call("iceUfrag"), lambda now: now != before, "the service has new credentials")
-    await state(bob, "connected")
-    await more_frames(bob, "ada")
-    await more_frames(ada, "bob")
+    await bob.become("connected")
+    await bob.see_more("ada")
+    await ada.see_more("bob")
     assert await ada.events("participantLeft") == []
 
 
@@ -85,12 +68,12 @@ async def test_who_comes_back_to_a_session_that_is_over_joins_anew_with_what_it_
     async with wire(server.port) as cable:
         bob = await enter(chromium, "bob", url=cable.url)
         await bob.call("publishCard", {"card": 2, "simulcast": False})
-        await state(bob, "connected")
+        await bob.become("connected")
         cable.pull()
-        await state(bob, "reconnecting")
+        await bob.become("reconnecting")
         await server.ask("DELETE", f"/v1/rooms/{bob.room}")
         cable.plug()
-        await state(bob, "connected")
+        await bob.become("connected")
         ada = await enter(chromium, "ada")
         (known,) = await until(lambda: ada.call("people"), lambda people: any(p["tracks"] for p in people), "bob is in")
         assert known["identity"] == "bob"

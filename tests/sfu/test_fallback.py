@@ -34,6 +34,14 @@ async def viewer(it: Scene, identity: str, *codecs: str) -> Client:
     return client
 
 
+async def backed_up(it: Scene, section: str = "video") -> tuple[Client, Client, str, str]:
+    """Bob cannot decode what alice sends, and alice sends the backup too: with the sids of both tracks."""
+    alice, camera = await publisher(it)
+    bob = await viewer(it, "bob", "VP8")
+    await it.say(arriving(alice.plane_track(camera), "av1"))
+    return alice, bob, camera, await offer(alice, f"{section} sendonly", "c-backup")
+
+
 def arriving(track: int, codec: str, width: int = 640) -> Layers:
     return Layers(track, codec, [LayerRate(PlaneLayer(0, 0), 500_000, width, width * 9 // 16, 30.0)], False, False)  # type: ignore[arg-type]
 
@@ -78,12 +86,9 @@ async def test_a_backup_helps_with_a_profile_too() -> None:
 
 async def test_a_codec_that_changes_on_the_way_is_judged_anew() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        bob = await viewer(it, "bob", "VP8")
+        alice, bob, camera, backup = await backed_up(it)
         primary = alice.plane_track(camera)
-        await it.say(arriving(primary, "av1"))
-        sid = await offer(alice, "video sendonly", "c-backup")
-        assert it.plane.sources[bob.slot("0")] == alice.plane_track(sid)
+        assert it.plane.sources[bob.slot("0")] == alice.plane_track(backup)
         await it.say(arriving(primary, "vp8"))
         await it.pass_time(0)
         assert it.plane.sources[bob.slot("0")] == primary
@@ -121,10 +126,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
 
 async def test_the_backup_is_stopped_five_seconds_after_the_last_who_needs_it_and_may_be_asked_for_again() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        bob = await viewer(it, "bob", "VP8")
-        await it.say(arriving(alice.plane_track(camera), "av1"))
-        await offer(alice, "video sendonly", "c-backup")
+        alice, bob, camera, _ = await backed_up(it)
         alice.heard()
         await bob.session.handle(messages.Leave("leave"))
         await it.pass_time(0)
@@ -154,10 +156,7 @@ async def test_a_backup_that_does_not_help_is_not_asked_for() -> None:
 
 async def test_a_primary_that_all_viewers_cannot_decode_is_paused_and_the_backup_is_not() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        bob = await viewer(it, "bob", "VP8")
-        await it.say(arriving(alice.plane_track(camera), "av1"))
-        backup = await offer(alice, "video/3 sendonly", "c-backup")
+        alice, bob, camera, backup = await backed_up(it, "video/3")
         await bob.ask(messages.Settings, track=camera, quality=Quality.LOW)
         for _ in range(40):
             await it.pass_time(1)
@@ -170,10 +169,7 @@ async def test_a_primary_that_all_viewers_cannot_decode_is_paused_and_the_backup
 
 async def test_a_mute_and_its_end_reach_those_who_see_the_backup() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        bob = await viewer(it, "bob", "VP8")
-        await it.say(arriving(alice.plane_track(camera), "av1"))
-        await offer(alice, "video sendonly", "c-backup")
+        alice, bob, camera, _ = await backed_up(it)
         alice.session.participant.mute(camera, True)
         await it.pass_time(0)
         assert bob.ladder("0") == []
@@ -184,10 +180,7 @@ async def test_a_mute_and_its_end_reach_those_who_see_the_backup() -> None:
 
 async def test_who_unpublishes_a_track_takes_its_backup_along() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        bob = await viewer(it, "bob", "VP8")
-        await it.say(arriving(alice.plane_track(camera), "av1"))
-        await offer(alice, "video sendonly", "c-backup")
+        alice, bob, camera, _ = await backed_up(it)
         assert isinstance(await alice.ask(messages.Unpublish, track=camera), messages.Ok)
         assert not it.plane.tracks and bob.shows() == {"0": None}
         assert not alice.room.stage.by_plane_id
@@ -199,23 +192,17 @@ async def test_who_unpublishes_a_track_takes_its_backup_along() -> None:
 
 async def test_a_section_that_ends_takes_the_backup_along() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        bob = await viewer(it, "bob", "VP8")
-        await it.say(arriving(alice.plane_track(camera), "av1"))
-        await offer(alice, "video sendonly", "c-backup")
+        alice, bob, _, _ = await backed_up(it)
         alice.sections[0] = ("video", "inactive")
         await alice.offer(tracks={"1": "c-backup"})
         assert not it.plane.tracks and bob.shows() == {"0": None}
         assert not alice.room.stage.by_plane_id
-        assert alice.session.participant.declared == {}
+        assert alice.session.participant.publishing.declared == {}
 
 
 async def test_after_a_lost_transport_the_backup_is_asked_for_anew() -> None:
     async with scene() as it:
-        alice, camera = await publisher(it)
-        await viewer(it, "bob", "VP8")
-        await it.say(arriving(alice.plane_track(camera), "av1"))
-        await offer(alice, "video sendonly", "c-backup")
+        alice, _, camera, _ = await backed_up(it)
         alice.heard()
         await alice.media("failed")
         alice.sections = alice.sections[:1]

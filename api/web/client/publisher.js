@@ -1,6 +1,7 @@
-/** What we publish: declared, offered, bound; muted and ended; and published again after a new join. */
+/** What we publish: captured, declared, offered, bound; muted and ended; and published again after a new join. */
 
 import { Backup } from './backup.js';
+import { capture, captureScreen } from './capture.js';
 import { backupFor, encodingsFor, prefer } from './encodings.js';
 import { SfuError, isOver, unlessOver } from './errors.js';
 import { LocalTrack } from './local.js';
@@ -51,6 +52,26 @@ export class Publisher {
       }
     }
     return local;
+  }
+
+  /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} options */
+  async publishCamera(options) {
+    const { camera } = await capture({ camera: options.constraints ?? true });
+    return this.#publishCaptured(camera, { source: 'camera', ...options });
+  }
+
+  /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} options */
+  async publishMicrophone(options) {
+    const { microphone } = await capture({ microphone: options.constraints ?? true });
+    return this.#publishCaptured(microphone, { source: 'microphone', ...options });
+  }
+
+  /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} options */
+  async publishScreen(options) {
+    const { picture, sound } = await captureScreen(options.constraints);
+    const published = [await this.#publishCaptured(picture, { source: 'screen_share', stream: 'screen', ...options })];
+    if (sound) published.push(await this.#publishCaptured(sound, { source: 'screen_share_audio', stream: 'screen' }));
+    return published;
   }
 
   /** @param {LocalTrack} local @param {boolean} muted */
@@ -160,6 +181,16 @@ export class Publisher {
   /** Lets go those who wait for a new join: it has come, or will not. */
   release() {
     for (const resume of this.#overtaken.splice(0)) resume();
+  }
+
+  /** What we opened ourselves is not left on where nobody gets it. */
+  async #publishCaptured(mediaStreamTrack, options) {
+    try {
+      return await this.publish(mediaStreamTrack, options);
+    } catch (error) {
+      mediaStreamTrack.stop();
+      throw error;
+    }
   }
 
   async #publish(local) {

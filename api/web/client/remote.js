@@ -1,5 +1,8 @@
 /** The others in a room and what they publish, kept up to date from the server's messages. No network, no browser. */
 
+/** Receive sections of a kind in the first offer, at most: who joins a crowd asks for the rest as the server says. */
+const MOST_AT_FIRST = 32;
+
 export class RemoteTrack {
   /** While it is shown to us: the section it is in, and what arrives there. */
   mid = '';
@@ -119,6 +122,15 @@ export class Others {
       if (shown) this.#slots.set(mid, shown);
       else this.#slots.delete(mid);
     }
+  }
+
+  /** A section for each track that is there already saves the round trip of being asked for it. */
+  firstSlots() {
+    const slots = { audio: 0, video: 0 };
+    for (const { tracks } of this.participants.values()) {
+      for (const { kind } of tracks.values()) slots[kind] = Math.min(slots[kind] + 1, MOST_AT_FIRST);
+    }
+    return slots;
   }
 
   /** The peer connection is another: no section shows anything. */

@@ -1,19 +1,15 @@
 /** A room as one participant sees it: joins, publishes, subscribes, and stays in over cut connections. */
 
-import { capture, captureScreen } from './capture.js';
 import { Data, addresses, seal } from './data.js';
 import { Demand } from './demand.js';
-import { SfuError, isOver, unlessOver } from './errors.js';
+import { SfuError, unlessOver } from './errors.js';
+import { Media } from './media.js';
 import { watchNetwork } from './network.js';
-import { Peer } from './peer.js';
 import { Publisher } from './publisher.js';
 import { Others, Participant } from './remote.js';
 import { Signal } from './signal.js';
-import { byTrack, read } from './stats.js';
+import { byTrack } from './stats.js';
 import { Wishes } from './wishes.js';
-
-/** Receive sections of a kind in the first offer, at most: who joins a crowd asks for the rest as the server says. */
-const MOST_AT_FIRST = 32;
 
 export class Room extends EventTarget {
   /** @type {'connecting' | 'connected' | 'reconnecting' | 'closed'} */
@@ -24,18 +20,13 @@ export class Room extends EventTarget {
   you = null;
 
   #signal;
+  #media;
   #publisher;
   #others = new Others();
   #data = new Data((sender, payload, reliable) => this.#handleData(sender, payload, reliable));
-  /** @type {Peer | null} */
-  #peer = null;
   #wishes = new Wishes({ request: (message) => this.#signal.request(message), isThere: (sid) => this.#others.find(sid) !== null });
   // A track may go before its wish arrives: then there is nothing to wish for.
   #demand = new Demand((track, wish) => this.#wishes.set(track, wish).catch(() => {}));
-  #statistics = new Map();
-  #mediaWasUp = false;
-  /** The network is another: restart ICE as soon as the server can be asked. */
-  #hasMoved = false;
   #watch = new AbortController();
   /** @type {{resolve: (value?: any) => void, reject: (error: Error) => void} | null} */
   #joining = null;
@@ -50,9 +41,18 @@ export class Room extends EventTarget {
       state: (state) => this.#handleSignal(state),
       closed: (reason, sentence) => this.#handleClosed(reason, sentence),
     });
+    this.#media = new Media(
+      {
+        request: (message) => this.#signal.request(message),
+        isReachable: () => this.#signal.isOpen,
+        changed: () => this.#refreshState(),
+        rejoin: () => this.#signal.rejoin(),
+      },
+      this.options.rtc,
+    );
     this.#publisher = new Publisher({
       request: (message) => this.#signal.request(message),
-      peer: () => this.#peer,
+      peer: () => this.#media.peer,
       emit: (type, detail) => this.#emit(type, detail),
     });
   }
@@ -69,17 +69,20 @@ export class Room extends EventTarget {
 
   /** Of the media alone: `new`, `connecting`, `connected`, `disconnected`, `failed`. */
   get mediaState() {
-    return this.#peer?.state ?? 'new';
+    return this.#media.state;
   }
 
   /** The peer connection of now, for what this client has no word for. @returns {RTCPeerConnection | null} */
   get peerConnection() {
-    return this.#peer?.pc ?? null;
+    return this.#media.peer?.pc ?? null;
   }
 
   /** Called once, by `join` of client.js. */
   async join() {
-    const moved = () => this.#handleMoved();
+    const moved = () => {
+      this.#media.handleMoved();
+      this.#signal.redial();
+    };
     const seen = () => this.state === 'reconnecting' && !this.#signal.isOpen && this.#signal.redial();
     watchNetwork({ moved, seen }, this.#watch.signal);
     await new Promise((resolve, reject) => {
@@ -107,14 +110,12 @@ export class Room extends EventTarget {
 
   /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} [options] */
   async publishCamera(options = {}) {
-    const { camera } = await capture({ camera: options.constraints ?? true });
-    return this.#publishCaptured(camera, { source: 'camera', ...options });
+    return this.#publisher.publishCamera(options);
   }
 
   /** @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} [options] */
   async publishMicrophone(options = {}) {
-    const { microphone } = await capture({ microphone: options.constraints ?? true });
-    return this.#publishCaptured(microphone, { source: 'microphone', ...options });
+    return this.#publisher.publishMicrophone(options);
   }
 
   /**
@@ -124,19 +125,7 @@ export class Room extends EventTarget {
    * @returns {Promise<import('./local.js').LocalTrack[]>} The picture first.
    */
   async publishScreen(options = {}) {
-    const { picture, sound } = await captureScreen(options.constraints);
-    const published = [await this.#publishCaptured(picture, { source: 'screen_share', stream: 'screen', ...options })];
-    if (sound) published.push(await this.#publishCaptured(sound, { source: 'screen_share_audio', stream: 'screen' }));
-    return published;
-  }
-
-  async #publishCaptured(track, options) {
-    try {
-      return await this.publish(track, options);
-    } catch (error) {
-      track.stop();
-      throw error;
-    }
+    return this.#publisher.publishScreen(options);
   }
 
   // ----------------------------------------------------------------------------------------------- subscribing
@@ -213,7 +202,7 @@ export class Room extends EventTarget {
    *   sent: Map<string, import('./stats.js').Sent[]>, roundTrip: number | null}>} By the sids of the tracks.
    */
   async stats() {
-    const reading = this.#peer ? read((await this.#peer.pc.getStats()).values(), this.#statistics) : null;
+    const reading = await this.#media.read();
     const remote = [...this.participants.values()].flatMap(({ tracks }) => [...tracks.values()]);
     return byTrack(reading, remote, this.localTracks);
   }
@@ -229,10 +218,10 @@ export class Room extends EventTarget {
     if (how === 'snapshot') {
       this.#publisher.handleSnapshot(message.you.tracks);
       // The server may have asked for an offer with more sections in what was missed: it asks again after this one.
-      this.#negotiate();
+      this.#media.negotiate();
     } else {
       this.#publisher.forget();
-      this.#newPeer();
+      this.#openMedia();
       this.#restore().catch(unlessOver);
     }
     this.#reconcile();
@@ -251,8 +240,8 @@ export class Room extends EventTarget {
         this.#emit('roomChanged', { room: message.room });
         break;
       case 'renegotiate':
-        this.#peer?.addSlots(message);
-        this.#negotiate();
+        this.#media.peer?.addSlots(message);
+        this.#media.negotiate();
         break;
       case 'slots':
         this.#others.slotsChanged(message.slots);
@@ -293,7 +282,7 @@ export class Room extends EventTarget {
       this.you.update(me);
       this.#emit('participantChanged', { participant: this.you });
       // The server has given up our transport: what we publish waits there, under the same cid, for a new one.
-      if (wasThere && me.state === 'joining') this.#renewMedia();
+      if (wasThere && me.state === 'joining') this.#replaceMedia();
     }
     this.#dispatch(this.#others.participantsChanged(infos.filter((info) => info !== me)));
     this.#reconcile();
@@ -327,7 +316,7 @@ export class Room extends EventTarget {
     this.#watch.abort();
     this.#data.close();
     this.#demand.close();
-    this.#peer?.close();
+    this.#media.close();
     this.#others.forgetSlots();
     this.#reconcile();
     this.#publisher.forget();
@@ -340,81 +329,41 @@ export class Room extends EventTarget {
 
   // ----------------------------------------------------------------------------------------------------- media
 
-  #newPeer() {
-    this.#peer?.close();
-    this.#mediaWasUp = false;
-    this.#hasMoved = false;
-    this.#statistics.clear();
-    const peer = new Peer(
-      {
-        offer: (sdp, tracks) => this.#signal.request({ type: 'offer', sdp, tracks }),
-        isReachable: () => this.#signal.isOpen,
-        state: (state) => {
-          this.#mediaWasUp ||= state === 'connected';
-          this.#refreshState();
-        },
-        failed: () => this.#signal.rejoin(),
-      },
-      this.options.rtc,
-    );
-    this.#peer = peer;
-    peer.addSlots(this.#firstSlots());
-    this.#data.attach(peer.pc);
+  #openMedia() {
+    this.#data.attach(this.#media.renew(this.#firstSlots()));
   }
 
-  /** A section for each track that is there already saves the round trip of being asked for it. */
-  #firstSlots() {
-    if (this.options.slots) return this.options.slots;
-    const slots = { audio: 0, video: 0 };
-    if (!this.options.autoSubscribe || this.you?.permissions.can_subscribe === false) return slots;
-    for (const { tracks } of this.participants.values()) {
-      for (const { kind } of tracks.values()) slots[kind] = Math.min(slots[kind] + 1, MOST_AT_FIRST);
-    }
-    return slots;
-  }
-
-  #renewMedia() {
+  /** Another peer connection within the same session. */
+  #replaceMedia() {
     this.#others.forgetSlots();
     this.#reconcile();
-    this.#newPeer();
+    this.#openMedia();
     this.#publisher.attachAgain();
-    this.#negotiate();
+    this.#media.negotiate();
+  }
+
+  #firstSlots() {
+    if (this.options.slots) return this.options.slots;
+    const isShown = this.options.autoSubscribe && this.you?.permissions.can_subscribe !== false;
+    return isShown ? this.#others.firstSlots() : { audio: 0, video: 0 };
   }
 
   /** After a join: the first offer. After another join also what was wished for and published before. */
   async #restore() {
-    await this.#peer?.negotiate();
+    await this.#media.peer?.negotiate();
     await this.#wishes.restore();
     await this.#publisher.restore();
   }
 
-  /** Where nobody waits for the outcome: an offer that fails otherwise than by the end of its session is a new join's. */
-  #negotiate() {
-    const peer = this.#peer;
-    peer?.negotiate().catch((error) => {
-      if (isOver(error) || peer !== this.#peer) return;
-      console.error('negotiation failed: joining anew', error);
-      this.#signal.rejoin();
-    });
-  }
-
   #reconcile() {
-    this.#dispatch(this.#others.reconcile((mid) => this.#peer?.received(mid) ?? null));
+    this.#dispatch(this.#others.reconcile((mid) => this.#media.received(mid)));
   }
 
   // ------------------------------------------------------------------------------------------------- staying in
 
   #handleSignal(state) {
-    if (state === 'open' && this.#mediaWasUp && (this.#hasMoved || this.mediaState !== 'connected')) {
-      this.#hasMoved = false;
-      this.#peer?.restart();
-    }
+    if (state === 'open') this.#media.handleReachable();
     this.#refreshState();
-  }
-
-  #handleMoved() {
-    this.#hasMoved = true;
-    this.#signal.redial();
   }
 
   #refreshState() {
