@@ -71,6 +71,8 @@ pub struct Description {
     pub vp9: Option<vp9::Numbers>,
     /// Its dependency descriptor, if it has one that could be read.
     pub dependency: Option<DependencyDescriptor>,
+    /// It has one that could not be, as the structure which it refers to has not come.
+    pub awaits_structure: bool,
 }
 
 /// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without

@@ -53,6 +53,8 @@ pub struct Slot {
     compression: Option<(Compression, u64)>,
     caught_up: Option<Instant>,
     anew: bool,
+    /// Packets wait for the structure that their dependency descriptors refer to: as if they had not come.
+    held: bool,
     pub complaints: Complaints,
 }
 
@@ -85,6 +87,7 @@ impl Slot {
             compression: None,
             caught_up: None,
             anew: false,
+            held: false,
             complaints: Complaints::default(),
             spec,
         }
@@ -119,6 +122,7 @@ impl Slot {
         self.mapping = None;
         self.refusing = None;
         self.replay = None;
+        self.held = false;
         self.compression = None;
         self.caught_up = None;
         self.lost = false;
@@ -246,10 +250,18 @@ impl Slot {
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
         }
+        if !begins && self.selector.awaits_structure(packet) {
+            self.held = true;
+            return None;
+        }
         let mapping = self.mapping(packet)?;
         let (mut numbers, verdict) = self.number(packet, begins)?;
         if begins {
             self.begun = packet.seq.0;
+        }
+        if self.held && packet.description.dependency.as_ref().is_some_and(|frame| frame.structure_attached) {
+            self.held = false;
+            self.replay = self.since(packet);
         }
         if numbers.patch == Patch::None {
             numbers.patch = mapping.patch.of(packet, self.begun);
@@ -390,8 +402,7 @@ impl Slot {
         if begins {
             let verdict = self.selector.switch(packet);
             (self.wished, self.lost, self.anew) = (None, false, true);
-            let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
-            self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
+            self.replay = self.since(packet);
             return Some((self.rewriter.begin(packet), verdict));
         }
         if self.rewriter.distance(packet.encoding, packet.seq).is_none_or(|distance| distance < 0) {
@@ -413,6 +424,12 @@ impl Slot {
             return None;
         }
         Some((self.rewriter.advance(packet), verdict))
+    }
+
+    /// What of its encoding came before `packet` did, and belongs behind it.
+    fn since(&self, packet: &Packet) -> Option<Replay> {
+        let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
+        (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs })
     }
 
     /// A packet that comes late, at the time at which its frame left: what was caught up with left at a compressed one;
