@@ -9,7 +9,7 @@ use plane_core::layer::Layer;
 use plane_core::rtcp::feedback;
 use plane_core::time::ms;
 use sim::stream::{contiguous, origin, ssrc, whole};
-use sim::{Call, Link};
+use sim::{Call, H264, Link};
 
 /// A publisher with a camera and so many who watch it.
 fn audience(seed: u64, count: usize) -> (Call, usize, Vec<(usize, plane_core::id::SlotId)>) {
@@ -233,4 +233,27 @@ fn what_came_before_its_dependency_structure_leaves_behind_it_with_a_descriptor_
         }
     }
     assert_eq!(call.peers[alice].nacks.len(), 1, "one packet was asked for once");
+}
+
+#[test]
+fn a_picture_whose_parameter_sets_are_missing_begins_with_them_when_they_come() {
+    let mut call = Call::new(8);
+    let alice = call.join();
+    let camera = call.publish_with(alice, Kind::Video, &["q", "h"], |spec| {
+        spec.payload_types = vec![plane_core::codec::PayloadType { rtx: Some(97), ..H264 }];
+    });
+    call.peers[alice].sources.iter_mut().for_each(|source| source.codec = H264.codec);
+    let bob = call.join();
+    let slot = call.add_slot(bob, Kind::Video);
+    call.show(slot, Some(camera), &[Layer::new(0, 0)]);
+    call.run(ms(1_000));
+    let missing = lose_beginning_of_keyframe(&mut call, alice, 1);
+    call.apply(Command::SetTargets(vec![(slot, vec![Layer::new(1, 0), Layer::new(0, 0)])]));
+    call.run(ms(500));
+    let upper = call.peers[alice].sources[1].ssrc;
+    let packets = whole(&call, bob, slot);
+    assert!(contiguous(&packets));
+    let from = packets.iter().position(|packet| origin(&packet.2).0 == upper).expect("it has switched");
+    let begins: Vec<_> = packets[from..from + 3].iter().map(|packet| (packet.2[0], origin(&packet.2).1)).collect();
+    assert_eq!(begins, [(0x67, missing), (0x68, missing + 1), (0x65, missing + 2)]);
 }

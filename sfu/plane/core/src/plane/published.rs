@@ -25,6 +25,9 @@ use super::sound::Sound;
 /// What arrives is told this often, while anything does.
 const LAYERS_INTERVAL: Duration = ms(1_000);
 
+/// Packets with parameter sets, and what else comes before the first slice of a keyframe.
+const MOST_PARAMETERS: u64 = 8;
+
 /// What is kept of an encoding beside its reception.
 struct Kept {
     cache: Cache,
@@ -137,6 +140,9 @@ impl Published {
         state.clarity.note(&description);
         if state.clarity.is_encrypted() {
             (description.keyframe, description.size) = (false, None);
+        }
+        if description.lacks_parameters && kept.may_have_begun(state.encoding.peek(sequence), header.timestamp) {
+            description.keyframe = false;
         }
         let arrival = Arrival {
             sequence,
@@ -331,6 +337,16 @@ impl Kept {
             return Ok(Description::default());
         }
         describe(&mut self.structures, payload_type.codec, payload, extensions.dependency_descriptor)
+    }
+
+    /// Something is missing between the picture before and a packet: perhaps parameter sets, without which nothing can
+    /// be decoded. It begins with those, when they come.
+    fn may_have_begun(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
+        let before = (1..=MOST_PARAMETERS).map(|behind| self.cache.get(ExtendedSeq(seq.0 - behind)));
+        let mut before = before.skip_while(|cached| {
+            cached.is_some_and(|cached| cached.timestamp == timestamp && !cached.description.keyframe)
+        });
+        before.next().is_none_or(|cached| cached.is_none())
     }
 
     /// A structure came after packets that refer to it: now they can be read.
