@@ -106,6 +106,11 @@ impl Slot {
         self.selector.ladder()
     }
 
+    /// The subscriber has no payload type for what comes.
+    pub fn is_refusing(&self) -> bool {
+        self.refusing.is_some()
+    }
+
     pub fn is_paused(&self) -> bool {
         self.source.is_none() || self.selector.is_paused()
     }
