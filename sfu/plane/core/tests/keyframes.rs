@@ -145,6 +145,29 @@ fn an_encoding_that_is_wanted_again_begins_with_its_own_keyframe_and_is_asked_fo
 }
 
 #[test]
+fn nor_is_it_if_the_slot_that_wants_it_showed_another_track_before() {
+    let mut call = Call::new(11);
+    let (alice, bob, carol) = (call.join(), call.join(), call.join());
+    let [camera, other] = [alice, bob].map(|peer| call.publish(peer, Kind::Video, &["q", "h", "f"]));
+    let slot = call.subscribe(carol, camera, Kind::Video);
+    call.run(ms(1_000));
+    call.subscribe_to(slot, other);
+    call.run(ms(1_000));
+    // Nobody watches the first one.
+    call.peers[alice].sources[2].active = false;
+    call.run(ms(10_000));
+    call.subscribe_to(slot, camera);
+    call.apply(Command::SetTargets(vec![(slot, LADDER.to_vec())]));
+    let before = (plis(&call, alice, 2), call.peers[alice].sources[2].keyframes);
+    call.run(ms(60));
+    send_again(&mut call, alice, true);
+    call.run(ms(60));
+    assert_eq!(shown(&call, slot), Some(2));
+    call.run(ms(3_000));
+    assert_eq!((plis(&call, alice, 2), call.peers[alice].sources[2].keyframes), (before.0, before.1 + 1));
+}
+
+#[test]
 fn if_it_does_not_it_is_asked_after_a_round_trip_and_a_tenth_of_a_second() {
     let (mut call, alice, slot) = raised(4);
     let before = plis(&call, alice, 2);

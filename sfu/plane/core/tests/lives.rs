@@ -4,12 +4,12 @@ mod sim;
 
 use std::collections::BTreeSet;
 
-use plane_core::Event;
 use plane_core::command::Kind;
 use plane_core::event::Cause;
 use plane_core::id::{SlotId, TrackId};
 use plane_core::layer::Layer;
 use plane_core::time::{Duration, ms};
+use plane_core::{Command, Event};
 use sim::stream::{contiguous, origin, whole};
 use sim::{Call, Link};
 
@@ -222,4 +222,22 @@ fn of_encrypted_video_the_best_encoding_is_shown_and_stays() {
     assert_eq!(sources, [call.peers[alice].sources[2].ssrc].into());
     assert!(contiguous(&packets) && packets.len() > 400);
     assert!(call.peers[alice].plis.len() <= 8, "{} requests", call.peers[alice].plis.len());
+}
+
+#[test]
+fn who_comes_later_does_not_bring_back_what_others_miss_too() {
+    let Scene { mut call, alice, camera, slot, .. } = scene(9);
+    call.peers[alice].sources[2].active = false;
+    call.run(ms(3_000));
+    let before = told(&call, slot).len();
+    let carol = call.join();
+    let late = call.add_slot(carol, Kind::Video);
+    call.subscribe_to(late, camera);
+    call.apply(Command::SetTargets(vec![(late, vec![Layer::new(2, 3), Layer::new(1, 3), Layer::new(0, 3)])]));
+    // It comes and goes.
+    start(&mut call, alice, 2);
+    call.run(ms(600));
+    call.peers[alice].sources[2].active = false;
+    call.run(ms(3_000));
+    assert_eq!(told(&call, slot)[before..], []);
 }

@@ -3,11 +3,13 @@
 mod sim;
 
 use plane_core::Command;
+use plane_core::codec::dependency::Structures;
 use plane_core::command::{DtlsRole, Kind};
+use plane_core::layer::Layer;
 use plane_core::rtcp::feedback;
 use plane_core::time::ms;
-use sim::stream::{contiguous, ssrc, whole};
-use sim::{Call, Link};
+use sim::stream::{contiguous, origin, ssrc, whole};
+use sim::{Call, H264, Link};
 
 /// A publisher with a camera and so many who watch it.
 fn audience(seed: u64, count: usize) -> (Call, usize, Vec<(usize, plane_core::id::SlotId)>) {
@@ -177,4 +179,81 @@ fn a_keyframe_can_be_asked_for_by_command() {
     call.apply(Command::RequestKeyframe(camera));
     call.run(ms(100));
     assert_eq!(call.peers[alice].plis.len() - before, 1);
+}
+
+/// The next frame of a source is a keyframe, without its first packet. Its number.
+fn lose_beginning_of_keyframe(call: &mut Call, peer: usize, source: usize) -> u16 {
+    let missing = call.peers[peer].sources[source].sequence;
+    call.peers[peer].sources[source].keyframe_wanted = true;
+    call.peers[peer].swallows = vec![missing];
+    missing
+}
+
+/// Dependency descriptors of all that came through a slot, by sequence number.
+fn descriptors(call: &Call, viewer: usize, slot: plane_core::id::SlotId) -> Vec<(u16, Option<Vec<u8>>)> {
+    let peer = &call.peers[viewer];
+    let first = peer.stream(ssrc(slot)).into_iter().map(|packet| (packet.sequence, packet.descriptor.clone()));
+    let again = peer.stream(ssrc(slot) + 1).into_iter().map(|packet| {
+        let original = u16::from_be_bytes([packet.payload[0], packet.payload[1]]);
+        (original, packet.descriptor.clone())
+    });
+    let mut all: Vec<_> = first.chain(again).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+#[test]
+fn what_came_before_its_dependency_structure_leaves_behind_it_with_a_descriptor_that_can_be_read() {
+    let mut call = Call::new(7);
+    let alice = call.join();
+    call.up[alice] = Link { delay: ms(40), ..Link::default() };
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.peers[alice].sources[0].describes = true;
+    let bob = call.join();
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    // Who watches, and who begins with just this keyframe.
+    let carol = call.join();
+    let late = call.add_slot(carol, Kind::Video);
+    call.run(ms(1_000));
+    lose_beginning_of_keyframe(&mut call, alice, 0);
+    call.run(ms(41));
+    call.show(late, Some(camera), &[Layer::new(0, 0)]);
+    call.run(ms(1_000));
+    for (viewer, slot) in [(bob, slot), (carol, late)] {
+        let packets = whole(&call, viewer, slot);
+        assert!(contiguous(&packets) && packets.len() > 50, "{} packets", packets.len());
+        let numbers: Vec<u16> = packets.iter().map(|packet| origin(&packet.2).1).collect();
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "in their order");
+        let mut structures = Structures::default();
+        for (seq, descriptor) in descriptors(&call, viewer, slot) {
+            let descriptor = descriptor.unwrap_or_else(|| panic!("{seq} has none"));
+            let read = structures.parse(&descriptor).unwrap_or_else(|why| panic!("{seq}: {why:?}"));
+            assert_eq!(read.active_targets, Some(1), "{seq}");
+        }
+    }
+    assert_eq!(call.peers[alice].nacks.len(), 1, "one packet was asked for once");
+}
+
+#[test]
+fn a_picture_whose_parameter_sets_are_missing_begins_with_them_when_they_come() {
+    let mut call = Call::new(8);
+    let alice = call.join();
+    let camera = call.publish_with(alice, Kind::Video, &["q", "h"], |spec| {
+        spec.payload_types = vec![plane_core::codec::PayloadType { rtx: Some(97), ..H264 }];
+    });
+    call.peers[alice].sources.iter_mut().for_each(|source| source.codec = H264.codec);
+    let bob = call.join();
+    let slot = call.add_slot(bob, Kind::Video);
+    call.show(slot, Some(camera), &[Layer::new(0, 0)]);
+    call.run(ms(1_000));
+    let missing = lose_beginning_of_keyframe(&mut call, alice, 1);
+    call.apply(Command::SetTargets(vec![(slot, vec![Layer::new(1, 0), Layer::new(0, 0)])]));
+    call.run(ms(500));
+    let upper = call.peers[alice].sources[1].ssrc;
+    let packets = whole(&call, bob, slot);
+    assert!(contiguous(&packets));
+    let from = packets.iter().position(|packet| origin(&packet.2).0 == upper).expect("it has switched");
+    let begins: Vec<_> = packets[from..from + 3].iter().map(|packet| (packet.2[0], origin(&packet.2).1)).collect();
+    assert_eq!(begins, [(0x67, missing), (0x68, missing + 1), (0x65, missing + 2)]);
 }

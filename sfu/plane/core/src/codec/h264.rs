@@ -61,6 +61,7 @@ fn look_at(kind: u8, unit: &[u8], description: &mut Description) {
             description.size = size(unit).ok().flatten();
         }
         IDR if first_slice => {
+            description.lacks_parameters = !description.keyframe;
             description.keyframe = true;
             description.start = true;
         }

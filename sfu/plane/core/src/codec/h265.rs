@@ -63,7 +63,9 @@ fn look_at(kind: u8, unit: &[u8], description: &mut Description) {
     // first_slice_segment_in_pic_flag
     let first_slice = SLICES.contains(&kind) && unit.first().is_some_and(|octet| octet & 0x80 != 0);
     description.start |= first_slice || matches!(kind, VPS | SPS | DELIMITER);
-    description.keyframe |= first_slice && RANDOM_ACCESS.contains(&kind) || matches!(kind, VPS | SPS);
+    let keyframe = first_slice && RANDOM_ACCESS.contains(&kind) || matches!(kind, VPS | SPS);
+    description.lacks_parameters |= keyframe && !description.keyframe && kind != VPS;
+    description.keyframe |= keyframe;
     description.layer_sync |= first_slice && TSA.contains(&kind);
     if kind == SPS {
         description.size = size(unit).ok().flatten();

@@ -52,6 +52,8 @@ pub struct PayloadType {
 pub struct Description {
     /// The packet begins a frame from which decoding can start: for SVC, its lowest spatial layer.
     pub keyframe: bool,
+    /// ... or goes on with it: the parameter sets that H.264 and H.265 begin with may be in packets before it.
+    pub lacks_parameters: bool,
     /// The first packet of a frame (of a spatial layer's frame, in SVC).
     pub start: bool,
     /// The last packet of that frame, where the payload tells; the RTP marker tells of the whole picture.
@@ -71,6 +73,8 @@ pub struct Description {
     pub vp9: Option<vp9::Numbers>,
     /// Its dependency descriptor, if it has one that could be read.
     pub dependency: Option<DependencyDescriptor>,
+    /// It has one that could not be, as the structure which it refers to has not come.
+    pub awaits_structure: bool,
 }
 
 /// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
@@ -109,6 +113,7 @@ impl Description {
     /// that the payload tells as well are taken from there: its own rules for changing them come with it.
     fn refine(&mut self, dependency: &DependencyDescriptor) {
         self.keyframe = dependency.begins_sequence();
+        self.lacks_parameters = false;
         if !self.keyframe {
             self.size = None;
         }

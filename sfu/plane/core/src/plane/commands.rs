@@ -113,20 +113,29 @@ impl Plane {
             lives = self.tracks[place].track.lives();
         }
         self.slots[slot].slot.set_source(track, lives);
+        self.expect(slot, listed(self.slots[slot].slot.ladder()));
         self.slot_changed(slot, now);
     }
 
     fn set_target(&mut self, slot: SlotId, ladder: Ladder, now: Instant) {
         let Some(key) = self.slot(slot) else { return };
         let slot = &mut self.slots[key].slot;
-        let listed = |ladder: &[Layer]| ladder.iter().fold(0, |bits, rung| bits | 1_u8 << (rung.spatial & 7));
         let before = listed(slot.ladder());
         slot.set_ladder(ladder);
         let added = listed(slot.ladder()) & !before;
-        if let Some(&Place::Track(track)) = slot.source().and_then(|track| self.places.get(&track.0)) {
-            self.tracks[track].track.expect(added);
-        }
+        self.expect(key, added);
         self.slot_changed(key, now);
+    }
+
+    /// The slot wants rungs of its source that it did not before. Those that nobody else wants its publisher may have
+    /// stopped for that reason; of the others one that does not arrive is dead.
+    fn expect(&mut self, slot: usize, rungs: u8) {
+        let source = self.slots[slot].slot.source();
+        let Some(&Place::Track(track)) = source.and_then(|track| self.places.get(&track.0)) else { return };
+        let others = self.tracks[track].subscribers().iter().filter(|&&other| other != slot);
+        let others = others.map(|&other| &self.slots[other].slot).filter(|other| !other.is_refusing());
+        let missed = others.fold(0, |bits, other| bits | listed(other.ladder()));
+        self.tracks[track].track.expect(rungs & !missed);
     }
 
     /// It may want a keyframe now, and has something to say of itself.
@@ -220,4 +229,9 @@ impl Plane {
             self.remove(id.0, now);
         }
     }
+}
+
+/// The spatial layers of a ladder, as bits.
+fn listed(ladder: &[Layer]) -> u8 {
+    ladder.iter().fold(0, |bits, rung| bits | 1 << (rung.spatial & 7))
 }

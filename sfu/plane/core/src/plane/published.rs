@@ -25,6 +25,9 @@ use super::sound::Sound;
 /// What arrives is told this often, while anything does.
 const LAYERS_INTERVAL: Duration = ms(1_000);
 
+/// Packets with parameter sets, and what else comes before the first slice of a keyframe.
+const MOST_PARAMETERS: u64 = 8;
+
 /// What is kept of an encoding beside its reception.
 struct Kept {
     cache: Cache,
@@ -138,6 +141,9 @@ impl Published {
         if state.clarity.is_encrypted() {
             (description.keyframe, description.size) = (false, None);
         }
+        if description.lacks_parameters && kept.may_have_begun(state.encoding.peek(sequence), header.timestamp) {
+            description.keyframe = false;
+        }
         let arrival = Arrival {
             sequence,
             timestamp: header.timestamp,
@@ -173,7 +179,11 @@ impl Published {
             let most = most_kept(&state.keyframes);
             kept.start.insert(&Packet::again(cached, route.encoding as u8, None), stored, payload, most);
         }
-        let recovered = rtx || state.encoding.highest() != Some(seq);
+        let highest = state.encoding.highest().unwrap_or(seq);
+        let recovered = rtx || highest != seq;
+        if recovered && description.dependency.as_ref().is_some_and(|frame| frame.structure_attached) {
+            kept.read_again(seq, highest);
+        }
         if !payload.is_empty() {
             state.life.hear(description.spatial, header.timestamp, recovered, now);
         }
@@ -326,8 +336,46 @@ impl Kept {
         if payload.is_empty() || !payload_type.codec.is_video() {
             return Ok(Description::default());
         }
-        // One that refers to a structure which was lost tells nothing; the payload still may.
-        let dependency = extensions.dependency_descriptor.and_then(|bytes| self.structures.parse(bytes).ok());
-        codec::describe(payload_type.codec, payload, dependency)
+        describe(&mut self.structures, payload_type.codec, payload, extensions.dependency_descriptor)
     }
+
+    /// Something is missing between the picture before and a packet: perhaps parameter sets, without which nothing can
+    /// be decoded. It begins with those, when they come.
+    fn may_have_begun(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
+        let before = (1..=MOST_PARAMETERS).map(|behind| self.cache.get(ExtendedSeq(seq.0 - behind)));
+        let mut before = before.skip_while(|cached| {
+            cached.is_some_and(|cached| cached.timestamp == timestamp && !cached.description.keyframe)
+        });
+        before.next().is_none_or(|cached| cached.is_none())
+    }
+
+    /// A structure came after packets that refer to it: now they can be read.
+    fn read_again(&mut self, seq: ExtendedSeq, highest: ExtendedSeq) {
+        let Self { cache, start, structures } = self;
+        let mut read = |cached: &mut Cached| {
+            if !cached.description.awaits_structure {
+                return;
+            }
+            let descriptor = Some(cached.dependency_descriptor.as_slice());
+            if let Ok(description) = describe(structures, cached.payload_type.codec, &cached.payload, descriptor) {
+                cached.description = description;
+            }
+        };
+        (seq.0 + 1..=highest.0).for_each(|seq| {
+            cache.get_mut(ExtendedSeq(seq)).into_iter().for_each(&mut read);
+        });
+        start.behind(seq).for_each(read);
+    }
+}
+
+/// One whose descriptor refers to a structure that was lost tells nothing by it; the payload still may.
+fn describe(
+    structures: &mut Structures,
+    codec: Codec,
+    payload: &[u8],
+    descriptor: Option<&[u8]>,
+) -> Result<Description, Discard> {
+    let dependency = descriptor.and_then(|octets| structures.parse(octets).ok());
+    let awaits_structure = descriptor.is_some() && dependency.is_none();
+    Ok(Description { awaits_structure, ..codec::describe(codec, payload, dependency)? })
 }

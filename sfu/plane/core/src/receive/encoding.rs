@@ -103,7 +103,7 @@ impl Encoding {
     /// # Errors
     /// `Duplicate`, `TooLate`; `RtxUnmatched` for a retransmission of what was not sent.
     pub fn handle_packet(&mut self, arrival: &Arrival, now: Instant) -> Result<ExtendedSeq, Discard> {
-        let seq = self.number(self.unwrapper.peek(arrival.sequence));
+        let seq = self.peek(arrival.sequence);
         if arrival.retransmitted && self.highest().is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD) {
             return Err(Discard::RtxUnmatched);
         }
@@ -121,6 +121,11 @@ impl Encoding {
             self.rates.handle_packet(arrival.description, arrival.payload_length, frame, now);
         }
         Ok(seq)
+    }
+
+    /// The number of a packet that came, or is about to.
+    pub fn peek(&self, sequence: u16) -> ExtendedSeq {
+        self.number(self.unwrapper.peek(sequence))
     }
 
     /// The NTP/RTP pair of a sender report. One without wall time (RFC 3550 s6.4.1: zero) says nothing.

@@ -112,6 +112,14 @@ impl Cache {
         self.ring[self.place(seq)].as_ref().filter(|cached| cached.seq == seq)
     }
 
+    pub fn get_mut(&mut self, seq: ExtendedSeq) -> Option<&mut Cached> {
+        if self.ring.is_empty() {
+            return None;
+        }
+        let place = self.place(seq);
+        self.ring[place].as_mut().filter(|cached| cached.seq == seq)
+    }
+
     /// Packets in it.
     pub fn len(&self) -> usize {
         self.ring.iter().flatten().count()

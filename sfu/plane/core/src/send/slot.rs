@@ -39,6 +39,8 @@ pub struct Slot {
     compression: Option<Compression>,
     caught_up: Option<Instant>,
     anew: bool,
+    /// Packets wait for the structure that their dependency descriptors refer to: as if they had not come.
+    held: bool,
     pub complaints: Complaints,
 }
 
@@ -65,6 +67,7 @@ impl Slot {
             compression: None,
             caught_up: None,
             anew: false,
+            held: false,
             complaints: Complaints::default(),
             spec,
         }
@@ -83,6 +86,11 @@ impl Slot {
         self.selector.ladder()
     }
 
+    /// The subscriber has no payload type for what comes.
+    pub fn is_refusing(&self) -> bool {
+        self.news.is_refusing()
+    }
+
     pub fn is_paused(&self) -> bool {
         self.source.is_none() || self.selector.is_paused()
     }
@@ -99,6 +107,7 @@ impl Slot {
         self.news.forget_source();
         self.mapping = None;
         self.replay = None;
+        self.held = false;
         self.compression = None;
         self.caught_up = None;
         self.selector.set_lives(lives);
@@ -221,10 +230,18 @@ impl Slot {
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
         }
+        if !begins && self.selector.awaits_structure(packet) {
+            self.held = true;
+            return None;
+        }
         let mapping = self.mapping(packet)?;
         let (mut numbers, verdict) = self.number(packet, begins)?;
         if begins {
             self.begun = packet.seq.0;
+        }
+        if self.held && packet.description.dependency.as_ref().is_some_and(|frame| frame.structure_attached) {
+            self.held = false;
+            self.replay = self.since(packet);
         }
         if numbers.patch == Patch::None {
             numbers.patch = mapping.patch.of(packet, self.begun);
@@ -346,8 +363,7 @@ impl Slot {
         if begins {
             let verdict = self.selector.switch(packet);
             (self.wished, self.news.lost, self.anew) = (None, false, true);
-            let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
-            self.replay = (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs });
+            self.replay = self.since(packet);
             return Some((self.rewriter.begin(packet), verdict));
         }
         if self.rewriter.distance(packet.encoding, packet.seq).is_none_or(|distance| distance < 0) {
@@ -372,6 +388,12 @@ impl Slot {
             return None;
         }
         Some((self.rewriter.advance(packet), verdict))
+    }
+
+    /// What of its encoding came before `packet` did, and belongs behind it.
+    fn since(&self, packet: &Packet) -> Option<Replay> {
+        let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
+        (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs })
     }
 
     /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.

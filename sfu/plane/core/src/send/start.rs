@@ -112,6 +112,11 @@ impl Start {
         (noted.cached.payload.len() == noted.payload_length).then_some(&noted.cached)
     }
 
+    /// What is noted behind a packet.
+    pub fn behind(&mut self, seq: ExtendedSeq) -> impl Iterator<Item = &mut Cached> {
+        self.noted.iter_mut().map(|noted| &mut noted.cached).filter(move |cached| cached.seq > seq)
+    }
+
     /// How a slot catches up with the live edge, where sending all that is kept takes `time`, and as far as there is
     /// `room` on its timeline behind what it has shown up to now.
     pub fn compression(&self, encoding: u8, time: Duration, room: Duration, now: Instant) -> Option<Compression> {

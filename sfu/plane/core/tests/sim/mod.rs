@@ -188,6 +188,7 @@ impl Call {
         map.set(Extension::TransportCc, 3);
         map.set(Extension::AbsSendTime, 2);
         map.set(Extension::VideoLayersAllocation, 9);
+        map.set(Extension::DependencyDescriptor, 12);
         map
     }
 

@@ -39,6 +39,7 @@ pub struct Received {
     pub payload_type: u8,
     pub mid: Option<String>,
     pub transport_cc: Option<u16>,
+    pub descriptor: Option<Vec<u8>>,
     pub payload: Vec<u8>,
 }
 
@@ -75,6 +76,8 @@ pub struct Peer {
     pub sends_reports: bool,
     /// Goes with the next packet.
     pub allocation: Option<Vec<u8>>,
+    /// A dependency descriptor, likewise.
+    pub descriptor: Option<Vec<u8>>,
     /// Its checks nominate (USE-CANDIDATE).
     pub nominates: bool,
     /// Added to or taken from the check interval: up to this fraction of it.
@@ -141,6 +144,7 @@ impl Peer {
             sends_feedback: true,
             sends_reports: true,
             allocation: None,
+            descriptor: None,
             nominates: true,
             check_jitter: 0.0,
             tapped: false,
@@ -351,6 +355,7 @@ impl Peer {
             }
             self.allocation = self.sources[index].allocation.take();
             let source = &self.sources[index];
+            self.descriptor = source.descriptors.get(&made.sequence).cloned();
             let payload_type = match source.codec {
                 Codec::H264 => H264.number,
                 Codec::Opus => OPUS.number,
@@ -424,6 +429,9 @@ impl Peer {
         if let Some(allocation) = self.allocation.take() {
             writer.element(id(Extension::VideoLayersAllocation), &allocation);
         }
+        if let Some(descriptor) = self.descriptor.take() {
+            writer.element(id(Extension::DependencyDescriptor), &descriptor);
+        }
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let header = 12 + writer.finish();
         packet[header..header + payload.len()].copy_from_slice(payload);
@@ -463,6 +471,7 @@ impl Peer {
             payload_type: header.payload_type,
             mid: extensions.mid.map(String::from),
             transport_cc: extensions.transport_cc,
+            descriptor: extensions.dependency_descriptor.map(Vec::from),
             payload: packet[header.length..end].to_vec(),
         });
         let expected = self.expected.entry(header.ssrc).or_insert(header.sequence);
@@ -519,6 +528,7 @@ impl Peer {
             let head = (97, marker, source.rtx_sequence, timestamp, source.rtx_ssrc);
             source.rtx_sequence += 1;
             let (mid, rid) = (source.mid.clone(), source.rid.clone());
+            self.descriptor = source.descriptors.get(&sequence).cloned();
             self.send_rtp(head, &mid, rid.as_deref().map(|rid| (Extension::RepairedRid, rid)), &wrapped);
         }
     }

@@ -34,11 +34,15 @@ pub struct Source {
     pub encrypted: bool,
     /// A `video-layers-allocation` that goes with the next packet.
     pub allocation: Option<Vec<u8>>,
+    /// Its frames are described by dependency descriptors, and by nothing in their payloads. Each keyframe has other
+    /// templates.
+    pub describes: bool,
     /// Packets a frame.
     pub packets: usize,
     pub sent: u32,
-    /// Payloads by sequence number, for retransmissions.
+    /// Payloads by sequence number, for retransmissions, and dependency descriptors.
     pub history: BTreeMap<u16, (u32, bool, Vec<u8>)>,
+    pub descriptors: BTreeMap<u16, Vec<u8>>,
 }
 
 /// A packet before it has a header.
@@ -73,9 +77,11 @@ impl Source {
             every: None,
             encrypted: false,
             allocation: None,
+            describes: false,
             packets: if kind == Kind::Video { 3 } else { 1 },
             sent: 0,
             history: BTreeMap::new(),
+            descriptors: BTreeMap::new(),
         }
     }
 
@@ -94,6 +100,7 @@ impl Source {
         for index in 0..self.packets {
             let mut payload = match self.kind {
                 Kind::Video if self.codec == Codec::H264 => h264(index, keyframe),
+                Kind::Video if self.describes => undescribed(vp8(self.picture_id, index == 0, keyframe)),
                 Kind::Video => vp8(self.picture_id, index == 0, keyframe),
                 Kind::Audio => vec![0xFC; 60],
             };
@@ -104,6 +111,11 @@ impl Source {
             payload.extend_from_slice(&self.sequence.to_be_bytes());
             let marker = self.kind == Kind::Video && index + 1 == self.packets;
             self.history.insert(self.sequence, (self.timestamp, marker, payload.clone()));
+            if self.describes {
+                let ends = (index == 0, marker);
+                let descriptor = descriptor(ends, keyframe, self.keyframes, self.picture_id);
+                self.descriptors.insert(self.sequence, descriptor);
+            }
             made.push(Made { sequence: self.sequence, timestamp: self.timestamp, marker, payload });
             self.sequence = self.sequence.wrapping_add(1);
             self.sent += 1;
@@ -135,6 +147,31 @@ fn encrypt(frame: &mut [u8], seed: u32) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *octet ^= (state >> 56) as u8;
     }
+}
+
+/// A VP8 packet without numbers in its payload descriptor, as libwebrtc sends it beside a dependency descriptor.
+fn undescribed(packet: Vec<u8>) -> Vec<u8> {
+    let first = packet[0] & 0x10;
+    [&[first][..], &packet[DESCRIPTOR..]].concat()
+}
+
+/// Of a stream of one layer and one chain, which has other templates since the nth `keyframe` (AV1 RTP specification,
+/// A.8): a keyframe's, and one that leans on the frame before it. A keyframe's first packet brings them.
+fn descriptor((first, last): (bool, bool), is_keyframe: bool, keyframe: u32, frame_number: u16) -> Vec<u8> {
+    let offset = keyframe * 2 % 64;
+    let template = (offset + u32::from(!is_keyframe)) % 64;
+    let head = u32::from(first) << 7 | u32::from(last) << 6 | template;
+    let [high, low] = frame_number.to_be_bytes();
+    let mut bits = vec![(head, 8), (high.into(), 8), (low.into(), 8)];
+    if is_keyframe && first {
+        // Flags, offset, one target; a second template of the same layer; both of them switch; what they lean on.
+        bits.extend([(0x10, 5), (offset, 6), (0, 5), (0, 2), (3, 2), (2, 2), (2, 2), (0, 1), (0b10_0000, 6)]);
+        // One chain, which the second goes on; no sizes.
+        bits.extend([(1, 1), (0, 4), (1, 4), (0, 1)]);
+    }
+    let bits: Vec<u8> =
+        bits.iter().flat_map(|&(value, count)| (0..count).rev().map(move |bit| (value >> bit & 1) as u8)).collect();
+    bits.chunks(8).map(|octet| octet.iter().enumerate().fold(0, |sum, (at, bit)| sum | bit << (7 - at))).collect()
 }
 
 /// Units of H.264 (RFC 6184): a keyframe's first two are its parameter sets.

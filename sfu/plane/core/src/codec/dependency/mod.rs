@@ -101,14 +101,16 @@ impl DependencyDescriptor {
 #[derive(Clone, Debug, Default)]
 pub struct Structures {
     current: Option<Kept>,
+    /// The newest frame of which anything was read, counted beyond 16 bits: between two keyframes there may be more.
+    newest: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Kept {
     structure: Arc<Structure>,
     active: u32,
-    /// The newest frame that told either.
-    frame_number: u16,
+    /// The newest frame that told either, counted likewise.
+    told_by: u64,
 }
 
 /// Bits of the mandatory fields (A.8.1), and of the flags behind them.
@@ -153,10 +155,12 @@ impl Structures {
         if flags & 0x01 != 0 {
             frame.read_custom_chains(&mut bits, structure.chain_count())?;
         }
-        let newer = self.current.as_ref().is_none_or(|known| frame_number.wrapping_sub(known.frame_number) < 1 << 15);
+        let number = self.number(frame_number);
+        let newer = self.current.as_ref().is_none_or(|known| number >= known.told_by);
         if active_targets.is_some() && newer {
-            self.current = Some(Kept { structure: structure.clone(), active, frame_number });
+            self.current = Some(Kept { structure: structure.clone(), active, told_by: number });
         }
+        self.newest = self.newest.max(number);
         let own = structure.target_of(known.spatial, known.temporal).map_or(0, |target| 1u32 << target);
         Ok(DependencyDescriptor {
             start: head & 0x80 != 0,
@@ -181,6 +185,15 @@ impl Structures {
             end_at: bits.position().saturating_add(MANDATORY) as u16,
             structure,
         })
+    }
+
+    /// The nearest to the newest. The first is in the second round, so that those before it have one too.
+    fn number(&self, frame_number: u16) -> u64 {
+        if self.current.is_none() {
+            return 1 << 16 | u64::from(frame_number);
+        }
+        let ahead = frame_number.wrapping_sub(self.newest as u16) as i16;
+        self.newest.saturating_add_signed(ahead.into())
     }
 }
 
@@ -337,6 +350,20 @@ mod tests {
         structures.parse(&new).unwrap();
         assert!(structures.parse(&old).unwrap().structure_attached);
         assert_eq!(structures.parse(&descriptor(3, 1, 10).bytes()).unwrap().spatial, 1);
+    }
+
+    #[test]
+    fn a_keyframe_brings_its_structure_however_many_frames_came_since_the_last() {
+        let mut structures = Structures::default();
+        let old = descriptor(3, 0, 1).put(5, STRUCTURE).put(6, 0).put(5, 0).put(2, 3).put(2, SWITCH).put(3, 0).bytes();
+        structures.parse(&old).unwrap();
+        for number in (2..40_000).chain(39_990..40_010) {
+            structures.parse(&descriptor(3, 0, number).bytes()).unwrap();
+        }
+        let mut new = keyframe_l2t2().bytes();
+        new[1..3].copy_from_slice(&40_010_u16.to_be_bytes());
+        structures.parse(&new).unwrap();
+        assert_eq!(structures.parse(&descriptor(3, 1, 40_011).bytes()).unwrap().spatial, 1);
     }
 
     /// Everything but the frame number and the bitmask.

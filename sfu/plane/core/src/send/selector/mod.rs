@@ -40,6 +40,8 @@ const LATE_KEYFRAME: u64 = 128;
 struct Shown {
     encoding: u8,
     filter: Filter,
+    /// It began with a dependency descriptor.
+    described: bool,
 }
 
 #[derive(Debug, Default)]
@@ -195,19 +197,27 @@ impl Selector {
         self.shown.as_ref().is_none_or(|shown| self.rungs.prefers(packet.encoding, shown.encoding))
     }
 
+    /// What `packet` is part of cannot be told before the structure comes that its dependency descriptor refers to; nor
+    /// could the subscriber.
+    pub fn awaits_structure(&self, packet: &Packet) -> bool {
+        let described =
+            || self.shown.as_ref().is_some_and(|shown| shown.encoding == packet.encoding && shown.described);
+        packet.description.awaits_structure && described()
+    }
+
     /// Shows the encoding of `packet` from this packet on: all that follows a keyframe can be decoded.
     pub fn switch(&mut self, packet: &Packet) -> Verdict {
         let encoding = packet.encoding;
         let filter = Filter::new(packet, hold_back(self.catching_up, packet, self.rungs.limit(encoding, 0)));
         self.past.note(encoding, packet, filter.choice());
         let verdict = filter.sends(packet);
-        self.shown = Some(Shown { encoding, filter });
+        self.shown = Some(Shown { encoding, filter, described: packet.description.dependency.is_some() });
         verdict
     }
 
     /// Whether a packet of the encoding that is shown, newer than all before, is let through.
     pub fn judge(&mut self, packet: &Packet) -> Verdict {
-        let Some(Shown { encoding, filter }) = &mut self.shown else {
+        let Some(Shown { encoding, filter, .. }) = &mut self.shown else {
             return Verdict::LeftOut;
         };
         let temporal = filter.choice().temporal;
