@@ -41,7 +41,8 @@ class SfuCollector(Collector):
         inside = [p for room in sfu.rooms.values() for p in room.participants.values()]
         yield CounterMetricFamily("sfu_joins", "Participants ever let in", value=sfu.joins)
         yield GaugeMetricFamily("sfu_rooms", "Rooms", value=len(sfu.rooms))
-        yield GaugeMetricFamily("sfu_published_tracks", "Tracks published", value=sum(len(p.tracks) for p in inside))
+        published = sum(track.primary is None for p in inside for track in p.tracks.values())
+        yield GaugeMetricFamily("sfu_published_tracks", "Tracks published, backups aside", value=published)
         kinds = GaugeMetricFamily("sfu_participants", "Participants, hidden ones too", labels=["kind"])
         for kind in sorted({p.kind for p in inside}):
             kinds.add_metric([kind], sum(1 for p in inside if p.kind is kind))

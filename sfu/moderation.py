@@ -76,7 +76,7 @@ class Moderation:
 
     def silence(self, participant: Participant, track: str, muted: bool) -> None:
         """By a moderator; the owner is told."""
-        found = participant.tracks.get(track) or participant.publishing.find(track)
+        found = participant.publishing.find(track)
         if found.silenced != muted:
             found.silenced = muted
             if muted:

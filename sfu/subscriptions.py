@@ -176,7 +176,7 @@ class Subscriptions:
     # What reaches the participant
 
     def handle_switched(self, event: _native.Switched) -> None:
-        slot = self._by_id.get(event.slot)
+        slot = self._reporting(event)
         if slot is None:
             return
         layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
@@ -187,7 +187,7 @@ class Subscriptions:
         self._reached(slot, layer, Cause(event.cause))
 
     def handle_refused(self, event: _native.Refused) -> None:
-        slot = self._by_id.get(event.slot)
+        slot = self._reporting(event)
         if slot is not None:
             if slot.shown is slot.track:
                 slot.unreadable = slot.source
@@ -302,6 +302,11 @@ class Subscriptions:
             is_arriving=bool(shown.rates),
             facts=shown.publishing.facts,
         )
+
+    def _reporting(self, event: _native.Switched | _native.Refused) -> Slot | None:
+        """None: it is gone, or shows something else by now."""
+        slot = self._by_id.get(event.slot)
+        return slot if slot is not None and slot.source == event.track else None
 
     def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
         """What the plane says of a slot."""

@@ -634,17 +634,20 @@ class Layers:
 
 @final
 class Switched:
-    """What really leaves through a slot (None: nothing), and why nothing better does, whenever either changes.
+    """What really leaves through a slot (None: nothing), and why nothing better does, whenever either changes. `track`
+    was its source then: by now it may have been given another.
 
     none: the best rung of the ladder leaves. paused: there is no ladder or no source. publisher: a better rung does not
     arrive, or is of a codec that was refused. waiting_for_keyframe: a better rung, or the first, arrives, and its
     keyframe is awaited. loss: more packets are missing than can be sent again; nothing leaves until a keyframe comes.
     encrypted: see `Layers.encrypted`."""
 
-    __match_args__ = ("slot", "layer", "cause")
-    def __new__(cls, slot: int, layer: Layer | None, cause: _Cause) -> Switched: ...
+    __match_args__ = ("slot", "track", "layer", "cause")
+    def __new__(cls, slot: int, track: int | None, layer: Layer | None, cause: _Cause) -> Switched: ...
     @property
     def slot(self) -> int: ...
+    @property
+    def track(self) -> int | None: ...
     @property
     def layer(self) -> Layer | None: ...
     @property
@@ -652,12 +655,14 @@ class Switched:
 
 @final
 class Refused:
-    """The slot cannot show its source."""
+    """The slot cannot show its source, which was `track`."""
 
-    __match_args__ = ("slot", "reason")
-    def __new__(cls, slot: int, reason: str) -> Refused: ...
+    __match_args__ = ("slot", "track", "reason")
+    def __new__(cls, slot: int, track: int | None, reason: str) -> Refused: ...
     @property
     def slot(self) -> int: ...
+    @property
+    def track(self) -> int | None: ...
     @property
     def reason(self) -> str: ...
 

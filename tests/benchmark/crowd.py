@@ -85,7 +85,7 @@ class Crowd:
             await self.it.say(Layers(track.plane_id, "vp8" if video else "opus", layers, False, False))
         slots = set(client.session.participant.transport.slots.values())
         switched = [
-            Switched(slot, Layer(0, 0), "none")
+            Switched(slot, source, Layer(0, 0), "none")
             for slot, source in self.it.plane.sources.items()
             if source is not None and (source in own or slot in slots)
         ]

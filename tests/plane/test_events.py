@@ -18,9 +18,9 @@ from sfu.plane import (
 EVENTS: list[Event] = [
     TransportState(1, "connected", ""),
     Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], False, True),
-    Switched(3, Layer(0, 2), "none"),
-    Switched(3, None, "paused"),
-    Refused(3, "no payload type"),
+    Switched(3, 2, Layer(0, 2), "none"),
+    Switched(3, None, None, "paused"),
+    Refused(3, 2, "no payload type"),
     AudioLevels([(2, b"\x1e\x1f\x20\x7f\xff")]),
     ChannelState(1, 4, "open", "chat", "", ""),
     Message(4, b"hello", True),
@@ -35,11 +35,11 @@ def told(event: Event) -> tuple[object, ...]:
             return transport, state, reason
         case Layers(track, codec, [LayerRate(Layer(spatial, temporal), bps, width, height, fps)], encrypted, deaf):
             return track, codec, spatial, temporal, bps, width, height, fps, encrypted, deaf
-        case Switched(slot, Layer(spatial=spatial), cause):
+        case Switched(slot, _, Layer(spatial=spatial), cause):
             return slot, spatial, cause
-        case Switched(slot, None, cause):
+        case Switched(slot, _, None, cause):
             return slot, None, cause
-        case Refused(slot, reason):
+        case Refused(slot, _, reason):
             return slot, reason
         case AudioLevels(levels):
             return tuple(levels)
@@ -72,7 +72,7 @@ def test_every_event_is_matched_by_position() -> None:
 
 def test_events_compare_and_show_their_fields() -> None:
     assert Message(4, b"hello", True) == Message(4, b"hello", True) != Message(4, b"hello", False)
-    assert repr(Switched(3, Layer(0, 2), "none")) == (
-        "Switched(slot=3, layer=Layer(spatial=0, temporal=2), cause='none')"
+    assert repr(Switched(3, 2, Layer(0, 2), "none")) == (
+        "Switched(slot=3, track=2, layer=Layer(spatial=0, temporal=2), cause='none')"
     )
     assert repr(Message(4, b"hello", True)) == "Message(channel=4, payload=b'hello', text=True)"

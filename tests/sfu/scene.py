@@ -232,6 +232,12 @@ class Client:
         assert id is not None
         return id
 
+    def switched(self, mid: str, layer: _native.Layer | None, cause: "_native._Cause" = "none") -> _native.Switched:
+        return _native.Switched(self.slot(mid), self.scene.plane.sources[self.slot(mid)], layer, cause)
+
+    def refused(self, mid: str, reason: str) -> _native.Refused:
+        return _native.Refused(self.slot(mid), self.scene.plane.sources[self.slot(mid)], reason)
+
     def shows(self) -> dict[str, str | None]:
         """The sid of the track that the plane puts in each section, by mid."""
         tracks = {track.plane_id: track.sid for track in self.room.stage.tracks.values()}

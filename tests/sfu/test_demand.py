@@ -6,7 +6,7 @@ import pytest
 
 from sfu import messages
 from sfu.model import Layer, Quality, Wish
-from sfu.plane import AudioLevels, LayerRate, Layers, Switched
+from sfu.plane import AudioLevels, LayerRate, Layers
 from sfu.plane import Layer as PlaneLayer
 
 from .scene import Client, Scene, scene
@@ -198,7 +198,7 @@ async def test_a_room_shows_the_last_n_and_a_speaker_takes_the_place_of_who_spok
         await it.pass_time(0)
         pictures = ("0", "1", "2")
         assert {bob.shows()[mid] for mid in pictures} == set(faces[:3])
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
+        await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
         for speaker, shown in ((4, {4, 0, 1}), (3, {3, 4, 0}), (0, {3, 4, 0}), (2, {2, 0, 3})):
             bob.heard()
             await speak(it, people[speaker], voices[speaker])

@@ -5,7 +5,7 @@ from typing import Any
 from sfu import messages
 from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import Layers, Refused, Switched
+from sfu.plane import Layers
 
 from .scene import START, Client, Scene, scene
 from .test_viewing import arriving, simulcast
@@ -29,7 +29,7 @@ async def flowing(it: Scene, *rates: tuple[int, int, int]) -> tuple[Client, Clie
     """Alice's camera arrives in these encodings; the best of them is on bob's wire."""
     alice, bob, camera = await simulcast(it)
     await it.say(arriving(alice.plane_track(camera), *(rates or THREE)))
-    await it.say(Switched(bob.slot("0"), PlaneLayer(len(rates or THREE) - 1, 1), "none"))
+    await it.say(bob.switched("0", PlaneLayer(len(rates or THREE) - 1, 1), "none"))
     return alice, bob, camera
 
 
@@ -55,7 +55,7 @@ async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
     async with scene() as it:
         _, bob, camera = await flowing(it)
         await bob.ask(messages.Settings, track=camera, width=320, height=180)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
+        await it.say(bob.switched("0", PlaneLayer(0, 1), "none"))
         seen = explained(bob)
         assert seen.cause is Cause.DEMAND
         assert seen.sentence.endswith("150 kbit/s: bob asks for no more.")
@@ -73,7 +73,7 @@ async def test_what_is_switched_off_or_out_of_sight_is_paused() -> None:
         _, bob, camera = await flowing(it)
         for wish in ({"quality": Quality.OFF}, {"quality": Quality.HIGH, "visible": False}):
             await bob.ask(messages.Settings, track=camera, **wish)
-            await it.say(Switched(bob.slot("0"), None, "paused"))
+            await it.say(bob.switched("0", None, "paused"))
             seen = explained(bob)
             assert (seen.cause, seen.wanted, seen.target, seen.current) == (Cause.PAUSED, None, None, None)
             assert bob.last(messages.Subscription).cause is Cause.PAUSED
@@ -98,7 +98,7 @@ async def test_the_planes_word_is_the_cause_where_it_sends_less_than_it_was_aske
     async with scene() as it:
         _, bob, _ = await flowing(it)
         await it.pass_time(5)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "publisher"))
+        await it.say(bob.switched("0", PlaneLayer(1, 1), "publisher"))
         seen = explained(bob)
         assert (seen.cause, seen.since) == (Cause.PUBLISHER, int((START + 5) * 1000))
         assert seen.target == Picture(Layer(2, 1), 1280, 720, 30.0, 1_500_000)
@@ -110,7 +110,7 @@ async def test_an_encoding_that_the_browser_stopped_is_a_fact_of_its_publisher()
         alice, bob, camera = await flowing(it)
         await it.pass_time(2)
         await it.say(arriving(alice.plane_track(camera), *THREE[:2]))
-        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "publisher"))
+        await it.say(bob.switched("0", PlaneLayer(1, 1), "publisher"))
         seen = explained(bob)
         assert seen.publisher == ("has stopped its top encoding",)
         assert seen.sentence.endswith(": alice's browser has stopped its top encoding.")
@@ -128,7 +128,7 @@ async def test_who_ignores_keyframe_requests_is_named_to_all_who_are_shown_it() 
         alice, bob, camera = await simulcast(it)
         heard = arriving(alice.plane_track(camera), *THREE)
         await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=False, deaf=True))
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "publisher"))
+        await it.say(bob.switched("0", PlaneLayer(0, 1), "publisher"))
         seen = explained(bob)
         assert seen.publisher == ("ignores keyframe requests",)
         assert seen.sentence.endswith(": alice sends nothing better at present; alice ignores keyframe requests.")
@@ -139,7 +139,7 @@ async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
         alice, bob, camera = await simulcast(it)
         heard = arriving(alice.plane_track(camera), *THREE)
         await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=True, deaf=False))
-        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "encrypted"))
+        await it.say(bob.switched("0", PlaneLayer(1, 1), "encrypted"))
         seen = explained(bob)
         assert (seen.cause, seen.publisher) == (Cause.ENCRYPTED, ("sends it end-to-end encrypted",))
         assert seen.sentence.endswith("since keyframes cannot be recognised in what is encrypted.")
@@ -156,7 +156,7 @@ async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:
 async def test_a_codec_that_cannot_be_shown_is_named() -> None:
     async with scene() as it:
         _, bob, _ = await simulcast(it)
-        await it.say(Refused(bob.slot("0"), "the subscriber has no payload type for this codec"))
+        await it.say(bob.refused("0", "the subscriber has no payload type for this codec"))
         seen = explained(bob)
         assert seen.cause is Cause.CODEC
         assert steps(seen)[-1] == ("current", None, "codec", "the subscriber has no payload type for this codec")
@@ -193,7 +193,7 @@ async def test_decisions_are_told_for_a_minute_and_a_record_goes_with_its_track(
     async with scene() as it:
         alice, bob, camera = await flowing(it)
         await it.pass_time(59)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 1), "publisher"))
+        await it.say(bob.switched("0", PlaneLayer(1, 1), "publisher"))
         assert len(explained(bob).decisions) == 4
         await it.pass_time(2)
         assert [d.what for d in explained(bob).decisions] == [Step.CURRENT]

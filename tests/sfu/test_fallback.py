@@ -1,9 +1,12 @@
 """Codec fallback: who cannot decode a track is told so by name, or shown its backup, sent while needed."""
 
+import pytest
+
 from sfu import messages
+from sfu.errors import NotFound
 from sfu.model import BackupInfo, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import LayerRate, Layers, Refused, Switched
+from sfu.plane import LayerRate, Layers
 
 from .scene import Client, Scene, scene
 
@@ -66,9 +69,9 @@ async def test_a_profile_that_only_the_plane_can_tell_is_named_too() -> None:
     async with scene() as it:
         alice, bob = await it.client("alice"), await viewer(it, "bob", "VP8")
         camera = await alice.camera()
-        await it.say(arriving(alice.plane_track(camera), "vp8"), Refused(bob.slot("0"), "no such payload type"))
+        await it.say(arriving(alice.plane_track(camera), "vp8"), bob.refused("0", "no such payload type"))
         assert bob.last(messages.Subscription).reason == "this client cannot decode VP8 of this profile"
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
+        await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
         assert bob.last(messages.Subscription).state == "active", "the plane knows best"
 
 
@@ -78,7 +81,7 @@ async def test_a_backup_helps_with_a_profile_too() -> None:
         bob = await viewer(it, "bob", "AV1", "VP8")
         await it.say(arriving(alice.plane_track(camera), "av1"))
         assert alice.heard(messages.Backup) == []
-        await it.say(Refused(bob.slot("0"), "no such payload type"))
+        await it.say(bob.refused("0", "no such payload type"))
         assert alice.heard(messages.Backup) == [messages.Backup(camera, True)]
         sid = await offer(alice, "video sendonly", "c-backup")
         assert it.plane.sources[bob.slot("0")] == alice.plane_track(sid)
@@ -104,7 +107,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         assert bob.shows() == carol.shows() == {"0": camera}
         bob.heard(), carol.heard()
 
-        await it.say(arriving(primary, "av1"), Refused(bob.slot("0"), "no payload type"))
+        await it.say(arriving(primary, "av1"), bob.refused("0", "no payload type"))
         assert alice.heard(messages.Backup) == [messages.Backup(camera, True)]
         told = bob.last(messages.Subscription)
         assert (told.state, told.cause, told.mime) == ("pending", Cause.CODEC, "video/AV1")
@@ -117,7 +120,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         assert it.plane.sources[bob.slot("0")] == backup and bob.ladder("0") == [(2, 3), (1, 3), (0, 3)]
         assert it.plane.sources[carol.slot("0")] == primary
         assert bob.heard(messages.Slots) == [], "for the viewer it is the same track"
-        await it.say(arriving(backup, "vp8"), Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
+        await it.say(arriving(backup, "vp8"), bob.switched("0", PlaneLayer(0, 0), "none"))
         told = bob.last(messages.Subscription)
         assert (told.track, told.state, told.mime, told.width) == (camera, "active", "video/VP8", 640)
         assert [t.sid for t in alice.session.participant.info().tracks] == [camera], "nobody hears of a second track"
@@ -169,7 +172,9 @@ async def test_a_primary_that_all_viewers_cannot_decode_is_paused_and_the_backup
 
 async def test_a_mute_and_its_end_reach_those_who_see_the_backup() -> None:
     async with scene() as it:
-        alice, bob, camera, _ = await backed_up(it)
+        alice, bob, camera, backup = await backed_up(it)
+        with pytest.raises(NotFound):
+            alice.session.participant.mute(backup, True)
         alice.session.participant.mute(camera, True)
         await it.pass_time(0)
         assert bob.ladder("0") == []

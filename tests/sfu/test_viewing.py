@@ -3,7 +3,7 @@
 from sfu import messages
 from sfu.model import Cause, Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import LayerRate, Layers, Refused, Switched
+from sfu.plane import LayerRate, Layers
 
 from .scene import Client, Scene, scene, sdp, turn
 
@@ -91,7 +91,7 @@ async def test_a_backend_subscribes_for_a_participant_and_sees_what_it_gets() ->
     async with scene() as it:
         _, bob, camera = await simulcast(it)
         participant = bob.session.participant
-        await it.say(Switched(bob.slot("0"), PlaneLayer(1, 3), "none"))
+        await it.say(bob.switched("0", PlaneLayer(1, 3), "none"))
         (view,) = participant.subscriptions()
         assert (view.participant, view.desired, view.mid, view.state) == ("alice", True, "0", "active")
         # Of the temporal layers the slot would take, none but the lowest is known to arrive.
@@ -102,6 +102,19 @@ async def test_a_backend_subscribes_for_a_participant_and_sees_what_it_gets() ->
         assert (view.desired, view.mid, view.state) == (False, "", "off")
 
 
+async def test_what_is_said_of_a_track_that_is_shown_no_longer_is_not_booked_on_the_next() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        late = bob.switched("0", PlaneLayer(2, 3), "none"), bob.refused("0", "no payload type")
+        await bob.ask(messages.Subscribe, tracks=[camera], on=False)
+        screen = await alice.publish(Kind.VIDEO, Source.SCREEN_SHARE)
+        await bob.ask(messages.Subscribe, tracks=[screen], on=True)
+        assert bob.shows() == {"0": screen}
+        await it.say(*late)
+        (view,) = [view for view in bob.session.participant.subscriptions() if view.track == screen]
+        assert (view.layer, view.state) == (None, "pending")
+
+
 async def test_a_subscription_is_pending_then_active_with_layer_size_and_bitrate() -> None:
     async with scene() as it:
         alice = await it.client("alice")
@@ -110,7 +123,7 @@ async def test_a_subscription_is_pending_then_active_with_layer_size_and_bitrate
         camera = await alice.camera()
         assert bob.last(messages.Subscription).state == "pending"
         await it.say(arriving(alice.plane_track(camera), (800_000, 640, 360)))
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 1), "none"))
+        await it.say(bob.switched("0", PlaneLayer(0, 1), "none"))
         assert bob.last(messages.Subscription) == messages.Subscription(
             camera, "active", Layer(0, 1), 640, 360, 800_000, mime="video/VP8"
         )
@@ -120,7 +133,7 @@ async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> Non
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
         track = alice.plane_track(camera)
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 3), "none"))
+        await it.say(bob.switched("0", PlaneLayer(0, 3), "none"))
         bob.heard()
         told = []
         for bps in (800_000, 850_000, 900_000, 1_100_000, 1_000_000):
@@ -132,14 +145,14 @@ async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> Non
 async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
     async with scene() as it:
         _, bob, camera = await simulcast(it)
-        await it.say(Refused(bob.slot("0"), "the subscriber has no payload type for this codec"))
+        await it.say(bob.refused("0", "the subscriber has no payload type for this codec"))
         assert bob.last(messages.Subscription) == messages.Subscription(
             camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
         )
-        await it.say(Switched(bob.slot("0"), None, "publisher"))
+        await it.say(bob.switched("0", None, "publisher"))
         (view,) = bob.session.participant.subscriptions()
         assert view.state == "refused", "nothing leaves, for the same reason"
-        await it.say(Switched(bob.slot("0"), PlaneLayer(0, 0), "none"))
+        await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
         assert bob.last(messages.Subscription).state == "active"
 
 

@@ -20,15 +20,17 @@ pub enum Event {
         /// The publisher ignores requests for keyframes.
         deaf: bool,
     },
-    /// What really leaves through a slot, and why it changed; no layer: nothing does.
+    /// What really leaves through a slot, of which track, and why it changed; no layer: nothing does.
     Switched {
         slot: SlotId,
+        track: Option<TrackId>,
         layer: Option<Layer>,
         cause: Cause,
     },
     /// The slot cannot show its source: the subscriber has no payload type for the codec.
     Refused {
         slot: SlotId,
+        track: Option<TrackId>,
         reason: &'static str,
     },
     /// Tracks heard in the last 100 ms, with their level in -dBov in each 20 ms of it, oldest first: 0 is the loudest, 127

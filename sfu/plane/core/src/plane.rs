@@ -348,10 +348,11 @@ fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, tran
 
 /// What a slot has to say of itself becomes an event.
 fn report(events: &mut VecDeque<Event>, slot: &mut Slot) {
+    let (id, track) = (slot.spec.id, slot.source());
     while let Some(event) = slot.poll_event() {
         events.push_back(match event {
-            SlotEvent::Switched { layer, cause } => Event::Switched { slot: slot.spec.id, layer, cause },
-            SlotEvent::Refused { reason } => Event::Refused { slot: slot.spec.id, reason },
+            SlotEvent::Switched { layer, cause } => Event::Switched { slot: id, track, layer, cause },
+            SlotEvent::Refused { reason } => Event::Refused { slot: id, track, reason },
         });
     }
 }

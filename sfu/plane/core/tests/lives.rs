@@ -26,7 +26,7 @@ fn arriving(call: &Call, of: TrackId) -> BTreeSet<u8> {
 
 fn told(call: &Call, of: SlotId) -> Vec<(Option<u8>, Cause)> {
     let told = |event: &Event| match event {
-        Event::Switched { slot, layer, cause } if *slot == of => Some((layer.map(|layer| layer.spatial), *cause)),
+        Event::Switched { slot, layer, cause, .. } if *slot == of => Some((layer.map(|layer| layer.spatial), *cause)),
         _ => None,
     };
     call.events.iter().filter_map(told).collect()

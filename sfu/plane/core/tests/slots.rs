@@ -31,7 +31,7 @@ fn shown(packets: &[Packet]) -> Vec<u32> {
 
 fn switches(call: &Call, of: SlotId) -> Vec<(Option<Layer>, Cause)> {
     let switch = |event: &Event| match event {
-        Event::Switched { slot, layer, cause } if *slot == of => Some((*layer, *cause)),
+        Event::Switched { slot, layer, cause, .. } if *slot == of => Some((*layer, *cause)),
         _ => None,
     };
     call.events.iter().filter_map(switch).collect()

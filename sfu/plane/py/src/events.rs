@@ -50,8 +50,8 @@ macro_rules! event {
 event!(LayerRate { layer: Layer, bps: u64, width: u16, height: u16, fps: f32 });
 event!(TransportState { transport: u64, state: TransportWord, reason: String });
 event!(Layers { track: u64, codec: Option<Codec>, layers: Vec<LayerRate>, encrypted: bool, deaf: bool });
-event!(Switched { slot: u64, layer: Option<Layer>, cause: Cause });
-event!(Refused { slot: u64, reason: String });
+event!(Switched { slot: u64, track: Option<u64>, layer: Option<Layer>, cause: Cause });
+event!(Refused { slot: u64, track: Option<u64>, reason: String });
 event!(AudioLevels { levels: Vec<(u64, Vec<u8>)> });
 event!(ChannelState {
     transport: u64,
@@ -89,10 +89,14 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             let layers = layers.into_iter().map(rate).collect();
             Layers { track: track.0, codec: codec.map(Codec), layers, encrypted, deaf }.into_bound_py_any(py)
         }
-        Event::Switched { slot, layer, cause } => {
-            Switched { slot: slot.0, layer: layer.map(Layer::from), cause: Cause(cause) }.into_bound_py_any(py)
+        Event::Switched { slot, track, layer, cause } => {
+            let (track, layer) = (track.map(|track| track.0), layer.map(Layer::from));
+            Switched { slot: slot.0, track, layer, cause: Cause(cause) }.into_bound_py_any(py)
         }
-        Event::Refused { slot, reason } => Refused { slot: slot.0, reason: reason.to_owned() }.into_bound_py_any(py),
+        Event::Refused { slot, track, reason } => {
+            let track = track.map(|track| track.0);
+            Refused { slot: slot.0, track, reason: reason.to_owned() }.into_bound_py_any(py)
+        }
         Event::AudioLevels(levels) => {
             let levels = levels.into_iter().map(|(track, levels)| (track.0, levels.to_vec())).collect();
             AudioLevels { levels }.into_bound_py_any(py)
