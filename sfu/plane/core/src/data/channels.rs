@@ -248,6 +248,9 @@ impl Data {
         for channel in self.channels.values_mut() {
             channel.octets = 0;
         }
+        for id in self.channels.keys().copied().collect::<Vec<_>>() {
+            self.tell_buffered(id);
+        }
     }
 
     fn settled(&mut self, ticket: u64) {
