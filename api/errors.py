@@ -180,7 +180,9 @@ def _methods(request: Request) -> list[str]:
 
 
 def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if not (isinstance(part, int) and len(location) == 2))
+    named = ".".join(str(part) for part in location if not (isinstance(part, int) and len(location) == 2))
+    # A field that the client made up may be named by half of a surrogate pair, which no reply can hold.
+    return named.encode(errors="replace").decode()
 
 
 def _code(status: int) -> str:

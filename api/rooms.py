@@ -155,6 +155,8 @@ async def send_data(
         payload = (
             base64.b64decode(body.base64, validate=True) if body.base64 is not None else (body.text or "").encode()
         )
+    except UnicodeEncodeError:
+        raise InvalidRequest("the text has half of a surrogate pair, which is no character") from None
     except (binascii.Error, ValueError):
         raise InvalidRequest("base64 does not hold base64 (RFC 4648)") from None
     return Delivery(receivers=sfu.room(room).send_data(payload, reliable=body.reliable, to=body.to))

@@ -214,6 +214,37 @@ async def test_a_room_needs_a_printable_name_of_bounded_length(server: Server, n
     assert reply.status_code in (400, 409) and is_problem(reply, reply.status_code)
 
 
+HALF = r"\ud83d"
+"""Half of a surrogate pair: JSON may name it, and nobody could be told of it in UTF-8."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/rooms", '{"name": "%s"}'),
+        ("POST", "/v1/rooms", '{"name": "other", "metadata": "%s"}'),
+        ("POST", "/v1/rooms", '{"name": "other", "%s": 1}'),
+        ("PATCH", ROOM, '{"metadata": "%s"}'),
+        ("PATCH", ROOM, '{"on_stage": ["%s"]}'),
+        ("PATCH", ROOM + "/participants/ada", '{"name": "%s"}'),
+        ("PATCH", ROOM + "/participants/ada", '{"metadata": "%s"}'),
+        ("PATCH", ROOM + "/participants/ada", '{"attributes": {"a": "%s"}}'),
+        ("PATCH", ROOM + "/participants/ada", '{"attributes": {"%s": "a"}}'),
+        ("POST", ROOM + "/data", '{"text": "%s"}'),
+        ("POST", ROOM + "/data", '{"text": "x", "to": ["%s"]}'),
+    ],
+)
+async def test_half_a_character_is_refused_and_nobody_else_suffers(
+    server: Server, method: str, path: str, body: str
+) -> None:
+    async with server.client("ada") as ada:
+        bearer = {"Authorization": f"Bearer {admin()}", "Content-Type": "application/json"}
+        reply = await server.http.request(method, path, content=body % HALF, headers=bearer)
+        assert is_problem(reply, reply.status_code) and 400 <= reply.status_code < 500
+        assert (await ada.ask("subscribe", tracks=[], on=True))["type"] == "ok"
+        assert (await server.call("GET", ROOM + "/participants")).status_code == 200
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_of_a_mebibyte_is_refused(server: Server, chunked: bool) -> None:
     async def chunks() -> Any:

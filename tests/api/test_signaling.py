@@ -113,6 +113,17 @@ async def test_a_browser_which_hides_the_status_is_told_behind_the_door(
         assert code == 1008 and reason == left["message"].encode()[:123].decode()
 
 
+@pytest.mark.parametrize("claim", [{"name": "\ud83d"}, {"metadata": "\ud83d"}, {"attributes": {"a": "\ud83d"}}])
+async def test_half_a_character_in_a_token_lets_nobody_in_and_nobody_fall(server: Server, claim: dict[str, Any]) -> None:
+    async with server.client("ada") as ada:
+        bearer = {"Authorization": f"Bearer {token('eve', **claim)}"}
+        async with server.rtc(additional_headers=bearer) as socket:
+            eve = Client(socket)
+            await eve.say("join")
+            assert "surrogate" in (await eve.hear("left"))["message"]
+        assert (await ada.ask("subscribe", tracks=[], on=True))["type"] == "ok"
+
+
 async def test_a_token_of_either_key_counts_while_keys_rotate(start: Start) -> None:
     server = await start(keys=f"old: {SECRET}, new: {OTHER_SECRET}")
     async with server.client("ada", key="old"), server.client("bob", key="new", secret=OTHER_SECRET):
