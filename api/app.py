@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from api import dev, errors, explain, participants, rooms, signaling, whip
-from api.middleware import AccessLog, BodyLimit
+from api.middleware import AccessLog, BodyLimit, SlashesInNames
 from api.settings import Settings
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
@@ -52,6 +52,7 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
     _serve_pages(app)
 
     # The last one added is the outermost.
+    app.add_middleware(SlashesInNames)
     app.add_middleware(BodyLimit, limit=MAX_BODY)
     app.add_middleware(
         CORSMiddleware,

@@ -11,7 +11,7 @@ from api.errors import responses
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
 from sfu.wishes import Changes
 
-router = APIRouter(prefix="/v1/rooms/{room}/participants", tags=["participants"])
+router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 
 PARTICIPANT: dict[str, Any] = {
     "sid": "PA_8sVd3kLmNpQr",
@@ -104,12 +104,12 @@ async def list_participants(room: str, sfu: SfuDep, grant: ModeratorDep) -> Part
     return Participants(participants=[p.info() for p in sfu.room(room).participants.values()])
 
 
-@router.get("/{identity}", responses={**responses(403, 404), **SHOWN})
+@router.get("/{identity:name}", responses={**responses(403, 404), **SHOWN})
 async def show_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
     return sfu.room(room).participant(identity).info()
 
 
-@router.patch("/{identity}", responses={**responses(403, 404, 409, 422), **SHOWN})
+@router.patch("/{identity:name}", responses={**responses(403, 404, 409, 422), **SHOWN})
 async def change_participant(
     room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: ModeratorDep
 ) -> ParticipantInfo:
@@ -122,13 +122,13 @@ async def change_participant(
     return participant.info()
 
 
-@router.delete("/{identity}", status_code=204, responses=responses(403, 404))
+@router.delete("/{identity:name}", status_code=204, responses=responses(403, 404))
 async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> None:
     """Out, and told so. Its tokens of before no longer let it in; a new one does."""
     sfu.room(room).remove(identity)
 
 
-@router.post("/{identity}/mute", responses={**responses(403, 404), **SHOWN})
+@router.post("/{identity:name}/mute", responses={**responses(403, 404), **SHOWN})
 async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
     """Nothing of the track is forwarded until a moderator allows it again; its owner is told."""
     participant = sfu.room(room).participant(identity)
@@ -136,13 +136,13 @@ async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, g
     return participant.info()
 
 
-@router.get("/{identity}/subscriptions", responses=responses(403, 404))
+@router.get("/{identity:name}/subscriptions", responses=responses(403, 404))
 async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> Subscriptions:
     """Every track it could be shown, and what it really gets of it."""
     return Subscriptions(subscriptions=sfu.room(room).participant(identity).subscriptions())
 
 
-@router.put("/{identity}/subscriptions", responses=responses(403, 404, 422))
+@router.put("/{identity:name}/subscriptions", responses=responses(403, 404, 422))
 async def set_subscriptions(
     room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
 ) -> Subscriptions:

@@ -115,13 +115,13 @@ async def list_rooms(sfu: SfuDep, grant: ListerDep) -> Rooms:
     return Rooms(rooms=[room.info() for room in sfu.rooms.values()])
 
 
-@router.get("/{room}", responses={**responses(403, 404), 200: _answers("The room.")})
+@router.get("/{room:name}", responses={**responses(403, 404), 200: _answers("The room.")})
 async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
     """Needs roomList, or roomAdmin for the room."""
     return sfu.room(room).info()
 
 
-@router.patch("/{room}", responses={**responses(403, 404, 422), 200: _answers("The room as it is now.")})
+@router.patch("/{room:name}", responses={**responses(403, 404, 422), 200: _answers("The room as it is now.")})
 async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: ModeratorDep) -> RoomInfo:
     """Changes a room while people are in it; they are told. Needs roomAdmin for the room."""
     found = sfu.room(room)
@@ -129,19 +129,19 @@ async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: Moderator
     return found.info()
 
 
-@router.delete("/{room}", status_code=204, responses=responses(403, 404))
+@router.delete("/{room:name}", status_code=204, responses=responses(403, 404))
 async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
     """Closes a room; those inside are told why. Needs roomCreate, or roomAdmin for the room."""
     sfu.delete_room(room)
 
 
-@router.get("/{room}/tracks", responses=responses(403, 404))
+@router.get("/{room:name}/tracks", responses=responses(403, 404))
 async def list_tracks(room: str, sfu: SfuDep, grant: ModeratorDep) -> Tracks:
     """The publishers' view: what really arrives of each track, and who is shown it. Needs roomAdmin for the room."""
     return Tracks(tracks=sfu.room(room).tracks())
 
 
-@router.post("/{room}/data", responses=responses(403, 404, 409, 422))
+@router.post("/{room:name}/data", responses=responses(403, 404, 409, 422))
 async def send_data(
     room: str,
     body: Annotated[Data, Body(openapi_examples={"text": {"value": {"text": "The break is over.", "to": ["ada"]}}})],

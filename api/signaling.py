@@ -53,7 +53,7 @@ async def rtc(websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
     await _receive_guest(websocket, sfu, settings.keys, "")
 
 
-@router.websocket("/v1/rooms/{room}/rtc")
+@router.websocket("/v1/rooms/{room:name}/rtc")
 async def rtc_of_room(room: str, websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
     await _receive_guest(websocket, sfu, settings.keys, room)
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from sfu.model import Explanation
 
-from .server import Server, admin, token
+from .server import Client, Server, admin, token
 
 ROOM = "/v1/rooms/room"
 
@@ -212,6 +212,22 @@ async def test_what_is_not_json_is_refused(server: Server, content: bytes) -> No
 async def test_a_room_needs_a_printable_name_of_bounded_length(server: Server, name: str) -> None:
     reply = await server.call("POST", "/v1/rooms", {"name": name})
     assert reply.status_code in (400, 409) and is_problem(reply, reply.status_code)
+
+
+async def test_names_with_a_slash_are_found_as_percent_2f(server: Server) -> None:
+    assert (await server.call("POST", "/v1/rooms", {"name": "school/3b"})).status_code == 201
+    room = "/v1/rooms/school%2F3b"
+    assert (await server.call("GET", room)).json()["name"] == "school/3b"
+    rooms = token("ada/1", room="school/3b")
+    async with server.rtc("school%2f3b", additional_headers={"Authorization": f"Bearer {rooms}"}) as socket:
+        await Client(socket).say("join")
+        assert (await Client(socket).hear("joined"))["you"]["identity"] == "ada/1"
+        assert (await server.call("GET", room + "/participants/ada%2F1")).json()["identity"] == "ada/1"
+        assert is_problem(await server.call("GET", room + "/participants/ada/1"), 404, "nothing at this address")
+        assert is_problem(await server.call("GET", room + "/participants/ada%2F2"), 404, "'ada/2'")
+        assert (await server.call("DELETE", room + "/participants/ada%2F1")).status_code == 204
+    assert is_problem(await server.call("GET", room + "/tracks", as_=admin("school")), 403, "'school/3b'")
+    assert (await server.call("DELETE", room)).status_code == 204
 
 
 HALF = r"\ud83d"

@@ -114,7 +114,9 @@ async def test_a_browser_which_hides_the_status_is_told_behind_the_door(
 
 
 @pytest.mark.parametrize("claim", [{"name": "\ud83d"}, {"metadata": "\ud83d"}, {"attributes": {"a": "\ud83d"}}])
-async def test_half_a_character_in_a_token_lets_nobody_in_and_nobody_fall(server: Server, claim: dict[str, Any]) -> None:
+async def test_half_a_character_in_a_token_lets_nobody_in_and_nobody_fall(
+    server: Server, claim: dict[str, Any]
+) -> None:
     async with server.client("ada") as ada:
         bearer = {"Authorization": f"Bearer {token('eve', **claim)}"}
         async with server.rtc(additional_headers=bearer) as socket:

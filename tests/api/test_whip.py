@@ -60,9 +60,10 @@ async def test_whep_watches_hidden_also_before_anybody_publishes(server: Server,
     assert (await server.http.delete(reply.headers["Location"])).status_code == 200
 
 
-async def test_a_room_name_is_quoted_in_the_location(server: Server) -> None:
-    reply = await post(server, "/v1/rooms/caf%C3%A9%20%3F/whip", as_=token(room=""))
-    assert reply.headers["Location"].startswith("/v1/rooms/caf%C3%A9%20%3F/whip/")
+@pytest.mark.parametrize("room", ["caf%C3%A9%20%3F", "school%2F3b", "whip%2Fwhep"])
+async def test_a_room_name_is_quoted_in_the_location(server: Server, room: str) -> None:
+    reply = await post(server, f"/v1/rooms/{room}/whip", as_=token(room=""))
+    assert reply.headers["Location"].startswith(f"/v1/rooms/{room}/whip/")
     assert (await server.http.delete(reply.headers["Location"])).status_code == 200
 
 
