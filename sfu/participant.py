@@ -38,7 +38,7 @@ from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.transport import MediaState, Transport
 from sfu.subscriptions import Subscriptions
 from sfu.tracks import CODECS, Track
-from sfu.wishes import Changes
+from sfu.wishes import MAX_PIXELS, Changes
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
@@ -227,6 +227,9 @@ class Participant:
         names.text("a cid", wish.cid)
         names.text("the name of a track", wish.name)
         names.text("the stream of a track", wish.stream)
+        for what, pixels in (("width", wish.width), ("height", wish.height)):
+            if not 0 <= pixels <= MAX_PIXELS:
+                raise InvalidRequest(f"a {what} is 0 (not known) to {MAX_PIXELS} pixels, which this is not")
         if wish.cid in self.declared or any(track.cid == wish.cid for track in self.tracks.values()):
             raise Conflict(f"you have already published a track with the cid {wish.cid!r}")
         published = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
@@ -409,8 +412,8 @@ class Participant:
             name=name,
             stream=stream,
             muted=muted,
-            width=max(width, 0),
-            height=max(height, 0),
+            width=width,
+            height=height,
             encrypted=encrypted,
         )
         if wait:
