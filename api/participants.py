@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
+from sfu.errors import NotFound
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
 from sfu.wishes import Changes
 
@@ -146,15 +147,17 @@ async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: Moder
 async def set_subscriptions(
     room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
 ) -> Subscriptions:
-    """Subscribes to exactly these tracks. What is published later follows `auto_subscribe` of the join.
+    """Subscribes to exactly these tracks, or changes nothing. What comes later follows `auto_subscribe` of the join.
 
     `settings` say for the participant what its client would: in which size, how fast, visible or not.
     """
     participant = sfu.room(room).participant(identity)
     if body.tracks is not None:
-        participant.subscribe(body.tracks, True)
-        others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
-        participant.subscribe(others, False)
+        visible = {s.track for s in participant.subscriptions()}
+        for track in body.tracks:
+            if track not in visible:
+                raise NotFound(f"there is no track {track!r} to subscribe to")
+        participant.subscribe((), True)  # Refused here, if at all: before anything has changed.
     participant.demand(
         {
             wish.track: Changes(
@@ -168,4 +171,8 @@ async def set_subscriptions(
             for wish in body.settings
         }
     )
+    if body.tracks is not None:
+        participant.subscribe(body.tracks, True)
+        others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
+        participant.subscribe(others, False)
     return Subscriptions(subscriptions=participant.subscriptions())

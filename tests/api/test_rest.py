@@ -99,7 +99,15 @@ async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
         assert [(s["track"], s["desired"]) for s in off.json()["subscriptions"]] == [(track, False)]
         on = await server.call("PUT", path, {"tracks": [track]})
         assert on.json()["subscriptions"][0]["desired"] is True
-        assert is_problem(await server.call("PUT", path, {"tracks": ["TR_x"]}), 404, "TR_x")
+        before = (await server.call("GET", path)).json()
+        for wrong in (
+            {"tracks": ["TR_x"]},
+            {"tracks": [], "settings": [{"track": "TR_x"}]},
+            {"tracks": [], "settings": [{"track": track, "width": -1}]},
+            {"tracks": ["TR_x"], "settings": [{"track": track, "width": 320}]},
+        ):
+            assert is_problem(await server.call("PUT", path, wrong), 404 if "TR_x" in str(wrong) else 400)
+            assert (await server.call("GET", path)).json() == before, wrong
 
 
 async def test_why_a_participant_gets_a_track_as_it_does_is_explained(server: Server) -> None:
