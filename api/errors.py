@@ -129,9 +129,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         status, detail, headers = error.status_code, error.detail, error.headers
         if status == 404:
-            detail = "there is nothing at this address"
-        elif status == 405:
-            methods = ", ".join(_methods(request))
+            return nothing_here()
+        if status == 405:
+            # No route: a file of the page.
+            methods = ", ".join(_methods(request) or ("GET", "HEAD"))
             detail, headers = (
                 f"{request.method} is not among the methods of this address: {methods}",
                 {"Allow": methods},
@@ -162,6 +163,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, of_framework)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(Exception, of_nobody)
+
+
+def nothing_here() -> JSONResponse:
+    """To a path that no route has."""
+    return problem(404, NotFound.code, "There is nothing at this address.")
 
 
 def too_large(limit: int) -> HTTPException:

@@ -286,6 +286,8 @@ async def test_unknown_paths_and_methods_are_problem_documents_too(server: Serve
     assert is_problem(await server.call("GET", "/nothing"), 404)
     reply = await server.call("PUT", "/v1/rooms")
     assert is_problem(reply, 405, "PUT") and reply.headers["Allow"] == "GET, POST"
+    reply = await server.call("POST", "/client.js")
+    assert is_problem(reply, 405, "GET, HEAD") and reply.headers["Allow"] == "GET, HEAD"
 
 
 async def test_a_failure_nobody_foresaw_is_a_500_without_details(

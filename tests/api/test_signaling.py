@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -85,7 +86,7 @@ REFUSED = [
     ("jwt", "status", "sentence"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
 async def test_a_handshake_is_refused_with_a_problem_document(
-    server: Server, jwt: str, status: int, sentence: str
+    server: Server, caplog: pytest.LogCaptureFixture, jwt: str, status: int, sentence: str
 ) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with server.rtc(additional_headers={"Authorization": f"Bearer {jwt}"} if jwt else None):
@@ -95,6 +96,18 @@ async def test_a_handshake_is_refused_with_a_problem_document(
     assert response.headers["Content-Type"] == "application/problem+json"
     problem = json.loads(response.body)
     assert sentence in problem["detail"] and problem["status"] == status
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING], (
+        "a refusal is no error of ours"
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/rtx", "/rtc", "/v1/rooms"])
+async def test_a_websocket_to_nowhere_is_told_so(server: Server, path: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with websockets.connect(f"ws://127.0.0.1:{server.port}{path}", origin="http://page.example"):  # type: ignore[arg-type]
+            pass
+    assert refused.value.response.status_code == 404
+    assert json.loads(refused.value.response.body)["detail"] == "There is nothing at this address."
 
 
 @pytest.mark.parametrize(
