@@ -139,8 +139,11 @@ def install(app: FastAPI) -> None:
             )
         return problem(status, _code(status), _sentence(detail), headers)
 
-    async def of_validation(_: Request, error: Exception) -> Response:
+    async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if any(one["loc"] == ("body",) and one["input"] for one in error.errors()) and not _is_json(request):
+            given = request.headers.get("content-type") or "left out"
+            return problem_of(UnsupportedMediaType(f"Content-Type must be application/json, not {given}", {}))
         wrong = [{"where": _where(one["loc"]), "message": one["msg"]} for one in error.errors()]
         first = wrong[0]
         detail = f"the request is wrong at {first['where']}: {first['message']}" if first["where"] else first["message"]
@@ -175,6 +178,11 @@ def too_large(limit: int) -> HTTPException:
     return HTTPException(STATUS[TooLarge], f"the body has more than {limit} octets")
 
 
+def _is_json(request: Request) -> bool:
+    kind, _, form = request.headers.get("content-type", "").partition(";")[0].strip().lower().partition("/")
+    return kind == "application" and (form == "json" or form.endswith("+json"))
+
+
 def _methods(request: Request) -> list[str]:
     """Of all routes of this path: the framework names those of the first one only."""
     routes: list[BaseRoute] = []
@@ -199,5 +207,6 @@ def _code(status: int) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
+    if not text.startswith("a="):  # An attribute of SDP is what it is called.
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."

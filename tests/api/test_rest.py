@@ -1,6 +1,9 @@
 """REST: rooms and participants, who may what, and how it is refused."""
 
 import base64
+import hmac
+import json
+import math
 from typing import Any
 
 import httpx
@@ -9,7 +12,7 @@ from pydantic import TypeAdapter
 
 from sfu.model import Explanation
 
-from .server import Client, Server, admin, token
+from .server import KEY, SECRET, Client, Server, admin, token
 
 ROOM = "/v1/rooms/room"
 
@@ -216,6 +219,13 @@ async def test_what_is_not_json_is_refused(server: Server, content: bytes) -> No
     assert reply.status_code in (400, 422) and is_problem(reply, reply.status_code)
 
 
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_json_that_is_not_announced_as_such_is_a_415_that_says_so(server: Server, kind: str | None) -> None:
+    headers = {"Authorization": f"Bearer {admin()}"} | ({"Content-Type": kind} if kind else {})
+    reply = await server.http.post("/v1/rooms", content=b'{"name": "x"}', headers=headers)
+    assert is_problem(reply, 415, "Content-Type must be application/json") and reply.json()["code"]
+
+
 @pytest.mark.parametrize("name", ["", "x" * 257, "line\nbreak"])
 async def test_a_room_needs_a_printable_name_of_bounded_length(server: Server, name: str) -> None:
     reply = await server.call("POST", "/v1/rooms", {"name": name})
@@ -333,6 +343,18 @@ async def test_a_moderator_of_another_room_is_refused(server: Server) -> None:
 async def test_without_a_token_that_holds_it_is_401(server: Server, header: str) -> None:
     reply = await server.http.get("/v1/rooms", headers={"Authorization": header} if header else {})
     assert is_problem(reply, 401) and reply.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"exp": 10**400}, {"exp": -(10**400)}, {"exp": [1]}, {"exp": math.inf}, {"nbf": {}}, {"exp": 1, "nbf": 2**40}],
+    ids=["beyond", "before", "list", "infinity", "object", "over before it begins"],
+)
+async def test_a_token_with_times_that_are_none_is_401(server: Server, claims: dict[str, Any]) -> None:
+    grant = {"iss": KEY, "sub": "ada", "exp": 2**33, "video": {"roomList": True}}
+    head, body = token().split(".")[0], base64.urlsafe_b64encode(json.dumps({**grant, **claims}).encode()).rstrip(b"=")
+    by = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), head.encode() + b"." + body, "sha256")).rstrip(b"=")
+    assert is_problem(await server.call("GET", "/v1/rooms", as_=f"{head}.{body.decode()}.{by.decode()}"), 401)
 
 
 async def test_a_draining_server_makes_no_rooms(server: Server) -> None:

@@ -93,6 +93,12 @@ async def test_an_ice_restart_answers_with_our_credentials_and_a_new_etag(server
     ).status_code == 204
 
 
+async def test_a_refused_fragment_is_told_by_the_name_of_its_attribute(server: Server) -> None:
+    created = await post(server, "/v1/whip")
+    reply = await patch(server, created.headers["Location"], fragment("n2"), If_Match="*")
+    assert reply.status_code == 422 and reply.json()["detail"].startswith("a=ice-ufrag is not")
+
+
 REFUSED: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("wrong type", "/v1/whip", SENDING, {"Content-Type": "text/plain"}, 415, "application/sdp"),
     ("no SDP", "/v1/whip", "hello", {}, 422, ""),
