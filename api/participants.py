@@ -35,6 +35,18 @@ PARTICIPANT: dict[str, Any] = {
     "tracks": [],
     "disconnect_reason": None,
 }
+SUBSCRIPTION: dict[str, Any] = {
+    "track": "TR_5hJk2mNpQrSt",
+    "participant": "bob",
+    "desired": True,
+    "wish": {"quality": "high", "width": 640, "height": 360, "fps": 0.0, "priority": 0, "visible": True},
+    "mid": "1",
+    "state": "active",
+    "layer": {"spatial": 1, "temporal": 2},
+    "reason": "",
+    "cause": "demand",
+    "mime": "video/VP8",
+}
 SHOWN: dict[int | str, dict[str, Any]] = {
     200: {"description": "The participant.", "content": {"application/json": {"example": PARTICIPANT}}}
 }
@@ -96,7 +108,7 @@ class SubscriptionsWish(BaseModel):
 
 
 class Subscriptions(BaseModel):
-    subscriptions: list[SubscriptionInfo]
+    subscriptions: list[SubscriptionInfo] = Field(examples=[[SUBSCRIPTION]])
 
 
 @router.get("", responses=responses(403, 404))
@@ -110,7 +122,7 @@ async def show_participant(room: str, identity: str, sfu: SfuDep, grant: Moderat
     return sfu.room(room).participant(identity).info()
 
 
-@router.patch("/{identity:name}", responses={**responses(403, 404, 409, 422), **SHOWN})
+@router.patch("/{identity:name}", responses={**responses(400, 403, 404, 409, 415, 422), **SHOWN})
 async def change_participant(
     room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: ModeratorDep
 ) -> ParticipantInfo:
@@ -129,7 +141,7 @@ async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: Moder
     sfu.room(room).remove(identity)
 
 
-@router.post("/{identity:name}/mute", responses={**responses(403, 404), **SHOWN})
+@router.post("/{identity:name}/mute", responses={**responses(403, 404, 415, 422), **SHOWN})
 async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
     """Nothing of the track is forwarded until a moderator allows it again; its owner is told."""
     participant = sfu.room(room).participant(identity)
@@ -143,7 +155,7 @@ async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: Moder
     return Subscriptions(subscriptions=sfu.room(room).participant(identity).subscriptions())
 
 
-@router.put("/{identity:name}/subscriptions", responses=responses(403, 404, 422))
+@router.put("/{identity:name}/subscriptions", responses=responses(400, 403, 404, 415, 422))
 async def set_subscriptions(
     room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
 ) -> Subscriptions:

@@ -40,6 +40,32 @@ ROOM: dict[str, Any] = {
 }
 
 
+TRACK: dict[str, Any] = {
+    "participant": "ada",
+    "track": {
+        "sid": "TR_5hJk2mNpQrSt",
+        "kind": "video",
+        "source": "camera",
+        "name": "front",
+        "muted": False,
+        "width": 1280,
+        "height": 720,
+        "mime": "video/VP8",
+        "mid": "1",
+        "simulcast": True,
+        "stream": "cam",
+    },
+    "encodings": [
+        {"rid": rid, "spatial": at, "active": True, "wanted": True}
+        | {"bitrate": bitrate, "width": 640 << at, "height": 360 << at, "fps": 30.0}
+        for at, (rid, bitrate) in enumerate([("h", 491_000), ("f", 1_540_000)])
+    ],
+    "subscribers": ["bob"],
+    "paused": False,
+    "backup": None,
+}
+
+
 class NewRoom(BaseModel):
     """What is left out is as the server is set up."""
 
@@ -74,7 +100,7 @@ class Rooms(BaseModel):
 
 
 class Tracks(BaseModel):
-    tracks: list[PublishedTrack]
+    tracks: list[PublishedTrack] = Field(examples=[[TRACK]])
 
 
 class Data(BaseModel):
@@ -98,7 +124,11 @@ def _answers(description: str) -> dict[str, Any]:
 @router.post(
     "",
     status_code=201,
-    responses={**responses(403, 409, 422), 201: _answers("It is new."), 200: _answers("It was there, the same.")},
+    responses={
+        **responses(400, 403, 409, 415, 422, 503),
+        201: _answers("It is new."),
+        200: _answers("It was there, the same."),
+    },
 )
 async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
     """Creates a room. Asked again with the same options, it answers 200 with the room that exists. Needs roomCreate."""
@@ -121,7 +151,9 @@ async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
     return sfu.room(room).info()
 
 
-@router.patch("/{room:name}", responses={**responses(403, 404, 422), 200: _answers("The room as it is now.")})
+@router.patch(
+    "/{room:name}", responses={**responses(400, 403, 404, 409, 415, 422), 200: _answers("The room as it is now.")}
+)
 async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: ModeratorDep) -> RoomInfo:
     """Changes a room while people are in it; they are told. Needs roomAdmin for the room."""
     found = sfu.room(room)
@@ -141,7 +173,7 @@ async def list_tracks(room: str, sfu: SfuDep, grant: ModeratorDep) -> Tracks:
     return Tracks(tracks=sfu.room(room).tracks())
 
 
-@router.post("/{room:name}/data", responses=responses(403, 404, 409, 422))
+@router.post("/{room:name}/data", responses=responses(400, 403, 404, 409, 415, 422))
 async def send_data(
     room: str,
     body: Annotated[Data, Body(openapi_examples={"text": {"value": {"text": "The break is over.", "to": ["ada"]}}})],

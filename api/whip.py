@@ -12,7 +12,8 @@ from sfu.media_session import MediaSession
 from sfu.model import Grant, ParticipantKind
 from sfu.service import Sfu
 
-router = APIRouter(tags=["WHIP and WHEP"])
+# What is answered has the type that each route says: the framework would describe JSON beside it.
+router = APIRouter(tags=["WHIP and WHEP"], default_response_class=Response)
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
