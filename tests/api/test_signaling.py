@@ -258,6 +258,10 @@ async def test_binary_messages_are_refused(server: Server) -> None:
         await ada.socket.send(b"{}")
         assert "text" in (await ada.hear("error"))["message"]
         assert (await ada.closed())[0] == 1003
+    async with server.rtc(additional_headers={"Authorization": f"Bearer {token()}"}) as socket:
+        await socket.send(b'{"type": "join"}')
+        assert "text" in (await Client(socket).hear("left"))["message"]
+        assert (await Client(socket).closed())[0] == 1003
 
 
 async def test_a_flood_is_told_then_cut_and_hurts_nobody_else(server: Server) -> None:
