@@ -10,9 +10,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from api import dev, errors, explain, participants, rooms, signaling, whip
-from api.middleware import AccessLog, BodyLimit
+from api.middleware import AccessLog, BodyLimit, SlashesInNames
 from api.settings import Settings
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
@@ -52,6 +53,7 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
     _serve_pages(app)
 
     # The last one added is the outermost.
+    app.add_middleware(SlashesInNames)
     app.add_middleware(BodyLimit, limit=MAX_BODY)
     app.add_middleware(
         CORSMiddleware,
@@ -77,12 +79,15 @@ class Pages(StaticFiles):
 
 def _serve_pages(app: FastAPI) -> None:
     """The page and its client where no route matches; a mount would also hide the 405 of routes that match in part."""
-    if not WEB.is_dir():
-        return
-    pages, otherwise = Pages(directory=WEB, html=True), app.router.default
+    pages, otherwise = Pages(directory=WEB, html=True) if WEB.is_dir() else None, app.router.default
 
     async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
-        is_page = scope["type"] == "http" and not scope["path"].startswith("/v1/")
-        await (pages if is_page else otherwise)(scope, receive, send)
+        if scope["type"] == "websocket":
+            # The framework would close it unsaid, which is a 403: as if a token could help.
+            await WebSocket(scope, receive, send).send_denial_response(errors.nothing_here())
+        elif pages is not None and scope["type"] == "http" and not scope["path"].startswith("/v1/"):
+            await pages(scope, receive, send)
+        else:
+            await otherwise(scope, receive, send)
 
     app.router.default = fallback

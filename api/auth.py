@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from sfu.errors import NotAllowed, Unauthenticated
 from sfu.model import Grant, Permissions, Source
@@ -15,6 +16,9 @@ LEEWAY = 60
 """Seconds by which clocks may differ."""
 MIN_SECRET = 32
 """Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
+
+
+TIMELESS: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
 
 
 class Expired(Unauthenticated):
@@ -40,7 +44,7 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
     try:
         claims = jwt.decode(token, keys[key], algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": required})
     except jwt.ExpiredSignatureError:
-        genuine = jwt.decode(token, keys[key], algorithms=[ALGORITHM], options={"verify_exp": False})
+        genuine = jwt.decode(token, keys[key], algorithms=[ALGORITHM], options=TIMELESS)
         raise Expired(grant_of(genuine).room) from None
     except jwt.ImmatureSignatureError:
         raise Unauthenticated("The token is not valid yet (nbf or iat lies in the future).") from None
@@ -51,7 +55,9 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
     except jwt.InvalidSignatureError:
         raise Unauthenticated("The token's signature does not match its API key.") from None
     except jwt.InvalidTokenError as invalid:
-        raise Unauthenticated(f"The token is not valid: {invalid}.") from None
+        raise Unauthenticated(f"The token is not valid: {str(invalid).rstrip('.')}.") from None
+    except (TypeError, OverflowError):
+        raise Unauthenticated("The token's claims exp, nbf and iat must be seconds since the epoch.") from None
     return grant_of(claims)
 
 
@@ -147,5 +153,7 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name) or 0
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        return float(claims.get(name) or 0)
+    except (TypeError, ValueError, OverflowError):
+        raise Unauthenticated(f"The token's claim {name!r} must be seconds since the epoch.") from None

@@ -12,6 +12,8 @@ import typer
 
 from api import auth, client, doctor, report
 from api.settings import TABLE, Mode, SettingsError, read
+from sfu import names
+from sfu.errors import SfuError
 from sfu.model import Grant, Permissions, Source
 
 app = typer.Typer(
@@ -101,7 +103,7 @@ def token(
     room: Annotated[str, typer.Option(help="The room it is for; without, every room.")] = "",
     name: Annotated[str, typer.Option(help="The name shown to others.")] = "",
     metadata: Annotated[str, typer.Option(help="Free text of the application.")] = "",
-    ttl: Annotated[float, typer.Option(help="Seconds it is good for.", min=1)] = 6 * 3600,
+    ttl: Annotated[float, typer.Option(help="Seconds it is good for.", min=1, max=1e9)] = 6 * 3600,
     join: Annotated[bool, typer.Option("--join/--no-join", help="May join.")] = True,
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="May publish tracks.")] = True,
     subscribe: Annotated[bool, typer.Option("--subscribe/--no-subscribe", help="May be shown tracks.")] = True,
@@ -114,6 +116,12 @@ def token(
     update_own: Annotated[bool, typer.Option("--update-own", help="May change its own name and metadata.")] = False,
 ) -> None:
     """Print a token, signed with SFU_API_KEY and SFU_API_SECRET, the first of SFU_KEYS, or the development key."""
+    try:
+        names.identity(identity)
+        if room:
+            names.room_name(room)
+    except SfuError as error:
+        raise SettingsError(f"No server takes such a token: {error}.") from None
     key, secret = client.credentials()
     grant = Grant(
         identity=identity,

@@ -87,8 +87,9 @@ def _url() -> str:
     if not url:
         kept = devfile.load()
         url = kept.url if kept and kept.url else "http://127.0.0.1:7880"
-    if not url.startswith(("http://", "https://")):
-        raise SettingsError(f"SFU_URL needs to begin with http:// or https://, not {url!r}.")
+    scheme, _, host = url.partition("://")
+    if scheme not in ("http", "https") or not host.strip("/"):
+        raise SettingsError(f"SFU_URL needs to begin with http:// or https:// and a host, not {url!r}.")
     return url.rstrip("/")
 
 
@@ -100,7 +101,7 @@ def _ask(method: str, url: str, *, headers: dict[str, str] | None = None, body: 
     except httpx.TransportError as error:
         if isinstance(error, httpx.ConnectError) and "certificate" not in str(error).lower():
             raise NobodyThere(f"Nothing answers at {origin}: is the service running, and SFU_URL right?") from None
-        raise ClientError(f"{origin} cannot be asked: {error}.") from None
+        raise ClientError(f"{origin} cannot be asked: {str(error).rstrip('.')}.") from None
     except httpx.InvalidURL:
         raise ClientError(f"{origin} is not an address of a service.") from None
     if reply.is_success:

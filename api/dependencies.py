@@ -1,4 +1,4 @@
-"""What the doors need of a request: the service, the settings, and a grant that reaches far enough.
+"""What the doors need of a request: its names, the service, the settings, and a grant that reaches far enough.
 
 All of it is `async`: the framework would run anything else in a thread, and the service lives on the loop.
 """
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 
 from api import auth
@@ -14,6 +15,24 @@ from api.settings import Settings
 from sfu.errors import NotAllowed, Unauthenticated
 from sfu.model import Grant
 from sfu.service import Sfu
+
+SLASH = "\udc2f"
+"""Stands for a `/` within a name while its route is sought: a decoded path never has half of a surrogate pair."""
+
+
+class NameConvertor(Convertor[str]):
+    """`{room:name}` in the path of a route."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return value.replace(SLASH, "/")
+
+    def to_string(self, value: str) -> str:
+        return value.replace("/", SLASH)
+
+
+register_url_convertor("name", NameConvertor())
 
 _bearer = HTTPBearer(
     auto_error=False,

@@ -17,6 +17,7 @@ from api import auth
 from api.dependencies import SettingsDep
 from api.errors import responses
 from api.settings import Settings
+from sfu import names
 from sfu.errors import NotAllowed
 from sfu.model import Grant, Permissions
 
@@ -88,10 +89,12 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.include_router(router)
 
 
-@router.post("/v1/dev/token", responses=responses(403))
+@router.post("/v1/dev/token", responses=responses(400, 403, 409))
 async def give_token(body: TokenRequest, request: Request, settings: SettingsDep, door: DoorDep) -> TokenReply:
     """A token for the page: a fresh identity each time. Only in development mode, only from this machine."""
     door.check(request)
+    names.room_name(body.room)
+    names.text("a display name", body.name)
     key, secret = next(iter(settings.keys.items()))
     slug = re.sub(r"[^a-z0-9]+", "-", body.name.lower()).strip("-")[:32] or "guest"
     grant = Grant(

@@ -129,17 +129,21 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         status, detail, headers = error.status_code, error.detail, error.headers
         if status == 404:
-            detail = "there is nothing at this address"
-        elif status == 405:
-            methods = ", ".join(_methods(request))
+            return nothing_here()
+        if status == 405:
+            # No route: a file of the page.
+            methods = ", ".join(_methods(request) or ("GET", "HEAD"))
             detail, headers = (
                 f"{request.method} is not among the methods of this address: {methods}",
                 {"Allow": methods},
             )
         return problem(status, _code(status), _sentence(detail), headers)
 
-    async def of_validation(_: Request, error: Exception) -> Response:
+    async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if any(one["loc"] == ("body",) and one["input"] for one in error.errors()) and not _is_json(request):
+            given = request.headers.get("content-type") or "left out"
+            return problem_of(UnsupportedMediaType(f"Content-Type must be application/json, not {given}", {}))
         wrong = [{"where": _where(one["loc"]), "message": one["msg"]} for one in error.errors()]
         first = wrong[0]
         detail = f"the request is wrong at {first['where']}: {first['message']}" if first["where"] else first["message"]
@@ -164,9 +168,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, of_nobody)
 
 
+def nothing_here() -> JSONResponse:
+    """To a path that no route has."""
+    return problem(404, NotFound.code, "There is nothing at this address.")
+
+
 def too_large(limit: int) -> HTTPException:
     """Raised while a body is read, where the framework lets only its own exceptions through."""
     return HTTPException(STATUS[TooLarge], f"the body has more than {limit} octets")
+
+
+def _is_json(request: Request) -> bool:
+    kind, _, form = request.headers.get("content-type", "").partition(";")[0].strip().lower().partition("/")
+    return kind == "application" and (form == "json" or form.endswith("+json"))
 
 
 def _methods(request: Request) -> list[str]:
@@ -180,7 +194,9 @@ def _methods(request: Request) -> list[str]:
 
 
 def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if not (isinstance(part, int) and len(location) == 2))
+    named = ".".join(str(part) for part in location if not (isinstance(part, int) and len(location) == 2))
+    # A field that the client made up may be named by half of a surrogate pair, which no reply can hold.
+    return named.encode(errors="replace").decode()
 
 
 def _code(status: int) -> str:
@@ -191,5 +207,6 @@ def _code(status: int) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
+    if not text.startswith("a="):  # An attribute of SDP is what it is called.
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."

@@ -9,7 +9,7 @@ from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
 from sfu.model import Explanation
 
-router = APIRouter(prefix="/v1/rooms/{room}/participants", tags=["participants"])
+router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 
 FULL = {"layer": {"spatial": 2, "temporal": 2}, "width": 1280, "height": 720, "fps": 30.0, "bitrate": 1_540_000}
 SMALL = {"layer": {"spatial": 0, "temporal": 2}, "width": 320, "height": 180, "fps": 15.0, "bitrate": 149_000}
@@ -45,7 +45,7 @@ class Explanations(BaseModel):
     subscriptions: list[Explanation] = Field(examples=[[EXAMPLE]])
 
 
-@router.get("/{identity}/explain", responses=responses(403, 404))
+@router.get("/{identity:name}/explain", responses=responses(403, 404))
 async def explain_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> Explanations:
     """Of every track it could be shown: what is wanted, allowed, asked for and on the wire, what limits it, in one
     sentence, and what was decided in the last minute. Needs roomAdmin for the room."""

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 import websockets.http11
 from starlette.types import ASGIApp
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_MESSAGE = 256 * 1024
@@ -31,11 +32,18 @@ websockets.http11.MAX_LINE_LENGTH = MAX_LINE
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Drops a silent peer at once: closing in order would wait until it has read what is still queued for it."""
+    """Drops a silent peer at once: closing in order would wait until it has read what is still queued for it. And a
+    refusal is no error: uvicorn would log one for every handshake that is answered by something else than a WebSocket.
+    """
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
 
 
 TICK = 1.0

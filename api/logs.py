@@ -3,8 +3,8 @@
 import logging
 import re
 
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|(?<=access_token=)[^\s&\"']+")
-"""A JWT begins with the base64 of `{"`; after `access_token=` anything is one."""
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|(?<=access_token=)[^\s&\"']+")
+"""A JWT, or the beginning of one, begins with the base64 of `{"`; after `access_token=` anything is one."""
 
 
 class Redacting(logging.Formatter):

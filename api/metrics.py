@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sfu.lifecycle import State
+from sfu.model import ParticipantKind
 from sfu.service import Sfu
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,7 +45,7 @@ class SfuCollector(Collector):
         published = sum(track.primary is None for p in inside for track in p.tracks.values())
         yield GaugeMetricFamily("sfu_published_tracks", "Tracks published, backups aside", value=published)
         kinds = GaugeMetricFamily("sfu_participants", "Participants, hidden ones too", labels=["kind"])
-        for kind in sorted({p.kind for p in inside}):
+        for kind in ParticipantKind:
             kinds.add_metric([kind], sum(1 for p in inside if p.kind is kind))
         yield kinds
         states = GaugeMetricFamily("sfu_state", "1 for the state the service is in", labels=["state"])

@@ -1,14 +1,32 @@
-"""Around every request: a bound on its body, and one line in the log that no token can reach."""
+"""Around every request: names as they are in its path, a bound on its body, and one line in the log that no token
+can reach."""
 
 import logging
 import time
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.dependencies import SLASH
 from api.errors import TooLarge, problem_of, too_large
 
 log = logging.getLogger("api.access")
+
+
+class SlashesInNames:
+    """A room or an identity may have a `/`, which is %2F in a path: what listens for us decodes that too early."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path") or b""
+        if b"%2f" in raw.lower():
+            segments = raw.decode("ascii", "replace").split("/")
+            # Who rewrote the path on its way here has said what it is.
+            if "/".join(map(unquote, segments)) == scope["path"]:
+                scope = {**scope, "path": "/".join(unquote(segment).replace("/", SLASH) for segment in segments)}
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

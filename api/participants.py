@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
+from sfu.errors import NotFound
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
 from sfu.wishes import Changes
 
-router = APIRouter(prefix="/v1/rooms/{room}/participants", tags=["participants"])
+router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 
 PARTICIPANT: dict[str, Any] = {
     "sid": "PA_8sVd3kLmNpQr",
@@ -33,6 +34,18 @@ PARTICIPANT: dict[str, Any] = {
     "version": 3,
     "tracks": [],
     "disconnect_reason": None,
+}
+SUBSCRIPTION: dict[str, Any] = {
+    "track": "TR_5hJk2mNpQrSt",
+    "participant": "bob",
+    "desired": True,
+    "wish": {"quality": "high", "width": 640, "height": 360, "fps": 0.0, "priority": 0, "visible": True},
+    "mid": "1",
+    "state": "active",
+    "layer": {"spatial": 1, "temporal": 2},
+    "reason": "",
+    "cause": "demand",
+    "mime": "video/VP8",
 }
 SHOWN: dict[int | str, dict[str, Any]] = {
     200: {"description": "The participant.", "content": {"application/json": {"example": PARTICIPANT}}}
@@ -95,7 +108,7 @@ class SubscriptionsWish(BaseModel):
 
 
 class Subscriptions(BaseModel):
-    subscriptions: list[SubscriptionInfo]
+    subscriptions: list[SubscriptionInfo] = Field(examples=[[SUBSCRIPTION]])
 
 
 @router.get("", responses=responses(403, 404))
@@ -104,12 +117,12 @@ async def list_participants(room: str, sfu: SfuDep, grant: ModeratorDep) -> Part
     return Participants(participants=[p.info() for p in sfu.room(room).participants.values()])
 
 
-@router.get("/{identity}", responses={**responses(403, 404), **SHOWN})
+@router.get("/{identity:name}", responses={**responses(403, 404), **SHOWN})
 async def show_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
     return sfu.room(room).participant(identity).info()
 
 
-@router.patch("/{identity}", responses={**responses(403, 404, 409, 422), **SHOWN})
+@router.patch("/{identity:name}", responses={**responses(400, 403, 404, 409, 415, 422), **SHOWN})
 async def change_participant(
     room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: ModeratorDep
 ) -> ParticipantInfo:
@@ -122,13 +135,13 @@ async def change_participant(
     return participant.info()
 
 
-@router.delete("/{identity}", status_code=204, responses=responses(403, 404))
+@router.delete("/{identity:name}", status_code=204, responses=responses(403, 404))
 async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> None:
     """Out, and told so. Its tokens of before no longer let it in; a new one does."""
     sfu.room(room).remove(identity)
 
 
-@router.post("/{identity}/mute", responses={**responses(403, 404), **SHOWN})
+@router.post("/{identity:name}/mute", responses={**responses(403, 404, 415, 422), **SHOWN})
 async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
     """Nothing of the track is forwarded until a moderator allows it again; its owner is told."""
     participant = sfu.room(room).participant(identity)
@@ -136,25 +149,27 @@ async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, g
     return participant.info()
 
 
-@router.get("/{identity}/subscriptions", responses=responses(403, 404))
+@router.get("/{identity:name}/subscriptions", responses=responses(403, 404))
 async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> Subscriptions:
     """Every track it could be shown, and what it really gets of it."""
     return Subscriptions(subscriptions=sfu.room(room).participant(identity).subscriptions())
 
 
-@router.put("/{identity}/subscriptions", responses=responses(403, 404, 422))
+@router.put("/{identity:name}/subscriptions", responses=responses(400, 403, 404, 415, 422))
 async def set_subscriptions(
     room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
 ) -> Subscriptions:
-    """Subscribes to exactly these tracks. What is published later follows `auto_subscribe` of the join.
+    """Subscribes to exactly these tracks, or changes nothing. What comes later follows `auto_subscribe` of the join.
 
     `settings` say for the participant what its client would: in which size, how fast, visible or not.
     """
     participant = sfu.room(room).participant(identity)
     if body.tracks is not None:
-        participant.subscribe(body.tracks, True)
-        others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
-        participant.subscribe(others, False)
+        visible = {s.track for s in participant.subscriptions()}
+        for track in body.tracks:
+            if track not in visible:
+                raise NotFound(f"there is no track {track!r} to subscribe to")
+        participant.subscribe((), True)  # Refused here, if at all: before anything has changed.
     participant.demand(
         {
             wish.track: Changes(
@@ -168,4 +183,8 @@ async def set_subscriptions(
             for wish in body.settings
         }
     )
+    if body.tracks is not None:
+        participant.subscribe(body.tracks, True)
+        others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
+        participant.subscribe(others, False)
     return Subscriptions(subscriptions=participant.subscriptions())

@@ -40,6 +40,32 @@ ROOM: dict[str, Any] = {
 }
 
 
+TRACK: dict[str, Any] = {
+    "participant": "ada",
+    "track": {
+        "sid": "TR_5hJk2mNpQrSt",
+        "kind": "video",
+        "source": "camera",
+        "name": "front",
+        "muted": False,
+        "width": 1280,
+        "height": 720,
+        "mime": "video/VP8",
+        "mid": "1",
+        "simulcast": True,
+        "stream": "cam",
+    },
+    "encodings": [
+        {"rid": rid, "spatial": at, "active": True, "wanted": True}
+        | {"bitrate": bitrate, "width": 640 << at, "height": 360 << at, "fps": 30.0}
+        for at, (rid, bitrate) in enumerate([("h", 491_000), ("f", 1_540_000)])
+    ],
+    "subscribers": ["bob"],
+    "paused": False,
+    "backup": None,
+}
+
+
 class NewRoom(BaseModel):
     """What is left out is as the server is set up."""
 
@@ -74,7 +100,7 @@ class Rooms(BaseModel):
 
 
 class Tracks(BaseModel):
-    tracks: list[PublishedTrack]
+    tracks: list[PublishedTrack] = Field(examples=[[TRACK]])
 
 
 class Data(BaseModel):
@@ -98,7 +124,11 @@ def _answers(description: str) -> dict[str, Any]:
 @router.post(
     "",
     status_code=201,
-    responses={**responses(403, 409, 422), 201: _answers("It is new."), 200: _answers("It was there, the same.")},
+    responses={
+        **responses(400, 403, 409, 415, 422, 503),
+        201: _answers("It is new."),
+        200: _answers("It was there, the same."),
+    },
 )
 async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
     """Creates a room. Asked again with the same options, it answers 200 with the room that exists. Needs roomCreate."""
@@ -115,13 +145,15 @@ async def list_rooms(sfu: SfuDep, grant: ListerDep) -> Rooms:
     return Rooms(rooms=[room.info() for room in sfu.rooms.values()])
 
 
-@router.get("/{room}", responses={**responses(403, 404), 200: _answers("The room.")})
+@router.get("/{room:name}", responses={**responses(403, 404), 200: _answers("The room.")})
 async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
     """Needs roomList, or roomAdmin for the room."""
     return sfu.room(room).info()
 
 
-@router.patch("/{room}", responses={**responses(403, 404, 422), 200: _answers("The room as it is now.")})
+@router.patch(
+    "/{room:name}", responses={**responses(400, 403, 404, 409, 415, 422), 200: _answers("The room as it is now.")}
+)
 async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: ModeratorDep) -> RoomInfo:
     """Changes a room while people are in it; they are told. Needs roomAdmin for the room."""
     found = sfu.room(room)
@@ -129,19 +161,19 @@ async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: Moderator
     return found.info()
 
 
-@router.delete("/{room}", status_code=204, responses=responses(403, 404))
+@router.delete("/{room:name}", status_code=204, responses=responses(403, 404))
 async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
     """Closes a room; those inside are told why. Needs roomCreate, or roomAdmin for the room."""
     sfu.delete_room(room)
 
 
-@router.get("/{room}/tracks", responses=responses(403, 404))
+@router.get("/{room:name}/tracks", responses=responses(403, 404))
 async def list_tracks(room: str, sfu: SfuDep, grant: ModeratorDep) -> Tracks:
     """The publishers' view: what really arrives of each track, and who is shown it. Needs roomAdmin for the room."""
     return Tracks(tracks=sfu.room(room).tracks())
 
 
-@router.post("/{room}/data", responses=responses(403, 404, 409, 422))
+@router.post("/{room:name}/data", responses=responses(400, 403, 404, 409, 415, 422))
 async def send_data(
     room: str,
     body: Annotated[Data, Body(openapi_examples={"text": {"value": {"text": "The break is over.", "to": ["ada"]}}})],
@@ -155,6 +187,8 @@ async def send_data(
         payload = (
             base64.b64decode(body.base64, validate=True) if body.base64 is not None else (body.text or "").encode()
         )
+    except UnicodeEncodeError:
+        raise InvalidRequest("the text has half of a surrogate pair, which is no character") from None
     except (binascii.Error, ValueError):
         raise InvalidRequest("base64 does not hold base64 (RFC 4648)") from None
     return Delivery(receivers=sfu.room(room).send_data(payload, reliable=body.reliable, to=body.to))

@@ -38,6 +38,10 @@ LONGEST_WAIT = 86_400.0
 """Seconds between looks at a token that lives for longer than twice this."""
 
 
+class NotText(InvalidRequest):
+    """A binary frame where the first message should be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Knock:
     """What is known before the first message: a grant for a room, or why there is none."""
@@ -53,7 +57,7 @@ async def rtc(websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
     await _receive_guest(websocket, sfu, settings.keys, "")
 
 
-@router.websocket("/v1/rooms/{room}/rtc")
+@router.websocket("/v1/rooms/{room:name}/rtc")
 async def rtc_of_room(room: str, websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
     await _receive_guest(websocket, sfu, settings.keys, room)
 
@@ -77,7 +81,7 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
     except WebSocketDisconnect:
         return
     except SfuError as error:
-        code, reason = close_code(error), str(error)
+        code, reason = NO_TEXT if isinstance(error, NotText) else close_code(error), str(error)
         with contextlib.suppress(WebSocketDisconnect):
             await websocket.send_text(messages.encode(0, refusal(error)).decode())
     await _close(websocket, code, reason)
@@ -122,7 +126,10 @@ async def _first_message(websocket: WebSocket) -> Join:
         raise InvalidRequest(f"nothing came for {JOIN_LIMIT:g} seconds: the first message is join") from None
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1005))
-    message = messages.decode(received.get("text") or "")
+    text = received.get("text")
+    if text is None:
+        raise NotText("messages are text, not binary")
+    message = messages.decode(text)
     if not isinstance(message, Join):
         raise InvalidRequest("the first message must be join")
     return message

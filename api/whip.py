@@ -12,7 +12,8 @@ from sfu.media_session import MediaSession
 from sfu.model import Grant, ParticipantKind
 from sfu.service import Sfu
 
-router = APIRouter(tags=["WHIP and WHEP"])
+# What is answered has the type that each route says: the framework would describe JSON beside it.
+router = APIRouter(tags=["WHIP and WHEP"], default_response_class=Response)
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -44,7 +45,7 @@ async def publish(request: Request, sfu: SfuDep, grant: GrantDep) -> Response:
     return await _open(request, sfu, grant, "whip", _named(grant))
 
 
-@router.post("/v1/rooms/{room}/whip", status_code=201, responses=CREATED, openapi_extra=OFFER)
+@router.post("/v1/rooms/{room:name}/whip", status_code=201, responses=CREATED, openapi_extra=OFFER)
 async def publish_in(room: str, request: Request, sfu: SfuDep, grant: GrantDep) -> Response:
     """The same, for a token of any room."""
     return await _open(request, sfu, grant, "whip", room)
@@ -56,7 +57,7 @@ async def watch(request: Request, sfu: SfuDep, grant: GrantDep, participant: str
     return await _open(request, sfu, grant, "whep", _named(grant), participant)
 
 
-@router.post("/v1/rooms/{room}/whep", status_code=201, responses=CREATED, openapi_extra=OFFER)
+@router.post("/v1/rooms/{room:name}/whep", status_code=201, responses=CREATED, openapi_extra=OFFER)
 async def watch_in(
     room: str, request: Request, sfu: SfuDep, grant: GrantDep, participant: str | None = None
 ) -> Response:
@@ -66,16 +67,16 @@ async def watch_in(
 
 @router.options("/v1/whip", include_in_schema=False)
 @router.options("/v1/whep", include_in_schema=False)
-@router.options("/v1/rooms/{room}/whip", include_in_schema=False)
-@router.options("/v1/rooms/{room}/whep", include_in_schema=False)
+@router.options("/v1/rooms/{room:name}/whip", include_in_schema=False)
+@router.options("/v1/rooms/{room:name}/whep", include_in_schema=False)
 async def describe_door() -> Response:
     return Response(status_code=204, headers={"Allow": "OPTIONS, POST", "Accept-Post": SDP})
 
 
 @router.options("/v1/whip/{session}", include_in_schema=False)
 @router.options("/v1/whep/{session}", include_in_schema=False)
-@router.options("/v1/rooms/{room}/whip/{session}", include_in_schema=False)
-@router.options("/v1/rooms/{room}/whep/{session}", include_in_schema=False)
+@router.options("/v1/rooms/{room:name}/whip/{session}", include_in_schema=False)
+@router.options("/v1/rooms/{room:name}/whep/{session}", include_in_schema=False)
 async def describe_session() -> Response:
     return Response(status_code=204, headers={"Allow": "DELETE, OPTIONS, PATCH", "Accept-Patch": FRAGMENT})
 
@@ -85,8 +86,8 @@ async def describe_session() -> Response:
 
 @router.patch("/v1/whip/{session}", responses=PATCHED, openapi_extra=PATCH)
 @router.patch("/v1/whep/{session}", responses=PATCHED, openapi_extra=PATCH)
-@router.patch("/v1/rooms/{room}/whip/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
-@router.patch("/v1/rooms/{room}/whep/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
+@router.patch("/v1/rooms/{room:name}/whip/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
+@router.patch("/v1/rooms/{room:name}/whep/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
 async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: IfMatch = None) -> Response:
     """Trickle ICE (RFC 8840), or an ICE restart. Candidates are read and not needed: the checks themselves tell."""
     found = _find(sfu, request, session)
@@ -107,8 +108,8 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
 
 @router.delete("/v1/whip/{session}", responses=responses(404))
 @router.delete("/v1/whep/{session}", responses=responses(404))
-@router.delete("/v1/rooms/{room}/whip/{session}", responses=responses(404), include_in_schema=False)
-@router.delete("/v1/rooms/{room}/whep/{session}", responses=responses(404), include_in_schema=False)
+@router.delete("/v1/rooms/{room:name}/whip/{session}", responses=responses(404), include_in_schema=False)
+@router.delete("/v1/rooms/{room:name}/whep/{session}", responses=responses(404), include_in_schema=False)
 async def end_session(session: str, request: Request, sfu: SfuDep) -> Response:
     """Ends the session; its participant leaves the room."""
     _find(sfu, request, session).close()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from loadtest import forward, join, layers, sources
 from loadtest.bot import Bot
 from loadtest.recorder import Recorder
@@ -24,9 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = options.run
         return asyncio.run(run(options))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        sentence = str(error) or "it did not answer in time"
+        print(f"loadtest: the server cannot be asked for a token: {sentence}", file=sys.stderr)
     except (Refused, OSError, TimeoutError, ValueError) as error:
         print(f"loadtest: {error or 'the server did not answer in time'}", file=sys.stderr)
-        return FAILED
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

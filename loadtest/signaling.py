@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import httpx
 from pydantic import Discriminator, TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from sfu import messages
@@ -71,7 +71,11 @@ class Signaling:
 
     async def join(self, *, auto_subscribe: bool) -> messages.Joined:
         """The first connection. Raises Refused, or OSError if nobody is there."""
-        first = await self._connect(messages.Join("join", auto_subscribe, client=messages.Client("sfu-bot", "0.1.0")))
+        join = messages.Join("join", auto_subscribe, client=messages.Client("sfu-bot", "0.1.0"))
+        try:
+            first = await self._connect(join)
+        except InvalidStatus as refused:
+            raise Refused("handshake", _detail(refused)) from None
         if isinstance(first, messages.Joined):
             return first
         raise Refused("unexpected", f"the server began with {first.type}")
@@ -196,6 +200,14 @@ async def dev_token(url: str, room: str, name: str) -> str:
             "no_token", f"the server gives no development tokens ({reply.status_code}): name one with --token"
         )
     return str(reply.json()["token"])
+
+
+def _detail(refused: InvalidStatus) -> str:
+    """The sentence of the problem document that came instead of a WebSocket."""
+    try:
+        return str(json.loads(refused.response.body or b"")["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {refused.response.status_code}, and is perhaps no SFU"
 
 
 def _address(url: str, room: str, *, resume: bool) -> str:

@@ -26,11 +26,12 @@ def text(what: str, value: str) -> str:
     """A text for people, such as a display name: may be empty."""
     if len(value) > MAX_NAME:
         raise LimitExceeded(f"{what} has at most {MAX_NAME} characters, this one has {len(value)}")
+    _octets(what, value)
     return value
 
 
 def metadata(value: str) -> str:
-    octets = len(value.encode("utf-8", "surrogatepass"))
+    octets = _octets("metadata", value)
     if octets > MAX_METADATA:
         raise LimitExceeded(f"metadata has at most {MAX_METADATA} octets, this has {octets}")
     return value
@@ -44,7 +45,7 @@ def attributes(values: Mapping[str, str]) -> Mapping[str, str]:
         if not key:
             raise InvalidRequest("an attribute needs a key")
         text("the key of an attribute", key)
-        octets += len(key.encode("utf-8", "surrogatepass")) + len(value.encode("utf-8", "surrogatepass"))
+        octets += _octets("the key of an attribute", key) + _octets("an attribute", value)
     if octets > MAX_METADATA:
         raise LimitExceeded(f"attributes have at most {MAX_METADATA} octets in all, these have {octets}")
     return values
@@ -81,3 +82,11 @@ def _identifier(what: str, name: str) -> str:
     if not name.isprintable():
         raise InvalidRequest(f"{what} consists of printable characters")
     return name
+
+
+def _octets(what: str, value: str) -> int:
+    """Of UTF-8. JSON may name half of a character (`\\ud800`), which nobody could be told of."""
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{what} has half of a surrogate pair, which is no character") from None

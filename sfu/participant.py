@@ -216,7 +216,9 @@ class Participant:
         """
         offer = SessionDescription.parse(sdp)
         intended = self.publishing.intended(offer, named, self.permissions)
-        allow = Allow(publish=lambda mid, _: mid in intended, subscribe=self.permissions.can_subscribe, data=True)
+        # RFC 9725 s4.2: a WHIP publisher may offer sendrecv, and is answered recvonly.
+        may_watch = self.permissions.can_subscribe and self.kind is not ParticipantKind.INGRESS
+        allow = Allow(publish=lambda mid, _: mid in intended, subscribe=may_watch, data=True)
         negotiated, local = self.transport.consider(offer, allow)
 
         # From here on nothing fails.

@@ -14,6 +14,7 @@ from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.specs import Negotiated
 from sfu.session.transport import Transport
 from sfu.tracks import CODECS, Track
+from sfu.wishes import MAX_PIXELS
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
@@ -69,6 +70,9 @@ class Publications:
         names.text("a cid", wish.cid)
         names.text("the name of a track", wish.name)
         names.text("the stream of a track", wish.stream)
+        for what, pixels in (("width", wish.width), ("height", wish.height)):
+            if not 0 <= pixels <= MAX_PIXELS:
+                raise InvalidRequest(f"a {what} is 0 (not known) to {MAX_PIXELS} pixels, which this is not")
         if wish.cid in self._cids():
             raise Conflict(f"you have already published a track with the cid {wish.cid!r}")
         present = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
@@ -184,7 +188,7 @@ class Publications:
 
     def _declare(self, wish: messages.Publish, cid: str) -> Track:
         track = self._new(wish.kind, wish.source, cid)
-        track.width, track.height, track.encrypted = max(wish.width, 0), max(wish.height, 0), wish.encrypted
+        track.width, track.height, track.encrypted = wish.width, wish.height, wish.encrypted
         self.declared[cid] = track
         return track
 

@@ -146,8 +146,10 @@ class Room:
         present = self.participants.get(grant.identity)
         if self.options.locked and present is None:
             raise NotAllowed(f"the room {self.name!r} is locked")
-        visible = sum(1 for p in self.participants.values() if not p.is_hidden and p is not present)
-        if 0 < self.options.max_participants <= visible and not grant.permissions.hidden:
+        visible = sum(1 for p in self.participants.values() if not p.is_hidden)
+        # Who is in already comes back, also into a room whose bound was lowered below those inside.
+        is_one_more = not grant.permissions.hidden and (present is None or present.is_hidden)
+        if 0 < self.options.max_participants <= visible and is_one_more:
             raise LimitExceeded(f"the room {self.name!r} is full: {self.options.max_participants} are in it")
         self._order += 1
         return Participant(

@@ -83,3 +83,20 @@ def test_the_token_command_needs_what_it_needs(said: Said) -> None:
     code, out, _ = said("token", "--identity", "ada", "--ttl", "60", SFU_KEYS=f"{KEY}: {SECRET}")
     grant = auth.verify(out.strip(), {KEY: SECRET})
     assert code == 0 and begun + 59 <= grant.expires <= time.time() + 61 and grant.room == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "environ", "sentence"),
+    [
+        (["token", "--identity", "ada", "--ttl", "inf"], {}, "--ttl"),
+        (["token", "--identity", ""], {}, "an identity must not be empty"),
+        (["token", "--identity", "ada", "--room", "x" * 257], {}, "a room name has at most"),
+        (["rooms", "list"], {"SFU_URL": "localhost:7880"}, "SFU_URL needs to begin with http://"),
+        (["rooms", "list"], {"SFU_URL": "http://"}, "and a host, not 'http://'"),
+    ],
+)
+def test_what_no_server_would_take_is_exit_2_with_a_sentence(
+    said: Said, command: list[str], environ: dict[str, str], sentence: str
+) -> None:
+    code, _, err = said(*command, SFU_KEYS=f"{KEY}: {SECRET}", **environ)
+    assert code == 2 and sentence in err and "Traceback" not in err

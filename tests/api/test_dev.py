@@ -64,6 +64,12 @@ async def test_a_wish_of_wrong_types_is_refused(dev: Server, body: Any) -> None:
     assert is_problem(await dev.http.post("/v1/dev/token", json=body), 422)
 
 
+@pytest.mark.parametrize("body", [r'{"room": ""}', r'{"room": "\ud83d"}', r'{"room": "r", "name": "\ud83d"}'])
+async def test_a_wish_for_names_that_no_join_would_take_is_refused(dev: Server, body: str) -> None:
+    reply = await dev.http.post("/v1/dev/token", content=body, headers={"Content-Type": "application/json"})
+    assert is_problem(reply, 400)
+
+
 async def test_an_invitation_becomes_a_cookie_and_only_the_right_one(start: Start) -> None:
     server = await start(dev=True)
     server.app.state.dev_door = type(server.app.state.dev_door)(frozenset(), "the-invitation")

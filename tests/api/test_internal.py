@@ -37,6 +37,7 @@ async def test_metrics_name_joins_rooms_packets_and_discards(server: Server) -> 
         lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         assert lines["sfu_joins_total"] == lines["sfu_rooms"] == "1.0"
         assert lines['sfu_participants{kind="standard"}'] == "1.0"
+        assert lines['sfu_participants{kind="viewer"}'] == "0.0", "nobody is a number, too"
         assert lines['sfu_state{state="running"}'] == "1.0"
         assert {"sfu_packets_received_total", "sfu_bytes_sent_total", "sfu_transports"} <= lines.keys()
         if server.plane is not None:

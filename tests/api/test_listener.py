@@ -120,6 +120,8 @@ def test_a_token_in_a_line_of_somebody_else_is_blotted_out() -> None:
     record = logging.LogRecord("x", logging.ERROR, "", 0, "GET /?access_token=a.b.c failed for %s", (jwt,), None)
     line = logs.Redacting("%(message)s").format(record)
     assert line == "GET /?access_token=<token> failed for <token>"
+    begun = logging.LogRecord("x", logging.INFO, "", 0, "GET %s…", ("/v1/rooms/" + jwt[: jwt.rindex(".") - 3],), None)
+    assert logs.Redacting("%(message)s").format(begun) == "GET /v1/rooms/<token>…"
 
 
 def test_two_addresses_share_a_port() -> None:

@@ -1,15 +1,18 @@
 """REST: rooms and participants, who may what, and how it is refused."""
 
 import base64
+import hmac
+import json
+import math
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from sfu.model import Explanation
+from sfu.model import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
-from .server import Server, admin, token
+from .server import KEY, SECRET, Client, Server, admin, token
 
 ROOM = "/v1/rooms/room"
 
@@ -99,7 +102,15 @@ async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
         assert [(s["track"], s["desired"]) for s in off.json()["subscriptions"]] == [(track, False)]
         on = await server.call("PUT", path, {"tracks": [track]})
         assert on.json()["subscriptions"][0]["desired"] is True
-        assert is_problem(await server.call("PUT", path, {"tracks": ["TR_x"]}), 404, "TR_x")
+        before = (await server.call("GET", path)).json()
+        for wrong in (
+            {"tracks": ["TR_x"]},
+            {"tracks": [], "settings": [{"track": "TR_x"}]},
+            {"tracks": [], "settings": [{"track": track, "width": -1}]},
+            {"tracks": ["TR_x"], "settings": [{"track": track, "width": 320}]},
+        ):
+            assert is_problem(await server.call("PUT", path, wrong), 404 if "TR_x" in str(wrong) else 400)
+            assert (await server.call("GET", path)).json() == before, wrong
 
 
 async def test_why_a_participant_gets_a_track_as_it_does_is_explained(server: Server) -> None:
@@ -208,10 +219,64 @@ async def test_what_is_not_json_is_refused(server: Server, content: bytes) -> No
     assert reply.status_code in (400, 422) and is_problem(reply, reply.status_code)
 
 
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_json_that_is_not_announced_as_such_is_a_415_that_says_so(server: Server, kind: str | None) -> None:
+    headers = {"Authorization": f"Bearer {admin()}"} | ({"Content-Type": kind} if kind else {})
+    reply = await server.http.post("/v1/rooms", content=b'{"name": "x"}', headers=headers)
+    assert is_problem(reply, 415, "Content-Type must be application/json") and reply.json()["code"]
+
+
 @pytest.mark.parametrize("name", ["", "x" * 257, "line\nbreak"])
 async def test_a_room_needs_a_printable_name_of_bounded_length(server: Server, name: str) -> None:
     reply = await server.call("POST", "/v1/rooms", {"name": name})
     assert reply.status_code in (400, 409) and is_problem(reply, reply.status_code)
+
+
+async def test_names_with_a_slash_are_found_as_percent_2f(server: Server) -> None:
+    assert (await server.call("POST", "/v1/rooms", {"name": "school/3b"})).status_code == 201
+    room = "/v1/rooms/school%2F3b"
+    assert (await server.call("GET", room)).json()["name"] == "school/3b"
+    rooms = token("ada/1", room="school/3b")
+    async with server.rtc("school%2f3b", additional_headers={"Authorization": f"Bearer {rooms}"}) as socket:
+        await Client(socket).say("join")
+        assert (await Client(socket).hear("joined"))["you"]["identity"] == "ada/1"
+        assert (await server.call("GET", room + "/participants/ada%2F1")).json()["identity"] == "ada/1"
+        assert is_problem(await server.call("GET", room + "/participants/ada/1"), 404, "nothing at this address")
+        assert is_problem(await server.call("GET", room + "/participants/ada%2F2"), 404, "'ada/2'")
+        assert (await server.call("DELETE", room + "/participants/ada%2F1")).status_code == 204
+    assert is_problem(await server.call("GET", room + "/tracks", as_=admin("school")), 403, "'school/3b'")
+    assert (await server.call("DELETE", room)).status_code == 204
+
+
+HALF = r"\ud83d"
+"""Half of a surrogate pair: JSON may name it, and nobody could be told of it in UTF-8."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/rooms", '{"name": "%s"}'),
+        ("POST", "/v1/rooms", '{"name": "other", "metadata": "%s"}'),
+        ("POST", "/v1/rooms", '{"name": "other", "%s": 1}'),
+        ("PATCH", ROOM, '{"metadata": "%s"}'),
+        ("PATCH", ROOM, '{"on_stage": ["%s"]}'),
+        ("PATCH", ROOM + "/participants/ada", '{"name": "%s"}'),
+        ("PATCH", ROOM + "/participants/ada", '{"metadata": "%s"}'),
+        ("PATCH", ROOM + "/participants/ada", '{"attributes": {"a": "%s"}}'),
+        ("PATCH", ROOM + "/participants/ada", '{"attributes": {"%s": "a"}}'),
+        ("POST", ROOM + "/data", '{"text": "%s"}'),
+        ("POST", ROOM + "/data", '{"text": "x", "to": ["%s"]}'),
+    ],
+)
+async def test_half_a_character_is_refused_and_nobody_else_suffers(
+    server: Server, method: str, path: str, body: str
+) -> None:
+    async with server.client("ada") as ada:
+        bearer = {"Authorization": f"Bearer {admin()}", "Content-Type": "application/json"}
+        reply = await server.http.request(method, path, content=body % HALF, headers=bearer)
+        assert is_problem(reply, reply.status_code) and 400 <= reply.status_code < 500
+        assert (await ada.ask("subscribe", tracks=[], on=True))["type"] == "ok"
+        assert (await server.call("GET", ROOM + "/participants")).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -231,6 +296,8 @@ async def test_unknown_paths_and_methods_are_problem_documents_too(server: Serve
     assert is_problem(await server.call("GET", "/nothing"), 404)
     reply = await server.call("PUT", "/v1/rooms")
     assert is_problem(reply, 405, "PUT") and reply.headers["Allow"] == "GET, POST"
+    reply = await server.call("POST", "/client.js")
+    assert is_problem(reply, 405, "GET, HEAD") and reply.headers["Allow"] == "GET, HEAD"
 
 
 async def test_a_failure_nobody_foresaw_is_a_500_without_details(
@@ -278,6 +345,18 @@ async def test_without_a_token_that_holds_it_is_401(server: Server, header: str)
     assert is_problem(reply, 401) and reply.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [{"exp": 10**400}, {"exp": -(10**400)}, {"exp": [1]}, {"exp": math.inf}, {"nbf": {}}, {"exp": 1, "nbf": 2**40}],
+    ids=["beyond", "before", "list", "infinity", "object", "over before it begins"],
+)
+async def test_a_token_with_times_that_are_none_is_401(server: Server, claims: dict[str, Any]) -> None:
+    grant = {"iss": KEY, "sub": "ada", "exp": 2**33, "video": {"roomList": True}}
+    head, body = token().split(".")[0], base64.urlsafe_b64encode(json.dumps({**grant, **claims}).encode()).rstrip(b"=")
+    by = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), head.encode() + b"." + body, "sha256")).rstrip(b"=")
+    assert is_problem(await server.call("GET", "/v1/rooms", as_=f"{head}.{body.decode()}.{by.decode()}"), 401)
+
+
 async def test_a_draining_server_makes_no_rooms(server: Server) -> None:
     async with server.client("ada"):
         server.sfu.drain(30)
@@ -304,9 +383,35 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
     for path, methods in wanted.items():
         assert methods <= document["paths"][path].keys()
     assert "Problem" in document["components"]["schemas"]
-    explained = document["components"]["schemas"]["Explanations"]["properties"]["subscriptions"]["examples"]
-    TypeAdapter(list[Explanation]).validate_python(explained[0])
     assert document["components"]["schemas"]["NewRoom"]["properties"]["name"]["examples"] == ["lobby"]
+
+
+LISTS: list[tuple[str, str, Any]] = [
+    ("Rooms", "rooms", RoomInfo),
+    ("Participants", "participants", ParticipantInfo),
+    ("Tracks", "tracks", PublishedTrack),
+    ("Subscriptions", "subscriptions", SubscriptionInfo),
+    ("Explanations", "subscriptions", Explanation),
+]
+
+
+@pytest.mark.parametrize(("schema", "name", "kind"), LISTS, ids=[case[0] for case in LISTS])
+async def test_openapi_has_an_example_of_each_list_that_is_whole(
+    server: Server, schema: str, name: str, kind: Any
+) -> None:
+    document = (await server.http.get("/v1/openapi.json")).json()
+    (example,) = document["components"]["schemas"][schema]["properties"][name]["examples"]
+    (shown,) = TypeAdapter(list[kind]).validate_python(example)
+    # The framework leaves out of its document what is null.
+    assert TypeAdapter(kind).dump_python(shown, mode="json", exclude_none=True) == example[0]
+
+
+async def test_openapi_says_of_whip_that_it_answers_sdp_and_no_json(server: Server) -> None:
+    paths = (await server.http.get("/v1/openapi.json")).json()["paths"]
+    assert paths["/v1/whip"]["post"]["responses"]["201"]["content"].keys() == {"application/sdp"}
+    restarted = paths["/v1/whip/{session}"]["patch"]["responses"]["200"]
+    assert restarted["content"].keys() == {"application/trickle-ice-sdpfrag"}
+    assert "content" not in paths["/v1/whip/{session}"]["delete"]["responses"]["200"]
 
 
 async def test_other_origins_may_use_it_with_a_token(server: Server) -> None:

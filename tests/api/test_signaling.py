@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -85,7 +86,7 @@ REFUSED = [
     ("jwt", "status", "sentence"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
 async def test_a_handshake_is_refused_with_a_problem_document(
-    server: Server, jwt: str, status: int, sentence: str
+    server: Server, caplog: pytest.LogCaptureFixture, jwt: str, status: int, sentence: str
 ) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with server.rtc(additional_headers={"Authorization": f"Bearer {jwt}"} if jwt else None):
@@ -95,6 +96,18 @@ async def test_a_handshake_is_refused_with_a_problem_document(
     assert response.headers["Content-Type"] == "application/problem+json"
     problem = json.loads(response.body)
     assert sentence in problem["detail"] and problem["status"] == status
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING], (
+        "a refusal is no error of ours"
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/rtx", "/rtc", "/v1/rooms"])
+async def test_a_websocket_to_nowhere_is_told_so(server: Server, path: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with websockets.connect(f"ws://127.0.0.1:{server.port}{path}", origin="http://page.example"):  # type: ignore[arg-type]
+            pass
+    assert refused.value.response.status_code == 404
+    assert json.loads(refused.value.response.body)["detail"] == "There is nothing at this address."
 
 
 @pytest.mark.parametrize(
@@ -111,6 +124,19 @@ async def test_a_browser_which_hides_the_status_is_told_behind_the_door(
         assert sentence.lower() in left["message"].lower() and left["reason"] == "join_failure"
         code, reason = await client.closed()
         assert code == 1008 and reason == left["message"].encode()[:123].decode()
+
+
+@pytest.mark.parametrize("claim", [{"name": "\ud83d"}, {"metadata": "\ud83d"}, {"attributes": {"a": "\ud83d"}}])
+async def test_half_a_character_in_a_token_lets_nobody_in_and_nobody_fall(
+    server: Server, claim: dict[str, Any]
+) -> None:
+    async with server.client("ada") as ada:
+        bearer = {"Authorization": f"Bearer {token('eve', **claim)}"}
+        async with server.rtc(additional_headers=bearer) as socket:
+            eve = Client(socket)
+            await eve.say("join")
+            assert "surrogate" in (await eve.hear("left"))["message"]
+        assert (await ada.ask("subscribe", tracks=[], on=True))["type"] == "ok"
 
 
 async def test_a_token_of_either_key_counts_while_keys_rotate(start: Start) -> None:
@@ -232,6 +258,10 @@ async def test_binary_messages_are_refused(server: Server) -> None:
         await ada.socket.send(b"{}")
         assert "text" in (await ada.hear("error"))["message"]
         assert (await ada.closed())[0] == 1003
+    async with server.rtc(additional_headers={"Authorization": f"Bearer {token()}"}) as socket:
+        await socket.send(b'{"type": "join"}')
+        assert "text" in (await Client(socket).hear("left"))["message"]
+        assert (await Client(socket).closed())[0] == 1003
 
 
 async def test_a_flood_is_told_then_cut_and_hurts_nobody_else(server: Server) -> None:

@@ -60,9 +60,10 @@ async def test_whep_watches_hidden_also_before_anybody_publishes(server: Server,
     assert (await server.http.delete(reply.headers["Location"])).status_code == 200
 
 
-async def test_a_room_name_is_quoted_in_the_location(server: Server) -> None:
-    reply = await post(server, "/v1/rooms/caf%C3%A9%20%3F/whip", as_=token(room=""))
-    assert reply.headers["Location"].startswith("/v1/rooms/caf%C3%A9%20%3F/whip/")
+@pytest.mark.parametrize("room", ["caf%C3%A9%20%3F", "school%2F3b", "whip%2Fwhep"])
+async def test_a_room_name_is_quoted_in_the_location(server: Server, room: str) -> None:
+    reply = await post(server, f"/v1/rooms/{room}/whip", as_=token(room=""))
+    assert reply.headers["Location"].startswith(f"/v1/rooms/{room}/whip/")
     assert (await server.http.delete(reply.headers["Location"])).status_code == 200
 
 
@@ -90,6 +91,12 @@ async def test_an_ice_restart_answers_with_our_credentials_and_a_new_etag(server
     assert (
         await patch(server, where, fragment("restart0", "anotherpasswordanotherpw"), If_Match=reply.headers["ETag"])
     ).status_code == 204
+
+
+async def test_a_refused_fragment_is_told_by_the_name_of_its_attribute(server: Server) -> None:
+    created = await post(server, "/v1/whip")
+    reply = await patch(server, created.headers["Location"], fragment("n2"), If_Match="*")
+    assert reply.status_code == 422 and reply.json()["detail"].startswith("a=ice-ufrag is not")
 
 
 REFUSED: list[tuple[str, str, str, dict[str, Any], int, str]] = [

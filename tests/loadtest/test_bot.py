@@ -1,11 +1,14 @@
 """The bot against a server that speaks the protocol and answers with an aiortc peer."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import serve
 
 from loadtest import envelope, sources, testcard
+from loadtest.__main__ import main
 from loadtest.bot import Bot
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused
@@ -132,6 +135,18 @@ async def test_a_bot_that_is_not_let_in_raises_the_reason() -> None:
                 pass
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"), [('{"detail": "The token has expired."}', "has expired"), ("<html>", "answered 401")]
+)
+async def test_a_bot_whose_handshake_is_refused_says_why(body: str, sentence: str) -> None:
+    async with serve(
+        lambda _: asyncio.sleep(0), "127.0.0.1", 0, process_request=lambda connection, _: connection.respond(401, body)
+    ) as server:
+        with pytest.raises(Refused, match=sentence):
+            async with Bot(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", room="lobby", token="t"):
+                pass
+
+
 async def test_others_come_change_and_go() -> None:
     async with fake_server(others=[person("ada")]) as server, Bot(server.url, room="lobby", token="t") as bot:
         await server.say(messages.Participants((person("bob", [CAMERA]),)))
@@ -141,3 +156,8 @@ async def test_others_come_change_and_go() -> None:
         await server.say(messages.Participants((gone,)))
         await bot.until(lambda: bot.participant("bob") is None)
         assert bot.participant("ada") is not None
+
+
+def test_a_server_that_is_not_there_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bot", "--room", "x", "--url", "http://127.0.0.1:1", "--seconds", "1"]) == 1
+    assert "the server cannot be asked for a token" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from sfu.plane import AudioLevels, TransportState
 from .scene import Scene, grant, scene, sdp, turn
 
 SEND = [("audio", "sendonly"), ("video", "sendonly")]
+DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
 RECEIVE = [("audio", "recvonly"), ("video", "recvonly")]
 
 
@@ -51,6 +52,15 @@ async def test_whip_publishes_camera_and_microphone_to_those_in_the_room() -> No
             ParticipantKind.INGRESS,
             [Source.MICROPHONE, Source.CAMERA],
         )
+
+
+async def test_whip_is_answered_recvonly_also_where_it_offers_to_receive() -> None:
+    async with scene() as it:
+        await whip(it, "studio")
+        session = await whip(it, "second", [("audio", "sendrecv"), ("video", "sendrecv"), ("video", "recvonly")])
+        directions = [line for line in session.answer.splitlines() if line in DIRECTIONS]
+        assert directions == ["a=recvonly", "a=recvonly", "a=inactive"]
+        assert shows(it, session) == {}
 
 
 async def test_whep_sees_everybody_and_is_seen_by_nobody() -> None:

@@ -81,6 +81,10 @@ async def test_a_full_room_takes_nobody_but_the_hidden_and_who_is_in_already() -
         await it.client("bob")
         it.sfu.room("room").update(max_participants=3)
         await it.client("carol")
+        it.sfu.room("room").update(max_participants=1)
+        await it.client("bob")
+        with pytest.raises(LimitExceeded):
+            await it.client("dave")
 
 
 async def test_a_locked_room_takes_nobody_new() -> None:

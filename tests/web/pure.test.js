@@ -9,6 +9,7 @@ import { bitrateFor, encodingsFor, prefer } from '../../api/web/client/encodings
 import { overall } from '../../api/web/client/room.js';
 import { address } from '../../api/web/client/signal.js';
 import { read } from '../../api/web/client/stats.js';
+import { Chat } from '../../api/web/page/chat.js';
 import { arrange, bestGrid } from '../../api/web/page/layout.js';
 import { bitrate, figures, initials, sending } from '../../api/web/page/words.js';
 
@@ -128,16 +129,28 @@ test('a shared screen gets most of the window', () => {
 
 test('figures say what is there, or why it is not', () => {
   const flow = { codec: 'VP8', width: 640, height: 360, fps: 30, bitrate: 512_345 };
-  assert.equal(figures(flow, { state: 'active', layer: { spatial: 1, temporal: 2 } }), 'S1 T2 · VP8 · 640×360 @30 · 512 kbit/s');
+  assert.equal(figures(flow, { state: 'active', layer: { spatial: 1, temporal: 2 } }), 'S1 T2 · 512 kbit/s · 640×360 @30 · VP8');
   assert.equal(figures(flow, { state: 'paused', reason: 'muted by its publisher' }), 'paused: muted by its publisher');
   assert.equal(figures(undefined, { state: 'active', layer: { spatial: 0, temporal: 1 }, cause: 'demand' }), 'S0 T1 · as much as asked for');
-  assert.equal(figures(flow, { state: 'active', layer: null, cause: 'none' }), 'VP8 · 640×360 @30 · 512 kbit/s');
+  assert.equal(figures(flow, { state: 'active', layer: null, cause: 'none' }), '512 kbit/s · 640×360 @30 · VP8');
   assert.equal(figures(undefined, null), '');
   assert.equal(bitrate(1_640_000), '1.6 Mbit/s');
   assert.equal(
     sending([{ rid: 'h', width: 640, height: 360, bitrate: 450_000, limitedBy: 'bandwidth' }, { rid: 'q', width: 320, height: 180, bitrate: 150_000, limitedBy: 'none' }, { rid: 'f', width: 0, height: 0, bitrate: 0, limitedBy: 'none' }]),
-    'q+h · 640×360 · 600 kbit/s · held by bandwidth',
+    'q+h · 600 kbit/s · 640×360 · held by bandwidth',
   );
+});
+
+test('what is unread is in the label of the button, which is all that is read of it', (t) => {
+  const part = () => ({ attributes: {}, children: [], classList: { toggle() {} }, hidden: true, setAttribute(name, value) { this.attributes[name] = value; }, append() {}, replaceChildren() {}, addEventListener() {}, querySelector: () => null });
+  globalThis.document = { createElement: part };
+  t.after(() => delete globalThis.document);
+  const toggle = part();
+  const chat = new Chat({ panel: part(), log: part(), form: part(), input: part(), toggle, complain() {} });
+  chat.open(async () => {});
+  assert.equal(toggle.attributes['aria-label'], 'Chat');
+  chat.receive({ text: () => '{"type": "chat", "text": "hello"}', participant: { name: 'Ada' } });
+  assert.equal(toggle.attributes['aria-label'], 'Chat, 1 unread');
 });
 
 test('initials are of the first and the last name', () => {

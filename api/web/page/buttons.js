@@ -16,7 +16,7 @@ export function show({ isHeard, isSeen, isSharing, withStats }) {
   look('microphone', isHeard ? 'mic' : 'mic-off', isHeard ? 'Mute (m)' : 'Unmute (m)', 'Microphone', isHeard, !isHeard);
   look('camera', isSeen ? 'camera' : 'camera-off', isSeen ? 'Camera off (v)' : 'Camera on (v)', 'Camera', isSeen, !isSeen);
   look('screen', 'screen', isSharing ? 'Stop sharing (s)' : 'Share your screen (s)', 'Share your screen', isSharing);
-  look('chat-toggle', 'chat', 'Chat (c)', 'Chat');
+  look('chat-toggle', 'chat', 'Chat (c)'); // Its label, with the unread, is the chat's.
   look('stats-toggle', 'stats', 'Figures in the tiles (i)', 'Figures in the tiles', withStats);
 }
 
@@ -29,10 +29,10 @@ function press(event, actions) {
   actions[id]();
 }
 
-function look(id, icon, title, label, isPressed, isOff = false) {
+function look(id, icon, title, label = '', isPressed = undefined, isOff = false) {
   const button = element(id);
   button.title = title;
-  button.setAttribute('aria-label', label);
+  if (label) button.setAttribute('aria-label', label);
   button.classList.toggle('off', isOff);
   if (isPressed !== undefined) button.setAttribute('aria-pressed', String(isPressed));
   const use = button.querySelector('use');

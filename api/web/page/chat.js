@@ -115,8 +115,10 @@ export class Chat {
       const badge = document.createElement('span');
       badge.className = 'badge';
       badge.textContent = unread > 99 ? '99+' : String(unread);
-      badge.setAttribute('aria-label', `${unread} unread`);
+      badge.setAttribute('aria-hidden', 'true');
       toggle.append(badge);
     }
+    // The label of a button is all that is read of it, not what is in it.
+    toggle.setAttribute('aria-label', unread > 0 ? `Chat, ${unread} unread` : 'Chat');
   }
 }

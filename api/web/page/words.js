@@ -17,7 +17,8 @@ const CAUSES = {
 };
 
 /**
- * What a tile gets: the layer by the server's word, size and bitrate by the browser's own count.
+ * What a tile gets: the layer by the server's word, size and bitrate by the browser's own count. A small tile cuts it off
+ * at its end, so what matters most comes first.
  *
  * @param {any} flow As of `room.stats().received`; undefined before the first reading.
  * @param {any} subscription The server's; null before it has said anything.
@@ -29,9 +30,9 @@ export function figures(flow, subscription) {
   }
   const parts = [];
   if (subscription?.layer) parts.push(`S${subscription.layer.spatial} T${subscription.layer.temporal}`);
-  if (flow?.codec) parts.push(flow.codec);
-  if (flow?.width) parts.push(`${flow.width}×${flow.height}${flow.fps ? ` @${flow.fps}` : ''}`);
   if (flow) parts.push(bitrate(flow.bitrate));
+  if (flow?.width) parts.push(`${flow.width}×${flow.height}${flow.fps ? ` @${flow.fps}` : ''}`);
+  if (flow?.codec) parts.push(flow.codec);
   const cause = subscription?.cause ?? 'none';
   if (cause !== 'none') parts.push(CAUSES[cause] ?? cause);
   return parts.join(' · ');
@@ -45,8 +46,8 @@ export function sending(flows) {
   const total = active.reduce((sum, flow) => sum + flow.bitrate, 0);
   const layers = active.map((flow) => flow.rid).filter(Boolean);
   const limit = best.limitedBy === 'none' ? '' : ` · held by ${best.limitedBy}`;
-  const size = best.width ? `${best.width}×${best.height} · ` : '';
-  return `${layers.length ? `${layers.join('+')} · ` : ''}${size}${bitrate(total)}${limit}`;
+  const size = best.width ? ` · ${best.width}×${best.height}` : '';
+  return `${layers.length ? `${layers.join('+')} · ` : ''}${bitrate(total)}${size}${limit}`;
 }
 
 /** @param {string} name */
