@@ -160,6 +160,7 @@ def create_room(
     locked: Annotated[bool | None, typer.Option("--locked", help="Nobody may join yet.")] = None,
     last_n: Annotated[int | None, typer.Option(min=0, help="Video tracks each one is shown at most; 0: all.")] = None,
     on_stage: Annotated[list[str] | None, typer.Option(help="An identity that is shown first; once for each.")] = None,
+    loudest: Annotated[int | None, typer.Option(min=0, help="Microphones heard at a time at most; 0: all.")] = None,
 ) -> None:
     """Create a room, or find it again if it exists with the same options; print its sid."""
     wish = {
@@ -171,6 +172,7 @@ def create_room(
         "locked": locked,
         "last_n": last_n,
         "on_stage": on_stage or None,
+        "loudest": loudest,
     }
     body = client.call("POST", "/v1/rooms", {field: value for field, value in wish.items() if value is not None})
     print(body["sid"])

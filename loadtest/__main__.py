@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -39,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     bot = commands.add_parser("bot", help="one participant that plays and records")
     bot.add_argument("--room", required=True, help="the room to join")
-    bot.add_argument("--url", default="http://127.0.0.1:7880", help="of the server (default: %(default)s)")
+    url = os.environ.get("SFU_URL", "http://127.0.0.1:7880")
+    bot.add_argument("--url", default=url, help="of the server (default: SFU_URL, now %(default)s)")
     bot.add_argument("--token", help="default: a development token, which the server gives in development mode")
     bot.add_argument("--identity", default="bot", help="its name, if no token says another (default: %(default)s)")
     played = bot.add_mutually_exclusive_group()

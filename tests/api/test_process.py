@@ -230,13 +230,14 @@ async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
 
 async def test_the_client_commands_speak_to_a_development_server_of_the_same_folder(tmp_path: Path) -> None:
     async with running(tmp_path, "--dev") as process:
-        code, sid, err = await said(tmp_path, "rooms", "create", "lobby", "--max-participants", "3")
+        wish = ("--max-participants", "3", "--loudest", "2")
+        code, sid, err = await said(tmp_path, "rooms", "create", "lobby", *wish)
         assert code == 0 and sid.startswith("RM_"), err
-        assert (await said(tmp_path, "rooms", "create", "lobby", "--max-participants", "3"))[1] == sid
+        assert (await said(tmp_path, "rooms", "create", "lobby", *wish))[1] == sid
         code, _, err = await said(tmp_path, "rooms", "create", "lobby")
         assert code == 1 and "other options" in err and len(err.splitlines()) == 1
         listed = json.loads((await said(tmp_path, "rooms", "list", "--json"))[1])
-        assert listed["rooms"][0]["max_participants"] == 3
+        assert (listed["rooms"][0]["max_participants"], listed["rooms"][0]["loudest"]) == (3, 2)
         code, jwt, _ = await said(tmp_path, "token", "--room", "lobby", "--identity", "ada", "--no-publish")
         assert code == 0
         async with connect(f"ws://127.0.0.1:{process.port}/v1/rtc?access_token={jwt.strip()}") as socket:

@@ -158,6 +158,9 @@ async def test_others_come_change_and_go() -> None:
         assert bot.participant("ada") is not None
 
 
-def test_a_server_that_is_not_there_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bot", "--room", "x", "--url", "http://127.0.0.1:1", "--seconds", "1"]) == 1
+def test_a_server_that_is_not_there_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFU_URL", "http://127.0.0.1:1")
+    assert main(["bot", "--room", "x", "--seconds", "1"]) == 1
     assert "the server cannot be asked for a token" in capsys.readouterr().err
