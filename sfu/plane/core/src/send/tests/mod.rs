@@ -4,6 +4,7 @@ mod capture;
 mod captured;
 mod decoder;
 mod layers;
+mod pictures;
 mod properties;
 mod red;
 mod slot;
