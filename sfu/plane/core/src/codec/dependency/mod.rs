@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::bits::Bits;
 use crate::discard::Discard;
 
-pub use rewrite::{MAX_GROWTH, rewrite};
+pub use rewrite::{MAX_GROWTH, Rewritten, rewrite};
 pub use structure::Structure;
 
 /// Frames that one leans on directly: AV1 has eight reference slots.

@@ -161,25 +161,31 @@ fn a_keyframe_brings_its_structure_however_many_frames_came_since_the_last() {
     assert_eq!(structures.parse(&descriptor(3, 1, 40_011).bytes()).unwrap().spatial, 1);
 }
 
-/// Everything but the frame number and the bitmask.
+/// Everything but the bitmask and the frame number, with its template counted from the first.
 fn rest(frame: &DependencyDescriptor) -> DependencyDescriptor {
-    DependencyDescriptor { frame_number: 0, active_targets: None, active: 0, mask_at: 0, end_at: 0, ..frame.clone() }
+    let template = frame.template.wrapping_sub(frame.structure.first_id()) & 0x3F;
+    let structure = Arc::new(frame.structure.with_first_id(0));
+    let frame = DependencyDescriptor { template, structure, ..frame.clone() };
+    DependencyDescriptor { frame_number: 0, active_targets: None, active: 0, mask_at: 0, end_at: 0, ..frame }
 }
 
 #[test]
-fn a_subscriber_gets_its_own_frame_number_and_is_told_which_targets_are_left() {
-    let mut structures = Structures::default();
+fn a_subscriber_gets_its_own_numbers_and_is_told_which_targets_are_left() {
+    let [mut structures, mut rewritten] = [(); 2].map(|()| Structures::default());
+    // The four ids from 62 on are those from 61 on then.
+    let new = Rewritten { frame_number: 0xFFFE, templates: 63, active_targets: 0b0011 };
     let keyframe = keyframe_l2t2().bytes();
     let custom = descriptor(3, 63, 9).put(5, ACTIVE | 0x02).put(4, 0b1111).put(2, 2).put(8, 77).put(2, 0).bytes();
     for original in [keyframe, descriptor(2, 1, 7).bytes(), custom] {
         let frame = structures.parse(&original).unwrap();
         let mut out = [0xEE; 120];
-        let length = rewrite(&mut out, &original, &frame, 0xFFFE, 0b0011).unwrap();
+        let length = rewrite(&mut out, &original, &frame, new).unwrap();
         assert!(length <= original.len() + MAX_GROWTH);
-        let read = structures.clone().parse(&out[..length]).unwrap();
+        let read = rewritten.parse(&out[..length]).unwrap();
+        assert_eq!((read.structure.first_id(), read.template), (61, frame.template.wrapping_sub(1) & 0x3F));
         assert_eq!((read.frame_number, read.active_targets), (0xFFFE, Some(0b0011)));
         assert_eq!(rest(&read), rest(&frame));
-        assert_eq!(rewrite(&mut out[..length - 1], &original, &frame, 1, 1), None);
+        assert_eq!(rewrite(&mut out[..length - 1], &original, &frame, new), None);
     }
 }
 
@@ -189,6 +195,7 @@ proptest! {
         flags: u8,
         first in prop::collection::vec(any::<u8>(), 0..80),
         second in prop::collection::vec(any::<u8>(), 0..20),
+        templates: u8,
     ) {
         let mut structures = Structures::default();
         let _ = structures.parse(&[&[0xC0, 0, 1, 0x80 | flags], &first[..]].concat());
@@ -196,7 +203,8 @@ proptest! {
         let _ = structures.parse(&keyframe_l2t2().bytes());
         if let Ok(frame) = structures.parse(&second) {
             let mut out = [0; 64];
-            prop_assert!(rewrite(&mut out, &second, &frame, 1, 1).is_some());
+            let new = Rewritten { frame_number: 1, templates, active_targets: 1 };
+            prop_assert!(rewrite(&mut out, &second, &frame, new).is_some());
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Under which numbers a packet leaves: sequence number, timestamp, the numbers in a VP8 or VP9 payload (RFC 7741 s4.2,
-//! RFC 9628 s4.2), and the frame number of a dependency descriptor; continuous over whatever is shown, left out, paused
-//! or switched.
+//! RFC 9628 s4.2), and those of a dependency descriptor; continuous over whatever is shown, left out, paused or switched.
 //!
 //! The source's numbers fall into *runs*. Within a run a packet leaves under its own number plus the run's offset, so
 //! one that is missing keeps its place free for when it comes late. Between runs nothing is free.
@@ -12,18 +11,22 @@
 //! ```
 //!
 //! Picture ids of VP8 are closed up in the same way. Those of VP9, and frame numbers, only get a constant added from one
-//! beginning to the next: frames refer to one another by distance.
+//! beginning to the next: frames refer to one another by distance. Template ids have a constant added from one structure
+//! to the next.
 
 mod run;
+mod templates;
 mod timeline;
 
 use std::collections::VecDeque;
 
+use crate::codec::dependency::DependencyDescriptor;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Packet;
 use crate::time::Instant;
 
 use run::{Frame, Ids, Offsets, Run};
+use templates::Templates;
 use timeline::Last;
 
 pub use run::Numbers;
@@ -48,6 +51,7 @@ pub struct Rewriter {
     runs: VecDeque<Run>,
     last: Option<Last>,
     skipping: Option<Skipping>,
+    templates: Templates,
 }
 
 impl Rewriter {
@@ -60,6 +64,7 @@ impl Rewriter {
             runs: VecDeque::new(),
             last: None,
             skipping: None,
+            templates: Templates::default(),
         }
     }
 
@@ -100,10 +105,10 @@ impl Rewriter {
         if let (Some(ids), Some(last)) = (ids, self.last.and_then(|last| last.ids)) {
             offsets.follow(last, ids);
         }
-        if let (Some(frame), Some(last)) =
-            (&packet.description.dependency, self.last.and_then(|last| last.frame_number))
-        {
-            offsets.frame = last.wrapping_add(1).wrapping_sub(frame.frame_number);
+        if let Some(frame) = &packet.description.dependency {
+            let next = self.last.and_then(|last| last.frame_number).map(|last| last.wrapping_add(1));
+            offsets.frame = next.map_or(0, |next| next.wrapping_sub(frame.frame_number));
+            offsets.templates = self.templates.begin(&frame.structure);
         }
         self.skipping = None;
         self.open(Run {
@@ -125,6 +130,11 @@ impl Rewriter {
     /// `packet` is newer than all of its encoding, which is the one that is shown. Packets missing before it keep their
     /// numbers free.
     pub fn advance(&mut self, packet: &Packet) -> Numbers {
+        if let Some(frame) = &packet.description.dependency
+            && !self.templates.are_of(&frame.structure)
+        {
+            self.exchange_structure(packet, frame);
+        }
         let lost_of_skipped = self.lost_of_skipped(packet);
         let next = self.next;
         let run = self.runs.back_mut().expect("begin() comes before advance()");
@@ -190,11 +200,7 @@ impl Rewriter {
         }
         let ids = following.note(packet);
         let frame_number = following.frame_number(packet);
-        if run.first == run.end {
-            *run = following;
-        } else {
-            self.open(following);
-        }
+        self.follow(following);
         // What was kept free before it may still come.
         if let Some(last) = &mut self.last {
             last.ids = ids.or(last.ids);
@@ -225,11 +231,7 @@ impl Rewriter {
             last.advance(packet);
         }
         let following = Run { first: seq + 1, end: seq + 1, output: self.next, ..*run };
-        if run.first == run.end {
-            *run = following;
-        } else {
-            self.open(Run { skipped: None, ..following });
-        }
+        self.follow(following);
     }
 
     /// The number that was kept free for a packet which comes late; None if none was. That it is still free is for the
@@ -252,6 +254,36 @@ impl Rewriter {
         let run = self.runs.iter().rev().find(|run| run.output <= seq.0)?;
         let source = run.first + (seq.0 - run.output);
         (source < run.end).then_some((run.encoding, ExtendedSeq(source)))
+    }
+
+    /// Within a run comes another structure. If what is added to template ids must change for that, it is another run.
+    #[cold]
+    fn exchange_structure(&mut self, packet: &Packet, frame: &DependencyDescriptor) {
+        let lost_of_skipped = self.lost_of_skipped(packet);
+        let Some(run) = self.runs.back_mut() else {
+            return;
+        };
+        let templates = self.templates.go_on(frame, run.offsets.templates);
+        if templates == run.offsets.templates {
+            return;
+        }
+        // What is missing before it is of the last structure.
+        let seq = packet.seq.0;
+        run.first += lost_of_skipped;
+        run.end = seq;
+        self.next = run.output + (run.end - run.first);
+        self.skipping = None;
+        let offsets = Offsets { templates, ..run.offsets };
+        let following = Run { first: seq, end: seq, output: self.next, offsets, ..*run };
+        self.follow(following);
+    }
+
+    /// Another run of the same source, in place of the last one if there is nothing in that.
+    fn follow(&mut self, following: Run) {
+        match self.runs.back_mut().filter(|run| run.first == run.end) {
+            Some(empty) => *empty = following,
+            None => self.open(following),
+        }
     }
 
     fn open(&mut self, run: Run) {

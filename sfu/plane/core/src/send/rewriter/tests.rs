@@ -41,8 +41,7 @@ fn a_picture_id_of_seven_bits_counts_on_in_fifteen() {
         let mut sent = picture(&mut source, now);
         let numbers = sent.description.vp8.as_mut().expect("it is VP8");
         (numbers.picture_id, numbers.long_picture_id) = (Some((100 + n) & 0x7F), false);
-        let numbers =
-            if n == 0 { rewriter.begin(&sent.packet(false)) } else { rewriter.advance(&sent.packet(false)) };
+        let numbers = if n == 0 { rewriter.begin(&sent.packet(false)) } else { rewriter.advance(&sent.packet(false)) };
         assert!(matches!(numbers.patch, Patch::Vp8 { picture_id, .. } if picture_id == 100 + n), "{numbers:?}");
     }
 }

@@ -24,7 +24,7 @@ impl Slot {
                 _ => Nack::Ignore,
             };
         };
-        let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type).and_then(|own| own.rtx);
+        let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type()).and_then(|own| own.rtx);
         let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
             return Nack::Ignore;
         };

@@ -254,7 +254,8 @@ impl Slot {
             Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
             Verdict::Sends { ends_picture, targets } => {
                 marker |= ends_picture;
-                dependency = numbers.frame_number.and_then(|number| DependencyPatch::new(number, targets));
+                dependency =
+                    numbers.frame_number.and_then(|number| DependencyPatch::new(number, numbers.templates, targets));
             }
         }
         if self.selector.encoding() == Some(packet.encoding) {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::svc::{Frame, Publisher};
+use super::templates::{Reader, attaches_structure, meaning};
 use super::wire::Wire;
 use super::*;
 use crate::codec::dependency::Structures;
 use crate::codec::vp9;
 use crate::receive::life::Life;
-use crate::rtp::elements;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,6 +23,10 @@ enum Step {
     /// The publisher sends so many spatial layers from the next keyframe on.
     Sends(u8),
     Nack(u64),
+    /// The slot shows another publisher.
+    Track(usize),
+    /// The publisher sends another structure; whether its template ids begin anew.
+    Mode(usize, bool),
     /// Whoever waits begins with what is kept.
     Start,
 }
@@ -35,6 +39,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..4_u8).prop_map(Step::Sends),
         3 => (0..40_u64).prop_map(Step::Nack),
         3 => Just(Step::Start),
+        1 => (0..MODES.len()).prop_map(Step::Track),
+        1 => (0..MODES.len(), any::<bool>()).prop_map(|(mode, anew)| Step::Mode(mode, anew)),
     ];
     proptest::collection::vec(step, 1..150)
 }
@@ -56,7 +62,11 @@ fn ladders() -> [Vec<Layer>; 8] {
 /// A publisher of scalable video, and a subscriber behind a link that loses nothing.
 struct World {
     wire: Wire,
+    payload_type: PayloadType,
     publisher: Publisher,
+    tracks: u32,
+    /// The next picture brings another structure.
+    changed: bool,
     /// As the track tells the slot.
     life: Life,
     frames: BTreeMap<u32, Frame>,
@@ -73,7 +83,10 @@ impl World {
     fn new(payload_type: PayloadType, mode: &str) -> Self {
         Self {
             wire: Wire::new(slot(Kind::Video)),
+            payload_type,
             publisher: Publisher::new(payload_type, mode),
+            tracks: 1,
+            changed: false,
             life: Life::new(true),
             frames: BTreeMap::new(),
             waiting: Vec::new(),
@@ -95,6 +108,8 @@ impl World {
         if keyframe {
             self.wish = None;
         }
+        // Of a structure that has not come nothing is told to a slot.
+        let lost = if std::mem::take(&mut self.changed) { lost & !1 } else { lost };
         self.step += 1;
         let frames = self.publisher.picture(keyframe, 2, now);
         let packets = frames.iter().flat_map(|frame| frame.packets.iter().map(|sent| (frame.id, sent.clone())));
@@ -130,6 +145,20 @@ impl World {
                     self.wish = Some(self.step);
                 }
                 self.publisher.sends = layers;
+            }
+            Step::Track(mode) => {
+                self.tracks += 1;
+                self.publisher = Publisher::new(self.payload_type, MODES[mode]).nth(self.tracks);
+                self.life = Life::new(true);
+                self.waiting.clear();
+                self.wire.slot.set_source(Some(TrackId(self.tracks.into())), FLOWS);
+                self.wish = Some(self.step);
+            }
+            // Before its keyframe there is nothing to tell it from another.
+            Step::Mode(..) if self.changed => {}
+            Step::Mode(mode, anew) => {
+                self.publisher.set_mode(MODES[mode], anew);
+                (self.wish, self.changed) = (Some(self.step), true);
             }
             Step::Start => {
                 self.wire.catch_up(0, self.start + FRAME * self.step as u32);
@@ -195,8 +224,7 @@ impl World {
             let description = &frame.packets[0].description;
             let numbers = match &description.dependency {
                 Some(dependency) => {
-                    let read = elements::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
-                    let octets = read.dependency_descriptor.expect("every packet has one");
+                    let octets = self.wire.descriptor(*seq).expect("every packet has one");
                     let parsed = structures.parse(octets).expect("of a known structure");
                     let active = parsed.active_targets.expect("every packet tells");
                     assert!(active & parsed.present != 0, "a frame of no target that is left");
@@ -216,6 +244,28 @@ impl World {
                 assert!((1..range / 2).contains(&ahead), "numbers go on");
             }
             before = Some(numbers);
+        }
+    }
+
+    /// Whoever misses structures, which ones as bits, reads no frame by another than its own.
+    fn check_templates(&self, missed: u64) {
+        let mut reader = Reader::default();
+        let (mut structures, mut in_a_row) = (0, 0);
+        for (seq, id) in self.left() {
+            let frame = |sent: &Sent| sent.description.dependency.clone();
+            let Some(source) = self.frames[&id].packets.iter().find_map(frame) else { continue };
+            let octets = self.wire.descriptor(seq).expect("every packet has one");
+            if attaches_structure(octets) {
+                structures += 1;
+                // By then ids would come round.
+                in_a_row = if missed >> (structures % 64) & 1 != 0 && in_a_row < 3 { in_a_row + 1 } else { 0 };
+                if in_a_row > 0 {
+                    continue;
+                }
+            }
+            if let Some(read) = reader.read(octets) {
+                assert_eq!(meaning(&read), meaning(&source), "frame {id} is read by the wrong templates");
+            }
         }
     }
 
@@ -251,6 +301,7 @@ proptest! {
         mode in 0..MODES.len(),
         av1 in any::<bool>(),
         ladder in 0..7_usize,
+        missed: u64,
     ) {
         let mut world = World::new(if av1 { AV1 } else { VP9 }, MODES[mode]);
         world.wire.slot.set_ladder(ladders()[0].clone());
@@ -270,5 +321,6 @@ proptest! {
             .collect();
         prop_assert_eq!(world.layers(), expected);
         world.check();
+        world.check_templates(missed);
     }
 }

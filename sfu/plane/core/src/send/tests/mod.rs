@@ -10,6 +10,7 @@ mod red;
 mod slot;
 mod start;
 mod svc;
+mod templates;
 mod wire;
 
 use super::*;

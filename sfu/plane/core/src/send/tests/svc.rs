@@ -85,6 +85,11 @@ impl Publisher {
         }
     }
 
+    /// The nth of several, whose frames can be told from those of the others.
+    pub fn nth(self, n: u32) -> Self {
+        Self { frames: self.frames + (n << 20), ..self }
+    }
+
     /// From the next picture on, which must be a keyframe. `anew`: its template ids begin at 0 again.
     pub fn set_mode(&mut self, mode: &str, anew: bool) {
         let next = self.first_template + self.mode.spatial * (self.mode.temporal + 1);
