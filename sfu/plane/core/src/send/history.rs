@@ -1,6 +1,8 @@
 //! What left through a slot: enough of each packet to write it again byte for byte from the cache, and proof that its
 //! number is used.
 
+use std::num::NonZeroU16;
+
 use crate::command::Kind;
 use crate::id::TrackId;
 use crate::rtp::sequence::ExtendedSeq;
@@ -27,14 +29,19 @@ pub struct Entry {
     /// before.
     resent_at: u16,
     pub patch: Patch,
-    pub dependency: Option<DependencyPatch>,
+    /// The parts of [`DependencyPatch`], which would take six octets: frame number and active targets,
+    frame: Option<(u16, NonZeroU16)>,
+    /// ... and what is added to template ids.
+    templates: u8,
     pub encoding: u8,
-    pub payload_type: u8,
-    pub marker: bool,
+    /// The second octet of its header (RFC 3550 s5.1).
+    marker_and_payload_type: u8,
     resends: u8,
 }
 
 const _: () = assert!(size_of::<Entry>() <= 40, "20 KB per video slot");
+
+const MARKER: u8 = 0x80;
 
 impl Entry {
     /// Of a first transmission.
@@ -46,12 +53,16 @@ impl Entry {
             timestamp: outgoing.timestamp,
             resent_at: 0,
             patch: outgoing.patch,
-            dependency: outgoing.dependency,
+            frame: outgoing.dependency.map(|patch| (patch.frame_number, patch.active_targets)),
+            templates: outgoing.dependency.map_or(0, |patch| patch.templates),
             encoding: outgoing.encoding,
-            payload_type: outgoing.payload_type,
-            marker: outgoing.marker,
+            marker_and_payload_type: outgoing.payload_type & !MARKER | if outgoing.marker { MARKER } else { 0 },
             resends: 0,
         }
+    }
+
+    pub fn payload_type(&self) -> u8 {
+        self.marker_and_payload_type & !MARKER
     }
 
     /// Whether it may be sent again at `at` (since the first packet): not before the last time can have arrived, and
@@ -69,19 +80,24 @@ impl Entry {
 
     /// The same once more, by RTX (RFC 4588): as number `seq` of stream `ssrc`.
     pub fn again(&self, kind: Kind, ssrc: u32, payload_type: u8, seq: ExtendedSeq) -> Outgoing {
+        let dependency = |(frame_number, active_targets)| DependencyPatch {
+            frame_number,
+            templates: self.templates,
+            active_targets,
+        };
         Outgoing {
             kind,
             retransmission: Some(self.seq as u16),
             ssrc,
             seq,
             timestamp: self.timestamp,
-            marker: self.marker,
+            marker: self.marker_and_payload_type & MARKER != 0,
             payload_type,
             encoding: self.encoding,
             source_seq: self.source_seq,
             track: self.track,
             patch: self.patch,
-            dependency: self.dependency,
+            dependency: self.frame.map(dependency),
         }
     }
 }

@@ -100,9 +100,10 @@ const MOST_DESCRIPTOR: usize = 255;
 
 /// None: there is none, or it did not refer to a structure that is known.
 fn write_descriptor(out: &mut [u8], outgoing: &Outgoing, cached: &Cached) -> Option<usize> {
-    let DependencyPatch { frame_number, active_targets } = outgoing.dependency?;
+    let DependencyPatch { frame_number, templates, active_targets } = outgoing.dependency?;
     let parsed = cached.description.dependency.as_ref()?;
-    dependency::rewrite(out, &cached.dependency_descriptor, parsed, frame_number, active_targets.get().into())
+    let new = dependency::Rewritten { frame_number, templates, active_targets: active_targets.get().into() };
+    dependency::rewrite(out, &cached.dependency_descriptor, parsed, new)
 }
 
 fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached, earlier: &Earlier<'_>) -> usize {
@@ -208,7 +209,7 @@ mod tests {
         let frame = [0xC0, 0x00, 0x02];
         let differences = [0x16, 0x00, 0xB8, 0x02, 0xE0, 0x0B, 0x80, 0x2E, 0x00, 0xB8, 0x02, 0xE0, 0x0B, 0x80, 0x28];
         let long = [&[0xC0, 0x00, 0x03][..], &differences].concat();
-        let mut structures = dependency::Structures::default();
+        let [mut structures, mut rewritten] = [(); 2].map(|()| dependency::Structures::default());
         for descriptor in [&structure[..], &frame, &long] {
             let mut cached = cached(VP8, b"payload");
             cached.passed = kept(&[(Extension::AudioLevel, &[0x92])]);
@@ -216,7 +217,7 @@ mod tests {
             let parsed = structures.parse(descriptor).expect("a known structure");
             cached.description.dependency = Some(parsed.clone());
             let active_targets = NonZeroU16::new(1).expect("not zero");
-            let patch = DependencyPatch { frame_number: 0xABC0, active_targets };
+            let patch = DependencyPatch { frame_number: 0xABC0, templates: 62, active_targets };
             let outgoing = Outgoing { dependency: Some(patch), ..outgoing(Patch::None) };
             let (packet, header) = written(&spec, &outgoing, &cached);
             assert_eq!((header.marker, header.payload_type, header.sequence), (true, 120, 0xABCD));
@@ -225,9 +226,9 @@ mod tests {
             let read = elements::read(&spec.extensions, &header, &packet).expect("what we write can be read");
             assert_eq!((read.mid, read.transport_cc, read.abs_send_time), (Some("v1"), Some(0x1234), Some(0xAB_CDEF)));
             assert_eq!(read.audio_level, Some(AudioLevel { level: 0x12, voice: true }));
-            let rewritten = structures.parse(read.dependency_descriptor.expect("it has one")).expect("it can be read");
-            assert_eq!((rewritten.frame_number, rewritten.active_targets), (0xABC0, Some(1)));
-            assert_eq!((rewritten.template, rewritten.size), (parsed.template, parsed.size));
+            let frame = rewritten.parse(read.dependency_descriptor.expect("it has one")).expect("it can be read");
+            assert_eq!((frame.frame_number, frame.active_targets), (0xABC0, Some(1)));
+            assert_eq!((frame.template, frame.structure.first_id(), frame.size), (62, 62, parsed.size));
         }
     }
 

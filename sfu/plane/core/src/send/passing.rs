@@ -114,15 +114,17 @@ impl Patch {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DependencyPatch {
     pub frame_number: u16,
+    /// What is added to template ids.
+    pub templates: u8,
     /// Decode targets that are left, as bits. More than 16 no scalability mode has (L3T3: 9).
     pub active_targets: NonZeroU16,
 }
 
 impl DependencyPatch {
     /// None: of these targets there is none that a subscriber could be told of.
-    pub fn new(frame_number: u16, targets: u32) -> Option<Self> {
+    pub fn new(frame_number: u16, templates: u8, targets: u32) -> Option<Self> {
         let active_targets = u16::try_from(targets).ok().and_then(NonZeroU16::new)?;
-        Some(Self { frame_number, active_targets })
+        Some(Self { frame_number, templates, active_targets })
     }
 }
 

@@ -112,6 +112,21 @@ impl Structure {
         &self.sizes
     }
 
+    #[cfg(test)]
+    pub(super) fn with_first_id(&self, offset: u8) -> Self {
+        Self { offset, ..self.clone() }
+    }
+
+    /// The ids of its templates, of which there are 64 in all, follow one another from here,
+    pub fn first_id(&self) -> u8 {
+        self.offset
+    }
+
+    /// ... so many.
+    pub fn id_count(&self) -> u8 {
+        self.templates.len() as u8
+    }
+
     pub(super) fn template(&self, id: u8) -> Option<&Template> {
         self.templates.get(usize::from(id.wrapping_sub(self.offset) & 0x3F))
     }

@@ -1,6 +1,5 @@
 //! Under which numbers a packet leaves: sequence number, timestamp, the numbers in a VP8 or VP9 payload (RFC 7741 s4.2,
-//! RFC 9628 s4.2), and the frame number of a dependency descriptor; continuous over whatever is shown, left out, paused
-//! or switched.
+//! RFC 9628 s4.2), and those of a dependency descriptor; continuous over whatever is shown, left out, paused or switched.
 //!
 //! The source's numbers fall into *runs*. Within a run a packet leaves under its own number plus the run's offset, so
 //! one that is missing keeps its place free for when it comes late. Between runs nothing is free.
@@ -12,18 +11,22 @@
 //! ```
 //!
 //! Picture ids of VP8 are closed up in the same way. Those of VP9, and frame numbers, only get a constant added from one
-//! beginning to the next: frames refer to one another by distance.
+//! beginning to the next: frames refer to one another by distance. Template ids have a constant added from one structure
+//! to the next.
 
 mod run;
+mod templates;
 mod timeline;
 
 use std::collections::VecDeque;
 
+use crate::codec::dependency::DependencyDescriptor;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Packet;
 use crate::time::Instant;
 
 use run::{Frame, Ids, Offsets, Run};
+use templates::Templates;
 use timeline::Last;
 
 pub use run::Numbers;
@@ -48,6 +51,7 @@ pub struct Rewriter {
     runs: VecDeque<Run>,
     last: Option<Last>,
     skipping: Option<Skipping>,
+    templates: Templates,
 }
 
 impl Rewriter {
@@ -60,6 +64,7 @@ impl Rewriter {
             runs: VecDeque::new(),
             last: None,
             skipping: None,
+            templates: Templates::default(),
         }
     }
 
@@ -100,10 +105,10 @@ impl Rewriter {
         if let (Some(ids), Some(last)) = (ids, self.last.and_then(|last| last.ids)) {
             offsets.follow(last, ids);
         }
-        if let (Some(frame), Some(last)) =
-            (&packet.description.dependency, self.last.and_then(|last| last.frame_number))
-        {
-            offsets.frame = last.wrapping_add(1).wrapping_sub(frame.frame_number);
+        if let Some(frame) = &packet.description.dependency {
+            let next = self.last.and_then(|last| last.frame_number).map(|last| last.wrapping_add(1));
+            offsets.frame = next.map_or(0, |next| next.wrapping_sub(frame.frame_number));
+            offsets.templates = self.templates.begin(&frame.structure);
         }
         self.skipping = None;
         self.open(Run {
@@ -125,6 +130,11 @@ impl Rewriter {
     /// `packet` is newer than all of its encoding, which is the one that is shown. Packets missing before it keep their
     /// numbers free.
     pub fn advance(&mut self, packet: &Packet) -> Numbers {
+        if let Some(frame) = &packet.description.dependency
+            && !self.templates.are_of(&frame.structure)
+        {
+            self.exchange_structure(packet, frame);
+        }
         let lost_of_skipped = self.lost_of_skipped(packet);
         let next = self.next;
         let run = self.runs.back_mut().expect("begin() comes before advance()");
@@ -190,11 +200,7 @@ impl Rewriter {
         }
         let ids = following.note(packet);
         let frame_number = following.frame_number(packet);
-        if run.first == run.end {
-            *run = following;
-        } else {
-            self.open(following);
-        }
+        self.follow(following);
         // What was kept free before it may still come.
         if let Some(last) = &mut self.last {
             last.ids = ids.or(last.ids);
@@ -225,11 +231,7 @@ impl Rewriter {
             last.advance(packet);
         }
         let following = Run { first: seq + 1, end: seq + 1, output: self.next, ..*run };
-        if run.first == run.end {
-            *run = following;
-        } else {
-            self.open(Run { skipped: None, ..following });
-        }
+        self.follow(following);
     }
 
     /// The number that was kept free for a packet which comes late; None if none was. That it is still free is for the
@@ -254,6 +256,36 @@ impl Rewriter {
         (source < run.end).then_some((run.encoding, ExtendedSeq(source)))
     }
 
+    /// Within a run comes another structure. If what is added to template ids must change for that, it is another run.
+    #[cold]
+    fn exchange_structure(&mut self, packet: &Packet, frame: &DependencyDescriptor) {
+        let lost_of_skipped = self.lost_of_skipped(packet);
+        let Some(run) = self.runs.back_mut() else {
+            return;
+        };
+        let templates = self.templates.go_on(frame, run.offsets.templates);
+        if templates == run.offsets.templates {
+            return;
+        }
+        // What is missing before it is of the last structure.
+        let seq = packet.seq.0;
+        run.first += lost_of_skipped;
+        run.end = seq;
+        self.next = run.output + (run.end - run.first);
+        self.skipping = None;
+        let offsets = Offsets { templates, ..run.offsets };
+        let following = Run { first: seq, end: seq, output: self.next, offsets, ..*run };
+        self.follow(following);
+    }
+
+    /// Another run of the same source, in place of the last one if there is nothing in that.
+    fn follow(&mut self, following: Run) {
+        match self.runs.back_mut().filter(|run| run.first == run.end) {
+            Some(empty) => *empty = following,
+            None => self.open(following),
+        }
+    }
+
     fn open(&mut self, run: Run) {
         if self.runs.len() == MOST_RUNS {
             self.runs.pop_front();
@@ -273,109 +305,4 @@ impl Rewriter {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::send::Patch;
-    use crate::send::tests::{Sent, Source, clock};
-    use crate::time::ms;
-
-    fn picture(source: &mut Source, at: Instant) -> Sent {
-        source.picture("0", 1, at).remove(0)
-    }
-
-    #[test]
-    fn runs_are_as_drawn_above() {
-        let (mut rewriter, now) = (Rewriter::new(1, 0), Instant::now());
-        let mut source = Source::new(0);
-        source.seq = 9;
-        let sent: Vec<Sent> = (10..=22).map(|_| picture(&mut source, now)).collect();
-        let sent = |seq: usize| sent[seq - 10].packet(false);
-        let mut left = vec![(10, rewriter.begin(&sent(10)).seq.0)];
-        for seq in [11, 13, 14, 15, 16, 17, 18, 19, 20, 22] {
-            match seq {
-                17 | 18 => rewriter.skip(&sent(seq), true),
-                _ => left.push((seq, rewriter.advance(&sent(seq)).seq.0)),
-            }
-        }
-        assert_eq!(left, [(10, 1), (11, 2), (13, 4), (14, 5), (15, 6), (16, 7), (19, 8), (20, 9), (22, 11)]);
-        let late = |seq| rewriter.late(&sent(seq)).map(|numbers| numbers.seq.0);
-        assert_eq!([late(12), late(21), late(17), late(18)], [Some(3), Some(10), None, None]);
-        assert_eq!(rewriter.source(ExtendedSeq(10)), Some((0, ExtendedSeq(21))));
-        assert_eq!(rewriter.source(ExtendedSeq(12)), None);
-        assert_eq!(rewriter.highest(), Some(ExtendedSeq(11)));
-    }
-
-    #[test]
-    fn a_picture_id_of_seven_bits_counts_on_in_fifteen() {
-        let (mut rewriter, now) = (Rewriter::new(1, 0), Instant::now());
-        let mut source = Source::new(0);
-        for n in 0..300_u16 {
-            let mut sent = picture(&mut source, now);
-            let numbers = sent.description.vp8.as_mut().expect("it is VP8");
-            (numbers.picture_id, numbers.long_picture_id) = (Some((100 + n) & 0x7F), false);
-            let numbers =
-                if n == 0 { rewriter.begin(&sent.packet(false)) } else { rewriter.advance(&sent.packet(false)) };
-            assert!(matches!(numbers.patch, Patch::Vp8 { picture_id, .. } if picture_id == 100 + n), "{numbers:?}");
-        }
-    }
-
-    #[test]
-    fn the_timeline_goes_on_after_a_pause_longer_than_half_its_range() {
-        let (mut rewriter, start) = (Rewriter::new(1, 0), Instant::now());
-        let mut source = Source::new(0);
-        let mut before = rewriter.begin(&picture(&mut source, start).packet(false)).timestamp;
-        rewriter.forget_source();
-        for hours in 1..=30_u64 {
-            rewriter.forget_source();
-            let at = start + ms(3_600_000) * hours as u32;
-            let timestamp = rewriter.begin(&picture(&mut source, at).packet(false)).timestamp;
-            assert_eq!(timestamp.wrapping_sub(before), 324_000_000, "after {hours} h");
-            before = timestamp;
-        }
-        rewriter.forget_source();
-        let timestamp = rewriter.begin(&picture(&mut source, start + ms(3_600_000) * 40).packet(false)).timestamp;
-        assert_eq!(timestamp.wrapping_sub(before), 3_240_000_000);
-    }
-
-    #[test]
-    fn pictures_out_of_order_of_time_do_not_take_the_timeline_back() {
-        let (mut rewriter, now) = (Rewriter::new(1, 5_000), Instant::now());
-        let mut source = Source::new(0);
-        let first = rewriter.begin(&picture(&mut source, now).packet(false));
-        let (later, earlier) = (source.timestamp.wrapping_add(9_000), source.timestamp.wrapping_add(3_000));
-        for timestamp in [later, earlier] {
-            let sent = Sent { timestamp, ..picture(&mut source, now + ms(100)) };
-            rewriter.advance(&sent.packet(false));
-        }
-        rewriter.forget_source();
-        let next = rewriter.begin(&picture(&mut source, now + ms(110)).packet(false));
-        assert_eq!(next.timestamp - first.timestamp, 9_000 + 900);
-    }
-
-    proptest! {
-        /// Whatever sender reports say, and where there are none.
-        #[test]
-        fn a_switch_takes_the_timeline_neither_back_nor_75_ms_ahead_of_the_wall_clock(
-            switches in prop::collection::vec((0_u64..5_000, 0_u64..20_000, any::<bool>(), 0_u8..3), 1..30),
-        ) {
-            let (mut rewriter, mut now) = (Rewriter::new(1, 7), Instant::now());
-            let mut before: Option<(u32, bool, u8)> = None;
-            for (elapsed, age, told, encoding) in switches {
-                now += ms(elapsed);
-                let mut source = Source::new(encoding);
-                source.timestamp = source.timestamp.wrapping_add(age as u32 * 90);
-                source.clock = clock(source.timestamp, ms(age)).filter(|_| told);
-                let timestamp = rewriter.begin(&picture(&mut source, now).packet(false)).timestamp;
-                if let Some((last, was_told, shown)) = before {
-                    let ticks = timestamp.wrapping_sub(last) as i32;
-                    prop_assert!((1..=(elapsed as i32 + 75) * 90).contains(&ticks), "{ticks} ticks in {elapsed} ms");
-                    let wall = encoding != shown && !(told && was_told);
-                    prop_assert!(!wall || ticks == (elapsed as i32 * 90).max(1), "{ticks} ticks in {elapsed} ms");
-                }
-                before = Some((timestamp, told, encoding));
-            }
-        }
-    }
-}
+mod tests;

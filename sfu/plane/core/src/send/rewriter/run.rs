@@ -16,6 +16,8 @@ pub struct Numbers {
     pub patch: Patch,
     /// If it has a dependency descriptor.
     pub frame_number: Option<u16>,
+    /// What is added to the template ids in it.
+    pub templates: u8,
 }
 
 /// A picture, or one spatial layer of it.
@@ -53,8 +55,9 @@ pub(super) struct Offsets {
     pub picture: u16,
     pub tl0: u8,
     pub key_index: u8,
-    /// Of dependency descriptors.
+    /// Of dependency descriptors: frame numbers, and template ids.
     pub frame: u16,
+    pub templates: u8,
 }
 
 impl Offsets {
@@ -131,6 +134,7 @@ impl Run {
             timestamp: packet.timestamp.wrapping_add(self.offsets.timestamp),
             patch,
             frame_number: self.frame_number(packet),
+            templates: self.offsets.templates,
         }
     }
 

@@ -63,7 +63,8 @@ impl Filter {
     fn judge_frame(&mut self, frame: &DependencyDescriptor) -> bool {
         if !Arc::ptr_eq(&self.structure, &frame.structure) {
             self.structure = frame.structure.clone();
-            self.reachable = 0;
+            // The same number is another target now.
+            (self.reachable, self.covered) = (0, 0);
         }
         self.frame_number = frame.frame_number;
         self.sent.advance(frame.frame_number);

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::svc::{Frame, Publisher};
+use super::templates::{Reader, attaches_structure, meaning};
 use super::wire::Wire;
 use super::*;
 use crate::codec::dependency::Structures;
 use crate::codec::vp9;
 use crate::receive::life::Life;
-use crate::rtp::elements;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,6 +23,10 @@ enum Step {
     /// The publisher sends so many spatial layers from the next keyframe on.
     Sends(u8),
     Nack(u64),
+    /// The slot shows another publisher.
+    Track(usize),
+    /// The publisher sends another structure; whether its template ids begin anew.
+    Mode(usize, bool),
     /// Whoever waits begins with what is kept.
     Start,
 }
@@ -35,6 +39,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..4_u8).prop_map(Step::Sends),
         3 => (0..40_u64).prop_map(Step::Nack),
         3 => Just(Step::Start),
+        1 => (0..MODES.len()).prop_map(Step::Track),
+        1 => (0..MODES.len(), any::<bool>()).prop_map(|(mode, anew)| Step::Mode(mode, anew)),
     ];
     proptest::collection::vec(step, 1..150)
 }
@@ -56,7 +62,11 @@ fn ladders() -> [Vec<Layer>; 8] {
 /// A publisher of scalable video, and a subscriber behind a link that loses nothing.
 struct World {
     wire: Wire,
+    payload_type: PayloadType,
     publisher: Publisher,
+    tracks: u32,
+    /// The next picture brings another structure.
+    changed: bool,
     /// As the track tells the slot.
     life: Life,
     frames: BTreeMap<u32, Frame>,
@@ -73,7 +83,10 @@ impl World {
     fn new(payload_type: PayloadType, mode: &str) -> Self {
         Self {
             wire: Wire::new(slot(Kind::Video)),
+            payload_type,
             publisher: Publisher::new(payload_type, mode),
+            tracks: 1,
+            changed: false,
             life: Life::new(true),
             frames: BTreeMap::new(),
             waiting: Vec::new(),
@@ -95,6 +108,8 @@ impl World {
         if keyframe {
             self.wish = None;
         }
+        // Of a structure that has not come nothing is told to a slot.
+        let lost = if std::mem::take(&mut self.changed) { lost & !1 } else { lost };
         self.step += 1;
         let frames = self.publisher.picture(keyframe, 2, now);
         let packets = frames.iter().flat_map(|frame| frame.packets.iter().map(|sent| (frame.id, sent.clone())));
@@ -130,6 +145,20 @@ impl World {
                     self.wish = Some(self.step);
                 }
                 self.publisher.sends = layers;
+            }
+            Step::Track(mode) => {
+                self.tracks += 1;
+                self.publisher = Publisher::new(self.payload_type, MODES[mode]).nth(self.tracks);
+                self.life = Life::new(true);
+                self.waiting.clear();
+                self.wire.slot.set_source(Some(TrackId(self.tracks.into())), FLOWS);
+                self.wish = Some(self.step);
+            }
+            // Before its keyframe there is nothing to tell it from another.
+            Step::Mode(..) if self.changed => {}
+            Step::Mode(mode, anew) => {
+                self.publisher.set_mode(MODES[mode], anew);
+                (self.wish, self.changed) = (Some(self.step), true);
             }
             Step::Start => {
                 self.wire.catch_up(0, self.start + FRAME * self.step as u32);
@@ -195,8 +224,7 @@ impl World {
             let description = &frame.packets[0].description;
             let numbers = match &description.dependency {
                 Some(dependency) => {
-                    let read = elements::read(&self.wire.slot.spec.extensions, header, octets).expect("extensions");
-                    let octets = read.dependency_descriptor.expect("every packet has one");
+                    let octets = self.wire.descriptor(*seq).expect("every packet has one");
                     let parsed = structures.parse(octets).expect("of a known structure");
                     let active = parsed.active_targets.expect("every packet tells");
                     assert!(active & parsed.present != 0, "a frame of no target that is left");
@@ -216,6 +244,28 @@ impl World {
                 assert!((1..range / 2).contains(&ahead), "numbers go on");
             }
             before = Some(numbers);
+        }
+    }
+
+    /// Whoever misses structures, which ones as bits, reads no frame by another than its own.
+    fn check_templates(&self, missed: u64) {
+        let mut reader = Reader::default();
+        let (mut structures, mut in_a_row) = (0, 0);
+        for (seq, id) in self.left() {
+            let frame = |sent: &Sent| sent.description.dependency.clone();
+            let Some(source) = self.frames[&id].packets.iter().find_map(frame) else { continue };
+            let octets = self.wire.descriptor(seq).expect("every packet has one");
+            if attaches_structure(octets) {
+                structures += 1;
+                // By then ids would come round.
+                in_a_row = if missed >> (structures % 64) & 1 != 0 && in_a_row < 3 { in_a_row + 1 } else { 0 };
+                if in_a_row > 0 {
+                    continue;
+                }
+            }
+            if let Some(read) = reader.read(octets) {
+                assert_eq!(meaning(&read), meaning(&source), "frame {id} is read by the wrong templates");
+            }
         }
     }
 
@@ -251,6 +301,7 @@ proptest! {
         mode in 0..MODES.len(),
         av1 in any::<bool>(),
         ladder in 0..7_usize,
+        missed: u64,
     ) {
         let mut world = World::new(if av1 { AV1 } else { VP9 }, MODES[mode]);
         world.wire.slot.set_ladder(ladders()[0].clone());
@@ -270,156 +321,6 @@ proptest! {
             .collect();
         prop_assert_eq!(world.layers(), expected);
         world.check();
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Vp8Step {
-    Picture {
-        encoding: u8,
-        lost: u8,
-        after: usize,
-        sync: bool,
-    },
-    Key(u8),
-    Ladder(usize),
-    /// Nothing is shown for a moment; then it begins with what is kept.
-    Start {
-        encoding: u8,
-        pause: bool,
-    },
-}
-
-fn vp8_steps() -> impl Strategy<Value = Vec<Vp8Step>> {
-    let lost = prop_oneof![4 => Just(0_u8), 1 => 0..8_u8];
-    let picture = (0..2_u8, lost, 0..12_usize, any::<bool>())
-        .prop_map(|(encoding, lost, after, sync)| Vp8Step::Picture { encoding, lost, after, sync });
-    let step = prop_oneof![
-        20 => picture,
-        2 => (0..2_u8).prop_map(Vp8Step::Key),
-        2 => (0..6_usize).prop_map(Vp8Step::Ladder),
-        3 => (0..2_u8, any::<bool>()).prop_map(|(encoding, pause)| Vp8Step::Start { encoding, pause }),
-    ];
-    proptest::collection::vec(step, 1..200)
-}
-
-/// A VP8 picture: its place among all, and what it leans on.
-struct Picture {
-    references: Vec<usize>,
-    temporal: u8,
-    packets: usize,
-    lost: usize,
-}
-
-proptest! {
-    #[test]
-    fn what_leaves_of_vp8_leans_on_what_left_or_was_lost_and_counts_without_a_gap(steps in vp8_steps()) {
-        let ladders = [
-            ladder(&[(1, 3), (0, 3)]),
-            ladder(&[(1, 1), (0, 3)]),
-            ladder(&[(0, 3)]),
-            ladder(&[(0, 1)]),
-            ladder(&[(0, 0)]),
-            ladder(&[(1, 0)]),
-        ];
-        let mut wire = Wire::new(slot(Kind::Video));
-        wire.slot.set_ladder(ladders[0].clone());
-        let mut sources = [0, 1].map(Source::new);
-        // By encoding: pictures since its keyframe, and the last ones of each temporal layer.
-        let mut since = [None::<usize>; 2];
-        let mut last = [[None::<usize>; 3]; 2];
-        let mut pictures: Vec<Picture> = Vec::new();
-        let mut by_seq: BTreeMap<(u8, u64), usize> = BTreeMap::new();
-        let mut waiting: Vec<(usize, Sent)> = Vec::new();
-        let start = Instant::now();
-        for (n, step) in steps.iter().enumerate() {
-            let now = start + ms(11) * n as u32;
-            let (encoding, lost, after, sync, key) = match *step {
-                Vp8Step::Picture { encoding, lost, after, sync } => (encoding, lost, after, sync, false),
-                Vp8Step::Key(encoding) => (encoding, 0, 0, false, true),
-                Vp8Step::Ladder(n) => {
-                    wire.slot.set_ladder(ladders[n].clone());
-                    continue;
-                }
-                Vp8Step::Start { encoding, pause } => {
-                    if pause {
-                        let before = wire.slot.ladder().to_vec();
-                        wire.slot.set_ladder(Vec::new());
-                        wire.slot.set_ladder(before);
-                    }
-                    wire.catch_up(encoding, now);
-                    continue;
-                }
-            };
-            let at = usize::from(encoding);
-            let key = key || since[at].is_none();
-            let count = if key { 0 } else { since[at].expect("a keyframe came first") + 1 };
-            since[at] = Some(count);
-            let temporal = [0, 2, 1, 2][count % 4];
-            let row = last[at];
-            let t0 = row[0].filter(|_| !key);
-            // With a sync it leans on the lowest layer only; without, on the last of each up to its own.
-            let references: Vec<usize> = match temporal {
-                _ if key => Vec::new(),
-                0 => t0.into_iter().collect(),
-                _ if sync => t0.into_iter().collect(),
-                above => row[..=usize::from(above)].iter().flatten().copied().collect(),
-            };
-            if key {
-                last[at] = [None; 3];
-            }
-            last[at][usize::from(temporal)] = Some(pictures.len());
-            let source = &mut sources[at];
-            source.timestamp = Source::new(encoding).timestamp.wrapping_add(990 * n as u32);
-            let what = if key { "key".into() } else { format!("{temporal}{}", if sync && temporal > 0 { "+" } else { "" }) };
-            let packets = source.picture(&what, 2, now);
-            let mut missing = 0;
-            for (i, sent) in packets.into_iter().enumerate() {
-                by_seq.insert((encoding, sent.seq), pictures.len());
-                if lost >> i & 1 == 0 {
-                    wire.push(&sent, false);
-                    continue;
-                }
-                missing += 1;
-                if after < 8 {
-                    waiting.push((n + after, sent));
-                }
-            }
-            pictures.push(Picture { references, temporal, packets: 2, lost: missing });
-            let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= n).map(|(_, sent)| sent).collect();
-            due.iter().for_each(|sent| wire.push(sent, true));
-        }
-        // Which picture each packet was of is in its last octets: the source's number, which tells encodings apart too.
-        let seq_of = |payload: &[u8]| payload.last_chunk().map(|seq| u64::from_be_bytes(*seq));
-        let mut left: Vec<((usize, u32), u16, u8)> = Vec::new();
-        let mut sent: BTreeMap<usize, usize> = BTreeMap::new();
-        for (timestamp, payload) in wire.sent.values() {
-            let Some(seq) = seq_of(payload) else { continue };
-            let encoding = u8::from(seq >= 75_000);
-            let picture = by_seq[&(encoding, seq)];
-            let numbers = vp8::describe(payload).expect("VP8").vp8.expect("numbers");
-            left.push(((picture, *timestamp), numbers.picture_id.expect("an id"), numbers.tl0_picture_index.expect("an index")));
-            *sent.entry(picture).or_default() += 1;
-        }
-        let mut lost_pictures = 0;
-        for (id, count) in &sent {
-            let picture = &pictures[*id];
-            prop_assert!(picture.lost > 0 || count % picture.packets == 0);
-            for reference in &picture.references {
-                let there = sent.contains_key(reference) || pictures[*reference].lost > 0;
-                prop_assert!(there, "picture {id} (T{}) leans on {reference}, which was left out", picture.temporal);
-            }
-        }
-        lost_pictures += pictures.iter().filter(|picture| picture.lost == picture.packets).count();
-        let mut gaps = 0;
-        for pair in left.windows(2) {
-            let step = usize::from(pair[1].1.wrapping_sub(pair[0].1) & 0x7FFF);
-            prop_assert_eq!(step == 0, pair[0].0 == pair[1].0, "one id, one picture");
-            gaps += step.saturating_sub(1);
-            let t0 = u8::from(pair[0].0 != pair[1].0 && pictures[pair[1].0.0].temporal == 0);
-            let lowest = pair[1].2.wrapping_sub(pair[0].2);
-            prop_assert!(usize::from(lowest - t0.min(lowest)) <= lost_pictures, "the lowest layer is counted up by itself");
-        }
-        prop_assert!(gaps <= lost_pictures, "{gaps} ids are missing, {lost_pictures} pictures were lost");
+        world.check_templates(missed);
     }
 }

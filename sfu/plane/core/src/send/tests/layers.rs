@@ -231,6 +231,24 @@ fn the_layers_of_a_descriptor_are_those_of_its_mode() {
 }
 
 #[test]
+fn a_target_of_another_structure_is_another_though_it_has_the_same_number() {
+    let (mut slot, now) = (slot(Kind::Video), Instant::now());
+    let mut publisher = Publisher::new(AV1, "L3T1");
+    slot.set_ladder(ladder(&[(1, 0), (0, 0)]));
+    let mut show = |slot: &mut Slot, mode: &str| -> Vec<(bool, u16)> {
+        publisher.set_mode(mode, false);
+        let sent = publisher.picture(true, 1, now).into_iter().flat_map(|frame| frame.packets);
+        let left = sent.filter_map(|sent| slot.handle_packet(&sent.packet(false), now));
+        left.map(|left| (left.marker, left.dependency.expect("it has one").active_targets.get())).collect()
+    };
+    // The second of three targets is the middle layer; of nine it is the lowest one's T1.
+    assert_eq!(show(&mut slot, "L3T1"), [(false, 0b011), (true, 0b011)]);
+    slot.set_ladder(ladder(&[(0, 1)]));
+    assert_eq!(show(&mut slot, "L3T3"), [(true, 0b11)]);
+    assert_eq!(slot.current(), Some(Layer::new(0, 1)));
+}
+
+#[test]
 fn encodings_of_vp9_and_av1_change_at_a_keyframe_and_have_temporal_layers() {
     for codec in [VP9, AV1] {
         let (mut slot, now) = (slot(Kind::Video), Instant::now());

@@ -4,11 +4,13 @@ mod capture;
 mod captured;
 mod decoder;
 mod layers;
+mod pictures;
 mod properties;
 mod red;
 mod slot;
 mod start;
 mod svc;
+mod templates;
 mod wire;
 
 use super::*;

@@ -60,6 +60,7 @@ pub(super) struct Publisher {
     /// By chain: its last frame.
     chains: [Option<u32>; 3],
     structures: Structures,
+    first_template: u8,
     told: u8,
 }
 
@@ -79,8 +80,22 @@ impl Publisher {
             last: Default::default(),
             chains: [None; 3],
             structures: Structures::default(),
+            first_template: 0,
             told: mode.spatial,
         }
+    }
+
+    /// The nth of several, whose frames can be told from those of the others.
+    pub fn nth(self, n: u32) -> Self {
+        Self { frames: self.frames + (n << 20), ..self }
+    }
+
+    /// From the next picture on, which must be a keyframe. `anew`: its template ids begin at 0 again.
+    pub fn set_mode(&mut self, mode: &str, anew: bool) {
+        let next = self.first_template + self.mode.spatial * (self.mode.temporal + 1);
+        self.first_template = if anew { 0 } else { next & 0x3F };
+        self.mode = Mode::named(mode);
+        (self.sends, self.told) = (self.mode.spatial, self.mode.spatial);
     }
 
     /// The next picture: its frames, lowest layer first, each of `packets` packets.
@@ -191,12 +206,12 @@ impl Publisher {
     ) -> Vec<u8> {
         // Templates: of each spatial layer its key frame, then one for each temporal layer.
         let per_layer = self.mode.temporal + 1;
-        let template = spatial * per_layer + if keyframe { 0 } else { 1 + temporal };
+        let template = self.first_template + spatial * per_layer + if keyframe { 0 } else { 1 + temporal };
         let structure = keyframe && spatial == 0 && start;
         let active = self.told != self.sends || (structure && self.sends != self.mode.spatial);
         self.told = self.sends;
         let mut bits = Bits::default();
-        bits.put(1, u32::from(start)).put(1, u32::from(end)).put(6, u32::from(template)).put(16, id & 0xFFFF);
+        bits.put(1, u32::from(start)).put(1, u32::from(end)).put(6, u32::from(template & 0x3F)).put(16, id & 0xFFFF);
         bits.put(1, u32::from(structure)).put(1, u32::from(active)).put(3, 0b011);
         if structure {
             self.structure(&mut bits);
@@ -220,7 +235,7 @@ impl Publisher {
     fn structure(&self, bits: &mut Bits) {
         let mode = self.mode;
         let count = u32::from(mode.spatial * mode.temporal);
-        bits.put(6, 0).put(5, count - 1);
+        bits.put(6, self.first_template.into()).put(5, count - 1);
         let kinds: Vec<(u8, u8, bool)> = (0..mode.spatial)
             .flat_map(|spatial| {
                 let deltas = (0..mode.temporal).map(move |temporal| (spatial, temporal, false));

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::rtp::header::Header;
+use crate::rtp::elements;
+use crate::rtp::header::{FIXED, Header};
 use crate::rtp::passed::Passed;
 use crate::send::redundancy::{Copies, Earlier};
 
@@ -106,6 +107,12 @@ impl Wire {
         }
     }
 
+    /// The dependency descriptor that left under a number.
+    pub fn descriptor(&self, seq: u64) -> Option<&[u8]> {
+        let (octets, header) = &self.packets[&seq];
+        elements::read(&self.slot.spec.extensions, header, octets).expect("extensions").dependency_descriptor
+    }
+
     fn first_time(&mut self, outgoing: &Outgoing) {
         assert_eq!(outgoing.retransmission, None);
         let (header, octets) = self.octets(outgoing).expect("it is cached");
@@ -130,6 +137,9 @@ impl Wire {
                 let Some((header, octets)) = self.octets(&outgoing) else { return };
                 assert_eq!(octets[header..header + 2], original.to_be_bytes());
                 assert_eq!((outgoing.timestamp, octets[header + 2..].to_vec()), self.sent[&seq]);
+                let (first, length) = (&self.packets[&seq].0, self.packets[&seq].1.length);
+                assert_eq!(octets[FIXED..header], first[FIXED..length], "header extensions as they were");
+                assert_eq!(octets[1] & 0x80, first[1] & 0x80, "and the marker");
             }
             Nack::Missing { encoding, seq: source } => {
                 assert!(!self.sent.contains_key(&seq));

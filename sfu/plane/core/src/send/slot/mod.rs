@@ -1,21 +1,22 @@
 //! One receive section of a subscriber, and the track it shows: what of it leaves, under the slot's own numbers.
 
+mod feedback;
+
 use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
-use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::complaints::Complaints;
 use crate::send::history::{self, Entry, History};
 use crate::send::mapping::Mapping;
 use crate::send::news::News;
-use crate::send::passing::{DependencyPatch, Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
-use crate::send::report::{Newest, Reports};
+use crate::send::passing::{DependencyPatch, Outgoing, Packet, Patch, Replay, SlotEvent};
+use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
 use crate::send::start::Compression;
-use crate::time::{Duration, Instant, Ntp};
+use crate::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub struct Slot {
@@ -253,7 +254,8 @@ impl Slot {
             Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
             Verdict::Sends { ends_picture, targets } => {
                 marker |= ends_picture;
-                dependency = numbers.frame_number.and_then(|number| DependencyPatch::new(number, targets));
+                dependency =
+                    numbers.frame_number.and_then(|number| DependencyPatch::new(number, numbers.templates, targets));
             }
         }
         if self.selector.encoding() == Some(packet.encoding) {
@@ -289,54 +291,6 @@ impl Slot {
     /// After a packet that left: what came before it and belongs behind it.
     pub fn poll_replay(&mut self) -> Option<Replay> {
         self.replay.take()
-    }
-
-    /// The subscriber misses a packet (RFC 4585 s6.2.1).
-    pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
-        let Some(highest) = self.rewriter.highest() else { return Nack::Ignore };
-        let behind = u64::from(highest.wire().wrapping_sub(sequence));
-        if behind >= self.history.len() as u64 || behind > highest.0 {
-            return Nack::Ignore;
-        }
-        let seq = ExtendedSeq(highest.0 - behind);
-        let age = self.history.age(now);
-        let Some(entry) = self.history.get_mut(seq) else {
-            return match self.rewriter.source(seq) {
-                Some((encoding, seq)) if self.source.is_some() => Nack::Missing { encoding, seq },
-                _ => Nack::Ignore,
-            };
-        };
-        let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type).and_then(|own| own.rtx);
-        let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
-            return Nack::Ignore;
-        };
-        if !entry.resend(age, round_trip) {
-            return Nack::Ignore;
-        }
-        let outgoing = entry.again(self.spec.kind, ssrc, payload_type, ExtendedSeq(self.next_rtx));
-        self.next_rtx += 1;
-        Nack::Send(outgoing)
-    }
-
-    /// A report block about this slot's SSRC. The round trip, if it tells.
-    pub fn handle_report(&mut self, block: &ReportBlock, now: Ntp) -> Option<Duration> {
-        if block.ssrc != self.spec.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
-            return None;
-        }
-        self.reports.handle_block(block, now)
-    }
-
-    /// None while nothing leaves (RFC 3550 s6.4: then a receiver report is due).
-    pub fn sender_report(&mut self, now: Instant, ntp: Ntp) -> Option<SenderReport> {
-        self.selector.shown()?;
-        let (timestamp, received, timestamp_offset) = self.rewriter.newest()?;
-        let newest = Newest { timestamp, received, timestamp_offset, rate: self.rate };
-        Some(self.reports.sender_report(self.spec.ssrc, &newest, now, ntp))
-    }
-
-    /// What the subscriber reported, and how much left.
-    pub fn reports(&self) -> &Reports {
-        &self.reports
     }
 
     /// Whether what leaves from `packet` on is another picture, or sound, than before.
