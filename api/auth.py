@@ -16,9 +16,8 @@ LEEWAY = 60
 """Seconds by which clocks may differ."""
 MIN_SECRET = 32
 """Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
-
-
 TIMELESS: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+"""Of a token that has expired nothing but the signature is checked: what was it for?"""
 
 
 class Expired(Unauthenticated):

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
-from sfu.errors import NotFound
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
 from sfu.wishes import Changes
 
@@ -164,12 +163,6 @@ async def set_subscriptions(
     `settings` say for the participant what its client would: in which size, how fast, visible or not.
     """
     participant = sfu.room(room).participant(identity)
-    if body.tracks is not None:
-        visible = {s.track for s in participant.subscriptions()}
-        for track in body.tracks:
-            if track not in visible:
-                raise NotFound(f"there is no track {track!r} to subscribe to")
-        participant.subscribe((), True)  # Refused here, if at all: before anything has changed.
     participant.demand(
         {
             wish.track: Changes(
@@ -181,10 +174,7 @@ async def set_subscriptions(
                 visible=wish.visible,
             )
             for wish in body.settings
-        }
+        },
+        body.tracks,
     )
-    if body.tracks is not None:
-        participant.subscribe(body.tracks, True)
-        others = [s.track for s in participant.subscriptions() if s.desired and s.track not in body.tracks]
-        participant.subscribe(others, False)
     return Subscriptions(subscriptions=participant.subscriptions())

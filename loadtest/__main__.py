@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     bot = commands.add_parser("bot", help="one participant that plays and records")
     bot.add_argument("--room", required=True, help="the room to join")
-    url = os.environ.get("SFU_URL", "http://127.0.0.1:7880")
+    url = os.environ.get("SFU_URL") or "http://127.0.0.1:7880"
     bot.add_argument("--url", default=url, help="of the server (default: SFU_URL, now %(default)s)")
     bot.add_argument("--token", help="default: a development token, which the server gives in development mode")
     bot.add_argument("--identity", default="bot", help="its name, if no token says another (default: %(default)s)")

@@ -19,8 +19,8 @@ class _Given(NamedTuple):
     """What the plane was last told of one label."""
 
     targets: list[tuple[str, int]]
-    may_speak: dict[int, bool]
-    """By the channel messages come from."""
+    senders: dict[int, str | None]
+    """By the channel messages come from; None: it may not send any."""
 
 
 class Messaging:
@@ -60,19 +60,19 @@ class Messaging:
     def _route_own(self, label: str) -> None:
         # One list for all: a message never goes back to the channel it came from.
         targets = [(sid, id) for sid, p in self._members.items() if (id := p.channels.own.get(label)) is not None]
-        speaking = {channel: sid for sid, channel in targets if not self._members[sid].channels.is_awaited(label)}
-        may_speak = {channel: self._members[sid].permissions.can_publish_data for channel, sid in speaking.items()}
+        senders = {
+            channel: sid if self._members[sid].permissions.can_publish_data else None
+            for sid, channel in targets
+            if not self._members[sid].channels.is_awaited(label)
+        }
         given = self._given.get(label, _Given([], {}))
-        self._given[label] = _Given(targets, may_speak)
-        is_same = targets == given.targets
-        for channel, sid in speaking.items():
-            may = may_speak[channel]
-            if given.may_speak.get(channel) is may and (is_same or not may):
-                continue
-            route = _native.Route(sender=None, targets=[], to_server=False)
-            if may:
-                route = _native.Route(sender=sid, targets=targets, to_server=False)
-            self._binding.plane.set_route(channel, route)
+        self._given[label] = _Given(targets, senders)
+        are_same = targets == given.targets
+        for channel, sender in senders.items():
+            is_known = given.senders.get(channel, "") == sender
+            if not is_known or (sender is not None and not are_same):
+                reached = targets if sender is not None else []
+                self._binding.plane.set_route(channel, _native.Route(sender=sender, targets=reached, to_server=False))
 
     def _route_other(self, label: str) -> None:
         opened = {sid: list(p.channels.others.get(label, ())) for sid, p in self._members.items()}

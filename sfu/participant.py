@@ -55,7 +55,9 @@ class Home(Protocol):
 
     def subscribe(self, participant: "Participant", tracks: Sequence[str], on: bool) -> None: ...
 
-    def demand(self, participant: "Participant", demands: Mapping[str, Changes]) -> None: ...
+    def demand(
+        self, participant: "Participant", demands: Mapping[str, Changes], only: Sequence[str] | None = None
+    ) -> None: ...
 
     def subscriptions(self, participant: "Participant") -> list[SubscriptionInfo]: ...
 
@@ -175,9 +177,10 @@ class Participant:
     def subscribe(self, tracks: Sequence[str], on: bool) -> None:
         self._home.subscribe(self, tracks, on)
 
-    def demand(self, demands: Mapping[str, Changes]) -> None:
-        """How tracks, by sid, are to be shown to it; what is not named stays as it was."""
-        self._home.demand(self, demands)
+    def demand(self, demands: Mapping[str, Changes], only: Sequence[str] | None = None) -> None:
+        """How tracks, by sid, are to be shown to it; what is not named stays as it was. `only`: of those there are now
+        it is subscribed to just these."""
+        self._home.demand(self, demands, only)
 
     def subscriptions(self) -> list[SubscriptionInfo]:
         """Of every track it could be shown."""

@@ -288,9 +288,10 @@ class Room:
         self.stage.subscribe(participant, tracks, on)
         self._soon(self)
 
-    def demand(self, participant: Participant, demands: Mapping[str, Changes]) -> None:
-        """How it wants to see these tracks; what is not named stays as it was. One that is refused changes nothing."""
-        self.stage.demand(participant, demands)
+    def demand(
+        self, participant: Participant, demands: Mapping[str, Changes], only: Sequence[str] | None = None
+    ) -> None:
+        self.stage.demand(participant, demands, only)
         self._soon(self)
 
     def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:

@@ -135,18 +135,26 @@ class Stage:
 
     def subscribe(self, subscriber: Participant, tracks: Sequence[str], on: bool) -> None:
         """To tracks by sid, or no longer. One that is refused changes nothing."""
-        if on and not subscriber.permissions.can_subscribe:
-            raise NotAllowed("you may not subscribe in this room")
-        for track in [self._find(subscriber, sid) for sid in tracks]:
+        found = self._to_show(subscriber, tracks) if on else [self._find(subscriber, sid) for sid in tracks]
+        for track in found:
             subscriber.viewing.subscribe(track, on)
         self.touch(subscriber)
 
-    def demand(self, subscriber: Participant, demands: Mapping[str, Changes]) -> None:
-        """How tracks, by sid, are to be shown to it from now on. One that is refused changes nothing."""
+    def demand(
+        self, subscriber: Participant, demands: Mapping[str, Changes], only: Sequence[str] | None = None
+    ) -> None:
+        """How tracks, by sid, are to be shown to it from now on, and that of those there are now it is subscribed to
+        these `only`. One that is refused changes nothing."""
+        chosen = None if only is None else self._to_show(subscriber, only)
         wishes = subscriber.viewing.wishes
         found = [(self._find(subscriber, sid), changes) for sid, changes in demands.items()]
         for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
             self._show(subscriber, track, wish)
+        if chosen is not None:
+            for track in self.visible_to(subscriber):
+                if wishes.wants(track) is not (track in chosen):
+                    subscriber.viewing.subscribe(track, track in chosen)
+            self.touch(subscriber)
 
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
@@ -272,6 +280,12 @@ class Stage:
             for message in viewer.viewing.layers_news(track):
                 viewer.tell(message)
         return track if seen and track.primary is None else None
+
+    def _to_show(self, subscriber: Participant, tracks: Sequence[str]) -> list[Track]:
+        """What it asks to be subscribed to, by sid. Raises NotAllowed, NotFound."""
+        if tracks and not subscriber.permissions.can_subscribe:
+            raise NotAllowed("you may not subscribe in this room")
+        return [self._find(subscriber, sid) for sid in tracks]
 
     def _find(self, subscriber: Participant, sid: str) -> Track:
         """One that it could be shown; NotFound."""

@@ -19,8 +19,8 @@ class Channels:
         """Any other label, and the channels open under it, oldest first."""
         self._opened: set[int] = set()
         """Of our own, those that are open."""
-        self._awaited: dict[str, int] = {}
-        """Of our own, those that still have no transport."""
+        self._awaited: set[str] = set()
+        """Labels of our own that still have no transport."""
         self._binding = binding
         self._worker = worker
         self._owner = owner
@@ -36,11 +36,9 @@ class Channels:
 
     def forget(self) -> set[str]:
         """The offer came without data. Returns the labels whose routes have changed."""
-        labels = set(self._awaited)
-        for label, id in self._awaited.items():
-            self._binding.remove(id)
-            del self.own[label]
-        self._awaited.clear()
+        labels, self._awaited = self._awaited, set()
+        for label in labels:
+            self._binding.remove(self.own.pop(label))
         return labels
 
     def close(self) -> None:
@@ -93,10 +91,12 @@ class Channels:
         return next((label for label, ids in self.others.items() if channel in ids), "")
 
     def _declare(self, transport: int | None, label: str) -> None:
-        id = self._awaited.pop(label, 0) or self._binding.new_id(self._worker, self._owner)
+        id = self.own[label] if label in self._awaited else self._binding.new_id(self._worker, self._owner)
         self.own[label] = id
         if transport is None:
-            self._awaited[label] = id
+            self._awaited.add(label)
+        else:
+            self._awaited.discard(label)
         self._binding.plane.open_channel(
             _native.ChannelSpec(
                 id=id,

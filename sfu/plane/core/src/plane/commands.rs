@@ -132,10 +132,18 @@ impl Plane {
     fn expect(&mut self, slot: usize, rungs: u8) {
         let source = self.slots[slot].slot.source();
         let Some(&Place::Track(track)) = source.and_then(|track| self.places.get(&track.0)) else { return };
-        let others = self.tracks[track].subscribers().iter().filter(|&&other| other != slot);
-        let others = others.map(|&other| &self.slots[other].slot).filter(|other| !other.is_refusing());
-        let missed = others.fold(0, |bits, other| bits | listed(other.ladder()));
-        self.tracks[track].track.expect(rungs & !missed);
+        let mut unwanted = rungs;
+        for &other in self.tracks[track].subscribers() {
+            // Of a large audience somebody soon wants the same: all of it is looked at only for its first.
+            if unwanted == 0 {
+                return;
+            }
+            let shown = &self.slots[other].slot;
+            if other != slot && !shown.is_refusing() {
+                unwanted &= !listed(shown.ladder());
+            }
+        }
+        self.tracks[track].track.expect(unwanted);
     }
 
     /// It may want a keyframe now, and has something to say of itself.
