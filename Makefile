@@ -11,7 +11,8 @@ CARGO := cargo
 # One profile for build, test and lint: each further one compiles BoringSSL again.
 PROFILE := --release --locked
 
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
+NATIVE := sfu/plane/_native.abi3.so
+RUST_SOURCES := Cargo.toml Cargo.lock sfu/plane/_native.pyi $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e bench bench-join bench-forward bench-layers image clean
 
@@ -21,17 +22,31 @@ help: ## What there is to make
 run: setup ## Start the service in development mode and print the address of the try-it page (LAN=1: for a phone, too)
 	@exec $(BIN)/sfu serve --dev $(if $(filter-out 0 no false,$(LAN)),--lan)
 
-setup: .setup/python .setup/native ## Make .venv with the sfu command in it (release build)
+setup: .venv/.packages $(NATIVE) ## Make .venv with the sfu command in it (release build); needs no root
 
-.setup/tools: scripts/check-tools
+# Each step leaves a file, and only if it succeeded: the next `make` goes on where this one stopped.
+.venv/.made: scripts/check-tools scripts/make-venv
 	@PYTHON=$(PYTHON) scripts/check-tools
-	@mkdir -p .setup && touch $@
-
-.setup/python: .setup/tools pyproject.toml constraints.txt scripts/install-python tests/packaging/requirements.txt
 	@PYTHON=$(PYTHON) scripts/make-venv
 	@touch $@
 
-.setup/native: .setup/python scripts/build-native $(RUST_SOURCES)
+# In a checkout that was moved or copied, what was made still names the old place.
+ifneq ($(file <.venv/.place),$(CURDIR))
+.venv/.made: FORCE
+FORCE:
+endif
+
+# What cargo is told of cmake and libclang, here and in every editor.
+.cargo/config.toml: .venv/.made pyproject.toml constraints.txt scripts/install-build-tools scripts/configure-build
+	@scripts/install-build-tools
+	@touch $@
+
+.venv/.packages: .cargo/config.toml pyproject.toml constraints.txt scripts/install-python tests/packaging/requirements.txt
+	@echo "setup: Python packages into .venv (the first time about a minute)"
+	@scripts/install-python $(BIN)/python
+	@touch $@
+
+$(NATIVE): .cargo/config.toml .venv/.packages scripts/build-native $(RUST_SOURCES)
 	@scripts/build-native
 	@touch $@
 
@@ -91,4 +106,4 @@ image: ## Build the container image with buildah, docker or podman (IMAGE=name:t
 	@scripts/build-image $(or $(IMAGE),localhost/sfu:dev)
 
 clean: ## Remove what was made, but for Rust's target folder
-	rm -rf .venv .setup .platform .sfu-dev.json sfu/plane/*.so
+	rm -rf .venv .cargo .platform .sfu-dev.json sfu/plane/*.so

@@ -31,9 +31,7 @@ def test_every_python_package_is_pinned(root: Path) -> None:
     lines = [line for line in (root / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!-]+", line)] == []
     pinned = {normal(line.partition("==")[0]) for line in lines}
-    project = toml(root / "pyproject.toml")["project"]
-    named = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
-    assert {normal(re.split(r"[<>=\[; ]", one)[0]) for one in named} - pinned == set()
+    assert python_packages(root) - pinned == set()
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "tests/packaging/requirements.txt", "pyproject.toml"])
@@ -52,11 +50,15 @@ def test_the_reason_for_every_dependency_is_given(root: Path) -> None:
     """CONTRIBUTING.md has a row for each."""
     text = (root / "CONTRIBUTING.md").read_text()
     rows = set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
-    project = toml(root / "pyproject.toml")["project"]
-    python = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
-    named = {normal(re.split(r"[<>=\[; ]", one)[0]) for one in python}
-    named |= set(toml(root / "Cargo.toml")["workspace"]["dependencies"])
-    assert named - rows == set()
+    assert (python_packages(root) | set(toml(root / "Cargo.toml")["workspace"]["dependencies"])) - rows == set()
+
+
+def python_packages(root: Path) -> set[str]:
+    """All that pyproject.toml names: of the service, its extras and the build."""
+    file = toml(root / "pyproject.toml")
+    groups = (file["project"]["optional-dependencies"] | file["dependency-groups"]).values()
+    named = [*file["project"]["dependencies"], *(one for group in groups for one in group)]
+    return {normal(re.split(r"[<>=\[; ]", one)[0]) for one in named}
 
 
 def normal(name: str) -> str:
