@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from . import engine
+from .engine import Engine
 from .manifests import Render
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +20,24 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def containers(root: Path) -> Iterator[Engine]:
+    """An engine, or a skip that says why no container can run on this machine. CI skips for no other reason."""
+    state = root / ".platform"
+    obstacle = engine.obstacle(state)
+    if obstacle:
+        pytest.skip(f"no container can run here: {obstacle}")
+    missing = ", ".join(engine.missing())
+    if missing:
+        assert os.environ.get("CI") != "true", f"CI must not skip the tests in containers: install {missing}"
+        pytest.skip(f"no container is run without {missing}")
+    opened = Engine(state)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -86,14 +86,14 @@ class Engine:
             image in (entry.get("Names") or ()) for entry in json.loads(self.run("podman", "images", "--format=json"))
         )
 
-    def start(self, name: str, image: str, *options: str, command: Sequence[str] = ()) -> None:
-        """A container in the background, in a network of its own that leads nowhere."""
+    def start(self, name: str, image: str, *options: str, command: Sequence[str] = (), network: str = "none") -> None:
+        """A container in the background; unless told otherwise in a network of its own that leads nowhere."""
         self.run(
             "podman",
             "run",
             "--detach",
             f"--name={name}",
-            "--network=none",
+            f"--network={network}",
             "--no-healthcheck",
             *options,
             image,
@@ -122,17 +122,6 @@ class Engine:
                     raise
                 time.sleep(0.2)
 
-    def cannot_run(self, image: str) -> str | None:
-        """Why not even a container that does nothing can run here; None: it can."""
-        try:
-            self.start("probe", image, command=("true",))
-            code = self.ended("probe")
-        except EngineError as error:
-            return str(error)
-        finally:
-            self.remove("probe")
-        return f"it ends with {code}" if code else None
-
     def remove(self, name: str) -> None:
         self.run("podman", "rm", "--force", "--ignore", "--time=0", name)
 
@@ -155,7 +144,10 @@ class EngineError(Exception):
 
 
 def obstacle(state: Path) -> str | None:
-    """Why no container can run on this machine, whatever is installed; None: nothing is known to be in the way."""
+    """Why no container can run on this machine, whatever is installed. None: nothing is in the way.
+
+    It asks the kernel for what a container takes, without an engine: an overlay mount, and namespaces.
+    """
     if os.geteuid() != 0:
         return "making the stand-ins of the base images takes root"
     release = Path("/etc/os-release")
@@ -167,9 +159,10 @@ def obstacle(state: Path) -> str | None:
         for part in parts.values():
             Path(part).mkdir()
         mount = "mount -t overlay overlay -o lowerdir={lower},upperdir={upper},workdir={work} {merged}".format(**parts)
-        seen = subprocess.run(["unshare", "--mount", "sh", "-c", mount], capture_output=True, text=True, timeout=20)
+        alone = ("unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork")
+        seen = subprocess.run([*alone, "sh", "-c", mount], capture_output=True, text=True, timeout=20)
     if seen.returncode:
-        return f"this machine lets nobody mount an overlay: {seen.stderr.strip()}"
+        return f"this machine allows no overlay mounts or no namespaces: {seen.stderr.strip()}"
     return None
 
 

@@ -1,0 +1,87 @@
+"""What is special about this machine: where its packages come from, its certificates, its Rust. Asked of its own tools,
+and given to builds in containers and roots alone: nothing of it is kept in what they make.
+"""
+
+import os
+import re
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+from .engine import Engine
+
+# Of pip's settings, those that say where packages come from.
+INDEX = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "timeout", "default-timeout")
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+LEFT_OUT = ("man", "doc", "locale")
+"""Of /usr/share, what no test reads."""
+
+
+def make_debian(engine: Engine, target: Path, packages: tuple[str, ...], suite: str = "", *options: str) -> None:
+    """A minimal Debian with these packages as a folder, or as an archive if `target` ends in .tar. `suite`: by its code
+    name; without one this machine's."""
+    suite = suite or _suite()
+    without = (f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in LEFT_OUT)
+    how = ("--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *without)
+    sources = "\n".join(_sources(suite)) + "\n"
+    engine.run("mmdebstrap", *how, *_apt_options(), *options, suite, target, "-", seconds=300, given=sources)
+
+
+def package_sources(engine: Engine) -> dict[str, str]:
+    """Mounts, here to there, with which pip finds its packages in a container as it does here."""
+    mounts: dict[str, str] = {}
+    if certificates := trusted():
+        mounts[certificates] = f"{CERTIFICATES}:ro"
+    settings = _pip_settings()
+    (engine.state / "pip.conf").write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings))
+    mounts[str(engine.state / "pip.conf")] = "/etc/pip.conf:ro"
+    mounts.update((value, f"{value}:ro") for name, value in settings if name == "find-links" and Path(value).is_dir())
+    return mounts
+
+
+def trusted() -> str:
+    """The file of the certificates that this machine trusts, or nothing."""
+    found = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    return found if found and Path(found).is_file() else ""
+
+
+def sysroot() -> str:
+    """The folder of the Rust toolchain."""
+    return subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def cargo_home() -> str:
+    return os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+
+
+def _suite() -> str:
+    found = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
+    assert found, "a Debian without a code name"
+    return found[1]
+
+
+def _sources(suite: str) -> list[str]:
+    """Where this machine's packages come from, as lines of sources.list, with its suite replaced."""
+    line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    command = ["apt-get", "indextargets", "--format", line, "Created-By: Packages", "Origin: Debian"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    if not lines:
+        subprocess.run(["apt-get", "update", "-qq"], check=True, timeout=120)
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [re.sub(rf" {_suite()}(?=[- ])", f" {suite}", line) for line in dict.fromkeys(lines)]
+
+
+def _apt_options() -> list[str]:
+    """A proxy that apt is told of."""
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^(Acquire::https?::Proxy.*;)$", dump, re.MULTILINE)
+    return [f"--aptopt={line}" for line in found]
+
+
+def _pip_settings() -> list[tuple[str, str]]:
+    """Of this machine's files and variables alike, each name once, variables first."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", lines, re.MULTILINE)
+    return [(name, value) for name, value in dict(reversed(found)).items() if name in INDEX]
