@@ -4,24 +4,27 @@
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim-bookworm
 
-# The wheel: Rust, and what BoringSSL is compiled with.
+# The wheel: Rust, and what BoringSSL is patched, compiled and bound with.
 FROM ${RUST_IMAGE} AS wheel
 ARG PIP_CERT
 # The base image decides the versions: they follow it.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends cmake g++ libclang-dev make python3-venv \
+    && apt-get install -y --no-install-recommends g++ git make python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY constraints.txt ./
-RUN python3 -m venv /maturin \
-    && /maturin/bin/python -m pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt maturin
+COPY scripts/configure-build scripts/
+RUN python3 -m venv /build \
+    && /build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt \
+        cmake libclang maturin \
+    && /build/bin/python scripts/configure-build
 COPY Cargo.toml Cargo.lock pyproject.toml README.md LICENSE ./
 COPY sfu sfu
 COPY api api
 # The target folder outlives the build where the engine keeps such caches: the next one compiles only what changed.
 RUN --mount=type=cache,target=/src/target \
-    /maturin/bin/maturin build --release --locked --strip --out /wheel
+    /build/bin/maturin build --release --locked --strip --out /wheel
 
 # Its packages, pinned, in an environment of their own.
 FROM ${PYTHON_IMAGE} AS packages
