@@ -1,13 +1,13 @@
 """`sfu doctor`: what the service needs of the machine, one finding each, with the fix."""
 
 import ctypes
-import errno
 import ipaddress
 import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.ports import PortError, Ports
 from api.settings import Settings
 
 WANTED_BUFFER = 4 * 1024 * 1024
@@ -29,9 +29,11 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
+    internal = Ports.internal(settings)
     return [
-        *(_port(host, settings.port, "TCP", "SFU_PORT") for host in settings.host),
-        *_udp_ports(settings),
+        *_ports(Ports.public(settings)),
+        *(_ports(internal) if internal else []),
+        *_ports(Ports.media(settings)),
         _buffer("receive", Path("/proc/sys/net/core/rmem_max")),
         _buffer("send", Path("/proc/sys/net/core/wmem_max")),
         _addresses(settings),
@@ -41,36 +43,28 @@ def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _port(host: str, port: int, protocol: str, variable: str) -> Finding:
-    what = f"{protocol} port {port} on {host}"
-    kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
-    family = socket.AF_INET if ipaddress.ip_address(host).version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, kind) as probe:
-            if protocol == "TCP":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return Finding(
-                what, False, "taken, perhaps by a service that runs already", f"stop that, or set {variable}"
-            )
-        if error.errno == errno.EADDRNOTAVAIL:
-            return Finding(what, False, "not an address of this machine", "set SFU_HOST")
-        if error.errno == errno.EACCES:
-            return Finding(what, False, "not allowed", f"set {variable} to 1024 or more")
-        return Finding(what, False, (error.strerror or str(error)).lower(), f"set SFU_HOST or {variable}")
-    return Finding(what, True, "free")
-
-
-def _udp_ports(settings: Settings) -> list[Finding]:
-    ports = range(settings.udp_port, settings.udp_port + settings.workers) if settings.udp_port else range(1)
-    findings = [_port(host, port, "UDP", "SFU_UDP_PORT") for host in settings.host for port in ports]
-    bad = [finding for finding in findings if not finding.is_good]
+def _ports(ports: Ports) -> list[Finding]:
+    """One finding for each port that cannot be used, or one for all of them."""
+    bad = [finding for host in ports.hosts for number in ports.numbers if (finding := _bad_port(ports, host, number))]
     if bad:
         return bad
-    last = f" to {ports[-1]}" if len(ports) > 1 else ""
-    return [Finding(f"UDP port {ports[0]}{last} on {', '.join(settings.host)}", True, "free")]
+    first, last = ports.numbers[0], ports.numbers[-1]
+    numbers = f"{first} to {last}" if first != last else str(first)
+    return [Finding(f"{ports.protocol} port {numbers} on {', '.join(ports.hosts)}", True, "free")]
+
+
+def _bad_port(ports: Ports, host: str, number: int) -> Finding | None:
+    kind = socket.SOCK_STREAM if ports.protocol == "TCP" else socket.SOCK_DGRAM
+    version = ipaddress.ip_address(host).version
+    try:
+        with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, kind) as probe:
+            if ports.protocol == "TCP":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, number))
+    except OSError as error:
+        found = PortError(ports, host, number, error)
+        return Finding(found.port, False, found.reason, found.fix)
+    return None
 
 
 def _buffer(direction: str, path: Path) -> Finding:

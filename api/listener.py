@@ -124,7 +124,7 @@ async def listening(
 
 
 def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """One socket for each address, all with the same port. Raises OSError whose `filename` says which."""
+    """One socket for each address, all with the same port. Raises OSError whose `filename` is the `address:port`."""
     sockets: list[socket.socket] = []
     try:
         for host in hosts:
@@ -149,5 +149,6 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.setblocking(False)
     except OSError as error:
         bound.close()
-        raise OSError(error.errno, error.strerror, f"{host} port {port}") from None
+        address = f"[{host}]:{port}" if version == 6 else f"{host}:{port}"
+        raise OSError(error.errno, error.strerror, address) from None
     return bound

@@ -18,6 +18,7 @@ from api import dev, devfile, lan, logs, tls
 from api.app import create_app
 from api.health import Health, create_internal_app
 from api.listener import bind, listening
+from api.ports import PortError, Ports
 from api.settings import Settings, SettingsError
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
@@ -35,10 +36,10 @@ def run(settings: Settings, *, plane: PlaneApi | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, plane=plane))
-    except SettingsError as error:
+    except (SettingsError, PortError) as error:
         print(f"sfu: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"sfu: cannot listen on {error.filename or 'the UDP ports'}: {_reason(error)}.", file=sys.stderr)
+        print(f"sfu: the service cannot run: {error}.", file=sys.stderr)
     return FAILED
 
 
@@ -49,10 +50,10 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
     certificate, development = _certificate(settings, development)
 
     with contextlib.ExitStack() as sockets:
-        public = _bind(sockets, settings.host, settings.port)
+        public = _bind(sockets, Ports.public(settings))
         internal: Sequence[socket.socket] = ()
-        if settings.internal_port is not None:
-            internal = _bind(sockets, settings.internal_host or settings.host, settings.internal_port)
+        if (ports := Ports.internal(settings)) is not None:
+            internal = _bind(sockets, ports)
         url = _url(settings, public[0], certificate is not None)
         if development is not None:
             devfile.keep(replace(development, url=url))
@@ -63,7 +64,8 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
             stack.enter_context(stop.on_signals(health, certificate))
             if internal:
                 await stack.enter_async_context(listening(create_internal_app(health), internal))
-            sfu = await stack.enter_async_context(_opened(app, health))
+            with Ports.media(settings).explained():
+                sfu = await stack.enter_async_context(_opened(app, health))
             await stack.enter_async_context(listening(app, public, tls=certificate, farewell=sfu.close))
             _announce(app, settings, url)
             await stop.wait(sfu)
@@ -129,8 +131,9 @@ async def _opened(app: FastAPI, health: Health) -> AsyncIterator[Sfu]:
         yield sfu
 
 
-def _bind(sockets: contextlib.ExitStack, hosts: Sequence[str], port: int) -> list[socket.socket]:
-    bound = bind(hosts, port)
+def _bind(sockets: contextlib.ExitStack, ports: Ports) -> list[socket.socket]:
+    with ports.explained():
+        bound = bind(ports.hosts, ports.numbers[0])
     for one in bound:
         sockets.callback(one.close)
     return bound
@@ -168,7 +171,3 @@ def _announce(app: FastAPI, settings: Settings, url: str) -> None:
     print(f"Open {page}", flush=True)
     if settings.mode.lan:
         print(lan.qr_code(page), flush=True)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

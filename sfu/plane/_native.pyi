@@ -79,7 +79,8 @@ class Plane:
     """
 
     def __new__(cls, config: PlaneConfig) -> Plane:
-        """Binds all ports and starts the threads, or raises OSError and leaves nothing behind."""
+        """Binds all ports and starts the threads, or raises OSError and leaves nothing behind. Its `filename` is the
+        `address:port` that could not be bound, None if something else failed."""
 
     def addresses(self) -> list[tuple[str, int]]:
         """One per worker: its port, on the first of the hosts."""

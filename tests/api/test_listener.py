@@ -135,7 +135,7 @@ async def test_a_taken_port_names_itself() -> None:
     (bound,) = listener.bind(["127.0.0.1"], 0)
     with bound:
         bound.listen()
-        with pytest.raises(OSError, match=f"127.0.0.1 port {bound.getsockname()[1]}"):
+        with pytest.raises(OSError, match=f"127.0.0.1:{bound.getsockname()[1]}"):
             listener.bind(["127.0.0.1"], bound.getsockname()[1])
 
 

@@ -4,13 +4,15 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 
 from api import lan
@@ -47,12 +49,14 @@ class Process:
             yield client
 
 
-async def sfu(folder: Path, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
+async def sfu(
+    folder: Path, *arguments: str, module: str = "tests.api.serve_fake", **environ: str
+) -> asyncio.subprocess.Process:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.api.serve_fake",
+        module,
         *arguments,
         cwd=folder,
         env={**clean, "PYTHONPATH": str(ROOT), **environ},
@@ -61,9 +65,11 @@ async def sfu(folder: Path, *arguments: str, **environ: str) -> asyncio.subproce
     )
 
 
-async def said(folder: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    child = await sfu(folder, *arguments, **environ)
+async def said(
+    folder: Path, *arguments: str, module: str = "tests.api.serve_fake", **environ: str
+) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command. The module `api.cli` has the native plane."""
+    child = await sfu(folder, *arguments, module=module, **environ)
     async with asyncio.timeout(20):
         out, err = await child.communicate()
     assert child.returncode is not None
@@ -78,10 +84,24 @@ def free_port() -> int:
         return int(bound.getsockname()[1])
 
 
+FREE_PORTS = {"SFU_PORT": "0", "SFU_UDP_PORT": "0", "SFU_WORKERS": "1", "SFU_KEYS": f"{KEY}: {SECRET}"}
+
+
+@contextmanager
+def taken(protocol: str) -> Iterator[int]:
+    """A port of 127.0.0.1 that another socket has for the length of the block."""
+    kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", 0))
+        if protocol == "TCP":
+            other.listen()
+        yield int(other.getsockname()[1])
+
+
 @asynccontextmanager
 async def running(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[Process]:
     port = free_port()
-    given = {"SFU_PORT": str(port), "SFU_UDP_PORT": "0", "SFU_WORKERS": "1", "SFU_KEYS": f"{KEY}: {SECRET}", **environ}
+    given = {**FREE_PORTS, "SFU_PORT": str(port), **environ}
     child = await sfu(folder, "serve", *arguments, **given)
     try:
         for _ in range(200):
@@ -189,11 +209,40 @@ async def test_no_token_reaches_the_log_whatever_way_it_came_and_whatever_went_w
     assert SECRET not in log
 
 
-async def test_a_port_that_is_taken_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
-    async with running(tmp_path) as process:
-        code, _, err = await said(tmp_path, "serve", "--port", str(process.port), SFU_KEYS=f"{KEY}: {SECRET}")
-        assert code == 1 and f"127.0.0.1 port {process.port}" in err and "in use" in err
-        assert len(err.strip().splitlines()) == 1
+@pytest.mark.parametrize(
+    ("protocol", "setting", "host_setting"),
+    [
+        ("TCP", "port", "host"),
+        ("TCP", "internal_port", "host"),
+        ("TCP", "internal_port", "internal_host"),
+        ("UDP", "udp_port", "host"),
+    ],
+)
+async def test_a_port_that_is_taken_is_one_sentence_that_names_the_fix(
+    tmp_path: Path, protocol: str, setting: str, host_setting: str
+) -> None:
+    with taken(protocol) as port:
+        variable, host_variable = f"SFU_{setting.upper()}", f"SFU_{host_setting.upper()}"
+        given = FREE_PORTS | {variable: str(port), host_variable: "127.0.0.1"}
+        code, _, err = await said(tmp_path, "serve", module="api.cli", **given)
+    reason = f"{protocol} port {port} on 127.0.0.1 is taken, perhaps by a service that runs already"
+    fix = f"stop that, or set {variable} (--{setting.replace('_', '-')})"
+    assert (code, err) == (1, f"sfu: {reason}: {fix}.\n")
+
+
+async def test_of_several_udp_ports_the_one_that_is_taken_is_named(tmp_path: Path) -> None:
+    with taken("UDP") as port:
+        given = FREE_PORTS | {"SFU_UDP_PORT": str(port - 1), "SFU_WORKERS": "2"}
+        code, _, err = await said(tmp_path, "serve", module="api.cli", **given)
+    assert code == 1 and err.startswith(f"sfu: UDP port {port} on 127.0.0.1 is taken") and "set SFU_UDP_PORT" in err
+
+
+async def test_doctor_says_the_same_of_a_taken_port_as_serve(tmp_path: Path) -> None:
+    with taken("TCP") as port:
+        given = FREE_PORTS | {"SFU_INTERNAL_PORT": str(port)}
+        code, out, _ = await said(tmp_path, "doctor", **given)
+    reason = f"TCP port {port} on 127.0.0.1: taken, perhaps by a service that runs already"
+    assert code == 1 and f"FAIL  {reason}. Fix: stop that, or set SFU_INTERNAL_PORT (--internal-port).\n" in out
 
 
 async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The plane from Python: ports, commands, counters, the wake descriptor, close and fork."""
 
 import ctypes
+import errno
 import os
 import select
 import socket
@@ -38,10 +39,11 @@ def test_each_worker_has_a_port_of_its_own(make_plane: MakePlane) -> None:
     assert len({port for _, port in addresses}) == 3
 
 
-def test_a_port_that_is_taken_is_an_error_with_a_sentence(make_plane: MakePlane) -> None:
+def test_a_port_that_is_taken_is_an_error_with_a_sentence_its_number_and_the_address(make_plane: MakePlane) -> None:
     _, port = make_plane().addresses()[0]
-    with pytest.raises(OSError, match=f"UDP port {port} of 127.0.0.1 cannot be used"):
+    with pytest.raises(OSError, match=f"UDP port {port} of 127.0.0.1 cannot be used") as refused:
         Plane(PlaneConfig(hosts=["127.0.0.1"], udp_port=port, workers=1))
+    assert (refused.value.errno, refused.value.filename) == (errno.EADDRINUSE, f"127.0.0.1:{port}")
 
 
 def test_a_kernel_that_does_not_set_reports_apart_is_told_of_once(

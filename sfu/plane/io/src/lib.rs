@@ -10,4 +10,5 @@ pub mod worker;
 pub mod workers;
 
 pub use mailbox::News;
+pub use port::CannotBind;
 pub use workers::{Config, Workers};

@@ -1,8 +1,8 @@
 //! The UDP port of a worker: a socket per host address, all with one number, told apart by the local address of a
 //! datagram's path; and beside each, where the kernel can, one that only the reports of peers come to.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::{error, fmt, io};
 
 use plane_core::batch::Batch;
 
@@ -28,9 +28,9 @@ impl Port {
         let mut port = Port { sockets: Vec::new(), reports: Vec::new(), addresses: Vec::new(), homeless: 0 };
         for &host in hosts {
             let number = port.addresses.first().map_or(number, SocketAddr::port);
-            let socket = Socket::bind(SocketAddr::new(host, number)).map_err(|error| {
-                io::Error::new(error.kind(), format!("UDP port {number} of {host} cannot be used: {error}"))
-            })?;
+            let address = SocketAddr::new(host, number);
+            let socket = Socket::bind(address)
+                .map_err(|source| io::Error::new(source.kind(), CannotBind { address, source }))?;
             port.addresses.push(socket.local());
             port.sockets.push(socket);
         }
@@ -76,6 +76,21 @@ impl Port {
     }
 }
 
+/// Inside the error of [`Port::bind`]: which address it was, and what the system said.
+#[derive(Debug)]
+pub struct CannotBind {
+    pub address: SocketAddr,
+    pub source: io::Error,
+}
+
+impl fmt::Display for CannotBind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UDP port {} of {} cannot be used: {}", self.address.port(), self.address.ip(), self.source)
+    }
+}
+
+impl error::Error for CannotBind {}
+
 /// The socket bound to this very address, else the one bound to all addresses of its family.
 fn choose(sockets: &[SocketAddr], local: IpAddr) -> Option<usize> {
     let is_wildcard = |socket: &SocketAddr| socket.ip().is_unspecified() && socket.is_ipv4() == local.is_ipv4();
@@ -101,12 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_told_of_in_a_sentence() {
+    fn a_taken_port_is_told_of_in_a_sentence_and_by_its_address() {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let number = taken.local_addr().unwrap().port();
+        let address = taken.local_addr().unwrap();
+        let number = address.port();
         let error = Port::bind(&["127.0.0.1".parse().unwrap()], number).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().starts_with(&format!("UDP port {number} of 127.0.0.1 cannot be used: ")), "{error}");
+        let cause = error.into_inner().unwrap().downcast::<CannotBind>().unwrap();
+        assert_eq!((cause.address, cause.source.raw_os_error()), (address, Some(libc::EADDRINUSE)));
     }
 
     #[test]

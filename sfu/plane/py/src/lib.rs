@@ -5,12 +5,13 @@ mod events;
 mod specs;
 mod words;
 
+use std::io;
 use std::os::fd::AsRawFd;
 
 use plane_core::Command;
 use plane_core::id::{ChannelId, SlotId, TrackId, TransportId};
-use plane_io::Workers;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use plane_io::{CannotBind, Workers};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -29,7 +30,7 @@ impl Plane {
     #[new]
     fn new(py: Python<'_>, config: PlaneConfig) -> PyResult<Self> {
         let config = config.to_io();
-        let workers = py.detach(|| Workers::start(&config))?;
+        let workers = py.detach(|| Workers::start(&config)).map_err(to_os_error)?;
         Ok(Self { workers })
     }
 
@@ -143,6 +144,15 @@ impl Plane {
             )));
         }
         Ok(())
+    }
+}
+
+/// An OSError with `errno` as those of Python's own sockets; its `filename` is the address that could not be bound.
+fn to_os_error(error: io::Error) -> PyErr {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<CannotBind>());
+    match cause.and_then(|cause| Some((cause.source.raw_os_error()?, cause.address))) {
+        Some((errno, address)) => PyOSError::new_err((errno, error.to_string(), address.to_string())),
+        None => error.into(),
     }
 }
 
