@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api import auth, client, doctor, report
-from api.settings import TABLE, Mode, SettingsError, read
+from api.settings import TABLE, Mode, Settings, SettingsError, parse, read, require_startable
 from sfu import names
 from sfu.errors import SfuError
 from sfu.model import Grant, Permissions, Source
@@ -55,13 +55,22 @@ def _fail(sentence: str, code: int) -> None:
 def _serve(**given: Any) -> None:
     mode = Mode(dev=given.pop("dev"), lan=given.pop("lan"))
     print_config = given.pop("print_config")
-    settings, values = read(os.environ, given, mode)
+    settings, values = parse(os.environ, given, mode)
     if print_config:
         print("\n".join(report.settings(values)))
+        _warn_if_not_startable(settings)
         return
+    require_startable(settings)
     from api.main import run  # The other commands start faster without the service.
 
     raise SystemExit(run(settings))
+
+
+def _warn_if_not_startable(settings: Settings) -> None:
+    try:
+        require_startable(settings)
+    except SettingsError as error:
+        print(f"sfu: the service would not start: {error}", file=sys.stderr)
 
 
 def _serve_signature() -> inspect.Signature:

@@ -317,10 +317,19 @@ CLIENT: Mapping[str, str] = {
 def read(
     environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None, mode: Mode = Mode()
 ) -> tuple[Settings, list[Value]]:
-    """The settings, and every row of the table with where its value came from. A flag wins over a variable.
+    """Settings that the service can start with, and every row of the table with where its value came from.
 
-    Raises SettingsError with one sentence.
+    A flag wins over a variable. Raises SettingsError with one sentence.
     """
+    settings, values = parse(environ, flags, mode)
+    require_startable(settings)
+    return settings, values
+
+
+def parse(
+    environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None, mode: Mode = Mode()
+) -> tuple[Settings, list[Value]]:
+    """As `read`, but a setting that is required may be missing, and two may contradict each other."""
     flags = flags or {}
     _refuse_unknown(environ)
     values: list[Value] = []
@@ -338,13 +347,11 @@ def read(
         except ValueError as error:
             raise SettingsError(f"{where} {error}{_kubernetes(where, value.text)}.") from None
         values.append(value)
-    settings = Settings(**parsed, mode=mode)
-    _agree(settings)
-    return settings, values
+    return Settings(**parsed, mode=mode), values
 
 
-def _agree(settings: Settings) -> None:
-    """What no row can see alone."""
+def require_startable(settings: Settings) -> None:
+    """What no row can see alone. Raises SettingsError if the service cannot start with these settings."""
     if not settings.keys and not settings.mode.dev:
         raise SettingsError("SFU_KEYS is not set: give an API key with its secret ('key: secret'), or use --dev.")
     if (settings.tls_cert is None) != (settings.tls_key is None):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from api import auth, cli
+from api.settings import TABLE
 
 from .server import KEY, SECRET
 
@@ -38,6 +39,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     [
         ([], {}, "SFU_KEYS is not set"),
         (["--port", "x"], {}, "--port needs a whole number"),
+        (["--print-config"], {"SFU_PORT": "x"}, "SFU_PORT needs a whole number"),
         ([], {"SFU_PROT": "1"}, "did you mean SFU_PORT?"),
         ([], {"SFU_SERVICE_HOST": "10.0.0.1"}, "Kubernetes"),
         (["--colour"], {}, "No such option"),
@@ -51,10 +53,26 @@ def test_a_bad_start_is_exit_2_with_a_sentence(
 
 
 def test_print_config_shows_where_values_come_from(said: Said) -> None:
-    code, out, _ = said("serve", "--print-config", "--port", "1", "--dev", SFU_UDP_PORT="2")
-    assert code == 0
+    code, out, err = said("serve", "--print-config", "--port", "1", "--dev", SFU_UDP_PORT="2")
+    assert (code, err) == (0, "")
     assert any(line.split()[:3] == ["SFU_PORT", "1", "flag"] for line in out.splitlines())
     assert any(line.split()[:3] == ["SFU_UDP_PORT", "2", "environment"] for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({}, "SFU_KEYS is not set"),
+        ({"SFU_KEYS": f"{KEY}: {SECRET}", "SFU_TLS_CERT": __file__}, "SFU_TLS_KEY is not set"),
+        ({"SFU_KEYS": f"{KEY}: {SECRET}", "SFU_INTERNAL_PORT": "7880"}, "SFU_INTERNAL_PORT is the same as SFU_PORT"),
+    ],
+)
+def test_print_config_prints_all_settings_and_why_the_service_would_not_start(
+    said: Said, environ: dict[str, str], sentence: str
+) -> None:
+    code, out, err = said("serve", "--print-config", **environ)
+    assert code == 0 and [line.split()[0] for line in out.splitlines()] == [setting.variable for setting in TABLE]
+    assert err.startswith(f"sfu: the service would not start: {sentence}") and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
