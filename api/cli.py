@@ -13,6 +13,7 @@ import typer
 from api import auth, client, doctor, report
 from api.settings import TABLE, Mode, Settings, SettingsError, parse, read, require_startable
 from sfu import names
+from sfu.config import Config
 from sfu.errors import SfuError
 from sfu.model import Grant, Permissions, Source
 
@@ -47,6 +48,21 @@ def main() -> None:
 def _fail(sentence: str, code: int) -> None:
     print(f"sfu: {sentence}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"sfu {Config().version}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 # serve

@@ -9,6 +9,7 @@ import pytest
 
 from api import auth, cli
 from api.settings import TABLE
+from sfu.config import Config
 
 from .server import KEY, SECRET
 
@@ -73,6 +74,10 @@ def test_print_config_prints_all_settings_and_why_the_service_would_not_start(
     code, out, err = said("serve", "--print-config", **environ)
     assert code == 0 and [line.split()[0] for line in out.splitlines()] == [setting.variable for setting in TABLE]
     assert err.startswith(f"sfu: the service would not start: {sentence}") and len(err.splitlines()) == 1
+
+
+def test_the_version_is_the_one_that_clients_are_told(said: Said) -> None:
+    assert said("--version") == (0, f"sfu {Config().version}\n", "")
 
 
 @pytest.mark.parametrize(
