@@ -14,7 +14,7 @@ from api import auth, client, doctor, report
 from api.settings import TABLE, Mode, Settings, SettingsError, parse, read, require_startable
 from sfu import names
 from sfu.config import Config
-from sfu.errors import SfuError
+from sfu.errors import NativeModuleError, SfuError
 from sfu.model import Grant, Permissions, Source
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ USAGE = 2
 def main() -> None:
     try:
         app()
-    except client.ClientError as error:
+    except (client.ClientError, NativeModuleError) as error:
         _fail(str(error), FAILED)
     except SettingsError as error:
         _fail(str(error), USAGE)
@@ -77,7 +77,7 @@ def _serve(**given: Any) -> None:
         _warn_if_not_startable(settings)
         return
     require_startable(settings)
-    from api.main import run  # The other commands start faster without the service.
+    from api.main import run  # The other commands start faster without the service, and work without the native module.
 
     raise SystemExit(run(settings))
 

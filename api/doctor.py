@@ -9,6 +9,7 @@ from pathlib import Path
 
 from api.ports import PortError, Ports
 from api.settings import Settings
+from sfu.errors import NativeModuleError
 
 WANTED_BUFFER = 4 * 1024 * 1024
 """Octets a UDP socket should be able to hold: 300 Mbit/s for a tenth of a second, while a thread is paused."""
@@ -99,10 +100,9 @@ def _addresses(settings: Settings) -> Finding:
 
 def _crypto() -> Finding:
     try:
-        from sfu.plane import _native
-    except ImportError as error:
-        return Finding("native plane", False, f"cannot be loaded: {error}", "make setup")
-    assert _native
+        import sfu.plane  # noqa: F401
+    except NativeModuleError as error:
+        return Finding("native module", False, error.found, error.fix)
     try:
         flags = Path("/proc/cpuinfo").read_text().lower()
     except OSError:

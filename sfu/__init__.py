@@ -1,10 +1,17 @@
-"""A selective forwarding unit: rooms steered from Python, packets moved by a native plane in the same process."""
+"""A selective forwarding unit: rooms steered from Python, packets moved by a native plane in the same process.
+
+Names that need the native module import it when they are first used (PEP 562): the rest works without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from sfu.config import Config
 from sfu.errors import (
     Conflict,
     InvalidRequest,
     LimitExceeded,
+    NativeModuleError,
     NegotiationError,
     NotAllowed,
     NotFound,
@@ -13,11 +20,13 @@ from sfu.errors import (
     Unauthenticated,
     Unavailable,
 )
-from sfu.media_session import MediaSession
-from sfu.participant import Participant
-from sfu.requests import Session
-from sfu.room import Room
-from sfu.service import Sfu, refusal
+
+if TYPE_CHECKING:
+    from sfu.media_session import MediaSession
+    from sfu.participant import Participant
+    from sfu.requests import Session
+    from sfu.room import Room
+    from sfu.service import Sfu, refusal
 
 __all__ = [
     "Config",
@@ -25,6 +34,7 @@ __all__ = [
     "InvalidRequest",
     "LimitExceeded",
     "MediaSession",
+    "NativeModuleError",
     "NegotiationError",
     "NotAllowed",
     "NotFound",
@@ -38,3 +48,25 @@ __all__ = [
     "Unavailable",
     "refusal",
 ]
+
+_NEED_THE_NATIVE_MODULE = {
+    "MediaSession": "sfu.media_session",
+    "Participant": "sfu.participant",
+    "Room": "sfu.room",
+    "Session": "sfu.requests",
+    "Sfu": "sfu.service",
+    "refusal": "sfu.service",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Raises NativeModuleError, which is an ImportError, if the native module cannot be used."""
+    if name not in _NEED_THE_NATIVE_MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_NEED_THE_NATIVE_MODULE[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,9 @@ SfuError                      something asked for cannot be done; `str()` is a s
  ├─ LimitExceeded             the room is full, or a bound of the protocol is passed
  ├─ Stale                     an ETag or a resume names something that has moved on
  └─ Unavailable               draining or closed: elsewhere, or later
+
+ImportError
+ └─ NativeModuleError         the packet plane cannot be imported: only whoever installed the package can fix it
 """
 
 
@@ -59,3 +62,12 @@ class Unavailable(SfuError):
     def __init__(self, sentence: str, retry_after: int = 5) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class NativeModuleError(ImportError):
+    """`str()` is one sentence of two halves: what is wrong with the native module, and how to fix it."""
+
+    def __init__(self, found: str, fix: str) -> None:
+        super().__init__(f"The native module {found}: {fix}.")
+        self.found = found
+        self.fix = fix

@@ -1,34 +1,44 @@
-"""The packet plane: commands and specs in, events out. `_native.pyi` is its contract, README.md the prose to it."""
+"""The packet plane: commands and specs in, events out. `_native.pyi` is its contract, README.md the prose to it.
 
-from ._native import (
-    AudioLevels,
-    AudioPolicy,
-    Buffered,
-    ChannelSpec,
-    ChannelState,
-    DataLimits,
-    EncodingSpec,
-    Fingerprint,
-    IceCredentials,
-    Layer,
-    LayerRate,
-    Layers,
-    Message,
-    PayloadType,
-    Plane,
-    PlaneConfig,
-    Refused,
-    Route,
-    SctpSpec,
-    Silence,
-    SlotSpec,
-    Stats,
-    Switched,
-    TrackSpec,
-    TransportSpec,
-    TransportState,
-    WorkerFailed,
-)
+Only this file imports the native module. Raises NativeModuleError if it is missing, cannot be loaded or is stale.
+"""
+
+from sfu.plane import loading
+
+try:
+    from ._native import (
+        STUB_CRC32,
+        AudioLevels,
+        AudioPolicy,
+        Buffered,
+        ChannelSpec,
+        ChannelState,
+        DataLimits,
+        EncodingSpec,
+        Fingerprint,
+        IceCredentials,
+        Layer,
+        LayerRate,
+        Layers,
+        Message,
+        PayloadType,
+        Plane,
+        PlaneConfig,
+        Refused,
+        Route,
+        SctpSpec,
+        Silence,
+        SlotSpec,
+        Stats,
+        Switched,
+        TrackSpec,
+        TransportSpec,
+        TransportState,
+        WorkerFailed,
+    )
+except ImportError as error:
+    raise loading.explained(error) from error
+loading.refuse_stale(STUB_CRC32)
 
 WORKER_SHIFT = 40
 """The bits of an id from here up name the worker it lives on."""

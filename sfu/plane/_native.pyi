@@ -8,9 +8,10 @@ Ids are the caller's: any number below 2**63, never used twice, whose bits from 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, final
+from typing import Final, Literal, Protocol, final
 
 __all__ = [
+    "STUB_CRC32",
     "AudioLevels",
     "AudioPolicy",
     "Buffered",
@@ -39,6 +40,10 @@ __all__ = [
     "TransportState",
     "WorkerFailed",
 ]
+
+STUB_CRC32: Final[int]
+"""CRC-32 (IEEE) of the `_native.pyi` that the module was built from. If the file beside the module has another one, the
+module is stale, and `sfu.plane` raises NativeModuleError."""
 
 _Kind = Literal["audio", "video"]
 _Codec = Literal["opus", "red", "pcmu", "pcma", "vp8", "vp9", "av1", "h264", "h265"]

@@ -1,6 +1,7 @@
 """`make` on machines that lack something: one sentence that names it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,37 +80,48 @@ def test_lan_is_said_to_the_service(root: Path, given: str, is_lan: bool) -> Non
     assert line.strip().endswith("--lan" if is_lan else "--dev")
 
 
-@pytest.mark.parametrize("step", [".venv/.made", ".cargo/config.toml", ".venv/.packages", "sfu/plane/_native.abi3.so"])
-def test_a_step_that_failed_leaves_no_mark_of_success(root: Path, tmp_path: Path, step: str) -> None:
-    shutil.copy(root / "Makefile", tmp_path)
-    for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml", "constraints.txt"):
+STEPS = (".venv/.made", ".cargo/config.toml", ".venv/.packages", "sfu/plane/_native.abi3.so")
+"""What the steps of `make setup` leave, in order."""
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Path:
+    """What `make setup` looks at, with scripts that all fail."""
+    sources = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "constraints.txt", "sfu/plane/_native.pyi")
+    for name in (*sources, "tests/packaging/requirements.txt", ".cargo/none", ".venv/.place"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    shutil.copy(root / "Makefile", tmp_path)
     shutil.copytree(root / "scripts", tmp_path / "scripts")
     for script in (tmp_path / "scripts").iterdir():
         script.write_text("#!/bin/sh\nexit 1\n")
-    for folder in ("tests/packaging", "sfu/plane", ".venv", ".cargo"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "tests/packaging/requirements.txt").touch()
-    (tmp_path / "sfu/plane/_native.pyi").touch()
     (tmp_path / ".venv/.place").write_text(str(tmp_path))
-    for before in (".venv/.made", ".cargo/config.toml", ".venv/.packages"):
-        if before == step:
-            break
-        (tmp_path / before).touch()
-    seen = subprocess.run(["make", "setup"], cwd=tmp_path, capture_output=True, text=True)
-    assert seen.returncode == 2 and not (tmp_path / step).exists(), seen.stdout + seen.stderr
+    return tmp_path
 
 
-def test_a_checkout_that_was_moved_is_set_up_anew(root: Path) -> None:
-    place = root / ".venv/.place"
-    planned = ["make", "-n", "setup"]
-    assert "make-venv" not in subprocess.run(planned, cwd=root, capture_output=True, text=True, check=True).stdout
-    was = place.read_text()
-    try:
-        place.write_text("/somewhere/else")
-        assert "make-venv" in subprocess.run(planned, cwd=root, capture_output=True, text=True, check=True).stdout
-    finally:
-        place.write_text(was)
+def setup(checkout: Path) -> int:
+    return subprocess.run(["make", "setup"], cwd=checkout, capture_output=True).returncode
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_of_the_setup_that_failed_leaves_no_mark_of_success(checkout: Path, step: str) -> None:
+    for before in STEPS[: STEPS.index(step)]:
+        (checkout / before).touch()
+    assert setup(checkout) == 2 and not (checkout / step).exists()
+
+
+def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Path) -> None:
+    for step in STEPS:
+        (checkout / step).touch()
+    assert setup(checkout) == 0
+    (checkout / ".venv/.place").write_text("/somewhere/else")
+    assert setup(checkout) == 2
+
+
+def test_a_changed_stub_builds_the_native_module_again(root: Path) -> None:
+    rules = subprocess.run(["make", "-pn", "setup"], cwd=root, capture_output=True, text=True, check=True).stdout
+    targets = [line.split() for line in rules.splitlines() if re.match(r"\S+:\s.*scripts/build-native", line)]
+    assert targets and all("sfu/plane/_native.pyi" in needed for _, *needed in targets)
 
 
 def test_ci_runs_lint_types_and_every_kind_of_test(root: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def test_it_holds_the_native_plane_and_none_of_its_sources(wheel: zipfile.ZipFil
     names = wheel.namelist()
     assert len([name for name in names if name.startswith("sfu/plane/_native") and name.endswith(".so")]) == 1
     assert [name for name in names if name.startswith(CRATES)] == []
+
+
+def test_its_native_module_is_built_from_its_stub_and_is_loaded(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    script = "from sfu.plane import _native; print(_native.__file__, _native.STUB_CRC32)"
+    path = {"PYTHONPATH": str(tmp_path)}
+    seen = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=path, capture_output=True, text=True)
+    assert seen.stderr == ""
+    assert seen.stdout.startswith(str(tmp_path))
+    assert int(seen.stdout.split()[-1]) == zlib.crc32(wheel.read("sfu/plane/_native.pyi"))
 
 
 def test_it_holds_nothing_else(wheel: zipfile.ZipFile) -> None:

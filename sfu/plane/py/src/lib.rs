@@ -1,6 +1,7 @@
 //! The packet plane as a Python module: `sfu.plane._native`, whose whole face is in `_native.pyi`. No packet thread comes
 //! in here: Python calls, leaves commands, and takes what the workers have left.
 
+mod crc32;
 mod events;
 mod specs;
 mod words;
@@ -158,6 +159,8 @@ fn to_os_error(error: io::Error) -> PyErr {
 
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    const STUB_CRC32: u32 = crate::crc32::crc32(include_bytes!("../../_native.pyi"));
     #[pymodule_export]
     use super::Plane;
     #[pymodule_export]

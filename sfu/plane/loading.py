@@ -1,0 +1,34 @@
+"""Whether the native module can be used: it must be there, load, and be built from the `_native.pyi` beside it."""
+
+import sys
+import zlib
+from pathlib import Path
+
+from sfu.errors import NativeModuleError
+
+MODULE = "sfu.plane._native"
+STUB = Path(__file__).with_name("_native.pyi")
+BUILD = "run `make setup` in a checkout, or reinstall the package for this platform"
+
+
+def explained(error: ImportError) -> NativeModuleError:
+    """Why `from ._native import …` failed."""
+    if MODULE in sys.modules:
+        return _stale()  # It was loaded, and lacks a name.
+    if isinstance(error, ModuleNotFoundError):
+        return NativeModuleError("is missing", BUILD)
+    return NativeModuleError(f"cannot be loaded ({error})", BUILD)
+
+
+def refuse_stale(crc32: int) -> None:
+    """`crc32` is that of the stub which the module was built from. Raises NativeModuleError."""
+    try:
+        stub = STUB.read_bytes()
+    except OSError:
+        return  # Installed without stubs: there is nothing to compare with.
+    if zlib.crc32(stub) != crc32:
+        raise _stale()
+
+
+def _stale() -> NativeModuleError:
+    return NativeModuleError("was built from another version of the sources", "run `make setup`")
