@@ -28,7 +28,7 @@ CLICK = """async ([url, room, token]) => {
     const call = new Room({ url, room, token });
     call.addEventListener('trackSubscribed', ({ detail: { track } }) => {
       if (track.mediaStreamTrack.kind !== 'video') return;
-      video.srcObject = new MediaStream([track.mediaStreamTrack]);
+      track.attach(video);
       video.requestVideoFrameCallback((now) => {
         resolve(now - began);
         call.leave();

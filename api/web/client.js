@@ -1,20 +1,22 @@
 /**
  * The JavaScript client of the SFU: what an own front end imports. ES modules, no dependency, no build step.
  *
- *     import { join } from './client.js';
+ *     import { join } from 'https://sfu.example.com/client.js';
  *
- *     const room = await join({ url: 'https://sfu.example', room: 'standup', token });
+ *     const room = await join({ url: 'https://sfu.example.com', room: 'standup', token });
  *     room.addEventListener('trackSubscribed', ({ detail: { track, participant } }) => {
  *       const video = videoOf(participant);
- *       video.srcObject = new MediaStream([track.mediaStreamTrack]);
- *       room.watch(track.sid, video);
+ *       track.attach(video);
+ *       if (track.kind === 'video') room.watch(track, video);
  *     });
- *     await room.publishMicrophone();
- *     const camera = await room.publishCamera();
- *     await camera.mute(true);
- *     await room.sendReliable('hello everybody');
  *     room.addEventListener('data', ({ detail }) => console.log(detail.participant?.name, detail.text()));
- *     await room.leave();
+ *     const microphone = await room.publishMicrophone();
+ *     await room.publishCamera();
+ *     await room.sendReliable('hello everybody');
+ *     muteButton.onclick = () => microphone.mute(!microphone.muted);
+ *     leaveButton.onclick = () => room.leave();
+ *
+ * The page brings the token, an element for each participant (`videoOf`, of `<video autoplay playsinline>`) and the buttons.
  *
  * One RTCPeerConnection carries everything; the client always offers. A cut WebSocket is dialled again and resumes the
  * session, a changed network restarts ICE, and a session that ended on the server is joined anew with the same tracks:
@@ -47,6 +49,7 @@
  *
  * The `sender` of data is a sid, or `server`; its `participant` is null for the server and for hidden ones.
  * A track that moves into another receive section is told by `trackSubscribed` again, with its new `mediaStreamTrack`.
+ * The elements given to `track.attach` follow by themselves. A track of one's own is attached for a preview.
  */
 
 export { capture, captureScreen } from './client/capture.js';

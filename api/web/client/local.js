@@ -1,5 +1,8 @@
 /** A track that we publish. It outlives the session: after a new join it is published again, under a new sid. */
 
+import { described } from './named.js';
+import { Playable } from './playable.js';
+
 /**
  * @typedef {object} PublishOptions
  * @property {'camera' | 'microphone' | 'screen_share' | 'screen_share_audio' | 'unknown'} [source]
@@ -17,7 +20,7 @@
  * @property {RTCRtpEncodingParameters[]} [encodings] Instead of all of the above.
  */
 
-export class LocalTrack {
+export class LocalTrack extends Playable {
   /** The server's name for it; empty while it is not published. */
   sid = '';
   /** Ours: the section of an offer is known by it. */
@@ -35,6 +38,8 @@ export class LocalTrack {
    * @param {PublishOptions} options
    */
   constructor(publisher, mediaStreamTrack, options) {
+    super();
+    if (!isMedia(mediaStreamTrack)) throw new TypeError(`What is published is a MediaStreamTrack; this is ${described(mediaStreamTrack)}.`);
     this.publisher = publisher;
     this.mediaStreamTrack = mediaStreamTrack;
     this.options = options;
@@ -73,12 +78,16 @@ export class LocalTrack {
    * that is how a camera is switched off, light and all.
    *
    * @param {MediaStreamTrack | null} mediaStreamTrack Of the same kind.
+   * @throws {TypeError} It is something else.
    */
   async replaceTrack(mediaStreamTrack) {
+    if (mediaStreamTrack !== null && (!isMedia(mediaStreamTrack) || mediaStreamTrack.kind !== this.kind)) {
+      throw new TypeError(`What replaces it is a MediaStreamTrack of kind ${this.kind}, or null; this is ${described(mediaStreamTrack)}.`);
+    }
     await this.transceiver?.sender.replaceTrack(mediaStreamTrack);
     await this.backup?.sending?.transceiver.sender.replaceTrack(mediaStreamTrack);
     if (this.mediaStreamTrack) this.mediaStreamTrack.onended = null;
-    this.mediaStreamTrack = /** @type {MediaStreamTrack} */ (mediaStreamTrack);
+    this.mediaStreamTrack = mediaStreamTrack;
     this.obey();
     this.#watch();
   }
@@ -92,6 +101,11 @@ export class LocalTrack {
     // The user ended it, such as by the browser's own button under a shared screen, or the device is gone.
     if (this.mediaStreamTrack) this.mediaStreamTrack.onended = () => this.publisher.unpublish(this, 'it ended').catch(() => {});
   }
+}
+
+/** Not instanceof: a track may come from another window. @param {any} value */
+function isMedia(value) {
+  return (value?.kind === 'audio' || value?.kind === 'video') && typeof value.stop === 'function';
 }
 
 function newCid() {

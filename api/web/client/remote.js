@@ -1,13 +1,14 @@
 /** The others in a room and what they publish, kept up to date from the server's messages. No network, no browser. */
 
+import { Playable } from './playable.js';
+
 /** Receive sections of a kind in the first offer, at most: who joins a crowd asks for the rest as the server says. */
 const MOST_AT_FIRST = 32;
 
-export class RemoteTrack {
-  /** While it is shown to us: the section it is in, and what arrives there. */
+/** What arrives of it is in `mediaStreamTrack`, and plays in the elements given to `attach`. */
+export class RemoteTrack extends Playable {
+  /** While it is shown to us: the section it is in. */
   mid = '';
-  /** @type {MediaStreamTrack | null} */
-  mediaStreamTrack = null;
   /** What the server says reaches us: `{ state, layer, width, height, bitrate, reason }`. @type {any} */
   subscription = null;
   /** 0 silent to 1 loudest. */
@@ -15,6 +16,7 @@ export class RemoteTrack {
   speaking = false;
 
   constructor(info) {
+    super();
     this.update(info);
   }
 

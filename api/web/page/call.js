@@ -60,12 +60,12 @@ export class Call {
     for (const type of ['participantChanged', 'participantJoined', 'trackPublished', 'trackChanged']) on(type, () => this.#refresh());
     on('trackUnpublished', () => this.#refresh());
     on('trackSubscribed', ({ track }) => {
-      if (track.kind === 'audio') this.sounds.add(track.sid, track.mediaStreamTrack);
+      if (track.kind === 'audio') this.sounds.add(track);
       this.#refresh();
       this.tiles.arrange();
     });
     on('trackUnsubscribed', ({ track }) => {
-      if (track.kind === 'audio') this.sounds.remove(track.sid);
+      if (track.kind === 'audio') this.sounds.remove(track);
       this.#refresh();
     });
     on('speakers', () => this.#showSpeakers());
@@ -79,7 +79,7 @@ export class Call {
 
   #hear(participant) {
     for (const track of participant.tracks.values()) {
-      if (track.kind === 'audio' && track.mediaStreamTrack) this.sounds.add(track.sid, track.mediaStreamTrack);
+      if (track.kind === 'audio' && track.mediaStreamTrack) this.sounds.add(track);
     }
   }
 
@@ -103,7 +103,7 @@ export class Call {
       for (const screen of of(participant, 'video', 'screen_share')) {
         const key = `${participant.sid}/${screen.sid}`;
         wanted.add(key);
-        this.tiles.show(key, { ...named(participant), isScreen: true, picture: screen.muted ? null : screen.mediaStreamTrack, track: screen.sid });
+        this.tiles.show(key, { ...named(participant), isScreen: true, picture: visible(screen), track: screen.sid });
       }
     }
     for (const key of this.tiles.keys()) if (!wanted.has(key)) this.tiles.remove(key);
@@ -115,7 +115,7 @@ export class Call {
     const isHeard = of(participant, 'audio').some((track) => track.source !== 'screen_share_audio' && !track.muted);
     this.tiles.show(participant.sid, {
       ...named(participant),
-      picture: camera && !camera.muted ? camera.mediaStreamTrack : null,
+      picture: camera ? visible(camera) : null,
       track: camera?.sid ?? '',
       isSilent: !isHeard,
     });
@@ -148,6 +148,11 @@ export class Call {
     this.tiles.figures(YOU, sending(sent.get(camera) ?? []));
     this.tiles.figures(YOUR_SCREEN, sending(sent.get(screen) ?? []));
   }
+}
+
+/** @param {import('../client.js').RemoteTrack} track */
+function visible(track) {
+  return !track.muted && track.mediaStreamTrack ? track : null;
 }
 
 function named({ identity, name }) {

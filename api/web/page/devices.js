@@ -33,14 +33,14 @@ export class Devices {
     return this.#screen.length > 0;
   }
 
-  /** What our own tile shows. @returns {MediaStreamTrack | null} */
+  /** What our own tile shows. @returns {LocalTrack | null} */
   get picture() {
-    return this.isSeen ? (this.#tracks.camera?.mediaStreamTrack ?? null) : null;
+    return this.isSeen ? this.#tracks.camera : null;
   }
 
-  /** @returns {MediaStreamTrack | null} */
+  /** @returns {LocalTrack | null} */
   get screenPicture() {
-    return this.#screen[0]?.mediaStreamTrack ?? null;
+    return this.#screen[0] ?? null;
   }
 
   /** @returns {{camera: string, screen: string}} */

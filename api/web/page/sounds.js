@@ -1,7 +1,7 @@
 /** What is heard: an audio element for each sound that reaches us, and a button where the browser wants a click first. */
 
 export class Sounds {
-  /** @type {Map<string, HTMLAudioElement>} By the sid of the track. */
+  /** @type {Map<import('../client.js').RemoteTrack, HTMLAudioElement>} */
   #elements = new Map();
 
   /** @param {HTMLElement} container @param {HTMLElement} button */
@@ -14,26 +14,26 @@ export class Sounds {
     };
   }
 
-  /** @param {string} sid @param {MediaStreamTrack} track */
-  add(sid, track) {
-    const element = this.#elements.get(sid) ?? document.createElement('audio');
-    element.srcObject = new MediaStream([track]);
-    if (!this.#elements.has(sid)) this.container.append(element);
-    this.#elements.set(sid, element);
+  /** @param {import('../client.js').RemoteTrack} track */
+  add(track) {
+    const element = this.#elements.get(track) ?? document.createElement('audio');
+    track.attach(element);
+    if (!this.#elements.has(track)) this.container.append(element);
+    this.#elements.set(track, element);
     this.#play(element);
   }
 
-  /** @param {string} sid */
-  remove(sid) {
-    const element = this.#elements.get(sid);
+  /** @param {import('../client.js').RemoteTrack} track */
+  remove(track) {
+    const element = this.#elements.get(track);
     if (!element) return;
-    element.srcObject = null;
+    track.detach(element);
     element.remove();
-    this.#elements.delete(sid);
+    this.#elements.delete(track);
   }
 
   clear() {
-    for (const sid of [...this.#elements.keys()]) this.remove(sid);
+    for (const track of [...this.#elements.keys()]) this.remove(track);
     this.button.hidden = true;
   }
 

@@ -3,12 +3,15 @@
 import { arrange } from './layout.js';
 import { hue, initials } from './words.js';
 
+/** @typedef {import('../client.js').RemoteTrack | import('../client.js').LocalTrack} Picture */
+
 /**
  * @typedef {object} Tile
  * @property {HTMLElement} element
  * @property {HTMLVideoElement} video
  * @property {HTMLElement} figures
  * @property {boolean} isScreen
+ * @property {Picture | null} picture
  * @property {string} track Sid of the remote picture; empty if there is none or it is ours.
  * @property {() => void} unwatch
  */
@@ -36,7 +39,7 @@ export class Tiles {
    * @param {string} shown.name
    * @param {boolean} [shown.isScreen]
    * @param {boolean} [shown.isMine]
-   * @param {MediaStreamTrack | null} shown.picture Null: none, or muted.
+   * @param {Picture | null} shown.picture Null: none, or muted.
    * @param {string} [shown.track] Its sid, if it comes from another.
    * @param {boolean} [shown.isSilent] The microphone is off.
    */
@@ -55,9 +58,10 @@ export class Tiles {
     text(tile.element, '.avatar', initials(name));
     part(tile.element, '.avatar').style.background = `hsl(${hue(identity)} 45% 42%)`;
     part(tile.element, '.caption .icon').toggleAttribute('hidden', isScreen || !isSilent);
-    const [shown] = /** @type {MediaStream | null} */ (tile.video.srcObject)?.getTracks() ?? [];
-    if (picture && shown !== picture) tile.video.srcObject = new MediaStream([picture]);
-    if (!picture) tile.video.srcObject = null;
+    if (tile.picture === picture) return;
+    tile.picture?.detach(tile.video);
+    picture?.attach(tile.video);
+    tile.picture = picture;
   }
 
   /** @param {string} key */
@@ -65,7 +69,7 @@ export class Tiles {
     const tile = this.#tiles.get(key);
     if (!tile) return;
     tile.unwatch();
-    tile.video.srcObject = null;
+    tile.picture?.detach(tile.video);
     tile.element.remove();
     this.#tiles.delete(key);
     this.arrange();
@@ -116,7 +120,7 @@ export class Tiles {
     element.setAttribute('role', 'group');
     const video = /** @type {HTMLVideoElement} */ (part(element, 'video'));
     video.muted = true; // Sound has elements of its own; without this nothing may play by itself.
-    const tile = { element, video, figures: part(element, '.figures'), isScreen, track: '', unwatch: () => {} };
+    const tile = { element, video, figures: part(element, '.figures'), isScreen, picture: null, track: '', unwatch: () => {} };
     this.#tiles.set(key, tile);
     this.container.append(element);
     this.arrange();
