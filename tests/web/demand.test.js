@@ -23,6 +23,7 @@ class Observer {
 }
 
 class Element extends EventTarget {
+  nodeType = 1;
   constructor(width, height, fit = 'fill') {
     super();
     Object.assign(this, { width, height, fit });
@@ -146,6 +147,22 @@ test('the largest of several elements counts, and with the last one goes what wa
   it.demand.unwatch(small);
   assert.deepEqual(it.told(), [['T', { visible: true, width: 0, height: 0 }]]);
   assert.equal(it.observers.sizes.observed.size + it.observers.sights.observed.size, 0);
+});
+
+test('watched again in the same element, a track is not told anew; an end that is overtaken ends nothing', (t) => {
+  const it = scene(t);
+  const tile = new Element(320, 184);
+  it.demand.watch('A', tile);
+  it.sight(true, tile);
+  it.told();
+  it.demand.watch('A', tile);
+  it.wait(1_000);
+  assert.deepEqual(it.told(), []);
+  it.demand.watch('B', tile);
+  it.told();
+  it.demand.unwatch(tile, 'A');
+  it.sight(true, tile);
+  assert.deepEqual(it.told(), [['B', { visible: true, width: 320, height: 184 }]]);
 });
 
 test('of a track that is no longer published nothing is said', (t) => {

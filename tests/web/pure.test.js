@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { delay } from '../../api/web/client/backoff.js';
 import { LARGEST, seal, unseal } from '../../api/web/client/data.js';
 import { bitrateFor, encodingsFor, prefer } from '../../api/web/client/encodings.js';
-import { overall } from '../../api/web/client/room.js';
+import { overall } from '../../api/web/client/state.js';
 import { address } from '../../api/web/client/signal.js';
 import { read } from '../../api/web/client/stats.js';
 import { Chat } from '../../api/web/page/chat.js';

@@ -4,6 +4,7 @@
  */
 
 import { SfuError } from './errors.js';
+import { participantNamed } from './named.js';
 
 export const SERVER = 'server';
 /** Octets of a whole message: what the server takes. */
@@ -120,13 +121,9 @@ function bytes(payload) {
  * @param {any} to Participants, their sids or identities, or `server`; undefined: everybody.
  * @param {readonly import('./remote.js').Participant[]} people Those who are there.
  * @returns {string[]}
+ * @throws {SfuError} `not_found`: somebody who is not there.
  */
 export function addresses(to, people) {
   if (to === undefined) return [''];
-  return [to].flat().map((whom) => {
-    if (whom === SERVER) return SERVER;
-    const found = people.find((one) => one === whom || one.sid === whom) ?? people.find((one) => one.identity === whom);
-    if (!found) throw new SfuError('not_found', `There is nobody ${JSON.stringify(whom?.identity ?? whom)} in the room.`);
-    return found.sid;
-  });
+  return [to].flat().map((whom) => (whom === SERVER ? SERVER : participantNamed(whom, people).sid));
 }

@@ -1,5 +1,8 @@
 /** What the screen can use of each track: looks at the elements that show it, and tells what has changed. */
 
+import { isOver } from './errors.js';
+import { described } from './named.js';
+
 /** Milliseconds for which a size, or being out of sight, must last to be told. Who comes into sight is told at once. */
 const PATIENCE = 250;
 /** Pixels in which sizes are told, rounded up: a layout that breathes is no news. */
@@ -27,6 +30,9 @@ export class Demand {
 
   /** @param {string} track Its sid. @param {Element} element One element shows one track at a time. */
   watch(track, element) {
+    // Not instanceof: an element of another window has another class.
+    if (element?.nodeType !== 1) throw new TypeError(`A track is watched in an element of a page; this is ${described(element)}.`);
+    if (this.#views.get(element)?.track === track) return;
     this.#open();
     this.unwatch(element);
     this.#views.set(element, { track, isInSight: false });
@@ -36,10 +42,15 @@ export class Demand {
     this.#sights?.observe(element);
   }
 
-  /** With the last element of a track goes what was said of it. @param {Element} element */
-  unwatch(element) {
+  /**
+   * With the last element of a track goes what was said of it.
+   *
+   * @param {Element} element
+   * @param {string} [track] Only if it is this one that the element shows.
+   */
+  unwatch(element, track) {
     const view = this.#views.get(element);
-    if (!view) return;
+    if (!view || (track !== undefined && view.track !== track)) return;
     this.#views.delete(element);
     element.removeEventListener('resize', this.#later);
     this.#sizes?.unobserve(element);
@@ -118,6 +129,11 @@ export class Demand {
     }
     return new Map([...boxes].map(([track, seen]) => [track, wanted(seen)]));
   }
+}
+
+/** The server refused a wish: its track may have gone meanwhile, and then there is nothing to wish for. @param {any} error */
+export function handleRefusal(error) {
+  if (!isOver(error) && error.code !== 'not_found') console.warn('sfu: the server refused what the screen wants', error);
 }
 
 /** @param {any} element */

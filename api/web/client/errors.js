@@ -3,7 +3,7 @@
 export class SfuError extends Error {
   /**
    * @param {string} code As in the server's `error` message, its disconnect reason, or one of ours: `unreachable`,
-   *   `session_ended`, `closed`, `too_large`, `not_published`.
+   *   `session_ended`, `closed`, `too_large`, `not_published`, `not_found`, `own_track`.
    * @param {string} message A sentence.
    */
   constructor(code, message) {

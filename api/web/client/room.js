@@ -1,15 +1,19 @@
 /** A room as one participant sees it: joins, publishes, subscribes, and stays in over cut connections. */
 
 import { Data, addresses, seal } from './data.js';
-import { Demand } from './demand.js';
+import { Demand, handleRefusal } from './demand.js';
 import { SfuError, unlessOver } from './errors.js';
 import { Media } from './media.js';
+import { trackNamed } from './named.js';
 import { watchNetwork } from './network.js';
 import { Publisher } from './publisher.js';
 import { Others, Participant } from './remote.js';
 import { Signal } from './signal.js';
+import { overall } from './state.js';
 import { byTrack } from './stats.js';
 import { Wishes } from './wishes.js';
+
+/** @typedef {import('./remote.js').RemoteTrack | string} Named A track or its sid; what is neither is an error. */
 
 export class Room extends EventTarget {
   /** @type {'connecting' | 'connected' | 'reconnecting' | 'closed'} */
@@ -25,8 +29,7 @@ export class Room extends EventTarget {
   #others = new Others();
   #data = new Data((sender, payload, reliable) => this.#handleData(sender, payload, reliable));
   #wishes = new Wishes({ request: (message) => this.#signal.request(message), isThere: (sid) => this.#others.find(sid) !== null });
-  // A track may go before its wish arrives: then there is nothing to wish for.
-  #demand = new Demand((track, wish) => this.#wishes.set(track, wish).catch(() => {}));
+  #demand = new Demand((track, wish) => this.#wishes.set(track, wish).catch(handleRefusal));
   #watch = new AbortController();
   /** @type {{resolve: (value?: any) => void, reject: (error: Error) => void} | null} */
   #joining = null;
@@ -130,38 +133,49 @@ export class Room extends EventTarget {
 
   // ----------------------------------------------------------------------------------------------- subscribing
 
-  /** With `autoSubscribe: false`, or after `unsubscribe`. @param {string | readonly string[]} tracks Sids. */
+  /** With `autoSubscribe: false`, or after `unsubscribe`. @param {Named | readonly Named[]} tracks */
   async subscribe(tracks) {
-    await this.#wishes.subscribe([tracks].flat(), true);
+    await this.#wishes.subscribe(this.#sids(tracks), true);
   }
 
-  /** @param {string | readonly string[]} tracks Sids. */
+  /** @param {Named | readonly Named[]} tracks */
   async unsubscribe(tracks) {
-    await this.#wishes.subscribe([tracks].flat(), false);
+    await this.#wishes.subscribe(this.#sids(tracks), false);
   }
 
   /**
    * How a track is wanted here; what is left out stays as it was.
    *
-   * @param {string} track Its sid.
+   * @param {Named} track
    * @param {import('./wishes.js').Settings} settings
    */
   async settings(track, settings) {
-    await this.#wishes.set(track, settings);
+    await this.#wishes.set(this.#find(track).sid, settings);
   }
 
   /**
    * Has the element decide what is sent of a track: as many pixels as it has on the screen, nothing while it is out of
    * sight or the page is hidden. Several elements may show one track. Its size must come from the page's layout: an
-   * element as large as its picture would never ask for a larger one.
+   * element as large as its picture would never ask for a larger one. An element decides about one track at a time.
    *
-   * @param {string} track Its sid.
+   * @param {Named} track A picture: sound has no size, and is heard out of sight, too.
    * @param {Element} element A video, or what stands for it until there is a picture.
    * @returns {() => void} Ends it: the track is wanted in any size again, once no element shows it.
    */
   watch(track, element) {
-    this.#demand.watch(track, element);
-    return () => this.#demand.unwatch(element);
+    const { sid, kind } = this.#find(track);
+    if (kind !== 'video') throw new TypeError(`Only pictures are watched; the track ${sid} is sound.`);
+    if (this.state === 'closed') throw new SfuError('closed', 'You are no longer in the room.');
+    this.#demand.watch(sid, element);
+    return () => this.#demand.unwatch(element, sid);
+  }
+
+  #find(track) {
+    return trackNamed(track, this.#others, this.localTracks);
+  }
+
+  #sids(tracks) {
+    return [tracks].flat().map((track) => this.#find(track).sid);
   }
 
   /** Of oneself, where the token allows it. @param {{name?: string, metadata?: string, attributes?: Record<string, string>}} changes */
@@ -383,17 +397,4 @@ export class Room extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * One word for two connections, WebSocket and media.
- *
- * @param {'connecting' | 'connected' | 'reconnecting' | 'closed'} before
- * @param {boolean} isWell Both are up.
- * @returns {'connecting' | 'connected' | 'reconnecting' | 'closed'}
- */
-export function overall(before, isWell) {
-  if (before === 'closed') return 'closed';
-  if (isWell) return 'connected';
-  return before === 'connecting' ? 'connecting' : 'reconnecting';
 }
