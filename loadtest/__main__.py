@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -19,11 +20,15 @@ from loadtest.recorder import Recorder
 from loadtest.signaling import Refused, dev_token
 
 FAILED, USAGE = 1, 2
+JOINED = "joined"
+"""What the bot's first line begins with."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, or 1 with a sentence on stderr."""
     options = _parser().parse_args(arguments)
+    if getattr(options, "background", False):
+        return _start_in_background(sys.argv[1:] if arguments is None else arguments)
     try:
         run: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = options.run
         return asyncio.run(run(options))
@@ -38,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest", description="Participants from outside.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    bot = commands.add_parser("bot", help="one participant that plays and records")
+    # No abbreviations: --background must be found again, to be left out of the second process's arguments.
+    bot = commands.add_parser("bot", help="one participant that plays and records", allow_abbrev=False)
     bot.add_argument("--room", required=True, help="the room to join")
     url = os.environ.get("SFU_URL") or "http://127.0.0.1:7880"
     bot.add_argument("--url", default=url, help="of the server (default: SFU_URL, now %(default)s)")
@@ -55,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     bot.add_argument("--record", type=Path, metavar="DIR", help="a PNG a second of each picture, a WAV of each sound")
     bot.add_argument("--seconds", type=float, help="leave after so long (default: when interrupted)")
     bot.add_argument("--json", action="store_true", help="report as JSON")
+    bot.add_argument("--background", action="store_true", help="return once it has joined, and leave it running")
     bot.set_defaults(run=_bot)
     joins = commands.add_parser("join", help="how long a join takes, what a viewer costs: a table with the targets")
     joins.add_argument("--repetitions", type=int, default=20, help="joins (default: %(default)s)")
@@ -69,6 +76,23 @@ def _parser() -> argparse.ArgumentParser:
     switches.add_argument("--only", choices=layers.PARTS, action="append", help="a part of it (default: all)")
     switches.set_defaults(run=_layers)
     return parser
+
+
+def _start_in_background(arguments: Sequence[str]) -> int:
+    """Runs the same command in a process of its own, and returns when that has joined, or failed."""
+    command = [sys.executable, "-m", "loadtest", *(given for given in arguments if given != "--background")]
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr is not None
+    with child.stderr:
+        for line in child.stderr:
+            print(line, end="", file=sys.stderr)
+            if line.startswith(JOINED):
+                print(f"process {child.pid}")
+                child.returncode = 0  # It outlives us on purpose: else its object complains that it still runs.
+                return 0
+    return child.wait() or FAILED
 
 
 async def _layers(options: argparse.Namespace) -> int:
@@ -96,10 +120,11 @@ async def _bot(options: argparse.Namespace) -> int:
     recorder = Recorder(options.record) if options.record is not None else None
     token = options.token or await dev_token(options.url, options.room, options.identity)
     async with Bot(options.url, room=options.room, token=token, source=source, recorder=recorder) as bot:
-        print(f"joined {options.room} as {bot.joined.you.identity}, media {bot.pc.connectionState}", file=sys.stderr)
         staying = asyncio.ensure_future(bot.until(lambda: bot.left, limit=options.seconds))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, staying.cancel)
+        # Last: whoever reads it may end this process at once.
+        print(f"{JOINED} {options.room} as {bot.joined.you.identity}, media {bot.pc.connectionState}", file=sys.stderr)
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await staying
         report, left = bot.report(), bot.left

@@ -1,6 +1,8 @@
 """The bot against a server that speaks the protocol and answers with an aiortc peer."""
 
 import asyncio
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,3 +166,22 @@ def test_a_server_that_is_not_there_is_a_sentence(
     monkeypatch.setenv("SFU_URL", "http://127.0.0.1:1")
     assert main(["bot", "--room", "x", "--seconds", "1"]) == 1
     assert "the server cannot be asked for a token" in capsys.readouterr().err
+
+
+async def test_a_bot_in_the_background_has_joined_when_the_command_returns_and_stays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with fake_server() as server:
+        command = ["bot", "--background", "--room", "lobby", "--url", server.url, "--token", "t"]
+        assert await asyncio.to_thread(main, command) == 0
+        assert server.requests, "it had not joined"
+        said = capsys.readouterr()
+        assert said.err.startswith("joined lobby as bot")
+        os.kill(int(said.out.removeprefix("process ")), signal.SIGTERM)
+        await server.until(lambda: server.of(messages.Leave))
+
+
+async def test_a_bot_that_cannot_join_in_the_background_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["bot", "--background", "--room", "lobby", "--url", "http://127.0.0.1:9", "--token", "t"]
+    assert await asyncio.to_thread(main, command) == 1
+    assert capfd.readouterr().err.startswith("loadtest: ")
