@@ -20,10 +20,12 @@ ARGUMENTS = (
 
 
 @asynccontextmanager
-async def chromium(*, trials: Sequence[str] = (), features: Sequence[str] = ()) -> AsyncIterator["Chromium"]:
+async def chromium(
+    *, trials: Sequence[str] = (), features: Sequence[str] = (), arguments: Sequence[str] = ()
+) -> AsyncIterator["Chromium"]:
     """One browser. `trials` are WebRTC field trials ("Name/Enabled"), `features` names of Chromium's own."""
     path = program("chromium", "chromium")
-    arguments = [*ARGUMENTS]
+    arguments = [*ARGUMENTS, *arguments]
     if trials:
         arguments.append(f"--force-fieldtrials={'/'.join(trials)}/")
     if features:
