@@ -5,6 +5,7 @@ minutes and prove nothing: the sources of crates that cargo has fetched, and Bor
 bindgen reads BoringSSL's headers in each root anew, with the libclang that `make setup` found there.
 """
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,8 +15,6 @@ from pathlib import Path
 from . import machine
 from .engine import Engine
 
-PACKAGES = ("ca-certificates", "g++", "git", "make", "python3-venv")
-"""What README says that a Debian needs, beside Rust."""
 USER = "user"
 HOME = f"/home/{USER}"
 PATH = "/opt/rust/bin:/usr/local/bin:/usr/bin:/bin"
@@ -41,19 +40,23 @@ class BareRoot:
 
     def make(self, checkout: Path) -> None:
         """The root, unless it is there from an earlier run; in it what git tracks in `checkout`, and nothing built."""
-        if not self._mark.exists():
+        packages = documented(checkout)
+        if not self._mark.exists() or self._mark.read_text().split() != packages:
             shutil.rmtree(self._folder, ignore_errors=True)
             user = f'chroot "$1" useradd --create-home --uid 1000 --shell /bin/bash {USER}'
             how = (f"--customize-hook={user}", "--format=directory")
-            machine.make_debian(self._engine, self._folder, PACKAGES, self.suite, *how)
-            self._mark.touch()
-        shutil.rmtree(self._folder / HOME.lstrip("/"))
+            machine.make_debian(self._engine, self._folder, packages, self.suite, *how)
+            self._mark.write_text(" ".join(packages))
+        home = self._folder / HOME.lstrip("/")
+        shutil.rmtree(home)
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=checkout, capture_output=True, text=True, check=True)
-        for name in filter(None, listed.stdout.split("\0")):
+        for name in listed.stdout.split("\0"):
+            if not (checkout / name).is_file():
+                continue
             (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(checkout / name, self.checkout / name)
-        (self._folder / HOME.lstrip("/") / ".cargo").mkdir()
-        subprocess.run(["chown", "--recursive", "1000:1000", self._folder / HOME.lstrip("/")], check=True)
+        (home / ".cargo").mkdir()
+        subprocess.run(["chown", "--recursive", "1000:1000", home], check=True)
 
     @contextmanager
     def running(self, network: str = "none") -> Iterator[Callable[..., str]]:
@@ -76,6 +79,12 @@ class BareRoot:
             yield run
         finally:
             self._engine.remove(name)
+
+
+def documented(checkout: Path) -> list[str]:
+    """The packages that README says a Debian needs, beside Rust."""
+    [packages] = re.findall(r"`sudo apt-get install ([^`]+)`", (checkout / "README.md").read_text())
+    return str(packages).split()
 
 
 def lent(engine: Engine, target: Path) -> dict[str, str]:

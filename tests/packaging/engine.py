@@ -92,6 +92,8 @@ class Engine:
             "podman",
             "run",
             "--detach",
+            # One of this name is there if an earlier run was killed.
+            "--replace",
             f"--name={name}",
             f"--network={network}",
             "--no-healthcheck",

@@ -7,6 +7,7 @@ import re
 import ssl
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .engine import Engine
@@ -18,7 +19,7 @@ LEFT_OUT = ("man", "doc", "locale")
 """Of /usr/share, what no test reads."""
 
 
-def make_debian(engine: Engine, target: Path, packages: tuple[str, ...], suite: str = "", *options: str) -> None:
+def make_debian(engine: Engine, target: Path, packages: Sequence[str], suite: str = "", *options: str) -> None:
     """A minimal Debian with these packages as a folder, or as an archive if `target` ends in .tar. `suite`: by its code
     name; without one this machine's."""
     suite = suite or _suite()
