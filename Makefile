@@ -30,13 +30,13 @@ setup: .venv/.packages $(NATIVE) ## Make .venv with the sfu command in it (relea
 	@PYTHON=$(PYTHON) scripts/make-venv
 	@touch $@
 
-# In a checkout that was moved or copied, what was made still names the old place.
+# A checkout that was moved or copied is set up again: what was made in it contains the old path.
 ifneq ($(file <.venv/.place),$(CURDIR))
 .venv/.made: FORCE
 FORCE:
 endif
 
-# What cargo is told of cmake and libclang, here and in every editor.
+# Tells every cargo in this folder which cmake and libclang to use.
 .cargo/config.toml: .venv/.made pyproject.toml constraints.txt scripts/install-build-tools scripts/configure-build
 	@scripts/install-build-tools
 	@touch $@

@@ -3,23 +3,23 @@ one another. Their page is of another origin than the service, which is https://
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from playwright.async_api import Page as Tab
 
 from api.lan import certificate
 
 from ..e2e.chromium import chromium
 from ..e2e.server import serving, token
+from ..e2e.site import site
 from ..e2e.waiting import until
 from .blocks import DOCUMENTS, Block, blocks, usage
 from .terminal import ROOT
 
 HOST = "sfu.example.com"
+PAGE = Path(__file__).parent / "page.html"
 FRAMES, SAMPLES = 15, 24_000
 """Half a second of a picture at 30 frames a second, and of a sound at 48 kHz."""
 BLOCKS = [block for document in DOCUMENTS for block in blocks(ROOT, document) if block.language == "js"]
@@ -78,7 +78,7 @@ async def copy(tmp_path: Path) -> AsyncIterator[Open]:
     (tmp_path / "certificate.pem").write_text(pem)
     (tmp_path / "key.pem").write_text(key)
     tls = serving(tls_cert=tmp_path / "certificate.pem", tls_key=tmp_path / "key.pem")
-    async with tls as server, page() as url:
+    async with tls as server, site(PAGE) as url:
         arguments = [f"--host-resolver-rules=MAP {HOST} 127.0.0.1:{server.port}", "--ignore-certificate-errors"]
         async with chromium(arguments=arguments) as browser:
 
@@ -90,22 +90,6 @@ async def copy(tmp_path: Path) -> AsyncIterator[Open]:
                 return reader
 
             yield copied
-
-
-@asynccontextmanager
-async def page() -> AsyncIterator[str]:
-    async def show(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(Path(__file__).parent / "page.html")
-
-    app = web.Application()
-    app.router.add_get("/", show)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.document)

@@ -6,19 +6,20 @@ from pathlib import Path
 
 from aiohttp import web
 
-PAGES = Path(__file__).parent / "pages"
+PEER = Path(__file__).parent / "pages/peer.html"
+"""The page whose `peer` the tests call."""
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[str]:
-    """The address of the page whose `peer` the tests call."""
+async def site(page: Path = PEER) -> AsyncIterator[str]:
+    """The address of a page, which finds its scripts beside it."""
     app = web.Application()
-    app.router.add_static("/", PAGES)
+    app.router.add_static("/", page.parent)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
-        yield f"http://127.0.0.1:{port}/peer.html"
+        yield f"http://127.0.0.1:{port}/{page.name}"
     finally:
         await runner.cleanup()
