@@ -1,6 +1,7 @@
 """The process: how it starts, what it logs, and how it ends. Over a fake plane, in a folder of its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -88,14 +89,22 @@ FREE_PORTS = {"SFU_PORT": "0", "SFU_UDP_PORT": "0", "SFU_WORKERS": "1", "SFU_KEY
 
 
 @contextmanager
-def taken(protocol: str) -> Iterator[int]:
-    """A port of 127.0.0.1 that another socket has for the length of the block."""
+def taken(protocol: str, *, after: int = 0) -> Iterator[int]:
+    """A port of 127.0.0.1 that another socket has for the length of the block: any, or the one after this one."""
     kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", after + 1 if after else 0))
         if protocol == "TCP":
             other.listen()
         yield int(other.getsockname()[1])
+
+
+def first_of_two() -> int:
+    """A UDP port that is free, and so is the one after it."""
+    for _ in range(100):
+        with taken("UDP") as first, contextlib.suppress(OSError, OverflowError), taken("UDP", after=first):
+            return first
+    raise AssertionError("no two neighbouring UDP ports are free")
 
 
 @asynccontextmanager
@@ -231,8 +240,9 @@ async def test_a_port_that_is_taken_is_one_sentence_that_names_the_fix(
 
 
 async def test_of_several_udp_ports_the_one_that_is_taken_is_named(tmp_path: Path) -> None:
-    with taken("UDP") as port:
-        given = FREE_PORTS | {"SFU_UDP_PORT": str(port - 1), "SFU_WORKERS": "2"}
+    first = first_of_two()
+    with taken("UDP", after=first) as port:
+        given = FREE_PORTS | {"SFU_UDP_PORT": str(first), "SFU_WORKERS": "2"}
         code, _, err = await said(tmp_path, "serve", module="api.cli", **given)
     assert code == 1 and err.startswith(f"sfu: UDP port {port} on 127.0.0.1 is taken") and "set SFU_UDP_PORT" in err
 
