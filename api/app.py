@@ -15,12 +15,11 @@ from starlette.websockets import WebSocket
 from api import dev, errors, explain, participants, rooms, signaling, whip
 from api.middleware import AccessLog, BodyLimit, SlashesInNames
 from api.settings import Settings
+from sfu import limits
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
 
 WEB = Path(__file__).parent / "web"
-MAX_BODY = 256 * 1024
-"""Octets: an offer of a hundred sections, or a data message of 64 KiB in base64, fits twice."""
 EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After")
 
 
@@ -54,7 +53,7 @@ def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
 
     # The last one added is the outermost.
     app.add_middleware(SlashesInNames)
-    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app.add_middleware(BodyLimit, limit=limits.BODY_OCTETS)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

@@ -14,21 +14,19 @@ from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-MAX_MESSAGE = 256 * 1024
-"""Octets of one WebSocket message; a longer one ends the connection with 1009."""
+from sfu import limits
+
 PING_INTERVAL = 5.0
 PING_TIMEOUT = 10.0
 """Seconds; together the silence after which a WebSocket is dropped."""
 USER_TIMEOUT = 20_000
 """Milliseconds for which what we sent may stay unacknowledged (RFC 5482): a peer that vanished with our data in flight
 would hold its connection for a quarter of an hour."""
-MAX_LINE = 64 * 1024
-"""Octets of a request line: a token in the query may carry metadata."""
 FAREWELL = 2.0
 """Seconds for requests and WebSockets to end when the listener does."""
 
 # The library reads its bound when it parses, and offers no argument for it.
-websockets.http11.MAX_LINE_LENGTH = MAX_LINE
+websockets.http11.MAX_LINE_LENGTH = limits.REQUEST_LINE_OCTETS
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -103,7 +101,7 @@ async def listening(
         lifespan="off",
         http="httptools",
         ws=WebSocketProtocol,
-        ws_max_size=MAX_MESSAGE,
+        ws_max_size=limits.MESSAGE_OCTETS,
         ws_ping_interval=PING_INTERVAL,
         ws_ping_timeout=PING_TIMEOUT,
         log_config=None,

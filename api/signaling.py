@@ -12,6 +12,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from api import auth, messages
 from api.dependencies import SettingsDep, SfuDep
 from api.errors import POLICY, close_code, problem_of
+from sfu import limits
 from sfu.errors import InvalidRequest, LimitExceeded, SfuError, Unauthenticated, Unavailable
 from sfu.lifecycle import State
 from sfu.messages import Error, Join, Token
@@ -24,15 +25,6 @@ router = APIRouter()
 
 SUBPROTOCOL = "sfu.v1"
 BEARER = "bearer."
-JOIN_LIMIT = 10.0
-"""Seconds within which the first message must come."""
-MESSAGE_RATE = 50.0
-"""Messages a second that a client may send for long: ten times what a busy page does."""
-MESSAGE_BURST = 200.0
-MAX_REFUSED = 200
-"""Messages over that rate until the connection ends."""
-CLOSE_LIMIT = 2.0
-"""Seconds for a close frame to leave: a peer that reads nothing takes none."""
 NO_TEXT = 1003
 LONGEST_WAIT = 86_400.0
 """Seconds between looks at a token that lives for longer than twice this."""
@@ -120,10 +112,11 @@ def _token_of(websocket: WebSocket) -> str:
 
 async def _first_message(websocket: WebSocket) -> Join:
     try:
-        async with asyncio.timeout(JOIN_LIMIT):
+        async with asyncio.timeout(limits.FIRST_MESSAGE_SECONDS):
             received = await websocket.receive()
     except TimeoutError:
-        raise InvalidRequest(f"nothing came for {JOIN_LIMIT:g} seconds: the first message is join") from None
+        waited = f"{limits.FIRST_MESSAGE_SECONDS:g} seconds"
+        raise InvalidRequest(f"nothing came for {waited}: the first message is join") from None
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1005))
     text = received.get("text")
@@ -152,7 +145,7 @@ async def _converse(websocket: WebSocket, session: Session, keys: Mapping[str, s
 
 
 async def _listen(websocket: WebSocket, session: Session) -> int | None:
-    bucket = Bucket(MESSAGE_RATE, MESSAGE_BURST, time.monotonic())
+    bucket = Bucket(limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST, time.monotonic())
     refused = 0
     while True:
         received = await websocket.receive()
@@ -165,10 +158,9 @@ async def _listen(websocket: WebSocket, session: Session) -> int | None:
         if not bucket.take(time.monotonic()):
             refused += 1
             if refused == 1:
-                session.send(
-                    Error(0, LimitExceeded.code, f"more than {MESSAGE_RATE:g} messages a second: some are dropped")
-                )
-            if refused > MAX_REFUSED:
+                rate = f"{limits.MESSAGES_PER_SECOND:g} messages a second"
+                session.send(Error(0, LimitExceeded.code, f"more than {rate}: some are dropped"))
+            if refused > limits.MESSAGES_REFUSED:
                 log.info("too many messages: sid=%s", session.participant.sid)
                 return POLICY
             continue
@@ -213,7 +205,7 @@ async def _close(websocket: WebSocket, code: int | None, reason: str) -> None:
     if code is None:
         return
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-        async with asyncio.timeout(CLOSE_LIMIT):
+        async with asyncio.timeout(limits.CLOSE_SECONDS):
             # RFC 6455 s5.5: a control frame carries at most 125 octets, two of them the code.
             await websocket.close(code, reason.encode()[:123].decode(errors="ignore"))
 

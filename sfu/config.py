@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from sfu import limits
 from sfu.model import RoomOptions
 
 
@@ -24,10 +25,10 @@ class Silence:
 class DataLimits:
     """Bounds of one participant's data channels; octets unless said otherwise."""
 
-    channels: int = 64
-    message: int = 64 * 1024
-    messages_per_second: int = 200
-    message_burst: int = 400
+    channels: int = limits.DATA_CHANNELS
+    message: int = limits.DATA_MESSAGE_OCTETS
+    messages_per_second: int = limits.DATA_MESSAGES_PER_SECOND
+    message_burst: int = limits.DATA_MESSAGE_BURST
     buffered: int = 256 * 1024
     """Queued and unacknowledged: beyond it the association's window sticks at one MTU after a time-out."""
     receive_window: int = 512 * 1024
@@ -70,16 +71,16 @@ class Config:
     """Seconds that those inside have when a drain begins."""
     tick: float = 0.2
     """Seconds between looks at what is due: half an observation window of the speaking indication."""
-    outbox: int = 256
+    outbox: int = limits.OUTBOX_MESSAGES
     """Messages kept for a participant: what a resume can replay, and how far a slow reader may fall behind."""
     revocation: float = 86_400.0
     """Seconds for which a revocation is remembered at least: other tokens of the same age may expire later."""
 
-    max_rooms: int = 10_000
-    max_tracks: int = 64
+    max_rooms: int = limits.ROOMS
+    max_tracks: int = limits.TRACKS
     """A participant may publish."""
     redundancy: int = 1
     """So many packets of sound (0 to 2) go along with the one after them, to those who take RED (RFC 2198): one makes
     up for single losses, and doubles the bit rate of sound."""
-    max_slots: int = 128
+    max_slots: int = limits.SLOTS
     """Receive sections of each kind that a participant is asked to offer, at most."""

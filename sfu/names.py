@@ -2,16 +2,9 @@
 
 from collections.abc import Mapping
 
+from sfu import limits
 from sfu.errors import InvalidRequest, LimitExceeded
 from sfu.model import RoomOptions
-
-MAX_NAME = 256
-"""Characters of a room name, an identity, a display name, a track name, an attribute's key."""
-MAX_METADATA = 64 * 1024
-"""Octets of UTF-8, and of all attributes together."""
-MAX_ATTRIBUTES = 256
-MAX_LOUDEST = 1000
-MAX_STAGE = 256
 
 
 def room_name(name: str) -> str:
@@ -24,30 +17,30 @@ def identity(name: str) -> str:
 
 def text(what: str, value: str) -> str:
     """A text for people, such as a display name: may be empty."""
-    if len(value) > MAX_NAME:
-        raise LimitExceeded(f"{what} has at most {MAX_NAME} characters, this one has {len(value)}")
+    if len(value) > limits.NAME_CHARACTERS:
+        raise LimitExceeded(f"{what} has at most {limits.NAME_CHARACTERS} characters, this one has {len(value)}")
     _octets(what, value)
     return value
 
 
 def metadata(value: str) -> str:
     octets = _octets("metadata", value)
-    if octets > MAX_METADATA:
-        raise LimitExceeded(f"metadata has at most {MAX_METADATA} octets, this has {octets}")
+    if octets > limits.METADATA_OCTETS:
+        raise LimitExceeded(f"metadata has at most {limits.METADATA_OCTETS} octets, this has {octets}")
     return value
 
 
 def attributes(values: Mapping[str, str]) -> Mapping[str, str]:
-    if len(values) > MAX_ATTRIBUTES:
-        raise LimitExceeded(f"there are at most {MAX_ATTRIBUTES} attributes, not {len(values)}")
+    if len(values) > limits.ATTRIBUTES:
+        raise LimitExceeded(f"there are at most {limits.ATTRIBUTES} attributes, not {len(values)}")
     octets = 0
     for key, value in values.items():
         if not key:
             raise InvalidRequest("an attribute needs a key")
         text("the key of an attribute", key)
         octets += _octets("the key of an attribute", key) + _octets("an attribute", value)
-    if octets > MAX_METADATA:
-        raise LimitExceeded(f"attributes have at most {MAX_METADATA} octets in all, these have {octets}")
+    if octets > limits.METADATA_OCTETS:
+        raise LimitExceeded(f"attributes have at most {limits.METADATA_OCTETS} octets in all, these have {octets}")
     return values
 
 
@@ -66,10 +59,10 @@ def room_options(options: RoomOptions) -> RoomOptions:
         raise InvalidRequest("a timeout is 0 seconds or more")
     if options.last_n < 0:
         raise InvalidRequest("last_n is 0 (all) or more")
-    if not 0 <= options.loudest <= MAX_LOUDEST:
-        raise InvalidRequest(f"loudest is 0 (all) to {MAX_LOUDEST}")
-    if len(options.on_stage) > MAX_STAGE:
-        raise LimitExceeded(f"there are at most {MAX_STAGE} on stage, not {len(options.on_stage)}")
+    if not 0 <= options.loudest <= limits.LOUDEST:
+        raise InvalidRequest(f"loudest is 0 (all) to {limits.LOUDEST}")
+    if len(options.on_stage) > limits.STAGE:
+        raise LimitExceeded(f"there are at most {limits.STAGE} on stage, not {len(options.on_stage)}")
     for name in options.on_stage:
         identity(name)
     return options

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sfu import messages, names
+from sfu import limits, messages, names
 from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NegotiationError, NotFound
 from sfu.model import Kind, Permissions, Source, new_sid
@@ -14,7 +14,6 @@ from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.specs import Negotiated
 from sfu.session.transport import Transport
 from sfu.tracks import CODECS, Track
-from sfu.wishes import MAX_PIXELS
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
@@ -71,8 +70,8 @@ class Publications:
         names.text("the name of a track", wish.name)
         names.text("the stream of a track", wish.stream)
         for what, pixels in (("width", wish.width), ("height", wish.height)):
-            if not 0 <= pixels <= MAX_PIXELS:
-                raise InvalidRequest(f"a {what} is 0 (not known) to {MAX_PIXELS} pixels, which this is not")
+            if not 0 <= pixels <= limits.PIXELS:
+                raise InvalidRequest(f"a {what} is 0 (not known) to {limits.PIXELS} pixels, which this is not")
         if wish.cid in self._cids():
             raise Conflict(f"you have already published a track with the cid {wish.cid!r}")
         present = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]

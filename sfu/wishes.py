@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
+from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.model import Kind, Quality, Wish
 from sfu.tracks import Track
@@ -20,9 +21,6 @@ class Changes(TypedDict, total=False):
     visible: bool | None
 
 
-MAX_PIXELS = 65_535
-MAX_FPS = 1000.0
-MAX_PRIORITY = 255
 ANY = Wish()
 
 
@@ -74,10 +72,11 @@ def changed(wish: Wish, **changes: Unpack[Changes]) -> Wish:
     given = {name: value for name, value in changes.items() if value is not None}
     after = replace(wish, **given)  # type: ignore[arg-type]  # the names are those of Changes
     for name, pixels in (("width", after.width), ("height", after.height)):
-        if not 0 <= pixels <= MAX_PIXELS:
-            raise InvalidRequest(f"a {name} is 0 (any) to {MAX_PIXELS} pixels, not {pixels}")
-    if not 0 <= after.fps <= MAX_FPS:
-        raise InvalidRequest(f"a frame rate is 0 (any) to {MAX_FPS:g}, not {after.fps}")
-    if not 0 <= after.priority <= MAX_PRIORITY:
-        raise InvalidRequest(f"a priority is 1 to {MAX_PRIORITY}, or 0 for what its source has, not {after.priority}")
+        if not 0 <= pixels <= limits.PIXELS:
+            raise InvalidRequest(f"a {name} is 0 (any) to {limits.PIXELS} pixels, not {pixels}")
+    if not 0 <= after.fps <= limits.FPS:
+        raise InvalidRequest(f"a frame rate is 0 (any) to {limits.FPS:g}, not {after.fps}")
+    if not 0 <= after.priority <= limits.PRIORITY:
+        most = limits.PRIORITY
+        raise InvalidRequest(f"a priority is 1 to {most}, or 0 for what its source has, not {after.priority}")
     return after

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
+from sfu import limits
 from sfu.session import capabilities
 from sfu.session.sdp import Extmap, MediaSection, Rid, RtpMap, SessionDescription
 from sfu.session.specs import Local, PayloadType, Sctp, Section
-
-# Octets: the bound on a message both ways, and what RFC 8841 s6.1 has where nothing is said.
-MAX_MESSAGE_SIZE = 65_536
 
 SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
@@ -144,7 +142,7 @@ def _data(line: Line, sctp: Sctp) -> Iterator[str]:
         yield f"a=sctpmap:{sctp.local_port} webrtc-datachannel 65535"
     else:
         yield f"a=sctp-port:{sctp.local_port}"
-    yield f"a=max-message-size:{MAX_MESSAGE_SIZE}"
+    yield f"a=max-message-size:{limits.DATA_MESSAGE_OCTETS}"
 
 
 def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:

@@ -6,13 +6,11 @@ read, checked and otherwise ignored, and only an ICE restart changes something.
 
 from dataclasses import dataclass, replace
 
+from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.session import answer
 from sfu.session.sdp import Lines, MediaSection, credentials, levels_of
 from sfu.session.specs import Local, Negotiated
-
-# Octets. Ten candidates for each of a hundred sections fit.
-MAX_OCTETS = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,8 @@ class Fragment:
 
 def fragment(text: str) -> Fragment:
     """Reads a fragment. Raises `NegotiationError` with a sentence if it is none."""
-    if len(text) > MAX_OCTETS:
-        raise NegotiationError(f"the fragment has {len(text)} characters, and {MAX_OCTETS} are allowed")
+    if len(text) > limits.FRAGMENT_OCTETS:
+        raise NegotiationError(f"the fragment has {len(text)} characters, and {limits.FRAGMENT_OCTETS} are allowed")
     first, *rest = levels_of(text)
     session = Lines(first)
     sections = [MediaSection(level, session) for level in rest]

@@ -10,19 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
 
+from sfu import limits
 from sfu.errors import NegotiationError
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
-# An offer of Chromium has up to 7 KB for a video section: these allow for 80 of them.
-MAX_OCTETS = 512 * 1024
-MAX_SECTIONS = 256
 MEMORABLE = 8 * 1024
 """Characters of a section that is recognised when it is offered again."""
 REMEMBERED = 32
 """Different lists of payload types, or of extensions, whose meaning is kept."""
-# What fits the one-byte header extension (RFC 8285 s4.2), in which MID and RID travel.
-MAX_IDENTIFICATION = 16
 
 DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 STATIC = {0: ("pcmu", 8000), 8: ("pcma", 8000), 9: ("g722", 8000)}  # RFC 3551 s6: known without a=rtpmap
@@ -137,8 +133,9 @@ class MediaSection(Lines):
     def mid(self) -> str:
         """RFC 5888; empty if there is none."""
         mid = self.value("mid") or ""
-        if mid and (len(mid) > MAX_IDENTIFICATION or not MID.fullmatch(mid)):
-            raise NegotiationError(f"a=mid:{mid[:40]!r} is not a token of at most {MAX_IDENTIFICATION} characters")
+        if mid and (len(mid) > limits.SDP_IDENTIFICATION or not MID.fullmatch(mid)):
+            most = limits.SDP_IDENTIFICATION
+            raise NegotiationError(f"a=mid:{mid[:40]!r} is not a token of at most {most} characters")
         return mid
 
     @property
@@ -176,7 +173,7 @@ class MediaSection(Lines):
         found: dict[str, Rid] = {}
         for value in self.values("rid"):
             match = RID.fullmatch(value)
-            if match and len(match[1]) <= MAX_IDENTIFICATION:
+            if match and len(match[1]) <= limits.SDP_IDENTIFICATION:
                 found[match[1]] = Rid(match[1], "send" if match[2] == "send" else "recv", match[3] or "")
         return found
 
@@ -272,13 +269,13 @@ class SessionDescription:
     @classmethod
     def parse(cls, text: str) -> "SessionDescription":
         """Raises `NegotiationError` for what is no SDP at all, and for what is too large to look at."""
-        if len(text) > MAX_OCTETS:
-            raise NegotiationError(f"the SDP has {len(text)} characters, and {MAX_OCTETS} are allowed")
+        if len(text) > limits.SDP_OCTETS:
+            raise NegotiationError(f"the SDP has {len(text)} characters, and {limits.SDP_OCTETS} are allowed")
         if not text.startswith("v=0"):
             raise NegotiationError("the SDP does not begin with v=0")
         levels = levels_of(text)
-        if len(levels) - 1 > MAX_SECTIONS:
-            raise NegotiationError(f"the SDP has {len(levels) - 1} m-sections, and {MAX_SECTIONS} are allowed")
+        if len(levels) - 1 > limits.SDP_SECTIONS:
+            raise NegotiationError(f"the SDP has {len(levels) - 1} m-sections, and {limits.SDP_SECTIONS} are allowed")
         session = Lines(levels[0])
         groups = [value.split() for value in session.values("group")]
         return cls(

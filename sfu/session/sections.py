@@ -4,14 +4,13 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.model import Kind
 from sfu.session import answer, capabilities
 from sfu.session.sdp import Extmap, MediaSection, RtpMap, SessionDescription, number
 from sfu.session.specs import Allow, Encoding, Negotiated, PayloadType, Publication, Sctp, Section, Slot
 
-# Browsers send three; more is a client that does not know what it does.
-MAX_ENCODINGS = 8
 LOCAL_SCTP_PORT = 5000
 RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVP")  # RFC 9429 s5.1.2
 SCTP_PROTOCOLS = ("UDP/DTLS/SCTP", "DTLS/SCTP")
@@ -197,14 +196,14 @@ def _encodings(
             for stream in section.simulcast.send
             if answer.restrictions(section.rids[stream[0]], answered) is not None
         }
-        if len(rids) > MAX_ENCODINGS:
-            raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {MAX_ENCODINGS} are allowed")
+        if len(rids) > limits.SDP_ENCODINGS:
+            raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {limits.SDP_ENCODINGS} are allowed")
         if rids:
             return tuple(Encoding(rid=rid) for rid in rids)
     pairs = [group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2]
     repairs = {pair[0]: pair[1] for pair in pairs}
     simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
     primaries = tuple(dict.fromkeys(simulcast)) or tuple(repairs)[:1] or section.ssrcs[:1]
-    if len(primaries) > MAX_ENCODINGS:
-        raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {MAX_ENCODINGS} are allowed")
+    if len(primaries) > limits.SDP_ENCODINGS:
+        raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {limits.SDP_ENCODINGS} are allowed")
     return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

@@ -10,7 +10,7 @@ import pytest
 import websockets
 
 from api import signaling
-from api.listener import MAX_MESSAGE
+from sfu import limits
 
 from .conftest import Start
 from .server import KEY, OTHER_SECRET, SECRET, Client, Server, admin, token
@@ -210,7 +210,7 @@ async def test_the_first_message_must_be_join(server: Server) -> None:
 
 
 async def test_who_says_nothing_is_not_kept_waiting_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signaling, "JOIN_LIMIT", 0.05)
+    monkeypatch.setattr(limits, "FIRST_MESSAGE_SECONDS", 0.05)
     async with server.rtc(additional_headers={"Authorization": f"Bearer {token()}"}) as socket:
         assert (await Client(socket).closed())[0] == 1008
 
@@ -244,13 +244,13 @@ async def test_a_message_of_a_mebibyte_ends_its_own_connection_only(server: Serv
     async with server.client("ada") as ada, server.client("bob") as bob:
         await ada.socket.send(json.dumps({"type": "offer", "id": 1, "sdp": "x" * 1024 * 1024}))
         code, reason = await ada.closed()
-        assert code == 1009 and str(MAX_MESSAGE) in reason
+        assert code == 1009 and str(limits.MESSAGE_OCTETS) in reason
         assert (await bob.ask("subscribe", tracks=[], on=True))["type"] == "ok"
 
 
 async def test_a_message_just_below_the_limit_is_read(server: Server) -> None:
     async with server.client("ada") as ada:
-        assert (await ada.ask("offer", sdp="x" * (MAX_MESSAGE - 200)))["type"] == "error"
+        assert (await ada.ask("offer", sdp="x" * (limits.MESSAGE_OCTETS - 200)))["type"] == "error"
 
 
 async def test_binary_messages_are_refused(server: Server) -> None:

@@ -1,0 +1,119 @@
+"""The table of limits of the Python side: what one request, client, key or address may cost us.
+
+Each row says why the number is what it is, and where it comes from (`Source:`). The packet plane has its own table,
+`sfu/plane/core/src/limits.rs`; a name that is in both has the same value in both. `tests/sfu/test_limits.py` checks
+that, and that the rows do not contradict one another. A row that an operator may change is the default of a setting
+in `api/settings.py`.
+"""
+
+# ----------------------------------------------------------------------------------------------- one message or body
+
+MESSAGE_OCTETS = 256 * 1024
+"""Of one WebSocket message. An offer of 40 video sections of Chromium (7 KB each) fits.
+Source: `tests/data/sdp`; a longer message ends the connection with 1009 (RFC 6455 s7.4.1)."""
+BODY_OCTETS = 256 * 1024
+"""Of one HTTP body: what may be said over the WebSocket may be said over WHIP.
+Source: MESSAGE_OCTETS."""
+REQUEST_LINE_OCTETS = 64 * 1024
+"""Of a request line: a token in the query may carry metadata.
+Source: METADATA_OCTETS."""
+
+# --------------------------------------------------------------------------------------------------------------- SDP
+
+SDP_OCTETS = 256 * 1024
+"""Of one offer. A longer one reaches us by no door.
+Source: MESSAGE_OCTETS, BODY_OCTETS."""
+SDP_SECTIONS = 256
+"""Sections of one offer: SLOTS of each kind. Browsers need seconds to negotiate so many.
+Source: SLOTS."""
+SDP_IDENTIFICATION = 16
+"""Characters of a MID or RID.
+Source: RFC 8285 s4.2, the one-byte header extension in which they travel."""
+SDP_ENCODINGS = 8
+"""Encodings of one section: browsers send three (libwebrtc: kMaxSimulcastStreams), native publishers a few more.
+Source: ours."""
+FRAGMENT_OCTETS = 128 * 1024
+"""Of one trickle ICE fragment: candidates of every interface of a machine, and no codecs.
+Source: ours; ten candidates for each of a hundred sections fit."""
+
+# ------------------------------------------------------------------------------------------------- names and texts
+
+NAME_CHARACTERS = 256
+"""Of a room name, an identity, a display name, a track name, an attribute's key.
+Source: ours, and what other SFUs allow."""
+METADATA_OCTETS = 64 * 1024
+"""Of UTF-8, of metadata, and of all attributes together. Every member of a room is sent it.
+Source: DATA_MESSAGE_OCTETS, the other way to tell everybody something."""
+ATTRIBUTES = 256
+"""Attributes of a participant.
+Source: METADATA_OCTETS, at 256 octets each."""
+LOUDEST = 1000
+"""Microphones that a room may forward at a time: nobody can hear more apart.
+Source: the ranking's cost, `receive/loudest.rs`."""
+STAGE = 256
+"""Identities on a room's stage.
+Source: more than SLOTS are never shown at a time."""
+
+# -------------------------------------------------------------------------------------------------------- one picture
+
+PIXELS = 65_535
+"""Width or height of a picture.
+Source: RFC 6386 s9.1 and the AV1 specification s5.5 have no more."""
+FPS = 1000.0
+"""Frames a second.
+Source: ours; no camera or screen has more."""
+PRIORITY = 255
+"""Of a track among others: one octet over the seam.
+Source: `_native.pyi`."""
+
+# ----------------------------------------------------------------------------------------------------- one participant
+
+TRACKS = 64
+"""That one participant may publish.
+Source: 64 tracks of four SSRCs each are the 256 SSRCs that SRTP follows (`srtp/context.rs`)."""
+SLOTS = 128
+"""Receive sections of each kind that a participant is asked to offer, at most.
+Source: ours; two pages of 64 tiles."""
+OUTBOX_MESSAGES = 256
+"""Messages kept for a participant: what a resume can replay, and how far a slow reader may fall behind.
+Source: ours; the resume window of 30 s at eight messages a second."""
+
+# --------------------------------------------------------------------------------------------------------------- data
+
+DATA_CHANNELS = 64
+"""Of one participant.
+Source: ours; a page opens a handful."""
+DATA_MESSAGE_OCTETS = 64 * 1024
+"""Of one message of a data channel.
+Source: RFC 8841 s6.1, the size where nothing is said."""
+DATA_MESSAGES_PER_SECOND = 200
+"""Of one participant, for long; each goes to everybody in its room.
+Source: ours; a cursor at 60 Hz, three times over."""
+DATA_MESSAGE_BURST = 400
+"""Messages at once.
+Source: two seconds of DATA_MESSAGES_PER_SECOND."""
+
+# ------------------------------------------------------------------------------------------------------------ doors
+
+FIRST_MESSAGE_SECONDS = 10.0
+"""Within which a WebSocket's first message must come.
+Source: ours; one round trip is enough."""
+MESSAGES_PER_SECOND = 50.0
+"""Messages that a client may send over its WebSocket for long.
+Source: ours; ten times what a busy page does."""
+MESSAGE_BURST = 200.0
+"""Messages at once: a page that opens with 128 tiles says what it wants of each.
+Source: SLOTS."""
+MESSAGES_REFUSED = 200
+"""Messages over that rate until the connection ends.
+Source: MESSAGE_BURST once more."""
+
+CLOSE_SECONDS = 2.0
+"""For a close frame to leave: a peer that reads nothing takes none.
+Source: ours; one resend of TCP."""
+
+# ------------------------------------------------------------------------------------------------------- the service
+
+ROOMS = 10_000
+"""At the same time.
+Source: ours; every tick looks at each."""
