@@ -27,8 +27,6 @@ pub struct Batch {
 
 /// Sixteen datagrams of 1,200 octets to eight subscribers fit: past that nothing is gained by more.
 const CAPACITY: usize = 192 * 1024;
-/// The most one datagram may take: MTU 1,500 and our own overhead never reach it.
-pub const MAX_DATAGRAM: usize = 2_048;
 /// The kernel takes 64 segments and 65,507 octets a message (UDP_MAX_SEGMENTS); half of it keeps bursts short.
 const MAX_SEGMENTS: usize = 32;
 const MAX_MESSAGE: usize = 60_000;

@@ -1,4 +1,5 @@
-//! What a plane is told once. Numbers of an RFC or of libwebrtc are not here but `const` beside their use.
+//! What a plane is told once. Bounds that nobody sets are in [`crate::limits`], other numbers of an RFC or of libwebrtc
+//! `const` beside their use.
 
 use std::sync::Arc;
 

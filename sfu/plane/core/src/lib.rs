@@ -16,6 +16,7 @@ pub mod event;
 pub mod ice;
 pub mod id;
 pub mod layer;
+pub mod limits;
 pub mod plane;
 pub mod receive;
 pub mod rtcp;

@@ -15,14 +15,8 @@ use dcsctp::api::{
 use crate::command::{Reliability, SctpSpec};
 use crate::config::DataLimits;
 use crate::discard::Discard;
+use crate::limits::{SCTP_MESSAGES_READY, SCTP_STREAMS};
 use crate::time::{Duration, Instant, ms};
-
-/// Messages that may wait to be taken. Few large ones fill the receive window first; this is for many tiny ones, each
-/// of which costs the library more than it weighs. Packets beyond are dropped, and come again.
-const MAX_READY: usize = 1_024;
-
-/// Streams in each direction, as Chromium has them. The library keeps a little of each that was ever used.
-pub const STREAMS: u16 = 1_024;
 
 /// Between retransmissions, at most. libwebrtc: dcsctp_transport.cc, kMaxTimerBackoffDuration: whether the peer is
 /// there is for ICE to say, and after an outage its data should be back as soon as its media.
@@ -76,8 +70,8 @@ impl Association {
         let options = Options {
             local_port: spec.local_port,
             remote_port: spec.remote_port,
-            announced_maximum_incoming_streams: STREAMS,
-            announced_maximum_outgoing_streams: STREAMS,
+            announced_maximum_incoming_streams: SCTP_STREAMS,
+            announced_maximum_outgoing_streams: SCTP_STREAMS,
             // Sizes are judged in channels.rs, with reasons; the library must only not be the stricter.
             max_message_size: limits.buffered,
             max_receiver_window_buffer_size: limits.receive_window,
@@ -116,7 +110,7 @@ impl Association {
     }
 
     pub fn handle_packet(&mut self, packet: &[u8], now: Instant) -> Result<(), Discard> {
-        if self.socket.as_ref().ok_or(Discard::SctpMalformed)?.messages_ready_count() >= MAX_READY {
+        if self.socket.as_ref().ok_or(Discard::SctpMalformed)?.messages_ready_count() >= SCTP_MESSAGES_READY {
             return Err(Discard::MessageRate);
         }
         self.malformed = false;

@@ -15,6 +15,7 @@ use crate::command::{DtlsRole, SctpSpec};
 use crate::config::DataLimits;
 use crate::discard::Discard;
 use crate::id::ChannelId;
+use crate::limits;
 use crate::time::Instant;
 
 /// What an envelope may add to a message of the largest size.
@@ -22,9 +23,6 @@ const ENVELOPE: usize = 256;
 
 /// Added to a message's octets where they are counted: the tiniest ones cost memory too.
 const MESSAGE_COST: usize = 64;
-
-/// Discards that wait to be counted; no more are noted.
-const MAX_DISCARDS: usize = 1_024;
 
 /// The data channels of one transport. Like its association it is not `Send`.
 pub struct Data {
@@ -308,7 +306,7 @@ impl Data {
     }
 
     fn discard(&mut self, discard: Discard, count: usize) {
-        let room = MAX_DISCARDS.saturating_sub(self.discards.len());
+        let room = limits::CHANNEL_DISCARDS.saturating_sub(self.discards.len());
         self.discards.extend(std::iter::repeat_n(discard, count.min(room)));
     }
 }

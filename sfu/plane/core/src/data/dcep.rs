@@ -4,14 +4,12 @@
 
 use crate::command::Reliability;
 use crate::discard::Discard;
+use crate::limits::CHANNEL_NAME;
 
 const TYPE_ACK: u8 = 0x02;
 const TYPE_OPEN: u8 = 0x03;
 /// In the channel type of an OPEN, RFC 8832 s8.2.2.
 const UNORDERED: u8 = 0x80;
-
-/// Octets of a label, or of a protocol's name. Both may have 65,535, and both are kept per channel.
-pub const MAX_NAME: usize = 1_024;
 
 /// RFC 8832 s5.2.
 pub const ACK: [u8; 1] = [TYPE_ACK];
@@ -39,9 +37,9 @@ impl Open {
     /// |         Label Length          |       Protocol Length         |
     /// |                  Label, then Protocol                         |
     /// ```
-    /// Nothing, if a name is longer than [`MAX_NAME`].
+    /// Nothing, if a name is longer than [`CHANNEL_NAME`].
     pub fn write(&self) -> Option<Vec<u8>> {
-        if self.label.len() > MAX_NAME || self.protocol.len() > MAX_NAME {
+        if self.label.len() > CHANNEL_NAME || self.protocol.len() > CHANNEL_NAME {
             return None;
         }
         let (kind, parameter) = match self.reliability {
@@ -83,7 +81,7 @@ fn parse_open(rest: &[u8]) -> Option<Open> {
         _ => return None,
     };
     let (label, protocol) = names.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
-    if protocol.len() != usize::from(u16::from_be_bytes([q0, q1])) || label.len().max(protocol.len()) > MAX_NAME {
+    if protocol.len() != usize::from(u16::from_be_bytes([q0, q1])) || label.len().max(protocol.len()) > CHANNEL_NAME {
         return None;
     }
     Some(Open {
@@ -135,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_name_too_long_is_neither_written_nor_read() {
-        let label = "x".repeat(MAX_NAME + 1);
+        let label = "x".repeat(CHANNEL_NAME + 1);
         let mut open = Open { ordered: true, reliability: Reliability::Reliable, label, protocol: String::new() };
         assert_eq!(open.write(), None);
         open.label.pop();

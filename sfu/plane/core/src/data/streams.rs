@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::association::STREAMS;
 use crate::command::DtlsRole;
 use crate::id::ChannelId;
+use crate::limits::SCTP_STREAMS;
 
 /// How often a refused reset is tried again.
 const MAX_RESETS: u8 = 3;
@@ -32,13 +32,13 @@ impl Streams {
 
     /// For a channel that we open.
     pub fn free(&self) -> Option<u16> {
-        (self.first..STREAMS).step_by(2).find(|stream| !self.used.contains_key(stream))
+        (self.first..SCTP_STREAMS).step_by(2).find(|stream| !self.used.contains_key(stream))
     }
 
     /// Whether the peer may open a channel on it. It may while the answer to our own reset is still on its way: it has
     /// seen that reset, or it could not begin anew.
     pub fn may_open(&self, stream: u16) -> bool {
-        stream < STREAMS && matches!(self.used.get(&stream), None | Some(Use::Closing { theirs: true, .. }))
+        stream < SCTP_STREAMS && matches!(self.used.get(&stream), None | Some(Use::Closing { theirs: true, .. }))
     }
 
     pub fn bind(&mut self, stream: u16, channel: ChannelId) {

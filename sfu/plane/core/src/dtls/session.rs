@@ -21,13 +21,9 @@ use super::resend::Resend;
 use super::{ffi, proof};
 use crate::command::{DtlsRole, Fingerprint};
 use crate::discard::Discard;
+use crate::limits;
 use crate::srtp::Keys;
 
-/// Octets of a datagram we send, as libwebrtc does: fits every path that carries WebRTC.
-const MTU: u32 = 1_200;
-/// Datagrams of a handshake that wait for `poll_transmit`; beyond, the oldest go, as they would on a full link. There
-/// may be no path to send them on yet. Application data is bounded by who sends it.
-const MAX_OUTGOING: usize = 64;
 const TOO_LONG: &str = "the handshake took too long";
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -141,7 +137,7 @@ impl Session {
         };
         let mut ssl = Ssl::new(&self.context)?;
         ssl.set_custom_verify_callback(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, verify);
-        ssl.set_mtu(MTU)?;
+        ssl.set_mtu(limits::DATAGRAM as u32)?;
         ffi::set_initial_timeout(&mut ssl, FIRST_TIMEOUT);
         ffi::shed_handshake_config(&mut ssl);
         SslStream::new(ssl, Wire::default())
@@ -311,7 +307,7 @@ impl Session {
             return Err(Discard::LibraryFault);
         };
         if !self.is_connected() {
-            let excess = self.outgoing.len().saturating_sub(MAX_OUTGOING);
+            let excess = self.outgoing.len().saturating_sub(limits::HANDSHAKE_DATAGRAMS);
             self.outgoing.drain(..excess);
         }
         self.clock.wait(remaining, self.now);

@@ -16,15 +16,13 @@ use stun_types::message::{
 
 use crate::command::{IceCredentials, Path};
 use crate::discard::Discard;
+use crate::limits::VALID_PATHS;
 use crate::time::{Duration, Instant, ms};
 
 /// RFC 8445 s16.1.
 const PRIORITY: AttributeType = AttributeType::new(0x0024);
 const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
 const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
-
-/// How many paths of one peer are believed. A phone with two networks and both IP versions has eight.
-const MAX_VALID_PATHS: usize = 16;
 
 /// A pair that has not been nominated anew for so long gives way to one of lower priority. Firefox nominates every
 /// pair it checks, in any order, and means the best one; Chromium nominates only the pair it uses, at least every
@@ -153,7 +151,7 @@ impl Agent {
             valid.checked = now;
             return;
         }
-        if self.valid.len() >= MAX_VALID_PATHS {
+        if self.valid.len() >= VALID_PATHS {
             let selected = self.selected();
             let mut idle = self.valid.iter().enumerate().filter(|(_, valid)| Some(valid.path) != selected);
             if let Some(oldest) = idle.by_ref().min_by_key(|(_, valid)| valid.checked).map(|(index, _)| index) {

@@ -4,9 +4,10 @@ use slab::Slab;
 
 use super::Plane;
 use super::published::Published;
-use crate::batch::{Batch, MAX_DATAGRAM};
+use crate::batch::Batch;
 use crate::command::{Path, SlotSpec};
 use crate::discard::Discard;
+use crate::limits::ANY_DATAGRAM;
 use crate::rtcp::report;
 use crate::rtp::extension::Extension;
 use crate::send::redundancy::{self, Earlier};
@@ -28,7 +29,7 @@ impl Plane {
     pub(super) fn transmit(&mut self, key: usize, batch: &mut Batch, now: Instant) -> bool {
         let Some(transport) = self.transports.get_mut(key) else { return true };
         while let Some((path, datagram)) = transport.control.front() {
-            if !batch.has_room(MAX_DATAGRAM) {
+            if !batch.has_room(ANY_DATAGRAM) {
                 return false;
             }
             batch.copy(*path, datagram);
@@ -36,7 +37,7 @@ impl Plane {
         }
         let (Some(path), true) = (transport.agent.selected(), transport.sends_media()) else { return true };
         while !transport.rtcp.is_empty() {
-            if !batch.has_room(MAX_DATAGRAM) {
+            if !batch.has_room(ANY_DATAGRAM) {
                 return false;
             }
             if let (Some(mut compound), Some(srtp)) = (transport.rtcp.pop_front(), &mut transport.srtp) {
@@ -47,14 +48,14 @@ impl Plane {
         let mut leaving = std::mem::take(&mut self.leaving);
         let ntp = self.config.wall_clock.ntp(now);
         let all = loop {
-            while leaving.len() < CHUNK && batch.has_room((leaving.len() + 1) * MAX_DATAGRAM) {
+            while leaving.len() < CHUNK && batch.has_room((leaving.len() + 1) * ANY_DATAGRAM) {
                 match self.transports[key].pacer.pop(now) {
                     Some(item) => leaving.push(item),
                     None => break,
                 }
             }
             if leaving.is_empty() {
-                break batch.has_room(MAX_DATAGRAM) || self.transports[key].pacer.is_empty();
+                break batch.has_room(ANY_DATAGRAM) || self.transports[key].pacer.is_empty();
             }
             self.write(key, path, &leaving, batch, ntp, now);
             leaving.clear();
@@ -110,7 +111,7 @@ impl Plane {
     }
 
     pub(super) fn transmit_farewells(&mut self, batch: &mut Batch) {
-        while batch.has_room(MAX_DATAGRAM)
+        while batch.has_room(ANY_DATAGRAM)
             && let Some((path, datagram)) = self.farewells.pop()
         {
             batch.copy(path, &datagram);
@@ -154,7 +155,7 @@ impl Transport {
         now: Instant,
     ) -> Result<usize, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
-        if packet::most_octets(spec, cached, &earlier) + padding + Outbound::OVERHEAD > MAX_DATAGRAM {
+        if packet::most_octets(spec, cached, &earlier) + padding + Outbound::OVERHEAD > ANY_DATAGRAM {
             return Err(Discard::Truncated);
         }
         let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);

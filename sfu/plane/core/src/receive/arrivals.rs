@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::limits::{ARRIVAL_HOLE, ARRIVALS_TOLD, STATUSES_TOLD};
 use crate::rtcp::twcc;
 use crate::rtp::sequence::Unwrapper;
 use crate::time::{Duration, Instant, ms};
@@ -14,12 +15,6 @@ const FRAME_INTERVAL: Duration = ms(20);
 /// How long a packet stays known after it was told, so that what it had overtaken can still be told beside it.
 /// libwebrtc: remote_estimator_proxy.cc, back window.
 const BACK_WINDOW: Duration = ms(500);
-/// A wider hole is an outage: the packets in it are not told as lost one by one.
-const MAX_HOLE: u64 = 1_000;
-/// Per feedback packet, so that it fits a datagram whatever arrived: 1,500 statuses take at most 430 octets, 300
-/// deltas 600 (two octets each). With [`MAX_HOLE`] each holds at least one arrival.
-const MAX_STATUSES: usize = 1_500;
-const MAX_ARRIVALS: usize = 300;
 /// Of a delta.
 const TICK: Duration = Duration::from_micros(250);
 /// Of the reference time: 64 ms.
@@ -52,7 +47,7 @@ impl Arrivals {
     pub fn record(&mut self, transport_seq: u16, received: Instant) {
         let seq = self.unwrapper.extend(transport_seq).0;
         let end = self.first + self.times.len() as u64;
-        if self.origin.is_none() || seq >= end + MAX_HOLE {
+        if self.origin.is_none() || seq >= end + ARRIVAL_HOLE {
             self.times.clear();
             self.first = seq;
             self.untold = seq;
@@ -93,11 +88,11 @@ impl Arrivals {
         let mut previous = reference * TICKS_PER_REFERENCE;
         let mut arrivals = 0;
         self.deltas.clear();
-        for &time in self.times.range(start..).take(MAX_STATUSES) {
+        for &time in self.times.range(start..).take(STATUSES_TOLD) {
             let delta = match time.map(|time| i16::try_from(time - previous)) {
                 // The next feedback begins with a reference of its own.
                 Some(Err(_)) => break,
-                Some(Ok(_)) if arrivals == MAX_ARRIVALS => break,
+                Some(Ok(_)) if arrivals == ARRIVALS_TOLD => break,
                 Some(Ok(delta)) => Some(delta),
                 None => None,
             };

@@ -3,11 +3,9 @@
 //! SRTP's replay window (RFC 3711 s3.3.2) cannot: a retransmission comes under another SSRC with a number of its own.
 
 use crate::discard::Discard;
+use crate::limits::ENCODING_HISTORY as LENGTH;
 use crate::rtp::sequence::ExtendedSeq;
 
-/// Packets. As many as the retransmission cache keeps: an older one could not be given to anybody. SRTP's replay
-/// window is as long, so that a sender cannot start again lower than this under the same SSRC.
-pub const LENGTH: u64 = 1_024;
 const WORDS: usize = (LENGTH / 64) as usize;
 
 /// One bit per packet, in a ring.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::receive::history;
+use crate::limits::{ENCODING_HISTORY, MISSING_PACKETS, PACKET_REQUESTS};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 
@@ -16,10 +16,6 @@ const REORDER_WAIT: Duration = ms(10);
 /// Within one host a round trip is shorter than the sender takes to answer.
 /// libwebrtc: nack_requester.cc, process interval.
 const SHORTEST_WAIT: Duration = ms(20);
-/// Requests per packet. libwebrtc: nack_requester.cc, kMaxNackRetries.
-const MAX_REQUESTS: u8 = 10;
-/// Packets missing at once. libwebrtc: nack_requester.cc, kMaxNackPackets.
-const MAX_MISSING: usize = 1_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Missing {
@@ -60,9 +56,9 @@ impl Nacks {
     /// A subscriber needs a packet that we do not have: ask once, and not again within a round trip.
     pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) {
         if let Err(place) = self.find(seq)
-            && self.missing.len() < MAX_MISSING
+            && self.missing.len() < MISSING_PACKETS
         {
-            self.missing.insert(place, Missing { seq, requests: MAX_REQUESTS - 1, due: now });
+            self.missing.insert(place, Missing { seq, requests: PACKET_REQUESTS - 1, due: now });
             self.note_due(now);
         }
     }
@@ -71,9 +67,9 @@ impl Nacks {
     pub fn poll(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
         if self.next.is_some_and(|next| next <= now) {
             let wait = round_trip.max(SHORTEST_WAIT);
-            let too_late = self.highest.map_or(0, |highest| (highest.0 + 1).saturating_sub(history::LENGTH));
+            let too_late = self.highest.map_or(0, |highest| (highest.0 + 1).saturating_sub(ENCODING_HISTORY));
             self.missing.retain_mut(|missing| {
-                if missing.seq.0 < too_late || (missing.due <= now && missing.requests == MAX_REQUESTS) {
+                if missing.seq.0 < too_late || (missing.due <= now && missing.requests == PACKET_REQUESTS) {
                     return false;
                 }
                 if missing.due <= now {
@@ -107,10 +103,10 @@ impl Nacks {
         if count == 0 {
             return;
         }
-        if self.missing.len() + count > MAX_MISSING {
+        if self.missing.len() + count > MISSING_PACKETS {
             self.drop_before_keyframe();
         }
-        if self.missing.len() + count > MAX_MISSING {
+        if self.missing.len() + count > MISSING_PACKETS {
             self.missing.clear();
             self.next = None;
             self.overflowed = true;
@@ -244,9 +240,9 @@ mod tests {
     fn what_would_arrive_too_late_is_not_asked_for() {
         let (mut nacks, now) = (Nacks::default(), Instant::now());
         nacks.handle_packet(seq(1), false, now);
-        (3..2 + history::LENGTH).for_each(|n| nacks.handle_packet(seq(n), false, now));
+        (3..2 + ENCODING_HISTORY).for_each(|n| nacks.handle_packet(seq(n), false, now));
         assert_eq!(asked(&mut nacks, now + ms(10)), [2]);
-        nacks.handle_packet(seq(2 + history::LENGTH), false, now + ms(10));
+        nacks.handle_packet(seq(2 + ENCODING_HISTORY), false, now + ms(10));
         assert_eq!(asked(&mut nacks, now + ms(60)), []);
     }
 

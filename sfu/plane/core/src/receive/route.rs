@@ -7,11 +7,9 @@
 use crate::command::{EncodingSpec, TrackSpec};
 use crate::discard::Discard;
 use crate::id::TrackId;
+use crate::limits::LEARNED_SSRCS;
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
-
-/// SSRCs that packets, not SDP, told of; SRTP keeps state for as many (RFC 3711 s9.2 leaves the number to us).
-const MAX_LEARNED: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
@@ -94,7 +92,7 @@ impl Router {
         let route = Route { track: track.id, encoding, rtx };
         let learned = self.bindings.iter().filter(|known| known.learned);
         let replaces = learned.clone().any(|known| known.route == route || known.ssrc == header.ssrc);
-        if !replaces && learned.count() >= MAX_LEARNED {
+        if !replaces && learned.count() >= LEARNED_SSRCS {
             return Err(Discard::UnknownSsrc);
         }
         self.bind(header.ssrc, route, true);
@@ -356,7 +354,7 @@ mod tests {
         let mut router = Router::new();
         for (ssrc, track) in tracks.iter().enumerate() {
             let found = router.route(&header(ssrc as u32, VP8), &names(&track.mid, "", ""), &tracks);
-            assert_eq!(found.is_ok(), ssrc < MAX_LEARNED);
+            assert_eq!(found.is_ok(), ssrc < LEARNED_SSRCS);
         }
         router.remove(TrackId(0));
         assert!(router.route(&header(99, VP8), &names("69", "", ""), &tracks).is_ok());

@@ -14,9 +14,7 @@ use rtcp_types::{TransportFeedback, Twcc, TwccPacketStatus};
 
 use super::append;
 use crate::discard::Discard;
-
-/// One packet reports on no more: beyond half the number space, new could not be told from old.
-const MAX_STATUSES: u16 = 1 << 15;
+use crate::limits::FEEDBACK_STATUSES;
 
 /// One feedback packet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,7 +37,7 @@ impl Feedback {
     pub(super) fn parse(fci: &[u8]) -> Result<Feedback, Discard> {
         let &[_, _, c0, c1, r0, r1, r2, _] = fci.first_chunk().ok_or(Discard::RtcpMalformed)?;
         let count = u16::from_be_bytes([c0, c1]);
-        if count > MAX_STATUSES {
+        if count > FEEDBACK_STATUSES {
             return Err(Discard::RtcpMalformed);
         }
         let twcc = Twcc::parse(fci).map_err(|_| Discard::RtcpMalformed)?;
@@ -77,7 +75,7 @@ pub fn write_feedback(
     base: u16,
     arrivals: &[Option<i16>],
 ) {
-    debug_assert!((1..=usize::from(MAX_STATUSES)).contains(&arrivals.len()), "{} arrivals", arrivals.len());
+    debug_assert!((1..=usize::from(FEEDBACK_STATUSES)).contains(&arrivals.len()), "{} arrivals", arrivals.len());
     let statuses: Vec<TwccPacketStatus> = arrivals
         .iter()
         .map(|arrival| match *arrival {

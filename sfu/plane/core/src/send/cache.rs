@@ -2,18 +2,13 @@
 //! time and again (RFC 4588).
 
 use crate::codec::{Description, PayloadType};
+use crate::limits::{CACHED_AUDIO, CACHED_FOR, CACHED_VIDEO};
 use crate::rtp::passed::Passed;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::time::{Duration, Instant, ms};
+use crate::time::Instant;
 
-/// Room to begin with; it doubles while packets younger than [`KEPT`] would be overwritten.
+/// Room to begin with; it doubles while packets younger than [`CACHED_FOR`] would be overwritten.
 const FIRST_ROOM: usize = 32;
-/// The most packets kept: 1 s of 10 Mbit/s.
-const MOST_VIDEO: usize = 1_024;
-/// 2.5 s of 20 ms packets.
-const MOST_AUDIO: usize = 128;
-/// A retransmission later than this comes too late to be shown.
-const KEPT: Duration = ms(1_000);
 
 /// What of a packet is kept beside its payload.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +81,7 @@ pub struct Cache {
 
 impl Cache {
     pub fn new(video: bool) -> Self {
-        Self { ring: Vec::new(), most: if video { MOST_VIDEO } else { MOST_AUDIO } }
+        Self { ring: Vec::new(), most: if video { CACHED_VIDEO } else { CACHED_AUDIO } }
     }
 
     /// Keeps a packet. One that is older than what its place holds already is not kept.
@@ -137,7 +132,7 @@ impl Cache {
     fn would_lose_a_young_packet(&self, seq: ExtendedSeq, now: Instant) -> bool {
         self.ring[self.place(seq)]
             .as_ref()
-            .is_some_and(|cached| cached.seq != seq && now.saturating_duration_since(cached.received) < KEPT)
+            .is_some_and(|cached| cached.seq != seq && now.saturating_duration_since(cached.received) < CACHED_FOR)
     }
 
     fn double(&mut self) {
@@ -155,6 +150,7 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::codec::Codec;
+    use crate::time::ms;
 
     const VP8: PayloadType =
         PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
@@ -188,7 +184,7 @@ mod tests {
     fn a_late_packet_does_not_overwrite_a_newer_one() {
         let (mut cache, now) = (Cache::new(true), Instant::now());
         insert(&mut cache, 5 + FIRST_ROOM as u64, b"new", now);
-        insert(&mut cache, 5, b"old", now + KEPT);
+        insert(&mut cache, 5, b"old", now + CACHED_FOR);
         assert_eq!(payload(&cache, 5 + FIRST_ROOM as u64), Some(&b"new"[..]));
         assert_eq!(payload(&cache, 5), None);
     }
@@ -210,9 +206,9 @@ mod tests {
         for seq in 0..5_000 {
             insert(&mut cache, seq, b"payload", now);
         }
-        assert_eq!(cache.len(), MOST_VIDEO);
-        assert!(payload(&cache, 5_000 - MOST_VIDEO as u64).is_some());
-        assert!(payload(&cache, 4_999 - MOST_VIDEO as u64).is_none());
+        assert_eq!(cache.len(), CACHED_VIDEO);
+        assert!(payload(&cache, 5_000 - CACHED_VIDEO as u64).is_some());
+        assert!(payload(&cache, 4_999 - CACHED_VIDEO as u64).is_none());
     }
 
     #[test]
@@ -220,7 +216,7 @@ mod tests {
         let (mut cache, now) = (Cache::new(true), Instant::now());
         insert(&mut cache, 0, &[1; 1_200], now);
         let before = cache.get(ExtendedSeq(0)).map(|cached| cached.payload.as_ptr());
-        insert(&mut cache, FIRST_ROOM as u64, &[2; 1_000], now + KEPT);
+        insert(&mut cache, FIRST_ROOM as u64, &[2; 1_000], now + CACHED_FOR);
         assert_eq!(cache.get(ExtendedSeq(FIRST_ROOM as u64)).map(|cached| cached.payload.as_ptr()), before);
     }
 }

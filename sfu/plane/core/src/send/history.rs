@@ -5,16 +5,10 @@ use std::num::NonZeroU16;
 
 use crate::command::Kind;
 use crate::id::TrackId;
+use crate::limits::RESENDS;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch};
 use crate::time::{Duration, Instant};
-
-/// Packets remembered. libwebrtc asks for nothing older than its own list; 512 packets are 0.5-1 s of a good picture.
-pub const VIDEO: usize = 512;
-pub const AUDIO: usize = 128;
-
-/// How often one packet is sent again. LiveKit: sequencer.go, maxAck.
-pub const MOST_RESENDS: u8 = 3;
 
 /// One packet that left.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +64,7 @@ impl Entry {
     pub fn resend(&mut self, at: Duration, round_trip: Duration) -> bool {
         let at = at.as_millis() as u16;
         let soon = self.resends > 0 && u128::from(at.wrapping_sub(self.resent_at)) < round_trip.as_millis();
-        if soon || self.resends >= MOST_RESENDS {
+        if soon || self.resends >= RESENDS {
             return false;
         }
         self.resends += 1;
@@ -159,6 +153,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::SENT_AUDIO;
     use crate::time::ms;
 
     fn entry(seq: u64) -> Entry {
@@ -189,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_number_is_free_until_it_leaves_and_used_once_it_is_too_old_to_tell() {
-        let mut history = History::new(AUDIO);
+        let mut history = History::new(SENT_AUDIO);
         history.insert(entry(200), Instant::now());
         let highest = ExtendedSeq(300);
         assert!(!history.is_free(ExtendedSeq(200), highest));
@@ -201,12 +196,12 @@ mod tests {
 
     #[test]
     fn an_entry_is_not_mistaken_for_one_a_ring_later() {
-        let mut history = History::new(AUDIO);
+        let mut history = History::new(SENT_AUDIO);
         assert!(history.is_empty());
         history.insert(entry(200), Instant::now());
         assert!(history.get_mut(ExtendedSeq(200)).is_some());
-        assert!(history.get_mut(ExtendedSeq(200 + AUDIO as u64)).is_none());
-        history.insert(entry(200 + AUDIO as u64), Instant::now());
+        assert!(history.get_mut(ExtendedSeq(200 + SENT_AUDIO as u64)).is_none());
+        history.insert(entry(200 + SENT_AUDIO as u64), Instant::now());
         assert!(history.get_mut(ExtendedSeq(200)).is_none());
     }
 }

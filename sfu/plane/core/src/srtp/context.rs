@@ -5,11 +5,8 @@ use super::cipher::{Cipher, RTCP_HEADER};
 use super::replay::Window;
 use super::{Keys, Profile};
 use crate::discard::Discard;
+use crate::limits::SRTP_SENDERS;
 use crate::rtp::header::Header;
-
-/// RTP and RTCP senders that one peer may have, each: a browser needs six for three simulcast layers with RTX. State is
-/// made for authenticated packets only, so this bounds what a hostile participant takes (36 KB), not what a forger can.
-pub const MAX_SSRCS: usize = 256;
 
 /// SRTCP indexes have 31 bits.
 const MAX_RTCP_INDEX: u32 = (1 << 31) - 1;
@@ -46,7 +43,7 @@ impl<T: Default> Streams<T> {
     }
 
     fn is_full(&self) -> bool {
-        self.ssrcs.len() >= MAX_SSRCS
+        self.ssrcs.len() >= SRTP_SENDERS
     }
 }
 

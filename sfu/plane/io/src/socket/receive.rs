@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libc::{c_int, c_uint, iovec, mmsghdr, sockaddr_storage};
-use plane_core::batch::MAX_DATAGRAM;
 use plane_core::command::Path;
+use plane_core::limits::ANY_DATAGRAM;
 use socket2::{SockAddr, SockAddrStorage};
 
 use super::{BATCH, Socket};
@@ -19,7 +19,7 @@ const OLDEST: Duration = Duration::from_secs(5);
 
 /// The buffers that datagrams are received into, and what is known of each.
 pub struct Inbound {
-    buffers: Box<[[u8; MAX_DATAGRAM]; BATCH]>,
+    buffers: Box<[[u8; ANY_DATAGRAM]; BATCH]>,
     names: Box<[sockaddr_storage; BATCH]>,
     controls: Box<[Control; BATCH]>,
     facts: Vec<Facts>,
@@ -44,7 +44,7 @@ pub struct Arrived<'a> {
 impl Default for Inbound {
     fn default() -> Self {
         Self {
-            buffers: Box::new([[0; MAX_DATAGRAM]; BATCH]),
+            buffers: Box::new([[0; ANY_DATAGRAM]; BATCH]),
             // SAFETY: zero is a valid address: one of no family.
             names: Box::new(unsafe { std::mem::zeroed() }),
             controls: Box::new([Control::default(); BATCH]),
@@ -80,7 +80,7 @@ impl Socket {
         // SAFETY: zero is a valid mmsghdr and iovec.
         let (mut headers, mut vectors): ([mmsghdr; BATCH], [iovec; BATCH]) = unsafe { std::mem::zeroed() };
         for (i, header) in headers.iter_mut().enumerate() {
-            vectors[i] = iovec { iov_base: inbound.buffers[i].as_mut_ptr().cast(), iov_len: MAX_DATAGRAM };
+            vectors[i] = iovec { iov_base: inbound.buffers[i].as_mut_ptr().cast(), iov_len: ANY_DATAGRAM };
             header.msg_hdr.msg_name = (&raw mut inbound.names[i]).cast();
             header.msg_hdr.msg_namelen = size_of::<sockaddr_storage>() as _;
             header.msg_hdr.msg_iov = &raw mut vectors[i];
@@ -98,7 +98,7 @@ impl Socket {
         // One offset for the batch: the two clocks are read once, right behind one another.
         let (now, wall) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         for (i, header) in headers[..count as usize].iter().enumerate() {
-            let length = (header.msg_len as usize).min(MAX_DATAGRAM);
+            let length = (header.msg_len as usize).min(ANY_DATAGRAM);
             let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
             let told = inbound.controls[i].facts(header.msg_hdr.msg_controllen);
             let mut name = SockAddrStorage::zeroed();
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_datagram_larger_than_any_we_take_is_marked_and_empty() {
         let (socket, peer) = (socket("127.0.0.1:0"), peer("127.0.0.1:0"));
-        peer.send_to(&[0; MAX_DATAGRAM + 1], socket.local()).unwrap();
+        peer.send_to(&[0; ANY_DATAGRAM + 1], socket.local()).unwrap();
         let mut inbound = Inbound::default();
         socket.receive(&mut inbound).unwrap();
         let shapes: Vec<_> = inbound.arrived().map(|arrived| (arrived.datagram.len(), arrived.truncated)).collect();

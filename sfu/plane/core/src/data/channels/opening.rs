@@ -9,6 +9,7 @@ use crate::data::dcep::{self, Dcep, Open};
 use crate::data::message;
 use crate::discard::Discard;
 use crate::id::ChannelId;
+use crate::limits::CHANNEL_NAME;
 use crate::time::Instant;
 
 impl Data {
@@ -22,7 +23,7 @@ impl Data {
             Some("the association has ended")
         } else if self.channels.len() >= self.limits.channels {
             Some("too many channels")
-        } else if spec.label.len().max(spec.protocol.len()) > dcep::MAX_NAME {
+        } else if spec.label.len().max(spec.protocol.len()) > CHANNEL_NAME {
             Some("the label is too long")
         } else {
             None

@@ -5,10 +5,11 @@ mod feedback;
 use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
+use crate::limits::{SENT_AUDIO, SENT_VIDEO};
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::complaints::Complaints;
-use crate::send::history::{self, Entry, History};
+use crate::send::history::{Entry, History};
 use crate::send::mapping::Mapping;
 use crate::send::news::News;
 use crate::send::passing::{DependencyPatch, Outgoing, Packet, Patch, Replay, SlotEvent};
@@ -56,7 +57,7 @@ impl Slot {
             source: None,
             selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }, describes),
             rewriter: Rewriter::new(first_sequence, first_timestamp),
-            history: History::new(if is_video { history::VIDEO } else { history::AUDIO }),
+            history: History::new(if is_video { SENT_VIDEO } else { SENT_AUDIO }),
             reports: Reports::default(),
             next_rtx: u64::from(first_rtx_sequence & 0x7FFF),
             mapping: None,

@@ -219,10 +219,10 @@ fn forged_ssrcs_leave_no_state_and_real_ones_are_bounded() {
         let forged = [plain(1, ssrc), vec![0; 16]].concat();
         assert_eq!(unprotect(&mut inbound, &forged), Err(Discard::SrtpAuth));
     }
-    for ssrc in 0..MAX_SSRCS as u32 {
+    for ssrc in 0..SRTP_SENDERS as u32 {
         assert!(unprotect(&mut inbound, &protect(&mut outbound, ssrc, 1)).is_ok());
     }
-    let one_more = protect(&mut outbound, MAX_SSRCS as u32, 1);
+    let one_more = protect(&mut outbound, SRTP_SENDERS as u32, 1);
     assert_eq!(unprotect(&mut inbound, &one_more), Err(Discard::SrtpSsrcLimit));
     assert!(unprotect(&mut inbound, &protect(&mut outbound, 0, 2)).is_ok(), "those known go on");
 }

@@ -1,0 +1,118 @@
+//! Every bound on what a peer may make us keep, do or send, in one table: so that none contradicts another.
+//!
+//! A row has its value, the reason for it and where it comes from. What an operator sets is in [`crate::config`]; what
+//! is only a measure of time or quality stays beside its use. The tests at the end compute what follows from what.
+
+use crate::time::{Duration, ms};
+
+// ---- One datagram ----
+
+/// Octets of UDP payload of what we make ourselves: STUN, DTLS, SCTP in DTLS, RTCP, padding and redundancy. It passes
+/// every path that carries WebRTC. libwebrtc: media_constants.cc, kVideoMtu.
+pub const DATAGRAM: usize = 1_200;
+
+/// Octets of UDP payload of any datagram that we read or send. MTU 1,500 and our own overhead never reach it.
+pub const ANY_DATAGRAM: usize = 2_048;
+
+/// What SRTCP adds to a compound: its index and the longest tag (RFC 3711 s3.4, RFC 7714 s9).
+pub const SRTCP_OVERHEAD: usize = 4 + 16;
+
+/// Octets of an RTCP compound in clear.
+pub const COMPOUND: usize = DATAGRAM - SRTCP_OVERHEAD;
+
+// ---- What one datagram may say ----
+
+/// Statuses of a transport-wide feedback: beyond half the number space, new could not be told from old.
+/// libwebrtc: transport_feedback.cc accepts as many as the field counts.
+pub const FEEDBACK_STATUSES: u16 = 1 << 15;
+
+// ---- Memory of one transport ----
+
+/// RTP and RTCP senders of which SRTP keeps the indexes, each: a browser needs six for three simulcast layers with RTX.
+/// State is made for authenticated packets only. 36 KB.
+pub const SRTP_SENDERS: usize = 256;
+
+/// SSRCs that packets, not SDP, told of.
+pub const LEARNED_SSRCS: usize = 64;
+
+/// Paths that connectivity checks have validated: three interfaces of a phone, several NAT bindings of each.
+pub const VALID_PATHS: usize = 16;
+
+/// Datagrams of a DTLS handshake that wait to be sent; beyond, the oldest go, as they would on a full link. There may be
+/// no path to send them on yet.
+pub const HANDSHAKE_DATAGRAMS: usize = 64;
+
+/// A hole in transport-wide numbers that is wider is an outage: the packets in it are not told as lost one by one.
+pub const ARRIVAL_HOLE: u64 = 1_000;
+
+/// Statuses and arrivals of one feedback that we write, so that it fits a datagram whatever arrived: 1,500 statuses take
+/// at most 430 octets, 300 deltas 600. With [`ARRIVAL_HOLE`] each feedback holds at least one arrival.
+pub const STATUSES_TOLD: usize = 1_500;
+pub const ARRIVALS_TOLD: usize = 300;
+
+// ---- Memory of one encoding or slot ----
+
+/// Packets of an encoding of which it is known whether they arrived. As many as the cache keeps: an older one could not
+/// be given to anybody. SRTP's replay window is as long, so that a sender cannot start again lower under the same SSRC.
+pub const ENCODING_HISTORY: u64 = 1_024;
+
+/// Packets of an encoding that are asked for at once. libwebrtc: nack_requester.cc, kMaxNackPackets.
+pub const MISSING_PACKETS: usize = 1_000;
+
+/// How often one of them is asked for. libwebrtc: nack_requester.cc, kMaxNackRetries.
+pub const PACKET_REQUESTS: u8 = 10;
+
+/// Packets of an encoding kept for retransmission: 1 s of 10 Mbit/s, and 2.5 s of 20 ms packets.
+pub const CACHED_VIDEO: usize = 1_024;
+pub const CACHED_AUDIO: usize = 128;
+/// How long: a retransmission that is later comes too late to be shown.
+pub const CACHED_FOR: Duration = ms(1_000);
+
+/// Packets that left through a slot and can be sent again. libwebrtc asks for nothing older than its own list; 512
+/// packets are 0.5 to 1 s of a good picture.
+pub const SENT_VIDEO: usize = 512;
+pub const SENT_AUDIO: usize = 128;
+
+/// How often one packet is sent again. LiveKit: sequencer.go, maxAck.
+pub const RESENDS: u8 = 3;
+
+// ---- Data channels ----
+
+/// Streams of an SCTP association in each direction, as Chromium has them.
+pub const SCTP_STREAMS: u16 = 1_024;
+
+/// Messages of an association that wait to be taken. Few large ones fill the receive window first; this is for many tiny
+/// ones, each of which costs the library more than it weighs. Packets beyond are dropped, and come again.
+pub const SCTP_MESSAGES_READY: usize = 1_024;
+
+/// Octets of the label, and of the protocol, of a data channel (RFC 8832 allows 65,535).
+pub const CHANNEL_NAME: usize = 1_024;
+
+/// Reasons for refused messages that wait to be counted.
+pub const CHANNEL_DISCARDS: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Batch;
+    use crate::srtp::Profile;
+
+    #[test]
+    fn limits_that_follow_from_one_another_fit() {
+        let profiles = [Profile::Aes128Gcm, Profile::Aes256Gcm, Profile::Aes128CmSha1_80];
+        let tag = profiles.into_iter().map(Profile::tag_length).max().unwrap_or(0);
+        let table = [
+            ("a compound, its index and its tag are one datagram", COMPOUND + 4 + tag, DATAGRAM),
+            ("what we make is no larger than what we read", DATAGRAM, ANY_DATAGRAM),
+            ("what is missing can still be taken", MISSING_PACKETS, ENCODING_HISTORY as usize),
+            ("what can still be taken is kept", ENCODING_HISTORY as usize, CACHED_VIDEO),
+            ("what can be sent again is kept", SENT_VIDEO, CACHED_VIDEO),
+            ("also of sound", SENT_AUDIO, CACHED_AUDIO),
+            ("SRTP knows each SSRC that is learned", LEARNED_SSRCS, SRTP_SENDERS),
+        ];
+        for (what, needed, given) in table {
+            assert!(needed <= given, "{what}: {needed} are needed, {given} there");
+        }
+        assert!(Batch::default().has_room(ANY_DATAGRAM));
+    }
+}
