@@ -1,6 +1,6 @@
 """The public application: routes, page, middleware. Its lifespan opens and closes the Sfu."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,18 @@ WEB = Path(__file__).parent / "web"
 EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After")
 
 
-def create_app(settings: Settings, *, plane: PlaneApi | None = None) -> FastAPI:
-    """The application of these settings. `plane` is for the tests; without, the native one is made."""
+def create_app(
+    settings: Settings, *, plane: PlaneApi | None = None, on_failure: Callable[[str], None] | None = None
+) -> FastAPI:
+    """The application of these settings. `plane` is for the tests; without, the native one is made.
+
+    `on_failure` is called with the reason, once, when a packet thread has ended. The service has let everybody go by
+    then, and all its doors answer 503: whoever embeds it decides whether its process ends.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Sfu(settings.config(), plane=plane) as sfu:
+        async with Sfu(settings.config(), plane=plane, on_failure=on_failure) as sfu:
             app.state.sfu = sfu
             yield
 

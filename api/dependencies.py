@@ -5,14 +5,14 @@ All of it is `async`: the framework would run anything else in a thread, and the
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, FastAPI
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 
 from api import auth
 from api.settings import Settings
-from sfu.errors import NotAllowed, Unauthenticated
+from sfu.errors import NotAllowed, Unauthenticated, Unavailable
 from sfu.model import Grant
 from sfu.service import Sfu
 
@@ -42,10 +42,20 @@ _bearer = HTTPBearer(
 )
 
 
-async def _sfu(connection: HTTPConnection) -> Sfu:
-    sfu = connection.app.state.sfu
+def opened(app: FastAPI) -> Sfu:
+    """Its service. Raises Unavailable if that has failed, or is not open: a mounted application is opened by nobody
+    but the one around it."""
+    sfu = getattr(app.state, "sfu", None)
+    if sfu is None:
+        raise Unavailable("the service is not open: the application around it has to run its lifespan")
     assert isinstance(sfu, Sfu)
+    if sfu.failure is not None:
+        raise Unavailable(f"the service has failed and does not come back: {sfu.failure}")
     return sfu
+
+
+async def _sfu(connection: HTTPConnection) -> Sfu:
+    return opened(connection.app)
 
 
 async def _settings(connection: HTTPConnection) -> Settings:

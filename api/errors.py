@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import BaseRoute, Match
+from starlette.websockets import WebSocket
 
 from sfu.errors import (
     Conflict,
@@ -121,9 +123,16 @@ def close_code(error: SfuError) -> int:
 def install(app: FastAPI) -> None:
     """Every refusal of `app` becomes a problem document: ours, the framework's, and what nobody foresaw."""
 
-    async def of_ours(_: Request, error: Exception) -> Response:
+    async def of_ours(request: HTTPConnection, error: Exception) -> Response:
         assert isinstance(error, SfuError)
-        return problem_of(error)
+        refused = problem_of(error)
+        if isinstance(request, WebSocket):
+            await request.send_denial_response(refused)
+        return refused
+
+    async def of_gone(_: Request, error: Exception) -> Response:
+        # Nobody reads it: the client has gone, or was cut off when the listener ended.
+        return problem(400, InvalidRequest.code, "The request ended before its body did.")
 
     async def of_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -164,6 +173,7 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
     app.add_exception_handler(SfuError, of_ours)
     app.add_exception_handler(HTTPException, of_framework)
+    app.add_exception_handler(ClientDisconnect, of_gone)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(Exception, of_nobody)
 

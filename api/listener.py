@@ -12,6 +12,7 @@ import uvicorn
 import websockets.http11
 from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from sfu import limits
@@ -84,6 +85,14 @@ class Listener(uvicorn.Server):
         if self.server_state.tasks:
             # Each WebSocket says its own goodbye; uvicorn's would be 1012 for all of them.
             await asyncio.wait(self.server_state.tasks, timeout=FAREWELL)
+        for connection in list(self.server_state.connections):
+            # A request whose body never ends would be waited for as long once more.
+            if (
+                isinstance(connection, HttpToolsProtocol)
+                and connection.cycle
+                and not connection.cycle.response_complete
+            ):
+                connection.transport.abort()
         await super().shutdown(sockets)
 
 

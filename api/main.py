@@ -109,17 +109,13 @@ class Stop:
     async def wait(self, sfu: Sfu) -> None:
         """Until it is to end: told so, drained, or failed."""
         async with asyncio.TaskGroup() as tasks:
-            reasons = [tasks.create_task(one) for one in (self._told(), sfu.wait_empty(), _failure(sfu))]
+            reasons = [tasks.create_task(one) for one in (self._told(), sfu.wait_empty(), sfu.wait_failed())]
             await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
             for reason in reasons:
                 reason.cancel()
 
     async def _told(self) -> None:
         await self._now.wait()
-
-
-async def _failure(sfu: Sfu) -> None:
-    await sfu.failed.wait()
 
 
 @asynccontextmanager

@@ -52,6 +52,12 @@ class SfuCollector(Collector):
         for state in State:
             states.add_metric([state], int(sfu.state is state))
         yield states
+        errors = CounterMetricFamily(
+            "sfu_errors", "Exceptions contained, by where; each kind is in the log", labels=["where"]
+        )
+        for where, count in sorted(sfu.failures.counts.items()):
+            errors.add_metric([where], count)
+        yield errors
         if sfu.state is not State.CLOSED:
             yield from self._plane(sfu)
 

@@ -26,6 +26,7 @@ router = APIRouter()
 SUBPROTOCOL = "sfu.v1"
 BEARER = "bearer."
 NO_TEXT = 1003
+INTERNAL = 1011
 LONGEST_WAIT = 86_400.0
 """Seconds between looks at a token that lives for longer than twice this."""
 
@@ -76,6 +77,10 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
         code, reason = NO_TEXT if isinstance(error, NotText) else close_code(error), str(error)
         with contextlib.suppress(WebSocketDisconnect):
             await websocket.send_text(messages.encode(0, refusal(error)).decode())
+    except Exception as error:
+        # The session is kept, and resumed over another connection.
+        sfu.failures.note("websocket", error, f"room={knock.room}")
+        code, reason = INTERNAL, "something failed here; it is in the log"
     await _close(websocket, code, reason)
 
 

@@ -4,6 +4,7 @@ SFU_KEYS="school: $(openssl rand -hex 32)" python examples/embed.py [PORT]
 """
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,15 @@ from sfu import Sfu
 from sfu.model import Grant, Permissions
 
 settings, _ = read(os.environ)
-service = create_app(settings)
+
+
+def end(reason: str) -> None:
+    """A packet thread ended, everybody was let go: whatever started this process should start it again."""
+    print(f"ending: {reason}", file=sys.stderr)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+service = create_app(settings, on_failure=end)
 
 
 @asynccontextmanager

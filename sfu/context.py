@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sfu.config import Config
+from sfu.failures import Failures
 from sfu.plane.binding import Binding
 
 
@@ -17,6 +18,7 @@ class Context:
     """Seconds on a clock that only goes forward."""
     wall: Callable[[], float]
     """Seconds since the epoch."""
+    failures: Failures
 
     def milliseconds(self) -> int:
         return int(self.wall() * 1000)

@@ -7,6 +7,7 @@ would not be there to go back to. A mute counts for nothing either: it would mak
 from collections.abc import Callable, Mapping
 
 from sfu import messages
+from sfu.failures import Failures
 from sfu.model import Kind
 from sfu.participant import Participant
 from sfu.policy.dynacast import Dynacast, Hold, Wish
@@ -22,10 +23,11 @@ BACKUP_LINGERS = 5.0
 class Publishers:
     """Of one room."""
 
-    def __init__(self, members: Mapping[str, Participant], now: Callable[[], float]) -> None:
+    def __init__(self, members: Mapping[str, Participant], now: Callable[[], float], failures: Failures) -> None:
         self._members = members
         """By sid; the room's own map."""
         self._now = now
+        self._failures = failures
         self._tracks: dict[str, Track] = {}
         """Video in the stage, by sid, backups too."""
         self._wants: dict[str, Dynacast] = {}
@@ -83,9 +85,15 @@ class Publishers:
         self._untold = {}
         for track in self._tracks.values():
             owner = self._members.get(track.owner)
-            if owner is not None:
+            if owner is None:
+                continue
+            try:
                 self._ask_for_encodings(owner, track, now, again=track.sid in untold)
                 self._ask_for_backup(owner, track, now, again=track.sid in untold)
+            except Exception as error:
+                self._failures.note("publisher", error, f"sid={owner.sid}")
+                self._untold[track.sid] = None
+                self._is_stale = True
         due = [*(wants.due() for wants in self._wants.values()), *(need.off_at() for need in self._needs.values())]
         self._due = min((at for at in due if at is not None), default=None)
 

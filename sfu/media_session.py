@@ -3,7 +3,7 @@
 import secrets
 from typing import Self
 
-from sfu.errors import NegotiationError, SfuError, Stale
+from sfu.errors import NegotiationError, Stale
 from sfu.model import DisconnectReason, ParticipantKind
 from sfu.participant import Participant
 from sfu.room import Room
@@ -29,7 +29,8 @@ class MediaSession:
                 raise NegotiationError("the offer sends nothing that may be published here")
             if participant.kind is ParticipantKind.VIEWER and not participant.viewing.slots:
                 raise NegotiationError("the offer has no section in which something can be received")
-        except SfuError:
+        except BaseException:
+            # Nobody else knows of it: what it has in the plane would stay there.
             participant.lose_transport()
             raise
         room.enter(participant)

@@ -7,6 +7,7 @@ the same label.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from sfu.failures import Failures
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.plane.binding import Binding
@@ -24,10 +25,11 @@ class _Given(NamedTuple):
 
 
 class Messaging:
-    def __init__(self, binding: Binding, members: Mapping[str, Participant]) -> None:
+    def __init__(self, binding: Binding, members: Mapping[str, Participant], failures: Failures) -> None:
         self._binding = binding
         self._members = members
         """By sid; the room's own map."""
+        self._failures = failures
         self._dirty: set[str] = set()
         """Labels whose members or permissions have changed."""
         self._given: dict[str, _Given] = {}
@@ -41,13 +43,19 @@ class Messaging:
         self._dirty.update(participant.channels.own)
         self._dirty.update(participant.channels.others)
 
+    def has_work(self) -> bool:
+        """There are routes for `flush` to change."""
+        return bool(self._dirty)
+
     def flush(self) -> None:
         for label in sorted(self._dirty):
-            if label in OWN:
-                self._route_own(label)
+            try:
+                self._route(label)
+            except Exception as error:
+                # Still dirty, so it is tried again with a later turn.
+                self._failures.note("route", error)
             else:
-                self._route_other(label)
-        self._dirty.clear()
+                self._dirty.discard(label)
 
     def send(self, to: Sequence[Participant], payload: bytes, *, reliable: bool) -> int:
         """From the server itself. Returns how many have a channel for it, open or opening."""
@@ -57,6 +65,12 @@ class Messaging:
             self._binding.plane.send(channels, seal(SERVER, payload), text=False)
         return len(channels)
 
+    def _route(self, label: str) -> None:
+        if label in OWN:
+            self._route_own(label)
+        else:
+            self._route_other(label)
+
     def _route_own(self, label: str) -> None:
         # One list for all: a message never goes back to the channel it came from.
         targets = [(sid, id) for sid, p in self._members.items() if (id := p.channels.own.get(label)) is not None]
@@ -65,14 +79,14 @@ class Messaging:
             for sid, channel in targets
             if not self._members[sid].channels.is_awaited(label)
         }
-        given = self._given.get(label, _Given([], {}))
-        self._given[label] = _Given(targets, senders)
+        given = self._given.pop(label, _Given([], {}))
         are_same = targets == given.targets
         for channel, sender in senders.items():
             is_known = given.senders.get(channel, "") == sender
             if not is_known or (sender is not None and not are_same):
                 reached = targets if sender is not None else []
                 self._binding.plane.set_route(channel, _native.Route(sender=sender, targets=reached, to_server=False))
+        self._given[label] = _Given(targets, senders)
 
     def _route_other(self, label: str) -> None:
         opened = {sid: list(p.channels.others.get(label, ())) for sid, p in self._members.items()}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sfu import messages
+from sfu.failures import Failures
 from sfu.model import DisconnectReason, ParticipantInfo, ParticipantState, RoomInfo
 from sfu.participant import Participant
 
@@ -22,10 +23,11 @@ FAREWELLS: Mapping[DisconnectReason, tuple[str, bool]] = {
 
 
 class Notices:
-    def __init__(self, members: Mapping[str, Participant], info: Callable[[], RoomInfo]) -> None:
+    def __init__(self, members: Mapping[str, Participant], info: Callable[[], RoomInfo], failures: Failures) -> None:
         self._members = members
         """By sid; the room's own map."""
         self._info = info
+        self._failures = failures
         self._changed: dict[str, None] = {}
         """Sids of those whose `info` others shall hear of."""
         self._gone: list[ParticipantInfo] = []
@@ -60,16 +62,30 @@ class Notices:
         for participant in self._members.values():
             participant.tell(message)
 
+    def has_work(self) -> bool:
+        """There is something for `flush` to tell."""
+        return bool(self._changed or self._gone or self._is_room_other)
+
     def flush(self) -> None:
-        changed = [p for sid in self._changed if (p := self._members.get(sid)) is not None]
-        gone, self._gone = self._gone, []
-        self._changed.clear()
-        told = (*gone, *(p.info() for p in changed if not p.is_hidden))
-        if told:
-            self.tell_all(messages.Participants(told))
-        for participant in changed:
+        told, self._gone = self._gone, []
+        changed, self._changed = self._changed, {}
+        for sid in changed:
+            participant = self._members.get(sid)
+            if participant is None:
+                continue
+            try:
+                info = participant.info()
+            except Exception as error:
+                # The others are told of in time, this one with a later turn.
+                self._failures.note("notice", error, f"sid={sid}")
+                self._changed[sid] = None
+                continue
             if participant.is_hidden:
-                participant.tell(messages.Participants((participant.info(),)))
+                participant.tell(messages.Participants((info,)))
+            else:
+                told.append(info)
+        if told:
+            self.tell_all(messages.Participants(tuple(told)))
         if self._is_room_other:
-            self._is_room_other = False
             self.tell_all(messages.Room(self._info()))
+            self._is_room_other = False

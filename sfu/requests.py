@@ -52,6 +52,12 @@ class Session:
             self._handle(message)
         except SfuError as error:
             self.send(messages.Error(getattr(message, "id", 0), error.code, str(error)))
+        except Exception as error:
+            # The client hears that this request failed, and keeps its connection.
+            self.room.failures.note("request", error, f"type={message.type} sid={self.participant.sid}")
+            self.send(
+                messages.Error(getattr(message, "id", 0), SfuError.code, "something failed here; it is in the log")
+            )
 
     def _handle(self, message: messages.ClientMessage) -> None:
         room, participant = self.room, self.participant

@@ -6,12 +6,14 @@ turn is one message for each of them.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Unpack
 
 from sfu import messages, names
 from sfu.context import Context
 from sfu.errors import LimitExceeded, NotAllowed, NotFound
+from sfu.failures import Failures
 from sfu.messaging import Messaging, unseal
 from sfu.model import (
     DisconnectReason,
@@ -70,8 +72,8 @@ class Room:
         self._sound = Sound(context, worker, self.sid)
         self.stage = Stage(context, self.members, self._sound)
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
-        self._messaging = Messaging(context.binding, self.members)
-        self._notices = Notices(self.members, self.info)
+        self._messaging = Messaging(context.binding, self.members, context.failures)
+        self._notices = Notices(self.members, self.info, context.failures)
         self._moderation = Moderation(context, self.name, self.stage, self._messaging, self._notices, revocations)
         self._context = context
         self._candidates = candidates
@@ -85,6 +87,10 @@ class Room:
         self._empty_since = context.now()
 
     # Views
+
+    @property
+    def failures(self) -> Failures:
+        return self._context.failures
 
     def info(self) -> RoomInfo:
         visible = [p for p in self.participants.values() if not p.is_hidden]
@@ -192,28 +198,33 @@ class Room:
         self.depart(participant, reason)
 
     def depart(self, participant: Participant, reason: DisconnectReason) -> None:
-        """One goes, and all that hangs on it."""
+        """Removes a participant and everything it owns, also where a part of that fails."""
         if self.members.pop(participant.sid, None) is None:
             return
         del self.participants[participant.identity]
         self._homes.pop(participant.sid, None)
-        for track in list(participant.tracks.values()):
-            self.stage.withdraw(track)
-        self.stage.forget(participant)
-        self._messaging.touch_all(participant)
-        participant.channels.close()
-        participant.transport.close()
         participant.resume_secret = None
-        self._notices.go(participant, reason)
-        if participant.tail is not None:
-            participant.tail.shut(LEFT)
         self._empty_since = self._context.now()
         self._soon(self)
+        with ExitStack() as parts:
+            # Done from the last to the first, each of them even if another one raises.
+            if participant.tail is not None:
+                parts.callback(participant.tail.shut, LEFT)
+            parts.callback(self._notices.go, participant, reason)
+            parts.callback(participant.transport.close)
+            parts.callback(participant.channels.close)
+            parts.callback(self._messaging.touch_all, participant)
+            parts.callback(self.stage.forget, participant)
+            for track in reversed(list(participant.tracks.values())):
+                parts.callback(self.stage.withdraw, track)
         log.info("left: room=%s identity=%s sid=%s why=%s", self.name, participant.identity, participant.sid, reason)
 
     def close(self, reason: DisconnectReason) -> None:
         for participant in list(self.participants.values()):
-            self.depart(participant, reason)
+            try:
+                self.depart(participant, reason)
+            except Exception as error:
+                self._context.failures.note("departure", error, f"sid={participant.sid}")
         self._sound.close()
 
     def expires_at(self) -> float | None:
@@ -339,7 +350,7 @@ class Room:
                         self._soon(self)
             case _native.Message():
                 if self._on_message is not None:
-                    self._on_message(self, participant, unseal(event.payload))
+                    self._hand_over(self._on_message, participant, unseal(event.payload))
             case _native.Buffered():
                 log.debug("data waits: sid=%s octets=%d", sid, event.octets)
             case _:
@@ -351,23 +362,44 @@ class Room:
             self._soon(self)
 
     def handle_timeout(self, now: float) -> None:
-        self.stage.handle_timeout(now)
-        if self.stage.has_work():
+        try:
+            self.stage.handle_timeout(now)
+        except Exception as error:
+            self._context.failures.note("tick", error, f"room={self.name}")
+        if self._has_work():
+            # Also what failed in an earlier turn, and was put back.
             self._soon(self)
         for participant in list(self.participants.values()):
-            at = participant.departs_at()
-            if at is not None and at <= now:
-                gone = participant.tail is not None
-                self.depart(participant, DisconnectReason.SIGNAL_CLOSE if gone else DisconnectReason.CONNECTION_TIMEOUT)
+            try:
+                self._handle_absence(participant, now)
+            except Exception as error:
+                self._context.failures.note("departure", error, f"sid={participant.sid}")
 
     # The end of a turn
 
     def flush(self) -> None:
-        self._notices.flush()
-        self.stage.flush()
-        self._messaging.flush()
+        for part in (self._notices, self.stage, self._messaging):
+            try:
+                part.flush()
+            except Exception as error:
+                self._context.failures.note("turn", error, f"room={self.name}")
 
     # Below
+
+    def _has_work(self) -> bool:
+        return self._notices.has_work() or self.stage.has_work() or self._messaging.has_work()
+
+    def _handle_absence(self, participant: Participant, now: float) -> None:
+        at = participant.departs_at()
+        if at is not None and at <= now:
+            gone = participant.tail is not None
+            self.depart(participant, DisconnectReason.SIGNAL_CLOSE if gone else DisconnectReason.CONNECTION_TIMEOUT)
+
+    def _hand_over(self, on_message: OnMessage, participant: Participant, payload: bytes) -> None:
+        try:
+            on_message(self, participant, payload)
+        except Exception as error:
+            self._context.failures.note("on_message", error, f"room={self.name} sid={participant.sid}")
 
     def _note(self, participant: Participant) -> None:
         """Something visible of it is different."""

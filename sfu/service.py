@@ -14,6 +14,7 @@ from sfu import messages, names
 from sfu.config import Config
 from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NotAllowed, NotFound, SfuError, Stale, Unavailable
+from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
 from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
@@ -50,23 +51,26 @@ class Sfu:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         on_message: OnMessage | None = None,
+        on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config or Config()
         self.rooms: dict[str, Room] = {}
         """By name."""
         self.failure: str | None = None
         """Why a packet thread ended: the process should, too."""
-        self.failed = asyncio.Event()
+        self.failures = Failures()
+        """What was contained, and did not end the process."""
         self.joins = 0
         """Participants ever let in."""
+        self._failed = asyncio.Event()
         self._plane = plane or open_plane(self.config)
-        self._context = Context(
-            self.config, Binding(self._plane, self._dispatch), self._plane.fingerprint(), clock, wall
-        )
+        binding = Binding(self._plane, self._dispatch, self.failures)
+        self._context = Context(self.config, binding, self._plane.fingerprint(), clock, wall, self.failures)
         self._lifecycle = Lifecycle()
         self._revocations = Revocations(self.config.revocation)
         self._sessions: dict[str, MediaSession] = {}
         self._on_message = on_message
+        self._on_failure = on_failure
         self._turn: dict[Room, None] = {}
         """Rooms with something to tell at the end of this turn of the loop."""
         self._homes: dict[str, Room] = {}
@@ -115,6 +119,13 @@ class Sfu:
     async def wait_empty(self) -> None:
         """Until nobody is inside a draining service, or its limit has let them go."""
         await self._empty.wait()
+
+    async def wait_failed(self) -> str:
+        """Until a packet thread has ended; returns why. The service is closed then, and does not come back: whoever
+        embeds it should end the process, or open another `Sfu`."""
+        await self._failed.wait()
+        assert self.failure is not None
+        return self.failure
 
     def close(self) -> None:
         """Everybody out, each told why; nothing more is accepted."""
@@ -196,10 +207,14 @@ class Sfu:
     def handle_timeout(self, now: float) -> None:
         """What is due: speakers, those gone for too long, rooms nobody is in, the end of a drain."""
         for room in list(self.rooms.values()):
-            room.handle_timeout(now)
-            expires = room.expires_at()
-            if expires is not None and expires <= now:
-                self._close_room(room, DisconnectReason.ROOM_DELETED)
+            try:
+                room.handle_timeout(now)
+                expires = room.expires_at()
+                if expires is not None and expires <= now:
+                    self._close_room(room, DisconnectReason.ROOM_DELETED)
+            except Exception as error:
+                # The others of this tick have done nothing wrong.
+                self.failures.note("tick", error, f"room={room.name}")
         self._sessions = {id: session for id, session in self._sessions.items() if session.is_open}
         self._revocations.handle_timeout(self._context.wall())
         if self.state is State.DRAINING and self._lifecycle.deadline <= now:
@@ -210,7 +225,11 @@ class Sfu:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self.config.tick)
-            self.handle_timeout(self._context.now())
+            try:
+                self.handle_timeout(self._context.now())
+            except Exception as error:
+                # Without its tick the service would keep who has gone, and never end a drain.
+                self.failures.note("tick", error)
 
     # Below
 
@@ -307,7 +326,10 @@ class Sfu:
         return worker, tuple((announced, port) for announced in self.config.announced_addresses or (address,))
 
     def _close_room(self, room: Room, reason: DisconnectReason) -> None:
-        room.close(reason)
+        try:
+            room.close(reason)
+        except Exception as error:
+            self.failures.note("closing", error, f"room={room.name}")
         if self.rooms.get(room.name) is room:
             del self.rooms[room.name]
         self._note_empty()
@@ -326,9 +348,9 @@ class Sfu:
         for room in turn:
             try:
                 room.flush()
-            except Exception:
+            except Exception as error:
                 # The others of this turn have done nothing wrong.
-                log.exception("the turn of a room failed: room=%s", room.name)
+                self.failures.note("turn", error, f"room={room.name}")
 
     def _dispatch(self, event: Event) -> None:
         match event:
@@ -359,7 +381,10 @@ class Sfu:
                 by_room.setdefault(room, []).append((track, samples))
         now = self._context.now()
         for room, heard in by_room.items():
-            room.handle_levels(heard, now)
+            try:
+                room.handle_levels(heard, now)
+            except Exception as error:
+                self.failures.note("event", error, f"event=AudioLevels room={room.name}")
 
     def _fail(self, worker: int, reason: str) -> None:
         """A packet thread panicked: never half dead."""
@@ -368,4 +393,9 @@ class Sfu:
         self._lifecycle.close()
         for room in list(self.rooms.values()):
             self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
-        self.failed.set()
+        self._failed.set()
+        if self._on_failure is not None:
+            try:
+                self._on_failure(self.failure)
+            except Exception as error:
+                self.failures.note("on_failure", error)

@@ -3,7 +3,7 @@
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sfu.context import Context
 from sfu.dynacast import Publishers
@@ -29,7 +29,7 @@ class Stage:
         self._members = members
         """By sid; the room's own map."""
         self.speech = Speech(self.tracks, members)
-        self._publishers = Publishers(members, context.now)
+        self._publishers = Publishers(members, context.now, context.failures)
         self._sound = sound
         self._sounds_other = False
         """The plane may have to be told something else of the room's sound."""
@@ -220,31 +220,21 @@ class Stage:
     # The end of a turn
 
     def flush(self) -> None:
+        """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
         if self._sounds_other:
-            self._sounds_other = False
-            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
+            self._tell_sound()
         dirty, self._dirty = self._dirty, {}
-        for sid in dirty:
-            subscriber = self._members.get(sid)
-            if subscriber is not None:
-                self._refresh(subscriber)
+        self._each(dirty, self._refresh, self._dirty)
         stale, self._stale = {**dirty, **self._stale}, {}
-        targets: Targets = []
-        for sid in stale:
-            subscriber = self._members.get(sid)
-            if subscriber is not None:
-                subscriber.viewing.allocate(targets)
+        targets: dict[str, Targets] = {}
+        self._each(stale, lambda subscriber: self._allocate(subscriber, targets), self._stale)
         if targets:
-            self._context.binding.plane.set_targets(targets)
+            self._command(targets)
         if stale:
             self._publishers.touch()
         self._publishers.flush()
         news, self._news = self._news, {}
-        for sid in {**stale, **news}:
-            subscriber = self._members.get(sid)
-            if subscriber is not None:
-                for message in subscriber.viewing.news():
-                    subscriber.tell(message)
+        self._each({**stale, **news}, self._tell_news, self._news)
 
     def news(self, subscriber: Participant) -> None:
         """What the plane said of its slots is told at the end of the turn."""
@@ -272,14 +262,21 @@ class Stage:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
-            if track.codec != codec and viewer.viewing.handle_codec(track):
+            try:
+                self._tell_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
+            except Exception as error:
+                self._context.failures.note("subscriber", error, f"sid={sid}")
                 self._dirty[sid] = None
-            # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
-            if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
-                self._judge(viewer, track.primary or track)
-            for message in viewer.viewing.layers_news(track):
-                viewer.tell(message)
         return track if seen and track.primary is None else None
+
+    def _tell_layers(self, viewer: Participant, track: Track, *, is_recoded: bool, is_reshaped: bool) -> None:
+        if is_recoded and viewer.viewing.handle_codec(track):
+            self._dirty[viewer.sid] = None
+        # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
+        if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
+            self._judge(viewer, track.primary or track)
+        for message in viewer.viewing.layers_news(track):
+            viewer.tell(message)
 
     def _to_show(self, subscriber: Participant, tracks: Sequence[str]) -> list[Track]:
         """What it asks to be subscribed to, by sid. Raises NotAllowed, NotFound."""
@@ -315,6 +312,44 @@ class Stage:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 subscriber.tell(more)
+
+    # The parts of a turn
+
+    def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
+        self._context.failures.each("subscriber", self._members, sids, work, again)
+
+    def _tell_sound(self) -> None:
+        try:
+            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
+        except Exception as error:
+            self._context.failures.note("sound", error)
+        else:
+            self._sounds_other = False
+
+    @staticmethod
+    def _allocate(subscriber: Participant, targets: dict[str, Targets]) -> None:
+        # What was decided before an exception is commanded all the same: it is not decided again.
+        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []))
+
+    def _command(self, targets: Mapping[str, Targets]) -> None:
+        """In one call for all; where the plane refuses that, one for each subscriber."""
+        plane, failures = self._context.binding.plane, self._context.failures
+        together = [target for of_one in targets.values() for target in of_one]
+        if not together:
+            return
+        try:
+            plane.set_targets(together)
+        except Exception as error:
+            failures.note("targets", error)
+            refused: dict[str, None] = {}
+            failures.each("targets", self._members, targets, lambda one: plane.set_targets(targets[one.sid]), refused)
+            self._each(refused, lambda one: one.viewing.retarget(), self._stale)
+            self._stale.update(refused)
+
+    @staticmethod
+    def _tell_news(subscriber: Participant) -> None:
+        for message in subscriber.viewing.news():
+            subscriber.tell(message)
 
     @staticmethod
     def _backup(track: Track) -> BackupInfo | None:

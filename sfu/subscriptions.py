@@ -44,6 +44,8 @@ class Subscriptions:
         """Mids whose target may be another."""
         self._changed: dict[str, None] = {}
         """Mids whose `Subscription` may be news."""
+        self._untold: dict[str, SlotInfo | None] = {}
+        """What slots show, by mid, where the client has not been told yet."""
         self._asked: tuple[int, ...] = ()
         self._missing: Mapping[Kind, int] = {}
 
@@ -93,26 +95,33 @@ class Subscriptions:
         self._missing = plan.missing
         planned = [(self.slots[mid], tracks[sid] if sid is not None else None) for mid, sid in plan.shown.items()]
         changed = [(slot, track) for slot, track in planned if slot.track is not track or not slot.is_current]
-        told: dict[str, SlotInfo | None] = {}
         for slot, track in changed:
-            if slot.track is not None and slot.track is not track and slot.track.viewers.get(self._owner) == slot.mid:
-                self._leave(slot.track)
-            if slot.track is not track:
-                told[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
-                slot.unreadable = None
-            if slot.shown is not None:
-                slot.shown.asked.pop(self._owner, None)
-            slot.track, slot.shown = track, slot.choose(track) if track is not None else None
-            slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
-            slot.lacks, slot.since = Cause.NONE, 0
-            slot.source = slot.shown.plane_id if slot.shown is not None else None
-            self._context.binding.plane.set_source(slot.id, slot.source)
-        for slot, track in changed:
-            if track is not None:
-                track.viewers[self._owner] = slot.mid
-                self._stale[slot.mid] = None
-                self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
+            self._fill(slot, track)
+        told, self._untold = self._untold, {}
         return told
+
+    def _fill(self, slot: Slot, track: Track | None) -> None:
+        """Puts a track into a slot, or nothing. The command comes first: where it fails the slot is as it was, so that
+        the next `refresh` finds the same to do."""
+        before = slot.track
+        if before is not track:
+            slot.unreadable = None
+        shown = slot.choose(track) if track is not None else None
+        source = shown.plane_id if shown is not None else None
+        self._context.binding.plane.set_source(slot.id, source)
+        if before is not None and before is not track and before.viewers.get(self._owner) == slot.mid:
+            self._leave(before)
+        if before is not track:
+            self._untold[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
+        if slot.shown is not None:
+            slot.shown.asked.pop(self._owner, None)
+        slot.track, slot.shown, slot.source = track, shown, source
+        slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
+        slot.lacks, slot.since = Cause.NONE, 0
+        if track is not None:
+            track.viewers[self._owner] = slot.mid
+            self._stale[slot.mid] = None
+            self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
 
     def reconsider(self, track: Track) -> bool:
         """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
@@ -129,7 +138,6 @@ class Subscriptions:
             for mid in self._stale
             if (slot := self.slots.get(mid)) is not None and slot.track is not None and slot.shown is not None
         ]
-        self._stale.clear()
         demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
         for (slot, track, shown), demand, target in zip(
             judged, demands, allocation.allocate(None, demands), strict=True
@@ -144,6 +152,13 @@ class Subscriptions:
                 shown.asked[self._owner] = wanted
             else:
                 shown.asked.pop(self._owner, None)
+        self._stale.clear()
+
+    def retarget(self) -> None:
+        """The plane did not take the last targets: all are decided and commanded again."""
+        for slot in self.slots.values():
+            slot.target = None
+            self._stale[slot.mid] = None
 
     def is_short(self) -> bool:
         """Something is wanted for which there is no section: who comes first matters."""

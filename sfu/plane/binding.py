@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sfu.config import Config
+from sfu.failures import Failures
 from sfu.model import Layer
 from sfu.plane import WORKER_SHIFT, Event, _native
 
@@ -43,10 +44,11 @@ class PlaneApi(Protocol):
 class Binding:
     """One plane, the ids given out for it, and which participant (by sid) each of them belongs to."""
 
-    def __init__(self, plane: PlaneApi, dispatch: Callable[[Event], None]) -> None:
+    def __init__(self, plane: PlaneApi, dispatch: Callable[[Event], None], failures: Failures) -> None:
         self.plane = plane
         self.owners: dict[int, str] = {}
         self._dispatch = dispatch
+        self._failures = failures
         self._counter = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -77,9 +79,9 @@ class Binding:
         for event in self.plane.poll():
             try:
                 self._dispatch(event)
-            except Exception:
+            except Exception as error:
                 # An event is lost for one participant; those behind it in the batch belong to others.
-                log.exception("an event of the plane could not be handled: %s", type(event).__name__)
+                self._failures.note("event", error, f"event={type(event).__name__}")
 
 
 def open_plane(config: Config) -> PlaneApi:

@@ -337,3 +337,21 @@ async def test_doctor_has_one_line_for_each_thing_and_a_fix_for_what_is_wrong(tm
     async with running(tmp_path) as process:
         code, out, _ = await said(tmp_path, "doctor", "--dev", SFU_PORT=str(process.port), SFU_UDP_PORT=str(port))
         assert code == 1 and f"FAIL  TCP port {process.port} on 127.0.0.1: taken" in out
+
+
+async def test_a_request_whose_body_never_ends_is_cut_off_and_is_no_error(tmp_path: Path) -> None:
+    async with running(tmp_path, "--drain-limit", "0.3") as process, process.client("ada") as ada:
+        reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+        writer.write(
+            b"POST /v1/whip HTTP/1.1\r\nHost: sfu\r\nContent-Type: application/sdp\r\nContent-Length: 1000\r\n"
+            + f"Authorization: Bearer {token('eve')}\r\n\r\nv=0".encode()
+        )
+        await writer.drain()
+        process.signal(signal.SIGTERM)
+        await ada.hear("left")
+        code, log = await process.ended()
+        assert code == 0
+        assert "Traceback" not in log and "Cancel" not in log, log
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()

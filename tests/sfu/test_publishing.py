@@ -220,6 +220,6 @@ async def test_a_failed_worker_ends_everything_and_says_why() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         await it.say(WorkerFailed(worker=0, reason="panicked"))
-        assert it.sfu.failed.is_set() and it.sfu.failure == "worker 0 failed: panicked"
+        assert await it.sfu.wait_failed() == it.sfu.failure == "worker 0 failed: panicked"
         assert alice.last(messages.Left).action == "rejoin"
         await closed_service_says_so(it)

@@ -1,0 +1,70 @@
+"""What failed inside the service, where it was contained: counted by where, and logged once per kind.
+
+One broken participant or room must not take the others along, nor fill the log with the same traceback five times a
+second.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+KINDS = 1000
+"""Kinds of failures that are told apart. What comes beyond them is counted, and not logged."""
+
+
+class Failures:
+    """A kind is where it was contained, the type of the exception, and the line that raised it."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._logged: set[tuple[str, type[Exception], str, int]] = set()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """By where."""
+        return MappingProxyType(self._counts)
+
+    def note(self, where: str, error: Exception, about: str = "") -> None:
+        """To be called by whoever contains an exception and goes on. `about` says with whom, as `sid=PA_…`."""
+        self._counts[where] += 1
+        kind = (where, type(error), *_raised_at(error))
+        if kind in self._logged or len(self._logged) >= KINDS:
+            return
+        self._logged.add(kind)
+        log.error("contained, and logged this once: where=%s %s", where, about, exc_info=error)
+
+    def each(
+        self,
+        where: str,
+        members: Mapping[str, T],
+        sids: Iterable[str],
+        work: Callable[[T], None],
+        again: dict[str, None],
+    ) -> None:
+        """`work` for each of these members who is still there. Those for whom it fails go into `again`, and the others
+        do not feel it."""
+        for sid in sids:
+            member = members.get(sid)
+            if member is None:
+                continue
+            try:
+                work(member)
+            except Exception as error:
+                self.note(where, error, f"sid={sid}")
+                again[sid] = None
+
+
+def _raised_at(error: Exception) -> tuple[str, int]:
+    """File and line of the innermost frame."""
+    traceback = error.__traceback__
+    if traceback is None:
+        return "", 0
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_code.co_filename, traceback.tb_lineno

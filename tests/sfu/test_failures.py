@@ -1,0 +1,282 @@
+"""An exception stays where it happens: with one member, one room, one event. It is counted, and logged once."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from sfu import messages
+from sfu.config import Config
+from sfu.errors import SfuError
+from sfu.failures import Failures
+from sfu.model import Kind, ParticipantKind, Source
+from sfu.plane import _native
+from sfu.room import Room
+from sfu.service import Sfu
+
+from .fake_plane import FakePlane
+from .scene import Client, Scene, grant, scene, sdp, turn
+
+
+def broken(*_: object, **__: object) -> Any:
+    raise RuntimeError("a bug")
+
+
+async def three(it: Scene) -> list[Client]:
+    clients = [await it.client(name) for name in ("ada", "bob", "cyd")]
+    for client in clients:
+        await client.connect("application", "audio recvonly", "video recvonly")
+    return clients
+
+
+@pytest.mark.parametrize("broken_part", ["refresh", "allocate", "news", "renegotiate"])
+async def test_a_bug_at_one_member_keeps_nobody_else_from_what_is_published(
+    broken_part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene() as it:
+        ada, bob, cyd = await three(it)
+        with monkeypatch.context() as patched:
+            patched.setattr(bob.session.participant.viewing, broken_part, broken)
+            track = await ada.camera()
+            assert cyd.shows()["2"] == track
+            assert cyd.ladder("2")
+            assert it.sfu.failures.counts["subscriber"] > 0
+        # What was not done is done with the next tick.
+        await it.pass_time(0.2)
+        assert bob.shows()["2"] == track
+        assert bob.ladder("2")
+        assert bob.last(messages.Slots).slots["2"].track == track
+
+
+@pytest.mark.parametrize("which", ["one", "two"])
+async def test_a_command_that_fails_half_way_is_made_good_with_the_next_tick(
+    which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        bob = await it.client("bob")
+        await ada.connect("application")
+        await bob.connect("audio recvonly", "video recvonly", "video recvonly")
+        refused = bob.slot("1" if which == "one" else "2")
+        whole = it.plane.set_source
+
+        def refuses(slot: int, track: int | None) -> None:
+            if slot == refused:
+                raise ValueError("the plane takes no such command")
+            whole(slot, track)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(it.plane, "set_source", refuses)
+            camera, screen = await ada.camera(), await ada.publish(Kind.VIDEO, Source.SCREEN_SHARE)
+        await it.pass_time(0.2)
+        assert {bob.shows()["1"], bob.shows()["2"]} == {camera, screen}
+        told = {}
+        for message in bob.heard(messages.Slots):
+            told.update({mid: slot.track if slot else None for mid, slot in message.slots.items()})
+        assert told == {"1": bob.shows()["1"], "2": bob.shows()["2"]}, "the client knows what its sections show"
+
+
+async def test_targets_that_the_plane_refuses_for_one_reach_it_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        ada, bob, cyd = await three(it)
+        whole, of_bob = it.plane.set_targets, bob.slot("2")
+
+        def refuses(targets: Any) -> None:
+            if any(slot == of_bob for slot, _ in targets):
+                raise ValueError("the plane takes no such target")
+            whole(targets)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(it.plane, "set_targets", refuses)
+            await ada.camera()
+            assert cyd.ladder("2")
+            assert of_bob not in it.plane.ladders
+        await it.pass_time(0.2)
+        assert bob.ladder("2") == cyd.ladder("2")
+
+
+async def test_a_member_that_cannot_be_described_keeps_the_others_from_hearing_of_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        await turn()
+        ada.heard()
+        bob = await it.client("bob")
+        cyd = await it.client("cyd")
+        with monkeypatch.context() as patched:
+            patched.setattr(bob.session.participant, "info", broken)
+            await turn()
+            told = [p.identity for message in ada.heard(messages.Participants) for p in message.participants]
+            assert told == ["cyd"]
+        await it.pass_time(0.2)
+        told = [p.identity for message in cyd.heard(messages.Participants) for p in message.participants]
+        assert "bob" in told
+
+
+async def test_a_message_that_one_member_cannot_be_told_reaches_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        ada, bob, cyd = await three(it)
+        tail = bob.session.participant.tail
+        assert tail is not None
+        monkeypatch.setattr(tail, "put", broken)
+        it.sfu.rooms["room"].update(metadata="new")
+        await turn()
+        for client in (ada, cyd):
+            assert client.last(messages.Room).room.metadata == "new"
+        assert it.sfu.failures.counts["tell"] > 0
+
+
+@pytest.mark.parametrize("where", ["stage", "_notices", "_messaging"])
+async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene() as it:
+        ada, bob, _ = await three(it)
+        room = it.sfu.rooms["room"]
+        with monkeypatch.context() as patched:
+            patched.setattr(getattr(room, where), "flush", broken)
+            track = await ada.camera()
+            room.update(metadata="new")
+            await turn()
+            assert it.sfu.failures.counts["turn"] > 0
+            if where != "stage":
+                assert bob.shows()["2"] == track
+            if where != "_notices":
+                assert bob.last(messages.Room).room.metadata == "new"
+        await it.pass_time(0.2)
+        assert bob.shows()["2"] == track
+
+
+async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as it:
+        first, _ = it.sfu.create_room("first")
+        it.sfu.create_room("second")
+        monkeypatch.setattr(first, "handle_timeout", broken)
+        await it.pass_time(it.sfu.config.room.empty_timeout + 1)
+        assert "second" not in it.sfu.rooms
+        assert it.sfu.failures.counts["tick"] == 1
+
+
+async def test_a_stage_that_fails_its_tick_keeps_nobody_who_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        monkeypatch.setattr(it.sfu.rooms["room"].stage, "handle_timeout", broken)
+        await ada.cut()
+        await it.pass_time(it.sfu.config.resume_window + 1)
+        assert not it.sfu.rooms["room"].participants
+
+
+async def test_the_tick_itself_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticked = asyncio.Event()
+
+    def fails(self: Sfu, now: float) -> None:
+        if self.failures.counts.get("tick"):
+            ticked.set()
+        broken()
+
+    monkeypatch.setattr(Sfu, "handle_timeout", fails)
+    async with Sfu(Config(tick=0.001), plane=FakePlane()):
+        await asyncio.wait_for(ticked.wait(), 60)
+
+
+@pytest.mark.parametrize("step", ["withdraw", "forget"])
+async def test_who_leaves_is_gone_whole_though_a_part_of_that_fails(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        ada, bob, _ = await three(it)
+        await ada.camera()
+        monkeypatch.setattr(it.sfu.rooms["room"].stage, step, broken)
+        transport = ada.transport
+        with pytest.raises(RuntimeError):
+            it.sfu.rooms["room"].remove("ada")
+        await turn()
+        assert transport not in it.plane.transports
+        assert ada.last(messages.Left)
+        assert bob.last(messages.Participants).participants[-1].identity == "ada"
+        it.sfu.delete_room("room")
+        assert not it.plane.transports, "and a room is closed, whatever fails for one in it"
+
+
+async def test_a_room_that_cannot_be_closed_keeps_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        await it.client("ada", "first")
+        bob = await it.client("bob", "second")
+        monkeypatch.setattr(it.sfu.rooms["first"], "close", broken)
+        it.sfu.close()
+        assert bob.last(messages.Left)
+        assert not it.sfu.rooms
+
+
+async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        ada, bob = await it.client("ada", "first"), await it.client("bob", "second")
+        for client in (ada, bob):
+            await client.connect("application")
+        of_ada, of_bob = [client.plane_track(await client.microphone()) for client in (ada, bob)]
+        monkeypatch.setattr(it.sfu.rooms["first"], "handle_levels", broken)
+        heard: list[object] = []
+        monkeypatch.setattr(it.sfu.rooms["second"], "handle_levels", lambda levels, now: heard.append(levels))
+        await it.say(_native.AudioLevels(levels=[(of_ada, b"\x10" * 5), (of_bob, b"\x10" * 5)]))
+        assert heard == [[(of_bob, b"\x10" * 5)]]
+
+
+async def test_a_request_that_fails_here_is_answered_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        monkeypatch.setattr(Room, "subscribe", broken)
+        error = await ada.ask(messages.Subscribe, tracks=(), on=True)
+        assert (error.id, error.code) == (1, SfuError.code)
+        assert it.sfu.failures.counts["request"] == 1
+
+
+async def test_an_offer_that_fails_here_leaves_nothing_in_the_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        monkeypatch.setattr(it.plane, "add_slot", broken)
+        with pytest.raises(RuntimeError):
+            it.sfu.open_session(grant("eve"), "room", ParticipantKind.VIEWER, sdp([("video", "recvonly")]))
+        assert not it.plane.transports
+
+
+async def test_a_callback_of_the_application_that_fails_is_its_own_trouble() -> None:
+    async with scene(on_message=broken) as it:
+        ada = await it.client("ada")
+        await ada.connect("application")
+        channel = ada.channel("sfu-reliable")
+        await it.say(_native.Message(channel=channel, payload=b"\x06serverhello", text=False))
+        assert it.sfu.failures.counts["on_message"] == 1
+
+
+async def test_whoever_embeds_the_service_hears_that_it_failed() -> None:
+    told: list[str] = []
+    async with scene(Config(workers=2), on_failure=told.append) as it:
+        ada = await it.client("ada")
+        waiting = asyncio.ensure_future(it.sfu.wait_failed())
+        await it.say(_native.WorkerFailed(worker=1, reason="a panic"))
+        assert await waiting == "worker 1 failed: a panic"
+        assert told == ["worker 1 failed: a panic"]
+        assert ada.last(messages.Left)
+
+
+async def test_a_failure_is_told_once_and_to_a_callback_that_fails_too() -> None:
+    async with scene(Config(workers=2), on_failure=broken) as it:
+        await it.say(_native.WorkerFailed(worker=1, reason="a panic"))
+        assert it.sfu.failures.counts["on_failure"] == 1
+        assert await it.sfu.wait_failed()
+
+
+def test_a_kind_of_failure_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    failures = Failures()
+    with caplog.at_level(logging.ERROR):
+        for _ in range(5):
+            for fails in (broken, int):
+                try:
+                    fails("no number")
+                except (RuntimeError, ValueError) as error:
+                    failures.note("turn", error, "room=lobby")
+    assert dict(failures.counts) == {"turn": 10}
+    assert len(caplog.records) == 2
+    assert "where=turn room=lobby" in caplog.text
+    assert "RuntimeError: a bug" in caplog.text, "with its traceback"
