@@ -29,6 +29,48 @@ Source: SLOTS."""
 SDP_IDENTIFICATION = 16
 """Characters of a MID or RID.
 Source: RFC 8285 s4.2, the one-byte header extension in which they travel."""
+SDP_LINE = 16 * 1024
+"""Characters of a line that is looked at: a BUNDLE group of SDP_SECTIONS mids has at most 4.3 kB of them.
+Source: ours; libwebrtc bounds no line."""
+SDP_LINES = 2048
+"""Attributes of one section, or of the session, that are looked at.
+Source: `tests/data/sdp`, five times what the longest section has."""
+SDP_MID = 255
+"""Characters of a MID that travels in no packet: above SDP_IDENTIFICATION it has no header extension.
+Source: `_native.pyi`."""
+SDP_FORMATS = 256
+"""Formats of one m-line, and lines about them: twice the 128 payload types.
+Source: RFC 3550 s5.1."""
+SDP_FEEDBACK_LINES = 1024
+"""Lines of a=rtcp-fb of one section: eight for each of 128 payload types.
+Source: libwebrtc writes up to five."""
+SDP_FEEDBACK = 64
+"""Characters of one such line, and kinds of feedback that are said of all payload types at once.
+Source: RFC 4585 s4.2; the longest in use is `ccm tmmbr smaxpr=`."""
+SDP_PARAMETERS = 64
+"""Parameters of one a=fmtp.
+Source: RFC 7798 s7.1 has 30."""
+SDP_EXTENSIONS = 64
+"""Lines of a=extmap on one level. Those of the session level count in every section.
+Source: `tests/data/sdp`; browsers write up to 16."""
+SDP_EXTENSION_ATTRIBUTES = 64
+"""Characters of the attributes of one a=extmap, which stand in the answer of every section.
+Source: RFC 6464 s4 has `vad=on`."""
+SDP_RIDS = 64
+"""Lines of a=rid, streams of a=simulcast, and alternatives of a stream.
+Source: ours; SDP_ENCODINGS are used."""
+SDP_RESTRICTIONS = 512
+"""Characters of the restrictions of one a=rid: `pt=` fits with every payload type.
+Source: RFC 8851 s5."""
+SDP_SOURCES = 512
+"""Lines of a=ssrc of one section.
+Source: four for each of SDP_ENCODINGS and its retransmissions, eight times over."""
+SDP_GROUPS = 64
+"""Lines of a=ssrc-group of one section, and members of one.
+Source: SDP_ENCODINGS, eight times over."""
+SDP_FINGERPRINTS = 16
+"""Lines of a=fingerprint: one for each hash function and certificate.
+Source: RFC 8122 s5; clients write one."""
 SDP_ENCODINGS = 8
 """Encodings of one section: browsers send three (libwebrtc: kMaxSimulcastStreams), native publishers a few more.
 Source: ours."""

@@ -12,7 +12,8 @@ from typing import Literal
 
 from sfu import limits
 from sfu.session import capabilities
-from sfu.session.sdp import Extmap, MediaSection, Rid, RtpMap, SessionDescription
+from sfu.session.attributes import Extmap, Rid, RtpMap
+from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.specs import Local, PayloadType, Sctp, Section
 
 SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
@@ -29,8 +30,8 @@ class Line:
     sctp: Sctp | None = None
 
 
-def tag(lines: Sequence[Line], bundle: tuple[str, ...] | None) -> str:
-    """The mid of the section that speaks for the transport."""
+def tag(lines: Sequence[Line], bundle: tuple[str, ...]) -> str:
+    """The mid of the section that speaks for the transport. `bundle`: those of the group, empty where there is none."""
     accepted = [line.section.mid for line in lines if not line.section.rejected]
     return next(iter(bundle or accepted), "")
 
@@ -42,7 +43,7 @@ def write(
     local: Local,
     role: Literal["server", "client"],
     tls_id: str | None,
-    bundle: tuple[str, ...] | None,
+    bundle: tuple[str, ...],
     version: int,
 ) -> str:
     session_id = int.from_bytes(hashlib.sha256(local.cname.encode()).digest()[:8]) >> 1  # 63 bits: RFC 9429 s5.2.1
@@ -71,7 +72,7 @@ def write(
             text += _rejected(line, transport)
             continue
         text.append(f"m={line.section.kind} {port} {line.offered.protocol} {' '.join(_formats(line))}")
-        text += [connection, f"a=mid:{line.section.mid}", *transport]
+        text += [connection, *_mid(line), *transport]
         if line.section.mid == tagged:
             text += candidates(local)
         text += _data(line, line.sctp) if line.sctp else _media(line, local, codecs[id(line.formats)])
@@ -116,12 +117,16 @@ def _own_tls_id(local: Local, theirs: str) -> str:
     return hashlib.sha256(f"{local.cname} {local.fingerprint} {theirs}".encode(errors="replace")).hexdigest()
 
 
+def _mid(line: Line) -> list[str]:
+    """None is made up where the offer has none (RFC 9429 s5.10)."""
+    return [] if line.offered.offered_mid is None else [f"a=mid:{line.offered.offered_mid}"]
+
+
 def _rejected(line: Line, transport: Sequence[str]) -> Iterator[str]:
     """Port 0, a format and the mid. The rest is for aiortc, which refuses the whole answer without it."""
     yield f"m={line.section.kind} 0 {line.offered.protocol} {line.offered.formats[0]}"
     yield "c=IN IP4 0.0.0.0"
-    if line.section.mid:
-        yield f"a=mid:{line.section.mid}"
+    yield from _mid(line)
     yield from transport
     yield "a=inactive"
     if line.section.kind in ("audio", "video"):
@@ -166,14 +171,15 @@ def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:
     if line.offered.has("rtcp-rsize"):
         yield "a=rtcp-rsize"
     if slot:
-        yield f"a=msid:slot-{slot.index} slot-{slot.mid}"
+        yield f"a=msid:slot-{slot.index} slot-{line.offered.offered_mid or slot.index}"
     yield from codecs
     if publication and publication.encodings[0].rid:
         rids = [encoding.rid or "" for encoding in publication.encodings]
+        answered = {str(payload_type.number) for _, payload_type in line.formats}
         for rid in rids:
-            answered = {str(payload_type.number) for _, payload_type in line.formats}
             yield f"a=rid:{rid} recv {restrictions(line.offered.rids[rid], answered)}".rstrip()
-        yield f"a=simulcast:recv {';'.join(rids)}"
+        is_draft = line.offered.simulcast is not None and line.offered.simulcast.draft
+        yield f"a=simulcast:{' recv rid=' if is_draft else 'recv '}{';'.join(rids)}"
     if slot:
         if slot.rtx_ssrc is not None:
             yield f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"

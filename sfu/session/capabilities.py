@@ -8,13 +8,14 @@ answers: comfort noise, telephone events, FEC for video, REMB, and the feedback 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfu.errors import NegotiationError
 from sfu.model import Kind
-from sfu.session.sdp import Extmap, RtpMap, SessionDescription, number
+from sfu.session.attributes import Extmap, RtpMap, number
+from sfu.session.sdp import SessionDescription
 
 Parameters = Mapping[str, str]
 
@@ -179,8 +180,10 @@ REWRITTEN, PASSED, STRIPPED, REFUSED = Treatment
 SDES = "urn:ietf:params:rtp-hdrext:sdes"
 WEBRTC = "http://www.webrtc.org/experiments/rtp-hdrext"
 
+MID = f"{SDES}:mid"
+
 EXTENSION_TABLE = (
-    Extension(f"{SDES}:mid", REWRITTEN, "mid"),
+    Extension(MID, REWRITTEN, "mid"),
     Extension("http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"),
     Extension(f"{WEBRTC}/abs-send-time", REWRITTEN, "abs_send_time"),
     # Which layers are left out differs between subscribers: frame numbers and active targets are theirs.
@@ -215,7 +218,10 @@ EXTENSIONS = {extension.uri: extension.name for extension in EXTENSION_TABLE if 
 def find(kind: Kind, offered: RtpMap) -> tuple[Codec, int] | None:
     """The codec and format an offered payload type means, if we speak it."""
     codec = BY_NAME.get(offered.name)
-    if codec is None or (codec.kind, codec.clock_rate, codec.channels) != (kind, offered.clock_rate, offered.channels):
+    if codec is None or (codec.kind, codec.clock_rate) != (kind, offered.clock_rate):
+        return None
+    # Gateways write `opus/48000` or `/1`; there is opus with two channels only (RFC 7587 s7).
+    if offered.channels not in (1, codec.channels):
         return None
     format = codec.format(offered.parameters)
     return None if format is None else (codec, format)
@@ -224,28 +230,29 @@ def find(kind: Kind, offered: RtpMap) -> tuple[Codec, int] | None:
 def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
     """One id for each extension of ours in the whole bundle: one map of the plane serves all (RFC 8843 s9).
 
-    An extension that has other ids in later sections is left out there.
+    An extension that has other ids in later sections is left out there. An id that means two of ours is left out.
     """
     found: dict[str, int] = {}
-    uris: dict[int, str] = {}
-    looked: set[tuple[int, bool]] = set()
-    for section in (s for s in offer.sections if not s.stopped):
-        mixed = offer.session.has("extmap-allow-mixed") or section.has("extmap-allow-mixed")
-        # Sections that list the same have the very same tuple.
-        if (id(section.extensions), mixed) in looked:
-            continue
-        looked.add((id(section.extensions), mixed))
-        for extension in section.extensions:
-            uri = uris.setdefault(extension.id, extension.uri)
+    for extmaps, mixed in _levels(offer):
+        for extension in extmaps:
             name = EXTENSIONS.get(extension.uri)
-            if uri != extension.uri and (name or uri in EXTENSIONS):
-                raise NegotiationError(
-                    f"extension id {extension.id} means both {uri[:100]} and {extension.uri[:100]} in one bundle"
-                )
             # RFC 8285: 1 to 14 have a one-byte form; above 15 the two forms must be allowed to mix.
             if name and (1 <= extension.id <= 14 or (mixed and 16 <= extension.id <= 255)):
                 found.setdefault(name, extension.id)
-    return found
+    meanings = Counter(found.values())
+    return {name: id for name, id in found.items() if meanings[id] == 1}
+
+
+def _levels(offer: SessionDescription) -> Iterator[tuple[tuple[Extmap, ...], bool]]:
+    """The extensions of each level, and whether both forms may be mixed there. Levels that list the same come once."""
+    mixed = offer.session.has("extmap-allow-mixed")
+    yield offer.session.extmaps, mixed
+    looked: set[tuple[int, bool]] = set()
+    for section in (s for s in offer.sections if not s.stopped):
+        key = (id(section.extmaps), mixed or section.has("extmap-allow-mixed"))
+        if key not in looked:
+            looked.add(key)
+            yield section.extmaps, key[1]
 
 
 def ids_by_name(extensions: Sequence[Extmap], way: str) -> Mapping[str, int]:

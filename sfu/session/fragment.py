@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.session import answer
-from sfu.session.sdp import Lines, MediaSection, credentials, levels_of
+from sfu.session.attributes import credentials
+from sfu.session.sdp import Lines, levels_of
 from sfu.session.specs import Local, Negotiated
 
 
@@ -27,19 +28,20 @@ def fragment(text: str) -> Fragment:
     """Reads a fragment. Raises `NegotiationError` with a sentence if it is none."""
     if len(text) > limits.FRAGMENT_OCTETS:
         raise NegotiationError(f"the fragment has {len(text)} characters, and {limits.FRAGMENT_OCTETS} are allowed")
-    first, *rest = levels_of(text)
-    session = Lines(first)
-    sections = [MediaSection(level, session) for level in rest]
-    for section in sections:
-        if section.ice:
-            ice = section.ice
+    levels = [Lines(level) for level in levels_of(text)]
+    found = [(level.value("ice-ufrag"), level.value("ice-pwd")) for level in levels]
+    # Before the sections, in each, or one here and one there: RFC 8840 s9 allows all of it.
+    session_ufrag, session_pwd = found[0]
+    for ufrag, pwd in [*found[1:], found[0]]:
+        ice = credentials(ufrag or session_ufrag, pwd or session_pwd)
+        if ice is not None:
             break
     else:
-        found = credentials(session.value("ice-ufrag"), session.value("ice-pwd"))
-        if found is None:
+        if all(None in pair for pair in found):
             raise NegotiationError("the fragment has no a=ice-ufrag and a=ice-pwd")
-        ice = found
-    levels: list[Lines] = [session, *sections]
+        raise NegotiationError(
+            "a=ice-ufrag and a=ice-pwd of the fragment are not 4 and 22 to 256 letters, digits, + and /"
+        )
     return Fragment(
         *ice,
         tuple(value for level in levels for value in level.values("candidate")),
@@ -59,13 +61,13 @@ def restart(received: Fragment, negotiated: Negotiated, local: Local) -> tuple[s
     tagged = negotiated.section(negotiated.tag)
     kind = tagged.kind if tagged else "audio"
     media = "9 UDP/DTLS/SCTP webrtc-datachannel" if kind == "application" else "9 UDP/TLS/RTP/SAVPF 0"
-    bundle = [section.mid for section in negotiated.sections if not section.rejected]
+    named = [section.mid for section in negotiated.sections if not section.rejected and not section.mid.startswith("(")]
     lines = [
         "a=ice-lite",
         "a=ice-options:trickle",
-        f"a=group:BUNDLE {' '.join(bundle)}",
+        *([f"a=group:BUNDLE {' '.join(named)}"] if named else []),
         f"m={kind} {media}",
-        f"a=mid:{negotiated.tag}",
+        *([f"a=mid:{negotiated.tag}"] if named else []),
         f"a=ice-ufrag:{local.ufrag}",
         f"a=ice-pwd:{local.pwd}",
         *answer.candidates(local),

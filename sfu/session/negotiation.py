@@ -39,9 +39,6 @@ __all__ = [
     "restarts_ice",
 ]
 
-# Octets of each hash we compare certificates with.
-DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
-
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -56,7 +53,7 @@ class Remote:
 
 def restarts_ice(offer: SessionDescription, previous: Negotiated | None) -> bool:
     """Whether the offer has other ICE credentials than before: then `Local` must have fresh ones too (RFC 8445 s9)."""
-    if previous is None or _tagged(offer) is None:
+    if previous is None or not _candidates(offer):
         return False
     remote = _remote(offer)
     return (remote.ufrag, remote.pwd) != (previous.remote_ufrag, previous.remote_pwd)
@@ -79,20 +76,21 @@ def negotiate(
     restarted = restarts_ice(offer, previous)
     if restarted and previous is not None and local.ufrag == previous.local_ufrag:
         raise ValueError("an ICE restart needs fresh local credentials")
-    remote = _remote(offer) if _tagged(offer) or previous is None else _unchanged(previous)
+    remote = _remote(offer) if previous is None or _candidates(offer) else _unchanged(previous)
     changed = previous is not None and (
         set(remote.fingerprints) != set(previous.fingerprints) or remote.tls_id != previous.tls_id
     )
     role = _role(remote.setup, None if previous is None or changed else previous.role)
     changed = changed or (previous is not None and role != previous.role)
 
-    lines = Sections(offer, previous, allow, new_ssrc).answered()
+    negotiating = Sections(offer, previous, allow, new_ssrc)
+    lines = negotiating.answered()
     sections = tuple(line.section for line in lines)
-    if previous is None and all(section.rejected for section in sections):
-        raise NegotiationError(_nothing_in_common(offer, allow))
+    if all(section.rejected for section in sections) and (previous is None or negotiating.faults):
+        raise NegotiationError(next(iter(negotiating.faults), "") or _nothing_in_common(offer, allow))
     version = 1 if previous is None else previous.version + 1
     mids = {section.mid for section in sections if not section.rejected}
-    bundle = tuple(mid for mid in offer.bundle if mid in mids) if offer.bundle is not None else None
+    bundle = tuple(mid for mid in dict.fromkeys(offer.bundle or ()) if mid in mids)
     text = answer.write(offer, lines, local=local, role=role, tls_id=remote.tls_id, bundle=bundle, version=version)
     return Negotiated(
         answer=text,
@@ -111,34 +109,41 @@ def negotiate(
     )
 
 
-def _tagged(offer: SessionDescription) -> MediaSection | None:
-    """The section that speaks for the transport: the first of the bundle, or of the offer, with ICE credentials."""
+def _candidates(offer: SessionDescription) -> list[MediaSection]:
+    """The sections that may speak for the transport, in the order of the bundle, then of the offer."""
     live = [section for section in offer.sections if not section.stopped]
     by_mid = {section.mid: section for section in live}
-    bundled = [by_mid[mid] for mid in offer.bundle or () if mid in by_mid]
-    candidates = [*bundled, *live]
-    return next((section for section in candidates if section.ice), candidates[0] if candidates else None)
+    return [*(by_mid[mid] for mid in dict.fromkeys(offer.bundle or ()) if mid in by_mid), *live]
 
 
 def _remote(offer: SessionDescription) -> Remote:
-    section = _tagged(offer)
-    if section is None:
+    """Of the first section that says who it is: what one section lacks, or says wrongly, another of the bundle has."""
+    candidates = _candidates(offer)
+    if not candidates:
         raise NegotiationError("the offer has no m-section that is wanted")
-    ice = section.ice
-    if ice is None:
-        raise NegotiationError("the offer has no a=ice-ufrag and a=ice-pwd")
     if offer.session.has("ice-lite"):
-        raise NegotiationError("the offer is ICE lite, as we are: nobody would send checks")
-    offered = section.fingerprints
-    if not offered:
-        raise NegotiationError("the offer has no a=fingerprint")
-    for name, digest in offered:
-        if len(digest) != DIGESTS.get(name, len(digest)):
-            raise NegotiationError(f"the {name} fingerprint has {len(digest)} octets instead of {DIGESTS[name]}")
-    fingerprints = tuple(fingerprint for fingerprint in offered if fingerprint[0] in DIGESTS)
+        raise NegotiationError("a=ice-lite: the offer is ICE lite, as we are, and nobody would send checks")
+    tagged = next((section for section in candidates if section.ice), None)
+    if tagged is None or tagged.ice is None:
+        raise NegotiationError(_no_credentials(candidates[0]))
+    fingerprints = tagged.fingerprints or next((s.fingerprints for s in candidates if s.fingerprints), ())
     if not fingerprints:
-        raise NegotiationError("the offer has no fingerprint of sha-256, sha-384 or sha-512")
-    return Remote(*ice, fingerprints, section.setup, section.tls_id)
+        raise NegotiationError(_no_fingerprint(tagged))
+    return Remote(*tagged.ice, fingerprints, tagged.setup, tagged.tls_id)
+
+
+def _no_credentials(section: MediaSection) -> str:
+    ufrag, pwd = section.inherited("ice-ufrag"), section.inherited("ice-pwd")
+    if ufrag is None or pwd is None:
+        return "the offer has no a=ice-ufrag and a=ice-pwd"
+    return "the offer has a=ice-ufrag and a=ice-pwd that are not 4 and 22 to 256 letters, digits, + and /"
+
+
+def _no_fingerprint(section: MediaSection) -> str:
+    line = section.inherited("fingerprint")
+    if line is None:
+        return "the offer has no a=fingerprint"
+    return f"a=fingerprint:{line[:40]} is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets"
 
 
 def _unchanged(previous: Negotiated) -> Remote:
@@ -149,46 +154,26 @@ def _unchanged(previous: Negotiated) -> Remote:
 def _role(setup: str | None, current: Literal["server", "client"] | None) -> Literal["server", "client"]:
     """Ours: passive whenever the offer allows it, and unchanged while the association lasts (RFC 8842 s5.3)."""
     match setup:
-        case None | "actpass":  # without a=setup any role will do: RFC 8842 wants it, old clients forget it
-            return current or "server"
         case "active":
             return "server"
         case "passive":
             return "client"
-    raise NegotiationError(f"a=setup:{setup[:20]} is neither actpass, active nor passive")
+        case _:  # actpass; and without a=setup, or with one that means nothing (RFC 8842 s5.1), any role will do
+            return current or "server"
 
 
 def _check_places(offer: SessionDescription, previous: Negotiated | None) -> None:
-    """Sections keep their place and mid for ever, except where one was rejected (RFC 9429 s5.2.2)."""
+    """Sections keep their place for ever (RFC 3264 s8): without one, an answer would be about other sections."""
     if not offer.sections:
         raise NegotiationError("the offer has no m-section")
-    mids: set[str] = set()
-    for index, section in enumerate(offer.sections):
-        if not section.mid and not section.stopped:
-            raise NegotiationError(f"m-section {index} has no a=mid")
-        if section.mid in mids:
-            raise NegotiationError(f"two m-sections have the mid {section.mid!r}")
-        if section.mid:
-            mids.add(section.mid)
-    if previous is None:
-        return
-    if len(offer.sections) < len(previous.sections):
+    if previous is not None and len(offer.sections) < len(previous.sections):
         raise NegotiationError(
             f"the offer has {len(offer.sections)} m-sections where {len(previous.sections)} were negotiated"
         )
-    for section, before in zip(offer.sections, previous.sections, strict=False):
-        if section.stopped or before.rejected:
-            continue
-        if (section.mid, section.kind) != (before.mid, before.kind):
-            raise NegotiationError(
-                f"the {before.kind} section {before.mid!r} was not stopped, and is now {section.kind} {section.mid!r}"
-            )
 
 
 def _nothing_in_common(offer: SessionDescription, allow: Allow) -> str:
     live = [section for section in offer.sections if not section.stopped]
-    if offer.bundle is not None and not any(section.mid in offer.bundle for section in live):
-        return "a=group:BUNDLE names none of the m-sections"
     if not allow.data and all(section.kind == "application" for section in live):
         return "the offer has nothing but data channels, which are not allowed"
     names = dict.fromkeys(c.name for s in live for c in s.codecs if c.name not in ("rtx", "red"))

@@ -1,14 +1,15 @@
 """The m-sections of an offer, and their answers (RFC 8841, 8853): what is published in each, what is shown in it."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.model import Kind
 from sfu.session import answer, capabilities
-from sfu.session.sdp import Extmap, MediaSection, RtpMap, SessionDescription, number
+from sfu.session.attributes import Extmap, RtpMap, number
+from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.specs import Allow, Encoding, Negotiated, PayloadType, Publication, Sctp, Section, Slot
 
 LOCAL_SCTP_PORT = 5000
@@ -39,42 +40,64 @@ class Sections:
         self.previous = previous
         self.allow = allow
         self.new_ssrc = new_ssrc
+        self.faults: list[str] = []
+        """Why sections were rejected, a sentence each."""
         self.ids = capabilities.extension_ids(offer)
         self.muxed = any(section.has("rtcp-mux") for section in offer.sections)
         self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
-        self.indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
         self.kept: dict[str, Slot] = {}
-        self._common: dict[tuple[int, int, Kind], Common] = {}
+        self._common: dict[tuple[int, int, Kind, bool], Common] = {}
+        self._session_extensions = self._ours(offer.session.extmaps)
         live = {section.mid for section in offer.sections if not section.stopped and section.receives}
+        indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
         for slot in previous.slots if previous else ():
             self.used |= {slot.ssrc, slot.rtx_ssrc or 0}
             if slot.mid in live:
                 self.kept[slot.mid] = slot
-                self.indexes[slot.kind].add(slot.index)
+                indexes[slot.kind].add(slot.index)
+        self._kinds = {s.mid: s.kind for s in previous.sections if not s.rejected} if previous else {}
+        self._free = {kind: _free(taken) for kind, taken in indexes.items()}
 
     def answered(self) -> list[answer.Line]:
+        """Raises NegotiationError where sections that we could take are not bundled: each wants its own transport."""
         lines: list[answer.Line] = []
+        mids: set[str] = set()
+        has_data = False
         for section in self.offer.sections:
-            # Without BUNDLE every section would be a transport of its own: we have one to give (RFC 8843 s7.3).
-            bundled = self.offer.bundle is None or section.mid in self.offer.bundle
-            first = all(line.section.rejected for line in lines)
-            if section.stopped or not bundled or (self.offer.bundle is None and not first):
-                lines.append(_rejected(section))
-            elif section.kind == "application":
-                taken = any(line.sctp for line in lines)
-                lines.append(self._data(section) if self.allow.data and not taken else _rejected(section))
-            elif section.kind in ("audio", "video"):
-                lines.append(self._media(section, Kind(section.kind)))
+            if section.mid in mids:
+                line = self._rejected(section, "" if section.stopped else f"two m-sections have {section.mid!r}")
             else:
-                lines.append(_rejected(section))
+                line = self._answered(section, has_data=has_data)
+            lines.append(line)
+            mids.add(section.mid)
+            has_data = has_data or line.sctp is not None
+        _check_bundle(self.offer, lines)
         return lines
+
+    def _answered(self, section: MediaSection, *, has_data: bool) -> answer.Line:
+        if section.stopped or section.fault:
+            return self._rejected(section, section.fault)
+        if self._kinds.get(section.mid, section.kind) != section.kind:
+            return self._rejected(section, f"the section {section.mid[:40]!r} is now {section.kind}")
+        match section.kind:
+            case "application":
+                return self._data(section) if self.allow.data and not has_data else self._rejected(section)
+            case "audio" | "video":
+                return self._media(section, Kind(section.kind))
+            case _:
+                return self._rejected(section)
+
+    def _rejected(self, section: MediaSection, fault: str = "") -> answer.Line:
+        if fault:
+            self.faults.append(fault)
+        return answer.Line(section, Section(section.mid, section.kind, rejected=True))
 
     def _data(self, section: MediaSection) -> answer.Line:
         """RFC 8841; also the form of its drafts, `DTLS/SCTP 5000` with a=sctpmap."""
         legacy = section.formats[0] if section.has("sctpmap") else ""
         port = number(section.value("sctp-port") or legacy or "5000", 0xFFFF)
         if section.protocol not in SCTP_PROTOCOLS or not port:
-            return _rejected(section)
+            return self._rejected(section)
         size = number(section.value("max-message-size") or "65536", 0xFFFF_FFFF)
         sctp = Sctp(LOCAL_SCTP_PORT, port, size or 0xFFFF_FFFF)  # 0: any size
         return answer.Line(section, Section(section.mid, section.kind), sctp=sctp)
@@ -82,9 +105,10 @@ class Sections:
     def _media(self, section: MediaSection, kind: Kind) -> answer.Line:
         common = self._in_common(section, kind)
         if section.protocol not in RTP_PROTOCOLS or not common.formats:
-            return _rejected(section)
+            return self._rejected(section)
         if not self.muxed:
-            raise NegotiationError(f"the section {section.mid!r} does not offer a=rtcp-mux")
+            # Of one bundle, one section that says so will do: there is one transport to multiplex on.
+            return self._rejected(section, f"the section {section.mid[:40]!r} does not offer a=rtcp-mux")
         publication = slot = None
         if section.sends and self.allow.publishes(section.mid, kind):
             publication = _publication(section, kind, common.formats, common.extensions)
@@ -95,25 +119,28 @@ class Sections:
 
     def _in_common(self, section: MediaSection, kind: Kind) -> Common:
         # Sections that list the same have the very same tuples, and live as long as the offer does.
-        key = (id(section.codecs), id(section.extensions), kind)
+        key = (id(section.codecs), id(section.extmaps), kind, section.has_extension_for_mid)
         common = self._common.get(key)
         if common is None:
             formats = _formats(section, kind)
-            extensions = tuple(
-                e for e in section.extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id
-            )
+            ours = {e.uri: e for e in (*self._session_extensions, *self._ours(section.extmaps))}
+            if not section.has_extension_for_mid:
+                ours.pop(capabilities.MID, None)
+            extensions = tuple(ours.values())
             received = _with_aliases(tuple(payload_type for _, payload_type in formats))
             common = Common(formats, extensions, received, capabilities.ids_by_name(extensions, "recvonly"))
             self._common[key] = common
         return common
+
+    def _ours(self, extensions: Sequence[Extmap]) -> tuple[Extmap, ...]:
+        return tuple(e for e in extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id)
 
     def _slot(self, mid: str, kind: Kind, common: Common) -> Slot:
         """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
         other payload types or extensions it is another one."""
         kept = self.kept.get(mid)
         payload_types, extensions = common.received, common.received_extensions
-        index = kept.index if kept else next(i for i in itertools.count() if i not in self.indexes[kind])
-        self.indexes[kind].add(index)
+        index = kept.index if kept else next(self._free[kind])
         if kept and (set(kept.payload_types), kept.extensions) == (set(payload_types), extensions):
             return kept
         rtx = any(payload_type.rtx is not None for payload_type in payload_types)
@@ -129,8 +156,25 @@ class Sections:
         raise ValueError("new_ssrc yields only SSRCs that are in use")
 
 
-def _rejected(section: MediaSection) -> answer.Line:
-    return answer.Line(section, Section(section.mid, section.kind, rejected=True))
+def _free(taken: set[int]) -> Iterator[int]:
+    """Numbers from 0 on that are not taken."""
+    return (index for index in itertools.count() if index not in taken)
+
+
+def _check_bundle(offer: SessionDescription, lines: Sequence[answer.Line]) -> None:
+    """There is one transport to give, so a bundle is all or nothing (RFC 8843 s7.3): half a call helps nobody."""
+    accepted = [line.offered for line in lines if not line.section.rejected]
+    bundled = set(offer.bundle or ())
+    outside = [section for section in accepted if section.offered_mid not in bundled]
+    if len(accepted) < 2 or not outside:
+        return
+    first = outside[0]
+    if first.offered_mid is None:
+        raise NegotiationError(f"the {first.kind} section {first.index} has no a=mid, by which it could be bundled")
+    raise NegotiationError(
+        f"a=group:BUNDLE does not name the {first.kind} section {first.mid[:40]!r}, and there is one transport for all:"
+        " set the bundle policy max-bundle"
+    )
 
 
 def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadType], ...]:
@@ -188,22 +232,18 @@ def _publication(
 def _encodings(
     section: MediaSection, formats: tuple[tuple[RtpMap, PayloadType], ...], extensions: Mapping[str, int]
 ) -> tuple[Encoding, ...]:
-    """By RID (RFC 8853); else by the SSRCs of a SIM group, as clients of old make them; else the one SSRC."""
-    if section.simulcast and section.simulcast.send and "rid" in extensions:
+    """By RID (RFC 8853); else by the SSRCs of a SIM group, as clients of old make them; else the one SSRC.
+
+    Of more than `SDP_ENCODINGS` the first are taken.
+    """
+    if section.simulcast and "rid" in extensions:
         answered = {str(payload_type.number) for _, payload_type in formats}
-        rids = {
-            stream[0]: None
-            for stream in section.simulcast.send
-            if answer.restrictions(section.rids[stream[0]], answered) is not None
-        }
-        if len(rids) > limits.SDP_ENCODINGS:
-            raise NegotiationError(f"a=simulcast names {len(rids)} streams, and {limits.SDP_ENCODINGS} are allowed")
+        first = list(dict.fromkeys(stream[0] for stream in section.simulcast.send))[: limits.SDP_ENCODINGS]
+        rids = [rid for rid in first if answer.restrictions(section.rids[rid], answered) is not None]
         if rids:
             return tuple(Encoding(rid=rid) for rid in rids)
     pairs = [group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2]
     repairs = {pair[0]: pair[1] for pair in pairs}
     simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
-    primaries = tuple(dict.fromkeys(simulcast)) or tuple(repairs)[:1] or section.ssrcs[:1]
-    if len(primaries) > limits.SDP_ENCODINGS:
-        raise NegotiationError(f"the SIM group has {len(primaries)} streams, and {limits.SDP_ENCODINGS} are allowed")
+    primaries = tuple(dict.fromkeys(simulcast))[: limits.SDP_ENCODINGS] or tuple(repairs)[:1] or section.ssrcs[:1]
     return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

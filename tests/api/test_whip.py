@@ -96,7 +96,7 @@ async def test_an_ice_restart_answers_with_our_credentials_and_a_new_etag(server
 async def test_a_refused_fragment_is_told_by_the_name_of_its_attribute(server: Server) -> None:
     created = await post(server, "/v1/whip")
     reply = await patch(server, created.headers["Location"], fragment("n2"), If_Match="*")
-    assert reply.status_code == 422 and reply.json()["detail"].startswith("a=ice-ufrag is not")
+    assert reply.status_code == 422 and reply.json()["detail"].startswith("a=ice-ufrag and a=ice-pwd")
 
 
 REFUSED: list[tuple[str, str, str, dict[str, Any], int, str]] = [

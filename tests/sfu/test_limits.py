@@ -53,6 +53,11 @@ def test_a_bound_that_holds_another_is_the_larger_one() -> None:
         # What may be published, and shown, can be offered.
         (limits.TRACKS, limits.SDP_SECTIONS),
         (2 * limits.SLOTS, limits.SDP_SECTIONS),
+        # The group that bundles them is a line that is looked at, and so is every line of their payload types.
+        (limits.SDP_SECTIONS * (limits.SDP_IDENTIFICATION + 1), limits.SDP_LINE),
+        (2 * limits.SDP_FORMATS + limits.SDP_FEEDBACK_LINES, limits.SDP_LINES),
+        (limits.SDP_ENCODINGS, limits.SDP_RIDS),
+        (limits.SDP_ENCODINGS, limits.SDP_GROUPS),
         (limits.STAGE, limits.SDP_SECTIONS),
         (limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST),
         (limits.SLOTS, limits.MESSAGE_BURST),

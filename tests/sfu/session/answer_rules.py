@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from sfu.session.attributes import RtpMap
 from sfu.session.capabilities import EXTENSIONS
-from sfu.session.sdp import MediaSection, RtpMap, SessionDescription
+from sfu.session.sdp import MediaSection, SessionDescription
 
 Rule = Callable[[SessionDescription, SessionDescription], None]
 

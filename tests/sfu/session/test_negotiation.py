@@ -255,20 +255,25 @@ def test_data_channels_in_the_form_of_the_drafts_are_answered_in_that_form() -> 
     assert "a=sctpmap:5000 webrtc-datachannel 65535\r\n" in negotiated.answer
 
 
-def test_without_bundle_only_the_first_usable_section_is_accepted() -> None:
+def test_without_bundle_the_one_usable_section_is_accepted() -> None:
     unknown = ("m=audio 9 UDP/TLS/RTP/SAVPF 9", "a=rtcp-mux")
-    text = offer(section(unknown, "x"), section(AUDIO, "0"), section(VIDEO, "1"), bundle="")
-    negotiated = answered(text)
-    check(text, negotiated.answer)
-    assert [section.rejected for section in negotiated.sections] == [True, False, True]
-
-
-def test_a_section_outside_the_bundle_is_rejected() -> None:
-    text = offer(section(AUDIO, "0"), section(VIDEO, "1"), bundle="1")
+    text = offer(section(unknown, "x"), section(AUDIO, "0"), bundle="")
     negotiated = answered(text)
     check(text, negotiated.answer)
     assert [section.rejected for section in negotiated.sections] == [True, False]
-    assert negotiated.tag == "1"
+
+
+@pytest.mark.parametrize(
+    ("bundle", "left_out"), [("", "audio section '0'"), ("1", "audio section '0'"), ("0", "video section '1'")]
+)
+def test_of_what_is_not_bundled_nothing_is_answered_rather_than_half(bundle: str, left_out: str) -> None:
+    """GStreamer's webrtcbin bundles nothing unless it is told to."""
+    with pytest.raises(NegotiationError) as error:
+        answered(offer(section(AUDIO, "0"), section(VIDEO, "1"), bundle=bundle))
+    assert str(error.value) == (
+        f"a=group:BUNDLE does not name the {left_out}, and there is one transport for all: "
+        "set the bundle policy max-bundle"
+    )
 
 
 def test_bundle_only_sections_are_wanted_although_their_port_is_zero() -> None:

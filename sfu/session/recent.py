@@ -1,0 +1,35 @@
+"""What was computed last, kept within a budget: sections are offered again, and alike, and cost their reading once."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """The latest results of a pure function, by its argument. `budget`: of all weights together."""
+
+    def __init__(self, budget: int) -> None:
+        self.weight = 0
+        self._budget = budget
+        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def recall(self, key: K, compute: Callable[[], tuple[V, int]]) -> V:
+        """What `compute` yields beside its weight; kept if that is no more than a sixteenth of the budget."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+            return found[0]
+        value, weight = compute()
+        if weight <= self._budget // 16:
+            self._kept[key] = value, weight
+            self.weight += weight
+        while self.weight > self._budget:
+            _, (_, gone) = self._kept.popitem(last=False)
+            self.weight -= gone
+        return value
