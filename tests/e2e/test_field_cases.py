@@ -1,0 +1,141 @@
+"""Offers and packets that real clients were reported to send: each is replayed, and what is right is asserted.
+
+The inputs are written here by hand, as small as they show the case; the numbers are the reports they come from.
+"""
+
+import pytest
+
+from loadtest.wire import Refused
+from sfu.session.sdp import SessionDescription
+
+from .field import VIEWER, Peer, Stream, frames, picture, vp8, vp8_number
+from .server import Server
+from .waiting import when
+
+TRANSPORT = """\
+a=ice-ufrag:field
+a=ice-pwd:fieldfieldfieldfieldfield
+a=fingerprint:sha-256 AB
+a=setup:actpass
+"""
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+
+
+def offer(*sections: str, bundle: str = "0") -> str:
+    group = f"a=group:BUNDLE {bundle}\n" if bundle else ""
+    return f"v=0\no=- 20518 0 IN IP4 0.0.0.0\ns=-\nt=0 0\n{group}{''.join(sections)}"
+
+
+def section(line: str, *lines: str, mid: str = "0") -> str:
+    """Of a publisher, that uses one transport for all."""
+    named = [f"a=mid:{mid}"] if mid else []
+    return "\n".join([line, "c=IN IP4 0.0.0.0", *named, *lines, "a=rtcp-mux", "a=sendonly", TRANSPORT])
+
+
+def audio(*lines: str, formats: str = "111", mid: str = "0") -> str:
+    return section(f"m=audio 9 UDP/TLS/RTP/SAVPF {formats}", *lines, mid=mid)
+
+
+def video(*lines: str, formats: str = "96", mid: str = "0") -> str:
+    vp8 = ("a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli")
+    return section(f"m=video 9 UDP/TLS/RTP/SAVPF {formats}", *vp8, *lines, mid=mid)
+
+
+GATEWAY = offer(
+    "m=audio 20040 RTP/SAVPF 109 111 0 101\nc=IN IP4 192.0.2.10\n"
+    "a=rtpmap:109 OPUS/16000\na=rtpmap:111 OPUS/48000/2\na=rtpmap:101 telephone-event/8000\n"
+    f"a=rtcp:20041\na=rtcp-mux\na=sendrecv\n{TRANSPORT}"
+    "a=candidate:mU8 1 UDP 2130706431 192.0.2.10 20040 typ host\n",
+    bundle="",
+)
+THREE_RIDS = "\n".join(f"a=rid:{rid} send" for rid in ("high", "medium", "low"))
+
+# pion/webrtc#879 · meetecho/janus-gateway#1072, lynckia/licode#1100 · pion/webrtc#463 · aiortc/aiortc#951
+ANSWERED = [
+    pytest.param(
+        GATEWAY,
+        ["a=rtpmap:111 opus/48000/2", "a=rtpmap:0 PCMU/8000"],
+        ["a=mid", "BUNDLE", "m=audio 0 "],
+        id="offer-without-mid",
+    ),
+    pytest.param(
+        offer(
+            video(
+                f"a=extmap:1 {MID}", f"a=extmap:4/sendonly {RID}", THREE_RIDS, "a=simulcast: send rid=high;medium;low"
+            )
+        ),
+        ["a=simulcast: recv rid=high;medium;low", "a=rid:low recv"],
+        [],
+        id="simulcast-draft-03",
+    ),
+    pytest.param(
+        offer(audio("a=rtpmap:111 opus/48000")), ["a=rtpmap:111 opus/48000/2"], [], id="opus-without-channels-alone"
+    ),
+    pytest.param(
+        offer(audio("a=rtpmap:111 opus/48000", "a=rtpmap:0 PCMU/8000", formats="111 0")),
+        ["UDP/TLS/RTP/SAVPF 111 0\r\n", "a=rtpmap:111 opus/48000/2"],
+        [],
+        id="opus-without-channels-before-pcmu",
+    ),
+    pytest.param(
+        offer(audio("a=rtpmap:111 opus/48000/1")),
+        ["a=rtpmap:111 opus/48000/2"],
+        [],
+        id="opus-without-channels-one-channel",
+    ),
+    pytest.param(
+        offer(
+            audio("a=rtpmap:111 opus/48000/2", f"a=extmap:1 {MID}", f"a=extmap:2 {LEVEL}"),
+            video(f"a=extmap:1 {MID}", f"a=extmap:2 {ABS_SEND_TIME}", mid="1"),
+            bundle="0 1",
+        ),
+        [f"a=extmap:1 {MID}", "a=group:BUNDLE 0 1"],
+        ["a=extmap:2"],
+        id="extension-id-means-two",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "has", "has_not"), ANSWERED)
+async def test_an_odd_offer_is_answered_and_connects(
+    server: Server, room: str, text: str, has: list[str], has_not: list[str]
+) -> None:
+    async with Peer.open(server, "whip", room, "odd", text) as peer:
+        assert [line for line in has if line not in peer.answer] == []
+        assert [line for line in has_not if line in peer.answer] == []
+        assert not any(section.port == 0 for section in SessionDescription.parse(peer.answer).sections)
+
+
+async def test_what_is_not_bundled_is_refused_and_the_setting_is_named(server: Server, room: str) -> None:
+    """GStreamer's webrtcbin, whose bundle policy is `none` unless it is set."""
+    text = offer(audio("a=rtpmap:111 opus/48000/2"), video(mid="1"), bundle="")
+    with pytest.raises(Refused, match=r"^422: .*max-bundle"):
+        await Peer(text).signal(server, "whip", room, "gstreamer")
+
+
+async def test_packets_of_a_case_reach_a_viewer_as_they_are(server: Server, room: str) -> None:
+    """The replayer itself: what it sends arrives, what it loses is asked for and repaired."""
+    lines = (f"a=extmap:1 {MID}", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=ssrc-group:FID 77 78")
+    publisher = Peer.open(server, "whip", room, "publisher", offer(video(*lines, formats="96 97")))
+    async with publisher as sending, Peer.open(server, "whep", room, "viewer", VIEWER) as watching:
+        stream, repairs = Stream(sending, 77, 96, extensions={1: b"0"}), Stream(sending, 78, 97)
+        sending.on_nack = lambda _, sequence: repairs.repair(stream, sequence)
+        answered = 0
+        async for number in frames(60, 0.02):
+            is_keyframe = number == 0 or len(sending.requests) > answered
+            answered = len(sending.requests)
+            stream.send(vp8(number, (320, 180) if is_keyframe else None), 3000 * number, is_lost=number == 30)
+            stream.report(3000 * number)
+        await when(lambda: len(numbers(watching)) >= 50, "the viewer has what was sent since it was shown something")
+        assert max(numbers(watching)) - min(numbers(watching)) + 1 == len(numbers(watching)), "and nothing is missing"
+        assert [sequence for _, ssrc, sequence in sending.nacks if ssrc == 77] == [1031]
+        assert picture(watching.media(96)[0]) == (320, 180)
+        assert watching.reports
+
+
+def numbers(viewer: Peer) -> set[int]:
+    """Of the frames that came."""
+    return {vp8_number(packet.payload) for packet in viewer.media(96)}
