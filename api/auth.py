@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
-from jwt.types import Options
 
 from sfu.errors import NotAllowed, Unauthenticated
 from sfu.model import Grant, Permissions, Source
+from sfu.quoting import quote
 
 ALGORITHM = "HS256"
 LEEWAY = 60
 """Seconds by which clocks may differ."""
 MIN_SECRET = 32
 """Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
-TIMELESS: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
-"""Of a token that has expired nothing but the signature is checked: what was it for?"""
+UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+"""What reading a token may raise. The last ones come of claims that are no numbers, or nested deeply."""
 
 
 class Expired(Unauthenticated):
@@ -35,7 +35,7 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
     """
     try:
         key = jwt.decode(token, options={"verify_signature": False}).get("iss")
-    except jwt.InvalidTokenError:
+    except UNREADABLE:
         raise Unauthenticated("The token is not a JWT.") from None
     if not isinstance(key, str) or key not in keys:
         raise Unauthenticated("The token was issued (iss) by an API key that this server does not know.")
@@ -43,21 +43,31 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
     try:
         claims = jwt.decode(token, keys[key], algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": required})
     except jwt.ExpiredSignatureError:
-        genuine = jwt.decode(token, keys[key], algorithms=[ALGORITHM], options=TIMELESS)
+        # Its signature was found good before its time was looked at.
+        genuine = jwt.decode(token, options={"verify_signature": False})
         raise Expired(grant_of(genuine).room) from None
-    except jwt.ImmatureSignatureError:
-        raise Unauthenticated("The token is not valid yet (nbf or iat lies in the future).") from None
-    except jwt.MissingRequiredClaimError as missing:
-        raise Unauthenticated(f"The token lacks the claim {missing.claim!r}.") from None
-    except jwt.InvalidAlgorithmError:
-        raise Unauthenticated(f"The token must be signed with {ALGORITHM}.") from None
-    except jwt.InvalidSignatureError:
-        raise Unauthenticated("The token's signature does not match its API key.") from None
-    except jwt.InvalidTokenError as invalid:
-        raise Unauthenticated(f"The token is not valid: {str(invalid).rstrip('.')}.") from None
-    except (TypeError, OverflowError):
-        raise Unauthenticated("The token's claims exp, nbf and iat must be seconds since the epoch.") from None
+    except UNREADABLE as wrong:
+        raise Unauthenticated(_wrong(wrong)) from None
     return grant_of(claims)
+
+
+def _wrong(error: Exception) -> str:
+    """What is wrong with a token, for whoever made it."""
+    match error:
+        case jwt.ImmatureSignatureError():
+            return "The token is not valid yet (nbf or iat lies in the future)."
+        case jwt.MissingRequiredClaimError():
+            return f"The token lacks the claim {quote(error.claim)}."
+        case jwt.InvalidAlgorithmError():
+            return f"The token must be signed with {ALGORITHM}."
+        case jwt.InvalidSignatureError():
+            return "The token's signature does not match its API key."
+        case jwt.InvalidAudienceError():
+            return "The token is for somebody else: it has an audience (aud), and tokens of this server have none."
+        case jwt.InvalidTokenError():
+            return f"The token is not valid: {quote(str(error).rstrip('.'))[1:-1]}."
+        case _:
+            return "The token's claims exp, nbf and iat must be seconds since the epoch."
 
 
 def admits(grant: Grant, room: str) -> None:
@@ -65,7 +75,7 @@ def admits(grant: Grant, room: str) -> None:
     if not grant.room_join:
         raise NotAllowed("this token does not allow to join a room (roomJoin)")
     if grant.room and grant.room != room:
-        raise NotAllowed(f"this token is for the room {grant.room!r}, not for {room!r}")
+        raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(room)}")
 
 
 def grant_of(claims: Mapping[str, Any]) -> Grant:
@@ -147,12 +157,15 @@ def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> 
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name) or ""
     if not isinstance(value, str):
-        raise Unauthenticated(f"The token's claim {name!r} must be a string.")
+        raise Unauthenticated(f"The token's claim {quote(name)} must be a string.")
     return value
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
     try:
-        return float(claims.get(name) or 0)
+        seconds = float(claims.get(name) or 0)
     except (TypeError, ValueError, OverflowError):
-        raise Unauthenticated(f"The token's claim {name!r} must be seconds since the epoch.") from None
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise Unauthenticated(f"The token's claim {quote(name)} must be seconds since the epoch.")
+    return seconds

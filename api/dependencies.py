@@ -14,6 +14,7 @@ from api import auth
 from api.settings import Settings
 from sfu.errors import NotAllowed, Unauthenticated, Unavailable
 from sfu.model import Grant
+from sfu.quoting import quote
 from sfu.service import Sfu
 
 SLASH = "\udc2f"
@@ -112,7 +113,7 @@ def _moderates(grant: Grant, room: str) -> None:
     if not grant.room_admin:
         raise NotAllowed("this token does not allow to moderate a room (roomAdmin)")
     if grant.room and grant.room != room:
-        raise NotAllowed(f"this token is for the room {grant.room!r}, not for {room!r}")
+        raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(room)}")
 
 
 ListerDep = Annotated[Grant, Depends(_lister)]

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import BaseRoute, Match
 from starlette.websockets import WebSocket
 
+from sfu import limits
 from sfu.errors import (
     Conflict,
     InvalidRequest,
@@ -26,6 +27,7 @@ from sfu.errors import (
     Unauthenticated,
     Unavailable,
 )
+from sfu.quoting import quote
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +153,10 @@ def install(app: FastAPI) -> None:
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         if any(one["loc"] == ("body",) and one["input"] for one in error.errors()) and not _is_json(request):
-            given = request.headers.get("content-type") or "left out"
-            return problem_of(UnsupportedMediaType(f"Content-Type must be application/json, not {given}", {}))
-        wrong = [{"where": _where(one["loc"]), "message": one["msg"]} for one in error.errors()]
+            given = request.headers.get("content-type")
+            named = quote(given) if given else "left out"
+            return problem_of(UnsupportedMediaType(f"Content-Type must be application/json, not {named}", {}))
+        wrong = [{"where": _where(one["loc"]), "message": one["msg"]} for one in error.errors()[: limits.FAULTS]]
         first = wrong[0]
         detail = f"the request is wrong at {first['where']}: {first['message']}" if first["where"] else first["message"]
         return problem(422, InvalidRequest.code, _sentence(detail), errors=wrong)
@@ -204,9 +207,8 @@ def _methods(request: Request) -> list[str]:
 
 
 def _where(location: tuple[int | str, ...]) -> str:
-    named = ".".join(str(part) for part in location if not (isinstance(part, int) and len(location) == 2))
-    # A field that the client made up may be named by half of a surrogate pair, which no reply can hold.
-    return named.encode(errors="replace").decode()
+    parts = [part for part in location if not (isinstance(part, int) and len(location) == 2)]
+    return ".".join(quote(part)[1:-1] if isinstance(part, str) else str(part) for part in parts)
 
 
 def _code(status: int) -> str:

@@ -36,6 +36,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """
 
     def keepalive_timeout(self) -> None:
+        if self.read_paused and self.writable.is_set():
+            # Its pong waits behind requests that we read slowly; what we send it takes.
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
         super().keepalive_timeout()
         self.transport.abort()
 

@@ -4,8 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, TypeAdapter, ValidationError
 
+from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.messages import ClientMessage, ServerMessage
+from sfu.quoting import quote
 
 _client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Discriminator("type")])
 _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discriminator("type")])
@@ -14,9 +16,12 @@ _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discr
 def decode(text: str | bytes) -> ClientMessage:
     """A message of the client. Raises InvalidRequest with a sentence that names the first thing wrong with it."""
     try:
-        return _client.validate_json(text)
+        message = _client.validate_json(text)
     except ValidationError as error:
         raise InvalidRequest(_sentence(error)) from None
+    if not _is_exact(getattr(message, "id", 0)):
+        raise InvalidRequest("The message has an id that is no integer of at most 53 bits.")
+    return message
 
 
 def encode(seq: int, message: ServerMessage) -> bytes:
@@ -38,7 +43,7 @@ def request_id(text: str | bytes) -> int:
     except ValidationError:
         return 0
     number = raw.get("id") if isinstance(raw, dict) else None
-    return number if isinstance(number, int) and not isinstance(number, bool) else 0
+    return number if isinstance(number, int) and not isinstance(number, bool) and _is_exact(number) else 0
 
 
 def schemas() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -52,9 +57,13 @@ _encoded: dict[int, tuple[ServerMessage, bytes]] = {}
 _any: TypeAdapter[Any] = TypeAdapter(Any)
 
 
+def _is_exact(number: int) -> bool:
+    return -limits.REQUEST_ID <= number <= limits.REQUEST_ID
+
+
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(quote(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
     if first["type"] == "union_tag_invalid":
         return "The message has a type that is not known."
     if first["type"] == "union_tag_not_found":

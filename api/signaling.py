@@ -11,13 +11,14 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api import auth, messages
 from api.dependencies import SettingsDep, SfuDep
-from api.errors import POLICY, close_code, problem_of
+from api.errors import close_code, problem_of
 from sfu import limits
-from sfu.errors import InvalidRequest, LimitExceeded, SfuError, Unauthenticated, Unavailable
+from sfu.bucket import Bucket
+from sfu.errors import InvalidRequest, SfuError, Unauthenticated, Unavailable
 from sfu.lifecycle import State
 from sfu.messages import Error, Join, Token
 from sfu.model import Grant
-from sfu.requests import Session
+from sfu.requests import Session, cost
 from sfu.service import Sfu, refusal
 
 log = logging.getLogger(__name__)
@@ -150,8 +151,7 @@ async def _converse(websocket: WebSocket, session: Session, keys: Mapping[str, s
 
 
 async def _listen(websocket: WebSocket, session: Session) -> int | None:
-    bucket = Bucket(limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST, time.monotonic())
-    refused = 0
+    budget = Bucket(limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST, time.monotonic())
     while True:
         received = await websocket.receive()
         if received["type"] == "websocket.disconnect":
@@ -160,21 +160,21 @@ async def _listen(websocket: WebSocket, session: Session) -> int | None:
         if text is None:
             session.send(Error(0, InvalidRequest.code, "messages are text, not binary"))
             return NO_TEXT
-        if not bucket.take(time.monotonic()):
-            refused += 1
-            if refused == 1:
-                rate = f"{limits.MESSAGES_PER_SECOND:g} messages a second"
-                session.send(Error(0, LimitExceeded.code, f"more than {rate}: some are dropped"))
-            if refused > limits.MESSAGES_REFUSED:
-                log.info("too many messages: sid=%s", session.participant.sid)
-                return POLICY
-            continue
         try:
             message = messages.decode(text)
         except InvalidRequest as error:
             session.send(Error(messages.request_id(text), error.code, str(error)))
+            await _pause(budget, 1 + len(text) / limits.COST_OCTETS)
             continue
+        # Nothing is dropped: who says more than the budget allows is read more slowly.
+        await _pause(budget, cost(message, len(text)))
         await session.handle(message)
+
+
+async def _pause(budget: Bucket, spent: float) -> None:
+    wait = budget.spend(time.monotonic(), spent)
+    if wait > 0:
+        await asyncio.sleep(wait)
 
 
 async def _tell(websocket: WebSocket, session: Session) -> None:
@@ -213,24 +213,3 @@ async def _close(websocket: WebSocket, code: int | None, reason: str) -> None:
         async with asyncio.timeout(limits.CLOSE_SECONDS):
             # RFC 6455 s5.5: a control frame carries at most 125 octets, two of them the code.
             await websocket.close(code, reason.encode()[:123].decode(errors="ignore"))
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket: `rate` a second, at most `burst` saved up. Times in seconds."""
-
-    rate: float
-    burst: float
-    at: float
-    level: float = -1.0
-
-    def __post_init__(self) -> None:
-        self.level = self.burst
-
-    def take(self, now: float) -> bool:
-        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
-        self.at = now
-        if self.level < 1:
-            return False
-        self.level -= 1
-        return True

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Request, Response
 
 from api.dependencies import GrantDep, SfuDep
 from api.errors import PreconditionRequired, UnsupportedMediaType, responses
+from sfu import quoting
 from sfu.errors import InvalidRequest, NotFound, Stale
 from sfu.media_session import MediaSession
 from sfu.model import Grant, ParticipantKind
@@ -155,7 +156,8 @@ def _etag(session: MediaSession) -> dict[str, str]:
 def _require_type(request: Request, wanted: str, headers: dict[str, str]) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != wanted:
-        raise UnsupportedMediaType(f"Content-Type must be {wanted}, not {given or 'left out'}", headers)
+        named = quoting.quote(given) if given else "left out"
+        raise UnsupportedMediaType(f"Content-Type must be {wanted}, not {named}", headers)
 
 
 async def _text(request: Request) -> str:

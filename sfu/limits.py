@@ -120,6 +120,22 @@ OUTBOX_MESSAGES = 256
 """Messages kept for a participant: what a resume can replay, and how far a slow reader may fall behind.
 Source: ours; the resume window of 30 s at eight messages a second."""
 
+OUTBOX_OCTETS = 4 * 1024 * 1024
+"""Of those messages, beside the oldest: a reader that is further behind is let go, and a resume gets a snapshot.
+Source: ours; everybody of a room of sixty changes metadata of the full size."""
+
+# ----------------------------------------------------------------------------------------------------- our own words
+
+QUOTE_CHARACTERS = 64
+"""Of a client's text that a sentence of ours repeats: enough to know it again.
+Source: ours; a refusal is shorter than what it refuses."""
+REQUEST_ID = 2**53 - 1
+"""Of a request, the largest and the smallest `id`.
+Source: RFC 7493 s2.2, the integers that every JSON reader keeps exact."""
+FAULTS = 16
+"""Places of one request that a refusal names: who sent more has made the same mistake often.
+Source: ours."""
+
 # --------------------------------------------------------------------------------------------------------------- data
 
 DATA_CHANNELS = 64
@@ -146,9 +162,15 @@ Source: ours; ten times what a busy page does."""
 MESSAGE_BURST = 200.0
 """Messages at once: a page that opens with 128 tiles says what it wants of each.
 Source: SLOTS."""
-MESSAGES_REFUSED = 200
-"""Messages over that rate until the connection ends.
-Source: MESSAGE_BURST once more."""
+COST_OCTETS = 16 * 1024
+"""So many octets of a message cost as much of MESSAGES_PER_SECOND as a message more.
+Source: reading 16 KB of JSON takes about as long as the smallest request."""
+COST_SECTIONS = 25
+"""So many sections of an offer cost as much of MESSAGES_PER_SECOND as a message more.
+Source: measured, an offer of 250 sections takes 13 ms; at the rate this allows that is less than a tenth of a core."""
+WISHES = 256
+"""Tracks of one message `settings`.
+Source: SLOTS of both kinds."""
 
 CLOSE_SECONDS = 2.0
 """For a close frame to leave: a peer that reads nothing takes none.

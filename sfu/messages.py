@@ -117,14 +117,12 @@ class Subscribe:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrackSettings:
     """How one wants to see a track: at most this quality (`off` pauses it), in this many pixels, visible or not.
 
     What is None stays as it is. The fields are those of `Wish`.
     """
 
-    type: Literal["settings"]
-    id: int
     track: str
     quality: Quality | None = None
     width: int | None = None
@@ -132,6 +130,22 @@ class Settings:
     fps: float | None = None
     priority: int | None = None
     visible: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`TrackSettings` of one track, or of several in `tracks`: of all of them or, if one is refused, of none."""
+
+    type: Literal["settings"]
+    id: int
+    track: str = ""
+    quality: Quality | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    priority: int | None = None
+    visible: bool | None = None
+    tracks: tuple[TrackSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NegotiationError, NotFound
 from sfu.model import Kind, Permissions, Source, new_sid
 from sfu.policy.permissions import may_publish
+from sfu.quoting import quote
 from sfu.session import capabilities
 from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.specs import Negotiated
@@ -59,7 +60,7 @@ class Publications:
         """One that was declared or published; NotFound."""
         track = self.tracks.get(sid) or next((t for t in self.declared.values() if t.sid == sid), None)
         if track is None or track.primary is not None:
-            raise NotFound(f"you do not publish a track {sid!r}" if sid else "a track is named by its sid")
+            raise NotFound(f"you do not publish a track {quote(sid)}" if sid else "a track is named by its sid")
         return track
 
     def declare(self, wish: messages.Publish) -> Track:
@@ -73,7 +74,7 @@ class Publications:
             if not 0 <= pixels <= limits.PIXELS:
                 raise InvalidRequest(f"a {what} is 0 (not known) to {limits.PIXELS} pixels, which this is not")
         if wish.cid in self._cids():
-            raise Conflict(f"you have already published a track with the cid {wish.cid!r}")
+            raise Conflict(f"you have already published a track with the cid {quote(wish.cid)}")
         present = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
         if len(present) >= self._context.config.max_tracks:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
@@ -110,7 +111,9 @@ class Publications:
             if cid is None or (cid not in known and cid in self._retired):
                 continue
             if cid not in known:
-                raise NegotiationError(f"the section {section.mid!r} names the track {cid!r}, which is not published")
+                raise NegotiationError(
+                    f"the section {quote(section.mid)} names the track {quote(cid)}, which is not published"
+                )
             _intend(intended, section, known[cid])
         for section in sections:
             if section.mid in named:
@@ -180,9 +183,9 @@ class Publications:
             return ""
         cid, codec = names.text("a cid", wish.backup.cid), CODECS.get(wish.backup.mime.lower(), "")
         if not codec or capabilities.BY_NAME[codec].kind is not wish.kind or wish.kind is not Kind.VIDEO:
-            raise InvalidRequest(f"{wish.backup.mime!r} cannot be the backup of a track of kind {wish.kind.value}")
+            raise InvalidRequest(f"{quote(wish.backup.mime)} cannot be the backup of a track of kind {wish.kind.value}")
         if not cid or cid == wish.cid or cid in self._cids():
-            raise Conflict(f"a backup needs a cid of its own, which {cid!r} is not")
+            raise Conflict(f"a backup needs a cid of its own, which {quote(cid)} is not")
         return codec
 
     def _declare(self, wish: messages.Publish, cid: str) -> Track:
@@ -218,9 +221,8 @@ class Publications:
 
 def _intend(intended: dict[str, Track], section: MediaSection, track: Track) -> None:
     if track.kind != section.kind:
-        raise NegotiationError(
-            f"the {section.kind} section {section.mid!r} names the track {track.cid!r}, which is {track.kind.value}"
-        )
+        where = f"the {section.kind} section {quote(section.mid)}"
+        raise NegotiationError(f"{where} names the track {quote(track.cid)}, which is {track.kind.value}")
     if track in intended.values():
-        raise NegotiationError(f"two sections name the track {track.cid!r}")
+        raise NegotiationError(f"two sections name the track {quote(track.cid)}")
     intended[section.mid] = track

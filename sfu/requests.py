@@ -5,8 +5,8 @@ import math
 from dataclasses import replace
 from typing import assert_never
 
-from sfu import messages
-from sfu.errors import InvalidRequest, NotAllowed, SfuError
+from sfu import limits, messages
+from sfu.errors import InvalidRequest, LimitExceeded, NotAllowed, SfuError
 from sfu.model import DisconnectReason, Grant
 from sfu.outbox import Outbox
 from sfu.participant import Participant
@@ -78,15 +78,7 @@ class Session:
                 room.subscribe(participant, message.tracks, message.on)
                 self._ok(message.id)
             case messages.Settings():
-                changes = Changes(
-                    quality=message.quality,
-                    width=message.width,
-                    height=message.height,
-                    fps=message.fps,
-                    priority=message.priority,
-                    visible=message.visible,
-                )
-                room.demand(participant, {message.track: changes})
+                room.demand(participant, _demands(message))
                 self._ok(message.id)
             case messages.Update():
                 if not participant.permissions.can_update_own_metadata:
@@ -106,3 +98,29 @@ class Session:
 
     def _ok(self, id: int) -> None:
         self.send(messages.Ok(id))
+
+
+def cost(message: messages.ClientMessage, octets: int) -> float:
+    """What a message of so many octets takes of the budget `limits.MESSAGES_PER_SECOND`; the smallest is 1."""
+    sections = message.sdp.count("\nm=") if isinstance(message, messages.Offer) else 0
+    return 1 + octets / limits.COST_OCTETS + sections / limits.COST_SECTIONS
+
+
+def _demands(message: messages.Settings) -> dict[str, Changes]:
+    if len(message.tracks) > limits.WISHES:
+        raise LimitExceeded(f"one message settings names at most {limits.WISHES} tracks, not {len(message.tracks)}")
+    wishes: list[messages.Settings | messages.TrackSettings] = [message] if message.track else []
+    wishes += message.tracks
+    if not wishes:
+        raise InvalidRequest("settings names no track: give track, or tracks")
+    return {
+        wish.track: Changes(
+            quality=wish.quality,
+            width=wish.width,
+            height=wish.height,
+            fps=wish.fps,
+            priority=wish.priority,
+            visible=wish.visible,
+        )
+        for wish in wishes
+    }

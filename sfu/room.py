@@ -33,6 +33,7 @@ from sfu.outbox import LEFT
 from sfu.participant import Participant
 from sfu.plane import Event, _native
 from sfu.publications import Outcome
+from sfu.quoting import quote
 from sfu.revocations import Revocations
 from sfu.session.transport import MediaState
 from sfu.sound import Sound
@@ -115,7 +116,7 @@ class Room:
     def participant(self, identity: str) -> Participant:
         found = self.participants.get(identity)
         if found is None:
-            raise NotFound(f"there is no participant {identity!r} in the room {self.name!r}")
+            raise NotFound(f"there is no participant {quote(identity)} in the room {quote(self.name)}")
         return found
 
     def tracks(self) -> list[PublishedTrack]:
@@ -151,12 +152,12 @@ class Room:
         self._revocations.admit(self.name, grant)
         present = self.participants.get(grant.identity)
         if self.options.locked and present is None:
-            raise NotAllowed(f"the room {self.name!r} is locked")
+            raise NotAllowed(f"the room {quote(self.name)} is locked")
         visible = sum(1 for p in self.participants.values() if not p.is_hidden)
         # Who is in already comes back, also into a room whose bound was lowered below those inside.
         is_one_more = not grant.permissions.hidden and (present is None or present.is_hidden)
         if 0 < self.options.max_participants <= visible and is_one_more:
-            raise LimitExceeded(f"the room {self.name!r} is full: {self.options.max_participants} are in it")
+            raise LimitExceeded(f"the room {quote(self.name)} is full: {self.options.max_participants} are in it")
         self._order += 1
         return Participant(
             self._context,

@@ -22,6 +22,7 @@ from sfu.outbox import GOING_AWAY
 from sfu.participant import Participant
 from sfu.plane import Event, _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
+from sfu.quoting import quote
 from sfu.requests import Session
 from sfu.revocations import Revocations
 from sfu.room import OnMessage, Room
@@ -149,14 +150,14 @@ class Sfu:
         present = self.rooms.get(name)
         if present is not None:
             if options not in (present.options, present.made_with):
-                raise Conflict(f"the room {name!r} exists with other options")
+                raise Conflict(f"the room {quote(name)} exists with other options")
             return present, False
         return self._make_room(name, options), True
 
     def room(self, name: str) -> Room:
         found = self.rooms.get(name)
         if found is None:
-            raise NotFound(f"there is no room {name!r}")
+            raise NotFound(f"there is no room {quote(name)}")
         return found
 
     def delete_room(self, name: str) -> None:
@@ -286,14 +287,14 @@ class Sfu:
         if not grant.room_join:
             raise NotAllowed("this token does not allow to join a room")
         if grant.room and grant.room != name:
-            raise NotAllowed(f"this token is for the room {grant.room!r}, not for {name!r}")
+            raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(name)}")
         self._revocations.admit(name, grant)
         names.identity(grant.identity)
         present = self.rooms.get(name)
         if present is not None:
             return present
         if not self.config.create_on_demand and not grant.room_create:
-            raise NotFound(f"there is no room {name!r}")
+            raise NotFound(f"there is no room {quote(name)}")
         return self._make_room(name, self.config.room)
 
     def _make_room(self, name: str, options: RoomOptions) -> Room:

@@ -13,6 +13,7 @@ from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, Subscriptio
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import slots
+from sfu.quoting import quote
 from sfu.sound import Sound
 from sfu.speech import Speech
 from sfu.subscriptions import Targets
@@ -288,7 +289,7 @@ class Stage:
         """One that it could be shown; NotFound."""
         track = self.tracks.get(sid)
         if track is None or track.owner == subscriber.sid or self._is_hidden(track):
-            raise NotFound(f"there is no track {sid!r} to subscribe to")
+            raise NotFound(f"there is no track {quote(sid)} to subscribe to")
         return track
 
     def _show(self, subscriber: Participant, track: Track, wish: Wish) -> None:

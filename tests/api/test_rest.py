@@ -89,7 +89,7 @@ async def test_a_moderator_mutes_a_track_and_its_owner_cannot_undo_it(server: Se
         assert (await ada.ask("mute", track=track, muted=False))["code"] == "not_allowed"
         assert (await server.call("POST", path, {"track": track, "muted": False})).status_code == 200
         assert (await ada.ask("mute", track=track, muted=False))["type"] == "ok"
-        assert is_problem(await server.call("POST", path, {"track": "TR_x", "muted": True}), 404)
+        assert is_problem(await server.call("POST", path, {"track": "TR_?", "muted": True}), 404)
 
 
 async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
@@ -104,12 +104,12 @@ async def test_subscriptions_are_replaced_as_a_whole(server: Server) -> None:
         assert on.json()["subscriptions"][0]["desired"] is True
         before = (await server.call("GET", path)).json()
         for wrong in (
-            {"tracks": ["TR_x"]},
-            {"tracks": [], "settings": [{"track": "TR_x"}]},
+            {"tracks": ["TR_?"]},
+            {"tracks": [], "settings": [{"track": "TR_?"}]},
             {"tracks": [], "settings": [{"track": track, "width": -1}]},
-            {"tracks": ["TR_x"], "settings": [{"track": track, "width": 320}]},
+            {"tracks": ["TR_?"], "settings": [{"track": track, "width": 320}]},
         ):
-            assert is_problem(await server.call("PUT", path, wrong), 404 if "TR_x" in str(wrong) else 400)
+            assert is_problem(await server.call("PUT", path, wrong), 404 if "TR_?" in str(wrong) else 400)
             assert (await server.call("GET", path)).json() == before, wrong
 
 
@@ -141,8 +141,8 @@ async def test_a_backend_says_how_tracks_are_to_be_shown(server: Server) -> None
         assert shown["wish"] == {
             "quality": "high", "width": 320, "height": 180, "fps": 15.0, "priority": 0, "visible": False,
         }  # fmt: skip
-        wrong = [{"track": track, "visible": True}, {"track": "TR_x"}]
-        assert is_problem(await server.call("PUT", path, {"settings": wrong}), 404, "TR_x")
+        wrong = [{"track": track, "visible": True}, {"track": "TR_?"}]
+        assert is_problem(await server.call("PUT", path, {"settings": wrong}), 404, "TR_?")
         wrong = [{"track": track, "visible": True, "priority": 300}]
         assert is_problem(await server.call("PUT", path, {"settings": wrong}), 400, "priority")
         (shown,) = (await server.call("GET", path)).json()["subscriptions"]
@@ -193,9 +193,9 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("PATCH", ADA, {"permissions": {"can_fly": True}}, "can_fly"),
     ("PATCH", ADA, {"permissions": {"can_publish_sources": ["radio"]}}, "can_publish_sources"),
     ("PATCH", ADA, {"attributes": {"a": 1}}, "attributes"),
-    ("POST", ADA + "/mute", {"track": "TR_x"}, "muted"),
-    ("PUT", ADA + "/subscriptions", {"tracks": "TR_x"}, "tracks"),
-    ("PUT", ADA + "/subscriptions", {"settings": [{"track": "TR_x", "quality": "best"}]}, "quality"),
+    ("POST", ADA + "/mute", {"track": "TR_?"}, "muted"),
+    ("PUT", ADA + "/subscriptions", {"tracks": "TR_?"}, "tracks"),
+    ("PUT", ADA + "/subscriptions", {"settings": [{"track": "TR_?", "quality": "best"}]}, "quality"),
     ("POST", "/v1/rooms", {"name": "x", "last_n": -1}, "last_n"),
     ("PATCH", ROOM, {"on_stage": "ada"}, "on_stage"),
     ("POST", ROOM + "/data", {"text": {"a": 1}}, "text"),

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from sfu.messages import Ok
-from sfu.outbox import LEFT, POLICY, REPLACED, Outbox, Tail
+from sfu import limits
+from sfu.messages import Error, Ok
+from sfu.outbox import LEFT, POLICY, REPLACED, Outbox, Tail, weigh
 
 
 def tail_of(messages: int, capacity: int = 256) -> Tail:
@@ -88,3 +89,59 @@ async def test_who_floods_us_waits_for_its_own_answers() -> None:
     await read(outbox, 1)
     await asyncio.sleep(0)
     assert waiting.done()
+
+
+MIB = 1024 * 1024
+
+
+def large(octets: int) -> Error:
+    return Error(0, "code", "x" * octets)
+
+
+def kept(tail: Tail) -> int:
+    """Octets that a tail holds."""
+    first = next(seq for seq in range(tail.seq + 1) if tail.reaches(seq))
+    outbox = tail.open(first)
+    return sum(weigh(tail.after(seq)[1]) for seq in range(first, tail.seq)) if outbox else 0
+
+
+def test_a_tail_holds_no_more_octets_than_allowed_beside_its_oldest_message() -> None:
+    for octets in (1, 1_000, 100_000, MIB, 9 * MIB):
+        tail = Tail(256)
+        for _ in range(300):
+            tail.put(large(octets))
+        assert kept(tail) <= limits.OUTBOX_OCTETS + weigh(large(octets))
+        assert tail.reaches(tail.seq - 1), "the newest is always there"
+
+
+async def test_one_message_of_any_size_waits_for_its_reader() -> None:
+    tail = Tail(256)
+    outbox = tail.open(0)
+    tail.put(large(9 * MIB))
+    for number in range(200):
+        tail.put(Ok(number))
+    assert outbox.close_code is None
+    assert len(await read(outbox, 201)) == 201
+
+
+async def test_who_is_too_many_octets_behind_is_let_go() -> None:
+    tail = Tail(256)
+    outbox = tail.open(0)
+    for _ in range(5):
+        tail.put(large(MIB))
+    assert outbox.close_code == POLICY and outbox.lost.is_set()
+
+
+async def test_requests_wait_while_half_of_the_octets_are_unread() -> None:
+    tail = Tail(256)
+    outbox = tail.open(0)
+    for _ in range(4):
+        tail.put(large(MIB))
+    waiting = asyncio.ensure_future(outbox.space())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await read(outbox, 1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await read(outbox, 1)
+    await waiting

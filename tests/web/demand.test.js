@@ -210,6 +210,22 @@ test('sizes are rounded up, and a difference is only what differs', () => {
   assert.equal(difference({ visible: false, width: 8 }, { visible: false }), null);
 });
 
+test('what is set in one turn is said in one message, and one refusal costs no other track', async () => {
+  const said = [];
+  const refuse = (message) => message.tracks?.length > 1 || message.track === 'gone';
+  const request = async (message) => {
+    said.push(message);
+    if (refuse(message)) throw Object.assign(new Error('there is no such track'), { code: 'not_found' });
+  };
+  const wishes = new Wishes({ request, isThere: () => true });
+  const set = [wishes.set('A', { width: 8 }), wishes.set('A', { height: 8 }), wishes.set('gone', { visible: false })];
+  assert.deepEqual((await Promise.allSettled(set)).map(({ status }) => status), ['rejected', 'rejected', 'rejected']);
+  const [a, gone] = [{ track: 'A', width: 8, height: 8 }, { track: 'gone', visible: false }];
+  assert.deepEqual(said.splice(0), [{ type: 'settings', tracks: [a, gone] }, { type: 'settings', ...a }, { type: 'settings', ...gone }]);
+  await Promise.all(Array.from({ length: 300 }, (_, at) => wishes.set(`T${at}`, { visible: false })).slice(0, 1)).catch(() => {});
+  assert.deepEqual(said.filter(({ tracks }) => tracks).map(({ tracks }) => tracks.length), [256, 44]);
+});
+
 test('after a new join everything is said again of the tracks that are there', async () => {
   const said = [];
   const wishes = new Wishes({ request: async (message) => said.push(message), isThere: (track) => track !== 'gone' });

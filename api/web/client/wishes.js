@@ -1,5 +1,7 @@
 /** What one wants to be shown, and how: asked of the server once, and again after a new join. */
 
+import { isOver } from './errors.js';
+
 /**
  * @typedef {object} Settings How one wants to see a track. What is left out stays as it was.
  * @property {'low' | 'medium' | 'high' | 'off'} [quality] The best that is worth its bits; `off` pauses it.
@@ -10,9 +12,16 @@
  * @property {boolean} [visible] Video that is not visible is not sent.
  */
 
+/** Tracks of one message: as many as the server takes. */
+const MOST = 256;
+
 export class Wishes {
   /** By sid. @type {Map<string, {on?: boolean, settings?: Settings}>} */
   #wishes = new Map();
+  /** What is said at the end of this turn, in one message: by sid. @type {Map<string, Settings>} */
+  #unsaid = new Map();
+  /** @type {Promise<void> | null} */
+  #saying = null;
 
   /**
    * @param {object} room
@@ -34,18 +43,40 @@ export class Wishes {
   async set(track, settings) {
     const before = this.#wishes.get(track);
     this.#wishes.set(track, { ...before, settings: { ...before?.settings, ...settings } });
-    await this.request({ type: 'settings', track, ...settings });
+    this.#unsaid.set(track, { ...this.#unsaid.get(track), ...settings });
+    this.#saying ??= Promise.resolve().then(() => this.#say());
+    await this.#saying;
+  }
+
+  async #say() {
+    const said = [...this.#unsaid].map(([track, settings]) => ({ track, ...settings }));
+    this.#unsaid.clear();
+    this.#saying = null;
+    if (said.length === 1) return this.request({ type: 'settings', ...said[0] });
+    const parts = Array.from({ length: Math.ceil(said.length / MOST) }, (_, at) => said.slice(at * MOST, (at + 1) * MOST));
+    await Promise.all(parts.map((tracks) => this.#sayTogether(tracks)));
+  }
+
+  /** One track that has gone meanwhile does not cost the others their settings. @param {({track: string} & Settings)[]} tracks */
+  async #sayTogether(tracks) {
+    try {
+      await this.request({ type: 'settings', tracks });
+    } catch (error) {
+      if (isOver(error)) throw error;
+      const apart = await Promise.allSettled(tracks.map((one) => this.request({ type: 'settings', ...one })));
+      const refused = apart.find((one) => one.status === 'rejected');
+      if (refused) throw /** @type {PromiseRejectedResult} */ (refused).reason;
+    }
   }
 
   /** The server knows nothing of them: says those again whose tracks are there still. */
   async restore() {
-    for (const [sid, { on, settings }] of [...this.#wishes]) {
-      if (!this.isThere(sid)) {
-        this.#wishes.delete(sid);
-        continue;
-      }
-      if (on !== undefined) await this.request({ type: 'subscribe', tracks: [sid], on });
-      if (settings !== undefined) await this.request({ type: 'settings', track: sid, ...settings });
+    for (const sid of [...this.#wishes.keys()]) if (!this.isThere(sid)) this.#wishes.delete(sid);
+    for (const on of [true, false]) {
+      const tracks = [...this.#wishes].filter(([, wish]) => wish.on === on).map(([sid]) => sid);
+      if (tracks.length > 0) await this.request({ type: 'subscribe', tracks, on });
     }
+    const asked = [...this.#wishes].filter(([, { settings }]) => settings !== undefined);
+    await Promise.all(asked.map(([sid, { settings }]) => this.set(sid, settings ?? {})));
   }
 }
