@@ -56,7 +56,7 @@ TRACK: dict[str, Any] = {
         "stream": "cam",
     },
     "encodings": [
-        {"rid": rid, "spatial": at, "active": True, "wanted": True}
+        {"rid": rid, "spatial": at, "active": True, "wanted": True, "offered": 1 - at}
         | {"bitrate": bitrate, "width": 640 << at, "height": 360 << at, "fps": 30.0}
         for at, (rid, bitrate) in enumerate([("h", 491_000), ("f", 1_540_000)])
     ],

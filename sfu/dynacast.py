@@ -10,7 +10,7 @@ from sfu import messages
 from sfu.failures import Failures
 from sfu.model import Kind
 from sfu.participant import Participant
-from sfu.policy.dynacast import Dynacast, Hold, Wish
+from sfu.policy.dynacast import Dynacast, Hold, Wish, certain
 from sfu.tracks import Track
 
 FEATURE = "wanted"
@@ -49,7 +49,7 @@ class Publishers:
         self._tracks[track.sid] = track
         track.told = None
         if owner is not None and FEATURE in owner.client.features:
-            self._wants[track.sid] = Dynacast(len(track.rids), now)
+            self._wants[track.sid] = Dynacast(len(track.simulcast.offered), now)
         if track.backup is not None:
             track.backup.is_needed = False
             self._needs[track.sid] = Hold(BACKUP_LINGERS, now, is_on=False)
@@ -101,15 +101,16 @@ class Publishers:
         wants = self._wants.get(track.sid)
         if wants is None:
             return
-        if wants.encodings != len(track.rids):  # Another offer gave it others.
-            wants, track.told = Dynacast(len(track.rids), now), None
+        if wants.encodings != len(track.simulcast.offered):  # Another offer gave it others.
+            wants, track.told = Dynacast(len(track.simulcast.offered), now), None
             self._wants[track.sid] = wants
         wanted = track.wanted()
         wants.update(wanted.spatial if wanted is not None else None, now)
-        is_whole = track.told is None and all(wants.wish.encodings)
-        if again or not (is_whole or track.told == wants.wish):
-            track.told = wants.wish
-            owner.tell(_message(track, wants.wish))
+        wish = certain(wants.wish, track.simulcast.known())
+        is_whole = track.told is None and all(wish.encodings)
+        if again or not (is_whole or track.told == wish):
+            track.told = wish
+            owner.tell(_message(track, wish))
 
     def _ask_for_backup(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
         need, backup = self._needs.get(track.sid), track.backup
@@ -128,5 +129,7 @@ class Publishers:
 
 
 def _message(track: Track, wish: Wish) -> messages.Wanted:
-    encodings = (messages.WantedEncoding(rid, is_on) for rid, is_on in zip(track.rids, wish.encodings, strict=True))
+    # In the order of the offer: those without a RID are known by their place in it.
+    offered = enumerate(track.simulcast.offered)
+    encodings = (messages.WantedEncoding(rid, wish.encodings[track.simulcast.rank(place)]) for place, rid in offered)
     return messages.Wanted(track.sid, tuple(encodings), wish.paused)

@@ -4,7 +4,7 @@ Whoever decides writes into a `Record`: a subscription has one, and so has a pub
 bounded twice, by count where it is written and by age where it is read.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sfu.model import Cause, Decision, Kind, Layer, Picture, Quality, Source, Step, Wish
@@ -61,13 +61,14 @@ def told(now: int, *records: Record) -> tuple[Decision, ...]:
 class Publishing:
     """How a publisher sends a track: what of it is no subscriber's doing."""
 
-    __slots__ = ("_codec", "_highest", "_now", "record")
+    __slots__ = ("_codec", "_now", "_seen", "record")
 
     def __init__(self) -> None:
         self.record = Record()
         self._now: tuple[str, ...] = ()
         self._codec = ""
-        self._highest = 0
+        self._seen: set[int] = set()
+        """Encodings, or spatial layers, that ever arrived, by rank."""
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -77,6 +78,12 @@ class Publishing:
     def muted(self, at: int, by: str) -> None:
         """By whom; empty: by nobody any more."""
         self.record.note(at, Step.PUBLISHER, detail=f"muted by {by}" if by else "no longer muted")
+
+    def rerank(self, at: int, moved: Mapping[int, int], names: Sequence[str], offered: Sequence[str]) -> None:
+        """Its encodings have other ranks by what arrives: `moved` by their old ones, `names` lowest first."""
+        self._seen = {moved.get(rank, rank) for rank in self._seen}
+        detail = f"its encodings are {', '.join(names)}, lowest first; its offer lists {', '.join(offered)}"
+        self.record.note(at, Step.PUBLISHER, detail=detail)
 
     def arriving(
         self,
@@ -90,9 +97,10 @@ class Publishing:
     ) -> None:
         """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones."""
         if codec != self._codec:
-            self._codec, self._highest = codec, 0
-        self._highest = max(self._highest, *alive, 0)
-        is_top_gone = bool(alive) and self._highest not in alive and self._highest not in unwanted
+            self._codec, self._seen = codec, set()
+        self._seen |= alive
+        top = max(self._seen, default=0)
+        is_top_gone = bool(alive) and top not in alive and top not in unwanted
         facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted))
         now = tuple(fact for fact, holds in facts if holds)
         for fact in (*now, *self._now):

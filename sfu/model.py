@@ -226,6 +226,8 @@ class EncodingInfo:
     fps: float = 0.0
     wanted: bool = True
     """False: its publisher was asked to stop it, since nobody wants it."""
+    offered: int = 0
+    """Its place in the publisher's offer, from 0; `spatial` is its rank by what arrives."""
 
 
 @dataclass(frozen=True, slots=True)

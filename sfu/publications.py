@@ -32,6 +32,8 @@ class Outcome:
     withdrawn: list[Track] = field(default_factory=list)
     moved: list[Track] = field(default_factory=list)
     """Tracks that go on under another id of the plane."""
+    reshaped: list[Track] = field(default_factory=list)
+    """Tracks whose encodings are others than before, or listed in another order."""
     labels: set[str] = field(default_factory=set)
     """Of data channels that are new, or gone."""
 
@@ -151,13 +153,15 @@ class Publications:
         for mid, track in accepted.items():
             id = self._transport.tracks[mid]
             track.mid = mid
-            track.rids = tuple(encoding.rid or "" for encoding in publications[mid].encodings)
+            reshaped = track.offer(tuple(encoding.rid or "" for encoding in publications[mid].encodings))
             if track.sid not in self.tracks:
                 self.declared.pop(track.cid, None)
                 self.tracks[track.sid] = track
                 outcome.published.append(track)
             elif track.plane_id != id:
                 outcome.moved.append(track)
+            elif reshaped:
+                outcome.reshaped.append(track)
             track.plane_id = id
         for track in outcome.withdrawn:
             if track.backup is not None:

@@ -275,6 +275,8 @@ class Room:
             self.stage.publish(track)
         for track in outcome.moved:
             self.stage.move(track)
+        for track in outcome.reshaped:
+            self.stage.reshape(track)
         for label in outcome.labels:
             self._messaging.touch(label)
         self.stage.touch(participant)

@@ -23,7 +23,9 @@ class Slot:
     source: int | None = None
     """The plane's id of `shown`, as last commanded."""
     target: allocation.Target | None = None
-    """As last commanded for this source."""
+    """As last decided for this source."""
+    commanded: tuple[Layer, ...] | None = None
+    """Its ladder as the plane was told; None: it was told none for this source."""
     layer: Layer | None = None
     """On the wire."""
     lacks: Cause = Cause.NONE

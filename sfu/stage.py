@@ -97,6 +97,11 @@ class Stage:
         self._publishers.retell(track)
         self._dirty.update(dict.fromkeys((track.primary or track).viewers))
 
+    def reshape(self, track: Track) -> None:
+        """It was offered with other encodings, or in another order."""
+        self._reconsider(track.primary or track)
+        self._publishers.touch()
+
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
         self._sounds_other |= track.kind is Kind.AUDIO
@@ -246,10 +251,12 @@ class Stage:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
-        codec, shape = track.codec, track.shape()
+        codec, shape, ranking = track.codec, track.shape(), track.simulcast.ranking
         seen = track.handle_layers(event)
+        if track.simulcast.ranking != ranking:
+            self._rerank(track, ranking)
         alive = {at.spatial for at in track.rates}
-        unwanted = {spatial for spatial in range(len(track.rids)) if not track.is_wanted(spatial)}
+        unwanted = {spatial for spatial in range(len(track.simulcast.offered)) if not track.is_wanted(spatial)}
         track.publishing.arriving(
             self._context.milliseconds(),
             track.codec,
@@ -259,6 +266,9 @@ class Stage:
             deaf=event.deaf,
         )
         is_reshaped = track.shape() != shape
+        if is_reshaped:
+            # An encoding that never arrived is not stopped: now this one can be.
+            self._publishers.touch()
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
@@ -278,6 +288,17 @@ class Stage:
             self._judge(viewer, track.primary or track)
         for message in viewer.viewing.layers_news(track):
             viewer.tell(message)
+
+    def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
+        """What arrives ranks the encodings otherwise than before."""
+        moved = {rank: track.simulcast.rank(place) for rank, place in enumerate(before)}
+        now, offered = self._context.milliseconds(), track.simulcast.names()
+        names = [offered[place] for place in track.simulcast.ranking]
+        track.publishing.rerank(now, moved, names, offered)
+        for sid in (track.primary or track).viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                viewer.viewing.rerank(track, moved)
 
     def _to_show(self, subscriber: Participant, tracks: Sequence[str]) -> list[Track]:
         """What it asks to be subscribed to, by sid. Raises NotAllowed, NotFound."""

@@ -116,7 +116,7 @@ class Subscriptions:
         if slot.shown is not None:
             slot.shown.asked.pop(self._owner, None)
         slot.track, slot.shown, slot.source = track, shown, source
-        slot.layer, slot.refused, slot.told, slot.target = None, "", None, None
+        slot.layer, slot.refused, slot.told, slot.target, slot.commanded = None, "", None, None, None
         slot.lacks, slot.since = Cause.NONE, 0
         if track is not None:
             track.viewers[self._owner] = slot.mid
@@ -143,9 +143,10 @@ class Subscriptions:
             judged, demands, allocation.allocate(None, demands), strict=True
         ):
             self._changed[slot.mid] = None
-            if slot.target is None or slot.target.ladder != target.ladder:
-                targets.append((slot.id, target.ladder))
-            slot.target = target
+            ladder = shown.simulcast.named(target.ladder)
+            if slot.commanded != ladder:
+                targets.append((slot.id, ladder))
+            slot.target, slot.commanded = target, ladder
             self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
             wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
             if wanted is not None:
@@ -157,7 +158,7 @@ class Subscriptions:
     def retarget(self) -> None:
         """The plane did not take the last targets: all are decided and commanded again."""
         for slot in self.slots.values():
-            slot.target = None
+            slot.target, slot.commanded = None, None
             self._stale[slot.mid] = None
 
     def is_short(self) -> bool:
@@ -194,7 +195,10 @@ class Subscriptions:
         slot = self._reporting(event)
         if slot is None:
             return
-        layer = Layer(event.layer.spatial, event.layer.temporal) if event.layer is not None else None
+        layer = None
+        if event.layer is not None:
+            spatial = event.layer.spatial if slot.shown is None else slot.shown.simulcast.rank(event.layer.spatial)
+            layer = Layer(spatial, event.layer.temporal)
         if layer is None and slot.refused:
             return
         if layer is not None and slot.shown is slot.track:
@@ -215,6 +219,12 @@ class Subscriptions:
         if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
             yield from self.news()
+
+    def rerank(self, track: Track, moved: Mapping[int, int]) -> None:
+        """The encodings of the track, or of a backup, have other ranks, by their old ones; what leaves is the same."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and slot.shown is track and slot.layer is not None:
+            slot.layer = Layer(moved.get(slot.layer.spatial, slot.layer.spatial), slot.layer.temporal)
 
     def handle_codec(self, track: Track) -> bool:
         """It is sent in another codec than before. True: now its backup is to be shown, or no longer."""

@@ -1,12 +1,14 @@
 """A track: declared by its publisher, bound to an m-section, then published; and what really arrives of it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sfu.explain import Publishing
 from sfu.model import EncodingInfo, Kind, Layer, Picture, Rate, Source, TrackInfo
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
 from sfu.policy.dynacast import Wish
+from sfu.simulcast import Simulcast
 
 WITHOUT_SPATIAL = ("vp8", "h264", "h265")
 """Codecs of which one stream holds one spatial layer, in a browser. (RFC 7741 s1; RFC 6190 is nobody's)"""
@@ -49,8 +51,7 @@ class Track:
 
     mid: str = ""
     plane_id: int | None = None
-    rids: tuple[str, ...] = ()
-    """Of its encodings, lowest first; one empty rid where there is no simulcast."""
+    simulcast: Simulcast = field(default_factory=Simulcast)
     codec: str = ""
     rates: dict[Layer, Rate] = field(default_factory=dict)
     """What arrives of each layer with those it needs."""
@@ -96,7 +97,7 @@ class Track:
             height=self.height,
             mime=MIME.get(self.codec, ""),
             mid=self.mid,
-            simulcast=len(self.rids) > 1,
+            simulcast=self.simulcast.is_several,
             stream=self.stream,
         )
 
@@ -113,7 +114,14 @@ class Track:
 
     def shape(self) -> tuple[object, ...]:
         """What ladders depend on, but for how fast frames come."""
-        return self.codec, self.width, self.height, frozenset(self.rates), tuple(sorted(self.sizes.items()))
+        return (
+            self.codec,
+            self.width,
+            self.height,
+            self.simulcast.ranking,
+            frozenset(self.rates),
+            tuple(sorted(self.sizes.items())),
+        )
 
     def is_wanted(self, spatial: int) -> bool:
         """False: its publisher was asked to stop this encoding."""
@@ -122,14 +130,26 @@ class Track:
         # All spatial layers of SVC are in its one encoding.
         return self.told.encodings[min(spatial, len(self.told.encodings) - 1)]
 
+    def offer(self, rids: tuple[str, ...]) -> bool:
+        """Its section has these encodings, in this order. True: the plane names them otherwise than before."""
+        if rids == self.simulcast.offered:
+            return False
+        if self.simulcast.offer(rids):
+            self.told, self.rates, self.sizes = None, {}, self.simulcast.sizes()
+        return True
+
     def handle_layers(self, event: Layers) -> bool:
         """What arrives has changed. True: in a way that others see in `info`."""
         before = (self.codec, self.width, self.height)
         if event.codec is not None and event.codec != self.codec:
             self.codec = event.codec
             self.sizes.clear()
+        if moved := self.simulcast.measure(event.layers, self.width * self.height):
+            self._rerank(moved)
         self.rates = {
-            Layer(rate.layer.spatial, rate.layer.temporal): Rate(rate.bps, rate.width, rate.height, rate.fps)
+            Layer(self.simulcast.rank(rate.layer.spatial), rate.layer.temporal): Rate(
+                rate.bps, rate.width, rate.height, rate.fps
+            )
             for rate in event.layers
         }
         for layer, rate in self.rates.items():
@@ -139,6 +159,12 @@ class Track:
             # What the publisher did not declare is learned once: the live size is in `encodings`.
             self.width, self.height = max(((r.width, r.height) for r in self.rates.values()), default=(0, 0))
         return before != (self.codec, self.width, self.height)
+
+    def _rerank(self, moved: Mapping[int, int]) -> None:
+        if self.told is not None:
+            on = {moved[rank]: is_on for rank, is_on in enumerate(self.told.encodings)}
+            self.told = replace(self.told, encodings=tuple(on[rank] for rank in sorted(on)))
+        self.sizes = self.simulcast.sizes()
 
     def best(self, layer: Layer) -> Layer:
         """The highest that arrives of this encoding up to this temporal layer; its lowest, if nothing is known yet."""
@@ -160,16 +186,18 @@ class Track:
     def encodings(self) -> tuple[EncodingInfo, ...]:
         result = []
         highest = max((layer.spatial for layer in self.rates), default=0)
-        for spatial in range(max(len(self.rids), highest + 1)):
+        offered = self.simulcast.offered
+        for spatial in range(max(len(offered), highest + 1)):
             bps, width, height, fps = self.rate(Layer(spatial, 255))
-            rid = self.rids[spatial] if spatial < len(self.rids) else ""
-            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps, self.is_wanted(spatial)))
+            place = self.simulcast.place(spatial)
+            rid, wanted = offered[place] if place < len(offered) else "", self.is_wanted(spatial)
+            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps, wanted, place))
         return tuple(result)
 
     def _spatial_layers(self) -> int:
         """How many there are: encodings of simulcast, or layers within one stream, which only its packets tell."""
-        if len(self.rids) > 1:
-            return len(self.rids)
+        if self.simulcast.is_several:
+            return len(self.simulcast.offered)
         if self.codec in WITHOUT_SPATIAL:
             return 1
         seen = {*self.sizes, *(layer.spatial for layer in self.rates)}

@@ -405,7 +405,7 @@ class TrackSpec:
     def payload_types(self) -> list[PayloadType]: ...
     @property
     def encodings(self) -> list[EncodingSpec]:
-        """Lowest quality first: the index is `Layer.spatial`."""
+        """In any order: the index is `Layer.spatial`. Which of them is better, ladders say."""
 
     @property
     def extensions(self) -> dict[_Extension, int]:

@@ -4,6 +4,7 @@ More is asked for at once, less only after a while: who pages back and forth, or
 The lowest encoding outlives its last viewer, so that the next one sees a picture soon; then the whole track is paused.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 LOWER_AFTER = 3.5
@@ -51,6 +52,15 @@ class Wish:
     """Which of them, lowest first."""
     paused: bool
     """None, since nobody watches."""
+
+
+def certain(wish: Wish, known: Set[int]) -> Wish:
+    """What can be asked for when only the encodings of these ranks ever arrived: one is stopped if it is certainly
+    better than another that goes on. The ranks of all others are a guess."""
+    if wish.paused:
+        return wish
+    least = min((rank for rank in known if wish.encodings[rank]), default=len(wish.encodings))
+    return Wish(tuple(on or rank <= least or rank not in known for rank, on in enumerate(wish.encodings)), paused=False)
 
 
 class Dynacast:

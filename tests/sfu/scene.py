@@ -262,7 +262,8 @@ def sdp(
     fingerprint: str = FINGERPRINT,
     codecs: Sequence[str] = ("VP8",),
 ) -> str:
-    """A browser's offer, as short as it may be; sections with `/3` behind the kind offer three encodings."""
+    """A browser's offer, as short as it may be; sections with `/3` behind the kind offer three encodings, q;h;f, those
+    with `/fhq` these, in this order."""
     sections = list(sections)
     lines = [
         "v=0",
@@ -300,11 +301,12 @@ def sdp(
             feedback = [f"a=rtcp-fb:{number} {name}" for name in ("nack", "nack pli", "ccm fir")]
             lines += [f"a=rtpmap:{number} {codec}/90000", *feedback]
             lines += [f"a=rtpmap:{number + 1} rtx/90000", f"a=fmtp:{number + 1} apt={number}"]
-        if kind == "video/3":
+        if kind.startswith("video/"):
+            rids = kind.removeprefix("video/").replace("3", "qhf")
             lines += [
                 "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
                 "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-                *(f"a=rid:{rid} send" for rid in "qhf"),
-                "a=simulcast:send q;h;f",
+                *(f"a=rid:{rid} send" for rid in rids),
+                f"a=simulcast:send {';'.join(rids)}",
             ]
     return "\r\n".join(lines) + "\r\n"

@@ -7,8 +7,10 @@ from sfu.messages import Wanted, WantedEncoding
 from sfu.model import Kind, ParticipantKind, Quality, Source
 
 from .scene import Client, Scene, grant, scene, sdp
+from .test_viewing import arriving
 
 RIDS = ("q", "h", "f")
+THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))
 
 
 def wanted(track: str, *on: bool, paused: bool = False) -> Wanted:
@@ -16,11 +18,12 @@ def wanted(track: str, *on: bool, paused: bool = False) -> Wanted:
 
 
 async def publisher(it: Scene, *, features: tuple[str, ...] = ("wanted",)) -> tuple[Client, str]:
-    """Somebody with a camera of three encodings."""
+    """Somebody with a camera of three encodings, all of which arrive."""
     alice = await it.client("alice", features=features)
     published = await alice.ask(messages.Publish, cid="c", kind=Kind.VIDEO, source=Source.CAMERA)
     alice.sections.append(("video/3", "sendonly"))
     await alice.offer(tracks={"0": "c"})
+    await it.say(arriving(alice.plane_track(published.track.sid), *THREE))
     return alice, published.track.sid
 
 

@@ -8,6 +8,7 @@ from sfu.model import BackupInfo, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 
+from . import test_viewing as simulcast
 from .scene import Client, Scene, scene
 
 REASON = "this client cannot decode AV1"
@@ -35,6 +36,10 @@ async def viewer(it: Scene, identity: str, *codecs: str) -> Client:
     client.codecs = codecs
     await client.connect("video recvonly")
     return client
+
+
+THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))
+"""Bits per second and size of each encoding."""
 
 
 async def backed_up(it: Scene, section: str = "video") -> tuple[Client, Client, str, str]:
@@ -160,6 +165,7 @@ async def test_a_backup_that_does_not_help_is_not_asked_for() -> None:
 async def test_a_primary_that_all_viewers_cannot_decode_is_paused_and_the_backup_is_not() -> None:
     async with scene() as it:
         alice, bob, camera, backup = await backed_up(it, "video/3")
+        await it.say(simulcast.arriving(alice.plane_track(backup), *THREE))
         await bob.ask(messages.Settings, track=camera, quality=Quality.LOW)
         for _ in range(40):
             await it.pass_time(1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.policy.dynacast import GRACE, LOWER_AFTER, PAUSE_AFTER, Dynacast, Wish
+from sfu.policy.dynacast import GRACE, LOWER_AFTER, PAUSE_AFTER, Dynacast, Wish, certain
 
 NOBODY = None
 ALL = Wish((True, True, True), paused=False)
@@ -37,6 +37,25 @@ def test_more_is_asked_for_at_once_and_less_after_a_while(steps: Any, expected: 
         dynacast.update(highest, now)
         wishes.append(dynacast.wish)
     assert wishes == expected
+
+
+@pytest.mark.parametrize(
+    ("wish", "known", "asked"),
+    [
+        (LOW, {0, 1, 2}, LOW),
+        (LOW, set(), ALL),
+        (LOW, {0}, ALL),
+        (LOW, {2}, ALL),
+        (LOW, {1, 2}, ALL),
+        (LOW, {0, 1}, Wish((True, False, True), paused=False)),
+        (LOW, {0, 2}, MIDDLE),
+        (MIDDLE, {1, 2}, MIDDLE),
+        (MIDDLE, {0, 2}, MIDDLE),
+        (PAUSED, set(), PAUSED),
+    ],
+)
+def test_only_what_is_better_than_something_that_arrives_is_stopped(wish: Wish, known: set[int], asked: Wish) -> None:
+    assert certain(wish, known) == asked
 
 
 def test_a_track_of_one_encoding_is_whole_or_paused() -> None:

@@ -111,7 +111,7 @@ pub struct TrackSpec {
     pub kind: Kind,
     pub mid: String,
     pub payload_types: Vec<PayloadType>,
-    /// Lowest first: the index is the layer's `spatial`.
+    /// In any order: the index is the layer's `spatial`.
     pub encodings: Vec<EncodingSpec>,
     pub extensions: ExtensionMap,
     /// The publisher retransmits what a generic NACK names (RFC 4585).

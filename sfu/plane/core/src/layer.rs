@@ -1,9 +1,10 @@
 //! A layer is a point of a track: which encoding or spatial layer, which temporal layer.
 
-/// Spatial first, so that layers sort from the least to the best picture.
+/// Spatial first, so that layers within one encoding sort from the least to the best picture.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Layer {
-    /// Simulcast: the index of the encoding, lowest first. SVC: the spatial id within the one encoding.
+    /// Simulcast: the place of the encoding in its track's spec; which is better, ladders say. SVC: the spatial id within
+    /// the one encoding.
     pub spatial: u8,
     pub temporal: u8,
 }

@@ -188,11 +188,11 @@ impl Rungs {
         if self.alone {
             return Limit { spatial: target.spatial, temporal: target.temporal, uppermost: self.uppermost() };
         }
-        let temporal = match self.ladder.iter().find(|rung| rung.spatial == encoding) {
-            // Until the keyframe of the lower one, no more of this one than need be.
-            _ if target.spatial < encoding => 0,
-            Some(rung) => rung.temporal,
-            None => temporal,
+        let temporal = match self.rank(encoding) {
+            // Until the keyframe of the one that is to be shown instead, no more of this one than need be.
+            Some(rank) if self.rank(target.spatial).is_some_and(|target| rank < target) => 0,
+            Some(rank) => self.ladder[rank].temporal,
+            None => 0,
         };
         Limit { spatial: ALL, temporal, uppermost: ALL }
     }
