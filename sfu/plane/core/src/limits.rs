@@ -76,6 +76,14 @@ pub const SENT_AUDIO: usize = 128;
 /// How often one packet is sent again. LiveKit: sequencer.go, maxAck.
 pub const RESENDS: u8 = 3;
 
+/// Keyframes that a subscriber has by its own requests, delivered whole, within a time: a decoder that can do nothing with
+/// them must not spend the bandwidth of everybody else. jitsi-videobridge: a receiver's 3 requests in 10 s.
+pub const KEYFRAMES_DELIVERED: usize = 3;
+pub const KEYFRAMES_DELIVERED_WITHIN: Duration = ms(10_000);
+/// Its requests in a row without a delivered keyframe: an outage of 10 s at two a second. Then one each of the latter.
+pub const KEYFRAME_CREDIT: u32 = 20;
+pub const KEYFRAME_CREDIT_REFILL: Duration = ms(3_000);
+
 // ---- Data channels ----
 
 /// Streams of an SCTP association in each direction, as Chromium has them.

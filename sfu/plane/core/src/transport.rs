@@ -16,6 +16,7 @@ use crate::receive::route::Router;
 use crate::rtp::elements::Extensions;
 use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
+use crate::send::outage::Unanswered;
 use crate::send::{Class, Outgoing, Pacer};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::{Duration, Instant, ms};
@@ -70,6 +71,8 @@ pub struct Transport {
     /// The next transport-wide sequence number.
     pub transport_sequence: u16,
     pub round_trip: Duration,
+    /// What left, and was not answered by transport-wide feedback.
+    pub unanswered: Unanswered,
     pub next_report: Instant,
     pub fir_sequence: u8,
     /// In the plane's list of those with something to send.
@@ -100,6 +103,7 @@ impl Transport {
             state: None,
             transport_sequence: 0,
             round_trip: DEFAULT_ROUND_TRIP,
+            unanswered: Unanswered::default(),
             next_report: now + FIRST_REPORT,
             fir_sequence: 0,
             dirty: false,
@@ -152,6 +156,7 @@ impl Transport {
         if state != TransportState::Connected {
             self.pacer.clear();
             self.rtcp.clear();
+            self.unanswered = Unanswered::default();
         }
         Some(Event::TransportState { transport: self.id, state, reason })
     }

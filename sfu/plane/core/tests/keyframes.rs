@@ -344,3 +344,78 @@ fn a_keyframe_that_is_sooner_had_by_asking_is_asked_for() {
     assert_eq!(first_after(&call, carol, slot, since), Some(ms(5)));
     assert_eq!(plis(&call, alice, 0), 1);
 }
+
+/// How a viewer tells of itself.
+#[derive(Clone, Copy, Debug)]
+struct Tells {
+    asks: bool,
+    feedback: bool,
+    reports: bool,
+}
+
+#[test]
+fn after_an_outage_a_viewer_has_a_picture_at_once_whether_it_asks_or_reports() {
+    let viewers =
+        [(true, true, true), (true, false, true), (true, false, false), (false, true, true), (false, false, true)];
+    for (asks, feedback, reports) in viewers {
+        for seconds in [2, 4, 7] {
+            let waited = after_outage(Tells { asks, feedback, reports }, seconds);
+            // To the viewer and back 60 ms, to the publisher and back 40 ms, and a second until it asks.
+            let most = ms(60 + 40 + 300) + if asks && !feedback { ms(1_000) } else { ms(100) };
+            assert!(waited.is_some_and(|waited| waited <= most), "{asks} {feedback} {reports} {seconds}: {waited:?}");
+        }
+    }
+}
+
+/// From the end of an outage of the way down until a keyframe begins to arrive.
+fn after_outage(tells: Tells, seconds: u64) -> Option<Duration> {
+    let mut call = Call::new(seconds);
+    let (alice, bob) = (call.join(), call.join());
+    (call.up[alice], call.down[alice]) =
+        (Link { delay: ms(20), ..Link::default() }, Link { delay: ms(20), ..Link::default() });
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(12_000));
+    let viewer = &mut call.peers[bob];
+    (viewer.sends_feedback, viewer.sends_reports, viewer.asks_for_losses) = (tells.feedback, tells.reports, false);
+    let down = Link { delay: ms(30), ..Link::default() };
+    call.up[bob] = down;
+    call.down[bob] = Link { loss: 1.0, ..down };
+    let mut since = None;
+    for second in 0..seconds + 4 {
+        if second == seconds {
+            call.down[bob] = down;
+            since = Some(call.now);
+        }
+        if tells.asks {
+            let mut pli = Vec::new();
+            feedback::write_pli(&mut pli, 1, ssrc(slot));
+            call.peers[bob].send_rtcp(pli);
+        }
+        call.run(ms(1_000));
+    }
+    let began = |packet: &&&Received| {
+        packet.at >= since.unwrap_or(packet.at) && packet.payload[6] & 1 == 0 && packet.payload[0] == 0x90
+    };
+    let stream = call.peers[bob].stream(ssrc(slot));
+    let keyframe = stream.iter().find(began)?;
+    Some(keyframe.at - since?)
+}
+
+#[test]
+fn a_decoder_that_can_use_no_keyframe_costs_its_publisher_three_in_ten_seconds() {
+    let mut call = Call::new(12);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(3_000));
+    let before = call.peers[alice].sources[0].keyframes;
+    for _ in 0..100 {
+        let mut pli = Vec::new();
+        feedback::write_pli(&mut pli, 1, ssrc(slot));
+        call.peers[bob].send_rtcp(pli);
+        call.run(ms(200));
+    }
+    let keyframes = call.peers[alice].sources[0].keyframes - before;
+    assert!((4..=6).contains(&keyframes), "{keyframes} in 20 s");
+}

@@ -55,7 +55,12 @@ impl Plane {
                     self.complain(slot, now);
                 }
             }
-            Packet::TransportFeedback(_) => self.transports[key].consent.heard_feedback(now),
+            Packet::TransportFeedback(_) => {
+                self.transports[key].consent.heard_feedback(now);
+                if self.transports[key].unanswered.answered(now) {
+                    self.resume_pictures(key, now);
+                }
+            }
             Packet::Bye { ssrcs } => {
                 for ssrc in ssrcs {
                     self.transports[key].router.forget(ssrc);
@@ -68,10 +73,13 @@ impl Plane {
     fn handle_reports(&mut self, key: usize, reports: &[report::ReportBlock], received: Instant) {
         let ntp = self.config.wall_clock.ntp(received);
         for block in reports {
-            if let Some(slot) = self.slot_by_ssrc(key, block.ssrc)
-                && let Some(round_trip) = self.slots[slot].slot.handle_report(block, ntp)
-            {
+            let Some(slot) = self.slot_by_ssrc(key, block.ssrc) else { continue };
+            let reported = self.slots[slot].slot.handle_report(block, ntp, received);
+            if let Some(round_trip) = reported.round_trip {
                 self.transports[key].round_trip = round_trip;
+            }
+            if reported.resumed {
+                self.resume_picture(slot, received);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::published::Published;
 use super::{Place, Plane, mark_dirty, report};
+use crate::command::Kind;
 use crate::send::Slot;
 use crate::time::{Duration, Instant, ms};
 use crate::transport::Transport;
@@ -54,8 +55,26 @@ impl Plane {
                 return;
             }
         }
-        if self.tracks[track].is_asking(encoding) || self.slots[slot].slot.complaints.allow(now) {
+        if self.tracks[track].is_asking(encoding) || self.slots[slot].slot.keyframe_budget.allow(now) {
             self.wish_keyframe(track, encoding, now);
+        }
+    }
+
+    /// The subscriber receives again after an outage: its decoder waits for packets that nobody has any more.
+    pub(super) fn resume_picture(&mut self, slot: usize, now: Instant) {
+        let Some(track) = self.shown_track(slot) else { return };
+        let placed = &mut self.slots[slot];
+        if placed.slot.spec.kind == Kind::Video
+            && let Some(encoding) = placed.slot.encoding()
+            && (self.tracks[track].is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now))
+        {
+            self.wish_keyframe(track, encoding, now);
+        }
+    }
+
+    pub(super) fn resume_pictures(&mut self, key: usize, now: Instant) {
+        for slot in self.transports[key].slots.clone() {
+            self.resume_picture(slot, now);
         }
     }
 

@@ -174,6 +174,7 @@ impl Transport {
         if transport_sequence.is_some() {
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
             self.consent.sent_with_feedback(now);
+            self.unanswered.sent(now);
         }
         Ok(length)
     }

@@ -9,10 +9,11 @@
 //! ```
 
 pub mod cache;
-pub mod complaints;
 pub mod history;
+pub mod keyframe_budget;
 pub mod mapping;
 pub mod news;
+pub mod outage;
 pub mod pacer;
 pub mod packet;
 pub mod passing;

@@ -107,6 +107,8 @@ pub struct Peer {
     unreported: Vec<(u16, Instant)>,
     feedback_count: u8,
     expected: BTreeMap<u32, u16>,
+    /// The first sequence number that came, and how many did.
+    counted: BTreeMap<u32, (u16, u16)>,
     last_reports: BTreeMap<u32, (u32, Instant)>,
     origin: Instant,
 }
@@ -166,6 +168,7 @@ impl Peer {
             unreported: Vec::new(),
             feedback_count: 0,
             expected: BTreeMap::new(),
+            counted: BTreeMap::new(),
             last_reports: BTreeMap::new(),
             origin: now,
         }
@@ -474,6 +477,7 @@ impl Peer {
             descriptor: extensions.dependency_descriptor.map(Vec::from),
             payload: packet[header.length..end].to_vec(),
         });
+        self.counted.entry(header.ssrc).or_insert((header.sequence, 0)).1 += 1;
         let expected = self.expected.entry(header.ssrc).or_insert(header.sequence);
         let ahead = header.sequence.wrapping_sub(*expected);
         if ahead < 0x8000 {
@@ -541,7 +545,7 @@ impl Peer {
             .map(|(&ssrc, &(last_sr, at))| report::ReportBlock {
                 ssrc,
                 fraction_lost: 0,
-                cumulative_lost: 0,
+                cumulative_lost: self.lost(ssrc),
                 highest: u32::from(self.expected.get(&ssrc).map_or(0, |next| next.wrapping_sub(1))),
                 jitter: 0,
                 last_sr,
@@ -573,6 +577,12 @@ impl Peer {
         if !out.is_empty() {
             self.send_rtcp(out);
         }
+    }
+
+    /// Of the numbers since the first one (RFC 3550 A.3).
+    fn lost(&self, ssrc: u32) -> i32 {
+        let (Some(next), Some((first, came))) = (self.expected.get(&ssrc), self.counted.get(&ssrc)) else { return 0 };
+        i32::from(next.wrapping_sub(*first)) - i32::from(*came)
     }
 
     /// What came for one SSRC.

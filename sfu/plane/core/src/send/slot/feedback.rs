@@ -8,6 +8,15 @@ use crate::send::passing::Nack;
 use crate::send::report::{Newest, Reports};
 use crate::time::{Duration, Instant, Ntp};
 
+/// What a report block says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reported {
+    /// If it answers a sender report of ours.
+    pub round_trip: Option<Duration>,
+    /// What leaves gets through again after an outage.
+    pub resumed: bool,
+}
+
 impl Slot {
     /// The subscriber misses a packet (RFC 4585 s6.2.1).
     pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
@@ -36,12 +45,22 @@ impl Slot {
         Nack::Send(outgoing)
     }
 
-    /// A report block about this slot's SSRC. The round trip, if it tells.
-    pub fn handle_report(&mut self, block: &ReportBlock, now: Ntp) -> Option<Duration> {
+    /// A report block about one of this slot's SSRCs; `ntp` is what our clock calls `now`.
+    pub fn handle_report(&mut self, block: &ReportBlock, ntp: Ntp, now: Instant) -> Reported {
         if block.ssrc != self.spec.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
-            return None;
+            return Reported::default();
         }
-        self.reports.handle_block(block, now)
+        let round_trip = self.reports.handle_block(block, ntp);
+        if block.ssrc != self.spec.ssrc {
+            return Reported { round_trip, resumed: false };
+        }
+        let progress = self.reported.handle_block(block, now);
+        if let (Some(progress), Some(highest)) = (progress, self.rewriter.highest()) {
+            let behind = highest.wire().wrapping_sub(block.highest as u16);
+            let reported = ExtendedSeq(highest.0.saturating_sub(behind.into()));
+            self.keyframe_budget.handle_report(reported, progress.whole, now);
+        }
+        Reported { round_trip, resumed: progress.is_some_and(|progress| progress.resumed) }
     }
 
     /// None while nothing leaves (RFC 3550 s6.4: then a receiver report is due).

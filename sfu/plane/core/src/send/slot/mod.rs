@@ -8,10 +8,11 @@ use crate::layer::{Ladder, Layer, Lives};
 use crate::limits::{SENT_AUDIO, SENT_VIDEO};
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::complaints::Complaints;
 use crate::send::history::{Entry, History};
+use crate::send::keyframe_budget::KeyframeBudget;
 use crate::send::mapping::Mapping;
 use crate::send::news::News;
+use crate::send::outage::Reported;
 use crate::send::passing::{DependencyPatch, Outgoing, Packet, Patch, Replay, SlotEvent};
 use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
@@ -43,7 +44,8 @@ pub struct Slot {
     anew: bool,
     /// Packets wait for the structure that their dependency descriptors refer to: as if they had not come.
     held: bool,
-    pub complaints: Complaints,
+    pub keyframe_budget: KeyframeBudget,
+    reported: Reported,
 }
 
 impl Slot {
@@ -70,7 +72,8 @@ impl Slot {
             caught_up: None,
             anew: false,
             held: false,
-            complaints: Complaints::default(),
+            keyframe_budget: KeyframeBudget::default(),
+            reported: Reported::default(),
             spec,
         }
     }
@@ -145,6 +148,7 @@ impl Slot {
     pub fn interrupt(&mut self) {
         self.selector.lose();
         self.replay = None;
+        self.reported = Reported::default();
         self.tell();
     }
 
@@ -282,6 +286,9 @@ impl Slot {
             dependency,
         };
         self.history.insert(Entry::new(&outgoing), now);
+        if packet.description.keyframe {
+            self.keyframe_budget.handle_keyframe(outgoing.seq);
+        }
         Some(outgoing)
     }
 

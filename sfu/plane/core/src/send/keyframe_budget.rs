@@ -1,0 +1,172 @@
+//! How often one subscriber may ask the publisher for keyframes. A decoder that can do nothing with them (a wrong key)
+//! must not spend the bandwidth of everybody else; one that got none of them, as its network was gone, may ask again.
+//!
+//! So what counts is keyframes that were delivered whole, by the subscriber's own reports. Requests whose keyframes were
+//! not are let through at a distance, and come out of a credit: who never reports cannot ask for ever.
+
+use crate::limits::{KEYFRAME_CREDIT, KEYFRAME_CREDIT_REFILL, KEYFRAMES_DELIVERED, KEYFRAMES_DELIVERED_WITHIN};
+use crate::rtp::sequence::ExtendedSeq;
+use crate::time::{Duration, Instant, ms};
+
+/// Between two requests of which the first one's keyframe was delivered.
+const APART: Duration = ms(200);
+/// Between two requests while the first one's keyframe is not reported as received. Publishers answer three requests in
+/// 1.5 s (`receive/keyframe.rs`), so that none of these waits for another.
+const UNDELIVERED_APART: Duration = ms(500);
+/// Keyframes under way at a time that are remembered.
+const IN_FLIGHT: usize = 4;
+
+/// Of one slot.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyframeBudget {
+    /// When the last keyframes that this slot asked for were reported as received, oldest first.
+    delivered: [Option<Instant>; KEYFRAMES_DELIVERED],
+    /// The first packets of keyframes that left and were not reported yet, oldest first.
+    in_flight: [Option<ExtendedSeq>; IN_FLIGHT],
+    /// A request was let through, and no keyframe left since.
+    asked: bool,
+    passed: Option<Instant>,
+    credit: u32,
+    refilled: Option<Instant>,
+}
+
+impl Default for KeyframeBudget {
+    fn default() -> Self {
+        Self {
+            delivered: [None; KEYFRAMES_DELIVERED],
+            in_flight: [None; IN_FLIGHT],
+            asked: false,
+            passed: None,
+            credit: KEYFRAME_CREDIT,
+            refilled: None,
+        }
+    }
+}
+
+impl KeyframeBudget {
+    /// The subscriber asks for a keyframe: whether the publisher may be asked.
+    pub fn allow(&mut self, now: Instant) -> bool {
+        let waits = self.asked || self.in_flight[0].is_some();
+        let apart = if waits { UNDELIVERED_APART } else { APART };
+        if self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < apart) {
+            return false;
+        }
+        self.pass(now)
+    }
+
+    /// The subscriber receives again after an outage: whether the publisher may be asked, though nobody did.
+    pub fn allow_unasked(&mut self, now: Instant) -> bool {
+        self.pass(now)
+    }
+
+    /// The first packet of a keyframe leaves.
+    pub fn handle_keyframe(&mut self, seq: ExtendedSeq) {
+        if !std::mem::take(&mut self.asked) {
+            return;
+        }
+        match self.in_flight.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(seq),
+            None => {
+                self.in_flight.rotate_left(1);
+                self.in_flight[IN_FLIGHT - 1] = Some(seq);
+            }
+        }
+    }
+
+    /// The subscriber has packets up to `highest`; `whole`: it missed none since its report before.
+    pub fn handle_report(&mut self, highest: ExtendedSeq, whole: bool, now: Instant) {
+        while self.in_flight[0].is_some_and(|seq| seq <= highest) {
+            self.in_flight[0] = None;
+            self.in_flight.rotate_left(1);
+            if whole {
+                self.delivered.rotate_left(1);
+                self.delivered[KEYFRAMES_DELIVERED - 1] = Some(now);
+                self.credit = KEYFRAME_CREDIT;
+            }
+        }
+    }
+
+    fn pass(&mut self, now: Instant) -> bool {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        if self.delivered[0].is_some_and(|oldest| since(oldest) < KEYFRAMES_DELIVERED_WITHIN) {
+            return false;
+        }
+        let refilled = *self.refilled.get_or_insert(now);
+        let refills = (since(refilled).as_millis() / KEYFRAME_CREDIT_REFILL.as_millis()) as u32;
+        if refills > 0 {
+            self.credit = self.credit.saturating_add(refills).min(KEYFRAME_CREDIT);
+            self.refilled = Some(now);
+        }
+        if self.credit == 0 {
+            return false;
+        }
+        self.credit -= 1;
+        (self.asked, self.passed) = (true, Some(now));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks every `every` ms for `seconds`; each keyframe is delivered at once if `delivers`. How many requests passed.
+    fn asks(budget: &mut KeyframeBudget, start: Instant, seconds: u64, every: u64, delivers: bool) -> usize {
+        let times = (0..seconds * 1_000).step_by(every as usize);
+        let passed = times.filter(|&at| {
+            let passes = budget.allow(start + ms(at));
+            if passes {
+                budget.handle_keyframe(ExtendedSeq(at));
+            }
+            if delivers {
+                budget.handle_report(ExtendedSeq(at), true, start + ms(at));
+            }
+            passes
+        });
+        passed.count()
+    }
+
+    #[test]
+    fn three_keyframes_are_delivered_in_ten_seconds() {
+        for every in [20, 200, 1_000] {
+            let start = Instant::now();
+            assert_eq!(asks(&mut KeyframeBudget::default(), start, 10, every, true), 3, "one each {every} ms");
+            assert_eq!(asks(&mut KeyframeBudget::default(), start, 60, every, true), 18, "one each {every} ms");
+        }
+    }
+
+    #[test]
+    fn during_an_outage_a_request_a_second_passes() {
+        for seconds in [2, 4, 7, 10] {
+            let passed = asks(&mut KeyframeBudget::default(), Instant::now(), seconds, 1_000, false);
+            assert_eq!(passed as u64, seconds);
+        }
+    }
+
+    #[test]
+    fn who_never_reports_has_a_credit_and_then_one_in_three_seconds() {
+        let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+        let first = asks(&mut budget, start, 20, 20, false);
+        assert!((20..=26).contains(&first), "{first}");
+        assert_eq!(asks(&mut budget, start + ms(20_000), 60, 20, false), 20);
+    }
+
+    #[test]
+    fn a_keyframe_with_holes_is_not_delivered() {
+        let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+        for second in 0..10 {
+            let now = start + ms(1_000) * second;
+            assert!(budget.allow(now), "{second} s");
+            budget.handle_keyframe(ExtendedSeq(second.into()));
+            budget.handle_report(ExtendedSeq(second.into()), false, now + ms(500));
+        }
+    }
+
+    #[test]
+    fn who_receives_again_is_served_at_once() {
+        let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+        assert!(budget.allow(start));
+        assert!(!budget.allow(start + ms(100)));
+        assert!(budget.allow_unasked(start + ms(100)));
+    }
+}
