@@ -80,7 +80,8 @@ pub const RESENDS: u8 = 3;
 /// them must not spend the bandwidth of everybody else. jitsi-videobridge: a receiver's 3 requests in 10 s.
 pub const KEYFRAMES_DELIVERED: usize = 3;
 pub const KEYFRAMES_DELIVERED_WITHIN: Duration = ms(10_000);
-/// Its requests in a row without a delivered keyframe: an outage of 10 s at two a second. Then one each of the latter.
+/// Keyframes in a row that left at its request and were not reported as received: an outage of 10 s at two a second.
+/// Afterwards one each of the latter.
 pub const KEYFRAME_CREDIT: u32 = 20;
 pub const KEYFRAME_CREDIT_REFILL: Duration = ms(3_000);
 

@@ -151,8 +151,7 @@ impl Plane {
                 if asked {
                     state.keyframes.defer(now);
                 }
-                let arrives = !state.life.is_silent(now);
-                match state.keyframes.poll(now, arrives) {
+                match state.keyframes.poll(now, state.life.last()) {
                     Some(Due::Request) => {
                         asked = true;
                         self.stats.keyframe_requests += 1;

@@ -128,6 +128,11 @@ impl Activity {
         self.state == State::Flowing
     }
 
+    /// When the newest packet came.
+    pub fn last(&self) -> Option<Instant> {
+        self.last
+    }
+
     /// Nothing has come for longer than it should.
     pub fn is_silent(&self, now: Instant) -> bool {
         match self.state {

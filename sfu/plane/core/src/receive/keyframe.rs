@@ -167,8 +167,9 @@ impl KeyframeRequests {
         self.state = State::Idle { not_before: Some(not_before.max(burst_over)) };
     }
 
-    /// What to do now. `arrives`: something of the encoding does; if not, an unanswered request says nothing.
-    pub fn poll(&mut self, now: Instant, arrives: bool) -> Option<Due> {
+    /// What to do now. `heard`: when the newest packet of the encoding came. If none did since the request, that it is not
+    /// answered says nothing of the publisher.
+    pub fn poll(&mut self, now: Instant, heard: Option<Instant>) -> Option<Due> {
         match self.state {
             State::Wished { due } if due <= now => {
                 self.sequence = self.sequence.wrapping_add(1);
@@ -179,7 +180,7 @@ impl KeyframeRequests {
             }
             State::Asked { at, requests, ignored: false } if at + PATIENCE <= now => {
                 self.state = State::Asked { at, requests, ignored: true };
-                if arrives {
+                if heard.is_some_and(|heard| heard > at) {
                     self.evidence = (self.evidence + 1).min(MOST_EVIDENCE);
                     self.deaf |= self.evidence >= DEAF;
                 }

@@ -54,6 +54,11 @@ impl Life {
         wanted.filter(|activity| activity.has_stopped()).for_each(Activity::expect);
     }
 
+    /// When its newest packet came.
+    pub fn last(&self) -> Option<Instant> {
+        self.whole.last()
+    }
+
     /// Nothing of it arrives.
     pub fn is_silent(&self, now: Instant) -> bool {
         self.whole.is_silent(now)

@@ -2,7 +2,7 @@
 //! must not spend the bandwidth of everybody else; one that got none of them, as its network was gone, may ask again.
 //!
 //! So what counts is keyframes that were delivered whole, by the subscriber's own reports. Requests whose keyframes were
-//! not are let through at a distance, and come out of a credit: who never reports cannot ask for ever.
+//! not are let through at a distance, and their keyframes come out of a credit: who never reports cannot ask for ever.
 
 use crate::limits::{KEYFRAME_CREDIT, KEYFRAME_CREDIT_REFILL, KEYFRAMES_DELIVERED, KEYFRAMES_DELIVERED_WITHIN};
 use crate::rtp::sequence::ExtendedSeq;
@@ -64,6 +64,7 @@ impl KeyframeBudget {
         if !std::mem::take(&mut self.asked) {
             return;
         }
+        self.credit = self.credit.saturating_sub(1);
         match self.in_flight.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some(seq),
             None => {
@@ -100,7 +101,6 @@ impl KeyframeBudget {
         if self.credit == 0 {
             return false;
         }
-        self.credit -= 1;
         (self.asked, self.passed) = (true, Some(now));
         true
     }

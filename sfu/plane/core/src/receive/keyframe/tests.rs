@@ -7,7 +7,7 @@ const ROUND_TRIP: Duration = ms(50);
 const NEVER: (u64, u64) = (u64::MAX, 0);
 
 fn asks(requests: &mut KeyframeRequests, now: Instant) -> bool {
-    requests.poll(now, true) == Some(Due::Request)
+    requests.poll(now, Some(now)) == Some(Due::Request)
 }
 
 /// When it asks in the first `most` ms a publisher that makes a keyframe each so many ms, come what may.
@@ -30,7 +30,7 @@ fn while_another_encoding_is_asked_for_none_is_and_its_keyframe_serves_as_well()
     assert!(asks(&mut requests, now + ms(300)), "the keyframe that came with the other's was before the wish");
 
     // Unanswered, it is about to be repeated.
-    assert_eq!(requests.poll(now + ms(900), true), Some(Due::Ignored));
+    assert_eq!(requests.poll(now + ms(900), Some(now + ms(900))), Some(Due::Ignored));
     requests.defer(now + ms(1_200));
     assert!(!asks(&mut requests, now + ms(1_499)));
     assert!(asks(&mut requests, now + ms(1_500)));
@@ -58,7 +58,7 @@ fn an_unanswered_request_is_repeated_each_second_and_not_for_ever() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
     requests.wish(now);
     // Nothing arrives: it is paused, not deaf.
-    let times: Vec<u64> = (0..20_000).filter(|&at| requests.poll(now + ms(at), false) == Some(Due::Request)).collect();
+    let times: Vec<u64> = (0..20_000).filter(|&at| requests.poll(now + ms(at), None) == Some(Due::Request)).collect();
     assert_eq!(times, [0, 1_000, 2_000, 3_000, 4_000]);
     assert_eq!((requests.sequence(), requests.poll_timeout(), requests.is_deaf()), (1, None, false));
 }
@@ -163,7 +163,7 @@ fn a_deaf_publisher_is_asked_once_per_wish_and_may_prove_that_it_hears() {
     while requests.is_deaf() {
         now += ms(20_000 + 3_000 * answered);
         requests.wish(now);
-        assert_eq!(requests.poll(now, true), Some(Due::Request));
+        assert_eq!(requests.poll(now, Some(now)), Some(Due::Request));
         requests.handle_keyframe(now + ms(60));
         answered += 1;
     }
@@ -183,7 +183,7 @@ fn one_lost_request_makes_nobody_deaf() {
         requests.wish(now);
         assert!(asks(&mut requests, now));
         if n % 3 == 0 {
-            assert_eq!(requests.poll(now + PATIENCE, true), Some(Due::Ignored));
+            assert_eq!(requests.poll(now + PATIENCE, Some(now + PATIENCE)), Some(Due::Ignored));
             assert!(asks(&mut requests, now + RETRY));
             requests.handle_keyframe(now + RETRY + ms(60));
         } else {
@@ -231,7 +231,7 @@ fn a_keyframe_that_was_due_anyway_does_not_prove_that_a_deaf_publisher_hears() {
         if n >= 2 {
             requests.wish(due - ms(400));
         }
-        requests.poll(due - ms(400), true);
+        requests.poll(due - ms(400), Some(due - ms(400)));
         requests.handle_keyframe(due);
     }
     assert!(requests.is_deaf());
