@@ -112,7 +112,7 @@ Source: `_native.pyi`."""
 
 TRACKS = 64
 """That one participant may publish.
-Source: 64 tracks of four SSRCs each are the 256 SSRCs that SRTP follows (`srtp/context.rs`)."""
+Source: ours; with SDP_ENCODINGS it makes the 1,024 SSRCs that the packet plane follows (`limits.rs`)."""
 SLOTS = 128
 """Receive sections of each kind that a participant is asked to offer, at most.
 Source: ours; two pages of 64 tiles."""

@@ -38,6 +38,7 @@ def test_what_is_in_the_table_of_the_packet_plane_too_is_the_same_there() -> Non
         pytest.skip("the packet plane has no table yet")
     there = dict(CONSTANT.findall(RUST.read_text()))
     both = there.keys() & rows().keys()
+    assert {"TRACKS", "SLOTS", "SDP_ENCODINGS"} <= both, "from which it derives how many SSRCs there are"
     assert {name: getattr(limits, name) for name in both} == {name: eval(there[name]) for name in both}
 
 

@@ -28,12 +28,31 @@ pub const FEEDBACK_STATUSES: u16 = 1 << 15;
 
 // ---- Memory of one transport ----
 
-/// RTP and RTCP senders of which SRTP keeps the indexes, each: a browser needs six for three simulcast layers with RTX.
-/// State is made for authenticated packets only. 36 KB.
-pub const SRTP_SENDERS: usize = 256;
+/// Tracks that one participant publishes at a time. `sfu/limits.py` has the same.
+pub const TRACKS: usize = 64;
 
-/// SSRCs that packets, not SDP, told of.
-pub const LEARNED_SSRCS: usize = 64;
+/// Encodings of a track: browsers send three. `sfu/limits.py` has the same.
+pub const SDP_ENCODINGS: usize = 8;
+
+/// Receive sections of each kind that one participant offers. `sfu/limits.py` has the same.
+pub const SLOTS: usize = 128;
+
+/// SSRCs that one peer sends with at a time, of each of which SRTP keeps a replay window: every encoding, and its
+/// retransmissions (RFC 4588). State is made for authenticated packets only. Of as many that are no longer used the highest
+/// index is kept. 190 KB.
+pub const SSRCS: usize = TRACKS * SDP_ENCODINGS * 2;
+
+/// SSRCs of ours that a peer was sent and is sent no more, which must not be used again with its keys: 160 KB. A session
+/// that is given a new receive section once a second reaches it after four hours, and must connect anew.
+pub const RETIRED_SSRCS: usize = 1 << 14;
+
+/// Octets of packets that are kept of what one participant publishes: retransmissions (1 s), and what leads from the last
+/// keyframe to now. A camera with three encodings beside a screen takes 3 to 8 MB; 32 packets of each encoding that one
+/// may have fit, too.
+pub const KEPT_PER_TRANSPORT: usize = 32 << 20;
+
+/// The same of all participants of a worker: 160 cameras. Beyond it whoever has most gives first.
+pub const KEPT_PER_WORKER: usize = 512 << 20;
 
 /// Paths that connectivity checks have validated: three interfaces of a phone, several NAT bindings of each.
 pub const VALID_PATHS: usize = 16;
@@ -104,7 +123,11 @@ pub const CHANNEL_DISCARDS: usize = 1_024;
 mod tests {
     use super::*;
     use crate::batch::Batch;
+    use crate::send::cache::FIRST_ROOM;
     use crate::srtp::Profile;
+
+    /// Octets of memory of a packet that is kept: its payload, and what is noted of it.
+    const KEPT_PACKET: usize = 1_460 + 300;
 
     #[test]
     fn limits_that_follow_from_one_another_fit() {
@@ -117,7 +140,14 @@ mod tests {
             ("what can still be taken is kept", ENCODING_HISTORY as usize, CACHED_VIDEO),
             ("what can be sent again is kept", SENT_VIDEO, CACHED_VIDEO),
             ("also of sound", SENT_AUDIO, CACHED_AUDIO),
-            ("SRTP knows each SSRC that is learned", LEARNED_SSRCS, SRTP_SENDERS),
+            ("each section we send in has its SSRC, pictures one more for RTX", 3 * SLOTS, SSRCS),
+            ("what we send with at a time can be retired", SSRCS, RETIRED_SSRCS),
+            (
+                "some packets of every encoding are kept",
+                TRACKS * SDP_ENCODINGS * FIRST_ROOM * KEPT_PACKET,
+                KEPT_PER_TRANSPORT,
+            ),
+            ("one participant cannot take what all have", 16 * KEPT_PER_TRANSPORT, KEPT_PER_WORKER),
         ];
         for (what, needed, given) in table {
             assert!(needed <= given, "{what}: {needed} are needed, {given} there");

@@ -2,12 +2,13 @@
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
 //! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `lives` (what
-//! arrives), `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
+//! arrives), `memory` (how much is kept), `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
 
 mod commands;
 mod connection;
 mod feedback;
 mod lives;
+mod memory;
 mod messages;
 mod published;
 mod sound;
@@ -36,6 +37,7 @@ use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
+use memory::Memory;
 use messages::Awaited;
 use published::Published;
 use sound::{Hearing, Sounds};
@@ -84,6 +86,7 @@ pub struct Plane {
     farewells: Vec<(Path, Vec<u8>)>,
     events: VecDeque<Event>,
     stats: Stats,
+    memory: Memory,
 }
 
 impl Plane {
@@ -111,6 +114,7 @@ impl Plane {
             farewells: Vec::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -185,7 +189,15 @@ impl Plane {
             None => self.find_route(key, &header, &extensions)?,
         };
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
-        let taken = self.tracks[track].receive(&route, &header, &extensions, packet, received, now)?;
+        self.make_room(key, now);
+        let published = &mut self.tracks[track];
+        let before = published.memory();
+        let taken = published.receive(&route, &header, &extensions, packet, received, now);
+        let after = published.memory();
+        if before != after {
+            self.note_kept(key, before, after, now);
+        }
+        let taken = taken?;
         let hearing = self.hear(track, extensions.audio_level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
             self.tracks[track].hold_back(&taken);
@@ -247,7 +259,12 @@ impl Plane {
     ) -> Result<route::Route, Discard> {
         let transport = &mut self.transports[key];
         let specs: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track.spec).collect();
-        transport.router.route(header, extensions, &specs)
+        let route = transport.router.route(header, extensions, &specs);
+        transport.retire_dropped();
+        if let (Err(_), Some(srtp)) = (route, &mut transport.srtp) {
+            srtp.inbound.retire(header.ssrc);
+        }
+        route
     }
 
     /// Does what was due by `now`: resends, reports, requests, silence.
@@ -270,6 +287,7 @@ impl Plane {
             self.poll_dtls(key, now);
             self.poll_data(key, now);
             self.judge_silences(key, now);
+            self.trim(key, now);
             self.poll_feedback(key, now);
             self.poll_reports(key, now);
             self.touch(key);

@@ -75,6 +75,9 @@ pub struct Transport {
     pub unanswered: Unanswered,
     pub next_report: Instant,
     pub fir_sequence: u8,
+    /// Octets of packets that are kept of its tracks, and when they are trimmed next.
+    pub kept: usize,
+    pub next_trim: Option<Instant>,
     /// In the plane's list of those with something to send.
     pub dirty: bool,
 }
@@ -106,6 +109,8 @@ impl Transport {
             unanswered: Unanswered::default(),
             next_report: now + FIRST_REPORT,
             fir_sequence: 0,
+            kept: 0,
+            next_trim: None,
             dirty: false,
         }
     }
@@ -185,6 +190,22 @@ impl Transport {
         }
     }
 
+    /// SSRCs of the peer that lead nowhere any more take no state in SRTP.
+    pub fn retire_dropped(&mut self) {
+        while let Some(ssrc) = self.router.poll_dropped() {
+            if let Some(srtp) = &mut self.srtp {
+                srtp.inbound.retire(ssrc);
+            }
+        }
+    }
+
+    /// Nothing leaves under these SSRCs of ours again.
+    pub fn retire_own(&mut self, ssrcs: impl IntoIterator<Item = u32>) {
+        if let Some(srtp) = &mut self.srtp {
+            ssrcs.into_iter().for_each(|ssrc| srtp.outbound.retire(ssrc));
+        }
+    }
+
     /// Queues a media packet, unless nobody listens.
     pub fn send(&mut self, slot: usize, track: usize, outgoing: Outgoing, octets: usize, now: Instant) {
         if !self.sends_media() {
@@ -219,9 +240,7 @@ impl Transport {
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
         // A dirty transport is drained anyway, whatever its pacer holds; and one that may not send waits to be heard.
         let pacer = (!self.dirty && self.sends_media()).then(|| self.pacer.poll_timeout()).flatten();
-        [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer]
-            .into_iter()
-            .flatten()
-            .min()
+        let protocols = [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout()];
+        protocols.into_iter().chain([media, pacer, self.next_trim]).flatten().min()
     }
 }

@@ -29,7 +29,7 @@ impl Plane {
                 }
             }
             Command::AddTrack(spec) => self.add_track(spec),
-            Command::UpdateTrack(spec) => self.update_track(spec),
+            Command::UpdateTrack(spec) => self.update_track(spec, now),
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::SetSource { slot, track } => self.set_source(slot, track, now),
             Command::SetTargets(targets) => {
@@ -70,19 +70,24 @@ impl Plane {
         let transport = &mut self.transports[key];
         transport.extensions.merge(&spec.extensions);
         transport.router.declare(None, &spec);
+        transport.retire_dropped();
         let track = self.tracks.insert(Published::new(spec, key));
         transport.tracks.push(track);
         self.places.insert(id.0, Place::Track(track));
         self.touch(key);
     }
 
-    fn update_track(&mut self, spec: TrackSpec) {
+    fn update_track(&mut self, spec: TrackSpec, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
         let published = &mut self.tracks[track];
         let transport = &mut self.transports[published.transport];
         transport.extensions.merge(&spec.extensions);
         transport.router.declare(Some(&published.track.spec), &spec);
+        transport.retire_dropped();
+        let (key, before) = (published.transport, published.memory());
         published.update(spec);
+        let after = published.memory();
+        self.note_kept(key, before, after, now);
     }
 
     fn add_slot(&mut self, spec: SlotSpec) {
@@ -168,11 +173,11 @@ impl Plane {
 
     fn remove(&mut self, id: u64, now: Instant) {
         match self.places.remove(&id) {
-            Some(Place::Transport(key)) => self.remove_transport(key),
+            Some(Place::Transport(key)) => self.remove_transport(key, now),
             Some(Place::Track(track)) => {
                 let key = self.tracks[track].transport;
                 self.transports[key].tracks.retain(|&other| other != track);
-                self.remove_track(track);
+                self.remove_track(track, now);
                 self.arm(key);
             }
             Some(Place::Slot(slot)) => {
@@ -186,12 +191,12 @@ impl Plane {
     }
 
     /// Its last words leave with the next batch: they go to a queue of their own, since the transport is gone by then.
-    fn remove_transport(&mut self, key: usize) {
+    fn remove_transport(&mut self, key: usize, now: Instant) {
         let farewell = self.farewell(key);
         self.farewells.extend(farewell);
         for track in std::mem::take(&mut self.transports[key].tracks) {
             self.places.remove(&self.tracks[track].id().0);
-            self.remove_track(track);
+            self.remove_track(track, now);
         }
         for slot in std::mem::take(&mut self.transports[key].slots) {
             self.places.remove(&self.slots[slot].slot.spec.id.0);
@@ -205,12 +210,14 @@ impl Plane {
         self.transports.remove(key);
     }
 
-    fn remove_track(&mut self, track: usize) {
+    fn remove_track(&mut self, track: usize, now: Instant) {
         let published = self.tracks.remove(track);
+        self.note_kept(published.transport, published.memory(), 0, now);
         self.levels.remove(published.id());
         self.forget_sound(published.id(), published.sound);
         if let Some(transport) = self.transports.get_mut(published.transport) {
             transport.router.remove(published.id());
+            transport.retire_dropped();
         }
         for &slot in published.subscribers() {
             self.slots[slot].slot.set_source(None, Lives::default());
@@ -220,7 +227,10 @@ impl Plane {
 
     fn remove_slot(&mut self, slot: usize) {
         self.leave_source(slot);
-        self.slots.remove(slot);
+        let Placed { slot, transport } = self.slots.remove(slot);
+        if let Some(transport) = self.transports.get_mut(transport) {
+            transport.retire_own([Some(slot.spec.ssrc), slot.spec.rtx_ssrc].into_iter().flatten());
+        }
     }
 
     fn slot(&self, id: SlotId) -> Option<usize> {

@@ -65,6 +65,7 @@ impl Plane {
                 for ssrc in ssrcs {
                     self.transports[key].router.forget(ssrc);
                 }
+                self.transports[key].retire_dropped();
             }
             Packet::Remb { .. } | Packet::Xr { .. } | Packet::Sdes | Packet::Other => {}
         }

@@ -39,6 +39,10 @@ impl Kept {
     fn new(spec: &TrackSpec) -> Self {
         Self { cache: Cache::new(spec.kind == Kind::Video), start: Start::default(), structures: Structures::default() }
     }
+
+    fn memory(&self) -> usize {
+        self.cache.memory() + self.start.memory()
+    }
 }
 
 pub struct Published {
@@ -57,6 +61,8 @@ pub struct Published {
     changed: bool,
     /// Another stream took an encoding's place, and none of its packets was taken yet.
     replaced: bool,
+    /// Octets of what is kept of all its encodings.
+    memory: usize,
 }
 
 /// What became of a packet.
@@ -81,6 +87,7 @@ impl Published {
             next_layers: None,
             changed: false,
             replaced: false,
+            memory: 0,
         }
     }
 
@@ -92,6 +99,45 @@ impl Published {
             self.kept.push(same.map_or_else(|| Kept::new(&spec), |place| before.remove(place).1));
         }
         self.track.update(spec);
+        self.count();
+    }
+
+    /// Octets of what is kept of all its encodings.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn count(&mut self) {
+        self.memory = self.kept.iter().map(Kept::memory).sum();
+    }
+
+    /// Gives back what the rate of the last second does not need.
+    pub fn trim(&mut self, now: Instant) {
+        for kept in &mut self.kept {
+            kept.cache.trim(now);
+            kept.start.trim(now);
+        }
+        self.count();
+    }
+
+    /// Gives back about half of what is kept: what leads from the last keyframe to now first, since a keyframe can be had
+    /// instead; then the older half of what is kept for retransmissions.
+    pub fn halve(&mut self) {
+        let half = self.memory / 2;
+        while self.memory > half
+            && let Some(most) = self.kept.iter_mut().max_by_key(|kept| kept.start.memory())
+            && most.start.memory() > 0
+        {
+            most.start.forget();
+            self.count();
+        }
+        while self.memory > half
+            && let Some(most) = self.kept.iter_mut().max_by_key(|kept| kept.cache.memory())
+            && most.cache.memory() > 0
+        {
+            most.cache.halve();
+            self.count();
+        }
     }
 
     pub fn id(&self) -> TrackId {
@@ -113,6 +159,22 @@ impl Published {
 
     /// Takes a packet in clear: RTX unwrapped, its place in the sequence noted, its layer read, its payload kept.
     pub fn receive(
+        &mut self,
+        route: &Route,
+        header: &Header,
+        extensions: &Extensions<'_>,
+        packet: &[u8],
+        received: Instant,
+        now: Instant,
+    ) -> Result<Taken, Discard> {
+        let kept = |published: &Self| published.kept.get(route.encoding).map_or(0, Kept::memory);
+        let before = kept(self);
+        let taken = self.take_in(route, header, extensions, packet, received, now);
+        self.memory = self.memory + kept(self) - before;
+        taken
+    }
+
+    fn take_in(
         &mut self,
         route: &Route,
         header: &Header,

@@ -7,7 +7,6 @@
 use crate::command::{EncodingSpec, TrackSpec};
 use crate::discard::Discard;
 use crate::id::TrackId;
-use crate::limits::LEARNED_SSRCS;
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 
@@ -24,13 +23,14 @@ pub struct Route {
 struct Binding {
     ssrc: u32,
     route: Route,
-    learned: bool,
 }
 
-/// The SSRCs of one transport, sorted.
+/// The SSRCs of one transport, sorted: as many as its tracks have encodings, and their retransmissions, at most.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
     bindings: Vec<Binding>,
+    /// SSRCs that lead nowhere any more.
+    dropped: Vec<u32>,
 }
 
 impl Router {
@@ -46,39 +46,49 @@ impl Router {
     /// Takes in the SSRCs that a track's description names; `before` is the spec that this one replaces. What was
     /// learned of an encoding that stays is kept.
     pub fn declare(&mut self, before: Option<&TrackSpec>, spec: &TrackSpec) {
-        self.bindings.retain_mut(|binding| {
+        let Self { bindings, dropped } = self;
+        bindings.retain_mut(|binding| {
             if binding.route.track != spec.id {
                 return true;
             }
             let old = before.and_then(|before| before.encodings.get(binding.route.encoding));
             let place = old.and_then(|old| spec.encodings.iter().position(|new| is_same(old, new)));
             binding.route.encoding = place.unwrap_or(0);
+            if place.is_none() {
+                dropped.push(binding.ssrc);
+            }
             place.is_some()
         });
         for (encoding, declared) in spec.encodings.iter().enumerate() {
             for (ssrc, rtx) in [(declared.ssrc, false), (declared.rtx_ssrc, true)] {
                 if let Some(ssrc) = ssrc {
-                    self.bind(ssrc, Route { track: spec.id, encoding, rtx }, false);
+                    self.bind(ssrc, Route { track: spec.id, encoding, rtx });
                 }
             }
         }
     }
 
     pub fn remove(&mut self, track: TrackId) {
-        self.bindings.retain(|binding| binding.route.track != track);
+        self.drop_routes(|route| route.track == track);
     }
 
     /// The SSRC has said goodbye (RTCP BYE).
     pub fn forget(&mut self, ssrc: u32) -> Option<Route> {
         let place = self.find(ssrc).ok()?;
+        self.dropped.push(ssrc);
         Some(self.bindings.remove(place).route)
+    }
+
+    /// An SSRC that has come to lead nowhere: its track or encoding is gone, or another SSRC took its place.
+    pub fn poll_dropped(&mut self) -> Option<u32> {
+        self.dropped.pop()
     }
 
     /// Finds the route of a packet among the transport's `tracks`, and keeps it for the packets that follow.
     ///
     /// # Errors
     /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission that does not tell
-    /// of which encoding; `UnknownSsrc` for any other packet that leads nowhere, and past the bound on SSRCs.
+    /// of which encoding; `UnknownSsrc` for any other packet that leads nowhere.
     pub fn route(&mut self, header: &Header, extensions: &Extensions, tracks: &[&TrackSpec]) -> Result<Route, Discard> {
         if let Some(route) = self.lookup(header.ssrc) {
             // An SSRC may move to another m-section, and says so by its MID.
@@ -90,23 +100,25 @@ impl Router {
         let (track, rtx) = track_of(header.payload_type, extensions, tracks)?;
         let encoding = encoding_of(track, rtx, extensions)?;
         let route = Route { track: track.id, encoding, rtx };
-        let learned = self.bindings.iter().filter(|known| known.learned);
-        let replaces = learned.clone().any(|known| known.route == route || known.ssrc == header.ssrc);
-        if !replaces && learned.count() >= LEARNED_SSRCS {
-            return Err(Discard::UnknownSsrc);
-        }
-        self.bind(header.ssrc, route, true);
+        self.bind(header.ssrc, route);
         Ok(route)
     }
 
     /// One SSRC has one route, and one route has one SSRC: the newest.
-    fn bind(&mut self, ssrc: u32, route: Route, learned: bool) {
-        self.bindings.retain(|known| known.route != route);
-        let binding = Binding { ssrc, route, learned };
+    fn bind(&mut self, ssrc: u32, route: Route) {
+        self.drop_routes(|known| known == route);
+        self.dropped.retain(|&dropped| dropped != ssrc);
+        let binding = Binding { ssrc, route };
         match self.find(ssrc) {
             Ok(place) => self.bindings[place] = binding,
             Err(place) => self.bindings.insert(place, binding),
         }
+    }
+
+    fn drop_routes(&mut self, gone: impl Fn(Route) -> bool) {
+        let Self { bindings, dropped } = self;
+        dropped.extend(bindings.iter().filter(|known| gone(known.route)).map(|known| known.ssrc));
+        bindings.retain(|known| !gone(known.route));
     }
 
     fn find(&self, ssrc: u32) -> Result<usize, usize> {
@@ -181,6 +193,7 @@ mod tests {
     use crate::codec::{Codec, PayloadType};
     use crate::command::Kind;
     use crate::id::TransportId;
+    use crate::limits::{SDP_ENCODINGS, SSRCS, TRACKS};
     use crate::rtp::extension::ExtensionMap;
     use proptest::prelude::*;
 
@@ -348,16 +361,50 @@ mod tests {
     }
 
     #[test]
-    fn learned_ssrcs_are_bounded() {
-        let specs: Vec<TrackSpec> = (0..70).map(|id| single(id, Kind::Video)).collect();
+    fn every_track_and_encoding_that_is_allowed_gets_a_route() {
+        let rids: Vec<String> = (0..SDP_ENCODINGS).map(|rid| format!("r{rid}")).collect();
+        let specs: Vec<TrackSpec> = (0..TRACKS as u64)
+            .map(|id| {
+                let encodings =
+                    rids.iter().map(|rid| EncodingSpec { rid: Some(rid.clone()), ..EncodingSpec::default() });
+                TrackSpec { encodings: encodings.collect(), mid: format!("{id}"), ..simulcast(id) }
+            })
+            .collect();
         let tracks: Vec<&TrackSpec> = specs.iter().collect();
-        let mut router = Router::new();
-        for (ssrc, track) in tracks.iter().enumerate() {
-            let found = router.route(&header(ssrc as u32, VP8), &names(&track.mid, "", ""), &tracks);
-            assert_eq!(found.is_ok(), ssrc < LEARNED_SSRCS);
+        let (mut router, mut ssrc) = (Router::new(), 0);
+        for track in &tracks {
+            for rid in &rids {
+                for (number, names) in [(VP8, names(&track.mid, rid, "")), (VP8_RTX, names(&track.mid, "", rid))] {
+                    ssrc += 1;
+                    assert!(router.route(&header(ssrc, number), &names, &tracks).is_ok(), "{} {rid}", track.mid);
+                }
+            }
         }
-        router.remove(TrackId(0));
-        assert!(router.route(&header(99, VP8), &names("69", "", ""), &tracks).is_ok());
+        assert_eq!((ssrc as usize, router.bindings.len()), (SSRCS, SSRCS), "and SRTP keeps state for all of them");
+        assert_eq!(router.poll_dropped(), None);
+    }
+
+    #[test]
+    fn ssrcs_are_dropped_with_what_they_led_to() {
+        let (before, track) = (declared(1, &[(10, 11), (20, 21)]), single(2, Kind::Video));
+        let mut router = Router::new();
+        router.declare(None, &before);
+        let dropped = |router: &mut Router| {
+            let mut all: Vec<u32> = std::iter::from_fn(|| router.poll_dropped()).collect();
+            all.sort();
+            all
+        };
+        let after = declared(1, &[(20, 21), (30, 31)]);
+        router.declare(Some(&before), &after);
+        assert_eq!(dropped(&mut router), [10, 11], "an encoding that its offer no longer names");
+        for (ssrc, gone) in [(7, &[][..]), (8, &[7])] {
+            router.route(&header(ssrc, VP8), &names(&track.mid, "", ""), &[&track]).expect("it is its only track");
+            assert_eq!(dropped(&mut router), gone, "{ssrc} takes the place of the one before");
+        }
+        router.remove(TrackId(2));
+        assert_eq!(dropped(&mut router), [8]);
+        router.forget(20);
+        assert_eq!(dropped(&mut router), [20], "BYE");
     }
 
     proptest! {

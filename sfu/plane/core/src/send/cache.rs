@@ -5,10 +5,13 @@ use crate::codec::{Description, PayloadType};
 use crate::limits::{CACHED_AUDIO, CACHED_FOR, CACHED_VIDEO};
 use crate::rtp::passed::Passed;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::time::Instant;
+use crate::time::{Duration, Instant, ms};
 
 /// Room to begin with; it doubles while packets younger than [`CACHED_FOR`] would be overwritten.
-const FIRST_ROOM: usize = 32;
+pub const FIRST_ROOM: usize = 32;
+/// What was silent for so long is not asked for again. Until then the last packets before a pause may be: of a still screen
+/// the next packet tells that they were lost.
+pub const LONGEST_PAUSE: Duration = ms(12_000);
 
 /// What of a packet is kept beside its payload.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +40,15 @@ pub struct Cached {
     pub description: Description,
     pub payload: Vec<u8>,
     pub received: Instant,
+    /// Of its buffers, and of what its description holds.
+    pub octets: usize,
 }
 
 impl Cached {
     pub fn new(seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) -> Self {
         let mut passed = Vec::new();
         stored.passed.store(&mut passed);
-        Self {
+        let mut cached = Self {
             seq,
             timestamp: stored.timestamp,
             marker: stored.marker,
@@ -53,7 +58,10 @@ impl Cached {
             description: stored.description.clone(),
             payload: payload.to_vec(),
             received: now,
-        }
+            octets: 0,
+        };
+        cached.octets = cached.count();
+        cached
     }
 
     /// Another packet takes its place, in the same buffers.
@@ -69,6 +77,15 @@ impl Cached {
         self.payload.clear();
         self.payload.extend_from_slice(payload);
         self.received = now;
+        self.octets = self.count();
+    }
+
+    fn count(&self) -> usize {
+        let structure = self.description.dependency.as_ref().filter(|frame| frame.structure_attached);
+        self.payload.capacity()
+            + self.passed.capacity()
+            + self.dependency_descriptor.capacity()
+            + structure.map_or(0, |frame| frame.structure.octets())
     }
 }
 
@@ -77,11 +94,15 @@ impl Cached {
 pub struct Cache {
     ring: Vec<Option<Cached>>,
     most: usize,
+    /// Of what is in the ring, beside its places.
+    octets: usize,
+    /// When the last packet was inserted.
+    newest: Option<Instant>,
 }
 
 impl Cache {
     pub fn new(video: bool) -> Self {
-        Self { ring: Vec::new(), most: if video { CACHED_VIDEO } else { CACHED_AUDIO } }
+        Self { ring: Vec::new(), most: if video { CACHED_VIDEO } else { CACHED_AUDIO }, octets: 0, newest: None }
     }
 
     /// Keeps a packet. One that is older than what its place holds already is not kept.
@@ -92,12 +113,48 @@ impl Cache {
         while self.ring.len() < self.most && self.would_lose_a_young_packet(seq, now) {
             self.double();
         }
+        self.newest = Some(now);
         let place = self.place(seq);
-        match &mut self.ring[place] {
-            Some(cached) if cached.seq >= seq => {}
-            Some(cached) => cached.replace(seq, stored, payload, now),
-            empty => *empty = Some(Cached::new(seq, stored, payload, now)),
+        let kept = match &mut self.ring[place] {
+            Some(cached) if cached.seq >= seq => return,
+            Some(cached) => {
+                self.octets -= cached.octets;
+                cached.replace(seq, stored, payload, now);
+                cached
+            }
+            empty => empty.insert(Cached::new(seq, stored, payload, now)),
+        };
+        self.octets += kept.octets;
+    }
+
+    /// Octets of memory it takes.
+    pub fn memory(&self) -> usize {
+        self.octets + self.ring.len() * size_of::<Option<Cached>>()
+    }
+
+    /// Gives back what the rate of the last second does not need; all of it after a long pause.
+    pub fn trim(&mut self, now: Instant) {
+        if self.newest.is_some_and(|newest| now.saturating_duration_since(newest) >= LONGEST_PAUSE) {
+            self.clear();
         }
+        let young = |cached: &&Cached| now.saturating_duration_since(cached.received) < CACHED_FOR;
+        let needed = self.ring.iter().flatten().filter(young).count();
+        while self.ring.len() > FIRST_ROOM && needed * 4 <= self.ring.len() {
+            self.halve();
+        }
+    }
+
+    /// Gives back the older half, or what there is if that is little.
+    pub fn halve(&mut self) {
+        if self.ring.len() <= FIRST_ROOM {
+            return self.clear();
+        }
+        let length = self.ring.len() / 2;
+        self.resize(length);
+    }
+
+    fn clear(&mut self) {
+        *self = Self { ring: Vec::new(), octets: 0, newest: None, ..*self };
     }
 
     pub fn get(&self, seq: ExtendedSeq) -> Option<&Cached> {
@@ -136,13 +193,22 @@ impl Cache {
     }
 
     fn double(&mut self) {
-        let mut twice: Vec<Option<Cached>> = Vec::new();
-        twice.resize_with(self.ring.len() * 2, || None);
-        let before = std::mem::replace(&mut self.ring, twice);
+        let length = (self.ring.len() * 2).max(FIRST_ROOM);
+        self.resize(length);
+    }
+
+    /// Of two packets for one place the newer one is kept.
+    fn resize(&mut self, length: usize) {
+        let mut ring: Vec<Option<Cached>> = Vec::new();
+        ring.resize_with(length, || None);
+        let before = std::mem::replace(&mut self.ring, ring);
         for cached in before.into_iter().flatten() {
             let place = self.place(cached.seq);
-            self.ring[place] = Some(cached);
+            if self.ring[place].as_ref().is_none_or(|kept| kept.seq < cached.seq) {
+                self.ring[place] = Some(cached);
+            }
         }
+        self.octets = self.ring.iter().flatten().map(|cached| cached.octets).sum();
     }
 }
 
@@ -150,7 +216,6 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::codec::Codec;
-    use crate::time::ms;
 
     const VP8: PayloadType =
         PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
@@ -209,6 +274,48 @@ mod tests {
         assert_eq!(cache.len(), CACHED_VIDEO);
         assert!(payload(&cache, 5_000 - CACHED_VIDEO as u64).is_some());
         assert!(payload(&cache, 4_999 - CACHED_VIDEO as u64).is_none());
+    }
+
+    #[test]
+    fn memory_shrinks_with_the_rate_and_the_last_packets_stay_for_a_while() {
+        let (mut cache, start) = (Cache::new(true), Instant::now());
+        let mut now = start;
+        (0..2_000).for_each(|seq| {
+            now = start + ms(1) * seq as u32;
+            insert(&mut cache, seq, &[1; 1_000], now);
+        });
+        assert!(cache.memory() > CACHED_VIDEO * 1_000, "{}", cache.memory());
+        // One packet each 20 ms: 50 a second.
+        for seq in 2_000..2_100 {
+            now += ms(20);
+            insert(&mut cache, seq, &[1; 1_000], now);
+        }
+        cache.trim(now);
+        assert_eq!(cache.ring.len(), 128);
+        assert!((2_050..2_100).all(|seq| payload(&cache, seq).is_some()), "a second of it");
+        let counted: usize = cache.ring.iter().flatten().map(|cached| cached.octets).sum();
+        assert_eq!(cache.octets, counted);
+        now += ms(2_000);
+        cache.trim(now);
+        assert_eq!((cache.ring.len(), cache.len()), (FIRST_ROOM, FIRST_ROOM));
+        assert!(payload(&cache, 2_099).is_some(), "the last one");
+        cache.trim(now + LONGEST_PAUSE);
+        assert_eq!(cache.memory(), 0);
+        insert(&mut cache, 2_100, b"on", now + LONGEST_PAUSE);
+        assert_eq!(payload(&cache, 2_100), Some(&b"on"[..]));
+    }
+
+    #[test]
+    fn what_a_steady_rate_needs_is_not_given_back() {
+        let (mut cache, start) = (Cache::new(true), Instant::now());
+        for seq in 0..3_000 {
+            let now = start + ms(3) * seq as u32;
+            insert(&mut cache, seq, b"payload", now);
+            if seq > 500 {
+                cache.trim(now);
+                assert!(payload(&cache, seq - 300).is_some());
+            }
+        }
     }
 
     #[test]

@@ -156,6 +156,7 @@ mod tests {
             description: Description::default(),
             payload: payload.to_vec(),
             received: Instant::now(),
+            octets: 0,
         }
     }
 

@@ -34,6 +34,12 @@ struct Noted {
     payload_length: usize,
 }
 
+impl Noted {
+    fn memory(&self) -> usize {
+        NOTE + self.cached.octets
+    }
+}
+
 /// Of one encoding, for all its subscribers.
 #[derive(Debug, Default)]
 pub struct Start {
@@ -43,6 +49,8 @@ pub struct Start {
     spare: Vec<Noted>,
     /// Octets of the payloads that are kept.
     octets: usize,
+    /// Octets of memory that `noted` and `spare` take.
+    held: usize,
     /// The newest packet that came, noted or not: of a keyframe that came late, what is behind it may not be.
     newest: ExtendedSeq,
 }
@@ -57,7 +65,7 @@ impl Start {
             self.forget_before(packet.seq);
         }
         let Some(first) = self.noted.first() else {
-            if begins {
+            if begins && NOTE + payload.len() <= most {
                 self.push(0, packet, stored, payload);
             }
             return;
@@ -67,8 +75,11 @@ impl Start {
             return;
         }
         let old = packet.received.saturating_duration_since(first.cached.received) > MOST_AGE;
-        if old || self.memory() + NOTE + payload.len() > most {
-            *self = Self { newest: self.newest, ..Self::default() };
+        if self.held + NOTE + payload.len() > most {
+            self.drop_spare();
+        }
+        if old || self.held + NOTE + payload.len() > most {
+            self.forget();
             return;
         }
         let newest = self.noted.last().is_some_and(|last| last.cached.seq < packet.seq);
@@ -101,9 +112,24 @@ impl Start {
         Duration::from_micros(self.octets as u64 * 8 * 1_000_000 / rate.max(1))
     }
 
-    /// Octets it takes, and keeps for the next keyframe.
+    /// Octets of memory it takes, and keeps for the next keyframe.
     pub fn memory(&self) -> usize {
-        self.octets + self.noted.len() * NOTE
+        self.held
+    }
+
+    /// Everything up to the next keyframe, and its memory.
+    pub fn forget(&mut self) {
+        *self = Self { newest: self.newest, ..Self::default() };
+    }
+
+    /// Gives back what is of no use: a keyframe that is too old, and memory of those before it.
+    pub fn trim(&mut self, now: Instant) {
+        if self.age(now) > MOST_AGE {
+            self.forget();
+        }
+        if self.spare.len() > self.noted.len() {
+            self.drop_spare();
+        }
     }
 
     /// A packet with its payload.
@@ -179,6 +205,10 @@ impl Start {
         self.octets += kept.len();
         let noted = match self.spare.pop() {
             Some(mut noted) => {
+                self.held -= noted.memory();
+                if noted.cached.payload.capacity() > 2 * kept.len() {
+                    noted.cached.payload = Vec::new();
+                }
                 noted.cached.replace(packet.seq, stored, kept, packet.received);
                 Noted { payload_length: payload.len(), ..noted }
             }
@@ -186,7 +216,13 @@ impl Start {
                 Noted { cached: Cached::new(packet.seq, stored, kept, packet.received), payload_length: payload.len() }
             }
         };
+        self.held += noted.memory();
         self.noted.insert(place, noted);
+    }
+
+    fn drop_spare(&mut self) {
+        self.held -= self.spare.drain(..).map(|noted| noted.memory()).sum::<usize>();
+        self.spare.shrink_to_fit();
     }
 
     fn place(&self, seq: ExtendedSeq) -> Result<usize, usize> {

@@ -1,57 +1,30 @@
 //! The SRTP contexts of a transport (RFC 3711 s3.2): per SSRC, which packet index comes next and which were seen.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
+use std::collections::HashSet;
+
 use super::cipher::{Cipher, RTCP_HEADER};
-use super::replay::Window;
+use super::streams::Streams;
 use super::{Keys, Profile};
 use crate::discard::Discard;
-use crate::limits::SRTP_SENDERS;
+use crate::limits::{RETIRED_SSRCS, SSRCS};
 use crate::rtp::header::Header;
 
 /// SRTCP indexes have 31 bits.
 const MAX_RTCP_INDEX: u32 = (1 << 31) - 1;
 
 /// 1,024 packets: the reorder and retransmission depth of video at 10 Mbit/s in a second.
-type RtpWindow = Window<16>;
+const RTP_WORDS: usize = 16;
 /// 128 packets.
-type RtcpWindow = Window<2>;
-
-/// What is kept per SSRC. Looked up by scan, the last one first: packets come in runs, and there are few SSRCs.
-struct Streams<T> {
-    ssrcs: Vec<u32>,
-    windows: Vec<T>,
-    last: usize,
-}
-
-impl<T: Default> Streams<T> {
-    fn new() -> Self {
-        Self { ssrcs: Vec::new(), windows: Vec::new(), last: 0 }
-    }
-
-    fn find(&mut self, ssrc: u32) -> Option<&mut T> {
-        if self.ssrcs.get(self.last) != Some(&ssrc) {
-            self.last = self.ssrcs.iter().position(|&known| known == ssrc)?;
-        }
-        self.windows.get_mut(self.last)
-    }
-
-    fn insert(&mut self, ssrc: u32) -> &mut T {
-        self.last = self.ssrcs.len();
-        self.ssrcs.push(ssrc);
-        self.windows.push(T::default());
-        self.windows.last_mut().expect("just pushed")
-    }
-
-    fn is_full(&self) -> bool {
-        self.ssrcs.len() >= SRTP_SENDERS
-    }
-}
+const RTCP_WORDS: usize = 2;
 
 /// Encrypts what we send on one transport.
 pub struct Outbound {
     rtp: Cipher,
     rtcp: Cipher,
-    used: Streams<RtpWindow>,
+    used: Streams<RTP_WORDS>,
+    /// SSRCs that are used no more, whose indexes nobody remembers.
+    retired: HashSet<u32>,
     /// One count for all our RTCP senders: each of them sees it grow, with gaps.
     rtcp_index: u32,
 }
@@ -65,6 +38,7 @@ impl Outbound {
             rtp: Cipher::rtp(keys.profile, &keys.local),
             rtcp: Cipher::rtcp(keys.profile, &keys.local),
             used: Streams::new(),
+            retired: HashSet::new(),
             rtcp_index: 0,
         }
     }
@@ -79,7 +53,8 @@ impl Outbound {
     ///
     /// One (key, SSRC, index) encrypts one plaintext, ever: under GCM a repeat gives the key away. So a repeated index
     /// panics, and one that lies more than 1,023 behind the highest, of which nobody remembers whether it was used,
-    /// returns 0: the packet is not encrypted and must not be sent.
+    /// returns 0: the packet is not encrypted and must not be sent. So does one of an SSRC that was retired, or is one too
+    /// many ([`SSRCS`], [`RETIRED_SSRCS`]).
     pub fn protect_rtp(
         &mut self,
         packet: &mut [u8],
@@ -88,16 +63,27 @@ impl Outbound {
         ssrc: u32,
         index: u64,
     ) -> usize {
-        let used = match self.used.find(ssrc) {
-            Some(used) => used,
-            None => self.used.insert(ssrc),
-        };
+        if self.used.find(ssrc).is_none() {
+            if self.retired.contains(&ssrc) || self.retired.len() >= RETIRED_SSRCS || self.used.len() >= SSRCS {
+                return 0;
+            }
+            self.used.insert(ssrc);
+        }
+        let used = self.used.find(ssrc).expect("just inserted");
         match used.check(index) {
             Ok(()) => used.mark(index),
             Err(Discard::SrtpTooOld) => return 0,
             Err(_) => panic!("SRTP index {index} of SSRC {ssrc} would encrypt a second packet"),
         }
         self.rtp.seal_rtp(packet, header_length, length, ssrc, index)
+    }
+
+    /// Nothing leaves under this SSRC again: which of its indexes were used need not be remembered.
+    pub fn retire(&mut self, ssrc: u32) {
+        if self.used.find(ssrc).is_some() {
+            self.used.forget(ssrc);
+            self.retired.insert(ssrc);
+        }
     }
 
     /// Encrypts a compound RTCP packet in place and appends what authenticates it. A compound has at least 8 octets.
@@ -113,8 +99,8 @@ impl Outbound {
 pub struct Inbound {
     rtp: Cipher,
     rtcp: Cipher,
-    rtp_streams: Streams<RtpWindow>,
-    rtcp_streams: Streams<RtcpWindow>,
+    rtp_streams: Streams<RTP_WORDS>,
+    rtcp_streams: Streams<RTCP_WORDS>,
 }
 
 impl Inbound {
@@ -144,8 +130,8 @@ impl Inbound {
     /// it sent before the wrap got lost. Not every sender begins below 2^15 (GStreamer and aiortc do not).
     #[cold]
     fn unprotect_first(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, Discard> {
-        if self.rtp_streams.is_full() {
-            return Err(Discard::SrtpSsrcLimit);
+        if let Some(highest) = self.rtp_streams.retired(header.ssrc) {
+            return self.unprotect_again(packet, header, highest);
         }
         let wrapped = u64::from(header.sequence) | 1 << 16;
         // A failed attempt destroys the payload.
@@ -163,13 +149,35 @@ impl Inbound {
         Ok(length)
     }
 
+    /// The first packet of an SSRC that was retired: its sender has gone on counting, and nothing older is taken.
+    fn unprotect_again(&mut self, packet: &mut [u8], header: &Header, highest: u64) -> Result<usize, Discard> {
+        let index = estimate(highest, header.sequence).ok_or(Discard::SrtpTooOld)?;
+        if index <= highest {
+            return Err(Discard::SrtpTooOld);
+        }
+        let length = self.rtp.open_rtp(packet, header.length, header.ssrc, index)?;
+        self.rtp_streams.insert(header.ssrc).mark(index);
+        Ok(length)
+    }
+
+    /// What this SSRC sent belongs nowhere, or not any more: its highest index is all that is remembered of it.
+    pub fn retire(&mut self, ssrc: u32) {
+        self.rtp_streams.retire(ssrc);
+        self.rtcp_streams.retire(ssrc);
+    }
+
+    /// SSRCs with a replay window: of media, and of reports.
+    pub fn streams(&self) -> (usize, usize) {
+        (self.rtp_streams.len(), self.rtcp_streams.len())
+    }
+
     /// Verifies and decrypts in place; returns the length in clear.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Discard> {
         let ssrc = rtcp_sender(packet).ok_or(Discard::Truncated)?;
         let index = self.rtcp.rtcp_index(packet)?;
         let known = self.rtcp_streams.find(ssrc).map(|window| window.check(u64::from(index))).transpose()?;
-        if known.is_none() && self.rtcp_streams.is_full() {
-            return Err(Discard::SrtpSsrcLimit);
+        if known.is_none() && self.rtcp_streams.retired(ssrc).is_some_and(|highest| u64::from(index) <= highest) {
+            return Err(Discard::SrtpTooOld);
         }
         let length = self.rtcp.open_rtcp(packet, ssrc, index)?;
         let window = match self.rtcp_streams.find(ssrc) {

@@ -5,6 +5,7 @@ pub mod context;
 mod counter;
 pub mod kdf;
 pub mod replay;
+mod streams;
 
 use std::fmt;
 

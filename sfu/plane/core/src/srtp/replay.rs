@@ -25,6 +25,11 @@ impl<const WORDS: usize> Window<WORDS> {
     /// How many indexes it tells apart, the highest included.
     pub const SIZE: u64 = (WORDS as u64).saturating_mul(64);
 
+    /// One that goes on above `highest`: whatever came before counts as seen.
+    pub fn seen_up_to(highest: u64) -> Self {
+        Self { highest: Some(highest), seen: [u64::MAX; WORDS] }
+    }
+
     pub fn highest(&self) -> Option<u64> {
         self.highest
     }
@@ -103,6 +108,16 @@ mod tests {
         window.mark(1_000);
         assert_eq!(window.check(1_000 - 127), Ok(()));
         assert_eq!(window.check(1_000 - 128), Err(Discard::SrtpTooOld));
+    }
+
+    #[test]
+    fn a_window_that_goes_on_takes_nothing_from_before() {
+        let mut window = Window::<2>::seen_up_to(1_000);
+        for (index, expected) in [(1_000, Err(Discard::SrtpReplay)), (900, Err(Discard::SrtpReplay)), (1_002, Ok(()))] {
+            assert_eq!(window.check(index), expected, "{index}");
+        }
+        window.mark(1_002);
+        assert_eq!(window.check(1_001), Ok(()));
     }
 
     #[test]

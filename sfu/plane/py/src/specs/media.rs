@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use plane_core::command as core;
 use plane_core::id::{SlotId, TrackId, TransportId};
 use plane_core::layer::Layer as CoreLayer;
+use plane_core::limits::SDP_ENCODINGS;
 use plane_core::rtp::extension::ExtensionMap;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -178,8 +179,8 @@ impl TrackSpec {
         not_empty("mid", &mid, 255)?;
         check_payload_types(kind, &payload_types)?;
         // A layer's `spatial` is one octet, and nobody sends more than three or four.
-        if encodings.is_empty() || encodings.len() > 8 {
-            return refuse(format!("a track has 1..8 encodings, not {}", encodings.len()));
+        if encodings.is_empty() || encodings.len() > SDP_ENCODINGS {
+            return refuse(format!("a track has 1..{SDP_ENCODINGS} encodings, not {}", encodings.len()));
         }
         if encodings.len() > 1 && encodings.iter().any(|encoding| encoding.rid.is_none() && encoding.ssrc.is_none()) {
             return refuse("an encoding beside others needs a rid or an ssrc");

@@ -68,6 +68,17 @@ impl Structure {
         Ok(Structure { offset, templates, targets, protected_by, chain_count, sizes })
     }
 
+    /// Octets of memory it takes.
+    pub fn octets(&self) -> usize {
+        let lists = [
+            size_of_val(self.templates.as_slice()),
+            size_of_val(self.targets.as_slice()),
+            size_of_val(self.protected_by.as_slice()),
+            size_of_val(self.sizes.as_slice()),
+        ];
+        lists.into_iter().fold(size_of::<Self>(), usize::saturating_add)
+    }
+
     /// At most 32.
     pub fn target_count(&self) -> u32 {
         self.targets.len() as u32

@@ -219,12 +219,64 @@ fn forged_ssrcs_leave_no_state_and_real_ones_are_bounded() {
         let forged = [plain(1, ssrc), vec![0; 16]].concat();
         assert_eq!(unprotect(&mut inbound, &forged), Err(Discard::SrtpAuth));
     }
-    for ssrc in 0..SRTP_SENDERS as u32 {
-        assert!(unprotect(&mut inbound, &protect(&mut outbound, ssrc, 1)).is_ok());
+    assert_eq!(inbound.streams().0, 0);
+    for ssrc in 0..3 * SSRCS as u32 {
+        let packet = protect(&mut outbound, ssrc, 1);
+        assert!(unprotect(&mut inbound, &packet).is_ok(), "{ssrc}");
+        assert!(inbound.streams().0 <= SSRCS);
+        outbound.retire(ssrc);
     }
-    let one_more = protect(&mut outbound, SRTP_SENDERS as u32, 1);
-    assert_eq!(unprotect(&mut inbound, &one_more), Err(Discard::SrtpSsrcLimit));
-    assert!(unprotect(&mut inbound, &protect(&mut outbound, 0, 2)).is_ok(), "those known go on");
+}
+
+#[test]
+fn an_ssrc_that_was_retired_goes_on_where_it_was_and_nothing_older_is_taken() {
+    for profile in PROFILES {
+        let (mut outbound, mut inbound) = pair(profile);
+        // Twice over the wrap: nobody could guess its rollover counter.
+        let packets: Vec<_> = (1..6u64).map(|index| protect(&mut outbound, SSRC, index * 30_000)).collect();
+        let late = protect(&mut outbound, SSRC, 149_990);
+        packets.iter().for_each(|packet| assert!(unprotect(&mut inbound, packet).is_ok()));
+        inbound.retire(SSRC);
+        assert_eq!(inbound.streams().0, 0);
+        assert_eq!(unprotect(&mut inbound, &packets[4]), Err(Discard::SrtpTooOld), "replayed");
+        assert_eq!(unprotect(&mut inbound, &late), Err(Discard::SrtpTooOld));
+        assert!(unprotect(&mut inbound, &protect(&mut outbound, SSRC, 150_001)).is_ok(), "{profile:?}");
+        assert_eq!(unprotect(&mut inbound, &late), Err(Discard::SrtpReplay), "also beside newer ones");
+    }
+}
+
+#[test]
+fn the_ssrc_that_was_silent_for_longest_makes_room() {
+    let (mut outbound, mut inbound) = pair(Profile::Aes128Gcm);
+    for ssrc in 0..SSRCS as u32 {
+        assert!(unprotect(&mut inbound, &protect(&mut outbound, ssrc, 5)).is_ok());
+    }
+    assert!(unprotect(&mut inbound, &protect(&mut outbound, 0, 7)).is_ok());
+    outbound.retire(1);
+    assert!(unprotect(&mut inbound, &protect(&mut outbound, 9_999_999, 1)).is_ok());
+    assert!(unprotect(&mut inbound, &protect(&mut outbound, 0, 6)).is_ok(), "its window is there");
+}
+
+#[test]
+fn reports_of_ever_new_senders_are_read() {
+    let (mut outbound, mut inbound) = pair(Profile::Aes128Gcm);
+    for ssrc in 0..3 * SSRCS as u32 {
+        let mut compound = [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat();
+        outbound.protect_rtcp(&mut compound);
+        let replayed = compound.clone();
+        assert!(inbound.unprotect_rtcp(&mut compound).is_ok(), "{ssrc}");
+        inbound.retire(ssrc);
+        assert!(inbound.unprotect_rtcp(&mut replayed.clone()).is_err(), "again");
+    }
+}
+
+#[test]
+fn what_was_retired_never_leaves_again() {
+    let (mut outbound, _) = pair(Profile::Aes128Gcm);
+    assert!(!protect(&mut outbound, SSRC, 1).is_empty());
+    outbound.retire(SSRC);
+    assert!(protect(&mut outbound, SSRC, 2).is_empty());
+    assert!(!protect(&mut outbound, SSRC + 1, 2).is_empty());
 }
 
 #[test]

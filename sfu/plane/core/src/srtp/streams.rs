@@ -1,0 +1,88 @@
+//! What an SRTP context keeps per SSRC (RFC 3711 s3.2.3), bounded for a session that publishes anew for ever: windows of
+//! the SSRCs in use, and of those that are no longer used the highest index alone.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+
+use super::replay::Window;
+use crate::limits::SSRCS;
+
+/// Looked up by scan, the last one first: packets come in runs, and there are few SSRCs.
+pub(super) struct Streams<const WORDS: usize> {
+    ssrcs: Vec<u32>,
+    windows: Vec<Window<WORDS>>,
+    /// When each was used last, counted in uses of all.
+    uses: Vec<u64>,
+    clock: u64,
+    last: usize,
+    /// SSRC and highest index, the one to forget first in front.
+    retired: VecDeque<(u32, u64)>,
+}
+
+impl<const WORDS: usize> Streams<WORDS> {
+    pub(super) fn new() -> Self {
+        Self { ssrcs: Vec::new(), windows: Vec::new(), uses: Vec::new(), clock: 0, last: 0, retired: VecDeque::new() }
+    }
+
+    /// The window of an SSRC in use.
+    pub(super) fn find(&mut self, ssrc: u32) -> Option<&mut Window<WORDS>> {
+        if self.ssrcs.get(self.last) != Some(&ssrc) {
+            self.last = self.ssrcs.iter().position(|&known| known == ssrc)?;
+        }
+        self.clock = self.clock.wrapping_add(1);
+        *self.uses.get_mut(self.last)? = self.clock;
+        self.windows.get_mut(self.last)
+    }
+
+    /// The highest index of an SSRC that was retired: it may go on above it.
+    pub(super) fn retired(&self, ssrc: u32) -> Option<u64> {
+        self.retired.iter().rev().find(|known| known.0 == ssrc).map(|known| known.1)
+    }
+
+    /// The window of an SSRC that is used from now on; if there are too many, the one that was not for longest is retired.
+    pub(super) fn insert(&mut self, ssrc: u32) -> &mut Window<WORDS> {
+        if self.ssrcs.len() >= SSRCS {
+            let idle = self.uses.iter().enumerate().min_by_key(|(_, used)| **used).map_or(0, |(place, _)| place);
+            self.retire_at(idle);
+        }
+        let window = match self.retired.iter().position(|known| known.0 == ssrc) {
+            Some(place) => self.retired.remove(place).map_or_else(Window::default, |known| Window::seen_up_to(known.1)),
+            None => Window::default(),
+        };
+        self.last = self.ssrcs.len();
+        self.clock = self.clock.wrapping_add(1);
+        self.ssrcs.push(ssrc);
+        self.uses.push(self.clock);
+        self.windows.push(window);
+        self.windows.last_mut().expect("just pushed")
+    }
+
+    /// The SSRC is not used any more; if it is again, it goes on where it was.
+    pub(super) fn retire(&mut self, ssrc: u32) {
+        if let Some(place) = self.ssrcs.iter().position(|&known| known == ssrc) {
+            self.retire_at(place);
+        }
+    }
+
+    /// As if it had never been used.
+    pub(super) fn forget(&mut self, ssrc: u32) {
+        self.retire(ssrc);
+        self.retired.retain(|known| known.0 != ssrc);
+    }
+
+    /// SSRCs with a window.
+    pub(super) fn len(&self) -> usize {
+        self.ssrcs.len()
+    }
+
+    fn retire_at(&mut self, place: usize) {
+        let ssrc = self.ssrcs.swap_remove(place);
+        self.uses.swap_remove(place);
+        if let Some(highest) = self.windows.swap_remove(place).highest() {
+            if self.retired.len() >= SSRCS {
+                self.retired.pop_front();
+            }
+            self.retired.push_back((ssrc, highest));
+        }
+    }
+}
