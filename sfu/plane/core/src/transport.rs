@@ -244,3 +244,51 @@ impl Transport {
         protocols.into_iter().chain([media, pacer, self.next_trim]).flatten().min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::command::{Fingerprint, Hash};
+    use crate::config::Silence;
+    use crate::dtls::Identity;
+    use crate::time::{Ntp, WallClock};
+
+    fn transport(now: Instant) -> Transport {
+        let config = Config {
+            seed: 1,
+            identity: Arc::new(Identity::generate().expect("a certificate can be made")),
+            wall_clock: WallClock { at: now, ntp: Ntp(0) },
+            worker: 0,
+            silence: Silence::default(),
+            data: DataLimits::default(),
+        };
+        let ice = IceCredentials {
+            local_ufrag: "server".into(),
+            local_pwd: "the-password-of-the-server".into(),
+            remote_ufrag: "peer".into(),
+            remote_pwd: "the-password-of-the-peer".into(),
+        };
+        let fingerprints = vec![Fingerprint { hash: Hash::Sha256, digest: vec![0; 32] }];
+        let spec =
+            TransportSpec { id: TransportId(1), ice, dtls_role: DtlsRole::Server, fingerprints, cname: "cname".into() };
+        Transport::new(spec, &config, 1, now)
+    }
+
+    #[test]
+    fn what_waits_for_a_peer_is_dropped_when_it_goes_silent_or_leaves() {
+        let now = Instant::now();
+        for state in [TransportState::Disconnected, TransportState::Failed, TransportState::Closed] {
+            let mut transport = transport(now);
+            assert!(transport.enter(TransportState::Connected, "DTLS is up").is_some());
+            transport.pacer.push(Class::Video, 1_200, Queued::Sctp(vec![0; 1_200]), now);
+            transport.rtcp.push_back(vec![0; 8]);
+            assert!(transport.enter(TransportState::Connected, "again").is_none());
+            assert!(!transport.pacer.is_empty() && !transport.rtcp.is_empty(), "it is still there");
+
+            assert!(transport.enter(state, "gone").is_some());
+            assert!(transport.pacer.is_empty() && transport.rtcp.is_empty(), "{state:?}");
+        }
+    }
+}

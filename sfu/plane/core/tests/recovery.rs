@@ -9,7 +9,7 @@ use plane_core::layer::Layer;
 use plane_core::rtcp::feedback;
 use plane_core::time::ms;
 use sim::stream::{contiguous, origin, ssrc, whole};
-use sim::{Call, H264, Link};
+use sim::{Call, H264, Link, VP8};
 
 /// A publisher with a camera and so many who watch it.
 fn audience(seed: u64, count: usize) -> (Call, usize, Vec<(usize, plane_core::id::SlotId)>) {
@@ -73,6 +73,23 @@ fn a_loss_below_is_repaired_from_the_cache_and_the_publisher_hears_nothing() {
         let packets = whole(&call, viewer, slot);
         let missing: u16 = packets.windows(2).map(|pair| pair[1].0 - pair[0].0 - 1).sum();
         assert!(missing <= 4, "{missing} missing: lost twice, and the simulated receiver asks once");
+    }
+}
+
+#[test]
+fn a_retransmission_has_the_rtx_payload_type_of_its_codec_in_whichever_place_that_was_negotiated() {
+    for (codec, payload_type, rtx) in [(VP8, 120, 121), (H264, 122, 123)] {
+        let mut call = Call::new(30);
+        let (alice, bob) = (call.join(), call.join());
+        let camera = call.publish_with(alice, Kind::Video, &[], |spec| spec.payload_types = vec![codec]);
+        call.peers[alice].sources[0].codec = codec.codec;
+        let slot = call.subscribe(bob, camera, Kind::Video);
+        call.down[bob] = Link::lossy(ms(20), 0.15);
+        call.run(ms(2_000));
+        let types = |ssrc| call.peers[bob].stream(ssrc).iter().map(|packet| packet.payload_type).collect::<Vec<_>>();
+        let (first, again) = (types(ssrc(slot)), types(ssrc(slot) + 1));
+        assert!(first.len() > 100 && first.iter().all(|&number| number == payload_type), "{first:?}");
+        assert!(again.len() > 5 && again.iter().all(|&number| number == rtx), "{again:?}");
     }
 }
 

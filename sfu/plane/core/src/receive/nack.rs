@@ -226,6 +226,29 @@ mod tests {
     }
 
     #[test]
+    fn the_list_is_bounded_however_the_packets_came_to_be_missing() {
+        let most = MISSING_PACKETS as u64;
+        let (mut nacks, now) = (Nacks::default(), Instant::now());
+        (0..=most).for_each(|n| nacks.handle_packet(seq(2 * n), false, now));
+        assert_eq!(nacks.len(), MISSING_PACKETS, "holes of one packet each");
+        nacks.ask_for(seq(0), now);
+        assert_eq!(nacks.len(), MISSING_PACKETS, "nor does a subscriber add to a list that is full");
+        nacks.handle_packet(seq(2 * most + 2), false, now);
+        assert!(nacks.poll(now, RTT, &mut Vec::new()) && nacks.is_empty(), "one hole too many");
+
+        let mut nacks = Nacks::default();
+        (0..2 * most).for_each(|n| nacks.ask_for(seq(n), now));
+        assert_eq!(nacks.len(), MISSING_PACKETS, "what subscribers miss");
+
+        for (hole, given_up) in [(most, false), (most + 1, true)] {
+            let mut nacks = Nacks::default();
+            nacks.handle_packet(seq(0), false, now);
+            nacks.handle_packet(seq(hole + 1), false, now);
+            assert_eq!(nacks.poll(now, RTT, &mut Vec::new()), given_up, "one hole of {hole}");
+        }
+    }
+
+    #[test]
     fn what_a_keyframe_made_useless_is_dropped_first() {
         let (mut nacks, now) = (Nacks::default(), Instant::now());
         nacks.handle_packet(seq(1), false, now);
