@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -148,6 +149,25 @@ def test_a_budget_is_climbed_side_by_side_and_a_shared_screen_goes_first(kbps: i
 def test_a_priority_decides_who_goes_first() -> None:
     demands = [Demand(supply(), Wish()), Demand(supply(), Wish(priority=2))]
     assert [ladder(it) for it in allocate(100_000, demands)] == ["", "00"]
+
+
+@pytest.mark.parametrize("screen_at", [0, 1])
+def test_a_shared_screen_goes_before_a_camera_of_the_same_rates_wherever_it_is_listed(screen_at: int) -> None:
+    demands = [Demand(supply(temporal=1), Wish())]
+    demands.insert(screen_at, Demand(replace(supply(temporal=1), source=Source.SCREEN_SHARE), Wish()))
+    # The lowest layer for both, and the next one for one of them.
+    results = allocate(700_000, demands)
+    assert (ladder(results[screen_at]), ladder(results[1 - screen_at])) == ("13 03", "03")
+
+
+@pytest.mark.parametrize("sound_at", [0, 1])
+def test_sound_goes_before_any_picture_wherever_it_is_listed(sound_at: int) -> None:
+    rates = {Layer(0, 0): Rate(32_000, 0, 0, 50.0)}
+    demands = [Demand(replace(supply(), source=Source.SCREEN_SHARE), Wish(priority=255))]
+    demands.insert(sound_at, Demand(Supply(Kind.AUDIO, Source.MICROPHONE, False, (), rates), Wish()))
+    # Enough for either: the lowest layer of the picture takes 75 kbit/s.
+    results = allocate(100_000, demands)
+    assert (len(results[sound_at].ladder), ladder(results[1 - sound_at])) == (1, "")
 
 
 def chance_demand(chance: random.Random) -> Demand:
