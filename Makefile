@@ -14,7 +14,7 @@ PROFILE := --release --locked
 NATIVE := sfu/plane/_native.abi3.so
 RUST_SOURCES := Cargo.toml Cargo.lock sfu/plane/_native.pyi $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e bench bench-join bench-forward bench-layers image clean
+.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz bench bench-join bench-forward bench-layers image clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -70,7 +70,14 @@ test-python: setup browsers engine ## Rooms, doors, browsers, image, chart, exam
 test-e2e: setup browsers ## Only what needs browsers and other real peers
 	$(BIN)/python -m pytest tests/e2e
 
-check: lint types test ## What CI runs: lint, types, tests
+test-fuzz: setup ## Build the fuzz targets with the address sanitizer, replay their corpora
+	@$(BIN)/python scripts/fuzz --check
+
+fuzz: setup ## Run the fuzz targets (TARGET=rtcp MINUTES=10 KEEP=1 COVERAGE=1; HELP=1 says what they are)
+	@$(BIN)/python scripts/fuzz $(if $(TARGET),--target $(TARGET)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	    $(if $(KEEP),--keep) $(if $(COVERAGE),--coverage) $(if $(HELP),--help)
+
+check: lint types test test-fuzz ## What CI runs: lint, types, tests
 
 lint: setup ## ruff, rustfmt, clippy, import-linter
 	$(BIN)/ruff check .

@@ -136,5 +136,6 @@ def test_ci_runs_lint_types_and_every_kind_of_test(root: Path) -> None:
         "cargo test",
         "scripts/install-engine",
         "-m pytest",
+        "scripts/fuzz --check",
     ):
         assert step in planned

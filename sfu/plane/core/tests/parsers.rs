@@ -3,21 +3,15 @@
 #[path = "parsers/mod.rs"]
 mod all;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod inputs;
 
-fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpora").join(name);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
-    files.sort();
-    files.into_iter().map(|path| (path.clone(), fs::read(path).expect("a readable file"))).collect()
-}
+use std::fs;
+use std::path::Path;
 
 #[test]
 fn no_parser_panics_on_its_corpus_or_on_what_is_near_it() {
     for (name, parse) in all::PARSERS {
-        let files = corpus(name);
+        let files = inputs::named(name);
         assert!(!files.is_empty(), "{name} has a corpus");
         for (_, bytes) in files {
             parse(&bytes);
@@ -41,10 +35,19 @@ fn no_parser_panics_on_its_corpus_or_on_what_is_near_it() {
 }
 
 #[test]
+fn no_parser_panics_on_what_fuzzing_has_found() {
+    for (name, parse) in all::PARSERS {
+        let kept = inputs::kept(name);
+        assert!(!kept.is_empty(), "{name} has a kept corpus");
+        kept.iter().for_each(|bytes| parse(bytes));
+    }
+}
+
+#[test]
 fn every_parser_takes_what_is_right_in_its_corpus() {
     use plane_core::codec::{self, Codec};
     let all_read = |name, read: fn(&[u8]) -> bool| {
-        for (path, bytes) in corpus(name) {
+        for (path, bytes) in inputs::named(name) {
             assert!(read(&bytes), "{}", path.display());
         }
     };

@@ -2,6 +2,8 @@
 //!
 //! A parser may refuse, never panic; and where it can write what it read, reading that gives the same again.
 
+#![allow(dead_code)]
+
 use std::net::SocketAddr;
 use std::time::Instant;
 

@@ -102,6 +102,8 @@ pub struct Peer {
     outgoing: VecDeque<Vec<u8>>,
     random: u64,
     transport_sequence: u16,
+    /// Ports and tag of the SCTP packets it sends (RFC 9260 s3.1).
+    pub sctp_header: [u8; 8],
     /// The highest packet index sent, by SSRC.
     indexes: BTreeMap<u32, u64>,
     unreported: Vec<(u16, Instant)>,
@@ -164,6 +166,7 @@ impl Peer {
             outgoing: VecDeque::new(),
             random: index as u64,
             transport_sequence: 0,
+            sctp_header: [0; 8],
             indexes: BTreeMap::new(),
             unreported: Vec::new(),
             feedback_count: 0,
@@ -326,6 +329,7 @@ impl Peer {
         }
         if let Some(data) = &mut self.data {
             while let Some(packet) = data.poll_transmit() {
+                self.sctp_header.copy_from_slice(&packet[..8]);
                 self.dtls.send(&packet);
             }
             while let Some(event) = data.poll_event() {
@@ -442,6 +446,16 @@ impl Peer {
         let length = outbound.protect_rtp(&mut packet, header, header + payload.len(), ssrc, index);
         packet.truncate(length);
         Some(packet)
+    }
+
+    /// The highest packet index it has sent of an SSRC.
+    pub fn highest_index(&self, ssrc: u32) -> Option<u64> {
+        self.indexes.get(&ssrc).copied()
+    }
+
+    /// A test has sent this index by itself.
+    pub fn note_index(&mut self, ssrc: u32, index: u64) {
+        self.indexes.insert(ssrc, index);
     }
 
     pub fn send_rtcp(&mut self, mut compound: Vec<u8>) {
@@ -563,7 +577,8 @@ impl Peer {
             let mut deltas = Vec::new();
             for (number, at) in arrived {
                 let place = usize::from(number.wrapping_sub(base));
-                if place < deltas.len() {
+                // A late one: it was reported as lost.
+                if place < deltas.len() || place >= 1 << 15 {
                     continue;
                 }
                 deltas.resize(place, None);

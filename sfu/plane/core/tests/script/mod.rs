@@ -1,0 +1,191 @@
+//! A call as octets: what a fuzzer writes is read as steps of participants who have keys, of the application, and of
+//! time. So authentic packets of any content reach every layer, in any order of commands and time-outs.
+//!
+//! Every step is one that may happen: a command has what the specs of `_native.pyi` let through, a datagram is whatever
+//! somebody who is in could send. So whatever panics is a fault of ours, and what is left behind at the end is a leak.
+
+mod commands;
+mod datagrams;
+mod octets;
+mod reports;
+
+use std::collections::HashMap;
+
+use plane_core::Command;
+use plane_core::command::{DtlsRole, Kind, TrackSpec};
+use plane_core::id::{ChannelId, SlotId, TransportId};
+use plane_core::time::{Duration, ms};
+
+use crate::sim::stream::ssrc;
+use crate::sim::{Call, Link};
+use octets::Octets;
+
+/// Steps of one script, and the time that may pass in it: so a script ends soon.
+const MOST_STEPS: usize = 256;
+const LONGEST: Duration = ms(180_000);
+const MOST_PEERS: usize = 4;
+const MOST_TRACKS: usize = 12;
+const MOST_SLOTS: usize = 24;
+
+pub fn run(octets: &[u8]) {
+    let mut script = Script::begin();
+    let mut choices = Octets(octets);
+    for _ in 0..MOST_STEPS {
+        if script.left.is_zero() || script.step(&mut choices).is_none() {
+            break;
+        }
+    }
+    script.end();
+}
+
+/// What a peer sends of one SSRC by hand.
+#[derive(Default)]
+struct Sent {
+    highest: Option<u64>,
+    timestamp: u32,
+    /// Indexes that were skipped, and may come late.
+    holes: Vec<u64>,
+}
+
+struct Script {
+    call: Call,
+    transports: Vec<TransportId>,
+    tracks: Vec<TrackSpec>,
+    slots: Vec<SlotId>,
+    channels: Vec<ChannelId>,
+    sent: HashMap<(usize, u32), Sent>,
+    left: Duration,
+    restarts: u32,
+}
+
+impl Script {
+    /// Alice publishes a camera with three encodings and a microphone, Bob is shown both; both have data channels.
+    fn begin() -> Self {
+        let mut call = Call::new(1);
+        call.audit.watches = true;
+        let mut script = Self {
+            call,
+            transports: Vec::new(),
+            tracks: Vec::new(),
+            slots: Vec::new(),
+            channels: Vec::new(),
+            sent: HashMap::new(),
+            left: LONGEST,
+            restarts: 0,
+        };
+        let (alice, bob) = (script.join(DtlsRole::Server), script.join(DtlsRole::Client));
+        for (kind, rids) in [(Kind::Video, &["q", "h", "f"][..]), (Kind::Audio, &[])] {
+            let mut declared = None;
+            let track = script.call.publish_with(alice, kind, rids, |spec| declared = Some(spec.clone()));
+            script.tracks.extend(declared);
+            let slot = script.call.subscribe(bob, track, kind);
+            script.slots.push(slot);
+        }
+        script.hush();
+        script.run(ms(50));
+        script
+    }
+
+    fn join(&mut self, role: DtlsRole) -> usize {
+        let peer = self.call.invite(role);
+        self.call.connect(peer);
+        self.call.open_sctp(peer);
+        self.call.peers[peer].sends_reports = false;
+        self.transports.push(self.call.peers[peer].transport);
+        peer
+    }
+
+    /// Sources send only in steps that say so.
+    fn hush(&mut self) {
+        for source in self.call.peers.iter_mut().flat_map(|peer| &mut peer.sources) {
+            source.active = false;
+        }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let time = time.min(self.left);
+        self.left -= time;
+        self.call.run(time);
+    }
+
+    /// One step; None when the octets are at their end.
+    fn step(&mut self, choices: &mut Octets) -> Option<()> {
+        match choices.octet()? % 32 {
+            0..=6 => self.rtp(choices),
+            7..=13 => self.rtcp(choices),
+            14 => self.stun(choices),
+            15 => self.dtls(choices),
+            16 | 17 => self.sctp(choices),
+            18 | 19 => self.message(choices),
+            20..=24 => self.command(choices),
+            25 | 26 => self.frames(choices),
+            27 => self.manners(choices),
+            28 => self.anything(choices),
+            _ => {
+                let time = choices.pick(&[1, 5, 10, 20, 100, 350, 1_000, 2_500, 4_100, 9_000, 16_000, 31_000])?;
+                self.run(ms(time));
+                Some(())
+            }
+        }
+    }
+
+    fn peer(&self, choices: &mut Octets) -> Option<usize> {
+        choices.below(self.call.peers.len())
+    }
+
+    /// An SSRC that somebody has, or nobody.
+    fn ssrc(&self, choices: &mut Octets) -> Option<u32> {
+        let sources = self.call.peers.iter().flat_map(|peer| &peer.sources);
+        let mut all: Vec<u32> = sources.flat_map(|source| [source.ssrc, source.rtx_ssrc]).collect();
+        all.extend(self.slots.iter().flat_map(|&slot| [ssrc(slot), ssrc(slot) + 1]));
+        all.extend([0, 1, 7_000, 7_001, 7_002, u32::MAX]);
+        choices.pick(&all)
+    }
+
+    /// A source sends as a browser does, for some frames.
+    fn frames(&mut self, choices: &mut Octets) -> Option<()> {
+        let (peer, which, frames) = (self.peer(choices)?, choices.octet()?, choices.below(8)? + 1);
+        let now = self.call.now;
+        for (at, source) in self.call.peers[peer].sources.iter_mut().enumerate() {
+            source.active = which >> (at & 7) & 1 == 1;
+            source.next_frame = source.next_frame.max(now);
+            source.keyframe_wanted |= which & 0x80 != 0;
+        }
+        self.run(ms(33) * frames as u32);
+        self.hush();
+        Some(())
+    }
+
+    /// How a participant behaves from here on, and its links.
+    fn manners(&mut self, choices: &mut Octets) -> Option<()> {
+        let (index, flags) = (self.peer(choices)?, choices.octet()?);
+        let link = Link {
+            delay: ms(choices.pick(&[1, 5, 40, 300])?),
+            loss: choices.pick(&[0.0, 0.0, 0.05, 0.3])?,
+            jitter: ms(choices.pick(&[0, 0, 20, 150])?),
+        };
+        (self.call.up[index], self.call.down[index]) = (link, link);
+        let peer = &mut self.call.peers[index];
+        peer.alive = flags & 3 != 0;
+        peer.sends_reports = flags & 4 != 0;
+        peer.asks_for_losses = flags & 8 != 0;
+        peer.sends_feedback = flags & 16 != 0;
+        peer.checking = flags & 32 != 0;
+        peer.nominates = flags & 64 != 0;
+        Some(())
+    }
+
+    /// Everybody leaves: of all there was nothing is left.
+    fn end(mut self) {
+        self.call.run(ms(1_000));
+        let mut ids: Vec<u64> = self.transports.iter().map(|id| id.0).collect();
+        ids.extend(self.channels.iter().map(|id| id.0).chain(commands::ROOMS));
+        for id in ids {
+            self.call.apply(Command::Remove(id));
+        }
+        self.call.run(ms(100));
+        let stats = self.call.plane.stats();
+        let kept = [stats.transports, stats.tracks, stats.slots, stats.channels];
+        assert_eq!((kept, self.call.plane.indexes()), ([0; 4], 0), "everybody has left");
+    }
+}
