@@ -14,7 +14,7 @@ PROFILE := --release --locked
 NATIVE := sfu/plane/_native.abi3.so
 RUST_SOURCES := Cargo.toml Cargo.lock sfu/plane/_native.pyi $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz bench bench-join bench-forward bench-layers image clean
+.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers image clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,10 @@ test-fuzz: setup ## Build the fuzz targets with the address sanitizer, replay th
 fuzz: setup ## Run the fuzz targets (TARGET=rtcp MINUTES=10 KEEP=1 COVERAGE=1; HELP=1 says what they are)
 	@$(BIN)/python scripts/fuzz $(if $(TARGET),--target $(TARGET)) $(if $(MINUTES),--minutes $(MINUTES)) \
 	    $(if $(KEEP),--keep) $(if $(COVERAGE),--coverage) $(if $(HELP),--help)
+
+mutants: setup ## Change the pure parts in small ways and tell what no test noticed (ONLY=rust FILE=receive/nack.rs MINUTES=20)
+	@$(BIN)/python scripts/mutants $(if $(ONLY),--only $(ONLY)) $(if $(FILE),--file $(FILE)) \
+	    $(if $(MINUTES),--minutes $(MINUTES))
 
 check: lint types test test-fuzz ## What CI runs: lint, types, tests
 
