@@ -121,7 +121,7 @@ async def _open(
     request: Request, sfu: Sfu, grant: Grant, door: str, room: str, participant: str | None = None
 ) -> Response:
     _require_type(request, SDP, {"Accept-Post": SDP})
-    offer = await _text(request)
+    offer = await sfu.read_offer(await _text(request))
     session = sfu.open_session(grant, room, DOORS[door], offer, participant=participant)
     base = f"/v1/rooms/{quote(room, safe='')}/{door}" if "room" in request.path_params else f"/v1/{door}"
     headers = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sfu.config import Config
 from sfu.failures import Failures
 from sfu.plane.binding import Binding
+from sfu.session.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Context:
     wall: Callable[[], float]
     """Seconds since the epoch."""
     failures: Failures
+    reading: Reading
 
     def milliseconds(self) -> int:
         return int(self.wall() * 1000)

@@ -8,6 +8,7 @@ from sfu.model import DisconnectReason, ParticipantKind
 from sfu.participant import Participant
 from sfu.room import Room
 from sfu.session.fragment import fragment, restarts_ice
+from sfu.session.sdp import SessionDescription
 
 
 class MediaSession:
@@ -21,10 +22,11 @@ class MediaSession:
         self.answer = answer
 
     @classmethod
-    def open(cls, room: Room, participant: Participant, sdp: str) -> Self:
+    def open(cls, room: Room, participant: Participant, sdp: str | SessionDescription) -> Self:
         """Answers the offer and enters the room. NegotiationError where nothing fits: nothing has changed then."""
         try:
-            outcome = participant.answer(sdp, {})
+            offer = SessionDescription.parse(sdp) if isinstance(sdp, str) else sdp
+            outcome = participant.answer(offer, {})
             if participant.kind is ParticipantKind.INGRESS and not participant.tracks:
                 raise NegotiationError("the offer sends nothing that may be published here")
             if participant.kind is ParticipantKind.VIEWER and not participant.viewing.slots:

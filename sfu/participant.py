@@ -217,12 +217,15 @@ class Participant:
 
     # Negotiation
 
-    def answer(self, sdp: str, named: Mapping[str, str]) -> Outcome:
+    async def read_offer(self, sdp: str) -> SessionDescription:
+        """The loop goes on while a long offer is read. Raises NegotiationError."""
+        return await self._context.reading.read(sdp)
+
+    def answer(self, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
         """Answers an offer and commands what follows from it. One that is refused changes nothing.
 
         `named`: the cid of each sending section, by mid, where the client says so.
         """
-        offer = SessionDescription.parse(sdp)
         intended = self.publishing.intended(offer, named, self.permissions)
         # RFC 9725 s4.2: a WHIP publisher may offer sendrecv, and is answered recvonly.
         may_watch = self.permissions.can_subscribe and self.kind is not ParticipantKind.INGRESS

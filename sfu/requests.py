@@ -11,7 +11,21 @@ from sfu.model import DisconnectReason, Grant
 from sfu.outbox import Outbox
 from sfu.participant import Participant
 from sfu.room import Room
+from sfu.session.sdp import SessionDescription
 from sfu.wishes import Changes
+
+Immediate = (
+    messages.Join
+    | messages.Candidate
+    | messages.Publish
+    | messages.Unpublish
+    | messages.Mute
+    | messages.Subscribe
+    | messages.Settings
+    | messages.Update
+    | messages.Leave
+)
+"""What is done as soon as it is heard; an offer is read first, which may take a while."""
 
 
 class Session:
@@ -45,11 +59,15 @@ class Session:
     async def handle(self, message: messages.ClientMessage) -> None:
         """Does what is asked; the answer goes to the outbox. Waits while the client does not read its answers."""
         await self.outbox.space()
-        if self.outbox.close_code is not None or self.participant.sid not in self.room.members:
-            # Who was replaced by another connection of the same session speaks there.
+        if self._is_over():
             return
         try:
-            self._handle(message)
+            if isinstance(message, messages.Offer):
+                offer = await self.participant.read_offer(message.sdp)
+                if not self._is_over():
+                    self._answer(message, offer)
+            else:
+                self._handle(message)
         except SfuError as error:
             self.send(messages.Error(getattr(message, "id", 0), error.code, str(error)))
         except Exception as error:
@@ -59,12 +77,17 @@ class Session:
                 messages.Error(getattr(message, "id", 0), SfuError.code, "something failed here; it is in the log")
             )
 
-    def _handle(self, message: messages.ClientMessage) -> None:
+    def _is_over(self) -> bool:
+        """It is gone, or was replaced by another connection of the same session, and speaks there."""
+        return self.outbox.close_code is not None or self.participant.sid not in self.room.members
+
+    def _answer(self, request: messages.Offer, offer: SessionDescription) -> None:
+        outcome = self.room.offer(self.participant, offer, request.tracks)
+        self.send(messages.Answer(request.id, outcome.answer, outcome.mids))
+
+    def _handle(self, message: Immediate) -> None:
         room, participant = self.room, self.participant
         match message:
-            case messages.Offer():
-                outcome = room.offer(participant, message.sdp, message.tracks)
-                self.send(messages.Answer(message.id, outcome.answer, outcome.mids))
             case messages.Publish():
                 track = participant.declare(message)
                 self.send(messages.Published(message.id, message.cid, track.info()))

@@ -35,6 +35,7 @@ from sfu.plane import Event, _native
 from sfu.publications import Outcome
 from sfu.quoting import quote
 from sfu.revocations import Revocations
+from sfu.session.sdp import SessionDescription
 from sfu.session.transport import MediaState
 from sfu.sound import Sound
 from sfu.stage import Stage
@@ -256,10 +257,10 @@ class Room:
 
     # Publishing
 
-    def offer(self, participant: Participant, sdp: str, named: Mapping[str, str]) -> Outcome:
+    def offer(self, participant: Participant, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
         """Answers an offer, and does what follows from it."""
         before = participant.state
-        outcome = participant.answer(sdp, named)
+        outcome = participant.answer(offer, named)
         self.follow(participant, outcome)
         if outcome.withdrawn or outcome.published or participant.state is not before:
             self._note(participant)

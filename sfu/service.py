@@ -26,6 +26,8 @@ from sfu.quoting import quote
 from sfu.requests import Session
 from sfu.revocations import Revocations
 from sfu.room import OnMessage, Room
+from sfu.session.reading import Reading
+from sfu.session.sdp import SessionDescription
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,9 @@ class Sfu:
         self._failed = asyncio.Event()
         self._plane = plane or open_plane(self.config)
         binding = Binding(self._plane, self._dispatch, self.failures)
-        self._context = Context(self.config, binding, self._plane.fingerprint(), clock, wall, self.failures)
+        self._context = Context(
+            self.config, binding, self._plane.fingerprint(), clock, wall, self.failures, Reading(clock)
+        )
         self._lifecycle = Lifecycle()
         self._revocations = Revocations(self.config.revocation)
         self._sessions: dict[str, MediaSession] = {}
@@ -177,8 +181,18 @@ class Sfu:
         finally:
             self._detach(session)
 
+    async def read_offer(self, sdp: str) -> SessionDescription:
+        """For `open_session`. The loop goes on while a long offer is read. Raises NegotiationError."""
+        return await self._context.reading.read(sdp)
+
     def open_session(
-        self, grant: Grant, room: str, kind: ParticipantKind, sdp: str, *, participant: str | None = None
+        self,
+        grant: Grant,
+        room: str,
+        kind: ParticipantKind,
+        sdp: str | SessionDescription,
+        *,
+        participant: str | None = None,
     ) -> MediaSession:
         """A WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees `participant` alone, if one is named."""
         if kind is ParticipantKind.STANDARD:

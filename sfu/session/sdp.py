@@ -6,10 +6,11 @@ what is no SDP at all, or too large to look at, is a `NegotiationError`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from typing import cast
 
 from sfu import limits
 from sfu.errors import NegotiationError
@@ -88,6 +89,11 @@ class MediaSection(Lines):
         ) or ("0",)
         if given is None or not has_protocol or not any(formats) or len(line) > limits.SDP_LINE:
             self.fault = f"{line[:60]!r} is not an m-line"
+
+    def read(self) -> None:
+        """Whatever takes time to read is read now."""
+        for view in VIEWS:
+            getattr(self, view)
 
     @property
     def stopped(self) -> bool:
@@ -203,6 +209,16 @@ class SessionDescription:
     @classmethod
     def parse(cls, text: str) -> "SessionDescription":
         """Raises `NegotiationError` for what is no SDP at all, and for what is too large to look at."""
+        steps = cls.steps(text)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast(SessionDescription, end.value)
+
+    @classmethod
+    def steps(cls, text: str) -> Generator[None, None, "SessionDescription"]:
+        """As `parse`, a section at a time: each step takes a few milliseconds at most."""
         if len(text) > limits.SDP_OCTETS:
             raise NegotiationError(f"the SDP has {len(text)} characters, and {limits.SDP_OCTETS} are allowed")
         if not text.startswith("v=0"):
@@ -210,11 +226,14 @@ class SessionDescription:
         first, *rest = levels_of(text)
         session = Lines(first)
         groups = [value.split() for value in session.values("group")[: limits.SDP_SECTIONS]]
-        return cls(
-            session,
-            tuple(MediaSection(level, session, index) for index, level in enumerate(rest)),
-            next((tuple(group[1:]) for group in groups if group[:1] == ["BUNDLE"]), None),
-        )
+        bundle = next((tuple(group[1:]) for group in groups if group[:1] == ["BUNDLE"]), None)
+        sections = []
+        for index, level in enumerate(rest):
+            yield
+            section = MediaSection(level, session, index)
+            section.read()
+            sections.append(section)
+        return cls(session, tuple(sections), bundle)
 
     def __str__(self) -> str:
         return "".join(level.text for level in (self.session, *self.sections))
@@ -231,6 +250,7 @@ def levels_of(text: str) -> list[str]:
     return [*(f"{level}\n" for level in whole[:-1]), whole[-1]]
 
 
+VIEWS = ("mid", "codecs", "extmaps", "rids", "simulcast", "ssrcs", "ssrc_groups", "msid")
 CODEC_LINES = (
     ("rtpmap", limits.SDP_FORMATS),
     ("fmtp", limits.SDP_FORMATS),

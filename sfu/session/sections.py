@@ -47,6 +47,8 @@ class Sections:
         self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
         self.kept: dict[str, Slot] = {}
         self._common: dict[tuple[int, int, Kind, bool], Common] = {}
+        self._codecs = 0
+        """Payload types in `_common`."""
         self._session_extensions = self._ours(offer.session.extmaps)
         live = {section.mid for section in offer.sections if not section.stopped and section.receives}
         indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
@@ -104,6 +106,8 @@ class Sections:
 
     def _media(self, section: MediaSection, kind: Kind) -> answer.Line:
         common = self._in_common(section, kind)
+        if common is None:
+            return self._rejected(section, f"the offer has more than {limits.SDP_ALL_CODECS} different payload types")
         if section.protocol not in RTP_PROTOCOLS or not common.formats:
             return self._rejected(section)
         if not self.muxed:
@@ -117,12 +121,14 @@ class Sections:
         accepted = Section(section.mid, kind.value, publication, slot)
         return answer.Line(section, accepted, common.formats, common.extensions)
 
-    def _in_common(self, section: MediaSection, kind: Kind) -> Common:
+    def _in_common(self, section: MediaSection, kind: Kind) -> Common | None:
+        """None: other sections have listed all that an offer may list."""
         # Sections that list the same have the very same tuples, and live as long as the offer does.
         key = (id(section.codecs), id(section.extmaps), kind, section.has_extension_for_mid)
         common = self._common.get(key)
-        if common is None:
+        if common is None and self._codecs <= limits.SDP_ALL_CODECS:
             formats = _formats(section, kind)
+            self._codecs += len(formats)
             ours = {e.uri: e for e in (*self._session_extensions, *self._ours(section.extmaps))}
             if not section.has_extension_for_mid:
                 ours.pop(capabilities.MID, None)
@@ -182,12 +188,14 @@ def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadTy
     offered = [c for c in section.codecs if not 64 <= c.number <= 95]  # RFC 5761 s4: those look like RTCP
     rtx = {c.parameters.get("apt"): c.number for c in reversed(offered) if c.name == "rtx"}
     opus = {str(c.number) for c in offered if c.name == "opus" and capabilities.find(kind, c)}
-    chosen = []
+    chosen: list[tuple[RtpMap, PayloadType]] = []
     for c in offered:
         found = capabilities.find(kind, c)
         if found is None or (c.name == "red" and not _is_red_of(c, opus)):
             continue
         codec, format = found
+        if len(chosen) == limits.SDP_CODECS:
+            break
         chosen.append((c, PayloadType(c.number, codec.name, format, codec.clock_rate, rtx.get(str(c.number)))))
     return tuple(chosen)
 
