@@ -11,6 +11,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 
 from api import auth
+from api.http_protocols import CONNECTION
 from api.settings import Settings
 from sfu.errors import NotAllowed, Unauthenticated, Unavailable
 from sfu.model import Grant
@@ -70,11 +71,22 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 
 
 async def _grant(
-    settings: SettingsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: HTTPConnection,
+    settings: SettingsDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Grant:
     if credentials is None:
         raise Unauthenticated("a token is needed: 'Authorization: Bearer <token>'")
-    return auth.verify(credentials.credentials, settings.keys)
+    grant = auth.verify(credentials.credentials, settings.keys)
+    know(request)
+    return grant
+
+
+def know(connection: HTTPConnection) -> None:
+    """A token, or the secret of a session, was found good on this connection: see `api/connections.py`."""
+    known = connection.scope.get(CONNECTION)
+    if known is not None:
+        known.know()
 
 
 GrantDep = Annotated[Grant, Depends(_grant)]

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
-import websockets.http11
 from starlette.types import ASGIApp
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from api.connections import Connections
+from api.http_protocols import HttpProtocol, protocols
 from sfu import limits
 
 PING_INTERVAL = 5.0
@@ -25,29 +24,6 @@ USER_TIMEOUT = 20_000
 would hold its connection for a quarter of an hour."""
 FAREWELL = 2.0
 """Seconds for requests and WebSockets to end when the listener does."""
-
-# The library reads its bound when it parses, and offers no argument for it.
-websockets.http11.MAX_LINE_LENGTH = limits.REQUEST_LINE_OCTETS
-
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Drops a silent peer at once: closing in order would wait until it has read what is still queued for it. And a
-    refusal is no error: uvicorn would log one for every handshake that is answered by something else than a WebSocket.
-    """
-
-    def keepalive_timeout(self) -> None:
-        if self.read_paused and self.writable.is_set():
-            # Its pong waits behind requests that we read slowly; what we send it takes.
-            self.pong_timer = self.pending_ping_payload = None
-            self.schedule_ping()
-            return
-        super().keepalive_timeout()
-        self.transport.abort()
-
-    async def send(self, message: ASGISendEvent) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and self.close_sent:
-            self.handshake_complete = True
 
 
 TICK = 1.0
@@ -74,8 +50,24 @@ class Listener(uvicorn.Server):
                 await asyncio.wait_for(self._ending.wait(), TICK)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        handshake = limits.HEADER_SECONDS if self.config.ssl is not None else None
+        self.servers = [
+            await loop.create_server(
+                self._protocol,
+                sock=one,
+                ssl=self.config.ssl,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=handshake,
+            )
+            for one in sockets or ()
+        ]
+        self.started = True
         self.accepting.set()
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert issubclass(self.config.http_protocol_class, HttpProtocol)
+        return self.config.http_protocol_class(self.config, self.server_state, {})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -87,6 +79,10 @@ class Listener(uvicorn.Server):
             server.close()
         if self._farewell is not None:
             self._farewell()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol) and connection.is_receiving:
+                # What has not come as a whole has begun nothing.
+                connection.transport.abort()
         if self.server_state.tasks:
             # Each WebSocket says its own goodbye; uvicorn's would be 1012 for all of them.
             await asyncio.wait(self.server_state.tasks, timeout=FAREWELL)
@@ -108,13 +104,22 @@ async def listening(
     *,
     tls: ssl.SSLContext | None = None,
     farewell: Callable[[], None] | None = None,
+    connections: Connections | None = None,
+    proxies: Sequence[str] = (),
 ) -> AsyncIterator[None]:
-    """Serves `app` for the length of the block. Its lifespan is the caller's."""
+    """Serves `app` for the length of the block. Its lifespan is the caller's. `proxies`: addresses and networks whose
+    X-Forwarded-For and X-Forwarded-Proto are believed."""
+    if connections is None:
+        connections = Connections(limits.CONNECTIONS, limits.CONNECTIONS_PER_ADDRESS)
+    http, websocket = protocols(connections)
     config = uvicorn.Config(
         app,
         lifespan="off",
-        http="httptools",
-        ws=WebSocketProtocol,
+        http=http,
+        ws=websocket,
+        ws_per_message_deflate=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         ws_max_size=limits.MESSAGE_OCTETS,
         ws_ping_interval=PING_INTERVAL,
         ws_ping_timeout=PING_TIMEOUT,

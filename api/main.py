@@ -15,7 +15,7 @@ from dataclasses import replace
 import uvloop
 from fastapi import FastAPI
 
-from api import dev, devfile, lan, logs, tls
+from api import descriptors, dev, devfile, lan, logs, tls
 from api.app import create_app
 from api.health import Health, create_internal_app
 from api.listener import bind, listening
@@ -67,7 +67,16 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
                 await stack.enter_async_context(listening(create_internal_app(health), internal))
             with Ports.media(settings).explained():
                 sfu = await stack.enter_async_context(_opened(app, health))
-            await stack.enter_async_context(listening(app, public, tls=certificate, farewell=sfu.close))
+            await stack.enter_async_context(
+                listening(
+                    app,
+                    public,
+                    tls=certificate,
+                    farewell=sfu.close,
+                    connections=descriptors.connections(settings),
+                    proxies=settings.trusted_proxies,
+                )
+            )
             _announce(app, settings, url)
             # What was made to get here stays: looking at it again and again would stop the loop for 30 ms a time.
             gc.collect()

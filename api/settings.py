@@ -11,6 +11,7 @@ from typing import Any
 
 from api import addresses, cores
 from api.auth import MIN_SECRET
+from sfu import limits
 from sfu.config import Config
 from sfu.model import RoomOptions
 
@@ -52,6 +53,9 @@ class Settings:
     departure_timeout: float
     max_rooms: int
     redundancy: int
+    max_connections: int
+    max_unauthenticated: int
+    trusted_proxies: tuple[str, ...]
     log_level: str
     mode: Mode = Mode()
 
@@ -155,6 +159,14 @@ def _reachable(text: str) -> tuple[str, ...]:
         if ipaddress.ip_address(address).is_unspecified:
             raise ValueError(f"needs addresses that clients can reach: {address} stands for any")
     return found
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(str(ipaddress.ip_network(part, strict=False)) for part in parts)
+    except ValueError:
+        raise ValueError(f"needs addresses or networks such as 10.0.0.0/8, not {text!r}") from None
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -302,6 +314,25 @@ TABLE: tuple[Setting, ...] = (
         "1 makes up for single losses, and doubles the bit rate of sound.",
         _whole(0, 2),
         _always(_DEFAULTS.redundancy),
+    ),
+    Setting(
+        "max_connections",
+        "TCP connections at the same time; when there are as many, idle ones without a token make room.",
+        _whole(16, 1_000_000),
+        _always(limits.CONNECTIONS),
+    ),
+    Setting(
+        "max_unauthenticated",
+        "TCP connections of one address on which no token was found good yet; SFU_TRUSTED_PROXIES may have more.",
+        _whole(1, 1_000_000),
+        _always(limits.CONNECTIONS_PER_ADDRESS),
+    ),
+    Setting(
+        "trusted_proxies",
+        "Addresses and networks of proxies in front of the service, separated by commas: their X-Forwarded-For says "
+        "who asks. Without it all that comes through a proxy counts as one address.",
+        _networks,
+        _always(""),
     ),
     Setting("log_level", "debug, info, warning or error.", _level, lambda mode: "warning" if mode.dev else "info"),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api import auth, messages
-from api.dependencies import SettingsDep, SfuDep
+from api.dependencies import SettingsDep, SfuDep, know
 from api.errors import close_code, problem_of
 from sfu import limits
 from sfu.bucket import Bucket
@@ -66,10 +66,13 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
         return
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
     try:
+        if knock.grant is not None:
+            know(websocket)
         join = await _first_message(websocket)
         if knock.refusal is not None and join.resume is None:
             raise knock.refusal
         async with sfu.attach(knock.grant, knock.room, join) as session:
+            know(websocket)
             code = await _converse(websocket, session, keys)
         reason = ""
     except WebSocketDisconnect:
@@ -128,6 +131,8 @@ async def _first_message(websocket: WebSocket) -> Join:
     text = received.get("text")
     if text is None:
         raise NotText("messages are text, not binary")
+    if len(text) > limits.FIRST_MESSAGE_OCTETS:
+        raise InvalidRequest(f"the first message has at most {limits.FIRST_MESSAGE_OCTETS} octets")
     message = messages.decode(text)
     if not isinstance(message, Join):
         raise InvalidRequest("the first message must be join")

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request, Response
 
-from api.dependencies import GrantDep, SfuDep
+from api.dependencies import GrantDep, SfuDep, know
 from api.errors import PreconditionRequired, UnsupportedMediaType, responses
 from sfu import quoting
 from sfu.errors import InvalidRequest, NotFound, Stale
@@ -146,6 +146,7 @@ def _find(sfu: Sfu, request: Request, id: str) -> MediaSession:
         raise NotFound("there is no such session: it has ended, or never was")
     if request.path_params.get("room", found.room.name) != found.room.name:
         raise NotFound("there is no such session in this room")
+    know(request)
     return found
 
 

@@ -165,9 +165,45 @@ Source: two seconds of DATA_MESSAGES_PER_SECOND."""
 
 # ------------------------------------------------------------------------------------------------------------ doors
 
-FIRST_MESSAGE_SECONDS = 10.0
+CONNECTIONS = 10_000
+"""TCP connections at the same time.
+Source: ours; each costs two file descriptors at most, and 20 kB."""
+CONNECTIONS_PER_ADDRESS = 64
+"""Connections of one address on which no token was found good yet.
+Source: ours; a browser opens six, and a school behind one address joins one after another."""
+UNSETTLED = 16
+"""Times that bound while they are younger than SETTLE_SECONDS: beyond it a connection is refused at once.
+Source: ours; a thousand who join in the same second."""
+SETTLE_SECONDS = 1.0
+"""For a connection to say who it is before it counts as idle.
+Source: ours; three round trips of a bad mobile network."""
+HEADER_OCTETS = 64 * 1024
+"""Of request line and headers, trailers too.
+Source: REQUEST_LINE_OCTETS; other servers allow 8 to 64 KB."""
+HEADER_SECONDS = 10.0
+"""Within which the headers of a request, or a TLS handshake, must be complete.
+Source: ours; three resends of TCP."""
+BODY_SECONDS = 30.0
+"""Within which a body must be complete.
+Source: BODY_OCTETS at 70 kbit/s."""
+REQUEST_OCTETS = 4 * 1024 * 1024
+"""Of one request with all its framing: one octet may be sent as a chunk of six.
+Source: BODY_OCTETS and HEADER_OCTETS, RFC 9112 s7.1."""
+FIRST_MESSAGE_SECONDS = 5.0
 """Within which a WebSocket's first message must come.
 Source: ours; one round trip is enough."""
+FIRST_MESSAGE_OCTETS = 64 * 1024
+"""Of it: a join is small.
+Source: HEADER_OCTETS."""
+FRAGMENTS = 1024
+"""Frames of one WebSocket message.
+Source: ours; RFC 6455 s5.4 has no bound, and an empty frame costs memory."""
+CONTROL_FRAMES_PER_SECOND = 10.0
+"""Pings of one WebSocket, for long.
+Source: ours; clients ping every few seconds."""
+CONTROL_FRAME_BURST = 100.0
+"""Pings at once.
+Source: ten seconds of CONTROL_FRAMES_PER_SECOND."""
 MESSAGES_PER_SECOND = 50.0
 """Messages that a client may send over its WebSocket for long.
 Source: ours; ten times what a busy page does."""

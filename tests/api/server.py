@@ -11,7 +11,7 @@ import websockets
 from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 
-from api import auth
+from api import auth, descriptors
 from api.app import create_app
 from api.health import Health, create_internal_app
 from api.listener import bind, listening
@@ -38,7 +38,11 @@ async def serving(real_plane: bool = False, dev: bool = False, **settings: objec
     inside = httpx.ASGITransport(create_internal_app(health))
     sockets = bind(made.host, 0)
     port = sockets[0].getsockname()[1]
-    async with app.router.lifespan_context(app), listening(app, sockets):
+    connections = descriptors.connections(made)
+    async with (
+        app.router.lifespan_context(app),
+        listening(app, sockets, connections=connections, proxies=made.trusted_proxies),
+    ):
         health.sfu = app.state.sfu
         async with (
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,

@@ -68,6 +68,8 @@ def test_settings_become_the_config_of_the_service() -> None:
         ({"SFU_DRAIN_LIMIT": "-1"}, "SFU_DRAIN_LIMIT needs a number of seconds"),
         ({"SFU_DRAIN_LIMIT": "nan"}, "SFU_DRAIN_LIMIT needs a number of seconds"),
         ({"SFU_CREATE_ON_DEMAND": "maybe"}, "SFU_CREATE_ON_DEMAND needs true or false"),
+        ({"SFU_MAX_CONNECTIONS": "1"}, "SFU_MAX_CONNECTIONS needs a whole number from 16"),
+        ({"SFU_TRUSTED_PROXIES": "10.0.0.0/33"}, "SFU_TRUSTED_PROXIES needs addresses or networks"),
         ({"SFU_LOG_LEVEL": "loud"}, "SFU_LOG_LEVEL needs debug"),
         ({"SFU_PROT": "1"}, "SFU_PROT is not a setting; did you mean SFU_PORT?"),
         ({"SFU_XYZZY": "1"}, "SFU_XYZZY is not a setting: see sfu serve --print-config."),

@@ -63,6 +63,11 @@ def test_a_bound_that_holds_another_is_the_larger_one() -> None:
         (limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST),
         (limits.SLOTS, limits.MESSAGE_BURST),
         (limits.DATA_MESSAGES_PER_SECOND, limits.DATA_MESSAGE_BURST),
+        (limits.REQUEST_LINE_OCTETS, limits.HEADER_OCTETS),
+        (limits.HEADER_OCTETS + 6 * limits.BODY_OCTETS, limits.REQUEST_OCTETS),
+        (limits.FIRST_MESSAGE_OCTETS, limits.MESSAGE_OCTETS),
+        (limits.CONNECTIONS_PER_ADDRESS * limits.UNSETTLED, limits.CONNECTIONS),
+        (limits.CONTROL_FRAMES_PER_SECOND, limits.CONTROL_FRAME_BURST),
     ]
     assert [(held, holder) for held, holder in table if held > holder] == []
 

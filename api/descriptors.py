@@ -1,0 +1,31 @@
+"""How many connections the process may hold open: as many as it is told, and as file descriptors allow."""
+
+import ipaddress
+import logging
+import resource
+
+from api.connections import Connections
+from api.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RESERVED = 256
+"""File descriptors for all else: UDP sockets, the log, the internal listener."""
+
+
+def connections(settings: Settings) -> Connections:
+    """Raises the soft limit of the process (RLIMIT_NOFILE) towards what the settings need."""
+    wanted = settings.max_connections + RESERVED
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        soft = allowed
+    most = settings.max_connections
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = max(soft - RESERVED, soft // 2)
+        log.warning(
+            "%d connections at most, not %d: the process may open %d files", most, settings.max_connections, soft
+        )
+    trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
+    return Connections(most, settings.max_unauthenticated, trusted)

@@ -1,0 +1,227 @@
+"""HTTP and WebSockets on one connection: uvicorn's protocols, bounded before anybody has said who they are.
+
+A request has its headers within `limits.HEADER_OCTETS` and `HEADER_SECONDS`, its body within `BODY_SECONDS`, and a
+WebSocket its first message within `FIRST_MESSAGE_OCTETS` (`api/signaling.py` has the seconds).
+"""
+
+import asyncio
+import http
+import json
+import time
+from typing import Any
+
+import websockets.http11
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from api.connections import Connection, Connections
+from sfu import limits
+from sfu.bucket import Bucket
+
+# The library reads its bound when it parses, and offers no argument for it.
+websockets.http11.MAX_LINE_LENGTH = limits.REQUEST_LINE_OCTETS
+
+TOO_LONG = "The headers are too long."
+CONNECTION = "sfu.connection"
+"""Where a scope has its `Connection`."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """`connections` is the listener's own."""
+
+    connections_of_listener: Connections
+    _connection: Connection | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _is_head = True
+    _is_body = False
+    _octets = 0
+    """Of this request so far, framing and all."""
+    _header_octets = 0
+    _refusal: http.HTTPStatus | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connection = self.connections_of_listener.admit(transport)
+        if self._connection is None:
+            self.refuse(http.HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections: try again in a while.")
+            return
+        self._wait(limits.HEADER_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self.connections_of_listener.forget(self.transport)
+        super().connection_lost(exc)
+
+    @property
+    def is_receiving(self) -> bool:
+        """A request has begun and is not here as a whole."""
+        return self._is_body or (self._is_head and self._octets > 0)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._octets += len(data)
+        was_head = self._is_head
+        super().data_received(data)
+        if self.transport.is_closing() or self.parser is None:
+            return
+        if self._is_head and was_head and self._octets > limits.HEADER_OCTETS:
+            self._too_many_headers()
+        elif self._octets > limits.REQUEST_OCTETS and self.is_receiving:
+            self.transport.abort()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting()
+        super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_head, self._header_octets = True, 0
+        self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]
+        if self._timer is None:
+            self._wait(limits.HEADER_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_head, self._is_body = False, True
+        self._stop_waiting()
+        if self._connection is not None:
+            self._connection.is_busy = True
+        self._wait(limits.BODY_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_body, self._octets = False, 0
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self._connection is not None:
+            self._connection.is_busy = False
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        status = self._refusal or http.HTTPStatus.BAD_REQUEST
+        self.refuse(status, msg if self._refusal is None else TOO_LONG)
+
+    def refuse(self, status: http.HTTPStatus, detail: str) -> None:
+        """Answers without the application, and closes."""
+        self._stop_waiting()
+        problem = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+        body = json.dumps(problem).encode()
+        head = (
+            f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n"
+        )
+        if status in (http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.TOO_MANY_REQUESTS):
+            head += "Retry-After: 5\r\n"
+        self.transport.write(head.encode() + b"\r\n" + body)
+        self.transport.close()
+
+    def _count(self, octets: int) -> None:
+        self._header_octets += octets
+        if self._header_octets > limits.HEADER_OCTETS:
+            self._refusal = http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise ValueError("the headers are too long")  # Ends the parser, which calls send_400_response.
+
+    def _too_many_headers(self) -> None:
+        self.refuse(http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LONG)
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if self._is_head and self._octets > 0:
+            self.refuse(http.HTTPStatus.REQUEST_TIMEOUT, "The headers did not come in time.")
+        else:
+            # Nobody asked yet, or the application waits for a body and has not answered.
+            self.transport.abort()
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Drops a silent peer at once: closing in order would wait until it has read what is still queued for it. And a
+    refusal is no error: uvicorn would log one for every handshake that is answered by something else than a WebSocket.
+    """
+
+    connections_of_listener: Connections
+    _connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connection = self.connections_of_listener.of(transport)
+        if self._connection is not None:
+            self._connection.is_busy = False
+        self._controls = Bucket(limits.CONTROL_FRAMES_PER_SECOND, limits.CONTROL_FRAME_BURST, time.monotonic())
+        self.conn.max_message_size = limits.FIRST_MESSAGE_OCTETS
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections_of_listener.forget(self.transport)
+        super().connection_lost(exc)
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope[CONNECTION] = self  # type: ignore[literal-required]
+
+    def know(self) -> None:
+        """Who it is has been found out: its messages may be longer from now on."""
+        self.conn.max_message_size = limits.MESSAGE_OCTETS
+        if self._connection is not None:
+            self._connection.know()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= limits.FRAGMENTS:
+            self._fail(1009, "a message has too many fragments")
+            return
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if not self._controls.take(time.monotonic()):
+            self._fail(1008, "too many pings")
+        elif self.writable.is_set():
+            super().handle_ping()
+        else:
+            # It does not read what it asks for; RFC 6455 s5.5.3 lets the last pong answer all pings.
+            self.conn.data_to_send()
+
+    def keepalive_timeout(self) -> None:
+        if self.read_paused and self.writable.is_set():
+            # Its pong waits behind requests that we read slowly; what we send it takes.
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
+
+    def _fail(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+
+def protocols(connections: Connections) -> tuple[type[HttpProtocol], type[WebSocketProtocol]]:
+    """Of one listener."""
+    given = {"connections_of_listener": connections}
+    return type("HttpOfListener", (HttpProtocol,), given), type("WebSocketOfListener", (WebSocketProtocol,), given)
