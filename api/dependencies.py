@@ -11,6 +11,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 
 from api import auth
+from api.connections import subscriber
 from api.http_protocols import CONNECTION
 from api.settings import Settings
 from sfu.errors import NotAllowed, Unauthenticated, Unavailable
@@ -80,6 +81,11 @@ async def _grant(
     grant = auth.verify(credentials.credentials, settings.keys)
     know(request)
     return grant
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Whom a request comes from, for bounds by address; behind a proxy that is trusted, by its X-Forwarded-For."""
+    return subscriber(connection.client.host) if connection.client is not None else ""
 
 
 def know(connection: HTTPConnection) -> None:

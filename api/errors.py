@@ -22,8 +22,10 @@ from sfu.errors import (
     NegotiationError,
     NotAllowed,
     NotFound,
+    RoomFull,
     SfuError,
     Stale,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -58,7 +60,9 @@ STATUS: Mapping[type[SfuError], int] = {
     NotAllowed: 403,
     NotFound: 404,
     Conflict: 409,
-    LimitExceeded: 409,
+    RoomFull: 409,
+    LimitExceeded: 422,
+    TooManyRequests: 429,
     Stale: 412,
     TooLarge: 413,
     UnsupportedMediaType: 415,
@@ -104,11 +108,14 @@ def problem_of(error: SfuError) -> JSONResponse:
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
+    more: dict[str, Any] = {}
+    if isinstance(error, Unavailable | TooManyRequests):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, TooManyRequests):
+        more["limit"] = error.limit
     if isinstance(error, UnsupportedMediaType):
         headers.update(error.headers)
-    return problem(status, error.code, _sentence(str(error)), headers)
+    return problem(status, error.code, _sentence(str(error)), headers, **more)
 
 
 def close_code(error: SfuError) -> int:
@@ -116,7 +123,7 @@ def close_code(error: SfuError) -> int:
     match error:
         case Stale():
             return REJOIN
-        case Unavailable():
+        case Unavailable() | TooManyRequests():
             return TRY_AGAIN
         case _:
             return POLICY

@@ -125,7 +125,7 @@ def _answers(description: str) -> dict[str, Any]:
     "",
     status_code=201,
     responses={
-        **responses(400, 403, 409, 415, 422, 503),
+        **responses(400, 403, 409, 415, 422, 429, 503),
         201: _answers("It is new."),
         200: _answers("It was there, the same."),
     },
@@ -133,7 +133,7 @@ def _answers(description: str) -> dict[str, Any]:
 async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
     """Creates a room. Asked again with the same options, it answers 200 with the room that exists. Needs roomCreate."""
     given = body.model_dump(exclude={"name"}, exclude_none=True)
-    room, is_new = sfu.create_room(body.name, replace(sfu.config.room, **given))
+    room, is_new = sfu.create_room(body.name, replace(sfu.config.room, **given), key=grant.key)
     if not is_new:
         response.status_code = 200
     return room.info()

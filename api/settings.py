@@ -52,6 +52,10 @@ class Settings:
     empty_timeout: float
     departure_timeout: float
     max_rooms: int
+    max_rooms_per_key: int
+    max_participants_per_key: int
+    joins_per_key: int
+    joins_per_address: int
     redundancy: int
     max_connections: int
     max_unauthenticated: int
@@ -74,6 +78,10 @@ class Settings:
             resume_window=self.resume_window,
             drain_limit=self.drain_limit,
             max_rooms=self.max_rooms,
+            max_rooms_per_key=self.max_rooms_per_key,
+            max_participants_per_key=self.max_participants_per_key,
+            joins_per_key=self.joins_per_key,
+            joins_per_address=self.joins_per_address,
             redundancy=self.redundancy,
         )
 
@@ -308,6 +316,30 @@ TABLE: tuple[Setting, ...] = (
         _number(_DEFAULTS.room.departure_timeout),
     ),
     Setting("max_rooms", "Rooms at the same time.", _whole(1, 1_000_000), _always(_DEFAULTS.max_rooms)),
+    Setting(
+        "max_rooms_per_key",
+        "Rooms made with one API key, at the same time.",
+        _whole(1, 1_000_000),
+        _always(_DEFAULTS.max_rooms_per_key),
+    ),
+    Setting(
+        "max_participants_per_key",
+        "Participants with tokens of one API key, at the same time.",
+        _whole(1, 10_000_000),
+        _always(_DEFAULTS.max_participants_per_key),
+    ),
+    Setting(
+        "joins_per_key",
+        "Joins a second with tokens of one API key; twice as many at once.",
+        _whole(1, 1_000_000),
+        _always(_DEFAULTS.joins_per_key),
+    ),
+    Setting(
+        "joins_per_address",
+        "Joins a second of one address (of IPv6, one /64); twice as many at once. See SFU_TRUSTED_PROXIES.",
+        _whole(1, 1_000_000),
+        _always(_DEFAULTS.joins_per_address),
+    ),
     Setting(
         "redundancy",
         "Packets of sound (0 to 2) that go along with the one after them, to those who take RED (RFC 2198): "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api import auth, messages
-from api.dependencies import SettingsDep, SfuDep, know
+from api.dependencies import SettingsDep, SfuDep, address_of, know
 from api.errors import close_code, problem_of
 from sfu import limits
 from sfu.bucket import Bucket
@@ -71,7 +71,7 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
         join = await _first_message(websocket)
         if knock.refusal is not None and join.resume is None:
             raise knock.refusal
-        async with sfu.attach(knock.grant, knock.room, join) as session:
+        async with sfu.attach(knock.grant, knock.room, join, address=address_of(websocket)) as session:
             know(websocket)
             code = await _converse(websocket, session, keys)
         reason = ""
@@ -102,6 +102,7 @@ def _knock(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -
         auth.admits(grant, room)
         if sfu.state is not State.RUNNING:
             raise Unavailable("this server is draining: join again elsewhere, or in a while")
+        sfu.require_budget(grant, address_of(websocket))
     except SfuError as refused:
         return Knock(room, refusal=refused)
     return Knock(room, grant)

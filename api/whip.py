@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request, Response
 
-from api.dependencies import GrantDep, SfuDep, know
+from api.dependencies import GrantDep, SfuDep, address_of, know
 from api.errors import PreconditionRequired, UnsupportedMediaType, responses
 from sfu import quoting
 from sfu.errors import InvalidRequest, NotFound, Stale
@@ -24,7 +24,7 @@ DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
 CREATED: dict[int | str, dict[str, Any]] = {
-    **responses(400, 403, 404, 409, 415, 422, 503),
+    **responses(400, 403, 404, 409, 415, 422, 429, 503),
     201: {
         "description": "The answer. `Location` is the session: PATCH trickles and restarts ICE, DELETE ends it.",
         "content": {SDP: {"schema": {"type": "string"}}},
@@ -121,8 +121,11 @@ async def _open(
     request: Request, sfu: Sfu, grant: Grant, door: str, room: str, participant: str | None = None
 ) -> Response:
     _require_type(request, SDP, {"Accept-Post": SDP})
+    address = address_of(request)
+    # Before the offer is read, which costs more than to refuse it.
+    sfu.require_budget(grant, address)
     offer = await sfu.read_offer(await _text(request))
-    session = sfu.open_session(grant, room, DOORS[door], offer, participant=participant)
+    session = sfu.open_session(grant, room, DOORS[door], offer, participant=participant, address=address)
     base = f"/v1/rooms/{quote(room, safe='')}/{door}" if "room" in request.path_params else f"/v1/{door}"
     headers = {
         "Location": f"{base}/{session.id}",

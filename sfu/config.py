@@ -77,6 +77,13 @@ class Config:
     """Seconds for which a revocation is remembered at least: other tokens of the same age may expire later."""
 
     max_rooms: int = limits.ROOMS
+    max_rooms_per_key: int = limits.ROOMS
+    """Made with one API key, at the same time."""
+    max_participants_per_key: int = limits.PARTICIPANTS_PER_KEY
+    joins_per_key: int = limits.JOINS_PER_KEY
+    """A second; twice as many at once."""
+    joins_per_address: int = limits.JOINS_PER_ADDRESS
+    """A second; twice as many at once."""
     max_tracks: int = limits.TRACKS
     """A participant may publish."""
     redundancy: int = 1

@@ -7,7 +7,9 @@ SfuError                      something asked for cannot be done; `str()` is a s
  ├─ NotAllowed                the grant does not reach so far
  ├─ NotFound                  no such room, participant, track or session
  ├─ Conflict                  it exists, with other options
- ├─ LimitExceeded             the room is full, or a bound of the protocol is passed
+ ├─ RoomFull                  it has as many participants as it may
+ ├─ TooManyRequests           a key, an address or the service has as much as it may: later
+ ├─ LimitExceeded             what was sent is longer, or more, than is allowed
  ├─ Stale                     an ETag or a resume names something that has moved on
  └─ Unavailable               draining or closed: elsewhere, or later
 
@@ -46,7 +48,24 @@ class Conflict(SfuError):
     code = "conflict"
 
 
+class RoomFull(SfuError):
+    code = "room_full"
+
+
+class TooManyRequests(SfuError):
+    """`limit` names the bound that was met, `retry_after` is in seconds."""
+
+    code = "too_many_requests"
+
+    def __init__(self, sentence: str, limit: str, retry_after: int = 1) -> None:
+        super().__init__(sentence)
+        self.limit = limit
+        self.retry_after = retry_after
+
+
 class LimitExceeded(SfuError):
+    """Of one request, name, text or list."""
+
     code = "limit_exceeded"
 
 

@@ -226,6 +226,21 @@ Source: ours; one resend of TCP."""
 
 # ------------------------------------------------------------------------------------------------------- the service
 
+JOINS_PER_KEY = 500
+"""Joins a second with one API key, for long; twice as many at once.
+Source: ours; what one process can let in while its calls go on."""
+JOINS_PER_ADDRESS = 200
+"""Joins a second of one address, for long; twice as many at once.
+Source: ours; a school behind one NAT that joins within seconds."""
+ADDRESSES = 100_000
+"""Keys or addresses whose joins are remembered; those that asked for nothing for two seconds are forgotten.
+Source: ours; 20 MB."""
+PARTICIPANTS_PER_KEY = 50_000
+"""At the same time.
+Source: ours; more than one process serves, so a bound for those who share it."""
+RETRY_SECONDS = 5
+"""That whoever meets a full service is told to wait.
+Source: ours; people leave all the time."""
 ROOMS = 10_000
 """At the same time.
 Source: ours; every tick looks at each."""

@@ -12,7 +12,7 @@ from typing import Unpack
 
 from sfu import messages, names
 from sfu.context import Context
-from sfu.errors import LimitExceeded, NotAllowed, NotFound
+from sfu.errors import LimitExceeded, NotAllowed, NotFound, RoomFull
 from sfu.failures import Failures
 from sfu.messaging import Messaging, unseal
 from sfu.model import (
@@ -33,6 +33,7 @@ from sfu.outbox import LEFT
 from sfu.participant import Participant
 from sfu.plane import Event, _native
 from sfu.publications import Outcome
+from sfu.quotas import Quotas
 from sfu.quoting import quote
 from sfu.revocations import Revocations
 from sfu.session.sdp import SessionDescription
@@ -57,6 +58,8 @@ class Room:
         worker: int,
         candidates: tuple[tuple[str, int], ...],
         revocations: Revocations,
+        quotas: Quotas,
+        key: str,
         homes: dict[str, "Room"],
         soon: Callable[["Room"], None],
         on_message: OnMessage | None,
@@ -80,12 +83,17 @@ class Room:
         self._context = context
         self._candidates = candidates
         self._revocations = revocations
+        self._quotas = quotas
+        self.key = key
+        """The API key that it was made with."""
         self._homes = homes
         """The room of every participant of the service, by sid."""
         self._soon = soon
         self._on_message = on_message
         self._order = 0
         self._was_entered = False
+        self.is_kept = False
+        """It is among the rooms of the service: one that nobody enters is not."""
         self._empty_since = context.now()
 
     # Views
@@ -158,7 +166,7 @@ class Room:
         # Who is in already comes back, also into a room whose bound was lowered below those inside.
         is_one_more = not grant.permissions.hidden and (present is None or present.is_hidden)
         if 0 < self.options.max_participants <= visible and is_one_more:
-            raise LimitExceeded(f"the room {quote(self.name)} is full: {self.options.max_participants} are in it")
+            raise RoomFull(f"the room {quote(self.name)} is full: {self.options.max_participants} are in it")
         self._order += 1
         return Participant(
             self._context,
@@ -182,6 +190,7 @@ class Room:
         self.participants[participant.identity] = participant
         self.members[participant.sid] = participant
         self._homes[participant.sid] = self
+        self._quotas.enter(participant.grant.key)
         self._expect_data(participant)
         self._notices.come(participant)
         self._soon(self)
@@ -205,6 +214,7 @@ class Room:
             return
         del self.participants[participant.identity]
         self._homes.pop(participant.sid, None)
+        self._quotas.leave(participant.grant.key)
         participant.resume_secret = None
         self._empty_since = self._context.now()
         self._soon(self)

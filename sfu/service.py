@@ -10,10 +10,10 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from sfu import messages, names
+from sfu import limits, messages, names
 from sfu.config import Config
 from sfu.context import Context
-from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NotAllowed, NotFound, SfuError, Stale, Unavailable
+from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, SfuError, Stale, TooManyRequests, Unavailable
 from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
 from sfu.media_session import MediaSession
@@ -22,6 +22,7 @@ from sfu.outbox import GOING_AWAY
 from sfu.participant import Participant
 from sfu.plane import Event, _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
+from sfu.quotas import Quotas
 from sfu.quoting import quote
 from sfu.requests import Session
 from sfu.revocations import Revocations
@@ -37,6 +38,8 @@ def refusal(error: SfuError) -> messages.Left:
     match error:
         case Stale():
             return messages.Left(DisconnectReason.STATE_MISMATCH, str(error), "rejoin")
+        case TooManyRequests():
+            return messages.Left(DisconnectReason.JOIN_FAILURE, str(error), "rejoin")
         case Unavailable():
             return messages.Left(DisconnectReason.SERVER_SHUTDOWN, str(error), "rejoin")
         case _:
@@ -72,6 +75,7 @@ class Sfu:
             self.config, binding, self._plane.fingerprint(), clock, wall, self.failures, Reading(clock)
         )
         self._lifecycle = Lifecycle()
+        self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
         self._sessions: dict[str, MediaSession] = {}
         self._on_message = on_message
@@ -148,15 +152,18 @@ class Sfu:
 
     # Rooms
 
-    def create_room(self, name: str, options: RoomOptions | None = None) -> tuple[Room, bool]:
-        """The room, and whether it is new. One that exists with the same options is found again."""
+    def create_room(self, name: str, options: RoomOptions | None = None, *, key: str = "") -> tuple[Room, bool]:
+        """The room, and whether it is new. One that exists with the same options is found again. `key`: the API key
+        whose rooms are one more then."""
         options = options or self.config.room
         present = self.rooms.get(name)
         if present is not None:
             if options not in (present.options, present.made_with):
                 raise Conflict(f"the room {quote(name)} exists with other options")
             return present, False
-        return self._make_room(name, options), True
+        room = self._build_room(name, options, key)
+        self._keep(room)
+        return room, True
 
     def room(self, name: str) -> Room:
         found = self.rooms.get(name)
@@ -170,11 +177,16 @@ class Sfu:
     # Participants
 
     @asynccontextmanager
-    async def attach(self, grant: Grant | None, room: str, join: messages.Join) -> AsyncIterator[Session]:
+    async def attach(
+        self, grant: Grant | None, room: str, join: messages.Join, *, address: str = ""
+    ) -> AsyncIterator[Session]:
         """A WebSocket's hold on a participant, new or resumed. Leaving the block detaches; it may come back.
+
+        `address`: who asks, for the bound on joins of an address.
 
         With `join.resume` the secret of the session counts and no grant is needed. Raises what `refusal` puts in words.
         """
+        self._quotas.join("" if join.resume or grant is None else grant.key, address, self._context.now())
         session = self._resume(grant, room, join.resume) if join.resume else self._join(grant, room, join)
         try:
             yield session
@@ -193,6 +205,7 @@ class Sfu:
         sdp: str | SessionDescription,
         *,
         participant: str | None = None,
+        address: str = "",
     ) -> MediaSession:
         """A WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees `participant` alone, if one is named."""
         if kind is ParticipantKind.STANDARD:
@@ -204,9 +217,15 @@ class Sfu:
             if not permissions.can_subscribe:
                 raise NotAllowed("this token does not allow to subscribe")
             permissions = replace(permissions, can_publish=False, can_publish_data=False, hidden=True)
+        self._quotas.join(grant.key, address, self._context.now())
         home = self._admit(grant, room)
         member = home.prepare(replace(grant, permissions=permissions), kind, only=participant)
-        session = MediaSession.open(home, member, sdp)
+        try:
+            session = MediaSession.open(home, member, sdp)
+        finally:
+            # A refused offer leaves no room behind.
+            if home.participants:
+                self._keep(home)
         self.joins += 1
         self._sessions[session.id] = session
         return session
@@ -232,6 +251,7 @@ class Sfu:
                 self.failures.note("tick", error, f"room={room.name}")
         self._sessions = {id: session for id, session in self._sessions.items() if session.is_open}
         self._revocations.handle_timeout(self._context.wall())
+        self._quotas.handle_timeout(now)
         if self.state is State.DRAINING and self._lifecycle.deadline <= now:
             for room in list(self.rooms.values()):
                 self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
@@ -253,6 +273,7 @@ class Sfu:
             raise NotAllowed("a join needs a grant")
         home = self._admit(grant, room)
         member = home.prepare(grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client)
+        self._keep(home)
         home.enter(member)
         self.joins += 1
         return self._hold(home, member, home.joined(member))
@@ -295,7 +316,7 @@ class Sfu:
             session.participant.signal_gone = self._context.now()
 
     def _admit(self, grant: Grant, name: str) -> Room:
-        """The room someone with this grant may enter now, made if need be."""
+        """The room someone with this grant may enter now. One that is new is not kept before somebody enters."""
         self._lifecycle.admit()
         names.room_name(name)
         if not grant.room_join:
@@ -305,30 +326,43 @@ class Sfu:
         self._revocations.admit(name, grant)
         names.identity(grant.identity)
         present = self.rooms.get(name)
+        if present is None or grant.identity not in present.participants:
+            self._quotas.require_participant(grant.key)
         if present is not None:
             return present
         if not self.config.create_on_demand and not grant.room_create:
             raise NotFound(f"there is no room {quote(name)}")
-        return self._make_room(name, self.config.room)
+        return self._build_room(name, self.config.room, grant.key)
 
-    def _make_room(self, name: str, options: RoomOptions) -> Room:
+    def require_budget(self, grant: Grant, address: str) -> None:
+        """Raises TooManyRequests if a join of this key or address would be refused now: to tell it early."""
+        self._quotas.require(grant.key, address, self._context.now())
+
+    def _keep(self, room: Room) -> None:
+        if self.rooms.setdefault(room.name, room) is room and not room.is_kept:
+            room.is_kept = True
+            self._quotas.make(room.key)
+
+    def _build_room(self, name: str, options: RoomOptions, key: str) -> Room:
         self._lifecycle.admit()
         if len(self.rooms) >= self.config.max_rooms:
-            raise LimitExceeded(f"this server has {self.config.max_rooms} rooms, and makes no more")
+            sentence = f"this server has {self.config.max_rooms} rooms, and makes no more"
+            raise TooManyRequests(sentence, "rooms", limits.RETRY_SECONDS)
+        self._quotas.require_room(key)
         worker, candidates = self._place()
-        room = Room(
+        return Room(
             self._context,
             name,
             options,
             worker=worker,
             candidates=candidates,
             revocations=self._revocations,
+            quotas=self._quotas,
+            key=key,
             homes=self._homes,
             soon=self._soon,
             on_message=self._on_message,
         )
-        self.rooms[name] = room
-        return room
 
     def _place(self) -> tuple[int, tuple[tuple[str, int], ...]]:
         """The worker with the fewest participants, and where it is reached."""
@@ -347,6 +381,7 @@ class Sfu:
             self.failures.note("closing", error, f"room={room.name}")
         if self.rooms.get(room.name) is room:
             del self.rooms[room.name]
+            self._quotas.close(room.key)
         self._note_empty()
 
     def _note_empty(self) -> None:

@@ -5,9 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+import websockets
+
+from sfu.bucket import Bucket
 
 from ..sfu.scene import sdp
-from .server import Server, admin, token
+from .conftest import Start
+from .server import Client, Server, admin, token
 from .test_rest import is_problem
 
 SENDING = sdp([("audio", "sendonly"), ("video", "sendonly")])
@@ -120,7 +124,27 @@ async def test_a_refusal_says_why_and_leaves_nobody_behind(
     server: Server, path: str, offer: str, given: dict[str, Any], status: int, sentence: str
 ) -> None:
     assert is_problem(await post(server, path, offer, **given), status, sentence)
-    assert not any(room.participants for room in server.sfu.rooms.values())
+    assert server.sfu.rooms == {}
+
+
+async def test_joins_beyond_the_rate_are_429_and_say_which_limit_and_when(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bucket, "_refill", lambda bucket, now: None)
+    server = await start(joins_per_address=2, joins_per_key=100)
+    replies = [await post(server, "/v1/whip", as_=token(f"p{number}")) for number in range(6)]
+    assert [reply.status_code for reply in replies[:4]] == [201] * 4
+    assert is_problem(replies[-1], 429, "2 joins a second") and replies[-1].json()["limit"] == "joins_per_address"
+    assert replies[-1].json()["code"] == "too_many_requests" and int(replies[-1].headers["Retry-After"]) >= 1
+    bearer = {"Authorization": f"Bearer {token('w')}"}
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await server.rtc(additional_headers=bearer)
+    assert refused.value.response.status_code == 429 and refused.value.response.headers["Retry-After"] == "1"
+    async with server.rtc(additional_headers={"Origin": "http://page.example", **bearer}) as socket:
+        client = Client(socket)
+        await client.say("join")
+        assert (await client.hear("left"))["action"] == "rejoin"
+        assert (await client.closed())[0] == 1013
 
 
 async def test_an_sdp_without_fingerprint_is_422(server: Server) -> None:

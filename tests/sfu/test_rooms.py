@@ -7,11 +7,12 @@ from sfu.config import Config
 from sfu.errors import (
     Conflict,
     InvalidRequest,
-    LimitExceeded,
     NegotiationError,
     NotAllowed,
     NotFound,
+    RoomFull,
     SfuError,
+    TooManyRequests,
 )
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 
@@ -75,7 +76,7 @@ async def test_a_full_room_takes_nobody_but_the_hidden_and_who_is_in_already() -
         it.sfu.create_room("room", RoomOptions(max_participants=2))
         await it.client("alice")
         await it.client("bob")
-        with pytest.raises(LimitExceeded, match="the room 'room' is full: 2 are in it"):
+        with pytest.raises(RoomFull, match="the room 'room' is full: 2 are in it"):
             await it.client("carol")
         await it.client("ghost", hidden=True)
         await it.client("bob")
@@ -83,7 +84,7 @@ async def test_a_full_room_takes_nobody_but_the_hidden_and_who_is_in_already() -
         await it.client("carol")
         it.sfu.room("room").update(max_participants=1)
         await it.client("bob")
-        with pytest.raises(LimitExceeded):
+        with pytest.raises(RoomFull):
             await it.client("dave")
 
 
@@ -194,7 +195,7 @@ async def test_options_out_of_range_change_nothing(fields: dict[str, float]) -> 
 async def test_rooms_are_bounded() -> None:
     async with scene(Config(max_rooms=1)) as it:
         it.sfu.create_room("one")
-        with pytest.raises(LimitExceeded, match="this server has 1 rooms"):
+        with pytest.raises(TooManyRequests, match="this server has 1 rooms"):
             await it.client("alice", "two")
 
 
