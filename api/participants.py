@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.bodies import RequestBody
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
@@ -67,18 +68,16 @@ class PermissionsChange(BaseModel):
     hidden: bool | None = None
 
 
-class ParticipantChange(BaseModel):
+class ParticipantChange(RequestBody):
     """What is left out stays as it is; an attribute set to the empty string is deleted."""
 
-    model_config = ConfigDict(extra="forbid")
     name: str | None = Field(None, examples=["Ada Lovelace"])
     metadata: str | None = None
     attributes: dict[str, str] | None = Field(None, examples=[{"hand": "up"}])
     permissions: PermissionsChange | None = None
 
 
-class MuteRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class MuteRequest(RequestBody):
     track: str = Field(examples=["TR_5hJk2mNpQrSt"])
     muted: bool
 
@@ -96,10 +95,9 @@ class TrackWish(BaseModel):
     visible: bool | None = Field(None, description="Video that is not visible is not sent.")
 
 
-class SubscriptionsWish(BaseModel):
+class SubscriptionsWish(RequestBody):
     """What is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
     tracks: list[str] | None = Field(
         None, description="Exactly these, of those that are published now.", examples=[["TR_5hJk2mNpQrSt"]]
     )

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from api.bodies import RequestBody
 from api.dependencies import CreatorDep, ListerDep, ModeratorDep, RoomCloserDep, RoomViewerDep, SfuDep
 from api.errors import responses
 from sfu.errors import InvalidRequest
@@ -66,10 +67,9 @@ TRACK: dict[str, Any] = {
 }
 
 
-class NewRoom(BaseModel):
+class NewRoom(RequestBody):
     """What is left out is as the server is set up."""
 
-    model_config = ConfigDict(extra="forbid")
     name: str = Field(examples=["lobby"])
     max_participants: Participants | None = None
     empty_timeout: Seconds | None = Field(None, description="Seconds until it goes if nobody ever joins.")
@@ -81,10 +81,9 @@ class NewRoom(BaseModel):
     loudest: Loudest | None = None
 
 
-class RoomChange(BaseModel):
+class RoomChange(RequestBody):
     """What is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
     max_participants: Participants | None = None
     empty_timeout: Seconds | None = None
     departure_timeout: Seconds | None = None
@@ -103,10 +102,9 @@ class Tracks(BaseModel):
     tracks: list[PublishedTrack] = Field(examples=[[TRACK]])
 
 
-class Data(BaseModel):
+class Data(RequestBody):
     """`text` or `base64`, one of them."""
 
-    model_config = ConfigDict(extra="forbid")
     text: str | None = Field(None, examples=["The break is over."])
     base64: str | None = None
     reliable: bool = True

@@ -55,11 +55,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trickled ICE candidate. Accepted and not needed: the server learns addresses from the checks themselves."""
+    """A trickled ICE candidate; null or empty: there are no more. Accepted and not needed: the server learns addresses
+    from the checks themselves."""
 
     type: Literal["candidate"]
-    candidate: str
-    mid: str = ""
+    candidate: str | None = None
+    mid: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
