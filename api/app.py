@@ -20,7 +20,7 @@ from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
 
 WEB = Path(__file__).parent / "web"
-EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After")
+EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After", whip.UNDECODABLE)
 
 
 def create_app(

@@ -20,15 +20,21 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 """RFC 8840 s9."""
 
+UNDECODABLE = "Sfu-Undecodable"
+"""Media types that are published and that a WHEP viewer, who has sections for them, cannot decode."""
+
 DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
+HEADERS = ("Location", "ETag", "Link", "Accept-Patch", UNDECODABLE)
 CREATED: dict[int | str, dict[str, Any]] = {
     **responses(400, 403, 404, 409, 415, 422, 429, 503),
     201: {
         "description": "The answer. `Location` is the session: PATCH trickles and restarts ICE, DELETE ends it.",
         "content": {SDP: {"schema": {"type": "string"}}},
-        "headers": {name: {"schema": {"type": "string"}} for name in ("Location", "ETag", "Link", "Accept-Patch")},
+        "headers": {
+            name: {"schema": {"type": "string"}} for name in ("Location", "ETag", "Link", "Accept-Patch", UNDECODABLE)
+        },
     },
 }
 PATCHED: dict[int | str, dict[str, Any]] = {
@@ -133,6 +139,8 @@ async def _open(
         "Link": '</v1/openapi.json>; rel="service-desc"',
         **_etag(session),
     }
+    if session.undecodable:
+        headers[UNDECODABLE] = ", ".join(session.undecodable)
     return Response(session.answer, 201, headers=headers, media_type=SDP)
 
 

@@ -1,6 +1,7 @@
 """A participant without a WebSocket: one that publishes by WHIP (RFC 9725) or watches by WHEP."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Self
 
 from sfu.errors import NegotiationError, Stale
@@ -9,17 +10,20 @@ from sfu.participant import Participant
 from sfu.room import Room
 from sfu.session.fragment import fragment, restarts_ice
 from sfu.session.sdp import SessionDescription
+from sfu.tracks import MIME, Track
 
 
 class MediaSession:
     """`id` and `etag` are for URLs and headers: unguessable, without quotes."""
 
-    def __init__(self, room: Room, participant: Participant, answer: str) -> None:
+    def __init__(self, room: Room, participant: Participant, answer: str, undecodable: Sequence[Track] = ()) -> None:
         self.id = secrets.token_urlsafe(24)
         self.etag = _new_etag()
         self.room = room
         self.participant = participant
         self.answer = answer
+        self.undecodable = tuple(dict.fromkeys(MIME[track.codec] for track in undecodable))
+        """Media types of what is published, for which a viewer has sections and no codec."""
 
     @classmethod
     def open(cls, room: Room, participant: Participant, sdp: str | SessionDescription) -> Self:
@@ -31,13 +35,16 @@ class MediaSession:
                 raise NegotiationError("the offer sends nothing that may be published here")
             if participant.kind is ParticipantKind.VIEWER and not participant.viewing.slots:
                 raise NegotiationError("the offer has no section in which something can be received")
+            undecodable, wanted = room.stage.undecodable(participant)
+            if undecodable and len(undecodable) == len(wanted):
+                raise NegotiationError(_no_codec(undecodable))
         except BaseException:
             # Nobody else knows of it: what it has in the plane would stay there.
             participant.lose_transport()
             raise
         room.enter(participant)
         room.follow(participant, outcome)
-        return cls(room, participant, outcome.answer)
+        return cls(room, participant, outcome.answer, undecodable)
 
     @property
     def is_open(self) -> bool:
@@ -58,6 +65,11 @@ class MediaSession:
 
     def close(self) -> None:
         self.room.depart(self.participant, DisconnectReason.CLIENT_INITIATED)
+
+
+def _no_codec(tracks: Sequence[Track]) -> str:
+    named = ", ".join(dict.fromkeys(MIME[track.codec] for track in tracks))
+    return f"the offer has no codec for what is published: it is {named}, and no a=rtpmap of the offer is that"
 
 
 def _new_etag() -> str:

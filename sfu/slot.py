@@ -44,6 +44,10 @@ class Slot:
         # RED is taken apart for those who have opus alone.
         return not track.codec or track.codec in self.codecs or (track.codec == "red" and "opus" in self.codecs)
 
+    def can_show(self, track: Track) -> bool:
+        """The track, or its backup, which its publisher would be asked for."""
+        return self.can_decode(track) or self.needs_backup(track)
+
     def choose(self, track: Track) -> Track:
         """The track, or its backup where only that can be decoded and is there."""
         backup = track.backup

@@ -174,6 +174,10 @@ class Stage:
         """Every track it could be shown, in the order their publishers joined."""
         return self._for(subscriber, self._by_join())
 
+    def undecodable(self, subscriber: Participant) -> tuple[list[Track], list[Track]]:
+        """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
+        return subscriber.viewing.undecodable(self.visible_to(subscriber))
+
     def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
         return subscriber.viewing.views(self.visible_to(subscriber))
 

@@ -123,6 +123,13 @@ class Subscriptions:
             self._stale[slot.mid] = None
             self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
 
+    def undecodable(self, tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
+        """Of the wanted tracks for which there are sections: those that none of them can show, and all."""
+        sections = {(slot.kind, slot.codecs): slot for slot in self.slots.values()}.values()
+        wanted = [track for track in self.wishes.among(tracks) if any(slot.kind is track.kind for slot in sections)]
+        shown = {track for track in wanted for slot in sections if slot.kind is track.kind and slot.can_show(track)}
+        return [track for track in wanted if track not in shown], wanted
+
     def reconsider(self, track: Track) -> bool:
         """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
         slot = self.showing(track)

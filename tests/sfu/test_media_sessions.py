@@ -8,7 +8,7 @@ from sfu import messages
 from sfu.errors import NegotiationError, NotAllowed, Stale
 from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, Kind, ParticipantKind, Source
-from sfu.plane import AudioLevels, TransportState
+from sfu.plane import AudioLevels, Layer, LayerRate, Layers, TransportState
 
 from .scene import Scene, grant, scene, sdp, turn
 
@@ -228,3 +228,49 @@ async def test_a_kick_ends_a_session_and_its_token() -> None:
         assert not session.is_open
         with pytest.raises(NotAllowed, match="this token was revoked"):
             await whip(it, "studio")
+
+
+@pytest.mark.parametrize(
+    ("codecs", "undecodable"),
+    [(("H264", "VP8"), ()), (("VP8",), ("video/H264",)), (("AV1", "VP8"), ("video/H264",))],
+)
+async def test_a_viewer_hears_what_of_the_room_it_cannot_decode(
+    codecs: tuple[str, ...], undecodable: tuple[str, ...]
+) -> None:
+    async with scene() as it:
+        await published(it, h264=True, opus=True)
+        offer = sdp(RECEIVE, "viewer", codecs=codecs)
+        assert it.sfu.open_session(grant("viewer"), "room", ParticipantKind.VIEWER, offer).undecodable == undecodable
+
+
+async def test_a_viewer_that_can_decode_nothing_is_refused_with_the_codec_that_it_lacks() -> None:
+    async with scene() as it:
+        await published(it, h264=True, opus=False)
+        offer = sdp(RECEIVE, "viewer", codecs=("VP8",))
+        before = len(it.plane.transports)
+        with pytest.raises(NegotiationError) as error:
+            it.sfu.open_session(grant("viewer"), "room", ParticipantKind.VIEWER, offer)
+        assert str(error.value) == (
+            "the offer has no codec for what is published: it is video/H264, and no a=rtpmap of the offer is that"
+        )
+        assert len(it.plane.transports) == before
+        audio_alone = sdp([("audio", "recvonly")], "viewer")
+        assert it.sfu.open_session(grant("viewer"), "room", ParticipantKind.VIEWER, audio_alone).undecodable == ()
+
+
+async def test_a_viewer_that_comes_first_is_not_refused() -> None:
+    async with scene() as it:
+        await published(it, h264=False, opus=False)
+        assert (await whep(it, "viewer")).undecodable == ()
+
+
+async def published(it: Scene, *, h264: bool, opus: bool) -> None:
+    """A studio; of what is true the first packets have come, so that its codec is known."""
+    sections = [("video", "sendonly"), *([("audio", "sendonly")] if opus else [])]
+    offer = sdp(sections, "studio", codecs=("H264",))
+    session = it.sfu.open_session(grant("studio"), "room", ParticipantKind.INGRESS, offer)
+    await turn()
+    for track in session.participant.tracks.values():
+        codec = "h264" if track.kind is Kind.VIDEO else "opus"
+        if track.plane_id is not None and (h264 if track.kind is Kind.VIDEO else opus):
+            await it.say(Layers(track.plane_id, codec, [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)], False, False))
