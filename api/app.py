@@ -6,21 +6,31 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from api import dev, errors, explain, participants, rooms, signaling, whip
-from api.middleware import AccessLog, BodyLimit, SlashesInNames
+from api.middleware import AccessLog, BodyLimit, Cors, Failed, SlashesInNames
 from api.settings import Settings
 from sfu import limits
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
 
 WEB = Path(__file__).parent / "web"
-EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After", whip.UNDECODABLE)
+EXPOSED = (
+    "Location",
+    "ETag",
+    "Link",
+    "Accept-Patch",
+    "Accept-Post",
+    "Allow",
+    "Access-Control-Allow-Methods",
+    "Retry-After",
+    whip.UNDECODABLE,
+)
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def create_app(
@@ -60,11 +70,13 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(SlashesInNames)
     app.add_middleware(BodyLimit, limit=limits.BODY_OCTETS)
+    app.add_middleware(Failed)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=["*"],
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["Authorization", "Content-Type", "If-Match"],
+        allow_methods=METHODS,
+        # Tracing and frameworks add headers of their own; none of them gives a right.
+        allow_headers=["*"],
         expose_headers=EXPOSED,
         max_age=7200,
     )

@@ -171,7 +171,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As the service sends it.")
 @rooms.command("list")
 def list_rooms(as_json: AsJson = False) -> None:
     """Every room of the service."""
-    body = client.call("GET", "/v1/rooms")
+    body = client.pages("/v1/rooms", "rooms")
     _show(body, "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json)
 
 
@@ -212,7 +212,7 @@ def delete_room(name: str) -> None:
 @participants.command("list")
 def list_participants(room: str, as_json: AsJson = False) -> None:
     """Everybody in a room."""
-    body = client.call("GET", client.path("v1", "rooms", room, "participants"))
+    body = client.pages(client.path("v1", "rooms", room, "participants"), "participants")
     _show(body, "participants", ("identity", "sid", "name", "state", "kind"), as_json)
 
 

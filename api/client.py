@@ -56,6 +56,18 @@ def call(method: str, path: str, body: Any = None) -> Any:
     return _ask(method, _url() + path, headers={"Authorization": f"Bearer {token}"}, body=body)
 
 
+def pages(path: str, name: str) -> dict[str, Any]:
+    """All of a list that comes in pages, as if it were one reply. Raises ClientError."""
+    entries: list[Any] = []
+    after = ""
+    while True:
+        reply = call("GET", f"{path}?after={quote(after, safe='')}" if after else path)
+        entries += reply[name]
+        after = reply.get("next", "")
+        if not after:
+            return {name: entries}
+
+
 def path(*parts: str) -> str:
     return "".join("/" + quote(part, safe="") for part in parts)
 

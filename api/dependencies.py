@@ -3,6 +3,7 @@
 All of it is `async`: the framework would run anything else in a thread, and the service lives on the loop.
 """
 
+import re
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
@@ -14,10 +15,14 @@ from api import auth
 from api.connections import subscriber
 from api.http_protocols import CONNECTION
 from api.settings import Settings
+from sfu import limits
 from sfu.errors import NotAllowed, Unauthenticated, Unavailable
 from sfu.model import Grant
 from sfu.quoting import quote
 from sfu.service import Sfu
+
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
+"""Segments of a path that need no quoting (RFC 3986 s2.3)."""
 
 SLASH = "\udc2f"
 """Stands for a `/` within a name while its route is sought: a decoded path never has half of a surrogate pair."""
@@ -81,6 +86,16 @@ async def _grant(
     grant = auth.verify(credentials.credentials, settings.keys)
     know(request)
     return grant
+
+
+def prefix_of(connection: HTTPConnection) -> str:
+    """What stands before our paths for whoever asks: where the application is mounted (`root_path`), and what a proxy
+    took away (X-Forwarded-Prefix)."""
+    mounted = str(connection.scope.get("root_path", "")).rstrip("/")
+    forwarded = connection.headers.get("x-forwarded-prefix", "").rstrip("/")
+    if len(forwarded) > limits.NAME_CHARACTERS or not PREFIX.fullmatch(forwarded):
+        forwarded = ""
+    return forwarded if mounted and forwarded.endswith(mounted) else forwarded + mounted
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -168,10 +168,6 @@ def install(app: FastAPI) -> None:
         detail = f"the request is wrong at {first['where']}: {first['message']}" if first["where"] else first["message"]
         return problem(422, InvalidRequest.code, _sentence(detail), errors=wrong)
 
-    async def of_nobody(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return problem(500, SfuError.code, "Something failed here; it is in the log.")
-
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -185,7 +181,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, of_framework)
     app.add_exception_handler(ClientDisconnect, of_gone)
     app.add_exception_handler(RequestValidationError, of_validation)
-    app.add_exception_handler(Exception, of_nobody)
+
+
+def failed() -> JSONResponse:
+    """Of an exception that nobody foresaw."""
+    return problem(500, SfuError.code, "Something failed here; it is in the log.")
 
 
 def nothing_here() -> JSONResponse:

@@ -5,10 +5,16 @@ import logging
 import time
 from urllib.parse import quote, unquote
 
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import SLASH
-from api.errors import TooLarge, problem_of, too_large
+from api.errors import TooLarge, failed, problem_of, too_large
+from sfu import quoting
+from sfu.errors import InvalidRequest
 
 log = logging.getLogger("api.access")
 
@@ -55,6 +61,49 @@ class BodyLimit:
             return message
 
         await self._app(scope, bounded, send)
+
+
+class Failed:
+    """What nobody foresaw, as a problem document: logged once, and inside of CORS, so that a page can read it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = has_begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            log.debug("%s %s: gone before its body was here", scope["method"], loggable(scope["path"]))
+        except Exception as error:
+            log.error("%s %s failed", scope["method"], loggable(scope["path"]), exc_info=error)
+            if not has_begun:
+                await failed()(scope, receive, send)
+
+
+class Cors(CORSMiddleware):
+    """A preflight is allowed what a fetch may send. What is refused is a problem document, as everywhere."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        method = request_headers["access-control-request-method"]
+        allowed = ", ".join(self.allow_methods)
+        sentence = f"the method {quoting.quote(method)} is not among those of this service: {allowed}"
+        headers = {name: value for name, value in response.headers.items() if name.startswith(("access-", "vary"))}
+        refused = problem_of(InvalidRequest(sentence))
+        refused.headers.update(headers)
+        return refused
 
 
 class AccessLog:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.bodies import RequestBody
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
+from api.rooms import NEXT, After, Limit, page
+from sfu import limits
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
 from sfu.wishes import Changes
 
@@ -54,6 +56,7 @@ SHOWN: dict[int | str, dict[str, Any]] = {
 
 class Participants(BaseModel):
     participants: list[ParticipantInfo] = Field(examples=[[PARTICIPANT]])
+    next: str = Field("", description=NEXT)
 
 
 class PermissionsChange(BaseModel):
@@ -109,9 +112,14 @@ class Subscriptions(BaseModel):
 
 
 @router.get("", responses=responses(403, 404))
-async def list_participants(room: str, sfu: SfuDep, grant: ModeratorDep) -> Participants:
-    """Everybody in the room, also who is hidden. Needs roomAdmin for the room, as all of these do."""
-    return Participants(participants=[p.info() for p in sfu.room(room).participants.values()])
+async def list_participants(
+    room: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+) -> Participants:
+    """Everybody in the room by identity, also who is hidden, a page at a time. Needs roomAdmin for the room, as all of
+    these do."""
+    present = sfu.room(room).participants
+    identities, next = page(present, after, limit)
+    return Participants(participants=[present[identity].info() for identity in identities], next=next)
 
 
 @router.get("/{identity:name}", responses={**responses(403, 404), **SHOWN})

@@ -2,15 +2,18 @@
 
 import base64
 import binascii
+import heapq
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, Field
 
 from api.bodies import RequestBody
 from api.dependencies import CreatorDep, ListerDep, ModeratorDep, RoomCloserDep, RoomViewerDep, SfuDep
 from api.errors import responses
+from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.model import PublishedTrack, RoomInfo
 
@@ -67,6 +70,17 @@ TRACK: dict[str, Any] = {
 }
 
 
+NEXT = "There are more: ask again with this as `after`. Empty: this is the end."
+After = Annotated[str, Query(description="The `next` of the page before.", max_length=limits.NAME_CHARACTERS)]
+Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE, description="Entries of a page at most.")]
+
+
+def page(names: Iterable[str], after: str, limit: int) -> tuple[list[str], str]:
+    """The `limit` names that follow `after`, sorted, and the last of them if there are more."""
+    found = heapq.nsmallest(limit + 1, (name for name in names if name > after))
+    return found[:limit], found[limit - 1] if len(found) > limit else ""
+
+
 class NewRoom(RequestBody):
     """What is left out is as the server is set up."""
 
@@ -96,6 +110,7 @@ class RoomChange(RequestBody):
 
 class Rooms(BaseModel):
     rooms: list[RoomInfo] = Field(examples=[[ROOM]])
+    next: str = Field("", description=NEXT)
 
 
 class Tracks(BaseModel):
@@ -138,9 +153,10 @@ async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: Cre
 
 
 @router.get("", responses=responses(403))
-async def list_rooms(sfu: SfuDep, grant: ListerDep) -> Rooms:
-    """Every room of this server. Needs roomList."""
-    return Rooms(rooms=[room.info() for room in sfu.rooms.values()])
+async def list_rooms(sfu: SfuDep, grant: ListerDep, after: After = "", limit: Limit = limits.LIST_PAGE) -> Rooms:
+    """The rooms of this server by name, a page at a time. Needs roomList."""
+    names, next = page(sfu.rooms, after, limit)
+    return Rooms(rooms=[sfu.rooms[name].info() for name in names], next=next)
 
 
 @router.get("/{room:name}", responses={**responses(403, 404), 200: _answers("The room.")})

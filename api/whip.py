@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request, Response
 
-from api.dependencies import GrantDep, SfuDep, address_of, know
+from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of
 from api.errors import PreconditionRequired, UnsupportedMediaType, responses
 from sfu import quoting
 from sfu.errors import InvalidRequest, NotFound, Stale
@@ -23,6 +23,8 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 UNDECODABLE = "Sfu-Undecodable"
 """Media types that are published and that a WHEP viewer, who has sections for them, cannot decode."""
 
+OF_SESSION = {"Accept-Patch": FRAGMENT, "Access-Control-Allow-Methods": "DELETE, OPTIONS, PATCH, POST"}
+"""By these a client library decides whether it may trickle; one that finds none waits for all candidates."""
 DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
@@ -77,7 +79,7 @@ async def watch_in(
 @router.options("/v1/rooms/{room:name}/whip", include_in_schema=False)
 @router.options("/v1/rooms/{room:name}/whep", include_in_schema=False)
 async def describe_door() -> Response:
-    return Response(status_code=204, headers={"Allow": "OPTIONS, POST", "Accept-Post": SDP})
+    return Response(status_code=204, headers={"Allow": "OPTIONS, POST", "Accept-Post": SDP, **OF_SESSION})
 
 
 @router.options("/v1/whip/{session}", include_in_schema=False)
@@ -85,7 +87,7 @@ async def describe_door() -> Response:
 @router.options("/v1/rooms/{room:name}/whip/{session}", include_in_schema=False)
 @router.options("/v1/rooms/{room:name}/whep/{session}", include_in_schema=False)
 async def describe_session() -> Response:
-    return Response(status_code=204, headers={"Allow": "DELETE, OPTIONS, PATCH", "Accept-Patch": FRAGMENT})
+    return Response(status_code=204, headers={"Allow": "DELETE, OPTIONS, PATCH", **OF_SESSION})
 
 
 # A session is named by its unguessable id: who knows it was told by us, and tokens expire before sessions do.
@@ -99,9 +101,12 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
     """Trickle ICE (RFC 8840), or an ICE restart. Candidates are read and not needed: the checks themselves tell."""
     found = _find(sfu, request, session)
     _require_type(request, FRAGMENT, {"Accept-Patch": FRAGMENT})
-    if if_match is None:
-        raise PreconditionRequired("If-Match is needed: the ETag of the session, or * to restart ICE")
     fragment = await _text(request)
+    if if_match is None:
+        # A library may trickle before it has read the ETag; the credentials say which ICE session is meant.
+        if not found.is_of_session(fragment):
+            raise PreconditionRequired("If-Match is needed: the ETag of the session, or * to restart ICE")
+        return Response(status_code=204, headers=_etag(found))
     if if_match.strip() != "*":
         if f'"{found.etag}"' not in [tag.strip() for tag in if_match.split(",")]:
             raise Stale("If-Match does not name the ETag of the session: ICE was restarted since")
@@ -118,8 +123,11 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
 @router.delete("/v1/rooms/{room:name}/whip/{session}", responses=responses(404), include_in_schema=False)
 @router.delete("/v1/rooms/{room:name}/whep/{session}", responses=responses(404), include_in_schema=False)
 async def end_session(session: str, request: Request, sfu: SfuDep) -> Response:
-    """Ends the session; its participant leaves the room."""
-    _find(sfu, request, session).close()
+    """Ends the session; its participant leaves the room. One that ended by itself (the client closed its peer
+    connection first, or was not heard any more) can be deleted for a minute more."""
+    door = request.url.path.rsplit("/", 2)[-2]
+    if not sfu.has_ended(session, DOORS[door], request.path_params.get("room")):
+        _find(sfu, request, session).close()
     return Response(status_code=200)
 
 
@@ -133,10 +141,11 @@ async def _open(
     offer = await sfu.read_offer(await _text(request))
     session = sfu.open_session(grant, room, DOORS[door], offer, participant=participant, address=address)
     base = f"/v1/rooms/{quote(room, safe='')}/{door}" if "room" in request.path_params else f"/v1/{door}"
+    prefix = prefix_of(request)
     headers = {
-        "Location": f"{base}/{session.id}",
-        "Accept-Patch": FRAGMENT,
-        "Link": '</v1/openapi.json>; rel="service-desc"',
+        "Location": f"{prefix}{base}/{session.id}",
+        **OF_SESSION,
+        "Link": f'<{prefix}/v1/openapi.json>; rel="service-desc"',
         **_etag(session),
     }
     if session.undecodable:

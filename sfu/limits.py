@@ -238,6 +238,15 @@ Source: ours; 20 MB."""
 PARTICIPANTS_PER_KEY = 50_000
 """At the same time.
 Source: ours; more than one process serves, so a bound for those who share it."""
+ENDED_SECONDS = 60.0
+"""For which a WHIP or WHEP session that ended by itself can still be deleted.
+Source: ours; client libraries close their peer connection first, and throw at a 404."""
+ENDED_SESSIONS = 10_000
+"""That are remembered for it.
+Source: ours; 160 that end each second."""
+LIST_PAGE = 500
+"""Rooms, participants or tracks of one reply.
+Source: ours; 500 participants are 10 ms of the event loop."""
 RETRY_SECONDS = 5
 """That whoever meets a full service is told to wait.
 Source: ours; people leave all the time."""

@@ -24,6 +24,8 @@ class MediaSession:
         self.answer = answer
         self.undecodable = tuple(dict.fromkeys(MIME[track.codec] for track in undecodable))
         """Media types of what is published, for which a viewer has sections and no codec."""
+        self.was_closed = False
+        """Its client, or we, ended it by `close`."""
 
     @classmethod
     def open(cls, room: Room, participant: Participant, sdp: str | SessionDescription) -> Self:
@@ -56,6 +58,11 @@ class MediaSession:
         if negotiated is not None and restarts_ice(fragment(text), negotiated):
             raise Stale("the fragment has other ICE credentials than the session")
 
+    def is_of_session(self, text: str) -> bool:
+        """Whether a fragment has the credentials of the session as they are now. NegotiationError if it is none."""
+        negotiated = self.participant.transport.negotiated
+        return negotiated is not None and not restarts_ice(fragment(text), negotiated)
+
     def restart(self, text: str) -> str | None:
         """Restarts ICE: the fragment to answer with, under a new `etag`. None: the credentials are those of now."""
         answer = self.participant.transport.restart_ice(text)
@@ -64,6 +71,7 @@ class MediaSession:
         return answer
 
     def close(self) -> None:
+        self.was_closed = True
         self.room.depart(self.participant, DisconnectReason.CLIENT_INITIATED)
 
 

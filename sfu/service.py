@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from sfu import limits, messages, names
 from sfu.config import Config
@@ -31,6 +31,21 @@ from sfu.session.reading import Reading
 from sfu.session.sdp import SessionDescription
 
 log = logging.getLogger(__name__)
+
+
+BY_ITSELF = (
+    DisconnectReason.CLIENT_INITIATED,
+    DisconnectReason.CONNECTION_TIMEOUT,
+    DisconnectReason.MEDIA_FAILURE,
+    DisconnectReason.SIGNAL_CLOSE,
+)
+"""Ends of a media session that its client brought about, or did not survive."""
+
+
+class Ended(NamedTuple):
+    at: float
+    kind: ParticipantKind
+    room: str
 
 
 def refusal(error: SfuError) -> messages.Left:
@@ -78,6 +93,8 @@ class Sfu:
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
         self._sessions: dict[str, MediaSession] = {}
+        self._ended: dict[str, Ended] = {}
+        """Media sessions that ended by themselves, by id, oldest first."""
         self._on_message = on_message
         self._on_failure = on_failure
         self._turn: dict[Room, None] = {}
@@ -233,8 +250,14 @@ class Sfu:
     @property
     def media_sessions(self) -> Mapping[str, MediaSession]:
         """The open ones, by their unguessable id."""
-        self._sessions = {id: session for id, session in self._sessions.items() if session.is_open}
+        self._forget_sessions()
         return MappingProxyType(self._sessions)
+
+    def has_ended(self, id: str, kind: ParticipantKind, room: str | None) -> bool:
+        """Whether a media session ended by itself within the last minute: its client may not know yet."""
+        self._forget_sessions()
+        ended = self._ended.get(id)
+        return ended is not None and ended.kind is kind and room in (None, ended.room)
 
     # Time
 
@@ -249,13 +272,25 @@ class Sfu:
             except Exception as error:
                 # The others of this tick have done nothing wrong.
                 self.failures.note("tick", error, f"room={room.name}")
-        self._sessions = {id: session for id, session in self._sessions.items() if session.is_open}
+        self._forget_sessions()
         self._revocations.handle_timeout(self._context.wall())
         self._quotas.handle_timeout(now)
         if self.state is State.DRAINING and self._lifecycle.deadline <= now:
             for room in list(self.rooms.values()):
                 self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
         self._note_empty()
+
+    def _forget_sessions(self) -> None:
+        now = self._context.now()
+        gone = [session for session in self._sessions.values() if not session.is_open]
+        for session in gone:
+            del self._sessions[session.id]
+            if not session.was_closed and session.participant.disconnect_reason in BY_ITSELF:
+                self._ended[session.id] = Ended(now, session.participant.kind, session.room.name)
+        for id in list(self._ended):
+            if self._ended[id].at > now - limits.ENDED_SECONDS and len(self._ended) <= limits.ENDED_SESSIONS:
+                break
+            del self._ended[id]
 
     async def _tick(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import logging
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from sfu import limits
 from sfu.model import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 from .server import KEY, SECRET, Client, Server, admin, token
@@ -174,7 +176,7 @@ async def test_data_is_sent_by_the_server_to_those_with_a_channel(server: Server
         coded = base64.b64encode(b"\x00\xff").decode()
         assert (await server.call("POST", path, {"base64": coded, "to": ["ada"]})).status_code == 200
         assert is_problem(await server.call("POST", path, {"text": "a", "to": ["nobody"]}), 404, "nobody")
-        assert is_problem(await server.call("POST", path, {"text": "x" * 65_537}), 409, "65536")
+        assert is_problem(await server.call("POST", path, {"text": "x" * 65_537}), 422, "65536")
         assert is_problem(await server.call("POST", path, {"text": "a", "base64": coded}), 400, "either")
         assert is_problem(await server.call("POST", path, {}), 400, "either")
         assert is_problem(await server.call("POST", path, {"base64": "%%%"}), 400, "base64")
@@ -229,7 +231,7 @@ async def test_json_that_is_not_announced_as_such_is_a_415_that_says_so(server: 
 @pytest.mark.parametrize("name", ["", "x" * 257, "line\nbreak"])
 async def test_a_room_needs_a_printable_name_of_bounded_length(server: Server, name: str) -> None:
     reply = await server.call("POST", "/v1/rooms", {"name": name})
-    assert reply.status_code in (400, 409) and is_problem(reply, reply.status_code)
+    assert reply.status_code in (400, 422) and is_problem(reply, reply.status_code)
 
 
 async def test_names_with_a_slash_are_found_as_percent_2f(server: Server) -> None:
@@ -301,14 +303,88 @@ async def test_unknown_paths_and_methods_are_problem_documents_too(server: Serve
 
 
 async def test_a_failure_nobody_foresaw_is_a_500_without_details(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("inside")
 
     monkeypatch.setattr(server.sfu, "room", fail)
-    reply = await server.call("GET", ROOM)
+    origin = {"Origin": "http://page.example", "Authorization": f"Bearer {admin()}"}
+    reply = await server.http.get(ROOM, headers=origin)
     assert is_problem(reply, 500) and "inside" not in reply.text
+    assert reply.headers["Access-Control-Allow-Origin"] == "*", "a page can read it"
+    assert [record.exc_info is not None for record in caplog.records if record.levelno >= logging.ERROR] == [True]
+
+
+@pytest.mark.parametrize(
+    "name", ["x-requested-with,cache-control", "traceparent, baggage", "If-None-Match", "x-" + "a" * 200]
+)
+async def test_a_preflight_allows_what_a_fetch_may_send(server: Server, name: str) -> None:
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": f"authorization,content-type,{name}",
+    }
+    reply = await server.http.options("/v1/whip", headers={"Origin": "https://example.org", **asked})
+    assert reply.status_code == 200 and reply.headers["Access-Control-Allow-Origin"] == "*"
+    allowed = {one.strip() for one in reply.headers["Access-Control-Allow-Headers"].lower().split(",")}
+    assert allowed >= {one.strip() for one in asked["Access-Control-Request-Headers"].lower().split(",")}
+
+
+async def test_a_preflight_of_an_unknown_method_is_a_problem_that_names_those_there_are(server: Server) -> None:
+    asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "PURGE" * 40}
+    reply = await server.http.options("/v1/whip", headers=asked)
+    assert is_problem(reply, 400, "GET, HEAD, POST") and len(reply.json()["detail"]) < 300
+    assert reply.headers["Access-Control-Allow-Origin"] == "*" and len(reply.content) == int(
+        reply.headers["content-length"]
+    )
+
+
+async def test_lists_come_in_pages(server: Server) -> None:
+    names = [f"room {number:02}" for number in range(25)]
+    for name in reversed(names):
+        server.sfu.create_room(name)
+    seen: list[str] = []
+    after, pages = "", 0
+    while pages == 0 or after:
+        reply = (await server.http.get("/v1/rooms", params={"limit": 10, "after": after}, headers=bearer())).json()
+        seen += [room["name"] for room in reply["rooms"]]
+        after, pages = reply["next"], pages + 1
+    assert (seen, pages) == (names, 3)
+    async with server.client("bob"), server.client("ada"), server.client("eve"):
+        path = ROOM + "/participants"
+        first = (await server.http.get(path, params={"limit": 2}, headers=bearer())).json()
+        rest = (await server.http.get(path, params={"after": first["next"]}, headers=bearer())).json()
+    assert [one["identity"] for one in first["participants"]] == ["ada", "bob"]
+    assert [one["identity"] for one in rest["participants"]] == ["eve"] and rest["next"] == ""
+    for wrong in ({"limit": 0}, {"limit": limits.LIST_PAGE + 1}, {"after": "x" * 300}):
+        assert is_problem(await server.http.get("/v1/rooms", params=wrong, headers=bearer()), 422)
+
+
+def bearer() -> dict[str, str]:
+    return {"Authorization": f"Bearer {admin()}"}
+
+
+async def test_num_publishers_counts_those_who_publish_and_are_seen(server: Server) -> None:
+    async def count() -> tuple[int, int]:
+        room = (await server.call("GET", ROOM)).json()
+        return room["num_participants"], room["num_publishers"]
+
+    async with server.client("ada") as ada, server.client("bob"), server.client("eve", hidden=True) as eve:
+        assert await count() == (2, 0)
+        await _publish(server, ada)
+        assert await count() == (2, 1)
+        await eve.ask("publish", cid="c", kind="video", source="camera")
+        await eve.offer("video sendonly")
+        assert await count() == (2, 1), "who is hidden is not counted"
+        (sid,) = (track["sid"] for track in (await server.call("GET", ROOM + "/participants/ada")).json()["tracks"])
+        await ada.ask("unpublish", track=sid)
+        assert await count() == (2, 0)
+
+
+async def test_who_is_hidden_is_not_among_those_a_later_joiner_is_told_of(server: Server) -> None:
+    async with server.client("ada"), server.client("eve", hidden=True), server.client("bob") as bob:
+        assert [one["identity"] for one in bob.joined["participants"]] == ["ada"]
+        assert bob.joined["room"]["num_participants"] == 2
 
 
 GRANTS: list[tuple[str, str, Any, dict[str, Any]]] = [

@@ -1,13 +1,17 @@
 """WHIP (RFC 9725) and WHEP: status codes and headers, request by request."""
 
 import time
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, Literal
 
 import httpx
 import pytest
 import websockets
+from fastapi import FastAPI
 
+from sfu import limits
 from sfu.bucket import Bucket
+from sfu.plane import TransportState
 
 from ..sfu.scene import sdp
 from .conftest import Start
@@ -75,7 +79,9 @@ async def test_trickle_is_read_with_the_etag_of_the_session(server: Server) -> N
     created = await post(server, "/v1/whip")
     where, etag = created.headers["Location"], created.headers["ETag"]
     assert (await patch(server, where, If_Match=etag)).status_code == 204
-    assert is_problem(await patch(server, where), 428, "If-Match")
+    bare = await patch(server, where)
+    assert bare.status_code == 204 and bare.headers["ETag"] == etag, "the credentials say which session is meant"
+    assert is_problem(await patch(server, where, fragment("another0")), 428, "If-Match")
     assert is_problem(await patch(server, where, If_Match='"other"'), 412)
     assert is_problem(await patch(server, where, fragment("another0"), If_Match=etag), 412, "credentials")
     assert is_problem(await patch(server, where, "nonsense", If_Match=etag), 422)
@@ -145,6 +151,79 @@ async def test_joins_beyond_the_rate_are_429_and_say_which_limit_and_when(
         await client.say("join")
         assert (await client.hear("left"))["action"] == "rejoin"
         assert (await client.closed())[0] == 1013
+
+
+@pytest.mark.parametrize(
+    ("root", "forwarded", "prefix"),
+    [
+        ("/media", "", "/media"),
+        ("", "/sfu", "/sfu"),
+        ("", "/sfu/", "/sfu"),
+        ("/media", "/sfu", "/sfu/media"),
+        ("/media", "/sfu/media", "/sfu/media"),
+        ("", "//evil.example", ""),
+        ("", "https://evil.example", ""),
+        ("", '/a>; rel="x"', ""),
+        ("", "/" + "a" * 300, ""),
+    ],
+)
+async def test_location_and_link_have_what_stands_before_our_paths(
+    server: Server, root: str, forwarded: str, prefix: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        http = server.http
+        if root:
+            host = FastAPI()
+            host.mount(root, server.app)
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url="http://host")
+            )
+        given = {"Authorization": f"Bearer {token()}", "Content-Type": "application/sdp"}
+        given |= {"X-Forwarded-Prefix": forwarded} if forwarded else {}
+        reply = await http.post(root + "/v1/whip", content=SENDING, headers=given)
+        where = reply.headers["Location"]
+        assert where.startswith(prefix + "/v1/whip/") and reply.headers["Link"].startswith(
+            f"<{prefix}/v1/openapi.json>"
+        )
+        inside = where.removeprefix(prefix.removesuffix(root))
+        assert (await http.delete(inside)).status_code == 200
+
+
+@pytest.mark.parametrize("state", ["closed", "failed"])
+@pytest.mark.parametrize("door", ["whip", "whep"])
+async def test_a_session_that_ended_by_itself_can_be_deleted_for_a_minute(
+    server: Server, door: str, state: Literal["closed", "failed"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = await post(server, f"/v1/{door}", SENDING if door == "whip" else RECEIVING)
+    where = created.headers["Location"]
+    (session,) = server.sfu.media_sessions.values()
+    transport = session.participant.transport.id
+    assert transport is not None
+    session.room.handle_event(session.participant.sid, TransportState(transport, state, "test"))
+    assert not session.is_open
+    other = {"whip": "whep", "whep": "whip"}[door]
+    assert is_problem(await server.http.delete(where.replace(f"/{door}/", f"/{other}/")), 404)
+    assert is_problem(await patch(server, where, If_Match="*"), 404)
+    assert [(await server.http.delete(where)).status_code for _ in range(2)] == [200, 200]
+    monkeypatch.setattr(limits, "ENDED_SECONDS", 0.0)
+    assert is_problem(await server.http.delete(where), 404)
+
+
+async def test_a_session_that_another_replaced_cannot_be_deleted(server: Server) -> None:
+    first = await post(server, "/v1/whip")
+    await post(server, "/v1/whip")
+    assert is_problem(await server.http.delete(first.headers["Location"]), 404)
+
+
+async def test_what_a_client_library_looks_for_is_on_every_reply(server: Server) -> None:
+    origin = {"Origin": "https://studio.example"}
+    created = await post(server, "/v1/whip", **origin)
+    door = await server.http.options("/v1/whip", headers=origin)
+    session = await server.http.options(created.headers["Location"], headers=origin)
+    for reply in (created, door, session):
+        assert reply.headers["Accept-Patch"] == FRAGMENT
+        assert "PATCH" in reply.headers["Access-Control-Allow-Methods"]
+        assert "Access-Control-Allow-Methods" in reply.headers["Access-Control-Expose-Headers"]
 
 
 async def test_an_sdp_without_fingerprint_is_422(server: Server) -> None:
