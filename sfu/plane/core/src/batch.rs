@@ -25,6 +25,10 @@ pub struct Batch {
     messages: Vec<Message>,
 }
 
+/// The batch has no space for the datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
 /// Sixteen datagrams of 1,200 octets to eight subscribers fit: past that nothing is gained by more.
 const CAPACITY: usize = 192 * 1024;
 /// The kernel takes 64 segments and 65,507 octets a message (UDP_MAX_SEGMENTS); half of it keeps bursts short.
@@ -48,8 +52,18 @@ impl Batch {
         &mut self.buffer[self.used..]
     }
 
-    /// The first `length` octets of the space are a datagram for `path`: it joins the last message if it can.
-    pub fn push(&mut self, path: Path, length: usize) {
+    /// The first `length` octets of the space are a datagram for `path`: it joins the last message if it can. An empty
+    /// one is none.
+    ///
+    /// # Errors
+    /// `Full` if the space is shorter: nothing leaves.
+    pub fn push(&mut self, path: Path, length: usize) -> Result<(), Full> {
+        if !self.has_room(length) {
+            return Err(Full);
+        }
+        if length == 0 {
+            return Ok(());
+        }
         let start = self.used;
         self.used += length;
         if let Some(last) = self.messages.last_mut()
@@ -60,14 +74,19 @@ impl Batch {
             && last.range.len() + length <= MAX_MESSAGE
         {
             last.range.end = self.used;
-            return;
+            return Ok(());
         }
         self.messages.push(Message { path, range: start..self.used, segment: length });
+        Ok(())
     }
 
-    pub fn copy(&mut self, path: Path, datagram: &[u8]) {
-        self.space()[..datagram.len()].copy_from_slice(datagram);
-        self.push(path, datagram.len());
+    /// A datagram that was made elsewhere.
+    ///
+    /// # Errors
+    /// `Full` if there is no space for it: nothing leaves.
+    pub fn copy(&mut self, path: Path, datagram: &[u8]) -> Result<(), Full> {
+        self.space().get_mut(..datagram.len()).ok_or(Full)?.copy_from_slice(datagram);
+        self.push(path, datagram.len())
     }
 
     pub fn messages(&self) -> impl Iterator<Item = (&Message, &[u8])> {
@@ -100,7 +119,7 @@ mod tests {
     fn equal_datagrams_to_one_peer_become_one_message_that_a_shorter_one_ends() {
         let mut batch = Batch::default();
         for (port, length) in [(1, 100), (1, 100), (1, 60), (1, 60), (2, 60), (1, 60), (1, 61)] {
-            batch.push(path(port), length);
+            batch.push(path(port), length).unwrap();
         }
         assert_eq!(shape(&batch), [(1, 3, 260), (1, 1, 60), (2, 1, 60), (1, 1, 60), (1, 1, 61)]);
     }
@@ -109,8 +128,32 @@ mod tests {
     fn a_message_holds_no_more_than_the_kernel_takes_at_once() {
         let mut batch = Batch::default();
         for _ in 0..40 {
-            batch.push(path(1), 1_200);
+            batch.push(path(1), 1_200).unwrap();
         }
         assert_eq!(shape(&batch), [(1, 32, 38_400), (1, 8, 9_600)]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_what_is_there_stays() {
+        let mut batch = Batch::default();
+        while batch.has_room(1_000) {
+            batch.copy(path(1), &[7; 1_000]).unwrap();
+        }
+        let left = batch.space().len();
+        let before = shape(&batch);
+        assert_eq!(batch.copy(path(2), &vec![8; left + 1]), Err(Full));
+        assert_eq!(batch.push(path(2), left + 1), Err(Full));
+        assert_eq!(shape(&batch), before);
+        assert_eq!(batch.copy(path(2), &vec![8; left]), Ok(()));
+        assert_eq!(batch.copy(path(2), &[8]), Err(Full));
+        assert!(batch.messages().all(|(message, bytes)| bytes.len() == message.range.len()));
+    }
+
+    #[test]
+    fn an_empty_datagram_is_none() {
+        let mut batch = Batch::default();
+        batch.push(path(1), 0).unwrap();
+        batch.copy(path(1), &[]).unwrap();
+        assert!(batch.is_empty());
     }
 }

@@ -67,6 +67,8 @@ discards! {
     CacheMiss = "cache_miss",
     /// A call into the DTLS or SCTP library panicked; that association is closed.
     LibraryFault = "library_fault",
+    /// What we made and could not send: longer than a datagram of ours may be, or more than may wait.
+    Unsent = "unsent",
     /// The kernel refused a datagram (its buffer was full, the route is gone).
     SocketRefused = "socket_refused",
 }

@@ -20,11 +20,46 @@ pub const SRTCP_OVERHEAD: usize = 4 + 16;
 /// Octets of an RTCP compound in clear.
 pub const COMPOUND: usize = DATAGRAM - SRTCP_OVERHEAD;
 
+/// What a DTLS record adds to its content: header 13, and by the longest cipher suite 16 of nonce, 32 of authentication
+/// and 16 of padding (RFC 6347 s4.1, RFC 5246 s6.2.3.2). AES-GCM, which is negotiated with browsers, adds 37.
+pub const DTLS_RECORD: usize = 80;
+
+/// Octets of an SCTP packet. RFC 8261 s5: a multiple of four that fits the path with its record.
+pub const SCTP_PACKET: usize = DATAGRAM - DTLS_RECORD;
+
 // ---- What one datagram may say ----
 
 /// Statuses of a transport-wide feedback: beyond half the number space, new could not be told from old.
 /// libwebrtc: transport_feedback.cc accepts as many as the field counts.
 pub const FEEDBACK_STATUSES: u16 = 1 << 15;
+
+// ---- What we send by ourselves ----
+
+/// Packets that a publisher is asked for again in one go, of all its encodings together: as many as libwebrtc asks for of
+/// one (nack_requester.cc, kMaxNackPackets). What is beyond is asked for a round trip later.
+pub const REQUESTED_AT_ONCE: usize = 1_000;
+
+/// Octets a second of reports to one peer: those of 256 slots and 512 encodings twice.
+pub const REPORTS_PER_SECOND: usize = 64 * 1024;
+
+/// Octets a second of NACKs, keyframe requests and transport-wide feedback to one peer, beside as much as came from it.
+pub const FEEDBACK_PER_SECOND: usize = 64 * 1024;
+
+/// Octets a second of DTLS handshake to one peer: five flights of 2.4 kB in the first second of doubling waits.
+pub const HANDSHAKE_PER_SECOND: usize = 16 * 1024;
+
+/// DTLS to an address that has proven nothing is at most so many times what came from it (RFC 9000 s8.1 has the same).
+pub const UNPROVEN_DTLS: usize = 3;
+
+/// Octets of media, RTCP and SCTP to such an address: a client that moved and was nominated there may be heard from it a little later.
+pub const UNPROVEN_MEDIA: usize = 20_000;
+
+/// RTCP compounds that wait to be sent to one peer. The reports of 256 slots and 512 encodings are 26; beyond, new ones
+/// are dropped: they are made again.
+pub const COMPOUNDS_WAITING: usize = 64;
+
+/// Transport-wide feedbacks that tell of what arrived since the last time; beyond, it is not told. 4,800 packets.
+pub const FEEDBACKS_AT_ONCE: usize = 16;
 
 // ---- Memory of one transport ----
 
@@ -60,6 +95,10 @@ pub const VALID_PATHS: usize = 16;
 /// Datagrams of a DTLS handshake that wait to be sent; beyond, the oldest go, as they would on a full link. There may be
 /// no path to send them on yet.
 pub const HANDSHAKE_DATAGRAMS: usize = 64;
+
+/// Transport-wide numbers of which the arrival is remembered, at most 128 KB: 0.8 s of 10,000 packets a second. The lowest
+/// are forgotten first, told or not. libwebrtc: remote_estimator_proxy.cc, kMaxNumberOfPackets, has 2^15.
+pub const ARRIVALS: usize = 1 << 13;
 
 /// A hole in transport-wide numbers that is wider is an outage: the packets in it are not told as lost one by one.
 pub const ARRIVAL_HOLE: u64 = 1_000;
@@ -124,6 +163,7 @@ mod tests {
     use super::*;
     use crate::batch::Batch;
     use crate::send::cache::FIRST_ROOM;
+    use crate::send::redundancy;
     use crate::srtp::Profile;
 
     /// Octets of memory of a packet that is kept: its payload, and what is noted of it.
@@ -135,10 +175,19 @@ mod tests {
         let tag = profiles.into_iter().map(Profile::tag_length).max().unwrap_or(0);
         let table = [
             ("a compound, its index and its tag are one datagram", COMPOUND + 4 + tag, DATAGRAM),
+            ("an SCTP packet in its record is one datagram", SCTP_PACKET + 13 + 16 + 32 + 16, DATAGRAM),
+            (
+                "redundant sound is one datagram, with a MID of 16",
+                redundancy::MOST_OCTETS + 12 + 2 + 7 + 18 + 9 + 16,
+                DATAGRAM,
+            ),
             ("what we make is no larger than what we read", DATAGRAM, ANY_DATAGRAM),
             ("what is missing can still be taken", MISSING_PACKETS, ENCODING_HISTORY as usize),
             ("what can still be taken is kept", ENCODING_HISTORY as usize, CACHED_VIDEO),
             ("what can be sent again is kept", SENT_VIDEO, CACHED_VIDEO),
+            ("an outage is shorter than what is remembered", ARRIVAL_HOLE as usize, ARRIVALS),
+            ("no number is remembered twice", ARRIVALS, usize::from(FEEDBACK_STATUSES)),
+            ("what is told of a hole ends behind it", ARRIVAL_HOLE as usize, STATUSES_TOLD),
             ("also of sound", SENT_AUDIO, CACHED_AUDIO),
             ("each section we send in has its SSRC, pictures one more for RTX", 3 * SLOTS, SSRCS),
             ("what we send with at a time can be retired", SSRCS, RETIRED_SSRCS),

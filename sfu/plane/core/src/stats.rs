@@ -49,6 +49,10 @@ impl Stats {
         self.discards[why as usize] += 1;
     }
 
+    pub fn discard_many(&mut self, why: Discard, count: usize) {
+        self.discards[why as usize] += count as u64;
+    }
+
     /// What leaves with a batch.
     pub fn count_sent(&mut self, batch: &Batch) {
         for (message, datagrams) in batch.messages() {

@@ -7,12 +7,15 @@ use crate::config::{Config, DataLimits};
 use crate::data::{Data, PeerIds};
 use crate::discard::Discard;
 use crate::dtls::Session;
+use crate::dtls::allowance::Allowance;
 use crate::event::{Event, TransportState};
 use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
 use crate::id::TransportId;
+use crate::limits::COMPOUNDS_WAITING;
 use crate::receive::arrivals::Arrivals;
 use crate::receive::route::Router;
+use crate::rtcp::Compounds;
 use crate::rtp::elements::Extensions;
 use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
@@ -50,6 +53,8 @@ pub struct Transport {
     pub agent: Agent,
     pub consent: Consent,
     pub dtls: Session,
+    /// Of the handshake, until it is over.
+    pub allowance: Allowance,
     pub srtp: Option<Srtp>,
     pub data: Option<Data>,
     dtls_role: DtlsRole,
@@ -91,6 +96,7 @@ impl Transport {
             agent: Agent::new(spec.ice),
             consent: Consent::new(config.silence, now),
             dtls: Session::new(&config.identity, spec.dtls_role, &spec.fingerprints, now),
+            allowance: Allowance::default(),
             srtp: None,
             data: None,
             dtls_role: spec.dtls_role,
@@ -168,16 +174,27 @@ impl Transport {
 
     /// Hands a DTLS datagram to the association; its answer goes back on the path that was used.
     pub fn handle_dtls(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        if !self.dtls.is_connected() {
+            self.allowance.heard(path, datagram.len());
+        }
         let result = self.dtls.handle_datagram(datagram, now);
         self.flush_dtls(path);
         result
     }
 
-    /// Moves what the association wants to send into the queue.
+    /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent.
     pub fn flush_dtls(&mut self, path: Path) {
-        while let Some(datagram) = self.dtls.poll_transmit() {
+        while let Some(octets) = self.dtls.next_octets()
+            && (self.has_shaken_hands() || self.allowance.take(path, octets))
+            && let Some(datagram) = self.dtls.poll_transmit()
+        {
             self.control.push_back((path, datagram));
         }
+    }
+
+    /// The handshake was finished once, whatever became of the association then.
+    fn has_shaken_hands(&self) -> bool {
+        self.dtls.is_connected() || self.srtp.is_some()
     }
 
     /// Notes when a packet with a transport-wide number came, for the feedback to its sender.
@@ -217,6 +234,19 @@ impl Transport {
             (None, Kind::Video) => Class::Video,
         };
         self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
+    }
+
+    /// Queues RTCP, as much as may wait: how many compounds were one too many.
+    pub fn say(&mut self, compounds: &Compounds) -> usize {
+        let mut refused = 0;
+        for compound in compounds.iter() {
+            if self.rtcp.len() < COMPOUNDS_WAITING {
+                self.rtcp.push_back(compound.to_vec());
+            } else {
+                refused += 1;
+            }
+        }
+        refused
     }
 
     /// A report is due soon: what leaves has another timeline.

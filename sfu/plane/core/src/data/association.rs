@@ -15,7 +15,7 @@ use dcsctp::api::{
 use crate::command::{Reliability, SctpSpec};
 use crate::config::DataLimits;
 use crate::discard::Discard;
-use crate::limits::{SCTP_MESSAGES_READY, SCTP_STREAMS};
+use crate::limits::{SCTP_MESSAGES_READY, SCTP_PACKET, SCTP_STREAMS};
 use crate::time::{Duration, Instant, ms};
 
 /// Between retransmissions, at most. libwebrtc: dcsctp_transport.cc, kMaxTimerBackoffDuration: whether the peer is
@@ -70,6 +70,7 @@ impl Association {
         let options = Options {
             local_port: spec.local_port,
             remote_port: spec.remote_port,
+            mtu: SCTP_PACKET,
             announced_maximum_incoming_streams: SCTP_STREAMS,
             announced_maximum_outgoing_streams: SCTP_STREAMS,
             // Sizes are judged in channels.rs, with reasons; the library must only not be the stricter.

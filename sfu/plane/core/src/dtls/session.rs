@@ -177,6 +177,10 @@ impl Session {
         if !self.clock.is_due(now) {
             return;
         }
+        if !self.is_connected() {
+            // What could not be sent since the last time comes again now.
+            self.outgoing.clear();
+        }
         match self.call(|stream| ffi::handle_timeout(stream.ssl_mut())) {
             Ok(true) => self.clock.shorten_wait(now),
             Ok(false) => self.gave_up(),
@@ -189,7 +193,10 @@ impl Session {
     fn gave_up(&mut self) {
         match self.state {
             // Nothing was lost but time: there may be no path yet.
-            State::Handshaking { first_heard: None, .. } => self.start(),
+            State::Handshaking { first_heard: None, .. } => {
+                self.outgoing.clear();
+                self.start();
+            }
             State::Handshaking { .. } => self.fail(TOO_LONG),
             // DTLS 1.3, and our last flight is not acknowledged: what the peer makes of that is up to it.
             State::Connected { .. } | State::Ended => {}
@@ -198,6 +205,11 @@ impl Session {
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.clock.poll_timeout(), self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
+    }
+
+    /// Octets of the next datagram to send.
+    pub fn next_octets(&self) -> Option<usize> {
+        self.outgoing.front().map(Vec::len)
     }
 
     /// One datagram to send.

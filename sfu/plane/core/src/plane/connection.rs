@@ -4,6 +4,7 @@ use super::Plane;
 use crate::command::Path;
 use crate::discard::Discard;
 use crate::dtls;
+use crate::dtls::allowance::Allowance;
 use crate::event::TransportState;
 use crate::ice::agent;
 use crate::srtp::context::{Inbound, Outbound};
@@ -22,6 +23,9 @@ impl Plane {
                 self.forget_stale_paths(key);
             }
             let transport = &mut self.transports[key];
+            if !transport.dtls.is_connected() {
+                transport.allowance.heard(path, datagram.len());
+            }
             if answer.nominated.is_some() || transport.state.is_none() {
                 transport.flush_dtls(path);
             }
@@ -49,6 +53,7 @@ impl Plane {
             let transport = &mut self.transports[key];
             match event {
                 dtls::Event::Connected(keys) => {
+                    transport.allowance = Allowance::default();
                     transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
                     transport.consent.heard(now);
                     self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));

@@ -4,9 +4,10 @@ use super::transmit::cached;
 use super::{Place, Plane, mark_dirty};
 use crate::command::Kind;
 use crate::discard::Discard;
+use crate::limits::{FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
 use crate::receive::keyframe::Due;
 use crate::rtcp::compound::{self, Packet};
-use crate::rtcp::{feedback, report};
+use crate::rtcp::{Compounds, feedback, report};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
@@ -14,8 +15,6 @@ use crate::time::{Duration, Instant, ms};
 /// Reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval.
 const VIDEO_REPORTS: Duration = ms(1_000);
 const AUDIO_REPORTS: Duration = ms(5_000);
-/// One compound stays below the MTU.
-const MAX_COMPOUND: usize = 1_100;
 
 impl Plane {
     /// `received`: when the kernel had it. It may have waited there: times that are measured end then.
@@ -131,9 +130,9 @@ impl Plane {
     pub(super) fn poll_feedback(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let (sender, round_trip) = (transport.ssrc, transport.round_trip);
-        let mut out = Vec::new();
+        let mut out = Compounds::default();
         let mut lost = std::mem::take(&mut self.lost);
-        let (mut media, mut ignored) = (0, Vec::new());
+        let (mut media, mut ignored, mut requested) = (0, Vec::new(), 0);
         for &track in &transport.tracks {
             let published = &mut self.tracks[track];
             let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
@@ -145,9 +144,11 @@ impl Plane {
                 if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.wish(now);
                 }
+                lost.truncate(REQUESTED_AT_ONCE - requested);
                 if !lost.is_empty() {
+                    requested += lost.len();
                     self.stats.nacks_sent += lost.len() as u64;
-                    feedback::write_nack(&mut out, sender, ssrc, &lost);
+                    out.add(|out| feedback::write_nack(out, sender, ssrc, &lost));
                 }
                 if asked {
                     state.keyframes.defer(now);
@@ -156,11 +157,10 @@ impl Plane {
                     Some(Due::Request) => {
                         asked = true;
                         self.stats.keyframe_requests += 1;
-                        if pli {
-                            feedback::write_pli(&mut out, sender, ssrc);
-                        } else {
-                            feedback::write_fir(&mut out, sender, ssrc, state.keyframes.sequence());
-                        }
+                        out.add(|out| match pli {
+                            true => feedback::write_pli(out, sender, ssrc),
+                            false => feedback::write_fir(out, sender, ssrc, state.keyframes.sequence()),
+                        });
                     }
                     Some(Due::Ignored) => ignored.push(track),
                     None => {}
@@ -172,10 +172,18 @@ impl Plane {
             self.events.extend(published.poll_layers(now));
         }
         self.lost = lost;
-        transport.arrivals.poll_feedback(sender, media, now, &mut out);
+        for _ in 0..FEEDBACKS_AT_ONCE {
+            let mut more = false;
+            out.add(|out| more = transport.arrivals.poll_feedback(sender, media, now, out));
+            if !more {
+                break;
+            }
+        }
+        transport.arrivals.forget_untold(now);
         // To somebody silent nothing leaves: what others wish of it would pile up for as long as the silence lasts.
         if !out.is_empty() && transport.sends_media() {
-            transport.rtcp.push_back(out);
+            let refused = transport.say(&out);
+            self.stats.discard_many(Discard::Unsent, refused);
             mark_dirty(&mut self.dirty, transport, key);
         }
         for track in ignored {
@@ -198,14 +206,13 @@ impl Plane {
             return;
         }
         let ntp = self.config.wall_clock.ntp(now);
-        let mut out = Vec::new();
+        let mut out = Compounds::default();
         for &slot in &transport.slots {
             let Some(sender_report) = self.slots[slot].slot.sender_report(now, ntp) else { continue };
-            report::write_sender_report(&mut out, &sender_report, &[]);
-            report::write_sdes_cname(&mut out, sender_report.ssrc, &transport.cname);
-            if out.len() > MAX_COMPOUND {
-                transport.rtcp.push_back(std::mem::take(&mut out));
-            }
+            out.add(|out| {
+                report::write_sender_report(out, &sender_report, &[]);
+                report::write_sdes_cname(out, sender_report.ssrc, &transport.cname);
+            });
         }
         let mut blocks = Vec::new();
         for &track in &transport.tracks {
@@ -213,13 +220,14 @@ impl Plane {
                 blocks.extend(state.ssrc.and_then(|ssrc| state.encoding.report_block(ssrc, now)));
             }
         }
-        if !blocks.is_empty() {
-            report::write_receiver_report(&mut out, transport.ssrc, &blocks);
-            report::write_sdes_cname(&mut out, transport.ssrc, &transport.cname);
+        for blocks in blocks.chunks(report::MOST_BLOCKS) {
+            out.add(|out| {
+                report::write_receiver_report(out, transport.ssrc, blocks);
+                report::write_sdes_cname(out, transport.ssrc, &transport.cname);
+            });
         }
-        if !out.is_empty() {
-            transport.rtcp.push_back(out);
-        }
+        let refused = transport.say(&out);
+        self.stats.discard_many(Discard::Unsent, refused);
         mark_dirty(&mut self.dirty, transport, key);
     }
 

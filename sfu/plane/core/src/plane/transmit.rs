@@ -4,15 +4,16 @@ use slab::Slab;
 
 use super::Plane;
 use super::published::Published;
-use crate::batch::Batch;
+use crate::batch::{Batch, Full};
 use crate::command::{Path, SlotSpec};
 use crate::discard::Discard;
-use crate::limits::ANY_DATAGRAM;
+use crate::limits::{ANY_DATAGRAM, DATAGRAM, SRTCP_OVERHEAD};
 use crate::rtcp::report;
 use crate::rtp::extension::Extension;
 use crate::send::redundancy::{self, Earlier};
 use crate::send::{Cached, Outgoing, Patch, packet};
 use crate::srtp::context::Outbound;
+use crate::stats::Stats;
 use crate::time::{Instant, Ntp};
 use crate::transport::{Queued, Transport};
 
@@ -29,20 +30,21 @@ impl Plane {
     pub(super) fn transmit(&mut self, key: usize, batch: &mut Batch, now: Instant) -> bool {
         let Some(transport) = self.transports.get_mut(key) else { return true };
         while let Some((path, datagram)) = transport.control.front() {
-            if !batch.has_room(ANY_DATAGRAM) {
-                return false;
+            match copy(batch, *path, datagram, &mut self.stats) {
+                Ok(()) => drop(transport.control.pop_front()),
+                Err(Full) => return false,
             }
-            batch.copy(*path, datagram);
-            transport.control.pop_front();
         }
         let (Some(path), true) = (transport.agent.selected(), transport.sends_media()) else { return true };
-        while !transport.rtcp.is_empty() {
-            if !batch.has_room(ANY_DATAGRAM) {
+        while let (Some(compound), Some(srtp)) = (transport.rtcp.front_mut(), &mut transport.srtp) {
+            // Not numbered before it is certain to leave.
+            if !batch.has_room(compound.len() + SRTCP_OVERHEAD) {
                 return false;
             }
-            if let (Some(mut compound), Some(srtp)) = (transport.rtcp.pop_front(), &mut transport.srtp) {
-                srtp.outbound.protect_rtcp(&mut compound);
-                batch.copy(path, &compound);
+            srtp.outbound.protect_rtcp(compound);
+            match copy(batch, path, compound, &mut self.stats) {
+                Ok(()) => drop(transport.rtcp.pop_front()),
+                Err(Full) => return false,
             }
         }
         let mut leaving = std::mem::take(&mut self.leaving);
@@ -82,7 +84,10 @@ impl Plane {
                 Queued::Sctp(sctp) => {
                     transport.dtls.send(sctp);
                     while let Some(record) = transport.dtls.poll_transmit() {
-                        batch.copy(path, &record);
+                        // One record has its space. What the association had left over may be more.
+                        if copy(batch, path, &record, stats) == Err(Full) {
+                            transport.control.push_back((path, record));
+                        }
                     }
                     continue;
                 }
@@ -97,7 +102,11 @@ impl Plane {
             let padding = padding(octets[index], &octets[index + 1..frame]);
             let (spec, space) = (&placed.slot.spec, batch.space());
             match transport.write_media(spec, outgoing, (cached, earlier), padding, abs_send_time, space, now) {
-                Ok(length) => batch.push(path, length),
+                Ok(length) if batch.push(path, length).is_ok() => {}
+                Ok(_) => {
+                    stats.discard(Discard::Unsent);
+                    continue;
+                }
                 Err(why) => {
                     stats.discard(why);
                     continue;
@@ -111,10 +120,10 @@ impl Plane {
     }
 
     pub(super) fn transmit_farewells(&mut self, batch: &mut Batch) {
-        while batch.has_room(ANY_DATAGRAM)
-            && let Some((path, datagram)) = self.farewells.pop()
+        while let Some((path, datagram)) = self.farewells.last()
+            && copy(batch, *path, datagram, &mut self.stats).is_ok()
         {
-            batch.copy(path, &datagram);
+            self.farewells.pop();
         }
     }
 
@@ -127,18 +136,29 @@ impl Plane {
         transport.flush_dtls(path);
         if let Some(srtp) = &mut transport.srtp {
             let sources: Vec<u32> = transport.slots.iter().map(|&slot| self.slots[slot].slot.spec.ssrc).collect();
-            let mut compound = Vec::new();
-            report::write_receiver_report(&mut compound, transport.ssrc, &[]);
-            report::write_sdes_cname(&mut compound, transport.ssrc, &transport.cname);
-            report::write_bye(&mut compound, &sources[..sources.len().min(31)]);
-            srtp.outbound.protect_rtcp(&mut compound);
-            datagrams.push((path, compound));
+            for sources in sources.chunks(report::MOST_BLOCKS) {
+                let mut compound = Vec::new();
+                report::write_receiver_report(&mut compound, transport.ssrc, &[]);
+                report::write_sdes_cname(&mut compound, transport.ssrc, &transport.cname);
+                report::write_bye(&mut compound, sources);
+                srtp.outbound.protect_rtcp(&mut compound);
+                datagrams.push((path, compound));
+            }
         }
         datagrams.extend(transport.control.drain(..));
         // Taken from the end.
         datagrams.reverse();
         datagrams
     }
+}
+
+/// Of our own making, so never longer than [`DATAGRAM`]: if one is, it is dropped and counted.
+fn copy(batch: &mut Batch, path: Path, datagram: &[u8], stats: &mut Stats) -> Result<(), Full> {
+    if datagram.len() > DATAGRAM {
+        stats.discard(Discard::Unsent);
+        return Ok(());
+    }
+    batch.copy(path, datagram)
 }
 
 impl Transport {
@@ -155,13 +175,14 @@ impl Transport {
         now: Instant,
     ) -> Result<usize, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
-        if packet::most_octets(spec, cached, &earlier) + padding + Outbound::OVERHEAD > ANY_DATAGRAM {
-            return Err(Discard::Truncated);
+        let needed = packet::most_octets(spec, cached, &earlier) + padding + Outbound::OVERHEAD;
+        if needed > out.len().min(ANY_DATAGRAM) {
+            return Err(Discard::Unsent);
         }
         let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);
         let (header, mut length) =
             packet::write(out, spec, outgoing, cached, &earlier, transport_sequence, abs_send_time);
-        if padding > 0 {
+        if padding > 0 && length + padding + Outbound::OVERHEAD <= DATAGRAM {
             out[0] |= PADDING;
             out[length..length + padding].fill(0);
             length += padding;

@@ -6,14 +6,17 @@ use rtcp_types::{Fir, Nack, PayloadFeedback, Pli, TransportFeedback};
 
 use super::append;
 use crate::discard::Discard;
+use crate::limits::COMPOUND;
 
-/// Asks for these packets of `media` again; writes nothing if there are none.
+/// Packets that one NACK asks for: if no two of them share an entry, it is as long as a compound may be.
+const NACKED: usize = (COMPOUND - 12) / 4;
+
+/// Asks for these packets of `media` again, in as many NACKs as it takes; writes nothing if there are none.
 pub fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16]) {
-    if lost.is_empty() {
-        return;
+    for lost in lost.chunks(NACKED) {
+        let nack = lost.iter().fold(Nack::builder(), |nack, &sequence| nack.add_rtp_sequence(sequence));
+        append(out, &TransportFeedback::builder(&nack).sender_ssrc(sender).media_ssrc(media));
     }
-    let nack = lost.iter().fold(Nack::builder(), |nack, &sequence| nack.add_rtp_sequence(sequence));
-    append(out, &TransportFeedback::builder(&nack).sender_ssrc(sender).media_ssrc(media));
 }
 
 /// Asks for a keyframe of `media`.

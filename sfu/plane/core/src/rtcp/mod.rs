@@ -2,10 +2,13 @@
 
 pub mod compound;
 pub mod feedback;
+pub mod outgoing;
 pub mod report;
 pub mod twcc;
 
 use rtcp_types::prelude::RtcpPacketWriter;
+
+pub use outgoing::Compounds;
 
 /// Appends one packet to a compound.
 fn append(out: &mut Vec<u8>, packet: &impl RtcpPacketWriter) {

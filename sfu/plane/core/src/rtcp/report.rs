@@ -6,7 +6,7 @@ use super::append;
 use crate::time::{Duration, Ntp};
 
 /// Report blocks, or SSRCs of a BYE, that one packet's five bits can count.
-const MAX_COUNT: usize = 31;
+pub const MOST_BLOCKS: usize = 31;
 
 /// How one source is received (s6.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -82,7 +82,7 @@ pub struct SenderReport {
 
 /// Appends a sender report; blocks it has no room for follow in receiver reports.
 pub fn write_sender_report(out: &mut Vec<u8>, report: &SenderReport, blocks: &[ReportBlock]) {
-    let (first, rest) = blocks.split_at(blocks.len().min(MAX_COUNT));
+    let (first, rest) = blocks.split_at(blocks.len().min(MOST_BLOCKS));
     let mut packet = rtcp_types::SenderReport::builder(report.ssrc)
         .ntp_timestamp(report.ntp.0)
         .rtp_timestamp(report.rtp)
@@ -100,8 +100,8 @@ pub fn write_sender_report(out: &mut Vec<u8>, report: &SenderReport, blocks: &[R
 /// Appends one receiver report, or as many as the blocks need. Without blocks it heads a compound of one who sends
 /// nothing (s6.1).
 pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, blocks: &[ReportBlock]) {
-    let (first, rest) = blocks.split_at(blocks.len().min(MAX_COUNT));
-    for blocks in std::iter::once(first).chain(rest.chunks(MAX_COUNT)) {
+    let (first, rest) = blocks.split_at(blocks.len().min(MOST_BLOCKS));
+    for blocks in std::iter::once(first).chain(rest.chunks(MOST_BLOCKS)) {
         let mut packet = ReceiverReport::builder(ssrc);
         for block in blocks {
             packet = packet.add_report_block(block.builder());
@@ -110,18 +110,17 @@ pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, blocks: &[ReportBlock
     }
 }
 
-/// Appends the CNAME of one source.
-///
-/// # Panics
-/// If the name is longer than 255 octets.
+/// Appends the CNAME of one source, of which one octet counts the octets: a longer one is cut.
 pub fn write_sdes_cname(out: &mut Vec<u8>, ssrc: u32, cname: &str) {
+    let end = (0..=cname.len().min(255)).rfind(|&end| cname.is_char_boundary(end)).unwrap_or(0);
+    let cname = &cname[..end];
     let chunk = SdesChunk::builder(ssrc).add_item(SdesItem::builder(SdesItem::CNAME, cname));
     append(out, &Sdes::builder().add_chunk(chunk));
 }
 
 /// Appends the good-bye of these sources.
 pub fn write_bye(out: &mut Vec<u8>, ssrcs: &[u32]) {
-    for ssrcs in ssrcs.chunks(MAX_COUNT) {
+    for ssrcs in ssrcs.chunks(MOST_BLOCKS) {
         append(out, &ssrcs.iter().fold(Bye::builder(), |packet, &ssrc| packet.add_source(ssrc)));
     }
 }

@@ -19,8 +19,9 @@ pub const MOST: usize = 2;
 const MOST_OFFSET: u32 = (1 << 14) - 1;
 /// 10 bits.
 const MOST_LENGTH: usize = (1 << 10) - 1;
-/// Of the payload with its copies: with headers and tag it stays below 1,200. libwebrtc: kRedMaxPacketSize is 1 << 10.
-const MOST_OCTETS: usize = 1_000;
+/// Of the payload with its copies and the header extensions that go along: what else is in the packet takes less than the
+/// rest of [`DATAGRAM`](crate::limits::DATAGRAM). libwebrtc: kRedMaxPacketSize is 1 << 10.
+pub const MOST_OCTETS: usize = 1_000;
 const HEADER: usize = 4;
 /// The F bit: another block header follows.
 const MORE: u8 = 1 << 7;
@@ -34,7 +35,7 @@ pub fn copies(packet: &Cached, distance: u8, cache: &Cache) -> Copies {
     if packet.payload_type.codec != Codec::Opus || packet.payload.is_empty() {
         return copies;
     }
-    let mut room = MOST_OCTETS.saturating_sub(packet.payload.len() + 1);
+    let mut room = MOST_OCTETS.saturating_sub(packet.payload.len() + packet.passed.len() + 1);
     for (before, octets) in (1..).zip(&mut copies).take(distance.into()) {
         let Some(earlier) = cache.get(ExtendedSeq(packet.seq.0.saturating_sub(before))) else { continue };
         let length = earlier.payload.len();

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod audit;
+pub mod budget;
 pub mod peer;
 pub mod source;
 pub mod stream;
@@ -25,6 +26,7 @@ use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
 use plane_core::{Discard, Event, Plane};
 
 use audit::Audit;
+use budget::Budget;
 use peer::Peer;
 
 pub const VP8: PayloadType =
@@ -79,6 +81,7 @@ pub struct Call {
     random: u64,
     pub clock: WallClock,
     pub audit: Audit,
+    pub budget: Budget,
     identity: Arc<Identity>,
 }
 
@@ -113,6 +116,7 @@ impl Call {
             random: seed,
             clock,
             audit: Audit::default(),
+            budget: Budget::default(),
             identity,
         }
     }
@@ -327,7 +331,7 @@ impl Call {
 
     /// A datagram from anywhere, at once.
     pub fn inject(&mut self, path: Path, mut datagram: Vec<u8>) -> Result<(), Discard> {
-        let result = self.plane.handle_datagram(&mut datagram, path, self.now, self.now);
+        let result = self.budget.handle(&mut self.plane, &mut datagram, path, self.now, self.now);
         self.settle();
         result
     }
@@ -342,7 +346,7 @@ impl Call {
             Way::Up => {
                 let path = self.peers[index].path;
                 let received = self.now - self.in_socket;
-                let _ = self.plane.handle_datagram(&mut datagram, path, received, self.now);
+                let _ = self.budget.handle(&mut self.plane, &mut datagram, path, received, self.now);
             }
             Way::Down => self.peers[index].handle_datagram(&mut datagram, self.now),
         }
@@ -361,6 +365,7 @@ impl Call {
             batch.clear();
             for (path, datagram) in leaving {
                 self.audit.note(path, &datagram);
+                self.budget.sent(path, &datagram, self.now);
                 if let Some(index) = self.peers.iter().position(|peer| peer.path == path) {
                     self.launch(Way::Down, index, datagram);
                 }

@@ -469,6 +469,11 @@ impl Peer {
         self.outgoing.push_back(datagram);
     }
 
+    /// As if so many transport-wide numbered packets had been lost.
+    pub fn skip_numbers(&mut self, count: u16) {
+        self.transport_sequence = self.transport_sequence.wrapping_add(count);
+    }
+
     fn handle_rtp(&mut self, datagram: &mut [u8], now: Instant) {
         let inbound = self.inbound.as_mut().expect("media comes after the handshake");
         let header = Header::parse(datagram).expect("the server's header is well formed");

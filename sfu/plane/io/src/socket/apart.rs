@@ -197,7 +197,7 @@ mod tests {
         let all = receive(&first, &mut Inbound::default(), 2);
         assert_eq!(all.into_iter().map(|(datagram, _)| datagram).collect::<Vec<_>>(), [[0x80, 96], [0x80, 201]]);
         let mut batch = plane_core::batch::Batch::default();
-        batch.copy(path(&first, &peer), b"sent");
+        batch.copy(path(&first, &peer), b"sent").unwrap();
         first.send(batch.messages());
         assert_eq!(received_by(&peer, 1), [4]);
     }

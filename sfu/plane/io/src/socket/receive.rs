@@ -198,9 +198,9 @@ mod tests {
 
             // As one datagram, and beside UDP_SEGMENT.
             let mut batch = Batch::default();
-            batch.copy(path, &[0; 100]);
-            batch.copy(path, &[0; 100]);
-            batch.copy(path, &[0; 300]);
+            batch.copy(path, &[0; 100]).unwrap();
+            batch.copy(path, &[0; 100]).unwrap();
+            batch.copy(path, &[0; 300]).unwrap();
             socket.send(batch.messages());
             for _ in 0..3 {
                 assert_eq!(peer.recv_from(&mut [0; 400]).unwrap().1, asked);
@@ -220,8 +220,8 @@ mod tests {
         let (_, path) = receive(&socket, &mut Inbound::default(), 1).remove(0);
         assert_eq!(path, Path { local: asked, remote: peer.local_addr().unwrap() });
         let mut batch = Batch::default();
-        batch.copy(path, &[0; 100]);
-        batch.copy(path, &[0; 40]);
+        batch.copy(path, &[0; 100]).unwrap();
+        batch.copy(path, &[0; 40]).unwrap();
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 2), [100, 40]);
     }

@@ -144,7 +144,7 @@ mod tests {
         let path = path(&socket, &peer);
         let mut batch = Batch::default();
         for length in [1_200, 1_200, 1_200, 700, 1_200, 50] {
-            batch.copy(path, &vec![7; length]);
+            batch.copy(path, &vec![7; length]).unwrap();
         }
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 6), [1_200, 1_200, 1_200, 700, 1_200, 50]);
@@ -161,7 +161,7 @@ mod tests {
         let path = path(&socket, &peer);
         let mut batch = Batch::default();
         for length in [90, 1_000, 1_000, 1_000, 80] {
-            batch.copy(path, &vec![7; length]);
+            batch.copy(path, &vec![7; length]).unwrap();
         }
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 5), [90, 1_000, 1_000, 1_000, 80]);
@@ -175,7 +175,7 @@ mod tests {
         let path = path(&socket, &peer);
         let mut batch = Batch::default();
         for length in [10, 20, 20, 30] {
-            batch.copy(path, &vec![7; length]);
+            batch.copy(path, &vec![7; length]).unwrap();
         }
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 4), [10, 20, 20, 30]);
@@ -189,7 +189,7 @@ mod tests {
         let bad = Path { local: "192.0.2.1:7".parse().unwrap(), remote: good.remote };
         let mut batch = Batch::default();
         for (path, length) in [(good, 10), (bad, 20), (bad, 20), (good, 30)] {
-            batch.copy(path, &vec![7; length]);
+            batch.copy(path, &vec![7; length]).unwrap();
         }
         socket.send(batch.messages());
         assert_eq!(received_by(&peer, 2), [10, 30]);

@@ -1,0 +1,144 @@
+//! RTCP that is meant to hurt, ours and theirs: what is said fits a datagram, what is asked costs us little.
+
+mod sim;
+
+use plane_core::Discard;
+use plane_core::batch::Batch;
+use plane_core::command::{EncodingSpec, Kind, Path};
+use plane_core::limits::{ARRIVALS, DATAGRAM};
+use plane_core::time::{Instant, ms};
+use sim::Call;
+
+/// A packet of VP8 in the middle of a frame.
+const DELTA: [u8; 24] = [0x10, 0x71, 3, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// So many tracks of one publisher with so many encodings each, by their SSRCs. What is sent of them is up to the test.
+fn publish_many(call: &mut Call, peer: usize, tracks: u32, encodings: u32) -> Vec<u32> {
+    let mut ssrcs = Vec::new();
+    for track in 0..tracks {
+        let ssrc = |encoding| 100_000 + track * 10 + encoding;
+        let declared: Vec<EncodingSpec> =
+            (0..encodings).map(|e| EncodingSpec { ssrc: Some(ssrc(e)), ..EncodingSpec::default() }).collect();
+        ssrcs.extend((0..encodings).map(ssrc));
+        call.publish_with(peer, Kind::Video, &[], |spec| spec.encodings = declared);
+    }
+    call.peers[peer].sources.iter_mut().for_each(|source| source.active = false);
+    ssrcs
+}
+
+/// A batch that others filled but for so many octets.
+fn nearly_full(room: usize) -> Batch {
+    let mut batch = Batch::default();
+    let path = Path { local: ([192, 0, 2, 1], 7_882).into(), remote: ([203, 0, 113, 9], 9).into() };
+    while batch.has_room(room + 1) {
+        let octets = (batch.space().len() - room).min(DATAGRAM);
+        batch.copy(path, &vec![0; octets]).unwrap();
+    }
+    batch
+}
+
+/// Everything that leaves for a participant: octets of each datagram. The first batch has little room.
+fn drain(call: &mut Call, peer: usize, room: usize, now: Instant) -> Vec<usize> {
+    let path = call.path(peer);
+    let (mut batch, mut lengths) = (nearly_full(room), Vec::new());
+    while call.plane.poll_transmit(&mut batch, now) {
+        for (message, bytes) in batch.messages().filter(|(message, _)| message.path == path) {
+            for datagram in bytes.chunks(message.segment) {
+                call.budget.sent(path, datagram, now);
+                lengths.push(datagram.len());
+            }
+        }
+        batch.clear();
+    }
+    lengths
+}
+
+fn send(call: &mut Call, peer: usize, packet: (u8, bool, u16, u32, u32), now: Instant) {
+    let mut datagram = call.peers[peer].protect(packet, "", None, &DELTA).unwrap();
+    let path = call.path(peer);
+    let _ = call.budget.handle(&mut call.plane, &mut datagram, path, now, now);
+}
+
+#[test]
+fn reports_of_many_encodings_leave_in_datagrams_behind_a_batch_with_hardly_any_room() {
+    for room in [0, 100, 2_048] {
+        let mut call = Call::new(2);
+        let (alice, mallory) = (call.join(), call.join());
+        let camera = call.publish(alice, Kind::Video, &[]);
+        for _ in 0..20 {
+            call.subscribe(mallory, camera, Kind::Video);
+        }
+        let ssrcs = publish_many(&mut call, mallory, 64, 4);
+        call.run(ms(50));
+        let mut now = call.now;
+        let mut told = 0;
+        for round in 0..40 {
+            for &ssrc in &ssrcs {
+                send(&mut call, mallory, (96, true, round, 1, ssrc), now);
+            }
+            now += ms(33);
+            call.plane.handle_timeout(now);
+            let lengths = drain(&mut call, mallory, room, now);
+            told += lengths.iter().sum::<usize>();
+            assert!(lengths.iter().all(|&length| length <= DATAGRAM), "{lengths:?}");
+        }
+        assert!(told > 6_000, "only {told} octets of reports with {room} octets of room");
+        assert_eq!(call.discarded(Discard::Unsent), 0);
+    }
+}
+
+#[test]
+fn requests_for_many_losses_leave_in_datagrams() {
+    for (tracks, encodings, late) in [(1, 3, 0), (2, 3, 150), (64, 4, 150)] {
+        let mut call = Call::new(3);
+        let mallory = call.join();
+        let ssrcs = publish_many(&mut call, mallory, tracks, encodings);
+        call.run(ms(50));
+        let (mut now, mut asked) = (call.now, 0);
+        for step in 0..58 {
+            for &ssrc in &ssrcs {
+                // Every 18th: no two losses share an entry of a NACK with the next.
+                send(&mut call, mallory, (96, true, step * 18, 1, ssrc), now);
+            }
+            now += ms(1);
+            if late == 0 && call.plane.poll_timeout().is_some_and(|due| due <= now) {
+                call.plane.handle_timeout(now);
+            }
+            asked += drain(&mut call, mallory, 100, now).iter().sum::<usize>();
+        }
+        now += ms(late);
+        call.plane.handle_timeout(now);
+        let lengths = drain(&mut call, mallory, 100, now);
+        asked += lengths.iter().sum::<usize>();
+        assert!(lengths.iter().all(|&length| length <= DATAGRAM), "{lengths:?}");
+        assert!(asked > 200, "{tracks} tracks: {asked} octets");
+        assert!(call.plane.stats().nacks_sent <= 1_000 * 60, "{} requests", call.plane.stats().nacks_sent);
+    }
+}
+
+/// 10,000 packets a second, each 999 numbers after the last, of which a late worker hears in lots.
+#[test]
+fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
+    let mut call = Call::new(1);
+    let mallory = call.join();
+    call.publish(mallory, Kind::Video, &[]);
+    call.peers[mallory].sources[0].active = false;
+    call.run(ms(50));
+    let (mut now, mut told) = (call.now, 0);
+    for lot in 0..80_u16 {
+        for packet in 0..64 {
+            call.peers[mallory].skip_numbers(998);
+            send(&mut call, mallory, (96, true, lot * 64 + packet, 1, 4_242), now);
+        }
+        let mut turns = 0;
+        while call.plane.poll_timeout().is_some_and(|due| due <= now) {
+            call.plane.handle_timeout(now);
+            turns += 1;
+            assert!(turns <= 2, "the worker does not rest");
+        }
+        told += drain(&mut call, mallory, 2_048, now).len();
+        now += ms(6);
+    }
+    let most = 80 * (ARRIVALS / 998 + 1);
+    assert!((15..=most).contains(&told), "{told} datagrams of feedback, {most} are possible");
+}
