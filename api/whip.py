@@ -107,7 +107,8 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
         if not found.is_of_session(fragment):
             raise PreconditionRequired("If-Match is needed: the ETag of the session, or * to restart ICE")
         return Response(status_code=204, headers=_etag(found))
-    if if_match.strip() != "*":
+    # RFC 9725 s4.3.3 writes the star in quotes, RFC 9110 s13.1.1 without.
+    if if_match.strip() not in ("*", '"*"'):
         if f'"{found.etag}"' not in [tag.strip() for tag in if_match.split(",")]:
             raise Stale("If-Match does not name the ETag of the session: ICE was restarted since")
         found.trickle(fragment)

@@ -103,6 +103,14 @@ async def test_an_ice_restart_answers_with_our_credentials_and_a_new_etag(server
     ).status_code == 204
 
 
+async def test_the_star_of_a_restart_may_be_quoted(server: Server) -> None:
+    """RFC 9725 s4.3.3 has it in quotes."""
+    created = await post(server, "/v1/whip")
+    where = created.headers["Location"]
+    reply = await patch(server, where, fragment("restart0", "anotherpasswordanotherpw"), If_Match='"*"')
+    assert reply.status_code == 200 and reply.headers["ETag"] != created.headers["ETag"]
+
+
 async def test_a_refused_fragment_is_told_by_the_name_of_its_attribute(server: Server) -> None:
     created = await post(server, "/v1/whip")
     reply = await patch(server, created.headers["Location"], fragment("n2"), If_Match="*")
