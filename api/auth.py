@@ -1,6 +1,7 @@
 """Tokens: HS256 JWTs whose `iss` is an API key, `sub` an identity, and whose `video` claim is the grant."""
 
 import math
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +11,9 @@ import jwt
 from sfu.errors import NotAllowed, Unauthenticated
 from sfu.model import Grant, Permissions, Source
 from sfu.quoting import quote
+from sfu.revocations import LEEWAY
 
 ALGORITHM = "HS256"
-LEEWAY = 60
-"""Seconds by which clocks may differ."""
 MIN_SECRET = 32
 """Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
 UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
@@ -112,12 +112,17 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
         key=_text(claims, "iss"),
         issued=_seconds(claims, "iat") or _seconds(claims, "nbf"),
         expires=int(_seconds(claims, "exp")),
+        jti=_text(claims, "jti"),
     )
+
+
+def new_jti() -> str:
+    return secrets.token_urlsafe(12)
 
 
 def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> str:
     """A token for `grant`, signed with the secret of its key, good for `ttl` seconds."""
-    # With its fraction (RFC 7519 s2 allows it): one made right after a revocation is not among the revoked.
+    # With its fraction, which RFC 7519 s2 allows.
     issued = time.time() if now is None else now
     permissions = grant.permissions
     video: dict[str, Any] = {"room": grant.room} if grant.room else {}
@@ -148,7 +153,8 @@ def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> 
         "exp": math.ceil(issued + ttl),
         "video": video,
     }
-    for claim, value in (("name", grant.name), ("metadata", grant.metadata), ("attributes", dict(grant.attributes))):
+    optional = {"name": grant.name, "metadata": grant.metadata, "attributes": dict(grant.attributes), "jti": grant.jti}
+    for claim, value in optional.items():
         if value:
             claims[claim] = value
     return jwt.encode(claims, secret, algorithm=ALGORITHM)

@@ -159,6 +159,7 @@ def token(
         permissions=Permissions(publish, subscribe, data, tuple(source or ()), update_own, hidden),
         metadata=metadata,
         key=key,
+        jti=auth.new_jti(),
     )
     print(auth.sign(grant, secret, ttl=ttl, now=time.time()))
 
@@ -220,6 +221,19 @@ def list_participants(room: str, as_json: AsJson = False) -> None:
 def remove_participant(room: str, identity: str) -> None:
     """Put a participant out; its tokens of before no longer let it in."""
     client.call("DELETE", client.path("v1", "rooms", room, "participants", identity))
+
+
+@participants.command("readmit")
+def readmit_participant(
+    room: str,
+    identity: str,
+    jti: Annotated[
+        str | None, typer.Option(help="The id of one token; else every token made from now on lets it in.")
+    ] = None,
+) -> None:
+    """Let somebody in at once who was removed, or whose grant was reduced."""
+    path = client.path("v1", "rooms", room, "participants", identity, "readmit")
+    client.call("POST", path, {"jti": jti} if jti else {})
 
 
 @app.command()

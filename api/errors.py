@@ -30,6 +30,7 @@ from sfu.errors import (
     Unavailable,
 )
 from sfu.quoting import quote
+from sfu.revocations import Revoked
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def problem_of(error: SfuError) -> JSONResponse:
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     more: dict[str, Any] = {}
-    if isinstance(error, Unavailable | TooManyRequests):
+    if isinstance(error, Unavailable | TooManyRequests | Revoked) and error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, TooManyRequests):
         more["limit"] = error.limit

@@ -85,6 +85,17 @@ class MuteRequest(RequestBody):
     muted: bool
 
 
+class Readmission(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    jti: str | None = Field(
+        None,
+        min_length=1,
+        max_length=limits.NAME_CHARACTERS,
+        description="The id of one token. Left out: every token made from now on, by its `iat`, else its `nbf`.",
+        examples=["5f1c0a"],
+    )
+
+
 class TrackWish(BaseModel):
     """How one track is to be shown. What is left out stays as it is."""
 
@@ -142,8 +153,17 @@ async def change_participant(
 
 @router.delete("/{identity:name}", status_code=204, responses=responses(403, 404))
 async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> None:
-    """Out, and told so. Its tokens of before no longer let it in; a new one does."""
+    """Out, and told so. Its tokens no longer let it in, nor do those that say they were made within the next minute, as
+    clocks may differ by that (403 with `Retry-After`). `readmit` lets it in before."""
     sfu.room(room).remove(identity)
+
+
+@router.post("/{identity:name}/readmit", status_code=204, responses=responses(400, 403, 415, 422))
+async def readmit_participant(room: str, identity: str, body: Readmission, sfu: SfuDep, grant: ModeratorDep) -> None:
+    """Lets somebody in at once who was removed, or whose grant was reduced: with one token, named by its `jti`, or with
+    every token made from now on. Name the token where a backend's clock may be ahead, as one of before could pass for
+    new. Does nothing if the identity was not removed; the room need not exist."""
+    sfu.readmit(room, identity, body.jti)
 
 
 @router.post("/{identity:name}/mute", responses={**responses(403, 404, 415, 422), **SHOWN})

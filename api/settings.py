@@ -60,6 +60,7 @@ class Settings:
     max_connections: int
     max_unauthenticated: int
     trusted_proxies: tuple[str, ...]
+    revocation_memory: float
     log_level: str
     mode: Mode = Mode()
 
@@ -83,6 +84,7 @@ class Settings:
             joins_per_key=self.joins_per_key,
             joins_per_address=self.joins_per_address,
             redundancy=self.redundancy,
+            revocation=self.revocation_memory,
         )
 
 
@@ -365,6 +367,12 @@ TABLE: tuple[Setting, ...] = (
         "who asks. Without it all that comes through a proxy counts as one address.",
         _networks,
         _always(""),
+    ),
+    Setting(
+        "revocation_memory",
+        "Seconds for which tokens of before a removal are refused, at least: no token should live longer.",
+        _seconds,
+        _number(_DEFAULTS.revocation),
     ),
     Setting("log_level", "debug, info, warning or error.", _level, lambda mode: "warning" if mode.dev else "info"),
 )

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -100,6 +100,7 @@ def _knock(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -
         if not room:
             raise InvalidRequest("the token names no room: connect to /v1/rooms/{room}/rtc")
         auth.admits(grant, room)
+        sfu.require_valid(grant, room)
         if sfu.state is not State.RUNNING:
             raise Unavailable("this server is draining: join again elsewhere, or in a while")
         sfu.require_budget(grant, address_of(websocket))
@@ -207,9 +208,10 @@ async def _renew(session: Session, keys: Mapping[str, str]) -> None:
         is_due = False
         session.grant_changed.clear()
         life = max(expires - issued, 1.0)
-        session.send(Token(auth.sign(session.grant, keys[session.grant.key], ttl=life, now=now)))
+        grant = replace(session.grant, jti=auth.new_jti())
+        session.send(Token(auth.sign(grant, keys[grant.key], ttl=life, now=now)))
         issued, expires = now, now + life
-        session.note_token(issued, expires)
+        session.note_token(issued, expires, grant.jti)
 
 
 async def _close(websocket: WebSocket, code: int | None, reason: str) -> None:

@@ -74,7 +74,8 @@ class Config:
     outbox: int = limits.OUTBOX_MESSAGES
     """Messages kept for a participant: what a resume can replay, and how far a slow reader may fall behind."""
     revocation: float = 86_400.0
-    """Seconds for which a revocation is remembered at least: other tokens of the same age may expire later."""
+    """Seconds for which a revocation is remembered at least. Tokens that were seen are refused until they expire, but
+    others of the same age, which nobody has shown, may live longer."""
 
     max_rooms: int = limits.ROOMS
     max_rooms_per_key: int = limits.ROOMS

@@ -250,6 +250,12 @@ Source: ours; 500 participants are 10 ms of the event loop."""
 RETRY_SECONDS = 5
 """That whoever meets a full service is told to wait.
 Source: ours; people leave all the time."""
+REVOCATIONS = 100_000
+"""Identities whose tokens of before are refused, in all rooms together: 30 MB. Beyond it one is forgotten.
+Source: ours; a removal each second, for a day."""
+READMISSIONS = 16
+"""Tokens that are named one by one for the identity of a revocation. Beyond it the oldest no longer counts.
+Source: ours; one a device."""
 ROOMS = 10_000
 """At the same time.
 Source: ours; every tick looks at each."""

@@ -63,7 +63,7 @@ class Moderation:
     def revoke(self, participant: Participant) -> None:
         """The tokens it holds no longer let it in, nor does its session go on after a cut."""
         participant.resume_secret = None
-        self._revocations.revoke(self._room, participant.identity, participant.grant.expires, self._context.wall())
+        self._revocations.remove(self._room, participant.identity, participant.grant.expires, self._context.wall())
 
     def mute(self, participant: Participant, sid: str, muted: bool) -> None:
         """By its owner."""
@@ -102,7 +102,11 @@ class Moderation:
         participant.grant = replace(participant.grant, permissions=permissions)
         participant.grant_changed.set()
         if is_reduced(before, permissions):
-            self.revoke(participant)
+            participant.resume_secret = None
+            expires, wall = participant.grant.expires, self._context.wall()
+            self._revocations.reduce(self._room, participant.identity, permissions, expires, wall)
+        else:
+            self._revocations.extend(self._room, participant.identity, permissions)
         for track in [*participant.tracks.values(), *participant.publishing.declared.values()]:
             if track.primary is None and not participant.may_publish(track.source):
                 self.unpublish(participant, track, "you may no longer publish it")

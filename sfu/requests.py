@@ -1,8 +1,6 @@
 """What a client asks over its WebSocket, message by message. A request is answered, or refused with a sentence."""
 
 import asyncio
-import math
-from dataclasses import replace
 from typing import assert_never
 
 from sfu import limits, messages
@@ -48,10 +46,9 @@ class Session:
         """Set when its permissions have changed: the tokens it holds say otherwise, or are revoked. Yours to clear."""
         return self.participant.grant_changed
 
-    def note_token(self, issued: float, expires: float) -> None:
-        """It was sent a token of these times, in seconds since the epoch: a revocation has to outlast it."""
-        participant = self.participant
-        participant.grant = replace(participant.grant, issued=issued, expires=math.ceil(expires))
+    def note_token(self, issued: float, expires: float, jti: str = "") -> None:
+        """It was sent a token with these claims; times in seconds since the epoch."""
+        self.room.note_token(self.participant, issued, expires, jti)
 
     def send(self, message: messages.ServerMessage) -> None:
         self.participant.tell(message)

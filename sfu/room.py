@@ -5,6 +5,7 @@ turn is one message for each of them.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -158,7 +159,7 @@ class Room:
         client: messages.Client | None = None,
     ) -> Participant:
         """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
-        self._revocations.admit(self.name, grant)
+        self._revocations.admit(self.name, grant, self._context.wall())
         present = self.participants.get(grant.identity)
         if self.options.locked and present is None:
             raise NotAllowed(f"the room {quote(self.name)} is locked")
@@ -247,6 +248,11 @@ class Room:
 
     def tell_all(self, message: messages.ServerMessage) -> None:
         self._notices.tell_all(message)
+
+    def note_token(self, participant: Participant, issued: float, expires: float, jti: str = "") -> None:
+        """It was sent a token of these times, in seconds since the epoch: a revocation has to outlast it."""
+        self._revocations.renew(self.name, participant.grant, jti)
+        participant.grant = replace(participant.grant, issued=issued, expires=math.ceil(expires), jti=jti)
 
     # What it is
 

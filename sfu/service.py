@@ -259,6 +259,15 @@ class Sfu:
         ended = self._ended.get(id)
         return ended is not None and ended.kind is kind and room in (None, ended.room)
 
+    def require_valid(self, grant: Grant, room: str) -> None:
+        """Raises Revoked if a token with this grant no longer counts in the room."""
+        self._revocations.admit(room, grant, self._context.wall())
+
+    def readmit(self, room: str, identity: str, jti: str | None = None) -> None:
+        """Who was removed, or whose grant was reduced, may come in at once: with the token of this `jti`, or without
+        one with every token made from now on. The room need not exist."""
+        self._revocations.readmit(names.room_name(room), names.identity(identity), self._context.wall(), jti)
+
     # Time
 
     def handle_timeout(self, now: float) -> None:
@@ -358,7 +367,7 @@ class Sfu:
             raise NotAllowed("this token does not allow to join a room")
         if grant.room and grant.room != name:
             raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(name)}")
-        self._revocations.admit(name, grant)
+        self.require_valid(grant, name)
         names.identity(grant.identity)
         present = self.rooms.get(name)
         if present is None or grant.identity not in present.participants:

@@ -5,10 +5,12 @@ import hmac
 import json
 import logging
 import math
+import time
 from typing import Any
 
 import httpx
 import pytest
+import websockets
 from pydantic import TypeAdapter
 
 from sfu import limits
@@ -499,3 +501,51 @@ async def test_other_origins_may_use_it_with_a_token(server: Server) -> None:
     reply = await server.http.options("/v1/whip/x", headers=headers)
     assert reply.status_code == 200 and reply.headers["Access-Control-Allow-Origin"] == "*"
     assert "PATCH" in reply.headers["Access-Control-Allow-Methods"]
+
+
+async def test_who_was_removed_is_refused_with_retry_after_and_readmitted_by_jti_or_from_now_on(server: Server) -> None:
+    # Integer times, of a clock that is 50 s ahead: as old as it may be, and it looks new.
+    ahead = float(int(time.time()) + 50)
+    old, other = token("ada", now=ahead), token("ada", now=ahead, jti="other")
+    people = ROOM + "/participants"
+    async with server.client("ada"):
+        assert (await server.call("DELETE", people + "/ada")).status_code == 204
+    for jwt in (old, other, token("ada")):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with server.rtc(additional_headers={"Authorization": f"Bearer {jwt}"}):
+                pass
+        answer = refused.value.response
+        assert answer.status_code == 403 and b"revoked" in (answer.body or b"")
+        assert 0 < int(answer.headers["Retry-After"]) <= 61
+
+    assert (await server.call("POST", people + "/ada/readmit", {"jti": "other"})).status_code == 204
+    assert await joins(server, other)
+    assert not await joins(server, old)
+    assert (await server.call("DELETE", people + "/ada")).status_code == 204
+    assert not await joins(server, other)
+    assert (await server.call("POST", people + "/ada/readmit", {})).status_code == 204
+    assert await joins(server, token("ada", now=float(int(time.time()))))
+
+
+@pytest.mark.parametrize(
+    ("body", "as_", "status"),
+    [
+        ({"jti": ""}, None, 422),
+        ({"jti": "x" * 257}, None, 422),
+        ({"id": "x"}, None, 422),
+        ({}, token("ada"), 403),
+        ({}, admin("other"), 403),
+    ],
+)
+async def test_a_readmission_needs_the_right_for_the_room(
+    server: Server, body: Any, as_: str | None, status: int
+) -> None:
+    assert is_problem(await server.call("POST", ROOM + "/participants/ada/readmit", body, as_=as_), status)
+
+
+async def joins(server: Server, jwt: str) -> bool:
+    headers = {"Authorization": f"Bearer {jwt}", "Origin": "https://page.example"}
+    async with server.rtc(additional_headers=headers) as socket:
+        client = Client(socket)
+        await client.say("join")
+        return (await client.hear("joined", "left"))["type"] == "joined"

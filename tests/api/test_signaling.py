@@ -366,7 +366,8 @@ async def test_who_loses_a_permission_is_sent_a_token_with_what_is_left(server: 
         await server.call("PATCH", "/v1/rooms/room/participants/ada", change)
         fresh = (await ada.hear("token"))["token"]
     for jwt, first in ((old, "left"), (fresh, "joined")):
-        async with server.rtc(additional_headers={"Authorization": f"Bearer {jwt}"}) as socket:
+        headers = {"Authorization": f"Bearer {jwt}", "Origin": "https://page.example"}
+        async with server.rtc(additional_headers=headers) as socket:
             client = Client(socket)
             await client.say("join")
             message = await client.hear("left", "joined")

@@ -41,7 +41,9 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-def grant(identity: str, *, issued: float = START - 10, expires: int = int(START) + 3600, **permissions: Any) -> Grant:
+def grant(
+    identity: str, *, issued: float = START - 10, expires: int = int(START) + 3600, jti: str = "", **permissions: Any
+) -> Grant:
     return Grant(
         identity=identity,
         name=identity.title(),
@@ -49,6 +51,7 @@ def grant(identity: str, *, issued: float = START - 10, expires: int = int(START
         permissions=Permissions(**permissions),
         issued=issued,
         expires=expires,
+        jti=jti,
     )
 
 

@@ -85,7 +85,6 @@ async def test_a_kicked_participant_is_out_and_comes_back_neither_by_secret_nor_
         with pytest.raises(NotAllowed, match="this token was revoked"):
             await it.client("alice", grant_=grant("alice", issued=0))
         await it.client("alice", "another")
-        await it.client("alice", grant_=grant("alice", issued=START + 1))
 
 
 async def test_a_revocation_outlives_its_room_and_is_forgotten_when_the_tokens_have_expired() -> None:
@@ -106,6 +105,7 @@ async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
         alice = await it.client("alice")
         alice.session.note_token(START, START + 200_000.5)
         it.sfu.room("room").remove("alice")
+        it.sfu.readmit("room", "alice")
         await it.client("alice", grant_=grant("alice", issued=START + 1))
         await it.pass_time(10)
         it.sfu.room("room").remove("alice")
