@@ -113,6 +113,7 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
         issued=_seconds(claims, "iat") or _seconds(claims, "nbf"),
         expires=int(_seconds(claims, "exp")),
         jti=_text(claims, "jti"),
+        max_viewers=_count(video, "maxViewers"),
     )
 
 
@@ -145,6 +146,8 @@ def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> 
             video[claim] = False
     if permissions.can_publish_sources:
         video["canPublishSources"] = [str(source) for source in permissions.can_publish_sources]
+    if grant.max_viewers:
+        video["maxViewers"] = grant.max_viewers
     claims: dict[str, Any] = {
         "iss": grant.key,
         "sub": grant.identity,
@@ -164,6 +167,13 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name) or ""
     if not isinstance(value, str):
         raise Unauthenticated(f"The token's claim {quote(name)} must be a string.")
+    return value
+
+
+def _count(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name) or 0
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Unauthenticated(f"The token's claim {name!r} must be a whole number.")
     return value
 
 

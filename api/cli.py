@@ -138,6 +138,9 @@ def token(
     admin: Annotated[bool, typer.Option("--admin", help="May moderate the room by REST.")] = False,
     create: Annotated[bool, typer.Option("--create", help="May create and delete rooms by REST.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="May list rooms by REST.")] = False,
+    max_viewers: Annotated[
+        int, typer.Option(min=0, help="WHEP sessions it may have in a room, if more than the service allows.")
+    ] = 0,
     update_own: Annotated[bool, typer.Option("--update-own", help="May change its own name and metadata.")] = False,
 ) -> None:
     """Print a token, signed with SFU_API_KEY and SFU_API_SECRET, the first of SFU_KEYS, or the development key."""
@@ -160,6 +163,7 @@ def token(
         metadata=metadata,
         key=key,
         jti=auth.new_jti(),
+        max_viewers=max_viewers,
     )
     print(auth.sign(grant, secret, ttl=ttl, now=time.time()))
 

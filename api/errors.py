@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.websockets import WebSocket
 
 from sfu import limits
+from sfu.admission import Contended
 from sfu.errors import (
     Conflict,
     InvalidRequest,
@@ -110,7 +111,7 @@ def problem_of(error: SfuError) -> JSONResponse:
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     more: dict[str, Any] = {}
-    if isinstance(error, Unavailable | TooManyRequests | Revoked) and error.retry_after:
+    if isinstance(error, Unavailable | TooManyRequests | Revoked | Contended) and error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, TooManyRequests):
         more["limit"] = error.limit

@@ -61,6 +61,7 @@ class Settings:
     max_unauthenticated: int
     trusted_proxies: tuple[str, ...]
     revocation_memory: float
+    viewers_per_token: int
     log_level: str
     mode: Mode = Mode()
 
@@ -85,6 +86,7 @@ class Settings:
             joins_per_address=self.joins_per_address,
             redundancy=self.redundancy,
             revocation=self.revocation_memory,
+            viewers_per_token=self.viewers_per_token,
         )
 
 
@@ -367,6 +369,12 @@ TABLE: tuple[Setting, ...] = (
         "who asks. Without it all that comes through a proxy counts as one address.",
         _networks,
         _always(""),
+    ),
+    Setting(
+        "viewers_per_token",
+        "WHEP sessions of one token in a room at the same time; its claim video.maxViewers may raise it.",
+        _whole(1, 1_000_000),
+        _always(_DEFAULTS.viewers_per_token),
     ),
     Setting(
         "revocation_memory",

@@ -85,6 +85,8 @@ class Config:
     """A second; twice as many at once."""
     joins_per_address: int = limits.JOINS_PER_ADDRESS
     """A second; twice as many at once."""
+    viewers_per_token: int = limits.VIEWERS_PER_TOKEN
+    """WHEP sessions of one `sub` in a room. A token's claim may raise it."""
     max_tracks: int = limits.TRACKS
     """A participant may publish."""
     redundancy: int = 1

@@ -250,6 +250,15 @@ Source: ours; 500 participants are 10 ms of the event loop."""
 RETRY_SECONDS = 5
 """That whoever meets a full service is told to wait.
 Source: ours; people leave all the time."""
+VIEWERS_PER_TOKEN = 50
+"""WHEP sessions of one `sub` in a room at the same time; a claim may raise it. Each has a transport of its own.
+Source: ours; the tabs and devices of a class. An audience gets a token each, or the claim."""
+TAKEOVERS = 2
+"""WHIP sessions of one identity within TAKEOVER_SECONDS; the next would replace one that is still sending.
+Source: ours; an encoder that is started anew once."""
+TAKEOVER_SECONDS = 10.0
+"""See TAKEOVERS.
+Source: ours; encoders reconnect after 1 to 5 s (OBS: 2 s at first)."""
 REVOCATIONS = 100_000
 """Identities whose tokens of before are refused, in all rooms together: 30 MB. Beyond it one is forgotten.
 Source: ours; a removal each second, for a day."""

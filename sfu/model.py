@@ -175,6 +175,8 @@ class Grant:
     """Seconds since the epoch; 0 where the token does not say: then it is older than every revocation."""
     expires: int = 0
     """Seconds since the epoch; 0 for the server's own."""
+    max_viewers: int = 0
+    """WHEP sessions of this identity in a room at the same time, where that is more than the service allows."""
     jti: str = ""
     """The token's own id (RFC 7519 s4.1.7), by which it may be readmitted; empty where it has none."""
 

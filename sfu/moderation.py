@@ -63,7 +63,9 @@ class Moderation:
     def revoke(self, participant: Participant) -> None:
         """The tokens it holds no longer let it in, nor does its session go on after a cut."""
         participant.resume_secret = None
-        self._revocations.remove(self._room, participant.identity, participant.grant.expires, self._context.wall())
+        self._revocations.remove(
+            self._room, participant.grant.identity, participant.grant.expires, self._context.wall()
+        )
 
     def mute(self, participant: Participant, sid: str, muted: bool) -> None:
         """By its owner."""
@@ -101,7 +103,9 @@ class Moderation:
         before, participant.permissions = participant.permissions, permissions
         participant.grant = replace(participant.grant, permissions=permissions)
         participant.grant_changed.set()
-        if is_reduced(before, permissions):
+        if participant.shares_token:
+            pass  # The token is that of other viewers, too.
+        elif is_reduced(before, permissions):
             participant.resume_secret = None
             expires, wall = participant.grant.expires, self._context.wall()
             self._revocations.reduce(self._room, participant.identity, permissions, expires, wall)

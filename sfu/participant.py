@@ -72,6 +72,7 @@ class Participant:
         grant: Grant,
         kind: ParticipantKind,
         *,
+        identity: str,
         worker: int,
         order: int,
         candidates: tuple[tuple[str, int], ...],
@@ -80,7 +81,8 @@ class Participant:
         client: messages.Client | None = None,
     ) -> None:
         self.sid = new_sid("PA")
-        self.identity = names.identity(grant.identity)
+        self.identity = names.identity(grant.identity) if identity == grant.identity else identity
+        """In its room: that of the grant, but for viewers who share one (`ada#2`)."""
         self.name = names.text("a display name", grant.name)
         self.metadata = names.metadata(grant.metadata)
         self.attributes: Mapping[str, str] = names.merged({}, grant.attributes)
@@ -112,7 +114,7 @@ class Participant:
             order=order,
             is_ingress=kind is ParticipantKind.INGRESS,
         )
-        self.viewing = Subscriptions(context, self.sid, grant.identity, auto_subscribe, only)
+        self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
         self._context = context
         self._home = home
 
@@ -150,6 +152,15 @@ class Participant:
             tracks=tuple(track.info() for track in self.tracks.values() if track.primary is None),
             disconnect_reason=self.disconnect_reason,
         )
+
+    @property
+    def shares_token(self) -> bool:
+        """Its identity is not that of its token: what happens to it alone says nothing of the token."""
+        return self.identity != self.grant.identity
+
+    def rename(self, identity: str) -> None:
+        """A viewer, whose identity a publisher takes: nobody else has heard of it."""
+        self.identity = self.viewing.identity = identity
 
     def departs_at(self) -> float | None:
         """When it goes by itself, as things are. None: it stays."""

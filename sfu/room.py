@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Unpack
 
 from sfu import messages, names
+from sfu.admission import Admission
 from sfu.context import Context
-from sfu.errors import LimitExceeded, NotAllowed, NotFound, RoomFull
+from sfu.errors import LimitExceeded, NotFound
 from sfu.failures import Failures
 from sfu.messaging import Messaging, unseal
 from sfu.model import (
@@ -80,6 +81,7 @@ class Room:
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members, context.failures)
         self._notices = Notices(self.members, self.info, context.failures)
+        self._admission = Admission(context, self.name, self.participants, revocations)
         self._moderation = Moderation(context, self.name, self.stage, self._messaging, self._notices, revocations)
         self._context = context
         self._candidates = candidates
@@ -159,21 +161,14 @@ class Room:
         client: messages.Client | None = None,
     ) -> Participant:
         """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
-        self._revocations.admit(self.name, grant, self._context.wall())
-        present = self.participants.get(grant.identity)
-        if self.options.locked and present is None:
-            raise NotAllowed(f"the room {quote(self.name)} is locked")
-        visible = sum(1 for p in self.participants.values() if not p.is_hidden)
-        # Who is in already comes back, also into a room whose bound was lowered below those inside.
-        is_one_more = not grant.permissions.hidden and (present is None or present.is_hidden)
-        if 0 < self.options.max_participants <= visible and is_one_more:
-            raise RoomFull(f"the room {quote(self.name)} is full: {self.options.max_participants} are in it")
+        identity = self._admission.admit(grant, kind, self.options)
         self._order += 1
         return Participant(
             self._context,
             self,
             grant,
             kind,
+            identity=identity,
             worker=self.worker,
             order=self._order,
             candidates=self._candidates,
@@ -183,10 +178,14 @@ class Room:
         )
 
     def enter(self, participant: Participant) -> None:
-        """Who has the identity already is replaced, and told why."""
+        """A participant who already has the identity is removed, and told why; a viewer is given another one."""
         present = self.participants.get(participant.identity)
-        if present is not None:
+        if present is not None and present.kind is ParticipantKind.VIEWER:
+            present.rename(self._admission.free_identity(present.grant.identity))
+            self.participants[present.identity] = self.participants.pop(participant.identity)
+        elif present is not None:
             self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
+        self._admission.begin(participant)
         self._was_entered = True
         self.participants[participant.identity] = participant
         self.members[participant.sid] = participant
@@ -204,10 +203,17 @@ class Room:
         )
 
     def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
-        """By a moderator: out, and not back with a token made before."""
-        participant = self.participant(identity)
-        self._moderation.revoke(participant)
-        self.depart(participant, reason)
+        """By a moderator: out, with all viewers who share the token, and not back with a token made before. A viewer
+        beside it (`ada#2`) goes alone, and the token stays good."""
+        present = self.participants.get(identity)
+        gone = [present] if present is not None and present.shares_token else self._sessions_of(identity)
+        for participant in gone or [self.participant(identity)]:
+            if participant.grant.identity == identity:
+                self._moderation.revoke(participant)
+            self.depart(participant, reason)
+
+    def _sessions_of(self, identity: str) -> list[Participant]:
+        return [p for p in self.participants.values() if p.grant.identity == identity]
 
     def depart(self, participant: Participant, reason: DisconnectReason) -> None:
         """Removes a participant and everything it owns, also where a part of that fails."""
@@ -386,6 +392,7 @@ class Room:
             self.stage.handle_timeout(now)
         except Exception as error:
             self._context.failures.note("tick", error, f"room={self.name}")
+        self._admission.handle_timeout(now)
         if self._has_work():
             # Also what failed in an earlier turn, and was put back.
             self._soon(self)

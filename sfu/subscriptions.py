@@ -33,7 +33,7 @@ class Subscriptions:
         self.wishes = Wishes(auto, only)
         self._context = context
         self._owner = owner
-        self._identity = identity
+        self.identity = identity
         self._records: dict[str, Record] = {}
         """What was decided about each track, by sid."""
         self._last_n = 0
@@ -292,7 +292,7 @@ class Subscriptions:
         slot, of = self.showing(track) or NOWHERE, self._standing(track)
         shown = slot.shown or track
         if not may_subscribe:
-            of = replace(of, kept_out=f"{self._identity} may not subscribe")
+            of = replace(of, kept_out=f"{self.identity} may not subscribe")
         wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
         allowed = of.target if of.mid else wanted
         now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
@@ -317,7 +317,7 @@ class Subscriptions:
         slot = self.showing(track) or NOWHERE
         shown, target = slot.shown or track, slot.target
         return Standing(
-            subscriber=self._identity,
+            subscriber=self.identity,
             publisher=track.identity,
             source=track.source,
             kind=track.kind,

@@ -274,3 +274,32 @@ async def test_a_removed_publisher_has_no_session_any_more(server: Server) -> No
     await server.call("DELETE", "/v1/rooms/room/participants/ada", as_=admin())
     assert is_problem(await patch(server, created.headers["Location"], If_Match="*"), 404)
     assert is_problem(await post(server, "/v1/whip", as_=token(now=time.time() - 10)), 403, "revoked")
+
+
+async def test_one_token_has_many_viewers_and_rest_shows_each(server: Server) -> None:
+    locations = [(await post(server, "/v1/whep", RECEIVING)).headers["Location"] for _ in range(3)]
+    people = "/v1/rooms/room/participants"
+    listed = (await server.call("GET", people, as_=admin())).json()["participants"]
+    assert [(one["identity"], one["kind"]) for one in listed] == [(n, "viewer") for n in ("ada", "ada#2", "ada#3")]
+    assert (await server.call("DELETE", f"{people}/ada%232", as_=admin())).status_code == 204
+    assert (await server.http.delete(locations[1])).status_code == 404
+    assert (await server.http.delete(locations[2])).status_code == 200
+    for _ in range(2):
+        assert (await post(server, "/v1/whep", RECEIVING, token(max_viewers=3))).status_code == 201
+    refused = await post(server, "/v1/whep", RECEIVING, token(max_viewers=3))
+    assert refused.status_code == 201, "a claim below the setting takes nothing away"
+
+
+async def test_the_third_publisher_within_ten_seconds_is_told_to_wait(server: Server) -> None:
+    first, second = await post(server, "/v1/whip"), await post(server, "/v1/whip")
+    assert is_problem(await patch(server, first.headers["Location"], If_Match="*"), 404)
+    refused = await post(server, "/v1/whip")
+    assert is_problem(refused, 409, "end one of them")
+    assert refused.headers["Retry-After"] == "10"
+    assert (await server.http.delete(second.headers["Location"])).status_code == 200
+    assert (await post(server, "/v1/whip")).status_code == 201
+
+
+@pytest.mark.parametrize("claim", [-1, "many", True, 1.5])
+async def test_a_claim_of_viewers_that_is_no_number_is_refused(server: Server, claim: Any) -> None:
+    assert is_problem(await post(server, "/v1/whep", RECEIVING, token(max_viewers=claim)), 401, "maxViewers")
