@@ -173,7 +173,7 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 def _count(claims: Mapping[str, Any], name: str) -> int:
     value = claims.get(name) or 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Unauthenticated(f"The token's claim {name!r} must be a whole number.")
+        raise Unauthenticated(f"The token's claim '{name}' must be a whole number.")
     return value
 
 
