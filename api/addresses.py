@@ -1,19 +1,73 @@
 """At which addresses clients reach this machine, where nobody said so."""
 
+import fcntl
 import ipaddress
 import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sfu import limits
+
+LOOPBACK = "127.0.0.1"
+
+# linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h, linux/if.h
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST_DUMP = 0x301
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+TEMPORARY, DAD_FAILED, DEPRECATED, TENTATIVE = 0x01, 0x08, 0x20, 0x40
+SIOCGIFFLAGS = 0x8913
+UP, RUNNING = 0x1, 0x40
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An address of this machine. `scope` is RT_SCOPE: 0 anywhere, 253 on its link only, 254 on this host only."""
+
+    address: str
+    scope: int
+    flags: int
+    interface: int
+
+    @property
+    def is_usable(self) -> bool:
+        """Clients elsewhere may reach it, and it stays: IPv6 privacy addresses (RFC 8981) go after a day."""
+        address = ipaddress.ip_address(self.address)
+        is_local = address.is_loopback or address.is_link_local or address.is_multicast
+        is_passing = self.flags & (TEMPORARY | DAD_FAILED | DEPRECATED | TENTATIVE)
+        return self.scope < 253 and not is_local and not is_passing
 
 
 def announced(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Addresses to announce for sockets bound to `hosts`."""
+    """Addresses to announce for sockets bound to `hosts`: of 0.0.0.0 and :: all that are usable, that of the default
+    route first. Only where there is none it is the loopback address: see `reaches_only_here`."""
     found: dict[str, None] = {}
     for host in hosts:
         address = ipaddress.ip_address(host)
-        if not address.is_unspecified:
+        if address.is_unspecified:
+            found.update(dict.fromkeys(usable(address.version)))
+        else:
             found[host] = None
-        elif (routed := default_address(address.version)) is not None:
-            found[routed] = None
-    return tuple(found) or ("127.0.0.1",)
+    return tuple(found)[: limits.ANNOUNCED_ADDRESSES] or (LOOPBACK,)
+
+
+def reaches_only_here(addresses: tuple[str, ...]) -> bool:
+    """Nobody on another machine reaches any of them."""
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
+
+
+def usable(version: int = 4) -> list[str]:
+    """Ours of this IP version that clients elsewhere may reach, the one on the default route first."""
+    first = default_address(version)
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    ours = [one.address for one in _all(family) if one.is_usable and _is_running(one.interface)]
+    return list(dict.fromkeys([*([first] if first else []), *ours]))
+
+
+def own_address() -> str | None:
+    """The one IPv4 address by which this machine is best known; None if it has only the loopback one."""
+    return next(iter(usable(4)), None)
 
 
 def default_address(version: int = 4) -> str | None:
@@ -25,3 +79,71 @@ def default_address(version: int = 4) -> str | None:
             return str(probe.getsockname()[0])
     except OSError:
         return None
+
+
+def parse(family: int, reply: bytes) -> Iterator[Found]:
+    """The addresses in a reply to RTM_GETADDR (rtnetlink(7))."""
+    while len(reply) >= 16:
+        length, kind = struct.unpack_from("=IH", reply)
+        if length < 16 or length > len(reply):
+            return
+        if kind == RTM_NEWADDR and length >= 24:
+            of, _, flags, scope, interface = struct.unpack_from("=BBBBI", reply, 16)
+            attributes = dict(_attributes(reply[24:length]))
+            octets = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
+            if IFA_FLAGS in attributes and len(attributes[IFA_FLAGS]) == 4:
+                (flags,) = struct.unpack("=I", attributes[IFA_FLAGS])
+            if of == family and octets is not None and len(octets) in (4, 16):
+                yield Found(str(ipaddress.ip_address(octets)), scope, flags, interface)
+        reply = reply[_aligned(length) :]
+
+
+def _attributes(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(octets) >= 4:
+        length, kind = struct.unpack_from("=HH", octets)
+        if length < 4 or length > len(octets):
+            return
+        yield kind, octets[4:length]
+        octets = octets[_aligned(length) :]
+
+
+def _aligned(length: int) -> int:
+    return (length + 3) & ~3
+
+
+def _all(family: socket.AddressFamily) -> list[Found]:
+    """Empty where the system does not tell: then the default route is all we know."""
+    request = struct.pack("=IHHIIBBBBI", 24, RTM_GETADDR, NLM_F_REQUEST_DUMP, 1, 0, family, 0, 0, 0, 0)
+    found: list[Found] = []
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+            netlink.settimeout(1.0)
+            netlink.send(request)
+            while True:
+                reply = netlink.recv(65_536)
+                found += parse(family, reply)
+                if _is_last(reply):
+                    return found
+    except (OSError, AttributeError):
+        return found
+
+
+def _is_last(reply: bytes) -> bool:
+    while len(reply) >= 16:
+        length, kind = struct.unpack_from("=IH", reply)
+        if kind in (NLMSG_DONE, NLMSG_ERROR) or length < 16:
+            return True
+        reply = reply[_aligned(length) :]
+    return not reply
+
+
+def _is_running(interface: int) -> bool:
+    """A bridge without anybody behind it is up, and leads nowhere."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            name = socket.if_indextoname(interface).encode()
+            answer = fcntl.ioctl(probe, SIOCGIFFLAGS, struct.pack("16sH14x", name, 0))
+    except OSError:
+        return True
+    (flags,) = struct.unpack_from("=H", answer, 16)
+    return bool(flags & UP and flags & RUNNING)

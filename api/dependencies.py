@@ -62,6 +62,12 @@ def opened(app: FastAPI) -> Sfu:
     return sfu
 
 
+def reached_at(connection: HTTPConnection) -> str | None:
+    """Our address that this request came to."""
+    server = connection.scope.get("server")
+    return str(server[0]) if server else None
+
+
 async def _sfu(connection: HTTPConnection) -> Sfu:
     return opened(connection.app)
 

@@ -86,6 +86,9 @@ def _addresses(settings: Settings) -> Finding:
     announced = settings.config().announced_addresses
     found = ", ".join(announced)
     only_here = all(ipaddress.ip_address(address).is_loopback for address in announced)
+    if settings.reaches_only_here:
+        fix = "set SFU_ANNOUNCED_ADDRESSES to the address that clients reach"
+        return Finding(what, False, f"{found}: this machine has no address but the loopback one", fix)
     if only_here and not settings.mode.dev:
         fix = "set SFU_ANNOUNCED_ADDRESSES to the address that clients reach, and SFU_HOST to 0.0.0.0"
         return Finding(what, False, f"{found}: reached from this machine only", fix)

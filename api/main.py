@@ -77,6 +77,11 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
                     proxies=settings.trusted_proxies,
                 )
             )
+            if settings.reaches_only_here:
+                log.warning(
+                    "media is reached from this machine only, which has no address but the loopback one: "
+                    "set SFU_ANNOUNCED_ADDRESSES"
+                )
             _announce(app, settings, url)
             # What was made to get here stays: looking at it again and again would stop the loop for 30 ms a time.
             gc.collect()

@@ -38,7 +38,8 @@ class Ports:
 
     @classmethod
     def media(cls, settings: Settings) -> Self:
-        return cls("UDP", settings.host, _range(settings.udp_port, settings.workers), "udp_port")
+        hosts, numbers = settings.media_hosts, _range(settings.udp_port, settings.workers)
+        return cls("UDP", hosts, numbers, "udp_port", "host" if hosts == settings.host else "udp_host")
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:

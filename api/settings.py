@@ -38,6 +38,7 @@ class Settings:
     keys: Mapping[str, str]
     host: tuple[str, ...]
     port: int
+    udp_host: tuple[str, ...]
     udp_port: int
     announced_addresses: tuple[str, ...]
     workers: int
@@ -65,12 +66,28 @@ class Settings:
     log_level: str
     mode: Mode = Mode()
 
+    @property
+    def media_hosts(self) -> tuple[str, ...]:
+        """What the UDP ports are bound to. In development mode that is the machine's own address, too: Firefox and
+        GStreamer have no candidate of their own on the loopback device."""
+        if self.udp_host:
+            return self.udp_host
+        own = addresses.own_address() if self.mode.dev and self.host == (addresses.LOOPBACK,) else None
+        return (*self.host, own) if own else self.host
+
+    @property
+    def reaches_only_here(self) -> bool:
+        """The service was to listen at all addresses, and there is none but the loopback one to announce."""
+        is_any = any(ipaddress.ip_address(host).is_unspecified for host in self.media_hosts)
+        return is_any and addresses.reaches_only_here(self.config().announced_addresses)
+
     def config(self) -> Config:
+        hosts = self.media_hosts
         return Config(
-            hosts=self.host,
+            hosts=hosts,
             udp_port=self.udp_port,
             workers=self.workers,
-            announced_addresses=self.announced_addresses or addresses.announced(self.host),
+            announced_addresses=self.announced_addresses or addresses.announced(hosts),
             room=RoomOptions(
                 max_participants=self.max_participants,
                 empty_timeout=self.empty_timeout,
@@ -155,7 +172,9 @@ def _address(text: str) -> str:
 
 
 def _addresses(text: str) -> tuple[str, ...]:
-    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+    found = dict.fromkeys(_address(part.strip()) for part in text.split(",") if part.strip())
+    # Sockets of one family each, so that IPv4 peers keep their own addresses: `::` alone would leave them out.
+    return (*found, "0.0.0.0") if "::" in found and "0.0.0.0" not in found else tuple(found)
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -247,7 +266,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "host",
-        "Addresses to listen on, TCP and UDP; 0.0.0.0 and :: stand for all of their family.",
+        "Addresses to listen on, TCP and UDP; 0.0.0.0 stands for all of IPv4, :: for all of both families.",
         _hosts,
         lambda mode: "0.0.0.0" if mode.lan else "127.0.0.1",
     ),
@@ -258,6 +277,12 @@ TABLE: tuple[Setting, ...] = (
         _always(7880),
     ),
     Setting(
+        "udp_host",
+        "Addresses of the UDP ports; empty: SFU_HOST, and with --dev the machine's own one beside 127.0.0.1.",
+        _addresses,
+        _always(""),
+    ),
+    Setting(
         "udp_port",
         "UDP port of the first worker; worker i has this one plus i. 0: any free ones.",
         _whole(0, 65535),
@@ -266,7 +291,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "announced_addresses",
         "Addresses at which clients reach the UDP ports, separated by commas; "
-        "empty: SFU_HOST, or where that is 0.0.0.0 or ::, the address of the default route.",
+        "empty: SFU_UDP_HOST or SFU_HOST, for 0.0.0.0 and :: all of this machine, the default route's first.",
         _reachable,
         _always(""),
     ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api import auth, messages
-from api.dependencies import SettingsDep, SfuDep, address_of, know
+from api.dependencies import SettingsDep, SfuDep, address_of, know, reached_at
 from api.errors import close_code, problem_of
 from sfu import limits
 from sfu.bucket import Bucket
@@ -71,7 +71,8 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
         join = await _first_message(websocket)
         if knock.refusal is not None and join.resume is None:
             raise knock.refusal
-        async with sfu.attach(knock.grant, knock.room, join, address=address_of(websocket)) as session:
+        address, via = address_of(websocket), reached_at(websocket)
+        async with sfu.attach(knock.grant, knock.room, join, address=address, via=via) as session:
             know(websocket)
             code = await _converse(websocket, session, keys)
         reason = ""

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request, Response
 
-from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of
+from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of, reached_at
 from api.errors import PreconditionRequired, UnsupportedMediaType, responses
 from sfu import quoting
 from sfu.errors import InvalidRequest, NotFound, Stale
@@ -140,7 +140,9 @@ async def _open(
     # Before the offer is read, which costs more than to refuse it.
     sfu.require_budget(grant, address)
     offer = await sfu.read_offer(await _text(request))
-    session = sfu.open_session(grant, room, DOORS[door], offer, participant=participant, address=address)
+    session = sfu.open_session(
+        grant, room, DOORS[door], offer, participant=participant, address=address, via=reached_at(request)
+    )
     base = f"/v1/rooms/{quote(room, safe='')}/{door}" if "room" in request.path_params else f"/v1/{door}"
     prefix = prefix_of(request)
     headers = {

@@ -51,7 +51,8 @@ class Config:
     workers: int = 1
     """Packet threads; a room lives on one of them."""
     announced_addresses: tuple[str, ...] = ()
-    """Host candidates of the answers. Empty: the first address the sockets are bound to."""
+    """Host candidates of the answers, in this order, after the one that a participant has reached already. Empty: the
+    first address the sockets are bound to."""
     seed: int | None = None
     """Decides every random number of the plane but keys and tags. None: a fresh one."""
     version: str = "0.1.0"

@@ -265,6 +265,9 @@ Source: ours; a removal each second, for a day."""
 READMISSIONS = 16
 """Tokens that are named one by one for the identity of a revocation. Beyond it the oldest no longer counts.
 Source: ours; one a device."""
+ANNOUNCED_ADDRESSES = 16
+"""Addresses of this machine that an answer lists, where SFU_HOST stands for all of them.
+Source: ours; browsers pair each with each of their own (libwebrtc tries 100 pairs at most)."""
 ROOMS = 10_000
 """At the same time.
 Source: ours; every tick looks at each."""

@@ -159,6 +159,7 @@ class Room:
         auto_subscribe: bool = True,
         only: str | None = None,
         client: messages.Client | None = None,
+        via: str | None = None,
     ) -> Participant:
         """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
         identity = self._admission.admit(grant, kind, self.options)
@@ -171,7 +172,8 @@ class Room:
             identity=identity,
             worker=self.worker,
             order=self._order,
-            candidates=self._candidates,
+            # The address by which it has reached us once is the likeliest to be reached again.
+            candidates=tuple(sorted(self._candidates, key=lambda candidate: candidate[0] != via)),
             auto_subscribe=auto_subscribe,
             only=only,
             client=client,

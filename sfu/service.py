@@ -195,16 +195,17 @@ class Sfu:
 
     @asynccontextmanager
     async def attach(
-        self, grant: Grant | None, room: str, join: messages.Join, *, address: str = ""
+        self, grant: Grant | None, room: str, join: messages.Join, *, address: str = "", via: str | None = None
     ) -> AsyncIterator[Session]:
         """A WebSocket's hold on a participant, new or resumed. Leaving the block detaches; it may come back.
 
-        `address`: who asks, for the bound on joins of an address.
+        `address`: who asks, for the bound on joins of an address. `via`: our address that the request came to, which is
+        announced first.
 
         With `join.resume` the secret of the session counts and no grant is needed. Raises what `refusal` puts in words.
         """
         self._quotas.join("" if join.resume or grant is None else grant.key, address, self._context.now())
-        session = self._resume(grant, room, join.resume) if join.resume else self._join(grant, room, join)
+        session = self._resume(grant, room, join.resume) if join.resume else self._join(grant, room, join, via)
         try:
             yield session
         finally:
@@ -223,6 +224,7 @@ class Sfu:
         *,
         participant: str | None = None,
         address: str = "",
+        via: str | None = None,
     ) -> MediaSession:
         """A WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees `participant` alone, if one is named."""
         if kind is ParticipantKind.STANDARD:
@@ -236,7 +238,7 @@ class Sfu:
             permissions = replace(permissions, can_publish=False, can_publish_data=False, hidden=True)
         self._quotas.join(grant.key, address, self._context.now())
         home = self._admit(grant, room)
-        member = home.prepare(replace(grant, permissions=permissions), kind, only=participant)
+        member = home.prepare(replace(grant, permissions=permissions), kind, only=participant, via=via)
         try:
             session = MediaSession.open(home, member, sdp)
         finally:
@@ -312,11 +314,13 @@ class Sfu:
 
     # Below
 
-    def _join(self, grant: Grant | None, room: str, join: messages.Join) -> Session:
+    def _join(self, grant: Grant | None, room: str, join: messages.Join, via: str | None) -> Session:
         if grant is None:
             raise NotAllowed("a join needs a grant")
         home = self._admit(grant, room)
-        member = home.prepare(grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client)
+        member = home.prepare(
+            grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client, via=via
+        )
         self._keep(home)
         home.enter(member)
         self.joins += 1
