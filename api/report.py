@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.settings import Value
+from sfu.quoting import legible
 
 STEPS = ("wanted", "allowed", "target", "current")
 
@@ -15,6 +16,7 @@ def settings(values: Sequence[Value]) -> Iterator[str]:
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows of one length, in columns as wide as their longest cell."""
+    rows = [[legible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -25,7 +27,7 @@ def explanations(subscriptions: Sequence[Mapping[str, Any]], now: int) -> Iterat
     for index, subscription in enumerate(subscriptions):
         if index:
             yield ""
-        yield subscription["sentence"]
+        yield legible(subscription["sentence"])
         for step in STEPS:
             yield f"  {step:9}{_picture(subscription[step])}"
         if subscription["since"]:
@@ -51,7 +53,7 @@ def _decision(decision: Mapping[str, Any]) -> str:
     about = decision["what"] in ("target", "current")
     layer = _layer(decision["layer"]) if decision["layer"] is not None else "nothing" if about else ""
     cause = decision["cause"] if decision["cause"] != "none" else ""
-    return "  ".join(part for part in (layer, cause, decision["detail"]) if part)
+    return "  ".join(part for part in (layer, cause, legible(decision["detail"])) if part)
 
 
 def _ago(at: int, now: int) -> str:

@@ -1,10 +1,18 @@
 """What names and texts from outside may look like. Each check returns what it was given, or raises a sentence."""
 
+import unicodedata
 from collections.abc import Mapping
 
 from sfu import limits
 from sfu.errors import InvalidRequest, LimitExceeded
 from sfu.model import RoomOptions
+
+CONTROL = ("Cc", "Zl", "Zp")
+"""Categories of characters that end a line, ring a bell or move a cursor."""
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Embeddings, overrides and isolates (UAX #9 s2): they turn the direction of what stands around a name."""
+UNSEEN = ("Cf", "Zs")
+"""Categories of which nothing is seen: a name of nothing else could not be told from none."""
 
 
 def room_name(name: str) -> str:
@@ -20,6 +28,7 @@ def text(what: str, value: str) -> str:
     if len(value) > limits.NAME_CHARACTERS:
         raise LimitExceeded(f"{what} has at most {limits.NAME_CHARACTERS} characters, this one has {len(value)}")
     _octets(what, value)
+    _refuse_control(what, value)
     return value
 
 
@@ -72,9 +81,17 @@ def _identifier(what: str, name: str) -> str:
     if not name:
         raise InvalidRequest(f"{what} must not be empty")
     text(what, name)
-    if not name.isprintable():
-        raise InvalidRequest(f"{what} consists of printable characters")
+    if all(unicodedata.category(character) in UNSEEN for character in name):
+        raise InvalidRequest(f"{what} needs a character that can be seen")
     return name
+
+
+def _refuse_control(what: str, value: str) -> None:
+    """Joiners, variation selectors, tags and wide spaces are part of many scripts and of emoji, and are fine. So is
+    what is not assigned yet: the next year's emoji."""
+    for character in value:
+        if unicodedata.category(character) in CONTROL or character in BIDI:
+            raise InvalidRequest(f"{what} has no control characters, but this one has U+{ord(character):04X}")
 
 
 def _octets(what: str, value: str) -> int:

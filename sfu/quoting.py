@@ -13,6 +13,11 @@ def quote(text: str) -> str:
     return "'" + "".join(map(_shown, cut)) + ("…'" if len(text) > len(cut) else "'")
 
 
+def legible(text: str) -> str:
+    """The whole text for a terminal or a log: what could move a cursor or turn the direction of writing is escaped."""
+    return "".join(character if character == "\\" else _shown(character) for character in text)
+
+
 def _shown(character: str) -> str:
     if character in JOINERS or (character.isprintable() and character != "\\"):
         return character

@@ -11,7 +11,7 @@ import { address } from '../../api/web/client/signal.js';
 import { read } from '../../api/web/client/stats.js';
 import { Chat } from '../../api/web/page/chat.js';
 import { arrange, bestGrid } from '../../api/web/page/layout.js';
-import { bitrate, figures, initials, sending } from '../../api/web/page/words.js';
+import { bitrate, figures, initials, isolated, sending } from '../../api/web/page/words.js';
 
 test('a broken connection is dialled at once, then less and less often, and never all at one moment', () => {
   assert.equal(delay(0, 0.5), 0);
@@ -157,4 +157,9 @@ test('initials are of the first and the last name', () => {
   assert.equal(initials('ada king lovelace'), 'AL');
   assert.equal(initials('Ada'), 'A');
   assert.equal(initials('  '), '?');
+  assert.equal(initials('\u{1f468}\u200d\u{1f469}\u200d\u{1f467} e\u0301mile'), '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}E\u0301');
+});
+
+test('a name within a sentence does not turn its direction', () => {
+  assert.equal(isolated('\u0639\u0631\u0628\u064a'), '\u2068\u0639\u0631\u0628\u064a\u2069');
 });

@@ -3,7 +3,7 @@
 import { Devices } from './devices.js';
 import { Sounds } from './sounds.js';
 import { Tiles } from './tiles.js';
-import { figures, sending } from './words.js';
+import { figures, isolated, sending } from './words.js';
 
 const STATS_INTERVAL = 1_000;
 const STATES = { connecting: 'Connecting…', connected: 'Connected', reconnecting: 'Reconnecting…', closed: 'Left' };
@@ -52,10 +52,10 @@ export class Call {
     const { chat, tell, over } = this.parts;
     const on = (type, react) => this.room.addEventListener(type, (event) => react(/** @type {CustomEvent} */ (event).detail));
     on('stateChanged', () => this.#showState());
-    on('participantJoined', ({ participant }) => chat.notice(`${participant.name} joined`));
+    on('participantJoined', ({ participant }) => chat.notice(`${isolated(participant.name)} joined`));
     on('participantLeft', ({ participant }) => {
       this.#forget(participant);
-      chat.notice(`${participant.name} left`);
+      chat.notice(`${isolated(participant.name)} left`);
     });
     for (const type of ['participantChanged', 'participantJoined', 'trackPublished', 'trackChanged']) on(type, () => this.#refresh());
     on('trackUnpublished', () => this.#refresh());

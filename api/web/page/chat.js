@@ -1,5 +1,7 @@
 /** The chat: JSON over the reliable data channel, to everybody. */
 
+import { isolated } from './words.js';
+
 const TYPE = 'chat';
 const KEPT = 500;
 
@@ -91,7 +93,7 @@ export class Chat {
     item.classList.toggle('mine', isMine);
     const who = document.createElement('p');
     who.className = 'who';
-    who.textContent = `${name} · ${new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}`;
+    who.textContent = `${isolated(name)} · ${new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}`;
     const words = document.createElement('p');
     words.className = 'text';
     words.textContent = text;

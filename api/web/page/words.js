@@ -54,7 +54,21 @@ export function sending(flows) {
 export function initials(name) {
   const words = name.trim().split(/\s+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return letters.map((word) => [...word][0].toUpperCase()).join('') || '?';
+  return letters.map((word) => first(word).toUpperCase()).join('') || '?';
+}
+
+/** What a person takes for the first letter: a family of emoji is one. @param {string} word */
+function first(word) {
+  const [letter] = 'Segmenter' in Intl ? [...new Intl.Segmenter().segment(word)].map(({ segment }) => segment) : [...word];
+  return letter;
+}
+
+/**
+ * A name within a sentence, whose direction of writing it does not turn (UAX #9 s2.4).
+ * @param {string} name
+ */
+export function isolated(name) {
+  return `\u2068${name}\u2069`;
 }
 
 /** A hue of one's own, the same wherever the identity is seen. @param {string} identity */
