@@ -157,7 +157,7 @@ class Standing:
     picture: Picture | None = None
     """Of `current`."""
     is_arriving: bool = True
-    """Something of the track reaches the service."""
+    """Something of the track reaches the service: of video, whole frames."""
     facts: tuple[str, ...] = ()
     """Of its publisher."""
 
@@ -177,6 +177,9 @@ def cause(of: Standing) -> Cause:
     if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
         # The plane was told a moment ago, and has not said yet what it makes of it.
         return Cause.WAITING_FOR_KEYFRAME if of.is_arriving else Cause.PUBLISHER
+    if not of.is_arriving and of.lacks in (Cause.NONE, Cause.PAUSED):
+        # The plane goes on showing a layer of which nothing comes any more.
+        return Cause.PUBLISHER
     return of.held_by if of.lacks in (Cause.NONE, Cause.PAUSED) else of.lacks
 
 
@@ -186,7 +189,7 @@ def sentence(of: Standing) -> str:
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
     verb = "heard by" if of.kind is Kind.AUDIO else "shown to"
     facts = _telling(of, why)
-    if of.current is not None and why in SHOWN and of.target is not None:
+    if of.current is not None and why in SHOWN and of.target is not None and of.is_arriving:
         state, reason = f"{thing} is {verb} {of.subscriber}{_size(of.picture)}", SHOWN[why]
         if why is Cause.PUBLISHER and STOPPED_TOP in facts:
             return f"{state}: {of.publisher}'s browser {' and '.join(facts)}."

@@ -213,11 +213,13 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To the offer with this id. `mids`: which published track each sending section is, by mid."""
+    """To the offer with this id. `mids`: which published track each sending section is, by mid. `undeclared`: mids of
+    sections that would send and are answered inactive, since no track was declared for them."""
 
     id: int
     sdp: str
     mids: Mapping[str, str]
+    undeclared: tuple[str, ...] = ()
     type: Literal["answer"] = "answer"
 
 

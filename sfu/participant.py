@@ -256,7 +256,7 @@ class Participant:
             labels.update(self.channels.own)
         elif not self.transport.has_data:
             labels.update(self.channels.forget())
-        outcome = self.publishing.adopt(negotiated, intended)
+        outcome = self.publishing.adopt(negotiated, intended, offer)
         outcome.labels.update(labels)
         self.viewing.adopt(self.transport)
         return outcome

@@ -28,6 +28,8 @@ class Outcome:
     answer: str
     mids: Mapping[str, str]
     """Which published track each sending section is, by mid."""
+    undeclared: tuple[str, ...] = ()
+    """Mids of sections that would send, and are no track."""
     published: list[Track] = field(default_factory=list)
     withdrawn: list[Track] = field(default_factory=list)
     moved: list[Track] = field(default_factory=list)
@@ -105,7 +107,7 @@ class Publications:
         self, offer: SessionDescription, named: Mapping[str, str], permissions: Permissions
     ) -> dict[str, Track]:
         """Which track each sending section is: the one named, or of that msid, or the first of its kind that waits."""
-        sections = [s for s in offer.sections if not s.stopped and s.sends and s.kind in ("audio", "video")]
+        sections = _sending(offer)
         known = {**{track.cid: track for track in self.tracks.values()}, **self.declared}
         intended: dict[str, Track] = {}
         for section in sections:
@@ -136,11 +138,12 @@ class Publications:
                 intended[section.mid] = track
         return intended
 
-    def adopt(self, negotiated: Negotiated, intended: Mapping[str, Track]) -> Outcome:
+    def adopt(self, negotiated: Negotiated, intended: Mapping[str, Track], offer: SessionDescription) -> Outcome:
         """Binds the tracks to the sections that were accepted; those without one are no longer published."""
         publications = {publication.mid: publication for publication in negotiated.publications}
         accepted = {mid: intended[mid] for mid in publications}
-        outcome = Outcome(negotiated.answer, {mid: track.sid for mid, track in accepted.items()})
+        undeclared = tuple(section.mid for section in _sending(offer) if section.mid not in intended)
+        outcome = Outcome(negotiated.answer, {mid: track.sid for mid, track in accepted.items()}, undeclared)
         for track in [track for track in self.tracks.values() if track not in accepted.values()]:
             del self.tracks[track.sid]
             track.plane_id = None
@@ -221,6 +224,10 @@ class Publications:
             order=(self._order, self._declarations),
             stream=stream,
         )
+
+
+def _sending(offer: SessionDescription) -> list[MediaSection]:
+    return [s for s in offer.sections if not s.stopped and s.sends and s.kind in ("audio", "video")]
 
 
 def _intend(intended: dict[str, Track], section: MediaSection, track: Track) -> None:

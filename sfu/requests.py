@@ -80,7 +80,7 @@ class Session:
 
     def _answer(self, request: messages.Offer, offer: SessionDescription) -> None:
         outcome = self.room.offer(self.participant, offer, request.tracks)
-        self.send(messages.Answer(request.id, outcome.answer, outcome.mids))
+        self.send(messages.Answer(request.id, outcome.answer, outcome.mids, outcome.undeclared))
 
     def _handle(self, message: Immediate) -> None:
         room, participant = self.room, self.participant

@@ -331,7 +331,7 @@ class Subscriptions:
             current=slot.layer,
             lacks=slot.lacks,
             picture=shown.picture(slot.layer),
-            is_arriving=bool(shown.rates),
+            is_arriving=shown.is_arriving,
             facts=shown.publishing.facts,
         )
 

@@ -86,6 +86,11 @@ class Track:
         """It is bound to an m-section."""
         return self.plane_id is not None
 
+    @property
+    def is_arriving(self) -> bool:
+        """At the last look something came of it; of video whole frames, as parts of them are nothing to see."""
+        return any(rate.bps and (rate.fps or self.kind is Kind.AUDIO) for rate in self.rates.values())
+
     def info(self) -> TrackInfo:
         return TrackInfo(
             sid=self.sid,

@@ -52,6 +52,12 @@ TABLE = [
         "loss",
         NOT_SHOWN + "packets were lost for good, and a keyframe is awaited.",
     ),
+    (replace(FINE, is_arriving=False), "publisher", NOT_SHOWN + "nothing of it arrives from alice."),
+    (
+        replace(FINE, is_arriving=False, held_by=Cause.DEMAND),
+        "publisher",
+        NOT_SHOWN + "nothing of it arrives from alice.",
+    ),
     (replace(NOTHING, is_arriving=False), "publisher", NOT_SHOWN + "nothing of it arrives from alice."),
     (
         replace(NOTHING, target=None, held_by=Cause.BANDWIDTH),

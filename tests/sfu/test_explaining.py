@@ -5,7 +5,7 @@ from typing import Any
 from sfu import messages
 from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import Layers
+from sfu.plane import LayerRate, Layers
 
 from .scene import START, Client, Scene, scene
 from .test_viewing import arriving, simulcast
@@ -49,6 +49,22 @@ async def test_what_is_at_its_best_is_wanted_allowed_asked_for_and_on_the_wire()
             ("target", (2, 3), "none", ""),
             ("current", (2, 1), "none", ""),
         ]
+
+
+async def test_while_nothing_arrives_the_cause_is_the_publisher_and_its_subscriber_is_told() -> None:
+    async with scene() as it:
+        alice, bob, camera = await flowing(it)
+        assert bob.last(messages.Subscription).cause is Cause.NONE
+        id = alice.plane_track(camera)
+        no_frames = LayerRate(PlaneLayer(2, 1), 1_500_000, 1280, 720, 0.0)
+        no_bits = LayerRate(PlaneLayer(2, 1), 0, 1280, 720, 30.0)
+        for rates in ([], [no_frames], [no_bits]):
+            await it.say(arriving(id, *THREE))
+            assert explained(bob).cause is Cause.NONE
+            await it.say(Layers(id, "vp8", rates, False, False))
+            assert explained(bob).cause is Cause.PUBLISHER
+            assert explained(bob).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
+            assert bob.last(messages.Subscription).cause is Cause.PUBLISHER
 
 
 async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:

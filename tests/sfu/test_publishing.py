@@ -223,3 +223,16 @@ async def test_a_failed_worker_ends_everything_and_says_why() -> None:
         assert await it.sfu.wait_failed() == it.sfu.failure == "worker 0 failed: panicked"
         assert alice.last(messages.Left).action == "rejoin"
         await closed_service_says_so(it)
+
+
+async def test_a_section_that_nobody_declared_is_named_in_the_answer() -> None:
+    async with scene() as it:
+        alice = await it.client("alice")
+        answer = await alice.offer("video sendonly", "audio recvonly", "audio sendrecv", "application")
+        assert answer.undeclared == ("0", "2") and answer.mids == {}
+        camera = await alice.publish(Kind.VIDEO, Source.CAMERA)
+        again = await alice.offer()
+        assert list(again.mids.values()) == [camera]
+        assert len(again.undeclared) == 2
+        await alice.ask(messages.Unpublish, track=camera)
+        assert set((await alice.offer()).undeclared) == {"0", "2", "4"}

@@ -48,6 +48,8 @@ TABLE: Sequence[tuple[str, str, tuple[int, int], str, str]] = [
     ("beside a stranger if need be", "A.cam B.mic", (1, 1), "", "v0=A.cam a0=B.mic"),
     ("the sound of a screen goes beside the screen", "A.cam A.mic A.screen A.sound", (2, 2), "",
      "v0=A.screen v1=A.cam a1=A.mic a0=A.sound"),
+    ("a screen goes beside its sound", "A.screen A.sound", (2, 2), "a1=A.sound", "a1=A.sound v1=A.screen"),
+    ("a sound goes beside its screen", "A.screen A.sound", (2, 2), "v1=A.screen", "v1=A.screen a1=A.sound"),
     ("a screen goes before cameras", "A.cam B.cam C.screen", (0, 1), "v0=A.cam", "v0=C.screen"),
     ("too few: the first wanted", "A.cam B.cam C.cam", (0, 2), "", "v0=A.cam v1=B.cam"),
     ("another order takes the slot of who fell out", "C.cam A.cam B.cam", (0, 2), "v0=A.cam v1=B.cam",
