@@ -88,9 +88,9 @@ impl Source {
         Self {
             encoding,
             seq: 70_000 + 5_000 * n,
-            timestamp: 0xFFFF_0000 + 777_777 * u32::from(encoding),
+            timestamp: 0xFFFF_0000_u32.wrapping_add(777_777 * u32::from(encoding)),
             picture: 0x7FF0 + 3 * u16::from(encoding),
-            tl0: 250 + encoding,
+            tl0: 250_u8.wrapping_add(encoding),
             key: 30 + encoding,
             clock: None,
         }
