@@ -10,7 +10,7 @@ from sfu.session.sdp import SessionDescription
 
 from .field import VIEWER, Peer, Stream, frames, picture, vp8, vp8_number
 from .server import Server
-from .waiting import when
+from .waiting import until, when
 
 TRANSPORT = """\
 a=ice-ufrag:field
@@ -114,6 +114,22 @@ async def test_what_is_not_bundled_is_refused_and_the_setting_is_named(server: S
     text = offer(audio("a=rtpmap:111 opus/48000/2"), video(mid="1"), bundle="")
     with pytest.raises(Refused, match=r"^422: .*max-bundle"):
         await Peer(text).signal(server, "whip", room, "gstreamer")
+
+
+async def test_a_viewer_without_the_only_codec_is_told_which_it_is(server: Server, room: str) -> None:
+    h264 = section("m=video 9 UDP/TLS/RTP/SAVPF 98", "a=rtpmap:98 H264/90000", "a=fmtp:98 packetization-mode=1")
+    lines = VIEWER.splitlines(keepends=True)
+    vp8_only = "".join(line for line in lines if ":98" not in line).replace("96 97 98", "96 97")
+    async with Peer.open(server, "whip", room, "publisher", offer(h264)) as sending:
+        stream = Stream(sending, 77, 98)
+
+        async def published() -> str:
+            stream.send(bytes.fromhex("65888400") + bytes(40), stream.sequence * 3000)
+            return str(await server.ask("GET", f"/v1/rooms/{room}/tracks"))
+
+        await until(published, lambda tracks: "video/H264" in tracks, "its codec is known")
+        with pytest.raises(Refused, match=r"^422: .*video/H264"):
+            await Peer(vp8_only).signal(server, "whep", room, "viewer")
 
 
 async def test_packets_of_a_case_reach_a_viewer_as_they_are(server: Server, room: str) -> None:
