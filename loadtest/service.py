@@ -80,6 +80,9 @@ async def serving(core: int | None = None, **settings: object) -> AsyncIterator[
         "SFU_INTERNAL_PORT": str(internal),
         "SFU_LOG_LEVEL": "warning",
         "SFU_MAX_PARTICIPANTS": "0",
+        # Everybody comes from one address here.
+        "SFU_JOINS_PER_ADDRESS": "100000",
+        "SFU_JOINS_PER_KEY": "100000",
     }
     environ |= {f"SFU_{name.upper()}": str(value) for name, value in settings.items()}
     pinned = f"import os; os.sched_setaffinity(0, {{{core}}}); " if core is not None else ""
