@@ -83,7 +83,8 @@ class Sfu:
         """What was contained, and did not end the process."""
         self.joins = 0
         """Participants ever let in."""
-        self._failed = asyncio.Event()
+        self.failed = asyncio.Event()
+        """Set when a packet thread has ended; `wait_failed` tells why."""
         self._plane = plane or open_plane(self.config)
         binding = Binding(self._plane, self._dispatch, self.failures)
         self._context = Context(
@@ -149,7 +150,7 @@ class Sfu:
     async def wait_failed(self) -> str:
         """Until a packet thread has ended; returns why. The service is closed then, and does not come back: whoever
         embeds it should end the process, or open another `Sfu`."""
-        await self._failed.wait()
+        await self.failed.wait()
         assert self.failure is not None
         return self.failure
 
@@ -491,7 +492,7 @@ class Sfu:
         self._lifecycle.close()
         for room in list(self.rooms.values()):
             self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
-        self._failed.set()
+        self.failed.set()
         if self._on_failure is not None:
             try:
                 self._on_failure(self.failure)
