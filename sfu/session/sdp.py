@@ -118,7 +118,7 @@ class MediaSection(Lines):
     def has_extension_for_mid(self) -> bool:
         return self.offered_mid is not None and len(self.offered_mid) <= limits.SDP_IDENTIFICATION
 
-    @property
+    @cached_property
     def direction(self) -> Direction:
         for level in (self, self._session):
             for direction in DIRECTIONS:
@@ -250,7 +250,7 @@ def levels_of(text: str) -> list[str]:
     return [*(f"{level}\n" for level in whole[:-1]), whole[-1]]
 
 
-VIEWS = ("mid", "codecs", "extmaps", "rids", "simulcast", "ssrcs", "ssrc_groups", "msid")
+VIEWS = ("mid", "direction", "codecs", "extmaps", "rids", "simulcast", "ssrcs", "ssrc_groups", "msid")
 CODEC_LINES = (
     ("rtpmap", limits.SDP_FORMATS),
     ("fmtp", limits.SDP_FORMATS),
