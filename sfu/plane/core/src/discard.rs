@@ -65,6 +65,8 @@ discards! {
     ChannelLimit = "channel_limit",
     /// A retransmission was asked for that the cache no longer holds.
     CacheMiss = "cache_miss",
+    /// What was to be sent again as it was would be another datagram: its source or its neighbours have changed.
+    RepeatChanged = "repeat_changed",
     /// A call into the DTLS or SCTP library panicked; that association is closed.
     LibraryFault = "library_fault",
     /// What we made and could not send: longer than a datagram of ours may be, or more than may wait.

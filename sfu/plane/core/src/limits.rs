@@ -131,6 +131,10 @@ pub const CACHED_FOR: Duration = ms(1_000);
 pub const SENT_VIDEO: usize = 512;
 pub const SENT_AUDIO: usize = 128;
 
+/// Numbers back to which a packet is sent again as it was, to a subscriber without RTX: the smallest replay window of
+/// receivers (RFC 3711 s3.3.2), which drop what is older.
+pub const REPEATED: u64 = 64;
+
 /// How often one packet is sent again. LiveKit: sequencer.go, maxAck.
 pub const RESENDS: u8 = 3;
 
@@ -189,6 +193,7 @@ mod tests {
             ("no number is remembered twice", ARRIVALS, usize::from(FEEDBACK_STATUSES)),
             ("what is told of a hole ends behind it", ARRIVAL_HOLE as usize, STATUSES_TOLD),
             ("also of sound", SENT_AUDIO, CACHED_AUDIO),
+            ("also to those without RTX", REPEATED as usize, SENT_AUDIO),
             ("each section we send in has its SSRC, pictures one more for RTX", 3 * SLOTS, SSRCS),
             ("what we send with at a time can be retired", SSRCS, RETIRED_SSRCS),
             (

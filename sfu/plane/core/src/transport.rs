@@ -228,10 +228,10 @@ impl Transport {
         if !self.sends_media() {
             return;
         }
-        let class = match (outgoing.retransmission, outgoing.kind) {
-            (Some(_), _) => Class::Retransmission,
-            (None, Kind::Audio) => Class::Audio,
-            (None, Kind::Video) => Class::Video,
+        let class = match (outgoing.transmission.is_first(), outgoing.kind) {
+            (false, _) => Class::Retransmission,
+            (true, Kind::Audio) => Class::Audio,
+            (true, Kind::Video) => Class::Video,
         };
         self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
     }

@@ -1,11 +1,13 @@
 //! One (key, SSRC, index) encrypts one plaintext, ever: whole calls at random, and every packet that leaves is watched.
 //!
 //! [`Outbound::protect_rtp`](plane_core::srtp::Outbound::protect_rtp) panics on a repeat, the audit of the simulated
-//! network counts what it saw, and the receivers' replay windows refuse what came twice.
+//! network counts what it saw, and the receivers' replay windows refuse what came twice. Half of the viewers have no RTX:
+//! to them the identical datagram leaves again, or nothing.
 
 mod sim;
 
-use plane_core::command::{DtlsRole, Kind};
+use plane_core::command::{AudioPolicy, DtlsRole, Kind};
+use plane_core::id::{RoomId, SlotId};
 use plane_core::layer::Layer;
 use plane_core::rtcp::feedback;
 use plane_core::time::ms;
@@ -16,15 +18,48 @@ use sim::{Call, Link};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Show { slot: usize, track: usize, ladder: u8 },
-    Hide { slot: usize },
-    Mute { track: usize, on: bool },
-    Restart { track: usize },
-    Jump { track: usize, by: u16 },
-    Network { peer: usize, up: bool, loss: f64, jitter: u64 },
-    Complain { slot: usize, from: u16, count: u16 },
-    Silence { peer: usize, time: u64 },
-    Leave { slot: usize },
+    Show {
+        slot: usize,
+        track: usize,
+        ladder: u8,
+    },
+    Hide {
+        slot: usize,
+    },
+    Mute {
+        track: usize,
+        on: bool,
+    },
+    Restart {
+        track: usize,
+    },
+    Jump {
+        track: usize,
+        by: u16,
+    },
+    Network {
+        peer: usize,
+        up: bool,
+        loss: f64,
+        jitter: u64,
+    },
+    Complain {
+        slot: usize,
+        from: u16,
+        count: u16,
+    },
+    Silence {
+        peer: usize,
+        time: u64,
+    },
+    Leave {
+        slot: usize,
+    },
+    /// The publisher's encodings are others, or in another order.
+    Respecify {
+        track: usize,
+        order: u8,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -36,10 +71,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4usize, 1..40_000u16).prop_map(|(track, by)| Step::Jump { track, by }),
         4 => (0..4usize, any::<bool>(), 0.0..0.4, 0..60u64)
             .prop_map(|(peer, up, loss, jitter)| Step::Network { peer, up, loss, jitter }),
-        3 => (0..6usize, any::<u16>(), 1..600u16)
+        4 => (0..9usize, any::<u16>(), 1..600u16)
             .prop_map(|(slot, from, count)| Step::Complain { slot, from, count }),
         1 => (0..4usize, 100..12_000u64).prop_map(|(peer, time)| Step::Silence { peer, time }),
         1 => (0..6usize).prop_map(|slot| Step::Leave { slot }),
+        2 => (0..4usize, 0..6u8).prop_map(|(track, order)| Step::Respecify { track, order }),
     ];
     proptest::collection::vec((step, 10..400u64), 5..30)
         .prop_map(|steps| steps.into_iter().map(|(step, _)| step).collect())
@@ -56,24 +92,44 @@ const LADDERS: [&[Layer]; 8] = [
     &[Layer::new(2, 3)],
 ];
 
+/// A receive section; every other one has no RTX.
+fn add_slot(call: &mut Call, peer: usize, index: usize) -> SlotId {
+    call.add_slot_with(peer, Kind::Video, |spec| {
+        if index.is_multiple_of(2) {
+            spec.rtx_ssrc = None;
+            spec.payload_types.iter_mut().for_each(|payload_type| payload_type.rtx = None);
+        }
+    })
+}
+
 /// Plays a whole call; returns how many packets left, each under an index of its own.
 fn play(seed: u64, steps: Vec<Step>) -> usize {
     let mut call = Call::new(seed);
     call.audit.watches = true;
     let peers: Vec<_> = (0..4).map(|_| call.join()).collect();
-    let tracks = [
-        call.publish(peers[0], Kind::Video, &["q", "h", "f"]),
-        call.publish(peers[1], Kind::Video, &[]),
-        call.publish(peers[0], Kind::Audio, &[]),
-        call.publish(peers[2], Kind::Video, &["q", "h"]),
+    let mut specs = Vec::new();
+    let published: [(usize, Kind, &[&str]); 4] = [
+        (0, Kind::Video, &["q", "h", "f"]),
+        (1, Kind::Video, &[]),
+        (0, Kind::Audio, &[]),
+        (2, Kind::Video, &["q", "h"]),
     ];
+    let tracks = published.map(|(peer, kind, rids)| {
+        call.publish_with(peers[peer], kind, rids, |spec| {
+            specs.push(spec.clone());
+        })
+    });
     // By track: whose sources, and which.
     let sources = [(0, 0..3), (1, 0..1), (0, 3..4), (2, 0..2)];
     let mut slots: Vec<_> =
-        (0..6).map(|index| (peers[1 + index % 3], call.add_slot(peers[1 + index % 3], Kind::Video))).collect();
+        (0..6).map(|index| (peers[1 + index % 3], add_slot(&mut call, peers[1 + index % 3], index))).collect();
     for (index, &(_, slot)) in slots.iter().enumerate() {
         call.show(slot, Some(tracks[[0, 1, 3][index % 3]]), LADDERS[3]);
     }
+    let voices: Vec<_> = (1..4).map(|peer| call.subscribe(peers[peer], tracks[2], Kind::Audio)).collect();
+    let (room, redundant) = (RoomId(call.id()), vec![tracks[2]]);
+    let policy = AudioPolicy { room, loudest: 0, ranked: vec![], always: vec![], redundancy: 2, redundant };
+    call.apply(Command::SetAudio(policy));
     for step in steps {
         match step {
             Step::Show { slot, track, ladder } => {
@@ -108,7 +164,10 @@ fn play(seed: u64, steps: Vec<Step>) -> usize {
                 if up { call.up[peers[peer]] = link } else { call.down[peers[peer]] = link }
             }
             Step::Complain { slot, from, count } => {
-                let (peer, slot) = slots[slot];
+                let (peer, slot) = match slot {
+                    voice @ 6..9 => (peers[voice - 5], voices[voice - 6]),
+                    slot => slots[slot],
+                };
                 let newest = call.peers[peer].stream(ssrc(slot)).last().map_or(from, |packet| packet.sequence);
                 let lost: Vec<u16> = (0..count).map(|behind| newest.wrapping_sub(behind)).collect();
                 let mut nack = Vec::new();
@@ -130,7 +189,14 @@ fn play(seed: u64, steps: Vec<Step>) -> usize {
             Step::Leave { slot } => {
                 let (peer, gone) = slots[slot];
                 call.apply(Command::Remove(gone.0));
-                slots[slot].1 = call.add_slot(peer, Kind::Video);
+                slots[slot].1 = add_slot(&mut call, peer, slot);
+            }
+            Step::Respecify { track, order } => {
+                let mut spec = specs[track].clone();
+                let count = spec.encodings.len();
+                spec.encodings.rotate_left(usize::from(order) % count);
+                spec.encodings.truncate((count - usize::from(order) / 3).max(1));
+                call.apply(Command::UpdateTrack(spec));
             }
         }
         call.run(ms(150));

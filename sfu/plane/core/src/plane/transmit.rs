@@ -5,13 +5,13 @@ use slab::Slab;
 use super::Plane;
 use super::published::Published;
 use crate::batch::{Batch, Full};
-use crate::command::{Path, SlotSpec};
+use crate::command::Path;
 use crate::discard::Discard;
 use crate::limits::{ANY_DATAGRAM, DATAGRAM, SRTCP_OVERHEAD};
 use crate::rtcp::report;
 use crate::rtp::extension::Extension;
 use crate::send::redundancy::{self, Earlier};
-use crate::send::{Cached, Outgoing, Patch, packet};
+use crate::send::{Cached, Outgoing, Patch, Slot, Transmission, Varied, packet};
 use crate::srtp::context::Outbound;
 use crate::stats::Stats;
 use crate::time::{Instant, Ntp};
@@ -92,16 +92,23 @@ impl Plane {
                     continue;
                 }
             };
-            let (Some((cached, earlier)), Some(placed)) = (whole(tracks, track, outgoing), slots.get(slot)) else {
+            let (Some((cached, earlier)), Some(placed)) = (whole(tracks, track, outgoing), slots.get_mut(slot)) else {
                 stats.discard(Discard::CacheMiss);
                 continue;
             };
             if frame <= index {
                 frame = index + leaving[index..].iter().take_while(|item| is_of_frame(item, outgoing)).count();
             }
-            let padding = padding(octets[index], &octets[index + 1..frame]);
-            let (spec, space) = (&placed.slot.spec, batch.space());
-            match transport.write_media(spec, outgoing, (cached, earlier), padding, abs_send_time, space, now) {
+            let padding = padding(octets[index], &octets[index + 1..frame]) as u8;
+            let space = batch.space();
+            match transport.write_media(
+                &mut placed.slot,
+                outgoing,
+                (cached, earlier),
+                (padding, abs_send_time),
+                space,
+                now,
+            ) {
                 Ok(length) if batch.push(path, length).is_ok() => {}
                 Ok(_) => {
                     stats.discard(Discard::Unsent);
@@ -112,9 +119,9 @@ impl Plane {
                     continue;
                 }
             }
-            match outgoing.retransmission {
-                Some(_) => stats.packets_retransmitted += 1,
-                None => stats.packets_forwarded += 1,
+            match outgoing.transmission.is_first() {
+                true => stats.packets_forwarded += 1,
+                false => stats.packets_retransmitted += 1,
             }
         }
     }
@@ -162,37 +169,56 @@ fn copy(batch: &mut Batch, path: Path, datagram: &[u8], stats: &mut Stats) -> Re
 }
 
 impl Transport {
-    /// One packet, written to the front of `out`, numbered and encrypted: how long it is.
-    #[allow(clippy::too_many_arguments)]
+    /// One packet, written to the front of `out`, numbered and encrypted: how long it is. What left before and is sent
+    /// again as it was takes the number, time and padding that it had.
     fn write_media(
         &mut self,
-        spec: &SlotSpec,
+        slot: &mut Slot,
         outgoing: &Outgoing,
         (cached, earlier): (&Cached, Earlier<'_>),
-        padding: usize,
-        abs_send_time: u32,
+        (padding, abs_send_time): (u8, u32),
         out: &mut [u8],
         now: Instant,
     ) -> Result<usize, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        let spec = &slot.spec;
+        // By now the arena key may be another slot's.
+        let remembered = outgoing.ssrc == spec.ssrc;
+        let (varied, before) = match outgoing.transmission {
+            Transmission::Identical => {
+                let before = slot.repeats.get(outgoing.seq).filter(|_| remembered);
+                before.map(|(varied, proof)| (varied, Some(proof))).ok_or(Discard::TooLate)?
+            }
+            _ => {
+                let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);
+                (Varied { transport_sequence, abs_send_time, padding }, None)
+            }
+        };
+        let padding = usize::from(varied.padding);
         let needed = packet::most_octets(spec, cached, &earlier) + padding + Outbound::OVERHEAD;
         if needed > out.len().min(ANY_DATAGRAM) {
             return Err(Discard::Unsent);
         }
-        let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);
-        let (header, mut length) =
-            packet::write(out, spec, outgoing, cached, &earlier, transport_sequence, abs_send_time);
+        let (header, mut length) = packet::write(out, spec, outgoing, cached, &earlier, &varied);
         if padding > 0 && length + padding + Outbound::OVERHEAD <= DATAGRAM {
             out[0] |= PADDING;
             out[length..length + padding].fill(0);
             length += padding;
-            out[length - 1] = padding as u8;
+            out[length - 1] = varied.padding;
         }
-        let length = srtp.outbound.protect_rtp(out, header, length, outgoing.ssrc, outgoing.seq.0);
+        let (ssrc, index) = (outgoing.ssrc, outgoing.seq.0);
+        if let Some(proof) = before {
+            let length = srtp.outbound.protect_rtp_again(out, header, length, (ssrc, index), proof);
+            return if length == 0 { Err(Discard::RepeatChanged) } else { Ok(length) };
+        }
+        let length = srtp.outbound.protect_rtp(out, header, length, ssrc, index);
         if length == 0 {
             return Err(Discard::TooLate);
         }
-        if transport_sequence.is_some() {
+        if outgoing.transmission == Transmission::Remembered && remembered {
+            slot.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
+        }
+        if varied.transport_sequence.is_some() {
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
             self.consent.sent_with_feedback(now);
             self.unanswered.sent(now);

@@ -7,7 +7,7 @@ use crate::command::Kind;
 use crate::id::TrackId;
 use crate::limits::RESENDS;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::passing::{DependencyPatch, Outgoing, Patch};
+use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::time::{Duration, Instant};
 
 /// One packet that left.
@@ -74,6 +74,23 @@ impl Entry {
 
     /// The same once more, by RTX (RFC 4588): as number `seq` of stream `ssrc`.
     pub fn again(&self, kind: Kind, ssrc: u32, payload_type: u8, seq: ExtendedSeq) -> Outgoing {
+        self.outgoing(Transmission::Rtx(self.seq as u16), kind, ssrc, payload_type, seq)
+    }
+
+    /// The same once more as it was: number `seq` of stream `ssrc`, as which it left first.
+    pub fn identical(&self, kind: Kind, ssrc: u32, seq: ExtendedSeq) -> Outgoing {
+        debug_assert_eq!(seq.0 as u32, self.seq);
+        self.outgoing(Transmission::Identical, kind, ssrc, self.payload_type(), seq)
+    }
+
+    fn outgoing(
+        &self,
+        transmission: Transmission,
+        kind: Kind,
+        ssrc: u32,
+        payload_type: u8,
+        seq: ExtendedSeq,
+    ) -> Outgoing {
         let dependency = |(frame_number, active_targets)| DependencyPatch {
             frame_number,
             templates: self.templates,
@@ -81,7 +98,7 @@ impl Entry {
         };
         Outgoing {
             kind,
-            retransmission: Some(self.seq as u16),
+            transmission,
             ssrc,
             seq,
             timestamp: self.timestamp,
@@ -159,7 +176,7 @@ mod tests {
     fn entry(seq: u64) -> Entry {
         Entry::new(&Outgoing {
             kind: Kind::Video,
-            retransmission: None,
+            transmission: Transmission::First,
             ssrc: 1,
             seq: ExtendedSeq(seq),
             timestamp: 0,

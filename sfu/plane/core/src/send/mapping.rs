@@ -10,6 +10,8 @@ pub struct Mapping {
     copied: bool,
     /// The subscriber's number.
     pub to: u8,
+    /// It has RTX for it.
+    pub rtx: bool,
     pub patch: Patch,
 }
 
@@ -30,7 +32,8 @@ impl Mapping {
             (_, Some(same), _, _) => (same.number, Patch::None),
             (_, None, _, _) => return None,
         };
-        Some(Self { from: *from, copied, to, patch })
+        let rtx = own.iter().find(|own| own.number == to).is_some_and(|own| own.rtx.is_some());
+        Some(Self { from: *from, copied, to, rtx, patch })
     }
 
     pub fn is_of(&self, from: &PayloadType, copied: bool) -> bool {

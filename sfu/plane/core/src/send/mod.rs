@@ -18,6 +18,7 @@ pub mod pacer;
 pub mod packet;
 pub mod passing;
 pub mod redundancy;
+pub mod repeats;
 pub mod report;
 pub mod rewriter;
 pub mod selector;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use cache::{Cache, Cached, Stored};
 pub use pacer::{Class, Pacer};
-pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent};
+pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
+pub use repeats::Varied;
 pub use slot::Slot;
 pub use start::Start;

@@ -9,8 +9,9 @@ use crate::rtp::header::FIXED;
 use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
 use crate::send::cache::Cached;
-use crate::send::passing::{DependencyPatch, Outgoing, Patch};
+use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::send::redundancy::{self, Earlier};
+use crate::send::repeats::Varied;
 
 /// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
 /// descriptor may grow.
@@ -24,7 +25,7 @@ const MARKER: u8 = 1 << 7;
 /// begins, and of all of it.
 ///
 /// `earlier`: what [`Patch::RedMade`] names, of the same cache.
-/// `abs_send_time`: 24 bits, 6.18 fixed point seconds.
+/// `varied`: its padding is the caller's.
 ///
 /// # Panics
 /// If `out` is smaller than [`most_octets`].
@@ -34,10 +35,9 @@ pub fn write(
     outgoing: &Outgoing,
     cached: &Cached,
     earlier: &Earlier<'_>,
-    transport_sequence: Option<u16>,
-    abs_send_time: u32,
+    varied: &Varied,
 ) -> (usize, usize) {
-    let extension = write_extensions(&mut out[FIXED..], spec, outgoing, cached, transport_sequence, abs_send_time);
+    let extension = write_extensions(&mut out[FIXED..], spec, outgoing, cached, varied);
     out[0] = VERSION | if extension > 0 { EXTENSION } else { 0 };
     out[1] = outgoing.payload_type & 0x7F | if outgoing.marker { MARKER } else { 0 };
     out[2..4].copy_from_slice(&outgoing.seq.wire().to_be_bytes());
@@ -45,7 +45,7 @@ pub fn write(
     out[8..12].copy_from_slice(&outgoing.ssrc.to_be_bytes());
     let header = FIXED + extension;
     let mut length = header;
-    if let Some(original) = outgoing.retransmission {
+    if let Transmission::Rtx(original) = outgoing.transmission {
         out[length..length + OSN].copy_from_slice(&original.to_be_bytes());
         length += OSN;
     }
@@ -65,19 +65,12 @@ pub fn most_octets(spec: &SlotSpec, cached: &Cached, earlier: &Earlier<'_>) -> u
 /// The same elements of the same length on all packets, but for what the publisher puts on some: equal packets leave in
 /// one segmented send. The two-byte form is taken where an element fits no other (RFC 8285 s4.1.2); receivers tell the
 /// forms apart by the block's own header.
-fn write_extensions(
-    out: &mut [u8],
-    spec: &SlotSpec,
-    outgoing: &Outgoing,
-    cached: &Cached,
-    transport_sequence: Option<u16>,
-    abs_send_time: u32,
-) -> usize {
+fn write_extensions(out: &mut [u8], spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached, varied: &Varied) -> usize {
     let id = |extension| spec.extensions.id(extension);
     let mid = id(Extension::Mid).filter(|_| !spec.mid.is_empty()).map(|id| (id, spec.mid.as_bytes()));
-    let sequence = transport_sequence.map(u16::to_be_bytes);
+    let sequence = varied.transport_sequence.map(u16::to_be_bytes);
     let sequence = id(Extension::TransportCc).zip(sequence.as_ref().map(|octets| octets.as_slice()));
-    let time = abs_send_time.to_be_bytes();
+    let time = varied.abs_send_time.to_be_bytes();
     let time = id(Extension::AbsSendTime).map(|id| (id, &time[1..]));
     let mut rewritten = [0; MOST_DESCRIPTOR];
     let descriptor = id(Extension::DependencyDescriptor).and_then(|id| {
@@ -163,7 +156,7 @@ mod tests {
     fn outgoing(patch: Patch) -> Outgoing {
         Outgoing {
             kind: Kind::Video,
-            retransmission: None,
+            transmission: Transmission::First,
             ssrc: 0x5107,
             seq: ExtendedSeq(0x1_ABCD),
             timestamp: 0x0102_0304,
@@ -192,10 +185,14 @@ mod tests {
         kept
     }
 
+    fn varied(transport_sequence: u16) -> Varied {
+        Varied { transport_sequence: Some(transport_sequence), abs_send_time: 0xAB_CDEF, padding: 0 }
+    }
+
     fn written(spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached) -> (Vec<u8>, Header) {
         let earlier = Earlier::default();
         let mut out = vec![0xEE; most_octets(spec, cached, &earlier)];
-        let (header, length) = write(&mut out, spec, outgoing, cached, &earlier, Some(0x1234), 0xAB_CDEF);
+        let (header, length) = write(&mut out, spec, outgoing, cached, &earlier, &varied(0x1234));
         out.truncate(length);
         let parsed = Header::parse(&out).expect("what we write can be read");
         assert_eq!(parsed.length, header);
@@ -274,8 +271,8 @@ mod tests {
             cached.passed = kept(elements);
             let mut expected = Passed::default();
             elements.iter().for_each(|(extension, value)| expected.take(*extension, value));
-            let blocks = [None, Some(0x0807)].map(|retransmission| {
-                let outgoing = Outgoing { retransmission, ..outgoing(Patch::None) };
+            let blocks = [Transmission::First, Transmission::Rtx(0x0807)].map(|transmission| {
+                let outgoing = Outgoing { transmission, ..outgoing(Patch::None) };
                 let (packet, header) = written(&spec, &outgoing, &cached);
                 let read = elements::read(&spec.extensions, &header, &packet).expect("what we write can be read");
                 assert_eq!(read.passed, expected);
@@ -294,14 +291,14 @@ mod tests {
         let lengths = [0, 1, 0xFFFF].map(|sequence| {
             let mut out = [0; 200];
             let cached = cached(VP8, b"payload");
-            write(&mut out, &spec, &outgoing(Patch::None), &cached, &Earlier::default(), Some(sequence), 0).1
+            write(&mut out, &spec, &outgoing(Patch::None), &cached, &Earlier::default(), &varied(sequence)).1
         });
         assert_eq!(lengths, [lengths[0]; 3]);
     }
 
     #[test]
     fn a_retransmission_carries_the_number_it_left_under_first() {
-        let sent_again = Outgoing { retransmission: Some(0x0807), ..outgoing(Patch::None) };
+        let sent_again = Outgoing { transmission: Transmission::Rtx(0x0807), ..outgoing(Patch::None) };
         let (packet, header) = written(&spec(Kind::Video), &sent_again, &cached(VP8, b"payload"));
         assert_eq!(packet[header.length..], *b"\x08\x07payload");
     }

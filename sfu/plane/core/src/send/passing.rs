@@ -128,14 +128,32 @@ impl DependencyPatch {
     }
 }
 
+/// Which transmission of a packet it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transmission {
+    /// The first. If it is lost, RTX repairs it.
+    First,
+    /// The first, to a subscriber who has no RTX for it: what varies is remembered.
+    Remembered,
+    /// Sent again by RTX (RFC 4588), under a number of its own: the one it left under first.
+    Rtx(u16),
+    /// Sent again as it was, for want of RTX: the identical datagram, or nothing.
+    Identical,
+}
+
+impl Transmission {
+    pub fn is_first(self) -> bool {
+        matches!(self, Self::First | Self::Remembered)
+    }
+}
+
 /// A packet to write from the cache: all but what changes with each transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
     pub kind: Kind,
-    /// Sent again, by RTX: the number it left under first.
-    pub retransmission: Option<u16>,
+    pub transmission: Transmission,
     pub ssrc: u32,
-    /// The SRTP packet index of its SSRC; never given out twice.
+    /// The SRTP packet index of its SSRC; never given out twice, but for the identical datagram.
     pub seq: ExtendedSeq,
     pub timestamp: u32,
     pub marker: bool,
@@ -173,7 +191,7 @@ pub enum Nack {
         encoding: u8,
         seq: ExtendedSeq,
     },
-    /// Just sent, sent often enough, too old, or not to be sent twice for want of RTX.
+    /// Just sent, sent often enough, or too old.
     Ignore,
 }
 

@@ -18,6 +18,14 @@ const RTP_WORDS: usize = 16;
 /// 128 packets.
 const RTCP_WORDS: usize = 2;
 
+/// Octets of the authentication tag that tell one packet from another.
+const PROOF: usize = 8;
+
+/// What proves that a packet is the one that left under its index before: the beginning of its authentication tag, which
+/// covers header, payload and index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Proof([u8; PROOF]);
+
 /// Encrypts what we send on one transport.
 pub struct Outbound {
     rtp: Cipher,
@@ -76,6 +84,35 @@ impl Outbound {
             Err(_) => panic!("SRTP index {index} of SSRC {ssrc} would encrypt a second packet"),
         }
         self.rtp.seal_rtp(packet, header_length, length, ssrc, index)
+    }
+
+    /// Of a packet as it left: `packet` is what [`protect_rtp`](Self::protect_rtp) made.
+    pub fn proof(&self, packet: &[u8]) -> Proof {
+        let tag = packet.len().saturating_sub(self.tag_length());
+        Proof(packet.get(tag..).and_then(|tag| tag.first_chunk()).copied().unwrap_or_default())
+    }
+
+    /// Encrypts once more what left under this index before, by the same arguments. If it is another packet, it is erased
+    /// and 0 returned: two that were encrypted under one index would give the key away if both left.
+    pub fn protect_rtp_again(
+        &mut self,
+        packet: &mut [u8],
+        header_length: usize,
+        length: usize,
+        (ssrc, index): (u32, u64),
+        proof: Proof,
+    ) -> usize {
+        let is_used = self.used.find(ssrc).is_some_and(|used| used.check(index) == Err(Discard::SrtpReplay));
+        if !is_used {
+            return 0;
+        }
+        let length = self.rtp.seal_rtp(packet, header_length, length, ssrc, index);
+        let sealed = packet.get_mut(..length).unwrap_or_default();
+        if self.proof(sealed) != proof {
+            sealed.fill(0);
+            return 0;
+        }
+        length
     }
 
     /// Nothing leaves under this SSRC again: which of its indexes were used need not be remembered.

@@ -1,15 +1,20 @@
 //! Who watches the watchmen: every SRTP packet that leaves the plane, by its SSRC and packet index (RFC 3711 s3.3.1).
-//! One that is used twice ends the test: under GCM it would give the key away.
+//! One index that encrypts two packets ends the test: under GCM it would give the key away. Only the identical datagram may
+//! leave again (equal ciphertext and tag under one key and index are equal plaintext), at most 63 numbers back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use plane_core::command::Path;
 use plane_core::demux::{Protocol, protocol};
+use plane_core::limits::REPEATED;
 
 #[derive(Default)]
 struct Stream {
     highest: u64,
-    used: HashSet<u64>,
+    /// The hash of the datagram, by index.
+    used: HashMap<u64, u64>,
+    repeats: usize,
 }
 
 /// Off until it is wanted: it remembers everything.
@@ -29,16 +34,28 @@ impl Audit {
         let ssrc = u32::from_be_bytes(datagram[8..12].try_into().expect("an RTP header"));
         let stream = self.streams.entry((path.remote.port(), ssrc)).or_insert_with(|| {
             assert!(sequence < 1 << 15, "the first sequence number of {ssrc} is {sequence}");
-            Stream { highest: u64::from(sequence), used: HashSet::new() }
+            Stream { highest: u64::from(sequence), ..Stream::default() }
         });
         let distance = sequence.wrapping_sub(stream.highest as u16) as i16;
         let index = stream.highest.checked_add_signed(i64::from(distance)).expect("no index before the first rollover");
         stream.highest = stream.highest.max(index);
-        assert!(stream.used.insert(index), "index {index} of SSRC {ssrc} was used twice");
+        let mut hasher = DefaultHasher::new();
+        datagram.hash(&mut hasher);
+        let hash = hasher.finish();
+        if let Some(first) = stream.used.insert(index, hash) {
+            assert_eq!(first, hash, "index {index} of SSRC {ssrc} was used for two packets");
+            assert!(stream.highest - index < REPEATED, "index {index} of SSRC {ssrc} is too far back");
+            stream.repeats += 1;
+        }
     }
 
     /// Pairs of SSRC and index that were used.
     pub fn count(&self) -> usize {
         self.streams.values().map(|stream| stream.used.len()).sum()
+    }
+
+    /// Datagrams that left again as they were.
+    pub fn repeats(&self) -> usize {
+        self.streams.values().map(|stream| stream.repeats).sum()
     }
 }

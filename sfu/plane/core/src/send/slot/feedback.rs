@@ -2,6 +2,7 @@
 //! told in return.
 
 use super::Slot;
+use crate::limits::REPEATED;
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Nack;
@@ -18,7 +19,7 @@ pub struct Reported {
 }
 
 impl Slot {
-    /// The subscriber misses a packet (RFC 4585 s6.2.1).
+    /// The subscriber misses a packet (RFC 4585 s6.2.1): it is sent again by RTX, or without RTX as the identical datagram.
     pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
         let Some(highest) = self.rewriter.highest() else { return Nack::Ignore };
         let behind = u64::from(highest.wire().wrapping_sub(sequence));
@@ -35,7 +36,11 @@ impl Slot {
         };
         let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type()).and_then(|own| own.rtx);
         let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
-            return Nack::Ignore;
+            let left = behind < REPEATED && self.repeats.get(seq).is_some();
+            if !left || !entry.resend(age, round_trip) {
+                return Nack::Ignore;
+            }
+            return Nack::Send(entry.identical(self.spec.kind, self.spec.ssrc, seq));
         };
         if !entry.resend(age, round_trip) {
             return Nack::Ignore;

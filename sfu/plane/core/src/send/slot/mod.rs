@@ -13,7 +13,8 @@ use crate::send::keyframe_budget::KeyframeBudget;
 use crate::send::mapping::Mapping;
 use crate::send::news::News;
 use crate::send::outage::Reported;
-use crate::send::passing::{DependencyPatch, Outgoing, Packet, Patch, Replay, SlotEvent};
+use crate::send::passing::{DependencyPatch, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
+use crate::send::repeats::Repeats;
 use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
@@ -27,6 +28,8 @@ pub struct Slot {
     selector: Selector,
     rewriter: Rewriter,
     history: History,
+    /// Of what left under a payload type without RTX.
+    pub repeats: Repeats,
     reports: Reports,
     next_rtx: u64,
     mapping: Option<Mapping>,
@@ -60,6 +63,7 @@ impl Slot {
             selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }, describes),
             rewriter: Rewriter::new(first_sequence, first_timestamp),
             history: History::new(if is_video { SENT_VIDEO } else { SENT_AUDIO }),
+            repeats: Repeats::default(),
             reports: Reports::default(),
             next_rtx: u64::from(first_rtx_sequence & 0x7FFF),
             mapping: None,
@@ -271,9 +275,10 @@ impl Slot {
             self.tell();
         }
         self.reports.sent(packet.octets(numbers.patch));
+        let rtx = mapping.rtx && self.spec.rtx_ssrc.is_some();
         let outgoing = Outgoing {
             kind: self.spec.kind,
-            retransmission: None,
+            transmission: if rtx { Transmission::First } else { Transmission::Remembered },
             ssrc: self.spec.ssrc,
             seq: numbers.seq,
             timestamp: numbers.timestamp,

@@ -8,6 +8,8 @@ use crate::rtp::header::{FIXED, Header};
 use crate::rtp::passed::Passed;
 use crate::send::redundancy::{Copies, Earlier};
 
+const VARIED: Varied = Varied { transport_sequence: Some(1), abs_send_time: 0, padding: 0 };
+
 /// A subscriber's view: what left under each number, as octets.
 pub(super) struct Wire {
     pub slot: Slot,
@@ -43,7 +45,7 @@ impl Wire {
             Patch::RedMade { earlier, .. } => redundancy::earlier(seq, earlier, |seq| cache.get(seq))?,
             _ => Earlier::default(),
         };
-        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, &earlier, Some(1), 0);
+        let (header, length) = packet::write(&mut out, &self.slot.spec, outgoing, cached, &earlier, &VARIED);
         assert!(length <= packet::most_octets(&self.slot.spec, cached, &earlier));
         Some((header, out[..length].to_vec()))
     }
@@ -114,7 +116,7 @@ impl Wire {
     }
 
     fn first_time(&mut self, outgoing: &Outgoing) {
-        assert_eq!(outgoing.retransmission, None);
+        assert!(outgoing.transmission.is_first());
         let (header, octets) = self.octets(outgoing).expect("it is cached");
         let parsed = Header::parse(&octets).expect("what we write can be read");
         assert_eq!(
@@ -131,7 +133,9 @@ impl Wire {
     pub fn nack(&mut self, seq: u64, now: Instant) {
         match self.slot.handle_nack(seq as u16, now, ROUND_TRIP) {
             Nack::Send(outgoing) => {
-                let original = outgoing.retransmission.expect("only RTX sends again");
+                let Transmission::Rtx(original) = outgoing.transmission else {
+                    panic!("sent again by {:?}", outgoing.transmission)
+                };
                 assert_eq!((outgoing.ssrc, original, outgoing.payload_type), (0x5108, seq as u16, 121));
                 assert!(self.rtx_numbers.insert(outgoing.seq.0), "an RTX number left twice");
                 let Some((header, octets)) = self.octets(&outgoing) else { return };

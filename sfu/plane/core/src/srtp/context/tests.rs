@@ -302,6 +302,37 @@ fn an_index_never_encrypts_twice() {
 }
 
 #[test]
+fn what_left_is_encrypted_again_if_it_is_the_same_and_erased_if_it_is_not() {
+    for profile in PROFILES {
+        let (mut outbound, _) = pair(profile);
+        let first = protect(&mut outbound, SSRC, 70_000);
+        let proof = outbound.proof(&first);
+        let mut again = |change: fn(&mut Vec<u8>), index: u64| {
+            let mut packet = plain(70_000u64 as u16, SSRC);
+            change(&mut packet);
+            let length = packet.len();
+            packet.resize(length + Outbound::OVERHEAD, 0);
+            let sent = outbound.protect_rtp_again(&mut packet, 12, length, (SSRC, index), proof);
+            packet.truncate(if sent == 0 { length } else { sent });
+            (sent, packet)
+        };
+        assert_eq!(again(|_| (), 70_000), (first.len(), first.clone()));
+        let changes: [fn(&mut Vec<u8>); 4] = [
+            |packet| packet[1] ^= 0x80,
+            |packet| packet[13] ^= 1,
+            |packet| packet.push(0),
+            |packet| packet.truncate(20),
+        ];
+        for change in changes {
+            let (sent, packet) = again(change, 70_000);
+            assert!(sent == 0 && packet.iter().all(|&octet| octet == 0), "{profile:?}");
+        }
+        assert_eq!(again(|_| (), 69_999).0, 0, "it never left under this");
+        assert_eq!(again(|_| (), 60_000).0, 0, "nobody remembers");
+    }
+}
+
+#[test]
 fn an_index_too_old_to_be_known_new_is_not_sent() {
     let (mut outbound, _) = pair(Profile::Aes128Gcm);
     protect(&mut outbound, SSRC, 2_000);

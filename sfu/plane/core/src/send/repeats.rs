@@ -1,0 +1,89 @@
+//! What left to a subscriber without RTX, so that it can be sent again as the identical datagram: SRTP encrypts one
+//! plaintext under one index (RFC 3711 s9.1), so what varies with each transmission must be as it was.
+
+use crate::limits::REPEATED;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::srtp::context::Proof;
+
+/// What of a packet is neither in its [`Outgoing`](super::Outgoing) nor in the cache nor in the slot's spec.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Varied {
+    pub transport_sequence: Option<u16>,
+    /// 24 bits, 6.18 fixed point seconds.
+    pub abs_send_time: u32,
+    /// Octets, the one that counts them included; at most 255.
+    pub padding: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    seq: ExtendedSeq,
+    varied: Varied,
+    proof: Proof,
+}
+
+/// A ring in which a packet's place is the number it left under. It takes memory with the first packet.
+#[derive(Debug, Default)]
+pub struct Repeats {
+    ring: Vec<Option<Sent>>,
+    highest: ExtendedSeq,
+}
+
+const _: () = assert!(size_of::<Option<Sent>>() <= 40, "2.5 KB per slot without RTX");
+
+impl Repeats {
+    /// A packet has left.
+    pub fn insert(&mut self, seq: ExtendedSeq, varied: Varied, proof: Proof) {
+        if self.ring.is_empty() {
+            self.ring.resize(REPEATED as usize, None);
+        }
+        self.highest = self.highest.max(seq);
+        if self.reaches(seq) {
+            self.ring[Self::place(seq)] = Some(Sent { seq, varied, proof });
+        }
+    }
+
+    /// What varied of a packet that left, and what proves that it is the same.
+    pub fn get(&self, seq: ExtendedSeq) -> Option<(Varied, Proof)> {
+        let sent = self.ring.get(Self::place(seq))?.filter(|sent| sent.seq == seq && self.reaches(seq))?;
+        Some((sent.varied, sent.proof))
+    }
+
+    fn reaches(&self, seq: ExtendedSeq) -> bool {
+        self.highest.0.saturating_sub(seq.0) < REPEATED
+    }
+
+    fn place(seq: ExtendedSeq) -> usize {
+        (seq.0 % REPEATED) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn varied(n: u64) -> Varied {
+        Varied { transport_sequence: Some(n as u16), abs_send_time: n as u32 * 3, padding: n as u8 % 16 }
+    }
+
+    #[test]
+    fn what_left_is_remembered_for_64_numbers() {
+        let mut repeats = Repeats::default();
+        assert_eq!(repeats.get(ExtendedSeq(0)), None, "nothing left");
+        // Out of order, and with numbers that were never used.
+        for n in [100, 103, 101, 130, 129] {
+            repeats.insert(ExtendedSeq(n), varied(n), Proof::default());
+        }
+        let known = |repeats: &Repeats, n| repeats.get(ExtendedSeq(n)).map(|(varied, _)| varied);
+        for n in [100, 101, 103, 129, 130] {
+            assert_eq!(known(&repeats, n), Some(varied(n)));
+        }
+        assert_eq!(known(&repeats, 102), None);
+        repeats.insert(ExtendedSeq(166), varied(166), Proof::default());
+        assert_eq!(known(&repeats, 103), Some(varied(103)), "63 back");
+        repeats.insert(ExtendedSeq(193), varied(193), Proof::default());
+        assert_eq!(known(&repeats, 129), None, "64 back, and its place is free");
+        repeats.insert(ExtendedSeq(129), varied(129), Proof::default());
+        assert_eq!(known(&repeats, 193), Some(varied(193)), "what is too late takes nobody's place");
+    }
+}

@@ -1,0 +1,103 @@
+"""A UDP relay as a bad network: it loses, doubles and delays datagrams between one client and the service."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import cast
+
+CANDIDATE = re.compile(r"^(a=candidate:\S+ 1 udp \d+) (\S+) (\d+) typ host$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Network:
+    """Of each way, by one seeded generator: equal runs lose equal datagrams of equal traffic."""
+
+    loss: float = 0.0
+    """0 to 1."""
+    duplicates: float = 0.0
+    late: float = 0.0
+    """Of so many the delay is another `delay`: what was sent after them overtakes them."""
+    delay: float = 0.01
+    """Seconds each way."""
+
+
+@dataclass(slots=True)
+class Relay:
+    """What it did, in datagrams: to the client, and to the service."""
+
+    network: Network
+    down: int = 0
+    up: int = 0
+    lost_down: int = 0
+    lost_up: int = 0
+    _random: Random = field(default_factory=lambda: Random(1))
+    _address: tuple[str, int] = ("", 0)
+    _client: tuple[str, int] | None = None
+    _outside: asyncio.DatagramTransport | None = None
+    _inside: asyncio.DatagramTransport | None = None
+
+    def answer(self, sdp: str) -> str:
+        """The answer, with this relay in the place of the service's addresses."""
+        lines = [line for line in sdp.splitlines() if not line.startswith("a=candidate:")]
+        found = CANDIDATE.search(sdp)
+        assert found, "the answer has a candidate"
+        host, port = self._address
+        at = next(index for index, line in enumerate(lines) if line.startswith("a=end-of-candidates"))
+        lines.insert(at, f"{found[1]} {host} {port} typ host")
+        return "\r\n".join([*lines, ""])
+
+    def from_client(self, datagram: bytes, address: tuple[str, int]) -> None:
+        self._client = address
+        self.up += 1
+        self.lost_up += not self._carry(self._inside, datagram, None)
+
+    def from_service(self, datagram: bytes) -> None:
+        self.down += 1
+        self.lost_down += not self._carry(self._outside, datagram, self._client)
+
+    def _carry(self, way: asyncio.DatagramTransport | None, datagram: bytes, to: tuple[str, int] | None) -> bool:
+        network, chance = self.network, self._random.random
+        if way is None or chance() < network.loss:
+            return False
+        for _ in range(1 + (chance() < network.duplicates)):
+            delay = network.delay * (1 + (chance() < network.late))
+            asyncio.get_running_loop().call_later(delay, self._send, way, datagram, to)
+        return True
+
+    def _send(self, way: asyncio.DatagramTransport, datagram: bytes, to: tuple[str, int] | None) -> None:
+        if not way.is_closing():
+            way.sendto(datagram, to)
+
+
+class _Outside(asyncio.DatagramProtocol):
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._relay.from_client(data, addr)
+
+
+class _Inside(_Outside):
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._relay.from_service(data)
+
+
+@asynccontextmanager
+async def relaying(answer: str, network: Network) -> AsyncIterator[Relay]:
+    """Between one client and the service whose first candidate the answer names."""
+    found = CANDIDATE.search(answer)
+    assert found, "the answer has a candidate"
+    relay = Relay(network)
+    loop = asyncio.get_running_loop()
+    outside, _ = await loop.create_datagram_endpoint(lambda: _Outside(relay), local_addr=(found[2], 0))
+    inside, _ = await loop.create_datagram_endpoint(lambda: _Inside(relay), remote_addr=(found[2], int(found[3])))
+    relay._outside, relay._inside = outside, inside
+    relay._address = cast(tuple[str, int], outside.get_extra_info("sockname"))[:2]
+    try:
+        yield relay
+    finally:
+        outside.close()
+        inside.close()
