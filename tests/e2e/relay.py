@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import cast
 
-CANDIDATE = re.compile(r"^(a=candidate:\S+ 1 udp \d+) (\S+) (\d+) typ host$", re.IGNORECASE | re.MULTILINE)
+CANDIDATE = re.compile(r"^(a=candidate:\S+ 1 udp \d+) (\S+) (\d+) typ host\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -42,8 +42,7 @@ class Relay:
     def answer(self, sdp: str) -> str:
         """The answer, with this relay in the place of the service's addresses."""
         lines = [line for line in sdp.splitlines() if not line.startswith("a=candidate:")]
-        found = CANDIDATE.search(sdp)
-        assert found, "the answer has a candidate"
+        found = _candidate(sdp)
         host, port = self._address
         at = next(index for index, line in enumerate(lines) if line.startswith("a=end-of-candidates"))
         lines.insert(at, f"{found[1]} {host} {port} typ host")
@@ -72,6 +71,13 @@ class Relay:
             way.sendto(datagram, to)
 
 
+def _candidate(answer: str) -> re.Match[str]:
+    """The last one: Firefox reaches no service at 127.0.0.1."""
+    found = list(CANDIDATE.finditer(answer))
+    assert found, "the answer has a candidate"
+    return found[-1]
+
+
 class _Outside(asyncio.DatagramProtocol):
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -87,9 +93,8 @@ class _Inside(_Outside):
 
 @asynccontextmanager
 async def relaying(answer: str, network: Network) -> AsyncIterator[Relay]:
-    """Between one client and the service whose first candidate the answer names."""
-    found = CANDIDATE.search(answer)
-    assert found, "the answer has a candidate"
+    """Between one client and the service."""
+    found = _candidate(answer)
     relay = Relay(network)
     loop = asyncio.get_running_loop()
     outside, _ = await loop.create_datagram_endpoint(lambda: _Outside(relay), local_addr=(found[2], 0))

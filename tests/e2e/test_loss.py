@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from .browser import Browser, Page
 from .chromium import Chromium
-from .firefox import Firefox
 from .relay import Network, Relay, relaying
 from .server import Server, token
 from .waiting import until
@@ -121,12 +120,3 @@ async def test_a_codec_that_is_not_the_first_is_repaired_both_ways(
     for reason in ("unknown_payload_type", "rtx_unmatched", "repeat_changed"):
         name = f'sfu_discards_total{{reason="{reason}"}}'
         assert after.get(name, 0) == before.get(name, 0), name
-
-
-async def test_firefox_sees_firefox_through_a_bad_network(firefox: Firefox, server: Server, doors: Doors) -> None:
-    shape = {"sends": [{"kind": "video", "card": True, "width": 320, "height": 180}]}
-    await doors.open(firefox, "whip", "cam", shape, BAD)
-    viewer, relay = await doors.open(firefox, "whep", "eye", {"receives": ["video"]}, BAD)
-    before = await sent_again(server)
-    await decoded(viewer, FRAMES)
-    assert relay.lost_down > 10 and await sent_again(server) > before

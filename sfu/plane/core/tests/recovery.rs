@@ -94,6 +94,25 @@ fn a_retransmission_has_the_rtx_payload_type_of_its_codec_in_whichever_place_tha
 }
 
 #[test]
+fn a_packet_is_sent_again_for_a_second_if_its_keyframe_is_old() {
+    for (waited, served) in [(300, true), (900, true), (2_500, false)] {
+        let (mut call, alice, viewers) = audience(12, 1);
+        let (viewer, slot) = viewers[0];
+        call.peers[alice].sources[0].packets = 1;
+        // The last keyframe is too old for what came since to be kept.
+        call.run(ms(13_000));
+        let newest = call.peers[viewer].stream(ssrc(slot)).last().expect("pictures came").sequence;
+        call.run(ms(waited));
+        let mut nack = Vec::new();
+        feedback::write_nack(&mut nack, 1, ssrc(slot), &[newest]);
+        call.peers[viewer].send_rtcp(nack);
+        call.run(ms(50));
+        let again = (call.plane.stats().packets_retransmitted, call.discarded(plane_core::Discard::CacheMiss));
+        assert_eq!(again, if served { (1, 0) } else { (0, 1) }, "asked for after {waited} ms");
+    }
+}
+
+#[test]
 fn packets_that_overtook_one_another_are_not_asked_for() {
     let (mut call, alice, viewers) = audience(4, 2);
     call.up[alice] = Link { delay: ms(20), loss: 0.0, jitter: ms(8) };
