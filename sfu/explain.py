@@ -16,6 +16,7 @@ MOST = 64
 
 STOPPED_TOP = "has stopped its top encoding"
 DEAF = "ignores keyframe requests"
+SURPLUS = "sends more streams in its section than can be told apart, of which one is taken"
 ENCRYPTED = "sends it end-to-end encrypted"
 
 CALLED = {
@@ -94,14 +95,16 @@ class Publishing:
         unwanted: Set[int] = frozenset(),
         deaf: bool = False,
         encrypted: bool = False,
+        surplus: Sequence[int] = (),
     ) -> None:
-        """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones."""
+        """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones. Streams whose SSRCs
+        are `surplus` are ignored."""
         if codec != self._codec:
             self._codec, self._seen = codec, set()
         self._seen |= alive
         top = max(self._seen, default=0)
         is_top_gone = bool(alive) and top not in alive and top not in unwanted
-        facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted))
+        facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted), (SURPLUS, bool(surplus)))
         now = tuple(fact for fact, holds in facts if holds)
         for fact in (*now, *self._now):
             if fact not in self._now:
@@ -109,6 +112,9 @@ class Publishing:
             elif fact not in now:
                 self.record.note(at, Step.PUBLISHER, detail=f"no longer: {fact}")
         self._now = now
+        if surplus:
+            ignored = ", ".join(map(str, surplus))
+            self.record.note(at, Step.PUBLISHER, detail=f"the streams with SSRC {ignored} are ignored")
 
 
 def wish(of: Wish) -> str:

@@ -86,6 +86,9 @@ Source: RFC 8122 s5; clients write one."""
 SDP_ENCODINGS = 8
 """Encodings of one section: browsers send three (libwebrtc: kMaxSimulcastStreams), native publishers a few more.
 Source: ours."""
+SDP_REPAIRS = 64
+"""FID lines of one section that are followed: of Plan B, which had all cameras of a room in one section.
+Source: ours."""
 FRAGMENT_OCTETS = 128 * 1024
 """Of one trickle ICE fragment: candidates of every interface of a machine, and no codecs.
 Source: ours; ten candidates for each of a hundred sections fit."""

@@ -268,6 +268,7 @@ class Stage:
             unwanted=unwanted,
             encrypted=event.encrypted,
             deaf=event.deaf,
+            surplus=event.surplus,
         )
         is_reshaped = track.shape() != shape
         if is_reshaped:

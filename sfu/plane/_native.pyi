@@ -392,6 +392,7 @@ class TrackSpec:
         nack: bool,
         pli: bool,
         fir: bool,
+        repairs: Sequence[tuple[int, int]] = ...,
     ) -> TrackSpec: ...
     @property
     def id(self) -> int: ...
@@ -417,6 +418,11 @@ class TrackSpec:
     def pli(self) -> bool: ...
     @property
     def fir(self) -> bool: ...
+    @property
+    def repairs(self) -> list[tuple[int, int]]:
+        """At most 64 SSRCs and what repairs each (`a=ssrc-group:FID`, RFC 5576 s4.2), also of streams that no encoding
+        names."""
+
     def __hash__(self) -> int: ...
 
 @final
@@ -620,9 +626,15 @@ class Layers:
     stopped is noticed within 500 ms if it had five frames a second and something else of its transport is heard, else
     within 3 s, and at once if its sender says so (video-layers-allocation); it is back when it has flowed for 1.5 s."""
 
-    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf")
+    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf", "surplus")
     def __new__(
-        cls, track: int, codec: _Codec | None, layers: Sequence[LayerRate], encrypted: bool, deaf: bool
+        cls,
+        track: int,
+        codec: _Codec | None,
+        layers: Sequence[LayerRate],
+        encrypted: bool,
+        deaf: bool,
+        surplus: Sequence[int] = ...,
     ) -> Layers: ...
     @property
     def track(self) -> int: ...
@@ -637,6 +649,11 @@ class Layers:
     @property
     def deaf(self) -> bool:
         """Its publisher ignores requests for keyframes, or said that it takes none."""
+
+    @property
+    def surplus(self) -> list[int]:
+        """SSRCs, at most eight, that came in its m-section within 5 s and are ignored: without a RID nothing tells them
+        apart from the stream that is taken. One takes its place when that was silent for 0.4 s, or twice its gap."""
 
 @final
 class Switched:

@@ -233,8 +233,15 @@ def _publication(
         nack="nack" in feedback,
         pli="nack pli" in feedback,
         fir="ccm fir" in feedback,
+        repairs=_repairs(section),
         msid=section.msid,
     )
+
+
+def _repairs(section: MediaSection) -> tuple[tuple[int, int], ...]:
+    """RFC 5576 s4.2."""
+    pairs = (group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2)
+    return tuple((pair[0], pair[1]) for pair in itertools.islice(pairs, limits.SDP_REPAIRS))
 
 
 def _encodings(
@@ -250,8 +257,7 @@ def _encodings(
         rids = [rid for rid in first if answer.restrictions(section.rids[rid], answered) is not None]
         if rids:
             return tuple(Encoding(rid=rid) for rid in rids)
-    pairs = [group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2]
-    repairs = {pair[0]: pair[1] for pair in pairs}
+    repairs = dict(_repairs(section))
     simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
     primaries = tuple(dict.fromkeys(simulcast))[: limits.SDP_ENCODINGS] or tuple(repairs)[:1] or section.ssrcs[:1]
     return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

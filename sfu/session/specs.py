@@ -61,11 +61,13 @@ class Publication:
     kind: Kind
     payload_types: tuple[PayloadType, ...]
     encodings: tuple[Encoding, ...]
-    """In the order of a=simulcast, which browsers fill lowest first; paused ones included."""
+    """In the order of the offer, which says nothing of what is better; paused ones included."""
     extensions: Mapping[str, int]
     nack: bool
     pli: bool
     fir: bool
+    repairs: tuple[tuple[int, int], ...]
+    """SSRCs and what repairs each, as FID lines say; also beside RIDs, and of streams that no encoding names."""
     msid: tuple[str, str]
     """Stream and track as the client names them."""
 

@@ -242,6 +242,7 @@ def _track_spec(id: int, transport: int, publication: Publication) -> _native.Tr
         nack=publication.nack,
         pli=publication.pli,
         fir=publication.fir,
+        repairs=publication.repairs,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sfu import explain
-from sfu.explain import DEAF, STOPPED_TOP, Publishing, Record, Standing
+from sfu.explain import DEAF, STOPPED_TOP, SURPLUS, Publishing, Record, Standing
 from sfu.model import Cause, Kind, Layer, Picture, Quality, Source, Step, Wish
 
 TOP, LOW = Layer(2, 2), Layer(0, 2)
@@ -180,6 +180,20 @@ def test_who_ignores_keyframe_requests_is_named() -> None:
     alice.arriving(1, "vp8", {0}, deaf=True)
     assert list(alice.facts) == [DEAF]
     assert [d.detail for d in explain.told(1, alice.record)] == [DEAF]
+
+
+def test_streams_that_are_ignored_are_told_with_their_ssrcs() -> None:
+    alice = Publishing()
+    alice.arriving(1, "vp8", {0}, surplus=[201, 301])
+    alice.arriving(2, "vp8", {0}, surplus=[201, 301])
+    assert alice.facts == (SURPLUS,)
+    alice.arriving(3, "vp8", {0})
+    assert alice.facts == ()
+    assert [(d.at, d.detail) for d in explain.told(3, alice.record)] == [
+        (1, SURPLUS),
+        (1, "the streams with SSRC 201, 301 are ignored"),
+        (3, f"no longer: {SURPLUS}"),
+    ]
 
 
 def test_another_codec_has_another_top() -> None:

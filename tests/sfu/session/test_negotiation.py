@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.model import Kind
 from sfu.session.negotiation import Allow, Encoding, PayloadType, Sctp
@@ -325,6 +326,27 @@ def test_streams_of_an_old_simulcast_group_are_known_by_ssrc() -> None:
     lines = ("a=ssrc-group:SIM 1 2 3", "a=ssrc-group:FID 1 11", "a=ssrc-group:FID 2 12", "a=ssrc-group:FID 3 13")
     (publication,) = answered(offer(section(VIDEO, "0", "a=sendonly", *lines))).publications
     assert publication.encodings == (Encoding(None, 1, 11), Encoding(None, 2, 12), Encoding(None, 3, 13))
+
+
+def test_of_several_pairs_without_a_group_the_first_is_the_stream_and_all_are_known() -> None:
+    lines = ("a=ssrc-group:FID 101 102", "a=ssrc-group:FID 201 202", "a=ssrc-group:FID 7 7", "a=ssrc-group:FID 1 2 3")
+    (publication,) = answered(offer(section(VIDEO, "0", "a=sendonly", *lines))).publications
+    assert publication.encodings == (Encoding(None, 101, 102),)
+    assert publication.repairs == ((101, 102), (201, 202))
+
+
+def test_repairs_are_known_beside_rids_and_bounded() -> None:
+    pairs = [(2 * number, 2 * number + 1) for number in range(1, 100)]
+    lines = (
+        "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+        "a=rid:l send",
+        "a=rid:h send",
+        "a=simulcast:send l;h",
+        *(f"a=ssrc-group:FID {one} {other}" for one, other in pairs),
+    )
+    (publication,) = answered(offer(section(VIDEO, "0", "a=sendonly", *lines))).publications
+    assert publication.encodings == (Encoding(rid="l"), Encoding(rid="h"))
+    assert publication.repairs == tuple(pairs[: limits.SDP_REPAIRS])
 
 
 def test_paused_streams_are_accepted_and_the_first_alternative_is_taken() -> None:

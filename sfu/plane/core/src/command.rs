@@ -119,6 +119,8 @@ pub struct TrackSpec {
     /// The publisher answers PLI (RFC 4585), or else FIR (RFC 5104).
     pub pli: bool,
     pub fir: bool,
+    /// SSRCs and what repairs each (`a=ssrc-group:FID`, RFC 5576 s4.2), also of streams that no encoding names.
+    pub repairs: Vec<(u32, u32)>,
 }
 
 /// What is known of an encoding before its first packet: a RID, or its SSRCs, or nothing (the only one of its MID).

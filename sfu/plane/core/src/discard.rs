@@ -44,6 +44,8 @@ discards! {
     RtcpMalformed = "rtcp_malformed",
     /// No SSRC, MID or RID leads to a track.
     UnknownSsrc = "unknown_ssrc",
+    /// Another stream of its m-section flows, and nothing tells the two apart.
+    SurplusSsrc = "surplus_ssrc",
     UnknownPayloadType = "unknown_payload_type",
     /// RTX without an original sequence number, or for an encoding that is not known yet.
     RtxUnmatched = "rtx_unmatched",

@@ -19,6 +19,8 @@ pub enum Event {
         encrypted: bool,
         /// The publisher ignores requests for keyframes.
         deaf: bool,
+        /// SSRCs that came in its m-section of late and were not taken: nothing tells them apart from the stream that is.
+        surplus: Vec<u32>,
     },
     /// What really leaves through a slot, of which track, and why it changed; no layer: nothing does.
     Switched {

@@ -89,6 +89,13 @@ pub const KEPT_PER_TRANSPORT: usize = 32 << 20;
 /// The same of all participants of a worker: 160 cameras. Beyond it whoever has most gives first.
 pub const KEPT_PER_WORKER: usize = 512 << 20;
 
+/// SSRCs that a track's FID lines may say repair others: of Plan B's one section for all cameras of a room.
+pub const SDP_REPAIRS: usize = 64;
+
+/// SSRCs of one track that lead to an encoding whose stream is another, as far as they are told: Plan B had one for each
+/// camera of a room in its one section.
+pub const SURPLUS_SSRCS: usize = 8;
+
 /// Paths that connectivity checks have validated: three interfaces of a phone, several NAT bindings of each.
 pub const VALID_PATHS: usize = 16;
 

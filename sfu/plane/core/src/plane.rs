@@ -27,6 +27,7 @@ use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::event::{Event, TransportState};
 use crate::id::{ChannelId, TransportId};
+use crate::layer::Ladder;
 use crate::receive::audio_level::Levels;
 use crate::receive::route;
 use crate::rtp::elements::{self, Extensions};
@@ -55,6 +56,8 @@ enum Place {
 struct Placed {
     slot: Slot,
     transport: usize,
+    /// The ladder it was told last, by the encodings that a spec lists.
+    told: Option<Ladder>,
 }
 
 pub struct Plane {
@@ -186,7 +189,7 @@ impl Plane {
         transport.note_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {
             Some(route) => route,
-            None => self.find_route(key, &header, &extensions)?,
+            None => self.find_route(key, &header, &extensions, now)?,
         };
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         self.make_room(key, now);
@@ -240,7 +243,7 @@ impl Plane {
                     }
                 }
             }
-            report(&mut self.events, &mut placed.slot);
+            report(&mut self.events, &mut placed.slot, Some(published));
         }
         if wished != 0 {
             self.tracks[track].wish_keyframes(wished, round_trip, now);
@@ -256,13 +259,18 @@ impl Plane {
         key: usize,
         header: &Header,
         extensions: &Extensions<'_>,
+        now: Instant,
     ) -> Result<route::Route, Discard> {
         let transport = &mut self.transports[key];
-        let specs: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track.spec).collect();
-        let route = transport.router.route(header, extensions, &specs);
+        let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();
+        let route = transport.router.route(header, extensions, &tracks, now);
         transport.retire_dropped();
         if let (Err(_), Some(srtp)) = (route, &mut transport.srtp) {
             srtp.inbound.retire(header.ssrc);
+        }
+        if let Some(&Place::Track(track)) = transport.router.poll_surplus().and_then(|track| self.places.get(&track.0))
+        {
+            self.tracks[track].note_surplus(header.ssrc, now);
         }
         route
     }
@@ -337,6 +345,15 @@ impl Plane {
         self.timers.arm(key, deadline);
     }
 
+    fn report(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot].slot;
+        let source = match slot.source().and_then(|track| self.places.get(&track.0)) {
+            Some(&Place::Track(track)) => self.tracks.get(track),
+            _ => None,
+        };
+        report(&mut self.events, slot, source);
+    }
+
     fn transport(&self, id: TransportId) -> Option<usize> {
         match self.places.get(&id.0) {
             Some(&Place::Transport(key)) => Some(key),
@@ -364,12 +381,15 @@ fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, tran
     }
 }
 
-/// What a slot has to say of itself becomes an event.
-fn report(events: &mut VecDeque<Event>, slot: &mut Slot) {
+/// What a slot has to say of itself becomes an event, in which encodings are named as the spec of its `source` lists them.
+fn report(events: &mut VecDeque<Event>, slot: &mut Slot, source: Option<&Published>) {
     let (id, track) = (slot.spec.id, slot.source());
     while let Some(event) = slot.poll_event() {
         events.push_back(match event {
-            SlotEvent::Switched { layer, cause } => Event::Switched { slot: id, track, layer, cause },
+            SlotEvent::Switched { layer, cause } => {
+                let layer = layer.map(|layer| source.map_or(layer, |source| source.track.listed(layer)));
+                Event::Switched { slot: id, track, layer, cause }
+            }
             SlotEvent::Refused { reason } => Event::Refused { slot: id, track, reason },
         });
     }

@@ -6,7 +6,8 @@ use plane_core::Command;
 use plane_core::command::Kind;
 use plane_core::id::SlotId;
 use plane_core::rtcp::{feedback, report};
-use plane_core::time::ms;
+use plane_core::time::{Ntp, ms};
+use sim::source::Falsify;
 use sim::stream::{origin, ssrc, whole};
 use sim::{Call, Link};
 
@@ -60,6 +61,49 @@ fn the_clock_is_right_for_what_is_shown_now_when_a_slot_has_moved() {
     call.run(ms(5_000));
     let skew = skew(&call, carol, 1, bob, slot, 90_000.0);
     assert!(skew.abs() < 50.0, "{skew} ms");
+}
+
+/// How far reports of a slot are from what flows at their time, at most, in seconds.
+fn farthest(call: &Call, subscriber: usize, slot: SlotId, rate: f64) -> f64 {
+    let peer = &call.peers[subscriber];
+    let reports = peer.sender_reports.iter().filter(|report| report.0 == ssrc(slot));
+    let distances = reports.filter_map(|&(ssrc, _, rtp, at)| {
+        let newest = peer.received.iter().rev().find(|packet| packet.ssrc == ssrc && packet.at <= at)?;
+        let ahead = f64::from(rtp.wrapping_sub(newest.timestamp) as i32) / rate;
+        Some((ahead - (at - newest.at).as_secs_f64()).abs())
+    });
+    distances.fold(0.0, f64::max)
+}
+
+#[test]
+fn impossible_reports_of_a_publisher_never_put_those_of_its_viewers_off_what_flows() {
+    const HOUR: u64 = 3_600 << 32;
+    let table: [(&str, Falsify); 8] = [
+        ("the first is all ones", |n, ntp, rtp| (ntp, if n == 0 { u32::MAX } else { rtp })),
+        ("each third is all ones", |n, ntp, rtp| (ntp, if n % 3 == 0 { u32::MAX } else { rtp })),
+        ("ten seconds behind", |_, ntp, rtp| (ntp, rtp.wrapping_sub(900_000))),
+        ("ten seconds ahead", |_, ntp, rtp| (ntp, rtp.wrapping_add(900_000))),
+        ("wall time stands still", |_, _, rtp| (Ntp(HOUR), rtp)),
+        ("timestamps stand still", |_, ntp, _| (ntp, 7)),
+        ("the clock is set back", |n, ntp, rtp| (Ntp(ntp.0 - if n < 5 { 0 } else { HOUR }), rtp)),
+        ("wall time counts from boot", |_, ntp, rtp| (Ntp(ntp.0 - 900_000 * HOUR), rtp)),
+    ];
+    for (what, falsify) in table {
+        let mut call = Call::new(1);
+        let (alice, bob) = (call.join(), call.join());
+        let camera = call.publish(alice, Kind::Video, &[]);
+        let microphone = call.publish(alice, Kind::Audio, &[]);
+        for source in &mut call.peers[alice].sources {
+            source.falsify = Some(falsify);
+        }
+        let video = call.subscribe(bob, camera, Kind::Video);
+        let audio = call.subscribe(bob, microphone, Kind::Audio);
+        call.run(ms(15_000));
+        let farthest = [farthest(&call, bob, video, 90_000.0), farthest(&call, bob, audio, 48_000.0)];
+        assert!(farthest.iter().all(|seconds| *seconds < 0.25), "{what}: {farthest:?} s");
+        let skews = [skew(&call, alice, 0, bob, video, 90_000.0), skew(&call, alice, 1, bob, audio, 48_000.0)];
+        assert!((skews[0] - skews[1]).abs() < 60.0, "{what}: {skews:?} ms");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::words::{Cause, ChannelWord, Codec, TransportWord};
 /// A frozen class with the fields in that order: read-only attributes, `__match_args__`, `==` and `repr`. Python may make
 /// them too, for tests of what reads them.
 macro_rules! event {
-    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+    ($name:ident { $($field:ident: $type:ty $(= $default:expr)?),* $(,)? }) => {
         #[pyclass(frozen, eq, get_all, from_py_object, module = "sfu.plane._native")]
         #[derive(Clone, PartialEq)]
         pub struct $name { $(pub $field: $type),* }
@@ -29,6 +29,7 @@ macro_rules! event {
             }
 
             #[new]
+            #[pyo3(signature = ($($field $(= $default)?),*))]
             // One argument per field.
             #[allow(clippy::too_many_arguments)]
             fn new($($field: $type),*) -> Self {
@@ -49,7 +50,14 @@ macro_rules! event {
 
 event!(LayerRate { layer: Layer, bps: u64, width: u16, height: u16, fps: f32 });
 event!(TransportState { transport: u64, state: TransportWord, reason: String });
-event!(Layers { track: u64, codec: Option<Codec>, layers: Vec<LayerRate>, encrypted: bool, deaf: bool });
+event!(Layers {
+    track: u64,
+    codec: Option<Codec>,
+    layers: Vec<LayerRate>,
+    encrypted: bool,
+    deaf: bool,
+    surplus: Vec<u32> = Vec::new(),
+});
 event!(Switched { slot: u64, track: Option<u64>, layer: Option<Layer>, cause: Cause });
 event!(Refused { slot: u64, track: Option<u64>, reason: String });
 event!(AudioLevels { levels: Vec<(u64, Vec<u8>)> });
@@ -78,7 +86,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             let state = TransportWord(state);
             TransportState { transport: transport.0, state, reason: reason.to_owned() }.into_bound_py_any(py)
         }
-        Event::Layers { track, codec, layers, encrypted, deaf } => {
+        Event::Layers { track, codec, layers, encrypted, deaf, surplus } => {
             let rate = |rate: plane_core::event::LayerRate| LayerRate {
                 layer: rate.layer.into(),
                 bps: rate.bps,
@@ -87,7 +95,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
                 fps: rate.fps,
             };
             let layers = layers.into_iter().map(rate).collect();
-            Layers { track: track.0, codec: codec.map(Codec), layers, encrypted, deaf }.into_bound_py_any(py)
+            Layers { track: track.0, codec: codec.map(Codec), layers, encrypted, deaf, surplus }.into_bound_py_any(py)
         }
         Event::Switched { slot, track, layer, cause } => {
             let (track, layer) = (track.map(|track| track.0), layer.map(Layer::from));

@@ -1,7 +1,7 @@
 //! What Python wants, carried out. A command about something already removed does nothing.
 
 use super::published::Published;
-use super::{Place, Placed, Plane, report};
+use super::{Place, Placed, Plane};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::{Ladder, Layer, Lives};
@@ -69,25 +69,40 @@ impl Plane {
         let id = spec.id;
         let transport = &mut self.transports[key];
         transport.extensions.merge(&spec.extensions);
-        transport.router.declare(None, &spec);
+        let published = Published::new(spec, key);
+        transport.router.declare(&published.track);
         transport.retire_dropped();
-        let track = self.tracks.insert(Published::new(spec, key));
+        let track = self.tracks.insert(published);
         transport.tracks.push(track);
         self.places.insert(id.0, Place::Track(track));
         self.touch(key);
     }
 
+    /// Slots know encodings by their places, which stay: what is shown goes on, unless it is gone. What they were told to
+    /// show, by the old list, they are told by the new one when the application has seen it.
     fn update_track(&mut self, spec: TrackSpec, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
         let published = &mut self.tracks[track];
         let transport = &mut self.transports[published.transport];
         transport.extensions.merge(&spec.extensions);
-        transport.router.declare(Some(&published.track.spec), &spec);
-        transport.retire_dropped();
         let (key, before) = (published.transport, published.memory());
-        published.update(spec);
+        let gone = published.update(spec);
+        transport.router.declare(&published.track);
+        transport.retire_dropped();
         let after = published.memory();
         self.note_kept(key, before, after, now);
+        for index in 0..self.tracks[track].subscribers().len() {
+            let slot = self.tracks[track].subscribers()[index];
+            for &place in &gone {
+                self.slots[slot].slot.source_restarted(place as u8);
+            }
+            self.slots[slot].slot.tell_again();
+        }
+        self.spread_lives(track, now);
+        for index in 0..self.tracks[track].subscribers().len() {
+            self.slot_changed(self.tracks[track].subscribers()[index], now);
+        }
+        self.arm(key);
     }
 
     fn add_slot(&mut self, spec: SlotSpec) {
@@ -103,7 +118,7 @@ impl Plane {
         let rtx_sequence = (self.random.next() & 0x3FFF) as u16;
         let timestamp = self.random.next() as u32;
         let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
-        let slot = self.slots.insert(Placed { slot, transport: key });
+        let slot = self.slots.insert(Placed { slot, transport: key, told: None });
         self.transports[key].slots.push(slot);
         self.places.insert(id.0, Place::Slot(slot));
     }
@@ -118,18 +133,35 @@ impl Plane {
             lives = self.tracks[place].track.lives();
         }
         self.slots[slot].slot.set_source(track, lives);
+        if let Some(told) = self.slots[slot].told.clone() {
+            let ladder = self.placed(slot, told);
+            if self.slots[slot].slot.ladder() != ladder {
+                self.slots[slot].slot.set_ladder(ladder);
+            }
+        }
         self.expect(slot, listed(self.slots[slot].slot.ladder()));
         self.slot_changed(slot, now);
     }
 
     fn set_target(&mut self, slot: SlotId, ladder: Ladder, now: Instant) {
         let Some(key) = self.slot(slot) else { return };
+        self.slots[key].told = Some(ladder.clone());
+        let ladder = self.placed(key, ladder);
         let slot = &mut self.slots[key].slot;
         let before = listed(slot.ladder());
         slot.set_ladder(ladder);
         let added = listed(slot.ladder()) & !before;
         self.expect(key, added);
         self.slot_changed(key, now);
+    }
+
+    /// A ladder by the places of the encodings that the slot's source has.
+    fn placed(&self, slot: usize, ladder: Ladder) -> Ladder {
+        let source = self.slots[slot].slot.source();
+        match source.and_then(|track| self.places.get(&track.0)) {
+            Some(&Place::Track(track)) => self.tracks[track].track.ladder(&ladder),
+            _ => ladder,
+        }
     }
 
     /// The slot wants rungs of its source that it did not before. Those that nobody else wants its publisher may have
@@ -153,7 +185,7 @@ impl Plane {
 
     /// It may want a keyframe now, and has something to say of itself.
     fn slot_changed(&mut self, slot: usize, now: Instant) {
-        report(&mut self.events, &mut self.slots[slot].slot);
+        self.report(slot);
         self.begin(slot, now);
     }
 
@@ -221,13 +253,13 @@ impl Plane {
         }
         for &slot in published.subscribers() {
             self.slots[slot].slot.set_source(None, Lives::default());
-            report(&mut self.events, &mut self.slots[slot].slot);
+            self.report(slot);
         }
     }
 
     fn remove_slot(&mut self, slot: usize) {
         self.leave_source(slot);
-        let Placed { slot, transport } = self.slots.remove(slot);
+        let Placed { slot, transport, .. } = self.slots.remove(slot);
         if let Some(transport) = self.transports.get_mut(transport) {
             transport.retire_own([Some(slot.spec.ssrc), slot.spec.rtx_ssrc].into_iter().flatten());
         }

@@ -1,6 +1,6 @@
 //! What of a transport's tracks arrives: silences are judged by who else of it is heard, and slots are told.
 
-use super::{Plane, report};
+use super::Plane;
 use crate::receive::pulse::Pulse;
 use crate::time::Instant;
 
@@ -28,8 +28,9 @@ impl Plane {
             let slot = self.tracks[track].subscribers()[index];
             let placed = &mut self.slots[slot];
             placed.slot.set_lives(lives);
-            report(&mut self.events, &mut placed.slot);
-            if self.transports[placed.transport].sends_media() && placed.slot.poll_wish().is_some() {
+            let wishes = self.transports[placed.transport].sends_media() && placed.slot.poll_wish().is_some();
+            self.report(slot);
+            if wishes {
                 self.begin(slot, now);
             }
         }

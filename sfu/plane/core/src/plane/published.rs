@@ -9,7 +9,7 @@ use crate::id::TrackId;
 use crate::layer::{Layer, Lives};
 use crate::receive::encoding::Arrival;
 use crate::receive::keyframe::KeyframeRequests;
-use crate::receive::route::{self, Route};
+use crate::receive::route::Route;
 use crate::receive::track::Track;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::elements::Extensions;
@@ -91,15 +91,16 @@ impl Published {
         }
     }
 
-    /// Encodings that are the same as before keep what they know.
-    pub fn update(&mut self, spec: TrackSpec) {
-        let mut before: Vec<_> = self.track.spec.encodings.drain(..).zip(self.kept.drain(..)).collect();
-        for new in &spec.encodings {
-            let same = before.iter().position(|(old, _)| route::is_same(old, new));
-            self.kept.push(same.map_or_else(|| Kept::new(&spec), |place| before.remove(place).1));
+    /// Encodings that are the same as before keep place and what is known of them. Returns the places of those that are gone.
+    pub fn update(&mut self, spec: TrackSpec) -> Vec<usize> {
+        let gone = self.track.update(spec);
+        for &place in &gone {
+            self.kept[place] = Kept::new(&self.track.spec);
         }
-        self.track.update(spec);
+        self.kept.resize_with(self.track.encodings.len(), || Kept::new(&self.track.spec));
+        self.changed = true;
         self.count();
+        gone
     }
 
     /// Octets of what is kept of all its encodings.
@@ -185,7 +186,7 @@ impl Published {
     ) -> Result<Taken, Discard> {
         let end = header.payload_end(packet)?;
         let mut payload = packet.get(header.length..end).ok_or(Discard::Truncated)?;
-        let replaced = self.track.bind(route, header.ssrc);
+        let replaced = self.track.bind(route, header.ssrc, now);
         self.replaced |= replaced;
         let (&payload_type, rtx) = self.track.payload_type(header.payload_type).ok_or(Discard::UnknownPayloadType)?;
         let kept = self.kept.get_mut(route.encoding).ok_or(Discard::UnknownSsrc)?;
@@ -196,6 +197,11 @@ impl Published {
         if rtx {
             sequence = rtx::original_sequence(payload)?;
             payload = payload.get(rtx::OSN..).unwrap_or_default();
+        }
+        if !rtx && self.track.encodings[route.encoding].encoding.begins_anew(sequence) {
+            self.track.encodings[route.encoding].encoding.restart();
+            self.replaced = true;
+            *kept = Kept::new(&self.track.spec);
         }
         let mut description = kept.describe(&payload_type, payload, extensions)?;
         let state = &mut self.track.encodings[route.encoding];
@@ -279,7 +285,12 @@ impl Published {
 
     /// Its only encoding is all there is: layers to choose from are within it.
     pub fn is_alone(&self) -> bool {
-        self.track.encodings.len() == 1
+        self.track.is_alone()
+    }
+
+    /// A stream leads here whose place another has.
+    pub fn note_surplus(&mut self, ssrc: u32, now: Instant) {
+        self.changed |= self.track.note_surplus(ssrc, now);
     }
 
     pub fn clock(&self, encoding: u8) -> Option<SenderClock> {
@@ -304,10 +315,11 @@ impl Published {
     /// The encoding to begin with for a slot that waits for `wanted`, as it may not know yet what there is: if nothing
     /// of that arrives, the best one in its ladder of which something does.
     pub fn arriving(&self, wanted: u8, ladder: &[Layer], now: Instant) -> Option<u8> {
-        let last = self.track.encodings.len().checked_sub(1)? as u8;
         let arrives = |&encoding: &u8| self.arrives(encoding, now);
-        let listed = ladder.iter().map(|rung| rung.spatial).filter(|&spatial| spatial <= last);
-        std::iter::once(wanted.min(last)).chain(listed).find(arrives)
+        if self.is_alone() {
+            return Some(0).filter(arrives);
+        }
+        std::iter::once(wanted).chain(ladder.iter().map(|rung| rung.spatial)).find(arrives)
     }
 
     /// In how long a keyframe will begin to arrive for somebody who wishes for it now. None: nobody can tell.
@@ -320,7 +332,7 @@ impl Published {
     pub fn wish_keyframe(&mut self, encoding: u8, round_trip: Duration, now: Instant) {
         let takes = self.takes_requests();
         // Before its first packet a slot does not know that there is one encoding only.
-        let encoding = encoding.min(self.track.encodings.len().saturating_sub(1) as u8);
+        let encoding = if self.is_alone() { 0 } else { encoding };
         if let Some(state) = self.track.encodings.get_mut(usize::from(encoding)).filter(|_| takes) {
             if state.life.is_silent(now) {
                 // Its publisher was told to send it, by those who want it.
@@ -364,8 +376,8 @@ impl Published {
         }
         let layers = self.track.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
-        let (encrypted, deaf) = (self.track.is_encrypted(), self.is_deaf());
-        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted, deaf })
+        let (encrypted, deaf, surplus) = (self.track.is_encrypted(), self.is_deaf(), self.track.surplus(now));
+        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted, deaf, surplus })
     }
 
     /// When there is something to do: an encoding may have stopped, something lost is to be asked for.

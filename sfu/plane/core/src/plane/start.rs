@@ -93,7 +93,7 @@ impl Plane {
         let placed = &mut self.slots[slot];
         let transport = &mut self.transports[placed.transport];
         let started = fast(published, slot, track, &mut placed.slot, transport, round_trip, now);
-        report(&mut self.events, &mut placed.slot);
+        report(&mut self.events, &mut placed.slot, Some(published));
         mark_dirty(&mut self.dirty, transport, placed.transport);
         started
     }

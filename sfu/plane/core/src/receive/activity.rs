@@ -19,6 +19,11 @@ const SHORTEST_SILENCE: Duration = ms(380);
 const LONGEST_SILENCE: Duration = ms(3_000);
 /// Between the frames of slower video: below five a second.
 const SLOW: Duration = ms(200);
+/// Silence after which another stream may take its place, if that is twice its usual gap: half a second without a picture
+/// when a sender begins anew under another SSRC, and long against packets that are overtaken.
+pub const GONE: Duration = ms(380);
+/// The same of sound: discontinuous transmission makes gaps of 400 ms.
+const GONE_AUDIO: Duration = ms(1_000);
 /// With discontinuous transmission (RFC 7587 s3.1.3) a quiet microphone sends 2.5 packets a second, or none for longer.
 /// mediasoup: RtpStreamRecv.cpp, inactivity check with DTX.
 const AUDIO_SILENCE: Duration = ms(5_000);
@@ -140,6 +145,13 @@ impl Activity {
             State::Flowing => false,
             State::Proving { .. } => self.last.is_none_or(|last| now > last + SHORTEST_SILENCE),
         }
+    }
+
+    /// Another stream may have its place. None: it was never heard.
+    pub fn is_gone(&self, now: Instant) -> Option<bool> {
+        let patience = if self.video { GONE } else { GONE_AUDIO };
+        let patience = (self.gap * 2).max(patience).min(self.longest());
+        self.last.map(|last| now >= last + patience)
     }
 
     /// It flowed, and does not now.

@@ -4,6 +4,8 @@
 use crate::codec::Description;
 use crate::discard::Discard;
 use crate::event::LayerRate;
+use crate::limits::ENCODING_HISTORY;
+use crate::receive::clock::Clock;
 use crate::receive::history::History;
 use crate::receive::nack::Nacks;
 use crate::receive::rates::Rates;
@@ -30,8 +32,10 @@ pub struct Encoding {
     nacks: Option<Nacks>,
     reception: Reception,
     rates: Rates,
-    clock: Option<SenderClock>,
+    clock: Clock,
     frame: Option<Frame>,
+    /// After a packet that is too late to be one: the number of the next, if its sender numbers anew.
+    astray: Option<u16>,
 }
 
 /// The newest frame: its timestamp, and the lowest spatial layer not counted of it yet.
@@ -67,8 +71,9 @@ impl Encoding {
             nacks: nack.then(Nacks::default),
             reception: Reception::new(clock_rate),
             rates: Rates::default(),
-            clock: None,
+            clock: Clock::new(clock_rate),
             frame: None,
+            astray: None,
         }
     }
 
@@ -79,12 +84,22 @@ impl Encoding {
         *self = Self { origin: above, ..Self::new(self.clock_rate, self.nacks.is_some(), self.video) };
     }
 
+    /// Whether a packet shows that its sender numbers anew, or left out half of the numbers: the second in a row that is
+    /// far from all others (RFC 3550 A.1). Then [`Encoding::restart`], before it is taken.
+    pub fn begins_anew(&mut self, sequence: u16) -> bool {
+        let seq = self.peek(sequence);
+        let is_far = self.highest().is_some_and(|highest| seq.0 + ENCODING_HISTORY <= highest.0);
+        let follows = self.astray == Some(sequence);
+        self.astray = is_far.then(|| sequence.wrapping_add(1));
+        is_far && follows
+    }
+
     /// Another codec of the same track may have another clock; what was measured in the old one is dropped.
     pub fn set_clock_rate(&mut self, clock_rate: u32) {
         if self.clock_rate != clock_rate {
             self.clock_rate = clock_rate;
             self.reception = Reception::new(clock_rate);
-            self.clock = None;
+            self.clock = Clock::new(clock_rate);
         }
     }
 
@@ -110,6 +125,9 @@ impl Encoding {
         self.history.insert(seq)?;
         self.unwrapper.extend(arrival.sequence);
         if !arrival.retransmitted {
+            if self.highest() == Some(seq) {
+                self.clock.handle_packet(arrival.timestamp, arrival.received);
+            }
             self.reception.handle_packet(seq, arrival.timestamp, arrival.received);
         }
         let keyframe = arrival.description.keyframe;
@@ -128,16 +146,16 @@ impl Encoding {
         self.number(self.unwrapper.peek(sequence))
     }
 
-    /// The NTP/RTP pair of a sender report. One without wall time (RFC 3550 s6.4.1: zero) says nothing.
+    /// The NTP/RTP pair of a sender report. It is reported back, believed or not: its sender measures the round trip so.
     pub fn handle_sender_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
+        self.clock.handle_report(ntp, rtp, now);
         if ntp != Ntp(0) {
-            self.clock = Some(SenderClock { rate: self.clock_rate, ntp, rtp, heard: now });
             self.reception.handle_sender_report(ntp, now);
         }
     }
 
     pub fn clock(&self) -> Option<SenderClock> {
-        self.clock
+        self.clock.believed()
     }
 
     pub fn highest(&self) -> Option<ExtendedSeq> {

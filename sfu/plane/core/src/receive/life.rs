@@ -64,6 +64,11 @@ impl Life {
         self.whole.is_silent(now)
     }
 
+    /// Another stream may have its place. None: it was never heard.
+    pub fn is_gone(&self, now: Instant) -> Option<bool> {
+        self.whole.is_gone(now)
+    }
+
     pub fn is_overdue(&self, now: Instant) -> bool {
         self.all().any(|activity| activity.overdue(now).is_some())
     }

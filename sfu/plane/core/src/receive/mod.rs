@@ -4,6 +4,7 @@ pub mod activity;
 pub mod arrivals;
 pub mod audio_level;
 pub mod clarity;
+pub mod clock;
 pub mod encoding;
 pub mod history;
 pub mod keyframe;

@@ -3,17 +3,24 @@
 //!
 //! Chromium's simulcast offers name no SSRC; MID and RID come with the first packets only, until a report answers them.
 //! The first packet of an encoding is often padding on its RTX stream, with the repaired RID.
+//!
+//! A route has one SSRC. Others that lead to it are ignored for as long as that one is heard: of several streams in one
+//! section that nothing tells apart one is shown whole, and a late packet of a stream that was replaced brings nothing
+//! back.
 
 use crate::command::{EncodingSpec, TrackSpec};
 use crate::discard::Discard;
 use crate::id::TrackId;
+use crate::receive::activity::GONE;
+use crate::receive::track::Track;
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
+use crate::time::Instant;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
     pub track: TrackId,
-    /// Index into the encodings of the track's spec.
+    /// The place of the encoding: see [`Track::encodings`].
     pub encoding: usize,
     /// It carries retransmissions (RFC 4588).
     pub rtx: bool,
@@ -23,6 +30,8 @@ pub struct Route {
 struct Binding {
     ssrc: u32,
     route: Route,
+    /// Since when others lead to its route, while it was never heard.
+    contested: Option<Instant>,
 }
 
 /// The SSRCs of one transport, sorted: as many as its tracks have encodings, and their retransmissions, at most.
@@ -31,6 +40,8 @@ pub struct Router {
     bindings: Vec<Binding>,
     /// SSRCs that lead nowhere any more.
     dropped: Vec<u32>,
+    /// Of the last packet that was surplus.
+    surplus: Option<TrackId>,
 }
 
 impl Router {
@@ -43,26 +54,14 @@ impl Router {
         self.find(ssrc).ok().map(|place| self.bindings[place].route)
     }
 
-    /// Takes in the SSRCs that a track's description names; `before` is the spec that this one replaces. What was
-    /// learned of an encoding that stays is kept.
-    pub fn declare(&mut self, before: Option<&TrackSpec>, spec: &TrackSpec) {
-        let Self { bindings, dropped } = self;
-        bindings.retain_mut(|binding| {
-            if binding.route.track != spec.id {
-                return true;
-            }
-            let old = before.and_then(|before| before.encodings.get(binding.route.encoding));
-            let place = old.and_then(|old| spec.encodings.iter().position(|new| is_same(old, new)));
-            binding.route.encoding = place.unwrap_or(0);
-            if place.is_none() {
-                dropped.push(binding.ssrc);
-            }
-            place.is_some()
-        });
-        for (encoding, declared) in spec.encodings.iter().enumerate() {
+    /// Takes in the SSRCs that a track's description names. What was learned of an encoding that stays is kept.
+    pub fn declare(&mut self, track: &Track) {
+        let (id, places) = (track.spec.id, track.places());
+        self.drop_routes(|known| known.track == id && !places.contains(&known.encoding));
+        for (declared, &encoding) in track.spec.encodings.iter().zip(places) {
             for (ssrc, rtx) in [(declared.ssrc, false), (declared.rtx_ssrc, true)] {
                 if let Some(ssrc) = ssrc {
-                    self.bind(ssrc, Route { track: spec.id, encoding, rtx });
+                    self.bind(ssrc, Route { track: id, encoding, rtx });
                 }
             }
         }
@@ -76,7 +75,16 @@ impl Router {
     pub fn forget(&mut self, ssrc: u32) -> Option<Route> {
         let place = self.find(ssrc).ok()?;
         self.dropped.push(ssrc);
-        Some(self.bindings.remove(place).route)
+        let route = self.bindings.remove(place).route;
+        if !route.rtx {
+            self.drop_routes(|known| known == Route { rtx: true, ..route });
+        }
+        Some(route)
+    }
+
+    /// The track in which the last packet was `SurplusSsrc`.
+    pub fn poll_surplus(&mut self) -> Option<TrackId> {
+        self.surplus.take()
     }
 
     /// An SSRC that has come to lead nowhere: its track or encoding is gone, or another SSRC took its place.
@@ -88,27 +96,72 @@ impl Router {
     ///
     /// # Errors
     /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission that does not tell
-    /// of which encoding; `UnknownSsrc` for any other packet that leads nowhere.
-    pub fn route(&mut self, header: &Header, extensions: &Extensions, tracks: &[&TrackSpec]) -> Result<Route, Discard> {
+    /// of which encoding, or is of a stream that is not taken; `SurplusSsrc` if another stream of the same route flows;
+    /// `UnknownSsrc` for any other packet that leads nowhere.
+    pub fn route(
+        &mut self,
+        header: &Header,
+        extensions: &Extensions,
+        tracks: &[&Track],
+        now: Instant,
+    ) -> Result<Route, Discard> {
         if let Some(route) = self.lookup(header.ssrc) {
             // An SSRC may move to another m-section, and says so by its MID.
-            let track = tracks.iter().find(|track| track.id == route.track);
-            if extensions.mid.is_none_or(|mid| track.is_some_and(|track| track.mid == mid)) {
+            let track = tracks.iter().find(|track| track.spec.id == route.track);
+            if extensions.mid.is_none_or(|mid| track.is_some_and(|track| track.spec.mid == mid)) {
                 return Ok(route);
             }
         }
-        let (track, rtx) = track_of(header.payload_type, extensions, tracks)?;
-        let encoding = encoding_of(track, rtx, extensions)?;
-        let route = Route { track: track.id, encoding, rtx };
+        // A packet that says itself what it repairs knows best.
+        let unnamed = extensions.repaired_rid.or(extensions.rid).is_none();
+        let route = match repaired(header.ssrc, tracks).filter(|_| unnamed) {
+            Some((track, primary)) => self.repair_of(primary, header.payload_type, track)?,
+            None => {
+                let (track, rtx) = track_of(header.payload_type, extensions, tracks)?;
+                let route = Route { track: track.spec.id, encoding: encoding_of(track, rtx, extensions)?, rtx };
+                self.contest(&route, header.ssrc, track, now)?;
+                route
+            }
+        };
         self.bind(header.ssrc, route);
         Ok(route)
     }
 
-    /// One SSRC has one route, and one route has one SSRC: the newest.
+    /// The route of what repairs `primary`, by SDP: that of `primary`, or none while that is not taken.
+    fn repair_of(&self, primary: u32, number: u8, track: &Track) -> Result<Route, Discard> {
+        if is_rtx(&track.spec, number) != Some(true) {
+            return Err(Discard::UnknownPayloadType);
+        }
+        let route = self.lookup(primary).filter(|route| !route.rtx && route.track == track.spec.id);
+        Ok(Route { rtx: true, ..route.ok_or(Discard::RtxUnmatched)? })
+    }
+
+    /// Whether `ssrc` may have a route: not while another has it that is heard, or may be soon.
+    fn contest(&mut self, route: &Route, ssrc: u32, track: &Track, now: Instant) -> Result<(), Discard> {
+        let present = self.bindings.iter_mut().find(|known| known.route == *route && known.ssrc != ssrc);
+        let Some(present) = present else { return Ok(()) };
+        let gone = match track.is_gone(route, now) {
+            Some(gone) => gone,
+            None => now >= *present.contested.get_or_insert(now) + GONE,
+        };
+        if gone {
+            return Ok(());
+        }
+        if route.rtx {
+            return Err(Discard::RtxUnmatched);
+        }
+        self.surplus = Some(route.track);
+        Err(Discard::SurplusSsrc)
+    }
+
+    /// One SSRC has one route, and one route has one SSRC. What repaired another stream of an encoding repairs this one
+    /// no more.
     fn bind(&mut self, ssrc: u32, route: Route) {
-        self.drop_routes(|known| known == route);
+        let moved = !route.rtx && self.bindings.iter().any(|known| known.route == route && known.ssrc != ssrc);
+        let repair = Route { rtx: true, ..route };
+        self.drop_routes(|known| known == route || (moved && known == repair));
         self.dropped.retain(|&dropped| dropped != ssrc);
-        let binding = Binding { ssrc, route };
+        let binding = Binding { ssrc, route, contested: None };
         match self.find(ssrc) {
             Ok(place) => self.bindings[place] = binding,
             Err(place) => self.bindings.insert(place, binding),
@@ -116,7 +169,7 @@ impl Router {
     }
 
     fn drop_routes(&mut self, gone: impl Fn(Route) -> bool) {
-        let Self { bindings, dropped } = self;
+        let Self { bindings, dropped, .. } = self;
         dropped.extend(bindings.iter().filter(|known| gone(known.route)).map(|known| known.ssrc));
         bindings.retain(|known| !gone(known.route));
     }
@@ -135,38 +188,44 @@ pub fn is_same(old: &EncodingSpec, new: &EncodingSpec) -> bool {
     }
 }
 
+/// The stream that an SSRC repairs, where SDP says so (`a=ssrc-group:FID`).
+fn repaired<'a>(ssrc: u32, tracks: &[&'a Track]) -> Option<(&'a Track, u32)> {
+    tracks.iter().find_map(|&track| {
+        let pair = track.spec.repairs.iter().find(|&&(_, repair)| repair == ssrc)?;
+        Some((track, pair.0))
+    })
+}
+
 /// The only track that the packet can be of, and whether its payload type there is one of retransmission.
-fn track_of<'a>(
-    number: u8,
-    extensions: &Extensions,
-    tracks: &[&'a TrackSpec],
-) -> Result<(&'a TrackSpec, bool), Discard> {
-    let named = |track: &&&'a TrackSpec| extensions.mid.is_none_or(|mid| track.mid == mid);
+fn track_of<'a>(number: u8, extensions: &Extensions, tracks: &[&'a Track]) -> Result<(&'a Track, bool), Discard> {
+    let named = |track: &&&'a Track| extensions.mid.is_none_or(|mid| track.spec.mid == mid);
     let mut candidates = tracks
         .iter()
         .filter(named)
-        .filter_map(|track| Some((*track, is_rtx(track, number)?)))
-        .filter(|&(track, rtx)| rid_of(rtx, extensions).is_none_or(|rid| has_rid(track, rid)));
+        .filter_map(|track| Some((*track, is_rtx(&track.spec, number)?)))
+        .filter(|&(track, rtx)| rid_of(rtx, extensions).is_none_or(|rid| has_rid(&track.spec, rid)));
     match (candidates.next(), candidates.next()) {
         (Some(only), None) => Ok(only),
         (None, _) if extensions.mid.is_some() => {
             let track = tracks.iter().find(named).ok_or(Discard::UnknownSsrc)?;
-            Err(is_rtx(track, number).map_or(Discard::UnknownPayloadType, |_| Discard::UnknownSsrc))
+            Err(is_rtx(&track.spec, number).map_or(Discard::UnknownPayloadType, |_| Discard::UnknownSsrc))
         }
         _ => Err(Discard::UnknownSsrc),
     }
 }
 
-fn encoding_of(track: &TrackSpec, rtx: bool, extensions: &Extensions) -> Result<usize, Discard> {
+fn encoding_of(track: &Track, rtx: bool, extensions: &Extensions) -> Result<usize, Discard> {
+    let encodings = track.spec.encodings.iter().zip(track.places());
     // The RID of an only encoding need not be said, nor need it have one.
-    if let [only] = track.encodings.as_slice()
+    if let [only] = track.spec.encodings.as_slice()
         && (only.rid.is_none() || rid_of(rtx, extensions).is_none())
     {
-        return Ok(0);
+        return Ok(track.places()[0]);
     }
     let unknown = if rtx { Discard::RtxUnmatched } else { Discard::UnknownSsrc };
     let rid = rid_of(rtx, extensions).ok_or(unknown)?;
-    track.encodings.iter().position(|encoding| encoding.rid.as_deref() == Some(rid)).ok_or(unknown)
+    let mut named = encodings.filter(|(encoding, _)| encoding.rid.as_deref() == Some(rid));
+    named.next().map(|(_, &place)| place).ok_or(unknown)
 }
 
 /// Whether a payload type of the track is one of retransmission; none: it has not negotiated it.
@@ -195,6 +254,7 @@ mod tests {
     use crate::id::TransportId;
     use crate::limits::{SDP_ENCODINGS, SSRCS, TRACKS};
     use crate::rtp::extension::ExtensionMap;
+    use crate::time::ms;
     use proptest::prelude::*;
 
     const VP8: u8 = 96;
@@ -223,6 +283,7 @@ mod tests {
             nack: true,
             pli: true,
             fir: false,
+            repairs: Vec::new(),
         }
     }
 
@@ -253,6 +314,12 @@ mod tests {
         }
     }
 
+    /// Of tracks of which nothing was heard.
+    fn routed(router: &mut Router, header: &Header, of: &Extensions, specs: &[&TrackSpec]) -> Result<Route, Discard> {
+        let tracks: Vec<Track> = specs.iter().map(|&spec| Track::new(spec.clone())).collect();
+        router.route(header, of, &tracks.iter().collect::<Vec<_>>(), Instant::now())
+    }
+
     fn names<'a>(mid: &'a str, rid: &'a str, repaired_rid: &'a str) -> Extensions<'a> {
         let some = |name: &'a str| (!name.is_empty()).then_some(name);
         Extensions { mid: some(mid), rid: some(rid), repaired_rid: some(repaired_rid), ..Extensions::default() }
@@ -267,11 +334,11 @@ mod tests {
         let (audio, video) = (single(1, Kind::Audio), simulcast(2));
         let tracks = [&audio, &video];
         let mut router = Router::new();
-        assert_eq!(router.route(&header(20, VP8_RTX), &names("2", "", "f"), &tracks), to(2, 2, true));
-        assert_eq!(router.route(&header(10, VP8), &names("2", "f", ""), &tracks), to(2, 2, false));
-        assert_eq!(router.route(&header(21, VP8_RTX), &names("2", "q", ""), &tracks), to(2, 0, true));
+        assert_eq!(routed(&mut router, &header(20, VP8_RTX), &names("2", "", "f"), &tracks), to(2, 2, true));
+        assert_eq!(routed(&mut router, &header(10, VP8), &names("2", "f", ""), &tracks), to(2, 2, false));
+        assert_eq!(routed(&mut router, &header(21, VP8_RTX), &names("2", "q", ""), &tracks), to(2, 0, true));
         // Once a report has answered them, packets have neither.
-        assert_eq!(router.route(&header(20, VP8_RTX), &names("", "", ""), &tracks), to(2, 2, true));
+        assert_eq!(routed(&mut router, &header(20, VP8_RTX), &names("", "", ""), &tracks), to(2, 2, true));
         assert_eq!(router.lookup(10), to(2, 2, false).ok());
     }
 
@@ -297,7 +364,7 @@ mod tests {
             (100, ("", "", ""), Err(Discard::UnknownSsrc)),
             (VP8, ("9", "h", ""), Err(Discard::UnknownSsrc)),
         ] {
-            let found = Router::new().route(&header(5, payload_type), &names(mid, rid, repaired), &tracks);
+            let found = routed(&mut Router::new(), &header(5, payload_type), &names(mid, rid, repaired), &tracks);
             assert_eq!(found, expected, "{payload_type} {mid:?} {rid:?} {repaired:?}");
         }
     }
@@ -305,7 +372,7 @@ mod tests {
     #[test]
     fn a_rid_that_only_one_track_has_needs_no_mid() {
         let (audio, video) = (single(1, Kind::Audio), simulcast(2));
-        let found = Router::new().route(&header(5, VP8), &names("", "h", ""), &[&audio, &video]);
+        let found = routed(&mut Router::new(), &header(5, VP8), &names("", "h", ""), &[&audio, &video]);
         assert_eq!(found, to(2, 1, false));
     }
 
@@ -313,14 +380,17 @@ mod tests {
     fn a_simulcast_of_one_need_not_say_its_rid() {
         let mut video = simulcast(2);
         video.encodings.truncate(1);
-        assert_eq!(Router::new().route(&header(5, VP8), &names("2", "", ""), &[&video]), to(2, 0, false));
-        assert_eq!(Router::new().route(&header(5, VP8), &names("2", "f", ""), &[&video]), Err(Discard::UnknownSsrc));
+        assert_eq!(routed(&mut Router::new(), &header(5, VP8), &names("2", "", ""), &[&video]), to(2, 0, false));
+        assert_eq!(
+            routed(&mut Router::new(), &header(5, VP8), &names("2", "f", ""), &[&video]),
+            Err(Discard::UnknownSsrc)
+        );
     }
 
     #[test]
     fn declared_ssrcs_need_no_names() {
         let mut router = Router::new();
-        router.declare(None, &declared(4, &[(1, 2), (3, 4)]));
+        router.declare(&Track::new(declared(4, &[(1, 2), (3, 4)])));
         let routes: Vec<_> = [1, 2, 3, 4].map(|ssrc| router.lookup(ssrc).ok_or(Discard::UnknownSsrc)).into();
         assert_eq!(routes, [to(4, 0, false), to(4, 0, true), to(4, 1, false), to(4, 1, true)]);
     }
@@ -330,25 +400,109 @@ mod tests {
         let before = simulcast(3);
         let mut router = Router::new();
         for (ssrc, rid) in [(1, "q"), (2, "h"), (3, "f")] {
-            router.route(&header(ssrc, VP8), &names("3", rid, ""), &[&before]).unwrap();
+            routed(&mut router, &header(ssrc, VP8), &names("3", rid, ""), &[&before]).unwrap();
         }
-        let mut after = before.clone();
+        let mut track = Track::new(before.clone());
+        let mut after = before;
         after.encodings.remove(1);
-        router.declare(Some(&before), &after);
-        assert_eq!([1, 2, 3].map(|ssrc| router.lookup(ssrc)), [to(3, 0, false).ok(), None, to(3, 1, false).ok()]);
+        after.encodings.reverse();
+        track.update(after);
+        router.declare(&track);
+        let kept = [1, 2, 3].map(|ssrc| router.lookup(ssrc));
+        assert_eq!(
+            kept,
+            [to(3, 0, false).ok(), None, to(3, 2, false).ok()],
+            "each has its place, wherever it is listed"
+        );
         router.remove(TrackId(3));
         assert_eq!(router.lookup(1), None);
     }
 
-    #[test]
-    fn the_newest_ssrc_of_an_encoding_replaces_the_one_before() {
-        let (video, mut router) = (single(2, Kind::Video), Router::new());
-        for ssrc in 0..1_000 {
-            assert_eq!(router.route(&header(ssrc, VP8), &names("2", "", ""), &[&video]), to(2, 0, false));
+    /// One track, whose packets have a MID, and the time in ms.
+    struct Receiver {
+        router: Router,
+        track: Track,
+        start: Instant,
+    }
+
+    impl Receiver {
+        fn new(spec: TrackSpec) -> Self {
+            let (mut router, track) = (Router::new(), Track::new(spec));
+            router.declare(&track);
+            Self { router, track, start: Instant::now() }
         }
-        assert_eq!((router.lookup(998), router.lookup(999)), (None, to(2, 0, false).ok()));
-        assert_eq!(router.forget(999), to(2, 0, false).ok());
-        assert_eq!(router.lookup(999), None);
+
+        fn hear(&mut self, ssrc: u32, at: u64) -> Result<Route, Discard> {
+            let (mid, now) = (self.track.spec.mid.clone(), self.start + ms(at));
+            let route = self.router.route(&header(ssrc, VP8), &names(&mid, "", ""), &[&self.track], now)?;
+            self.track.bind(&route, ssrc, now);
+            self.track.encodings[route.encoding].life.hear(0, at as u32, false, now);
+            Ok(route)
+        }
+    }
+
+    #[test]
+    fn a_route_moves_when_its_stream_was_silent_and_a_late_packet_moves_nothing() {
+        let mut receiver = Receiver::new(single(2, Kind::Video));
+        (0..=30).for_each(|frame| assert!(receiver.hear(7, 33 * frame).is_ok()));
+        for (ssrc, after, expected) in [
+            (8, 10, Err(Discard::SurplusSsrc)),
+            (9, 200, Err(Discard::SurplusSsrc)),
+            (8, 379, Err(Discard::SurplusSsrc)),
+            (8, 380, to(2, 0, false)),
+            (7, 381, Err(Discard::SurplusSsrc)),
+            (8, 700, to(2, 0, false)),
+            (7, 900, Err(Discard::SurplusSsrc)),
+        ] {
+            assert_eq!(receiver.hear(ssrc, 33 * 30 + after), expected, "{ssrc} after {after} ms");
+        }
+        assert_eq!((receiver.router.poll_surplus(), receiver.router.poll_surplus()), (Some(TrackId(2)), None));
+    }
+
+    #[test]
+    fn one_that_sends_slowly_is_not_gone_between_two_pictures() {
+        let mut receiver = Receiver::new(single(2, Kind::Video));
+        (0..5).for_each(|frame| assert!(receiver.hear(7, 1_000 * frame).is_ok()));
+        assert_eq!(receiver.hear(8, 5_500), Err(Discard::SurplusSsrc));
+        assert_eq!(receiver.hear(8, 6_000), to(2, 0, false));
+    }
+
+    #[test]
+    fn one_that_sdp_names_and_nobody_hears_gives_way_soon_and_one_that_says_goodbye_at_once() {
+        let mut receiver = Receiver::new(declared(2, &[(1, 2)]));
+        assert_eq!(receiver.hear(7, 0), Err(Discard::SurplusSsrc));
+        assert_eq!(receiver.hear(7, 379), Err(Discard::SurplusSsrc));
+        assert_eq!(receiver.hear(7, 380), to(2, 0, false));
+        assert_eq!(receiver.router.lookup(2), None, "what repaired the other repairs nothing of this one");
+        assert_eq!(receiver.router.forget(7), to(2, 0, false).ok());
+        assert_eq!(receiver.hear(9, 400), to(2, 0, false));
+    }
+
+    #[test]
+    fn a_repair_that_only_sdp_names_is_of_the_stream_that_it_names() {
+        let mut spec = simulcast(2);
+        spec.repairs = vec![(1, 2), (3, 4), (5, 6)];
+        let (mut router, specs) = (Router::new(), [&spec]);
+        let mut rtx = |ssrc, rid| routed(&mut router, &header(ssrc, VP8_RTX), &names("", rid, ""), &specs);
+        assert_eq!(rtx(2, ""), Err(Discard::RtxUnmatched), "nothing is known of 1");
+        for (ssrc, rid) in [(1, "f"), (3, "q")] {
+            routed(&mut router, &header(ssrc, VP8), &names("2", rid, ""), &specs).unwrap();
+        }
+        let mut rtx = |ssrc, rid| routed(&mut router, &header(ssrc, VP8_RTX), &names("", rid, ""), &specs);
+        assert_eq!((rtx(2, ""), rtx(4, "")), (to(2, 2, true), to(2, 0, true)));
+        assert_eq!(rtx(6, "h"), to(2, 1, true), "the packet itself knows best");
+        assert_eq!(routed(&mut router, &header(6, VP8), &names("2", "q", ""), &specs), to(2, 1, true), "known by now");
+    }
+
+    #[test]
+    fn of_three_pairs_in_one_section_only_the_repairs_of_the_one_that_is_taken_count() {
+        let mut spec = declared(2, &[(101, 102)]);
+        spec.repairs = vec![(101, 102), (201, 202), (301, 302)];
+        let mut router = Router::new();
+        router.declare(&Track::new(spec.clone()));
+        let found =
+            [102, 202, 302].map(|ssrc| routed(&mut router, &header(ssrc, VP8_RTX), &names("2", "", ""), &[&spec]));
+        assert_eq!(found, [to(2, 0, true), Err(Discard::RtxUnmatched), Err(Discard::RtxUnmatched)]);
     }
 
     #[test]
@@ -356,7 +510,7 @@ mod tests {
         let (first, second) = (single(1, Kind::Video), single(2, Kind::Video));
         let (tracks, mut router) = ([&first, &second], Router::new());
         for (mid, expected) in [("1", 1), ("", 1), ("2", 2), ("", 2)] {
-            assert_eq!(router.route(&header(7, VP8), &names(mid, "", ""), &tracks), to(expected, 0, false));
+            assert_eq!(routed(&mut router, &header(7, VP8), &names(mid, "", ""), &tracks), to(expected, 0, false));
         }
     }
 
@@ -372,11 +526,14 @@ mod tests {
             .collect();
         let tracks: Vec<&TrackSpec> = specs.iter().collect();
         let (mut router, mut ssrc) = (Router::new(), 0);
+        let owned: Vec<Track> = tracks.iter().map(|&spec| Track::new(spec.clone())).collect();
+        let known: Vec<&Track> = owned.iter().collect();
         for track in &tracks {
             for rid in &rids {
                 for (number, names) in [(VP8, names(&track.mid, rid, "")), (VP8_RTX, names(&track.mid, "", rid))] {
                     ssrc += 1;
-                    assert!(router.route(&header(ssrc, number), &names, &tracks).is_ok(), "{} {rid}", track.mid);
+                    let found = router.route(&header(ssrc, number), &names, &known, Instant::now());
+                    assert!(found.is_ok(), "{} {rid}", track.mid);
                 }
             }
         }
@@ -386,25 +543,26 @@ mod tests {
 
     #[test]
     fn ssrcs_are_dropped_with_what_they_led_to() {
-        let (before, track) = (declared(1, &[(10, 11), (20, 21)]), single(2, Kind::Video));
+        let mut track = Track::new(declared(1, &[(10, 11), (20, 21)]));
         let mut router = Router::new();
-        router.declare(None, &before);
+        router.declare(&track);
         let dropped = |router: &mut Router| {
             let mut all: Vec<u32> = std::iter::from_fn(|| router.poll_dropped()).collect();
             all.sort();
             all
         };
-        let after = declared(1, &[(20, 21), (30, 31)]);
-        router.declare(Some(&before), &after);
+        track.update(declared(1, &[(20, 21), (30, 31)]));
+        router.declare(&track);
         assert_eq!(dropped(&mut router), [10, 11], "an encoding that its offer no longer names");
-        for (ssrc, gone) in [(7, &[][..]), (8, &[7])] {
-            router.route(&header(ssrc, VP8), &names(&track.mid, "", ""), &[&track]).expect("it is its only track");
-            assert_eq!(dropped(&mut router), gone, "{ssrc} takes the place of the one before");
+        let mut receiver = Receiver::new(single(2, Kind::Video));
+        for (ssrc, at, gone) in [(7, 0, &[][..]), (8, 1_000, &[7])] {
+            receiver.hear(ssrc, at).expect("it is its only track");
+            assert_eq!(dropped(&mut receiver.router), gone, "{ssrc} takes the place of the one before");
         }
-        router.remove(TrackId(2));
-        assert_eq!(dropped(&mut router), [8]);
+        receiver.router.remove(TrackId(2));
+        assert_eq!(dropped(&mut receiver.router), [8]);
         router.forget(20);
-        assert_eq!(dropped(&mut router), [20], "BYE");
+        assert_eq!(dropped(&mut router), [20, 21], "BYE, and what repaired it");
     }
 
     proptest! {
@@ -415,12 +573,12 @@ mod tests {
             let (single, simulcast, declared) = (single(1, Kind::Video), simulcast(2), declared(3, &[(1, 2), (3, 4)]));
             let tracks = [&single, &simulcast, &declared];
             let mut router = Router::new();
-            router.declare(None, &declared);
+            router.declare(&Track::new(declared.clone()));
             for (ssrc, number, mid, rid, repaired) in packets {
                 let rids = ["", "q", "h", "f", "x"];
                 let extensions = names(["", "1", "2", "3", "9"][mid], rids[rid], rids[repaired]);
                 let known = router.lookup(ssrc);
-                match router.route(&header(ssrc, number), &extensions, &tracks) {
+                match routed(&mut router, &header(ssrc, number), &extensions, &tracks) {
                     Ok(route) => {
                         prop_assert_eq!(router.lookup(ssrc), Some(route));
                         let track = tracks.iter().find(|track| track.id == route.track).unwrap();

@@ -3,7 +3,8 @@
 use crate::codec::PayloadType;
 use crate::command::{EncodingSpec, Kind, TrackSpec};
 use crate::event::LayerRate;
-use crate::layer::{Layer, Lives};
+use crate::layer::{Ladder, Layer, Lives};
+use crate::limits::SURPLUS_SSRCS;
 use crate::receive::clarity::Clarity;
 use crate::receive::encoding::Encoding;
 use crate::receive::keyframe::KeyframeRequests;
@@ -11,23 +12,32 @@ use crate::receive::life::Life;
 use crate::receive::pulse::Pulse;
 use crate::receive::route;
 use crate::rtp::layers_allocation::LayersAllocation;
-use crate::time::Instant;
+use crate::time::{Duration, Instant, ms};
 
 pub use crate::receive::route::{Route, Router};
 
+/// Silence of what repairs a stream after which something else may, where nothing says what does: a second without loss is
+/// nothing special.
+const REPAIRS_GONE: Duration = ms(3_000);
+/// How long it is told that a stream was not taken.
+const SURPLUS_TOLD: Duration = ms(5_000);
+
 pub struct Track {
     pub spec: TrackSpec,
-    /// As many as the spec has, in its order.
+    /// By place: an encoding keeps its place as long as a spec names it, wherever in the list. Slots, caches and packets on
+    /// their way know it by that.
     pub encodings: Vec<EncodingState>,
+    /// Of each encoding of the spec.
+    places: Vec<usize>,
     /// What its sender said last.
     allocation: Option<LayersAllocation>,
     /// What was told last.
     lives: Lives,
+    /// SSRCs that lead here and are not taken, and when each was heard last.
+    surplus: Vec<(u32, Instant)>,
 }
 
 pub struct EncodingState {
-    /// What it is recognised by when the track's spec is replaced.
-    spec: EncodingSpec,
     /// Declared, or learned from its packets.
     pub ssrc: Option<u32>,
     pub rtx_ssrc: Option<u32>,
@@ -37,37 +47,107 @@ pub struct EncodingState {
     pub clarity: Clarity,
     /// The timestamp of the last one.
     keyframe: Option<u32>,
+    /// When something came by RTX.
+    repaired: Option<Instant>,
 }
 
 impl Track {
     pub fn new(spec: TrackSpec) -> Self {
         let encodings = spec.encodings.iter().map(|encoding| EncodingState::new(&spec, encoding)).collect();
-        Self { spec, encodings, allocation: None, lives: Lives::default() }
+        let places = (0..spec.encodings.len()).collect();
+        Self { spec, encodings, places, allocation: None, lives: Lives::default(), surplus: Vec::new() }
     }
 
-    /// Takes a new spec with the same id; encodings that it still names keep their state.
-    pub fn update(&mut self, spec: TrackSpec) {
-        let mut known = std::mem::take(&mut self.encodings);
-        for new in &spec.encodings {
-            let same = known.iter().position(|state| route::is_same(&state.spec, new));
-            self.encodings.push(match same {
-                Some(place) => known.remove(place).updated(&spec, new),
-                None => EncodingState::new(&spec, new),
-            });
+    /// Takes a new spec with the same id; encodings that it still names keep place and state. Returns the places of those
+    /// that are gone: what takes one later has higher numbers.
+    pub fn update(&mut self, spec: TrackSpec) -> Vec<usize> {
+        let mut known: Vec<_> = self.spec.encodings.iter().zip(self.places.drain(..)).collect();
+        let kept: Vec<Option<usize>> = spec
+            .encodings
+            .iter()
+            .map(|new| known.iter().position(|(old, _)| route::is_same(old, new)).map(|at| known.remove(at).1))
+            .collect();
+        let gone: Vec<usize> = known.into_iter().map(|(_, place)| place).collect();
+        for &place in &gone {
+            self.encodings[place].vacate(&spec);
+        }
+        let mut free = (0..).filter(|place| !kept.contains(&Some(*place)));
+        for (new, kept) in spec.encodings.iter().zip(&kept) {
+            // There is always another number.
+            let Some(place) = kept.or_else(|| free.next()) else { break };
+            match self.encodings.get_mut(place) {
+                Some(state) => state.update(&spec, new),
+                None => self.encodings.push(EncodingState::new(&spec, new)),
+            }
+            self.places.push(place);
         }
         self.spec = spec;
         // The sender counts its streams anew.
         self.allocation = None;
+        gone
+    }
+
+    /// Of each encoding of the spec, in its order.
+    pub fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// Its only encoding is all there is: layers to choose from are within it.
+    pub fn is_alone(&self) -> bool {
+        self.places == [0]
+    }
+
+    /// A ladder whose rungs name encodings as the spec lists them, by their places.
+    pub fn ladder(&self, listed: &[Layer]) -> Ladder {
+        if self.is_alone() {
+            return listed.to_vec();
+        }
+        let placed =
+            |rung: &Layer| Some(Layer { spatial: *self.places.get(usize::from(rung.spatial))? as u8, ..*rung });
+        listed.iter().filter_map(placed).collect()
+    }
+
+    /// A layer by the encoding's index in the spec.
+    pub fn listed(&self, layer: Layer) -> Layer {
+        let index = self.places.iter().position(|&place| place == usize::from(layer.spatial));
+        index.filter(|_| !self.is_alone()).map_or(layer, |index| Layer { spatial: index as u8, ..layer })
+    }
+
+    /// Another stream may have what a route leads to. None: nothing was heard of it yet.
+    pub fn is_gone(&self, route: &Route, now: Instant) -> Option<bool> {
+        let state = self.encodings.get(route.encoding)?;
+        if route.rtx {
+            return state.repaired.map(|at| now >= at + REPAIRS_GONE);
+        }
+        state.life.is_gone(now)
+    }
+
+    /// A packet leads here, but another stream has its place. True: that is news.
+    pub fn note_surplus(&mut self, ssrc: u32, now: Instant) -> bool {
+        let before = self.surplus.len();
+        self.surplus.retain(|&(other, at)| other != ssrc && now < at + SURPLUS_TOLD);
+        if self.surplus.len() == SURPLUS_SSRCS {
+            self.surplus.remove(0);
+        }
+        self.surplus.push((ssrc, now));
+        self.surplus.len() != before
+    }
+
+    /// SSRCs that lead here and were not taken lately.
+    pub fn surplus(&self, now: Instant) -> Vec<u32> {
+        let mut lately: Vec<u32> = self.surplus.iter().filter(|of| now < of.1 + SURPLUS_TOLD).map(|of| of.0).collect();
+        lately.sort_unstable();
+        lately
     }
 
     /// Notes the SSRC that a route was found for. True: another stream takes this encoding's place, with timestamps
     /// and pictures of its own, and whoever shows it must begin anew.
-    pub fn bind(&mut self, route: &Route, ssrc: u32) -> bool {
+    pub fn bind(&mut self, route: &Route, ssrc: u32, now: Instant) -> bool {
         let Some(state) = self.encodings.get_mut(route.encoding) else {
             return false;
         };
         if route.rtx {
-            state.rtx_ssrc = Some(ssrc);
+            (state.rtx_ssrc, state.repaired) = (Some(ssrc), Some(now));
             return false;
         }
         state.bind(ssrc)
@@ -82,12 +162,15 @@ impl Track {
         self.spec.payload_types.iter().find(found).map(|known| (known, rtx))
     }
 
-    /// What arrives of the track, least layer first. Of several encodings each is one spatial layer; only what flows
-    /// counts.
+    /// What arrives of the track, by the spec's encodings. Of several each is one spatial layer; only what flows counts.
     pub fn layers(&mut self, now: Instant) -> Vec<LayerRate> {
-        let simulcast = self.encodings.len() > 1;
+        let simulcast = !self.is_alone();
         let mut layers = Vec::new();
-        for (index, state) in self.encodings.iter_mut().enumerate().filter(|(_, state)| state.life.is_flowing()) {
+        for (index, &place) in self.places.iter().enumerate() {
+            let state = &mut self.encodings[place];
+            if !state.life.is_flowing() {
+                continue;
+            }
             let rates = state.encoding.rates(self.allocation.as_ref(), index, now);
             let top = rates.iter().map(|rate| rate.layer.spatial).max();
             layers.extend(rates.into_iter().filter_map(|rate| match simulcast {
@@ -102,7 +185,7 @@ impl Track {
     /// Its sender says which layers it sends from now on, by a packet of `encoding`. One that counts its streams otherwise
     /// than its offer did is not understood.
     pub fn allocate(&mut self, encoding: usize, mut allocation: LayersAllocation) {
-        if usize::from(allocation.stream) != encoding {
+        if self.places.get(usize::from(allocation.stream)) != Some(&encoding) {
             return;
         }
         let before = self.allocation.take();
@@ -112,17 +195,17 @@ impl Track {
         let sent = |allocation: &LayersAllocation, stream: usize| {
             allocation.stream(stream).fold(0, |bits, (spatial, _)| bits | 1_u8 << spatial)
         };
-        for (stream, state) in self.encodings.iter_mut().enumerate() {
+        for (stream, &place) in self.places.iter().enumerate() {
             let before = before.as_ref().map_or(u8::MAX, |before| sent(before, stream));
-            state.life.allocate(before, sent(&allocation, stream));
+            self.encodings[place].life.allocate(before, sent(&allocation, stream));
         }
         self.allocation = Some(allocation);
     }
 
     /// Encodings are wanted that were not before, or spatial layers of its only one: as bits.
     pub fn expect(&mut self, wanted: u8) {
-        if let [alone] = self.encodings.as_mut_slice() {
-            return alone.life.expect(wanted);
+        if self.is_alone() {
+            return self.encodings[0].life.expect(wanted);
         }
         let places = self.encodings.iter_mut().take(8).enumerate();
         places.filter(|(at, _)| wanted >> at & 1 != 0).for_each(|(_, state)| state.life.expect(u8::MAX));
@@ -145,8 +228,8 @@ impl Track {
 
     /// Which of its encodings flow, or spatial layers of its only one.
     pub fn lives(&self) -> Lives {
-        if let [alone] = self.encodings.as_slice() {
-            return alone.life.lives();
+        if self.is_alone() {
+            return self.encodings[0].life.lives();
         }
         let bits = |is: fn(&Life) -> bool| {
             let places = self.encodings.iter().take(8).enumerate();
@@ -178,7 +261,6 @@ impl EncodingState {
     fn new(track: &TrackSpec, spec: &EncodingSpec) -> Self {
         let encoding = Encoding::new(clock_rate(track), track.nack, track.kind == Kind::Video);
         Self {
-            spec: spec.clone(),
             ssrc: spec.ssrc,
             rtx_ssrc: spec.rtx_ssrc,
             encoding,
@@ -186,6 +268,7 @@ impl EncodingState {
             life: Life::new(track.kind == Kind::Video),
             clarity: Clarity::default(),
             keyframe: None,
+            repaired: None,
         }
     }
 
@@ -196,14 +279,20 @@ impl EncodingState {
         }
     }
 
-    fn updated(mut self, track: &TrackSpec, spec: &EncodingSpec) -> Self {
-        self.spec = spec.clone();
+    /// A new spec names it, for the first time or again.
+    fn update(&mut self, track: &TrackSpec, spec: &EncodingSpec) {
         if let Some(ssrc) = spec.ssrc {
             self.bind(ssrc);
         }
         self.rtx_ssrc = spec.rtx_ssrc.or(self.rtx_ssrc);
         self.encoding.set_nack(track.nack);
-        self
+    }
+
+    /// No spec names it any more. Its numbers are not given out again.
+    fn vacate(&mut self, track: &TrackSpec) {
+        self.encoding.restart();
+        let encoding = std::mem::replace(&mut self.encoding, Encoding::new(clock_rate(track), false, false));
+        *self = Self { encoding, ..Self::new(track, &EncodingSpec::default()) };
     }
 
     fn bind(&mut self, ssrc: u32) -> bool {
@@ -213,6 +302,7 @@ impl EncodingState {
             self.encoding.restart();
             self.life = Life::new(self.encoding.is_video());
             self.clarity = Clarity::default();
+            (self.rtx_ssrc, self.repaired) = (None, None);
         }
         replaced
     }
@@ -247,6 +337,7 @@ mod tests {
             nack: true,
             pli: true,
             fir: false,
+            repairs: Vec::new(),
         }
     }
 
@@ -274,24 +365,50 @@ mod tests {
     fn an_update_keeps_the_state_of_encodings_with_the_same_rid() {
         let (mut track, now) =
             (Track::new(spec(&[(Some("q"), None), (Some("h"), None), (Some("f"), None)])), Instant::now());
-        assert!(!track.bind(&media(2), 77));
+        assert!(!track.bind(&media(2), 77, now));
         receive(&mut track, 2, 9, now);
         track.update(spec(&[(Some("f"), None), (Some("x"), None)]));
         let seen =
             |track: &Track| track.encodings.iter().map(|state| state.encoding.highest().is_some()).collect::<Vec<_>>();
-        assert_eq!(seen(&track), [true, false]);
-        assert_eq!(track.encodings[0].ssrc, Some(77));
+        assert_eq!((seen(&track), track.places()), (vec![false, false, true], &[2, 0][..]), "each has its place");
+        assert_eq!(track.encodings.iter().map(|state| state.ssrc).collect::<Vec<_>>(), [None, None, Some(77)]);
+        let top = Layer::new(0, 1);
+        assert_eq!((track.ladder(&[top]), track.listed(Layer::new(2, 1))), (vec![Layer::new(2, 1)], top));
+    }
+
+    #[test]
+    fn what_takes_the_place_of_another_encoding_has_higher_numbers() {
+        let (mut track, now) = (Track::new(spec(&[(Some("q"), None), (Some("h"), None)])), Instant::now());
+        receive(&mut track, 1, 60_000, now);
+        let before = track.encodings[1].encoding.highest();
+        assert_eq!(track.update(spec(&[(Some("q"), None)])), [1]);
+        assert!(track.update(spec(&[(Some("x"), None), (Some("q"), None)])).is_empty());
+        assert_eq!(track.places(), [1, 0]);
+        receive(&mut track, 1, 5, now);
+        assert!(track.encodings[1].encoding.highest() > before);
+    }
+
+    #[test]
+    fn streams_that_are_not_taken_are_told_for_a_while_and_bounded() {
+        let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
+        assert!(track.note_surplus(9, now) && !track.note_surplus(9, now + ms(10)) && track.note_surplus(8, now));
+        assert_eq!(track.surplus(now), [8, 9]);
+        assert_eq!(track.surplus(now + ms(5_005)), [9]);
+        for ssrc in 0..1_000 {
+            track.note_surplus(ssrc, now);
+        }
+        assert_eq!(track.surplus(now).len(), SURPLUS_SSRCS);
     }
 
     #[test]
     fn another_ssrc_is_another_stream() {
         let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
-        assert!(!track.bind(&media(0), 5));
+        assert!(!track.bind(&media(0), 5, now));
         receive(&mut track, 0, 9, now);
-        assert!(!track.bind(&media(0), 5));
-        assert!(!track.bind(&Route { rtx: true, ..media(0) }, 6));
+        assert!(!track.bind(&media(0), 5, now));
+        assert!(!track.bind(&Route { rtx: true, ..media(0) }, 6, now));
         assert!(track.encodings[0].encoding.highest().is_some());
-        assert!(track.bind(&media(0), 7));
+        assert!(track.bind(&media(0), 7, now));
         assert_eq!(track.encodings[0].encoding.highest(), None);
     }
 
@@ -300,7 +417,7 @@ mod tests {
         let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
         track.encodings[0].keyframes.wish(now);
         assert_eq!(track.encodings[0].poll_timeout(), None);
-        track.bind(&media(0), 5);
+        track.bind(&media(0), 5, now);
         assert_eq!(track.encodings[0].poll_timeout(), Some(now));
     }
 

@@ -34,6 +34,11 @@ impl News {
         self.refusing = None;
     }
 
+    /// The same layer is called otherwise from now on.
+    pub fn forget_layer(&mut self) {
+        self.told.0 = None;
+    }
+
     pub fn is_refusing(&self) -> bool {
         self.refusing.is_some()
     }

@@ -11,6 +11,11 @@ use crate::time::{Duration, Instant, Ntp, ms};
 
 /// Two clocks drift apart: 50 ppm are 3 ms a minute. An older account is not better than a newer one.
 const ACCOUNT_KEPT: Duration = ms(60_000);
+/// The publisher's clock was set, if a report is this much slower than the quickest.
+const CLOCK_SET: Duration = ms(5_000);
+/// A timeline that began anew after the publisher's last report is not mapped by that: what we say is never further from
+/// what flows. The packets may have waited in the publisher's pacer for as long.
+const MOST_APART: Duration = ms(2_000);
 /// No path is this long; a report that says so is wrong.
 const LONGEST_ROUND_TRIP: Duration = ms(10_000);
 
@@ -71,7 +76,7 @@ impl Reports {
         let Some(clock) = clock else { return };
         let heard = Account { heard: clock.heard, ntp: clock.ntp };
         let keep = self.account.is_some_and(|account| {
-            heard.seconds_ahead_of(&account) < 0.0
+            (-CLOCK_SET.as_secs_f64()..0.0).contains(&heard.seconds_ahead_of(&account))
                 && clock.heard.saturating_duration_since(account.heard) < ACCOUNT_KEPT
         });
         if !keep {
@@ -87,14 +92,14 @@ impl Reports {
 
     /// The report at `now`, which our clock calls `ntp`.
     pub fn sender_report(&self, ssrc: u32, newest: &Newest, now: Instant, ntp: Ntp) -> SenderReport {
-        let rtp = match (self.clock, self.account) {
-            (Some(clock), Some(account)) => clock.rtp_at(account.ntp_at(now)).wrapping_add(newest.timestamp_offset),
-            _ => {
-                let elapsed = now.saturating_duration_since(newest.received);
-                let ticks = elapsed.as_nanos() * u128::from(newest.rate) / 1_000_000_000;
-                newest.timestamp.wrapping_add(ticks as u32)
-            }
-        };
+        let elapsed = now.saturating_duration_since(newest.received);
+        let arrived = newest.timestamp.wrapping_add(ticks(elapsed, newest.rate));
+        let told = self
+            .clock
+            .zip(self.account)
+            .map(|(clock, account)| clock.rtp_at(account.ntp_at(now)).wrapping_add(newest.timestamp_offset));
+        let flows = |told: &u32| (told.wrapping_sub(arrived) as i32).unsigned_abs() <= ticks(MOST_APART, newest.rate);
+        let rtp = told.filter(flows).unwrap_or(arrived);
         SenderReport { ssrc, ntp, rtp, packets: self.packets, octets: self.octets }
     }
 
@@ -120,6 +125,10 @@ impl Reports {
     }
 }
 
+fn ticks(duration: Duration, rate: u32) -> u32 {
+    (duration.as_nanos() * u128::from(rate) / 1_000_000_000) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +140,7 @@ mod tests {
     }
 
     fn newest(received: Instant) -> Newest {
-        Newest { timestamp: 5_000, received, timestamp_offset: 1_000_000, rate: 90_000 }
+        Newest { timestamp: 1_000_000, received, timestamp_offset: 1_000_000, rate: 90_000 }
     }
 
     #[test]
@@ -140,7 +149,7 @@ mod tests {
         reports.sent(1_000);
         reports.sent(200);
         let report = reports.sender_report(7, &newest(start), start + ms(100), Ntp(42));
-        let expected = SenderReport { ssrc: 7, ntp: Ntp(42), rtp: 14_000, packets: 2, octets: 1_200 };
+        let expected = SenderReport { ssrc: 7, ntp: Ntp(42), rtp: 1_009_000, packets: 2, octets: 1_200 };
         assert_eq!(report, expected);
     }
 
@@ -163,6 +172,25 @@ mod tests {
             let expected = 1_000_000 + 4 * 90_000 - told * 90;
             assert!(rtp.abs_diff(expected) <= 1, "{delays:?}: {rtp}, not {expected}");
         }
+    }
+
+    #[test]
+    fn a_timeline_that_began_anew_since_the_last_report_goes_on_from_its_newest_packet() {
+        for (rtp, expected) in [(900, 1_009_900), (900_000, 1_009_000), (900_000_u32.wrapping_neg(), 1_009_000)] {
+            let (mut reports, start) = (Reports::default(), Instant::now());
+            reports.note_clock(clock(100, rtp, start));
+            let told = reports.sender_report(7, &newest(start), start + ms(100), Ntp(42)).rtp;
+            assert!(told.abs_diff(expected) <= 1, "{told}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_begins_a_new_account() {
+        let (mut reports, start) = (Reports::default(), Instant::now());
+        reports.note_clock(clock(5_000, 0, start));
+        reports.note_clock(clock(100, 90_000, start + ms(1_000)));
+        let rtp = reports.sender_report(7, &newest(start), start + ms(2_000), Ntp(42)).rtp;
+        assert!(rtp.abs_diff(1_180_000) <= 1, "{rtp}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::cipher::{Cipher, RTCP_HEADER};
+use super::replay::Window;
 use super::streams::Streams;
 use super::{Keys, Profile};
 use crate::discard::Discard;
@@ -156,11 +157,35 @@ impl Inbound {
         let Some(window) = self.rtp_streams.find(header.ssrc) else {
             return self.unprotect_first(packet, header);
         };
-        let index = estimate(window.highest().unwrap_or(0), header.sequence).ok_or(Discard::SrtpTooOld)?;
+        let highest = window.highest().unwrap_or(0);
+        let Some(index) = estimate(highest, header.sequence)
+            .filter(|index| index.saturating_add(Window::<RTP_WORDS>::SIZE) > highest)
+        else {
+            return self.unprotect_far(packet, header, highest);
+        };
         window.check(index)?;
         let length = self.rtp.open_rtp(packet, header.length, header.ssrc, index)?;
         window.mark(index);
         Ok(length)
+    }
+
+    /// One that is too old to tell, or from beyond half the number space: its sender left out so many numbers, or began
+    /// again under the next rollover counter. That it is authentic tells which.
+    #[cold]
+    fn unprotect_far(&mut self, packet: &mut [u8], header: &Header, highest: u64) -> Result<usize, Discard> {
+        let round = highest & !0xFFFF | u64::from(header.sequence);
+        // A failed attempt destroys the payload.
+        let copy = packet.to_vec();
+        for index in [round, round.saturating_add(1 << 16)].into_iter().filter(|&index| index > highest) {
+            packet.copy_from_slice(&copy);
+            if let Ok(length) = self.rtp.open_rtp(packet, header.length, header.ssrc, index) {
+                if let Some(window) = self.rtp_streams.find(header.ssrc) {
+                    window.mark(index);
+                }
+                return Ok(length);
+            }
+        }
+        Err(Discard::SrtpTooOld)
     }
 
     /// The first packet of an SSRC: its rollover counter is 0, or 1 if the sender began shortly before a wrap and what

@@ -227,6 +227,7 @@ impl Call {
             nack: kind == Kind::Video,
             pli: kind == Kind::Video,
             fir: false,
+            repairs: Vec::new(),
         };
         change(&mut spec);
         self.apply(Command::AddTrack(spec));

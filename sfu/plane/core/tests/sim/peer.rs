@@ -92,6 +92,8 @@ pub struct Peer {
     pub names_streams: Option<u32>,
     /// Packets that came twice.
     pub replayed: usize,
+    /// What it sends again has MID and repaired RID.
+    pub names_repairs: bool,
     /// Sequence numbers of its sources that get lost before they leave.
     pub swallows: Vec<u16>,
     /// Those it sends again for nobody.
@@ -161,6 +163,7 @@ impl Peer {
             swallows: Vec::new(),
             refuses: Vec::new(),
             names_streams: None,
+            names_repairs: true,
             next_check: now,
             next_feedback: now,
             checked: false,
@@ -348,12 +351,19 @@ impl Peer {
         }
     }
 
+    /// Its source leaves out so many numbers.
+    pub fn leap(&mut self, source: usize, by: u16) {
+        let source = &mut self.sources[source];
+        source.sequence = source.sequence.wrapping_add(by);
+        *self.indexes.entry(source.ssrc).or_default() += u64::from(by);
+    }
+
     fn send_frame(&mut self, index: usize, now: Instant) {
         let report = self.sources[index].next_report <= now;
         if report {
             let source = &mut self.sources[index];
             source.next_report = now + ms(1_000);
-            let (ntp, rtp) = source.clock(self.clock);
+            let (ntp, rtp) = source.report(self.clock);
             let report =
                 report::SenderReport { ssrc: source.ssrc, ntp, rtp, packets: source.sent, octets: source.sent * 1_000 };
             let mut out = Vec::new();
@@ -562,7 +572,10 @@ impl Peer {
             wrapped.extend(payload);
             let head = (97, marker, source.rtx_sequence, timestamp, source.rtx_ssrc);
             source.rtx_sequence += 1;
-            let (mid, rid) = (source.mid.clone(), source.rid.clone());
+            let (mut mid, mut rid) = (source.mid.clone(), source.rid.clone());
+            if !self.names_repairs {
+                (mid, rid) = (String::new(), None);
+            }
             self.descriptor = source.descriptors.get(&sequence).cloned();
             self.send_rtp(head, &mid, rid.as_deref().map(|rid| (Extension::RepairedRid, rid)), &wrapped);
         }

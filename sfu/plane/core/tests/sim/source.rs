@@ -6,6 +6,9 @@ use plane_core::codec::Codec;
 use plane_core::command::Kind;
 use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
 
+/// What the nth sender report says instead of a true pair.
+pub type Falsify = fn(u32, Ntp, u32) -> (Ntp, u32);
+
 /// One SSRC of a published track.
 pub struct Source {
     pub kind: Kind,
@@ -37,6 +40,9 @@ pub struct Source {
     /// Its frames are described by dependency descriptors, and by nothing in their payloads. Each keyframe has other
     /// templates.
     pub describes: bool,
+    /// What its nth sender report says, of what would be true.
+    pub falsify: Option<Falsify>,
+    pub reports: u32,
     /// Packets a frame.
     pub packets: usize,
     pub sent: u32,
@@ -78,6 +84,8 @@ impl Source {
             encrypted: false,
             allocation: None,
             describes: false,
+            falsify: None,
+            reports: 0,
             packets: if kind == Kind::Video { 3 } else { 1 },
             sent: 0,
             history: BTreeMap::new(),
@@ -134,6 +142,13 @@ impl Source {
     /// The pair for a sender report: the next frame's timestamp belongs to the time it is due.
     pub fn clock(&self, clock: WallClock) -> (Ntp, u32) {
         (clock.ntp(self.next_frame), self.timestamp)
+    }
+
+    /// The pair that its next sender report has.
+    pub fn report(&mut self, clock: WallClock) -> (Ntp, u32) {
+        let (ntp, rtp) = self.clock(clock);
+        self.reports += 1;
+        self.falsify.map_or((ntp, rtp), |falsify| falsify(self.reports - 1, ntp, rtp))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use plane_core::command as core;
 use plane_core::id::{SlotId, TrackId, TransportId};
 use plane_core::layer::Layer as CoreLayer;
-use plane_core::limits::SDP_ENCODINGS;
+use plane_core::limits::{SDP_ENCODINGS, SDP_REPAIRS};
 use plane_core::rtp::extension::ExtensionMap;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -155,12 +155,13 @@ pub struct TrackSpec {
     nack: bool,
     pli: bool,
     fir: bool,
+    repairs: Vec<(u32, u32)>,
 }
 
 #[pymethods]
 impl TrackSpec {
     #[new]
-    #[pyo3(signature = (*, id, transport, kind, mid, payload_types, encodings, extensions, nack, pli, fir))]
+    #[pyo3(signature = (*, id, transport, kind, mid, payload_types, encodings, extensions, nack, pli, fir, repairs = Vec::new()))]
     // One argument per field, named at every call.
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -174,6 +175,7 @@ impl TrackSpec {
         nack: bool,
         pli: bool,
         fir: bool,
+        repairs: Vec<(i64, i64)>,
     ) -> PyResult<Self> {
         beside("track", id, transport)?;
         not_empty("mid", &mid, 255)?;
@@ -182,10 +184,15 @@ impl TrackSpec {
         if encodings.is_empty() || encodings.len() > SDP_ENCODINGS {
             return refuse(format!("a track has 1..{SDP_ENCODINGS} encodings, not {}", encodings.len()));
         }
+        if repairs.len() > SDP_REPAIRS {
+            return refuse(format!("a track has {SDP_REPAIRS} repairs at most, not {}", repairs.len()));
+        }
+        let ssrc = |value| within("an SSRC of repairs", value, 0, u32::MAX.into());
+        let repairs = repairs.into_iter().map(|(of, by)| Ok((ssrc(of)?, ssrc(by)?))).collect::<PyResult<_>>()?;
         if encodings.len() > 1 && encodings.iter().any(|encoding| encoding.rid.is_none() && encoding.ssrc.is_none()) {
             return refuse("an encoding beside others needs a rid or an ssrc");
         }
-        Ok(Self { id, transport, kind, mid, payload_types, encodings, extensions, nack, pli, fir })
+        Ok(Self { id, transport, kind, mid, payload_types, encodings, extensions, nack, pli, fir, repairs })
     }
 }
 
@@ -203,6 +210,7 @@ impl TrackSpec {
             nack: self.nack,
             pli: self.pli,
             fir: self.fir,
+            repairs: self.repairs,
         }
     }
 }

@@ -87,6 +87,17 @@ impl Rewriter {
         }
     }
 
+    /// An encoding of the track is another stream from now on, or none: its late packets have no place any more.
+    pub fn forget_encoding(&mut self, encoding: u8) {
+        if self.runs.back().is_some_and(|run| run.encoding == encoding) {
+            self.skipping = None;
+        }
+        self.runs.retain(|run| run.encoding != encoding);
+        if let Some(last) = self.last.as_mut().filter(|last| last.encoding == encoding) {
+            last.same_track = false;
+        }
+    }
+
     /// How far `seq` is ahead of the next one that is expected of `encoding`; negative: behind. None: the newest packet
     /// was of another.
     pub fn distance(&self, encoding: u8, seq: ExtendedSeq) -> Option<i64> {

@@ -144,7 +144,7 @@ impl Selector {
             self.shown = None;
         }
         self.rungs.forget(encoding);
-        self.past = Past::default();
+        self.past.forget(encoding);
     }
 
     /// The encoding whose keyframe is waited for.

@@ -6,6 +6,9 @@ use crate::send::passing::Packet;
 /// Changes remembered: a few per second of packets that can still come late.
 const MOST: usize = 8;
 
+/// No encoding.
+const NONE: u8 = u8::MAX;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Change {
     encoding: u8,
@@ -31,6 +34,13 @@ impl Past {
             let change = Change { encoding, choice, from: packet.seq.0, timestamp: packet.timestamp };
             self.changes[self.count % MOST] = change;
             self.count += 1;
+        }
+    }
+
+    /// An encoding has other numbers from now on.
+    pub fn forget(&mut self, encoding: u8) {
+        for change in self.changes.iter_mut().filter(|change| change.encoding == encoding) {
+            change.encoding = NONE;
         }
     }
 

@@ -3,10 +3,11 @@
 use super::choice::Limit;
 use crate::codec::Codec;
 use crate::layer::{Ladder, Layer, Lives};
+use crate::limits::SDP_ENCODINGS;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Packet;
 
-/// Simulcast has three in practice (RFC 8853 sets no limit), and so has SVC.
+/// Spatial layers within an encoding: SVC has three in practice.
 const MOST: usize = 4;
 /// Above any layer within an encoding of simulcast.
 const ALL: u8 = 7;
@@ -20,10 +21,10 @@ pub struct Rungs {
     pub describes: bool,
     lives: Lives,
     /// The newest packet heard of each encoding.
-    newest: [ExtendedSeq; MOST],
+    newest: [ExtendedSeq; SDP_ENCODINGS],
     /// Encodings whose keyframes cannot be recognised, as bits, and of each the timestamp of its newest packet.
     encrypted: u8,
-    timestamps: [u32; MOST],
+    timestamps: [u32; SDP_ENCODINGS],
     /// Spatial layers of the only encoding, as bits: those that a keyframe told, or the sender since, and those seen.
     layers: u8,
     /// The source number of who told them.
@@ -64,7 +65,7 @@ impl Rungs {
     /// Takes note of a packet. False: of an encoding that no slot can show.
     pub fn hear(&mut self, packet: &Packet) -> bool {
         let encoding = usize::from(packet.encoding);
-        if encoding >= MOST {
+        if encoding >= SDP_ENCODINGS {
             return false;
         }
         self.newest[encoding] = self.newest[encoding].max(packet.seq);

@@ -134,11 +134,19 @@ impl Slot {
         self.tell();
     }
 
-    /// An encoding of the source is another stream from now on (its SSRC changed): its numbers begin anew.
+    /// An encoding of the source is another stream from now on (its SSRC changed), or none: its numbers begin anew. What
+    /// is shown of another encoding goes on.
     pub fn source_restarted(&mut self, encoding: u8) {
         self.selector.forget_encoding(encoding);
-        self.rewriter.forget_source();
-        self.compression = None;
+        self.rewriter.forget_encoding(encoding);
+        self.compression = self.compression.filter(|compression| compression.encoding() != encoding);
+        self.replay = self.replay.take().filter(|replay| replay.encoding != encoding);
+        self.tell();
+    }
+
+    /// What it said of layers names others by now.
+    pub fn tell_again(&mut self) {
+        self.news.forget_layer();
         self.tell();
     }
 
