@@ -17,6 +17,7 @@ MOST = 64
 STOPPED_TOP = "has stopped its top encoding"
 DEAF = "ignores keyframe requests"
 SURPLUS = "sends more streams in its section than can be told apart, of which one is taken"
+LACKS_PARAMETERS = "sends keyframes without parameter sets (SPS, PPS), which whoever joins late cannot decode"
 ENCRYPTED = "sends it end-to-end encrypted"
 
 CALLED = {
@@ -96,6 +97,7 @@ class Publishing:
         deaf: bool = False,
         encrypted: bool = False,
         surplus: Sequence[int] = (),
+        lacks_parameters: bool = False,
     ) -> None:
         """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones. Streams whose SSRCs
         are `surplus` are ignored."""
@@ -104,7 +106,13 @@ class Publishing:
         self._seen |= alive
         top = max(self._seen, default=0)
         is_top_gone = bool(alive) and top not in alive and top not in unwanted
-        facts = ((STOPPED_TOP, is_top_gone), (DEAF, deaf), (ENCRYPTED, encrypted), (SURPLUS, bool(surplus)))
+        facts = (
+            (STOPPED_TOP, is_top_gone),
+            (DEAF, deaf),
+            (ENCRYPTED, encrypted),
+            (SURPLUS, bool(surplus)),
+            (LACKS_PARAMETERS, lacks_parameters),
+        )
         now = tuple(fact for fact, holds in facts if holds)
         for fact in (*now, *self._now):
             if fact not in self._now:
@@ -259,4 +267,4 @@ def _telling(of: Standing, why: Cause) -> list[str]:
     """What its publisher does, as far as it has to do with the cause. Who ignores requests makes every start slow."""
     if not of.desired or why in (Cause.MUTED, Cause.PAUSED, Cause.CODEC):
         return []
-    return [fact for fact in of.facts if fact == DEAF or why is Cause.PUBLISHER]
+    return [fact for fact in of.facts if fact in (DEAF, LACKS_PARAMETERS) or why is Cause.PUBLISHER]

@@ -269,6 +269,7 @@ class Stage:
             encrypted=event.encrypted,
             deaf=event.deaf,
             surplus=event.surplus,
+            lacks_parameters=event.lacks_parameters,
         )
         is_reshaped = track.shape() != shape
         if is_reshaped:

@@ -389,6 +389,7 @@ class TrackSpec:
         payload_types: Sequence[PayloadType],
         encodings: Sequence[EncodingSpec],
         extensions: Mapping[_Extension, int],
+        parameter_sets: Sequence[tuple[int, bytes]] = ...,
         nack: bool,
         pli: bool,
         fir: bool,
@@ -411,6 +412,11 @@ class TrackSpec:
     @property
     def extensions(self) -> dict[_Extension, int]:
         """The ids of RTP header extensions (RFC 8285)."""
+
+    @property
+    def parameter_sets(self) -> list[tuple[int, bytes]]:
+        """NAL units of H.264 and H.265 that SDP told, with the payload type that they are of: at most 64, of 1 to 1,000
+        octets."""
 
     @property
     def nack(self) -> bool: ...
@@ -626,7 +632,7 @@ class Layers:
     stopped is noticed within 500 ms if it had five frames a second and something else of its transport is heard, else
     within 3 s, and at once if its sender says so (video-layers-allocation); it is back when it has flowed for 1.5 s."""
 
-    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf", "surplus")
+    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf", "surplus", "lacks_parameters")
     def __new__(
         cls,
         track: int,
@@ -635,6 +641,7 @@ class Layers:
         encrypted: bool,
         deaf: bool,
         surplus: Sequence[int] = ...,
+        lacks_parameters: bool = ...,
     ) -> Layers: ...
     @property
     def track(self) -> int: ...
@@ -649,6 +656,10 @@ class Layers:
     @property
     def deaf(self) -> bool:
         """Its publisher ignores requests for keyframes, or said that it takes none."""
+    @property
+    def lacks_parameters(self) -> bool:
+        """Its keyframes (H.264, H.265) come without parameter sets, and neither earlier packets nor SDP told any:
+        decoders that join now stay black."""
 
     @property
     def surplus(self) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.model import Kind
-from sfu.session import answer, capabilities
+from sfu.session import answer, capabilities, parameter_sets
 from sfu.session.attributes import Extmap, RtpMap, number
 from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.specs import Allow, Encoding, Negotiated, PayloadType, Publication, Sctp, Section, Slot
@@ -235,6 +235,7 @@ def _publication(
         fir="ccm fir" in feedback,
         repairs=_repairs(section),
         msid=section.msid,
+        parameter_sets=parameter_sets.of(formats),
     )
 
 

@@ -70,6 +70,8 @@ class Publication:
     """SSRCs and what repairs each, as FID lines say; also beside RIDs, and of streams that no encoding names."""
     msid: tuple[str, str]
     """Stream and track as the client names them."""
+    parameter_sets: tuple[tuple[int, bytes], ...] = ()
+    """NAL units of H.264 and H.265, with the payload type that they are of."""
 
 
 @dataclass(frozen=True, slots=True)

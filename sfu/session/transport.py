@@ -239,6 +239,7 @@ def _track_spec(id: int, transport: int, publication: Publication) -> _native.Tr
         payload_types=_payload_types(publication.payload_types),
         encodings=[_native.EncodingSpec(rid=e.rid, ssrc=e.ssrc, rtx_ssrc=e.rtx_ssrc) for e in publication.encodings],
         extensions=_extensions(publication.extensions),
+        parameter_sets=publication.parameter_sets,
         nack=publication.nack,
         pli=publication.pli,
         fir=publication.fir,

@@ -82,7 +82,9 @@ class Crowd:
                     for temporal in range(2)
                 ]
             video = track.kind is Kind.VIDEO
-            await self.it.say(Layers(track.plane_id, "vp8" if video else "opus", layers, False, False))
+            await self.it.say(
+                Layers(track.plane_id, "vp8" if video else "opus", layers, False, False, lacks_parameters=False)
+            )
         slots = set(client.session.participant.transport.slots.values())
         switched = [
             Switched(slot, source, Layer(0, 0), "none")

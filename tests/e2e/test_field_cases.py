@@ -3,6 +3,8 @@
 The inputs are written here by hand, as small as they show the case; the numbers are the reports they come from.
 """
 
+from contextlib import AsyncExitStack
+
 import pytest
 
 from loadtest.wire import Refused
@@ -150,6 +152,71 @@ async def test_packets_of_a_case_reach_a_viewer_as_they_are(server: Server, room
         assert [sequence for _, ssrc, sequence in sending.nacks if ssrc == 77] == [1031]
         assert picture(watching.media(96)[0]) == (320, 180)
         assert watching.reports
+
+
+SPS, PPS = bytes.fromhex("6742c01fda014016e840000003004000000f23c60ca8"), bytes.fromhex("68ce3c80")
+SPROP = "Z0LAH9oBQBboQAAAAwBAAAAPI8YMqA==,aM48gA=="
+IDR, SLICE = bytes.fromhex("658884") + bytes(40), bytes.fromhex("419a00") + bytes(40)
+
+
+def h264(sprop: str = "") -> str:
+    fmtp = "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f" + sprop
+    return section("m=video 9 UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 H264/90000", "a=rtcp-fb:96 nack pli", fmtp)
+
+
+# bluenviron/mediamtx#5861, paullouisageneau/libdatachannel#1448, meetecho/janus-gateway#3149, Kurento/bugtracker#321
+@pytest.mark.parametrize(
+    ("sets", "sprop"),
+    [
+        pytest.param([SPS, PPS], "", id="in-band"),
+        pytest.param([PPS, SPS], "", id="in-band, the other way round"),
+        pytest.param([], f";sprop-parameter-sets={SPROP}", id="sprop"),
+    ],
+)
+async def test_parameter_sets_that_come_once_reach_a_later_viewer_before_its_first_picture(
+    server: Server, room: str, sets: list[bytes], sprop: str
+) -> None:
+    publisher = Peer.open(server, "whip", room, "publisher", offer(h264(sprop)))
+    async with publisher as sending, AsyncExitStack() as later:
+        stream, answered = Stream(sending, 77, 96), 0
+        for unit in sets:
+            stream.send(unit, 0, marker=False)
+        watching = None
+        async for number in frames(150, 0.015):
+            is_keyframe = number % 30 == 0 or len(sending.requests) > answered
+            answered = len(sending.requests)
+            stream.send(IDR if is_keyframe else SLICE, 3000 * number)
+            if number == 70:
+                watching = await later.enter_async_context(Peer.open(server, "whep", room, "viewer", VIEWER))
+        assert watching
+        await when(lambda: any(packet.payload[0] & 0x1F == 5 for packet in watching.media(98)), "a picture came")
+        first, second = watching.media(98)[:2]
+        assert SPS in first.payload and PPS in first.payload, "an aggregate (RFC 6184 s5.7.1) of both"
+        assert (second.payload, second.sequence) == (IDR, first.sequence + 1 & 0xFFFF)
+
+
+# pion/ion-sfu#540, versatica/mediasoup#232, livekit/livekit#436
+@pytest.mark.parametrize("seconds", [2, 4, 7])
+async def test_a_viewer_has_a_keyframe_after_an_outage(server: Server, room: str, seconds: int) -> None:
+    lines = (f"a=extmap:1 {MID}",)
+    publisher = Peer.open(server, "whip", room, "publisher", offer(video(*lines)))
+    async with publisher as sending, Peer.open(server, "whep", room, "viewer", VIEWER) as watching:
+        stream, asked, heard_after = Stream(sending, 77, 96, extensions={1: b"0"}), 0, None
+        answered = 0
+        async for number in frames(33 * (seconds + 4), 0.03):
+            is_keyframe = number == 0 or len(sending.requests) > answered
+            answered = len(sending.requests)
+            stream.send(vp8(number, (320, 180) if is_keyframe else None), 3000 * number)
+            watching.is_cut = 33 <= number < 33 * (seconds + 1)
+            if number % 33 == 32 and watching.packets:
+                watching.ask_keyframe(watching.packets[0].ssrc)
+                asked += number > 33 * (seconds + 1)
+            if heard_after is None and number > 33 * (seconds + 1):
+                ahead = numbers(watching) and max(numbers(watching)) > 33 * (seconds + 1)
+                keyframes = [packet for packet in watching.media(96) if picture(packet)]
+                if ahead and keyframes and vp8_number(keyframes[-1].payload) > 33 * (seconds + 1):
+                    heard_after = asked
+        assert heard_after is not None and heard_after <= 2, "a picture at its first or second request"
 
 
 def numbers(viewer: Peer) -> set[int]:

@@ -17,7 +17,7 @@ from sfu.plane import (
 
 EVENTS: list[Event] = [
     TransportState(1, "connected", ""),
-    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], False, True),
+    Layers(2, "vp8", [LayerRate(Layer(0, 2), 150_000, 320, 180, 30.0)], False, True, lacks_parameters=False),
     Switched(3, 2, Layer(0, 2), "none"),
     Switched(3, None, None, "paused"),
     Refused(3, 2, "no payload type"),

@@ -49,6 +49,7 @@ def track(**changes: Any) -> TrackSpec:
         "payload_types": [VP8],
         "encodings": [EncodingSpec(rid="q"), EncodingSpec(rid="h")],
         "extensions": {"mid": 1, "rid": 2},
+        "parameter_sets": [(96, b"\x67\x42")],
         "nack": True,
         "pli": True,
         "fir": False,
@@ -119,6 +120,8 @@ def channel(**changes: Any) -> ChannelSpec:
             lambda: track(encodings=[EncodingSpec(rid="q"), EncodingSpec()]),
             "an encoding beside others needs a rid or an ssrc",
         ),
+        (lambda: track(parameter_sets=[(96, b"")]), "a parameter set has 1..1000 octets, not 0"),
+        (lambda: track(parameter_sets=[(96, b"x")] * 65), "a track has up to 64 parameter sets, not 65"),
         (lambda: track(extensions={"mid": 0}), "the id of mid is 0, not within 1..255"),
         (lambda: track(extensions={"mid": 3, "rid": 3}), "mid and rid have the same id, 3"),
         (

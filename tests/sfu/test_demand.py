@@ -24,7 +24,7 @@ def arriving(track: int, spatials: int = 3, temporals: int = 3, codec: Any = "vp
         for spatial in range(spatials)
         for temporal in range(temporals)
     ]
-    return Layers(track, codec, layers, False, False)
+    return Layers(track, codec, layers, False, False, lacks_parameters=False)
 
 
 async def demand(client: Client, track: str, **settings: Any) -> Any:
@@ -113,7 +113,7 @@ async def test_a_camera_that_is_turned_is_measured_anew() -> None:
         await demand(bob, camera, width=640, height=360)
         assert bob.ladder("0") == [(1, 3), (0, 3)]
         upright = [LayerRate(at.layer, at.bps, at.height, at.width, at.fps) for at in arriving(track).layers]
-        await it.say(Layers(track, "vp8", upright, False, False))
+        await it.say(Layers(track, "vp8", upright, False, False, lacks_parameters=False))
         assert bob.ladder("0") == [(0, 3)], "320 lines fill a tile of 360"
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sfu import explain
-from sfu.explain import DEAF, STOPPED_TOP, SURPLUS, Publishing, Record, Standing
+from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, Publishing, Record, Standing
 from sfu.model import Cause, Kind, Layer, Picture, Quality, Source, Step, Wish
 
 TOP, LOW = Layer(2, 2), Layer(0, 2)
@@ -81,6 +81,12 @@ TABLE = [
         "none",
         "alice's camera is shown to bob at 1280x720, 30 frames/s, 1.5 Mbit/s: that is the best there is; "
         "alice ignores keyframe requests.",
+    ),
+    (
+        replace(FINE, facts=(LACKS_PARAMETERS,)),
+        "none",
+        "alice's camera is shown to bob at 1280x720, 30 frames/s, 1.5 Mbit/s: that is the best there is; "
+        "alice sends keyframes without parameter sets (SPS, PPS), which whoever joins late cannot decode.",
     ),
     (
         replace(SMALL, lacks=Cause.PUBLISHER, facts=(STOPPED_TOP, DEAF)),

@@ -143,7 +143,7 @@ async def test_who_ignores_keyframe_requests_is_named_to_all_who_are_shown_it() 
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
         heard = arriving(alice.plane_track(camera), *THREE)
-        await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=False, deaf=True))
+        await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=False, deaf=True, lacks_parameters=False))
         await it.say(bob.switched("0", PlaneLayer(0, 1), "publisher"))
         seen = explained(bob)
         assert seen.publisher == ("ignores keyframe requests",)
@@ -154,7 +154,7 @@ async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
         heard = arriving(alice.plane_track(camera), *THREE)
-        await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=True, deaf=False))
+        await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=True, deaf=False, lacks_parameters=False))
         await it.say(bob.switched("0", PlaneLayer(1, 1), "encrypted"))
         seen = explained(bob)
         assert (seen.cause, seen.publisher) == (Cause.ENCRYPTED, ("sends it end-to-end encrypted",))

@@ -51,7 +51,14 @@ async def backed_up(it: Scene, section: str = "video") -> tuple[Client, Client, 
 
 
 def arriving(track: int, codec: str, width: int = 640) -> Layers:
-    return Layers(track, codec, [LayerRate(PlaneLayer(0, 0), 500_000, width, width * 9 // 16, 30.0)], False, False)  # type: ignore[arg-type]
+    return Layers(
+        track,
+        codec,
+        [LayerRate(PlaneLayer(0, 0), 500_000, width, width * 9 // 16, 30.0)],
+        False,
+        False,
+        lacks_parameters=False,
+    )  # type: ignore[arg-type]
 
 
 async def test_who_cannot_decode_a_track_is_told_the_codec_by_message_and_by_rest() -> None:

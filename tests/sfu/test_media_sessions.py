@@ -273,4 +273,13 @@ async def published(it: Scene, *, h264: bool, opus: bool) -> None:
     for track in session.participant.tracks.values():
         codec = "h264" if track.kind is Kind.VIDEO else "opus"
         if track.plane_id is not None and (h264 if track.kind is Kind.VIDEO else opus):
-            await it.say(Layers(track.plane_id, codec, [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)], False, False))
+            await it.say(
+                Layers(
+                    track.plane_id,
+                    codec,
+                    [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)],
+                    False,
+                    False,
+                    lacks_parameters=False,
+                )
+            )

@@ -35,7 +35,7 @@ def arriving(track: int, offered: str, arrive: str = "qhf") -> Layers:
         if rid in arrive:
             bps, width, height = SIZES[rid]
             layers.append(LayerRate(PlaneLayer(place, 0), bps, width, height, 30.0))
-    return Layers(track, "vp8", layers, False, False)
+    return Layers(track, "vp8", layers, False, False, lacks_parameters=False)
 
 
 def ladder(bob: Client, offered: str) -> str:

@@ -28,7 +28,7 @@ def arriving(track: int, *rates: tuple[int, int, int]) -> Layers:
             LayerRate(PlaneLayer(spatial, 0), bps // 2, width, height, 15.0),
             LayerRate(PlaneLayer(spatial, 1), bps, width, height, 30.0),
         ]
-    return Layers(track, "vp8", layers, False, False)
+    return Layers(track, "vp8", layers, False, False, lacks_parameters=False)
 
 
 async def test_the_best_encoding_is_asked_for_with_all_below_it_to_step_down() -> None:

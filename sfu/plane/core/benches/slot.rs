@@ -80,6 +80,7 @@ fn feed(slot: &mut Slot, codec: Codec, packets: &[Made]) -> usize {
     for made in packets {
         let received = start + ms(33) * (made.timestamp / 3_000);
         let packet = Packet {
+            parameter_sets: 0,
             encoding: 0,
             alone: true,
             encrypted: false,

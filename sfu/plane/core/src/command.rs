@@ -114,6 +114,8 @@ pub struct TrackSpec {
     /// In any order: the index is the layer's `spatial`.
     pub encodings: Vec<EncodingSpec>,
     pub extensions: ExtensionMap,
+    /// Parameter sets of H.264 and H.265 (NAL units) that SDP told, with the payload type they are of.
+    pub parameter_sets: Vec<(u8, Vec<u8>)>,
     /// The publisher retransmits what a generic NACK names (RFC 4585).
     pub nack: bool,
     /// The publisher answers PLI (RFC 4585), or else FIR (RFC 5104).

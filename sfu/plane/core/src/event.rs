@@ -21,6 +21,8 @@ pub enum Event {
         deaf: bool,
         /// SSRCs that came in its m-section of late and were not taken: nothing tells them apart from the stream that is.
         surplus: Vec<u32>,
+        /// Its keyframes came without parameter sets (H.264, H.265), and nobody knows any: it stays black.
+        lacks_parameters: bool,
     },
     /// What really leaves through a slot, of which track, and why it changed; no layer: nothing does.
     Switched {

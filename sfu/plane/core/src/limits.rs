@@ -133,6 +133,14 @@ pub const CACHED_AUDIO: usize = 128;
 /// How long: a retransmission that is later comes too late to be shown.
 pub const CACHED_FOR: Duration = ms(1_000);
 
+/// Octets of the parameter sets of an encoding (H.264, H.265) as one packet: with its headers it fits a datagram of ours.
+pub const PARAMETER_SETS: usize = 1_000;
+/// Picture parameter sets among them. Encoders of hardware use up to three.
+pub const PICTURE_PARAMETER_SETS: usize = 4;
+
+/// Parameter sets of a track that SDP told, of all its payload types.
+pub const SDP_PARAMETER_SETS: usize = 64;
+
 /// Packets that left through a slot and can be sent again. libwebrtc asks for nothing older than its own list; 512
 /// packets are 0.5 to 1 s of a good picture.
 pub const SENT_VIDEO: usize = 512;

@@ -33,7 +33,7 @@ use crate::receive::route;
 use crate::rtp::elements::{self, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Replay, Slot, SlotEvent};
+use crate::send::{Outgoing, Packet, Replay, Slot, SlotEvent};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;
@@ -227,7 +227,7 @@ impl Plane {
             }
             match placed.slot.handle_packet(&packet, now) {
                 Some(outgoing) => {
-                    transport.send(slot, track, outgoing, packet.octets(outgoing.patch), now);
+                    leave((slot, track), &mut placed.slot, transport, &packet, outgoing, now);
                     replay(published, slot, track, &mut placed.slot, transport, now);
                     if placed.slot.poll_anew() {
                         transport.report_soon(now);
@@ -376,9 +376,24 @@ fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, tran
         if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
             && let Some(outgoing) = slot.handle_packet(&packet, now)
         {
-            transport.send(key, track, outgoing, packet.octets(outgoing.patch), now);
+            leave((key, track), slot, transport, &packet, outgoing, now);
         }
     }
+}
+
+/// Queues what a slot made of a packet, behind the parameter sets that it needs. `keys`: of the slot and its track.
+fn leave(
+    (key, track): (usize, usize),
+    slot: &mut Slot,
+    transport: &mut Transport,
+    packet: &Packet,
+    outgoing: Outgoing,
+    now: Instant,
+) {
+    if let Some(before) = slot.poll_parameter_sets() {
+        transport.send(key, track, before, packet.octets(before.patch), now);
+    }
+    transport.send(key, track, outgoing, packet.octets(outgoing.patch), now);
 }
 
 /// What a slot has to say of itself becomes an event, in which encodings are named as the spec of its `source` lists them.

@@ -289,6 +289,8 @@ fn a_picture_whose_parameter_sets_are_missing_begins_with_them_when_they_come() 
     let upper = call.peers[alice].sources[1].ssrc;
     let packets = whole(&call, bob, slot);
     assert!(contiguous(&packets));
+    // Before them leave the ones of the keyframe before, as one aggregate.
+    let packets: Vec<_> = packets.into_iter().filter(|packet| packet.2[0] != 0x78).collect();
     let from = packets.iter().position(|packet| origin(&packet.2).0 == upper).expect("it has switched");
     let begins: Vec<_> = packets[from..from + 3].iter().map(|packet| (packet.2[0], origin(&packet.2).1)).collect();
     assert_eq!(begins, [(0x67, missing), (0x68, missing + 1), (0x65, missing + 2)]);

@@ -57,6 +57,7 @@ event!(Layers {
     encrypted: bool,
     deaf: bool,
     surplus: Vec<u32> = Vec::new(),
+    lacks_parameters: bool = false,
 });
 event!(Switched { slot: u64, track: Option<u64>, layer: Option<Layer>, cause: Cause });
 event!(Refused { slot: u64, track: Option<u64>, reason: String });
@@ -86,7 +87,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             let state = TransportWord(state);
             TransportState { transport: transport.0, state, reason: reason.to_owned() }.into_bound_py_any(py)
         }
-        Event::Layers { track, codec, layers, encrypted, deaf, surplus } => {
+        Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters } => {
             let rate = |rate: plane_core::event::LayerRate| LayerRate {
                 layer: rate.layer.into(),
                 bps: rate.bps,
@@ -95,7 +96,8 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
                 fps: rate.fps,
             };
             let layers = layers.into_iter().map(rate).collect();
-            Layers { track: track.0, codec: codec.map(Codec), layers, encrypted, deaf, surplus }.into_bound_py_any(py)
+            let (track, codec) = (track.0, codec.map(Codec));
+            Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters }.into_bound_py_any(py)
         }
         Event::Switched { slot, track, layer, cause } => {
             let (track, layer) = (track.map(|track| track.0), layer.map(Layer::from));

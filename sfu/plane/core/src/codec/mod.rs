@@ -6,6 +6,7 @@ pub mod dependency;
 pub mod h264;
 pub mod h265;
 mod nal;
+pub mod parameters;
 pub mod vp8;
 pub mod vp9;
 

@@ -1,7 +1,7 @@
 //! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
 
 use super::transmit::cached;
-use super::{Place, Plane, mark_dirty};
+use super::{Place, Plane, leave, mark_dirty};
 use crate::command::Kind;
 use crate::discard::Discard;
 use crate::limits::{FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
@@ -114,7 +114,7 @@ impl Plane {
         let published = &mut self.tracks[track];
         if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
-                self.transports[key].send(slot, track, outgoing, packet.octets(outgoing.patch), now);
+                leave((slot, track), &mut placed.slot, &mut self.transports[key], &packet, outgoing, now);
             }
             return;
         }

@@ -1,6 +1,7 @@
 //! A track where receive and send meet: its encodings, what each remembers for retransmission, and who watches.
 
 use crate::codec::dependency::Structures;
+use crate::codec::parameters::ParameterSets;
 use crate::codec::{self, Codec, Description, PayloadType};
 use crate::command::{Kind, TrackSpec};
 use crate::discard::Discard;
@@ -33,11 +34,46 @@ struct Kept {
     cache: Cache,
     start: Start,
     structures: Structures,
+    parameters: Parameters,
+}
+
+/// What decoders of H.264 and H.265 need before a keyframe.
+#[derive(Default)]
+struct Parameters {
+    sets: ParameterSets,
+    /// The payload type that they are of.
+    of: Option<u8>,
+    /// The last keyframe came without them, and they came neither before nor by SDP.
+    missing: bool,
+}
+
+impl Parameters {
+    /// What is to leave before a packet for a decoder that begins with it; nothing if it brings all that is needed.
+    fn before(&mut self, of: &PayloadType, spec: &TrackSpec, payload: &[u8], description: &Description) -> &[u8] {
+        if self.of != Some(of.number) {
+            *self = Self { of: Some(of.number), ..Self::default() };
+            for (_, unit) in spec.parameter_sets.iter().filter(|(number, _)| *number == of.number) {
+                self.sets.handle_payload(of.codec, unit);
+            }
+        }
+        let brings_all = self.sets.handle_payload(of.codec, payload);
+        // With a dependency descriptor every packet has one, and none of ours could.
+        if !description.keyframe || description.dependency.is_some() {
+            return &[];
+        }
+        self.missing = description.lacks_parameters && self.sets.packet().is_none();
+        self.sets.packet().filter(|_| !brings_all).unwrap_or_default()
+    }
 }
 
 impl Kept {
     fn new(spec: &TrackSpec) -> Self {
-        Self { cache: Cache::new(spec.kind == Kind::Video), start: Start::default(), structures: Structures::default() }
+        Self {
+            cache: Cache::new(spec.kind == Kind::Video),
+            start: Start::default(),
+            structures: Structures::default(),
+            parameters: Parameters::default(),
+        }
     }
 
     fn memory(&self) -> usize {
@@ -232,20 +268,26 @@ impl Published {
         }
         self.codec = Some(payload_type.codec);
         self.next_layers.get_or_insert(now);
+        let Kept { cache, start, parameters, .. } = &mut *kept;
+        let parameter_sets = match payload_type.codec {
+            Codec::H264 | Codec::H265 => parameters.before(&payload_type, &self.track.spec, payload, &description),
+            _ => &[],
+        };
         let stored = Stored {
             timestamp: header.timestamp,
             marker: header.marker,
             payload_type: &payload_type,
             passed: extensions.passed,
             dependency_descriptor: extensions.dependency_descriptor.unwrap_or_default(),
+            parameter_sets,
             description: &description,
         };
-        kept.cache.insert(seq, stored, payload, now);
+        cache.insert(seq, stored, payload, now);
         if payload_type.codec.is_video()
-            && let Some(cached) = kept.cache.get(seq)
+            && let Some(cached) = cache.get(seq)
         {
             let most = most_kept(&state.keyframes);
-            kept.start.insert(&Packet::again(cached, route.encoding as u8, None), stored, payload, most);
+            start.insert(&Packet::again(cached, route.encoding as u8, None), stored, payload, most);
         }
         let highest = state.encoding.highest().unwrap_or(seq);
         let recovered = rtx || highest != seq;
@@ -377,7 +419,9 @@ impl Published {
         let layers = self.track.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
         let (encrypted, deaf, surplus) = (self.track.is_encrypted(), self.is_deaf(), self.track.surplus(now));
-        Some(Event::Layers { track: self.id(), codec: self.codec, layers, encrypted, deaf, surplus })
+        let lacks_parameters = self.kept.iter().any(|kept| kept.parameters.missing);
+        let (track, codec) = (self.id(), self.codec);
+        Some(Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters })
     }
 
     /// When there is something to do: an encoding may have stopped, something lost is to be asked for.
@@ -425,7 +469,7 @@ impl Kept {
 
     /// A structure came after packets that refer to it: now they can be read.
     fn read_again(&mut self, seq: ExtendedSeq, highest: ExtendedSeq) {
-        let Self { cache, start, structures } = self;
+        let Self { cache, start, structures, .. } = self;
         let mut read = |cached: &mut Cached| {
             if !cached.description.awaits_structure {
                 return;

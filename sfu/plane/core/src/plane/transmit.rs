@@ -74,7 +74,10 @@ impl Plane {
         let mut octets = [0; CHUNK];
         for (item, octets) in leaving.iter().zip(&mut octets) {
             if let Queued::Media { track, outgoing, .. } = item {
-                *octets = cached(tracks, *track, outgoing).map_or(0, |cached| cached.payload.len());
+                *octets = cached(tracks, *track, outgoing).map_or(0, |cached| match outgoing.patch {
+                    Patch::ParameterSets => cached.parameter_sets.len(),
+                    _ => cached.payload.len(),
+                });
             }
         }
         let mut frame = 0;

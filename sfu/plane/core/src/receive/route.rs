@@ -273,6 +273,7 @@ mod tests {
         let (extensions, transport) = (ExtensionMap::default(), TransportId(1));
         let mid = id.to_string();
         TrackSpec {
+            parameter_sets: Vec::new(),
             id: TrackId(id),
             transport,
             kind,

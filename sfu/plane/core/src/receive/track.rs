@@ -327,6 +327,7 @@ mod tests {
         let encoding =
             |&(rid, ssrc): &(Option<&str>, _)| EncodingSpec { rid: rid.map(String::from), ssrc, rtx_ssrc: None };
         TrackSpec {
+            parameter_sets: Vec::new(),
             id: TrackId(1),
             transport: TransportId(1),
             kind: Kind::Video,

@@ -24,6 +24,10 @@ pub struct Stored<'a> {
     pub passed: Passed<'a>,
     /// AV1 RTP specification, appendix A, as on the wire; empty if there was none.
     pub dependency_descriptor: &'a [u8],
+    /// The payload of a packet that a decoder needs before this one ([`ParameterSets::packet`]); empty if it needs none.
+    ///
+    /// [`ParameterSets::packet`]: crate::codec::parameters::ParameterSets::packet
+    pub parameter_sets: &'a [u8],
     pub description: &'a Description,
 }
 
@@ -37,6 +41,7 @@ pub struct Cached {
     /// By [`Passed::store`].
     pub passed: Vec<u8>,
     pub dependency_descriptor: Vec<u8>,
+    pub parameter_sets: Vec<u8>,
     pub description: Description,
     pub payload: Vec<u8>,
     pub received: Instant,
@@ -55,6 +60,7 @@ impl Cached {
             payload_type: *stored.payload_type,
             passed,
             dependency_descriptor: stored.dependency_descriptor.to_vec(),
+            parameter_sets: stored.parameter_sets.to_vec(),
             description: stored.description.clone(),
             payload: payload.to_vec(),
             received: now,
@@ -73,6 +79,8 @@ impl Cached {
         stored.passed.store(&mut self.passed);
         self.dependency_descriptor.clear();
         self.dependency_descriptor.extend_from_slice(stored.dependency_descriptor);
+        self.parameter_sets.clear();
+        self.parameter_sets.extend_from_slice(stored.parameter_sets);
         self.description.clone_from(stored.description);
         self.payload.clear();
         self.payload.extend_from_slice(payload);
@@ -85,6 +93,7 @@ impl Cached {
         self.payload.capacity()
             + self.passed.capacity()
             + self.dependency_descriptor.capacity()
+            + self.parameter_sets.capacity()
             + structure.map_or(0, |frame| frame.structure.octets())
     }
 }
@@ -227,6 +236,7 @@ mod tests {
             payload_type: &VP8,
             passed: Passed::default(),
             dependency_descriptor: &[],
+            parameter_sets: &[],
             description: &Description::default(),
         };
         cache.insert(ExtendedSeq(seq), stored, payload, now);

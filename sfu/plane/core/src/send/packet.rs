@@ -59,7 +59,8 @@ pub fn most_octets(spec: &SlotSpec, cached: &Cached, earlier: &Earlier<'_>) -> u
     // Each element with its two-byte header: MID, transport-cc, abs-send-time, dependency descriptor, and those that are
     // kept with as much before each; the block's own header and its padding.
     let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + (2 + descriptor) + cached.passed.len() + 3;
-    OVERHEAD + extensions + cached.payload.len() + redundancy::most_octets(earlier)
+    let payload = cached.payload.len().max(cached.parameter_sets.len());
+    OVERHEAD + extensions + payload + redundancy::most_octets(earlier)
 }
 
 /// The same elements of the same length on all packets, but for what the publisher puts on some: equal packets leave in
@@ -109,6 +110,10 @@ fn write_payload(out: &mut [u8], patch: Patch, cached: &Cached, earlier: &Earlie
             return vp9::write(out, payload, numbers, picture_id, tl0);
         }
         (Patch::Empty, _) => return 0,
+        (Patch::ParameterSets, _) => {
+            out[..cached.parameter_sets.len()].copy_from_slice(&cached.parameter_sets);
+            return cached.parameter_sets.len();
+        }
         (Patch::RedPrimary, _) => {
             let primary = redundancy::primary(payload);
             out[..primary.len()].copy_from_slice(primary);
@@ -146,6 +151,7 @@ mod tests {
             payload_type,
             passed: Vec::new(),
             dependency_descriptor: Vec::new(),
+            parameter_sets: Vec::new(),
             description: Description::default(),
             payload: payload.to_vec(),
             received: Instant::now(),

@@ -33,6 +33,8 @@ pub struct Packet<'a> {
     /// It came late, or by RTX: a newer one of its encoding came before.
     pub recovered: bool,
     pub received: Instant,
+    /// Octets of the parameter sets that a decoder needs before it; 0: none.
+    pub parameter_sets: usize,
     /// What may go along with it for subscribers that take redundancy (RFC 2198). None: nothing shall be made of it.
     pub copies: Option<Copies>,
 }
@@ -53,6 +55,7 @@ impl<'a> Packet<'a> {
             clock,
             recovered: true,
             received: cached.received,
+            parameter_sets: cached.parameter_sets.len(),
             copies: None,
         }
     }
@@ -61,6 +64,7 @@ impl<'a> Packet<'a> {
     pub fn octets(&self, patch: Patch) -> usize {
         match (patch, self.copies) {
             (Patch::Empty, _) => 0,
+            (Patch::ParameterSets, _) => self.parameter_sets,
             (Patch::RedMade { earlier, .. }, Some(copies)) => redundancy::octets(self.payload_length, copies, earlier),
             _ => self.payload_length,
         }
@@ -93,6 +97,8 @@ pub enum Patch {
     },
     /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
     RedPrimary,
+    /// The parameter sets that go before it, in a packet of their own, instead of its payload.
+    ParameterSets,
     /// No payload: a number was kept free for a packet of a layer that is left out, and it came late. Nobody shall ask
     /// for it again.
     Empty,

@@ -182,6 +182,7 @@ mod tests {
                 payload_type,
                 passed: Passed::default(),
                 dependency_descriptor: &[],
+                parameter_sets: &[],
                 description: &Description::default(),
             };
             if *length > 0 {

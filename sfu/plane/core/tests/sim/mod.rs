@@ -224,6 +224,7 @@ impl Call {
             payload_types: vec![if kind == Kind::Video { VP8 } else { OPUS }],
             encodings,
             extensions: Self::extensions(),
+            parameter_sets: Vec::new(),
             nack: kind == Kind::Video,
             pli: kind == Kind::Video,
             fir: false,

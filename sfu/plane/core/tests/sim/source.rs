@@ -43,12 +43,26 @@ pub struct Source {
     /// What its nth sender report says, of what would be true.
     pub falsify: Option<Falsify>,
     pub reports: u32,
+    /// Which packets of H.264 keyframes have parameter sets.
+    pub parameter_sets: ParameterSets,
     /// Packets a frame.
     pub packets: usize,
     pub sent: u32,
     /// Payloads by sequence number, for retransmissions, and dependency descriptors.
     pub history: BTreeMap<u16, (u32, bool, Vec<u8>)>,
     pub descriptors: BTreeMap<u16, Vec<u8>>,
+}
+
+/// Of a source of H.264.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParameterSets {
+    /// Sequence, then picture: the first two packets of each keyframe.
+    First,
+    PictureFirst,
+    /// Before the first picture only.
+    Once,
+    /// They are in SDP, or nowhere.
+    Never,
 }
 
 /// A packet before it has a header.
@@ -86,6 +100,7 @@ impl Source {
             describes: false,
             falsify: None,
             reports: 0,
+            parameter_sets: ParameterSets::First,
             packets: if kind == Kind::Video { 3 } else { 1 },
             sent: 0,
             history: BTreeMap::new(),
@@ -107,7 +122,7 @@ impl Source {
         let mut made = Vec::new();
         for index in 0..self.packets {
             let mut payload = match self.kind {
-                Kind::Video if self.codec == Codec::H264 => h264(index, keyframe),
+                Kind::Video if self.codec == Codec::H264 => self.h264(index, keyframe),
                 Kind::Video if self.describes => undescribed(vp8(self.picture_id, index == 0, keyframe)),
                 Kind::Video => vp8(self.picture_id, index == 0, keyframe),
                 Kind::Audio => vec![0xFC; 60],
@@ -137,6 +152,17 @@ impl Source {
             .wrapping_add(self.interval().as_millis() as u32 * if self.kind == Kind::Video { 90 } else { 48 });
         self.next_frame += self.interval();
         made
+    }
+
+    fn h264(&self, index: usize, keyframe: bool) -> Vec<u8> {
+        let index = match (self.parameter_sets, index) {
+            _ if !keyframe => index,
+            (ParameterSets::Never, index) => index + 2,
+            (ParameterSets::Once, index) if self.keyframes > 1 => index + 2,
+            (ParameterSets::PictureFirst, 0 | 1) => 1 - index,
+            _ => index,
+        };
+        h264(index, keyframe)
     }
 
     /// The pair for a sender report: the next frame's timestamp belongs to the time it is due.
@@ -199,7 +225,8 @@ pub fn h264(index: usize, keyframe: bool) -> Vec<u8> {
         (false, 0) => vec![0x41, 0x9A, 0x02],
         (false, _) => vec![0x41, 0x1A, 0x02],
     };
-    payload.resize(1_000, 0x55);
+    let is_parameter_set = keyframe && index < 2;
+    payload.resize(if is_parameter_set { payload.len() } else { 1_000 }, 0x55);
     payload
 }
 

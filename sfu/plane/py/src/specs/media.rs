@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use plane_core::command as core;
 use plane_core::id::{SlotId, TrackId, TransportId};
 use plane_core::layer::Layer as CoreLayer;
-use plane_core::limits::{SDP_ENCODINGS, SDP_REPAIRS};
+use plane_core::limits::{PARAMETER_SETS, SDP_ENCODINGS, SDP_PARAMETER_SETS, SDP_REPAIRS};
 use plane_core::rtp::extension::ExtensionMap;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -152,6 +152,7 @@ pub struct TrackSpec {
     payload_types: Vec<PayloadType>,
     encodings: Vec<EncodingSpec>,
     extensions: Extensions,
+    parameter_sets: Vec<(u8, Vec<u8>)>,
     nack: bool,
     pli: bool,
     fir: bool,
@@ -161,7 +162,7 @@ pub struct TrackSpec {
 #[pymethods]
 impl TrackSpec {
     #[new]
-    #[pyo3(signature = (*, id, transport, kind, mid, payload_types, encodings, extensions, nack, pli, fir, repairs = Vec::new()))]
+    #[pyo3(signature = (*, id, transport, kind, mid, payload_types, encodings, extensions, parameter_sets = Vec::new(), nack, pli, fir, repairs = Vec::new()))]
     // One argument per field, named at every call.
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -172,6 +173,7 @@ impl TrackSpec {
         payload_types: Vec<PayloadType>,
         encodings: Vec<EncodingSpec>,
         extensions: Extensions,
+        parameter_sets: Vec<(u8, Vec<u8>)>,
         nack: bool,
         pli: bool,
         fir: bool,
@@ -192,7 +194,30 @@ impl TrackSpec {
         if encodings.len() > 1 && encodings.iter().any(|encoding| encoding.rid.is_none() && encoding.ssrc.is_none()) {
             return refuse("an encoding beside others needs a rid or an ssrc");
         }
-        Ok(Self { id, transport, kind, mid, payload_types, encodings, extensions, nack, pli, fir, repairs })
+        if parameter_sets.len() > SDP_PARAMETER_SETS {
+            return refuse(format!(
+                "a track has up to {SDP_PARAMETER_SETS} parameter sets, not {}",
+                parameter_sets.len()
+            ));
+        }
+        if let Some((_, unit)) = parameter_sets.iter().find(|(_, unit)| unit.is_empty() || unit.len() > PARAMETER_SETS)
+        {
+            return refuse(format!("a parameter set has 1..{PARAMETER_SETS} octets, not {}", unit.len()));
+        }
+        Ok(Self {
+            id,
+            transport,
+            kind,
+            mid,
+            payload_types,
+            encodings,
+            extensions,
+            parameter_sets,
+            nack,
+            pli,
+            fir,
+            repairs,
+        })
     }
 }
 
@@ -207,6 +232,7 @@ impl TrackSpec {
             payload_types: self.payload_types.into_iter().map(PayloadType::into_core).collect(),
             encodings: self.encodings.into_iter().map(encoding).collect(),
             extensions: self.extensions.into_core(),
+            parameter_sets: self.parameter_sets,
             nack: self.nack,
             pli: self.pli,
             fir: self.fir,

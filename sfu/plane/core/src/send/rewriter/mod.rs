@@ -105,6 +105,12 @@ impl Rewriter {
         Some(seq.0.wrapping_sub(run.end) as i64)
     }
 
+    /// A number for a packet of our own, which leaves before the one that [`Rewriter::begin`] is called with next.
+    pub fn reserve(&mut self) -> ExtendedSeq {
+        self.next += 1;
+        ExtendedSeq(self.next - 1)
+    }
+
     /// `packet` is the first of a source: of another track or encoding, or of the same one after a pause. It gets the
     /// next number, and a timestamp where the timeline has come to by now.
     pub fn begin(&mut self, packet: &Packet) -> Numbers {

@@ -45,6 +45,8 @@ pub struct Slot {
     compression: Option<Compression>,
     caught_up: Option<Instant>,
     anew: bool,
+    /// Leaves before the packet that was handed out last.
+    parameter_sets: Option<Outgoing>,
     /// Packets wait for the structure that their dependency descriptors refer to: as if they had not come.
     held: bool,
     pub keyframe_budget: KeyframeBudget,
@@ -75,6 +77,7 @@ impl Slot {
             compression: None,
             caught_up: None,
             anew: false,
+            parameter_sets: None,
             held: false,
             keyframe_budget: KeyframeBudget::default(),
             reported: Reported::default(),
@@ -221,6 +224,9 @@ impl Slot {
         self.selector.catch_up(true);
         for packet in packets {
             if let Some(outgoing) = self.handle_packet(&packet, now) {
+                if let Some(before) = self.poll_parameter_sets() {
+                    leaves(before, packet.parameter_sets);
+                }
                 leaves(outgoing, packet.payload_length);
             }
         }
@@ -253,6 +259,7 @@ impl Slot {
             return None;
         }
         let mapping = self.mapping(packet)?;
+        let reserved = (begins && packet.parameter_sets > 0).then(|| self.rewriter.reserve());
         let (mut numbers, verdict) = self.number(packet, begins)?;
         if begins {
             self.begun = packet.seq.0;
@@ -298,11 +305,22 @@ impl Slot {
             patch: numbers.patch,
             dependency,
         };
+        if let Some(seq) = reserved {
+            let before = Outgoing { seq, marker: false, patch: Patch::ParameterSets, dependency: None, ..outgoing };
+            self.reports.sent(packet.parameter_sets);
+            self.history.insert(Entry::new(&before), now);
+            self.parameter_sets = Some(before);
+        }
         self.history.insert(Entry::new(&outgoing), now);
         if packet.description.keyframe {
             self.keyframe_budget.handle_keyframe(outgoing.seq);
         }
         Some(outgoing)
+    }
+
+    /// After a packet that left: a packet of parameter sets that leaves before it.
+    pub fn poll_parameter_sets(&mut self) -> Option<Outgoing> {
+        self.parameter_sets.take()
     }
 
     pub fn poll_event(&mut self) -> Option<SlotEvent> {

@@ -53,6 +53,7 @@ pub(in crate::send) struct Sent {
 impl Sent {
     pub fn packet(&self, recovered: bool) -> Packet<'_> {
         Packet {
+            parameter_sets: 0,
             encoding: self.encoding,
             alone: self.alone,
             encrypted: false,

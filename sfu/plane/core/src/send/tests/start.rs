@@ -20,6 +20,7 @@ fn insert(start: &mut Start, sent: &Sent, most: usize) {
         payload_type: &sent.payload_type,
         passed: Default::default(),
         dependency_descriptor: &sent.descriptor,
+        parameter_sets: &[],
         description: &sent.description,
     };
     start.insert(&sent.packet(false), stored, &sent.payload, most);

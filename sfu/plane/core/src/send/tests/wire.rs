@@ -57,6 +57,7 @@ impl Wire {
             payload_type: &sent.payload_type,
             passed: Passed::default(),
             dependency_descriptor: &sent.descriptor,
+            parameter_sets: &[],
             description: &sent.description,
         };
         self.alone = sent.alone;
