@@ -55,6 +55,7 @@ test: test-rust test-python ## Run all tests: Rust, Python, browsers
 # Asked each time: what is missing today may be installed tomorrow, and CI must not skip what a desk may.
 browsers: setup
 	@scripts/install-browsers
+	@scripts/install-gstreamer
 
 # Here too: what builds and runs the image in its test.
 engine: setup

@@ -594,7 +594,8 @@ class Route:
 @final
 class TransportState:
     """`disconnected`: silent for too long, nothing more is sent until it is heard again. `failed` and `closed` are for
-    good: DTLS failed; the peer said goodbye."""
+    good: DTLS failed, or an error inside us ended this transport alone; the peer said goodbye. `reason` is a sentence
+    for the log."""
 
     __match_args__ = ("transport", "state", "reason")
     def __new__(

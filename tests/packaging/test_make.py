@@ -72,6 +72,16 @@ def test_with_all_browsers_there_is_nothing_to_do(run: Run) -> None:
     assert (seen.returncode, seen.stdout, seen.stderr) == (0, "", "")
 
 
+def test_gstreamer_is_skipped_at_a_desk_with_a_word_and_never_in_ci(run: Run) -> None:
+    seen = run("install-gstreamer", SYSTEM_PYTHON="false")
+    assert seen.returncode == 0
+    assert seen.stdout.startswith("test: GStreamer is not tested until you install its webrtcbin (Debian: ")
+    seen = run("install-gstreamer", SYSTEM_PYTHON="false", CI="true")
+    assert seen.returncode == 1
+    assert seen.stderr.startswith("test: CI must not skip the test with GStreamer: install python3-gst-1.0 ")
+    assert run("install-gstreamer", SYSTEM_PYTHON="true").stdout == ""
+
+
 @pytest.mark.parametrize(("given", "is_lan"), [("LAN=1", True), ("LAN=0", False), ("LAN=", False)])
 def test_lan_is_said_to_the_service(root: Path, given: str, is_lan: bool) -> None:
     seen = subprocess.run(["make", "-n", "run", given], cwd=root, capture_output=True, text=True)

@@ -24,9 +24,13 @@ discards! {
     UnknownProtocol = "unknown_protocol",
     /// From an address that no connectivity check has validated.
     UnknownAddress = "unknown_address",
+    /// A check over a path on which another participant is heard.
+    AddressTaken = "address_taken",
     StunMalformed = "stun_malformed",
-    /// A response or an indication, which a lite agent has no use for.
+    /// A response to nothing that was asked, or an indication from a path that is not in use.
     StunUnexpected = "stun_unexpected",
+    /// A check that is shorter than its answer: whoever it names would be sent more than was paid for.
+    StunTooShort = "stun_too_short",
     StunUnknownUser = "stun_unknown_user",
     StunIntegrity = "stun_integrity",
     StunFingerprint = "stun_fingerprint",
@@ -73,6 +77,8 @@ discards! {
     LibraryFault = "library_fault",
     /// What we made and could not send: longer than a datagram of ours may be, or more than may wait.
     Unsent = "unsent",
+    /// Something was wrong inside us; that transport is closed with a reason.
+    InvariantBroken = "invariant_broken",
     /// The kernel refused a datagram (its buffer was full, the route is gone).
     SocketRefused = "socket_refused",
 }

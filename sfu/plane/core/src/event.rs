@@ -67,7 +67,7 @@ pub enum TransportState {
     Connected,
     /// Silent for too long: nothing more is sent until it is heard again.
     Disconnected,
-    /// For good: DTLS failed.
+    /// For good: DTLS failed, or an invariant of this transport is broken.
     Failed,
     /// The peer said goodbye (close_notify).
     Closed,

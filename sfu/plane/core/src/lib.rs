@@ -5,6 +5,7 @@
 //! `handle_*` for what the world did, `apply` for what Python wants, and `poll_*` for what to do next.
 
 pub mod batch;
+pub mod broken;
 pub mod codec;
 pub mod command;
 pub mod config;

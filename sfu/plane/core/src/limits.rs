@@ -48,9 +48,6 @@ pub const FEEDBACK_PER_SECOND: usize = 64 * 1024;
 /// Octets a second of DTLS handshake to one peer: five flights of 2.4 kB in the first second of doubling waits.
 pub const HANDSHAKE_PER_SECOND: usize = 16 * 1024;
 
-/// DTLS to an address that has proven nothing is at most so many times what came from it (RFC 9000 s8.1 has the same).
-pub const UNPROVEN_DTLS: usize = 3;
-
 /// Octets of media, RTCP and SCTP to such an address: a client that moved and was nominated there may be heard from it a little later.
 pub const UNPROVEN_MEDIA: usize = 20_000;
 
@@ -60,6 +57,24 @@ pub const COMPOUNDS_WAITING: usize = 64;
 
 /// Transport-wide feedbacks that tell of what arrived since the last time; beyond, it is not told. 4,800 packets.
 pub const FEEDBACKS_AT_ONCE: usize = 16;
+
+// ---- What goes to an address of which nothing is proven ----
+
+/// Octets for each that came from it: answers to checks, our own requests, handshakes. RFC 9000 s8.1.
+pub const AMPLIFICATION: usize = 3;
+
+/// Binding requests of ours that wait for one answer. RFC 8489 s6.2.1, Rc.
+pub const PATH_REQUESTS: u8 = 7;
+
+/// Octets of media of one trial, the last datagram not counted, when the old path has been silent for a second: 4 s of
+/// sound at 32 kbit/s, for clients that answer nothing before the next report is due.
+pub const PATH_TRIAL: usize = UNPROVEN_MEDIA - ANY_DATAGRAM;
+
+/// A peer is tried no more often, or it could have ever new strangers sent to: 16 kbit/s.
+pub const BETWEEN_PATH_TRIALS: Duration = ms(10_000);
+
+/// Octets of a picture for a peer that keeps its path alive and says nothing that could be believed: a keyframe.
+pub const PICTURE_TRIAL: usize = 64_000;
 
 // ---- Memory of one transport ----
 
@@ -98,6 +113,9 @@ pub const SURPLUS_SSRCS: usize = 8;
 
 /// Paths that connectivity checks have validated: three interfaces of a phone, several NAT bindings of each.
 pub const VALID_PATHS: usize = 16;
+
+/// STUN and DTLS that wait for their address to be proven; beyond, the oldest go, as they would on a full link.
+pub const WAITING_CONTROL: usize = 64;
 
 /// Datagrams of a DTLS handshake that wait to be sent; beyond, the oldest go, as they would on a full link. There may be
 /// no path to send them on yet.

@@ -1,12 +1,15 @@
 //! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
-//! `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `lives` (what
-//! arrives), `memory` (how much is kept), `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
+//! `breaking` (what ends one transport), `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback`
+//! (RTCP both ways), `idle` (reports of slots that show nothing), `lives` (what arrives), `memory` (how much is kept),
+//! `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
 
+mod breaking;
 mod commands;
 mod connection;
 mod feedback;
+mod idle;
 mod lives;
 mod memory;
 mod messages;
@@ -20,17 +23,18 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use crate::batch::Batch;
+use crate::broken::{Broken, contain};
 use crate::command::{Path, Route};
 use crate::config::Config;
 use crate::data::PeerIds;
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
-use crate::event::{Event, TransportState};
+use crate::event::Event;
 use crate::id::{ChannelId, TransportId};
 use crate::layer::Ladder;
 use crate::receive::audio_level::Levels;
 use crate::receive::route;
-use crate::rtp::elements::{self, Extensions};
+use crate::rtp::elements::{self, AudioLevel, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::{Outgoing, Packet, Replay, Slot, SlotEvent};
@@ -40,7 +44,7 @@ use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
 use memory::Memory;
 use messages::Awaited;
-use published::Published;
+use published::{Published, Taken};
 use sound::{Hearing, Sounds};
 
 /// What an id names, and where it stands in its arena.
@@ -156,8 +160,8 @@ impl Plane {
             Ok(Protocol::Stun) => self.handle_stun(datagram, path, now),
             Ok(other) => match self.by_path.get(&path) {
                 Some(&key) => match other {
-                    Protocol::Rtp => self.handle_media(key, datagram, received, now),
-                    Protocol::Rtcp => self.handle_rtcp(key, datagram, received, now),
+                    Protocol::Rtp => self.handle_media(key, datagram, &path, received, now),
+                    Protocol::Rtcp => self.handle_rtcp(key, datagram, &path, received, now),
                     _ => self.handle_dtls(key, datagram, path, now),
                 },
                 None => Err(Discard::UnknownAddress),
@@ -175,33 +179,20 @@ impl Plane {
         &mut self,
         key: usize,
         datagram: &mut [u8],
+        path: &Path,
         received: Instant,
         now: Instant,
     ) -> Result<(), Discard> {
-        let header = Header::parse(datagram)?;
-        let transport = &mut self.transports[key];
-        let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
-        let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
-        let packet = &datagram[..length];
-        self.heard(key, now);
-        let transport = &mut self.transports[key];
-        let extensions = elements::read(&transport.extensions, &header, packet)?;
-        transport.note_arrival(&header, &extensions, received);
-        let route = match transport.router.lookup(header.ssrc) {
-            Some(route) => route,
-            None => self.find_route(key, &header, &extensions, now)?,
-        };
-        let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
-        self.make_room(key, now);
-        let published = &mut self.tracks[track];
-        let before = published.memory();
-        let taken = published.receive(&route, &header, &extensions, packet, received, now);
-        let after = published.memory();
-        if before != after {
-            self.note_kept(key, before, after, now);
+        let mut is_authentic = false;
+        let taken = contain(|| self.take_in(key, datagram, received, now, &mut is_authentic));
+        if is_authentic {
+            self.heard(key, path, true, now);
         }
-        let taken = taken?;
-        let hearing = self.hear(track, extensions.audio_level, taken.recovered, now);
+        let (track, route, level, taken) = match taken {
+            Ok(taken) => taken?,
+            Err(Broken(why)) => return self.break_transport(key, why),
+        };
+        let hearing = self.hear(track, level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
             self.tracks[track].hold_back(&taken);
             self.arm(key);
@@ -212,6 +203,7 @@ impl Plane {
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
         let (mut wished, round_trip) = (0u8, self.transports[key].round_trip);
+        let mut tried = Vec::new();
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
@@ -223,6 +215,9 @@ impl Plane {
             let transport = &mut self.transports[placed.transport];
             // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
             if !transport.sends_media() {
+                if !placed.slot.is_paused() && transport.try_picture(now) {
+                    tried.push(placed.transport);
+                }
                 continue;
             }
             match placed.slot.handle_packet(&packet, now) {
@@ -249,8 +244,47 @@ impl Plane {
             self.tracks[track].wish_keyframes(wished, round_trip, now);
             self.poll_feedback(key, now);
         }
+        for silent in tried {
+            self.begin_slots(silent, now);
+            self.touch(silent);
+        }
         self.arm(key);
         Ok(())
+    }
+
+    /// Unprotects a packet, routes it, and receives it into its encoding. It changes its own transport alone.
+    fn take_in(
+        &mut self,
+        key: usize,
+        datagram: &mut [u8],
+        received: Instant,
+        now: Instant,
+        is_authentic: &mut bool,
+    ) -> Result<(usize, route::Route, Option<AudioLevel>, Taken), Discard> {
+        let header = Header::parse(datagram)?;
+        let transport = &mut self.transports[key];
+        #[cfg(test)]
+        assert!(!transport.faulty, "a fault of one transport");
+        let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
+        *is_authentic = true;
+        let packet = &datagram[..length];
+        let extensions = elements::read(&transport.extensions, &header, packet)?;
+        transport.note_arrival(&header, &extensions, received);
+        let route = match transport.router.lookup(header.ssrc) {
+            Some(route) => route,
+            None => self.find_route(key, &header, &extensions, now)?,
+        };
+        let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
+        self.make_room(key, now);
+        let published = &mut self.tracks[track];
+        let before = published.memory();
+        let taken = published.receive(&route, &header, &extensions, packet, received, now);
+        let after = published.memory();
+        if before != after {
+            self.note_kept(key, before, after, now);
+        }
+        Ok((track, route, extensions.audio_level, taken?))
     }
 
     /// The first packet of an SSRC: by MID and RID, or by its payload type.
@@ -285,14 +319,12 @@ impl Plane {
         expired.extend(std::iter::from_fn(|| self.timers.expired(now)));
         for key in expired.drain(..) {
             let Some(transport) = self.transports.get_mut(key) else { continue };
-            transport.handle_timeout(now);
-            if transport.consent.handle_timeout(now) && transport.state == Some(TransportState::Connected) {
-                self.events.extend(transport.enter(TransportState::Disconnected, "nothing was heard for too long"));
-                for &slot in &self.transports[key].slots {
-                    self.slots[slot].slot.interrupt();
-                }
+            let moved = transport.handle_timeout(now);
+            self.judge_silence(key, now);
+            if moved {
+                self.begin_slots(key, now);
             }
-            self.poll_dtls(key, now);
+            self.poll_dtls(key, None, now);
             self.poll_data(key, now);
             self.judge_silences(key, now);
             self.trim(key, now);

@@ -7,12 +7,13 @@ use crate::config::{Config, DataLimits};
 use crate::data::{Data, PeerIds};
 use crate::discard::Discard;
 use crate::dtls::Session;
-use crate::dtls::allowance::Allowance;
 use crate::event::{Event, TransportState};
 use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
+use crate::ice::paths::Move;
+use crate::ice::sending::Sending;
 use crate::id::TransportId;
-use crate::limits::COMPOUNDS_WAITING;
+use crate::limits;
 use crate::receive::arrivals::Arrivals;
 use crate::receive::route::Router;
 use crate::rtcp::Compounds;
@@ -26,6 +27,8 @@ use crate::time::{Duration, Instant, ms};
 
 /// Until the first receiver report tells better.
 const DEFAULT_ROUND_TRIP: Duration = ms(100);
+/// Of slots that show nothing, while nothing else is reported: well within the silence that ends consent.
+const IDLE_REPORTS: Duration = ms(4_000);
 /// The first sender report: soon, since without one a receiver cannot bring sound and picture together.
 const FIRST_REPORT: Duration = ms(200);
 /// Header, extensions and tag beside a payload, for the pacer's sum.
@@ -45,16 +48,26 @@ pub struct Srtp {
     pub outbound: Outbound,
 }
 
+/// What came of hearing the peer.
+#[derive(Default)]
+pub struct Heard {
+    pub event: Option<Event>,
+    /// Media leaves from now on: what it is shown begins.
+    pub begins: bool,
+}
+
 pub struct Transport {
     pub id: TransportId,
     pub cname: String,
     /// The sender of our receiver reports and feedback.
     pub ssrc: u32,
     pub agent: Agent,
+    /// Of the path that media takes.
     pub consent: Consent,
+    /// Of all its paths.
+    pub presence: Consent,
+    pub sending: Sending,
     pub dtls: Session,
-    /// Of the handshake, until it is over.
-    pub allowance: Allowance,
     pub srtp: Option<Srtp>,
     pub data: Option<Data>,
     dtls_role: DtlsRole,
@@ -79,12 +92,17 @@ pub struct Transport {
     /// What left, and was not answered by transport-wide feedback.
     pub unanswered: Unanswered,
     pub next_report: Instant,
+    /// Of slots that show nothing; and of which of them.
+    next_idle_report: Instant,
+    idle_reported: usize,
     pub fir_sequence: u8,
     /// Octets of packets that are kept of its tracks, and when they are trimmed next.
     pub kept: usize,
     pub next_trim: Option<Instant>,
     /// In the plane's list of those with something to send.
     pub dirty: bool,
+    #[cfg(test)]
+    pub faulty: bool,
 }
 
 impl Transport {
@@ -95,8 +113,9 @@ impl Transport {
             ssrc,
             agent: Agent::new(spec.ice),
             consent: Consent::new(config.silence, now),
+            presence: Consent::new(config.silence, now),
+            sending: Sending::new(),
             dtls: Session::new(&config.identity, spec.dtls_role, &spec.fingerprints, now),
-            allowance: Allowance::default(),
             srtp: None,
             data: None,
             dtls_role: spec.dtls_role,
@@ -114,10 +133,14 @@ impl Transport {
             round_trip: DEFAULT_ROUND_TRIP,
             unanswered: Unanswered::default(),
             next_report: now + FIRST_REPORT,
+            next_idle_report: now,
+            idle_reported: 0,
             fir_sequence: 0,
             kept: 0,
             next_trim: None,
             dirty: false,
+            #[cfg(test)]
+            faulty: false,
         }
     }
 
@@ -144,17 +167,99 @@ impl Transport {
         }
     }
 
-    /// Media, reports and SCTP leave only towards somebody who is connected, was heard lately and has nominated a path.
+    /// Media, reports and SCTP leave only towards somebody who is connected, has nominated a path, and was heard lately
+    /// over the one that is used; or else on trial.
     pub fn sends_media(&self) -> bool {
-        self.state == Some(TransportState::Connected) && self.srtp.is_some() && self.agent.selected().is_some()
+        self.state == Some(TransportState::Connected)
+            && self.srtp.is_some()
+            && self.agent.selected().is_some()
+            && self.sending.is_allowed()
     }
 
-    /// Something authenticated came: it is there. Says so if it was silent before.
-    pub fn heard(&mut self, now: Instant) -> Option<Event> {
-        if self.consent.heard(now) && self.state == Some(TransportState::Disconnected) {
-            return self.enter(TransportState::Connected, "heard again");
+    /// Something authenticated came over this path. `proof`: only the peer, and only from there, can have sent it; a
+    /// check can come from anybody's address.
+    pub fn heard(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
+        if proof {
+            self.agent.paths_mut().prove(path, now);
         }
-        None
+        let mut heard = Heard::default();
+        if self.presence.heard(now) && self.state == Some(TransportState::Disconnected) {
+            heard.event = self.enter(TransportState::Connected, "heard again");
+        }
+        heard.begins = self.settle(now) || self.heard_where_it_is_sent(path, proof, now);
+        heard
+    }
+
+    /// It returns transport-wide feedback, over this path.
+    pub fn heard_feedback(&mut self, path: &Path, now: Instant) {
+        self.presence.heard_feedback(now);
+        if self.agent.selected() == Some(*path) {
+            self.consent.heard_feedback(now);
+        }
+    }
+
+    /// Whether media leaves from now on.
+    fn heard_where_it_is_sent(&mut self, path: &Path, proof: bool, now: Instant) -> bool {
+        if self.agent.selected() != Some(*path) {
+            if !proof && self.srtp.is_some() && self.agent.paths().is_in_doubt(path) {
+                self.agent.ask(path, now);
+            }
+            return false;
+        }
+        if self.sending.is_consented() || self.srtp.is_none() {
+            self.consent.heard(now);
+            return false;
+        }
+        if !proof {
+            self.agent.ask(path, now);
+            return false;
+        }
+        self.consent.heard(now);
+        let begins = !self.sending.is_allowed();
+        self.sending.consent();
+        begins
+    }
+
+    /// DTLS is up, over this path.
+    pub fn connected(&mut self, path: &Path, now: Instant) {
+        self.agent.paths_mut().prove(path, now);
+        self.agent.paths_mut().connected(path, now);
+        if let Some(selected) = self.agent.selected().filter(|selected| selected != path) {
+            self.agent.ask(&selected, now);
+        }
+        self.consent.moved(now);
+        self.presence.moved(now);
+    }
+
+    /// Moves media to the path that the peer nominated, if it is time to. True if it moved.
+    fn settle(&mut self, now: Instant) -> bool {
+        let Some(moved) = self.agent.settle(now) else { return false };
+        self.consent.moved(now);
+        match moved {
+            Move::Proven if self.srtp.is_some() => self.sending.consent(),
+            Move::Tried if self.srtp.is_some() => self.sending.try_path(now),
+            Move::Proven | Move::Tried => {}
+        }
+        true
+    }
+
+    /// Nothing leaves any more but STUN and DTLS. True if something could until now.
+    pub fn hold(&mut self) -> bool {
+        self.pacer.clear();
+        self.rtcp.clear();
+        self.sending.hold()
+    }
+
+    /// Something is to be shown to a peer that is there and says nothing: whether a trial begins.
+    pub fn try_picture(&mut self, now: Instant) -> bool {
+        let is_there = self.state == Some(TransportState::Connected) && self.srtp.is_some();
+        let selected = self.agent.selected().filter(|_| is_there && !self.sending.is_allowed());
+        selected.is_some_and(|path| self.agent.paths().was_proven(&path)) && self.sending.try_picture(now)
+    }
+
+    /// Whether the peer has proven that this path is its own, and was heard over it lately: nobody else gets it.
+    pub fn holds(&self, path: &Path, now: Instant) -> bool {
+        self.agent.paths().holds(path, self.presence.patience(), now)
     }
 
     /// The event of a state that is new; failed and closed are left by nothing.
@@ -174,9 +279,7 @@ impl Transport {
 
     /// Hands a DTLS datagram to the association; its answer goes back on the path that was used.
     pub fn handle_dtls(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        if !self.dtls.is_connected() {
-            self.allowance.heard(path, datagram.len());
-        }
+        self.agent.paths_mut().pay(&path, datagram.len());
         let result = self.dtls.handle_datagram(datagram, now);
         self.flush_dtls(path);
         result
@@ -184,17 +287,47 @@ impl Transport {
 
     /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent.
     pub fn flush_dtls(&mut self, path: Path) {
-        while let Some(octets) = self.dtls.next_octets()
-            && (self.has_shaken_hands() || self.allowance.take(path, octets))
-            && let Some(datagram) = self.dtls.poll_transmit()
-        {
+        while let Some(datagram) = self.dtls.poll_transmit() {
             self.control.push_back((path, datagram));
         }
+        let excess = self.control.len().saturating_sub(limits::WAITING_CONTROL);
+        self.control.drain(..excess);
     }
 
-    /// The handshake was finished once, whatever became of the association then.
-    fn has_shaken_hands(&self) -> bool {
-        self.dtls.is_connected() || self.srtp.is_some()
+    /// The next of STUN and DTLS that its address has paid for, or proven itself for.
+    pub fn poll_control(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
+        // One that cannot be paid for is not kept: it is made again.
+        while let Some((path, request)) = self.agent.poll_request(now) {
+            if self.agent.paths_mut().spend(&path, request.len()) {
+                return Some((path, request));
+            }
+        }
+        let mut index = 0;
+        while let Some((path, datagram)) = self.control.get(index) {
+            // Of a response (RFC 8489 s5).
+            let is_answer = datagram.first() == Some(&1);
+            if self.agent.is_valid(path) {
+                if self.agent.paths_mut().spend(path, datagram.len()) {
+                    return self.control.remove(index);
+                }
+                index += 1;
+                continue;
+            }
+            // Whom no check made known gets nothing but answers, which are paid for.
+            let datagram = self.control.remove(index);
+            if is_answer {
+                return datagram;
+            }
+        }
+        None
+    }
+
+    /// Asks for the proof that what waits needs.
+    pub fn ask_for_what_waits(&mut self, now: Instant) {
+        if let Some((path, _)) = self.control.front() {
+            let path = *path;
+            self.agent.ask(&path, now);
+        }
     }
 
     /// Notes when a packet with a transport-wide number came, for the feedback to its sender.
@@ -240,7 +373,7 @@ impl Transport {
     pub fn say(&mut self, compounds: &Compounds) -> usize {
         let mut refused = 0;
         for compound in compounds.iter() {
-            if self.rtcp.len() < COMPOUNDS_WAITING {
+            if self.rtcp.len() < limits::COMPOUNDS_WAITING {
                 self.rtcp.push_back(compound.to_vec());
             } else {
                 refused += 1;
@@ -254,8 +387,22 @@ impl Transport {
         self.next_report = self.next_report.min(now + FIRST_REPORT);
     }
 
-    /// Resends and gives up where it is time to.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    /// Whether slots that show nothing are to be reported, and from which of them on: all have their turn.
+    pub fn poll_idle_report(&mut self, now: Instant) -> Option<usize> {
+        if now < self.next_idle_report {
+            return None;
+        }
+        self.next_idle_report = now + IDLE_REPORTS;
+        Some(self.idle_reported)
+    }
+
+    /// So many more of them are reported.
+    pub fn idle_reported(&mut self, slots: usize) {
+        self.idle_reported = (self.idle_reported + slots) % self.slots.len().max(1);
+    }
+
+    /// Resends and gives up where it is time to. True if media may leave over another path from now on.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
         self.dtls.handle_timeout(now);
         if let Some(path) = self.agent.selected() {
             self.flush_dtls(path);
@@ -263,6 +410,7 @@ impl Transport {
         if let Some(data) = &mut self.data {
             data.handle_timeout(now);
         }
+        self.settle(now)
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -270,8 +418,13 @@ impl Transport {
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
         // A dirty transport is drained anyway, whatever its pacer holds; and one that may not send waits to be heard.
         let pacer = (!self.dirty && self.sends_media()).then(|| self.pacer.poll_timeout()).flatten();
-        let protocols = [self.consent.poll_timeout(), self.dtls.poll_timeout(), data, self.arrivals.poll_timeout()];
-        protocols.into_iter().chain([media, pacer, self.next_trim]).flatten().min()
+        let peer = [self.consent.poll_timeout(), self.presence.poll_timeout(), self.sending.poll_timeout()];
+        let paths = self.agent.paths().poll_timeout();
+        [self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer, paths, self.next_trim]
+            .into_iter()
+            .chain(peer)
+            .flatten()
+            .min()
     }
 }
 

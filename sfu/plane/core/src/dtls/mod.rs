@@ -1,6 +1,5 @@
 //! DTLS-SRTP (RFC 5764) over BoringSSL: datagrams in, datagrams and keys out.
 
-pub mod allowance;
 mod clock;
 mod ffi;
 pub mod identity;

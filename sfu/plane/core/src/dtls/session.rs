@@ -207,11 +207,6 @@ impl Session {
         [self.clock.poll_timeout(), self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
     }
 
-    /// Octets of the next datagram to send.
-    pub fn next_octets(&self) -> Option<usize> {
-        self.outgoing.front().map(Vec::len)
-    }
-
     /// One datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.outgoing.pop_front()

@@ -1,28 +1,32 @@
 //! The lite agent of RFC 8445: it answers connectivity checks, and follows the pair that the peer nominates.
 //!
-//! A lite agent never sends a check and is always controlled. What it learns is whom it may believe (a path is valid
-//! once a check with the right password came over it) and where to send (the nominated path).
+//! A lite agent is always controlled. What it learns is whom it may believe (a path is valid once a check with the right
+//! password came over it) and where to send (the nominated path, once [`super::paths`] has it proven). It sends Binding
+//! requests for that proof alone.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use stun_types::attribute::{
     Attribute, AttributeStaticType, AttributeType, ErrorCode, Fingerprint, MessageIntegrity, MessageIntegritySha256,
-    UnknownAttributes, Username, XorMappedAddress,
+    RawAttribute, UnknownAttributes, Username, XorMappedAddress,
 };
 use stun_types::message::{
-    BINDING, IntegrityAlgorithm, IntegrityKey, Message, MessageClass, MessageWrite, MessageWriteExt, MessageWriteVec,
-    ShortTermCredentials, StunParseError, StunWriteError,
+    BINDING, IntegrityAlgorithm, IntegrityKey, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt,
+    MessageWriteVec, ShortTermCredentials, StunParseError, StunWriteError,
 };
 
+use super::paths::{Due, Move, Paths};
 use crate::command::{IceCredentials, Path};
 use crate::discard::Discard;
-use crate::limits::VALID_PATHS;
 use crate::time::{Duration, Instant, ms};
 
 /// RFC 8445 s16.1.
 const PRIORITY: AttributeType = AttributeType::new(0x0024);
 const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
 const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
+
+/// Of our requests. Nobody pairs candidates by it: RFC 8445 s5.1.2.1, that of a peer-reflexive one.
+const OUR_PRIORITY: u32 = 0x6E00_01FF;
 
 /// A pair that has not been nominated anew for so long gives way to one of lower priority. Firefox nominates every
 /// pair it checks, in any order, and means the best one; Chromium nominates only the pair it uses, at least every
@@ -35,6 +39,8 @@ struct Login {
     username: String,
     local_ufrag_length: usize,
     key: IntegrityKey,
+    /// The peer's, for requests of ours.
+    remote_key: IntegrityKey,
     /// Grows with every restart.
     generation: u32,
 }
@@ -45,6 +51,7 @@ impl Login {
             local_ufrag_length: ice.local_ufrag.len(),
             username: format!("{}:{}", ice.local_ufrag, ice.remote_ufrag),
             key: ShortTermCredentials::new(ice.local_pwd).make_key(),
+            remote_key: ShortTermCredentials::new(ice.remote_pwd).make_key(),
             generation,
         }
     }
@@ -52,17 +59,17 @@ impl Login {
     fn local_ufrag(&self) -> &str {
         self.username.get(..self.local_ufrag_length).unwrap_or_default()
     }
+
+    fn remote_ufrag(&self) -> &str {
+        self.username.get(self.local_ufrag_length.saturating_add(1)..).unwrap_or_default()
+    }
 }
 
-struct Valid {
-    path: Path,
-    checked: Instant,
-}
-
-struct Selected {
+/// What the peer wants us to send over.
+struct Nominated {
     path: Path,
     priority: u32,
-    nominated: Instant,
+    at: Instant,
     generation: u32,
 }
 
@@ -71,16 +78,17 @@ pub struct Agent {
     current: Login,
     /// From before a restart, until a check with the new credentials nominates a pair (RFC 8445 s9).
     previous: Option<Login>,
-    valid: Vec<Valid>,
-    selected: Option<Selected>,
+    nominated: Option<Nominated>,
+    paths: Paths,
+    tie_breaker: u64,
 }
 
 /// What came of a check that knew the password.
 #[derive(Debug)]
 pub struct Answer {
-    /// Goes back over the path that the check came from.
+    /// Goes back over the path that the check came from. Never longer than the check.
     pub response: Vec<u8>,
-    /// The path to send to from now on, if it changed.
+    /// The path that the peer wants us to send over from now on, if it changed.
     pub nominated: Option<Path>,
     /// DTLS and SRTP from this path may be believed. Not so after an error response.
     pub validated: bool,
@@ -88,7 +96,13 @@ pub struct Answer {
 
 impl Agent {
     pub fn new(ice: IceCredentials) -> Self {
-        Self { current: Login::new(ice, 0), previous: None, valid: Vec::new(), selected: None }
+        Self {
+            current: Login::new(ice, 0),
+            previous: None,
+            nominated: None,
+            paths: Paths::default(),
+            tie_breaker: unguessable() as u64,
+        }
     }
 
     /// New credentials. The old ones and the pair in use stay until a check with the new ones nominates a pair.
@@ -99,7 +113,7 @@ impl Agent {
         let next = Login::new(ice, self.current.generation.saturating_add(1));
         let replaced = std::mem::replace(&mut self.current, next);
         // Of several restarts in a row, the credentials of the pair in use are the ones worth keeping.
-        let in_use = self.selected.as_ref().is_none_or(|selected| selected.generation == replaced.generation);
+        let in_use = self.nominated.as_ref().is_none_or(|nominated| nominated.generation == replaced.generation);
         if in_use || self.previous.is_none() {
             self.previous = Some(replaced);
         }
@@ -112,30 +126,121 @@ impl Agent {
 
     /// Where to send.
     pub fn selected(&self) -> Option<Path> {
-        self.selected.as_ref().map(|selected| selected.path)
+        self.paths.selected()
+    }
+
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    pub fn paths_mut(&mut self) -> &mut Paths {
+        &mut self.paths
     }
 
     /// Whether a check with the right password came over this path.
     pub fn is_valid(&self, path: &Path) -> bool {
-        self.valid.iter().any(|valid| valid.path == *path)
+        self.paths.is_valid(path)
     }
 
-    /// A check that does not know the password gets no answer, but is counted: whoever guesses learns nothing.
-    pub fn handle_request(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<Answer, Discard> {
-        let message = parse(datagram)?;
+    /// A check that does not know the password gets no answer, but is counted: whoever guesses learns nothing. One over
+    /// a path that is another peer's (`taken`) is answered, and changes nothing.
+    pub fn handle_request(
+        &mut self,
+        datagram: &[u8],
+        path: Path,
+        taken: bool,
+        now: Instant,
+    ) -> Result<Answer, Discard> {
+        let message = parse(datagram, MessageClass::Request)?;
         let login = self.login(&message)?;
         let algorithm = message.validate_integrity_with_key(&login.key).map_err(|_| Discard::StunIntegrity)?;
 
-        if let Some(refusal) = refusal(&message) {
-            let response = refuse(&message, &refusal, &login.key, algorithm).map_err(|_| Discard::StunMalformed)?;
+        let refusal = refusal(&message);
+        let response = match &refusal {
+            Some(refusal) => refuse(&message, refusal, &login.key, algorithm),
+            None => agree(&message, path, &login.key, algorithm),
+        };
+        let response = response.map_err(|_| Discard::StunMalformed)?;
+        if response.len() > datagram.len() {
+            return Err(Discard::StunTooShort);
+        }
+        if refusal.is_some() || taken {
             return Ok(Answer { response, nominated: None, validated: false });
         }
-        let response = agree(&message, path, &login.key, algorithm).map_err(|_| Discard::StunMalformed)?;
         let generation = login.generation;
-        self.validate(path, now);
+        self.paths.checked(path, generation, now);
+        self.paths.pay(&path, datagram.len());
         let nominates = message.has_attribute(USE_CANDIDATE);
-        let nominated = (nominates && self.nominate(path, priority(&message), generation, now)).then_some(path);
-        Ok(Answer { response, nominated, validated: true })
+        let changed = nominates && self.nominate(path, priority(&message), generation, now);
+        if let Some(nominated) = self.nominated.as_ref().filter(|_| nominates) {
+            let (means, is_late) = (nominated.path, generation < nominated.generation);
+            self.paths.want(means, now);
+            if means != path && !is_late && self.paths.doubt(path, true, now) {
+                self.ask_both(path, now);
+            }
+        } else if self.paths.doubt(path, false, now) {
+            self.ask_both(path, now);
+        }
+        Ok(Answer { response, nominated: changed.then_some(path), validated: true })
+    }
+
+    /// The answer to a request of ours: the path it went to is the peer's. An answer of anybody else there proves
+    /// nothing: a STUN server answers everybody.
+    pub fn handle_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        let message = parse(datagram, MessageClass::Success)?;
+        let generation =
+            self.paths.asked(&path, u128::from(message.transaction_id())).ok_or(Discard::StunUnexpected)?;
+        let login = self.login_of(generation);
+        message.validate_integrity_with_key(&login.remote_key).map_err(|_| Discard::StunIntegrity)?;
+        self.paths.prove(&path, now);
+        Ok(())
+    }
+
+    /// Wants a proof of a path (again), from whoever has the peer's password.
+    pub fn ask(&mut self, path: &Path, now: Instant) {
+        self.paths.ask(path, now, unguessable);
+    }
+
+    /// Which of two paths is the one that the peer uses: whoever is there answers.
+    fn ask_both(&mut self, path: Path, now: Instant) {
+        self.ask(&path, now);
+        if let Some(selected) = self.selected() {
+            self.ask(&selected, now);
+        }
+    }
+
+    /// A Binding request of ours, and where it goes.
+    pub fn poll_request(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
+        let due = self.paths.poll_request(now)?;
+        Some((due.path, self.request(&due).ok()?))
+    }
+
+    fn request(&self, due: &Due) -> Result<Vec<u8>, StunWriteError> {
+        let login = self.login_of(due.generation);
+        let kind = MessageType::from_class_method(MessageClass::Request, BINDING);
+        let mut request = Message::builder(kind, due.transaction.into(), MessageWriteVec::with_capacity(128));
+        request.add_attribute(&Username::new(&format!("{}:{}", login.remote_ufrag(), login.local_ufrag()))?)?;
+        request.add_attribute(&RawAttribute::new(PRIORITY, &OUR_PRIORITY.to_be_bytes()))?;
+        request.add_attribute(&RawAttribute::new(ICE_CONTROLLED, &self.tie_breaker.to_be_bytes()))?;
+        sign(request, &login.remote_key, IntegrityAlgorithm::Sha1)
+    }
+
+    /// Media takes another path from now on.
+    pub fn settle(&mut self, now: Instant) -> Option<Move> {
+        if let (Some(path), Some(nominated)) = (self.paths.poll_rival(now), &mut self.nominated) {
+            (nominated.path, nominated.at) = (path, now);
+        }
+        self.paths.settle(now)
+    }
+
+    /// Another transport has the path from now on.
+    pub fn forget(&mut self, path: &Path) {
+        self.paths.forget(path);
+        self.nominated = self.nominated.take().filter(|nominated| nominated.path != *path);
+    }
+
+    fn login_of(&self, generation: u32) -> &Login {
+        self.previous.as_ref().filter(|login| login.generation == generation).unwrap_or(&self.current)
     }
 
     fn login(&self, message: &Message) -> Result<&Login, Discard> {
@@ -146,42 +251,51 @@ impl Agent {
             .ok_or(Discard::StunUnknownUser)
     }
 
-    fn validate(&mut self, path: Path, now: Instant) {
-        if let Some(valid) = self.valid.iter_mut().find(|valid| valid.path == path) {
-            valid.checked = now;
-            return;
-        }
-        if self.valid.len() >= VALID_PATHS {
-            let selected = self.selected();
-            let mut idle = self.valid.iter().enumerate().filter(|(_, valid)| Some(valid.path) != selected);
-            if let Some(oldest) = idle.by_ref().min_by_key(|(_, valid)| valid.checked).map(|(index, _)| index) {
-                self.valid.swap_remove(oldest);
-            }
-        }
-        self.valid.push(Valid { path, checked: now });
-    }
-
-    /// Aggressive and regular nomination alike: whether the path to send to changed.
+    /// Aggressive and regular nomination alike: whether the path that is wanted changed.
     fn nominate(&mut self, path: Path, priority: u32, generation: u32, now: Instant) -> bool {
-        let changed = match &self.selected {
+        let changed = match &self.nominated {
             None => true,
-            Some(selected) if generation < selected.generation => return false,
-            Some(selected) if generation > selected.generation => selected.path != path,
-            Some(selected) if selected.path == path => false,
-            Some(selected) => {
-                let stale = now.saturating_duration_since(selected.nominated) >= NOMINATION_STALE;
-                if priority <= selected.priority && !stale {
+            Some(nominated) if generation < nominated.generation => return false,
+            Some(nominated) if generation > nominated.generation => nominated.path != path,
+            Some(nominated) if nominated.path == path => false,
+            Some(nominated) => {
+                let stale = now.saturating_duration_since(nominated.at) >= NOMINATION_STALE;
+                if priority <= nominated.priority && !stale {
                     return false;
                 }
                 true
             }
         };
-        self.selected = Some(Selected { path, priority, nominated: now, generation });
+        self.nominated = Some(Nominated { path, priority, at: now, generation });
         if generation == self.current.generation {
             self.previous = None;
         }
         changed
     }
+}
+
+/// Nobody can know it who does not see where it was sent.
+fn unguessable() -> u128 {
+    let mut octets = [0; 16];
+    // BoringSSL's cannot fail.
+    let _ = boring::rand::rand_bytes(&mut octets);
+    u128::from_be_bytes(octets) >> 32
+}
+
+/// Whether it is an answer to a request of ours, by its class (RFC 8489 s5).
+pub fn is_response(datagram: &[u8]) -> bool {
+    matches!(datagram, [0x01, 0x01 | 0x11, ..])
+}
+
+/// Whether it is a Binding Indication, by its class. It carries no password.
+pub fn is_indication(datagram: &[u8]) -> bool {
+    matches!(datagram, [0x00, 0x11, ..])
+}
+
+/// # Errors
+/// If it is no well-formed Binding Indication. A fingerprint need not be in it (RFC 8445 s11), but must be right.
+pub fn check_indication(datagram: &[u8]) -> Result<(), Discard> {
+    well_formed(datagram, MessageClass::Indication).map(|_| ())
 }
 
 /// The local ufrag that a check names, without believing it yet: for finding the transport it is meant for.
@@ -200,8 +314,14 @@ pub fn username(datagram: &[u8]) -> Result<&str, Discard> {
     Err(Discard::StunUnknownUser)
 }
 
-/// A binding request with a right fingerprint, and nothing else.
-fn parse(datagram: &[u8]) -> Result<Message<'_>, Discard> {
+/// A Binding message of this class with a right fingerprint, and nothing else.
+fn parse(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Discard> {
+    let message = well_formed(datagram, class)?;
+    if message.has_attribute(Fingerprint::TYPE) { Ok(message) } else { Err(Discard::StunFingerprint) }
+}
+
+/// The same; its fingerprint, if it has one, is right.
+fn well_formed(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Discard> {
     let message = Message::from_bytes(datagram).map_err(|error| match error {
         StunParseError::FingerprintMismatch => Discard::StunFingerprint,
         StunParseError::Truncated { .. } => Discard::Truncated,
@@ -212,11 +332,8 @@ fn parse(datagram: &[u8]) -> Result<Message<'_>, Discard> {
     if length.saturating_add(20) != datagram.len() {
         return Err(Discard::StunMalformed);
     }
-    if !message.has_class(MessageClass::Request) || !message.has_method(BINDING) {
+    if !message.has_class(class) || !message.has_method(BINDING) {
         return Err(Discard::StunUnexpected);
-    }
-    if !message.has_attribute(Fingerprint::TYPE) {
-        return Err(Discard::StunFingerprint);
     }
     Ok(message)
 }

@@ -1,7 +1,8 @@
 //! Whether the peer is still there: consent to send, judged by its silence (RFC 7675, with our own numbers).
 //!
-//! A lite agent sends no checks, so it listens: to the peer's checks, media, reports and DTLS, whatever is
-//! authenticated. How much silence is too much depends on how often the peer ought to speak.
+//! It listens to the peer's checks, media, reports and DTLS, whatever is authenticated. How much silence is too much
+//! depends on how often the peer ought to speak. A transport has two of these: of the path it sends over, whose silence ends
+//! the consent to send, and of all its paths, whose silence means that the participant is gone.
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,10 @@ use crate::time::{Duration, Instant, ms};
 
 /// How far back gaps count for the patience with a peer: the minute before it fell silent.
 const MEMORY: Duration = ms(60_000);
+
+/// A Binding Indication (RFC 8445 s11) says that the participant is there for so long. libnice sends one each 25 s; one may
+/// get lost.
+const KEPT_ALIVE: Duration = ms(60_000);
 
 /// Numbered packets that follow one another more closely than this are one run.
 const RUN: Duration = ms(1_000);
@@ -27,7 +32,7 @@ struct Run {
     last: Instant,
 }
 
-/// One per transport.
+/// Of one path, or of all.
 pub struct Consent {
     config: Silence,
     state: State,
@@ -38,6 +43,7 @@ pub struct Consent {
     notable: Duration,
     returns_feedback: bool,
     run: Option<Run>,
+    kept_alive: Option<Instant>,
 }
 
 impl Consent {
@@ -50,6 +56,7 @@ impl Consent {
             gaps: VecDeque::new(),
             returns_feedback: false,
             run: None,
+            kept_alive: None,
         }
     }
 
@@ -64,6 +71,19 @@ impl Consent {
         }
         self.heard = self.heard.max(now);
         std::mem::replace(&mut self.state, State::Heard) == State::Disconnected
+    }
+
+    /// A Binding Indication came, which anybody can have sent: it is patience with a participant, never consent to send. It
+    /// says nothing of a peer that has said more since. True if the peer was disconnected, and resumes.
+    pub fn kept_alive(&mut self, now: Instant) -> bool {
+        self.kept_alive = Some(now);
+        std::mem::replace(&mut self.state, State::Heard) == State::Disconnected
+    }
+
+    /// Another path is used from now on. What the old one returned says nothing of it; how often its peer speaks does.
+    pub fn moved(&mut self, now: Instant) {
+        (self.returns_feedback, self.run) = (false, None);
+        (self.heard, self.state) = (now, State::Heard);
     }
 
     /// A packet with a transport-wide number left.
@@ -94,6 +114,9 @@ impl Consent {
             return None;
         }
         let patient = self.heard + self.patience();
+        if let Some(kept) = self.kept_alive.filter(|&kept| kept > self.heard) {
+            return Some(patient.max(kept + KEPT_ALIVE));
+        }
         let feedback = self.run.filter(|_| self.returns_feedback).and_then(|run| {
             // What has just begun to be sent cannot have been answered yet: a microphone unmuted 4 s after the last
             // check of a listener must not disconnect it.
@@ -107,8 +130,8 @@ impl Consent {
         self.state == State::Disconnected
     }
 
-    /// For a peer without feedback: audio RTCP comes every 5 s, consent checks of Firefox and aiortc every 4-6 s.
-    fn patience(&self) -> Duration {
+    /// How long this peer may be silent, if nothing is sent to it. Audio RTCP comes every 5 s, consent checks of Firefox and aiortc every 4-6 s.
+    pub fn patience(&self) -> Duration {
         let remembered = self.gaps.iter().filter(|(ended, _)| self.heard.saturating_duration_since(*ended) <= MEMORY);
         let longest = remembered.map(|(_, gap)| *gap).max().unwrap_or_default();
         let factored = longest.min(self.config.longest).mul_f32(self.config.factor);
@@ -188,6 +211,57 @@ mod tests {
             assert_eq!(disconnects(&mut consent, start, (1..10).map(|n| n * interval)), []);
             assert_eq!(consent.poll_timeout(), Some(start + ms(9 * interval + patience)));
         }
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_but_keeps_its_path_alive_is_there_for_a_minute() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        assert!(consent.handle_timeout(start + ms(8_000)));
+        assert!(consent.kept_alive(start + ms(25_000)), "the first one brings it back");
+        for at in (50_000..600_000).step_by(25_000) {
+            assert!(!consent.handle_timeout(start + ms(at)) && !consent.kept_alive(start + ms(at)));
+        }
+        assert_eq!(consent.poll_timeout(), Some(start + ms(575_000 + 60_000)));
+        consent.heard(start + ms(590_000));
+        assert!(consent.poll_timeout() <= Some(start + ms(605_000)), "who says more is missed sooner");
+    }
+
+    #[test]
+    fn a_gap_counts_for_a_minute() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        let heard = std::iter::once(6_000).chain((1..=60).map(|n| 6_000 + n * 1_000));
+        assert_eq!(disconnects(&mut consent, start, heard), []);
+        assert_eq!(consent.poll_timeout(), Some(start + ms(66_000 + 15_000)));
+    }
+
+    #[test]
+    fn of_a_day_of_gaps_only_those_of_the_last_minute_are_kept() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        let notable = consent.notable.as_millis() as u64;
+        for n in 1..86_400_000 / 5_000 {
+            consent.heard(start + ms(n * 5_000));
+            assert!(consent.gaps.len() as u64 <= 60_000 / notable + 1, "{} gaps", consent.gaps.len());
+        }
+        assert_eq!(consent.gaps.len(), 13);
+    }
+
+    #[test]
+    fn on_another_path_the_longer_patience_counts_until_feedback_came_over_it() {
+        let start = Instant::now();
+        let mut consent = Consent::new(Silence::default(), start);
+        consent.heard_feedback(start);
+        consent.sent_with_feedback(start);
+        consent.sent_with_feedback(start + ms(900));
+        consent.moved(start + ms(1_000));
+        for at in (1_000..8_000).step_by(20) {
+            consent.sent_with_feedback(start + ms(at));
+        }
+        assert_eq!(consent.poll_timeout(), Some(start + ms(9_000)));
+        consent.heard_feedback(start + ms(8_000));
+        assert_eq!(consent.poll_timeout(), Some(start + ms(5_000)));
     }
 
     #[test]

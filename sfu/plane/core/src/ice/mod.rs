@@ -2,6 +2,8 @@
 
 pub mod agent;
 pub mod consent;
+pub mod paths;
+pub mod sending;
 
 pub use agent::{Agent, Answer, username};
 pub use consent::Consent;

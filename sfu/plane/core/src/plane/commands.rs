@@ -130,6 +130,7 @@ impl Plane {
         let mut lives = Lives::default();
         if let Some(&Place::Track(place)) = track.and_then(|track| self.places.get(&track.0)) {
             self.tracks[place].subscribe(slot);
+            self.transports[self.slots[slot].transport].sending.renew();
             lives = self.tracks[place].track.lives();
         }
         self.slots[slot].slot.set_source(track, lives);

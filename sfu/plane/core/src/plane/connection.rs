@@ -4,7 +4,6 @@ use super::Plane;
 use crate::command::Path;
 use crate::discard::Discard;
 use crate::dtls;
-use crate::dtls::allowance::Allowance;
 use crate::event::TransportState;
 use crate::ice::agent;
 use crate::srtp::context::{Inbound, Outbound};
@@ -13,19 +12,28 @@ use crate::transport::Srtp;
 
 impl Plane {
     pub(super) fn handle_stun(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        if agent::is_response(datagram) {
+            return self.handle_stun_response(datagram, path, now);
+        }
+        if agent::is_indication(datagram) {
+            return self.handle_indication(datagram, path, now);
+        }
         let key = *self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
+        let owner = self.by_path.get(&path).copied().filter(|&owner| owner != key);
+        let taken = owner.is_some_and(|owner| self.transports[owner].holds(&path, now));
         let transport = &mut self.transports[key];
-        let answer = transport.agent.handle_request(datagram, path, now)?;
+        let answer = transport.agent.handle_request(datagram, path, taken, now)?;
         transport.control.push_back((path, answer.response));
         if answer.validated {
-            self.heard(key, now);
             if self.by_path.insert(path, key) != Some(key) {
                 self.forget_stale_paths(key);
             }
-            let transport = &mut self.transports[key];
-            if !transport.dtls.is_connected() {
-                transport.allowance.heard(path, datagram.len());
+            if let Some(owner) = owner {
+                self.transports[owner].agent.forget(&path);
+                self.hold(owner);
             }
+            self.heard(key, &path, false, now);
+            let transport = &mut self.transports[key];
             if answer.nominated.is_some() || transport.state.is_none() {
                 transport.flush_dtls(path);
             }
@@ -37,34 +45,61 @@ impl Plane {
             self.forget_stale_ufrags(key);
         }
         self.touch(key);
+        if taken { Err(Discard::AddressTaken) } else { Ok(()) }
+    }
+
+    fn handle_stun_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        self.transports[key].agent.handle_response(datagram, path, now)?;
+        self.heard(key, &path, true, now);
+        self.touch(key);
+        Ok(())
+    }
+
+    /// A Binding Indication over the path that is used keeps the participant, and is no consent to send.
+    fn handle_indication(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        agent::check_indication(datagram)?;
+        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let transport = &mut self.transports[key];
+        if transport.agent.selected() != Some(path) {
+            return Err(Discard::StunUnexpected);
+        }
+        if transport.presence.kept_alive(now) && transport.state == Some(TransportState::Disconnected) {
+            self.events.extend(transport.enter(TransportState::Connected, "its path is kept alive"));
+        }
+        self.arm(key);
         Ok(())
     }
 
     pub(super) fn handle_dtls(&mut self, key: usize, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         let result = self.transports[key].handle_dtls(datagram, path, now);
-        self.poll_dtls(key, now);
+        self.poll_dtls(key, Some(&path), now);
         self.touch(key);
         result
     }
 
-    /// What the association has to say: keys, SCTP packets, its end.
-    pub(super) fn poll_dtls(&mut self, key: usize, now: Instant) {
+    /// What the association has to say: keys, SCTP packets, its end; after a datagram over `path`.
+    pub(super) fn poll_dtls(&mut self, key: usize, path: Option<&Path>, now: Instant) {
         while let Some(event) = self.transports[key].dtls.poll_event() {
             let transport = &mut self.transports[key];
             match event {
                 dtls::Event::Connected(keys) => {
-                    transport.allowance = Allowance::default();
                     transport.srtp = Some(Srtp { inbound: Inbound::new(&keys), outbound: Outbound::new(&keys) });
-                    transport.consent.heard(now);
                     self.events.extend(transport.enter(TransportState::Connected, "DTLS is up"));
                     if let Some(data) = &mut transport.data {
                         data.connect(now);
+                    }
+                    if let Some(path) = path {
+                        transport.connected(path, now);
+                        self.heard(key, path, true, now);
                     }
                     self.poll_data(key, now);
                     self.begin_slots(key, now);
                 }
                 dtls::Event::Data(packet) => {
-                    self.heard(key, now);
+                    if let Some(path) = path {
+                        self.heard(key, path, true, now);
+                    }
                     if let Err(why) = self.handle_sctp(key, &packet, now) {
                         self.stats.discard(why);
                     }
@@ -75,12 +110,38 @@ impl Plane {
         }
     }
 
-    /// Something authenticated came of the peer: if it was silent, what it is shown begins anew.
-    pub(super) fn heard(&mut self, key: usize, now: Instant) {
-        if let Some(resumed) = self.transports[key].heard(now) {
-            self.events.push_back(resumed);
+    /// Something authenticated came of the peer: if nothing could be sent to it before, what it is shown begins anew.
+    pub(super) fn heard(&mut self, key: usize, path: &Path, proof: bool, now: Instant) {
+        let heard = self.transports[key].heard(path, proof, now);
+        let is_news = heard.begins || heard.event.is_some();
+        self.events.extend(heard.event);
+        if heard.begins {
             self.begin_slots(key, now);
+        }
+        if is_news {
             self.touch(key);
+        }
+    }
+
+    /// Nothing was heard for too long: of the participant, or over the path that media takes, or in a trial.
+    pub(super) fn judge_silence(&mut self, key: usize, now: Instant) {
+        let transport = &mut self.transports[key];
+        let trial_is_over = transport.sending.handle_timeout(now);
+        let is_silent = transport.consent.handle_timeout(now) && transport.sending.is_consented();
+        let is_gone = transport.presence.handle_timeout(now) && transport.state == Some(TransportState::Connected);
+        if is_gone {
+            self.events.extend(transport.enter(TransportState::Disconnected, "nothing was heard for too long"));
+        }
+        if trial_is_over || is_silent || is_gone {
+            self.hold(key);
+        }
+    }
+
+    /// Nothing may leave any more: what is shown later begins at a keyframe.
+    pub(super) fn hold(&mut self, key: usize) {
+        self.transports[key].hold();
+        for &slot in &self.transports[key].slots {
+            self.slots[slot].slot.interrupt();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::transmit::cached;
 use super::{Place, Plane, leave, mark_dirty};
-use crate::command::Kind;
+use crate::command::{Kind, Path};
 use crate::discard::Discard;
 use crate::limits::{FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
 use crate::receive::keyframe::Due;
@@ -22,20 +22,21 @@ impl Plane {
         &mut self,
         key: usize,
         datagram: &mut [u8],
+        path: &Path,
         received: Instant,
         now: Instant,
     ) -> Result<(), Discard> {
         let transport = &mut self.transports[key];
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
-        self.heard(key, now);
-        compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, received, now))?;
+        self.heard(key, path, true, now);
+        compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, path, received, now))?;
         self.poll_feedback(key, now);
         self.touch(key);
         Ok(())
     }
 
-    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet, received: Instant, now: Instant) {
+    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet, path: &Path, received: Instant, now: Instant) {
         match packet {
             Packet::SenderReport { ssrc, ntp, rtp, reports, .. } => {
                 if let Some(route) = self.transports[key].router.lookup(ssrc)
@@ -55,7 +56,7 @@ impl Plane {
                 }
             }
             Packet::TransportFeedback(_) => {
-                self.transports[key].consent.heard_feedback(now);
+                self.transports[key].heard_feedback(path, now);
                 if self.transports[key].unanswered.answered(now) {
                     self.resume_pictures(key, now);
                 }
@@ -205,6 +206,8 @@ impl Plane {
         if !transport.sends_media() {
             return;
         }
+        self.report_idle_slots(key, now);
+        let Some(transport) = self.transports.get_mut(key) else { return };
         let ntp = self.config.wall_clock.ntp(now);
         let mut out = Compounds::default();
         for &slot in &transport.slots {

@@ -5,6 +5,7 @@ use slab::Slab;
 use super::Plane;
 use super::published::Published;
 use crate::batch::{Batch, Full};
+use crate::broken::{Broken, contain};
 use crate::command::Path;
 use crate::discard::Discard;
 use crate::limits::{ANY_DATAGRAM, DATAGRAM, SRTCP_OVERHEAD};
@@ -29,11 +30,20 @@ impl Plane {
     /// Everything the transport may send now. False: the batch is full, and there is more.
     pub(super) fn transmit(&mut self, key: usize, batch: &mut Batch, now: Instant) -> bool {
         let Some(transport) = self.transports.get_mut(key) else { return true };
-        while let Some((path, datagram)) = transport.control.front() {
-            match copy(batch, *path, datagram, &mut self.stats) {
-                Ok(()) => drop(transport.control.pop_front()),
-                Err(Full) => return false,
+        // Twice: what waits for a proof has it asked for, and that may leave at once.
+        for _ in 0..2 {
+            loop {
+                if !batch.has_room(ANY_DATAGRAM) {
+                    return false;
+                }
+                let Some((path, datagram)) = transport.poll_control(now) else { break };
+                let _ = copy(batch, path, &datagram, &mut self.stats);
             }
+            transport.ask_for_what_waits(now);
+        }
+        if transport.sending.poll_used_up() {
+            self.hold(key);
+            return true;
         }
         let (Some(path), true) = (transport.agent.selected(), transport.sends_media()) else { return true };
         while let (Some(compound), Some(srtp)) = (transport.rtcp.front_mut(), &mut transport.srtp) {
@@ -41,11 +51,16 @@ impl Plane {
             if !batch.has_room(compound.len() + SRTCP_OVERHEAD) {
                 return false;
             }
-            srtp.outbound.protect_rtcp(compound);
-            match copy(batch, path, compound, &mut self.stats) {
-                Ok(()) => drop(transport.rtcp.pop_front()),
-                Err(Full) => return false,
+            if !transport.sending.is_allowed() {
+                break;
             }
+            if srtp.outbound.protect_rtcp(compound) {
+                transport.sending.spend(compound.len());
+                if copy(batch, path, compound, &mut self.stats) == Err(Full) {
+                    return false;
+                }
+            }
+            transport.rtcp.pop_front();
         }
         let mut leaving = std::mem::take(&mut self.leaving);
         let ntp = self.config.wall_clock.ntp(now);
@@ -59,13 +74,24 @@ impl Plane {
             if leaving.is_empty() {
                 break batch.has_room(ANY_DATAGRAM) || self.transports[key].pacer.is_empty();
             }
-            self.write(key, path, &leaving, batch, ntp, now);
+            let written = contain(|| self.write(key, path, &leaving, batch, ntp, now));
             leaving.clear();
+            if let Err(Broken(why)) = written {
+                let _ = self.break_transport::<()>(key, why);
+                self.stats.discard(Discard::InvariantBroken);
+                break true;
+            }
         };
         self.leaving = leaving;
+        self.end_if_broken(key);
+        if self.transports[key].sending.poll_used_up() {
+            self.hold(key);
+            return true;
+        }
         all
     }
 
+    /// It changes its own transport alone.
     fn write(&mut self, key: usize, path: Path, leaving: &[Queued], batch: &mut Batch, ntp: Ntp, now: Instant) {
         let Self { transports, tracks, slots, stats, .. } = self;
         let transport = &mut transports[key];
@@ -82,11 +108,18 @@ impl Plane {
         }
         let mut frame = 0;
         for (index, item) in leaving.iter().enumerate() {
+            #[cfg(test)]
+            assert!(!transport.faulty, "a fault of one transport");
+            // A trial is over.
+            if !transport.sending.is_allowed() {
+                return;
+            }
             let (slot, track, outgoing) = match item {
                 Queued::Media { slot, track, outgoing } => (*slot, *track, outgoing),
                 Queued::Sctp(sctp) => {
                     transport.dtls.send(sctp);
                     while let Some(record) = transport.dtls.poll_transmit() {
+                        transport.sending.spend(record.len());
                         // One record has its space. What the association had left over may be more.
                         if copy(batch, path, &record, stats) == Err(Full) {
                             transport.control.push_back((path, record));
@@ -151,8 +184,9 @@ impl Plane {
                 report::write_receiver_report(&mut compound, transport.ssrc, &[]);
                 report::write_sdes_cname(&mut compound, transport.ssrc, &transport.cname);
                 report::write_bye(&mut compound, sources);
-                srtp.outbound.protect_rtcp(&mut compound);
-                datagrams.push((path, compound));
+                if srtp.outbound.protect_rtcp(&mut compound) {
+                    datagrams.push((path, compound));
+                }
             }
         }
         datagrams.extend(transport.control.drain(..));
@@ -212,6 +246,7 @@ impl Transport {
         let (ssrc, index) = (outgoing.ssrc, outgoing.seq.0);
         if let Some(proof) = before {
             let length = srtp.outbound.protect_rtp_again(out, header, length, (ssrc, index), proof);
+            self.sending.spend(length);
             return if length == 0 { Err(Discard::RepeatChanged) } else { Ok(length) };
         }
         let length = srtp.outbound.protect_rtp(out, header, length, ssrc, index);
@@ -225,7 +260,9 @@ impl Transport {
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
             self.consent.sent_with_feedback(now);
             self.unanswered.sent(now);
+            self.presence.sent_with_feedback(now);
         }
+        self.sending.spend(length);
         Ok(length)
     }
 }

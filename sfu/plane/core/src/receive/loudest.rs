@@ -42,7 +42,7 @@ impl Loudest {
         self.most = most;
         while self.voices.iter().filter(|voice| voice.is_in).count() > most {
             let quietest = self.voices.iter_mut().filter(|voice| voice.is_in).min_by_key(|voice| voice.energy);
-            quietest.expect("there is more than none").is_in = false;
+            quietest.into_iter().for_each(|voice| voice.is_in = false);
         }
     }
 

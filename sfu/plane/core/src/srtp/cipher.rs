@@ -64,24 +64,30 @@ impl Cipher {
         }
     }
 
-    /// Encrypts `packet[header_length..length]` in place and writes the tag behind it; returns the whole length.
-    /// Panics unless the packet has room for the tag.
-    pub fn seal_rtp(&mut self, packet: &mut [u8], header_length: usize, length: usize, ssrc: u32, index: u64) -> usize {
-        let (clear, tag) = packet.split_at_mut(length);
-        let tag = tag.get_mut(..self.tag_length()).expect("room for the tag");
+    /// Encrypts `packet[header_length..length]` in place and writes the tag behind it; returns the whole length. None: there is
+    /// no room for the tag, or the library refused. What is in the packet then must not be sent.
+    pub fn seal_rtp(
+        &mut self,
+        packet: &mut [u8],
+        header_length: usize,
+        length: usize,
+        ssrc: u32,
+        index: u64,
+    ) -> Option<usize> {
+        let (clear, tag) = packet.split_at_mut_checked(length)?;
+        let tag = tag.get_mut(..self.tag_length())?;
         match self {
             Cipher::Gcm { aead, salt } => {
-                let (header, payload) = clear.split_at_mut(header_length);
-                let sealed = aead.seal_in_place_mut(&gcm_rtp_iv(salt, ssrc, index), payload, tag, header);
-                sealed.expect("AES-GCM of a datagram cannot fail");
+                let (header, payload) = clear.split_at_mut_checked(header_length)?;
+                aead.seal_in_place_mut(&gcm_rtp_iv(salt, ssrc, index), payload, tag, header).ok()?;
             }
             Cipher::Cm { counter, mac, salt } => {
-                let (_, payload) = clear.split_at_mut(header_length);
+                let (_, payload) = clear.split_at_mut_checked(header_length)?;
                 counter.apply(&cm_iv(salt, ssrc, index), payload);
                 copy_start(tag, &mac.tag(clear, &rollover(index)));
             }
         }
-        length.saturating_add(self.tag_length())
+        Some(length.saturating_add(self.tag_length()))
     }
 
     /// Verifies and decrypts in place; returns the length in clear. After an error the payload is of no use.
@@ -112,8 +118,10 @@ impl Cipher {
         Ok(length)
     }
 
-    /// Encrypts an RTCP compound (at least 8 octets) and appends tag and index.
-    pub fn seal_rtcp(&mut self, compound: &mut Vec<u8>, ssrc: u32, index: u32) {
+    /// Encrypts an RTCP compound (at least 8 octets) and appends tag and index. False: the library refused, and it must
+    /// not be sent.
+    #[must_use]
+    pub fn seal_rtcp(&mut self, compound: &mut Vec<u8>, ssrc: u32, index: u32) -> bool {
         let word = (index | E_FLAG).to_be_bytes();
         let length = compound.len();
         match self {
@@ -123,7 +131,9 @@ impl Cipher {
                 let (header, payload) = clear.split_at_mut(RTCP_HEADER);
                 let associated = gcm_rtcp_associated(header, word);
                 let sealed = aead.seal_in_place_mut(&gcm_rtcp_iv(salt, ssrc, index), payload, tag, &associated);
-                sealed.expect("AES-GCM of a datagram cannot fail");
+                if sealed.is_err() {
+                    return false;
+                }
                 compound.extend_from_slice(&word);
             }
             Cipher::Cm { counter, mac, salt } => {
@@ -134,6 +144,7 @@ impl Cipher {
                 compound.extend(tag.into_iter().take(CM_TAG));
             }
         }
+        true
     }
 
     /// The index that an SRTCP packet names, before it is verified. One in clear is refused: both ends negotiated
@@ -258,7 +269,7 @@ mod tests {
             let mut packet = clear.clone();
             packet.resize(clear.len() + GCM_TAG, 0);
             let mut cipher = cipher(profile);
-            assert_eq!(cipher.seal_rtp(&mut packet, 12, clear.len(), 0x5501_a0b2, 0xf17b), sealed.len());
+            assert_eq!(cipher.seal_rtp(&mut packet, 12, clear.len(), 0x5501_a0b2, 0xf17b), Some(sealed.len()));
             assert_eq!(packet, sealed, "{profile:?}");
             assert_eq!(cipher.open_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b), Ok(clear.len()));
             assert_eq!(packet[..clear.len()], clear, "{profile:?}");
@@ -290,7 +301,7 @@ mod tests {
         ] {
             let mut packet = clear.clone();
             let mut cipher = cipher(profile);
-            cipher.seal_rtcp(&mut packet, 0x4d61_7273, 0x5d4);
+            assert!(cipher.seal_rtcp(&mut packet, 0x4d61_7273, 0x5d4));
             assert_eq!(packet, unhex(sealed), "{profile:?}");
             assert_eq!(cipher.rtcp_index(&packet), Ok(0x5d4));
             assert_eq!(cipher.open_rtcp(&mut packet, 0x4d61_7273, 0x5d4), Ok(clear.len()));

@@ -7,17 +7,22 @@ use super::cipher::{Cipher, RTCP_HEADER};
 use super::replay::Window;
 use super::streams::Streams;
 use super::{Keys, Profile};
+use crate::broken::Broken;
 use crate::discard::Discard;
 use crate::limits::{RETIRED_SSRCS, SSRCS};
 use crate::rtp::header::Header;
 
 /// SRTCP indexes have 31 bits.
 const MAX_RTCP_INDEX: u32 = (1 << 31) - 1;
+/// SRTP indexes have 48: the rollover counter and the sequence number.
+const MAX_RTP_INDEX: u64 = (1 << 48) - 1;
 
 /// 1,024 packets: the reorder and retransmission depth of video at 10 Mbit/s in a second.
 const RTP_WORDS: usize = 16;
 /// 128 packets.
 const RTCP_WORDS: usize = 2;
+
+const NOT_ENCRYPTED: Broken = Broken("a packet could not be encrypted");
 
 /// Octets of the authentication tag that tell one packet from another.
 const PROOF: usize = 8;
@@ -36,6 +41,8 @@ pub struct Outbound {
     retired: HashSet<u32>,
     /// One count for all our RTCP senders: each of them sees it grow, with gaps.
     rtcp_index: u32,
+    /// Nothing is encrypted with these keys any more.
+    broken: Option<Broken>,
 }
 
 impl Outbound {
@@ -49,6 +56,7 @@ impl Outbound {
             used: Streams::new(),
             retired: HashSet::new(),
             rtcp_index: 0,
+            broken: None,
         }
     }
 
@@ -60,10 +68,10 @@ impl Outbound {
     /// Encrypts `packet[header_length..length]` in place and writes the tag behind it: returns the whole length.
     /// `index` is the rollover counter and the sequence number.
     ///
-    /// One (key, SSRC, index) encrypts one plaintext, ever: under GCM a repeat gives the key away. So a repeated index
-    /// panics, and one that lies more than 1,023 behind the highest, of which nobody remembers whether it was used,
-    /// returns 0: the packet is not encrypted and must not be sent. So does one of an SSRC that was retired, or is one too
-    /// many ([`SSRCS`], [`RETIRED_SSRCS`]).
+    /// One (key, SSRC, index) encrypts one plaintext, ever: under GCM a repeat gives the key away. 0: the packet is not
+    /// encrypted and must not be sent. That is so of an index that lies more than 1,023 behind the highest, of which nobody
+    /// remembers whether it was used; of one of an SSRC that was retired, or is one too many ([`SSRCS`], [`RETIRED_SSRCS`]);
+    /// and of everything once an index came up twice ([`Self::broken`]).
     pub fn protect_rtp(
         &mut self,
         packet: &mut [u8],
@@ -72,19 +80,31 @@ impl Outbound {
         ssrc: u32,
         index: u64,
     ) -> usize {
+        if index > MAX_RTP_INDEX {
+            self.broken = self.broken.or(Some(Broken("the SRTP indexes are used up")));
+        }
+        if self.broken.is_some() {
+            return 0;
+        }
         if self.used.find(ssrc).is_none() {
             if self.retired.contains(&ssrc) || self.retired.len() >= RETIRED_SSRCS || self.used.len() >= SSRCS {
                 return 0;
             }
             self.used.insert(ssrc);
         }
-        let used = self.used.find(ssrc).expect("just inserted");
+        let Some(used) = self.used.find(ssrc) else { return 0 };
         match used.check(index) {
             Ok(()) => used.mark(index),
             Err(Discard::SrtpTooOld) => return 0,
-            Err(_) => panic!("SRTP index {index} of SSRC {ssrc} would encrypt a second packet"),
+            Err(_) => {
+                self.broken = Some(Broken("an SRTP index came up twice"));
+                return 0;
+            }
         }
-        self.rtp.seal_rtp(packet, header_length, length, ssrc, index)
+        self.rtp.seal_rtp(packet, header_length, length, ssrc, index).unwrap_or_else(|| {
+            self.broken = Some(NOT_ENCRYPTED);
+            0
+        })
     }
 
     /// Of a packet as it left: `packet` is what [`protect_rtp`](Self::protect_rtp) made.
@@ -104,10 +124,13 @@ impl Outbound {
         proof: Proof,
     ) -> usize {
         let is_used = self.used.find(ssrc).is_some_and(|used| used.check(index) == Err(Discard::SrtpReplay));
-        if !is_used {
+        if !is_used || self.broken.is_some() {
             return 0;
         }
-        let length = self.rtp.seal_rtp(packet, header_length, length, ssrc, index);
+        let Some(length) = self.rtp.seal_rtp(packet, header_length, length, ssrc, index) else {
+            self.broken = Some(NOT_ENCRYPTED);
+            return 0;
+        };
         let sealed = packet.get_mut(..length).unwrap_or_default();
         if self.proof(sealed) != proof {
             sealed.fill(0);
@@ -124,12 +147,34 @@ impl Outbound {
         }
     }
 
-    /// Encrypts a compound RTCP packet in place and appends what authenticates it. A compound has at least 8 octets.
-    pub fn protect_rtcp(&mut self, compound: &mut Vec<u8>) {
-        let ssrc = rtcp_sender(compound).expect("a compound begins with a header and a sender");
-        assert!(self.rtcp_index <= MAX_RTCP_INDEX, "SRTCP index used up");
-        self.rtcp.seal_rtcp(compound, ssrc, self.rtcp_index);
+    /// Encrypts a compound RTCP packet in place and appends what authenticates it. False: it is not encrypted and must not
+    /// be sent, because the indexes are used up or something else is [`Self::broken`], or it is no compound (8 octets).
+    pub fn protect_rtcp(&mut self, compound: &mut Vec<u8>) -> bool {
+        if self.rtcp_index > MAX_RTCP_INDEX {
+            self.broken = self.broken.or(Some(Broken("the SRTCP indexes are used up")));
+        }
+        let (Some(ssrc), None) = (rtcp_sender(compound), self.broken) else {
+            compound.clear();
+            return false;
+        };
+        if !self.rtcp.seal_rtcp(compound, ssrc, self.rtcp_index) {
+            self.broken = Some(NOT_ENCRYPTED);
+            compound.clear();
+            return false;
+        }
         self.rtcp_index = self.rtcp_index.saturating_add(1);
+        true
+    }
+
+    /// Why nothing is encrypted with these keys any more. The transport is over.
+    pub fn broken(&self) -> Option<Broken> {
+        self.broken
+    }
+
+    /// With no SRTCP index left.
+    #[cfg(test)]
+    pub(crate) fn worn_out(keys: &Keys) -> Self {
+        Self { rtcp_index: MAX_RTCP_INDEX + 1, ..Self::new(keys) }
     }
 }
 

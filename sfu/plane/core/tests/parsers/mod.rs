@@ -50,7 +50,9 @@ pub fn stun(bytes: &[u8]) {
         remote_pwd: "the-password-of-the-peer".into(),
     });
     let address: SocketAddr = ([127, 0, 0, 1], 7_882).into();
-    let answer = agent.handle_request(bytes, Path { local: address, remote: address }, Instant::now());
+    let path = Path { local: address, remote: address };
+    let _ = agent.handle_response(bytes, path, Instant::now());
+    let answer = agent.handle_request(bytes, path, false, Instant::now());
     assert!(answer.is_err() || agent::username(bytes) == Ok("server0"));
 }
 

@@ -9,19 +9,23 @@ use std::collections::{HashMap, VecDeque};
 use plane_core::command::Path;
 use plane_core::demux::{Protocol, protocol};
 use plane_core::limits::{
-    DATAGRAM, FEEDBACK_PER_SECOND, HANDSHAKE_PER_SECOND, REPORTS_PER_SECOND, UNPROVEN_DTLS, UNPROVEN_MEDIA,
+    AMPLIFICATION, DATAGRAM, FEEDBACK_PER_SECOND, HANDSHAKE_PER_SECOND, REPORTS_PER_SECOND, UNPROVEN_MEDIA,
 };
 use plane_core::time::{Duration, Instant};
 use plane_core::{Discard, Plane};
 
 /// Our header extensions, an original sequence number and descriptors that grow may come in the place of none.
 const MEDIA_GROWTH: usize = 64;
+/// Octets of our Binding requests to a path that is proven: two in the first wait of 250 ms, and one more with each check.
+const REQUESTS_PER_SECOND: usize = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What leaves, but for media that is forwarded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Made {
     Stun,
+    /// A Binding request of ours: it asks for the proof of a path.
+    Request,
     /// Handshakes, alerts and acknowledgements; also what the plane's timers send again of them.
     Handshake,
     /// SCTP in its records: messages of others, and its own control.
@@ -102,7 +106,11 @@ impl Budget {
         account.heard += octets;
         account.recently_heard.add(octets, now);
         match kind {
-            Ok(Protocol::Stun) => account.asked += octets,
+            Ok(Protocol::Stun) => {
+                account.asked += octets;
+                // The answer to a request of ours, which its peer has signed.
+                account.proven |= result.is_ok() && datagram.starts_with(&[1, 1]);
+            }
             // A unified header (RFC 9147 s4), or a record of an epoch with keys.
             Ok(Protocol::Dtls) => account.proven |= result.is_ok() && (first & 0xE0 == 0x20 || epoch > 0),
             Ok(Protocol::Rtp) => {
@@ -119,6 +127,7 @@ impl Budget {
     pub fn sent(&mut self, path: Path, datagram: &[u8], now: Instant) {
         let (account, octets) = (self.accounts.entry(path).or_default(), datagram.len());
         let made = match protocol(datagram) {
+            Ok(Protocol::Stun) if datagram.starts_with(&[0, 1]) => Made::Request,
             Ok(Protocol::Stun) => Made::Stun,
             // Application data of DTLS 1.2; DTLS 1.3 hides which is which.
             Ok(Protocol::Dtls) if datagram[0] == 23 || datagram[0] & 0xE0 == 0x20 => Made::Data,
@@ -141,10 +150,13 @@ impl Budget {
                 let (asked, answered) = (account.asked, account.answered);
                 assert!(answered <= asked, "{path:?} asked with {asked} octets and was answered with {answered}");
             }
-            Made::Handshake if !account.proven => {
+            Made::Handshake | Made::Request if !account.proven => {
                 account.handshake += octets;
-                let (heard, sent) = (account.heard, account.handshake);
-                assert!(sent <= UNPROVEN_DTLS * heard, "{sent} octets of DTLS to {path:?}, which sent {heard}");
+                let (heard, sent) = (account.heard, account.handshake + account.answered);
+                assert!(sent <= AMPLIFICATION * heard, "{sent} octets to {path:?}, which sent {heard}");
+            }
+            Made::Request => {
+                assert!(recent <= REQUESTS_PER_SECOND, "{recent} octets of requests to {path:?} in a second")
             }
             // They go where media goes.
             Made::Reports | Made::Feedback | Made::Data if !account.proven => account.send_media(octets, path),

@@ -75,6 +75,8 @@ pub struct Call {
     pub down: Vec<Link>,
     /// Of the delay upwards, what datagrams spend in the server's socket: the kernel stamped them before.
     pub in_socket: Duration,
+    /// What went to addresses where nobody is: when, where, and the datagram.
+    pub strays: Vec<(Instant, Path, Vec<u8>)>,
     flights: BinaryHeap<Flight>,
     launched: u64,
     next_id: u64,
@@ -110,6 +112,7 @@ impl Call {
             up: Vec::new(),
             down: Vec::new(),
             in_socket: ms(0),
+            strays: Vec::new(),
             flights: BinaryHeap::new(),
             launched: 0,
             next_id: 1,
@@ -370,6 +373,8 @@ impl Call {
                 self.budget.sent(path, &datagram, self.now);
                 if let Some(index) = self.peers.iter().position(|peer| peer.path == path) {
                     self.launch(Way::Down, index, datagram);
+                } else {
+                    self.strays.push((self.now, path, datagram));
                 }
             }
         }
@@ -381,6 +386,13 @@ impl Call {
                 self.launch(Way::Up, index, datagram);
             }
         }
+    }
+
+    /// Octets that went to an address where nobody is, and those of them that are not STUN.
+    pub fn strayed(&self, to: Path) -> (usize, usize) {
+        let there = || self.strays.iter().filter(move |(_, path, _)| *path == to).map(|(_, _, datagram)| datagram);
+        let length = |datagram: &Vec<u8>| datagram.len();
+        (there().map(length).sum(), there().filter(|datagram| datagram[0] > 3).map(length).sum())
     }
 
     fn launch(&mut self, way: Way, index: usize, datagram: Vec<u8>) {

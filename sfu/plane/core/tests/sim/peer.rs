@@ -18,9 +18,11 @@ use plane_core::rtp::extension::Extension;
 use plane_core::rtp::header::Header;
 use plane_core::srtp::{Inbound, Outbound};
 use plane_core::time::{Instant, WallClock, ms};
-use stun_types::attribute::{AttributeType, RawAttribute, Username};
+use stun_types::attribute::{AttributeType, RawAttribute, Username, XorMappedAddress};
 use stun_types::message::ShortTermCredentials;
-use stun_types::message::{BINDING, IntegrityAlgorithm, Message, MessageWrite, MessageWriteExt, MessageWriteVec};
+use stun_types::message::{
+    BINDING, IntegrityAlgorithm, Message, MessageClass, MessageWrite, MessageWriteExt, MessageWriteVec,
+};
 
 use super::source::Source;
 use super::{Call, H264, OPUS, VP8};
@@ -66,6 +68,10 @@ pub struct Peer {
     pub byes: Vec<u32>,
     pub closed: bool,
     pub failed: bool,
+    /// It answers the server's checks.
+    pub answers: bool,
+    /// How many came.
+    pub asked: usize,
     /// It sends connectivity checks.
     pub checking: bool,
     pub check_interval: plane_core::time::Duration,
@@ -146,6 +152,8 @@ impl Peer {
             byes: Vec::new(),
             closed: false,
             failed: false,
+            answers: true,
+            asked: 0,
             checking: false,
             check_interval: ms(2_500),
             alive: true,
@@ -300,7 +308,7 @@ impl Peer {
             return;
         }
         match protocol(datagram) {
-            Ok(Protocol::Stun) => self.checked = true,
+            Ok(Protocol::Stun) => self.handle_stun(datagram),
             Ok(Protocol::Dtls) => {
                 let _ = self.dtls.handle_datagram(datagram, now);
             }
@@ -309,6 +317,22 @@ impl Peer {
             Err(why) => panic!("the server sent what nobody understands: {why:?}"),
         }
         self.pump(now);
+    }
+
+    fn handle_stun(&mut self, datagram: &[u8]) {
+        let message = Message::from_bytes(datagram).expect("the server's STUN is well formed");
+        if !message.has_class(MessageClass::Request) {
+            self.checked = true;
+            return;
+        }
+        let key = ShortTermCredentials::new(self.ice().remote_pwd).make_key();
+        message.validate_integrity_with_key(&key).expect("the server knows our password");
+        let username = message.attribute::<Username>().expect("it names us");
+        assert!(username.username().starts_with(&format!("{}:", self.local_ufrag)));
+        self.asked += 1;
+        if self.answers {
+            self.outgoing.push_back(answer(&message, &self.ice().remote_pwd));
+        }
     }
 
     /// Moves what DTLS and SCTP have to say on.
@@ -634,6 +658,17 @@ impl Peer {
     pub fn stream(&self, ssrc: u32) -> Vec<&Received> {
         self.received.iter().filter(|packet| packet.ssrc == ssrc).collect()
     }
+}
+
+/// To a connectivity check, signed with this password.
+pub fn answer(request: &Message, password: &str) -> Vec<u8> {
+    let mut response = Message::builder_success(request, MessageWriteVec::new());
+    let seen = XorMappedAddress::new(([192, 0, 2, 1], 7_882).into(), request.transaction_id());
+    response.add_attribute(&seen).unwrap();
+    let key = ShortTermCredentials::new(password.to_owned()).make_key();
+    response.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).unwrap();
+    response.add_fingerprint().unwrap();
+    response.finish()
 }
 
 /// As SDP would tell it.

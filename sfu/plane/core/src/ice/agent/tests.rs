@@ -75,7 +75,7 @@ fn a_check_is_answered_with_the_address_it_came_from_and_signed_with_our_passwor
         let request = check("ours").bytes();
         let from = Path { remote: remote.parse().unwrap(), ..path(0) };
         assert!(!agent.is_valid(&from));
-        let answer = agent.handle_request(&request, from, Instant::now()).unwrap();
+        let answer = agent.handle_request(&request, from, false, Instant::now()).unwrap();
         assert!(answer.validated && answer.nominated.is_none() && agent.is_valid(&from));
 
         let response = Message::from_bytes(&answer.response).unwrap();
@@ -108,7 +108,7 @@ fn the_request_of_rfc_5769_passes_but_its_sender_must_take_the_controlling_role(
         remote_pwd: String::new(),
     });
     assert_eq!(username(&request), Ok("evtj"));
-    let answer = agent.handle_request(&request, path(1), Instant::now()).unwrap();
+    let answer = agent.handle_request(&request, path(1), false, Instant::now()).unwrap();
     assert_eq!(error_code(&answer), 487);
     assert!(!answer.validated && !agent.is_valid(&path(1)));
 }
@@ -137,7 +137,7 @@ fn what_cannot_be_believed_gets_no_answer() {
         (b"GET / HTTP/1.1\r\n\r\n...".to_vec(), Discard::StunMalformed),
     ];
     for (index, (datagram, discard)) in table.iter().enumerate() {
-        let answer = agent.handle_request(datagram, path(1), Instant::now());
+        let answer = agent.handle_request(datagram, path(1), false, Instant::now());
         assert_eq!(answer.err(), Some(*discard), "row {index}");
     }
     assert!(!agent.is_valid(&path(1)));
@@ -147,22 +147,25 @@ fn what_cannot_be_believed_gets_no_answer() {
 fn an_unknown_attribute_that_must_be_understood_is_refused_and_named() {
     let mut agent = Agent::new(credentials("ours"));
     let needed = check("ours").with(AttributeType::new(0x7123), &[0; 4]).bytes();
-    let answer = agent.handle_request(&needed, path(1), Instant::now()).unwrap();
+    let answer = agent.handle_request(&needed, path(1), false, Instant::now()).unwrap();
     assert_eq!(error_code(&answer), 420);
     let response = Message::from_bytes(&answer.response).unwrap();
     assert!(response.attribute::<UnknownAttributes>().unwrap().has_attribute(AttributeType::new(0x7123)));
     // Chromium's GOOG-NETWORK-INFO need not be understood.
     let optional = check("ours").with(AttributeType::new(0xC057), &[0; 4]).bytes();
-    assert!(agent.handle_request(&optional, path(1), Instant::now()).unwrap().validated);
+    assert!(agent.handle_request(&optional, path(1), false, Instant::now()).unwrap().validated);
 }
 
-/// Nominates in this order (milliseconds, port, priority), and returns where we sent after each.
+/// Nominates in this order (milliseconds, port, priority), all from where the peer is heard, and returns where we sent
+/// after each.
 fn follow(agent: &mut Agent, ufrag: &'static str, start: Instant, steps: &[(u64, u16, u32)]) -> Vec<u16> {
     let mut chosen = Vec::new();
     for &(at, port, priority) in steps {
         let before = agent.selected();
         let request = check(ufrag).nominating(priority).bytes();
-        let answer = agent.handle_request(&request, path(port), start + ms(at)).unwrap();
+        let answer = agent.handle_request(&request, path(port), false, start + ms(at)).unwrap();
+        agent.paths_mut().prove(&path(port), start + ms(at));
+        agent.settle(start + ms(at));
         assert_eq!(answer.nominated.is_some(), agent.selected() != before, "only a change is told");
         chosen.push(agent.selected().unwrap().remote.port());
     }
@@ -194,13 +197,13 @@ fn after_a_restart_the_old_pair_is_used_until_a_check_with_the_new_credentials_n
     assert_eq!(agent.local_ufrags().collect::<Vec<_>>(), ["new", "old"], "the pair in use keeps its credentials");
 
     assert_eq!(follow(&mut agent, "old", start, &[(100, 1, HIGH)]), [1]);
-    let plain = agent.handle_request(&check("new").bytes(), path(2), start + ms(200)).unwrap();
+    let plain = agent.handle_request(&check("new").bytes(), path(2), false, start + ms(200)).unwrap();
     assert!(plain.validated && plain.nominated.is_none());
     assert_eq!(agent.selected(), Some(path(1)));
 
     assert_eq!(follow(&mut agent, "new", start, &[(300, 2, LOW)]), [2], "whatever its priority");
     assert_eq!(agent.local_ufrags().collect::<Vec<_>>(), ["new"]);
-    let late = agent.handle_request(&check("old").nominating(HIGH).bytes(), path(1), start + ms(400));
+    let late = agent.handle_request(&check("old").nominating(HIGH).bytes(), path(1), false, start + ms(400));
     assert_eq!(late.err(), Some(Discard::StunUnknownUser));
     assert!(agent.is_valid(&path(1)), "packets under way on the old path are still believed");
 }
@@ -211,10 +214,10 @@ fn a_peer_with_many_addresses_keeps_the_one_in_use_and_the_latest() {
     let mut agent = Agent::new(credentials("ours"));
     follow(&mut agent, "ours", start, &[(0, 1, HIGH)]);
     for port in 2..100 {
-        agent.handle_request(&check("ours").bytes(), path(port), start + ms(port.into())).unwrap();
+        agent.handle_request(&check("ours").bytes(), path(port), false, start + ms(port.into())).unwrap();
     }
     let valid = (1..100).filter(|&port| agent.is_valid(&path(port))).collect::<Vec<_>>();
-    assert_eq!(valid.len(), VALID_PATHS);
+    assert_eq!(valid.len(), crate::limits::VALID_PATHS);
     assert_eq!((valid[0], valid[1]), (1, 85));
 }
 
@@ -223,7 +226,7 @@ proptest! {
     fn no_datagram_makes_the_agent_panic(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut agent = Agent::new(credentials("ours"));
         let _ = username(&datagram);
-        prop_assert!(agent.handle_request(&datagram, path(1), Instant::now()).is_err());
+        prop_assert!(agent.handle_request(&datagram, path(1), false, Instant::now()).is_err());
     }
 
     #[test]
@@ -241,7 +244,7 @@ proptest! {
         }
         datagram.truncate(length.max(1));
         let _ = username(&datagram);
-        prop_assert!(agent.handle_request(&datagram, path(1), Instant::now()).is_err());
+        prop_assert!(agent.handle_request(&datagram, path(1), false, Instant::now()).is_err());
         prop_assert!(!agent.is_valid(&path(1)));
     }
 }

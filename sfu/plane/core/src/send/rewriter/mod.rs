@@ -47,6 +47,8 @@ pub struct Rewriter {
     /// The next number.
     next: u64,
     first_timestamp: u32,
+    /// When a report said that it is now, and the clock of the timeline, Hz.
+    announced: Option<(Instant, u32)>,
     /// Oldest first. The last one is open.
     runs: VecDeque<Run>,
     last: Option<Last>,
@@ -61,6 +63,7 @@ impl Rewriter {
         Self {
             next: u64::from(first_sequence & 0x7FFF),
             first_timestamp,
+            announced: None,
             runs: VecDeque::new(),
             last: None,
             skipping: None,
@@ -76,6 +79,12 @@ impl Rewriter {
     /// The timestamp of the newest packet, when it was received, and what is added to the source's timestamps.
     pub fn newest(&self) -> Option<(u32, Instant, u32)> {
         self.last.map(|last| (last.timestamp, last.received, last.timestamp_offset))
+    }
+
+    /// What the timeline has come to before its first packet, for a report; the first packet goes on from there.
+    pub fn announce(&mut self, rate: u32, now: Instant) -> u32 {
+        let (at, rate) = *self.announced.get_or_insert((now, rate));
+        self.first_timestamp.wrapping_add(timeline::ticks(now.saturating_duration_since(at), rate) as u32)
     }
 
     /// The slot shows another track from now on: late packets of this one have no place any more.
@@ -114,7 +123,10 @@ impl Rewriter {
     /// `packet` is the first of a source: of another track or encoding, or of the same one after a pause. It gets the
     /// next number, and a timestamp where the timeline has come to by now.
     pub fn begin(&mut self, packet: &Packet) -> Numbers {
-        let first = || self.first_timestamp.wrapping_sub(packet.timestamp);
+        let gone_on = self.announced.map_or(0, |(at, _)| {
+            timeline::ticks(packet.received.saturating_duration_since(at), packet.payload_type.clock_rate) as u32
+        });
+        let first = || self.first_timestamp.wrapping_add(gone_on).wrapping_sub(packet.timestamp);
         let timestamp = self.last.map_or_else(first, |last| last.offset_of(packet));
         let mut offsets = Offsets { timestamp, ..Offsets::default() };
         let ids = Ids::of(packet);
@@ -154,7 +166,7 @@ impl Rewriter {
         }
         let lost_of_skipped = self.lost_of_skipped(packet);
         let next = self.next;
-        let run = self.runs.back_mut().expect("begin() comes before advance()");
+        let Some(run) = self.runs.back_mut() else { return self.begin(packet) };
         debug_assert!(run.encoding == packet.encoding && packet.seq.0 >= run.end);
         run.first += lost_of_skipped;
         run.end = packet.seq.0 + 1;

@@ -61,6 +61,6 @@ impl Last {
     }
 }
 
-fn ticks(duration: Duration, rate: u32) -> i64 {
+pub(super) fn ticks(duration: Duration, rate: u32) -> i64 {
     (duration.as_nanos() * u128::from(rate) / 1_000_000_000) as i64
 }

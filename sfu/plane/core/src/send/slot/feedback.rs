@@ -2,6 +2,7 @@
 //! told in return.
 
 use super::Slot;
+use crate::command::Kind;
 use crate::limits::REPEATED;
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::sequence::ExtendedSeq;
@@ -74,6 +75,17 @@ impl Slot {
         let (timestamp, received, timestamp_offset) = self.rewriter.newest()?;
         let newest = Newest { timestamp, received, timestamp_offset, rate: self.rate };
         Some(self.reports.sender_report(self.spec.ssrc, &newest, now, ntp))
+    }
+
+    /// Of a slot that shows nothing: what a subscriber that sends no RTCP before it has received something is reminded by.
+    /// The timeline goes on from what it says.
+    pub fn idle_report(&mut self, now: Instant, ntp: Ntp) -> SenderReport {
+        let rate = if self.spec.kind == Kind::Video { 90_000 } else { 48_000 };
+        let (timestamp, received, timestamp_offset) =
+            self.rewriter.newest().unwrap_or_else(|| (self.rewriter.announce(rate, now), now, 0));
+        let newest =
+            Newest { timestamp, received, timestamp_offset, rate: if self.rate > 0 { self.rate } else { rate } };
+        self.reports.sender_report(self.spec.ssrc, &newest, now, ntp)
     }
 
     /// What the subscriber reported, and how much left.

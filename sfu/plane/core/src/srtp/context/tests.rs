@@ -293,12 +293,34 @@ fn too_short_for_a_tag_is_truncated() {
 }
 
 #[test]
-#[should_panic(expected = "would encrypt a second packet")]
-fn an_index_never_encrypts_twice() {
+fn an_index_never_encrypts_twice_and_nothing_is_encrypted_after_the_attempt() {
     let (mut outbound, _) = pair(Profile::Aes128Gcm);
     protect(&mut outbound, SSRC, 70_000);
-    protect(&mut outbound, SSRC, 70_001);
-    protect(&mut outbound, SSRC, 70_000);
+    assert!(!protect(&mut outbound, SSRC, 70_001).is_empty() && outbound.broken().is_none());
+    assert!(protect(&mut outbound, SSRC, 70_000).is_empty());
+    assert_eq!(outbound.broken().map(|broken| broken.0), Some("an SRTP index came up twice"));
+    assert!(protect(&mut outbound, SSRC, 70_002).is_empty());
+    let mut compound = receiver_report(SSRC);
+    assert!(!outbound.protect_rtcp(&mut compound) && compound.is_empty(), "nothing of it is left in clear");
+}
+
+#[test]
+fn indexes_are_used_up_once_for_ever() {
+    let keys = keys(Profile::Aes128Gcm);
+    let mut outbound = Outbound::new(&keys);
+    assert!(!protect(&mut outbound, SSRC, (1 << 48) - 1).is_empty());
+    assert!(protect(&mut outbound, SSRC, 1 << 48).is_empty());
+    assert_eq!(outbound.broken().map(|broken| broken.0), Some("the SRTP indexes are used up"));
+    let mut outbound = Outbound::worn_out(&keys);
+    assert!(!outbound.protect_rtcp(&mut receiver_report(SSRC)));
+    assert_eq!(outbound.broken().map(|broken| broken.0), Some("the SRTCP indexes are used up"));
+}
+
+#[test]
+fn a_packet_without_room_for_its_tag_is_not_sent() {
+    let (mut outbound, _) = pair(Profile::Aes128Gcm);
+    assert_eq!(outbound.protect_rtp(&mut [0x80; 40], 12, 30, SSRC, 1), 0);
+    assert_eq!(outbound.broken().map(|broken| broken.0), Some("a packet could not be encrypted"));
 }
 
 #[test]

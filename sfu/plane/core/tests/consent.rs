@@ -1,0 +1,358 @@
+//! Consent to send, per path (RFC 7675): who can forge addresses, and who really has another one.
+
+mod sim;
+
+use plane_core::Discard;
+use plane_core::command::{DtlsRole, Kind, Path};
+use plane_core::event::TransportState;
+use plane_core::id::SlotId;
+use plane_core::time::{Duration, Instant, ms};
+use sim::stream::ssrc;
+use sim::{Call, Link, peer};
+use stun_types::message::{Message, MessageWrite, MessageWriteExt, MessageWriteVec};
+
+/// Somebody who never asked for anything.
+fn stranger(call: &Call, peer: usize) -> Path {
+    Path { remote: ([203, 0, 113, 77], 53).into(), ..call.path(peer) }
+}
+
+/// A call in which the first publishes and the second watches.
+fn watched(seed: u64) -> (Call, usize, usize, SlotId) {
+    let mut call = Call::new(seed);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(1_000));
+    (call, alice, bob, slot)
+}
+
+/// A check that nominates, under an address of which it does not come.
+fn forge(call: &mut Call, peer: usize, path: Path) -> usize {
+    let check = call.peers[peer].check_as(true, 4_000_000_000, &call.peers[peer].server_pwd);
+    let octets = check.len();
+    let _ = call.inject(path, check);
+    octets
+}
+
+fn received_since(call: &Call, peer: usize, slot: SlotId, since: Instant) -> usize {
+    call.peers[peer].stream(ssrc(slot)).iter().filter(|packet| packet.at > since).count()
+}
+
+#[test]
+fn a_forged_check_sends_a_stranger_no_media_and_costs_its_sender_none() {
+    let (mut call, _, mallory, slot) = watched(7);
+    let victim = stranger(&call, mallory);
+    // As before from where it is, without nominating there.
+    call.peers[mallory].nominates = false;
+    let forged = forge(&mut call, mallory, victim);
+    let start = call.now;
+    call.run(ms(60_000));
+    let (octets, not_stun) = call.strayed(victim);
+    assert_eq!(not_stun, 0);
+    assert!(octets <= 3 * forged, "{octets} octets for a check of {forged}");
+    assert!(received_since(&call, mallory, slot, start) > 5_000);
+}
+
+#[test]
+fn whatever_checks_are_forged_the_stranger_gets_little() {
+    let (mut call, _, mallory, _) = watched(8);
+    let victim = stranger(&call, mallory);
+    call.peers[mallory].nominates = false;
+    let mut paid = 0;
+    for _ in 0..600 {
+        paid += forge(&mut call, mallory, victim);
+        call.run(ms(100));
+    }
+    let (octets, not_stun) = call.strayed(victim);
+    assert_eq!(not_stun, 0, "the attacker is heard where it is: no trial");
+    assert!(octets <= 3 * paid);
+
+    // Silent where it is, with an address that is forged anew all the time: one trial in ten seconds.
+    call.peers[mallory].alive = false;
+    let before = call.strays.len();
+    for n in 0..600u16 {
+        forge(&mut call, mallory, Path { remote: ([203, 0, 113, 78], 1_000 + n).into(), ..victim });
+        call.run(ms(100));
+    }
+    let media = call.strays[before..]
+        .iter()
+        .filter(|(_, path, datagram)| datagram[0] > 3 && path.remote.ip() == std::net::IpAddr::from([203, 0, 113, 78]));
+    let media: usize = media.map(|(_, _, datagram)| datagram.len()).sum();
+    assert!(media <= 6 * 21_500, "{media} octets of media in a minute");
+}
+
+#[test]
+fn an_answer_that_is_not_the_peers_proves_nothing() {
+    let (mut call, _, mallory, slot) = watched(9);
+    let victim = stranger(&call, mallory);
+    forge(&mut call, mallory, victim);
+    let asked = call.strays.iter().map(|(_, _, datagram)| datagram.clone()).find(|datagram| datagram[..2] == [0, 1]);
+    let asked = asked.expect("the nominated path is asked");
+    let request = Message::from_bytes(&asked).expect("a request");
+    // A STUN server answers everybody.
+    let mut server = Message::builder_success(&request, MessageWriteVec::new());
+    server.add_fingerprint().expect("room");
+    let wrong_password = peer::answer(&request, "guessed");
+    let right = peer::answer(&request, &call.peers[mallory].ice().remote_pwd);
+    let (own, elsewhere) = (call.path(mallory), Path { remote: ([203, 0, 113, 79], 53).into(), ..victim });
+    for (path, answer, why) in [
+        (victim, server.finish(), Discard::StunIntegrity),
+        (victim, wrong_password, Discard::StunIntegrity),
+        (own, right.clone(), Discard::StunUnexpected),
+        (elsewhere, right.clone(), Discard::UnknownAddress),
+    ] {
+        assert_eq!(call.inject(path, answer), Err(why));
+    }
+    let start = call.now;
+    call.run(ms(900));
+    assert!(received_since(&call, mallory, slot, start) > 60 && call.strayed(victim).1 == 0);
+    // The peer's own answer, from there, proves the path; only once.
+    assert_eq!(call.inject(victim, right.clone()), Ok(()));
+    assert_eq!(call.inject(victim, right), Err(Discard::StunUnexpected));
+    call.run(ms(300));
+    assert!(call.strayed(victim).1 > 1_000);
+}
+
+#[test]
+fn checks_forged_under_the_address_of_another_cost_it_nothing() {
+    // Bob publishes, or is heard by nothing but checks and an answer to ours.
+    for publishes in [true, false] {
+        let mut call = Call::new(6);
+        let (alice, mallory) = (call.join(), call.join());
+        let bob = call.invite(DtlsRole::Server);
+        call.peers[bob].sends_reports = publishes;
+        call.peers[bob].check_interval = ms(5_000);
+        call.connect(bob);
+        let (from, to) = if publishes { (bob, alice) } else { (alice, bob) };
+        let camera = call.publish(from, Kind::Video, &[]);
+        let slot = call.subscribe(to, camera, Kind::Video);
+        call.run(ms(1_000));
+        let (start, sent) = (call.now, call.peers[from].sources[0].sent);
+        for _ in 0..300 {
+            let check = call.peers[mallory].check(true);
+            let path = call.path(bob);
+            assert_eq!(call.inject(path, check), Err(Discard::AddressTaken));
+            call.run(ms(200));
+        }
+        call.peers[from].sources[0].active = false;
+        call.run(ms(200));
+        let got = received_since(&call, to, slot, start);
+        assert!(got + 5 >= (call.peers[from].sources[0].sent - sent) as usize, "{got} packets");
+        assert_eq!(call.discarded(Discard::SrtpAuth), 0);
+        assert_eq!(call.states(call.peers[bob].transport), [TransportState::Connected]);
+        assert_eq!(call.states(call.peers[mallory].transport), [TransportState::Connected]);
+    }
+}
+
+#[test]
+fn an_address_goes_to_the_next_who_proves_it_once_its_owner_is_silent() {
+    let (mut call, alice, bob, _) = watched(10);
+    let shared = call.path(bob);
+    // The owner is gone, and a NAT gives its port to somebody else.
+    call.peers[bob].alive = false;
+    call.peers[bob].path = stranger(&call, bob);
+    let carol = call.invite(DtlsRole::Server);
+    call.run(ms(5_000));
+    let check = call.peers[carol].check(true);
+    assert_eq!(call.inject(shared, check), Err(Discard::AddressTaken), "the owner was heard five seconds ago");
+    call.run(ms(5_000));
+    call.peers[carol].path = shared;
+    call.connect(carol);
+    let camera = call.publish(carol, Kind::Video, &[]);
+    let slot = call.subscribe(alice, camera, Kind::Video);
+    let start = call.now;
+    call.run(ms(1_000));
+    assert!(received_since(&call, alice, slot, start) > 60);
+    // What comes back under the old address is refused, from another it is as before.
+    let check = call.peers[bob].check(true);
+    assert_eq!(call.inject(shared, check), Err(Discard::AddressTaken));
+    call.peers[bob].alive = true;
+    call.run(ms(3_000));
+    assert!(call.has_connected(bob));
+}
+
+/// A client as it is known on the wire.
+struct Client {
+    name: &'static str,
+    /// Between its checks; the largest part of it by which they come sooner or later.
+    checks: Duration,
+    jitter: f64,
+    reports: bool,
+    feedback: bool,
+    answers: bool,
+}
+
+const CHROMIUM: Client =
+    Client { name: "Chromium", checks: ms(2_500), jitter: 0.0, reports: true, feedback: true, answers: true };
+const CLIENTS: [Client; 5] = [
+    CHROMIUM,
+    Client { name: "muted Firefox", checks: ms(5_000), reports: false, ..CHROMIUM },
+    Client { name: "aiortc", checks: ms(5_000), jitter: 0.2, feedback: false, ..CHROMIUM },
+    Client { name: "GStreamer", checks: ms(25_000), feedback: false, ..CHROMIUM },
+    Client { name: "none that answers", checks: ms(5_000), reports: false, answers: false, ..CHROMIUM },
+];
+
+/// Its network changes when it has been there for so long: how long nothing comes.
+fn gap_of_a_move(client: &Client, one_way: Duration, after: Duration, priority: u32) -> Duration {
+    let mut call = Call::new(11);
+    let (alice, bob) = (call.join(), call.invite(DtlsRole::Server));
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let watching = &mut call.peers[bob];
+    (watching.sends_reports, watching.sends_feedback) = (true, client.feedback);
+    watching.answers = client.answers;
+    (call.up[bob], call.down[bob]) = (Link::lossy(one_way, 0.0), Link::lossy(one_way, 0.0));
+    call.connect(bob);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.peers[bob].sends_reports = client.reports;
+    (call.peers[bob].check_interval, call.peers[bob].check_jitter) = (client.checks, client.jitter);
+    call.run(after);
+    let old = call.path(bob);
+    call.peers[bob].path = Path { remote: ([203, 0, 113, 9], 61_000).into(), ..old };
+    // A packet that was under way to the old network is lost, whatever the simulation says.
+    let moved = call.now;
+    let check = call.peers[bob].check_as(true, priority, &call.peers[bob].server_pwd);
+    call.peers[bob].send_raw(check);
+    call.run(ms(4_000));
+    let first = call.peers[bob].stream(ssrc(slot)).iter().map(|packet| packet.at).find(|&at| at > moved + one_way * 2);
+    first.expect("media follows") - moved
+}
+
+#[test]
+fn media_follows_a_client_that_moves_within_a_round_trip_and_300_ms() {
+    for client in &CLIENTS {
+        for one_way in [ms(10), ms(50), ms(85)] {
+            for after in [ms(3_000), ms(6_300)] {
+                // A worse network, as good a one, and a better one.
+                for priority in [500, 1_000, 2_000] {
+                    let gap = gap_of_a_move(client, one_way, after, priority);
+                    let most = if client.answers { one_way * 2 + ms(300) } else { ms(2_000) };
+                    let about = (client.name, one_way, after, priority);
+                    assert!(gap <= most, "{about:?}: {gap:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_answers_nothing_gets_twenty_kilobytes_on_its_new_path_until_it_says_something() {
+    let (mut call, alice, bob, _) = watched(12);
+    call.peers[alice].sources[0].packets = 20;
+    (call.peers[bob].sends_reports, call.peers[bob].answers) = (false, false);
+    call.peers[bob].alive = false;
+    let new = stranger(&call, bob);
+    forge(&mut call, bob, new);
+    let forged = call.now;
+    call.run(ms(950));
+    assert_eq!(call.strayed(new).1, 0, "the old path is not silent for a second");
+    call.run(ms(2_500));
+    let (_, media) = call.strayed(new);
+    assert!((15_000..21_500).contains(&media), "{media} octets");
+    let first = call.strays.iter().find(|(_, path, datagram)| *path == new && datagram[0] > 3).expect("media").0;
+    assert!(first - forged <= ms(1_100));
+    // One report from there proves it.
+    call.peers[bob].path = new;
+    call.peers[bob].alive = true;
+    call.peers[bob].sends_reports = true;
+    let start = call.now;
+    call.run(ms(1_000));
+    assert!(call.peers[bob].received.iter().filter(|packet| packet.at > start).count() > 300);
+}
+
+#[test]
+fn an_old_path_that_is_heard_again_while_the_new_one_is_tried_is_used_again() {
+    let (mut call, _, bob, slot) = watched(13);
+    call.peers[bob].alive = false;
+    let (old, new) = (call.path(bob), stranger(&call, bob));
+    forge(&mut call, bob, new);
+    call.run(ms(1_500));
+    assert!(call.strayed(new).1 > 0);
+    assert_eq!(call.path(bob), old);
+    call.peers[bob].alive = true;
+    let start = call.now;
+    call.run(ms(1_000));
+    assert!(received_since(&call, bob, slot, start) > 60);
+}
+
+#[test]
+fn a_handshake_to_an_address_that_proved_nothing_is_at_most_three_times_what_came_from_it() {
+    for role in [DtlsRole::Server, DtlsRole::Client] {
+        let mut call = Call::new(14);
+        let mallory = call.invite(role);
+        let victim = stranger(&call, mallory);
+        let mut paid = forge(&mut call, mallory, victim);
+        if let Some(hello) = call.peers[mallory].dtls.poll_transmit() {
+            paid += hello.len();
+            let _ = call.inject(victim, hello);
+        }
+        call.run(ms(40_000));
+        let (octets, _) = call.strayed(victim);
+        assert!(octets <= 3 * paid, "{role:?}: {octets} octets for {paid}");
+    }
+}
+
+#[test]
+fn who_goes_on_from_another_address_without_a_nomination_is_followed_once_that_is_proven() {
+    // By its reports, or by its answer alone.
+    for reports in [true, false] {
+        let (mut call, _, bob, slot) = watched(17);
+        call.peers[bob].sends_reports = reports;
+        call.peers[bob].path = stranger(&call, bob);
+        call.peers[bob].nominates = false;
+        let check = call.peers[bob].check(false);
+        call.peers[bob].send_raw(check);
+        let start = call.now;
+        call.run(ms(2_000));
+        let first = call.peers[bob].stream(ssrc(slot)).iter().map(|packet| packet.at).find(|&at| at > start + ms(10));
+        let gap = first.expect("media follows") - start;
+        assert!(gap <= ms(310), "{gap:?}");
+    }
+}
+
+#[test]
+fn a_second_path_that_is_checked_all_the_time_moves_nothing_while_the_first_is_heard() {
+    for answers in [true, false] {
+        let (mut call, _, bob, slot) = watched(18);
+        call.peers[bob].answers = answers;
+        let second = stranger(&call, bob);
+        let start = call.now;
+        for _ in 0..100 {
+            let check = call.peers[bob].check(false);
+            assert_eq!(call.inject(second, check), Ok(()));
+            call.run(ms(200));
+        }
+        assert_eq!(call.strayed(second).1, 0);
+        assert!(received_since(&call, bob, slot, start) > 1_500);
+    }
+}
+
+#[test]
+fn the_silence_of_the_path_that_is_used_ends_media_though_checks_come_from_elsewhere() {
+    let (mut call, _, bob, _) = watched(15);
+    let used = call.path(bob);
+    // Anybody can have sent these: nothing proves that it is there.
+    call.peers[bob].path = stranger(&call, bob);
+    (call.peers[bob].nominates, call.peers[bob].answers, call.peers[bob].sends_reports) = (false, false, false);
+    call.run(ms(20_000));
+    let last = call.strays.iter().rev().find(|(_, path, datagram)| *path == used && datagram[0] > 3).expect("media").0;
+    assert!(call.now - last > ms(4_000), "media to nobody for {:?}", last);
+    call.peers[bob].answers = true;
+    let start = call.now;
+    call.run(ms(4_000));
+    assert!(call.peers[bob].received.iter().filter(|packet| packet.at > start).count() > 60);
+}
+
+#[test]
+fn an_answer_is_never_longer_than_its_check() {
+    let mut call = Call::new(16);
+    let alice = call.invite(DtlsRole::Server);
+    let path = Path {
+        local: "[2001:db8::1]:7882".parse().expect("an address"),
+        remote: "[2001:db8::2:1]:50000".parse().expect("an address"),
+    };
+    let check = call.peers[alice].check(true);
+    let paid = check.len();
+    assert_eq!(call.inject(path, check), Ok(()));
+    let sent = call.strays.iter().map(|(_, _, datagram)| datagram.len()).next().expect("an answer");
+    assert!(sent <= paid);
+}

@@ -1,0 +1,81 @@
+"""Another address in the middle of a call, as a NAT gives one: media is proven there, and goes on. Counted only."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from loadtest import sources
+from sfu.model import Kind
+
+from ..peer import Peer
+from .browser import Page
+from .chromium import Chromium
+from .nat import FRONT, SERVICE, Nat, behind_nat
+from .server import Server, serving, token
+from .test_doors import knock, see
+from .waiting import until
+
+pytestmark = pytest.mark.browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def nat() -> AsyncIterator[Nat]:
+    async with behind_nat() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server(nat: Nat) -> AsyncIterator[Server]:
+    async with serving(host=SERVICE, announced_addresses=FRONT, udp_port=nat.port) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium: Chromium, site: str) -> AsyncIterator[Page]:
+    page = await chromium.page(site)
+    yield page
+    await page.close()
+
+
+async def is_there(server: Server, room: str, identity: str) -> bool:
+    return bool((await server.ask("GET", f"/v1/rooms/{room}/participants/{identity}"))["state"] == "active")
+
+
+async def test_aiortc_that_publishes_and_aiortc_that_watches_move(nat: Nat, server: Server, room: str) -> None:
+    async with Peer(server.url, token("cam", room)) as camera, Peer(server.url, token("eye", room)) as viewer:
+        await camera.publish(sources.card(7))
+        await viewer.watch()
+        await see(viewer.received[Kind.VIDEO], 7)
+        for _ in range(2):
+            nat.move()
+            seen = viewer.received[Kind.VIDEO].cards[7]
+            await until(
+                lambda: _count(viewer), lambda now, seen=seen: now >= seen + 30, "aiortc sees more after the move"
+            )
+            assert nat.down > 30
+        assert await is_there(server, room, "cam") and await is_there(server, room, "eye")
+
+
+async def test_chromium_that_only_watches_moves(nat: Nat, server: Server, room: str, page: Page) -> None:
+    await knock(page, server, "whep", "tab", room, {"receives": ["audio", "video"]})
+    async with Peer(server.url, token("cam", room)) as camera:
+        await camera.publish(sources.card(4))
+        await until(lambda: page.call("bareFlows"), lambda flows: _frames(flows) > 10, "frames come")
+        for _ in range(2):
+            nat.move()
+            before = _frames(await page.call("bareFlows"))
+            await until(
+                lambda: page.call("bareFlows"),
+                lambda flows, before=before: _frames(flows) > before + 30,
+                "frames come after the move",
+            )
+        assert await is_there(server, room, "cam") and await is_there(server, room, "tab")
+
+
+async def _count(viewer: Peer) -> int:
+    return viewer.received[Kind.VIDEO].cards[7]
+
+
+def _frames(flows: list[dict[str, int]]) -> int:
+    return max((flow.get("frames") or 0 for flow in flows), default=0)
