@@ -75,6 +75,8 @@ discards! {
     RepeatChanged = "repeat_changed",
     /// A call into the DTLS or SCTP library panicked; that association is closed.
     LibraryFault = "library_fault",
+    /// A retransmission beyond what the peer may be sent again: a share of what it is sent.
+    RepairLimit = "repair_limit",
     /// What we made and could not send: longer than a datagram of ours may be, or more than may wait.
     Unsent = "unsent",
     /// Something was wrong inside us; that transport is closed with a reason.

@@ -51,6 +51,16 @@ pub const HANDSHAKE_PER_SECOND: usize = 16 * 1024;
 /// Octets of media, RTCP and SCTP to such an address: a client that moved and was nominated there may be heard from it a little later.
 pub const UNPROVEN_MEDIA: usize = 20_000;
 
+/// Octets that a peer may be sent again at once, beside those of its last second: 0.4 s of a camera at 1.5 Mbit/s.
+pub const REPAIR_BURST: usize = 72 * 1024;
+
+/// Octets that a peer may be sent again at once, whatever it was sent: half a second of 8 Mbit/s.
+pub const REPAIRS_AT_ONCE: usize = 512 * 1024;
+
+/// Of what a peer is sent for the first time, one in so many octets may be sent again: what 33 % of loss takes.
+/// libwebrtc: rtp_sender_egress.cc and rate_limiter.h hold retransmissions to the estimated bit rate.
+pub const REPAIR_SHARE: usize = 2;
+
 /// RTCP compounds that wait to be sent to one peer. The reports of 256 slots and 512 encodings are 26; beyond, new ones
 /// are dropped: they are made again.
 pub const COMPOUNDS_WAITING: usize = 64;
@@ -222,6 +232,7 @@ mod tests {
             ("what is missing can still be taken", MISSING_PACKETS, ENCODING_HISTORY as usize),
             ("what can still be taken is kept", ENCODING_HISTORY as usize, CACHED_VIDEO),
             ("what can be sent again is kept", SENT_VIDEO, CACHED_VIDEO),
+            ("whoever is sent little may have all of its burst", REPAIR_BURST, REPAIRS_AT_ONCE),
             ("an outage is shorter than what is remembered", ARRIVAL_HOLE as usize, ARRIVALS),
             ("no number is remembered twice", ARRIVALS, usize::from(FEEDBACK_STATUSES)),
             ("what is told of a hole ends behind it", ARRIVAL_HOLE as usize, STATUSES_TOLD),

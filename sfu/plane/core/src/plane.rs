@@ -1,10 +1,12 @@
 //! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
-//! `breaking` (what ends one transport), `commands` (what Python wants), `connection` (STUN, DTLS, silence), `feedback`
-//! (RTCP both ways), `idle` (reports of slots that show nothing), `lives` (what arrives), `memory` (how much is kept),
-//! `messages` (data channels), `start` (how a slot that waits gets a picture), `transmit` (what leaves).
+//! `asked` (requests of one datagram, each once), `breaking` (what ends one transport), `commands` (what Python wants),
+//! `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports of slots that show nothing), `lives`
+//! (what arrives), `memory` (how much is kept), `messages` (data channels), `start` (how a slot that waits gets a
+//! picture), `transmit` (what leaves).
 
+mod asked;
 mod breaking;
 mod commands;
 mod connection;
@@ -42,6 +44,7 @@ use crate::stats::Stats;
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
+use asked::Asked;
 use memory::Memory;
 use messages::Awaited;
 use published::{Published, Taken};
@@ -89,6 +92,8 @@ pub struct Plane {
     leaving: Vec<Queued>,
     /// Used again for every encoding that misses something.
     lost: Vec<u16>,
+    /// What one datagram of RTCP has asked for so far.
+    asked: Asked,
     /// Last words of transports that are gone.
     farewells: Vec<(Path, Vec<u8>)>,
     events: VecDeque<Event>,
@@ -118,6 +123,7 @@ impl Plane {
             dirty: VecDeque::new(),
             leaving: Vec::new(),
             lost: Vec::new(),
+            asked: Asked::default(),
             farewells: Vec::new(),
             events: VecDeque::new(),
             stats: Stats::default(),

@@ -1,6 +1,6 @@
 //! One ICE + DTLS + SRTP bundle with a participant: its protocols side by side, and what waits to leave.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::command::{DtlsRole, IceCredentials, Kind, Path, SctpSpec, TransportSpec};
 use crate::config::{Config, DataLimits};
@@ -21,6 +21,7 @@ use crate::rtp::elements::Extensions;
 use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
 use crate::send::outage::Unanswered;
+use crate::send::repairs::Repairs;
 use crate::send::{Class, Outgoing, Pacer};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::{Duration, Instant, ms};
@@ -85,6 +86,10 @@ pub struct Transport {
     /// Arena keys of what hangs on it.
     pub tracks: Vec<usize>,
     pub slots: Vec<usize>,
+    /// The same by the SSRC of their media.
+    pub slots_by_ssrc: HashMap<u32, usize>,
+    /// Octets of retransmissions that may still leave.
+    pub repairs: Repairs,
     pub state: Option<TransportState>,
     /// The next transport-wide sequence number.
     pub transport_sequence: u16,
@@ -128,6 +133,8 @@ impl Transport {
             rtcp: VecDeque::new(),
             tracks: Vec::new(),
             slots: Vec::new(),
+            slots_by_ssrc: HashMap::new(),
+            repairs: Repairs::default(),
             state: None,
             transport_sequence: 0,
             round_trip: DEFAULT_ROUND_TRIP,
@@ -366,6 +373,10 @@ impl Transport {
             (true, Kind::Audio) => Class::Audio,
             (true, Kind::Video) => Class::Video,
         };
+        match outgoing.transmission.is_first() {
+            true => self.repairs.earn(octets + OVERHEAD, now),
+            false => self.repairs.take(octets + OVERHEAD),
+        }
         self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
     }
 

@@ -5,7 +5,8 @@ mod sim;
 use plane_core::Discard;
 use plane_core::batch::Batch;
 use plane_core::command::{EncodingSpec, Kind, Path};
-use plane_core::limits::{ARRIVALS, DATAGRAM};
+use plane_core::limits::{ARRIVALS, DATAGRAM, REPAIR_BURST, REPAIRS_AT_ONCE};
+use plane_core::rtcp::feedback;
 use plane_core::time::{Instant, ms};
 use sim::Call;
 
@@ -141,4 +142,90 @@ fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
     }
     let most = 80 * (ARRIVALS / 998 + 1);
     assert!((15..=most).contains(&told), "{told} datagrams of feedback, {most} are possible");
+}
+
+/// A compound of this participant, in clear; what leaves because of it stays in the plane.
+fn send_rtcp(call: &mut Call, peer: usize, mut compound: Vec<u8>, now: Instant) -> Result<(), Discard> {
+    call.peers[peer].outbound.as_mut().unwrap().protect_rtcp(&mut compound);
+    let path = call.path(peer);
+    call.budget.handle(&mut call.plane, &mut compound, path, now, now)
+}
+
+/// A datagram of 2,000 octets that asks for the last packets of as many streams as it has space for.
+fn ask_for_all(call: &Call, peer: usize) -> Vec<u8> {
+    let newest: std::collections::BTreeMap<u32, u16> =
+        call.peers[peer].received.iter().map(|packet| (packet.ssrc, packet.sequence)).collect();
+    let mut compound = Vec::new();
+    for (ssrc, sequence) in newest {
+        let lost: Vec<u16> = (0..510).map(|n| sequence.wrapping_sub(n)).collect();
+        let mut nack = Vec::new();
+        feedback::write_nack(&mut nack, 1, ssrc, &lost);
+        if compound.len() + nack.len() < 2_030 {
+            compound.extend(nack);
+        }
+    }
+    compound
+}
+
+#[test]
+fn what_is_sent_again_is_a_share_of_what_is_sent() {
+    let mut call = Call::new(18);
+    let (alice, mallory) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.peers[alice].sources[0].packets = 20;
+    call.peers[mallory].asks_for_losses = false;
+    for _ in 0..15 {
+        call.subscribe(mallory, camera, Kind::Video);
+    }
+    call.run(ms(1_500));
+    let sent: usize = call.peers[mallory].received.iter().map(|packet| packet.payload.len() + 60).sum();
+    let (compound, now) = (ask_for_all(&call, mallory), call.now);
+    send_rtcp(&mut call, mallory, compound, now).unwrap();
+    let octets: usize = drain(&mut call, mallory, 2_048, now).iter().sum();
+    let most = REPAIRS_AT_ONCE.min(REPAIR_BURST + sent) + 3_000;
+    assert!((REPAIR_BURST / 2..=most).contains(&octets), "{octets} octets at once, {most} are allowed");
+    let before = call.plane.stats();
+    for _ in 0..100 {
+        call.run(ms(50));
+        let (compound, now) = (ask_for_all(&call, mallory), call.now);
+        send_rtcp(&mut call, mallory, compound, now).unwrap();
+        call.run(ms(1));
+    }
+    let after = call.plane.stats();
+    let again = after.packets_retransmitted - before.packets_retransmitted;
+    let sent = after.packets_forwarded - before.packets_forwarded;
+    // What was left of the burst, and the half.
+    assert!(again <= sent * 7 / 10, "{again} packets sent again of {sent}");
+    assert!(call.discarded(Discard::RepairLimit) > 0);
+}
+
+/// 8,500 numbers, of which 17 packets never came.
+#[test]
+fn numbers_of_a_datagram_are_asked_for_once_and_upstream_in_one_request() {
+    let mut call = Call::new(5);
+    let (alice, mallory) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.subscribe(mallory, camera, Kind::Video);
+    call.peers[mallory].asks_for_losses = false;
+    call.run(ms(1_000));
+    let next = call.peers[alice].sources[0].sequence;
+    let lost: Vec<u16> = (0..17).map(|n| next.wrapping_add(n)).collect();
+    call.peers[alice].swallows.clone_from(&lost);
+    call.peers[alice].refuses = lost;
+    call.run(ms(1_500));
+    let ssrc = call.peers[mallory].received.last().unwrap().ssrc;
+    let stream = call.peers[mallory].stream(ssrc);
+    let gap = stream.windows(2).find(|pair| pair[1].sequence.wrapping_sub(pair[0].sequence) == 18).unwrap();
+    let first = gap[0].sequence.wrapping_add(1);
+    let mut nack = vec![0x81, 205, 1, 246, 0, 0, 0, 1];
+    nack.extend(ssrc.to_be_bytes());
+    (0..500).for_each(|_| nack.extend([first.to_be_bytes(), [0xFF, 0xFF]].concat()));
+    let words = (nack.len() / 4 - 1) as u16;
+    nack[2..4].copy_from_slice(&words.to_be_bytes());
+    let before = call.plane.stats();
+    let now = call.now;
+    send_rtcp(&mut call, mallory, nack, now).unwrap();
+    let requests = drain(&mut call, alice, 2_048, now);
+    assert!(requests.len() <= 1, "{} datagrams upstream", requests.len());
+    assert!(call.plane.stats().nacks_sent - before.nacks_sent <= 17);
 }

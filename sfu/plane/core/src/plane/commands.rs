@@ -120,6 +120,7 @@ impl Plane {
         let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
         let slot = self.slots.insert(Placed { slot, transport: key, told: None });
         self.transports[key].slots.push(slot);
+        self.transports[key].slots_by_ssrc.insert(self.slots[slot].slot.spec.ssrc, slot);
         self.places.insert(id.0, Place::Slot(slot));
     }
 
@@ -260,8 +261,12 @@ impl Plane {
 
     fn remove_slot(&mut self, slot: usize) {
         self.leave_source(slot);
+        let key = slot;
         let Placed { slot, transport, .. } = self.slots.remove(slot);
         if let Some(transport) = self.transports.get_mut(transport) {
+            if transport.slots_by_ssrc.get(&slot.spec.ssrc) == Some(&key) {
+                transport.slots_by_ssrc.remove(&slot.spec.ssrc);
+            }
             transport.retire_own([Some(slot.spec.ssrc), slot.spec.rtx_ssrc].into_iter().flatten());
         }
     }

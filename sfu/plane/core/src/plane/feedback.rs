@@ -30,13 +30,22 @@ impl Plane {
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
         self.heard(key, path, true, now);
-        compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, path, received, now))?;
+        self.asked.clear();
+        let whole =
+            compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, path, received, now));
+        while let Some(slot) = self.asked.poll_picture() {
+            self.complain(slot, now);
+        }
+        while let Some(publisher) = self.asked.poll_publisher() {
+            self.poll_feedback(publisher, now);
+            self.touch(publisher);
+        }
         self.poll_feedback(key, now);
         self.touch(key);
-        Ok(())
+        whole
     }
 
-    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet, path: &Path, received: Instant, now: Instant) {
+    fn handle_rtcp_packet(&mut self, key: usize, packet: Packet<'_>, path: &Path, received: Instant, now: Instant) {
         match packet {
             Packet::SenderReport { ssrc, ntp, rtp, reports, .. } => {
                 if let Some(route) = self.transports[key].router.lookup(ssrc)
@@ -52,7 +61,7 @@ impl Plane {
             Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
             Packet::Pli { media } | Packet::Fir { media, .. } => {
                 if let Some(slot) = self.slot_by_ssrc(key, media) {
-                    self.complain(slot, now);
+                    self.asked.picture(slot);
                 }
             }
             Packet::TransportFeedback(_) => {
@@ -89,7 +98,15 @@ impl Plane {
     fn handle_nack(&mut self, key: usize, media: u32, lost: &[u16], now: Instant) {
         let Some(slot) = self.slot_by_ssrc(key, media) else { return };
         let round_trip = self.transports[key].round_trip;
+        self.asked.begin(slot);
         for &sequence in lost {
+            if !self.asked.packet(sequence) {
+                continue;
+            }
+            if !self.transports[key].repairs.is_allowed() {
+                self.stats.discard(Discard::RepairLimit);
+                continue;
+            }
             let placed = &mut self.slots[slot];
             match placed.slot.handle_nack(sequence, now, round_trip) {
                 Nack::Send(outgoing) => {
@@ -122,8 +139,7 @@ impl Plane {
         let publisher = published.transport;
         if let Some(state) = published.track.encodings.get_mut(encoding) {
             state.encoding.ask_for(seq, now);
-            self.poll_feedback(publisher, now);
-            self.touch(publisher);
+            self.asked.publisher(publisher);
         }
     }
 
@@ -235,6 +251,6 @@ impl Plane {
     }
 
     fn slot_by_ssrc(&self, key: usize, ssrc: u32) -> Option<usize> {
-        self.transports[key].slots.iter().copied().find(|&slot| self.slots[slot].slot.spec.ssrc == ssrc)
+        self.transports[key].slots_by_ssrc.get(&ssrc).copied()
     }
 }

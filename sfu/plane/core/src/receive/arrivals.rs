@@ -188,9 +188,9 @@ mod tests {
             assert!(out.len() <= 1_150, "{} octets fit no datagram", out.len());
             let read = compound::parse(&out, |packet| {
                 let Packet::TransportFeedback(feedback) = packet else { panic!("{packet:?}") };
-                told.shape.push((feedback.base, feedback.packets.len()));
+                told.shape.push((feedback.base, feedback.count.into()));
                 let mut ticks = i64::from(feedback.reference) * TICKS_PER_REFERENCE;
-                for (sequence, delta) in feedback.packets {
+                for (sequence, delta) in feedback.packets() {
                     let Some(delta) = delta else {
                         told.lost.push(sequence);
                         continue;

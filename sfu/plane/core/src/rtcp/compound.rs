@@ -12,7 +12,7 @@ use crate::discard::Discard;
 use crate::time::Ntp;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Packet {
+pub enum Packet<'a> {
     SenderReport {
         ssrc: u32,
         ntp: Ntp,
@@ -43,7 +43,7 @@ pub enum Packet {
         media: u32,
         sequence: u8,
     },
-    TransportFeedback(twcc::Feedback),
+    TransportFeedback(twcc::Feedback<'a>),
     Remb {
         bps: u64,
         ssrcs: Vec<u32>,
@@ -61,7 +61,7 @@ pub enum Packet {
 ///
 /// # Errors
 /// `RtcpMalformed` at the first packet that is; those before it have been given.
-pub fn parse(compound: &[u8], mut each: impl FnMut(Packet)) -> Result<(), Discard> {
+pub fn parse<'a>(compound: &'a [u8], mut each: impl FnMut(Packet<'a>)) -> Result<(), Discard> {
     let mut rest = compound;
     loop {
         let &[_, kind, high, low] = rest.first_chunk().ok_or(Discard::RtcpMalformed)?;
@@ -75,7 +75,7 @@ pub fn parse(compound: &[u8], mut each: impl FnMut(Packet)) -> Result<(), Discar
     }
 }
 
-fn parse_packet(kind: u8, packet: &[u8], each: &mut impl FnMut(Packet)) -> Result<(), Discard> {
+fn parse_packet<'a>(kind: u8, packet: &'a [u8], each: &mut impl FnMut(Packet<'a>)) -> Result<(), Discard> {
     match kind {
         SenderReport::PACKET_TYPE => {
             let report: SenderReport = checked(packet)?;
@@ -111,7 +111,7 @@ fn parse_packet(kind: u8, packet: &[u8], each: &mut impl FnMut(Packet)) -> Resul
     Ok(())
 }
 
-fn parse_transport_feedback(packet: &[u8], each: &mut impl FnMut(Packet)) -> Result<(), Discard> {
+fn parse_transport_feedback<'a>(packet: &'a [u8], each: &mut impl FnMut(Packet<'a>)) -> Result<(), Discard> {
     let feedback: TransportFeedback = checked(packet)?;
     let fci = feedback_control_information(packet, feedback.padding())?;
     match format(packet) {
@@ -129,7 +129,7 @@ fn parse_transport_feedback(packet: &[u8], each: &mut impl FnMut(Packet)) -> Res
 /// Application layer feedback (RFC 4585 s6.4), among it REMB.
 const APPLICATION: u8 = 15;
 
-fn parse_payload_feedback(packet: &[u8], each: &mut impl FnMut(Packet)) -> Result<(), Discard> {
+fn parse_payload_feedback<'a>(packet: &'a [u8], each: &mut impl FnMut(Packet<'a>)) -> Result<(), Discard> {
     let feedback: PayloadFeedback = checked(packet)?;
     let fci = feedback_control_information(packet, feedback.padding())?;
     match format(packet) {
@@ -174,7 +174,7 @@ mod tests {
     use super::super::{feedback, report};
     use super::*;
 
-    fn packets(compound: &[u8]) -> (Vec<Packet>, Result<(), Discard>) {
+    fn packets(compound: &[u8]) -> (Vec<Packet<'_>>, Result<(), Discard>) {
         let mut packets = Vec::new();
         let result = parse(compound, |packet| packets.push(packet));
         (packets, result)

@@ -16,50 +16,90 @@ use super::append;
 use crate::discard::Discard;
 use crate::limits::FEEDBACK_STATUSES;
 
-/// One feedback packet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Feedback {
+/// One feedback packet. What it says of each packet is read when it is asked for: 32 octets can speak of 32,768.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Feedback<'a> {
     /// The number of the first packet reported on.
     pub base: u16,
+    /// So many packets are reported on.
+    pub count: u16,
     /// Grows by one with each feedback packet, and wraps.
     pub feedback_count: u8,
     /// In units of 64 ms, of the receiver's clock; 24 bits, signed. The first arrival is measured from here.
     pub reference: i32,
-    /// Transport-wide number, and when it arrived: after the arrival named before it, in units of 250 us. `None`: not.
-    pub packets: Vec<(u16, Option<i16>)>,
+    fci: &'a [u8],
 }
 
-impl Feedback {
-    /// Reads the feedback control information: what is behind both SSRCs, without RTCP padding.
+impl<'a> Feedback<'a> {
+    /// Reads the feedback control information: what is behind both SSRCs, without RTCP padding. Takes a step per chunk,
+    /// however many packets that speaks of.
     ///
     /// # Errors
     /// `RtcpMalformed` if chunks or deltas are missing, or a status has the reserved value.
-    pub(super) fn parse(fci: &[u8]) -> Result<Feedback, Discard> {
-        let &[_, _, c0, c1, r0, r1, r2, _] = fci.first_chunk().ok_or(Discard::RtcpMalformed)?;
+    pub(super) fn parse(fci: &'a [u8]) -> Result<Feedback<'a>, Discard> {
+        let &[b0, b1, c0, c1, r0, r1, r2, feedback_count] = fci.first_chunk().ok_or(Discard::RtcpMalformed)?;
         let count = u16::from_be_bytes([c0, c1]);
-        if count > FEEDBACK_STATUSES {
-            return Err(Discard::RtcpMalformed);
+        let (mut told, mut deltas) = (0_usize, 0_usize);
+        let mut rest = fci.get(8..).unwrap_or_default();
+        while told < usize::from(count) {
+            let (&chunk, behind) = rest.split_first_chunk::<2>().ok_or(Discard::RtcpMalformed)?;
+            rest = behind;
+            let left = usize::from(count).saturating_sub(told);
+            let chunk = Chunk(u16::from_be_bytes(chunk));
+            deltas = deltas.saturating_add(chunk.delta_octets(left).ok_or(Discard::RtcpMalformed)?);
+            told = told.saturating_add(chunk.statuses());
         }
-        let twcc = Twcc::parse(fci).map_err(|_| Discard::RtcpMalformed)?;
-        let mut packets = Vec::new();
-        for packet in twcc.packets() {
-            let (sequence, status) = packet.map_err(|_| Discard::RtcpMalformed)?;
-            let delta = match status {
-                TwccPacketStatus::NotReceived => None,
-                TwccPacketStatus::Received { delta } => Some(delta),
-            };
-            packets.push((sequence, delta));
-        }
-        if packets.len() != usize::from(count) {
+        if count > FEEDBACK_STATUSES || rest.len() < deltas {
             return Err(Discard::RtcpMalformed);
         }
         let reference = i32::from_be_bytes([r0, r1, r2, 0]) >> 8;
-        Ok(Feedback {
-            base: twcc.base_sequence_number(),
-            feedback_count: twcc.feedback_packet_count(),
-            reference,
-            packets,
+        Ok(Feedback { base: u16::from_be_bytes([b0, b1]), count, feedback_count, reference, fci })
+    }
+
+    /// Transport-wide number, and when it arrived: after the arrival named before it, in units of 250 us. `None`: not.
+    pub fn packets(&self) -> impl Iterator<Item = (u16, Option<i16>)> + use<'a> {
+        let read = Twcc::parse(self.fci).into_iter().flat_map(|twcc| {
+            let packets: Vec<_> = twcc.packets().map_while(Result::ok).collect();
+            packets
+        });
+        read.map(|(sequence, status)| match status {
+            TwccPacketStatus::NotReceived => (sequence, None),
+            TwccPacketStatus::Received { delta } => (sequence, Some(delta)),
         })
+    }
+}
+
+/// A packet status chunk (s3.1.3, s3.1.4): a run of one status, or a vector of 14 of one bit or 7 of two.
+#[derive(Clone, Copy)]
+struct Chunk(u16);
+
+impl Chunk {
+    fn statuses(self) -> usize {
+        match self.0 >> 14 {
+            0 | 1 => usize::from(self.0 & 0x1FFF),
+            2 => 14,
+            _ => 7,
+        }
+    }
+
+    /// Octets of the deltas of its first `most` statuses. None: a status has the reserved value, or there is no status.
+    fn delta_octets(self, most: usize) -> Option<usize> {
+        match self.0 >> 14 {
+            0 | 1 => {
+                let octets = match (self.0 >> 13) & 3 {
+                    3 => return None,
+                    octets => usize::from(octets),
+                };
+                (self.statuses() > 0).then(|| octets.saturating_mul(self.statuses().min(most)))
+            }
+            2 => Some((0..14).take(most).filter(|bit| self.0 & (0x2000 >> bit) != 0).count()),
+            _ => [12, 10, 8, 6, 4, 2, 0].into_iter().take(most).try_fold(0_usize, |octets, bits| {
+                match (self.0 >> bits) & 3 {
+                    3 => None,
+                    status => Some(octets.saturating_add(usize::from(status))),
+                }
+            }),
+        }
     }
 }
 
@@ -126,18 +166,19 @@ mod tests {
     #[test]
     fn the_chunks_of_the_draft_mean_what_it_says() {
         let fci = [0, 0, 0, 235, 0, 0, 0, 0, 0x00, 0xDD, 0b1001_1111, 0b0001_1100, 1, 1, 1, 1, 1, 1, 1, 1];
-        let feedback = Feedback::parse(&fci).unwrap();
-        assert!(feedback.packets[..221].iter().all(|(_, delta)| delta.is_none()));
-        let vector: Vec<bool> = feedback.packets[221..].iter().map(|(_, delta)| delta.is_some()).collect();
+        let packets: Vec<_> = Feedback::parse(&fci).unwrap().packets().collect();
+        assert!(packets[..221].iter().all(|(_, delta)| delta.is_none()));
+        let vector: Vec<bool> = packets[221..].iter().map(|(_, delta)| delta.is_some()).collect();
         let expected = [0, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0].map(|bit| bit == 1);
         assert_eq!(vector, expected);
     }
 
     #[test]
     fn a_reference_before_the_epoch_is_negative_and_numbers_wrap() {
-        let feedback = Feedback::parse(&written(-2, 65_535, &[Some(0), None, Some(3)])).unwrap();
+        let fci = written(-2, 65_535, &[Some(0), None, Some(3)]);
+        let feedback = Feedback::parse(&fci).unwrap();
         assert_eq!((feedback.reference, feedback.feedback_count, feedback.base), (-2, 9, 65_535));
-        assert_eq!(feedback.packets, [(65_535, Some(0)), (0, None), (1, Some(3))]);
+        assert_eq!(feedback.packets().collect::<Vec<_>>(), [(65_535, Some(0)), (0, None), (1, Some(3))]);
     }
 
     #[test]
@@ -165,16 +206,19 @@ mod tests {
             arrivals in prop::collection::vec(
                 prop_oneof![4 => Just(Some(8i16)), 2 => Just(None), 1 => any::<i16>().prop_map(Some)], 1..300),
         ) {
-            let feedback = Feedback::parse(&written(reference, base, &arrivals)).unwrap();
+            let fci = written(reference, base, &arrivals);
+            let feedback = Feedback::parse(&fci).unwrap();
             prop_assert_eq!(feedback.reference, reference);
             let numbered: Vec<(u16, Option<i16>)> =
                 arrivals.iter().enumerate().map(|(n, &delta)| (base.wrapping_add(n as u16), delta)).collect();
-            prop_assert_eq!(feedback.packets, numbered);
+            prop_assert_eq!(usize::from(feedback.count), numbered.len());
+            prop_assert_eq!(feedback.packets().collect::<Vec<_>>(), numbered);
         }
 
         #[test]
         fn hostile_feedback_never_panics(fci in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Feedback::parse(&fci);
+            let Ok(feedback) = Feedback::parse(&fci) else { return Ok(()) };
+            prop_assert_eq!(feedback.packets().count(), usize::from(feedback.count), "what is accepted can be read");
         }
     }
 }

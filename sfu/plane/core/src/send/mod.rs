@@ -18,6 +18,7 @@ pub mod pacer;
 pub mod packet;
 pub mod passing;
 pub mod redundancy;
+pub mod repairs;
 pub mod repeats;
 pub mod report;
 pub mod rewriter;

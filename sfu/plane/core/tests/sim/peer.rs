@@ -46,6 +46,21 @@ pub struct Received {
     pub payload: Vec<u8>,
 }
 
+/// Transport-wide feedback that came.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// In units of 64 ms.
+    pub reference: i32,
+    /// By number: after the arrival before it, in units of 250 us. None: not arrived.
+    pub packets: Vec<(u16, Option<i16>)>,
+}
+
+impl Told {
+    fn new(feedback: &twcc::Feedback<'_>) -> Self {
+        Self { reference: feedback.reference, packets: feedback.packets().collect() }
+    }
+}
+
 pub struct Peer {
     pub transport: TransportId,
     pub path: Path,
@@ -61,7 +76,7 @@ pub struct Peer {
     /// Of its sound, in -dBov (RFC 6464).
     pub level: u8,
     pub received: Vec<Received>,
-    pub feedback: Vec<twcc::Feedback>,
+    pub feedback: Vec<Told>,
     pub sender_reports: Vec<(u32, plane_core::time::Ntp, u32, Instant)>,
     pub plis: Vec<(u32, Instant)>,
     pub nacks: Vec<(u32, Vec<u16>, Instant)>,
@@ -576,7 +591,7 @@ impl Peer {
                     }
                 }
                 Packet::Nack { media, lost, .. } => self.retransmit(media, lost, now),
-                Packet::TransportFeedback(feedback) => self.feedback.push(feedback),
+                Packet::TransportFeedback(feedback) => self.feedback.push(Told::new(&feedback)),
                 Packet::Bye { ssrcs } => self.byes.extend(ssrcs),
                 _ => {}
             }

@@ -1,0 +1,101 @@
+//! How much one peer is sent again: a share of what it is sent for the first time, however much it says it lost.
+
+use crate::limits::{REPAIR_BURST, REPAIR_SHARE, REPAIRS_AT_ONCE};
+use crate::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Octets that may be sent again, of one transport.
+#[derive(Clone, Copy, Debug)]
+pub struct Repairs {
+    left: usize,
+    /// What left for the first time since `since`, and in the second before.
+    sent: usize,
+    before: usize,
+    since: Option<Instant>,
+}
+
+impl Default for Repairs {
+    fn default() -> Self {
+        Self { left: REPAIR_BURST, sent: 0, before: 0, since: None }
+    }
+}
+
+impl Repairs {
+    /// So many octets of media leave for the first time.
+    pub fn earn(&mut self, octets: usize, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= SECOND {
+            self.before = if elapsed < 2 * SECOND { self.sent } else { 0 };
+            self.sent = 0;
+            self.since = Some(now);
+        }
+        self.sent += octets;
+        // An outage of a second loses all that was sent in it.
+        let most = (REPAIR_BURST + self.sent.max(self.before)).min(REPAIRS_AT_ONCE);
+        self.left = (self.left + octets / REPAIR_SHARE).min(most);
+    }
+
+    /// Whether anything may be sent again.
+    pub fn is_allowed(&self) -> bool {
+        self.left > 0
+    }
+
+    /// So many octets are sent again.
+    pub fn take(&mut self, octets: usize) {
+        self.left = self.left.saturating_sub(octets);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::ms;
+
+    #[test]
+    fn half_of_what_is_sent_may_be_sent_again_and_a_burst() {
+        let (mut repairs, start) = (Repairs::default(), Instant::now());
+        let (mut sent, mut again) = (0, 0);
+        for packet in 0..20_000_u64 {
+            repairs.earn(1_200, start + ms(packet));
+            sent += 1_200;
+            while repairs.is_allowed() {
+                repairs.take(1_200);
+                again += 1_200;
+            }
+        }
+        let most = REPAIR_BURST + sent / REPAIR_SHARE + 1_200 * 20_000 / 2;
+        assert!(again <= most && again >= sent / REPAIR_SHARE, "{again} of {sent}");
+    }
+
+    #[test]
+    fn who_is_sent_nothing_is_sent_a_burst_again_and_no_more() {
+        let mut repairs = Repairs::default();
+        let mut again = 0;
+        while repairs.is_allowed() {
+            repairs.take(1_000);
+            again += 1_000;
+        }
+        assert!((REPAIR_BURST..REPAIR_BURST + 1_000).contains(&again));
+    }
+
+    #[test]
+    fn a_wall_of_cameras_earns_no_more_than_may_leave_at_once() {
+        let (mut repairs, start) = (Repairs::default(), Instant::now());
+        (0..3_000).for_each(|packet| repairs.earn(10_000, start + ms(packet)));
+        assert_eq!(repairs.left, REPAIRS_AT_ONCE);
+    }
+
+    #[test]
+    fn a_second_that_was_lost_can_be_sent_again() {
+        let (mut repairs, start) = (Repairs::default(), Instant::now());
+        (0..5_000).for_each(|packet| repairs.earn(400, start + ms(packet)));
+        let mut again = 0;
+        while repairs.is_allowed() {
+            repairs.take(1_000);
+            again += 1_000;
+        }
+        assert!(again >= 400_000, "{again} octets of 3.2 Mbit/s");
+    }
+}
