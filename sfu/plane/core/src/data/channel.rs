@@ -29,6 +29,8 @@ pub struct Channel {
     pub state: State,
     /// Queued and unacknowledged octets.
     pub octets: usize,
+    /// A part of a message came, and not yet its last one.
+    pub is_partial: bool,
     /// Above half of what is allowed, as last told.
     pub is_full: bool,
 }

@@ -287,7 +287,15 @@ impl Data {
         let (payload, text) = match message::read(ppid, payload)? {
             Content::Dcep(message) => return self.handle_dcep(stream, &message, now),
             Content::Message { payload, text } => (payload, text),
+            Content::Part => {
+                self.channel_of_mut(stream).ok_or(Discard::MessageUnrouted)?.is_partial = true;
+                return Err(Discard::SctpMalformed);
+            }
         };
+        // The end of a message alone is another message.
+        if std::mem::take(&mut self.channel_of_mut(stream).ok_or(Discard::MessageUnrouted)?.is_partial) {
+            return Err(Discard::SctpMalformed);
+        }
         let (channel, _) = self.channel_of(stream).ok_or(Discard::MessageUnrouted)?;
         if payload.len() > self.limits.message {
             return Err(Discard::MessageTooLarge);
@@ -303,6 +311,10 @@ impl Data {
     fn channel_of(&self, stream: u16) -> Option<(ChannelId, &Channel)> {
         let id = self.streams.channel(stream)?;
         Some((id, self.channels.get(&id)?))
+    }
+
+    fn channel_of_mut(&mut self, stream: u16) -> Option<&mut Channel> {
+        self.channels.get_mut(&self.streams.channel(stream)?)
     }
 
     fn discard(&mut self, discard: Discard, count: usize) {

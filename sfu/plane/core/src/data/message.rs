@@ -5,6 +5,9 @@ use crate::discard::Discard;
 pub const DCEP: u32 = 50;
 const TEXT: u32 = 51;
 const BINARY: u32 = 53;
+/// Parts of a message whose last one is TEXT or BINARY. Deprecated, and not sent by anybody who speaks RFC 8831.
+const TEXT_PART: u32 = 54;
+const BINARY_PART: u32 = 52;
 /// An empty one travels as one zero octet, by a name of its own.
 const TEXT_EMPTY: u32 = 56;
 const BINARY_EMPTY: u32 = 57;
@@ -17,6 +20,8 @@ pub enum Content {
         payload: Vec<u8>,
         text: bool,
     },
+    /// Of a message that goes on with the next one.
+    Part,
 }
 
 /// What came, by its identifier.
@@ -25,6 +30,7 @@ pub fn read(ppid: u32, mut payload: Vec<u8>) -> Result<Content, Discard> {
         DCEP => return Ok(Content::Dcep(payload)),
         TEXT | TEXT_EMPTY => true,
         BINARY | BINARY_EMPTY => false,
+        TEXT_PART | BINARY_PART => return Ok(Content::Part),
         _ => return Err(Discard::SctpMalformed),
     };
     if matches!(ppid, TEXT_EMPTY | BINARY_EMPTY) {
@@ -66,7 +72,7 @@ mod tests {
     #[test]
     fn an_identifier_that_no_channel_has_is_malformed() {
         assert_eq!(read(DCEP, vec![2]), Ok(Content::Dcep(vec![2])));
-        for ppid in [0, 49, 52, 54, 55, 58, u32::MAX] {
+        for ppid in [0, 49, 55, 58, u32::MAX] {
             assert_eq!(read(ppid, vec![2]), Err(Discard::SctpMalformed), "{ppid}");
         }
     }

@@ -327,7 +327,7 @@ fn what_is_not_an_opening_or_comes_on_no_channel_is_a_discard() {
         (2_000, 50, b"\x03\x00\x01\x00\x00\x00\x00\x00\x00\x01\x00\x00x", Discard::DcepMalformed),
         (40, 51, b"text", Discard::MessageUnrouted),
         (40, 99, b"what", Discard::SctpMalformed),
-        (40, 52, b"part", Discard::SctpMalformed),
+        (40, 52, b"part", Discard::MessageUnrouted),
     ];
     for (stream, ppid, payload, _) in table {
         pair.ends[PEER].send_raw(stream, ppid, payload, pair.now);
@@ -335,6 +335,43 @@ fn what_is_not_an_opening_or_comes_on_no_channel_is_a_discard() {
     }
     assert_eq!(pair.discards[SERVER], table.map(|(_, _, _, discard)| discard));
     assert_eq!(pair.events(SERVER), []);
+}
+
+#[test]
+fn an_opening_that_cannot_be_read_closes_its_stream() {
+    // A type that nobody has; a label whose length counts characters, not octets.
+    for unreadable in
+        [&b"\x09\x00"[..], b"\x03\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\xc3\xa9\x20\xf0\x9f\x98\x80"]
+    {
+        let mut pair = Pair::connected();
+        pair.ends[PEER].send_raw(0, 50, unreadable, pair.now);
+        let id = pair.open(PEER, 1, "on stream 0");
+        pair.run(ms(500));
+        assert_eq!(pair.discards[SERVER][0], Discard::DcepMalformed);
+        assert_eq!(pair.closed(PEER).iter().map(|(closed, _)| *closed).collect::<Vec<_>>(), [id]);
+        assert_eq!(pair.events(SERVER), []);
+        let again = pair.open(PEER, 2, "on stream 0 or another");
+        pair.run(ms(500));
+        assert_eq!(pair.events(PEER).len(), 1, "{again:?} opens");
+    }
+}
+
+#[test]
+fn the_last_part_of_a_message_in_parts_is_no_message() {
+    let mut pair = Pair::connected();
+    let id = pair.open(PEER, 1, "chat");
+    pair.run(ms(500));
+    let _ = pair.events(SERVER);
+    for (part, last) in [(54, 51), (52, 53)] {
+        for (ppid, payload) in [(part, &b"part "[..]), (part, b"and "), (last, b"end"), (51, b"whole")] {
+            pair.ends[PEER].send_raw(0, ppid, payload, pair.now);
+        }
+        pair.run(ms(500));
+        let messages = pair.events(SERVER);
+        let payload = |event: &Event| matches!(event, Event::Message { payload, .. } if payload == b"whole");
+        assert!(messages.len() == 1 && payload(&messages[0]), "{id:?}: {messages:?}");
+    }
+    assert_eq!(pair.discards[SERVER], [Discard::SctpMalformed; 6]);
 }
 
 #[test]

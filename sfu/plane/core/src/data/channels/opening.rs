@@ -38,6 +38,7 @@ impl Data {
             carriage: Carriage { ordered: spec.ordered, reliability: spec.reliability },
             state: State::Waiting { remote: spec.remote, backlog: kept.unwrap_or_else(|| Backlog::new(&self.limits)) },
             octets: 0,
+            is_partial: false,
             is_full: false,
         };
         self.channels.insert(spec.id, channel);
@@ -79,9 +80,16 @@ impl Data {
     }
 
     pub(super) fn handle_dcep(&mut self, stream: u16, message: &[u8], now: Instant) -> Result<(), Discard> {
-        match dcep::parse(message)? {
-            Dcep::Open(open) => self.handle_open(stream, open, now),
-            Dcep::Ack => self.handle_ack(stream),
+        match dcep::parse(message) {
+            Ok(Dcep::Open(open)) => self.handle_open(stream, open, now),
+            Ok(Dcep::Ack) => self.handle_ack(stream),
+            Err(why) => {
+                // Closed, or its channel would be opening for ever (RFC 8832 s6).
+                if self.streams.may_open(stream) && self.streams.closing() < self.limits.channels {
+                    self.reset(stream, false, now);
+                }
+                Err(why)
+            }
         }
     }
 
@@ -109,6 +117,7 @@ impl Data {
             carriage: Carriage { ordered: true, reliability: Reliability::Reliable },
             state: State::Waiting { remote: true, backlog: Backlog::new(&limits) },
             octets: 0,
+            is_partial: false,
             is_full: false,
         });
         channel.protocol = open.protocol;
