@@ -3,10 +3,8 @@
 CPU time of this process, the least of three; growth is a ratio, so that a slow machine proves the same.
 """
 
-import contextlib
 import json
 import string
-import time
 from collections.abc import Callable
 
 import pytest
@@ -20,11 +18,7 @@ from api.rooms import Data, NewRoom, RoomChange
 from sfu.errors import InvalidRequest
 from sfu.limits import BODY_OCTETS, MESSAGE_OCTETS
 
-CEILING = 0.05 / 100_000
-"""Seconds of CPU time for each octet: 50 ms for 100 kB."""
-FLOOR = 0.004
-SLACK = 4
-"""How many times slower than the machine that the ceiling is meant for one may be."""
+from ..cost import CEILING, FLOOR, SLACK, spent
 
 BODIES = (Data, NewRoom, ParticipantChange, RoomChange, SubscriptionsWish)
 TYPES = ("join", "offer", "candidate", "publish", "unpublish", "mute", "subscribe", "settings", "update", "leave", "x")
@@ -103,21 +97,9 @@ def validate(body: type[BaseModel]) -> Callable[[str], None]:
     return act
 
 
-def spent(act: Callable[[str], None], text: str) -> float:
-    best = float("inf")
-    for _ in range(3):
-        began = time.process_time()
-        with contextlib.suppress(ValueError, RecursionError):
-            act(text)
-        best = min(best, time.process_time() - began)
-        if best < FLOOR:
-            break
-    return best
-
-
 def costs_in_proportion(act: Callable[[str], None], grow: Grow, limit: int) -> None:
     small, large = grow(limit // 5), grow(limit * 4 // 5)
-    before, after = spent(act, small), spent(act, large)
+    before, after = (spent(act, grown, ValueError, RecursionError) for grown in (small, large))
     assert after <= 8 * max(FLOOR, before), f"{before * 1000:.1f} ms became {after * 1000:.1f} ms"
     assert after <= SLACK * max(FLOOR, CEILING * len(large)), f"{after * 1000:.1f} ms for {len(large)} octets"
 

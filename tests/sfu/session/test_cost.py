@@ -4,8 +4,6 @@ Counted is CPU time of this process, the least of three: what else the machine d
 that a slow machine proves the same; the ceiling is that of `CEILING`, four times over.
 """
 
-import contextlib
-import time
 from collections.abc import Callable
 
 import pytest
@@ -16,29 +14,11 @@ from sfu.errors import NegotiationError
 from sfu.limits import FRAGMENT_OCTETS, SDP_OCTETS
 from sfu.session.fragment import fragment
 
+from ...cost import CEILING, FLOOR, SLACK, spent
 from .hostile import PRODUCTS, Grow, growths
 from .offers import answered
 
-CEILING = 0.05 / 100_000
-"""Seconds of CPU time for each octet: 50 ms for 100 kB."""
-FLOOR = 0.004
-"""Seconds: what is as quick as that says nothing about growth."""
-SLACK = 4
-"""How many times slower than the machine that the ceiling is meant for one may be."""
-
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def spent(act: Callable[[str], object], text: str) -> float:
-    best = float("inf")
-    for _ in range(3):
-        began = time.process_time()
-        with contextlib.suppress(NegotiationError):
-            act(text)
-        best = min(best, time.process_time() - began)
-        if best < FLOOR:
-            break
-    return best
 
 
 def negotiate_twice(text: str) -> None:
@@ -49,7 +29,7 @@ def negotiate_twice(text: str) -> None:
 def grows_with_its_octets(act: Callable[[str], object], grow: Grow, limit: int) -> None:
     small, large = grow(limit // 5), grow(limit * 4 // 5)
     assert len(small) <= len(large)
-    before, after = spent(act, small), spent(act, large)
+    before, after = (spent(act, grown, NegotiationError) for grown in (small, large))
     assert after <= max(FLOOR, 8 * before), (
         f"{before * 1000:.1f} ms became {after * 1000:.1f} ms with four times as many"
     )
@@ -78,7 +58,7 @@ def test_a_fragment_costs_in_proportion_to_its_octets(grow: Grow) -> None:
 def test_whatever_is_repeated_is_read_in_proportion(unit: str, times: int) -> None:
     text = "v=0\r\n" + unit * times
     if len(text) <= SDP_OCTETS:
-        assert spent(answered, text) <= SLACK * max(FLOOR, CEILING * len(text))
+        assert spent(answered, text, NegotiationError) <= SLACK * max(FLOOR, CEILING * len(text))
 
 
 @pytest.mark.parametrize("grow", PRODUCTS)
