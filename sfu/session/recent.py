@@ -19,6 +19,10 @@ class Recent(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def clear(self) -> None:
+        self._kept.clear()
+        self.weight = 0
+
     def recall(self, key: K, compute: Callable[[], tuple[V, int]]) -> V:
         """What `compute` yields beside its weight; kept if that is no more than a sixteenth of the budget."""
         found = self._kept.get(key)

@@ -13,6 +13,7 @@ from pathlib import Path
 from api.cli import main
 from api.settings import Settings
 from sfu.config import Config, Silence
+from sfu.session import sdp
 
 WINDOW = 1.0
 """Seconds, of the resume window."""
@@ -40,6 +41,9 @@ def allocated() -> int:
 
 
 def tell(*_: object) -> None:
+    # What was read of offers is kept for the next ones, within a budget: no leak.
+    for recent in (sdp._levels, sdp._codecs, sdp._extensions):
+        recent.clear()
     gc.collect()
     held = {
         "tasks": len(asyncio.all_tasks(asyncio.get_running_loop())),
