@@ -62,10 +62,10 @@ Source: RFC 4585 s4.2; the longest in use is `ccm tmmbr smaxpr=`."""
 SDP_PARAMETERS = 64
 """Parameters of one a=fmtp.
 Source: RFC 7798 s7.1 has 30."""
-SDP_PARAMETER_SETS = 8
+SDP_FORMAT_PARAMETER_SETS = 8
 """Parameter sets of H.264 or H.265 of one payload type. Encoders have two to six. Source: ours."""
 
-SDP_ALL_PARAMETER_SETS = 64
+SDP_PARAMETER_SETS = 64
 """Parameter sets of one section. Source: SDP_PARAMETER_SETS of the packet plane."""
 
 SDP_PARAMETER_SET = 1_000

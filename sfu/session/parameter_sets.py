@@ -18,13 +18,13 @@ ATTRIBUTES = {
 def of(formats: Iterable[tuple[RtpMap, PayloadType]]) -> tuple[tuple[int, bytes], ...]:
     """NAL units with the payload type that they are of. What cannot be read is left out: the media may bring it."""
     found = ((payload_type.number, unit) for offered, payload_type in formats for unit in _units(offered, payload_type))
-    return tuple(itertools.islice(found, limits.SDP_ALL_PARAMETER_SETS))
+    return tuple(itertools.islice(found, limits.SDP_PARAMETER_SETS))
 
 
 def _units(offered: RtpMap, payload_type: PayloadType) -> Iterator[bytes]:
     for attribute in ATTRIBUTES.get(payload_type.codec, ()):
-        listed = offered.parameters.get(attribute, "").split(",", limits.SDP_PARAMETER_SETS)
-        for text in listed[: limits.SDP_PARAMETER_SETS]:
+        listed = offered.parameters.get(attribute, "").split(",", limits.SDP_FORMAT_PARAMETER_SETS)
+        for text in listed[: limits.SDP_FORMAT_PARAMETER_SETS]:
             try:
                 unit = base64.b64decode(text.strip(), validate=True)
             except ValueError:  # binascii.Error is one, and what is not ASCII another

@@ -35,4 +35,4 @@ def test_what_cannot_be_read_or_used_is_left_out(odd: str) -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    assert len(of("h264", sprop_parameter_sets=b64(*[PPS] * 1_000))) == limits.SDP_PARAMETER_SETS
+    assert len(of("h264", sprop_parameter_sets=b64(*[PPS] * 1_000))) == limits.SDP_FORMAT_PARAMETER_SETS
