@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin
@@ -20,8 +21,10 @@ from sfu.model import Kind, Source, TrackInfo
 class Peer:
     """`async with Peer(url, token) as peer: await peer.publish(card(3))`, or `await peer.watch()`."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, through: Callable[[str], Awaitable[str]] | None = None) -> None:
+        """`through`: makes the answer another one, with the addresses of a relay."""
         loopback.allow(url)
+        self._through = through
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.location = ""
         """Of the session, once there is one."""
@@ -74,7 +77,8 @@ class Peer:
         self.location = urljoin(self._url, answer.headers["Location"])
         connected = asyncio.Event()
         self.pc.on("connectionstatechange", lambda: self.pc.connectionState == "connected" and connected.set())
-        await self.pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        sdp = answer.text if self._through is None else await self._through(answer.text)
+        await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         async with asyncio.timeout(15):
             await connected.wait()
         return answer

@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from loadtest import sources
+from sfu.model import Kind
+
+from ..peer import Peer
 from .browser import Browser, Page
 from .chromium import Chromium
+from .firefox import Firefox
 from .relay import Network, Relay, relaying
 from .server import Server, token
 from .waiting import until
@@ -100,6 +105,45 @@ async def test_a_viewer_who_loses_packets_goes_on_seeing(
     assert lost > 10
     # Reports are among what was lost, and what was on its way when this was read.
     assert again > 0.5 * lost
+
+
+@pytest.mark.parametrize("loss", [0.02, 0.10])
+async def test_aiortc_goes_on_seeing_what_aiortc_sends_over_a_bad_network(
+    server: Server, room: str, loss: float
+) -> None:
+    relays: list[Relay] = []
+    async with AsyncExitStack() as stack:
+
+        async def through(answer: str) -> str:
+            relays.append(await stack.enter_async_context(relaying(answer, Network(loss, duplicates=0.02, late=0.02))))
+            return relays[-1].answer(answer)
+
+        camera = await stack.enter_async_context(Peer(server.url, token("cam", room), through))
+        viewer = await stack.enter_async_context(Peer(server.url, token("eye", room), through))
+        await camera.publish(sources.card(7))
+        await viewer.watch()
+        seen, before = viewer.received[Kind.VIDEO], await sent_again(server)
+
+        async def frames() -> int:
+            return seen.cards[7]
+
+        await until(frames, lambda count: count >= FRAMES, "aiortc sees the card move", limit=60.0)
+        above, below = relays
+        assert above.lost_up > 10 and below.lost_down > 10
+        assert await sent_again(server) > before
+
+
+async def test_firefox_goes_on_seeing_what_firefox_sends_over_a_bad_network(
+    firefox: Firefox, server: Server, doors: Doors
+) -> None:
+    shape = {"sends": [{"kind": "video", "codec": "vp8"}]}
+    _, above = await doors.open(firefox, "whip", "cam", shape, WORSE)
+    viewer, below = await doors.open(firefox, "whep", "eye", {"receives": ["video"]}, WORSE)
+    await decoded(viewer, 1)
+    before = await sent_again(server)
+    await decoded(viewer, FRAMES // 2)
+    assert above.lost_up > 5 and below.lost_down > 5
+    assert await sent_again(server) > before
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp9", "av1"])
