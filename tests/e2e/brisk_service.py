@@ -15,7 +15,7 @@ from api.settings import Settings
 from sfu.config import Config, Silence
 from sfu.session import sdp
 
-WINDOW = 1.0
+WINDOW = 3.0
 """Seconds, of the resume window."""
 
 _config = Settings.config

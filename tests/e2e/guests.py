@@ -50,7 +50,11 @@ class Guest:
         """Until media has gone both ways for a moment."""
         client = self.client
         assert client is not None
-        await client.connect(answer)
+        try:
+            await client.connect(answer)
+        except wire.ConnectError:
+            client.close()
+            raise
         client.play()
         await when(lambda: min(sender.packets for sender in client.senders) >= FEW, "both tracks are sent")
         if any(section.ssrc is None for section in client.sections):
