@@ -1,6 +1,7 @@
-"""The controlling half of ICE (RFC 8445) that a client of an ICE-lite server needs: binding requests (RFC 8489)."""
+"""The controlling half of ICE (RFC 8445): binding requests (RFC 8489) and answers to those of the server."""
 
 import hmac
+import ipaddress
 import secrets
 import struct
 import zlib
@@ -12,6 +13,7 @@ BINDING_ERROR = 0x0111
 
 USERNAME = 0x0006
 MESSAGE_INTEGRITY = 0x0008
+XOR_MAPPED_ADDRESS = 0x0020
 PRIORITY = 0x0024
 USE_CANDIDATE = 0x0025
 FINGERPRINT = 0x8028
@@ -39,14 +41,20 @@ def binding_request(
     body += _attribute(ICE_CONTROLLING, tie_breaker.to_bytes(8))
     if nominate:
         body += _attribute(USE_CANDIDATE, b"")
-    signed = _header(BINDING_REQUEST, len(body) + INTEGRITY_SIZE, transaction) + body
-    body += _attribute(MESSAGE_INTEGRITY, hmac.digest(password.encode(), signed, "sha1"))
-    summed = _header(BINDING_REQUEST, len(body) + FINGERPRINT_SIZE, transaction) + body
-    return summed + _attribute(FINGERPRINT, (zlib.crc32(summed) ^ FINGERPRINT_XOR).to_bytes(4))
+    return _signed(BINDING_REQUEST, transaction, body, password)
 
 
-def response(datagram: bytes, password: str) -> tuple[int, bytes]:
-    """The type and the transaction of a response whose integrity holds. Raises ValueError with a sentence."""
+def binding_success(transaction: bytes, address: str, port: int, password: str) -> bytes:
+    """The answer to a request that came from this address (RFC 8489 s14.2), signed with our password."""
+    remote = ipaddress.ip_address(address)
+    pad = (MAGIC_COOKIE.to_bytes(4) + transaction)[: len(remote.packed)]
+    seen = bytes(a ^ b for a, b in zip(remote.packed, pad, strict=True))
+    value = struct.pack("!HH", 1 if remote.version == 4 else 2, port ^ MAGIC_COOKIE >> 16) + seen
+    return _signed(BINDING_SUCCESS, transaction, _attribute(XOR_MAPPED_ADDRESS, value), password)
+
+
+def verify(datagram: bytes, password: str) -> tuple[int, bytes]:
+    """The type and the transaction of a message whose integrity holds. Raises ValueError with a sentence."""
     if len(datagram) < HEADER.size:
         raise ValueError("a STUN message is shorter than its header")
     type_, length, cookie, transaction = HEADER.unpack_from(datagram)
@@ -58,10 +66,17 @@ def response(datagram: bytes, password: str) -> tuple[int, bytes]:
         if attribute == MESSAGE_INTEGRITY:
             signed = _header(type_, at - HEADER.size + INTEGRITY_SIZE, transaction) + datagram[HEADER.size : at]
             if not hmac.compare_digest(hmac.digest(password.encode(), signed, "sha1"), datagram[at + 4 : at + 24]):
-                raise ValueError("a STUN response has a wrong MESSAGE-INTEGRITY")
+                raise ValueError("a STUN message has a wrong MESSAGE-INTEGRITY")
             return type_, transaction
         at += 4 + size + -size % 4
-    raise ValueError("a STUN response has no MESSAGE-INTEGRITY")
+    raise ValueError("a STUN message has no MESSAGE-INTEGRITY")
+
+
+def _signed(type_: int, transaction: bytes, body: bytes, password: str) -> bytes:
+    signed = _header(type_, len(body) + INTEGRITY_SIZE, transaction) + body
+    body += _attribute(MESSAGE_INTEGRITY, hmac.digest(password.encode(), signed, "sha1"))
+    summed = _header(type_, len(body) + FINGERPRINT_SIZE, transaction) + body
+    return summed + _attribute(FINGERPRINT, (zlib.crc32(summed) ^ FINGERPRINT_XOR).to_bytes(4))
 
 
 def _header(type_: int, length: int, transaction: bytes) -> bytes:

@@ -158,9 +158,13 @@ class Transport:
 
     def _on_stun(self, datagram: bytes) -> None:
         assert self._remote
+        is_request = datagram[:2] == stun.BINDING_REQUEST.to_bytes(2)
         try:
-            type_, transaction = stun.response(datagram, self._remote.password)
+            type_, transaction = stun.verify(datagram, self.password if is_request else self._remote.password)
         except ValueError:
+            return
+        if is_request:
+            self.send(stun.binding_success(transaction, self._remote.address, self._remote.port, self.password))
             return
         if type_ != stun.BINDING_SUCCESS or transaction != self._transaction:
             return

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 
+import aioice.stun
 import pytest
 from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRrPacket, RtcpRtpfbPacket, RtcpSdesPacket, RtcpSrPacket
 
@@ -65,7 +66,15 @@ def test_a_check_is_signed_with_the_password_of_the_peer_and_ends_with_its_sum()
 )
 def test_a_response_that_is_not_genuine_is_told_apart(datagram: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        stun.response(datagram, "password")
+        stun.verify(datagram, "password")
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_aioice_reads_our_answer_to_a_check(address: str) -> None:
+    answer = aioice.stun.parse_message(stun.binding_success(TRANSACTION, address, 7882, "password"))
+    answer.check_message_integrity(b"password")
+    assert answer.transaction_id == TRANSACTION
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == (address, 7882)
 
 
 def test_aiortc_reads_our_reports() -> None:

@@ -63,6 +63,8 @@ pub struct Transport {
     /// The sender of our receiver reports and feedback.
     pub ssrc: u32,
     pub agent: Agent,
+    /// The transport whose peer claims one of our paths, if it is there still.
+    pub claimant: Option<usize>,
     /// Of the path that media takes.
     pub consent: Consent,
     /// Of all its paths.
@@ -117,6 +119,7 @@ impl Transport {
             cname: spec.cname,
             ssrc,
             agent: Agent::new(spec.ice),
+            claimant: None,
             consent: Consent::new(config.silence, now),
             presence: Consent::new(config.silence, now),
             sending: Sending::new(),

@@ -143,7 +143,7 @@ impl Agent {
     }
 
     /// A check that does not know the password gets no answer, but is counted: whoever guesses learns nothing. One over
-    /// a path that is another peer's (`taken`) is answered, and changes nothing.
+    /// a path that is another peer's (`taken`) gets none either: we ask for a proof, and the peer checks again.
     pub fn handle_request(
         &mut self,
         datagram: &[u8],
@@ -155,7 +155,13 @@ impl Agent {
         let login = self.login(&message)?;
         let algorithm = message.validate_integrity_with_key(&login.key).map_err(|_| Discard::StunIntegrity)?;
 
+        let generation = login.generation;
         let refusal = refusal(&message);
+        if taken && refusal.is_none() {
+            self.paths.claim(path, generation, now, unguessable);
+            self.paths.pay(&path, datagram.len());
+            return Err(Discard::AddressTaken);
+        }
         let response = match &refusal {
             Some(refusal) => refuse(&message, refusal, &login.key, algorithm),
             None => agree(&message, path, &login.key, algorithm),
@@ -164,10 +170,9 @@ impl Agent {
         if response.len() > datagram.len() {
             return Err(Discard::StunTooShort);
         }
-        if refusal.is_some() || taken {
+        if refusal.is_some() {
             return Ok(Answer { response, nominated: None, validated: false });
         }
-        let generation = login.generation;
         self.paths.checked(path, generation, now);
         self.paths.pay(&path, datagram.len());
         let nominates = message.has_attribute(USE_CANDIDATE);

@@ -5,6 +5,8 @@
 //! have media sent to anybody. A path is *proven* by our own Binding request answered from there, or by SRTP, SRTCP or
 //! DTLS from there. Media moves to a nominated path once it is proven. Until then all that goes there is what checks
 //! and handshakes of the peer have paid for.
+//!
+//! A path that is another peer's is *claimed*: the claim is asked for a proof, and becomes a path of this peer with it.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
@@ -39,6 +41,10 @@ struct Valid {
 }
 
 impl Valid {
+    fn new(path: Path, generation: u32, now: Instant) -> Self {
+        Self { path, checked: now, proven: None, credit: 0, generation, request: None, tried: false }
+    }
+
     fn heard(&self) -> Instant {
         self.proven.map_or(self.checked, |proven| proven.max(self.checked))
     }
@@ -97,6 +103,8 @@ pub struct Paths {
     /// Nominated beside a better path. Firefox nominates all pairs it checks and means the best; a client that moved means
     /// the new one, and is heard nowhere else.
     rival: Option<Rival>,
+    /// A path that another peer has proven to be its own, and from which this one's password came.
+    claim: Option<Valid>,
     /// DTLS is up.
     is_connected: bool,
 }
@@ -135,19 +143,51 @@ impl Paths {
                 self.valid.swap_remove(oldest);
             }
         }
-        self.valid.push(Valid { path, checked: now, proven: None, credit: 0, generation, request: None, tried: false });
+        self.claim = self.claim.take().filter(|claim| claim.path != path);
+        self.valid.push(Valid::new(path, generation, now));
+    }
+
+    /// A check came over a path that is another peer's: a claim, which replaces an earlier one. Asks for a proof.
+    pub fn claim(&mut self, path: Path, generation: u32, now: Instant, transaction: impl FnOnce() -> u128) {
+        match self.claim.as_mut().filter(|claim| claim.path == path) {
+            Some(claim) => (claim.checked, claim.generation) = (now, generation),
+            None => self.claim = Some(Valid::new(path, generation, now)),
+        }
+        self.ask(&path, now, transaction);
+    }
+
+    /// When the last check came that claims this path.
+    pub fn claimed_at(&self, path: &Path) -> Option<Instant> {
+        self.claim.as_ref().filter(|claim| claim.path == *path).map(|claim| claim.checked)
+    }
+
+    /// Its owner is there.
+    pub fn give_up_claim(&mut self) {
+        self.claim = None;
+    }
+
+    /// The claim is proven: the path is this peer's.
+    pub fn win(&mut self, path: &Path, now: Instant) {
+        if let Some(Valid { generation, .. }) = self.claim.take_if(|claim| claim.path == *path) {
+            self.checked(*path, generation, now);
+        }
+    }
+
+    /// Whether a check or a proof of the peer came from there after that time.
+    pub fn heard_after(&self, path: &Path, earlier: Instant) -> bool {
+        self.get(path).is_some_and(|valid| valid.heard() > earlier)
     }
 
     /// A datagram came from there.
     pub fn pay(&mut self, path: &Path, octets: usize) {
-        if let Some(valid) = self.get_mut(path).filter(|valid| valid.proven.is_none()) {
+        if let Some(valid) = self.known_mut(path).filter(|valid| valid.proven.is_none()) {
             valid.credit = valid.credit.saturating_add(octets.saturating_mul(AMPLIFICATION));
         }
     }
 
     /// Whether so much may leave to an address, and then counts it. Of an address of which no check came nothing is known.
     pub fn spend(&mut self, path: &Path, octets: usize) -> bool {
-        let Some(valid) = self.get_mut(path) else { return false };
+        let Some(valid) = self.known_mut(path) else { return false };
         if valid.proven.is_some() {
             return true;
         }
@@ -264,7 +304,7 @@ impl Paths {
 
     /// Asks whether anybody is there: at once, and again until it is answered; also at once if the last time is long ago.
     pub fn ask(&mut self, path: &Path, now: Instant, transaction: impl FnOnce() -> u128) {
-        let Some(valid) = self.get_mut(path) else { return };
+        let Some(valid) = self.known_mut(path) else { return };
         match &mut valid.request {
             Some(request) if now.saturating_duration_since(request.last) < FIRST_WAIT => {}
             Some(request) => (request.sent, request.next) = (0, now),
@@ -279,7 +319,8 @@ impl Paths {
 
     pub fn poll_request(&mut self, now: Instant) -> Option<Due> {
         let due = |request: &Request| request.sent < PATH_REQUESTS && request.next <= now;
-        let valid = self.valid.iter_mut().find(|valid| valid.request.as_ref().is_some_and(due))?;
+        let mut known = self.valid.iter_mut().chain(&mut self.claim);
+        let valid = known.find(|valid| valid.request.as_ref().is_some_and(due))?;
         let request = valid.request.as_mut()?;
         request.next = now.checked_add(FIRST_WAIT.saturating_mul(1 << request.sent))?;
         request.sent = request.sent.saturating_add(1);
@@ -289,7 +330,7 @@ impl Paths {
 
     /// The credentials that a request of ours was made with, if it went there and is not answered yet.
     pub fn asked(&self, path: &Path, transaction: u128) -> Option<u32> {
-        let valid = self.get(path)?;
+        let valid = self.known().find(|valid| valid.path == *path)?;
         valid.request.filter(|request| request.transaction == transaction && request.sent > 0)?;
         Some(valid.generation)
     }
@@ -305,8 +346,7 @@ impl Paths {
 
     /// When the nominated path may be tried, or a request is due again.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let requests =
-            self.valid.iter().filter_map(|valid| valid.request.filter(|request| request.sent < PATH_REQUESTS));
+        let requests = self.known().filter_map(|valid| valid.request.filter(|request| request.sent < PATH_REQUESTS));
         let trial = self.wanted.and_then(|_| self.trial_at());
         requests.map(|request| request.next).chain(trial).chain(self.rival_at()).min()
     }
@@ -323,6 +363,15 @@ impl Paths {
         self.get(path)
             .and_then(|valid| valid.proven)
             .is_some_and(|proven| now.saturating_duration_since(proven) < PROOF)
+    }
+
+    /// The peer's paths, and the one it claims.
+    fn known(&self) -> impl Iterator<Item = &Valid> {
+        self.valid.iter().chain(&self.claim)
+    }
+
+    fn known_mut(&mut self, path: &Path) -> Option<&mut Valid> {
+        self.valid.iter_mut().chain(&mut self.claim).find(|valid| valid.path == *path)
     }
 
     fn get(&self, path: &Path) -> Option<&Valid> {

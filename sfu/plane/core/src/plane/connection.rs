@@ -21,17 +21,16 @@ impl Plane {
         let key = *self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
         let owner = self.by_path.get(&path).copied().filter(|&owner| owner != key);
         let taken = owner.is_some_and(|owner| self.transports[owner].holds(&path, now));
+        let answer = self.transports[key].agent.handle_request(datagram, path, taken, now);
+        if let (Err(Discard::AddressTaken), Some(owner)) = (&answer, owner) {
+            self.transports[owner].claimant = Some(key);
+            self.touch(key);
+        }
+        let answer = answer?;
         let transport = &mut self.transports[key];
-        let answer = transport.agent.handle_request(datagram, path, taken, now)?;
         transport.control.push_back((path, answer.response));
         if answer.validated {
-            if self.by_path.insert(path, key) != Some(key) {
-                self.forget_stale_paths(key);
-            }
-            if let Some(owner) = owner {
-                self.transports[owner].agent.forget(&path);
-                self.hold(owner);
-            }
+            self.give(path, key);
             self.heard(key, &path, false, now);
             let transport = &mut self.transports[key];
             if answer.nominated.is_some() || transport.state.is_none() {
@@ -45,15 +44,54 @@ impl Plane {
             self.forget_stale_ufrags(key);
         }
         self.touch(key);
-        if taken { Err(Discard::AddressTaken) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// The path leads to this transport from now on, and to no other.
+    fn give(&mut self, path: Path, key: usize) {
+        let former = self.by_path.insert(path, key);
+        if former == Some(key) {
+            return;
+        }
+        self.forget_stale_paths(key);
+        if let Some(owner) = former {
+            self.transports[owner].agent.forget(&path);
+            self.hold(owner);
+        }
     }
 
     fn handle_stun_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
-        self.transports[key].agent.handle_response(datagram, path, now)?;
+        let owner = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let key = match self.transports[owner].agent.handle_response(datagram, path, now) {
+            Err(Discard::StunUnexpected) => self.handle_proof_of_claim(owner, datagram, path, now)?,
+            heard => heard.map(|()| owner)?,
+        };
         self.heard(key, &path, true, now);
         self.touch(key);
         Ok(())
+    }
+
+    /// A NAT gives the port of somebody who left to the next: who claims a path answers there, and its owner, who is not
+    /// known to be gone, has said nothing since the claim. Returns whose path it is.
+    fn handle_proof_of_claim(
+        &mut self,
+        owner: usize,
+        datagram: &[u8],
+        path: Path,
+        now: Instant,
+    ) -> Result<usize, Discard> {
+        let claimant = self.transports[owner].claimant.filter(|&key| key != owner && self.transports.contains(key));
+        let key = claimant.ok_or(Discard::StunUnexpected)?;
+        let agent = &mut self.transports[key].agent;
+        let claimed = agent.paths().claimed_at(&path).ok_or(Discard::StunUnexpected)?;
+        agent.handle_response(datagram, path, now)?;
+        if self.transports[owner].agent.paths().heard_after(&path, claimed) {
+            self.transports[key].agent.paths_mut().give_up_claim();
+            return Err(Discard::AddressTaken);
+        }
+        self.transports[key].agent.paths_mut().win(&path, now);
+        self.give(path, key);
+        Ok(key)
     }
 
     /// A Binding Indication over the path that is used keeps the participant, and is no consent to send.

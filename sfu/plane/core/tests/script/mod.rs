@@ -88,6 +88,8 @@ impl Script {
 
     fn join(&mut self, role: DtlsRole) -> usize {
         let peer = self.call.invite(role);
+        // Checks come from any address, also from another's.
+        self.call.peers[peer].misdirected = Some(Vec::new());
         self.call.connect(peer);
         self.call.open_sctp(peer);
         self.call.peers[peer].sends_reports = false;

@@ -87,6 +87,8 @@ pub struct Peer {
     pub answers: bool,
     /// How many came.
     pub asked: usize,
+    /// Checks for another, who claims this peer's address; where it is not set, one is a fault of the server.
+    pub misdirected: Option<Vec<Vec<u8>>>,
     /// It sends connectivity checks.
     pub checking: bool,
     pub check_interval: plane_core::time::Duration,
@@ -169,6 +171,7 @@ impl Peer {
             failed: false,
             answers: true,
             asked: 0,
+            misdirected: None,
             checking: false,
             check_interval: ms(2_500),
             alive: true,
@@ -340,10 +343,15 @@ impl Peer {
             self.checked = true;
             return;
         }
+        let username = message.attribute::<Username>().expect("it names us");
+        let is_ours = username.username().starts_with(&format!("{}:", self.local_ufrag));
+        if let Some(misdirected) = self.misdirected.as_mut().filter(|_| !is_ours) {
+            misdirected.push(datagram.to_vec());
+            return;
+        }
+        assert!(is_ours, "it names us");
         let key = ShortTermCredentials::new(self.ice().remote_pwd).make_key();
         message.validate_integrity_with_key(&key).expect("the server knows our password");
-        let username = message.attribute::<Username>().expect("it names us");
-        assert!(username.username().starts_with(&format!("{}:", self.local_ufrag)));
         self.asked += 1;
         if self.answers {
             self.outgoing.push_back(answer(&message, &self.ice().remote_pwd));
