@@ -1,0 +1,70 @@
+"""Headings, anchors and links of a Markdown document, as GitHub renders them."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+HEADING = re.compile(r"^(#{1,6}) +(.+?) *$")
+LINK = re.compile(r"\[(?:[^][]|\[[^]]*\])*\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
+CODE = re.compile(r"`[^`]*`")
+
+
+def prose(text: str) -> list[str]:
+    """The lines outside of fenced blocks."""
+    lines: list[str] = []
+    is_code = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif not is_code:
+            lines.append(line)
+    return lines
+
+
+def headings(text: str) -> list[tuple[int, str]]:
+    """(level, text) of each heading, in order."""
+    return [(len(found[1]), found[2]) for line in prose(text) if (found := HEADING.match(line))]
+
+
+def anchors(text: str) -> list[str]:
+    """The fragment of each heading. A title that occurs again gets -1, -2 …"""
+    seen: Counter[str] = Counter()
+    made: list[str] = []
+    for _, title in headings(text):
+        anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        made.append(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return made
+
+
+def links(text: str) -> list[str]:
+    """The targets of all inline links."""
+    # In code, [x](y) is an expression.
+    return [target for line in prose(text) for target in LINK.findall(CODE.sub("`", line))]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Each table as its rows of cells, the header first, the rule left out. `\\|` is a character of its cell."""
+    found: list[list[list[str]]] = []
+    is_inside = False
+    for line in prose(text):
+        if not line.startswith("|"):
+            is_inside = False
+            continue
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+        if not is_inside:
+            found.append([])
+        is_inside = True
+        if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
+            found[-1].append(cells)
+    return found
+
+
+def documents(root: Path) -> list[Path]:
+    """The Markdown files of this repository, without what is built or installed in it."""
+    found: list[Path] = []
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if not name.startswith(".") and name not in ("target", "node_modules")]
+        found += [Path(folder, name) for name in files if name.endswith(".md")]
+    return sorted(found)
