@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sfu.errors import NegotiationError
+from sfu.quoting import quote
 from sfu.session import answer
 from sfu.session.sdp import MediaSection, SessionDescription
 from sfu.session.sections import Sections
@@ -143,7 +144,8 @@ def _no_fingerprint(section: MediaSection) -> str:
     line = section.inherited("fingerprint")
     if line is None:
         return "the offer has no a=fingerprint"
-    return f"a=fingerprint:{line[:40]} is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets"
+    quoted = quote(f"a=fingerprint:{line}")
+    return f"{quoted} is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets"
 
 
 def _unchanged(previous: Negotiated) -> Remote:
@@ -179,4 +181,4 @@ def _nothing_in_common(offer: SessionDescription, allow: Allow) -> str:
     names = dict.fromkeys(c.name for s in live for c in s.codecs if c.name not in ("rtx", "red"))
     if not names:
         return "the offer has nothing that we speak"
-    return f"the offer has no codec that we speak, only {', '.join(list(names)[:8])}"
+    return f"the offer has no codec that we speak, only {quote(', '.join(names))}"

@@ -14,6 +14,7 @@ from typing import cast
 
 from sfu import limits
 from sfu.errors import NegotiationError
+from sfu.quoting import quote
 from sfu.session import attributes
 from sfu.session.attributes import (
     DIRECTIONS,
@@ -79,7 +80,7 @@ class MediaSection(Lines):
         kind, port, protocol, *formats = [*words, *[""] * (3 - len(words))]
         self.kind: str = kind
         if not TOKEN.fullmatch(kind) or len(kind) > limits.SDP_IDENTIFICATION:
-            raise NegotiationError(f"{line[:60]!r} is not an m-line")
+            raise NegotiationError(f"{quote(line)} is not an m-line")
         given = number(port.partition("/")[0], 0xFFFF)
         self.port = 9 if given is None else given
         has_protocol = PROTOCOL.fullmatch(protocol) is not None
@@ -88,7 +89,7 @@ class MediaSection(Lines):
             word for word in formats[: limits.SDP_FORMATS] if FORMAT.fullmatch(word)
         ) or ("0",)
         if given is None or not has_protocol or not any(formats) or len(line) > limits.SDP_LINE:
-            self.fault = f"{line[:60]!r} is not an m-line"
+            self.fault = f"{quote(line)} is not an m-line"
 
     def read(self) -> None:
         """Whatever takes time to read is read now."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.model import Kind
+from sfu.quoting import quote
 from sfu.session import answer, capabilities, parameter_sets
 from sfu.session.attributes import Extmap, RtpMap, number
 from sfu.session.sdp import MediaSection, SessionDescription
@@ -67,7 +68,7 @@ class Sections:
         has_data = False
         for section in self.offer.sections:
             if section.mid in mids:
-                line = self._rejected(section, "" if section.stopped else f"two m-sections have {section.mid!r}")
+                line = self._rejected(section, "" if section.stopped else f"two m-sections have {quote(section.mid)}")
             else:
                 line = self._answered(section, has_data=has_data)
             lines.append(line)
@@ -80,7 +81,7 @@ class Sections:
         if section.stopped or section.fault:
             return self._rejected(section, section.fault)
         if self._kinds.get(section.mid, section.kind) != section.kind:
-            return self._rejected(section, f"the section {section.mid[:40]!r} is now {section.kind}")
+            return self._rejected(section, f"the section {quote(section.mid)} is now {quote(section.kind)}")
         match section.kind:
             case "application":
                 return self._data(section) if self.allow.data and not has_data else self._rejected(section)
@@ -112,7 +113,7 @@ class Sections:
             return self._rejected(section)
         if not self.muxed:
             # Of one bundle, one section that says so will do: there is one transport to multiplex on.
-            return self._rejected(section, f"the section {section.mid[:40]!r} does not offer a=rtcp-mux")
+            return self._rejected(section, f"the section {quote(section.mid)} does not offer a=rtcp-mux")
         publication = slot = None
         if section.sends and self.allow.publishes(section.mid, kind):
             publication = _publication(section, kind, common.formats, common.extensions)
@@ -178,7 +179,7 @@ def _check_bundle(offer: SessionDescription, lines: Sequence[answer.Line]) -> No
     if first.offered_mid is None:
         raise NegotiationError(f"the {first.kind} section {first.index} has no a=mid, by which it could be bundled")
     raise NegotiationError(
-        f"a=group:BUNDLE does not name the {first.kind} section {first.mid[:40]!r}, and there is one transport for all:"
+        f"a=group:BUNDLE does not name the {first.kind} section {quote(first.mid)}, and there is one transport for all:"
         " set the bundle policy max-bundle"
     )
 

@@ -59,7 +59,7 @@ async def test_a_bad_offer_in_a_call_leaves_the_call_as_it_is() -> None:
         alice = await it.client("alice")
         await alice.connect("audio recvonly")
         commands = len(it.plane.commands)
-        for text, sentence in [("v=0", ""), (sdp([("video", "recvonly")]), "the section '0' is now video")]:
+        for text, sentence in [("v=0", ""), (sdp([("video", "recvonly")]), "the section '0' is now 'video'")]:
             error = await alice.ask(messages.Offer, sdp=text)
             assert isinstance(error, messages.Error) and error.code == "negotiation_failed"
             assert sentence in error.message

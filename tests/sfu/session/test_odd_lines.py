@@ -55,6 +55,9 @@ def g711(*lines: str) -> Part:
     return ("m=audio 9 UDP/TLS/RTP/SAVPF 111 0", "a=rtcp-mux", *lines)
 
 
+NO_DIGEST = " is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets"
+
+
 # (1) Ignored, with the feature of that section at most: the offer, and what is left of it.
 IGNORED: list[tuple[str, str, Callable[[Negotiated], object], object]] = [
     ("a line that is none", edited(ONE, ("a=mid:0", "hello\r\na=mid:0")), rejected, [False]),
@@ -198,15 +201,15 @@ REFUSED: list[tuple[str, str]] = [
     (edited(ONE, ("a=fingerprint", "a=x")), "the offer has no a=fingerprint"),
     (
         edited(ONE, ("sha-256 AB", "sha-256 GG")),
-        f"a=fingerprint:sha-256 GG{':AB' * 10} is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets",
+        f"'a=fingerprint:sha-256 GG{':AB' * 13}:…'{NO_DIGEST}",
     ),
     (
         edited(ONE, ("sha-256 AB:", "sha-256 ")),
-        f"a=fingerprint:sha-256 AB{':AB' * 10} is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets",
+        f"'a=fingerprint:sha-256 AB{':AB' * 13}:…'{NO_DIGEST}",
     ),
     (
         edited(ONE, ("sha-256", "sha-1")),
-        f"a=fingerprint:sha-1 AB{':AB' * 10}:A is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets",
+        f"'a=fingerprint:sha-1 AB{':AB' * 14}…'{NO_DIGEST}",
     ),
     (edited(ONE, ("a=ice-ufrag", "a=x")), "the offer has no a=ice-ufrag and a=ice-pwd"),
     (edited(ONE, ("a=ice-pwd", "a=x")), "the offer has no a=ice-ufrag and a=ice-pwd"),
@@ -224,7 +227,7 @@ REFUSED: list[tuple[str, str]] = [
     ),
     (edited(ONE, ("a=rtcp-mux", "a=x")), "the section '0' does not offer a=rtcp-mux"),
     (edited(TWO, ("a=rtcp-mux", "a=x")), "the section '0' does not offer a=rtcp-mux"),
-    (edited(ONE, ("opus/48000/2", "G722/8000")), "the offer has no codec that we speak, only g722"),
+    (edited(ONE, ("opus/48000/2", "G722/8000")), "the offer has no codec that we speak, only 'g722'"),
     (edited(ONE, ("a=rtpmap:111", "a=x")), "the offer has nothing that we speak"),
     (TWO.replace("a=mid:1\r\n", "", 1), "the video section 1 has no a=mid, by which it could be bundled"),
     (

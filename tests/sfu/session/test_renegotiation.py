@@ -210,7 +210,7 @@ def test_our_tls_id_is_as_constant_as_theirs() -> None:
     [
         (offer(MIC), "the offer has 1 m-sections where 3 were negotiated"),
         (edited(offer(MIC, EAR, EYE), ("a=fingerprint", "a=x")), "the offer has no a=fingerprint"),
-        (offer(section(VIDEO, "0"), section(VIDEO, "1"), stopped(VIDEO, "2")), "the section '0' is now video"),
+        (offer(section(VIDEO, "0"), section(VIDEO, "1"), stopped(VIDEO, "2")), "the section '0' is now 'video'"),
     ],
 )
 def test_a_bad_second_offer_is_refused_and_changes_nothing(text: str, sentence: str) -> None:
