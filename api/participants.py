@@ -11,8 +11,9 @@ from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
 from api.rooms import NEXT, After, Limit, page
 from sfu import limits
+from sfu.messages import TrackSettings
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
-from sfu.wishes import Changes
+from sfu.wishes import changes
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 
@@ -190,17 +191,7 @@ async def set_subscriptions(
     """
     participant = sfu.room(room).participant(identity)
     participant.demand(
-        {
-            wish.track: Changes(
-                quality=wish.quality,
-                width=wish.width,
-                height=wish.height,
-                fps=wish.fps,
-                priority=wish.priority,
-                visible=wish.visible,
-            )
-            for wish in body.settings
-        },
+        {wish.track: changes(TrackSettings(**wish.model_dump())) for wish in body.settings},
         body.tracks,
     )
     return Subscriptions(subscriptions=participant.subscriptions())

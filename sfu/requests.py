@@ -10,7 +10,7 @@ from sfu.outbox import Outbox
 from sfu.participant import Participant
 from sfu.room import Room
 from sfu.session.sdp import SessionDescription
-from sfu.wishes import Changes
+from sfu.wishes import Changes, changes
 
 Immediate = (
     messages.Join
@@ -133,14 +133,4 @@ def _demands(message: messages.Settings) -> dict[str, Changes]:
     wishes += message.tracks
     if not wishes:
         raise InvalidRequest("settings names no track: give track, or tracks")
-    return {
-        wish.track: Changes(
-            quality=wish.quality,
-            width=wish.width,
-            height=wish.height,
-            fps=wish.fps,
-            priority=wish.priority,
-            visible=wish.visible,
-        )
-        for wish in wishes
-    }
+    return {wish.track: changes(wish) for wish in wishes}

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from sfu import limits
+from sfu import limits, messages
 from sfu.errors import InvalidRequest
 from sfu.model import Kind, Quality, Wish
 from sfu.tracks import Track
 
 
 class Changes(TypedDict, total=False):
-    """Of a `Wish`: what is None or not named stays as it is."""
+    """Of a `Wish`: what is None or not named stays as it is. The names are those of `messages.TrackSettings`."""
 
     quality: Quality | None
     width: int | None
@@ -65,6 +65,18 @@ class Wishes:
         self._on.pop(track.sid, None)
         self._how.pop(track.sid, None)
         self.unseen.discard(track.sid)
+
+
+def changes(asked: messages.TrackSettings | messages.Settings) -> Changes:
+    """What a message, or a body that says the same, changes of the wish for its track."""
+    return Changes(
+        quality=asked.quality,
+        width=asked.width,
+        height=asked.height,
+        fps=asked.fps,
+        priority=asked.priority,
+        visible=asked.visible,
+    )
 
 
 def changed(wish: Wish, **changes: Unpack[Changes]) -> Wish:
