@@ -243,7 +243,7 @@ def readmit_participant(
 @app.command()
 def explain(room: str, identity: str, as_json: AsJson = False) -> None:
     """Why a participant gets each track as it does: one sentence, the layers, and the decisions of the last minute."""
-    body = client.call("GET", client.path("v1", "rooms", room, "participants", identity, "explain"))
+    body = client.pages(client.path("v1", "rooms", room, "participants", identity, "explain"), "subscriptions")
     if as_json:
         print(json.dumps(body, indent=2))
         return

@@ -5,8 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from api import pages
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
+from api.pages import NEXT, After, Limit
+from sfu import limits
 from sfu.model import Explanation
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
@@ -43,10 +46,15 @@ EXAMPLE: dict[str, Any] = {
 
 class Explanations(BaseModel):
     subscriptions: list[Explanation] = Field(examples=[[EXAMPLE]])
+    next: str = Field("", description=NEXT)
 
 
-@router.get("/{identity:name}/explain", responses=responses(403, 404))
-async def explain_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> Explanations:
-    """Of every track it could be shown: what is wanted, allowed, asked for and on the wire, what limits it, in one
-    sentence, and what was decided in the last minute. Needs roomAdmin for the room."""
-    return Explanations(subscriptions=sfu.room(room).participant(identity).explain())
+@router.get("/{identity:name}/explain", responses=responses(400, 403, 404))
+async def explain_participant(
+    room: str, identity: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+) -> Explanations:
+    """Of every track it could be shown, a page at a time: what is wanted, allowed, asked for and on the wire, what
+    limits it, in one sentence, and what was decided in the last minute. Needs roomAdmin for the room."""
+    entries = pages.by_order(sfu.room(room).participant(identity).explain_after(pages.order(after)))
+    subscriptions, next = pages.page(entries, limit, pages.of_explanation)
+    return Explanations(subscriptions=subscriptions, next=next)

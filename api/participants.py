@@ -6,13 +6,15 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import pages
 from api.bodies import RequestBody
 from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
-from api.rooms import NEXT, After, Limit, page
+from api.pages import NEXT, After, Limit
 from sfu import limits
 from sfu.messages import TrackSettings
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
+from sfu.participant import Participant
 from sfu.wishes import changes
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
@@ -116,11 +118,14 @@ class SubscriptionsWish(RequestBody):
     tracks: list[str] | None = Field(
         None, description="Exactly these, of those that are published now.", examples=[["TR_5hJk2mNpQrSt"]]
     )
-    settings: list[TrackWish] = Field(default_factory=list, description="How single tracks are to be shown.")
+    settings: list[TrackWish] = Field(
+        default_factory=list, description="How single tracks are to be shown.", max_length=limits.WISHES
+    )
 
 
 class Subscriptions(BaseModel):
     subscriptions: list[SubscriptionInfo] = Field(examples=[[SUBSCRIPTION]])
+    next: str = Field("", description=NEXT)
 
 
 @router.get("", responses=responses(403, 404))
@@ -130,8 +135,9 @@ async def list_participants(
     """Everybody in the room by identity, also who is hidden, a page at a time. Needs roomAdmin for the room, as all of
     these do."""
     present = sfu.room(room).participants
-    identities, next = page(present, after, limit)
-    return Participants(participants=[present[identity].info() for identity in identities], next=next)
+    entries = ((identity, present[identity].info()) for identity in pages.by_name(present, after, limit))
+    participants, next = pages.page(entries, limit, pages.of_participant)
+    return Participants(participants=participants, next=next)
 
 
 @router.get("/{identity:name}", responses={**responses(403, 404), **SHOWN})
@@ -175,10 +181,13 @@ async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, g
     return participant.info()
 
 
-@router.get("/{identity:name}/subscriptions", responses=responses(403, 404))
-async def list_subscriptions(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> Subscriptions:
-    """Every track it could be shown, and what it really gets of it."""
-    return Subscriptions(subscriptions=sfu.room(room).participant(identity).subscriptions())
+@router.get("/{identity:name}/subscriptions", responses=responses(400, 403, 404))
+async def list_subscriptions(
+    room: str, identity: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+) -> Subscriptions:
+    """Every track it could be shown, in the order their publishers joined, and what it really gets of it; a page at a
+    time."""
+    return _subscriptions(sfu.room(room).participant(identity), after, limit)
 
 
 @router.put("/{identity:name}/subscriptions", responses=responses(400, 403, 404, 415, 422))
@@ -187,11 +196,18 @@ async def set_subscriptions(
 ) -> Subscriptions:
     """Subscribes to exactly these tracks, or changes nothing. What comes later follows `auto_subscribe` of the join.
 
-    `settings` say for the participant what its client would: in which size, how fast, visible or not.
+    `settings` say for the participant what its client would: in which size, how fast, visible or not. The answer is the
+    first page of its subscriptions.
     """
     participant = sfu.room(room).participant(identity)
     participant.demand(
         {wish.track: changes(TrackSettings(**wish.model_dump())) for wish in body.settings},
         body.tracks,
     )
-    return Subscriptions(subscriptions=participant.subscriptions())
+    return _subscriptions(participant)
+
+
+def _subscriptions(participant: Participant, after: str = "", limit: int = limits.LIST_PAGE) -> Subscriptions:
+    entries = pages.by_order(participant.subscriptions_after(pages.order(after)))
+    subscriptions, next = pages.page(entries, limit, pages.of_subscription)
+    return Subscriptions(subscriptions=subscriptions, next=next)

@@ -2,17 +2,17 @@
 
 import base64
 import binascii
-import heapq
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
+from api import pages
 from api.bodies import RequestBody
 from api.dependencies import CreatorDep, ListerDep, ModeratorDep, RoomCloserDep, RoomViewerDep, SfuDep
 from api.errors import responses
+from api.pages import NEXT, After, Limit
 from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.model import PublishedTrack, RoomInfo
@@ -70,17 +70,6 @@ TRACK: dict[str, Any] = {
 }
 
 
-NEXT = "There are more: ask again with this as `after`. Empty: this is the end."
-After = Annotated[str, Query(description="The `next` of the page before.", max_length=limits.NAME_CHARACTERS)]
-Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE, description="Entries of a page at most.")]
-
-
-def page(names: Iterable[str], after: str, limit: int) -> tuple[list[str], str]:
-    """The `limit` names that follow `after`, sorted, and the last of them if there are more."""
-    found = heapq.nsmallest(limit + 1, (name for name in names if name > after))
-    return found[:limit], found[limit - 1] if len(found) > limit else ""
-
-
 class NewRoom(RequestBody):
     """What is left out is as the server is set up."""
 
@@ -115,6 +104,7 @@ class Rooms(BaseModel):
 
 class Tracks(BaseModel):
     tracks: list[PublishedTrack] = Field(examples=[[TRACK]])
+    next: str = Field("", description=NEXT)
 
 
 class Data(RequestBody):
@@ -155,8 +145,9 @@ async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: Cre
 @router.get("", responses=responses(403))
 async def list_rooms(sfu: SfuDep, grant: ListerDep, after: After = "", limit: Limit = limits.LIST_PAGE) -> Rooms:
     """The rooms of this server by name, a page at a time. Needs roomList."""
-    names, next = page(sfu.rooms, after, limit)
-    return Rooms(rooms=[sfu.rooms[name].info() for name in names], next=next)
+    entries = ((name, sfu.rooms[name].info()) for name in pages.by_name(sfu.rooms, after, limit))
+    rooms, next = pages.page(entries, limit, pages.of_room)
+    return Rooms(rooms=rooms, next=next)
 
 
 @router.get("/{room:name}", responses={**responses(403, 404), 200: _answers("The room.")})
@@ -181,10 +172,15 @@ async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
     sfu.delete_room(room)
 
 
-@router.get("/{room:name}/tracks", responses=responses(403, 404))
-async def list_tracks(room: str, sfu: SfuDep, grant: ModeratorDep) -> Tracks:
-    """The publishers' view: what really arrives of each track, and who is shown it. Needs roomAdmin for the room."""
-    return Tracks(tracks=sfu.room(room).tracks())
+@router.get("/{room:name}/tracks", responses=responses(400, 403, 404))
+async def list_tracks(
+    room: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+) -> Tracks:
+    """The publishers' view in the order they joined, a page at a time: what really arrives of each track, and who is
+    shown it. Needs roomAdmin for the room."""
+    entries = pages.by_order(sfu.room(room).tracks_after(pages.order(after)))
+    tracks, next = pages.page(entries, limit, pages.of_track)
+    return Tracks(tracks=tracks, next=next)
 
 
 @router.post("/{room:name}/data", responses=responses(400, 403, 404, 409, 415, 422))

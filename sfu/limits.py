@@ -259,6 +259,10 @@ Source: ours; 160 that end each second."""
 LIST_PAGE = 500
 """Rooms, participants or tracks of one reply.
 Source: ours; 500 participants are 10 ms of the event loop."""
+LIST_OCTETS = 1024 * 1024
+"""Of one reply, about: a page ends with the entry that reaches it. Metadata, attributes, the identities of viewers
+and decisions make an entry as much as 64 KB and more.
+Source: LIST_PAGE entries of 2 KB; 10 ms of the event loop."""
 RETRY_SECONDS = 5
 """That whoever meets a full service is told to wait.
 Source: ours; people leave all the time."""

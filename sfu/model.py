@@ -301,6 +301,12 @@ class RoomInfo:
     """The sid of who has the floor; empty: nobody has spoken."""
 
 
+Order = tuple[int, int]
+"""Where a track stands among those of its room: when its publisher joined, and when it was declared, from 1 on."""
+FIRST: Order = (0, 0)
+"""Before all tracks."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedTrack:
     """The publisher's view of a track: what really arrives of it, and who is shown it."""

@@ -7,16 +7,18 @@ participant asks of it.
 import asyncio
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from sfu import messages, names
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.model import (
+    FIRST,
     DisconnectReason,
     Explanation,
     Grant,
+    Order,
     ParticipantInfo,
     ParticipantKind,
     ParticipantState,
@@ -59,9 +61,9 @@ class Home(Protocol):
         self, participant: "Participant", demands: Mapping[str, Changes], only: Sequence[str] | None = None
     ) -> None: ...
 
-    def subscriptions(self, participant: "Participant") -> list[SubscriptionInfo]: ...
+    def subscriptions(self, participant: "Participant", after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]: ...
 
-    def explain(self, participant: "Participant") -> list[Explanation]: ...
+    def explain(self, participant: "Participant", after: Order) -> Iterator[tuple[Order, Explanation]]: ...
 
 
 class Participant:
@@ -195,11 +197,19 @@ class Participant:
 
     def subscriptions(self) -> list[SubscriptionInfo]:
         """Of every track it could be shown."""
-        return self._home.subscriptions(self)
+        return [view for _, view in self.subscriptions_after(FIRST)]
+
+    def subscriptions_after(self, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        """Of those behind this one, each with where it stands: a page is as many as one takes."""
+        return self._home.subscriptions(self, after)
 
     def explain(self) -> list[Explanation]:
         """Why it gets every track it could be shown as it does."""
-        return self._home.explain(self)
+        return [why for _, why in self.explain_after(FIRST)]
+
+    def explain_after(self, after: Order) -> Iterator[tuple[Order, Explanation]]:
+        """As `subscriptions_after`."""
+        return self._home.explain(self, after)
 
     # Signalling
 

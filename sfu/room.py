@@ -6,7 +6,7 @@ turn is one message for each of them.
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Unpack
@@ -21,6 +21,7 @@ from sfu.model import (
     DisconnectReason,
     Explanation,
     Grant,
+    Order,
     ParticipantKind,
     PublishedTrack,
     RoomChanges,
@@ -132,7 +133,11 @@ class Room:
         return found
 
     def tracks(self) -> list[PublishedTrack]:
-        return self.stage.published()
+        return [view for _, view in self.stage.published()]
+
+    def tracks_after(self, after: Order) -> Iterator[tuple[Order, PublishedTrack]]:
+        """Those behind this one, each with where it stands: a page is as many as one takes."""
+        return self.stage.published(after)
 
     def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
         """All that a client starts from."""
@@ -333,11 +338,11 @@ class Room:
         self.stage.demand(participant, demands, only)
         self._soon(self)
 
-    def subscriptions(self, participant: Participant) -> list[SubscriptionInfo]:
-        return self.stage.subscriptions(participant)
+    def subscriptions(self, participant: Participant, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        return self.stage.subscriptions(participant, after)
 
-    def explain(self, participant: Participant) -> list[Explanation]:
-        return self.stage.explain(participant)
+    def explain(self, participant: Participant, after: Order) -> Iterator[tuple[Order, Explanation]]:
+        return self.stage.explain(participant, after)
 
     # Data
 

@@ -3,13 +3,13 @@
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sfu.context import Context
 from sfu.dynacast import Publishers
 from sfu.errors import NotAllowed, NotFound
 from sfu.messages import Slots
-from sfu.model import BackupInfo, Explanation, Kind, PublishedTrack, SubscriptionInfo, Wish
+from sfu.model import FIRST, BackupInfo, Explanation, Kind, Order, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.policy import slots
@@ -178,19 +178,26 @@ class Stage:
         """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
         return subscriber.viewing.undecodable(self.visible_to(subscriber))
 
-    def subscriptions(self, subscriber: Participant) -> list[SubscriptionInfo]:
-        return subscriber.viewing.views(self.visible_to(subscriber))
+    def subscriptions(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        """Of every track it could be shown that stands `after` this, one by one: a list of all may be long."""
+        for track in self.visible_to(subscriber):
+            if track.order > after:
+                yield track.order, subscriber.viewing.view(track)
 
-    def explain(self, subscriber: Participant) -> list[Explanation]:
-        """Why it is shown every track as it is."""
+    def explain(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, Explanation]]:
+        """Why it is shown each of them as it is."""
         may_subscribe = subscriber.permissions.can_subscribe
-        return subscriber.viewing.explain(self.visible_to(subscriber), may_subscribe=may_subscribe)
+        for track in self.visible_to(subscriber):
+            if track.order > after:
+                yield track.order, subscriber.viewing.explain(track, may_subscribe=may_subscribe)
 
-    def published(self) -> list[PublishedTrack]:
-        result = []
+    def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
         for track in self._by_join():
+            if track.order <= after:
+                continue
             viewers = [self._members[sid] for sid in track.viewers if sid in self._members]
-            result.append(
+            yield (
+                track.order,
                 PublishedTrack(
                     participant=track.identity,
                     track=track.info(),
@@ -198,9 +205,8 @@ class Stage:
                     subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
                     paused=track.told is not None and track.told.paused,
                     backup=self._backup(track),
-                )
+                ),
             )
-        return result
 
     # Speaking
 

@@ -261,34 +261,26 @@ class Subscriptions:
             slot.told = None
             self._changed[slot.mid] = None
 
-    def views(self, tracks: Iterable[Track]) -> list[SubscriptionInfo]:
-        result = []
-        for track in tracks:
-            slot = self.showing(track)
-            desired = self.wishes.wants(track)
-            now = self._subscription(slot, track) if slot is not None else None
-            result.append(
-                SubscriptionInfo(
-                    track=track.sid,
-                    participant=track.identity,
-                    desired=desired,
-                    wish=self.wishes.of(track),
-                    mid=slot.mid if slot is not None else "",
-                    state=now.state if now is not None else "pending" if desired else "off",
-                    layer=now.layer if now is not None else None,
-                    reason=now.reason if now is not None else "no receive section is free" if desired else "",
-                    cause=explain.cause(self._standing(track)),
-                    mime=now.mime if now is not None else "",
-                )
-            )
-        return result
+    def view(self, track: Track) -> SubscriptionInfo:
+        slot = self.showing(track)
+        desired = self.wishes.wants(track)
+        now = self._subscription(slot, track) if slot is not None else None
+        return SubscriptionInfo(
+            track=track.sid,
+            participant=track.identity,
+            desired=desired,
+            wish=self.wishes.of(track),
+            mid=slot.mid if slot is not None else "",
+            state=now.state if now is not None else "pending" if desired else "off",
+            layer=now.layer if now is not None else None,
+            reason=now.reason if now is not None else "no receive section is free" if desired else "",
+            cause=explain.cause(self._standing(track)),
+            mime=now.mime if now is not None else "",
+        )
 
     # Why it is so
 
-    def explain(self, tracks: Iterable[Track], *, may_subscribe: bool) -> list[Explanation]:
-        return [self._explained(track, may_subscribe) for track in tracks]
-
-    def _explained(self, track: Track, may_subscribe: bool) -> Explanation:
+    def explain(self, track: Track, *, may_subscribe: bool) -> Explanation:
         slot, of = self.showing(track) or NOWHERE, self._standing(track)
         shown = slot.shown or track
         if not may_subscribe:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sfu.explain import Publishing
-from sfu.model import EncodingInfo, Kind, Layer, Picture, Rate, Source, TrackInfo
+from sfu.model import EncodingInfo, Kind, Layer, Order, Picture, Rate, Source, TrackInfo
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
 from sfu.policy.dynacast import Wish
@@ -36,7 +36,7 @@ class Track:
     cid: str
     kind: Kind
     source: Source
-    order: tuple[int, int]
+    order: Order
     """When its publisher joined and when it was declared: receive sections are filled in this order."""
     name: str = ""
     stream: str = ""
