@@ -1,8 +1,15 @@
 """Ranks of simulcast encodings: which is the lowest, which the best, by what arrives of them.
 
 Clients list encodings in any order, and RFC 8853 lets them: browsers as the application wrote them (the example in
-W3C's WebRTC has the largest first), encoders often the largest first. So the picture decides; where it is not known,
-the bit rate; where nothing arrives yet, the order of the offer.
+W3C's WebRTC has the largest first), encoders often the largest first. The evidence, the best first:
+
+1. the resolution: of the payload or the dependency descriptor; where those tell none, the one
+   that the sender states with `video-layers-allocation`
+2. the bit rate: measured; in an encoding's first second the one of `video-layers-allocation`
+3. the order of the offer
+
+A stated resolution goes before a measured bit rate: an encoder gives the larger picture what is left over, at times
+less than the smaller one gets.
 """
 
 import itertools

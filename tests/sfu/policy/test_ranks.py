@@ -70,6 +70,31 @@ def test_a_larger_picture_is_better_at_any_bit_rate() -> None:
     assert ranked([Seen(1280, 720, 10_000), Seen(320, 180, 900_000)], (0, 1)) == (1, 0)
 
 
+STARVED = ((93_480, 104_984, 29_640), (83_440, 77_992, 22_728), (94_424, 149_880, 26_096))
+"""Bit/s of 80x45, 160x90 and 320x180 in one second: Chromium 156, AV1. In 119 of 134 seconds the second has less than
+`CLEARLY` times the rate of the first, in 19 the third less than the second."""
+
+
+@pytest.mark.parametrize("rates", STARVED)
+def test_a_resolution_goes_before_a_bit_rate_that_clearly_says_otherwise(rates: tuple[int, int, int]) -> None:
+    sizes = ((80, 45), (160, 90), (320, 180))
+    for offered in permutations(range(3)):
+        seen = [Seen(*sizes[encoding], rates[encoding]) for encoding in offered]
+        for present in permutations(range(3)):
+            assert [offered[index] for index in ranked(seen, present)] == [0, 1, 2]
+        # By its bit rate alone the largest would be shown to those who want the smallest.
+        assert offered[ranked([Seen(bps=of.bps) for of in seen], range(3))[0]] == 2
+
+
+def test_evidence_counts_in_its_order() -> None:
+    offered = (0, 1)
+    assert ranked([Seen(), Seen()], offered) == (0, 1), "nothing but the offer"
+    assert ranked([Seen(bps=900_000), Seen(bps=150_000)], offered) == (1, 0), "bit rates, against the offer"
+    assert ranked([Seen(640, 360, 150_000), Seen(320, 180, 900_000)], offered) == (1, 0), "resolutions, against both"
+    # Where only one of them has a resolution the bit rates are compared: they are what both have.
+    assert ranked([Seen(320, 180, 900_000), Seen(bps=150_000)], offered) == (1, 0)
+
+
 def test_whatever_is_known_each_encoding_has_one_rank_and_a_ranking_stands() -> None:
     chance = random.Random(9)
     for _ in range(2_000):
