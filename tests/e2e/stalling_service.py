@@ -1,27 +1,32 @@
-"""`sfu serve` whose Python computes for a second and lets nobody else have the GIL: on SIGUSR1 in the event loop's
-thread, on SIGUSR2 in another. It prints when that began and ended, by CLOCK_MONOTONIC."""
+"""`sfu serve` whose Python computes until it is told to stop, and lets no other thread have the GIL: on SIGUSR1 in the
+event loop's thread, on SIGUSR2 in another. It prints when that began and ended.
 
+It is told by the first octet of the file that `STALL` names: a look at shared memory does not release the GIL.
+"""
+
+import mmap
 import os
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 from api.cli import main
 
-LENGTH = 1.0
-"""Seconds."""
+LONGEST = 120.0
+"""Seconds: whoever should tell it may be gone."""
 
 
-def compute() -> None:
+def compute(told: mmap.mmap) -> None:
     patience = sys.getswitchinterval()
     # Another thread that wants the GIL asks for it only after so long.
-    sys.setswitchinterval(60)
-    begun = time.monotonic()
-    say(f"computing: {begun}")
-    while time.monotonic() < begun + LENGTH:
+    sys.setswitchinterval(2 * LONGEST)
+    say("computing")
+    end = time.monotonic() + LONGEST
+    while not told[0] and time.monotonic() < end:
         pass
-    say(f"computed: {time.monotonic()}")
+    say("computed")
     sys.setswitchinterval(patience)
 
 
@@ -30,7 +35,10 @@ def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-signal.signal(signal.SIGUSR1, lambda *_: compute())
-signal.signal(signal.SIGUSR2, lambda *_: threading.Thread(target=compute).start())
-sys.argv[1:] = ["serve"]
-main()
+if __name__ == "__main__":
+    with Path(os.environ["STALL"]).open("r+b") as file:
+        told = mmap.mmap(file.fileno(), 1)
+    signal.signal(signal.SIGUSR1, lambda *_: compute(told))
+    signal.signal(signal.SIGUSR2, lambda *_: threading.Thread(target=compute, args=[told]).start())
+    sys.argv[1:] = ["serve"]
+    main()
