@@ -2,7 +2,8 @@
 
 A connection is *known* once a token, or the secret of a session, was found good on it. Of those that are not, each
 address may have `per_address`; what is beyond is closed, idle ones first and the oldest first. A connection has
-`limits.SETTLE_SECONDS` to say who it is before it counts as idle, so that a class that joins at once is let in.
+`limits.SETTLE_SECONDS` to say who it is before it counts as idle, so that a class that joins at once is let in. It
+counts from its first packet on, also while its TLS handshake lasts (`api/handshakes.py`).
 
 A proxy in front is one address with everybody behind it: name it in SFU_TRUSTED_PROXIES, and it is not counted.
 """
@@ -11,6 +12,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from sfu import limits
 
@@ -19,10 +21,17 @@ log = logging.getLogger(__name__)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class Transport(Protocol):
+    """What is asked of one, and of what comes before it (`api/handshakes.py`)."""
+
+    def get_extra_info(self, name: str) -> Any: ...
+    def abort(self) -> None: ...
+
+
 class Connection:
     """One of them. `is_busy`: a request on it is being answered."""
 
-    def __init__(self, connections: "Connections", transport: asyncio.Transport, address: str, at: float) -> None:
+    def __init__(self, connections: "Connections", transport: Transport, address: str, at: float) -> None:
         self.transport = transport
         self.address = address
         self.at = at
@@ -43,7 +52,7 @@ class Connections:
         self._most = most
         self._per_address = per_address
         self._trusted = tuple(trusted)
-        self._all: dict[asyncio.Transport, Connection] = {}
+        self._all: dict[Transport, Connection] = {}
         self._unknown: dict[str, dict[Connection, None]] = {}
         """By address, oldest first. Those of trusted proxies are together under an empty one."""
 
@@ -53,7 +62,7 @@ class Connections:
     def unknown(self, address: str) -> int:
         return len(self._unknown.get(address, ()))
 
-    def admit(self, transport: asyncio.Transport) -> Connection | None:
+    def admit(self, transport: Transport) -> Connection | None:
         """A new connection. None: there is no room for it."""
         loop = asyncio.get_running_loop()
         address = "" if self._is_trusted(peer := _peer(transport)) else subscriber(peer)
@@ -71,10 +80,17 @@ class Connections:
             loop.call_later(limits.SETTLE_SECONDS, self._settle, address)
         return connection
 
-    def of(self, transport: asyncio.Transport) -> Connection | None:
+    def of(self, transport: Transport) -> Connection | None:
         return self._all.get(transport)
 
-    def forget(self, transport: asyncio.Transport) -> None:
+    def replace(self, transport: Transport, by: Transport) -> None:
+        """The same connection from now on: TLS has begun on it."""
+        connection = self._all.pop(transport, None)
+        if connection is not None:
+            connection.transport = by
+            self._all[by] = connection
+
+    def forget(self, transport: Transport) -> None:
         """It is closed, or is being closed."""
         connection = self._all.pop(transport, None)
         if connection is not None:
@@ -121,7 +137,7 @@ class Connections:
         return any(address in network for network in self._trusted)
 
 
-def _peer(transport: asyncio.Transport) -> str:
+def _peer(transport: Transport) -> str:
     name = transport.get_extra_info("peername")
     return str(name[0]) if isinstance(name, tuple) and name else ""
 

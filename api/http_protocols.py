@@ -17,6 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from api.connections import Connection, Connections
+from api.handshakes import Handshake
 from sfu import limits
 from sfu.bucket import Bucket
 
@@ -32,6 +33,8 @@ class HttpProtocol(HttpToolsProtocol):
     """`connections` is the listener's own."""
 
     connections_of_listener: Connections
+    handshake: Handshake | None = None
+    """Which stood for the connection among those of the listener until now."""
     _connection: Connection | None = None
     _timer: asyncio.TimerHandle | None = None
     _is_head = True
@@ -43,7 +46,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._connection = self.connections_of_listener.admit(transport)
+        connections = self.connections_of_listener
+        if self.handshake is not None:
+            connections.replace(self.handshake, transport)
+        self._connection = connections.of(transport) or connections.admit(transport)
         if self._connection is None:
             self.refuse(http.HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections: try again in a while.")
             return

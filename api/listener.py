@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.connections import Connections
+from api.handshakes import Handshake, TlsServer
 from api.http_protocols import HttpProtocol, protocols
 from sfu import limits
 
@@ -33,8 +34,12 @@ TICK = 1.0
 class Listener(uvicorn.Server):
     """`farewell` runs when nothing new is accepted any more, and before connections are closed."""
 
-    def __init__(self, config: uvicorn.Config, farewell: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, connections: Connections, farewell: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(config)
+        self._connections = connections
+        self._tls: TlsServer | None = None
         self.accepting = asyncio.Event()
         self._ending = asyncio.Event()
         self._farewell = farewell
@@ -50,24 +55,23 @@ class Listener(uvicorn.Server):
                 await asyncio.wait_for(self._ending.wait(), TICK)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        handshake = limits.HEADER_SECONDS if self.config.ssl is not None else None
-        self.servers = [
-            await loop.create_server(
-                self._protocol,
-                sock=one,
-                ssl=self.config.ssl,
-                backlog=self.config.backlog,
-                ssl_handshake_timeout=handshake,
-            )
-            for one in sockets or ()
-        ]
+        self.servers = []
+        if self.config.ssl is not None:
+            self._tls = TlsServer(self.config.ssl, self._connections, self._protocol)
+            self._tls.start(sockets or (), self.config.backlog)
+        else:
+            loop = asyncio.get_running_loop()
+            self.servers = [
+                await loop.create_server(self._protocol, sock=one, backlog=self.config.backlog) for one in sockets or ()
+            ]
         self.started = True
         self.accepting.set()
 
-    def _protocol(self) -> asyncio.Protocol:
+    def _protocol(self, handshake: Handshake | None = None) -> asyncio.Protocol:
         assert issubclass(self.config.http_protocol_class, HttpProtocol)
-        return self.config.http_protocol_class(self.config, self.server_state, {})
+        protocol = self.config.http_protocol_class(self.config, self.server_state, {})
+        protocol.handshake = handshake
+        return protocol
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -77,8 +81,12 @@ class Listener(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        if self._tls is not None:
+            self._tls.close()
         if self._farewell is not None:
             self._farewell()
+        if self._tls is not None:
+            await self._tls.wait_closed()
         for connection in list(self.server_state.connections):
             if isinstance(connection, HttpProtocol) and connection.is_receiving:
                 # What has not come as a whole has begun nothing.
@@ -129,7 +137,7 @@ async def listening(
         timeout_graceful_shutdown=int(FAREWELL),
         ssl_context_factory=(lambda *_: tls) if tls is not None else None,
     )
-    server = Listener(config, farewell)
+    server = Listener(config, connections, farewell)
     # No task group: it would wrap what the block raises.
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     try:
