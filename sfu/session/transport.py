@@ -175,7 +175,7 @@ class Transport:
         for mid, id in self.slots.items():
             if mid not in slots or slots[mid].ssrc != self._ssrcs[mid]:
                 self._binding.remove(id)
-        present, self.slots, self.kinds = self.slots, {}, {}
+        present, self.slots, self.kinds, self.codecs = self.slots, {}, {}, {}
         for mid, slot in slots.items():
             id = present.get(mid, 0)
             if not id or slot.ssrc != self._ssrcs[mid]:

@@ -372,11 +372,16 @@ async def test_num_publishers_counts_those_who_publish_and_are_seen(server: Serv
         assert await count() == (2, 0)
         await _publish(server, ada)
         assert await count() == (2, 1)
+        await ada.ask("publish", cid="screen", kind="video", source="screen_share")
+        await ada.offer("video sendonly", "video sendonly")
+        assert await count() == (2, 1), "once, whatever they publish"
         await eve.ask("publish", cid="c", kind="video", source="camera")
         await eve.offer("video sendonly")
         assert await count() == (2, 1), "who is hidden is not counted"
-        (sid,) = (track["sid"] for track in (await server.call("GET", ROOM + "/participants/ada")).json()["tracks"])
-        await ada.ask("unpublish", track=sid)
+        tracks = (await server.call("GET", ROOM + "/participants/ada")).json()["tracks"]
+        assert len(tracks) == 2
+        for track in tracks:
+            await ada.ask("unpublish", track=track["sid"])
         assert await count() == (2, 0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
-from sfu.policy.allocation import Demand, Supply, Target, allocate, sizes
+from sfu.policy.allocation import Demand, Supply, Target, allocate, priority, sizes
 
 WIDE = ((320, 180), (640, 360), (1280, 720))
 TALL = ((180, 320), (360, 640), (720, 1280))
@@ -158,6 +158,23 @@ def test_a_shared_screen_goes_before_a_camera_of_the_same_rates_wherever_it_is_l
     # The lowest layer for both, and the next one for one of them.
     results = allocate(700_000, demands)
     assert (ladder(results[screen_at]), ladder(results[1 - screen_at])) == ("13 03", "03")
+
+
+@pytest.mark.parametrize(
+    ("source", "wish", "priority_"),
+    [
+        (Source.CAMERA, 0, 1),
+        (Source.MICROPHONE, 0, 1),
+        (Source.SCREEN_SHARE_AUDIO, 0, 1),
+        (Source.SCREEN_SHARE, 0, 255),
+        (Source.SCREEN_SHARE, 1, 1),
+        (Source.CAMERA, 254, 254),
+    ],
+)
+def test_a_shared_screen_is_above_all_that_nobody_has_wished_to_be_above_it(
+    source: Source, wish: int, priority_: int
+) -> None:
+    assert priority(Demand(replace(supply(), source=source), Wish(priority=wish))) == priority_
 
 
 @pytest.mark.parametrize("sound_at", [0, 1])

@@ -1,11 +1,12 @@
 """Who has the floor, in virtual time: five levels of 20 ms each 100 ms, a decision each 300 ms."""
 
 import itertools
+import math
 import random
 
 import pytest
 
-from sfu.policy.dominance import SILENT, Dominance
+from sfu.policy.dominance import IMMEDIATE_SCORES, LONG_SCORES, MEDIUM_SCORES, SILENT, Dominance
 
 NOTHING = 255
 """No packet came."""
@@ -206,3 +207,26 @@ def test_whatever_is_heard_who_has_the_floor_has_spoken_and_is_there(seed: int) 
             floor.remove(gone)
             loud.pop(gone, None)
             assert floor.dominant != gone
+
+
+@pytest.mark.parametrize(
+    ("scores", "active", "score"),
+    [
+        # ln C(N, v) + N ln 1/2 - ln lambda + lambda v (Volfin and Cohen), with the numbers of Jitsi; at least
+        # 1e-10, of which the logarithm can be taken.
+        (IMMEDIATE_SCORES, 0, 1e-10),
+        (IMMEDIATE_SCORES, 6, 3.365_3),
+        (IMMEDIATE_SCORES, 13, 1.377_5),
+        (MEDIUM_SCORES, 0, 1e-10),
+        (MEDIUM_SCORES, 1, 18.965_6),
+        (MEDIUM_SCORES, 3, 67.658_8),
+        (MEDIUM_SCORES, 5, 113.356_2),
+        (LONG_SCORES, 0, 1e-10),
+        (LONG_SCORES, 5, 229.747_8),
+        (LONG_SCORES, 10, 459.218_4),
+    ],
+)
+def test_the_score_is_the_likelihood_ratio_of_speech_and_silence(
+    scores: tuple[float, ...], active: int, score: float
+) -> None:
+    assert math.exp(scores[active]) == pytest.approx(score, rel=1e-4)

@@ -1,6 +1,8 @@
 """Who speaks, in virtual time: five levels every 100 ms, looked at every 200 ms."""
 
-from sfu.policy.speakers import Change, Speakers
+import pytest
+
+from sfu.policy.speakers import WINDOW, Change, Speakers
 
 
 class Conversation:
@@ -88,3 +90,32 @@ def test_what_did_not_come_is_silence() -> None:
         )
         it.told |= {change.track: change for change in it.speakers.changes(it.now)}
     assert it.active() == {"alice"}, "40 % of the time is speech, 20 % is not"
+
+
+@pytest.mark.parametrize(
+    ("windows", "levels"),
+    [
+        # How loud, and how many of five samples are; then the level after each window.
+        ([(0, 5), (0, 5), (0, 5)], [0.75, 1.0, 1.0]),
+        ([(6, 5), (6, 5), (6, 5)], [0.375, 0.5, 0.5]),
+        ([(12, 5), (12, 5), (12, 5)], [0.25, 0.25, 0.25]),
+        ([(0, 4), (0, 4), (0, 4)], [0.625, 0.75, 0.875]),
+        ([(0, 2), (0, 2), (0, 2)], [0.375, 0.375, 0.5]),
+        ([(0, 1), (0, 1), (0, 1)], [0.0, 0.0, 0.0]),
+        ([(34, 5), (34, 5), (34, 5)], [0.0, 0.0, 0.125]),
+        ([(36, 5), (36, 5), (36, 5)], [0.0, 0.0, 0.0]),
+        ([(0, 5), (20, 5), (20, 5)], [0.75, 0.375, 0.25]),
+        ([(0, 5), (0, 1), (0, 5)], [0.75, 0.0, 0.75]),
+    ],
+)
+def test_the_level_is_the_loudest_less_what_was_silent_smoothed_over_two_windows(
+    windows: list[tuple[int, int]], levels: list[float]
+) -> None:
+    speakers, now, level = Speakers(), 50.0, 0.0
+    for (dbov, loud), expected in zip(windows, levels, strict=True):
+        for _ in range(4):
+            now += WINDOW / 4
+            speakers.record([("alice", bytes([dbov] * loud + [127] * (5 - loud)))], now)
+        for change in speakers.changes(now):
+            level = change.level
+        assert level == expected

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.session.fragment import Fragment, fragment, restart, restarts_ice
 
@@ -77,6 +78,15 @@ def test_a_session_of_data_channels_restarts_too() -> None:
     session = answered(captured("chromium-datachannel"))
     text, _ = restart(fragment(RESTART), session, replace(FRESH, candidates=()))
     assert "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n" in text
+
+
+def test_a_fragment_may_be_as_long_as_the_bound() -> None:
+    text = f"a=ice-ufrag:abcd\r\na=ice-pwd:{PWD}\r\n"
+    text += "a=x\r\n" * ((limits.FRAGMENT_OCTETS - len(text)) // 5)
+    text += "\n" * (limits.FRAGMENT_OCTETS - len(text))
+    assert fragment(text) == Fragment("abcd", PWD, (), False)
+    with pytest.raises(NegotiationError, match=r"^the fragment has 131073 characters, and 131072 are allowed$"):
+        fragment(text + "\n")
 
 
 UNUSABLE = "a=ice-ufrag and a=ice-pwd of the fragment are not 4 and 22 to 256 letters, digits, + and /"

@@ -11,7 +11,7 @@ import pytest
 from sfu.errors import NegotiationError
 from sfu.limits import SDP_LINE
 from sfu.model import Kind
-from sfu.session.negotiation import Allow, Encoding, Negotiated, PayloadType
+from sfu.session.negotiation import Allow, Encoding, Negotiated, PayloadType, Sctp
 from sfu.session.sdp import SessionDescription
 
 from .answer_rules import check
@@ -58,8 +58,18 @@ def g711(*lines: str) -> Part:
 NO_DIGEST = " is not sha-256, sha-384 or sha-512 with a digest of 32, 48 or 64 octets"
 
 
+def edited_part(part: Part, old: str, new: str) -> Part:
+    return tuple(edited("\r\n".join(part), (old, new)).split("\r\n"))
+
+
 # (1) Ignored, with the feature of that section at most: the offer, and what is left of it.
 IGNORED: list[tuple[str, str, Callable[[Negotiated], object], object]] = [
+    (
+        "no a=sctp-port",
+        offer(section(DATA[:2], "0")),
+        lambda negotiated: negotiated.sctp,
+        Sctp(5000, 5000, 65_536),  # RFC 8841 s5.2
+    ),
     ("a line that is none", edited(ONE, ("a=mid:0", "hello\r\na=mid:0")), rejected, [False]),
     ("a control character", edited(ONE, ("a=mid:0", "a=ptime:2\x000\r\na=mid:0")), rejected, [False]),
     ("a line of 16 KB", edited(ONE, ("a=mid:0", f"a=extmap:1 {LONG}\r\na=mid:0")), extensions, [{}]),
@@ -263,9 +273,34 @@ def test_nothing_is_left_and_the_client_is_told_of_which_line(text: str, sentenc
     assert str(error.value) == sentence
 
 
-def test_data_channels_alone_are_refused_to_those_who_may_not() -> None:
-    with pytest.raises(NegotiationError, match=r"^the offer has nothing but data channels, which are not allowed$"):
-        answered(offer(section(DATA, "0")), allow=Allow(data=False))
+@pytest.mark.parametrize(
+    ("part", "allow", "sentence"),
+    [
+        (DATA, Allow(data=False), "the offer has nothing but data channels, which are not allowed"),
+        ((*DATA[:2], "a=sctp-port:0"), Allow(), "the offer has nothing that we speak"),
+        (
+            edited_part(AUDIO, "opus/48000/2", "G722/8000"),
+            Allow(data=False),
+            "the offer has no codec that we speak, only 'g722'",
+        ),
+        (edited_part(VIDEO, "VP8/", "VP7/"), Allow(), "the offer has no codec that we speak, only 'vp7'"),
+        (edited_part(VIDEO, "a=rtpmap:96", "a=x"), Allow(), "the offer has nothing that we speak"),
+        (edited_part(AUDIO, "opus/48000/2", "red/48000/2"), Allow(), "the offer has nothing that we speak"),
+        (
+            (
+                "m=audio 9 UDP/TLS/RTP/SAVPF 96 97 98 99 100 101 102 103 104",
+                "a=rtcp-mux",
+                *(f"a=rtpmap:{96 + n} x{n}/8000" for n in range(9)),
+            ),
+            Allow(),
+            "the offer has no codec that we speak, only 'x0, x1, x2, x3, x4, x5, x6, x7, x8'",
+        ),
+    ],
+)
+def test_who_has_nothing_in_common_with_us_is_told_what_it_has(part: Part, allow: Allow, sentence: str) -> None:
+    with pytest.raises(NegotiationError) as error:
+        answered(offer(section(part, "0")), allow=allow)
+    assert str(error.value) == sentence
 
 
 def test_the_answer_makes_up_no_mid() -> None:
