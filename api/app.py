@@ -29,6 +29,7 @@ EXPOSED = (
     "Access-Control-Allow-Methods",
     "Retry-After",
     whip.UNDECODABLE,
+    whip.INACTIVE,
 )
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -23,20 +23,23 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 UNDECODABLE = "Sfu-Undecodable"
 """Media types that are published and that a WHEP viewer, who has sections for them, cannot decode."""
 
+INACTIVE = "Sfu-Inactive"
+"""Mids of sections that a WHIP publisher offers to send, and that its token does not let it publish."""
+MIDS = 1024
+"""Characters of that header: mids are the client's."""
+
 OF_SESSION = {"Accept-Patch": FRAGMENT, "Access-Control-Allow-Methods": "DELETE, OPTIONS, PATCH, POST"}
 """By these a client library decides whether it may trickle; one that finds none waits for all candidates."""
 DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
-HEADERS = ("Location", "ETag", "Link", "Accept-Patch", UNDECODABLE)
+HEADERS = ("Location", "ETag", "Link", "Accept-Patch", UNDECODABLE, INACTIVE)
 CREATED: dict[int | str, dict[str, Any]] = {
     **responses(400, 403, 404, 409, 415, 422, 429, 503),
     201: {
         "description": "The answer. `Location` is the session: PATCH trickles and restarts ICE, DELETE ends it.",
         "content": {SDP: {"schema": {"type": "string"}}},
-        "headers": {
-            name: {"schema": {"type": "string"}} for name in ("Location", "ETag", "Link", "Accept-Patch", UNDECODABLE)
-        },
+        "headers": {name: {"schema": {"type": "string"}} for name in HEADERS},
     },
 }
 PATCHED: dict[int | str, dict[str, Any]] = {
@@ -153,6 +156,8 @@ async def _open(
     }
     if session.undecodable:
         headers[UNDECODABLE] = ", ".join(session.undecodable)
+    if session.inactive:
+        headers[INACTIVE] = ", ".join(session.inactive)[:MIDS]
     return Response(session.answer, 201, headers=headers, media_type=SDP)
 
 

@@ -16,7 +16,14 @@ from sfu.tracks import MIME, Track
 class MediaSession:
     """`id` and `etag` are for URLs and headers: unguessable, without quotes."""
 
-    def __init__(self, room: Room, participant: Participant, answer: str, undecodable: Sequence[Track] = ()) -> None:
+    def __init__(
+        self,
+        room: Room,
+        participant: Participant,
+        answer: str,
+        undecodable: Sequence[Track] = (),
+        inactive: Sequence[str] = (),
+    ) -> None:
         self.id = secrets.token_urlsafe(24)
         self.etag = _new_etag()
         self.room = room
@@ -24,6 +31,8 @@ class MediaSession:
         self.answer = answer
         self.undecodable = tuple(dict.fromkeys(MIME[track.codec] for track in undecodable))
         """Media types of what is published, for which a viewer has sections and no codec."""
+        self.inactive = tuple(inactive)
+        """Mids of sections that would send, and may not be published: they are answered inactive."""
         self.was_closed = False
         """Its client, or we, ended it by `close`."""
 
@@ -46,7 +55,8 @@ class MediaSession:
             raise
         room.enter(participant)
         room.follow(participant, outcome)
-        return cls(room, participant, outcome.answer, undecodable)
+        is_publisher = participant.kind is ParticipantKind.INGRESS
+        return cls(room, participant, outcome.answer, undecodable, outcome.undeclared if is_publisher else ())
 
     @property
     def is_open(self) -> bool:

@@ -132,7 +132,10 @@ class Publications:
             if track is None or track.kind != section.kind or track in intended.values():
                 waiting = (t for t in self.declared.values() if t.kind == section.kind and t.primary is None)
                 track = next((t for t in waiting if t not in intended.values()), None)
-            if track is None and self._is_ingress and len(intended) < self._context.config.max_tracks:
+            if track is None and self._is_ingress:
+                if len(intended) >= self._context.config.max_tracks:
+                    most = self._context.config.max_tracks
+                    raise NegotiationError(f"the offer has more than {most} sections that send, and {most} are allowed")
                 track = self._ingress(section, [*intended.values(), *self.tracks.values()], permissions)
             if track is not None:
                 intended[section.mid] = track

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from sfu import limits
 from sfu.bucket import Bucket
+from sfu.model import Source
 from sfu.plane import TransportState
 
 from ..sfu.scene import sdp
@@ -122,6 +123,7 @@ REFUSED: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("no SDP", "/v1/whip", "hello", {}, 422, ""),
     ("empty", "/v1/whip", "", {}, 422, ""),
     ("nothing sent", "/v1/whip", RECEIVING, {}, 422, "nothing that may be published"),
+    ("too many sent", "/v1/whip", sdp([("video", "sendonly")] * (limits.TRACKS + 1)), {}, 422, "more than 64 sections"),
     ("nothing received", "/v1/whep", SENDING, {}, 422, "no section"),
     ("no token", "/v1/whip", SENDING, {"Authorization": ""}, 401, "token"),
     ("wrong room", "/v1/rooms/other/whip", SENDING, {}, 403, "'other'"),
@@ -303,3 +305,20 @@ async def test_the_third_publisher_within_ten_seconds_is_told_to_wait(server: Se
 @pytest.mark.parametrize("claim", [-1, "many", True, 1.5])
 async def test_a_claim_of_viewers_that_is_no_number_is_refused(server: Server, claim: Any) -> None:
     assert is_problem(await post(server, "/v1/whep", RECEIVING, token(max_viewers=claim)), 401, "maxViewers")
+
+
+async def test_as_many_sections_as_may_be_published_are(server: Server) -> None:
+    reply = await post(server, "/v1/whip", sdp([("video", "sendonly")] * limits.TRACKS))
+    assert reply.status_code == 201 and reply.text.count("a=recvonly") == limits.TRACKS
+    assert "Sfu-Inactive" not in reply.headers
+
+
+@pytest.mark.parametrize(("sources", "named"), [(("microphone",), "1"), (("camera",), "0"), ((), None)])
+async def test_a_publisher_is_told_which_sections_its_token_does_not_let_it_publish(
+    server: Server, sources: tuple[str, ...], named: str | None
+) -> None:
+    allowed = token(can_publish_sources=tuple(Source(source) for source in sources))
+    reply = await post(server, "/v1/whip", as_=allowed, Origin="https://studio.example")
+    assert reply.status_code == 201 and reply.headers.get("Sfu-Inactive") == named
+    assert reply.text.count("a=inactive") == (named is not None)
+    assert "Sfu-Inactive" in reply.headers["Access-Control-Expose-Headers"]
