@@ -63,11 +63,14 @@ def write(
         transport.append(f"a=tls-id:{_own_tls_id(local, tls_id)}")
     tagged = tag(lines, bundle)
     port, connection = _default_address(local)
-    codecs: dict[int, list[str]] = {}
+    codecs: dict[tuple[int, bool], list[str]] = {}
     """Of sections that list the same, written once."""
     for line in lines:
-        if id(line.formats) not in codecs:
-            codecs[id(line.formats)] = [text for format in line.formats for text in _codec(*format)]
+        # Without its header extension there is nothing to give transport-wide feedback on.
+        counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
+        key = (id(line.formats), counts)
+        if key not in codecs:
+            codecs[key] = [text for format in line.formats for text in _codec(*format, counts=counts)]
         if line.section.rejected:
             text += _rejected(line, transport)
             continue
@@ -75,7 +78,7 @@ def write(
         text += [connection, *_mid(line), *transport]
         if line.section.mid == tagged:
             text += candidates(local)
-        text += _data(line, line.sctp) if line.sctp else _media(line, local, codecs[id(line.formats)])
+        text += _data(line, line.sctp) if line.sctp else _media(line, local, codecs[key])
     return "\r\n".join(text) + "\r\n"
 
 
@@ -188,13 +191,13 @@ def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:
             yield f"a=ssrc:{slot.rtx_ssrc} cname:{local.cname}"
 
 
-def _codec(offered: RtpMap, payload_type: PayloadType) -> Iterator[str]:
+def _codec(offered: RtpMap, payload_type: PayloadType, *, counts: bool) -> Iterator[str]:
     codec = capabilities.BY_NAME[payload_type.codec]
     number = payload_type.number
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     yield f"a=rtpmap:{number} {codec.encoding}/{codec.clock_rate}{channels}"
     for feedback in codec.feedback:
-        if feedback in offered.feedback:
+        if feedback in offered.feedback and (counts or feedback != "transport-cc"):
             yield f"a=rtcp-fb:{number} {feedback}"
     if parameters := codec.answer_parameters(offered.parameters):
         yield f"a=fmtp:{number} {parameters}"

@@ -224,7 +224,8 @@ def _publication(
     formats: tuple[tuple[RtpMap, PayloadType], ...],
     extensions: tuple[Extmap, ...],
 ) -> Publication:
-    feedback = frozenset[str]().union(*(offered.feedback for offered, _ in formats))
+    # What is answered: nothing else was agreed on.
+    feedback = {f for offered, p in formats for f in capabilities.BY_NAME[p.codec].feedback if f in offered.feedback}
     return Publication(
         mid=section.mid,
         kind=kind,
