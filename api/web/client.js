@@ -45,6 +45,7 @@
  * | `localTrackMuted`                  | `{ track, muted }`: by a moderator                                   |
  * | `localTrackUnpublished`            | `{ track, reason }`: ended, or no longer allowed                     |
  * | `data`                             | `{ payload, text(), sender, participant, reliable }`                 |
+ * | `warning`                          | `{ message, mids }`: the peer connection sends what no track says    |
  * | `draining`                         | `{ deadline, url }`: the server stops then (ms since the epoch)      |
  *
  * The `sender` of data is a sid, or `server`; its `participant` is null for the server and for hidden ones.
@@ -68,7 +69,8 @@ import { Room } from './client/room.js';
  * @property {boolean} [autoSubscribe] Be shown every track without asking. Default: true.
  * @property {{audio: number, video: number}} [slots] Receive sections in the first offer. Default: one for each track
  *   that is there at the join (with `autoSubscribe`). More are added when the server asks for them.
- * @property {number} [patience] Seconds for which a lost connection is tried again. Default: 120.
+ * @property {number} [patience] Seconds for which a lost connection, or a server that is too busy to let us
+ *   in, is tried again. Default: 120.
  * @property {RTCConfiguration} [rtc] For the RTCPeerConnection.
  */
 

@@ -9,6 +9,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 class Socket {
   static last;
+  static undeclared = [];
   sent = [];
   constructor() {
     Socket.last = this;
@@ -18,7 +19,7 @@ class Socket {
     const message = JSON.parse(text);
     this.sent.push(message);
     if (message.type === 'join') this.say(JOINED);
-    else if (message.type === 'offer') this.say({ type: 'answer', id: message.id, sdp: '', mids: { 0: 'TR_mine' } });
+    else if (message.type === 'offer') this.say({ type: 'answer', id: message.id, sdp: '', mids: { 0: 'TR_mine' }, undeclared: Socket.undeclared });
     else if (message.type === 'publish') this.say({ type: 'published', id: message.id, track: { sid: 'TR_mine' } });
     else if (message.id !== undefined) this.say({ type: 'ok', id: message.id });
   }
@@ -169,4 +170,17 @@ test('what is no MediaStreamTrack is not published', async (t) => {
   await assert.rejects(room.publish(undefined), { name: 'TypeError', message: 'What is published is a MediaStreamTrack; this is undefined.' });
   await assert.rejects(room.publish(camera), { name: 'TypeError', message: /this is of the class RemoteTrack/ });
   assert.equal(room.localTracks.size, 0);
+});
+
+test('a section that sends and is no track is told of by a warning; one that was unpublished meanwhile is not', async (t) => {
+  const { room } = await scene(t);
+  t.mock.method(console, 'warn', () => {});
+  const warnings = [];
+  room.addEventListener('warning', ({ detail }) => warnings.push(detail));
+  Socket.undeclared = ['0', '7'];
+  t.after(() => (Socket.undeclared = []));
+  await publish(room); // Its section is 0, which the offer names.
+  assert.deepEqual(warnings.map(({ mids }) => mids), [['7']]);
+  assert.match(warnings[0].message, /no track was published for them: 7\. Use publish\(\)\.$/);
+  assert.equal(console.warn.mock.callCount(), 1);
 });

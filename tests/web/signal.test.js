@@ -194,3 +194,53 @@ test('a session taken over by another connection ends', async (t) => {
   it.socket.break(4000);
   assert.match(it.told.at(-1), /^closed duplicate_identity/);
 });
+
+for (const [how, refuse] of [
+  ['is told to join anew', (it) => it.socket.say({ type: 'left', seq: 0, reason: 'join_failure', message: 'too many join', action: 'rejoin' })],
+  ['is closed with 1013', (it) => it.socket.break(1013, 'too many join')],
+]) {
+  test(`a first join that ${how}, since the server is busy, is tried again, later and later`, async (t) => {
+    const it = scene(t);
+    it.signal.open();
+    await it.next();
+    const waited = [];
+    for (let n = 0; n < 5; n++) {
+      it.socket.open();
+      refuse(it);
+      const { length } = it.sockets;
+      let milliseconds = 0;
+      while (it.sockets.length === length && milliseconds < 10_000) {
+        await it.next(100);
+        milliseconds += 100;
+      }
+      waited.push(milliseconds);
+    }
+    const longest = [1_000, 2_000, 4_000, 5_000, 5_000];
+    waited.forEach((milliseconds, n) => assert.ok(milliseconds >= longest[n] / 2 && milliseconds <= longest[n] + 100, `${waited}`));
+    it.socket.open();
+    it.socket.say({ type: 'joined', seq: 1, you: { sid: 'PA_1' }, resume_secret: 's', resumed: false });
+    assert.deepEqual(it.told, ['broken', 'open', 'joined new']);
+  });
+
+  test(`one that ${how} for longer than its patience is over, with the sentence of the server`, async (t) => {
+    const it = scene(t, { patience: -1 });
+    it.signal.open();
+    await it.next();
+    it.socket.open();
+    refuse(it);
+    await it.next(60_000);
+    assert.equal(it.sockets.length, 1);
+    assert.match(it.told.at(-1), /^closed (join_failure|unreachable): too many join$/);
+  });
+}
+
+test('a first join that is refused for good is not tried again', async (t) => {
+  const it = scene(t);
+  it.signal.open();
+  await it.next();
+  it.socket.open();
+  it.socket.break(1008, 'the token has expired');
+  await it.next(60_000);
+  assert.equal(it.sockets.length, 1);
+  assert.equal(it.told.at(-1), 'closed join_failure: the token has expired');
+});

@@ -8,6 +8,7 @@ import { read } from './stats.js';
  * @typedef {object} Ways To the rest of the room.
  * @property {(message: Record<string, any>) => Promise<any>} request
  * @property {() => boolean} isReachable Whether the server can be asked now.
+ * @property {(mids: string[]) => void} undeclared Sections that would send and are no track: the server takes nothing there.
  * @property {() => void} changed `state` is another.
  * @property {() => void} rejoin Nothing helps: another join is needed.
  */
@@ -47,7 +48,7 @@ export class Media {
     this.#flows.clear();
     this.peer = new Peer(
       {
-        offer: (sdp, tracks) => this.ways.request({ type: 'offer', sdp, tracks }),
+        offer: (sdp, tracks) => this.#offer(sdp, tracks),
         isReachable: this.ways.isReachable,
         state: (state) => {
           this.#wasUp ||= state === 'connected';
@@ -59,6 +60,14 @@ export class Media {
     );
     this.peer.addSlots(slots);
     return this.peer.pc;
+  }
+
+  async #offer(sdp, tracks) {
+    const answer = await this.ways.request({ type: 'offer', sdp, tracks });
+    // One that we name, and the server no longer knows, was unpublished meanwhile: no fault of anybody's.
+    const strange = (answer.undeclared ?? []).filter((mid) => !(mid in tracks));
+    if (strange.length > 0) this.ways.undeclared(strange);
+    return answer;
   }
 
   /** What arrives in a receive section. @param {string} mid @returns {MediaStreamTrack | null} */

@@ -48,6 +48,7 @@ export class Room extends EventTarget {
       {
         request: (message) => this.#signal.request(message),
         isReachable: () => this.#signal.isOpen,
+        undeclared: (mids) => this.#warn(mids),
         changed: () => this.#refreshState(),
         rejoin: () => this.#signal.rejoin(),
       },
@@ -367,6 +368,12 @@ export class Room extends EventTarget {
     await this.#media.peer?.negotiate();
     await this.#wishes.restore();
     await this.#publisher.restore();
+  }
+
+  #warn(mids) {
+    const message = `Nobody receives what these sections of the peer connection send, as no track was published for them: ${mids.join(', ')}. Use publish().`;
+    console.warn(`sfu: ${message}`);
+    this.#emit('warning', { message, mids });
   }
 
   #reconcile() {

@@ -15,6 +15,9 @@ const VERSION = '0.1.0';
 const FEATURES = ['wanted'];
 const REPLACED = 4000;
 const POLICY = 1008;
+const BUSY = 1013;
+/** Of backoff.js, the attempt that is waited for first where the server is busy: half a second to one. */
+const BUSY_ATTEMPT = 3;
 /** Milliseconds in which a dialled connection must be open and answered, and in which a request must be. */
 const DIAL_LIMIT = 10_000;
 const ANSWER_LIMIT = 15_000;
@@ -63,7 +66,8 @@ export class Signal {
     return this.#isOpen;
   }
 
-  /** The first connection. A refusal or an unreachable server ends it: `events.closed` says why. */
+  /** The first connection. A refusal or an unreachable server ends it: `events.closed` says why. A busy one is asked
+   * again, for as long as a lost connection is. */
   open() {
     return this.#dial();
   }
@@ -197,7 +201,7 @@ export class Signal {
     this.#forget();
     this.#drop();
     if (wasIn) this.#schedule();
-    else this.#retry(reason, message);
+    else this.#wait(reason, message);
   }
 
   #handleClose(code, reason) {
@@ -210,6 +214,8 @@ export class Signal {
       this.close('join_failure', reason || 'The server did not accept the token.');
     } else if (wasOpen) {
       this.#schedule();
+    } else if (code === BUSY) {
+      this.#wait('unreachable', reason || 'The server is busy.');
     } else {
       this.#retry('unreachable', reason || 'The server cannot be reached, or did not accept the token.');
     }
@@ -255,6 +261,12 @@ export class Signal {
   #retry(reason, sentence) {
     if (this.#brokenSince === 0) this.close(reason, sentence);
     else this.#schedule(reason, sentence);
+  }
+
+  /** Not let in for now (too many join at once, or the server drains): tried again for a while, the first time too. */
+  #wait(reason, sentence) {
+    this.#attempt = Math.max(this.#attempt, BUSY_ATTEMPT);
+    this.#schedule(reason, sentence);
   }
 
   #schedule(reason = 'signal_close', sentence = 'The connection was lost and could not be made again.') {
