@@ -58,6 +58,10 @@ class SfuCollector(Collector):
         for where, count in sorted(sfu.failures.counts.items()):
             errors.add_metric([where], count)
         yield errors
+        happened = CounterMetricFamily("sfu_facts", "What happened in all rooms, by kind of fact", labels=["fact"])
+        for fact, count in sorted(sfu.facts.counts.items()):
+            happened.add_metric([fact], count)
+        yield happened
         if sfu.state is not State.CLOSED:
             yield from self._plane(sfu)
 

@@ -34,7 +34,7 @@ from loadtest.signaling import Refused, Signaling
 from loadtest.sources import Source as Played
 from sfu import messages
 from sfu.messages import ServerMessage
-from sfu.model import Kind, ParticipantInfo, ParticipantState, Quality, Source, TrackInfo
+from sfu.model import Kind, ParticipantInfo, ParticipantState, Quality, SlotInfo, Source, TrackInfo
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class Bot:
         """All that was ever received, by the sid of the track."""
         self.published: dict[str, TrackInfo] = {}
         """Our own, by cid: `video` and `audio`."""
-        self.slots: dict[str, messages.SlotInfo | None] = {}
+        self.slots: dict[str, SlotInfo | None] = {}
         self.subscriptions: dict[str, messages.Subscription] = {}
         """What the server last said of each track, by sid."""
         self.speaking: dict[str, float] = {}

@@ -12,7 +12,7 @@ from loadtest.wire.receiver import Reception
 from loadtest.wire.sdp import VP8, Simulcast
 from sfu import messages
 from sfu.messages import ServerMessage
-from sfu.model import Kind, Quality, Source
+from sfu.model import Kind, Quality, SlotInfo, Source
 
 LIMIT = 10.0
 """Seconds for what one waits for here."""
@@ -24,7 +24,7 @@ class Person:
 
     def __init__(self, signaling: Signaling, client: wire.Client) -> None:
         self.client = client
-        self.slots: dict[str, messages.SlotInfo] = {}
+        self.slots: dict[str, SlotInfo] = {}
         """What each receive section shows, by mid."""
         self.track = ""
         """The sid of the published one."""

@@ -1,11 +1,11 @@
 """Who may enter a room, and under which identity: locks, limits, shared tokens, and publishers who take over."""
 
 import itertools
-from collections.abc import Mapping
 
 from sfu import limits
 from sfu.context import Context
 from sfu.errors import Conflict, NotAllowed, RoomFull, TooManyRequests
+from sfu.members import Members
 from sfu.model import Grant, ParticipantKind, RoomOptions
 from sfu.participant import Participant
 from sfu.quoting import quote
@@ -22,14 +22,11 @@ class Contended(Conflict):
 class Admission:
     """Of one room."""
 
-    def __init__(
-        self, context: Context, room: str, participants: Mapping[str, Participant], revocations: Revocations
-    ) -> None:
+    def __init__(self, context: Context, room: str, members: Members, revocations: Revocations) -> None:
         self._context = context
         self._room = room
         """Its name."""
-        self._participants = participants
-        """By identity; the room's own map."""
+        self._members = members
         self._revocations = revocations
         self._begun: dict[str, list[float]] = {}
         """When WHIP sessions of an identity began lately or were refused, by identity."""
@@ -37,7 +34,7 @@ class Admission:
     def admit(self, grant: Grant, kind: ParticipantKind, options: RoomOptions) -> str:
         """The identity of someone who may enter now: that of the grant, or for a viewer one of its own beside it."""
         self._revocations.admit(self._room, grant, self._context.wall())
-        present = self._participants.get(grant.identity)
+        present = self._members.named(grant.identity)
         if kind is ParticipantKind.VIEWER or (present is not None and present.kind is ParticipantKind.VIEWER):
             # A viewer takes nobody's place, and a publisher does not take that of a viewer.
             present = None
@@ -46,7 +43,7 @@ class Admission:
         is_counted = kind is ParticipantKind.VIEWER or not grant.permissions.hidden
         # Who is in already comes back, also into a room whose bound was lowered below those inside.
         is_one_more = is_counted and (present is None or not _is_counted(present))
-        if is_one_more and 0 < options.max_participants <= sum(map(_is_counted, self._participants.values())):
+        if is_one_more and 0 < options.max_participants <= sum(map(_is_counted, self._members)):
             raise RoomFull(f"the room {quote(self._room)} is full: {options.max_participants} are in it")
         if kind is ParticipantKind.INGRESS:
             self._take_over(grant.identity, present)
@@ -63,7 +60,7 @@ class Admission:
     def free_identity(self, identity: str) -> str:
         """The first of `ada`, `ada#2`, `ada#3` … that nobody has in the room."""
         numbered = (f"{identity}#{number}" for number in itertools.count(2))
-        return next(name for name in itertools.chain([identity], numbered) if name not in self._participants)
+        return next(name for name in itertools.chain([identity], numbered) if self._members.named(name) is None)
 
     def handle_timeout(self, now: float) -> None:
         if self._begun:
@@ -71,7 +68,7 @@ class Admission:
 
     def _require_seat(self, grant: Grant) -> None:
         name, most = grant.identity, max(self._context.config.viewers_per_token, grant.max_viewers)
-        of_token = (p for p in self._participants.values() if p.grant.identity == name)
+        of_token = (p for p in self._members if p.grant.identity == name)
         if sum(p.kind is ParticipantKind.VIEWER for p in of_token) >= most:
             sentence = f"the token of {quote(name)} has {most} viewers in this room, and may have no more"
             raise TooManyRequests(sentence, "viewers_per_token", limits.RETRY_SECONDS)

@@ -1,15 +1,15 @@
-"""What publishers are asked to send: encodings that somebody wants, and backups that somebody needs. Tells the changes.
+"""What publishers are asked to send: encodings that somebody wants, and backups that somebody needs.
 
 What is wanted is what viewers ask for, not what their networks carry: an encoding that stops when a network is slow
 would not be there to go back to. A mute counts for nothing either: it would make the picture late when it ends.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from sfu import messages
+from sfu.facts import BackupWanted, EncodingsWanted, Facts
 from sfu.failures import Failures
-from sfu.model import Kind
-from sfu.participant import Participant
+from sfu.members import Members
+from sfu.model import Kind, WantedEncoding
 from sfu.policy.dynacast import Dynacast, Hold, Wish, certain
 from sfu.tracks import Track
 
@@ -23,9 +23,9 @@ BACKUP_LINGERS = 5.0
 class Publishers:
     """Of one room."""
 
-    def __init__(self, members: Mapping[str, Participant], now: Callable[[], float], failures: Failures) -> None:
+    def __init__(self, members: Members, facts: Facts, now: Callable[[], float], failures: Failures) -> None:
         self._members = members
-        """By sid; the room's own map."""
+        self._facts = facts
         self._now = now
         self._failures = failures
         self._tracks: dict[str, Track] = {}
@@ -84,20 +84,19 @@ class Publishers:
         now, untold = self._now(), self._untold
         self._untold = {}
         for track in self._tracks.values():
-            owner = self._members.get(track.owner)
-            if owner is None:
+            if track.owner not in self._members:
                 continue
             try:
-                self._ask_for_encodings(owner, track, now, again=track.sid in untold)
-                self._ask_for_backup(owner, track, now, again=track.sid in untold)
+                self._ask_for_encodings(track, now, again=track.sid in untold)
+                self._ask_for_backup(track, now, again=track.sid in untold)
             except Exception as error:
-                self._failures.note("publisher", error, f"sid={owner.sid}")
+                self._failures.note("publisher", error, f"sid={track.owner}")
                 self._untold[track.sid] = None
                 self._is_stale = True
         due = [*(wants.due() for wants in self._wants.values()), *(need.off_at() for need in self._needs.values())]
         self._due = min((at for at in due if at is not None), default=None)
 
-    def _ask_for_encodings(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
+    def _ask_for_encodings(self, track: Track, now: float, *, again: bool) -> None:
         wants = self._wants.get(track.sid)
         if wants is None:
             return
@@ -110,16 +109,16 @@ class Publishers:
         is_whole = track.told is None and all(wish.encodings)
         if again or not (is_whole or track.told == wish):
             track.told = wish
-            owner.tell(_message(track, wish))
+            self._facts.append(_wanted(track, wish))
 
-    def _ask_for_backup(self, owner: Participant, track: Track, now: float, *, again: bool) -> None:
+    def _ask_for_backup(self, track: Track, now: float, *, again: bool) -> None:
         need, backup = self._needs.get(track.sid), track.backup
         if need is None or backup is None:
             return
         need.update(self._is_needed(track), now)
         if again or backup.is_needed != need.is_on:
             backup.is_needed = need.is_on
-            owner.tell(messages.Backup(track.sid, need.is_on))
+            self._facts.append(BackupWanted(track.owner, track.sid, need.is_on))
 
     def _is_needed(self, track: Track) -> bool:
         """Somebody is to be shown it who can decode its backup only."""
@@ -128,8 +127,8 @@ class Publishers:
         return any(slot is not None and slot.needs_backup(track) for slot in slots)
 
 
-def _message(track: Track, wish: Wish) -> messages.Wanted:
+def _wanted(track: Track, wish: Wish) -> EncodingsWanted:
     # In the order of the offer: those without a RID are known by their place in it.
     offered = enumerate(track.simulcast.offered)
-    encodings = (messages.WantedEncoding(rid, wish.encodings[track.simulcast.rank(place)]) for place, rid in offered)
-    return messages.Wanted(track.sid, tuple(encodings), wish.paused)
+    encodings = (WantedEncoding(rid, wish.encodings[track.simulcast.rank(place)]) for place, rid in offered)
+    return EncodingsWanted(track.owner, track.sid, tuple(encodings), wish.paused)

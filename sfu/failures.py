@@ -8,14 +8,19 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+M = TypeVar("M", covariant=True)
 
 KINDS = 1000
 """Kinds of failures that are told apart. What comes beyond them is counted, and not logged."""
+
+
+class Lookup(Protocol[M]):
+    def get(self, sid: str, /) -> M | None: ...
 
 
 class Failures:
@@ -42,7 +47,7 @@ class Failures:
     def each(
         self,
         where: str,
-        members: Mapping[str, T],
+        members: "Lookup[T]",
         sids: Iterable[str],
         work: Callable[[T], None],
         again: dict[str, None],

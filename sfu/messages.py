@@ -9,7 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import Cause, DisconnectReason, Kind, Layer, ParticipantInfo, Quality, RoomInfo, Source, TrackInfo
+from sfu.model import (
+    Cause,
+    DisconnectReason,
+    Kind,
+    Layer,
+    ParticipantInfo,
+    Quality,
+    RoomInfo,
+    SlotInfo,
+    Source,
+    Speaker,
+    TrackInfo,
+    WantedEncoding,
+)
 
 # ------------------------------------------------------------------------------------------- client to server
 
@@ -180,15 +193,6 @@ class ServerInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class SlotInfo:
-    """What a receive section shows now: a track of a participant."""
-
-    track: str
-    participant: str
-    """Its sid."""
-
-
-@dataclass(frozen=True, slots=True)
 class Joined:
     """The first message to someone new; also the snapshot for someone who resumes after too much was missed."""
 
@@ -283,13 +287,6 @@ class Muted:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedEncoding:
-    rid: str
-    """Empty where the track has only one, or its encodings are told apart by SSRC."""
-    wanted: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """To its owner, if it can: the encodings of a track that somebody wants; the others need not be sent. Whole, and
     until the next one. `paused`: none is, since nobody watches. That is no mute: nobody is told."""
@@ -308,15 +305,6 @@ class Backup:
     track: str
     wanted: bool
     type: Literal["backup"] = "backup"
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    participant: str
-    track: str
-    level: float
-    """0 silent to 1 loudest, in steps of 1/8."""
-    active: bool
 
 
 @dataclass(frozen=True, slots=True)

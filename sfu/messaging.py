@@ -4,10 +4,11 @@ On our own channels everybody who may publish data reaches everybody, by sid. An
 the same label.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sfu.failures import Failures
+from sfu.members import Members
 from sfu.participant import Participant
 from sfu.plane import _native
 from sfu.plane.binding import Binding
@@ -25,10 +26,9 @@ class _Given(NamedTuple):
 
 
 class Messaging:
-    def __init__(self, binding: Binding, members: Mapping[str, Participant], failures: Failures) -> None:
+    def __init__(self, binding: Binding, members: Members, failures: Failures) -> None:
         self._binding = binding
         self._members = members
-        """By sid; the room's own map."""
         self._failures = failures
         self._dirty: set[str] = set()
         """Labels whose members or permissions have changed."""
@@ -73,27 +73,28 @@ class Messaging:
 
     def _route_own(self, label: str) -> None:
         # One list for all: a message never goes back to the channel it came from.
-        targets = [(sid, id) for sid, p in self._members.items() if (id := p.channels.own.get(label)) is not None]
+        reached = [(p, id) for p in self._members if (id := p.channels.own.get(label)) is not None]
+        targets = [(participant.sid, channel) for participant, channel in reached]
         senders = {
-            channel: sid if self._members[sid].permissions.can_publish_data else None
-            for sid, channel in targets
-            if not self._members[sid].channels.is_awaited(label)
+            channel: participant.sid if participant.permissions.can_publish_data else None
+            for participant, channel in reached
+            if not participant.channels.is_awaited(label)
         }
         given = self._given.pop(label, _Given([], {}))
         are_same = targets == given.targets
         for channel, sender in senders.items():
             is_known = given.senders.get(channel, "") == sender
             if not is_known or (sender is not None and not are_same):
-                reached = targets if sender is not None else []
-                self._binding.plane.set_route(channel, _native.Route(sender=sender, targets=reached, to_server=False))
+                to = targets if sender is not None else []
+                self._binding.plane.set_route(channel, _native.Route(sender=sender, targets=to, to_server=False))
         self._given[label] = _Given(targets, senders)
 
     def _route_other(self, label: str) -> None:
-        opened = {sid: list(p.channels.others.get(label, ())) for sid, p in self._members.items()}
-        targets = [(sid, channel) for sid, channels in opened.items() for channel in channels]
-        for sid, channel in targets:
-            allowed = self._members[sid].permissions.can_publish_data
-            to = [target for target in targets if target[0] != sid] if allowed else []
+        opened = [(p, channel) for p in self._members for channel in p.channels.others.get(label, ())]
+        targets = [(participant.sid, channel) for participant, channel in opened]
+        for participant, channel in opened:
+            allowed = participant.permissions.can_publish_data
+            to = [target for target in targets if target[0] != participant.sid] if allowed else []
             self._binding.plane.set_route(channel, _native.Route(sender=None, targets=to, to_server=False))
 
 

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -321,6 +321,49 @@ class PublishedTrack:
     paused: bool = False
     """At its source, since nobody watches it."""
     backup: BackupInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    """What a receive section shows now: a track of a participant."""
+
+    track: str
+    participant: str
+    """Its sid."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEncoding:
+    rid: str
+    """Empty where the track has only one, or its encodings are told apart by SSRC."""
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    participant: str
+    track: str
+    level: float
+    """0 silent to 1 loudest, in steps of 1/8."""
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """What reaches a subscriber of a track: the layer on the wire, or why there is none."""
+
+    track: str
+    state: Literal["active", "paused", "pending", "refused"]
+    layer: Layer | None = None
+    width: int = 0
+    height: int = 0
+    bitrate: int = 0
+    """Bits per second of that layer as the publisher sends it."""
+    reason: str = ""
+    cause: Cause = Cause.NONE
+    """What keeps it from being better."""
+    mime: str = ""
+    """Of what reaches the subscriber, or of what it cannot decode; empty while it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

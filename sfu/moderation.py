@@ -2,16 +2,16 @@
 withdrawn. And what follows from it for the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from sfu import messages, names
+from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
+from sfu.facts import Facts, ParticipantHidden, TrackMuted, TrackUnpublished
 from sfu.messaging import Messaging
-from sfu.model import Permissions
-from sfu.notices import Notices
+from sfu.model import ParticipantState, Permissions
 from sfu.participant import Participant
 from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
@@ -35,7 +35,8 @@ class Moderation:
         room: str,
         stage: Stage,
         messaging: Messaging,
-        notices: Notices,
+        facts: Facts,
+        note: Callable[[Participant], None],
         revocations: Revocations,
     ) -> None:
         self._context = context
@@ -43,7 +44,9 @@ class Moderation:
         """Its name."""
         self._stage = stage
         self._messaging = messaging
-        self._notices = notices
+        self._facts = facts
+        self._note = note
+        """Its `ParticipantInfo` is another one."""
         self._revocations = revocations
 
     def update(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
@@ -58,7 +61,7 @@ class Moderation:
         permissions = changes.get("permissions")
         if permissions is not None and permissions != participant.permissions:
             self._permit(participant, permissions)
-        self._notices.note(participant)
+        self._note(participant)
 
     def revoke(self, participant: Participant) -> None:
         """The tokens it holds no longer let it in, nor does its session go on after a cut."""
@@ -74,7 +77,7 @@ class Moderation:
             raise NotAllowed("a moderator muted this track, and has to allow it again")
         if track.muted != muted:
             track.muted = muted
-            self._muted(participant, track)
+            self._muted(participant, track, by_moderator=False)
 
     def silence(self, participant: Participant, track: str, muted: bool) -> None:
         """By a moderator; the owner is told."""
@@ -83,21 +86,22 @@ class Moderation:
             found.silenced = muted
             if muted:
                 found.muted = True
-            participant.tell(messages.Muted(found.sid, muted))
-            self._muted(participant, found)
+            self._muted(participant, found, by_moderator=True)
 
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
         published = track.sid in participant.tracks
         self._stage.withdraw(track)
         participant.publishing.withdraw(track)
-        participant.tell(messages.Unpublished(track.sid, reason))
+        self._facts.append(TrackUnpublished(participant.sid, track.sid, reason))
         if published:
-            self._notices.note(participant)
+            self._note(participant)
 
-    def _muted(self, participant: Participant, track: Track) -> None:
+    def _muted(self, participant: Participant, track: Track, *, by_moderator: bool) -> None:
+        is_muted = track.silenced if by_moderator else track.muted
+        self._facts.append(TrackMuted(participant.sid, track.sid, is_muted, by_moderator))
         self._stage.retarget(track)
         if track.sid in participant.tracks:
-            self._notices.note(participant)
+            self._note(participant)
 
     def _permit(self, participant: Participant, permissions: Permissions) -> None:
         before, participant.permissions = participant.permissions, permissions
@@ -121,4 +125,5 @@ class Moderation:
         if before.hidden != permissions.hidden:
             self._stage.owner_changed(participant)
             if permissions.hidden:
-                self._notices.hide(participant)
+                info = replace(participant.info(), state=ParticipantState.DISCONNECTED)
+                self._facts.append(ParticipantHidden(info))

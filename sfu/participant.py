@@ -211,18 +211,6 @@ class Participant:
         """As `subscriptions_after`."""
         return self._home.explain(self, after)
 
-    # Signalling
-
-    def tell(self, message: messages.ServerMessage) -> None:
-        """Queues a message; a WHIP or WHEP session has nobody to tell."""
-        if self.tail is None:
-            return
-        try:
-            self.tail.put(message)
-        except Exception as error:
-            # Most messages go to many: those behind this one in the row have to hear it, too.
-            self._context.failures.note("tell", error, f"sid={self.sid}")
-
     # Publishing
 
     def may_publish(self, source: Source) -> bool:

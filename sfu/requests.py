@@ -51,7 +51,13 @@ class Session:
         self.room.note_token(self.participant, issued, expires, jti)
 
     def send(self, message: messages.ServerMessage) -> None:
-        self.participant.tell(message)
+        """An answer, or what concerns this connection alone."""
+        tail = self.participant.tail
+        assert tail is not None, "only someone who signals has a session"
+        try:
+            tail.put(message)
+        except Exception as error:
+            self.room.failures.note("tell", error, f"sid={self.participant.sid}")
 
     async def handle(self, message: messages.ClientMessage) -> None:
         """Does what is asked; the answer goes to the outbox. Waits while the client does not read its answers."""

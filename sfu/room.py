@@ -15,7 +15,20 @@ from sfu import messages, names
 from sfu.admission import Admission
 from sfu.context import Context
 from sfu.errors import LimitExceeded, NotFound
+from sfu.facts import (
+    DrainStarted,
+    Facts,
+    ParticipantChanged,
+    ParticipantJoined,
+    ParticipantLeft,
+    Reader,
+    RoomChanged,
+    TrackPublished,
+    TrackUnpublished,
+)
 from sfu.failures import Failures
+from sfu.journal import Journal
+from sfu.members import Membership
 from sfu.messaging import Messaging, unseal
 from sfu.model import (
     DisconnectReason,
@@ -31,8 +44,6 @@ from sfu.model import (
     new_sid,
 )
 from sfu.moderation import Moderation, ParticipantChanges
-from sfu.notices import Notices
-from sfu.outbox import LEFT
 from sfu.participant import Participant
 from sfu.plane import Event, _native
 from sfu.publications import Outcome
@@ -44,6 +55,7 @@ from sfu.session.transport import MediaState
 from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
+from sfu.view import View
 from sfu.wishes import Changes
 
 log = logging.getLogger(__name__)
@@ -66,6 +78,7 @@ class Room:
         homes: dict[str, "Room"],
         soon: Callable[["Room"], None],
         on_message: OnMessage | None,
+        readers: Sequence[Reader] = (),
     ) -> None:
         self.name = names.room_name(name)
         self.sid = new_sid("RM")
@@ -73,17 +86,18 @@ class Room:
         self.made_with = options
         self.worker = worker
         self.created_at = context.milliseconds()
-        self.participants: dict[str, Participant] = {}
-        """By identity, in the order they joined."""
-        self.members: dict[str, Participant] = {}
-        """The same, by sid."""
+        self.members = Membership()
+        self._facts = Facts(self.sid, context.failures, context.milliseconds, lambda: soon(self))
         self._sound = Sound(context, worker, self.sid)
-        self.stage = Stage(context, self.members, self._sound)
+        self.stage = Stage(context, self.members, self._facts, self._sound)
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members, context.failures)
-        self._notices = Notices(self.members, self.info, context.failures)
-        self._admission = Admission(context, self.name, self.participants, revocations)
-        self._moderation = Moderation(context, self.name, self.stage, self._messaging, self._notices, revocations)
+        self._view = View(self.members, self.info, context.failures)
+        self._facts.readers += (self._view.read, Journal(self.name).read, *readers)
+        self._admission = Admission(context, self.name, self.members, revocations)
+        self._moderation = Moderation(
+            context, self.name, self.stage, self._messaging, self._facts, self._note, revocations
+        )
         self._context = context
         self._candidates = candidates
         self._revocations = revocations
@@ -103,11 +117,16 @@ class Room:
     # Views
 
     @property
+    def readers(self) -> list[Reader]:
+        """Who gets the facts of each turn."""
+        return self._facts.readers
+
+    @property
     def failures(self) -> Failures:
         return self._context.failures
 
     def info(self) -> RoomInfo:
-        visible = [p for p in self.participants.values() if not p.is_hidden]
+        visible = [p for p in self.members if not p.is_hidden]
         dominant = self.stage.speech.dominant
         return RoomInfo(
             sid=self.sid,
@@ -126,8 +145,13 @@ class Room:
             dominant_speaker=dominant.owner if dominant is not None else "",
         )
 
+    @property
+    def participants(self) -> Mapping[str, Participant]:
+        """By identity, in the order they joined."""
+        return self.members.by_identity
+
     def participant(self, identity: str) -> Participant:
-        found = self.participants.get(identity)
+        found = self.members.named(identity)
         if found is None:
             raise NotFound(f"there is no participant {quote(identity)} in the room {quote(self.name)}")
         return found
@@ -141,7 +165,7 @@ class Room:
 
     def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
         """All that a client starts from."""
-        others = (p for p in self.participants.values() if p is not participant and not p.is_hidden)
+        others = (p for p in self.members if p is not participant and not p.is_hidden)
         return messages.Joined(
             room=self.info(),
             you=participant.info(),
@@ -186,33 +210,25 @@ class Room:
 
     def enter(self, participant: Participant) -> None:
         """A participant who already has the identity is removed, and told why; a viewer is given another one."""
-        present = self.participants.get(participant.identity)
+        present = self.members.named(participant.identity)
         if present is not None and present.kind is ParticipantKind.VIEWER:
-            present.rename(self._admission.free_identity(present.grant.identity))
-            self.participants[present.identity] = self.participants.pop(participant.identity)
+            self.members.rename(present, self._admission.free_identity(present.grant.identity))
         elif present is not None:
             self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
         self._admission.begin(participant)
         self._was_entered = True
-        self.participants[participant.identity] = participant
-        self.members[participant.sid] = participant
+        self.members.add(participant)
+        if participant.tail is not None:
+            self._view.open(participant.sid, participant.tail)
         self._homes[participant.sid] = self
         self._quotas.enter(participant.grant.key)
         self._expect_data(participant)
-        self._notices.come(participant)
-        self._soon(self)
-        log.info(
-            "joined: room=%s identity=%s sid=%s kind=%s",
-            self.name,
-            participant.identity,
-            participant.sid,
-            participant.kind,
-        )
+        self._facts.append(ParticipantJoined(participant.sid, participant.identity, participant.kind))
 
     def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
         """By a moderator: out, with all viewers who share the token, and not back with a token made before. A viewer
         beside it (`ada#2`) goes alone, and the token stays good."""
-        present = self.participants.get(identity)
+        present = self.members.named(identity)
         gone = [present] if present is not None and present.shares_token else self._sessions_of(identity)
         for participant in gone or [self.participant(identity)]:
             if participant.grant.identity == identity:
@@ -220,13 +236,12 @@ class Room:
             self.depart(participant, reason)
 
     def _sessions_of(self, identity: str) -> list[Participant]:
-        return [p for p in self.participants.values() if p.grant.identity == identity]
+        return [p for p in self.members if p.grant.identity == identity]
 
     def depart(self, participant: Participant, reason: DisconnectReason) -> None:
         """Removes a participant and everything it owns, also where a part of that fails."""
-        if self.members.pop(participant.sid, None) is None:
+        if not self.members.remove(participant):
             return
-        del self.participants[participant.identity]
         self._homes.pop(participant.sid, None)
         self._quotas.leave(participant.grant.key)
         participant.resume_secret = None
@@ -234,19 +249,16 @@ class Room:
         self._soon(self)
         with ExitStack() as parts:
             # Done from the last to the first, each of them even if another one raises.
-            if participant.tail is not None:
-                parts.callback(participant.tail.shut, LEFT)
-            parts.callback(self._notices.go, participant, reason)
+            parts.callback(self._note_departure, participant, reason)
             parts.callback(participant.transport.close)
             parts.callback(participant.channels.close)
             parts.callback(self._messaging.touch_all, participant)
             parts.callback(self.stage.forget, participant)
             for track in reversed(list(participant.tracks.values())):
                 parts.callback(self.stage.withdraw, track)
-        log.info("left: room=%s identity=%s sid=%s why=%s", self.name, participant.identity, participant.sid, reason)
 
     def close(self, reason: DisconnectReason) -> None:
-        for participant in list(self.participants.values()):
+        for participant in list(self.members):
             try:
                 self.depart(participant, reason)
             except Exception as error:
@@ -255,12 +267,13 @@ class Room:
 
     def expires_at(self) -> float | None:
         """When it goes by itself; None: somebody is in it."""
-        if self.participants:
+        if len(self.members):
             return None
         return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
 
-    def tell_all(self, message: messages.ServerMessage) -> None:
-        self._notices.tell_all(message)
+    def note_drain(self, deadline: int) -> None:
+        """The service lets everybody go at this time, in ms since the epoch."""
+        self._facts.append(DrainStarted(deadline))
 
     def note_token(self, participant: Participant, issued: float, expires: float, jti: str = "") -> None:
         """It was sent a token of these times, in seconds since the epoch: a revocation has to outlast it."""
@@ -277,7 +290,7 @@ class Room:
             return
         self.options = names.room_options(options)
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
-        self._notices.note_room()
+        self._facts.append(RoomChanged())
         self._soon(self)
 
     def update_participant(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
@@ -300,9 +313,11 @@ class Room:
         for track in outcome.withdrawn:
             self.stage.withdraw(track)
             if track.primary is None:
-                participant.tell(messages.Unpublished(track.sid, "its m-section no longer sends"))
+                self._facts.append(TrackUnpublished(participant.sid, track.sid, "its m-section no longer sends"))
         for track in outcome.published:
             self.stage.publish(track)
+            if track.primary is None:
+                self._facts.append(TrackPublished(participant.sid, track.info()))
         for track in outcome.moved:
             self.stage.move(track)
         for track in outcome.reshaped:
@@ -351,7 +366,7 @@ class Room:
         limit = self._context.config.data.message
         if len(payload) > limit:
             raise LimitExceeded(f"a message has at most {limit} octets, this one has {len(payload)}")
-        receivers = list(self.participants.values()) if to is None else [self.participant(name) for name in to]
+        receivers = list(self.members) if to is None else [self.participant(name) for name in to]
         return self._messaging.send(receivers, payload, reliable=reliable)
 
     # What the plane says
@@ -400,10 +415,12 @@ class Room:
         except Exception as error:
             self._context.failures.note("tick", error, f"room={self.name}")
         self._admission.handle_timeout(now)
+        for sid in self._view.poll_failed():
+            self._facts.append(ParticipantChanged(sid))
         if self._has_work():
             # Also what failed in an earlier turn, and was put back.
             self._soon(self)
-        for participant in list(self.participants.values()):
+        for participant in list(self.members):
             try:
                 self._handle_absence(participant, now)
             except Exception as error:
@@ -412,7 +429,8 @@ class Room:
     # The end of a turn
 
     def flush(self) -> None:
-        for part in (self._notices, self.stage, self._messaging):
+        """Does what this turn's changes add up to, and hands the facts to their readers."""
+        for part in (self.stage, self._messaging, self._facts):
             try:
                 part.flush()
             except Exception as error:
@@ -421,7 +439,7 @@ class Room:
     # Below
 
     def _has_work(self) -> bool:
-        return self._notices.has_work() or self.stage.has_work() or self._messaging.has_work()
+        return self.stage.has_work() or self._messaging.has_work() or self._facts.is_pending
 
     def _handle_absence(self, participant: Participant, now: float) -> None:
         at = participant.departs_at()
@@ -436,9 +454,14 @@ class Room:
             self._context.failures.note("on_message", error, f"room={self.name} sid={participant.sid}")
 
     def _note(self, participant: Participant) -> None:
-        """Something visible of it is different."""
-        self._notices.note(participant)
-        self._soon(self)
+        """Its `ParticipantInfo` is another one."""
+        participant.version += 1
+        self._facts.append(ParticipantChanged(participant.sid))
+
+    def _note_departure(self, participant: Participant, reason: DisconnectReason) -> None:
+        participant.disconnect_reason = reason
+        participant.version += 1
+        self._facts.append(ParticipantLeft(participant.info(), reason, participant.is_hidden))
 
     def _expect_data(self, participant: Participant) -> None:
         """What others send it reliably waits for its offer; a WHIP or WHEP session has made one."""
@@ -462,5 +485,7 @@ class Room:
             self._messaging.touch_all(participant)
             for track in participant.lose_transport():
                 self.stage.withdraw(track)
+                if track.primary is None:
+                    self._facts.append(TrackUnpublished(participant.sid, track.sid, event.reason, is_kept=True))
             self._expect_data(participant)
         self._note(participant)

@@ -14,6 +14,7 @@ from sfu import limits, messages, names
 from sfu.config import Config
 from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, SfuError, Stale, TooManyRequests, Unavailable
+from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
 from sfu.media_session import MediaSession
@@ -83,6 +84,8 @@ class Sfu:
         """What was contained, and did not end the process."""
         self.joins = 0
         """Participants ever let in."""
+        self.facts = Tally()
+        """How often what happened, of all rooms there ever were."""
         self.failed = asyncio.Event()
         """Set when a packet thread has ended; `wait_failed` tells why."""
         self._plane = plane or open_plane(self.config)
@@ -137,9 +140,10 @@ class Sfu:
         limit = self.config.drain_limit if limit is None else limit
         if not self._lifecycle.drain(self._context.now() + limit):
             return
-        message = messages.Draining(int((self._context.wall() + limit) * 1000))
+        deadline = int((self._context.wall() + limit) * 1000)
         for room in self.rooms.values():
-            room.tell_all(message)
+            room.note_drain(deadline)
+        self._end_turn()
         self._note_empty()
         log.info("draining: rooms=%d limit=%.1fs", len(self.rooms), limit)
 
@@ -244,7 +248,7 @@ class Sfu:
             session = MediaSession.open(home, member, sdp)
         finally:
             # A refused offer leaves no room behind.
-            if home.participants:
+            if len(home.members):
                 self._keep(home)
         self.joins += 1
         self._sessions[session.id] = session
@@ -355,7 +359,7 @@ class Sfu:
         member.signal_gone = None
         if self.state is State.DRAINING:
             remaining = self._lifecycle.deadline - self._context.now()
-            member.tell(messages.Draining(int((self._context.wall() + remaining) * 1000)))
+            member.tail.put(messages.Draining(int((self._context.wall() + remaining) * 1000)))
         return Session(room, member, outbox, is_snapshot=is_snapshot)
 
     def _detach(self, session: Session) -> None:
@@ -375,7 +379,7 @@ class Sfu:
         self.require_valid(grant, name)
         names.identity(grant.identity)
         present = self.rooms.get(name)
-        if present is None or grant.identity not in present.participants:
+        if present is None or present.members.named(grant.identity) is None:
             self._quotas.require_participant(grant.key)
         if present is not None:
             return present
@@ -411,6 +415,7 @@ class Sfu:
             homes=self._homes,
             soon=self._soon,
             on_message=self._on_message,
+            readers=(self.facts.read,),
         )
 
     def _place(self) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -418,7 +423,7 @@ class Sfu:
         addresses = self._plane.addresses()
         load = [0] * len(addresses)
         for room in self.rooms.values():
-            load[room.worker] += len(room.participants) + 1
+            load[room.worker] += len(room.members) + 1
         worker = load.index(min(load))
         address, port = addresses[worker]
         return worker, tuple((announced, port) for announced in self.config.announced_addresses or (address,))
@@ -434,7 +439,7 @@ class Sfu:
         self._note_empty()
 
     def _note_empty(self) -> None:
-        if self.state is not State.RUNNING and not any(room.participants for room in self.rooms.values()):
+        if self.state is not State.RUNNING and not any(len(room.members) for room in self.rooms.values()):
             self._empty.set()
 
     def _soon(self, room: Room) -> None:
@@ -492,6 +497,7 @@ class Sfu:
         self._lifecycle.close()
         for room in list(self.rooms.values()):
             self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
+        self._end_turn()
         self.failed.set()
         if self._on_failure is not None:
             try:

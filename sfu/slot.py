@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from sfu.messages import Subscription
-from sfu.model import Cause, Kind, Layer
+from sfu.model import Cause, Kind, Layer, SubscriptionState
 from sfu.policy import allocation
 from sfu.tracks import MIME, Track
 
@@ -35,7 +34,7 @@ class Slot:
     refused: str = ""
     unreadable: int | None = None
     """The plane's id of a track that it refused to show here: of a codec that the client has, in another profile."""
-    told: Subscription | None = None
+    told: SubscriptionState | None = None
 
     def can_decode(self, track: Track) -> bool:
         """As far as is known: the codec of a track is known when its first packet has come."""

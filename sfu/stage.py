@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sfu.context import Context
 from sfu.dynacast import Publishers
 from sfu.errors import NotAllowed, NotFound
-from sfu.messages import Slots
+from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
+from sfu.members import Members
 from sfu.model import FIRST, BackupInfo, Explanation, Kind, Order, PublishedTrack, SubscriptionInfo, Wish
 from sfu.participant import Participant
 from sfu.plane import _native
@@ -22,15 +23,15 @@ from sfu.wishes import Changes, changed
 
 
 class Stage:
-    def __init__(self, context: Context, members: Mapping[str, Participant], sound: Sound) -> None:
+    def __init__(self, context: Context, members: Members, facts: Facts, sound: Sound) -> None:
         self.tracks: dict[str, Track] = {}
         """Published, by sid."""
         self.by_plane_id: dict[int, Track] = {}
         self._context = context
         self._members = members
-        """By sid; the room's own map."""
-        self.speech = Speech(self.tracks, members)
-        self._publishers = Publishers(members, context.now, context.failures)
+        self._facts = facts
+        self.speech = Speech(self.tracks, facts)
+        self._publishers = Publishers(members, facts, context.now, context.failures)
         self._sound = sound
         self._sounds_other = False
         """The plane may have to be told something else of the room's sound."""
@@ -56,7 +57,7 @@ class Stage:
             return
         self._last_n, self._on_stage = last_n, on_stage
         self._ordered = None
-        self._dirty.update(dict.fromkeys(self._members))
+        self._dirty.update(dict.fromkeys(member.sid for member in self._members))
 
     # Tracks
 
@@ -69,7 +70,7 @@ class Stage:
         self.tracks[track.sid] = track
         self._sounds_other |= track.kind is Kind.AUDIO
         self._joined = self._ordered = None
-        for participant in self._members.values():
+        for participant in self._members:
             if participant.sid != track.owner and participant.viewing.wishes.wants(track):
                 self._dirty[participant.sid] = None
 
@@ -85,7 +86,7 @@ class Stage:
         self._joined = self._ordered = None
         self.speech.quiet(track)
         self._sounds_other |= track.kind is Kind.AUDIO
-        for participant in self._members.values():
+        for participant in self._members:
             participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
@@ -116,7 +117,7 @@ class Stage:
         if publisher.is_hidden:
             for track in publisher.tracks.values():
                 self.speech.quiet(track)
-        for participant in self._members.values():
+        for participant in self._members:
             if participant is not publisher:
                 self._dirty[participant.sid] = None
 
@@ -195,7 +196,7 @@ class Stage:
         for track in self._by_join():
             if track.order <= after:
                 continue
-            viewers = [self._members[sid] for sid in track.viewers if sid in self._members]
+            viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
             yield (
                 track.order,
                 PublishedTrack(
@@ -220,7 +221,7 @@ class Stage:
             return
         self._ordered = None
         self._sounds_other |= self._loudest > 0
-        for participant in self._members.values():
+        for participant in self._members:
             if self._last_n or participant.viewing.is_short():
                 self._dirty[participant.sid] = None
 
@@ -250,7 +251,7 @@ class Stage:
             self._publishers.touch()
         self._publishers.flush()
         news, self._news = self._news, {}
-        self._each({**stale, **news}, self._tell_news, self._news)
+        self._each({**stale, **news}, self._note_news, self._news)
 
     def news(self, subscriber: Participant) -> None:
         """What the plane said of its slots is told at the end of the turn."""
@@ -298,8 +299,8 @@ class Stage:
         # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
             self._judge(viewer, track.primary or track)
-        for message in viewer.viewing.layers_news(track):
-            viewer.tell(message)
+        for state in viewer.viewing.layers_news(track):
+            self._facts.append(SubscriptionChanged(viewer.sid, state))
 
     def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
         """What arrives ranks the encodings otherwise than before."""
@@ -341,11 +342,11 @@ class Stage:
             wanted = subscriber.viewing.wishes.among(self._for(subscriber, self._by_rank()))
         changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
-            subscriber.tell(Slots(changed))
+            self._facts.append(SlotsChanged(subscriber.sid, changed))
         if subscriber.tail is not None:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
-                subscriber.tell(more)
+                self._facts.append(SectionsMissing(subscriber.sid, *more))
 
     # The parts of a turn
 
@@ -380,10 +381,9 @@ class Stage:
             self._each(refused, lambda one: one.viewing.retarget(), self._stale)
             self._stale.update(refused)
 
-    @staticmethod
-    def _tell_news(subscriber: Participant) -> None:
-        for message in subscriber.viewing.news():
-            subscriber.tell(message)
+    def _note_news(self, subscriber: Participant) -> None:
+        for state in subscriber.viewing.news():
+            self._facts.append(SubscriptionChanged(subscriber.sid, state))
 
     @staticmethod
     def _backup(track: Track) -> BackupInfo | None:
@@ -393,7 +393,7 @@ class Stage:
         return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
 
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
-        seen = {sid for sid, member in self._members.items() if not member.is_hidden} - {subscriber.sid}
+        seen = {member.sid for member in self._members if not member.is_hidden} - {subscriber.sid}
         return [track for track in tracks if track.owner in seen]
 
     def _by_join(self) -> list[Track]:

@@ -7,8 +7,18 @@ from typing import Literal
 from sfu import explain
 from sfu.context import Context
 from sfu.explain import Record, Standing
-from sfu.messages import Renegotiate, SlotInfo, Subscription
-from sfu.model import Cause, Explanation, Kind, Layer, Quality, Step, SubscriptionInfo, Wish
+from sfu.model import (
+    Cause,
+    Explanation,
+    Kind,
+    Layer,
+    Quality,
+    SlotInfo,
+    Step,
+    SubscriptionInfo,
+    SubscriptionState,
+    Wish,
+)
 from sfu.plane import _native
 from sfu.policy import allocation
 from sfu.policy import slots as policy
@@ -43,7 +53,7 @@ class Subscriptions:
         self._stale: dict[str, None] = {}
         """Mids whose target may be another."""
         self._changed: dict[str, None] = {}
-        """Mids whose `Subscription` may be news."""
+        """Mids whose `SubscriptionState` may be news."""
         self._untold: dict[str, SlotInfo | None] = {}
         """What slots show, by mid, where the client has not been told yet."""
         self._asked: tuple[int, ...] = ()
@@ -180,15 +190,15 @@ class Subscriptions:
         self.slots.clear()
         self._by_id.clear()
 
-    def renegotiate(self, limit: int) -> Renegotiate | None:
-        """More sections to ask for; None: enough, or asked already and nothing has come of it."""
+    def renegotiate(self, limit: int) -> tuple[int, int] | None:
+        """More sections of audio and of video to ask for; None: enough, or asked already and nothing has come of it."""
         count = {kind: sum(1 for slot in self.slots.values() if slot.kind is kind) for kind in Kind}
         more = {kind: policy.growth(self._missing.get(kind, 0), count[kind], limit) for kind in Kind}
         state = (*self._missing.values(), *count.values())
         if not any(more.values()) or state == self._asked:
             return None
         self._asked = state
-        return Renegotiate(audio=more[Kind.AUDIO], video=more[Kind.VIDEO])
+        return more[Kind.AUDIO], more[Kind.VIDEO]
 
     def shown(self) -> Mapping[str, SlotInfo | None]:
         return {
@@ -220,7 +230,7 @@ class Subscriptions:
             self._stale[slot.mid] = None
             self._reached(slot, None, Cause.CODEC, event.reason)
 
-    def layers_news(self, track: Track) -> Iterable[Subscription]:
+    def layers_news(self, track: Track) -> Iterable[SubscriptionState]:
         """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
         slot = self.showing(track.primary or track)
         if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
@@ -242,7 +252,7 @@ class Subscriptions:
         self._stale[slot.mid] = None
         return slot.choose(slot.track) is not slot.shown
 
-    def news(self) -> Iterable[Subscription]:
+    def news(self) -> Iterable[SubscriptionState]:
         """What is different enough to be told."""
         for mid in self._changed:
             slot = self.slots.get(mid)
@@ -353,26 +363,28 @@ class Subscriptions:
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 
-    def _subscription(self, slot: Slot, track: Track) -> Subscription:
+    def _subscription(self, slot: Slot, track: Track) -> SubscriptionState:
         wish, of = self.wishes.of(track), self._standing(track)
         shown = slot.shown or track
         cause, mime = explain.cause(of), MIME.get(shown.codec, "")
         if of.refused:
             state: Literal["pending", "refused"] = "pending" if slot.is_waiting_for_backup else "refused"
             reason, codec = f"this client {of.refused}", MIME.get(track.codec, "")
-            return Subscription(track.sid, state, reason=reason, cause=cause, mime=codec)
+            return SubscriptionState(track.sid, state, reason=reason, cause=cause, mime=codec)
         if track.silenced:
-            return Subscription(track.sid, "paused", reason="muted by a moderator", cause=cause)
+            return SubscriptionState(track.sid, "paused", reason="muted by a moderator", cause=cause)
         if track.muted:
-            return Subscription(track.sid, "paused", reason="muted by its publisher", cause=cause)
+            return SubscriptionState(track.sid, "paused", reason="muted by its publisher", cause=cause)
         if wish.quality is Quality.OFF:
-            return Subscription(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
+            return SubscriptionState(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
         if not wish.visible and track.kind is Kind.VIDEO:
-            return Subscription(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
+            return SubscriptionState(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
-            return Subscription(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
+            return SubscriptionState(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
         bps, width, height, _ = shown.rate(slot.layer)
-        return Subscription(track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime)
+        return SubscriptionState(
+            track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime
+        )
 
     def _leave(self, track: Track) -> None:
         if track.sid in self._records:
@@ -383,7 +395,7 @@ class Subscriptions:
                 source.asked.pop(self._owner, None)
 
 
-def _is_news(told: Subscription, now: Subscription) -> bool:
+def _is_news(told: SubscriptionState, now: SubscriptionState) -> bool:
     if (told.state, told.layer, told.width, told.height, told.reason, told.cause, told.mime) != (
         now.state,
         now.layer,

@@ -13,7 +13,17 @@ from api.messages import decode, encode
 from loadtest import envelope
 from sfu import messages
 from sfu.messages import ClientMessage, ServerMessage
-from sfu.model import Kind, ParticipantInfo, ParticipantKind, ParticipantState, Permissions, RoomInfo, Source, TrackInfo
+from sfu.model import (
+    Kind,
+    ParticipantInfo,
+    ParticipantKind,
+    ParticipantState,
+    Permissions,
+    RoomInfo,
+    SlotInfo,
+    Source,
+    TrackInfo,
+)
 
 
 def person(identity: str, tracks: Sequence[TrackInfo] = (), version: int = 1) -> ParticipantInfo:
@@ -43,7 +53,7 @@ ROOM = RoomInfo("RM_1", "lobby", 0, 0, 300.0, 20.0, "", False, 0, (), 0, 1, 0, "
 class FakeServer:
     url: str = ""
     others: list[ParticipantInfo] = field(default_factory=list)
-    shows: list[tuple[MediaStreamTrack, messages.SlotInfo]] = field(default_factory=list)
+    shows: list[tuple[MediaStreamTrack, SlotInfo]] = field(default_factory=list)
     """What is put into the receive sections, in their order, by kind."""
     refuses: messages.Left | None = None
     resumable: bool = True
@@ -116,7 +126,7 @@ class FakeServer:
             self.pc.on("track", self._handle_track)
             self.pc.on("datachannel", self._handle_channel)
         await self.pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-        slots: dict[str, messages.SlotInfo | None] = {}
+        slots: dict[str, SlotInfo | None] = {}
         for transceiver in self.pc.getTransceivers():
             mid = str(transceiver.mid)
             receives = f"a=mid:{mid}\r\n" in offer.sdp and mid not in offer.tracks

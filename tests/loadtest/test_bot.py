@@ -15,7 +15,7 @@ from loadtest.bot import Bot
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused
 from sfu import messages
-from sfu.model import DisconnectReason, Kind, ParticipantState, Source
+from sfu.model import DisconnectReason, Kind, ParticipantState, SlotInfo, Source
 
 from .fake_server import fake_server, person, track
 
@@ -57,8 +57,8 @@ async def test_sections_that_are_asked_for_show_what_their_slots_say(tmp_path: P
     played = sources.card(33)
     assert played.video is not None and played.audio is not None
     shows = [
-        (played.video, messages.SlotInfo(CAMERA.sid, "PA_ada")),
-        (played.audio, messages.SlotInfo(MICROPHONE.sid, "PA_ada")),
+        (played.video, SlotInfo(CAMERA.sid, "PA_ada")),
+        (played.audio, SlotInfo(MICROPHONE.sid, "PA_ada")),
     ]
     ada = person("ada", [CAMERA, MICROPHONE])
     recorder = Recorder(tmp_path / "seen")

@@ -1,7 +1,7 @@
 """A call: join, offer, publish, subscribe, leave."""
 
 from sfu import messages
-from sfu.model import DisconnectReason, Kind, ParticipantState, Source
+from sfu.model import DisconnectReason, Kind, ParticipantState, SlotInfo, Source
 
 from .scene import scene, turn
 
@@ -55,7 +55,7 @@ async def test_a_published_track_is_told_and_put_into_a_free_slot() -> None:
         (news,) = bob.heard(messages.Participants)
         (track,) = news.participants[0].tracks
         assert (track.sid, track.kind, track.source, track.name) == (camera, Kind.VIDEO, Source.CAMERA, "front")
-        assert bob.last(messages.Slots).slots == {"1": messages.SlotInfo(camera, alice.sid)}
+        assert bob.last(messages.Slots).slots == {"1": SlotInfo(camera, alice.sid)}
         assert bob.shows() == {"0": None, "1": camera}
         assert bob.ladder("1") == [(2, 3), (1, 3), (0, 3)], "one stream may hold spatial layers"
 

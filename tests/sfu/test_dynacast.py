@@ -3,8 +3,8 @@
 from typing import Any
 
 from sfu import messages
-from sfu.messages import Wanted, WantedEncoding
-from sfu.model import Kind, ParticipantKind, Quality, Source
+from sfu.messages import Wanted
+from sfu.model import Kind, ParticipantKind, Quality, Source, WantedEncoding
 
 from .scene import Client, Scene, grant, scene, sdp
 from .test_viewing import arriving

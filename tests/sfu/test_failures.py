@@ -128,7 +128,7 @@ async def test_a_message_that_one_member_cannot_be_told_reaches_the_others(monke
         assert it.sfu.failures.counts["tell"] > 0
 
 
-@pytest.mark.parametrize("where", ["stage", "_notices", "_messaging"])
+@pytest.mark.parametrize("where", ["stage", "_messaging"])
 async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,10 +143,21 @@ async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
             assert it.sfu.failures.counts["turn"] > 0
             if where != "stage":
                 assert bob.shows()["2"] == track
-            if where != "_notices":
-                assert bob.last(messages.Room).room.metadata == "new"
+            assert bob.last(messages.Room).room.metadata == "new"
         await it.pass_time(0.2)
         assert bob.shows()["2"] == track
+
+
+async def test_a_reader_of_facts_that_fails_takes_no_fact_from_the_others() -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        room = it.sfu.rooms["room"]
+        room.readers.insert(0, broken)
+        it.sfu.rooms["room"].update(metadata="new")
+        await turn()
+        assert ada.last(messages.Room).room.metadata == "new"
+        assert it.sfu.facts.counts["RoomChanged"] == 1
+        assert it.sfu.failures.counts["reader"] == 1
 
 
 async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_of_others(

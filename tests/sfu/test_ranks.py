@@ -5,8 +5,8 @@ from itertools import permutations
 import pytest
 
 from sfu import messages
-from sfu.messages import Wanted, WantedEncoding
-from sfu.model import Kind, Layer, Quality, Source
+from sfu.messages import Wanted
+from sfu.model import Kind, Layer, Quality, Source, WantedEncoding
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 

@@ -5,7 +5,7 @@ import pytest
 from sfu import messages
 from sfu.config import Config
 from sfu.errors import Stale
-from sfu.model import DisconnectReason, Grant, ParticipantState
+from sfu.model import DisconnectReason, Grant, ParticipantState, SlotInfo
 from sfu.service import refusal
 
 from .scene import Client, Scene, grant, scene
@@ -30,7 +30,7 @@ async def test_a_cut_connection_gets_what_it_missed_and_media_never_stopped() ->
         assert len(it.plane.commands) == commands, "nothing was told to the plane"
         first, *missed = again.heard()
         assert first == messages.Resumed(seen + 1)
-        assert messages.Slots({"1": messages.SlotInfo(camera, alice.sid)}) in missed
+        assert messages.Slots({"1": SlotInfo(camera, alice.sid)}) in missed
         assert not any(isinstance(message, messages.Joined) for message in missed)
         assert again.sid == bob.sid
         await alice.microphone()
@@ -51,7 +51,7 @@ async def test_who_missed_too_much_gets_a_snapshot_with_its_slots() -> None:
         again = await it.resume(bob, seen)
         joined = again.last(messages.Joined)
         assert joined.resumed and joined.room.metadata == "299"
-        assert joined.slots["1"] == messages.SlotInfo(camera, alice.sid)
+        assert joined.slots["1"] == SlotInfo(camera, alice.sid)
         await it.pass_time(0)
         assert again.heard(messages.Subscription), "what reaches it is told anew"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sfu import messages
-from sfu.model import Permissions
+from sfu.model import Permissions, Speaker
 from sfu.plane import AudioLevels
 
 from .scene import Client, Scene, scene
@@ -40,7 +40,7 @@ async def test_a_muted_track_does_not_speak() -> None:
         await speak(it, 1, alice=(alice, voice, 20))
         bob.heard()
         await alice.ask(messages.Mute, track=voice, muted=True)
-        assert bob.last(messages.Speakers).speakers == (messages.Speaker(alice.sid, voice, 0.0, False),)
+        assert bob.last(messages.Speakers).speakers == (Speaker(alice.sid, voice, 0.0, False),)
         await speak(it, 2, alice=(alice, voice, 20))
         assert bob.heard(messages.Speakers) == []
 

@@ -1,0 +1,22 @@
+"""The log's reader of facts: who came to a room and who left it, one line each."""
+
+import logging
+from collections.abc import Sequence
+
+from sfu.facts import Entry, ParticipantJoined, ParticipantLeft
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    def __init__(self, room: str) -> None:
+        self._room = room
+        """Its name."""
+
+    def read(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            match entry.fact:
+                case ParticipantJoined(sid=sid, identity=identity, kind=kind):
+                    log.info("joined: room=%s identity=%s sid=%s kind=%s", self._room, identity, sid, kind)
+                case ParticipantLeft(info=info, reason=reason):
+                    log.info("left: room=%s identity=%s sid=%s why=%s", self._room, info.identity, info.sid, reason)

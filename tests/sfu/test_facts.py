@@ -1,0 +1,86 @@
+"""What happens in a room is told as facts: numbered, timed, in order, and in no protocol's words."""
+
+import ast
+import inspect
+from collections.abc import Sequence
+
+from sfu import facts, messages
+from sfu.facts import Entry, Facts
+from sfu.failures import Failures
+from sfu.model import DisconnectReason, Kind, Source
+
+from .scene import Scene, scene, turn
+
+
+def record(it: Scene) -> list[Entry]:
+    """All facts of the room from now on."""
+    entries: list[Entry] = []
+    it.sfu.rooms["room"].readers.append(entries.extend)
+    return entries
+
+
+def names(entries: Sequence[Entry]) -> list[str]:
+    return [type(entry.fact).__name__ for entry in entries]
+
+
+async def test_a_call_is_a_row_of_facts_numbered_without_gaps() -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        entries = record(it)
+        await ada.connect("application")
+        bob = await it.client("bob")
+        await bob.connect("audio recvonly", "video recvonly")
+        camera = await ada.camera()
+        await ada.ask(messages.Mute, track=camera, muted=True)
+        await ada.ask(messages.Unpublish, track=camera)
+        it.sfu.rooms["room"].remove("ada")
+        await turn()
+        assert [entry.seq for entry in entries] == list(range(entries[0].seq, entries[0].seq + len(entries)))
+        assert {entry.room for entry in entries} == {it.sfu.rooms["room"].sid}
+        assert all(entry.at == int(it.clock.wall() * 1000) for entry in entries)
+        told = names(entries)
+        for name in ("ParticipantJoined", "TrackPublished", "SlotsChanged", "TrackMuted", "TrackUnpublished"):
+            assert name in told
+        left = entries[told.index("ParticipantLeft")].fact
+        assert isinstance(left, facts.ParticipantLeft)
+        assert (left.info.identity, left.reason) == ("ada", DisconnectReason.PARTICIPANT_REMOVED)
+        assert it.sfu.facts.counts["ParticipantJoined"] == 2, "the metrics count those of before, too"
+
+
+async def test_a_track_whose_transport_failed_is_unpublished_and_its_declaration_kept() -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        await ada.connect("application")
+        await ada.publish(Kind.AUDIO, Source.MICROPHONE)
+        entries = record(it)
+        await ada.media("failed")
+        (gone,) = (entry.fact for entry in entries if isinstance(entry.fact, facts.TrackUnpublished))
+        assert gone.is_kept
+
+
+def test_the_first_fact_of_a_turn_asks_for_its_flush_and_every_reader_gets_all() -> None:
+    asked: list[str] = []
+    one: list[Entry] = []
+    two: list[Entry] = []
+    log = Facts("RM_1", Failures(), lambda: 7, lambda: asked.append("flush"))
+    log.readers += (one.extend, two.extend)
+    log.append(facts.RoomChanged())
+    log.append(facts.ParticipantChanged("PA_1"))
+    assert asked == ["flush"]
+    log.flush()
+    log.flush()
+    assert (
+        one == two == [Entry("RM_1", 1, 7, facts.RoomChanged()), Entry("RM_1", 2, 7, facts.ParticipantChanged("PA_1"))]
+    )
+    log.append(facts.RoomChanged())
+    assert asked == ["flush", "flush"]
+
+
+def test_facts_speak_the_words_of_the_model_alone() -> None:
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse(inspect.getsource(facts)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {name for name in imported if name and name.startswith("sfu")} == {"sfu.model", "sfu.failures"}
