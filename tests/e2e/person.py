@@ -35,7 +35,7 @@ class Person:
         **permissions: Any,
     ) -> Self:
         """Joins. `url` is where the service is reached, if not directly; `options` those of `join` in client.js;
-        `cipher` what everything is encrypted with end to end, as `pages/cipher.js` takes it."""
+        `cipher` how everything is encrypted end to end or recorded, as `pages/cipher.js` takes it."""
         person = cls(await browser.page(site), room, identity)
         if cipher:
             await person.page.call("encryptEverything", cipher)

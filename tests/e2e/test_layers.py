@@ -8,13 +8,19 @@ from .chromium import Chromium
 from .conftest import Enter
 from .layers import Shape, Watched
 from .server import Server
+from .trace import Frame, Trace
 
 pytestmark = pytest.mark.browser
 
-SWITCHES, ROUNDS = 20, 3
+SWITCHES = 20
+MOST_FROZEN = 0.5
+"""Of the switches. If each showed nothing for a moment, each would freeze. Of a browser that encodes and decodes in
+software a few in a hundred do (see the test), and more of them on a machine that is too busy for it."""
+MOST_LOOSE = SWITCHES / 5
+"""Frames of upper temporal layers that refer to what was not sent. Nothing leans on them; but if there were one at each
+switch to a higher frame rate, it would be the service's doing."""
 HALF = 12
 """Frames a second that 15 serve, and 7.5 do not."""
-
 
 SHAPES = (
     Shape("vp8", "L1T1", encodings=3),
@@ -36,11 +42,18 @@ SHAPES = (
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-async def test_each_layer_is_shown_on_demand_and_no_switch_is_seen_as_a_freeze(
+async def test_each_layer_is_shown_on_demand_and_a_switch_leaves_nothing_out(
     chromium: Chromium, enter: Enter, server: Server, shape: Shape
 ) -> None:
-    cipher = {"key": 0xA5, "codec": shape.codec} if shape.encrypted else None
-    bob, ada = await enter(chromium, "bob", cipher=cipher), await enter(chromium, "ada", cipher=cipher)
+    """A freeze that the viewer counts proves nothing of a switch: Chromium answers a request for a keyframe of one
+    encoding with keyframes of all, the encoder of the largest drops up to five of the pictures after it to pay for it,
+    which at half the frame rate is a freeze, and a busy machine captures, encodes and decodes late besides. So what the
+    viewer was sent is compared with what was encoded, frame by frame: a switch begins with a keyframe, up to it and
+    after it no picture of the lowest temporal layer is left out, all that a frame refers to was sent, and the viewer
+    asks for no keyframe; freezes are counted over all switches, and only their rate is bounded.
+    """
+    traced = {"traces": True} | ({"key": 0xA5, "codec": shape.codec} if shape.encrypted else {})
+    bob, ada = await enter(chromium, "bob", cipher=traced), await enter(chromium, "ada", cipher=traced)
     watched = Watched.by(server, bob, await ada.call("publishSharp", shape.published()), shape)
     best, all_of_it = shape.rungs - 1, shape.temporal - 1
     await watched.is_shown(best, all_of_it)
@@ -53,16 +66,20 @@ async def test_each_layer_is_shown_on_demand_and_no_switch_is_seen_as_a_freeze(
     dice = random.Random(str(shape))
     # The service asks a publisher for three keyframes of an encoding in 1.5 s, and no more.
     pace = 16 if shape.encodings > 1 else 8 if shape.rungs > 1 else 3
-    before = await watched.is_shown(best, all_of_it, frames=15)
-    for _ in range(ROUNDS):
-        for _ in range(SWITCHES):
-            # At 30 frames a second half of them: with a quarter, the first gap alone would count as a freeze.
-            rung, fps = dice.randrange(shape.rungs), dice.choice((0, HALF))
-            await watched.ask(rung, fps=fps)
-            after = await watched.is_shown(rung, frames=pace)
-        if after["freezes"] == before["freezes"]:
-            return
-        before = after
-    # A machine with more to encode and decode than it has cores for makes pauses of its own: of three encodings of AV1
-    # one in a hundred switches is seen as one. What switches do wrong, they do in each round.
-    raise AssertionError(f"{shape}: {after['freezes']} freezes, some in each round of {SWITCHES} switches")
+    before = after = await watched.is_shown(best, all_of_it, frames=15)
+    for _ in range(SWITCHES):
+        # At 30 frames a second half of them: with a quarter, the first gap alone would count as a freeze.
+        rung, fps = dice.randrange(shape.rungs), dice.choice((0, HALF))
+        await watched.ask(rung, fps=fps)
+        after = await watched.is_shown(rung, frames=pace)
+
+    sent = [Frame.read(entry) for entry in await bob.call("traced")]
+    trace = Trace([Frame.read(entry) for entry in await ada.call("traced")], sent)
+    frozen = after["freezes"] - before["freezes"]
+    print(f"{shape}: {len(trace.shown)} frames, {len(trace.runs)} encodings in turn, {frozen} freezes")
+    assert not trace.wrong, "\n".join(trace.wrong)
+    assert len(trace.shown) == len(sent) >= SWITCHES * pace
+    assert len(trace.loose) <= MOST_LOOSE, trace.loose
+    assert shape.encodings == 1 or len(trace.runs) > 2 * (shape.rungs - 1), "encodings were switched"
+    assert after["plis"] == before["plis"], "whatever was sent could be decoded"
+    assert frozen <= MOST_FROZEN * SWITCHES

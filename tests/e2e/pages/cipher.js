@@ -1,17 +1,47 @@
-/** A worker that encrypts and decrypts frames end to end, as weakly as may be: octets of them with a key of one. */
+/**
+ * A worker that looks at the frames of one transceiver as they pass: it encrypts and decrypts them end to end, as weakly
+ * as may be (octets of them with a key of one), and can keep a record of them.
+ *
+ * Its options: `key` and `codec` of the encryption, none without a key; `traces`: keep a record; `sends`: of what is sent.
+ * Any message is answered with the record, which begins anew.
+ */
+
+let record = [];
+
+onmessage = () => {
+  postMessage(record);
+  record = [];
+};
 
 onrtctransform = ({ transformer: { readable, writable, options } }) => {
+  const { key, codec, traces, sends } = options;
   const cipher = new TransformStream({
     transform(frame, controller) {
       const octets = new Uint8Array(frame.data);
-      for (const [from, to] of options.codec === 'av1' ? units(octets) : [[0, octets.length]]) {
-        for (let at = from; at < to; at++) octets[at] ^= options.key;
-      }
+      if (traces && sends) record.push(entry(frame, octets));
+      if (key) encrypt(octets, key, codec);
+      if (traces && !sends) record.push(entry(frame, octets));
       controller.enqueue(frame);
     },
   });
   readable.pipeThrough(cipher).pipeTo(writable);
 };
+
+function encrypt(octets, key, codec) {
+  for (const [from, to] of codec === 'av1' ? units(octets) : [[0, octets.length]]) {
+    for (let at = from; at < to; at++) octets[at] ^= key;
+  }
+}
+
+/** What tells a frame from all others: browsers may write its first octets anew, but not its last (FNV-1a, 32 bits). */
+function entry(frame, octets) {
+  let print = 0x811c9dc5;
+  for (const octet of octets.subarray(-COMPARED)) print = Math.imul(print ^ octet, 0x01000193);
+  const { synchronizationSource, rtpTimestamp, spatialIndex = 0, temporalIndex = 0, frameId, dependencies } = frame.getMetadata();
+  return [synchronizationSource, rtpTimestamp ?? frame.timestamp, spatialIndex, temporalIndex, frame.type === 'key', print >>> 0, frameId, dependencies];
+}
+
+const COMPARED = 32;
 
 /** Where the payloads of AV1's OBUs are (s5.3): browsers cut a frame into packets at their headers, which stay in clear. */
 function* units(octets) {

@@ -235,7 +235,10 @@ async function addSending(pc, direction, { kind, codec, encodings = [{}], width 
   transceiver.setCodecPreferences([...first, ...known.filter((other) => !first.includes(other))]);
 }
 
-/** Every track of the room that is joined next is encrypted end to end. @param {{key: number, codec?: string}} options */
+/** Of all transceivers that are encrypted or traced. @type {Worker[]} */
+const workers = [];
+
+/** Every track of the room that is joined next goes through `cipher.js`. @param {{key?: number, codec?: string, traces?: boolean}} options */
 export function encryptEverything(options) {
   const { prototype } = RTCPeerConnection;
   const { addTransceiver } = prototype;
@@ -246,10 +249,20 @@ export function encryptEverything(options) {
   };
 }
 
-/** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {{key: number, codec?: string}} options */
+/** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {{key?: number, codec?: string, traces?: boolean}} options */
 function encrypt({ sender, receiver }, options) {
   const worker = new Worker(new URL('cipher.js', import.meta.url));
-  for (const half of [sender, receiver]) half.transform = new RTCRtpScriptTransform(worker, options);
+  for (const half of [sender, receiver]) half.transform = new RTCRtpScriptTransform(worker, { ...options, sends: half === sender });
+  workers.push(worker);
+}
+
+/** What passed since the last call, with `traces`, of all transceivers. */
+export async function traced() {
+  const records = workers.map((worker) => new Promise((resolve) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.postMessage(null);
+  }));
+  return (await Promise.all(records)).flat();
 }
 
 async function describe(trickle) {
