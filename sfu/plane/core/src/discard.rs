@@ -46,6 +46,8 @@ discards! {
     SrtpSsrcLimit = "srtp_ssrc_limit",
     RtpMalformed = "rtp_malformed",
     RtcpMalformed = "rtcp_malformed",
+    /// Transport-wide feedback on packets that have not left.
+    FeedbackUnsent = "feedback_unsent",
     /// No SSRC, MID or RID leads to a track.
     UnknownSsrc = "unknown_ssrc",
     /// Another stream of its m-section flows, and nothing tells the two apart.

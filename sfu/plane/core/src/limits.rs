@@ -57,6 +57,17 @@ pub const REPAIR_BURST: usize = 72 * 1024;
 /// Octets that a peer may be sent again at once, whatever it was sent: half a second of 8 Mbit/s.
 pub const REPAIRS_AT_ONCE: usize = 512 * 1024;
 
+/// Octets of what is kept since keyframes that one peer may be sent at once, however many of its pictures begin anew: 1.7 s
+/// of the 10 Mbit/s that are taken for possible. A picture that is beyond begins with the next keyframe.
+pub const STARTS_AT_ONCE: usize = 2 << 20;
+
+/// And in each second: those 10 Mbit/s.
+pub const STARTS_PER_SECOND: usize = 1_250_000;
+
+/// Packets of one picture that begins so: if they overtake one another, none may fall out of the peer's replay window of
+/// 1,024 (RFC 3711 s3.3.2). 4 s at 2.3 Mbit/s.
+pub const START_PACKETS: usize = 960;
+
 /// Of what a peer is sent for the first time, one in so many octets may be sent again: what 33 % of loss takes.
 /// libwebrtc: rtp_sender_egress.cc and rate_limiter.h hold retransmissions to the estimated bit rate.
 pub const REPAIR_SHARE: usize = 2;
@@ -67,6 +78,32 @@ pub const COMPOUNDS_WAITING: usize = 64;
 
 /// Transport-wide feedbacks that tell of what arrived since the last time; beyond, it is not told. 4,800 packets.
 pub const FEEDBACKS_AT_ONCE: usize = 16;
+
+/// What one datagram in makes us send to any one peer at most, beside media that passes: all that is kept for pictures that
+/// begin anew, all repairs, and what may wait of RTCP, STUN and DTLS. A test adds it up.
+pub const CAUSED_AT_ONCE: usize = 3 << 20;
+
+// ---- Work of one datagram, in steps ----
+
+/// Packets that a NACK can name in a datagram: each is looked up once.
+pub const NAMED: usize = ANY_DATAGRAM / 4 * 17;
+
+/// Steps of one datagram, beside those for whoever it is forwarded to: what it names, what begins anew, the encodings and
+/// slots of its sender. A step is an entry of a list that is looked at; most datagrams take one for each subscriber. Lists of
+/// missing packets are gone through by time, each 20 ms at most, whatever comes.
+pub const STEPS_PER_DATAGRAM: usize = 1 << 16;
+
+/// Steps for each slot that shows what it is of: the packet itself, what waited for it, and what leads from the last keyframe
+/// to now.
+pub const STEPS_PER_SLOT: usize = 1 + CACHED_VIDEO + STARTS_AT_ONCE / MEDIA_OVERHEAD;
+
+/// Octets of header, extensions and tag beside a payload, as budgets of octets count them.
+pub const MEDIA_OVERHEAD: usize = 60;
+
+// ---- What is believed of the round trip ----
+
+/// The round trip to a peer that has said nothing of it, or of whom nothing was measured, at least. libwebrtc: nack_requester.cc, kDefaultRtt.
+pub const UNMEASURED_ROUND_TRIP: Duration = ms(100);
 
 // ---- What goes to an address of which nothing is proven ----
 
@@ -143,6 +180,18 @@ pub const ARRIVAL_HOLE: u64 = 1_000;
 pub const STATUSES_TOLD: usize = 1_500;
 pub const ARRIVALS_TOLD: usize = 300;
 
+/// Octets of what is noted of the packets that left through all slots of a participant: 512 or 128 and 64 entries of 40.
+pub const SENT_MEMORY: usize = 5 << 20;
+
+/// Octets of the lists of what a participant's encodings miss, if all miss as much as they may: 64 KB of each.
+pub const MISSING_MEMORY: usize = 32 << 20;
+
+/// Octets of the arrivals that are remembered of one participant.
+pub const ARRIVALS_MEMORY: usize = 256 * 1024;
+
+/// Octets of datagrams that wait to leave when all that can leave has.
+pub const WAITING_MEMORY: usize = 384 * 1024;
+
 // ---- Memory of one encoding or slot ----
 
 /// Packets of an encoding of which it is known whether they arrived. As many as the cache keeps: an older one could not
@@ -209,8 +258,12 @@ pub const CHANNEL_DISCARDS: usize = 1_024;
 mod tests {
     use super::*;
     use crate::batch::Batch;
+    use crate::receive::arrivals::Arrivals;
+    use crate::receive::nack::Nacks;
     use crate::send::cache::FIRST_ROOM;
+    use crate::send::history::History;
     use crate::send::redundancy;
+    use crate::send::repeats::Repeats;
     use crate::srtp::Profile;
 
     /// Octets of memory of a packet that is kept: its payload, and what is noted of it.
@@ -232,6 +285,21 @@ mod tests {
             ("what is missing can still be taken", MISSING_PACKETS, ENCODING_HISTORY as usize),
             ("what can still be taken is kept", ENCODING_HISTORY as usize, CACHED_VIDEO),
             ("what can be sent again is kept", SENT_VIDEO, CACHED_VIDEO),
+            ("one picture may begin anew, however large", START_PACKETS * ANY_DATAGRAM, STARTS_AT_ONCE),
+            (
+                "what a datagram causes is the sum of its parts",
+                STARTS_AT_ONCE
+                    + REPAIRS_AT_ONCE
+                    + ANY_DATAGRAM
+                    + COMPOUNDS_WAITING * DATAGRAM
+                    + (WAITING_CONTROL + HANDSHAKE_DATAGRAMS) * ANY_DATAGRAM,
+                CAUSED_AT_ONCE,
+            ),
+            (
+                "the work of a datagram is the sum of its parts",
+                NAMED + STARTS_AT_ONCE / MEDIA_OVERHEAD + TRACKS * SDP_ENCODINGS + 2 * SLOTS + REQUESTED_AT_ONCE,
+                STEPS_PER_DATAGRAM,
+            ),
             ("whoever is sent little may have all of its burst", REPAIR_BURST, REPAIRS_AT_ONCE),
             ("an outage is shorter than what is remembered", ARRIVAL_HOLE as usize, ARRIVALS),
             ("no number is remembered twice", ARRIVALS, usize::from(FEEDBACK_STATUSES)),
@@ -244,6 +312,23 @@ mod tests {
                 "some packets of every encoding are kept",
                 TRACKS * SDP_ENCODINGS * FIRST_ROOM * KEPT_PACKET,
                 KEPT_PER_TRANSPORT,
+            ),
+            (
+                "what left through all slots is noted",
+                SLOTS * (SENT_VIDEO + SENT_AUDIO) * History::PLACE + 2 * SLOTS * REPEATED as usize * Repeats::PLACE,
+                SENT_MEMORY,
+            ),
+            // Lists that grow take up to twice what is in them.
+            ("what is missing is noted", TRACKS * SDP_ENCODINGS * 2 * MISSING_PACKETS * Nacks::PLACE, MISSING_MEMORY),
+            (
+                "arrivals are noted",
+                (ARRIVALS + ARRIVAL_HOLE as usize).next_power_of_two() * Arrivals::PLACE,
+                ARRIVALS_MEMORY,
+            ),
+            (
+                "what waits is bounded by its kinds",
+                (WAITING_CONTROL + HANDSHAKE_DATAGRAMS) * ANY_DATAGRAM + COMPOUNDS_WAITING * DATAGRAM,
+                WAITING_MEMORY,
             ),
             ("one participant cannot take what all have", 16 * KEPT_PER_TRANSPORT, KEPT_PER_WORKER),
         ];

@@ -32,6 +32,7 @@ use crate::data::PeerIds;
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::event::Event;
+use crate::ice::agent;
 use crate::id::{ChannelId, TransportId};
 use crate::layer::Ladder;
 use crate::receive::audio_level::Levels;
@@ -46,6 +47,7 @@ use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
 use asked::Asked;
 use memory::Memory;
+pub use memory::Remembered;
 use messages::Awaited;
 use published::{Published, Taken};
 use sound::{Hearing, Sounds};
@@ -99,6 +101,8 @@ pub struct Plane {
     events: VecDeque<Event>,
     stats: Stats,
     memory: Memory,
+    /// See [`Plane::steps`].
+    steps: u64,
 }
 
 impl Plane {
@@ -128,6 +132,7 @@ impl Plane {
             events: VecDeque::new(),
             stats: Stats::default(),
             memory: Memory::default(),
+            steps: 0,
         }
     }
 
@@ -147,6 +152,12 @@ impl Plane {
         names + self.by_path.len() + self.by_ufrag.len() + self.dirty.len()
     }
 
+    /// Steps of work so far, each of about the same: a packet that is looked at for a subscriber, a number of a NACK, a
+    /// block of a report, a chunk of feedback. [`limits`](crate::limits) has how many one datagram may take.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// A datagram that the socket layer could not send, or the like.
     pub fn note_discard(&mut self, why: Discard) {
         self.stats.discard(why);
@@ -160,9 +171,11 @@ impl Plane {
         received: Instant,
         now: Instant,
     ) -> Result<(), Discard> {
+        self.steps += 1;
         self.stats.packets_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
         let result = match protocol(datagram) {
+            Ok(Protocol::Stun) if agent::is_response(datagram) => self.handle_answer(datagram, path, received, now),
             Ok(Protocol::Stun) => self.handle_stun(datagram, path, now),
             Ok(other) => match self.by_path.get(&path) {
                 Some(&key) => match other {
@@ -178,6 +191,17 @@ impl Plane {
             self.stats.discard(why);
         }
         result
+    }
+
+    /// The answer to a Binding request of ours: so far away is the peer.
+    fn handle_answer(&mut self, datagram: &[u8], path: Path, received: Instant, now: Instant) -> Result<(), Discard> {
+        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let request = self.transports[key].round_trip.request(&path);
+        self.handle_stun(datagram, path, now)?;
+        if let Some(request) = request {
+            self.transports[key].round_trip.answered(request, received);
+        }
+        Ok(())
     }
 
     /// The spine: unprotect; route; receive; for each slot select, rewrite, remember and hand to its pacer.
@@ -208,8 +232,8 @@ impl Plane {
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
-        let (mut wished, round_trip) = (0u8, self.transports[key].round_trip);
-        let mut tried = Vec::new();
+        let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
+        let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
@@ -229,7 +253,7 @@ impl Plane {
             match placed.slot.handle_packet(&packet, now) {
                 Some(outgoing) => {
                     leave((slot, track), &mut placed.slot, transport, &packet, outgoing, now);
-                    replay(published, slot, track, &mut placed.slot, transport, now);
+                    steps += replay(published, (slot, track), &mut placed.slot, transport, now);
                     if placed.slot.poll_anew() {
                         transport.report_soon(now);
                     }
@@ -237,7 +261,8 @@ impl Plane {
                 }
                 None => {
                     if let Some(encoding) = placed.slot.poll_wish() {
-                        if !start::fast(published, slot, track, &mut placed.slot, transport, round_trip, now) {
+                        let keys = (slot, track);
+                        if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
                             wished |= 1 << encoding;
                         }
                         mark_dirty(&mut self.dirty, transport, placed.transport);
@@ -246,6 +271,7 @@ impl Plane {
             }
             report(&mut self.events, &mut placed.slot, Some(published));
         }
+        self.steps += steps;
         if wished != 0 {
             self.tracks[track].wish_keyframes(wished, round_trip, now);
             self.poll_feedback(key, now);
@@ -302,6 +328,7 @@ impl Plane {
         now: Instant,
     ) -> Result<route::Route, Discard> {
         let transport = &mut self.transports[key];
+        self.steps += transport.tracks.len() as u64;
         let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();
         let route = transport.router.route(header, extensions, &tracks, now);
         transport.retire_dropped();
@@ -407,16 +434,25 @@ fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize
     }
 }
 
-/// What came before the beginning of its picture did leaves behind it.
-fn replay(published: &Published, key: usize, track: usize, slot: &mut Slot, transport: &mut Transport, now: Instant) {
-    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return };
+/// What came before the beginning of its picture did leaves behind it. How many packets were looked at. `keys`: of the slot
+/// and its track.
+fn replay(
+    published: &Published,
+    keys: (usize, usize),
+    slot: &mut Slot,
+    transport: &mut Transport,
+    now: Instant,
+) -> u64 {
+    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return 0 };
+    let steps = seqs.end() - seqs.start() + 1;
     for seq in seqs {
         if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
             && let Some(outgoing) = slot.handle_packet(&packet, now)
         {
-            leave((key, track), slot, transport, &packet, outgoing, now);
+            leave(keys, slot, transport, &packet, outgoing, now);
         }
     }
+    steps
 }
 
 /// Queues what a slot made of a packet, behind the parameter sets that it needs. `keys`: of the slot and its track.

@@ -22,18 +22,14 @@ use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
 use crate::send::outage::Unanswered;
 use crate::send::repairs::Repairs;
-use crate::send::{Class, Outgoing, Pacer};
+use crate::send::{Class, Flight, Outgoing, Pacer, RoundTrip, StartBudget};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::{Duration, Instant, ms};
 
-/// Until the first receiver report tells better.
-const DEFAULT_ROUND_TRIP: Duration = ms(100);
 /// Of slots that show nothing, while nothing else is reported: well within the silence that ends consent.
 const IDLE_REPORTS: Duration = ms(4_000);
 /// The first sender report: soon, since without one a receiver cannot bring sound and picture together.
 const FIRST_REPORT: Duration = ms(200);
-/// Header, extensions and tag beside a payload, for the pacer's sum.
-const OVERHEAD: usize = 60;
 
 /// What the pacer lets out.
 pub enum Queued {
@@ -92,10 +88,12 @@ pub struct Transport {
     pub slots_by_ssrc: HashMap<u32, usize>,
     /// Octets of retransmissions that may still leave.
     pub repairs: Repairs,
+    /// Octets of what is kept since keyframes that may leave now.
+    pub starts: StartBudget,
     pub state: Option<TransportState>,
-    /// The next transport-wide sequence number.
-    pub transport_sequence: u16,
-    pub round_trip: Duration,
+    /// Transport-wide sequence numbers.
+    pub flight: Flight,
+    pub round_trip: RoundTrip,
     /// What left, and was not answered by transport-wide feedback.
     pub unanswered: Unanswered,
     pub next_report: Instant,
@@ -138,9 +136,10 @@ impl Transport {
             slots: Vec::new(),
             slots_by_ssrc: HashMap::new(),
             repairs: Repairs::default(),
+            starts: StartBudget::default(),
             state: None,
-            transport_sequence: 0,
-            round_trip: DEFAULT_ROUND_TRIP,
+            flight: Flight::default(),
+            round_trip: RoundTrip::default(),
             unanswered: Unanswered::default(),
             next_report: now + FIRST_REPORT,
             next_idle_report: now,
@@ -191,6 +190,7 @@ impl Transport {
     pub fn heard(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
         if proof {
             self.agent.paths_mut().prove(path, now);
+            self.round_trip.proven(path);
         }
         let mut heard = Heard::default();
         if self.presence.heard(now) && self.state == Some(TransportState::Disconnected) {
@@ -239,12 +239,14 @@ impl Transport {
         }
         self.consent.moved(now);
         self.presence.moved(now);
+        self.round_trip.connected(now);
     }
 
     /// Moves media to the path that the peer nominated, if it is time to. True if it moved.
     fn settle(&mut self, now: Instant) -> bool {
         let Some(moved) = self.agent.settle(now) else { return false };
         self.consent.moved(now);
+        self.round_trip.moved();
         match moved {
             Move::Proven if self.srtp.is_some() => self.sending.consent(),
             Move::Tried if self.srtp.is_some() => self.sending.try_path(now),
@@ -291,17 +293,23 @@ impl Transport {
     pub fn handle_dtls(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         self.agent.paths_mut().pay(&path, datagram.len());
         let result = self.dtls.handle_datagram(datagram, now);
-        self.flush_dtls(path);
+        if self.flush_dtls(path) && !self.dtls.is_connected() {
+            self.round_trip.handshake(false, now);
+        }
         result
     }
 
-    /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent.
-    pub fn flush_dtls(&mut self, path: Path) {
+    /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent. Whether
+    /// there was anything.
+    pub fn flush_dtls(&mut self, path: Path) -> bool {
+        let before = self.control.len();
         while let Some(datagram) = self.dtls.poll_transmit() {
             self.control.push_back((path, datagram));
         }
+        let has_more = self.control.len() > before;
         let excess = self.control.len().saturating_sub(limits::WAITING_CONTROL);
         self.control.drain(..excess);
+        has_more
     }
 
     /// The next of STUN and DTLS that its address has paid for, or proven itself for.
@@ -309,6 +317,7 @@ impl Transport {
         // One that cannot be paid for is not kept: it is made again.
         while let Some((path, request)) = self.agent.poll_request(now) {
             if self.agent.paths_mut().spend(&path, request.len()) {
+                self.round_trip.asked(path, now);
                 return Some((path, request));
             }
         }
@@ -377,10 +386,16 @@ impl Transport {
             (true, Kind::Video) => Class::Video,
         };
         match outgoing.transmission.is_first() {
-            true => self.repairs.earn(octets + OVERHEAD, now),
-            false => self.repairs.take(octets + OVERHEAD),
+            true => self.repairs.earn(octets + limits::MEDIA_OVERHEAD, now),
+            false => self.repairs.take(octets + limits::MEDIA_OVERHEAD),
         }
-        self.pacer.push(class, octets + OVERHEAD, Queued::Media { slot, track, outgoing }, now);
+        self.pacer.push(class, octets + limits::MEDIA_OVERHEAD, Queued::Media { slot, track, outgoing }, now);
+    }
+
+    /// Octets of datagrams that wait to leave.
+    pub fn waiting(&self) -> usize {
+        let control: usize = self.control.iter().map(|(_, datagram)| datagram.len()).sum();
+        control + self.rtcp.iter().map(Vec::len).sum::<usize>() + self.pacer.queued()
     }
 
     /// Queues RTCP, as much as may wait: how many compounds were one too many.
@@ -418,8 +433,11 @@ impl Transport {
     /// Resends and gives up where it is time to. True if media may leave over another path from now on.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         self.dtls.handle_timeout(now);
-        if let Some(path) = self.agent.selected() {
-            self.flush_dtls(path);
+        if let Some(path) = self.agent.selected()
+            && self.flush_dtls(path)
+            && !self.dtls.is_connected()
+        {
+            self.round_trip.handshake(true, now);
         }
         if let Some(data) = &mut self.data {
             data.handle_timeout(now);

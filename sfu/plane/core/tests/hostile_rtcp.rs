@@ -4,11 +4,13 @@ mod sim;
 
 use plane_core::Discard;
 use plane_core::batch::Batch;
-use plane_core::command::{EncodingSpec, Kind, Path};
-use plane_core::limits::{ARRIVALS, DATAGRAM, REPAIR_BURST, REPAIRS_AT_ONCE};
-use plane_core::rtcp::feedback;
+use plane_core::command::{DtlsRole, EncodingSpec, Kind, Path};
+use plane_core::limits::{ARRIVALS, DATAGRAM, REPAIR_BURST, REPAIRS_AT_ONCE, STARTS_AT_ONCE, STARTS_PER_SECOND};
+use plane_core::rtcp::report::{self, ReportBlock};
+use plane_core::rtcp::{feedback, twcc};
 use plane_core::time::{Instant, ms};
 use sim::Call;
+use sim::stream::ssrc;
 
 /// A packet of VP8 in the middle of a frame.
 const DELTA: [u8; 24] = [0x10, 0x71, 3, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -228,4 +230,177 @@ fn numbers_of_a_datagram_are_asked_for_once_and_upstream_in_one_request() {
     let requests = drain(&mut call, alice, 2_048, now);
     assert!(requests.len() <= 1, "{} datagrams upstream", requests.len());
     assert!(call.plane.stats().nacks_sent - before.nacks_sent <= 17);
+}
+
+/// A camera of many packets that lost some for good, and a viewer that misses them.
+fn viewer_of_holes(call: &mut Call, holes: u16) -> (usize, Vec<u8>) {
+    let (alice, mallory) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.peers[alice].sources[0].packets = 10;
+    let slot = call.subscribe(mallory, camera, Kind::Video);
+    call.peers[mallory].asks_for_losses = false;
+    call.run(ms(1_000));
+    let next = call.peers[alice].sources[0].sequence;
+    let lost: Vec<u16> = (0..holes).map(|n| next.wrapping_add(n * 2)).collect();
+    call.peers[alice].swallows.clone_from(&lost);
+    call.peers[alice].refuses = lost;
+    // The tenth request for each was in vain.
+    call.run(ms(1_150 + 7 * u64::from(holes)));
+    let stream = call.peers[mallory].stream(ssrc(slot));
+    let came: std::collections::BTreeSet<u16> = stream.iter().map(|packet| packet.sequence).collect();
+    let (first, last) = (stream[0].sequence, stream[stream.len() - 1].sequence);
+    let missing: Vec<u16> = (first..last).filter(|number| !came.contains(number)).collect();
+    assert_eq!(missing.len(), usize::from(holes));
+    let mut nack = Vec::new();
+    feedback::write_nack(&mut nack, 1, ssrc(slot), &missing);
+    (mallory, nack)
+}
+
+#[test]
+fn who_may_be_sent_nothing_again_has_nothing_asked_of_the_publisher_either() {
+    for exhausted in [false, true] {
+        let mut call = Call::new(6);
+        let (mallory, nack) = viewer_of_holes(&mut call, 20);
+        if exhausted {
+            for _ in 0..3 {
+                let (compound, now) = (ask_for_all(&call, mallory), call.now);
+                send_rtcp(&mut call, mallory, compound, now).unwrap();
+            }
+            assert!(call.discarded(Discard::RepairLimit) > 0);
+        }
+        let before = call.plane.stats().nacks_sent;
+        let now = call.now;
+        send_rtcp(&mut call, mallory, nack, now).unwrap();
+        let asked = call.plane.stats().nacks_sent - before;
+        assert_eq!(asked, if exhausted { 0 } else { 20 }, "exhausted: {exhausted}");
+    }
+}
+
+#[test]
+fn asking_upstream_for_what_never_arrives_uses_the_repairs_up() {
+    let mut call = Call::new(7);
+    let (mallory, nack) = viewer_of_holes(&mut call, 60);
+    call.peers[0].sources[0].active = false;
+    let before = call.plane.stats().nacks_sent;
+    for _ in 0..60 {
+        let now = call.now;
+        send_rtcp(&mut call, mallory, nack.clone(), now).unwrap();
+        call.run(ms(50));
+    }
+    let asked = call.plane.stats().nacks_sent - before;
+    let most = (REPAIRS_AT_ONCE / DATAGRAM) as u64 + 1;
+    assert!((60..=most).contains(&asked), "{asked} requests upstream, {most} are allowed");
+}
+
+#[test]
+fn a_peer_that_says_it_is_nearer_than_it_is_is_not_sent_the_same_again_any_sooner() {
+    // It answers our Binding requests, or not; what it says; how often one packet is sent again within 90 ms.
+    for (answers, told, expected) in [(true, 0, 1), (false, 0, 1), (true, 80, 1)] {
+        let mut call = Call::new(8);
+        let (alice, mallory) = (call.join(), call.invite(DtlsRole::Server));
+        call.up[mallory].delay = ms(40);
+        call.down[mallory].delay = ms(40);
+        call.connect(mallory);
+        let camera = call.publish(alice, Kind::Video, &[]);
+        let slot = call.subscribe(mallory, camera, Kind::Video);
+        call.peers[mallory].asks_for_losses = false;
+        call.peers[mallory].sends_reports = false;
+        call.peers[mallory].answers = answers;
+        call.run(ms(1_500));
+        let (_, ntp, ..) = *call.peers[mallory].sender_reports.last().expect("a report came");
+        let now = call.now;
+        // The round trip is what is left of the time since our report.
+        let delay = call.clock.ntp(now - ms(told)).compact().wrapping_sub(ntp.compact());
+        let block = ReportBlock {
+            ssrc: ssrc(slot),
+            last_sr: ntp.compact(),
+            delay_since_last_sr: delay,
+            ..ReportBlock::default()
+        };
+        let mut compound = Vec::new();
+        report::write_receiver_report(&mut compound, 1, &[block]);
+        send_rtcp(&mut call, mallory, compound, now).unwrap();
+        call.run(ms(300));
+        let newest = call.peers[mallory].stream(ssrc(slot)).last().unwrap().sequence;
+        let before = call.plane.stats().packets_retransmitted;
+        for _ in 0..7 {
+            let mut nack = Vec::new();
+            feedback::write_nack(&mut nack, 1, ssrc(slot), &[newest]);
+            let now = call.now;
+            send_rtcp(&mut call, mallory, nack, now).unwrap();
+            call.run(ms(10));
+        }
+        let again = call.plane.stats().packets_retransmitted - before;
+        assert_eq!(again, expected, "it answers: {answers}, it says {told} ms");
+    }
+}
+
+#[test]
+fn feedback_on_what_has_not_left_is_not_read() {
+    let mut call = Call::new(9);
+    let (alice, mallory) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    call.subscribe(mallory, camera, Kind::Video);
+    call.peers[mallory].sends_feedback = false;
+    call.run(ms(500));
+    call.peers[alice].sources[0].active = false;
+    call.run(ms(50));
+    let next = call.peers[mallory].received.iter().rev().find_map(|packet| packet.transport_cc).unwrap() + 1;
+    // Base, how many; steps beside those of the datagram itself.
+    let table = [
+        (0, next, true),
+        (0, next + 1, false),
+        (next, 1, false),
+        (next.wrapping_sub(1 << 15), 1 << 15, false),
+        (65_535, 2, false),
+    ];
+    for (base, count, is_read) in table {
+        let mut compound = Vec::new();
+        twcc::write_feedback(&mut compound, 1, 1, 0, 0, base, &vec![None; usize::from(count)]);
+        let before = (call.discarded(Discard::FeedbackUnsent), call.plane.steps());
+        let now = call.now;
+        send_rtcp(&mut call, mallory, compound, now).unwrap();
+        let unsent = call.discarded(Discard::FeedbackUnsent) - before.0;
+        assert_eq!(unsent, u64::from(!is_read), "{count} from {base} on, of {next}");
+        let statuses = call.plane.steps() - before.1;
+        assert_eq!(statuses > 2, is_read, "{statuses} steps: {count} from {base} on, of {next}");
+    }
+}
+
+/// Hardware cameras that ignore requests for keyframes, all shown to one: each picture begins anew from what is kept.
+#[test]
+fn keyframe_requests_for_many_deaf_cameras_begin_as_much_anew_as_is_allowed_at_once() {
+    let mut call = Call::new(10);
+    let (alice, mallory) = (call.join(), call.join());
+    let slots: Vec<_> = (0..24)
+        .map(|number| {
+            let camera = call.publish_with(alice, Kind::Video, &[], |spec| (spec.pli, spec.fir) = (false, false));
+            let source = &mut call.peers[alice].sources[number];
+            (source.deaf, source.period, source.packets) = (true, Some(241), 4);
+            call.subscribe(mallory, camera, Kind::Video)
+        })
+        .collect();
+    // A while after their keyframes, and long after the pictures began.
+    call.run(ms(7_500));
+    let mut compound = Vec::new();
+    slots.iter().for_each(|&slot| feedback::write_pli(&mut compound, 1, ssrc(slot)));
+    for round in 0..3 {
+        let now = call.now;
+        send_rtcp(&mut call, mallory, compound.clone(), now).unwrap();
+        let octets: usize = drain(&mut call, mallory, 2_048, now).iter().sum();
+        assert!(octets <= STARTS_AT_ONCE, "{octets} octets of one datagram, in round {round}");
+        assert!(round > 0 || octets > STARTS_AT_ONCE / 2, "{octets} octets: too few for the test to say anything");
+        call.run(ms(100));
+    }
+    assert!(call.discarded(Discard::RepairLimit) > 0);
+    // One datagram each 2 s, for as long as it likes.
+    let (mut again, since) = (0, call.now);
+    for _ in 0..10 {
+        call.run(ms(2_000));
+        let now = call.now;
+        send_rtcp(&mut call, mallory, compound.clone(), now).unwrap();
+        again += drain(&mut call, mallory, 2_048, now).iter().sum::<usize>();
+    }
+    let most = STARTS_AT_ONCE + (call.now - since).as_secs() as usize * STARTS_PER_SECOND;
+    assert!(again <= most, "{again} octets in 20 s, {most} are allowed");
 }

@@ -73,6 +73,11 @@ impl Backlog {
         Self { messages: VecDeque::new(), octets: 0, max_octets: limits.backlog_octets, max_age: limits.backlog_age }
     }
 
+    /// Octets that wait.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// Keeps one more. Returns how many older ones had to go.
     pub fn push(&mut self, payload: &[u8], text: bool, now: Instant) -> usize {
         self.octets += payload.len();

@@ -78,6 +78,15 @@ impl Data {
         self.channels.get(&channel).map(|channel| channel.label.as_str())
     }
 
+    /// Octets of messages that are under way, or wait for their channel.
+    pub fn memory(&self) -> usize {
+        let waiting = self.channels.values().map(|channel| match &channel.state {
+            State::Waiting { backlog, .. } => backlog.octets(),
+            _ => 0,
+        });
+        self.octets + waiting.sum::<usize>()
+    }
+
     /// Channels, open or not yet.
     pub fn len(&self) -> usize {
         self.channels.len()

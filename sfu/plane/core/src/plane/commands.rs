@@ -200,7 +200,7 @@ impl Plane {
     fn request_keyframe(&mut self, track: TrackId, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
         let publisher = self.tracks[track].transport;
-        self.tracks[track].wish_keyframes(u8::MAX, self.transports[publisher].round_trip, now);
+        self.tracks[track].wish_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
         self.poll_feedback(publisher, now);
         self.touch(publisher);
     }

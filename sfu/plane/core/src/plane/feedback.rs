@@ -4,10 +4,12 @@ use super::transmit::cached;
 use super::{Place, Plane, leave, mark_dirty};
 use crate::command::{Kind, Path};
 use crate::discard::Discard;
-use crate::limits::{FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
+use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
 use crate::receive::keyframe::Due;
 use crate::rtcp::compound::{self, Packet};
-use crate::rtcp::{Compounds, feedback, report};
+use crate::rtcp::feedback::{self, Lost};
+use crate::rtcp::twcc::Feedback;
+use crate::rtcp::{Compounds, report};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
@@ -46,6 +48,7 @@ impl Plane {
     }
 
     fn handle_rtcp_packet(&mut self, key: usize, packet: Packet<'_>, path: &Path, received: Instant, now: Instant) {
+        self.steps += 1;
         match packet {
             Packet::SenderReport { ssrc, ntp, rtp, reports, .. } => {
                 if let Some(route) = self.transports[key].router.lookup(ssrc)
@@ -58,16 +61,15 @@ impl Plane {
                 self.handle_reports(key, &reports, received);
             }
             Packet::ReceiverReport { reports, .. } => self.handle_reports(key, &reports, received),
-            Packet::Nack { media, lost, .. } => self.handle_nack(key, media, &lost, now),
+            Packet::Nack { media, lost, .. } => self.handle_nack(key, media, lost, now),
             Packet::Pli { media } | Packet::Fir { media, .. } => {
                 if let Some(slot) = self.slot_by_ssrc(key, media) {
                     self.asked.picture(slot);
                 }
             }
-            Packet::TransportFeedback(_) => {
-                self.transports[key].heard_feedback(path, now);
-                if self.transports[key].unanswered.answered(now) {
-                    self.resume_pictures(key, now);
+            Packet::TransportFeedback(feedback) => {
+                if let Err(why) = self.handle_transport_feedback(key, feedback, path, now) {
+                    self.stats.discard(why);
                 }
             }
             Packet::Bye { ssrcs } => {
@@ -80,13 +82,34 @@ impl Plane {
         }
     }
 
+    /// It says nothing unless all that it speaks of has left: of what has not, nothing is even read.
+    fn handle_transport_feedback(
+        &mut self,
+        key: usize,
+        feedback: Feedback<'_>,
+        path: &Path,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let transport = &mut self.transports[key];
+        if !transport.flight.covers(feedback.base, feedback.count) {
+            return Err(Discard::FeedbackUnsent);
+        }
+        self.steps += feedback.check()? as u64;
+        transport.heard_feedback(path, now);
+        if transport.unanswered.answered(now) {
+            self.resume_pictures(key, now);
+        }
+        Ok(())
+    }
+
     fn handle_reports(&mut self, key: usize, reports: &[report::ReportBlock], received: Instant) {
         let ntp = self.config.wall_clock.ntp(received);
+        self.steps += reports.len() as u64;
         for block in reports {
             let Some(slot) = self.slot_by_ssrc(key, block.ssrc) else { continue };
             let reported = self.slots[slot].slot.handle_report(block, ntp, received);
             if let Some(round_trip) = reported.round_trip {
-                self.transports[key].round_trip = round_trip;
+                self.transports[key].round_trip.tell(round_trip);
             }
             if reported.resumed {
                 self.resume_picture(slot, received);
@@ -94,12 +117,14 @@ impl Plane {
         }
     }
 
-    /// Served from the cache of the encoding; what it has not is asked for, once per round trip, whoever wants it.
-    fn handle_nack(&mut self, key: usize, media: u32, lost: &[u16], now: Instant) {
+    /// Served from the cache of the encoding; what it has not is asked for, once per round trip, whoever wants it. Who may
+    /// be sent nothing again has nothing asked for either.
+    fn handle_nack(&mut self, key: usize, media: u32, lost: Lost<'_>, now: Instant) {
         let Some(slot) = self.slot_by_ssrc(key, media) else { return };
-        let round_trip = self.transports[key].round_trip;
+        let round_trip = self.transports[key].round_trip.get();
         self.asked.begin(slot);
-        for &sequence in lost {
+        for sequence in lost.iter() {
+            self.steps += 1;
             if !self.asked.packet(sequence) {
                 continue;
             }
@@ -137,8 +162,11 @@ impl Plane {
             return;
         }
         let publisher = published.transport;
-        if let Some(state) = published.track.encodings.get_mut(encoding) {
-            state.encoding.ask_for(seq, now);
+        if let Some(state) = published.track.encodings.get_mut(encoding)
+            && state.encoding.ask_for(seq, now)
+        {
+            // As much as it makes the publisher send.
+            self.transports[key].repairs.take(DATAGRAM);
             self.asked.publisher(publisher);
         }
     }
@@ -146,7 +174,7 @@ impl Plane {
     /// What the publisher behind a transport is to be told now: losses, keyframes, arrivals.
     pub(super) fn poll_feedback(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
-        let (sender, round_trip) = (transport.ssrc, transport.round_trip);
+        let (sender, round_trip) = (transport.ssrc, transport.round_trip.get());
         let mut out = Compounds::default();
         let mut lost = std::mem::take(&mut self.lost);
         let (mut media, mut ignored, mut requested) = (0, Vec::new(), 0);
@@ -156,11 +184,13 @@ impl Plane {
             let mut asked = false;
             for state in &mut published.track.encodings {
                 let Some(ssrc) = state.ssrc else { continue };
+                self.steps += 1;
                 media = ssrc;
                 lost.clear();
                 if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.wish(now);
                 }
+                self.steps += lost.len() as u64;
                 lost.truncate(REQUESTED_AT_ONCE - requested);
                 if !lost.is_empty() {
                     requested += lost.len();

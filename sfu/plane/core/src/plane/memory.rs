@@ -2,6 +2,7 @@
 //! where it is too much.
 
 use super::Plane;
+use crate::id::TransportId;
 use crate::limits::{KEPT_PER_TRANSPORT, KEPT_PER_WORKER};
 use crate::time::{Duration, Instant, ms};
 
@@ -21,7 +22,38 @@ impl Default for Memory {
     }
 }
 
+/// What a participant makes us remember, in octets of memory, but for what the libraries of DTLS and SCTP have.
+#[derive(Clone, Copy, Debug)]
+pub struct Remembered {
+    pub transport: TransportId,
+    /// Packets of its tracks.
+    pub published: usize,
+    /// What left through its slots, without payloads.
+    pub sent: usize,
+    /// What its encodings miss.
+    pub missing: usize,
+    /// When packets with transport-wide numbers arrived.
+    pub arrivals: usize,
+    /// Datagrams that wait to leave.
+    pub waiting: usize,
+    /// Messages of data channels that are not acknowledged, or for channels that are not open yet.
+    pub messages: usize,
+}
+
 impl Plane {
+    /// What each participant makes us remember. [`limits`](crate::limits) has how much it may be.
+    pub fn remembered(&self) -> impl Iterator<Item = Remembered> {
+        self.transports.iter().map(|(_, transport)| Remembered {
+            transport: transport.id,
+            published: transport.kept,
+            sent: transport.slots.iter().map(|&slot| self.slots[slot].slot.memory()).sum(),
+            missing: transport.tracks.iter().map(|&track| self.tracks[track].track.missing_memory()).sum(),
+            arrivals: transport.arrivals.memory(),
+            waiting: transport.waiting(),
+            messages: transport.data.as_ref().map_or(0, |data| data.memory()),
+        })
+    }
+
     /// Octets of packets that are kept for all participants.
     pub fn kept(&self) -> usize {
         self.memory.kept

@@ -74,6 +74,7 @@ impl Plane {
         let Some(route) = self.routes.get(&from) else { return self.stats.discard(Discard::MessageUnrouted) };
         match route::deliver(route, from, &payload) {
             Ok(delivery) => {
+                self.steps += delivery.to.len() as u64;
                 self.send_message(&delivery.to, &delivery.payload, text, now);
                 if delivery.to_server {
                     let Some(transport) = self.channels.get(&from).map(|&key| self.transports[key].id) else { return };

@@ -4,15 +4,14 @@
 use super::published::Published;
 use super::{Place, Plane, mark_dirty, report};
 use crate::command::Kind;
+use crate::discard::Discard;
+use crate::limits::{MEDIA_OVERHEAD, START_PACKETS};
 use crate::send::Slot;
 use crate::time::{Duration, Instant, ms};
 use crate::transport::Transport;
 
 /// A decoder that lost its way may begin anew from what is kept, no more often.
 const ANEW: Duration = ms(2_000);
-/// Packets that leave at once: if they overtake one another, none may fall out of the peer's replay window of 1,024 (RFC
-/// 3711 s3.3.2). 4 s at 2.3 Mbit/s.
-const MOST_AT_ONCE: usize = 960;
 
 impl Plane {
     /// The slot has come to wait for a keyframe, or may have: its source or its ladder changed, or its peer is there now.
@@ -28,6 +27,7 @@ impl Plane {
 
     /// Of a transport that has just become able to receive.
     pub(super) fn begin_slots(&mut self, key: usize, now: Instant) {
+        self.steps += self.transports[key].slots.len() as u64;
         for slot in self.transports[key].slots.clone() {
             self.begin(slot, now);
         }
@@ -35,6 +35,7 @@ impl Plane {
 
     /// The publisher was asked for a keyframe and ignores it: who waits makes do with what is kept.
     pub(super) fn begin_without_keyframe(&mut self, track: usize, now: Instant) {
+        self.steps += self.tracks[track].subscribers().len() as u64;
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
             self.fast_start(slot, track, now);
@@ -50,6 +51,10 @@ impl Plane {
             && placed.slot.wanted_keyframe().is_none()
             && placed.slot.caught_up().is_none_or(|at| now.saturating_duration_since(at) >= ANEW)
         {
+            let cost = self.tracks[track].start(encoding).map_or(0, |start| start.cost(MEDIA_OVERHEAD));
+            if !self.transports[placed.transport].starts.allows(cost, now) {
+                return self.stats.discard(Discard::RepairLimit);
+            }
             placed.slot.interrupt();
             if self.fast_start(slot, track, now) {
                 return;
@@ -73,6 +78,7 @@ impl Plane {
     }
 
     pub(super) fn resume_pictures(&mut self, key: usize, now: Instant) {
+        self.steps += self.transports[key].slots.len() as u64;
         for slot in self.transports[key].slots.clone() {
             self.resume_picture(slot, now);
         }
@@ -80,7 +86,7 @@ impl Plane {
 
     fn wish_keyframe(&mut self, track: usize, encoding: u8, now: Instant) {
         let publisher = self.tracks[track].transport;
-        let round_trip = self.transports[publisher].round_trip;
+        let round_trip = self.transports[publisher].round_trip.get();
         self.tracks[track].wish_keyframe(encoding, round_trip, now);
         self.poll_feedback(publisher, now);
         self.touch(publisher);
@@ -89,10 +95,10 @@ impl Plane {
     /// True: the slot waits no longer.
     fn fast_start(&mut self, slot: usize, track: usize, now: Instant) -> bool {
         let published = &self.tracks[track];
-        let round_trip = self.transports[published.transport].round_trip;
+        let round_trip = self.transports[published.transport].round_trip.get();
         let placed = &mut self.slots[slot];
         let transport = &mut self.transports[placed.transport];
-        let started = fast(published, slot, track, &mut placed.slot, transport, round_trip, now);
+        let started = fast(published, (slot, track), &mut placed.slot, transport, round_trip, now, &mut self.steps);
         report(&mut self.events, &mut placed.slot, Some(published));
         mark_dirty(&mut self.dirty, transport, placed.transport);
         started
@@ -111,15 +117,15 @@ impl Plane {
 
 /// Shows a slot that waits for a keyframe what is kept since the last one, if it is sent before a keyframe could come: at
 /// the rate of the subscriber's pacer, against a round trip to the publisher and its usual time to a keyframe. True:
-/// the slot waits no longer.
+/// the slot waits no longer. `keys`: of the slot and its track. A step is a packet that is looked at.
 pub(super) fn fast(
     published: &Published,
-    key: usize,
-    track: usize,
+    (key, track): (usize, usize),
     slot: &mut Slot,
     transport: &mut Transport,
     round_trip: Duration,
     now: Instant,
+    steps: &mut u64,
 ) -> bool {
     let Some(wanted) = slot.wanted_keyframe() else { return false };
     let Some(encoding) = published.arriving(wanted, slot.ladder(), now) else { return false };
@@ -132,7 +138,8 @@ pub(super) fn fast(
     if slot.encoding() == Some(encoding) || !(start.is_whole() || published.is_deaf()) {
         return false;
     }
-    if start.packets_to_send() > MOST_AT_ONCE {
+    let cost = start.cost(MEDIA_OVERHEAD);
+    if start.packets_to_send() > START_PACKETS || !transport.starts.allows(cost, now) {
         return false;
     }
     let time = start.time_to_send(transport.pacer.rate());
@@ -141,6 +148,8 @@ pub(super) fn fast(
         return false;
     }
     let Some(compression) = start.compression(encoding, time, slot.room(now), now) else { return false };
+    transport.starts.take(cost);
+    *steps += start.len() as u64;
     let packets = start.packets(compression, published.is_alone(), published.clock(encoding));
     let began = slot.catch_up(compression, packets, now, |outgoing, octets| {
         transport.send(key, track, outgoing, octets, now);

@@ -227,7 +227,7 @@ impl Transport {
                 before.map(|(varied, proof)| (varied, Some(proof))).ok_or(Discard::TooLate)?
             }
             _ => {
-                let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.transport_sequence);
+                let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.flight.next());
                 (Varied { transport_sequence, abs_send_time, padding }, None)
             }
         };
@@ -257,7 +257,7 @@ impl Transport {
             slot.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
         }
         if varied.transport_sequence.is_some() {
-            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            self.flight.sent();
             self.consent.sent_with_feedback(now);
             self.unanswered.sent(now);
             self.presence.sent_with_feedback(now);

@@ -45,6 +45,14 @@ impl Arrivals {
         Self::default()
     }
 
+    /// Octets of a place in the ring.
+    pub const PLACE: usize = size_of::<Option<i64>>();
+
+    /// Octets.
+    pub fn memory(&self) -> usize {
+        self.times.capacity() * Self::PLACE
+    }
+
     /// A packet with this transport-wide number arrived; the first time counts.
     pub fn record(&mut self, transport_seq: u16, received: Instant) {
         let seq = self.unwrapper.extend(transport_seq).0;

@@ -171,19 +171,25 @@ impl Encoding {
         self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, round_trip, lost)) && self.video
     }
 
+    /// Octets of the list of what is missing.
+    pub fn missing_memory(&self) -> usize {
+        self.nacks.as_ref().map_or(0, Nacks::memory)
+    }
+
     /// When [`Encoding::poll_nack`] has something to say.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.nacks.as_ref()?.poll_timeout()
     }
 
     /// A subscriber needs a packet that the cache does not hold: [`Encoding::poll_nack`] asks for it, once per round
-    /// trip whoever else wants it, and it may arrive again if it had arrived.
-    pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) {
-        if let Some(nacks) = &mut self.nacks
-            && self.history.reaches(seq)
-        {
-            self.history.forget(seq);
-            nacks.ask_for(seq, now);
+    /// trip whoever else wants it, and it may arrive again if it had arrived. False: nobody is asked, or was already.
+    pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) -> bool {
+        match &mut self.nacks {
+            Some(nacks) if self.history.reaches(seq) => {
+                self.history.forget(seq);
+                nacks.ask_for(seq, now)
+            }
+            _ => false,
         }
     }
 

@@ -53,14 +53,16 @@ impl Nacks {
         }
     }
 
-    /// A subscriber needs a packet that we do not have: ask once, and not again within a round trip.
-    pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) {
+    /// A subscriber needs a packet that we do not have: ask once, and not again within a round trip. True: this is news.
+    pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) -> bool {
         if let Err(place) = self.find(seq)
             && self.missing.len() < MISSING_PACKETS
         {
             self.missing.insert(place, Missing { seq, requests: PACKET_REQUESTS - 1, due: now });
             self.note_due(now);
+            return true;
         }
+        false
     }
 
     /// Appends the sequence numbers to ask for now. True: too many are missing, only a keyframe helps.
@@ -86,6 +88,14 @@ impl Nacks {
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next
+    }
+
+    /// Octets of an entry of the list.
+    pub const PLACE: usize = size_of::<Missing>();
+
+    /// Octets.
+    pub fn memory(&self) -> usize {
+        self.missing.capacity() * Self::PLACE
     }
 
     /// How many are being asked for.
@@ -237,8 +247,9 @@ mod tests {
         assert!(nacks.poll(now, RTT, &mut Vec::new()) && nacks.is_empty(), "one hole too many");
 
         let mut nacks = Nacks::default();
-        (0..2 * most).for_each(|n| nacks.ask_for(seq(n), now));
-        assert_eq!(nacks.len(), MISSING_PACKETS, "what subscribers miss");
+        let news = (0..2 * most).filter(|&n| nacks.ask_for(seq(n), now)).count();
+        assert_eq!((nacks.len(), news), (MISSING_PACKETS, MISSING_PACKETS), "what subscribers miss");
+        assert!(!nacks.ask_for(seq(0), now), "it is asked for already");
 
         for (hole, given_up) in [(most, false), (most + 1, true)] {
             let mut nacks = Nacks::default();

@@ -52,6 +52,11 @@ pub struct EncodingState {
 }
 
 impl Track {
+    /// Octets of the lists of what its encodings miss.
+    pub fn missing_memory(&self) -> usize {
+        self.encodings.iter().map(|state| state.encoding.missing_memory()).sum()
+    }
+
     pub fn new(spec: TrackSpec) -> Self {
         let encodings = spec.encodings.iter().map(|encoding| EncodingState::new(&spec, encoding)).collect();
         let places = (0..spec.encodings.len()).collect();

@@ -5,7 +5,7 @@ use rtcp_types::prelude::{FciParser, RtcpPacket, RtcpPacketParser};
 use rtcp_types::{Bye, Fir, Nack, PayloadFeedback, ReceiverReferenceTime, ReceiverReport, Sdes, SenderReport};
 use rtcp_types::{TransportFeedback, Xr};
 
-use super::feedback::Remb;
+use super::feedback::{Lost, Remb};
 use super::report::ReportBlock;
 use super::twcc;
 use crate::discard::Discard;
@@ -33,7 +33,7 @@ pub enum Packet<'a> {
     Nack {
         sender: u32,
         media: u32,
-        lost: Vec<u16>,
+        lost: Lost<'a>,
     },
     Pli {
         media: u32,
@@ -116,9 +116,7 @@ fn parse_transport_feedback<'a>(packet: &'a [u8], each: &mut impl FnMut(Packet<'
     let fci = feedback_control_information(packet, feedback.padding())?;
     match format(packet) {
         Nack::FCI_FORMAT => {
-            let nack: Nack = parsed(fci)?;
-            let lost = nack.entries().collect();
-            each(Packet::Nack { sender: feedback.sender_ssrc(), media: feedback.media_ssrc(), lost });
+            each(Packet::Nack { sender: feedback.sender_ssrc(), media: feedback.media_ssrc(), lost: Lost::new(fci) });
         }
         rtcp_types::Twcc::FCI_FORMAT => each(Packet::TransportFeedback(twcc::Feedback::parse(fci)?)),
         _ => each(Packet::Other),
@@ -211,7 +209,7 @@ mod tests {
                 Packet::Sdes,
                 Packet::Pli { media: 2 },
                 Packet::Fir { media: 3, sequence: 4 },
-                Packet::Nack { sender: 1, media: 2, lost: vec![0, 40, 65_535] },
+                Packet::Nack { sender: 1, media: 2, lost: Lost::new(&[0, 0, 0, 0, 0, 40, 0, 0, 255, 255, 0, 0]) },
                 Packet::Bye { ssrcs: vec![1, 5] },
             ]
         );
@@ -251,7 +249,7 @@ mod tests {
     #[test]
     fn padding_is_not_taken_for_lost_packets() {
         let padded = [0xA1, 205, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 100, 0, 0, 0, 0, 0, 4];
-        assert_eq!(packets(&padded).0, [Packet::Nack { sender: 1, media: 2, lost: vec![100] }]);
+        assert_eq!(packets(&padded).0, [Packet::Nack { sender: 1, media: 2, lost: Lost::new(&[0, 100, 0, 0]) }]);
         let all_padding = [0xA1, 205, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 13];
         assert_eq!(packets(&all_padding), (vec![], Err(Discard::RtcpMalformed)));
     }
@@ -302,7 +300,11 @@ mod tests {
             feedback::write_nack(&mut out, 1, 2, &lost);
             lost.sort();
             lost.dedup();
-            prop_assert_eq!(packets(&out).0, [Packet::Nack { sender: 1, media: 2, lost }]);
+            let read: Vec<u16> = packets(&out).0.into_iter().flat_map(|packet| match packet {
+                Packet::Nack { sender: 1, media: 2, lost } => lost.iter(),
+                other => panic!("{other:?}"),
+            }).collect();
+            prop_assert_eq!(read, lost);
         }
 
         #[test]

@@ -11,6 +11,26 @@ use crate::limits::COMPOUND;
 /// Packets that one NACK asks for: if no two of them share an entry, it is as long as a compound may be.
 const NACKED: usize = (COMPOUND - 12) / 4;
 
+/// The packets that a NACK asks for, each read when it is its turn: 2,000 octets can name 8,500.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lost<'a>(&'a [[u8; 4]]);
+
+impl<'a> Lost<'a> {
+    /// Of the feedback control information (RFC 4585 s6.2.1), without RTCP padding.
+    pub(super) fn new(fci: &'a [u8]) -> Self {
+        Self(fci.as_chunks().0)
+    }
+
+    /// As they are listed: one may be named several times.
+    pub fn iter(self) -> impl Iterator<Item = u16> + use<'a> {
+        self.0.iter().flat_map(|&[high, low, mask_high, mask_low]| {
+            let base = u16::from_be_bytes([high, low]);
+            let mask = u32::from(u16::from_be_bytes([mask_high, mask_low])) << 1 | 1;
+            (0..=16).filter(move |bit| mask >> bit & 1 == 1).map(move |bit| base.wrapping_add(bit))
+        })
+    }
+}
+
 /// Asks for these packets of `media` again, in as many NACKs as it takes; writes nothing if there are none.
 pub fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16]) {
     for lost in lost.chunks(NACKED) {

@@ -16,7 +16,8 @@ use super::append;
 use crate::discard::Discard;
 use crate::limits::FEEDBACK_STATUSES;
 
-/// One feedback packet. What it says of each packet is read when it is asked for: 32 octets can speak of 32,768.
+/// One feedback packet. What it says of each packet is read when it is asked for: 32 octets can speak of 32,768. Whoever
+/// reads it first looks whether so many have left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Feedback<'a> {
     /// The number of the first packet reported on.
@@ -31,16 +32,28 @@ pub struct Feedback<'a> {
 }
 
 impl<'a> Feedback<'a> {
-    /// Reads the feedback control information: what is behind both SSRCs, without RTCP padding. Takes a step per chunk,
-    /// however many packets that speaks of.
+    /// Reads the head of the feedback control information: what is behind both SSRCs, without RTCP padding.
     ///
     /// # Errors
-    /// `RtcpMalformed` if chunks or deltas are missing, or a status has the reserved value.
+    /// `RtcpMalformed` if it is too short, or speaks of more than half the number space.
     pub(super) fn parse(fci: &'a [u8]) -> Result<Feedback<'a>, Discard> {
         let &[b0, b1, c0, c1, r0, r1, r2, feedback_count] = fci.first_chunk().ok_or(Discard::RtcpMalformed)?;
         let count = u16::from_be_bytes([c0, c1]);
+        if count > FEEDBACK_STATUSES {
+            return Err(Discard::RtcpMalformed);
+        }
+        let reference = i32::from_be_bytes([r0, r1, r2, 0]) >> 8;
+        Ok(Feedback { base: u16::from_be_bytes([b0, b1]), count, feedback_count, reference, fci })
+    }
+
+    /// Reads the chunks: a step for each, however many packets it speaks of. How many there are.
+    ///
+    /// # Errors
+    /// `RtcpMalformed` if chunks or deltas are missing, or a status has the reserved value.
+    pub fn check(&self) -> Result<usize, Discard> {
+        let (count, body) = (self.count, self.fci.get(8..).unwrap_or_default());
         let (mut told, mut deltas) = (0_usize, 0_usize);
-        let mut rest = fci.get(8..).unwrap_or_default();
+        let mut rest = body;
         while told < usize::from(count) {
             let (&chunk, behind) = rest.split_first_chunk::<2>().ok_or(Discard::RtcpMalformed)?;
             rest = behind;
@@ -49,14 +62,14 @@ impl<'a> Feedback<'a> {
             deltas = deltas.saturating_add(chunk.delta_octets(left).ok_or(Discard::RtcpMalformed)?);
             told = told.saturating_add(chunk.statuses());
         }
-        if count > FEEDBACK_STATUSES || rest.len() < deltas {
+        if rest.len() < deltas {
             return Err(Discard::RtcpMalformed);
         }
-        let reference = i32::from_be_bytes([r0, r1, r2, 0]) >> 8;
-        Ok(Feedback { base: u16::from_be_bytes([b0, b1]), count, feedback_count, reference, fci })
+        Ok(body.len().saturating_sub(rest.len()) / 2)
     }
 
     /// Transport-wide number, and when it arrived: after the arrival named before it, in units of 250 us. `None`: not.
+    /// Only what [`Feedback::check`] finds whole can be read to its end.
     pub fn packets(&self) -> impl Iterator<Item = (u16, Option<i16>)> + use<'a> {
         let read = Twcc::parse(self.fci).into_iter().flat_map(|twcc| {
             let packets: Vec<_> = twcc.packets().map_while(Result::ok).collect();
@@ -144,6 +157,10 @@ mod tests {
         out.split_off(12)
     }
 
+    fn checked(fci: &[u8]) -> Result<usize, Discard> {
+        Feedback::parse(fci)?.check()
+    }
+
     #[test]
     fn equal_statuses_are_a_run() {
         let fci = written(0x01_02_03, 65_530, &[Some(4); 10]);
@@ -184,12 +201,12 @@ mod tests {
     #[test]
     fn feedback_that_lacks_what_it_announces_is_malformed() {
         let whole = written(0, 1, &[Some(1), Some(2), Some(3), Some(4), Some(5), Some(6)]);
-        assert!(Feedback::parse(&whole).is_ok());
+        assert_eq!(checked(&whole), Ok(1), "one chunk");
         for length in 0..whole.len() {
-            assert_eq!(Feedback::parse(&whole[..length]), Err(Discard::RtcpMalformed), "{length} octets");
+            assert_eq!(checked(&whole[..length]), Err(Discard::RtcpMalformed), "{length} octets");
         }
         let reserved = [0, 1, 0, 1, 0, 0, 0, 0, 0x60, 1, 0, 0];
-        assert_eq!(Feedback::parse(&reserved), Err(Discard::RtcpMalformed));
+        assert_eq!(checked(&reserved), Err(Discard::RtcpMalformed));
     }
 
     #[test]
@@ -218,6 +235,9 @@ mod tests {
         #[test]
         fn hostile_feedback_never_panics(fci in prop::collection::vec(any::<u8>(), 0..80)) {
             let Ok(feedback) = Feedback::parse(&fci) else { return Ok(()) };
+            if feedback.check().is_err() {
+                return Ok(());
+            }
             prop_assert_eq!(feedback.packets().count(), usize::from(feedback.count), "what is accepted can be read");
         }
     }

@@ -123,6 +123,9 @@ pub struct History {
 }
 
 impl History {
+    /// Octets of a place in the ring.
+    pub const PLACE: usize = size_of::<Option<Entry>>();
+
     pub fn new(length: usize) -> Self {
         debug_assert!(length.is_power_of_two());
         Self { ring: Vec::new(), length, origin: None }
@@ -134,6 +137,11 @@ impl History {
 
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
+    }
+
+    /// Octets.
+    pub fn memory(&self) -> usize {
+        self.ring.capacity() * Self::PLACE
     }
 
     /// How long ago the first packet left: times in the entries count from there.

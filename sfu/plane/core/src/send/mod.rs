@@ -9,6 +9,7 @@
 //! ```
 
 pub mod cache;
+pub mod flight;
 pub mod history;
 pub mod keyframe_budget;
 pub mod mapping;
@@ -22,15 +23,20 @@ pub mod repairs;
 pub mod repeats;
 pub mod report;
 pub mod rewriter;
+pub mod round_trip;
 pub mod selector;
 pub mod slot;
 pub mod start;
+pub mod start_budget;
 #[cfg(test)]
 mod tests;
 
 pub use cache::{Cache, Cached, Stored};
+pub use flight::Flight;
 pub use pacer::{Class, Pacer};
 pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
 pub use repeats::Varied;
+pub use round_trip::RoundTrip;
 pub use slot::Slot;
 pub use start::Start;
+pub use start_budget::StartBudget;

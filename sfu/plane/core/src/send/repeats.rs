@@ -32,6 +32,14 @@ pub struct Repeats {
 const _: () = assert!(size_of::<Option<Sent>>() <= 40, "2.5 KB per slot without RTX");
 
 impl Repeats {
+    /// Octets of a place in the ring.
+    pub const PLACE: usize = size_of::<Option<Sent>>();
+
+    /// Octets.
+    pub fn memory(&self) -> usize {
+        self.ring.capacity() * Self::PLACE
+    }
+
     /// A packet has left.
     pub fn insert(&mut self, seq: ExtendedSeq, varied: Varied, proof: Proof) {
         if self.ring.is_empty() {

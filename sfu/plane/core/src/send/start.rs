@@ -38,6 +38,10 @@ impl Noted {
     fn memory(&self) -> usize {
         NOTE + self.cached.octets
     }
+
+    fn is_whole(&self) -> bool {
+        self.cached.payload.len() == self.payload_length
+    }
 }
 
 /// Of one encoding, for all its subscribers.
@@ -47,8 +51,9 @@ pub struct Start {
     noted: Vec<Noted>,
     /// Used again.
     spare: Vec<Noted>,
-    /// Octets of the payloads that are kept.
+    /// Octets of the payloads that are kept, and packets that have theirs.
     octets: usize,
+    whole: usize,
     /// Octets of memory that `noted` and `spare` take.
     held: usize,
     /// The newest packet that came, noted or not: of a keyframe that came late, what is behind it may not be.
@@ -97,9 +102,20 @@ impl Start {
         self.noted.is_empty()
     }
 
+    /// Packets, also those of which no payload is kept.
+    pub fn len(&self) -> usize {
+        self.noted.len()
+    }
+
     /// Those with a payload.
     pub fn packets_to_send(&self) -> usize {
-        self.noted.iter().filter(|noted| noted.cached.payload.len() == noted.payload_length).count()
+        self.whole
+    }
+
+    /// Octets that leave if all that is kept is sent, each packet with what is added to its payload. The work is a step
+    /// for each packet, also for those of which no payload is kept.
+    pub fn cost(&self, overhead: usize) -> usize {
+        self.octets + self.noted.len() * overhead
     }
 
     /// How long ago its keyframe began to arrive.
@@ -135,7 +151,7 @@ impl Start {
     /// A packet with its payload.
     pub fn get(&self, seq: ExtendedSeq) -> Option<&Cached> {
         let noted = &self.noted[self.place(seq).ok()?];
-        (noted.cached.payload.len() == noted.payload_length).then_some(&noted.cached)
+        noted.is_whole().then_some(&noted.cached)
     }
 
     /// What is noted behind a packet.
@@ -197,6 +213,7 @@ impl Start {
         let newer = self.noted.iter().position(|noted| noted.cached.seq > seq).unwrap_or(self.noted.len());
         let older = self.noted.drain(..newer);
         self.octets -= older.as_slice().iter().map(|noted| noted.cached.payload.len()).sum::<usize>();
+        self.whole -= older.as_slice().iter().filter(|noted| noted.is_whole()).count();
         self.spare.extend(older);
     }
 
@@ -217,6 +234,7 @@ impl Start {
             }
         };
         self.held += noted.memory();
+        self.whole += usize::from(noted.is_whole());
         self.noted.insert(place, noted);
     }
 

@@ -80,7 +80,20 @@ pub fn rtp(bytes: &[u8]) {
 
 pub fn rtcp(bytes: &[u8]) {
     let mut packets = 0;
-    let _ = compound::parse(bytes, |_| packets += 1);
+    let _ = compound::parse(bytes, |packet| {
+        packets += 1;
+        match packet {
+            compound::Packet::TransportFeedback(feedback) => match feedback.check() {
+                Ok(chunks) => {
+                    assert!(chunks <= bytes.len() / 2);
+                    assert_eq!(feedback.packets().count(), usize::from(feedback.count));
+                }
+                Err(_) => drop(feedback.packets().count()),
+            },
+            compound::Packet::Nack { lost, .. } => assert!(lost.iter().count() <= bytes.len() / 4 * 17),
+            _ => {}
+        }
+    });
     // A FIR packet counts once per entry of eight octets.
     assert!(packets <= bytes.len() / 4);
 }

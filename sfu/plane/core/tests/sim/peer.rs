@@ -598,7 +598,7 @@ impl Peer {
                         source.keyframe_wanted = true;
                     }
                 }
-                Packet::Nack { media, lost, .. } => self.retransmit(media, lost, now),
+                Packet::Nack { media, lost, .. } => self.retransmit(media, lost.iter().collect(), now),
                 Packet::TransportFeedback(feedback) => self.feedback.push(Told::new(&feedback)),
                 Packet::Bye { ssrcs } => self.byes.extend(ssrcs),
                 _ => {}

@@ -89,6 +89,11 @@ impl Slot {
         self.source
     }
 
+    /// Octets of what is noted of packets that left.
+    pub fn memory(&self) -> usize {
+        self.history.memory() + self.repeats.memory()
+    }
+
     /// What leaves now.
     pub fn current(&self) -> Option<Layer> {
         self.selector.shown()

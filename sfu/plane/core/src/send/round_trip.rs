@@ -1,0 +1,160 @@
+//! The round trip to a peer: what it says itself (RFC 3550 s6.4.1), but not less than we have measured.
+//!
+//! It decides how soon the same packet is sent again. A report is the peer's own word: by a delay that it makes up it can
+//! be as near as it likes, and be sent everything again before the first repair can have arrived. What it cannot make up
+//! is the end of a DTLS handshake before it has our part, or the answer to our Binding request, which a new path is proven
+//! by. As long as neither was measured, the peer is taken to be as far away as one of whom nothing is known.
+
+use crate::command::Path;
+use crate::limits::UNMEASURED_ROUND_TRIP;
+use crate::time::{Duration, Instant};
+
+/// A Binding request of ours that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    path: Path,
+    sent: Instant,
+    /// It was repeated: nobody can tell which one an answer is to (Karn's algorithm, RFC 6298 s3).
+    repeated: bool,
+}
+
+/// Of one transport.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoundTrip {
+    told: Option<Duration>,
+    /// The shortest over the path that is used.
+    measured: Option<Duration>,
+    request: Option<Request>,
+    /// When our part of the handshake was made first, and whether it had to be sent again.
+    handshake: Option<(Instant, bool)>,
+}
+
+impl RoundTrip {
+    pub fn get(&self) -> Duration {
+        let told = self.told.unwrap_or(UNMEASURED_ROUND_TRIP);
+        told.max(self.measured.unwrap_or(UNMEASURED_ROUND_TRIP))
+    }
+
+    /// By the peer's report.
+    pub fn tell(&mut self, told: Duration) {
+        self.told = Some(told);
+    }
+
+    /// A Binding request of ours leaves.
+    pub fn asked(&mut self, path: Path, now: Instant) {
+        match &mut self.request {
+            Some(request) if request.path == path => request.repeated = true,
+            request => *request = Some(Request { path, sent: now, repeated: false }),
+        }
+    }
+
+    /// The request to which an answer from there would be.
+    pub fn request(&self, path: &Path) -> Option<Request> {
+        self.request.filter(|request| request.path == *path)
+    }
+
+    /// It was answered.
+    pub fn answered(&mut self, request: Request, received: Instant) {
+        if !request.repeated {
+            self.measure(received.saturating_duration_since(request.sent));
+        }
+    }
+
+    /// Part of the handshake leaves, which does not end it.
+    pub fn handshake(&mut self, again: bool, now: Instant) {
+        let (_, repeated) = self.handshake.get_or_insert((now, false));
+        *repeated |= again;
+    }
+
+    /// The handshake is over.
+    pub fn connected(&mut self, now: Instant) {
+        if let Some((sent, false)) = self.handshake.take() {
+            self.measure(now.saturating_duration_since(sent));
+        }
+    }
+
+    fn measure(&mut self, took: Duration) {
+        self.measured = Some(self.measured.map_or(took, |measured| measured.min(took)));
+    }
+
+    /// The path is proven, by whatever: no answer is waited for, and the next request is another.
+    pub fn proven(&mut self, path: &Path) {
+        self.request = self.request.filter(|request| request.path != *path);
+    }
+
+    /// Media takes another path: of that nothing is measured.
+    pub fn moved(&mut self) {
+        self.measured = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::ms;
+
+    fn path(port: u16) -> Path {
+        Path { local: ([127, 0, 0, 1], 7_882).into(), remote: ([127, 0, 0, 1], port).into() }
+    }
+
+    #[test]
+    fn a_peer_is_as_near_as_it_says_but_not_nearer_than_its_answers() {
+        // Told; measured: none, or after how long our request was answered; then what is believed.
+        let table = [
+            (None, None, 100),
+            (Some(0), None, 100),
+            (Some(250), None, 250),
+            (None, Some(40), 100),
+            (None, Some(250), 250),
+            (Some(0), Some(40), 40),
+            (Some(30), Some(40), 40),
+            (Some(90), Some(40), 90),
+            (Some(2), Some(1), 2),
+        ];
+        for (told, measured, expected) in table {
+            let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
+            if let Some(told) = told {
+                round_trip.tell(ms(told));
+            }
+            if let Some(measured) = measured {
+                round_trip.asked(path(1), now);
+                assert!(round_trip.request(&path(2)).is_none());
+                let request = round_trip.request(&path(1)).expect("it was asked");
+                round_trip.answered(request, now + ms(measured));
+            }
+            assert_eq!(round_trip.get(), ms(expected), "{told:?} and {measured:?}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_measures_if_nothing_was_sent_again() {
+        for (again, expected) in [(false, 30), (true, 100)] {
+            let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
+            round_trip.tell(ms(0));
+            round_trip.handshake(false, now);
+            round_trip.handshake(again, now + ms(20));
+            round_trip.connected(now + ms(30));
+            round_trip.connected(now + ms(31));
+            assert_eq!(round_trip.get(), ms(expected), "sent again: {again}");
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_repeated_request_measures_nothing() {
+        let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
+        round_trip.tell(ms(0));
+        round_trip.asked(path(1), now);
+        round_trip.asked(path(1), now + ms(250));
+        let request = round_trip.request(&path(1)).expect("it was asked");
+        round_trip.answered(request, now + ms(251));
+        assert_eq!(round_trip.get(), UNMEASURED_ROUND_TRIP);
+        round_trip.proven(&path(1));
+        assert!(round_trip.request(&path(1)).is_none(), "that is over");
+        round_trip.asked(path(1), now + ms(300));
+        let request = round_trip.request(&path(1)).expect("it was asked");
+        round_trip.answered(request, now + ms(320));
+        assert_eq!(round_trip.get(), ms(20));
+        round_trip.moved();
+        assert_eq!(round_trip.get(), UNMEASURED_ROUND_TRIP, "another path");
+    }
+}
