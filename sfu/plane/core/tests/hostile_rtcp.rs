@@ -2,6 +2,8 @@
 
 mod sim;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use plane_core::Discard;
 use plane_core::batch::Batch;
 use plane_core::command::{DtlsRole, EncodingSpec, Kind, Path};
@@ -403,4 +405,44 @@ fn keyframe_requests_for_many_deaf_cameras_begin_as_much_anew_as_is_allowed_at_o
     }
     let most = STARTS_AT_ONCE + (call.now - since).as_secs() as usize * STARTS_PER_SECOND;
     assert!(again <= most, "{again} octets in 20 s, {most} are allowed");
+}
+
+/// Media that leaves, as far as the budget of the call knows.
+fn pretend(call: &mut Call, path: Path, (ssrc, number): (u32, u16), after: u64) {
+    let mut datagram = vec![0; 1_000];
+    (datagram[0], datagram[1]) = (0x80, 96);
+    datagram[2..4].copy_from_slice(&number.to_be_bytes());
+    datagram[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    let now = call.now + ms(after);
+    call.budget.sent(path, &datagram, now);
+}
+
+#[test]
+fn the_budget_ends_a_call_in_which_a_bound_is_broken() {
+    type Leaves = fn(&mut Call, Path, Path, u16);
+    // How many packets it takes at least, and what leaves as the nth one.
+    let table: [(&str, usize, Leaves); 5] = [
+        ("octets again", 500, |call, path, _, n| pretend(call, path, (7, n), n.into())),
+        ("octets again", 500, |call, path, _, n| pretend(call, path, (8, n % 10), n.into())),
+        ("at once", 3_000, |call, path, _, n| pretend(call, path, (8, n), 0)),
+        ("long been silent", 60, |call, path, _, n| pretend(call, path, (8, n), 20_000 + u64::from(n))),
+        ("not proven", 20, |call, _, stranger, n| pretend(call, stranger, (8, n), n.into())),
+    ];
+    for (what, least, leaves) in table {
+        let mut call = Call::new(11);
+        let bob = call.join();
+        call.budget.note_repairs(Some(7));
+        let path = call.path(bob);
+        let stranger = Path { remote: ([203, 0, 113, 9], 9).into(), ..path };
+        let mut count = 0;
+        let broken = catch_unwind(AssertUnwindSafe(|| {
+            for n in 0..10_000 {
+                leaves(&mut call, path, stranger, n);
+                count += 1;
+            }
+        }));
+        let why = broken.expect_err(what).downcast::<String>().expect("a sentence");
+        assert!(why.contains(what), "{what}: {why}");
+        assert!((least..least * 2).contains(&count), "{what}: after {count} packets");
+    }
 }

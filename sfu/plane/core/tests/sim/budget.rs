@@ -1,95 +1,93 @@
 //! What the plane may make of what it is sent, watched on the wire: whoever breaks a bound of `limits.rs` ends the test.
 //!
-//! It sees datagrams only, as the network does, and trusts nothing that the plane says of itself but whether a datagram
-//! was refused. Every simulated call runs under it; so does whatever else drives a [`Plane`] through [`Budget::handle`]
-//! and shows it by [`Budget::sent`] what leaves.
+//! It sees datagrams, as the network does, and trusts nothing that the plane says of itself but whether a datagram was
+//! refused, how much work it was, and what is remembered. Every simulated call runs under it; so does whatever else drives
+//! a [`Plane`] through [`Budget::handle`] and shows it by [`Budget::sent`] what leaves.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use plane_core::command::Path;
+use plane_core::config::{DataLimits, Silence};
 use plane_core::demux::{Protocol, protocol};
 use plane_core::limits::{
-    AMPLIFICATION, DATAGRAM, FEEDBACK_PER_SECOND, HANDSHAKE_PER_SECOND, REPORTS_PER_SECOND, UNPROVEN_MEDIA,
+    AMPLIFICATION, ARRIVALS_MEMORY, CAUSED_AT_ONCE, DATAGRAM, FEEDBACK_PER_SECOND, HANDSHAKE_PER_SECOND,
+    KEPT_PER_TRANSPORT, MISSING_MEMORY, REPORTS_PER_SECOND, SENT_MEMORY, STEPS_PER_DATAGRAM, STEPS_PER_SLOT,
+    WAITING_MEMORY,
 };
-use plane_core::time::{Duration, Instant};
+use plane_core::time::{Duration, Instant, ms};
 use plane_core::{Discard, Plane};
+
+use super::account::{Account, Made};
 
 /// Our header extensions, an original sequence number and descriptors that grow may come in the place of none.
 const MEDIA_GROWTH: usize = 64;
 /// Octets of our Binding requests to a path that is proven: two in the first wait of 250 ms, and one more with each check.
 const REQUESTS_PER_SECOND: usize = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
+/// How long the old path is silent before media goes to a new one of which nothing is proven.
+const OLD_PATH_SILENCE: Duration = ms(1_000);
+/// What is remembered is looked at once in so many turns.
+const LOOKS: usize = 64;
+/// A packet more than may be kept makes room for it: its payload, and what is noted of it.
+const KEPT_PACKET: usize = 4_096;
 
-/// What leaves, but for media that is forwarded.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Made {
-    Stun,
-    /// A Binding request of ours: it asks for the proof of a path.
-    Request,
-    /// Handshakes, alerts and acknowledgements; also what the plane's timers send again of them.
-    Handshake,
-    /// SCTP in its records: messages of others, and its own control.
-    Data,
-    /// A compound that begins with a sender or receiver report.
-    Reports,
-    /// Any other RTCP: NACK, PLI, FIR, transport-wide feedback.
-    Feedback,
-}
-
-/// Octets that left within the last second.
-#[derive(Default)]
-struct Recent {
-    sent: VecDeque<(Instant, usize)>,
-    octets: usize,
-}
-
-impl Recent {
-    fn add(&mut self, octets: usize, now: Instant) -> usize {
-        while let Some(&(at, old)) = self.sent.front()
-            && now.saturating_duration_since(at) >= SECOND
-        {
-            self.octets -= old;
-            self.sent.pop_front();
-        }
-        self.sent.push_back((now, octets));
-        self.octets += octets;
-        self.octets
-    }
-}
-
-/// One address, as the plane hears it and speaks to it.
-#[derive(Default)]
-struct Account {
-    /// Something came from it that only the peer can have made: SRTP, SRTCP or an encrypted DTLS record.
-    proven: bool,
-    heard: usize,
-    asked: usize,
-    answered: usize,
-    handshake: usize,
-    /// Media, RTCP and SCTP before it was proven.
-    media: usize,
-    recent: HashMap<Made, Recent>,
-    recently_heard: Recent,
-}
-
-impl Account {
-    /// Media, or what goes where it goes.
-    fn send_media(&mut self, octets: usize, path: Path) {
-        if !self.proven {
-            self.media += octets;
-            assert!(self.media <= UNPROVEN_MEDIA, "{} octets to {path:?}, which is not proven", self.media);
-        }
-    }
-}
-
-#[derive(Default)]
 pub struct Budget {
     accounts: HashMap<Path, Account>,
     /// The largest media datagram that came from anybody.
     largest: usize,
+    longest_silence: Duration,
+    /// SSRCs of ours that only repair others.
+    repairs: HashSet<u32>,
+    looks: usize,
+    caused: Caused,
+}
+
+/// What datagrams have caused, since the last time that anything left.
+#[derive(Default)]
+struct Caused {
+    /// They came, and nothing has left since.
+    by: usize,
+    /// What leaves now is of so many.
+    allowed: usize,
+    at: Option<Instant>,
+    octets: HashMap<Path, usize>,
+}
+
+impl Caused {
+    /// So much leaves: also by what timers and commands do, as by one datagram more.
+    fn add(&mut self, path: Path, octets: usize, now: Instant) {
+        if self.at != Some(now) {
+            self.octets.clear();
+            (self.at, self.allowed) = (Some(now), 1);
+        }
+        self.allowed += std::mem::take(&mut self.by);
+        let sum = self.octets.entry(path).or_default();
+        *sum += octets;
+        assert!(
+            *sum <= self.allowed * CAUSED_AT_ONCE,
+            "{sum} octets to {path:?} at once, of {} datagrams",
+            self.allowed
+        );
+    }
 }
 
 impl Budget {
+    pub fn new(silence: Silence) -> Self {
+        Self {
+            accounts: HashMap::new(),
+            largest: 0,
+            longest_silence: silence.longest,
+            repairs: HashSet::new(),
+            looks: 0,
+            caused: Caused::default(),
+        }
+    }
+
+    /// What leaves with this SSRC has left before with another.
+    pub fn note_repairs(&mut self, ssrc: Option<u32>) {
+        self.repairs.extend(ssrc);
+    }
+
     /// Gives a datagram to the plane, and notes what it allows.
     pub fn handle(
         &mut self,
@@ -101,13 +99,32 @@ impl Budget {
     ) -> Result<(), Discard> {
         let (kind, octets, first) = (protocol(datagram), datagram.len(), datagram.first().copied().unwrap_or(0));
         let epoch = datagram.get(3..5).map_or(0, |epoch| u16::from_be_bytes([epoch[0], epoch[1]]));
+        let before = plane.steps();
         let result = plane.handle_datagram(datagram, path, received, now);
+        let (steps, slots) = ((plane.steps() - before) as usize, plane.stats().slots as usize);
+        assert!(
+            steps <= STEPS_PER_DATAGRAM + slots * STEPS_PER_SLOT,
+            "{steps} steps of {octets} octets, {slots} slots"
+        );
+        self.caused.by += 1;
         let account = self.accounts.entry(path).or_default();
         account.heard += octets;
-        account.recently_heard.add(octets, now);
+        account.recently_heard.add(octets, SECOND, now);
+        let is_indication = datagram.starts_with(&[0, 0x11]);
+        let is_authentic = match kind {
+            Ok(Protocol::Stun | Protocol::Dtls) => result.is_ok() && !is_indication,
+            Ok(Protocol::Rtp | Protocol::Rtcp) => is_authentic(result),
+            Err(_) => false,
+        };
+        if is_authentic {
+            account.heard_at = Some(now);
+        }
         match kind {
             Ok(Protocol::Stun) => {
                 account.asked += octets;
+                if is_authentic && let Some(name) = named(datagram) {
+                    account.name = Some(name);
+                }
                 // The answer to a request of ours, which its peer has signed.
                 account.proven |= result.is_ok() && datagram.starts_with(&[1, 1]);
             }
@@ -115,9 +132,9 @@ impl Budget {
             Ok(Protocol::Dtls) => account.proven |= result.is_ok() && (first & 0xE0 == 0x20 || epoch > 0),
             Ok(Protocol::Rtp) => {
                 self.largest = self.largest.max(octets);
-                account.proven |= is_authentic(result);
+                account.proven |= is_authentic;
             }
-            Ok(Protocol::Rtcp) => account.proven |= is_authentic(result),
+            Ok(Protocol::Rtcp) => account.proven |= is_authentic,
             Err(_) => {}
         }
         result
@@ -126,6 +143,8 @@ impl Budget {
     /// A datagram leaves.
     pub fn sent(&mut self, path: Path, datagram: &[u8], now: Instant) {
         let (account, octets) = (self.accounts.entry(path).or_default(), datagram.len());
+        let silence = self.longest_silence;
+        self.caused.add(path, octets, now);
         let made = match protocol(datagram) {
             Ok(Protocol::Stun) if datagram.starts_with(&[0, 1]) => Made::Request,
             Ok(Protocol::Stun) => Made::Stun,
@@ -137,13 +156,21 @@ impl Budget {
             Ok(Protocol::Rtp) => {
                 let most = DATAGRAM.max(self.largest + MEDIA_GROWTH);
                 assert!(octets <= most, "a media packet of {octets} octets, where {most} were the largest that came");
-                return account.send_media(octets, path);
+                let is_rtx = self.repairs.contains(&u32::from_be_bytes(datagram[8..12].try_into().expect("an SSRC")));
+                account.repair(datagram, is_rtx, path);
+                if account.send_media(octets, silence, path, now) {
+                    self.check_silence_of_others(path, now);
+                }
+                return;
             }
             Err(why) => panic!("what leaves for {path:?} is of no protocol: {why:?}"),
         };
         assert!(octets <= DATAGRAM, "{made:?} of {octets} octets for {path:?}");
-        let recent = account.recent.entry(made).or_default().add(octets, now);
+        let recent = account.recent.entry(made).or_default().add(octets, SECOND, now);
         let heard = account.recently_heard.octets;
+        // They go where media goes.
+        let goes_along = matches!(made, Made::Reports | Made::Feedback | Made::Data);
+        let is_first = goes_along && account.send_media(octets, silence, path, now);
         match made {
             Made::Stun => {
                 account.answered += octets;
@@ -158,8 +185,6 @@ impl Budget {
             Made::Request => {
                 assert!(recent <= REQUESTS_PER_SECOND, "{recent} octets of requests to {path:?} in a second")
             }
-            // They go where media goes.
-            Made::Reports | Made::Feedback | Made::Data if !account.proven => account.send_media(octets, path),
             Made::Handshake => {
                 assert!(recent <= HANDSHAKE_PER_SECOND, "{recent} octets of handshake to {path:?} in a second");
             }
@@ -172,6 +197,56 @@ impl Budget {
             }
             Made::Data => {}
         }
+        if is_first {
+            self.check_silence_of_others(path, now);
+        }
+    }
+
+    /// Media goes to an address of which nothing is proven only where the participant is not heard on any other.
+    fn check_silence_of_others(&self, path: Path, now: Instant) {
+        let name = self.accounts.get(&path).and_then(|account| account.name.as_ref());
+        for (other, account) in &self.accounts {
+            if *other != path && account.proven && name.is_some() && account.name.as_ref() == name {
+                let silent = account.heard_at.map_or(SECOND, |heard| now.saturating_duration_since(heard));
+                assert!(silent >= OLD_PATH_SILENCE, "media to {path:?}, where {other:?} was silent for {silent:?}");
+            }
+        }
+    }
+
+    /// What each participant makes the plane remember, when all that can leave has left.
+    pub fn look(&mut self, plane: &Plane) {
+        self.looks += 1;
+        if !self.looks.is_multiple_of(LOOKS) {
+            return;
+        }
+        let data = DataLimits::default();
+        for kept in plane.remembered() {
+            let table = [
+                ("packets that were published", kept.published, KEPT_PER_TRANSPORT + KEPT_PACKET),
+                ("packets that were sent", kept.sent, SENT_MEMORY),
+                ("packets that are missing", kept.missing, MISSING_MEMORY),
+                ("arrivals", kept.arrivals, ARRIVALS_MEMORY),
+                ("datagrams that wait", kept.waiting, WAITING_MEMORY),
+                ("messages", kept.messages, data.buffered + data.channels * data.backlog_octets),
+            ];
+            for (what, octets, most) in table {
+                assert!(octets <= most, "{octets} octets of {what} for {:?}, {most} are allowed", kept.transport);
+            }
+        }
+    }
+}
+
+/// What a Binding request calls the participant (RFC 8489 s14.3): the server's part of USERNAME.
+fn named(datagram: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = datagram.strip_prefix(&[0, 1])?.get(18..)?;
+    loop {
+        let (&[kind_high, kind_low, high, low], behind) = rest.split_first_chunk()?;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let value = behind.get(..length)?;
+        if [kind_high, kind_low] == [0, 6] {
+            return value.split(|&octet| octet == b':').next().map(<[u8]>::to_vec);
+        }
+        rest = behind.get(length.next_multiple_of(4)..)?;
     }
 }
 

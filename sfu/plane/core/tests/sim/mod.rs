@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod account;
 pub mod audit;
 pub mod budget;
 pub mod peer;
@@ -119,7 +120,7 @@ impl Call {
             random: seed,
             clock,
             audit: Audit::default(),
-            budget: Budget::default(),
+            budget: Budget::new(silence),
             identity,
         }
     }
@@ -270,6 +271,7 @@ impl Call {
             extensions: Self::extensions(),
         };
         change(&mut spec);
+        self.budget.note_repairs(spec.rtx_ssrc);
         self.apply(Command::AddSlot(spec));
         id
     }
@@ -378,6 +380,7 @@ impl Call {
                 }
             }
         }
+        self.budget.look(&self.plane);
         while let Some(event) = self.plane.poll_event() {
             self.events.push(event);
         }
