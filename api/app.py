@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from api import dev, errors, explain, participants, rooms, signaling, whip
+from api import asyncapi, dev, errors, explain, participants, rooms, signaling, whip
 from api.middleware import AccessLog, BodyLimit, Cors, Failed, SlashesInNames
 from api.settings import Settings
 from sfu import limits
@@ -53,6 +53,7 @@ def create_app(
         title="SFU",
         version=settings.config().version,
         summary="Rooms, participants and tracks of a selective forwarding unit.",
+        description="The WebSocket has a description of its own, in AsyncAPI: `GET /v1/protocol.json`.",
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
         docs_url=None,
@@ -62,7 +63,7 @@ def create_app(
     )
     app.state.settings = settings
     errors.install(app)
-    for door in (rooms, participants, explain, whip, signaling):
+    for door in (rooms, participants, explain, whip, signaling, asyncapi):
         app.include_router(door.router)
     if settings.mode.dev:
         dev.install(app, settings)

@@ -1,8 +1,10 @@
-"""What a participant and the server say to one another, as data: one dataclass a message, `type` tells which.
+"""The signalling messages of both directions: one dataclass per message, identified by `type`.
 
-The WebSocket carries them as JSON (`api/messages.py`); any other signalling protocol is another codec over the same
-messages. A request with an `id` is answered by a message that echoes it: `answer`, `published`, `ok` or `error`.
-Every message of the server has a `seq`, by participant, from 1: the outbox stamps it.
+The WebSocket carries them as JSON (`api/messages.py`); another signalling protocol is another codec over the same
+classes. The server answers a request that has an `id` with a message of the same `id`: `answer`, `published`, `ok` or
+`error`. Each message of the server has a `seq`, counted per participant from 1; the outbox adds it.
+
+Docstrings are published in `/v1/protocol.json` (`api/asyncapi.py`): write them for authors of clients.
 """
 
 from collections.abc import Mapping
@@ -29,152 +31,199 @@ from sfu.model import (
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Who comes back, with the secret of its session and the last `seq` it has seen."""
+    """The session to resume. Values are from its `joined` message and the last message that was received."""
 
     sid: str
+    """`joined.you.sid`."""
     secret: str
+    """`joined.resume_secret`."""
     seq: int
+    """The last `seq` that the client received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who is calling; free text, for the logs and for `explain`."""
+    """Name, version and features of the client software."""
 
     sdk: str = ""
+    """Free text, for logs."""
     version: str = ""
+    """Free text, for logs."""
     features: tuple[str, ...] = ()
-    """What it can do beyond the least: `wanted`, it stops and starts encodings as that message says."""
+    """Optional features that the client implements. `wanted`: it stops and starts encodings by the message `wanted`.
+    Unknown features are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """The first message, always. With `resume`, the participant comes back to its session."""
+    """Joins the room, or resumes a session. Must be the first message, and only the first."""
 
     type: Literal["join"]
     auto_subscribe: bool = True
+    """False: no track is subscribed until `subscribe` names it."""
     resume: Resume | None = None
+    """The session to resume. Null: a new session."""
     client: Client = Client()
+    """The software that connects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An SDP offer. `tracks` names the published track (its `cid`) of each m-section that sends, by mid."""
+    """Offers SDP. The client always offers, the server always answers."""
 
     type: Literal["offer"]
     id: int
     sdp: str
+    """RFC 8866."""
     tracks: Mapping[str, str] = field(default_factory=dict)
+    """The `cid` of the published track, for each section that sends, by mid. A section that is not named is matched by
+    the track id of its `msid`, else by order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trickled ICE candidate; null or empty: there are no more. Accepted and not needed: the server learns addresses
-    from the checks themselves."""
+    """A trickled ICE candidate. The server ignores it: it learns addresses from connectivity checks."""
 
     type: Literal["candidate"]
     candidate: str | None = None
+    """Null or empty: the end of candidates."""
     mid: str | None = ""
+    """The section of the candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupCodec:
-    """What a track is sent as too, in a section of its own, while the server asks for it by `backup`."""
+    """A second codec of a track. The client sends it in another section while the server requests it by `backup`."""
 
     cid: str
-    """The client's name for that section."""
+    """The client's name of that section."""
     mime: str
-    """`video/VP8`, …"""
+    """The codec, for example `video/VP8`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Declares a track before its m-section is offered. `cid` is the client's name for it."""
+    """Declares a track. Send it before the offer that has the track's section."""
 
     type: Literal["publish"]
     id: int
     cid: str
+    """The client's name of the track, used in `offer.tracks`."""
     kind: Kind
     source: Source = Source.UNKNOWN
+    """Sources that the permissions leave out are refused."""
     name: str = ""
+    """Free text, shown to other participants."""
     muted: bool = False
+    """The track is published muted."""
     width: int = 0
+    """Pixels of the largest encoding; 0: unknown."""
     height: int = 0
+    """Pixels of the largest encoding; 0: unknown."""
     stream: str = ""
+    """Free text: tracks with the same value belong together."""
     encrypted: bool = False
-    """End to end: nothing can be made of what is in its packets."""
+    """True: packets are encrypted end to end, so the server does not read payloads."""
     backup: BackupCodec | None = None
+    """A second codec, for subscribers that cannot decode the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpublish:
+    """Ends the publication of a track. Offer with its section inactive afterwards."""
+
     type: Literal["unpublish"]
     id: int
     track: str
+    """The sid of a track of this participant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Of one's own track."""
+    """Mutes or unmutes a track of this participant."""
 
     type: Literal["mute"]
     id: int
     track: str
+    """The sid of a track of this participant."""
     muted: bool
+    """True: mute. False: unmute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
+    """Subscribes to tracks of others, or unsubscribes. An empty list changes nothing and is answered with `ok`."""
+
     type: Literal["subscribe"]
     id: int
     tracks: tuple[str, ...]
+    """Sids."""
     on: bool
+    """True: subscribe. False: unsubscribe."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackSettings:
-    """How one wants to see a track: at most this quality (`off` pauses it), in this many pixels, visible or not.
-
-    What is None stays as it is. The fields are those of `Wish`.
-    """
+    """How this participant wants to receive a track. A field that is null or omitted keeps its value."""
 
     track: str
+    """The sid of a track of another participant."""
     quality: Quality | None = None
+    """The best encoding to send; `off` pauses the track. Initially `high`."""
     width: int | None = None
+    """Pixels of the box that the picture is fitted into. Initially 0: any."""
     height: int | None = None
+    """Pixels of the box that the picture is fitted into. Initially 0: any."""
     fps: float | None = None
+    """Frames per second that are enough. Initially 0: any."""
     priority: int | None = None
+    """1 to 255; higher is served first. Initially 0: 255 for a shared screen, 1 for other sources."""
     visible: bool | None = None
+    """False: video is not sent; audio is. Initially true."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`TrackSettings` of one track, or of several in `tracks`: of all of them or, if one is refused, of none."""
+    """Sets how this participant wants to receive one track, or several in `tracks`. If one of them is refused, none is
+    changed. A field that is null or omitted keeps its value."""
 
     type: Literal["settings"]
     id: int
     track: str = ""
+    """The sid of a track of another participant. Empty: only `tracks` counts."""
     quality: Quality | None = None
+    """The best encoding to send; `off` pauses the track. Initially `high`."""
     width: int | None = None
+    """Pixels of the box that the picture is fitted into. Initially 0: any."""
     height: int | None = None
+    """Pixels of the box that the picture is fitted into. Initially 0: any."""
     fps: float | None = None
+    """Frames per second that are enough. Initially 0: any."""
     priority: int | None = None
+    """1 to 255; higher is served first. Initially 0: 255 for a shared screen, 1 for other sources."""
     visible: bool | None = None
+    """False: video is not sent; audio is. Initially true."""
     tracks: tuple[TrackSettings, ...] = ()
+    """Settings of more tracks, at most 256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Of oneself, where the grant allows it. An attribute set to the empty string is deleted."""
+    """Changes this participant's name, metadata or attributes. Needs `can_update_own_metadata`. A field that is null
+    or omitted keeps its value."""
 
     type: Literal["update"]
     id: int
     name: str | None = None
     metadata: str | None = None
     attributes: Mapping[str, str] | None = None
+    """Attributes to change. An empty string deletes the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
+    """Leaves the room. The server answers with `left` and closes the connection."""
+
     type: Literal["leave"]
 
 
@@ -185,204 +234,248 @@ ClientMessage = Join | Offer | Candidate | Publish | Unpublish | Mute | Subscrib
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
+    """Properties of the server that a client needs."""
+
     version: str
     reliable_label: str = "sfu-reliable"
+    """Label of the room's reliable data channel."""
     lossy_label: str = "sfu-lossy"
+    """Label of the room's lossy data channel."""
     resume_window: float = 30.0
-    """Seconds in which a cut connection may come back."""
+    """Seconds after a disconnect in which the session can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The first message to someone new; also the snapshot for someone who resumes after too much was missed."""
+    """The complete state of the room: the reply to `join`, and to a resume that missed too many messages."""
 
     room: RoomInfo
     you: ParticipantInfo
+    """The receiver of this message."""
     participants: tuple[ParticipantInfo, ...]
-    """The others."""
+    """The other participants."""
     resume_secret: str
+    """For `join.resume`. Keep it."""
     server: ServerInfo
     slots: Mapping[str, SlotInfo | None] = field(default_factory=dict)
+    """What each receive section shows, by mid. Null: nothing."""
     resumed: bool = False
+    """True: a snapshot after a disconnect. Discard what was known of the room, keep the peer connection."""
     type: Literal["joined"] = "joined"
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The connection is back: what was missed since the `seq` it named follows."""
+    """The session is resumed. The missed messages follow. Its own `seq` is the one that the client named."""
 
     seq_from: int
+    """The `seq` of the first message that follows."""
     type: Literal["resumed"] = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To the offer with this id. `mids`: which published track each sending section is, by mid. `undeclared`: mids of
-    sections that would send and are answered inactive, since no track was declared for them."""
+    """The SDP answer to the offer with this id."""
 
     id: int
     sdp: str
+    """RFC 8866."""
     mids: Mapping[str, str]
+    """The sid of the published track of each section that sends, by mid."""
     undeclared: tuple[str, ...] = ()
+    """Mids of sections that would send and are answered `inactive`, since `publish` declared no track for them."""
     type: Literal["answer"] = "answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Renegotiate:
-    """Please offer again with so many more receive sections of each kind."""
+    """Asks the client to add receive sections and to offer again."""
 
     audio: int
+    """Sections to add."""
     video: int
+    """Sections to add."""
     type: Literal["renegotiate"] = "renegotiate"
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """What the named receive sections show from now on, by mid; null: nothing."""
+    """Receive sections show other tracks. Sections that are not named are unchanged."""
 
     slots: Mapping[str, SlotInfo | None]
+    """By mid. Null: nothing."""
     type: Literal["slots"] = "slots"
 
 
 @dataclass(frozen=True, slots=True)
 class Participants:
-    """Participants that are new, changed (`version` grew) or gone (`state` is `disconnected`), each whole."""
+    """Participants that joined, changed or left."""
 
     participants: tuple[ParticipantInfo, ...]
+    """Each is complete. `state` is `disconnected` for one that left. Ignore one whose `version` is lower than the known
+    one."""
     type: Literal["participants"] = "participants"
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
+    """The room changed."""
+
     room: RoomInfo
     type: Literal["room"] = "room"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The declaration is accepted."""
+    """The declaration of a track is accepted. Offer its section now."""
 
     id: int
     cid: str
+    """As in the request."""
     track: TrackInfo
     type: Literal["published"] = "published"
 
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """To its owner: this track is no longer published."""
+    """Sent to the publisher: the track is no longer published."""
 
     track: str
+    """The track's sid."""
     reason: str = ""
+    """A sentence."""
     type: Literal["unpublished"] = "unpublished"
 
 
 @dataclass(frozen=True, slots=True)
 class Muted:
-    """To its owner: a moderator muted (or allowed again) this track; stop sending it."""
+    """Sent to the publisher: a moderator muted or unmuted the track."""
 
     track: str
+    """The track's sid."""
     muted: bool
+    """True: stop sending."""
     type: Literal["muted"] = "muted"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """To its owner, if it can: the encodings of a track that somebody wants; the others need not be sent. Whole, and
-    until the next one. `paused`: none is, since nobody watches. That is no mute: nobody is told."""
+    """Sent to the publisher if its `join` has the feature `wanted`: which encodings of the track to send. Replaces the
+    previous list. Before the first message every encoding is wanted."""
 
     track: str
+    """The track's sid."""
     encodings: tuple[WantedEncoding, ...]
-    """Lowest first."""
+    """In the order of the publisher's offer."""
     paused: bool
+    """True: nobody watches, so none is wanted. This is not a mute; other participants are not informed."""
     type: Literal["wanted"] = "wanted"
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """To its owner: somebody needs the backup of this track, or nobody does any more."""
+    """Sent to the publisher: a subscriber needs the track's backup codec, or none does any more."""
 
     track: str
+    """The sid of the primary track."""
     wanted: bool
     type: Literal["backup"] = "backup"
 
 
 @dataclass(frozen=True, slots=True)
 class Speakers:
-    """Who started or stopped speaking, or changed level: only the differences."""
+    """Participants who started or stopped speaking, or whose level changed."""
 
     speakers: tuple[Speaker, ...]
+    """Only those that changed."""
     type: Literal["speakers"] = "speakers"
 
 
 @dataclass(frozen=True, slots=True)
 class DominantSpeaker:
-    """Who has the floor from now on, and keeps it until somebody else takes it. Both empty: whoever had it is gone."""
+    """The dominant speaker changed. Both fields are empty if the previous one left or was muted."""
 
     participant: str = ""
+    """The participant's sid."""
     track: str = ""
+    """The sid of the microphone's track."""
     type: Literal["dominant_speaker"] = "dominant_speaker"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What really reaches you of a track: the layer on the wire, or why there is none."""
+    """What this participant receives of a track: the layer that is sent, or why none is."""
 
     track: str
+    """The track's sid."""
     state: Literal["active", "paused", "pending", "refused"]
     layer: Layer | None = None
+    """The layer that is sent. Null: none."""
     width: int = 0
+    """Pixels of the layer; 0: unknown."""
     height: int = 0
+    """Pixels of the layer; 0: unknown."""
     bitrate: int = 0
-    """Bits per second of that layer as the publisher sends it."""
+    """Bits per second of the layer as the publisher sends it."""
     reason: str = ""
+    """A sentence: why no layer is sent."""
     cause: Cause = Cause.NONE
-    """What keeps it from being better."""
+    """What prevents a better layer."""
     mime: str = ""
-    """Of what reaches you, or of what you cannot decode; empty while it is not known."""
+    """The codec that is received, or that this client cannot decode; empty: unknown."""
     type: Literal["subscription"] = "subscription"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A fresh token for the next connection; the old one is at half its life."""
+    """A new token for the next connection. Sent at half the life of the previous one, and when permissions change."""
 
     token: str
+    """A JWT."""
     type: Literal["token"] = "token"
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """You are out, or not let in. `action`: `none` (it is meant), `rejoin` (join anew)."""
+    """The participant left, was removed, or was not admitted. The connection closes."""
 
     reason: DisconnectReason
     message: str
+    """A sentence."""
     action: Literal["none", "rejoin"] = "none"
+    """`rejoin`: join again with a new session. `none`: do not."""
     type: Literal["left"] = "left"
 
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """The server stops at `deadline` (milliseconds since the epoch); `url` where to go, if another is known."""
+    """The server shuts down at the deadline."""
 
     deadline: int
+    """Milliseconds since the epoch."""
     url: str | None = None
+    """The server to connect to instead. Null: none is known; stay until the connection closes."""
     type: Literal["draining"] = "draining"
 
 
 @dataclass(frozen=True, slots=True)
 class Ok:
+    """The request with this id is done."""
+
     id: int
     type: Literal["ok"] = "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The request with this id (0: a message that had none) changed nothing, because of `message`."""
+    """The request with this id failed and changed nothing."""
 
     id: int
+    """0: a message without a readable id."""
     code: str
+    """One of the codes of errors in PROTOCOL.md."""
     message: str
+    """A sentence."""
     type: Literal["error"] = "error"
 
 

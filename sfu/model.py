@@ -1,4 +1,8 @@
-"""What rooms are made of: ids, grants, tracks, layers. Data without behaviour; the words of ARCHITECTURE.md."""
+"""The data model of rooms: ids, grants, tracks, layers, and the views that REST and WebSocket send.
+
+Data without behaviour; the terms are those of ARCHITECTURE.md. Docstrings of views are published in
+`/v1/protocol.json`.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -10,17 +14,19 @@ BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def new_sid(prefix: str) -> str:
-    """A server-made id: `RM_`, `PA_` or `TR_` and 12 base-57 characters (70 bits)."""
+    """Returns a new random id: `prefix` (`RM`, `PA` or `TR`), `_`, and 12 base-57 characters (70 bits)."""
     return prefix + "_" + "".join(secrets.choice(BASE57) for _ in range(12))
 
 
 class Kind(StrEnum):
+    """The media type of a track."""
+
     AUDIO = "audio"
     VIDEO = "video"
 
 
 class Source(StrEnum):
-    """What a track shows; the words are those of the `canPublishSources` claim."""
+    """What a track captures. Values are those of the token claim `canPublishSources`."""
 
     CAMERA = "camera"
     MICROPHONE = "microphone"
@@ -30,40 +36,48 @@ class Source(StrEnum):
 
 
 class ParticipantState(StrEnum):
+    """`joining`: no transport yet; `joined`: connecting (ICE, DTLS); `active`: connected; `disconnected`: left."""
+
     JOINING = "joining"
-    """Known, but no media transport yet."""
+    """No media transport yet."""
     JOINED = "joined"
-    """Its offer is answered; ICE and DTLS are under way."""
+    """Its offer is answered; ICE and DTLS are connecting."""
     ACTIVE = "active"
     """Its transport is connected."""
     DISCONNECTED = "disconnected"
-    """Gone, for the reason given."""
+    """It left; `disconnect_reason` says why."""
 
 
 class ParticipantKind(StrEnum):
+    """`standard`: WebSocket; `ingress`: a WHIP publisher; `viewer`: a WHEP viewer, hidden from others."""
+
     STANDARD = "standard"
     INGRESS = "ingress"
     """Publishes by WHIP."""
     VIEWER = "viewer"
-    """Watches by WHEP; hidden."""
+    """Watches by WHEP; hidden from others."""
 
 
 class DisconnectReason(StrEnum):
+    """Why a participant left or was not admitted."""
+
     CLIENT_INITIATED = "client_initiated"
     DUPLICATE_IDENTITY = "duplicate_identity"
     SERVER_SHUTDOWN = "server_shutdown"
     PARTICIPANT_REMOVED = "participant_removed"
     ROOM_DELETED = "room_deleted"
     STATE_MISMATCH = "state_mismatch"
-    """A resume that came too late or named something unknown: join anew."""
+    """A resume came too late or named an unknown session: join with a new session."""
     JOIN_FAILURE = "join_failure"
     SIGNAL_CLOSE = "signal_close"
-    """The WebSocket went and did not come back in time."""
+    """The WebSocket closed and was not resumed in time."""
     CONNECTION_TIMEOUT = "connection_timeout"
     MEDIA_FAILURE = "media_failure"
 
 
 class Quality(StrEnum):
+    """The best encoding that a subscriber wants; `off` pauses the track."""
+
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
@@ -71,93 +85,101 @@ class Quality(StrEnum):
 
 
 class Cause(StrEnum):
-    """What keeps a subscription from being better than it is."""
+    """What prevents a subscription from receiving a better layer."""
 
     NONE = "none"
-    """Nothing: the best that is published is on the wire."""
+    """Nothing: the best published layer is sent."""
     DEMAND = "demand"
-    """Its subscriber asks for no more, or for nothing at all."""
+    """The subscriber asks for no more, or for nothing."""
     BANDWIDTH = "bandwidth"
     PUBLISHER = "publisher"
-    """A better layer is not sent."""
+    """The publisher sends no better layer."""
     PAUSED = "paused"
-    """Switched off or out of sight, kept out by a rule of the room, or without a receive section."""
+    """Paused or not visible, excluded by a rule of the room, or without a receive section."""
     MUTED = "muted"
     CODEC = "codec"
-    """Its subscriber cannot decode what is published."""
+    """The subscriber cannot decode the published codec."""
     ENCRYPTED = "encrypted"
-    """End to end, so that keyframes cannot be recognised: the layer stays as it is."""
+    """End-to-end encryption hides keyframes, so the layer cannot be switched."""
     WAITING_FOR_KEYFRAME = "waiting_for_keyframe"
     LOSS = "loss"
-    """Packets were lost for good."""
+    """Packets were lost and not recovered."""
 
 
 class Step(StrEnum):
-    """Whose decision it was, on the way from a wish to the wire."""
+    """Who decided, in the order in which decisions limit one another."""
 
     WANTED = "wanted"
-    """The subscriber's, or a backend's for it."""
+    """The subscriber, or a backend on its behalf."""
     SHOWN = "shown"
-    """The room's: in which receive section, if any."""
+    """The room: in which receive section, if any."""
     TARGET = "target"
-    """The room's: the best layer that the plane is asked for."""
+    """The room: the best layer that it requests of the packet plane."""
     CURRENT = "current"
-    """The plane's: what is on the wire."""
+    """The packet plane: the layer that is sent."""
     PUBLISHER = "publisher"
-    """What the publisher does."""
+    """The publisher: what it sends."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Layer:
-    """A point of a track: which encoding (or spatial layer, in SVC), which temporal layer. From 0, lowest first."""
+    """A layer of a track: encoding (in SVC: spatial layer) and temporal layer. Both count from 0, lowest first."""
 
     spatial: int
+    """Rank of the encoding, or of the spatial layer in SVC."""
     temporal: int
+    """Temporal layer within it."""
 
 
 class Rate(NamedTuple):
-    """What arrives of a layer with those it needs."""
+    """The measured rate of a layer, including the layers it depends on."""
 
     bps: int
+    """Bits per second."""
     width: int
-    """Pixels; 0 where not known."""
+    """Pixels; 0: unknown."""
     height: int
+    """Pixels; 0: unknown."""
     fps: float
+    """Frames per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a participant wants to see a track it is shown."""
+    """How a participant wants to receive a track."""
 
     quality: Quality = Quality.HIGH
-    """The best worth its bits, whatever the size."""
+    """The best encoding to send, whatever the size."""
     width: int = 0
-    """Of the box it is fitted into, in pixels of the screen. 0: any."""
+    """Screen pixels of the box that the picture is fitted into. 0: any."""
     height: int = 0
+    """Screen pixels of the box that the picture is fitted into. 0: any."""
     fps: float = 0.0
     """Frames per second that are enough. 0: any."""
     priority: int = 0
-    """Who goes first where not all have room: 1 to 255. 0: what its source has, a shared screen 255, others 1."""
+    """1 to 255; higher is served first. 0: 255 for a shared screen, 1 for other sources."""
     visible: bool = True
-    """Video that is not visible is not sent."""
+    """False: video is not sent; audio is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a participant may do in its room. Changeable while inside."""
+    """What a participant may do in its room. A backend can change it while the participant is in the room."""
 
     can_publish: bool = True
     can_subscribe: bool = True
     can_publish_data: bool = True
     can_publish_sources: tuple[Source, ...] = ()
-    """Empty: every source."""
+    """The sources it may publish. Empty: all."""
     can_update_own_metadata: bool = False
+    """It may change its own name, metadata and attributes."""
     hidden: bool = False
+    """Other participants do not see it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified token says."""
+    """The contents of a verified token."""
 
     identity: str
     name: str = ""
@@ -172,37 +194,38 @@ class Grant:
     key: str = ""
     """The API key that signed it."""
     issued: float = 0.0
-    """Seconds since the epoch; 0 where the token does not say: then it is older than every revocation."""
+    """Seconds since the epoch. 0: the token does not say, and every revocation covers it."""
     expires: int = 0
-    """Seconds since the epoch; 0 for the server's own."""
+    """Seconds since the epoch. 0: a grant of the server's own."""
     max_viewers: int = 0
-    """WHEP sessions of this identity in a room at the same time, where that is more than the service allows."""
+    """WHEP sessions that this identity may have in a room at a time, if more than the service's setting."""
     jti: str = ""
-    """The token's own id (RFC 7519 s4.1.7), by which it may be readmitted; empty where it has none."""
+    """The token's id (RFC 7519 s4.1.7), which `readmit` names. Empty: it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomOptions:
-    """What a room is created with; durations in seconds. 0 participants: no limit."""
+    """The options of a room. Durations are in seconds."""
 
     max_participants: int = 0
+    """0: no limit."""
     empty_timeout: float = 300.0
-    """Nobody ever joined for so long: the room goes."""
+    """The room is deleted if nobody joins within this time."""
     departure_timeout: float = 20.0
-    """The last participant left so long ago: the room goes."""
+    """The room is deleted this long after the last participant left."""
     metadata: str = ""
     locked: bool = False
-    """Nobody new may join."""
+    """No new participant may join."""
     last_n: int = 0
-    """Each participant is shown at most so many video tracks, of those who come first. 0: all."""
+    """The most video tracks that a participant is shown, in order of priority. 0: all."""
     on_stage: tuple[str, ...] = ()
-    """Identities that come first of all, in this order."""
+    """Identities with the highest priority, in this order."""
     loudest: int = 0
-    """Only so many microphones are heard at a time, the loudest, and the dominant speaker's. 0: all."""
+    """The most microphones that are forwarded at a time: the loudest, and the dominant speaker's. 0: all."""
 
 
 class RoomChanges(TypedDict, total=False):
-    """Of `RoomOptions`: what is None or not named stays as it is."""
+    """Changes of `RoomOptions`. A field that is None or missing keeps its value."""
 
     max_participants: int | None
     empty_timeout: float | None
@@ -214,59 +237,77 @@ class RoomChanges(TypedDict, total=False):
     loudest: int | None
 
 
-# Views: what others see of a participant, a track, a room. Sent as JSON as they are.
+# Views: what REST and WebSocket send of a participant, a track, a room. Their fields are those of the JSON.
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingInfo:
-    """One simulcast stream of a track: live bits per second; width and height in pixels, 0 if unknown."""
+    """One encoding (simulcast stream) of a track, as measured."""
 
     rid: str = ""
     spatial: int = 0
+    """Its rank among the encodings that arrive, from 0, lowest first."""
     active: bool = False
+    """It arrives."""
     bitrate: int = 0
+    """Bits per second."""
     width: int = 0
+    """Pixels; 0: unknown."""
     height: int = 0
+    """Pixels; 0: unknown."""
     fps: float = 0.0
+    """Frames per second."""
     wanted: bool = True
-    """False: its publisher was asked to stop it, since nobody wants it."""
+    """False: the publisher was asked to stop it, since no subscriber wants it."""
     offered: int = 0
-    """Its place in the publisher's offer, from 0; `spatial` is its rank by what arrives."""
+    """Its place in the publisher's offer, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupInfo:
-    """What a track is sent as too, for those who cannot decode it."""
+    """The backup codec of a track, for subscribers that cannot decode the first."""
 
     mime: str
     wanted: bool
-    """Somebody needs it."""
+    """A subscriber needs it."""
     active: bool
     """It is published."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackInfo:
+    """A published track."""
+
     sid: str
+    """The server's id."""
     kind: Kind
     source: Source
     name: str = ""
     muted: bool = False
     width: int = 0
+    """Pixels, as declared; 0: unknown."""
     height: int = 0
+    """Pixels, as declared; 0: unknown."""
     mime: str = ""
-    """Of what really arrives, `video/VP8`; empty before the first packet's codec is known."""
+    """The codec that arrives, for example `video/VP8`. Empty until the first packet."""
     mid: str = ""
-    """Of the publisher's m-section; empty until bound."""
+    """The mid of the publisher's section. Empty until an offer has the section."""
     simulcast: bool = False
+    """It has several encodings."""
     stream: str = ""
+    """As declared: tracks with the same value belong together."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantInfo:
+    """A participant of a room."""
+
     sid: str
+    """The server's id, one per session."""
     identity: str
+    """The application's id, from the token."""
     name: str
+    """Free text."""
     state: ParticipantState
     kind: ParticipantKind
     metadata: str
@@ -275,30 +316,44 @@ class ParticipantInfo:
     joined_at: int
     """Milliseconds since the epoch."""
     version: int
-    """Grows by one with every visible change."""
+    """Increases by one with every visible change."""
     tracks: tuple[TrackInfo, ...] = ()
+    """The tracks it publishes."""
     disconnect_reason: DisconnectReason | None = None
+    """Why it left. Null: it is in the room."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomInfo:
+    """A room: its options and its state."""
+
     sid: str
+    """The server's id."""
     name: str
+    """The application's id, from the token or path."""
     created_at: int
     """Milliseconds since the epoch."""
     max_participants: int
+    """0: no limit."""
     empty_timeout: float
+    """Seconds after which the room is deleted if nobody joins."""
     departure_timeout: float
+    """Seconds after which the room is deleted once the last participant left."""
     metadata: str
     locked: bool
+    """No new participant may join."""
     last_n: int
+    """The most video tracks that a participant is shown. 0: all."""
     on_stage: tuple[str, ...]
+    """Identities whose video is shown first, in this order."""
     loudest: int
+    """The most microphones that are forwarded at a time. 0: all."""
     num_participants: int
-    """Those that are not hidden."""
+    """Hidden participants are not counted."""
     num_publishers: int
+    """Participants that publish at least one track."""
     dominant_speaker: str
-    """The sid of who has the floor; empty: nobody has spoken."""
+    """The sid of the dominant speaker. Empty: there is none."""
 
 
 Order = tuple[int, int]
@@ -309,7 +364,7 @@ FIRST: Order = (0, 0)
 
 @dataclass(frozen=True, slots=True)
 class PublishedTrack:
-    """The publisher's view of a track: what really arrives of it, and who is shown it."""
+    """A published track: the encodings that arrive, and who is shown it."""
 
     participant: str
     """The publisher's identity."""
@@ -317,35 +372,44 @@ class PublishedTrack:
     encodings: tuple[EncodingInfo, ...]
     """Lowest first."""
     subscribers: tuple[str, ...]
-    """Identities of those that have it in a slot and are not hidden."""
+    """Identities of participants that have it in a slot. Hidden ones are left out."""
     paused: bool = False
-    """At its source, since nobody watches it."""
+    """The publisher was asked to stop it, since nobody watches it."""
     backup: BackupInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotInfo:
-    """What a receive section shows now: a track of a participant."""
+    """The track that a receive section shows."""
 
     track: str
+    """The track's sid."""
     participant: str
-    """Its sid."""
+    """The publisher's sid."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedEncoding:
+    """Whether the publisher is to send an encoding."""
+
     rid: str
-    """Empty where the track has only one, or its encodings are told apart by SSRC."""
+    """Empty if the track has one encoding, or if its encodings differ by SSRC alone."""
     wanted: bool
+    """False: stop sending the encoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
+    """The audio level of one participant."""
+
     participant: str
+    """The participant's sid."""
     track: str
+    """The sid of the microphone's track."""
     level: float
-    """0 silent to 1 loudest, in steps of 1/8."""
+    """0 (silent) to 1 (loudest), in steps of 1/8."""
     active: bool
+    """False: the participant stopped speaking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,28 +432,32 @@ class SubscriptionState:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionInfo:
-    """One track as one participant gets it: what is wished for, what is on the wire, and why."""
+    """One track as one participant receives it: what it wants, what is sent, and why."""
 
     track: str
     participant: str
     """The publisher's identity."""
     desired: bool
+    """It is subscribed."""
     wish: Wish
     mid: str
-    """Of the receive section it is shown in; empty: none."""
+    """The mid of the receive section that shows it. Empty: none."""
     state: str
-    """`active`, `paused`, `pending`, `refused`, or `off` where it is not desired."""
+    """`active`, `paused`, `pending`, `refused`, or `off` if it is not subscribed."""
     layer: Layer | None = None
+    """The layer that is sent. Null: none."""
     reason: str = ""
+    """A sentence: why no layer is sent."""
     cause: Cause = Cause.NONE
+    """What prevents a better layer."""
     mime: str = ""
-    """Of what reaches it, or of what it cannot decode."""
+    """The codec that it receives, or that it cannot decode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A layer as its publisher sends it, with those it needs: pixels, frames per second, bits per second; 0 if
-    unknown."""
+    """A layer as its publisher sends it, including the layers it depends on: pixels, frames per second, bits per
+    second. 0: unknown."""
 
     layer: Layer
     width: int = 0
@@ -400,38 +468,43 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """One entry of the record of a subscription."""
+
     at: int
     """Milliseconds since the epoch."""
     what: Step
     layer: Layer | None = None
-    """Where the step decides about one. None: nothing."""
+    """The layer that was chosen. None: no layer."""
     cause: Cause = Cause.NONE
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one participant gets one track as it does. Each of the four pictures is the one before it, or less."""
+    """Why one participant receives one track as it does.
+
+    `wanted`, `allowed`, `target` and `current` are ordered: each is the one before it, or less.
+    """
 
     track: str
     participant: str
     """The publisher's identity."""
     source: Source
     mid: str
-    """Of the receive section it is shown in; empty: none."""
+    """The mid of the receive section that shows it. Empty: none."""
     wanted: Picture | None
-    """The best layer that its subscriber asks for, whether it arrives or not. None: nothing."""
+    """The best layer that the subscriber asks for, whether it arrives or not. None: nothing."""
     allowed: Picture | None
-    """What mutes, rules of the room and bandwidth leave of it."""
+    """The best layer that mutes, rules of the room and bandwidth allow."""
     target: Picture | None
-    """The best that the plane is asked for."""
+    """The best layer that the room requests of the packet plane."""
     current: Picture | None
-    """What is on the wire."""
+    """The layer that is sent."""
     since: int
-    """When `current` became what it is, in ms since the epoch; 0 if it was never anything."""
+    """When `current` last changed, in milliseconds since the epoch. 0: never."""
     cause: Cause
     sentence: str
     publisher: tuple[str, ...]
-    """What its publisher does that limits all who are shown it: `ignores keyframe requests`."""
+    """What the publisher does that limits all its subscribers, for example `ignores keyframe requests`."""
     decisions: tuple[Decision, ...]
-    """Of the last minute, oldest first."""
+    """The decisions of the last minute, oldest first."""

@@ -20,6 +20,7 @@ from sfu.model import Grant, Permissions
 from sfu.service import Sfu
 
 from ..sfu.scene import sdp
+from . import schema
 from .plane import CountingPlane
 
 KEY = "key"
@@ -104,10 +105,11 @@ class Client:
         await self.socket.send(json.dumps({"type": type, **fields}))
 
     async def hear(self, *types: str) -> dict[str, Any]:
-        """The next message of these types; others are passed over."""
+        """The next message of these types; others are passed over. Each must be as `/v1/protocol.json` says."""
         while True:
             message: dict[str, Any] = json.loads(await self.socket.recv())
             self.seq = message["seq"]
+            schema.check(message)
             if message["type"] in types:
                 return message
 
