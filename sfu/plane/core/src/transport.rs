@@ -239,6 +239,7 @@ impl Transport {
         }
         self.consent.moved(now);
         self.presence.moved(now);
+        self.presence.greeted(now);
         self.round_trip.connected(now);
     }
 

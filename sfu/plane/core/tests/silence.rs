@@ -205,7 +205,7 @@ fn messages_for_a_silent_participant_wait_and_do_not_turn_the_timers_in_place() 
         reliability: plane_core::command::Reliability::Reliable,
         remote: false,
     }));
-    call.run(ms(500));
+    call.run(ms(5_000));
     call.peers[bob].alive = false;
     call.run(ms(16_000));
     assert!(disconnected(&call, bob));

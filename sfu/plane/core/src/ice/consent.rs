@@ -16,6 +16,13 @@ const MEMORY: Duration = ms(60_000);
 /// get lost.
 const KEPT_ALIVE: Duration = ms(60_000);
 
+/// A participant that has said nothing since the handshake is there for so long, as consent to send may last (RFC 7675 s5.1):
+/// the first Binding Indication of libnice comes after 25 s, and nothing else does of who sends no media and no checks.
+const FIRST_WORD: Duration = ms(30_000);
+/// Checks and answers that belong to the handshake; the first consent check comes after 4 s at least (RFC 7675 s5.1) where
+/// it does not come each 2.5 s.
+const GREETING: Duration = ms(2_000);
+
 /// Numbered packets that follow one another more closely than this are one run.
 const RUN: Duration = ms(1_000);
 
@@ -44,6 +51,8 @@ pub struct Consent {
     returns_feedback: bool,
     run: Option<Run>,
     kept_alive: Option<Instant>,
+    /// When the handshake was over, of a participant.
+    greeted: Option<Instant>,
 }
 
 impl Consent {
@@ -57,6 +66,7 @@ impl Consent {
             returns_feedback: false,
             run: None,
             kept_alive: None,
+            greeted: None,
         }
     }
 
@@ -86,6 +96,11 @@ impl Consent {
         (self.heard, self.state) = (now, State::Heard);
     }
 
+    /// The handshake of this participant is over.
+    pub fn greeted(&mut self, now: Instant) {
+        self.greeted = Some(now);
+    }
+
     /// A packet with a transport-wide number left.
     pub fn sent_with_feedback(&mut self, now: Instant) {
         match &mut self.run {
@@ -113,7 +128,8 @@ impl Consent {
         if self.is_disconnected() {
             return None;
         }
-        let patient = self.heard + self.patience();
+        let patience = self.patience();
+        let patient = self.heard + if self.said_nothing() { patience.max(FIRST_WORD) } else { patience };
         if let Some(kept) = self.kept_alive.filter(|&kept| kept > self.heard) {
             return Some(patient.max(kept + KEPT_ALIVE));
         }
@@ -136,6 +152,11 @@ impl Consent {
         let longest = remembered.map(|(_, gap)| *gap).max().unwrap_or_default();
         let factored = longest.min(self.config.longest).mul_f32(self.config.factor);
         factored.max(self.config.shortest).min(self.config.longest)
+    }
+
+    /// Of a participant, since its handshake.
+    fn said_nothing(&self) -> bool {
+        self.greeted.is_some_and(|greeted| self.heard.saturating_duration_since(greeted) <= GREETING)
     }
 }
 
@@ -225,6 +246,28 @@ mod tests {
         assert_eq!(consent.poll_timeout(), Some(start + ms(575_000 + 60_000)));
         consent.heard(start + ms(590_000));
         assert!(consent.poll_timeout() <= Some(start + ms(605_000)), "who says more is missed sooner");
+    }
+
+    #[test]
+    fn a_participant_that_says_nothing_after_its_handshake_is_there_until_its_first_indication_is_due() {
+        let start = Instant::now();
+        let mut silent = Consent::new(Silence::default(), start);
+        silent.greeted(start);
+        silent.heard(start + ms(1_500));
+        assert!(!silent.handle_timeout(start + ms(31_499)) && !silent.kept_alive(start + ms(25_000)));
+        let mut gone = Consent::new(Silence::default(), start);
+        gone.greeted(start);
+        assert_eq!(gone.poll_timeout(), Some(start + ms(30_000)));
+        // Who makes checks is missed as before, and so is who returned feedback.
+        let mut browser = Consent::new(Silence::default(), start);
+        browser.greeted(start);
+        browser.heard(start + ms(2_500));
+        assert_eq!(browser.poll_timeout(), Some(start + ms(10_500)));
+        gone.heard_feedback(start);
+        gone.sent_with_feedback(start);
+        gone.sent_with_feedback(start + ms(900));
+        (1..4).for_each(|second| gone.sent_with_feedback(start + ms(900 + second * 1_000)));
+        assert_eq!(gone.poll_timeout(), Some(start + ms(4_000)));
     }
 
     #[test]
