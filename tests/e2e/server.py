@@ -61,7 +61,10 @@ async def serving(
             async with asyncio.timeout(START_LIMIT):
                 url = await listening
             async with httpx.AsyncClient(base_url=url) as http:
-                yield Server(process, url, f"http://127.0.0.1:{internal}", http, log)
+                # At the loopback address, or where it was told to be.
+                hosts = str(given["host"]).split(",")
+                near = hosts[0] if "." in hosts[0] and hosts[0] != "0.0.0.0" else "127.0.0.1"
+                yield Server(process, url, f"http://{near}:{internal}", http, log)
         finally:
             await _stop(process)
 
