@@ -187,7 +187,7 @@ def cause(of: Standing) -> Cause:
     if of.kept_out or not of.mid:
         return Cause.PAUSED
     if of.target is None:
-        return of.held_by
+        return Cause.PUBLISHER if of.held_by is Cause.NONE and not of.is_arriving else of.held_by
     if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
         # The plane was told a moment ago, and has not said yet what it makes of it.
         return Cause.WAITING_FOR_KEYFRAME if of.is_arriving else Cause.PUBLISHER

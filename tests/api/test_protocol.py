@@ -10,8 +10,10 @@ from pydantic import TypeAdapter
 
 from api import messages
 from api.errors import STATUS
-from sfu.errors import SfuError
+from sfu.errors import InvalidRequest, SfuError
 from sfu.messages import ClientMessage, ServerMessage
+from sfu.model import Kind
+from sfu.session import capabilities
 
 TEXT = (Path(__file__).parents[2] / "api" / "PROTOCOL.md").read_text()
 EXAMPLES: dict[str, list[Any]] = {
@@ -42,6 +44,23 @@ def test_an_example_of_the_server_is_what_the_codec_writes(example: dict[str, An
     kinds = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(ServerMessage)}
     message = TypeAdapter(kinds[body["type"]]).validate_python(body)
     assert json.loads(messages.encode(example["seq"], message)) == example
+
+
+@pytest.mark.parametrize("id", [None, "one", 1.5, 2**53])
+def test_a_request_needs_an_id_that_is_an_integer(id: object) -> None:
+    text = json.dumps({"type": "mute", "track": "TR", "muted": True} | ({} if id is None else {"id": id}))
+    with pytest.raises(InvalidRequest):
+        messages.decode(text)
+    assert messages.request_id(text) == 0
+
+
+def test_what_is_spoken_is_what_the_tables_have() -> None:
+    [spoken] = re.findall(r"\*\*What is spoken\*\*: (.*?)\n\n", TEXT, re.DOTALL)
+    codecs, of_video, of_audio = re.split(r"Feedback of video:|of audio:", spoken.replace("\n", " "))
+    for codec in capabilities.CODECS:
+        assert codec.encoding.lower() in codecs.lower()
+        said = of_video if codec.kind is Kind.VIDEO else of_audio.partition(".")[0]
+        assert set(re.findall(r"`([^`]+)`", said)) == set(codec.feedback)
 
 
 def test_every_code_of_an_error_is_in_the_table_with_its_status() -> None:

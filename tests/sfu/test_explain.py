@@ -1,5 +1,6 @@
 """The record of decisions, and what is made of a standing: its cause and its sentence."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -221,3 +222,22 @@ def test_another_codec_has_another_top() -> None:
 )
 def test_a_wish_is_said_shortly(wish: Wish, said: str) -> None:
     assert explain.wish(wish) == said
+
+
+def test_nothing_is_called_the_best_there_is_while_nothing_arrives() -> None:
+    """For every standing: `none` is said of nothing that does not arrive."""
+    choices: dict[str, tuple[object, ...]] = {
+        "desired": (True, False),
+        "mid": ("1", ""),
+        "refused": ("", "cannot decode H265"),
+        "muted_by": ("", "a moderator"),
+        "kept_out": ("", "it is not among the last 9 who spoke"),
+        "target": (None, LOW, TOP),
+        "current": (None, LOW, TOP),
+        "held_by": tuple(Cause),
+        "lacks": tuple(Cause),
+    }
+    silent = replace(FINE, is_arriving=False)
+    for values in itertools.product(*choices.values()):
+        standing = replace(silent, **dict(zip(choices, values, strict=True)))  # type: ignore[arg-type]
+        assert explain.cause(standing) is not Cause.NONE, standing
