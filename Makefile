@@ -56,6 +56,7 @@ test: test-rust test-python ## Run all tests: Rust, Python, browsers
 browsers: setup
 	@scripts/install-browsers
 	@scripts/install-gstreamer
+	@scripts/install-npm
 
 # Here too: what builds and runs the image in its test.
 engine: setup

@@ -1,14 +1,11 @@
 """WHIP and WHEP clients of others, from npm, in Chromium: they publish and watch, trickle, and end without an error.
 
 npm installs what `libraries/package-lock.json` pins by hash when the test runs. A machine that cannot reach a registry
-skips it, and says so, CI too.
+skips it, and says so, CI too (`npm.py`).
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from . import npm
 from .browser import Page
 from .chromium import Chromium
 from .server import Server, token
@@ -25,9 +23,6 @@ from .waiting import until
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent / "libraries"
-INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-LIMIT = 120
-"""Seconds."""
 
 COMMON = """const sources = %s;
 const loaded = {};
@@ -53,18 +48,7 @@ def page_of_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("libraries")
     for path in HERE.iterdir():
         shutil.copy(path, home)
-    try:
-        ran = subprocess.run(["npm", *INSTALL], cwd=home, capture_output=True, text=True, timeout=LIMIT, check=False)
-        why = "" if ran.returncode == 0 else next(iter(ran.stderr.splitlines()), "it says nothing")
-    except FileNotFoundError:
-        why = "it is not installed"
-    except subprocess.TimeoutExpired:
-        why = f"it took more than {LIMIT} s"
-    if why:
-        sentence = f"client libraries are not tested: npm cannot install them here: {why}"
-        if os.environ.get("CI") == "true":
-            print(sentence, file=sys.__stderr__, flush=True)
-        pytest.skip(sentence)
+    npm.install(home)
     modules = home / "node_modules"
     (home / "events.js").write_text(as_module(modules / "events", "events.js", "EventEmitter"))
     (home / "sdp-transform.js").write_text(as_module(modules / "sdp-transform/lib", "index.js", "write", "parse"))

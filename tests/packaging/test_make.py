@@ -82,6 +82,13 @@ def test_gstreamer_is_skipped_at_a_desk_with_a_word_and_never_in_ci(run: Run) ->
     assert run("install-gstreamer", SYSTEM_PYTHON="true").stdout == ""
 
 
+def test_npm_is_missed_with_a_word(run: Run) -> None:
+    seen = run("install-npm", CI="true")
+    assert (seen.returncode, seen.stderr) == (0, ""), "its test decides whether it could be there"
+    assert seen.stdout.startswith("test: client libraries are not tested until you install npm (Debian: ")
+    assert run("install-npm", "npm").stdout == ""
+
+
 @pytest.mark.parametrize(("given", "is_lan"), [("LAN=1", True), ("LAN=0", False), ("LAN=", False)])
 def test_lan_is_said_to_the_service(root: Path, given: str, is_lan: bool) -> None:
     seen = subprocess.run(["make", "-n", "run", given], cwd=root, capture_output=True, text=True)
