@@ -75,6 +75,12 @@ class SfuCollector(Collector):
         for reason, count in sorted(stats.discards.items()):
             discards.add_metric([reason], count)
         yield discards
+        timers = CounterMetricFamily(
+            "sfu_timers", "Deadlines that passed in the packet plane, by what was due", labels=["timer"]
+        )
+        for timer, count in sorted(stats.timers.items()):
+            timers.add_metric([timer], count)
+        yield timers
 
 
 class Metrics:

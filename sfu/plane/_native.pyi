@@ -804,6 +804,10 @@ class Stats:
         """Datagrams, or parts of one, that went no further, by why."""
 
     @property
+    def timers(self) -> dict[str, int]:
+        """Deadlines that passed, by what was due: why workers woke, but for datagrams and commands."""
+
+    @property
     def transports(self) -> int: ...
     @property
     def tracks(self) -> int: ...

@@ -19,6 +19,7 @@ class CountingPlane(FakePlane):
             keyframe_requests=2,
             nacks_sent=3,
             discards={"srtp_auth": 4},
+            timers={"consent": 3},
             transports=len(self.transports),
             tracks=len(self.tracks),
             slots=len(self.slots),

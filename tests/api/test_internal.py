@@ -42,6 +42,7 @@ async def test_metrics_name_joins_rooms_packets_and_discards(server: Server) -> 
         assert {"sfu_packets_received_total", "sfu_bytes_sent_total", "sfu_transports"} <= lines.keys()
         if server.plane is not None:
             assert lines['sfu_discards_total{reason="srtp_auth"}'] == "4.0"
+            assert lines['sfu_timers_total{timer="consent"}'] == "3.0"
 
 
 @pytest.mark.parametrize("path", ["/drain?limit=-1", "/drain?limit=soon"])

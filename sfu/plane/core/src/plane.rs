@@ -6,11 +6,14 @@
 //! (what arrives), `memory` (how much is kept), `messages` (data channels), `start` (how a slot that waits gets a
 //! picture), `transmit` (what leaves).
 
+mod arena;
 mod asked;
 mod breaking;
 mod commands;
 mod connection;
 mod feedback;
+#[cfg(test)]
+mod fixture;
 mod idle;
 mod lives;
 mod memory;
@@ -18,7 +21,9 @@ mod messages;
 mod published;
 mod sound;
 mod start;
+mod timeouts;
 mod transmit;
+mod transports;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -43,14 +48,16 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::{Outgoing, Packet, Replay, Slot, SlotEvent};
 use crate::stats::Stats;
 use crate::time::Instant;
-use crate::timer::Timers;
 use crate::transport::{Queued, Transport};
+use arena::Arena;
 use asked::Asked;
 use memory::Memory;
 pub use memory::Remembered;
 use messages::Awaited;
 use published::{Published, Taken};
 use sound::{Hearing, Sounds};
+use timeouts::Overdue;
+use transports::Transports;
 
 /// What an id names, and where it stands in its arena.
 #[derive(Clone, Copy)]
@@ -69,11 +76,15 @@ struct Placed {
     told: Option<Ladder>,
 }
 
+/// Everything of one worker.
+///
+/// A transport or a track that is lent through `&mut` counts as changed: its deadlines are looked at before the next one
+/// is told, and a transport has its turn to send. Nobody arms a timer, or says that there is something to send.
 pub struct Plane {
     config: Config,
     random: Random,
-    transports: Slab<Transport>,
-    tracks: Slab<Published>,
+    transports: Transports,
+    tracks: Arena<Published>,
     slots: Slab<Placed>,
     sounds: Slab<Sounds>,
     places: HashMap<u64, Place>,
@@ -83,12 +94,9 @@ pub struct Plane {
     awaited: HashMap<ChannelId, Awaited>,
     by_path: HashMap<Path, usize>,
     by_ufrag: HashMap<String, usize>,
-    timers: Timers,
     /// Used again for every look at the timers.
-    expired: Vec<usize>,
+    overdue: Vec<Overdue>,
     levels: Levels,
-    /// Transports with something to send, first come first served.
-    dirty: VecDeque<usize>,
     peer_ids: PeerIds,
     /// Used again for every transport that sends.
     leaving: Vec<Queued>,
@@ -111,8 +119,8 @@ impl Plane {
             random: Random(config.seed),
             peer_ids: PeerIds::new(config.worker),
             config,
-            transports: Slab::new(),
-            tracks: Slab::new(),
+            transports: Transports::default(),
+            tracks: Arena::default(),
             slots: Slab::new(),
             sounds: Slab::new(),
             places: HashMap::new(),
@@ -121,10 +129,8 @@ impl Plane {
             awaited: HashMap::new(),
             by_path: HashMap::new(),
             by_ufrag: HashMap::new(),
-            timers: Timers::default(),
-            expired: Vec::new(),
+            overdue: Vec::new(),
             levels: Levels::new(),
-            dirty: VecDeque::new(),
             leaving: Vec::new(),
             lost: Vec::new(),
             asked: Asked::default(),
@@ -149,7 +155,7 @@ impl Plane {
     /// Entries of all indexes: none without a transport, or something was forgotten.
     pub fn indexes(&self) -> usize {
         let names = self.places.len() + self.channels.len() + self.routes.len();
-        names + self.by_path.len() + self.by_ufrag.len() + self.dirty.len()
+        names + self.by_path.len() + self.by_ufrag.len() + self.transports.to_send()
     }
 
     /// Steps of work so far, each of about the same: a packet that is looked at for a subscriber, a number of a NACK, a
@@ -225,7 +231,6 @@ impl Plane {
         let hearing = self.hear(track, level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
             self.tracks[track].hold_back(&taken);
-            self.arm(key);
             return Ok(());
         }
         self.spread_lives(track, now);
@@ -242,30 +247,32 @@ impl Plane {
             if hearing == Hearing::Resumes {
                 placed.slot.source_resumed();
             }
-            let transport = &mut self.transports[placed.transport];
             // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
-            if !transport.sends_media() {
-                if !placed.slot.is_paused() && transport.try_picture(now) {
+            if !self.transports[placed.transport].sends_media() {
+                if !placed.slot.is_paused()
+                    && self.transports[placed.transport].may_try_picture(now)
+                    && self.transports[placed.transport].sending.try_picture(now)
+                {
                     tried.push(placed.transport);
                 }
                 continue;
             }
             match placed.slot.handle_packet(&packet, now) {
                 Some(outgoing) => {
+                    let transport = self.transports.sending(placed.transport);
                     leave((slot, track), &mut placed.slot, transport, &packet, outgoing, now);
                     steps += replay(published, (slot, track), &mut placed.slot, transport, now);
                     if placed.slot.poll_anew() {
                         transport.report_soon(now);
                     }
-                    mark_dirty(&mut self.dirty, transport, placed.transport);
                 }
                 None => {
                     if let Some(encoding) = placed.slot.poll_wish() {
+                        let transport = self.transports.sending(placed.transport);
                         let keys = (slot, track);
                         if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
                             wished |= 1 << encoding;
                         }
-                        mark_dirty(&mut self.dirty, transport, placed.transport);
                     }
                 }
             }
@@ -274,13 +281,10 @@ impl Plane {
         self.steps += steps;
         if wished != 0 {
             self.tracks[track].wish_keyframes(wished, round_trip, now);
-            self.poll_feedback(key, now);
         }
         for silent in tried {
             self.begin_slots(silent, now);
-            self.touch(silent);
         }
-        self.arm(key);
         Ok(())
     }
 
@@ -294,7 +298,7 @@ impl Plane {
         is_authentic: &mut bool,
     ) -> Result<(usize, route::Route, Option<AudioLevel>, Taken), Discard> {
         let header = Header::parse(datagram)?;
-        let transport = &mut self.transports[key];
+        let transport = self.transports.receiving(key);
         #[cfg(test)]
         assert!(!transport.faulty, "a fault of one transport");
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
@@ -327,7 +331,7 @@ impl Plane {
         extensions: &Extensions<'_>,
         now: Instant,
     ) -> Result<route::Route, Discard> {
-        let transport = &mut self.transports[key];
+        let transport = self.transports.receiving(key);
         self.steps += transport.tracks.len() as u64;
         let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();
         let route = transport.router.route(header, extensions, &tracks, now);
@@ -342,49 +346,13 @@ impl Plane {
         route
     }
 
-    /// Does what was due by `now`: resends, reports, requests, silence.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if let Some(levels) = self.levels.poll(now) {
-            self.events.push_back(Event::AudioLevels(levels));
-        }
-        // Each once: what is due again at once is due next time.
-        let mut expired = std::mem::take(&mut self.expired);
-        expired.extend(std::iter::from_fn(|| self.timers.expired(now)));
-        for key in expired.drain(..) {
-            let Some(transport) = self.transports.get_mut(key) else { continue };
-            let moved = transport.handle_timeout(now);
-            self.judge_silence(key, now);
-            if moved {
-                self.begin_slots(key, now);
-            }
-            self.poll_dtls(key, None, now);
-            self.poll_data(key, now);
-            self.judge_silences(key, now);
-            self.trim(key, now);
-            self.poll_feedback(key, now);
-            self.poll_reports(key, now);
-            self.touch(key);
-        }
-        self.expired = expired;
-    }
-
-    /// When [`Plane::handle_timeout`] has something to do.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.timers.next(), self.levels.poll_timeout()].into_iter().flatten().min()
-    }
-
     /// Fills the batch, transport by transport, so that what one peer gets lies together. False: nothing is left.
     pub fn poll_transmit(&mut self, batch: &mut Batch, now: Instant) -> bool {
         self.transmit_farewells(batch);
-        while let Some(&key) = self.dirty.front() {
-            if !self.transmit(key, batch, now) {
-                break;
-            }
-            self.dirty.pop_front();
-            if let Some(transport) = self.transports.get_mut(key) {
-                transport.dirty = false;
-            }
-            self.arm(key);
+        while let Some(key) = self.transports.first_to_send()
+            && self.transmit(key, batch, now)
+        {
+            self.transports.first_has_sent();
         }
         self.stats.count_sent(batch);
         !batch.is_empty()
@@ -392,22 +360,6 @@ impl Plane {
 
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-
-    /// Something of the transport changed: it may want to send, and its deadline may be another.
-    fn touch(&mut self, key: usize) {
-        if let Some(transport) = self.transports.get_mut(key) {
-            mark_dirty(&mut self.dirty, transport, key);
-            self.arm(key);
-        }
-    }
-
-    fn arm(&mut self, key: usize) {
-        let deadline = self.transports.get(key).and_then(|transport| {
-            let tracks = transport.tracks.iter().filter_map(|&track| self.tracks[track].poll_timeout());
-            transport.poll_timeout().into_iter().chain(tracks).min()
-        });
-        self.timers.arm(key, deadline);
     }
 
     fn report(&mut self, slot: usize) {
@@ -424,13 +376,6 @@ impl Plane {
             Some(&Place::Transport(key)) => Some(key),
             _ => None,
         }
-    }
-}
-
-fn mark_dirty(dirty: &mut VecDeque<usize>, transport: &mut Transport, key: usize) {
-    if !transport.dirty {
-        transport.dirty = true;
-        dirty.push_back(key);
     }
 }
 

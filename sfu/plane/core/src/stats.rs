@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::discard::Discard;
+use crate::timer::Timer;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -20,6 +21,7 @@ pub struct Stats {
     pub tracks: u64,
     pub slots: u64,
     pub channels: u64,
+    timers: [u64; Timer::ALL.len()],
     discards: [u64; Discard::ALL.len()],
 }
 
@@ -39,6 +41,7 @@ impl Default for Stats {
             tracks: 0,
             slots: 0,
             channels: 0,
+            timers: [0; Timer::ALL.len()],
             discards: [0; Discard::ALL.len()],
         }
     }
@@ -51,6 +54,16 @@ impl Stats {
 
     pub fn discard_many(&mut self, why: Discard, count: usize) {
         self.discards[why as usize] += count as u64;
+    }
+
+    /// A deadline of something has passed.
+    pub(crate) fn count_timer(&mut self, timer: Timer) {
+        self.timers[timer as usize] += 1;
+    }
+
+    /// How often deadlines of each name passed: why the worker woke, but for datagrams and commands.
+    pub fn timers(&self) -> impl Iterator<Item = (Timer, u64)> + '_ {
+        Timer::ALL.iter().map(|&timer| (timer, self.timers[timer as usize]))
     }
 
     /// What leaves with a batch.

@@ -1,87 +1,272 @@
-//! When something next has to happen, per transport: a heap whose stale entries are skipped, not removed.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! When something next has to happen, and what: named timers, one deadline per thing and name, in a heap of the things
+//! by the earliest of their deadlines.
 
 use crate::time::Instant;
 
-/// Deadlines of things that live in an arena, by key. Each has at most one that counts: the last one armed.
+macro_rules! timers {
+    ($($(#[$doc:meta])* $name:ident = $label:literal),* $(,)?) => {
+        /// Why a worker wakes. Each name is a label of the metric `sfu_timers_total`.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Timer { $($(#[$doc])* $name),* }
+
+        impl Timer {
+            /// All of them.
+            pub const ALL: &'static [Timer] = &[$(Timer::$name),*];
+
+            /// Its name in metrics.
+            pub fn label(self) -> &'static str {
+                match self { $(Timer::$name => $label),* }
+            }
+        }
+    };
+}
+
+timers! {
+    /// Of a transport: a check of ours is to be sent, or media may move to another path (RFC 8445).
+    Ice = "ice",
+    /// Of a transport: nothing was heard for too long, of the peer, over the path in use, or in a trial (RFC 7675).
+    Consent = "consent",
+    /// Of a transport: a flight is to be sent again, or the handshake has taken too long (RFC 9147 s5.8).
+    Dtls = "dtls",
+    /// Of a transport: SCTP (RFC 9260 s6.3), or messages that wait for a channel or for their rate.
+    Data = "data",
+    /// Of a transport: transport-wide feedback about what arrived.
+    Feedback = "feedback",
+    /// Of a transport: sender and receiver reports (RFC 3550 s6.3).
+    Reports = "reports",
+    /// Of a transport: the pacer lets out the next packet.
+    Pacer = "pacer",
+    /// Of a transport: what is kept of its packets is trimmed to what its rate needs.
+    Memory = "memory",
+    /// Of a track: lost packets are to be asked for (RFC 4585 s6.2.1).
+    Nack = "nack",
+    /// Of a track: a keyframe is to be asked for, or did not come (RFC 4585 s6.3.1, RFC 5104 s4.3.1).
+    Keyframe = "keyframe",
+    /// Of a track: the silence of an encoding or a layer is to be judged.
+    Lives = "lives",
+    /// Of a track: the application is told which layers arrive.
+    Layers = "layers",
+    /// Of the worker: the application is told how loud its microphones are.
+    AudioLevels = "audio_levels",
+}
+
+/// Some of the timers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Due(u16);
+
+impl Due {
+    pub fn has(self, timer: Timer) -> bool {
+        self.0 & 1 << timer as u8 != 0
+    }
+
+    pub fn has_any(self, timers: &[Timer]) -> bool {
+        timers.iter().any(|&timer| self.has(timer))
+    }
+
+    /// These and the others.
+    pub fn with(self, others: Due) -> Due {
+        Due(self.0 | others.0)
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Timer> {
+        Timer::ALL.iter().copied().filter(move |&timer| self.has(timer))
+    }
+
+    fn insert(&mut self, timer: Timer) {
+        self.0 |= 1 << timer as u8;
+    }
+}
+
+/// The deadlines of one thing.
+#[derive(Clone, Debug)]
+struct Row {
+    deadlines: [Option<Instant>; Timer::ALL.len()],
+    /// The earliest of them.
+    next: Option<Instant>,
+    /// Where it stands in the heap.
+    place: Option<usize>,
+}
+
+/// Deadlines of things that live in an arena, by key. Setting one costs what its name costs, and the logarithm of the
+/// number of things; nothing stale is kept.
 #[derive(Default)]
-pub struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, usize)>>,
-    armed: Vec<Option<Instant>>,
+pub(crate) struct Timers {
+    rows: Vec<Row>,
+    /// Keys of the things that have a deadline: the earliest first, no one's before that at half its place.
+    heap: Vec<usize>,
 }
 
 impl Timers {
-    /// `None` disarms.
-    pub fn arm(&mut self, key: usize, deadline: Option<Instant>) {
-        if self.armed.len() <= key {
-            self.armed.resize(key + 1, None);
+    /// Replaces the deadlines of a thing, of which each has the same names every time.
+    pub fn set(&mut self, key: usize, deadlines: impl IntoIterator<Item = (Timer, Option<Instant>)>) {
+        if self.rows.len() <= key {
+            self.rows.resize(key + 1, Row { deadlines: [None; Timer::ALL.len()], next: None, place: None });
         }
-        if self.armed[key] == deadline {
-            return;
+        let row = &mut self.rows[key];
+        let mut next: Option<Instant> = None;
+        for (timer, deadline) in deadlines {
+            row.deadlines[timer as usize] = deadline;
+            if let Some(deadline) = deadline {
+                next = Some(next.map_or(deadline, |next| next.min(deadline)));
+            }
         }
-        self.armed[key] = deadline;
-        if let Some(deadline) = deadline {
-            self.heap.push(Reverse((deadline, key)));
-        }
-        self.skip_stale();
+        self.reorder(key, next);
     }
 
-    /// The key whose deadline has passed, disarmed; the earliest first.
-    pub fn expired(&mut self, now: Instant) -> Option<usize> {
-        self.skip_stale();
-        let &Reverse((deadline, key)) = self.heap.peek()?;
-        if deadline > now {
+    /// The thing is gone.
+    pub fn clear(&mut self, key: usize) {
+        if let Some(row) = self.rows.get_mut(key) {
+            row.deadlines.fill(None);
+            self.reorder(key, None);
+        }
+    }
+
+    /// A thing of which deadlines have passed, and which; they are disarmed. The earliest first.
+    pub fn expired(&mut self, now: Instant) -> Option<(usize, Due)> {
+        let &key = self.heap.first()?;
+        let row = &mut self.rows[key];
+        if row.next.is_none_or(|next| next > now) {
             return None;
         }
-        self.heap.pop();
-        self.armed[key] = None;
-        Some(key)
+        let mut due = Due::default();
+        for &timer in Timer::ALL {
+            let deadline = &mut row.deadlines[timer as usize];
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                *deadline = None;
+                due.insert(timer);
+            }
+        }
+        let next = row.deadlines.iter().flatten().min().copied();
+        self.reorder(key, next);
+        Some((key, due))
     }
 
-    /// The next deadline. Never a stale one: `arm` and `expired` leave none on top.
+    /// The next deadline of all.
     pub fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|&Reverse((deadline, _))| deadline)
+        self.heap.first().and_then(|&key| self.rows[key].next)
     }
 
-    fn skip_stale(&mut self) {
-        while let Some(&Reverse((deadline, key))) = self.heap.peek() {
-            if self.armed[key] == Some(deadline) {
+    fn reorder(&mut self, key: usize, next: Option<Instant>) {
+        let row = &mut self.rows[key];
+        if std::mem::replace(&mut row.next, next) == next {
+            return;
+        }
+        match (row.place, next) {
+            (Some(place), Some(_)) => self.sift(place),
+            (None, Some(_)) => {
+                row.place = Some(self.heap.len());
+                self.heap.push(key);
+                self.sift(self.heap.len() - 1);
+            }
+            (Some(place), None) => {
+                row.place = None;
+                self.heap.swap_remove(place);
+                if let Some(&moved) = self.heap.get(place) {
+                    self.rows[moved].place = Some(place);
+                    self.sift(place);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Moves what stands at a place up or down to where it belongs.
+    fn sift(&mut self, mut place: usize) {
+        while place > 0 && self.at(place) < self.at((place - 1) / 2) {
+            self.swap(place, (place - 1) / 2);
+            place = (place - 1) / 2;
+        }
+        loop {
+            let children = (2 * place + 1..2 * place + 3).filter(|&child| child < self.heap.len());
+            let Some(least) = children.min_by_key(|&child| self.at(child)) else { return };
+            if self.at(place) <= self.at(least) {
                 return;
             }
-            self.heap.pop();
+            self.swap(place, least);
+            place = least;
         }
+    }
+
+    fn at(&self, place: usize) -> Option<Instant> {
+        self.rows[self.heap[place]].next
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        self.heap.swap(one, other);
+        self.rows[self.heap[one]].place = Some(one);
+        self.rows[self.heap[other]].place = Some(other);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::time::ms;
 
+    fn due(timers: &[Timer]) -> Due {
+        let mut due = Due::default();
+        timers.iter().for_each(|&timer| due.insert(timer));
+        due
+    }
+
     #[test]
-    fn only_the_last_deadline_of_a_key_counts() {
+    fn each_name_has_one_deadline_and_what_is_due_is_told_by_name() {
         let start = Instant::now();
+        let at = |after| Some(start + ms(after));
         let mut timers = Timers::default();
-        timers.arm(0, Some(start + ms(10)));
-        timers.arm(1, Some(start + ms(20)));
-        timers.arm(0, Some(start + ms(30)));
-        assert_eq!(timers.next(), Some(start + ms(20)));
-        assert_eq!(timers.expired(start + ms(25)), Some(1));
+        timers.set(0, [(Timer::Dtls, at(10)), (Timer::Data, at(40))]);
+        timers.set(1, [(Timer::Dtls, at(20)), (Timer::Data, at(20))]);
+        timers.set(0, [(Timer::Dtls, at(30)), (Timer::Data, at(40))]);
+        assert_eq!(timers.next(), at(20));
+        assert_eq!(timers.expired(start + ms(25)), Some((1, due(&[Timer::Dtls, Timer::Data]))));
         assert_eq!(timers.expired(start + ms(25)), None);
-        timers.arm(0, None);
+        assert_eq!(timers.expired(start + ms(30)), Some((0, due(&[Timer::Dtls]))));
+        assert_eq!(timers.next(), at(40), "the other one is still to come");
+        timers.clear(0);
         assert_eq!(timers.next(), None);
     }
 
     #[test]
-    fn arming_sooner_again_is_not_undone_by_what_was_armed_before() {
-        let start = Instant::now();
-        let mut timers = Timers::default();
-        timers.arm(3, Some(start + ms(10)));
-        timers.arm(3, Some(start + ms(50)));
-        timers.arm(3, Some(start + ms(10)));
-        assert_eq!(timers.expired(start + ms(10)), Some(3));
-        assert_eq!(timers.expired(start + ms(60)), None);
+    fn labels_are_names_of_their_own() {
+        let labels: std::collections::BTreeSet<&str> = Timer::ALL.iter().map(|timer| timer.label()).collect();
+        assert_eq!(labels.len(), Timer::ALL.len());
+        assert!(Timer::ALL.len() <= u16::BITS as usize, "a bit each");
+    }
+
+    proptest! {
+        /// Things are armed, moved and cleared at random: what is told is what a list that is searched would tell.
+        #[test]
+        fn the_earliest_is_always_on_top(steps in prop::collection::vec((0..20_usize, 0..3_u8, 0..1_000_u64), 1..200)) {
+            let start = Instant::now();
+            let mut timers = Timers::default();
+            let mut plain = [const { None }; 20];
+            for (key, act, after) in steps {
+                let at = start + ms(after);
+                match act {
+                    0 => {
+                        timers.clear(key);
+                        plain[key] = None;
+                    }
+                    1 => {
+                        timers.set(key, [(Timer::Ice, Some(at)), (Timer::Memory, Some(at + ms(1)))]);
+                        plain[key] = Some(at);
+                    }
+                    _ => {
+                        while let Some((key, told)) = timers.expired(at) {
+                            prop_assert!(told.has(Timer::Ice) || told.has(Timer::Memory));
+                            let expired = plain[key].take().unwrap();
+                            prop_assert!(expired <= at);
+                            plain[key] = Some(expired + ms(1)).filter(|left| !told.has(Timer::Memory) && *left > at);
+                        }
+                        prop_assert!(plain.iter().flatten().all(|left| *left > at));
+                    }
+                }
+                prop_assert_eq!(timers.next(), plain.iter().flatten().min().copied());
+                prop_assert!(timers.heap.len() <= 20, "nothing stale is kept");
+            }
+        }
     }
 }

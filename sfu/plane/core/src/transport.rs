@@ -25,6 +25,7 @@ use crate::send::repairs::Repairs;
 use crate::send::{Class, Flight, Outgoing, Pacer, RoundTrip, StartBudget};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::{Duration, Instant, ms};
+use crate::timer::Timer;
 
 /// Of slots that show nothing, while nothing else is reported: well within the silence that ends consent.
 const IDLE_REPORTS: Duration = ms(4_000);
@@ -105,7 +106,9 @@ pub struct Transport {
     pub kept: usize,
     pub next_trim: Option<Instant>,
     /// In the plane's list of those with something to send.
-    pub dirty: bool,
+    pub sends: bool,
+    /// What the last packet with a transport-wide number came under.
+    heard_ssrc: u32,
     #[cfg(test)]
     pub faulty: bool,
 }
@@ -147,7 +150,8 @@ impl Transport {
             fir_sequence: 0,
             kept: 0,
             next_trim: None,
-            dirty: false,
+            sends: false,
+            heard_ssrc: 0,
             #[cfg(test)]
             faulty: false,
         }
@@ -244,7 +248,7 @@ impl Transport {
     }
 
     /// Moves media to the path that the peer nominated, if it is time to. True if it moved.
-    fn settle(&mut self, now: Instant) -> bool {
+    pub fn settle(&mut self, now: Instant) -> bool {
         let Some(moved) = self.agent.settle(now) else { return false };
         self.consent.moved(now);
         self.round_trip.moved();
@@ -263,11 +267,11 @@ impl Transport {
         self.sending.hold()
     }
 
-    /// Something is to be shown to a peer that is there and says nothing: whether a trial begins.
-    pub fn try_picture(&mut self, now: Instant) -> bool {
+    /// Something is to be shown to a peer that is there and says nothing: whether a trial may begin.
+    pub fn may_try_picture(&self, now: Instant) -> bool {
         let is_there = self.state == Some(TransportState::Connected) && self.srtp.is_some();
-        let selected = self.agent.selected().filter(|_| is_there && !self.sending.is_allowed());
-        selected.is_some_and(|path| self.agent.paths().was_proven(&path)) && self.sending.try_picture(now)
+        let selected = self.agent.selected().filter(|_| is_there && self.sending.may_try_picture(now));
+        selected.is_some_and(|path| self.agent.paths().was_proven(&path))
     }
 
     /// Whether the peer has proven that this path is its own, and was heard over it lately: nobody else gets it.
@@ -354,6 +358,7 @@ impl Transport {
     pub fn note_arrival(&mut self, header: &Header, extensions: &Extensions<'_>, received: Instant) {
         if let Some(number) = extensions.transport_cc {
             self.arrivals.record(number, received);
+            self.heard_ssrc = header.ssrc;
             if header.marker {
                 self.arrivals.frame_ended();
             }
@@ -431,8 +436,8 @@ impl Transport {
         self.idle_reported = (self.idle_reported + slots) % self.slots.len().max(1);
     }
 
-    /// Resends and gives up where it is time to. True if media may leave over another path from now on.
-    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+    /// Resends a flight, or gives up, where it is time to.
+    pub fn handle_dtls_timeout(&mut self, now: Instant) {
         self.dtls.handle_timeout(now);
         if let Some(path) = self.agent.selected()
             && self.flush_dtls(path)
@@ -440,24 +445,28 @@ impl Transport {
         {
             self.round_trip.handshake(true, now);
         }
-        if let Some(data) = &mut self.data {
-            data.handle_timeout(now);
-        }
-        self.settle(now)
     }
 
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let media = self.sends_media().then_some(self.next_report);
-        let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        // A dirty transport is drained anyway, whatever its pacer holds; and one that may not send waits to be heard.
-        let pacer = (!self.dirty && self.sends_media()).then(|| self.pacer.poll_timeout()).flatten();
-        let peer = [self.consent.poll_timeout(), self.presence.poll_timeout(), self.sending.poll_timeout()];
-        let paths = self.agent.paths().poll_timeout();
-        [self.dtls.poll_timeout(), data, self.arrivals.poll_timeout(), media, pacer, paths, self.next_trim]
-            .into_iter()
-            .chain(peer)
-            .flatten()
-            .min()
+    /// The SSRC of the last packet that its feedback tells of. libwebrtc: transport_sequence_number_feedback_generator.cc.
+    pub fn heard_ssrc(&self) -> u32 {
+        self.heard_ssrc
+    }
+
+    /// All its deadlines, by name, as things are now.
+    pub fn deadlines(&self) -> [(Timer, Option<Instant>); 8] {
+        let media = self.sends_media();
+        let silence = [self.consent.poll_timeout(), self.presence.poll_timeout(), self.sending.poll_timeout()];
+        [
+            (Timer::Ice, self.agent.paths().poll_timeout()),
+            (Timer::Consent, silence.into_iter().flatten().min()),
+            (Timer::Dtls, self.dtls.poll_timeout()),
+            (Timer::Data, self.data.as_ref().and_then(|data| data.poll_timeout())),
+            (Timer::Feedback, self.arrivals.poll_timeout()),
+            (Timer::Reports, media.then_some(self.next_report)),
+            // One that has its turn sends whatever its pacer holds; one that may not send waits to be heard.
+            (Timer::Pacer, (!self.sends && media).then(|| self.pacer.poll_timeout()).flatten()),
+            (Timer::Memory, self.next_trim),
+        ]
     }
 }
 

@@ -152,7 +152,10 @@ fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
 fn send_rtcp(call: &mut Call, peer: usize, mut compound: Vec<u8>, now: Instant) -> Result<(), Discard> {
     call.peers[peer].outbound.as_mut().unwrap().protect_rtcp(&mut compound);
     let path = call.path(peer);
-    call.budget.handle(&mut call.plane, &mut compound, path, now, now)
+    let taken = call.budget.handle(&mut call.plane, &mut compound, path, now, now);
+    // What is due at once.
+    call.plane.handle_timeout(now);
+    taken
 }
 
 /// A datagram of 2,000 octets that asks for the last packets of as many streams as it has space for.

@@ -140,6 +140,7 @@ pub struct Stats {
     slots: u64,
     channels: u64,
     discards: HashMap<&'static str, u64>,
+    timers: HashMap<&'static str, u64>,
 }
 
 impl Stats {
@@ -161,6 +162,9 @@ impl Stats {
             sum.channels += worker.channels;
             for (why, count) in worker.discards() {
                 *sum.discards.entry(why.label()).or_default() += count;
+            }
+            for (timer, count) in worker.timers() {
+                *sum.timers.entry(timer.label()).or_default() += count;
             }
         }
         sum

@@ -204,7 +204,9 @@ impl Session {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.clock.poll_timeout(), self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
+        // A fault while something was sent: nothing else would make anybody look.
+        let event = self.events.front().map(|_| self.now);
+        [event, self.clock.poll_timeout(), self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
     }
 
     /// One datagram to send.

@@ -71,7 +71,7 @@ impl Sending {
 
     /// There is something to show. True if it may be tried from now on.
     pub fn try_picture(&mut self, now: Instant) -> bool {
-        if self.state != State::Held || !self.may_try_picture(now) {
+        if !self.may_try_picture(now) {
             return false;
         }
         let Some(until) = now.checked_add(PICTURE_TIME) else { return false };
@@ -115,7 +115,11 @@ impl Sending {
         }
     }
 
-    fn may_try_picture(&self, now: Instant) -> bool {
+    /// Whether it is time for one, where nothing may leave otherwise.
+    pub fn may_try_picture(&self, now: Instant) -> bool {
+        if self.state != State::Held {
+            return false;
+        }
         let Some(last) = self.last else { return true };
         let wait = match self.pictures.checked_sub(1).and_then(|pictures| WAITS.get(pictures)) {
             Some(wait) => *wait,

@@ -8,13 +8,11 @@ pub struct Asked {
     numbers: Box<[u64; 1024]>,
     /// Slots a keyframe is wanted for.
     pictures: Vec<usize>,
-    /// Transports that are to be asked for a packet upstream.
-    publishers: Vec<usize>,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { slot: None, numbers: Box::new([0; 1024]), pictures: Vec::new(), publishers: Vec::new() }
+        Self { slot: None, numbers: Box::new([0; 1024]), pictures: Vec::new() }
     }
 }
 
@@ -22,7 +20,6 @@ impl Asked {
     pub fn clear(&mut self) {
         self.slot = None;
         self.pictures.clear();
-        self.publishers.clear();
     }
 
     /// The packets that are asked for next are this slot's.
@@ -45,18 +42,9 @@ impl Asked {
         insert(&mut self.pictures, slot);
     }
 
-    pub fn publisher(&mut self, transport: usize) {
-        insert(&mut self.publishers, transport);
-    }
-
     /// One of the slots a keyframe is wanted for, each once.
     pub fn poll_picture(&mut self) -> Option<usize> {
         self.pictures.pop()
-    }
-
-    /// One of the transports that are to be asked, each once.
-    pub fn poll_publisher(&mut self) -> Option<usize> {
-        self.publishers.pop()
     }
 }
 
@@ -81,8 +69,6 @@ mod tests {
         asked.begin(4);
         assert!(asked.packet(7), "another slot's");
         [5, 2, 5, 5].into_iter().for_each(|slot| asked.picture(slot));
-        [9, 9].into_iter().for_each(|transport| asked.publisher(transport));
         assert_eq!([asked.poll_picture(), asked.poll_picture(), asked.poll_picture()], [Some(5), Some(2), None]);
-        assert_eq!([asked.poll_publisher(), asked.poll_publisher()], [Some(9), None]);
     }
 }

@@ -18,7 +18,6 @@ impl Plane {
                 transport.flush_dtls(path);
             }
             self.hold(key);
-            self.touch(key);
         }
         Err(Discard::InvariantBroken)
     }
@@ -36,64 +35,15 @@ impl Plane {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::Event;
     use crate::batch::Batch;
-    use crate::command::{Command, DtlsRole, IceCredentials, Path, TransportSpec};
-    use crate::config::{Config, DataLimits, Silence};
-    use crate::dtls::Identity;
-    use crate::id::TransportId;
+    use crate::plane::fixture::{keys, path, plane};
     use crate::rtcp::report;
     use crate::send::Class;
-    use crate::srtp::{Inbound, Keys, Master, Outbound, Profile};
-    use crate::time::{Instant, Ntp, WallClock};
+    use crate::srtp::{Inbound, Outbound};
+    use crate::time::Instant;
     use crate::transport::{Queued, Srtp};
-
-    fn keys() -> Keys {
-        let master = Master { key: vec![7; 16], salt: vec![9; 12] };
-        Keys { profile: Profile::Aes128Gcm, local: master.clone(), remote: master }
-    }
-
-    fn path(peer: u64) -> Path {
-        Path { local: ([127, 0, 0, 1], 7882).into(), remote: ([192, 0, 2, 1], 4_000 + peer as u16).into() }
-    }
-
-    /// Two participants who are connected, by their keys in the arena.
-    fn plane(now: Instant) -> (Plane, [usize; 2]) {
-        let mut plane = Plane::new(Config {
-            seed: 1,
-            identity: Arc::new(Identity::generate().expect("a certificate can be made")),
-            wall_clock: WallClock { at: now, ntp: Ntp(1 << 40) },
-            worker: 0,
-            silence: Silence::default(),
-            data: DataLimits::default(),
-        });
-        let peers = [1, 2].map(|peer| {
-            let ice = IceCredentials {
-                local_ufrag: format!("ours{peer}"),
-                local_pwd: "our-password-long-enough".into(),
-                remote_ufrag: "peer".into(),
-                remote_pwd: "the-password-of-the-peer".into(),
-            };
-            let id = TransportId(peer);
-            let (dtls_role, cname) = (DtlsRole::Server, String::new());
-            plane.apply(Command::AddTransport(TransportSpec { id, ice, dtls_role, fingerprints: vec![], cname }), now);
-            let key = plane.transport(id).expect("just added");
-            let transport = &mut plane.transports[key];
-            transport.srtp = Some(Srtp { inbound: Inbound::new(&keys()), outbound: Outbound::new(&keys()) });
-            let paths = transport.agent.paths_mut();
-            paths.checked(path(peer), 0, now);
-            paths.want(path(peer), now);
-            paths.prove(&path(peer), now);
-            transport.sending.consent();
-            transport.enter(TransportState::Connected, "for the test");
-            plane.by_path.insert(path(peer), key);
-            key
-        });
-        (plane, peers)
-    }
 
     fn report() -> Vec<u8> {
         let mut compound = Vec::new();
@@ -126,13 +76,11 @@ mod tests {
             Some(Srtp { inbound: Inbound::new(&keys()), outbound: Outbound::worn_out(&keys()) });
         for key in [worn, other] {
             plane.transports[key].rtcp.extend([report(), report()]);
-            plane.touch(key);
         }
         assert_eq!(settle(&mut plane, now), ([0, 2], vec![(1, "the SRTCP indexes are used up")]));
         assert_eq!(plane.stats().discarded(Discard::InvariantBroken), 1);
         for key in [worn, other] {
             plane.transports[key].rtcp.push_back(report());
-            plane.touch(key);
         }
         assert_eq!(settle(&mut plane, now), ([0, 1], vec![]), "nothing of it leaves any more");
     }
@@ -146,7 +94,6 @@ mod tests {
             let transport = &mut plane.transports[key];
             transport.pacer.push(Class::Audio, 20, Queued::Sctp(vec![1; 20]), now);
             transport.rtcp.push_back(report());
-            plane.touch(key);
         }
         let (sent, ended) = settle(&mut plane, now);
         assert_eq!((sent[1], ended), (1, vec![(1, "an internal error, which is in the log")]));

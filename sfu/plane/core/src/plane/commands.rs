@@ -25,7 +25,6 @@ impl Plane {
                 if let Some(key) = self.transport(transport) {
                     self.transports[key].open_sctp(spec, &self.config.data, self.peer_ids.clone(), now);
                     self.poll_data(key, now);
-                    self.touch(key);
                 }
             }
             Command::AddTrack(spec) => self.add_track(spec),
@@ -58,7 +57,6 @@ impl Plane {
         let key = self.transports.insert(Transport::new(spec, &self.config, ssrc, now));
         self.places.insert(id.0, Place::Transport(key));
         self.by_ufrag.insert(ufrag, key);
-        self.arm(key);
     }
 
     fn add_track(&mut self, spec: TrackSpec) {
@@ -75,7 +73,6 @@ impl Plane {
         let track = self.tracks.insert(published);
         transport.tracks.push(track);
         self.places.insert(id.0, Place::Track(track));
-        self.touch(key);
     }
 
     /// Slots know encodings by their places, which stay: what is shown goes on, unless it is gone. What they were told to
@@ -86,7 +83,7 @@ impl Plane {
         let transport = &mut self.transports[published.transport];
         transport.extensions.merge(&spec.extensions);
         let (key, before) = (published.transport, published.memory());
-        let gone = published.update(spec);
+        let gone = published.update(spec, now);
         transport.router.declare(&published.track);
         transport.retire_dropped();
         let after = published.memory();
@@ -102,7 +99,6 @@ impl Plane {
         for index in 0..self.tracks[track].subscribers().len() {
             self.slot_changed(self.tracks[track].subscribers()[index], now);
         }
-        self.arm(key);
     }
 
     fn add_slot(&mut self, spec: SlotSpec) {
@@ -201,8 +197,6 @@ impl Plane {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
         let publisher = self.tracks[track].transport;
         self.tracks[track].wish_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
-        self.poll_feedback(publisher, now);
-        self.touch(publisher);
     }
 
     fn remove(&mut self, id: u64, now: Instant) {
@@ -212,7 +206,6 @@ impl Plane {
                 let key = self.tracks[track].transport;
                 self.transports[key].tracks.retain(|&other| other != track);
                 self.remove_track(track, now);
-                self.arm(key);
             }
             Some(Place::Slot(slot)) => {
                 let key = self.slots[slot].transport;
@@ -239,8 +232,6 @@ impl Plane {
         self.forget_channels(key);
         self.by_path.retain(|_, &mut owner| owner != key);
         self.by_ufrag.retain(|_, &mut owner| owner != key);
-        self.dirty.retain(|&other| other != key);
-        self.timers.arm(key, None);
         self.transports.remove(key);
     }
 

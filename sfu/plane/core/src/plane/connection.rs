@@ -24,7 +24,6 @@ impl Plane {
         let answer = self.transports[key].agent.handle_request(datagram, path, taken, now);
         if let (Err(Discard::AddressTaken), Some(owner)) = (&answer, owner) {
             self.transports[owner].claimant = Some(key);
-            self.touch(key);
         }
         let answer = answer?;
         let transport = &mut self.transports[key];
@@ -43,7 +42,6 @@ impl Plane {
         if self.transports[key].has_restarted() {
             self.forget_stale_ufrags(key);
         }
-        self.touch(key);
         Ok(())
     }
 
@@ -67,7 +65,6 @@ impl Plane {
             heard => heard.map(|()| owner)?,
         };
         self.heard(key, &path, true, now);
-        self.touch(key);
         Ok(())
     }
 
@@ -105,14 +102,12 @@ impl Plane {
         if transport.presence.kept_alive(now) && transport.state == Some(TransportState::Disconnected) {
             self.events.extend(transport.enter(TransportState::Connected, "its path is kept alive"));
         }
-        self.arm(key);
         Ok(())
     }
 
     pub(super) fn handle_dtls(&mut self, key: usize, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         let result = self.transports[key].handle_dtls(datagram, path, now);
         self.poll_dtls(key, Some(&path), now);
-        self.touch(key);
         result
     }
 
@@ -150,14 +145,14 @@ impl Plane {
 
     /// Something authenticated came of the peer: if nothing could be sent to it before, what it is shown begins anew.
     pub(super) fn heard(&mut self, key: usize, path: &Path, proof: bool, now: Instant) {
-        let heard = self.transports[key].heard(path, proof, now);
+        let heard = self.transports.receiving(key).heard(path, proof, now);
         let is_news = heard.begins || heard.event.is_some();
         self.events.extend(heard.event);
         if heard.begins {
             self.begin_slots(key, now);
         }
         if is_news {
-            self.touch(key);
+            self.transports.sending(key);
         }
     }
 

@@ -1,7 +1,7 @@
 //! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
 
 use super::transmit::cached;
-use super::{Place, Plane, leave, mark_dirty};
+use super::{Place, Plane, leave};
 use crate::command::{Kind, Path};
 use crate::discard::Discard;
 use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
@@ -38,12 +38,6 @@ impl Plane {
         while let Some(slot) = self.asked.poll_picture() {
             self.complain(slot, now);
         }
-        while let Some(publisher) = self.asked.poll_publisher() {
-            self.poll_feedback(publisher, now);
-            self.touch(publisher);
-        }
-        self.poll_feedback(key, now);
-        self.touch(key);
         whole
     }
 
@@ -161,31 +155,28 @@ impl Plane {
             }
             return;
         }
-        let publisher = published.transport;
         if let Some(state) = published.track.encodings.get_mut(encoding)
             && state.encoding.ask_for(seq, now)
         {
             // As much as it makes the publisher send.
             self.transports[key].repairs.take(DATAGRAM);
-            self.asked.publisher(publisher);
         }
     }
 
-    /// What the publisher behind a transport is to be told now: losses, keyframes, arrivals.
-    pub(super) fn poll_feedback(&mut self, key: usize, now: Instant) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+    /// What the publisher behind a transport is to be told now: losses and keyframes of some of its tracks, arrivals.
+    pub(super) fn poll_feedback(&mut self, key: usize, tracks: impl Iterator<Item = usize>, now: Instant) {
+        let transport = self.transports.receiving(key);
         let (sender, round_trip) = (transport.ssrc, transport.round_trip.get());
         let mut out = Compounds::default();
         let mut lost = std::mem::take(&mut self.lost);
-        let (mut media, mut ignored, mut requested) = (0, Vec::new(), 0);
-        for &track in &transport.tracks {
+        let (mut ignored, mut requested) = (Vec::new(), 0);
+        for track in tracks {
             let published = &mut self.tracks[track];
             let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
             let mut asked = false;
             for state in &mut published.track.encodings {
                 let Some(ssrc) = state.ssrc else { continue };
                 self.steps += 1;
-                media = ssrc;
                 lost.clear();
                 if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.wish(now);
@@ -216,9 +207,9 @@ impl Plane {
             if asked {
                 published.track.encodings.iter_mut().for_each(|state| state.keyframes.defer(now));
             }
-            self.events.extend(published.poll_layers(now));
         }
         self.lost = lost;
+        let media = transport.heard_ssrc();
         for _ in 0..FEEDBACKS_AT_ONCE {
             let mut more = false;
             out.add(|out| more = transport.arrivals.poll_feedback(sender, media, now, out));
@@ -229,9 +220,8 @@ impl Plane {
         transport.arrivals.forget_untold(now);
         // To somebody silent nothing leaves: what others wish of it would pile up for as long as the silence lasts.
         if !out.is_empty() && transport.sends_media() {
-            let refused = transport.say(&out);
+            let refused = self.transports[key].say(&out);
             self.stats.discard_many(Discard::Unsent, refused);
-            mark_dirty(&mut self.dirty, transport, key);
         }
         for track in ignored {
             self.begin_without_keyframe(track, now);
@@ -265,7 +255,7 @@ impl Plane {
         }
         let mut blocks = Vec::new();
         for &track in &transport.tracks {
-            for state in &mut self.tracks[track].track.encodings {
+            for state in &mut self.tracks.unarmed(track).track.encodings {
                 blocks.extend(state.ssrc.and_then(|ssrc| state.encoding.report_block(ssrc, now)));
             }
         }
@@ -277,7 +267,6 @@ impl Plane {
         }
         let refused = transport.say(&out);
         self.stats.discard_many(Discard::Unsent, refused);
-        mark_dirty(&mut self.dirty, transport, key);
     }
 
     fn slot_by_ssrc(&self, key: usize, ssrc: u32) -> Option<usize> {

@@ -5,25 +5,18 @@ use crate::receive::pulse::Pulse;
 use crate::time::Instant;
 
 impl Plane {
-    /// Judges the silences of a transport that are due to be.
-    pub(super) fn judge_silences(&mut self, key: usize, now: Instant) {
-        let Some(transport) = self.transports.get(key) else { return };
-        if !transport.tracks.iter().any(|&track| self.tracks[track].track.is_overdue(now)) {
-            return;
-        }
-        let tracks = transport.tracks.clone();
-        for &judged in &tracks {
-            let others = tracks.iter().filter(|&&track| track != judged);
-            let elsewhere: Vec<Pulse> = others.flat_map(|&track| self.tracks[track].track.pulses()).collect();
-            self.tracks[judged].track.judge(&elsewhere, now);
-            self.spread_lives(judged, now);
-        }
+    /// Judges the silences of a track that are due to be.
+    pub(super) fn judge_silences(&mut self, key: usize, judged: usize, now: Instant) {
+        let others = self.transports[key].tracks.iter().filter(|&&track| track != judged);
+        let elsewhere: Vec<Pulse> = others.flat_map(|&track| self.tracks[track].track.pulses()).collect();
+        self.tracks[judged].track.judge(&elsewhere, now);
+        self.spread_lives(judged, now);
     }
 
     /// Slots learn what of their source arrives, if it is other than before, and may wish for a keyframe of another
     /// encoding.
     pub(super) fn spread_lives(&mut self, track: usize, now: Instant) {
-        let Some(lives) = self.tracks[track].poll_lives() else { return };
+        let Some(lives) = self.tracks[track].poll_lives(now) else { return };
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
             let placed = &mut self.slots[slot];

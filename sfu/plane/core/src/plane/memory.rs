@@ -67,7 +67,8 @@ impl Plane {
     /// What is kept of a track of the transport has changed from so many octets to so many.
     pub(super) fn note_kept(&mut self, key: usize, before: usize, after: usize, now: Instant) {
         self.memory.kept = self.memory.kept + after - before;
-        if let Some(transport) = self.transports.get_mut(key) {
+        if self.transports.contains(key) {
+            let transport = self.transports.receiving(key);
             transport.kept = transport.kept + after - before;
             transport.next_trim.get_or_insert(now + TRIMS);
         }
@@ -109,7 +110,7 @@ impl Plane {
         for at in 0..transport.tracks.len() {
             let track = self.transports[key].tracks[at];
             let before = self.tracks[track].memory();
-            self.tracks[track].trim(now);
+            self.tracks.unarmed(track).trim(now);
             self.note_kept(key, before, self.tracks[track].memory(), now);
         }
         let transport = &mut self.transports[key];

@@ -54,6 +54,14 @@ impl Plane {
         self.flush_data(key, now);
     }
 
+    /// SCTP resends, and what waited for its channel or its rate goes on.
+    pub(super) fn handle_data_timeout(&mut self, key: usize, now: Instant) {
+        if let Some(data) = &mut self.transports[key].data {
+            data.handle_timeout(now);
+        }
+        self.poll_data(key, now);
+    }
+
     fn flush_data(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         if !transport.dtls.is_connected() {
@@ -67,7 +75,6 @@ impl Plane {
             }
             transport.pacer.push(Class::Data, packet.len(), Queued::Sctp(packet), now);
         }
-        self.touch(key);
     }
 
     fn deliver(&mut self, from: ChannelId, payload: Vec<u8>, text: bool, now: Instant) {

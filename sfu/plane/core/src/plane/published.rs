@@ -20,11 +20,15 @@ use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::{Cache, Cached, Packet, Start, Stored, redundancy};
 use crate::time::{Duration, Instant, ms};
+use crate::timer::Timer;
 
+use super::arena::Timed;
 use super::sound::Sound;
 
 /// What arrives is told this often, while anything does.
 const LAYERS_INTERVAL: Duration = ms(1_000);
+/// Streams that are not taken are told after this: a flood of them is one event.
+const SURPLUS_TOLD: Duration = ms(20);
 
 /// Packets with parameter sets, and what else comes before the first slice of a keyframe.
 const MOST_PARAMETERS: u64 = 8;
@@ -93,8 +97,6 @@ pub struct Published {
     /// Of the last packet.
     codec: Option<Codec>,
     next_layers: Option<Instant>,
-    /// Something of it began or stopped to arrive since it was told.
-    changed: bool,
     /// Another stream took an encoding's place, and none of its packets was taken yet.
     replaced: bool,
     /// Octets of what is kept of all its encodings.
@@ -121,20 +123,19 @@ impl Published {
             sound: Sound::default(),
             codec: None,
             next_layers: None,
-            changed: false,
             replaced: false,
             memory: 0,
         }
     }
 
     /// Encodings that are the same as before keep place and what is known of them. Returns the places of those that are gone.
-    pub fn update(&mut self, spec: TrackSpec) -> Vec<usize> {
+    pub fn update(&mut self, spec: TrackSpec, now: Instant) -> Vec<usize> {
         let gone = self.track.update(spec);
         for &place in &gone {
             self.kept[place] = Kept::new(&self.track.spec);
         }
         self.kept.resize_with(self.track.encodings.len(), || Kept::new(&self.track.spec));
-        self.changed = true;
+        self.tell_layers(now);
         self.count();
         gone
     }
@@ -332,7 +333,9 @@ impl Published {
 
     /// A stream leads here whose place another has.
     pub fn note_surplus(&mut self, ssrc: u32, now: Instant) {
-        self.changed |= self.track.note_surplus(ssrc, now);
+        if self.track.note_surplus(ssrc, now) {
+            self.tell_layers(now + SURPLUS_TOLD);
+        }
     }
 
     pub fn clock(&self, encoding: u8) -> Option<SenderClock> {
@@ -394,10 +397,17 @@ impl Published {
     }
 
     /// Which of it arrives, if that is news.
-    pub fn poll_lives(&mut self) -> Option<Lives> {
+    pub fn poll_lives(&mut self, now: Instant) -> Option<Lives> {
         let lives = self.track.poll_lives();
-        self.changed |= lives.is_some();
+        if lives.is_some() {
+            self.tell_layers(now);
+        }
         lives
+    }
+
+    /// Something of what arrives is other than it was told.
+    fn tell_layers(&mut self, at: Instant) {
+        self.next_layers = Some(self.next_layers.map_or(at, |due| due.min(at)));
     }
 
     /// It ignores requests for keyframes, or said that it takes none.
@@ -412,10 +422,7 @@ impl Published {
 
     /// What arrives, once a second and when an encoding starts or stops.
     pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
-        let due = self.next_layers.is_some_and(|due| due <= now);
-        if !std::mem::take(&mut self.changed) && !due {
-            return None;
-        }
+        self.next_layers.filter(|&due| due <= now)?;
         let layers = self.track.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
         let (encrypted, deaf, surplus) = (self.track.is_encrypted(), self.is_deaf(), self.track.surplus(now));
@@ -423,11 +430,12 @@ impl Published {
         let (track, codec) = (self.id(), self.codec);
         Some(Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters })
     }
+}
 
-    /// When there is something to do: an encoding may have stopped, something lost is to be asked for.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let encodings = self.track.encodings.iter().filter_map(|state| state.poll_timeout());
-        encodings.chain(self.next_layers).min()
+impl Timed for Published {
+    fn deadlines(&self) -> impl IntoIterator<Item = (Timer, Option<Instant>)> {
+        let [nack, keyframe, lives] = self.track.deadlines();
+        [nack, keyframe, lives, (Timer::Layers, self.next_layers)]
     }
 }
 

@@ -2,7 +2,7 @@
 //! than asking the publisher; else by asking.
 
 use super::published::Published;
-use super::{Place, Plane, mark_dirty, report};
+use super::{Place, Plane, report};
 use crate::command::Kind;
 use crate::discard::Discard;
 use crate::limits::{MEDIA_OVERHEAD, START_PACKETS};
@@ -88,8 +88,6 @@ impl Plane {
         let publisher = self.tracks[track].transport;
         let round_trip = self.transports[publisher].round_trip.get();
         self.tracks[track].wish_keyframe(encoding, round_trip, now);
-        self.poll_feedback(publisher, now);
-        self.touch(publisher);
     }
 
     /// True: the slot waits no longer.
@@ -97,10 +95,9 @@ impl Plane {
         let published = &self.tracks[track];
         let round_trip = self.transports[published.transport].round_trip.get();
         let placed = &mut self.slots[slot];
-        let transport = &mut self.transports[placed.transport];
+        let transport = self.transports.sending(placed.transport);
         let started = fast(published, (slot, track), &mut placed.slot, transport, round_trip, now, &mut self.steps);
         report(&mut self.events, &mut placed.slot, Some(published));
-        mark_dirty(&mut self.dirty, transport, placed.transport);
         started
     }
 

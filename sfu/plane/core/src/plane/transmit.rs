@@ -1,8 +1,7 @@
 //! From the queues of one transport into the batch: written, numbered and encrypted as it leaves.
 
-use slab::Slab;
-
 use super::Plane;
+use super::arena::Arena;
 use super::published::Published;
 use crate::batch::{Batch, Full};
 use crate::broken::{Broken, contain};
@@ -29,7 +28,7 @@ const PADDING: u8 = 1 << 5;
 impl Plane {
     /// Everything the transport may send now. False: the batch is full, and there is more.
     pub(super) fn transmit(&mut self, key: usize, batch: &mut Batch, now: Instant) -> bool {
-        let Some(transport) = self.transports.get_mut(key) else { return true };
+        let transport = self.transports.sending(key);
         // Twice: what waits for a proof has it asked for, and that may leave at once.
         for _ in 0..2 {
             loop {
@@ -66,7 +65,7 @@ impl Plane {
         let ntp = self.config.wall_clock.ntp(now);
         let all = loop {
             while leaving.len() < CHUNK && batch.has_room((leaving.len() + 1) * ANY_DATAGRAM) {
-                match self.transports[key].pacer.pop(now) {
+                match self.transports.sending(key).pacer.pop(now) {
                     Some(item) => leaving.push(item),
                     None => break,
                 }
@@ -84,7 +83,7 @@ impl Plane {
         };
         self.leaving = leaving;
         self.end_if_broken(key);
-        if self.transports[key].sending.poll_used_up() {
+        if self.transports.sending(key).sending.poll_used_up() {
             self.hold(key);
             return true;
         }
@@ -94,7 +93,7 @@ impl Plane {
     /// It changes its own transport alone.
     fn write(&mut self, key: usize, path: Path, leaving: &[Queued], batch: &mut Batch, ntp: Ntp, now: Instant) {
         let Self { transports, tracks, slots, stats, .. } = self;
-        let transport = &mut transports[key];
+        let transport = transports.sending(key);
         // The middle 24 bits: 6 of seconds, 18 of a fraction.
         let abs_send_time = (ntp.0 >> 14) as u32 & 0x00FF_FFFF;
         let mut octets = [0; CHUNK];
@@ -268,13 +267,13 @@ impl Transport {
 }
 
 /// What an outgoing packet is written from, while it is remembered. The arena key may be another track's by now.
-pub(super) fn cached<'a>(tracks: &'a Slab<Published>, track: usize, outgoing: &Outgoing) -> Option<&'a Cached> {
+pub(super) fn cached<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) -> Option<&'a Cached> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
     published.cached(usize::from(outgoing.encoding), outgoing.source_seq)
 }
 
 /// The same with the packets before it that go along.
-fn whole<'a>(tracks: &'a Slab<Published>, track: usize, outgoing: &Outgoing) -> Option<(&'a Cached, Earlier<'a>)> {
+fn whole<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) -> Option<(&'a Cached, Earlier<'a>)> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
     let cached = |seq| published.cached(usize::from(outgoing.encoding), seq);
     let earlier = match outgoing.patch {

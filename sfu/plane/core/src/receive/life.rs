@@ -69,10 +69,6 @@ impl Life {
         self.whole.is_gone(now)
     }
 
-    pub fn is_overdue(&self, now: Instant) -> bool {
-        self.all().any(|activity| activity.overdue(now).is_some())
-    }
-
     /// Judges silences: `siblings` are other encodings of its track, `elsewhere` is other media of its transport.
     pub fn judge(&mut self, siblings: &[Pulse], elsewhere: &[Pulse], now: Instant) {
         let others = || siblings.iter().chain(elsewhere);

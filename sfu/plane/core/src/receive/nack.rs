@@ -118,7 +118,8 @@ impl Nacks {
         }
         if self.missing.len() + count > MISSING_PACKETS {
             self.missing.clear();
-            self.next = None;
+            // That is to be told.
+            self.next = Some(now);
             self.overflowed = true;
             return;
         }

@@ -13,6 +13,7 @@ use crate::receive::pulse::Pulse;
 use crate::receive::route;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::{Duration, Instant, ms};
+use crate::timer::Timer;
 
 pub use crate::receive::route::{Route, Router};
 
@@ -216,11 +217,6 @@ impl Track {
         places.filter(|(at, _)| wanted >> at & 1 != 0).for_each(|(_, state)| state.life.expect(u8::MAX));
     }
 
-    /// A silence of something that flowed is to be judged.
-    pub fn is_overdue(&self, now: Instant) -> bool {
-        self.encodings.iter().any(|state| state.life.is_overdue(now))
-    }
-
     pub fn pulses(&self) -> impl Iterator<Item = Pulse> {
         self.encodings.iter().filter_map(|state| state.life.pulse())
     }
@@ -249,6 +245,17 @@ impl Track {
         (std::mem::replace(&mut self.lives, lives) != lives).then_some(lives)
     }
 
+    /// When there is something to ask the publisher for, or a silence to judge. A keyframe is not asked for before its
+    /// SSRC is known: the wish waits.
+    pub fn deadlines(&self) -> [(Timer, Option<Instant>); 3] {
+        let of = |deadline: fn(&EncodingState) -> Option<Instant>| self.encodings.iter().filter_map(deadline).min();
+        [
+            (Timer::Nack, of(|state| state.encoding.poll_timeout())),
+            (Timer::Keyframe, of(|state| state.ssrc.and_then(|_| state.keyframes.poll_timeout()))),
+            (Timer::Lives, of(|state| state.life.poll_timeout())),
+        ]
+    }
+
     /// Its payload cannot be read, and no descriptor tells keyframes.
     pub fn is_encrypted(&self) -> bool {
         self.encodings.iter().any(|state| state.clarity.is_encrypted())
@@ -256,13 +263,6 @@ impl Track {
 }
 
 impl EncodingState {
-    /// When there is something to ask the publisher for, or a silence to judge. A keyframe is not asked
-    /// for before its SSRC is known: the wish waits.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let keyframe = self.ssrc.and_then(|_| self.keyframes.poll_timeout());
-        [self.encoding.poll_timeout(), self.life.poll_timeout(), keyframe].into_iter().flatten().min()
-    }
-
     fn new(track: &TrackSpec, spec: &EncodingSpec) -> Self {
         let encoding = Encoding::new(clock_rate(track), track.nack, track.kind == Kind::Video);
         Self {
@@ -422,9 +422,9 @@ mod tests {
     fn a_wish_for_an_encoding_that_was_never_seen_waits_for_its_ssrc() {
         let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
         track.encodings[0].keyframes.wish(now);
-        assert_eq!(track.encodings[0].poll_timeout(), None);
+        assert_eq!(track.deadlines()[1], (Timer::Keyframe, None));
         track.bind(&media(0), 5, now);
-        assert_eq!(track.encodings[0].poll_timeout(), Some(now));
+        assert_eq!(track.deadlines()[1], (Timer::Keyframe, Some(now)));
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! The transports of a worker, and which of them have something to send.
+
+use std::collections::VecDeque;
+use std::ops::{Index, IndexMut};
+
+use super::arena::{Arena, Timed};
+use crate::time::Instant;
+use crate::timer::{Due, Timer};
+use crate::transport::Transport;
+
+/// Who changes a transport through `&mut` need not say so: its deadlines are looked at again, and whether it has something
+/// to send. The two exceptions are what happens per packet.
+#[derive(Default)]
+pub(super) struct Transports {
+    arena: Arena<Transport>,
+    /// With something to send, first come first served.
+    sending: VecDeque<usize>,
+}
+
+impl Transports {
+    pub fn insert(&mut self, transport: Transport) -> usize {
+        self.arena.insert(transport)
+    }
+
+    /// # Panics
+    /// If there is none.
+    pub fn remove(&mut self, key: usize) {
+        self.sending.retain(|&other| other != key);
+        self.arena.remove(key);
+    }
+
+    pub fn get(&self, key: usize) -> Option<&Transport> {
+        self.arena.get(key)
+    }
+
+    pub fn get_mut(&mut self, key: usize) -> Option<&mut Transport> {
+        self.contains(key).then(|| &mut self[key])
+    }
+
+    pub fn contains(&self, key: usize) -> bool {
+        self.arena.contains(key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Transport)> {
+        self.arena.iter()
+    }
+
+    /// To take in media: that alone gives nothing to send.
+    pub fn receiving(&mut self, key: usize) -> &mut Transport {
+        &mut self.arena[key]
+    }
+
+    /// To queue packets, and to send them: its deadlines are looked at when it has sent.
+    pub fn sending(&mut self, key: usize) -> &mut Transport {
+        let transport = self.arena.unarmed(key);
+        if !transport.sends {
+            transport.sends = true;
+            self.sending.push_back(key);
+        }
+        transport
+    }
+
+    /// How many have something to send.
+    pub fn to_send(&self) -> usize {
+        self.sending.len()
+    }
+
+    /// Whose turn it is to send.
+    pub fn first_to_send(&self) -> Option<usize> {
+        self.sending.front().copied()
+    }
+
+    /// The first has sent all it may.
+    pub fn first_has_sent(&mut self) {
+        if let Some(key) = self.sending.pop_front() {
+            self.arena.unarmed(key).sends = false;
+            self.arena.arm(key);
+        }
+    }
+
+    /// The next deadline of all.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.arena.poll_timeout()
+    }
+
+    /// A transport of which deadlines have passed, and which.
+    pub fn poll_expired(&mut self, now: Instant) -> Option<(usize, Due)> {
+        self.arena.poll_expired(now)
+    }
+}
+
+impl Timed for Transport {
+    fn deadlines(&self) -> impl IntoIterator<Item = (Timer, Option<Instant>)> {
+        Transport::deadlines(self)
+    }
+}
+
+impl Index<usize> for Transports {
+    type Output = Transport;
+
+    fn index(&self, key: usize) -> &Transport {
+        &self.arena[key]
+    }
+}
+
+impl IndexMut<usize> for Transports {
+    fn index_mut(&mut self, key: usize) -> &mut Transport {
+        self.sending(key);
+        &mut self.arena[key]
+    }
+}
