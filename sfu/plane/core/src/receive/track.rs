@@ -245,12 +245,12 @@ impl Track {
         (std::mem::replace(&mut self.lives, lives) != lives).then_some(lives)
     }
 
-    /// When there is something to ask the publisher for, or a silence to judge. A keyframe is not asked for before its
-    /// SSRC is known: the wish waits.
+    /// When there is something to ask the publisher for, or a silence to judge. Nothing is asked for before the SSRC is
+    /// known: the wish waits.
     pub fn deadlines(&self) -> [(Timer, Option<Instant>); 3] {
         let of = |deadline: fn(&EncodingState) -> Option<Instant>| self.encodings.iter().filter_map(deadline).min();
         [
-            (Timer::Nack, of(|state| state.encoding.poll_timeout())),
+            (Timer::Nack, of(|state| state.ssrc.and_then(|_| state.encoding.poll_timeout()))),
             (Timer::Keyframe, of(|state| state.ssrc.and_then(|_| state.keyframes.poll_timeout()))),
             (Timer::Lives, of(|state| state.life.poll_timeout())),
         ]
@@ -425,6 +425,20 @@ mod tests {
         assert_eq!(track.deadlines()[1], (Timer::Keyframe, None));
         track.bind(&media(0), 5, now);
         assert_eq!(track.deadlines()[1], (Timer::Keyframe, Some(now)));
+    }
+
+    /// Its retransmissions came first, of numbers with gaps between them: few, or too many to ask for.
+    #[test]
+    fn packets_of_an_encoding_whose_ssrc_is_unknown_are_not_asked_for_yet() {
+        for gap in [3, 3_000] {
+            let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
+            track.bind(&Route { rtx: true, ..media(0) }, 6, now);
+            receive(&mut track, 0, 9, now);
+            receive(&mut track, 0, 9 + gap, now);
+            assert_eq!(track.deadlines()[0], (Timer::Nack, None));
+            track.bind(&media(0), 5, now);
+            assert!(matches!(track.deadlines()[0], (Timer::Nack, Some(_))), "a gap of {gap}");
+        }
     }
 
     #[test]
