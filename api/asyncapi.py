@@ -79,7 +79,7 @@ def show_protocol(request: Request, if_none_match: Annotated[str, Header()] = ""
 def encoded(version: str) -> tuple[bytes, str]:
     """The document of this version of the service as JSON, and its ETag."""
     body = json.dumps(document(version), ensure_ascii=False, separators=(",", ":")).encode()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    return body, '"' + hashlib.sha256(body).hexdigest() + '"'
 
 
 def document(version: str) -> dict[str, Any]:

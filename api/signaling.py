@@ -19,7 +19,8 @@ from sfu.lifecycle import State
 from sfu.messages import Error, Join, Token
 from sfu.model import Grant
 from sfu.requests import Session, cost
-from sfu.service import Sfu, refusal
+from sfu.service import Sfu
+from sfu.signalling import refusal
 
 log = logging.getLogger(__name__)
 router = APIRouter()

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from sfu import messages
 from sfu.messages import ClientMessage, ServerMessage
+from sfu.model import Client
 
 SUBPROTOCOL = "sfu.v1"
 LIMIT = 10.0
@@ -71,7 +72,7 @@ class Signaling:
 
     async def join(self, *, auto_subscribe: bool) -> messages.Joined:
         """The first connection. Raises Refused, or OSError if nobody is there."""
-        join = messages.Join("join", auto_subscribe, client=messages.Client("sfu-bot", "0.1.0"))
+        join = messages.Join("join", auto_subscribe, client=Client("sfu-bot", "0.1.0"))
         try:
             first = await self._connect(join)
         except InvalidStatus as refused:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from sfu.participant import Participant
     from sfu.requests import Session
     from sfu.room import Room
-    from sfu.service import Sfu, refusal
+    from sfu.service import Sfu
+    from sfu.signalling import refusal
 
 __all__ = [
     "Config",
@@ -55,7 +56,7 @@ _NEED_THE_NATIVE_MODULE = {
     "Room": "sfu.room",
     "Session": "sfu.requests",
     "Sfu": "sfu.service",
-    "refusal": "sfu.service",
+    "refusal": "sfu.signalling",
 }
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sfu.model import (
+    BackupCodec,
     Cause,
+    Client,
     DisconnectReason,
     Kind,
     Layer,
@@ -42,19 +44,6 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """Name, version and features of the client software."""
-
-    sdk: str = ""
-    """Free text, for logs."""
-    version: str = ""
-    """Free text, for logs."""
-    features: tuple[str, ...] = ()
-    """Optional features that the client implements. `wanted`: it stops and starts encodings by the message `wanted`.
-    Unknown features are ignored."""
-
-
-@dataclass(frozen=True, slots=True)
 class Join:
     """Joins the room, or resumes a session. Must be the first message, and only the first."""
 
@@ -63,7 +52,7 @@ class Join:
     """False: no track is subscribed until `subscribe` names it."""
     resume: Resume | None = None
     """The session to resume. Null: a new session."""
-    client: Client = Client()
+    client: Client = field(default_factory=Client)
     """The software that connects."""
 
 
@@ -89,16 +78,6 @@ class Candidate:
     """Null or empty: the end of candidates."""
     mid: str | None = ""
     """The section of the candidate."""
-
-
-@dataclass(frozen=True, slots=True)
-class BackupCodec:
-    """A second codec of a track. The client sends it in another section while the server requests it by `backup`."""
-
-    cid: str
-    """The client's name of that section."""
-    mime: str
-    """The codec, for example `video/VP8`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,6 +379,46 @@ class PublishedTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """Name, version and features of the client software."""
+
+    sdk: str = ""
+    """Free text, for logs."""
+    version: str = ""
+    """Free text, for logs."""
+    features: tuple[str, ...] = ()
+    """Optional features that the client implements. `wanted`: it stops and starts encodings by the message `wanted`.
+    Unknown features are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCodec:
+    """A second codec of a track. The client sends it in another section while the server requests it by `backup`."""
+
+    cid: str
+    """The client's name of that section."""
+    mime: str
+    """The codec, for example `video/VP8`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A track that a client will offer. `cid` is the client's name for it."""
+
+    cid: str
+    kind: Kind
+    source: Source = Source.UNKNOWN
+    name: str = ""
+    muted: bool = False
+    width: int = 0
+    height: int = 0
+    stream: str = ""
+    encrypted: bool = False
+    """End to end: nothing can be made of what is in its packets."""
+    backup: BackupCodec | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SlotInfo:
     """The track that a receive section shows."""
 

@@ -1,4 +1,4 @@
-"""One identity in a room: what it may do, what it publishes, what it is shown, and what it is told.
+"""One identity in a room: what it may do, what it publishes, and what it is shown.
 
 Everything here concerns this participant alone. What a change means for the others is the room's: `Home` is what a
 participant asks of it.
@@ -10,11 +10,13 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from sfu import messages, names
+from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.model import (
     FIRST,
+    Client,
+    Declaration,
     DisconnectReason,
     Explanation,
     Grant,
@@ -27,7 +29,6 @@ from sfu.model import (
     SubscriptionInfo,
     new_sid,
 )
-from sfu.outbox import Tail
 from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
 from sfu.publications import Outcome, Publications
@@ -80,7 +81,7 @@ class Participant:
         candidates: tuple[tuple[str, int], ...],
         auto_subscribe: bool = True,
         only: str | None = None,
-        client: messages.Client | None = None,
+        client: Client | None = None,
     ) -> None:
         self.sid = new_sid("PA")
         self.identity = names.identity(grant.identity) if identity == grant.identity else identity
@@ -91,14 +92,13 @@ class Participant:
         self.permissions = grant.permissions
         self.grant = grant
         self.kind = kind
-        self.client = client or messages.Client()
+        self.client = client or Client()
         self.joined_at = context.milliseconds()
         self.version = 1
         self.disconnect_reason: DisconnectReason | None = None
         self.grant_changed = asyncio.Event()
         """Set when its permissions have changed."""
 
-        self.tail = Tail(context.config.outbox) if kind is ParticipantKind.STANDARD else None
         self.resume_secret: str | None = secrets.token_urlsafe(24)
         """None: revoked."""
         self.signal_gone: float | None = -math.inf
@@ -129,6 +129,11 @@ class Participant:
         if self.transport.id is None:
             return ParticipantState.JOINING
         return ParticipantState.ACTIVE if self.transport.state is MediaState.CONNECTED else ParticipantState.JOINED
+
+    @property
+    def signals(self) -> bool:
+        """It has a WebSocket, or may come back with one. WHIP and WHEP sessions have none."""
+        return self.kind is ParticipantKind.STANDARD
 
     @property
     def tracks(self) -> Mapping[str, Track]:
@@ -216,13 +221,13 @@ class Participant:
     def may_publish(self, source: Source) -> bool:
         return may_publish(self.permissions, source)
 
-    def declare(self, wish: messages.Publish) -> Track:
+    def declare(self, declaration: Declaration) -> Track:
         """A track that will be offered. Raises if it may not be."""
         if not self.permissions.can_publish:
             raise NotAllowed("you may not publish in this room")
-        if not self.may_publish(wish.source):
-            raise NotAllowed(f"you may not publish the source {wish.source.value}")
-        return self.publishing.declare(wish)
+        if not self.may_publish(declaration.source):
+            raise NotAllowed(f"you may not publish the source {declaration.source.value}")
+        return self.publishing.declare(declaration)
 
     # Negotiation
 

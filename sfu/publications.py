@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sfu import limits, messages, names
+from sfu import limits, names
 from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NegotiationError, NotFound
-from sfu.model import Kind, Permissions, Source, new_sid
+from sfu.model import Declaration, Kind, Permissions, Source, new_sid
 from sfu.policy.permissions import may_publish
 from sfu.quoting import quote
 from sfu.session import capabilities
@@ -67,26 +67,26 @@ class Publications:
             raise NotFound(f"you do not publish a track {quote(sid)}" if sid else "a track is named by its sid")
         return track
 
-    def declare(self, wish: messages.Publish) -> Track:
+    def declare(self, declaration: Declaration) -> Track:
         """A track that will be offered, and its backup. Raises if it cannot be."""
-        if not wish.cid:
+        if not declaration.cid:
             raise InvalidRequest("a track needs a cid, by which its m-section is found")
-        names.text("a cid", wish.cid)
-        names.text("the name of a track", wish.name)
-        names.text("the stream of a track", wish.stream)
-        for what, pixels in (("width", wish.width), ("height", wish.height)):
+        names.text("a cid", declaration.cid)
+        names.text("the name of a track", declaration.name)
+        names.text("the stream of a track", declaration.stream)
+        for what, pixels in (("width", declaration.width), ("height", declaration.height)):
             if not 0 <= pixels <= limits.PIXELS:
                 raise InvalidRequest(f"a {what} is 0 (not known) to {limits.PIXELS} pixels, which this is not")
-        if wish.cid in self._cids():
-            raise Conflict(f"you have already published a track with the cid {quote(wish.cid)}")
+        if declaration.cid in self._cids():
+            raise Conflict(f"you have already published a track with the cid {quote(declaration.cid)}")
         present = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
         if len(present) >= self._context.config.max_tracks:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
-        backup_codec = self._backup_codec(wish)
-        track = self._declare(wish, wish.cid)
-        track.name, track.stream, track.muted = wish.name, wish.stream, wish.muted
-        if wish.backup is not None:
-            backup = self._declare(wish, wish.backup.cid)
+        backup_codec = self._backup_codec(declaration)
+        track = self._declare(declaration, declaration.cid)
+        track.name, track.stream, track.muted = declaration.name, declaration.stream, declaration.muted
+        if declaration.backup is not None:
+            backup = self._declare(declaration, declaration.backup.cid)
             backup.codec, backup.primary, track.backup = backup_codec, track, backup
         return track
 
@@ -187,20 +187,22 @@ class Publications:
     def _cids(self) -> set[str]:
         return {*self.declared, *(track.cid for track in self.tracks.values())}
 
-    def _backup_codec(self, wish: messages.Publish) -> str:
+    def _backup_codec(self, declaration: Declaration) -> str:
         """The codec of the declared backup; empty: there is none. Raises if it cannot be."""
-        if wish.backup is None:
+        if declaration.backup is None:
             return ""
-        cid, codec = names.text("a cid", wish.backup.cid), CODECS.get(wish.backup.mime.lower(), "")
-        if not codec or capabilities.BY_NAME[codec].kind is not wish.kind or wish.kind is not Kind.VIDEO:
-            raise InvalidRequest(f"{quote(wish.backup.mime)} cannot be the backup of a track of kind {wish.kind.value}")
-        if not cid or cid == wish.cid or cid in self._cids():
+        cid, codec = names.text("a cid", declaration.backup.cid), CODECS.get(declaration.backup.mime.lower(), "")
+        if not codec or capabilities.BY_NAME[codec].kind is not declaration.kind or declaration.kind is not Kind.VIDEO:
+            raise InvalidRequest(
+                f"{quote(declaration.backup.mime)} cannot be the backup of a track of kind {declaration.kind.value}"
+            )
+        if not cid or cid == declaration.cid or cid in self._cids():
             raise Conflict(f"a backup needs a cid of its own, which {quote(cid)} is not")
         return codec
 
-    def _declare(self, wish: messages.Publish, cid: str) -> Track:
-        track = self._new(wish.kind, wish.source, cid)
-        track.width, track.height, track.encrypted = wish.width, wish.height, wish.encrypted
+    def _declare(self, declaration: Declaration, cid: str) -> Track:
+        track = self._new(declaration.kind, declaration.source, cid)
+        track.width, track.height, track.encrypted = declaration.width, declaration.height, declaration.encrypted
         self.declared[cid] = track
         return track
 

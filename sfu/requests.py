@@ -5,8 +5,8 @@ from typing import assert_never
 
 from sfu import limits, messages
 from sfu.errors import InvalidRequest, LimitExceeded, NotAllowed, SfuError
-from sfu.model import DisconnectReason, Grant
-from sfu.outbox import Outbox
+from sfu.model import Declaration, DisconnectReason, Grant
+from sfu.outbox import Outbox, Tail
 from sfu.participant import Participant
 from sfu.room import Room
 from sfu.session.sdp import SessionDescription
@@ -29,9 +29,12 @@ Immediate = (
 class Session:
     """One WebSocket's hold on a participant. What it is told is in `outbox`."""
 
-    def __init__(self, room: Room, participant: Participant, outbox: Outbox, *, is_snapshot: bool = False) -> None:
+    def __init__(
+        self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False
+    ) -> None:
         self.room = room
         self.participant = participant
+        self.tail = tail
         self.outbox = outbox
         self.is_snapshot = is_snapshot
         """It came back after it had missed too much: messages of before are lost to it."""
@@ -52,10 +55,8 @@ class Session:
 
     def send(self, message: messages.ServerMessage) -> None:
         """An answer, or what concerns this connection alone."""
-        tail = self.participant.tail
-        assert tail is not None, "only someone who signals has a session"
         try:
-            tail.put(message)
+            self.tail.put(message)
         except Exception as error:
             self.room.failures.note("tell", error, f"sid={self.participant.sid}")
 
@@ -92,7 +93,7 @@ class Session:
         room, participant = self.room, self.participant
         match message:
             case messages.Publish():
-                track = participant.declare(message)
+                track = participant.declare(_declaration(message))
                 self.send(messages.Published(message.id, message.cid, track.info()))
             case messages.Unpublish():
                 room.unpublish(participant, participant.publishing.find(message.track), "you unpublished it")
@@ -130,6 +131,21 @@ def cost(message: messages.ClientMessage, octets: int) -> float:
     """What a message of so many octets takes of the budget `limits.MESSAGES_PER_SECOND`; the smallest is 1."""
     sections = message.sdp.count("\nm=") if isinstance(message, messages.Offer) else 0
     return 1 + octets / limits.COST_OCTETS + sections / limits.COST_SECTIONS
+
+
+def _declaration(message: messages.Publish) -> Declaration:
+    return Declaration(
+        message.cid,
+        message.kind,
+        message.source,
+        message.name,
+        message.muted,
+        message.width,
+        message.height,
+        message.stream,
+        message.encrypted,
+        message.backup,
+    )
 
 
 def _demands(message: messages.Settings) -> dict[str, Changes]:

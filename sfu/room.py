@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Unpack
 
-from sfu import messages, names
+from sfu import names
 from sfu.admission import Admission
 from sfu.context import Context
 from sfu.errors import LimitExceeded, NotFound
@@ -31,6 +31,7 @@ from sfu.journal import Journal
 from sfu.members import Membership
 from sfu.messaging import Messaging, unseal
 from sfu.model import (
+    Client,
     DisconnectReason,
     Explanation,
     Grant,
@@ -55,7 +56,6 @@ from sfu.session.transport import MediaState
 from sfu.sound import Sound
 from sfu.stage import Stage
 from sfu.tracks import Track
-from sfu.view import View
 from sfu.wishes import Changes
 
 log = logging.getLogger(__name__)
@@ -92,8 +92,7 @@ class Room:
         self.stage = Stage(context, self.members, self._facts, self._sound)
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members, context.failures)
-        self._view = View(self.members, self.info, context.failures)
-        self._facts.readers += (self._view.read, Journal(self.name).read, *readers)
+        self._facts.readers += (Journal(self.name).read, *readers)
         self._admission = Admission(context, self.name, self.members, revocations)
         self._moderation = Moderation(
             context, self.name, self.stage, self._messaging, self._facts, self._note, revocations
@@ -163,21 +162,6 @@ class Room:
         """Those behind this one, each with where it stands: a page is as many as one takes."""
         return self.stage.published(after)
 
-    def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
-        """All that a client starts from."""
-        others = (p for p in self.members if p is not participant and not p.is_hidden)
-        return messages.Joined(
-            room=self.info(),
-            you=participant.info(),
-            participants=tuple(p.info() for p in others),
-            resume_secret=participant.resume_secret or "",
-            server=messages.ServerInfo(
-                version=self._context.config.version, resume_window=self._context.config.resume_window
-            ),
-            slots=participant.viewing.shown(),
-            resumed=resumed,
-        )
-
     # Who is in
 
     def prepare(
@@ -187,7 +171,7 @@ class Room:
         *,
         auto_subscribe: bool = True,
         only: str | None = None,
-        client: messages.Client | None = None,
+        client: Client | None = None,
         via: str | None = None,
     ) -> Participant:
         """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
@@ -218,8 +202,6 @@ class Room:
         self._admission.begin(participant)
         self._was_entered = True
         self.members.add(participant)
-        if participant.tail is not None:
-            self._view.open(participant.sid, participant.tail)
         self._homes[participant.sid] = self
         self._quotas.enter(participant.grant.key)
         self._expect_data(participant)
@@ -270,6 +252,15 @@ class Room:
         if len(self.members):
             return None
         return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
+
+    def retell(self, participant: Participant) -> None:
+        """Its client starts from a snapshot: what it heard of its slots and its own tracks is lost."""
+        self.stage.retell(participant)
+        self._soon(self)
+
+    def tell_again(self, sid: str) -> None:
+        """A reader could not make anything of what this participant is."""
+        self._facts.append(ParticipantChanged(sid))
 
     def note_drain(self, deadline: int) -> None:
         """The service lets everybody go at this time, in ms since the epoch."""
@@ -415,8 +406,6 @@ class Room:
         except Exception as error:
             self._context.failures.note("tick", error, f"room={self.name}")
         self._admission.handle_timeout(now)
-        for sid in self._view.poll_failed():
-            self._facts.append(ParticipantChanged(sid))
         if self._has_work():
             # Also what failed in an earlier turn, and was put back.
             self._soon(self)
@@ -444,7 +433,7 @@ class Room:
     def _handle_absence(self, participant: Participant, now: float) -> None:
         at = participant.departs_at()
         if at is not None and at <= now:
-            gone = participant.tail is not None
+            gone = participant.signals
             self.depart(participant, DisconnectReason.SIGNAL_CLOSE if gone else DisconnectReason.CONNECTION_TIMEOUT)
 
     def _hand_over(self, on_message: OnMessage, participant: Participant, payload: bytes) -> None:
@@ -465,7 +454,7 @@ class Room:
 
     def _expect_data(self, participant: Participant) -> None:
         """What others send it reliably waits for its offer; a WHIP or WHEP session has made one."""
-        if participant.tail is not None:
+        if participant.signals:
             participant.channels.expect()
             self._messaging.touch_all(participant)
 
@@ -476,7 +465,7 @@ class Room:
         participant.handle_media(state)
         if state in (MediaState.FAILED, MediaState.CLOSED):
             log.info("media %s: room=%s sid=%s why=%s", state, self.name, participant.sid, event.reason)
-            if participant.tail is None:
+            if not participant.signals:
                 failed = state is MediaState.FAILED
                 self.depart(
                     participant, DisconnectReason.MEDIA_FAILURE if failed else DisconnectReason.CLIENT_INITIATED

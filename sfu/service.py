@@ -1,7 +1,6 @@
 """The service: owns the plane, the rooms and every task; lets participants in; hands events to rooms."""
 
 import asyncio
-import hmac
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,14 +12,12 @@ from typing import NamedTuple, Self
 from sfu import limits, messages, names
 from sfu.config import Config
 from sfu.context import Context
-from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, SfuError, Stale, TooManyRequests, Unavailable
+from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, TooManyRequests
 from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
 from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
-from sfu.outbox import GOING_AWAY
-from sfu.participant import Participant
 from sfu.plane import Event, _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
 from sfu.quotas import Quotas
@@ -30,6 +27,7 @@ from sfu.revocations import Revocations
 from sfu.room import OnMessage, Room
 from sfu.session.reading import Reading
 from sfu.session.sdp import SessionDescription
+from sfu.signalling import Signalling
 
 log = logging.getLogger(__name__)
 
@@ -47,19 +45,6 @@ class Ended(NamedTuple):
     at: float
     kind: ParticipantKind
     room: str
-
-
-def refusal(error: SfuError) -> messages.Left:
-    """What someone who is not let in is told, in one reply."""
-    match error:
-        case Stale():
-            return messages.Left(DisconnectReason.STATE_MISMATCH, str(error), "rejoin")
-        case TooManyRequests():
-            return messages.Left(DisconnectReason.JOIN_FAILURE, str(error), "rejoin")
-        case Unavailable():
-            return messages.Left(DisconnectReason.SERVER_SHUTDOWN, str(error), "rejoin")
-        case _:
-            return messages.Left(DisconnectReason.JOIN_FAILURE, str(error), "none")
 
 
 class Sfu:
@@ -96,6 +81,7 @@ class Sfu:
         self._lifecycle = Lifecycle()
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
+        self._signalling = Signalling(self._context)
         self._sessions: dict[str, MediaSession] = {}
         self._ended: dict[str, Ended] = {}
         """Media sessions that ended by themselves, by id, oldest first."""
@@ -210,11 +196,17 @@ class Sfu:
         With `join.resume` the secret of the session counts and no grant is needed. Raises what `refusal` puts in words.
         """
         self._quotas.join("" if join.resume or grant is None else grant.key, address, self._context.now())
-        session = self._resume(grant, room, join.resume) if join.resume else self._join(grant, room, join, via)
+        if join.resume:
+            session = self._signalling.resume(self.rooms.get(room), grant, join.resume)
+        else:
+            session = self._join(grant, room, join, via)
+        if self.state is State.DRAINING:
+            remaining = self._lifecycle.deadline - self._context.now()
+            session.send(messages.Draining(int((self._context.wall() + remaining) * 1000)))
         try:
             yield session
         finally:
-            self._detach(session)
+            self._signalling.detach(session)
 
     async def read_offer(self, sdp: str) -> SessionDescription:
         """For `open_session`. The loop goes on while a long offer is read. Raises NegotiationError."""
@@ -282,6 +274,7 @@ class Sfu:
         for room in list(self.rooms.values()):
             try:
                 room.handle_timeout(now)
+                self._signalling.handle_timeout(room)
                 expires = room.expires_at()
                 if expires is not None and expires <= now:
                     self._close_room(room, DisconnectReason.ROOM_DELETED)
@@ -329,44 +322,7 @@ class Sfu:
         self._keep(home)
         home.enter(member)
         self.joins += 1
-        return self._hold(home, member, home.joined(member))
-
-    def _resume(self, grant: Grant | None, room: str, resume: messages.Resume) -> Session:
-        home = self.rooms.get(room)
-        member = home.members.get(resume.sid) if home is not None else None
-        if home is None or member is None or member.tail is None:
-            raise Stale("your session has ended: join anew")
-        if member.resume_secret is None:
-            raise Stale("your session was revoked: join anew, with a new token")
-        if not hmac.compare_digest(member.resume_secret.encode(), resume.secret.encode()):
-            raise Stale("this is not the secret of the session: join anew")
-        if grant is not None and grant.identity != member.identity:
-            raise Stale("the session belongs to another identity: join anew")
-        if resume.seq > member.tail.seq or resume.seq < 0:
-            raise Stale("the session never had a message of this number: join anew")
-        if not member.tail.reaches(resume.seq):
-            home.stage.retell(member)
-            self._soon(home)
-            return self._hold(home, member, home.joined(member, resumed=True), is_snapshot=True)
-        outbox = member.tail.open(resume.seq, messages.Resumed(resume.seq + 1))
-        member.signal_gone = None
-        return Session(home, member, outbox)
-
-    def _hold(self, room: Room, member: Participant, first: messages.Joined, *, is_snapshot: bool = False) -> Session:
-        assert member.tail is not None, "only someone who signals has a session"
-        outbox = member.tail.open(member.tail.seq)
-        member.tail.put(first)
-        member.signal_gone = None
-        if self.state is State.DRAINING:
-            remaining = self._lifecycle.deadline - self._context.now()
-            member.tail.put(messages.Draining(int((self._context.wall() + remaining) * 1000)))
-        return Session(room, member, outbox, is_snapshot=is_snapshot)
-
-    def _detach(self, session: Session) -> None:
-        tail = session.participant.tail
-        if tail is not None and tail.is_read_by(session.outbox):
-            tail.shut(GOING_AWAY, drop=True)
-            session.participant.signal_gone = self._context.now()
+        return self._signalling.join(home, member)
 
     def _admit(self, grant: Grant, name: str) -> Room:
         """The room someone with this grant may enter now. One that is new is not kept before somebody enters."""
@@ -394,6 +350,7 @@ class Sfu:
     def _keep(self, room: Room) -> None:
         if self.rooms.setdefault(room.name, room) is room and not room.is_kept:
             room.is_kept = True
+            self._signalling.open(room)
             self._quotas.make(room.key)
 
     def _build_room(self, name: str, options: RoomOptions, key: str) -> Room:
@@ -435,6 +392,7 @@ class Sfu:
             self.failures.note("closing", error, f"room={room.name}")
         if self.rooms.get(room.name) is room:
             del self.rooms[room.name]
+            self._signalling.close(room)
             self._quotas.close(room.key)
         self._note_empty()
 

@@ -343,7 +343,7 @@ class Stage:
         changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
             self._facts.append(SlotsChanged(subscriber.sid, changed))
-        if subscriber.tail is not None:
+        if subscriber.signals:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 self._facts.append(SectionsMissing(subscriber.sid, *more))

@@ -4,13 +4,14 @@ Who is new, has changed or has left is told in one message a turn, before all el
 turn is one message for each of them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sfu import facts, messages
-from sfu.failures import Failures
-from sfu.members import Members
-from sfu.model import DisconnectReason, ParticipantInfo, RoomInfo, SubscriptionState
+from sfu.context import Context
+from sfu.model import DisconnectReason, ParticipantInfo, SubscriptionState
 from sfu.outbox import LEFT, Tail
+from sfu.participant import Participant
+from sfu.room import Room
 
 REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
     DisconnectReason.CLIENT_INITIATED: ("you left", False),
@@ -27,18 +28,35 @@ REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
 
 
 class View:
-    def __init__(self, members: Members, info: Callable[[], RoomInfo], failures: Failures) -> None:
-        self._members = members
-        self._info = info
-        self._failures = failures
+    """Of one room. It holds the tail of every participant that signals."""
+
+    def __init__(self, context: Context, room: Room) -> None:
+        self._context = context
+        self._room = room
+        self._members = room.members
+        self._failures = context.failures
         self._tails: dict[str, Tail] = {}
         """By sid, also of those who have left and were not told yet."""
         self._failed: dict[str, None] = {}
         """Sids of participants that could not be described."""
 
-    def open(self, sid: str, tail: Tail) -> None:
-        """Messages for this participant go here from now on."""
-        self._tails[sid] = tail
+    def tail(self, participant: Participant) -> Tail:
+        """Where its messages go: from the first call on, until it has left."""
+        return self._tails.setdefault(participant.sid, Tail(self._context.config.outbox))
+
+    def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
+        """All that a client starts from."""
+        others = (p for p in self._members if p is not participant and not p.is_hidden)
+        config = self._context.config
+        return messages.Joined(
+            room=self._room.info(),
+            you=participant.info(),
+            participants=tuple(p.info() for p in others),
+            resume_secret=participant.resume_secret or "",
+            server=messages.ServerInfo(version=config.version, resume_window=config.resume_window),
+            slots=participant.viewing.shown(),
+            resumed=resumed,
+        )
 
     def poll_failed(self) -> Iterable[str]:
         """Sids of participants that could not be described since the last call: the others have to hear of them."""
@@ -49,7 +67,7 @@ class View:
         told = [entry.fact for entry in entries]
         self._tell_participants(told)
         if any(isinstance(fact, facts.RoomChanged) for fact in told):
-            self._tell_all(messages.Room(self._info()))
+            self._tell_all(messages.Room(self._room.info()))
         for fact in told:
             self._tell(fact)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sfu import messages
 from sfu.config import Config
+from sfu.model import Client as Caller
 from sfu.model import Grant, Kind, Permissions, Source
 from sfu.plane import Event, _native
 from sfu.requests import Session
@@ -82,7 +83,7 @@ class Scene:
         features: tuple[str, ...] = (),
         **may: Any,
     ) -> "Client":
-        join = messages.Join("join", auto_subscribe=auto_subscribe, client=messages.Client("test", "1", features))
+        join = messages.Join("join", auto_subscribe=auto_subscribe, client=Caller("test", "1", features))
         return await self.attach(grant_ or grant(identity, **may), room, join)
 
     async def attach(self, who: Grant | None, room: str, join: messages.Join) -> "Client":

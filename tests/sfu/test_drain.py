@@ -8,7 +8,7 @@ from sfu import messages
 from sfu.errors import Unavailable
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import DisconnectReason
-from sfu.service import refusal
+from sfu.signalling import refusal
 
 from .scene import START, scene, turn
 

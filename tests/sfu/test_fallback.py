@@ -4,7 +4,7 @@ import pytest
 
 from sfu import messages
 from sfu.errors import NotFound
-from sfu.model import BackupInfo, Cause, Kind, Quality, Source
+from sfu.model import BackupCodec, BackupInfo, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 
@@ -18,7 +18,7 @@ async def publisher(it: Scene, mime: str = "video/VP8") -> tuple[Client, str]:
     """Alice sends AV1, and could send the same in another codec."""
     alice = await it.client("alice", features=("wanted",))
     alice.codecs = ("AV1", "VP8")
-    backup = messages.BackupCodec("c-backup", mime)
+    backup = BackupCodec("c-backup", mime)
     published = await alice.ask(messages.Publish, cid="c", kind=Kind.VIDEO, source=Source.CAMERA, backup=backup)
     await offer(alice, "video sendonly", "c")
     return alice, published.track.sid
@@ -202,9 +202,7 @@ async def test_who_unpublishes_a_track_takes_its_backup_along() -> None:
         assert isinstance(await alice.ask(messages.Unpublish, track=camera), messages.Ok)
         assert not it.plane.tracks and bob.shows() == {"0": None}
         assert not alice.room.stage.by_plane_id
-        answer = await alice.ask(
-            messages.Publish, cid="c", kind=Kind.VIDEO, backup=messages.BackupCodec("d", "video/vp8")
-        )
+        answer = await alice.ask(messages.Publish, cid="c", kind=Kind.VIDEO, backup=BackupCodec("d", "video/vp8"))
         assert isinstance(answer, messages.Published), "its names are free again"
 
 
@@ -239,7 +237,7 @@ async def test_a_backup_is_declared_in_order() -> None:
             (Kind.VIDEO, "a", "video/VP8", "conflict"),
             (Kind.VIDEO, "b", "video/vp8", None),
         ]:
-            answer = await alice.ask(messages.Publish, cid="a", kind=kind, backup=messages.BackupCodec(cid, mime))
+            answer = await alice.ask(messages.Publish, cid="a", kind=kind, backup=BackupCodec(cid, mime))
             assert getattr(answer, "code", None) == code, (kind, cid, mime)
 
 

@@ -6,7 +6,7 @@ from sfu import messages
 from sfu.config import Config
 from sfu.errors import Stale
 from sfu.model import DisconnectReason, Grant, ParticipantState, SlotInfo
-from sfu.service import refusal
+from sfu.signalling import refusal
 
 from .scene import Client, Scene, grant, scene
 
