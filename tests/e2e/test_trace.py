@@ -87,6 +87,12 @@ def test_the_last_pictures_of_an_encoding_may_come_behind_the_keyframe_of_the_ne
     assert Trace(encoded(), without(24, 25)(sent())).wrong != []
 
 
+def test_frames_that_end_alike_are_told_apart_by_their_layer() -> None:
+    # Picture 6 of the middle temporal layer, which was left out, ends as picture 8 of the lowest does.
+    source = [replace(of, fingerprint=16) if of.number == 12 else of for of in encoded()]
+    assert Trace(source, without(6, 7)(sent())).wrong == []
+
+
 def test_an_upper_layer_without_what_it_refers_to_is_counted() -> None:
     trace = Trace(encoded(), without(2, 38 - 2)(sent()))
     assert trace.wrong == []

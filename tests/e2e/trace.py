@@ -37,6 +37,11 @@ class Frame:
     needs: tuple[int, ...]
     """Numbers of the frames that it refers to."""
 
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """What both ends agree on."""
+        return self.fingerprint, self.is_key, self.spatial, self.temporal
+
     @classmethod
     def read(cls, entry: Sequence[Any]) -> "Frame":
         """One entry of a record."""
@@ -73,16 +78,16 @@ class Trace:
 
     def _find(self, encoded: Sequence[Frame], sent: Sequence[Frame]) -> list[Shown]:
         """Each of the viewer's frames among those of the publisher, in the viewer's order."""
-        unsent: dict[tuple[int, bool], list[int]] = defaultdict(list)
+        unsent: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, frame in enumerate(encoded):
-            unsent[frame.fingerprint, frame.is_key].append(index)
+            unsent[frame.looks].append(index)
         found, last = [], 0
         for frame in _ordered(sent):
-            same = unsent[frame.fingerprint, frame.is_key]
+            same = unsent[frame.looks]
             if not same:
                 self.wrong.append(f"a frame that was never encoded, or was sent before: {frame}")
                 continue
-            # Of a picture that stands still two frames may be the same.
+            # Of a small picture that hardly moves two frames may end alike (H.264 and VP8: seconds apart).
             last = min(same, key=lambda index: abs(index - last))
             same.remove(last)
             found.append(Shown(self.captured[last], encoded[last]))
