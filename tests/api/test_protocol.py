@@ -15,6 +15,8 @@ from sfu.messages import ClientMessage, ServerMessage
 from sfu.model import Kind
 from sfu.session import capabilities
 
+from ..documents.markdown import anchors, headings, tables
+
 TEXT = (Path(__file__).parents[2] / "api" / "PROTOCOL.md").read_text()
 EXAMPLES: dict[str, list[Any]] = {
     side: [json.loads(body) for body in re.findall(rf"```json {side}\n(.*?)```", TEXT, re.DOTALL)]
@@ -24,6 +26,20 @@ EXAMPLES: dict[str, list[Any]] = {
 
 def _types(union: Any) -> set[str]:
     return {get_args(kind.__annotations__["type"])[0] for kind in get_args(union)}
+
+
+def test_every_heading_is_in_the_table_of_contents() -> None:
+    contents = TEXT[: TEXT.index("\n## ")]
+    titles = [title for level, title in headings(TEXT) if level in (2, 3)]
+    listed = re.findall(r"\[([^][]+)\]\(#([^)]+)\)", contents)
+    assert [title for title, _ in listed] == titles
+    assert ["#" + anchor for _, anchor in listed] == ["#" + anchor for anchor in anchors(TEXT)[1:]]
+
+
+def test_every_message_has_a_heading_of_its_direction() -> None:
+    for part, union in (("What a client sends", ClientMessage), ("What a client receives", ServerMessage)):
+        below = TEXT.partition(f"\n## {part}\n")[2].partition("\n## ")[0]
+        assert sorted(title for _, title in headings(below)) == sorted(f"`{name}`" for name in _types(union))
 
 
 def test_every_message_has_an_example() -> None:
@@ -54,13 +70,14 @@ def test_a_request_needs_an_id_that_is_an_integer(id: object) -> None:
     assert messages.request_id(text) == 0
 
 
-def test_what_is_spoken_is_what_the_tables_have() -> None:
-    [spoken] = re.findall(r"\*\*What is spoken\*\*: (.*?)\n\n", TEXT, re.DOTALL)
-    codecs, of_video, of_audio = re.split(r"Feedback of video:|of audio:", spoken.replace("\n", " "))
+def test_codecs_and_their_feedback_are_those_of_the_capabilities() -> None:
+    [table] = [table for table in tables(TEXT) if table[0] == ["kind", "codecs", "feedback"]]
+    rows = {row[0]: row for row in table[1:]}
+    assert rows.keys() == set(Kind)
     for codec in capabilities.CODECS:
+        _, codecs, feedback = rows[codec.kind]
         assert codec.encoding.lower() in codecs.lower()
-        said = of_video if codec.kind is Kind.VIDEO else of_audio.partition(".")[0]
-        assert set(re.findall(r"`([^`]+)`", said)) == set(codec.feedback)
+        assert set(re.findall(r"`([^`]+)`", feedback)) == set(codec.feedback)
 
 
 def test_every_code_of_an_error_is_in_the_table_with_its_status() -> None:

@@ -27,6 +27,20 @@ def headings(text: str) -> list[tuple[int, str]]:
     return [(len(found[1]), found[2]) for line in prose(text) if (found := HEADING.match(line))]
 
 
+def sections(text: str) -> list[tuple[str, str]]:
+    """(heading, text below it, up to the next heading of any level)."""
+    found: list[tuple[str, list[str]]] = []
+    is_code = False
+    for line in text.splitlines():
+        is_code ^= line.lstrip().startswith("```")
+        heading = None if is_code else HEADING.match(line)
+        if heading:
+            found.append((heading[2], []))
+        elif found:
+            found[-1][1].append(line)
+    return [(title, "\n".join(lines)) for title, lines in found]
+
+
 def anchors(text: str) -> list[str]:
     """The fragment of each heading. A title that occurs again gets -1, -2 …"""
     seen: Counter[str] = Counter()
