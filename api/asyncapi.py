@@ -1,4 +1,4 @@
-"""`GET /v1/protocol.json`: the WebSocket protocol as an AsyncAPI 3.0 document, generated from `sfu/messages.py`.
+"""`GET /v1/protocol.json`: the WebSocket protocol as an AsyncAPI 3.0 document, made from `sfu/signalling/messages.py`.
 
 Each message of either direction has a JSON Schema (the subset that draft-07 and 2020-12 share). Actions are the
 server's: it receives what a client sends. Prose and examples are in PROTOCOL.md.
@@ -14,11 +14,11 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-import sfu.messages
 import sfu.model
+import sfu.signalling.messages
 from api import docstrings, messages
 from sfu import limits
-from sfu.messages import (
+from sfu.signalling.messages import (
     Answer,
     Candidate,
     ClientMessage,
@@ -143,7 +143,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     ]
     _, made = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=_Generator)
     found: dict[str, dict[str, Any]] = made["$defs"]
-    texts = docstrings.of_fields(sfu.messages) | docstrings.of_fields(sfu.model)
+    texts = docstrings.of_fields(sfu.signalling.messages) | docstrings.of_fields(sfu.model)
     for name, schema in found.items():
         properties = schema.get("properties", {})
         for field, text in texts.get(name, {}).items():

@@ -15,7 +15,6 @@ from starlette.routing import BaseRoute, Match
 from starlette.websockets import WebSocket
 
 from sfu import limits
-from sfu.admission import Contended
 from sfu.errors import (
     Conflict,
     InvalidRequest,
@@ -32,6 +31,7 @@ from sfu.errors import (
 )
 from sfu.quoting import quote
 from sfu.revocations import Revoked
+from sfu.room.admission import Contended
 
 log = logging.getLogger(__name__)
 

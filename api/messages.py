@@ -1,4 +1,4 @@
-"""The messages of `sfu.messages` as JSON: a discriminated union each way, told apart by `type`."""
+"""The messages of `sfu.signalling.messages` as JSON: a discriminated union each way, told apart by `type`."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,8 @@ from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from sfu import limits
 from sfu.errors import InvalidRequest
-from sfu.messages import ClientMessage, ServerMessage
 from sfu.quoting import quote
+from sfu.signalling.messages import ClientMessage, ServerMessage
 
 _client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Discriminator("type")])
 _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discriminator("type")])

@@ -12,10 +12,10 @@ from api.dependencies import ModeratorDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
 from sfu import limits
-from sfu.messages import TrackSettings
 from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
-from sfu.participant import Participant
-from sfu.wishes import changes
+from sfu.room.participant import Participant
+from sfu.signalling.messages import TrackSettings
+from sfu.signalling.requests import changes
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 

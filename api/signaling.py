@@ -16,11 +16,11 @@ from sfu import limits
 from sfu.bucket import Bucket
 from sfu.errors import InvalidRequest, SfuError, Unauthenticated, Unavailable
 from sfu.lifecycle import State
-from sfu.messages import Error, Join, Token
 from sfu.model import Grant
-from sfu.requests import Session, cost
 from sfu.service import Sfu
-from sfu.signalling import refusal
+from sfu.signalling.messages import Error, Join, Token
+from sfu.signalling.requests import Session, cost
+from sfu.signalling.sessions import refusal
 
 log = logging.getLogger(__name__)
 router = APIRouter()

@@ -9,9 +9,9 @@ from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of, reac
 from api.errors import PreconditionRequired, UnsupportedMediaType, responses
 from sfu import quoting
 from sfu.errors import InvalidRequest, NotFound, Stale
-from sfu.media_session import MediaSession
 from sfu.model import Grant, ParticipantKind
 from sfu.service import Sfu
+from sfu.signalling.media_session import MediaSession
 
 # What is answered has the type that each route says: the framework would describe JSON beside it.
 router = APIRouter(tags=["WHIP and WHEP"], default_response_class=Response)

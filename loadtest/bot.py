@@ -32,9 +32,9 @@ from loadtest.received import Received
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused, Signaling
 from loadtest.sources import Source as Played
-from sfu import messages
-from sfu.messages import ServerMessage
 from sfu.model import Kind, ParticipantInfo, ParticipantState, Quality, SlotInfo, Source, TrackInfo
+from sfu.signalling import messages
+from sfu.signalling.messages import ServerMessage
 
 T = TypeVar("T")
 

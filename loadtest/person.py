@@ -10,9 +10,9 @@ from loadtest.signaling import Signaling
 from loadtest.wire.media import Vp8
 from loadtest.wire.receiver import Reception
 from loadtest.wire.sdp import VP8, Simulcast
-from sfu import messages
-from sfu.messages import ServerMessage
 from sfu.model import Kind, Quality, SlotInfo, Source
+from sfu.signalling import messages
+from sfu.signalling.messages import ServerMessage
 
 LIMIT = 10.0
 """Seconds for what one waits for here."""

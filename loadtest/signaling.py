@@ -14,9 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from sfu import messages
-from sfu.messages import ClientMessage, ServerMessage
 from sfu.model import Client
+from sfu.signalling import messages
+from sfu.signalling.messages import ClientMessage, ServerMessage
 
 SUBPROTOCOL = "sfu.v1"
 LIMIT = 10.0

@@ -22,12 +22,12 @@ from sfu.errors import (
 )
 
 if TYPE_CHECKING:
-    from sfu.media_session import MediaSession
-    from sfu.participant import Participant
-    from sfu.requests import Session
-    from sfu.room import Room
+    from sfu.room.participant import Participant
+    from sfu.room.room import Room
     from sfu.service import Sfu
-    from sfu.signalling import refusal
+    from sfu.signalling.media_session import MediaSession
+    from sfu.signalling.requests import Session
+    from sfu.signalling.sessions import refusal
 
 __all__ = [
     "Config",
@@ -51,12 +51,12 @@ __all__ = [
 ]
 
 _NEED_THE_NATIVE_MODULE = {
-    "MediaSession": "sfu.media_session",
-    "Participant": "sfu.participant",
-    "Room": "sfu.room",
-    "Session": "sfu.requests",
+    "MediaSession": "sfu.signalling.media_session",
+    "Participant": "sfu.room.participant",
+    "Room": "sfu.room.room",
+    "Session": "sfu.signalling.requests",
     "Sfu": "sfu.service",
-    "refusal": "sfu.signalling",
+    "refusal": "sfu.signalling.sessions",
 }
 
 

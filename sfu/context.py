@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sfu.config import Config
 from sfu.failures import Failures
+from sfu.negotiation.reading import Reading
 from sfu.plane.binding import Binding
-from sfu.session.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,25 +9,26 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import NamedTuple, Self
 
-from sfu import limits, messages, names
+from sfu import limits, names
 from sfu.config import Config
 from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, TooManyRequests
 from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
-from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
+from sfu.negotiation.reading import Reading
+from sfu.negotiation.sdp import SessionDescription
 from sfu.plane import Event, _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
 from sfu.quotas import Quotas
 from sfu.quoting import quote
-from sfu.requests import Session
 from sfu.revocations import Revocations
-from sfu.room import OnMessage, Room
-from sfu.session.reading import Reading
-from sfu.session.sdp import SessionDescription
-from sfu.signalling import Signalling
+from sfu.room.room import OnMessage, Room
+from sfu.signalling import messages
+from sfu.signalling.media_session import MediaSession
+from sfu.signalling.requests import Session
+from sfu.signalling.sessions import Signalling
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 
 from api import asyncapi, docstrings
-from sfu import messages, model
-from sfu.messages import ClientMessage, ServerMessage
+from sfu import model
+from sfu.signalling import messages
+from sfu.signalling.messages import ClientMessage, ServerMessage
 
 from ..documents.markdown import sections, tables
 from .schema import DOCUMENT, validator

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.listener import bind, listening
 from api.settings import read
 from sfu.plane import _native
-from sfu.requests import Session
+from sfu.signalling.requests import Session
 
 from .plane import CountingPlane
 from .server import KEY, SECRET, Server, admin, sdp, token

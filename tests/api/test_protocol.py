@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from api import messages
 from api.errors import STATUS
 from sfu.errors import InvalidRequest, SfuError
-from sfu.messages import ClientMessage, ServerMessage
 from sfu.model import Kind
-from sfu.session import capabilities
+from sfu.negotiation import capabilities
+from sfu.signalling.messages import ClientMessage, ServerMessage
 
 from ..documents.markdown import anchors, headings, tables
 

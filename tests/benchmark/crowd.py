@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api import messages as wire
-from sfu import messages
 from sfu.model import Kind, Source
 from sfu.plane import Layer, LayerRate, Layers, Switched, _native
+from sfu.signalling import messages
 
 from ..sfu.scene import Client, Scene, scene
 

@@ -11,15 +11,15 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from sfu import messages
 from sfu.config import Config
 from sfu.limits import SDP_OCTETS
 from sfu.service import Sfu
+from sfu.signalling import messages
 
 from ..sfu.fake_plane import FakePlane
+from ..sfu.negotiation.hostile import PRODUCTS, many_formats, many_lines, many_sections
+from ..sfu.negotiation.offers import VIDEO
 from ..sfu.scene import grant
-from ..sfu.session.hostile import PRODUCTS, many_formats, many_lines, many_sections
-from ..sfu.session.offers import VIDEO
 from .crowd import chromium
 
 TARGET_MS = 10.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from api.cli import main
 from api.settings import Settings
 from sfu.config import Config, Silence
-from sfu.session import sdp
+from sfu.negotiation import sdp
 
 WINDOW = 3.0
 """Seconds, of the resume window."""

@@ -19,9 +19,9 @@ from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDt
 from aiortc.rtcicetransport import RTCIceParameters
 
 from loadtest.wire import rtcp
-from sfu.session.negotiation import Allow, Negotiated, negotiate
-from sfu.session.sdp import SessionDescription
-from sfu.session.specs import Local
+from sfu.negotiation.negotiation import Allow, Negotiated, negotiate
+from sfu.negotiation.sdp import SessionDescription
+from sfu.negotiation.specs import Local
 
 from .browser import Browser
 from .chromium import chromium

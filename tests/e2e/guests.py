@@ -16,8 +16,8 @@ from loadtest import wire
 from loadtest.bot import Bot
 from loadtest.signaling import Signaling
 from loadtest.wire import ConnectError, HandshakeError
-from sfu import messages
 from sfu.model import Kind, Source
+from sfu.signalling import messages
 
 from .waiting import when
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from loadtest.signaling import Signaling
-from sfu import messages
-from sfu.messages import ServerMessage
 from sfu.model import Kind, Source
+from sfu.signalling import messages
+from sfu.signalling.messages import ServerMessage
 
 from .server import Server, token
 

@@ -6,11 +6,11 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from loadtest import envelope, loopback
 from sfu import Config, Sfu
-from sfu.messages import Answer, Join, Offer
 from sfu.model import Grant
-from sfu.participant import Participant
-from sfu.requests import Session
-from sfu.room import Room
+from sfu.room.participant import Participant
+from sfu.room.room import Room
+from sfu.signalling.messages import Answer, Join, Offer
+from sfu.signalling.requests import Session
 
 from .waiting import when
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from loadtest.wire import Refused
-from sfu.session.sdp import SessionDescription
+from sfu.negotiation.sdp import SessionDescription
 
 from .field import VIEWER, Peer, Stream, frames, picture, vp8, vp8_number
 from .server import Server

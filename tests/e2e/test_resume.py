@@ -4,8 +4,8 @@ import pytest
 
 from loadtest import sources
 from loadtest.bot import Bot
-from sfu import messages
 from sfu.model import Source
+from sfu.signalling import messages
 
 from .browser import Browser
 from .chromium import Chromium

@@ -11,8 +11,6 @@ from websockets.typing import Subprotocol
 
 from api.messages import decode, encode
 from loadtest import envelope
-from sfu import messages
-from sfu.messages import ClientMessage, ServerMessage
 from sfu.model import (
     Kind,
     ParticipantInfo,
@@ -24,6 +22,8 @@ from sfu.model import (
     Source,
     TrackInfo,
 )
+from sfu.signalling import messages
+from sfu.signalling.messages import ClientMessage, ServerMessage
 
 
 def person(identity: str, tracks: Sequence[TrackInfo] = (), version: int = 1) -> ParticipantInfo:

@@ -6,14 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sfu import messages
 from sfu.config import Config
 from sfu.model import Client as Caller
 from sfu.model import Grant, Kind, Permissions, Source
 from sfu.plane import Event, _native
-from sfu.requests import Session
-from sfu.room import Room
+from sfu.room.room import Room
 from sfu.service import Sfu
+from sfu.signalling import messages
+from sfu.signalling.requests import Session
 
 from .fake_plane import FakePlane
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from sfu import messages
-from sfu.admission import Contended
 from sfu.config import Config
 from sfu.errors import NotAllowed, NotFound, RoomFull, TooManyRequests
-from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, ParticipantKind, Permissions, RoomOptions
 from sfu.plane import TransportState
+from sfu.room.admission import Contended
+from sfu.signalling import messages
+from sfu.signalling.media_session import MediaSession
 
 from .scene import Scene, grant, scene, sdp, turn
 

@@ -1,7 +1,7 @@
 """A call: join, offer, publish, subscribe, leave."""
 
-from sfu import messages
 from sfu.model import DisconnectReason, Kind, ParticipantState, SlotInfo, Source
+from sfu.signalling import messages
 
 from .scene import scene, turn
 

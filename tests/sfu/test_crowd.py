@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.model import Kind, Quality
+from sfu.signalling import messages
 
 from .scene import Client, Scene, scene
 from .test_demand import arriving

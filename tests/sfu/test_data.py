@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.errors import LimitExceeded, NotFound
 from sfu.model import Permissions
-from sfu.participant import Participant
+from sfu.negotiation.channels import LOSSY, RELIABLE
 from sfu.plane import ChannelState, Message, TransportState
-from sfu.room import Room
-from sfu.session.channels import LOSSY, RELIABLE
+from sfu.room.participant import Participant
+from sfu.room.room import Room
+from sfu.signalling import messages
 
 from .scene import Client, Scene, scene, turn
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.model import Layer, Quality, Wish
 from sfu.plane import AudioLevels, LayerRate, Layers
 from sfu.plane import Layer as PlaneLayer
+from sfu.signalling import messages
 
 from .scene import Client, Scene, scene
 from .test_viewing import simulcast

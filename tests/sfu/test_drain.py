@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from sfu import messages
 from sfu.errors import Unavailable
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import DisconnectReason
-from sfu.signalling import refusal
+from sfu.signalling import messages
+from sfu.signalling.sessions import refusal
 
 from .scene import START, scene, turn
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sfu import messages
-from sfu.messages import Wanted
 from sfu.model import Kind, ParticipantKind, Quality, Source, WantedEncoding
+from sfu.signalling import messages
+from sfu.signalling.messages import Wanted
 
 from .scene import Client, Scene, grant, scene, sdp
 from .test_viewing import arriving

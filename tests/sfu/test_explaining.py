@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sfu import messages
 from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
+from sfu.signalling import messages
 
 from .scene import START, Client, Scene, scene
 from .test_viewing import arriving, simulcast

@@ -4,10 +4,11 @@ import ast
 import inspect
 from collections.abc import Sequence
 
-from sfu import facts, messages
+from sfu import facts
 from sfu.facts import Entry, Facts
 from sfu.failures import Failures
 from sfu.model import DisconnectReason, Kind, Source
+from sfu.signalling import messages
 
 from .scene import Scene, scene, turn
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.config import Config
 from sfu.errors import SfuError
 from sfu.failures import Failures
 from sfu.model import Kind, ParticipantKind, Source
 from sfu.plane import _native
-from sfu.room import Room
+from sfu.room.room import Room
 from sfu.service import Sfu
+from sfu.signalling import messages
 
 from .fake_plane import FakePlane
 from .scene import Client, Scene, grant, scene, sdp, turn

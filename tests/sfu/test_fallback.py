@@ -2,11 +2,11 @@
 
 import pytest
 
-from sfu import messages
 from sfu.errors import NotFound
 from sfu.model import BackupCodec, BackupInfo, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
+from sfu.signalling import messages
 
 from . import test_viewing as simulcast
 from .scene import Client, Scene, scene

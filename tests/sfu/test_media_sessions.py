@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.errors import NegotiationError, NotAllowed, Stale
-from sfu.media_session import MediaSession
 from sfu.model import DisconnectReason, Kind, ParticipantKind, Source
 from sfu.plane import AudioLevels, Layer, LayerRate, Layers, TransportState
+from sfu.signalling import messages
+from sfu.signalling.media_session import MediaSession
 
 from .scene import Scene, grant, scene, sdp, turn
 

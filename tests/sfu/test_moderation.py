@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.errors import NotAllowed, NotFound, Stale
 from sfu.model import DisconnectReason, Kind, ParticipantState, Permissions, Source
+from sfu.signalling import messages
 
 from .scene import START, Client, Scene, grant, scene, turn
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from sfu import limits
-from sfu.messages import Error, Ok
-from sfu.outbox import LEFT, POLICY, REPLACED, Outbox, Tail, weigh
+from sfu.signalling.messages import Error, Ok
+from sfu.signalling.outbox import LEFT, POLICY, REPLACED, Outbox, Tail, weigh
 
 
 def tail_of(messages: int, capacity: int = 256) -> Tail:

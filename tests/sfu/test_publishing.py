@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sfu import messages
 from sfu.config import Config
 from sfu.errors import Unavailable
 from sfu.model import Kind, Source
+from sfu.signalling import messages
 
 from .scene import FINGERPRINT, Scene, scene, sdp
 

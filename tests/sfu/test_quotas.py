@@ -4,9 +4,9 @@ import pytest
 
 from sfu.config import Config
 from sfu.errors import NegotiationError, SfuError, TooManyRequests
-from sfu.messages import Join
 from sfu.model import Grant, ParticipantKind
 from sfu.quotas import Quotas
+from sfu.signalling.messages import Join
 
 from .scene import Scene, grant, scene, sdp
 

@@ -4,11 +4,11 @@ from itertools import permutations
 
 import pytest
 
-from sfu import messages
-from sfu.messages import Wanted
 from sfu.model import Kind, Layer, Quality, Source, WantedEncoding
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
+from sfu.signalling import messages
+from sfu.signalling.messages import Wanted
 
 from .scene import Client, Scene, scene
 from .test_explaining import explained

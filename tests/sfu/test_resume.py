@@ -2,11 +2,11 @@
 
 import pytest
 
-from sfu import messages
 from sfu.config import Config
 from sfu.errors import Stale
 from sfu.model import DisconnectReason, Grant, ParticipantState, SlotInfo
-from sfu.signalling import refusal
+from sfu.signalling import messages
+from sfu.signalling.sessions import refusal
 
 from .scene import Client, Scene, grant, scene
 

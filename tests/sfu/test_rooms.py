@@ -2,7 +2,6 @@
 
 import pytest
 
-from sfu import messages
 from sfu.config import Config
 from sfu.errors import (
     Conflict,
@@ -15,6 +14,7 @@ from sfu.errors import (
     TooManyRequests,
 )
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
+from sfu.signalling import messages
 
 from .scene import grant, scene, turn
 

@@ -1,6 +1,6 @@
 """A room of fifty: what is told and commanded grows with the changes, not with their product."""
 
-from sfu import messages
+from sfu.signalling import messages
 
 from .scene import Client, scene, sdp, turn
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from sfu import messages
 from sfu.config import Config
 from sfu.errors import InvalidRequest
 from sfu.model import Kind, Source
 from sfu.plane import AudioPolicy
+from sfu.signalling import messages
 
 from .scene import Client, Scene, scene
 from .test_speaking import converse

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sfu import messages
 from sfu.model import Permissions, Speaker
 from sfu.plane import AudioLevels
+from sfu.signalling import messages
 
 from .scene import Client, Scene, scene
 

@@ -1,9 +1,9 @@
 """What a participant is shown: by wish, in which quality, and what really reaches it."""
 
-from sfu import messages
 from sfu.model import Cause, Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
+from sfu.signalling import messages
 
 from .scene import Client, Scene, scene, sdp, turn
 

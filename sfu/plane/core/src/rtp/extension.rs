@@ -1,7 +1,7 @@
 //! RTP header extensions (RFC 8285): which we speak, what becomes of each, and under which ids.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
-/// The extensions the plane knows, as `sfu/session/capabilities.py` negotiates them. One map serves a whole BUNDLE group
+/// The extensions the plane knows, as `sfu/negotiation/capabilities.py` negotiates them. One map serves a whole BUNDLE group
 /// (RFC 8843 s9): an id means the same everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]

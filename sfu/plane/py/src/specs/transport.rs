@@ -22,7 +22,7 @@ impl IceCredentials {
     #[pyo3(signature = (*, local_ufrag, local_pwd, remote_ufrag, remote_pwd))]
     fn new(local_ufrag: String, local_pwd: String, remote_ufrag: String, remote_pwd: String) -> PyResult<Self> {
         // RFC 8839 s5.4: ufrag = 4*256ice-char, pwd = 22*256ice-char, ice-char = ALPHA / DIGIT / "+" / "/". And what
-        // base64url has: `session/sdp.py` lets it in, since clients make credentials of it.
+        // base64url has: `negotiation/sdp.py` lets it in, since clients make credentials of it.
         for (what, value, least) in [
             ("local_ufrag", &local_ufrag, 4),
             ("local_pwd", &local_pwd, 22),

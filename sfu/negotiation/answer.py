@@ -1,0 +1,206 @@
+"""An answer as text (RFC 9429 s5.3): lines made from what was negotiated, never copied from the offer.
+
+ICE and DTLS attributes stand in every section, though one would do in a bundle: aiortc and older clients look for
+them in each. Candidates stand in the tagged section alone.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Literal
+
+from sfu import limits
+from sfu.negotiation import capabilities
+from sfu.negotiation.attributes import Extmap, Rid, RtpMap
+from sfu.negotiation.sdp import MediaSection, SessionDescription
+from sfu.negotiation.specs import Local, PayloadType, Sctp, Section
+
+SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An offered section, and how it is answered."""
+
+    offered: MediaSection
+    section: Section
+    formats: tuple[tuple[RtpMap, PayloadType], ...] = ()
+    extensions: tuple[Extmap, ...] = ()
+    sctp: Sctp | None = None
+
+
+def tag(lines: Sequence[Line], bundle: tuple[str, ...]) -> str:
+    """The mid of the section that speaks for the transport. `bundle`: those of the group, empty where there is none."""
+    accepted = [line.section.mid for line in lines if not line.section.rejected]
+    return next(iter(bundle or accepted), "")
+
+
+def write(
+    offer: SessionDescription,
+    lines: Sequence[Line],
+    *,
+    local: Local,
+    role: Literal["server", "client"],
+    tls_id: str | None,
+    bundle: tuple[str, ...],
+    version: int,
+) -> str:
+    session_id = int.from_bytes(hashlib.sha256(local.cname.encode()).digest()[:8]) >> 1  # 63 bits: RFC 9429 s5.2.1
+    text = ["v=0", f"o=- {session_id} {version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    if bundle:
+        text.append(f"a=group:BUNDLE {' '.join(bundle)}")
+    text += ["a=ice-lite", "a=ice-options:trickle"]
+    if offer.session.has("extmap-allow-mixed"):
+        text.append("a=extmap-allow-mixed")
+    transport = [
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.pwd}",
+        f"a=fingerprint:sha-256 {local.fingerprint}",
+        f"a=setup:{'passive' if role == 'server' else 'active'}",
+    ]
+    if tls_id is not None:
+        transport.append(f"a=tls-id:{_own_tls_id(local, tls_id)}")
+    tagged = tag(lines, bundle)
+    port, connection = _default_address(local)
+    codecs: dict[tuple[int, bool], list[str]] = {}
+    """Of sections that list the same, written once."""
+    for line in lines:
+        # Without its header extension there is nothing to give transport-wide feedback on.
+        counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
+        key = (id(line.formats), counts)
+        if key not in codecs:
+            codecs[key] = [text for format in line.formats for text in _codec(*format, counts=counts)]
+        if line.section.rejected:
+            text += _rejected(line, transport)
+            continue
+        text.append(f"m={line.section.kind} {port} {line.offered.protocol} {' '.join(_formats(line))}")
+        text += [connection, *_mid(line), *transport]
+        if line.section.mid == tagged:
+            text += candidates(local)
+        text += _data(line, line.sctp) if line.sctp else _media(line, local, codecs[key])
+    return "\r\n".join(text) + "\r\n"
+
+
+def candidates(local: Local) -> list[str]:
+    """One host candidate for each announced address (RFC 8445 s5.1.2, 8839 s5.1)."""
+    lines = []
+    for index, (address, port) in enumerate(local.candidates):
+        priority = 126 << 24 | (65_535 - index) << 8 | 255
+        lines.append(f"a=candidate:{index + 1} 1 udp {priority} {address} {port} typ host")
+    return [*lines, "a=end-of-candidates"]
+
+
+def restrictions(rid: Rid, answered: Set[str]) -> str | None:
+    """As offered, but `pt=` names only payload types of the answer; None if it then names none (RFC 8851)."""
+    kept = []
+    for restriction in rid.restrictions.split(";"):
+        key, _, value = restriction.partition("=")
+        if key == "pt":
+            numbers = [number for number in value.split(",") if number in answered]
+            if not numbers:
+                return None
+            restriction = f"pt={','.join(numbers)}"
+        kept.append(restriction)
+    return ";".join(kept)
+
+
+def _default_address(local: Local) -> tuple[int, str]:
+    for address, port in local.candidates:
+        try:
+            version = ipaddress.ip_address(address).version
+        except ValueError:  # a host name may be announced; c= is not where to resolve it
+            continue
+        return port, f"c=IN IP{version} {address}"
+    return 9, "c=IN IP4 0.0.0.0"
+
+
+def _own_tls_id(local: Local, theirs: str) -> str:
+    """As constant as theirs and the two certificates are: a new one of theirs is a new one of ours (RFC 8842 s5.3)."""
+    return hashlib.sha256(f"{local.cname} {local.fingerprint} {theirs}".encode(errors="replace")).hexdigest()
+
+
+def _mid(line: Line) -> list[str]:
+    """None is made up where the offer has none (RFC 9429 s5.10)."""
+    return [] if line.offered.offered_mid is None else [f"a=mid:{line.offered.offered_mid}"]
+
+
+def _rejected(line: Line, transport: Sequence[str]) -> Iterator[str]:
+    """Port 0, a format and the mid. The rest is for aiortc, which refuses the whole answer without it."""
+    yield f"m={line.section.kind} 0 {line.offered.protocol} {line.offered.formats[0]}"
+    yield "c=IN IP4 0.0.0.0"
+    yield from _mid(line)
+    yield from transport
+    yield "a=inactive"
+    if line.section.kind in ("audio", "video"):
+        yield "a=rtcp-mux"
+
+
+def _formats(line: Line) -> Iterator[str]:
+    if line.sctp:
+        yield str(line.sctp.local_port) if line.offered.has("sctpmap") else "webrtc-datachannel"
+        return
+    answered = {str(payload_type.number) for _, payload_type in line.formats}
+    answered |= {str(payload_type.rtx) for _, payload_type in line.formats}
+    yield from (format for format in dict.fromkeys(line.offered.formats) if format in answered)
+
+
+def _data(line: Line, sctp: Sctp) -> Iterator[str]:
+    if line.offered.has("sctpmap"):
+        yield f"a=sctpmap:{sctp.local_port} webrtc-datachannel 65535"
+    else:
+        yield f"a=sctp-port:{sctp.local_port}"
+    yield f"a=max-message-size:{limits.DATA_MESSAGE_OCTETS}"
+
+
+def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:
+    publication, slot = line.section.publication, line.section.slot
+    match publication is not None, slot is not None:
+        case True, True:
+            yield "a=sendrecv"
+        case True, False:
+            yield "a=recvonly"
+        case False, True:
+            yield "a=sendonly"
+        case _:
+            yield "a=inactive"
+    if line.offered.has("extmap-allow-mixed"):
+        yield "a=extmap-allow-mixed"
+    for extension in line.extensions:
+        direction = f"/{SWAPPED.get(extension.direction, extension.direction)}" if extension.explicit else ""
+        attributes = f" {extension.attributes}" if extension.attributes else ""
+        yield f"a=extmap:{extension.id}{direction} {extension.uri}{attributes}"
+    yield "a=rtcp-mux"
+    if line.offered.has("rtcp-rsize"):
+        yield "a=rtcp-rsize"
+    if slot:
+        yield f"a=msid:slot-{slot.index} slot-{line.offered.offered_mid or slot.index}"
+    yield from codecs
+    if publication and publication.encodings[0].rid:
+        rids = [encoding.rid or "" for encoding in publication.encodings]
+        answered = {str(payload_type.number) for _, payload_type in line.formats}
+        for rid in rids:
+            yield f"a=rid:{rid} recv {restrictions(line.offered.rids[rid], answered)}".rstrip()
+        is_draft = line.offered.simulcast is not None and line.offered.simulcast.draft
+        yield f"a=simulcast:{' recv rid=' if is_draft else 'recv '}{';'.join(rids)}"
+    if slot:
+        if slot.rtx_ssrc is not None:
+            yield f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"
+        yield f"a=ssrc:{slot.ssrc} cname:{local.cname}"
+        if slot.rtx_ssrc is not None:
+            yield f"a=ssrc:{slot.rtx_ssrc} cname:{local.cname}"
+
+
+def _codec(offered: RtpMap, payload_type: PayloadType, *, counts: bool) -> Iterator[str]:
+    codec = capabilities.BY_NAME[payload_type.codec]
+    number = payload_type.number
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    yield f"a=rtpmap:{number} {codec.encoding}/{codec.clock_rate}{channels}"
+    for feedback in codec.feedback:
+        if feedback in offered.feedback and (counts or feedback != "transport-cc"):
+            yield f"a=rtcp-fb:{number} {feedback}"
+    if parameters := codec.answer_parameters(offered.parameters):
+        yield f"a=fmtp:{number} {parameters}"
+    if payload_type.rtx is not None:
+        yield f"a=rtpmap:{payload_type.rtx} rtx/{codec.clock_rate}"
+        yield f"a=fmtp:{payload_type.rtx} apt={number}"

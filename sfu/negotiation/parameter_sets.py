@@ -1,0 +1,33 @@
+"""Parameter sets of H.264 and H.265 that an offer tells (RFC 6184 s8.1, RFC 7798 s7.1): whoever sends them there need
+not send them with the media."""
+
+import base64
+import itertools
+from collections.abc import Iterable, Iterator
+
+from sfu import limits
+from sfu.negotiation.attributes import RtpMap
+from sfu.negotiation.specs import PayloadType
+
+ATTRIBUTES = {
+    "h264": ("sprop-parameter-sets",),
+    "h265": ("sprop-vps", "sprop-sps", "sprop-pps"),
+}
+
+
+def of(formats: Iterable[tuple[RtpMap, PayloadType]]) -> tuple[tuple[int, bytes], ...]:
+    """NAL units with the payload type that they are of. What cannot be read is left out: the media may bring it."""
+    found = ((payload_type.number, unit) for offered, payload_type in formats for unit in _units(offered, payload_type))
+    return tuple(itertools.islice(found, limits.SDP_PARAMETER_SETS))
+
+
+def _units(offered: RtpMap, payload_type: PayloadType) -> Iterator[bytes]:
+    for attribute in ATTRIBUTES.get(payload_type.codec, ()):
+        listed = offered.parameters.get(attribute, "").split(",", limits.SDP_FORMAT_PARAMETER_SETS)
+        for text in listed[: limits.SDP_FORMAT_PARAMETER_SETS]:
+            try:
+                unit = base64.b64decode(text.strip(), validate=True)
+            except ValueError:  # binascii.Error is one, and what is not ASCII another
+                continue
+            if 0 < len(unit) <= limits.SDP_PARAMETER_SET:
+                yield unit

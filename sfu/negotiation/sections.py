@@ -1,0 +1,266 @@
+"""The m-sections of an offer, and their answers (RFC 8841, 8853): what is published in each, what is shown in it."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sfu import limits
+from sfu.errors import NegotiationError
+from sfu.model import Kind
+from sfu.negotiation import answer, capabilities, parameter_sets
+from sfu.negotiation.attributes import Extmap, RtpMap, number
+from sfu.negotiation.sdp import MediaSection, SessionDescription
+from sfu.negotiation.specs import Allow, Encoding, Negotiated, PayloadType, Publication, Sctp, Section, Slot
+from sfu.quoting import quote
+
+LOCAL_SCTP_PORT = 5000
+RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVP")  # RFC 9429 s5.1.2
+SCTP_PROTOCOLS = ("UDP/DTLS/SCTP", "DTLS/SCTP")
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What sections have in common that list the same payload types and extensions."""
+
+    formats: tuple[tuple[RtpMap, PayloadType], ...]
+    """The payload types that we speak."""
+    extensions: tuple[Extmap, ...]
+    """Those of them that we speak."""
+    received: tuple[PayloadType, ...]
+    """What the client takes, with its aliases."""
+    received_extensions: Mapping[str, int]
+
+
+class Sections:
+    """The m-sections of one offer, on their way into one answer."""
+
+    def __init__(
+        self, offer: SessionDescription, previous: Negotiated | None, allow: Allow, new_ssrc: Callable[[], int]
+    ) -> None:
+        self.offer = offer
+        self.previous = previous
+        self.allow = allow
+        self.new_ssrc = new_ssrc
+        self.faults: list[str] = []
+        """Why sections were rejected, a sentence each."""
+        self.ids = capabilities.extension_ids(offer)
+        self.muxed = any(section.has("rtcp-mux") for section in offer.sections)
+        self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
+        self.kept: dict[str, Slot] = {}
+        self._common: dict[tuple[int, int, Kind, bool], Common] = {}
+        self._codecs = 0
+        """Payload types in `_common`."""
+        self._session_extensions = self._ours(offer.session.extmaps)
+        live = {section.mid for section in offer.sections if not section.stopped and section.receives}
+        indexes: dict[Kind, set[int]] = {kind: set() for kind in Kind}
+        for slot in previous.slots if previous else ():
+            self.used |= {slot.ssrc, slot.rtx_ssrc or 0}
+            if slot.mid in live:
+                self.kept[slot.mid] = slot
+                indexes[slot.kind].add(slot.index)
+        self._kinds = {s.mid: s.kind for s in previous.sections if not s.rejected} if previous else {}
+        self._free = {kind: _free(taken) for kind, taken in indexes.items()}
+
+    def answered(self) -> list[answer.Line]:
+        """Raises NegotiationError where sections that we could take are not bundled: each wants its own transport."""
+        lines: list[answer.Line] = []
+        mids: set[str] = set()
+        has_data = False
+        for section in self.offer.sections:
+            if section.mid in mids:
+                line = self._rejected(section, "" if section.stopped else f"two m-sections have {quote(section.mid)}")
+            else:
+                line = self._answered(section, has_data=has_data)
+            lines.append(line)
+            mids.add(section.mid)
+            has_data = has_data or line.sctp is not None
+        _check_bundle(self.offer, lines)
+        return lines
+
+    def _answered(self, section: MediaSection, *, has_data: bool) -> answer.Line:
+        if section.stopped or section.fault:
+            return self._rejected(section, section.fault)
+        if self._kinds.get(section.mid, section.kind) != section.kind:
+            return self._rejected(section, f"the section {quote(section.mid)} is now {quote(section.kind)}")
+        match section.kind:
+            case "application":
+                return self._data(section) if self.allow.data and not has_data else self._rejected(section)
+            case "audio" | "video":
+                return self._media(section, Kind(section.kind))
+            case _:
+                return self._rejected(section)
+
+    def _rejected(self, section: MediaSection, fault: str = "") -> answer.Line:
+        if fault:
+            self.faults.append(fault)
+        return answer.Line(section, Section(section.mid, section.kind, rejected=True))
+
+    def _data(self, section: MediaSection) -> answer.Line:
+        """RFC 8841; also the form of its drafts, `DTLS/SCTP 5000` with a=sctpmap."""
+        legacy = section.formats[0] if section.has("sctpmap") else ""
+        port = number(section.value("sctp-port") or legacy or "5000", 0xFFFF)
+        if section.protocol not in SCTP_PROTOCOLS or not port:
+            return self._rejected(section)
+        size = number(section.value("max-message-size") or "65536", 0xFFFF_FFFF)
+        sctp = Sctp(LOCAL_SCTP_PORT, port, size or 0xFFFF_FFFF)  # 0: any size
+        return answer.Line(section, Section(section.mid, section.kind), sctp=sctp)
+
+    def _media(self, section: MediaSection, kind: Kind) -> answer.Line:
+        common = self._in_common(section, kind)
+        if common is None:
+            return self._rejected(section, f"the offer has more than {limits.SDP_ALL_CODECS} different payload types")
+        if section.protocol not in RTP_PROTOCOLS or not common.formats:
+            return self._rejected(section)
+        if not self.muxed:
+            # Of one bundle, one section that says so will do: there is one transport to multiplex on.
+            return self._rejected(section, f"the section {quote(section.mid)} does not offer a=rtcp-mux")
+        publication = slot = None
+        if section.sends and self.allow.publishes(section.mid, kind):
+            publication = _publication(section, kind, common.formats, common.extensions)
+        if section.receives and self.allow.subscribe:
+            slot = self._slot(section.mid, kind, common)
+        accepted = Section(section.mid, kind.value, publication, slot)
+        return answer.Line(section, accepted, common.formats, common.extensions)
+
+    def _in_common(self, section: MediaSection, kind: Kind) -> Common | None:
+        """None: other sections have listed all that an offer may list."""
+        # Sections that list the same have the very same tuples, and live as long as the offer does.
+        key = (id(section.codecs), id(section.extmaps), kind, section.has_extension_for_mid)
+        common = self._common.get(key)
+        if common is None and self._codecs <= limits.SDP_ALL_CODECS:
+            formats = _formats(section, kind)
+            self._codecs += len(formats)
+            ours = {e.uri: e for e in (*self._session_extensions, *self._ours(section.extmaps))}
+            if not section.has_extension_for_mid:
+                ours.pop(capabilities.MID, None)
+            extensions = tuple(ours.values())
+            received = _with_aliases(tuple(payload_type for _, payload_type in formats))
+            common = Common(formats, extensions, received, capabilities.ids_by_name(extensions, "recvonly"))
+            self._common[key] = common
+        return common
+
+    def _ours(self, extensions: Sequence[Extmap]) -> tuple[Extmap, ...]:
+        return tuple(e for e in extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id)
+
+    def _slot(self, mid: str, kind: Kind, common: Common) -> Slot:
+        """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
+        other payload types or extensions it is another one."""
+        kept = self.kept.get(mid)
+        payload_types, extensions = common.received, common.received_extensions
+        index = kept.index if kept else next(self._free[kind])
+        if kept and (set(kept.payload_types), kept.extensions) == (set(payload_types), extensions):
+            return kept
+        rtx = any(payload_type.rtx is not None for payload_type in payload_types)
+        ssrc, rtx_ssrc = self._fresh_ssrc(), self._fresh_ssrc() if rtx else None
+        return Slot(mid, kind, ssrc, rtx_ssrc, payload_types, extensions, index)
+
+    def _fresh_ssrc(self) -> int:
+        for _ in range(100):
+            ssrc = self.new_ssrc()
+            if ssrc and ssrc not in self.used:
+                self.used.add(ssrc)
+                return ssrc
+        raise ValueError("new_ssrc yields only SSRCs that are in use")
+
+
+def _free(taken: set[int]) -> Iterator[int]:
+    """Numbers from 0 on that are not taken."""
+    return (index for index in itertools.count() if index not in taken)
+
+
+def _check_bundle(offer: SessionDescription, lines: Sequence[answer.Line]) -> None:
+    """There is one transport to give, so a bundle is all or nothing (RFC 8843 s7.3): half a call helps nobody."""
+    accepted = [line.offered for line in lines if not line.section.rejected]
+    bundled = set(offer.bundle or ())
+    outside = [section for section in accepted if section.offered_mid not in bundled]
+    if len(accepted) < 2 or not outside:
+        return
+    first = outside[0]
+    if first.offered_mid is None:
+        raise NegotiationError(f"the {first.kind} section {first.index} has no a=mid, by which it could be bundled")
+    raise NegotiationError(
+        f"a=group:BUNDLE does not name the {first.kind} section {quote(first.mid)}, and there is one transport for all:"
+        " set the bundle policy max-bundle"
+    )
+
+
+def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadType], ...]:
+    """The offered payload types that we speak, in the offer's order, each with its retransmission twin."""
+    offered = [c for c in section.codecs if not 64 <= c.number <= 95]  # RFC 5761 s4: those look like RTCP
+    rtx = {c.parameters.get("apt"): c.number for c in reversed(offered) if c.name == "rtx"}
+    opus = {str(c.number) for c in offered if c.name == "opus" and capabilities.find(kind, c)}
+    chosen: list[tuple[RtpMap, PayloadType]] = []
+    for c in offered:
+        found = capabilities.find(kind, c)
+        if found is None or (c.name == "red" and not _is_red_of(c, opus)):
+            continue
+        codec, format = found
+        if len(chosen) == limits.SDP_CODECS:
+            break
+        chosen.append((c, PayloadType(c.number, codec.name, format, codec.clock_rate, rtx.get(str(c.number)))))
+    return tuple(chosen)
+
+
+def _is_red_of(offered: RtpMap, opus: set[str]) -> bool:
+    """RFC 2198: the primary and the copies are the one opus payload type."""
+    blocks = offered.parameters.get("", "").split("/")
+    return len(set(blocks)) == 1 and blocks[0] in opus
+
+
+def _with_aliases(payload_types: Sequence[PayloadType]) -> tuple[PayloadType, ...]:
+    """A track of a profile that the client does not list, but decodes, is sent under the number it does list."""
+    known = {(p.codec, p.format): p for p in reversed(payload_types)}
+    aliases: dict[tuple[str, int], PayloadType] = {}
+    for p in payload_types:
+        for format in capabilities.also_decodes(p.codec, p.format):
+            if (p.codec, format) not in known:
+                aliases.setdefault((p.codec, format), PayloadType(p.number, p.codec, format, p.clock_rate, p.rtx))
+    return (*payload_types, *aliases.values())
+
+
+def _publication(
+    section: MediaSection,
+    kind: Kind,
+    formats: tuple[tuple[RtpMap, PayloadType], ...],
+    extensions: tuple[Extmap, ...],
+) -> Publication:
+    # What is answered: nothing else was agreed on.
+    feedback = {f for offered, p in formats for f in capabilities.BY_NAME[p.codec].feedback if f in offered.feedback}
+    return Publication(
+        mid=section.mid,
+        kind=kind,
+        payload_types=tuple(payload_type for _, payload_type in formats),
+        encodings=_encodings(section, formats, capabilities.ids_by_name(extensions, "sendonly")),
+        extensions=capabilities.ids_by_name(extensions, "sendonly"),
+        nack="nack" in feedback,
+        pli="nack pli" in feedback,
+        fir="ccm fir" in feedback,
+        repairs=_repairs(section),
+        msid=section.msid,
+        parameter_sets=parameter_sets.of(formats),
+    )
+
+
+def _repairs(section: MediaSection) -> tuple[tuple[int, int], ...]:
+    """RFC 5576 s4.2."""
+    pairs = (group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2)
+    return tuple((pair[0], pair[1]) for pair in itertools.islice(pairs, limits.SDP_REPAIRS))
+
+
+def _encodings(
+    section: MediaSection, formats: tuple[tuple[RtpMap, PayloadType], ...], extensions: Mapping[str, int]
+) -> tuple[Encoding, ...]:
+    """By RID (RFC 8853); else by the SSRCs of a SIM group, as clients of old make them; else the one SSRC.
+
+    Of more than `SDP_ENCODINGS` the first are taken.
+    """
+    if section.simulcast and "rid" in extensions:
+        answered = {str(payload_type.number) for _, payload_type in formats}
+        first = list(dict.fromkeys(stream[0] for stream in section.simulcast.send))[: limits.SDP_ENCODINGS]
+        rids = [rid for rid in first if answer.restrictions(section.rids[rid], answered) is not None]
+        if rids:
+            return tuple(Encoding(rid=rid) for rid in rids)
+    repairs = dict(_repairs(section))
+    simulcast = next((group for semantics, group in section.ssrc_groups if semantics == "SIM"), ())
+    primaries = tuple(dict.fromkeys(simulcast))[: limits.SDP_ENCODINGS] or tuple(repairs)[:1] or section.ssrcs[:1]
+    return tuple(Encoding(None, ssrc, repairs.get(ssrc)) for ssrc in primaries) or (Encoding(),)

@@ -1,0 +1,260 @@
+"""One participant's place in the plane: what its offers negotiated, as the commands that make it so.
+
+Only what an offer changed is commanded. A new association (other fingerprint or tls-id) is a new transport: its keys
+are new, so the SSRCs of its slots may start again, which on one transport they never may.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Literal, cast
+
+from sfu.model import BASE57, Kind
+from sfu.negotiation import fragment
+from sfu.negotiation.negotiation import (
+    Allow,
+    Local,
+    Negotiated,
+    PayloadType,
+    Publication,
+    Slot,
+    negotiate,
+    restarts_ice,
+)
+from sfu.negotiation.sdp import SessionDescription
+from sfu.plane import _native
+from sfu.plane.binding import Binding
+
+Hash = Literal["sha-256", "sha-384", "sha-512"]
+
+UFRAG_LENGTH = 8
+PWD_LENGTH = 24
+"""RFC 8445 s5.3 asks for 24 bits of chance in the ufrag and 128 in the password; these have 46 and 139."""
+
+
+class MediaState(StrEnum):
+    NEW = "new"
+    """Nothing negotiated, or on the way."""
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    """Silent; it may be heard again."""
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+def new_credentials() -> tuple[str, str]:
+    """An ICE ufrag and password."""
+    return _random(UFRAG_LENGTH), _random(PWD_LENGTH)
+
+
+class Transport:
+    """The transport of one participant, through all its offers."""
+
+    def __init__(
+        self, binding: Binding, worker: int, owner: str, fingerprint: str, candidates: tuple[tuple[str, int], ...]
+    ) -> None:
+        ufrag, pwd = new_credentials()
+        self.local = Local(ufrag=ufrag, pwd=pwd, fingerprint=fingerprint, candidates=candidates, cname=owner)
+        self.id: int | None = None
+        self.state = MediaState.NEW
+        self.negotiated: Negotiated | None = None
+        self.tracks: dict[str, int] = {}
+        """The plane's ids of what is received, by mid."""
+        self.slots: dict[str, int] = {}
+        """The plane's ids of the receive sections of the present offer, by mid, in its order."""
+        self.kinds: dict[str, Kind] = {}
+        """Of the slots, by mid."""
+        self.codecs: dict[str, frozenset[str]] = {}
+        """What the client decodes in each slot, by mid: names of the plane."""
+        self._binding = binding
+        self._worker = worker
+        self._owner = owner
+        self._specs: dict[str, _native.TrackSpec] = {}
+        self._ssrcs: dict[str, int] = {}
+        """Of the slots, by mid."""
+        self._sctp = False
+
+    def consider(self, offer: SessionDescription, allow: Allow) -> tuple[Negotiated, Local]:
+        """What would become of an offer. Changes nothing; raises NegotiationError."""
+        local = self.local
+        if restarts_ice(offer, self.negotiated):
+            local = _fresh(local)
+        return negotiate(offer, local=local, previous=self.negotiated, allow=allow, new_ssrc=_new_ssrc), local
+
+    def adopt(self, negotiated: Negotiated, local: Local) -> bool:
+        """Makes it so. True: it is another transport now, with other ids throughout."""
+        renewed = self.id is not None and negotiated.association_changed
+        if renewed:
+            self.close()
+        if self.id is None:
+            self._open(negotiated, local)
+        elif negotiated.ice_restarted:
+            self._binding.plane.restart_ice(self.id, _ice(negotiated, local))
+        self.negotiated, self.local = negotiated, local
+        if negotiated.sctp is not None and not self._sctp:
+            self._sctp = True
+            self._binding.plane.open_sctp(
+                self._id(),
+                _native.SctpSpec(
+                    local_port=negotiated.sctp.local_port,
+                    remote_port=negotiated.sctp.remote_port,
+                    max_message_size=negotiated.sctp.max_message_size,
+                ),
+            )
+        self._adopt_publications({s.mid: s.publication for s in negotiated.sections if s.publication is not None})
+        self._adopt_slots({s.mid: s.slot for s in negotiated.sections if s.slot is not None})
+        return renewed
+
+    @property
+    def has_data(self) -> bool:
+        return self._sctp
+
+    def restart_ice(self, text: str) -> str | None:
+        """A trickled fragment. Other credentials in it restart ICE: then the fragment to answer with, else None."""
+        received = fragment.fragment(text)
+        if self.negotiated is None or not fragment.restarts_ice(received, self.negotiated):
+            return None
+        self.local = _fresh(self.local)
+        answer, self.negotiated = fragment.restart(received, self.negotiated, self.local)
+        self._binding.plane.restart_ice(self._id(), _ice(self.negotiated, self.local))
+        return answer
+
+    def drop_track(self, mid: str) -> None:
+        """What this section sends is no longer received."""
+        id = self.tracks.pop(mid, None)
+        if id is not None:
+            del self._specs[mid]
+            self._binding.remove(id)
+
+    def close(self) -> None:
+        """Out of the plane, with all that hangs on it."""
+        if self.id is None:
+            return
+        self._binding.remove(self.id)
+        for id in (*self.tracks.values(), *self.slots.values()):
+            self._binding.owners.pop(id, None)
+        self.id = None
+        self.negotiated = None
+        self.local = _fresh(self.local)
+        self.state = MediaState.NEW
+        self._sctp = False
+        for gone in (self.tracks, self._specs, self.slots, self.kinds, self.codecs, self._ssrcs):
+            gone.clear()
+
+    def _open(self, negotiated: Negotiated, local: Local) -> None:
+        self.id = self._binding.new_id(self._worker, self._owner)
+        self._binding.plane.add_transport(
+            _native.TransportSpec(
+                id=self.id,
+                ice=_ice(negotiated, local),
+                dtls_role=negotiated.role,
+                fingerprints=[
+                    _native.Fingerprint(hash=cast(Hash, hash), digest=digest)
+                    for hash, digest in negotiated.fingerprints
+                ],
+                cname=local.cname,
+            )
+        )
+
+    def _adopt_publications(self, publications: Mapping[str, Publication]) -> None:
+        for mid in [mid for mid in self.tracks if mid not in publications]:
+            self.drop_track(mid)
+        for mid, publication in publications.items():
+            known = self.tracks.get(mid)
+            id = self._binding.new_id(self._worker, self._owner) if known is None else known
+            spec = _track_spec(id, self._id(), publication)
+            if known is None:
+                self._binding.plane.add_track(spec)
+            elif spec != self._specs[mid]:
+                self._binding.plane.update_track(spec)
+            self.tracks[mid] = id
+            self._specs[mid] = spec
+
+    def _adopt_slots(self, slots: Mapping[str, Slot]) -> None:
+        for mid, id in self.slots.items():
+            if mid not in slots or slots[mid].ssrc != self._ssrcs[mid]:
+                self._binding.remove(id)
+        present, self.slots, self.kinds, self.codecs = self.slots, {}, {}, {}
+        for mid, slot in slots.items():
+            id = present.get(mid, 0)
+            if not id or slot.ssrc != self._ssrcs[mid]:
+                id = self._binding.new_id(self._worker, self._owner)
+                self._binding.plane.add_slot(_slot_spec(id, self._id(), slot))
+            self.slots[mid], self.kinds[mid] = id, slot.kind
+            self.codecs[mid] = frozenset(p.codec for p in slot.payload_types)
+        self._ssrcs = {mid: slot.ssrc for mid, slot in slots.items()}
+
+    def _id(self) -> int:
+        assert self.id is not None, "only an adopted transport is in the plane"
+        return self.id
+
+
+def _fresh(local: Local) -> Local:
+    ufrag, pwd = new_credentials()
+    return replace(local, ufrag=ufrag, pwd=pwd)
+
+
+def _new_ssrc() -> int:
+    return secrets.randbits(32)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(BASE57) for _ in range(length))
+
+
+def _ice(negotiated: Negotiated, local: Local) -> _native.IceCredentials:
+    return _native.IceCredentials(
+        local_ufrag=local.ufrag,
+        local_pwd=local.pwd,
+        remote_ufrag=negotiated.remote_ufrag,
+        remote_pwd=negotiated.remote_pwd,
+    )
+
+
+def _payload_types(payload_types: tuple[PayloadType, ...]) -> list[_native.PayloadType]:
+    # The table of capabilities has the plane's own words, which mypy cannot see.
+    return [
+        _native.PayloadType(
+            number=p.number,
+            codec=cast("_native._Codec", p.codec),
+            format=p.format,
+            clock_rate=p.clock_rate,
+            rtx=p.rtx,
+        )
+        for p in payload_types
+    ]
+
+
+def _extensions(ids: Mapping[str, int]) -> Mapping["_native._Extension", int]:
+    return cast("Mapping[_native._Extension, int]", ids)
+
+
+def _track_spec(id: int, transport: int, publication: Publication) -> _native.TrackSpec:
+    return _native.TrackSpec(
+        id=id,
+        transport=transport,
+        kind=publication.kind.value,
+        mid=publication.mid,
+        payload_types=_payload_types(publication.payload_types),
+        encodings=[_native.EncodingSpec(rid=e.rid, ssrc=e.ssrc, rtx_ssrc=e.rtx_ssrc) for e in publication.encodings],
+        extensions=_extensions(publication.extensions),
+        parameter_sets=publication.parameter_sets,
+        nack=publication.nack,
+        pli=publication.pli,
+        fir=publication.fir,
+        repairs=publication.repairs,
+    )
+
+
+def _slot_spec(id: int, transport: int, slot: Slot) -> _native.SlotSpec:
+    return _native.SlotSpec(
+        id=id,
+        transport=transport,
+        kind=slot.kind.value,
+        mid=slot.mid,
+        ssrc=slot.ssrc,
+        rtx_ssrc=slot.rtx_ssrc,
+        payload_types=_payload_types(slot.payload_types),
+        extensions=_extensions(slot.extensions),
+    )

@@ -1,0 +1,97 @@
+"""Who may enter a room, and under which identity: locks, limits, shared tokens, and publishers who take over."""
+
+import itertools
+
+from sfu import limits
+from sfu.context import Context
+from sfu.errors import Conflict, NotAllowed, RoomFull, TooManyRequests
+from sfu.model import Grant, ParticipantKind, RoomOptions
+from sfu.negotiation.transport import MediaState
+from sfu.quoting import quote
+from sfu.revocations import Revocations
+from sfu.room.members import Members
+from sfu.room.participant import Participant
+
+
+class Contended(Conflict):
+    """Two publishers take one identity from each other. `retry_after` in seconds."""
+
+    retry_after = int(limits.TAKEOVER_SECONDS)
+
+
+class Admission:
+    """Of one room."""
+
+    def __init__(self, context: Context, room: str, members: Members, revocations: Revocations) -> None:
+        self._context = context
+        self._room = room
+        """Its name."""
+        self._members = members
+        self._revocations = revocations
+        self._begun: dict[str, list[float]] = {}
+        """When WHIP sessions of an identity began lately or were refused, by identity."""
+
+    def admit(self, grant: Grant, kind: ParticipantKind, options: RoomOptions) -> str:
+        """The identity of someone who may enter now: that of the grant, or for a viewer one of its own beside it."""
+        self._revocations.admit(self._room, grant, self._context.wall())
+        present = self._members.named(grant.identity)
+        if kind is ParticipantKind.VIEWER or (present is not None and present.kind is ParticipantKind.VIEWER):
+            # A viewer takes nobody's place, and a publisher does not take that of a viewer.
+            present = None
+        if options.locked and present is None:
+            raise NotAllowed(f"the room {quote(self._room)} is locked")
+        is_counted = kind is ParticipantKind.VIEWER or not grant.permissions.hidden
+        # Who is in already comes back, also into a room whose bound was lowered below those inside.
+        is_one_more = is_counted and (present is None or not _is_counted(present))
+        if is_one_more and 0 < options.max_participants <= sum(map(_is_counted, self._members)):
+            raise RoomFull(f"the room {quote(self._room)} is full: {options.max_participants} are in it")
+        if kind is ParticipantKind.INGRESS:
+            self._take_over(grant.identity, present)
+        if kind is not ParticipantKind.VIEWER:
+            return grant.identity
+        self._require_seat(grant)
+        return self.free_identity(grant.identity)
+
+    def begin(self, participant: Participant) -> None:
+        """It has entered."""
+        if participant.kind is ParticipantKind.INGRESS:
+            self._note(participant.identity)
+
+    def free_identity(self, identity: str) -> str:
+        """The first of `ada`, `ada#2`, `ada#3` … that nobody has in the room."""
+        numbered = (f"{identity}#{number}" for number in itertools.count(2))
+        return next(name for name in itertools.chain([identity], numbered) if self._members.named(name) is None)
+
+    def handle_timeout(self, now: float) -> None:
+        if self._begun:
+            self._begun = {name: at for name, at in self._begun.items() if now - at[-1] < limits.TAKEOVER_SECONDS}
+
+    def _require_seat(self, grant: Grant) -> None:
+        name, most = grant.identity, max(self._context.config.viewers_per_token, grant.max_viewers)
+        of_token = (p for p in self._members if p.grant.identity == name)
+        if sum(p.kind is ParticipantKind.VIEWER for p in of_token) >= most:
+            sentence = f"the token of {quote(name)} has {most} viewers in this room, and may have no more"
+            raise TooManyRequests(sentence, "viewers_per_token", limits.RETRY_SECONDS)
+
+    def _take_over(self, identity: str, present: Participant | None) -> None:
+        """Raises Contended where the third WHIP session comes within ten seconds, and the present one is not silent:
+        two encoders that both reconnect would end each other for ever. A refused attempt counts like a session."""
+        is_replacing = present is not None and present.kind is ParticipantKind.INGRESS
+        if not is_replacing or present is None or present.transport.state is MediaState.DISCONNECTED:
+            return
+        now = self._context.now()
+        lately = [at for at in self._begun.get(identity, ()) if now - at < limits.TAKEOVER_SECONDS]
+        if len(lately) >= limits.TAKEOVERS:
+            self._note(identity)
+            raise Contended(
+                f"publishers take {quote(identity)} from each other: end one of them, or try again in "
+                f"{limits.TAKEOVER_SECONDS:g} s"
+            )
+
+    def _note(self, identity: str) -> None:
+        self._begun[identity] = [*self._begun.get(identity, ()), self._context.now()][-limits.TAKEOVERS :]
+
+
+def _is_counted(participant: Participant) -> bool:
+    """In the room's limit: everybody but who is hidden by its grant. Viewers are hidden, and counted."""
+    return participant.kind is ParticipantKind.VIEWER or not participant.is_hidden

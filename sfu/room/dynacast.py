@@ -1,0 +1,134 @@
+"""What publishers are asked to send: encodings that somebody wants, and backups that somebody needs.
+
+What is wanted is what viewers ask for, not what their networks carry: an encoding that stops when a network is slow
+would not be there to go back to. A mute counts for nothing either: it would make the picture late when it ends.
+"""
+
+from collections.abc import Callable
+
+from sfu.facts import BackupWanted, EncodingsWanted, Facts
+from sfu.failures import Failures
+from sfu.model import Kind, WantedEncoding
+from sfu.policy.dynacast import Dynacast, Hold, Wish, certain
+from sfu.room.members import Members
+from sfu.room.tracks import Track
+
+FEATURE = "wanted"
+"""Of clients that stop and start encodings. What others are told would change nothing."""
+
+BACKUP_LINGERS = 5.0
+"""Seconds for which a backup is sent after nobody needs it any more."""
+
+
+class Publishers:
+    """Of one room."""
+
+    def __init__(self, members: Members, facts: Facts, now: Callable[[], float], failures: Failures) -> None:
+        self._members = members
+        self._facts = facts
+        self._now = now
+        self._failures = failures
+        self._tracks: dict[str, Track] = {}
+        """Video in the stage, by sid, backups too."""
+        self._wants: dict[str, Dynacast] = {}
+        """Of those whose publishers can stop encodings."""
+        self._needs: dict[str, Hold] = {}
+        """Of the backups that are offered, by the sid of the primary."""
+        self._untold: dict[str, None] = {}
+        """Sids of tracks whose publishers are told again how things are."""
+        self._is_stale = False
+        """Somebody may be shown something else than when it was last looked at."""
+        self._due: float | None = None
+
+    def publish(self, track: Track) -> None:
+        """Its publisher sends all of it, as every publisher begins."""
+        if track.kind is not Kind.VIDEO:
+            return
+        now = self._now()
+        owner = self._members.get(track.owner)
+        self._tracks[track.sid] = track
+        track.told = None
+        if owner is not None and FEATURE in owner.client.features:
+            self._wants[track.sid] = Dynacast(len(track.simulcast.offered), now)
+        if track.backup is not None:
+            track.backup.is_needed = False
+            self._needs[track.sid] = Hold(BACKUP_LINGERS, now, is_on=False)
+        self._is_stale = True
+
+    def withdraw(self, track: Track) -> None:
+        for known in (self._tracks, self._wants, self._needs, self._untold):
+            known.pop(track.sid, None)
+
+    def touch(self) -> None:
+        """Somebody is shown something else, or wants to see it otherwise."""
+        self._is_stale = True
+
+    def retell(self, track: Track) -> None:
+        """Its publisher may have lost what it was told, or begun anew to send."""
+        if track.sid in self._tracks:
+            self._untold[track.sid] = None
+            self._is_stale = True
+
+    def handle_timeout(self) -> None:
+        """What is due is told at the end of the turn."""
+        if self._due is not None and self._due <= self._now():
+            self._is_stale = True
+
+    def has_work(self) -> bool:
+        return self._is_stale
+
+    def flush(self) -> None:
+        if not self._is_stale:
+            return
+        self._is_stale = False
+        now, untold = self._now(), self._untold
+        self._untold = {}
+        for track in self._tracks.values():
+            if track.owner not in self._members:
+                continue
+            try:
+                self._ask_for_encodings(track, now, again=track.sid in untold)
+                self._ask_for_backup(track, now, again=track.sid in untold)
+            except Exception as error:
+                self._failures.note("publisher", error, f"sid={track.owner}")
+                self._untold[track.sid] = None
+                self._is_stale = True
+        due = [*(wants.due() for wants in self._wants.values()), *(need.off_at() for need in self._needs.values())]
+        self._due = min((at for at in due if at is not None), default=None)
+
+    def _ask_for_encodings(self, track: Track, now: float, *, again: bool) -> None:
+        wants = self._wants.get(track.sid)
+        if wants is None:
+            return
+        if wants.encodings != len(track.simulcast.offered):  # Another offer gave it others.
+            wants, track.told = Dynacast(len(track.simulcast.offered), now), None
+            self._wants[track.sid] = wants
+        wanted = track.wanted()
+        wants.update(wanted.spatial if wanted is not None else None, now)
+        wish = certain(wants.wish, track.simulcast.known())
+        is_whole = track.told is None and all(wish.encodings)
+        if again or not (is_whole or track.told == wish):
+            track.told = wish
+            self._facts.append(_wanted(track, wish))
+
+    def _ask_for_backup(self, track: Track, now: float, *, again: bool) -> None:
+        need, backup = self._needs.get(track.sid), track.backup
+        if need is None or backup is None:
+            return
+        need.update(self._is_needed(track), now)
+        if again or backup.is_needed != need.is_on:
+            backup.is_needed = need.is_on
+            self._facts.append(BackupWanted(track.owner, track.sid, need.is_on))
+
+    def _is_needed(self, track: Track) -> bool:
+        """Somebody is to be shown it who can decode its backup only."""
+        viewers = (self._members.get(sid) for sid in track.viewers)
+        slots = (viewer.viewing.showing(track) for viewer in viewers if viewer is not None)
+        return any(slot is not None and slot.needs_backup(track) for slot in slots)
+
+
+def _wanted(track: Track, wish: Wish) -> EncodingsWanted:
+    # In the order of the offer: those without a RID are known by their place in it.
+    offered = enumerate(track.simulcast.offered)
+    encodings = (WantedEncoding(rid, wish.encodings[track.simulcast.rank(place)]) for place, rid in offered)
+    return EncodingsWanted(track.owner, track.sid, tuple(encodings), wish.paused)

@@ -1,0 +1,55 @@
+"""Who is in a room. The room adds and removes; everybody else looks up."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from sfu.room.participant import Participant
+
+
+class Members:
+    """The participants of a room in the order they joined, found by sid or by identity."""
+
+    def __init__(self) -> None:
+        self._by_sid: dict[str, Participant] = {}
+        self._by_identity: dict[str, Participant] = {}
+
+    def __iter__(self) -> Iterator[Participant]:
+        return iter(self._by_sid.values())
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def __contains__(self, sid: object) -> bool:
+        return sid in self._by_sid
+
+    def get(self, sid: str) -> Participant | None:
+        return self._by_sid.get(sid)
+
+    def named(self, identity: str) -> Participant | None:
+        return self._by_identity.get(identity)
+
+    @property
+    def by_identity(self) -> Mapping[str, Participant]:
+        return MappingProxyType(self._by_identity)
+
+
+class Membership(Members):
+    """The room's own hold on its members."""
+
+    def add(self, participant: Participant) -> None:
+        """Its identity is free."""
+        self._by_sid[participant.sid] = participant
+        self._by_identity[participant.identity] = participant
+
+    def remove(self, participant: Participant) -> bool:
+        """False: it was no member."""
+        if self._by_sid.pop(participant.sid, None) is None:
+            return False
+        del self._by_identity[participant.identity]
+        return True
+
+    def rename(self, participant: Participant, identity: str) -> None:
+        """The identity is free."""
+        del self._by_identity[participant.identity]
+        participant.rename(identity)
+        self._by_identity[identity] = participant

@@ -1,0 +1,129 @@
+"""What changes about somebody in a room, by itself or by a moderator: its name, its permissions, its tracks muted or
+withdrawn. And what follows from it for the others.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
+from sfu import names
+from sfu.context import Context
+from sfu.errors import NotAllowed
+from sfu.facts import Facts, ParticipantHidden, TrackMuted, TrackUnpublished
+from sfu.model import ParticipantState, Permissions
+from sfu.policy.permissions import is_reduced
+from sfu.revocations import Revocations
+from sfu.room.messaging import Messaging
+from sfu.room.participant import Participant
+from sfu.room.stage import Stage
+from sfu.room.tracks import Track
+
+
+class ParticipantChanges(TypedDict, total=False):
+    """What is None or not named stays as it is."""
+
+    name: str | None
+    metadata: str | None
+    attributes: Mapping[str, str] | None
+    permissions: Permissions | None
+
+
+class Moderation:
+    def __init__(
+        self,
+        context: Context,
+        room: str,
+        stage: Stage,
+        messaging: Messaging,
+        facts: Facts,
+        note: Callable[[Participant], None],
+        revocations: Revocations,
+    ) -> None:
+        self._context = context
+        self._room = room
+        """Its name."""
+        self._stage = stage
+        self._messaging = messaging
+        self._facts = facts
+        self._note = note
+        """Its `ParticipantInfo` is another one."""
+        self._revocations = revocations
+
+    def update(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
+        name, metadata, attributes = changes.get("name"), changes.get("metadata"), changes.get("attributes")
+        new_name = participant.name if name is None else names.text("a display name", name)
+        new_metadata = participant.metadata if metadata is None else names.metadata(metadata)
+        new_attributes = participant.attributes
+        if attributes is not None:
+            new_attributes = names.merged(participant.attributes, attributes)
+        participant.name, participant.metadata, participant.attributes = new_name, new_metadata, new_attributes
+        participant.grant = replace(participant.grant, name=new_name, metadata=new_metadata, attributes=new_attributes)
+        permissions = changes.get("permissions")
+        if permissions is not None and permissions != participant.permissions:
+            self._permit(participant, permissions)
+        self._note(participant)
+
+    def revoke(self, participant: Participant) -> None:
+        """The tokens it holds no longer let it in, nor does its session go on after a cut."""
+        participant.resume_secret = None
+        self._revocations.remove(
+            self._room, participant.grant.identity, participant.grant.expires, self._context.wall()
+        )
+
+    def mute(self, participant: Participant, sid: str, muted: bool) -> None:
+        """By its owner."""
+        track = participant.publishing.find(sid)
+        if track.silenced and not muted:
+            raise NotAllowed("a moderator muted this track, and has to allow it again")
+        if track.muted != muted:
+            track.muted = muted
+            self._muted(participant, track, by_moderator=False)
+
+    def silence(self, participant: Participant, track: str, muted: bool) -> None:
+        """By a moderator; the owner is told."""
+        found = participant.publishing.find(track)
+        if found.silenced != muted:
+            found.silenced = muted
+            if muted:
+                found.muted = True
+            self._muted(participant, found, by_moderator=True)
+
+    def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
+        published = track.sid in participant.tracks
+        self._stage.withdraw(track)
+        participant.publishing.withdraw(track)
+        self._facts.append(TrackUnpublished(participant.sid, track.sid, reason))
+        if published:
+            self._note(participant)
+
+    def _muted(self, participant: Participant, track: Track, *, by_moderator: bool) -> None:
+        is_muted = track.silenced if by_moderator else track.muted
+        self._facts.append(TrackMuted(participant.sid, track.sid, is_muted, by_moderator))
+        self._stage.retarget(track)
+        if track.sid in participant.tracks:
+            self._note(participant)
+
+    def _permit(self, participant: Participant, permissions: Permissions) -> None:
+        before, participant.permissions = participant.permissions, permissions
+        participant.grant = replace(participant.grant, permissions=permissions)
+        participant.grant_changed.set()
+        if participant.shares_token:
+            pass  # The token is that of other viewers, too.
+        elif is_reduced(before, permissions):
+            participant.resume_secret = None
+            expires, wall = participant.grant.expires, self._context.wall()
+            self._revocations.reduce(self._room, participant.identity, permissions, expires, wall)
+        else:
+            self._revocations.extend(self._room, participant.identity, permissions)
+        for track in [*participant.tracks.values(), *participant.publishing.declared.values()]:
+            if track.primary is None and not participant.may_publish(track.source):
+                self.unpublish(participant, track, "you may no longer publish it")
+        if before.can_subscribe != permissions.can_subscribe:
+            self._stage.touch(participant)
+        if before.can_publish_data != permissions.can_publish_data:
+            self._messaging.touch_all(participant)
+        if before.hidden != permissions.hidden:
+            self._stage.owner_changed(participant)
+            if permissions.hidden:
+                info = replace(participant.info(), state=ParticipantState.DISCONNECTED)
+                self._facts.append(ParticipantHidden(info))

@@ -1,0 +1,284 @@
+"""One identity in a room: what it may do, what it publishes, and what it is shown.
+
+Everything here concerns this participant alone. What a change means for the others is the room's: `Home` is what a
+participant asks of it.
+"""
+
+import asyncio
+import math
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from sfu import names
+from sfu.context import Context
+from sfu.errors import NotAllowed
+from sfu.model import (
+    FIRST,
+    Client,
+    Declaration,
+    DisconnectReason,
+    Explanation,
+    Grant,
+    Order,
+    ParticipantInfo,
+    ParticipantKind,
+    ParticipantState,
+    Permissions,
+    Source,
+    SubscriptionInfo,
+    new_sid,
+)
+from sfu.negotiation.channels import Channels
+from sfu.negotiation.negotiation import Allow
+from sfu.negotiation.sdp import SessionDescription
+from sfu.negotiation.transport import MediaState, Transport
+from sfu.policy.permissions import may_publish
+from sfu.policy.presence import departs_at
+from sfu.room.publications import Outcome, Publications
+from sfu.room.subscriptions import Subscriptions
+from sfu.room.tracks import Track
+from sfu.room.wishes import Changes
+
+
+class Home(Protocol):
+    """What a participant asks of its room."""
+
+    def update_participant(
+        self,
+        participant: "Participant",
+        *,
+        name: str | None,
+        metadata: str | None,
+        attributes: Mapping[str, str] | None,
+        permissions: Permissions | None,
+    ) -> None: ...
+
+    def silence(self, participant: "Participant", track: str, muted: bool) -> None: ...
+
+    def subscribe(self, participant: "Participant", tracks: Sequence[str], on: bool) -> None: ...
+
+    def demand(
+        self, participant: "Participant", demands: Mapping[str, Changes], only: Sequence[str] | None = None
+    ) -> None: ...
+
+    def subscriptions(self, participant: "Participant", after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]: ...
+
+    def explain(self, participant: "Participant", after: Order) -> Iterator[tuple[Order, Explanation]]: ...
+
+
+class Participant:
+    def __init__(
+        self,
+        context: Context,
+        home: Home,
+        grant: Grant,
+        kind: ParticipantKind,
+        *,
+        identity: str,
+        worker: int,
+        order: int,
+        candidates: tuple[tuple[str, int], ...],
+        auto_subscribe: bool = True,
+        only: str | None = None,
+        client: Client | None = None,
+    ) -> None:
+        self.sid = new_sid("PA")
+        self.identity = names.identity(grant.identity) if identity == grant.identity else identity
+        """In its room: that of the grant, but for viewers who share one (`ada#2`)."""
+        self.name = names.text("a display name", grant.name)
+        self.metadata = names.metadata(grant.metadata)
+        self.attributes: Mapping[str, str] = names.merged({}, grant.attributes)
+        self.permissions = grant.permissions
+        self.grant = grant
+        self.kind = kind
+        self.client = client or Client()
+        self.joined_at = context.milliseconds()
+        self.version = 1
+        self.disconnect_reason: DisconnectReason | None = None
+        self.grant_changed = asyncio.Event()
+        """Set when its permissions have changed."""
+
+        self.resume_secret: str | None = secrets.token_urlsafe(24)
+        """None: revoked."""
+        self.signal_gone: float | None = -math.inf
+        """When its WebSocket went; None: it is there."""
+        self.media_gone: float | None = context.now()
+        """When its media was last connected; None: it is."""
+
+        self.transport = Transport(context.binding, worker, self.sid, context.fingerprint, candidates)
+        self.channels = Channels(context.binding, worker, self.sid)
+        self.publishing = Publications(
+            context,
+            self.transport,
+            owner=self.sid,
+            identity=self.identity,
+            order=order,
+            is_ingress=kind is ParticipantKind.INGRESS,
+        )
+        self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
+        self._context = context
+        self._home = home
+
+    # Views
+
+    @property
+    def state(self) -> ParticipantState:
+        if self.disconnect_reason is not None:
+            return ParticipantState.DISCONNECTED
+        if self.transport.id is None:
+            return ParticipantState.JOINING
+        return ParticipantState.ACTIVE if self.transport.state is MediaState.CONNECTED else ParticipantState.JOINED
+
+    @property
+    def signals(self) -> bool:
+        """It has a WebSocket, or may come back with one. WHIP and WHEP sessions have none."""
+        return self.kind is ParticipantKind.STANDARD
+
+    @property
+    def tracks(self) -> Mapping[str, Track]:
+        """What it publishes, by sid, and their backups while they are sent."""
+        return self.publishing.tracks
+
+    @property
+    def is_hidden(self) -> bool:
+        return self.permissions.hidden
+
+    def info(self) -> ParticipantInfo:
+        return ParticipantInfo(
+            sid=self.sid,
+            identity=self.identity,
+            name=self.name,
+            state=self.state,
+            kind=self.kind,
+            metadata=self.metadata,
+            attributes=self.attributes,
+            permissions=self.permissions,
+            joined_at=self.joined_at,
+            version=self.version,
+            tracks=tuple(track.info() for track in self.tracks.values() if track.primary is None),
+            disconnect_reason=self.disconnect_reason,
+        )
+
+    @property
+    def shares_token(self) -> bool:
+        """Its identity is not that of its token: what happens to it alone says nothing of the token."""
+        return self.identity != self.grant.identity
+
+    def rename(self, identity: str) -> None:
+        """A viewer, whose identity a publisher takes: nobody else has heard of it."""
+        self.identity = self.viewing.identity = identity
+
+    def departs_at(self) -> float | None:
+        """When it goes by itself, as things are. None: it stays."""
+        return departs_at(self.signal_gone, self.media_gone, self._context.config.resume_window)
+
+    # What backends and moderators ask, by way of the room
+
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        permissions: Permissions | None = None,
+    ) -> None:
+        """An attribute set to the empty string is deleted. Permissions take effect at once."""
+        self._home.update_participant(
+            self, name=name, metadata=metadata, attributes=attributes, permissions=permissions
+        )
+
+    def mute(self, track: str, muted: bool) -> None:
+        """By a moderator: nothing of it is forwarded until a moderator allows it again."""
+        self._home.silence(self, track, muted)
+
+    def subscribe(self, tracks: Sequence[str], on: bool) -> None:
+        self._home.subscribe(self, tracks, on)
+
+    def demand(self, demands: Mapping[str, Changes], only: Sequence[str] | None = None) -> None:
+        """How tracks, by sid, are to be shown to it; what is not named stays as it was. `only`: of those there are now
+        it is subscribed to just these."""
+        self._home.demand(self, demands, only)
+
+    def subscriptions(self) -> list[SubscriptionInfo]:
+        """Of every track it could be shown."""
+        return [view for _, view in self.subscriptions_after(FIRST)]
+
+    def subscriptions_after(self, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        """Of those behind this one, each with where it stands: a page is as many as one takes."""
+        return self._home.subscriptions(self, after)
+
+    def explain(self) -> list[Explanation]:
+        """Why it gets every track it could be shown as it does."""
+        return [why for _, why in self.explain_after(FIRST)]
+
+    def explain_after(self, after: Order) -> Iterator[tuple[Order, Explanation]]:
+        """As `subscriptions_after`."""
+        return self._home.explain(self, after)
+
+    # Publishing
+
+    def may_publish(self, source: Source) -> bool:
+        return may_publish(self.permissions, source)
+
+    def declare(self, declaration: Declaration) -> Track:
+        """A track that will be offered. Raises if it may not be."""
+        if not self.permissions.can_publish:
+            raise NotAllowed("you may not publish in this room")
+        if not self.may_publish(declaration.source):
+            raise NotAllowed(f"you may not publish the source {declaration.source.value}")
+        return self.publishing.declare(declaration)
+
+    # Negotiation
+
+    async def read_offer(self, sdp: str) -> SessionDescription:
+        """The loop goes on while a long offer is read. Raises NegotiationError."""
+        return await self._context.reading.read(sdp)
+
+    def answer(self, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
+        """Answers an offer and commands what follows from it. One that is refused changes nothing.
+
+        `named`: the cid of each sending section, by mid, where the client says so.
+        """
+        intended = self.publishing.intended(offer, named, self.permissions)
+        # RFC 9725 s4.2: a WHIP publisher may offer sendrecv, and is answered recvonly.
+        may_watch = self.permissions.can_subscribe and self.kind is not ParticipantKind.INGRESS
+        allow = Allow(publish=lambda mid, _: mid in intended, subscribe=may_watch, data=True)
+        negotiated, local = self.transport.consider(offer, allow)
+
+        # From here on nothing fails.
+        had_data = self.transport.has_data
+        labels: set[str] = set()
+        renewed = self.transport.adopt(negotiated, local)
+        if renewed:
+            labels.update(self.channels.own, self.channels.others)
+            self.channels.close()
+            self._lose_media()
+        if self.transport.has_data and (renewed or not had_data) and self.transport.id is not None:
+            self.channels.open(self.transport.id)
+            labels.update(self.channels.own)
+        elif not self.transport.has_data:
+            labels.update(self.channels.forget())
+        outcome = self.publishing.adopt(negotiated, intended, offer)
+        outcome.labels.update(labels)
+        self.viewing.adopt(self.transport)
+        return outcome
+
+    def handle_media(self, state: MediaState) -> None:
+        """What the plane says of its transport."""
+        self.transport.state = state
+        if state is MediaState.CONNECTED:
+            self.media_gone = None
+        else:
+            self._lose_media()
+
+    def lose_transport(self) -> list[Track]:
+        """Its media is over for good. What it published waits for another offer; returns it."""
+        self.transport.close()
+        self.channels.close()
+        self.viewing.clear()
+        return self.publishing.unbind()
+
+    def _lose_media(self) -> None:
+        if self.media_gone is None:
+            self.media_gone = self._context.now()

@@ -1,0 +1,244 @@
+"""What one participant publishes: tracks that it declares, which section of an offer each is, and what comes of it."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sfu import limits, names
+from sfu.context import Context
+from sfu.errors import Conflict, InvalidRequest, LimitExceeded, NegotiationError, NotFound
+from sfu.model import Declaration, Kind, Permissions, Source, new_sid
+from sfu.negotiation import capabilities
+from sfu.negotiation.sdp import MediaSection, SessionDescription
+from sfu.negotiation.specs import Negotiated
+from sfu.negotiation.transport import Transport
+from sfu.policy.permissions import may_publish
+from sfu.quoting import quote
+from sfu.room.tracks import CODECS, Track
+
+WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
+RETIRED = 64
+"""Names of unpublished tracks that are remembered: an offer made before its client heard of it is no mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answered offer changed."""
+
+    answer: str
+    mids: Mapping[str, str]
+    """Which published track each sending section is, by mid."""
+    undeclared: tuple[str, ...] = ()
+    """Mids of sections that would send, and are no track."""
+    published: list[Track] = field(default_factory=list)
+    withdrawn: list[Track] = field(default_factory=list)
+    moved: list[Track] = field(default_factory=list)
+    """Tracks that go on under another id of the plane."""
+    reshaped: list[Track] = field(default_factory=list)
+    """Tracks whose encodings are others than before, or listed in another order."""
+    labels: set[str] = field(default_factory=set)
+    """Of data channels that are new, or gone."""
+
+
+class Publications:
+    def __init__(
+        self, context: Context, transport: Transport, *, owner: str, identity: str, order: int, is_ingress: bool
+    ) -> None:
+        self.declared: dict[str, Track] = {}
+        """Tracks waiting for their m-section, by cid."""
+        self.tracks: dict[str, Track] = {}
+        """Published tracks, by sid, and their backups while they are sent."""
+        self._bound: dict[str, Track] = {}
+        """Published tracks, by mid."""
+        self._retired: deque[str] = deque(maxlen=RETIRED)
+        self._declarations = 0
+        self._context = context
+        self._transport = transport
+        self._owner = owner
+        self._identity = identity
+        self._order = order
+        self._is_ingress = is_ingress
+        """It declares nothing: what its sections send is published as it comes."""
+
+    def find(self, sid: str) -> Track:
+        """One that was declared or published; NotFound."""
+        track = self.tracks.get(sid) or next((t for t in self.declared.values() if t.sid == sid), None)
+        if track is None or track.primary is not None:
+            raise NotFound(f"you do not publish a track {quote(sid)}" if sid else "a track is named by its sid")
+        return track
+
+    def declare(self, declaration: Declaration) -> Track:
+        """A track that will be offered, and its backup. Raises if it cannot be."""
+        if not declaration.cid:
+            raise InvalidRequest("a track needs a cid, by which its m-section is found")
+        names.text("a cid", declaration.cid)
+        names.text("the name of a track", declaration.name)
+        names.text("the stream of a track", declaration.stream)
+        for what, pixels in (("width", declaration.width), ("height", declaration.height)):
+            if not 0 <= pixels <= limits.PIXELS:
+                raise InvalidRequest(f"a {what} is 0 (not known) to {limits.PIXELS} pixels, which this is not")
+        if declaration.cid in self._cids():
+            raise Conflict(f"you have already published a track with the cid {quote(declaration.cid)}")
+        present = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
+        if len(present) >= self._context.config.max_tracks:
+            raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
+        backup_codec = self._backup_codec(declaration)
+        track = self._declare(declaration, declaration.cid)
+        track.name, track.stream, track.muted = declaration.name, declaration.stream, declaration.muted
+        if declaration.backup is not None:
+            backup = self._declare(declaration, declaration.backup.cid)
+            backup.codec, backup.primary, track.backup = backup_codec, track, backup
+        return track
+
+    def withdraw(self, track: Track) -> None:
+        """No longer published, and no longer received, nor is its backup. Its section stays until the client offers
+        without it."""
+        if track.backup is not None:
+            self.withdraw(track.backup)
+        self.declared.pop(track.cid, None)
+        self._retired.append(track.cid)
+        if self.tracks.pop(track.sid, None) is not None:
+            self._transport.drop_track(track.mid)
+            self._bound.pop(track.mid, None)
+            self._context.binding.owners.pop(track.plane_id or 0, None)
+            track.plane_id = None
+
+    def intended(
+        self, offer: SessionDescription, named: Mapping[str, str], permissions: Permissions
+    ) -> dict[str, Track]:
+        """Which track each sending section is: the one named, or of that msid, or the first of its kind that waits."""
+        sections = _sending(offer)
+        known = {**{track.cid: track for track in self.tracks.values()}, **self.declared}
+        intended: dict[str, Track] = {}
+        for section in sections:
+            cid = named.get(section.mid)
+            if cid is None or (cid not in known and cid in self._retired):
+                continue
+            if cid not in known:
+                raise NegotiationError(
+                    f"the section {quote(section.mid)} names the track {quote(cid)}, which is not published"
+                )
+            _intend(intended, section, known[cid])
+        for section in sections:
+            if section.mid in named:
+                continue
+            bound = self._bound.get(section.mid)
+            if bound is not None and bound not in intended.values():
+                intended[section.mid] = bound
+        for section in sections:
+            if section.mid in named or section.mid in intended:
+                continue
+            track = known.get(section.msid[1])
+            if track is None or track.kind != section.kind or track in intended.values():
+                waiting = (t for t in self.declared.values() if t.kind == section.kind and t.primary is None)
+                track = next((t for t in waiting if t not in intended.values()), None)
+            if track is None and self._is_ingress:
+                if len(intended) >= self._context.config.max_tracks:
+                    most = self._context.config.max_tracks
+                    raise NegotiationError(f"the offer has more than {most} sections that send, and {most} are allowed")
+                track = self._ingress(section, [*intended.values(), *self.tracks.values()], permissions)
+            if track is not None:
+                intended[section.mid] = track
+        return intended
+
+    def adopt(self, negotiated: Negotiated, intended: Mapping[str, Track], offer: SessionDescription) -> Outcome:
+        """Binds the tracks to the sections that were accepted; those without one are no longer published."""
+        publications = {publication.mid: publication for publication in negotiated.publications}
+        accepted = {mid: intended[mid] for mid in publications}
+        undeclared = tuple(section.mid for section in _sending(offer) if section.mid not in intended)
+        outcome = Outcome(negotiated.answer, {mid: track.sid for mid, track in accepted.items()}, undeclared)
+        for track in [track for track in self.tracks.values() if track not in accepted.values()]:
+            del self.tracks[track.sid]
+            track.plane_id = None
+            if track.primary is not None:
+                self.declared[track.cid] = track  # It may be asked for again.
+            else:
+                self._retired.append(track.cid)
+            outcome.withdrawn.append(track)
+        self._bound = accepted
+        for mid, track in accepted.items():
+            id = self._transport.tracks[mid]
+            track.mid = mid
+            reshaped = track.offer(tuple(encoding.rid or "" for encoding in publications[mid].encodings))
+            if track.sid not in self.tracks:
+                self.declared.pop(track.cid, None)
+                self.tracks[track.sid] = track
+                outcome.published.append(track)
+            elif track.plane_id != id:
+                outcome.moved.append(track)
+            elif reshaped:
+                outcome.reshaped.append(track)
+            track.plane_id = id
+        for track in outcome.withdrawn:
+            if track.backup is not None:
+                self.withdraw(track.backup)
+        return outcome
+
+    def unbind(self) -> list[Track]:
+        """The transport is gone: what was published waits for another offer. Returns it."""
+        lost = list(self.tracks.values())
+        for track in lost:
+            track.mid, track.plane_id = "", None
+            self.declared[track.cid] = track
+        self.tracks.clear()
+        self._bound.clear()
+        return lost
+
+    def _cids(self) -> set[str]:
+        return {*self.declared, *(track.cid for track in self.tracks.values())}
+
+    def _backup_codec(self, declaration: Declaration) -> str:
+        """The codec of the declared backup; empty: there is none. Raises if it cannot be."""
+        if declaration.backup is None:
+            return ""
+        cid, codec = names.text("a cid", declaration.backup.cid), CODECS.get(declaration.backup.mime.lower(), "")
+        if not codec or capabilities.BY_NAME[codec].kind is not declaration.kind or declaration.kind is not Kind.VIDEO:
+            raise InvalidRequest(
+                f"{quote(declaration.backup.mime)} cannot be the backup of a track of kind {declaration.kind.value}"
+            )
+        if not cid or cid == declaration.cid or cid in self._cids():
+            raise Conflict(f"a backup needs a cid of its own, which {quote(cid)} is not")
+        return codec
+
+    def _declare(self, declaration: Declaration, cid: str) -> Track:
+        track = self._new(declaration.kind, declaration.source, cid)
+        track.width, track.height, track.encrypted = declaration.width, declaration.height, declaration.encrypted
+        self.declared[cid] = track
+        return track
+
+    def _ingress(self, section: MediaSection, present: Sequence[Track], permissions: Permissions) -> Track | None:
+        """WHIP declares nothing: camera and microphone first, what comes beside them is of no known source."""
+        kind = Kind(section.kind)
+        source = WHIP_SOURCES[kind]
+        if any(track.source is source for track in present):
+            source = Source.UNKNOWN
+        if not may_publish(permissions, source):
+            return None
+        stream, track = section.msid
+        return self._new(kind, source, track or section.mid, stream)
+
+    def _new(self, kind: Kind, source: Source, cid: str, stream: str = "") -> Track:
+        self._declarations += 1
+        return Track(
+            sid=new_sid("TR"),
+            owner=self._owner,
+            identity=self._identity,
+            cid=cid,
+            kind=kind,
+            source=source,
+            order=(self._order, self._declarations),
+            stream=stream,
+        )
+
+
+def _sending(offer: SessionDescription) -> list[MediaSection]:
+    return [s for s in offer.sections if not s.stopped and s.sends and s.kind in ("audio", "video")]
+
+
+def _intend(intended: dict[str, Track], section: MediaSection, track: Track) -> None:
+    if track.kind != section.kind:
+        where = f"the {section.kind} section {quote(section.mid)}"
+        raise NegotiationError(f"{where} names the track {quote(track.cid)}, which is {track.kind.value}")
+    if track in intended.values():
+        raise NegotiationError(f"two sections name the track {quote(track.cid)}")
+    intended[section.mid] = track

@@ -1,0 +1,480 @@
+"""A room: the participants who may hear one another. It lives on one worker of the plane.
+
+What happens only marks what has changed; `flush`, once a turn of the loop, tells it: a room of fifty that fills in one
+turn is one message for each of them.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Unpack
+
+from sfu import names
+from sfu.context import Context
+from sfu.errors import LimitExceeded, NotFound
+from sfu.facts import (
+    DrainStarted,
+    Facts,
+    ParticipantChanged,
+    ParticipantJoined,
+    ParticipantLeft,
+    Reader,
+    RoomChanged,
+    TrackPublished,
+    TrackUnpublished,
+)
+from sfu.failures import Failures
+from sfu.model import (
+    Client,
+    DisconnectReason,
+    Explanation,
+    Grant,
+    Order,
+    ParticipantKind,
+    PublishedTrack,
+    RoomChanges,
+    RoomInfo,
+    RoomOptions,
+    SubscriptionInfo,
+    new_sid,
+)
+from sfu.negotiation.sdp import SessionDescription
+from sfu.negotiation.transport import MediaState
+from sfu.plane import Event, _native
+from sfu.quotas import Quotas
+from sfu.quoting import quote
+from sfu.revocations import Revocations
+from sfu.room.admission import Admission
+from sfu.room.journal import Journal
+from sfu.room.members import Membership
+from sfu.room.messaging import Messaging, unseal
+from sfu.room.moderation import Moderation, ParticipantChanges
+from sfu.room.participant import Participant
+from sfu.room.publications import Outcome
+from sfu.room.sound import Sound
+from sfu.room.stage import Stage
+from sfu.room.tracks import Track
+from sfu.room.wishes import Changes
+
+log = logging.getLogger(__name__)
+
+OnMessage = Callable[["Room", Participant, bytes], None]
+
+
+class Room:
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        options: RoomOptions,
+        *,
+        worker: int,
+        candidates: tuple[tuple[str, int], ...],
+        revocations: Revocations,
+        quotas: Quotas,
+        key: str,
+        homes: dict[str, "Room"],
+        soon: Callable[["Room"], None],
+        on_message: OnMessage | None,
+        readers: Sequence[Reader] = (),
+    ) -> None:
+        self.name = names.room_name(name)
+        self.sid = new_sid("RM")
+        self.options = names.room_options(options)
+        self.made_with = options
+        self.worker = worker
+        self.created_at = context.milliseconds()
+        self.members = Membership()
+        self._facts = Facts(self.sid, context.failures, context.milliseconds, lambda: soon(self))
+        self._sound = Sound(context, worker, self.sid)
+        self.stage = Stage(context, self.members, self._facts, self._sound)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
+        self._messaging = Messaging(context.binding, self.members, context.failures)
+        self._facts.readers += (Journal(self.name).read, *readers)
+        self._admission = Admission(context, self.name, self.members, revocations)
+        self._moderation = Moderation(
+            context, self.name, self.stage, self._messaging, self._facts, self._note, revocations
+        )
+        self._context = context
+        self._candidates = candidates
+        self._revocations = revocations
+        self._quotas = quotas
+        self.key = key
+        """The API key that it was made with."""
+        self._homes = homes
+        """The room of every participant of the service, by sid."""
+        self._soon = soon
+        self._on_message = on_message
+        self._order = 0
+        self._was_entered = False
+        self.is_kept = False
+        """It is among the rooms of the service: one that nobody enters is not."""
+        self._empty_since = context.now()
+
+    # Views
+
+    @property
+    def readers(self) -> list[Reader]:
+        """Who gets the facts of each turn."""
+        return self._facts.readers
+
+    @property
+    def failures(self) -> Failures:
+        return self._context.failures
+
+    def info(self) -> RoomInfo:
+        visible = [p for p in self.members if not p.is_hidden]
+        dominant = self.stage.speech.dominant
+        return RoomInfo(
+            sid=self.sid,
+            name=self.name,
+            created_at=self.created_at,
+            max_participants=self.options.max_participants,
+            empty_timeout=self.options.empty_timeout,
+            departure_timeout=self.options.departure_timeout,
+            metadata=self.options.metadata,
+            locked=self.options.locked,
+            last_n=self.options.last_n,
+            on_stage=self.options.on_stage,
+            loudest=self.options.loudest,
+            num_participants=len(visible),
+            num_publishers=sum(1 for p in visible if p.tracks),
+            dominant_speaker=dominant.owner if dominant is not None else "",
+        )
+
+    @property
+    def participants(self) -> Mapping[str, Participant]:
+        """By identity, in the order they joined."""
+        return self.members.by_identity
+
+    def participant(self, identity: str) -> Participant:
+        found = self.members.named(identity)
+        if found is None:
+            raise NotFound(f"there is no participant {quote(identity)} in the room {quote(self.name)}")
+        return found
+
+    def tracks(self) -> list[PublishedTrack]:
+        return [view for _, view in self.stage.published()]
+
+    def tracks_after(self, after: Order) -> Iterator[tuple[Order, PublishedTrack]]:
+        """Those behind this one, each with where it stands: a page is as many as one takes."""
+        return self.stage.published(after)
+
+    # Who is in
+
+    def prepare(
+        self,
+        grant: Grant,
+        kind: ParticipantKind,
+        *,
+        auto_subscribe: bool = True,
+        only: str | None = None,
+        client: Client | None = None,
+        via: str | None = None,
+    ) -> Participant:
+        """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
+        identity = self._admission.admit(grant, kind, self.options)
+        self._order += 1
+        return Participant(
+            self._context,
+            self,
+            grant,
+            kind,
+            identity=identity,
+            worker=self.worker,
+            order=self._order,
+            # The address by which it has reached us once is the likeliest to be reached again.
+            candidates=tuple(sorted(self._candidates, key=lambda candidate: candidate[0] != via)),
+            auto_subscribe=auto_subscribe,
+            only=only,
+            client=client,
+        )
+
+    def enter(self, participant: Participant) -> None:
+        """A participant who already has the identity is removed, and told why; a viewer is given another one."""
+        present = self.members.named(participant.identity)
+        if present is not None and present.kind is ParticipantKind.VIEWER:
+            self.members.rename(present, self._admission.free_identity(present.grant.identity))
+        elif present is not None:
+            self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
+        self._admission.begin(participant)
+        self._was_entered = True
+        self.members.add(participant)
+        self._homes[participant.sid] = self
+        self._quotas.enter(participant.grant.key)
+        self._expect_data(participant)
+        self._facts.append(ParticipantJoined(participant.sid, participant.identity, participant.kind))
+
+    def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
+        """By a moderator: out, with all viewers who share the token, and not back with a token made before. A viewer
+        beside it (`ada#2`) goes alone, and the token stays good."""
+        present = self.members.named(identity)
+        gone = [present] if present is not None and present.shares_token else self._sessions_of(identity)
+        for participant in gone or [self.participant(identity)]:
+            if participant.grant.identity == identity:
+                self._moderation.revoke(participant)
+            self.depart(participant, reason)
+
+    def _sessions_of(self, identity: str) -> list[Participant]:
+        return [p for p in self.members if p.grant.identity == identity]
+
+    def depart(self, participant: Participant, reason: DisconnectReason) -> None:
+        """Removes a participant and everything it owns, also where a part of that fails."""
+        if not self.members.remove(participant):
+            return
+        self._homes.pop(participant.sid, None)
+        self._quotas.leave(participant.grant.key)
+        participant.resume_secret = None
+        self._empty_since = self._context.now()
+        self._soon(self)
+        with ExitStack() as parts:
+            # Done from the last to the first, each of them even if another one raises.
+            parts.callback(self._note_departure, participant, reason)
+            parts.callback(participant.transport.close)
+            parts.callback(participant.channels.close)
+            parts.callback(self._messaging.touch_all, participant)
+            parts.callback(self.stage.forget, participant)
+            for track in reversed(list(participant.tracks.values())):
+                parts.callback(self.stage.withdraw, track)
+
+    def close(self, reason: DisconnectReason) -> None:
+        for participant in list(self.members):
+            try:
+                self.depart(participant, reason)
+            except Exception as error:
+                self._context.failures.note("departure", error, f"sid={participant.sid}")
+        self._sound.close()
+
+    def expires_at(self) -> float | None:
+        """When it goes by itself; None: somebody is in it."""
+        if len(self.members):
+            return None
+        return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
+
+    def retell(self, participant: Participant) -> None:
+        """Its client starts from a snapshot: what it heard of its slots and its own tracks is lost."""
+        self.stage.retell(participant)
+        self._soon(self)
+
+    def tell_again(self, sid: str) -> None:
+        """A reader could not make anything of what this participant is."""
+        self._facts.append(ParticipantChanged(sid))
+
+    def note_drain(self, deadline: int) -> None:
+        """The service lets everybody go at this time, in ms since the epoch."""
+        self._facts.append(DrainStarted(deadline))
+
+    def note_token(self, participant: Participant, issued: float, expires: float, jti: str = "") -> None:
+        """It was sent a token of these times, in seconds since the epoch: a revocation has to outlast it."""
+        self._revocations.renew(self.name, participant.grant, jti)
+        participant.grant = replace(participant.grant, issued=issued, expires=math.ceil(expires), jti=jti)
+
+    # What it is
+
+    def update(self, **changes: Unpack[RoomChanges]) -> None:
+        """None: as it is."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        options = replace(self.options, **given)  # type: ignore[arg-type]  # the names are those of RoomChanges
+        if options == self.options:
+            return
+        self.options = names.room_options(options)
+        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
+        self._facts.append(RoomChanged())
+        self._soon(self)
+
+    def update_participant(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
+        self._moderation.update(participant, **changes)
+        self._soon(self)
+
+    # Publishing
+
+    def offer(self, participant: Participant, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
+        """Answers an offer, and does what follows from it."""
+        before = participant.state
+        outcome = participant.answer(offer, named)
+        self.follow(participant, outcome)
+        if outcome.withdrawn or outcome.published or participant.state is not before:
+            self._note(participant)
+        return outcome
+
+    def follow(self, participant: Participant, outcome: Outcome) -> None:
+        """What the answer to an offer means for the others."""
+        for track in outcome.withdrawn:
+            self.stage.withdraw(track)
+            if track.primary is None:
+                self._facts.append(TrackUnpublished(participant.sid, track.sid, "its m-section no longer sends"))
+        for track in outcome.published:
+            self.stage.publish(track)
+            if track.primary is None:
+                self._facts.append(TrackPublished(participant.sid, track.info()))
+        for track in outcome.moved:
+            self.stage.move(track)
+        for track in outcome.reshaped:
+            self.stage.reshape(track)
+        for label in outcome.labels:
+            self._messaging.touch(label)
+        self.stage.touch(participant)
+        self._soon(self)
+
+    def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
+        self._moderation.unpublish(participant, track, reason)
+        self._soon(self)
+
+    def mute(self, participant: Participant, sid: str, muted: bool) -> None:
+        """By its owner."""
+        self._moderation.mute(participant, sid, muted)
+        self._soon(self)
+
+    def silence(self, participant: Participant, track: str, muted: bool) -> None:
+        """By a moderator; the owner is told."""
+        self._moderation.silence(participant, track, muted)
+        self._soon(self)
+
+    # Subscribing
+
+    def subscribe(self, participant: Participant, tracks: Sequence[str], on: bool) -> None:
+        self.stage.subscribe(participant, tracks, on)
+        self._soon(self)
+
+    def demand(
+        self, participant: Participant, demands: Mapping[str, Changes], only: Sequence[str] | None = None
+    ) -> None:
+        self.stage.demand(participant, demands, only)
+        self._soon(self)
+
+    def subscriptions(self, participant: Participant, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        return self.stage.subscriptions(participant, after)
+
+    def explain(self, participant: Participant, after: Order) -> Iterator[tuple[Order, Explanation]]:
+        return self.stage.explain(participant, after)
+
+    # Data
+
+    def send_data(self, payload: bytes, *, reliable: bool = True, to: Sequence[str] | None = None) -> int:
+        """From the server to everybody, or to these identities. Returns how many have a channel for it."""
+        limit = self._context.config.data.message
+        if len(payload) > limit:
+            raise LimitExceeded(f"a message has at most {limit} octets, this one has {len(payload)}")
+        receivers = list(self.members) if to is None else [self.participant(name) for name in to]
+        return self._messaging.send(receivers, payload, reliable=reliable)
+
+    # What the plane says
+
+    def handle_event(self, sid: str, event: Event) -> None:
+        participant = self.members.get(sid)
+        if participant is None:
+            return
+        match event:
+            case _native.TransportState():
+                self._handle_transport(participant, event)
+            case _native.Layers():
+                if self.stage.handle_layers(event) is not None:
+                    self._note(participant)
+                if self.stage.has_work():
+                    self._soon(self)
+            case _native.Switched():
+                participant.viewing.handle_switched(event)
+                self.stage.news(participant)
+                self._soon(self)
+            case _native.Refused():
+                self.stage.refuse(participant, event)
+                self._soon(self)
+            case _native.ChannelState():
+                if event.transport == participant.transport.id:
+                    label = participant.channels.handle_state(event)
+                    if label is not None:
+                        self._messaging.touch(label)
+                        self._soon(self)
+            case _native.Message():
+                if self._on_message is not None:
+                    self._hand_over(self._on_message, participant, unseal(event.payload))
+            case _native.Buffered():
+                log.debug("data waits: sid=%s octets=%d", sid, event.octets)
+            case _:
+                log.debug("an event that concerns no participant: %s", type(event).__name__)
+
+    def handle_levels(self, levels: Sequence[tuple[int, bytes]], now: float) -> None:
+        self.stage.handle_levels(levels, now)
+        if self.stage.has_work():
+            self._soon(self)
+
+    def handle_timeout(self, now: float) -> None:
+        try:
+            self.stage.handle_timeout(now)
+        except Exception as error:
+            self._context.failures.note("tick", error, f"room={self.name}")
+        self._admission.handle_timeout(now)
+        if self._has_work():
+            # Also what failed in an earlier turn, and was put back.
+            self._soon(self)
+        for participant in list(self.members):
+            try:
+                self._handle_absence(participant, now)
+            except Exception as error:
+                self._context.failures.note("departure", error, f"sid={participant.sid}")
+
+    # The end of a turn
+
+    def flush(self) -> None:
+        """Does what this turn's changes add up to, and hands the facts to their readers."""
+        for part in (self.stage, self._messaging, self._facts):
+            try:
+                part.flush()
+            except Exception as error:
+                self._context.failures.note("turn", error, f"room={self.name}")
+
+    # Below
+
+    def _has_work(self) -> bool:
+        return self.stage.has_work() or self._messaging.has_work() or self._facts.is_pending
+
+    def _handle_absence(self, participant: Participant, now: float) -> None:
+        at = participant.departs_at()
+        if at is not None and at <= now:
+            gone = participant.signals
+            self.depart(participant, DisconnectReason.SIGNAL_CLOSE if gone else DisconnectReason.CONNECTION_TIMEOUT)
+
+    def _hand_over(self, on_message: OnMessage, participant: Participant, payload: bytes) -> None:
+        try:
+            on_message(self, participant, payload)
+        except Exception as error:
+            self._context.failures.note("on_message", error, f"room={self.name} sid={participant.sid}")
+
+    def _note(self, participant: Participant) -> None:
+        """Its `ParticipantInfo` is another one."""
+        participant.version += 1
+        self._facts.append(ParticipantChanged(participant.sid))
+
+    def _note_departure(self, participant: Participant, reason: DisconnectReason) -> None:
+        participant.disconnect_reason = reason
+        participant.version += 1
+        self._facts.append(ParticipantLeft(participant.info(), reason, participant.is_hidden))
+
+    def _expect_data(self, participant: Participant) -> None:
+        """What others send it reliably waits for its offer; a WHIP or WHEP session has made one."""
+        if participant.signals:
+            participant.channels.expect()
+            self._messaging.touch_all(participant)
+
+    def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
+        if event.transport != participant.transport.id:
+            return
+        state = MediaState(event.state)
+        participant.handle_media(state)
+        if state in (MediaState.FAILED, MediaState.CLOSED):
+            log.info("media %s: room=%s sid=%s why=%s", state, self.name, participant.sid, event.reason)
+            if not participant.signals:
+                failed = state is MediaState.FAILED
+                self.depart(
+                    participant, DisconnectReason.MEDIA_FAILURE if failed else DisconnectReason.CLIENT_INITIATED
+                )
+                return
+            self._messaging.touch_all(participant)
+            for track in participant.lose_transport():
+                self.stage.withdraw(track)
+                if track.primary is None:
+                    self._facts.append(TrackUnpublished(participant.sid, track.sid, event.reason, is_kept=True))
+            self._expect_data(participant)
+        self._note(participant)

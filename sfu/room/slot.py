@@ -1,0 +1,87 @@
+"""A receive section of one participant: what it shows, what of it is on the wire, and what can be decoded in it."""
+
+from dataclasses import dataclass
+
+from sfu.model import Cause, Kind, Layer, SubscriptionState
+from sfu.policy import allocation
+from sfu.room.tracks import MIME, Track
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """A receive section and what is in it."""
+
+    id: int
+    mid: str
+    kind: Kind
+    track: Track | None = None
+    codecs: frozenset[str] = frozenset()
+    """What the client decodes in it."""
+    shown: Track | None = None
+    """Whose media it is: the track's own, or its backup's."""
+    source: int | None = None
+    """The plane's id of `shown`, as last commanded."""
+    target: allocation.Target | None = None
+    """As last decided for this source."""
+    commanded: tuple[Layer, ...] | None = None
+    """Its ladder as the plane was told; None: it was told none for this source."""
+    layer: Layer | None = None
+    """On the wire."""
+    lacks: Cause = Cause.NONE
+    """Why the plane sends nothing, or not the best of the target."""
+    since: int = 0
+    """When `layer` became what it is, in ms since the epoch."""
+    refused: str = ""
+    unreadable: int | None = None
+    """The plane's id of a track that it refused to show here: of a codec that the client has, in another profile."""
+    told: SubscriptionState | None = None
+
+    def can_decode(self, track: Track) -> bool:
+        """As far as is known: the codec of a track is known when its first packet has come."""
+        if track.is_flowing and track.plane_id == self.unreadable:
+            return False
+        # RED is taken apart for those who have opus alone.
+        return not track.codec or track.codec in self.codecs or (track.codec == "red" and "opus" in self.codecs)
+
+    def can_show(self, track: Track) -> bool:
+        """The track, or its backup, which its publisher would be asked for."""
+        return self.can_decode(track) or self.needs_backup(track)
+
+    def choose(self, track: Track) -> Track:
+        """The track, or its backup where only that can be decoded and is there."""
+        backup = track.backup
+        return backup if backup is not None and backup.is_flowing and self.needs_backup(track) else track
+
+    @property
+    def is_current(self) -> bool:
+        """Its source is what the plane was told."""
+        track = self.track
+        if track is None:
+            return self.source is None
+        return self.source == (track if track.backup is None else self.choose(track)).plane_id
+
+    @property
+    def is_waiting_for_backup(self) -> bool:
+        """Its publisher was asked for what can be decoded here."""
+        track = self.track
+        return track is not None and track.backup is not None and self.shown is track and self.needs_backup(track)
+
+    @property
+    def refusal(self) -> str:
+        """What its client cannot do: `cannot decode H265`; empty: it can show its track, or has none."""
+        track = self.track
+        if track is None or (not self.refused and self.can_decode(self.shown or track)):
+            return ""
+        profile = " of this profile" if track.codec in self.codecs else ""
+        reason = f"cannot decode {_name(track)}{profile}"
+        if self.is_waiting_for_backup and track.backup is not None:
+            reason += f": the publisher was asked for {_name(track.backup)} too"
+        return reason
+
+    def needs_backup(self, track: Track) -> bool:
+        return track.backup is not None and not self.can_decode(track) and self.can_decode(track.backup)
+
+
+def _name(track: Track) -> str:
+    """Of its codec, for people."""
+    return MIME[track.codec].split("/")[1] if track.codec else "what is published"

@@ -1,0 +1,52 @@
+"""How the sound of a room is forwarded: what the plane is told of its microphones, whenever that is different."""
+
+from collections.abc import Iterable
+
+from sfu.context import Context
+from sfu.model import Kind, Source
+from sfu.plane import _native
+from sfu.room.tracks import Track
+
+
+class Sound:
+    def __init__(self, context: Context, worker: int, owner: str) -> None:
+        self._context = context
+        self._worker = worker
+        self._owner = owner
+        self._told: _native.AudioPolicy | None = None
+
+    def tell(self, tracks: Iterable[Track], dominant: Track | None, loudest: int) -> None:
+        """All tracks of the room, who has the floor, and how many microphones are forwarded at a time (0: all).
+
+        A muted track is not ranked, or a client that goes on sending would take somebody's place. Nor is the sound of a
+        shared screen: it is not speech.
+        """
+        distance = self._context.config.redundancy
+        sounds = [t for t in tracks if t.kind is Kind.AUDIO and t.plane_id is not None]
+        ranked = [t for t in sounds if loudest and not t.is_muted and t.source is not Source.SCREEN_SHARE_AUDIO]
+        redundant = [t for t in sounds if distance and not t.encrypted]
+        if self._told is None and not ranked and not redundant:
+            return
+        policy = _native.AudioPolicy(
+            id=self._id(),
+            loudest=loudest,
+            ranked=_ids(ranked),
+            always=_ids([dominant] if dominant in ranked and dominant is not None else []),
+            redundancy=distance,
+            redundant=_ids(redundant),
+        )
+        if policy != self._told:
+            self._told = policy
+            self._context.binding.plane.set_audio(policy)
+
+    def close(self) -> None:
+        if self._told is not None:
+            self._context.binding.remove(self._told.id)
+            self._told = None
+
+    def _id(self) -> int:
+        return self._told.id if self._told is not None else self._context.binding.new_id(self._worker, self._owner)
+
+
+def _ids(tracks: Iterable[Track]) -> list[int]:
+    return [track.plane_id for track in tracks if track.plane_id is not None]

@@ -1,0 +1,68 @@
+"""Who speaks in a room, and who is the dominant speaker: levels of the plane in, facts out."""
+
+from collections.abc import Iterable, Mapping
+
+from sfu.facts import DominantSpeakerChanged, Facts, SpeakersChanged
+from sfu.model import Speaker
+from sfu.policy import dominance, speakers
+from sfu.room.participant import Participant
+from sfu.room.tracks import Track
+
+
+class Speech:
+    def __init__(self, tracks: Mapping[str, Track], facts: Facts) -> None:
+        self.spoke: dict[str, int] = {}
+        """When each publisher was last the dominant speaker, as a rank: higher is later."""
+        self._tracks = tracks
+        """By sid; the room's own."""
+        self._facts = facts
+        self._speakers = speakers.Speakers()
+        self._dominance = dominance.Dominance()
+
+    @property
+    def dominant(self) -> Track | None:
+        """Of the dominant speaker; the last one, while nobody speaks."""
+        return self._tracks.get(self._dominance.dominant) if self._dominance.dominant is not None else None
+
+    def record(self, levels: Iterable[tuple[Track, bytes]], now: float) -> bool:
+        """What was heard in the last 100 ms. True: somebody else is dominant now."""
+        heard = [(track.sid, samples) for track, samples in levels]
+        self._speakers.record(heard, now)
+        self._dominance.record(heard, now)
+        if not self._dominance.decide(now):
+            return False
+        dominant = self.dominant
+        if dominant is not None:
+            self.spoke[dominant.owner] = max(self.spoke.values(), default=0) + 1
+        self._note_dominant()
+        return True
+
+    def handle_timeout(self, now: float) -> None:
+        """Notes who started or stopped speaking."""
+        if self._speakers.is_quiet():
+            return
+        changes = [change for change in self._speakers.changes(now) if change.track in self._tracks]
+        self._note_speakers(
+            Speaker(self._tracks[change.track].owner, change.track, change.level, change.active) for change in changes
+        )
+
+    def quiet(self, track: Track) -> None:
+        """It is muted or gone, and does not speak any more."""
+        if self._speakers.remove(track.sid) is not None:
+            self._note_speakers([Speaker(track.owner, track.sid, 0.0, False)])
+        was_dominant = self._dominance.dominant == track.sid
+        self._dominance.remove(track.sid)
+        if was_dominant:
+            self._note_dominant()
+
+    def forget(self, participant: Participant) -> None:
+        self.spoke.pop(participant.sid, None)
+
+    def _note_speakers(self, speaking: Iterable[Speaker]) -> None:
+        speakers = tuple(speaking)
+        if speakers:
+            self._facts.append(SpeakersChanged(speakers))
+
+    def _note_dominant(self) -> None:
+        of = self.dominant
+        self._facts.append(DominantSpeakerChanged(of.owner, of.sid) if of is not None else DominantSpeakerChanged())

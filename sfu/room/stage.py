@@ -1,0 +1,429 @@
+"""The stage of a room: its published tracks, who wants and who is shown which. Turns changes into plane commands.
+
+Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from sfu.context import Context
+from sfu.errors import NotAllowed, NotFound
+from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
+from sfu.model import FIRST, BackupInfo, Explanation, Kind, Order, PublishedTrack, SubscriptionInfo, Wish
+from sfu.plane import _native
+from sfu.policy import slots
+from sfu.quoting import quote
+from sfu.room.dynacast import Publishers
+from sfu.room.members import Members
+from sfu.room.participant import Participant
+from sfu.room.sound import Sound
+from sfu.room.speech import Speech
+from sfu.room.subscriptions import Targets
+from sfu.room.tracks import MIME, Track
+from sfu.room.wishes import Changes, changed
+
+
+class Stage:
+    def __init__(self, context: Context, members: Members, facts: Facts, sound: Sound) -> None:
+        self.tracks: dict[str, Track] = {}
+        """Published, by sid."""
+        self.by_plane_id: dict[int, Track] = {}
+        self._context = context
+        self._members = members
+        self._facts = facts
+        self.speech = Speech(self.tracks, facts)
+        self._publishers = Publishers(members, facts, context.now, context.failures)
+        self._sound = sound
+        self._sounds_other = False
+        """The plane may have to be told something else of the room's sound."""
+        self._dirty: dict[str, None] = {}
+        """Sids of those whose slots may show something else."""
+        self._news: dict[str, None] = {}
+        """Sids of those of whose slots the plane said something."""
+        self._stale: dict[str, None] = {}
+        """Sids of those whose layers may be others."""
+        self._loudest = 0
+        self._last_n = 0
+        self._on_stage: tuple[str, ...] = ()
+        self._joined: list[Track] | None = None
+        """All tracks, in the order their publishers joined; None: to be sorted again."""
+        self._ordered: list[Track] | None = None
+        """All tracks, most wanted first."""
+
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
+        """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
+        self._sounds_other |= loudest != self._loudest
+        self._loudest = loudest
+        if (last_n, on_stage) == (self._last_n, self._on_stage):
+            return
+        self._last_n, self._on_stage = last_n, on_stage
+        self._ordered = None
+        self._dirty.update(dict.fromkeys(member.sid for member in self._members))
+
+    # Tracks
+
+    def publish(self, track: Track) -> None:
+        self._index(track)
+        self._publishers.publish(track)
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
+            return
+        self.tracks[track.sid] = track
+        self._sounds_other |= track.kind is Kind.AUDIO
+        self._joined = self._ordered = None
+        for participant in self._members:
+            if participant.sid != track.owner and participant.viewing.wishes.wants(track):
+                self._dirty[participant.sid] = None
+
+    def withdraw(self, track: Track) -> None:
+        if track.backup is not None:
+            self.withdraw(track.backup)
+        self._publishers.withdraw(track)
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        if track.primary is not None:
+            self._dirty.update(dict.fromkeys(track.primary.viewers))
+        if self.tracks.pop(track.sid, None) is None:
+            return
+        self._joined = self._ordered = None
+        self.speech.quiet(track)
+        self._sounds_other |= track.kind is Kind.AUDIO
+        for participant in self._members:
+            participant.viewing.forget(track)
+        self._dirty.update(dict.fromkeys(track.viewers))
+
+    def move(self, track: Track) -> None:
+        """The plane knows it by another id."""
+        self._sounds_other |= track.kind is Kind.AUDIO
+        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        self._index(track)
+        self._publishers.retell(track)
+        self._dirty.update(dict.fromkeys((track.primary or track).viewers))
+
+    def reshape(self, track: Track) -> None:
+        """It was offered with other encodings, or in another order."""
+        self._reconsider(track.primary or track)
+        self._publishers.touch()
+
+    def retarget(self, track: Track) -> None:
+        """It was muted, or is no longer."""
+        self._sounds_other |= track.kind is Kind.AUDIO
+        if track.is_muted:
+            self.speech.quiet(track)
+        by = "a moderator" if track.silenced else track.identity if track.muted else ""
+        track.publishing.muted(self._context.milliseconds(), by)
+        self._reconsider(track)
+
+    def owner_changed(self, publisher: Participant) -> None:
+        """It is visible now, or hidden."""
+        if publisher.is_hidden:
+            for track in publisher.tracks.values():
+                self.speech.quiet(track)
+        for participant in self._members:
+            if participant is not publisher:
+                self._dirty[participant.sid] = None
+
+    # Subscribers
+
+    def retell(self, member: Participant) -> None:
+        """Its client starts from a snapshot: what it was told of its slots and its own tracks is lost."""
+        member.viewing.retell()
+        for track in member.tracks.values():
+            self._publishers.retell(track)
+        self.touch(member)
+
+    def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
+        """The plane cannot show it what a slot is to show: perhaps there is a backup."""
+        subscriber.viewing.handle_refused(event)
+        self.touch(subscriber)
+        self.news(subscriber)
+
+    def touch(self, subscriber: Participant) -> None:
+        """Its sections, wishes or permissions are others."""
+        self._dirty[subscriber.sid] = None
+
+    def subscribe(self, subscriber: Participant, tracks: Sequence[str], on: bool) -> None:
+        """To tracks by sid, or no longer. One that is refused changes nothing."""
+        found = self._to_show(subscriber, tracks) if on else [self._find(subscriber, sid) for sid in tracks]
+        for track in found:
+            subscriber.viewing.subscribe(track, on)
+        self.touch(subscriber)
+
+    def demand(
+        self, subscriber: Participant, demands: Mapping[str, Changes], only: Sequence[str] | None = None
+    ) -> None:
+        """How tracks, by sid, are to be shown to it from now on, and that of those there are now it is subscribed to
+        these `only`. One that is refused changes nothing."""
+        chosen = None if only is None else self._to_show(subscriber, only)
+        wishes = subscriber.viewing.wishes
+        found = [(self._find(subscriber, sid), changes) for sid, changes in demands.items()]
+        for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
+            self._show(subscriber, track, wish)
+        if chosen is not None:
+            for track in self.visible_to(subscriber):
+                if wishes.wants(track) is not (track in chosen):
+                    subscriber.viewing.subscribe(track, track in chosen)
+            self.touch(subscriber)
+
+    def forget(self, subscriber: Participant) -> None:
+        subscriber.viewing.clear()
+        self._publishers.touch()
+        self._dirty.pop(subscriber.sid, None)
+        self._stale.pop(subscriber.sid, None)
+        self._news.pop(subscriber.sid, None)
+        self.speech.forget(subscriber)
+
+    def visible_to(self, subscriber: Participant) -> list[Track]:
+        """Every track it could be shown, in the order their publishers joined."""
+        return self._for(subscriber, self._by_join())
+
+    def undecodable(self, subscriber: Participant) -> tuple[list[Track], list[Track]]:
+        """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
+        return subscriber.viewing.undecodable(self.visible_to(subscriber))
+
+    def subscriptions(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        """Of every track it could be shown that stands `after` this, one by one: a list of all may be long."""
+        for track in self.visible_to(subscriber):
+            if track.order > after:
+                yield track.order, subscriber.viewing.view(track)
+
+    def explain(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, Explanation]]:
+        """Why it is shown each of them as it is."""
+        may_subscribe = subscriber.permissions.can_subscribe
+        for track in self.visible_to(subscriber):
+            if track.order > after:
+                yield track.order, subscriber.viewing.explain(track, may_subscribe=may_subscribe)
+
+    def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
+        for track in self._by_join():
+            if track.order <= after:
+                continue
+            viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
+            yield (
+                track.order,
+                PublishedTrack(
+                    participant=track.identity,
+                    track=track.info(),
+                    encodings=track.encodings(),
+                    subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
+                    paused=track.told is not None and track.told.paused,
+                    backup=self._backup(track),
+                ),
+            )
+
+    # Speaking
+
+    def handle_levels(self, levels: Iterable[tuple[int, bytes]], now: float) -> None:
+        heard = []
+        for id, samples in levels:
+            track = self.by_plane_id.get(id)
+            if track is not None and track.kind is Kind.AUDIO and not track.is_muted and not self._is_hidden(track):
+                heard.append((track, samples))
+        if not self.speech.record(heard, now):
+            return
+        self._ordered = None
+        self._sounds_other |= self._loudest > 0
+        for participant in self._members:
+            if self._last_n or participant.viewing.is_short():
+                self._dirty[participant.sid] = None
+
+    def handle_timeout(self, now: float) -> None:
+        self.speech.handle_timeout(now)
+        self._publishers.handle_timeout()
+
+    def has_work(self) -> bool:
+        """There is something for `flush` to do."""
+        work = (self._dirty, self._stale, self._news, self._sounds_other, self._publishers.has_work())
+        return any(work)
+
+    # The end of a turn
+
+    def flush(self) -> None:
+        """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
+        if self._sounds_other:
+            self._tell_sound()
+        dirty, self._dirty = self._dirty, {}
+        self._each(dirty, self._refresh, self._dirty)
+        stale, self._stale = {**dirty, **self._stale}, {}
+        targets: dict[str, Targets] = {}
+        self._each(stale, lambda subscriber: self._allocate(subscriber, targets), self._stale)
+        if targets:
+            self._command(targets)
+        if stale:
+            self._publishers.touch()
+        self._publishers.flush()
+        news, self._news = self._news, {}
+        self._each({**stale, **news}, self._note_news, self._news)
+
+    def news(self, subscriber: Participant) -> None:
+        """What the plane said of its slots is told at the end of the turn."""
+        self._news[subscriber.sid] = None
+
+    def handle_layers(self, event: _native.Layers) -> Track | None:
+        """What arrives of a track. Returns it if others see the difference."""
+        track = self.by_plane_id.get(event.track)
+        if track is None:
+            return None
+        codec, shape, ranking = track.codec, track.shape(), track.simulcast.ranking
+        seen = track.handle_layers(event)
+        if track.simulcast.ranking != ranking:
+            self._rerank(track, ranking)
+        alive = {at.spatial for at in track.rates}
+        unwanted = {spatial for spatial in range(len(track.simulcast.offered)) if not track.is_wanted(spatial)}
+        track.publishing.arriving(
+            self._context.milliseconds(),
+            track.codec,
+            alive,
+            unwanted=unwanted,
+            encrypted=event.encrypted,
+            deaf=event.deaf,
+            surplus=event.surplus,
+            lacks_parameters=event.lacks_parameters,
+        )
+        is_reshaped = track.shape() != shape
+        if is_reshaped:
+            # An encoding that never arrived is not stopped: now this one can be.
+            self._publishers.touch()
+        for sid in (track.primary or track).viewers:
+            viewer = self._members.get(sid)
+            if viewer is None:
+                continue
+            try:
+                self._tell_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
+            except Exception as error:
+                self._context.failures.note("subscriber", error, f"sid={sid}")
+                self._dirty[sid] = None
+        return track if seen and track.primary is None else None
+
+    def _tell_layers(self, viewer: Participant, track: Track, *, is_recoded: bool, is_reshaped: bool) -> None:
+        if is_recoded and viewer.viewing.handle_codec(track):
+            self._dirty[viewer.sid] = None
+        # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
+        if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
+            self._judge(viewer, track.primary or track)
+        for state in viewer.viewing.layers_news(track):
+            self._facts.append(SubscriptionChanged(viewer.sid, state))
+
+    def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
+        """What arrives ranks the encodings otherwise than before."""
+        moved = {rank: track.simulcast.rank(place) for rank, place in enumerate(before)}
+        now, offered = self._context.milliseconds(), track.simulcast.names()
+        names = [offered[place] for place in track.simulcast.ranking]
+        track.publishing.rerank(now, moved, names, offered)
+        for sid in (track.primary or track).viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                viewer.viewing.rerank(track, moved)
+
+    def _to_show(self, subscriber: Participant, tracks: Sequence[str]) -> list[Track]:
+        """What it asks to be subscribed to, by sid. Raises NotAllowed, NotFound."""
+        if tracks and not subscriber.permissions.can_subscribe:
+            raise NotAllowed("you may not subscribe in this room")
+        return [self._find(subscriber, sid) for sid in tracks]
+
+    def _find(self, subscriber: Participant, sid: str) -> Track:
+        """One that it could be shown; NotFound."""
+        track = self.tracks.get(sid)
+        if track is None or track.owner == subscriber.sid or self._is_hidden(track):
+            raise NotFound(f"there is no track {quote(sid)} to subscribe to")
+        return track
+
+    def _show(self, subscriber: Participant, track: Track, wish: Wish) -> None:
+        before = subscriber.viewing.wishes.of(track)
+        subscriber.viewing.demand(track, wish)
+        self._judge(subscriber, track)
+        if wish.visible != before.visible:
+            # Where sections are short, what is seen goes first.
+            self.touch(subscriber)
+
+    def _refresh(self, subscriber: Participant) -> None:
+        if subscriber.transport.negotiated is None:
+            return
+        wanted = []
+        if subscriber.permissions.can_subscribe:
+            wanted = subscriber.viewing.wishes.among(self._for(subscriber, self._by_rank()))
+        changed = subscriber.viewing.refresh(wanted, self._last_n)
+        if changed:
+            self._facts.append(SlotsChanged(subscriber.sid, changed))
+        if subscriber.signals:
+            more = subscriber.viewing.renegotiate(self._context.config.max_slots)
+            if more is not None:
+                self._facts.append(SectionsMissing(subscriber.sid, *more))
+
+    # The parts of a turn
+
+    def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
+        self._context.failures.each("subscriber", self._members, sids, work, again)
+
+    def _tell_sound(self) -> None:
+        try:
+            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
+        except Exception as error:
+            self._context.failures.note("sound", error)
+        else:
+            self._sounds_other = False
+
+    @staticmethod
+    def _allocate(subscriber: Participant, targets: dict[str, Targets]) -> None:
+        # What was decided before an exception is commanded all the same: it is not decided again.
+        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []))
+
+    def _command(self, targets: Mapping[str, Targets]) -> None:
+        """In one call for all; where the plane refuses that, one for each subscriber."""
+        plane, failures = self._context.binding.plane, self._context.failures
+        together = [target for of_one in targets.values() for target in of_one]
+        if not together:
+            return
+        try:
+            plane.set_targets(together)
+        except Exception as error:
+            failures.note("targets", error)
+            refused: dict[str, None] = {}
+            failures.each("targets", self._members, targets, lambda one: plane.set_targets(targets[one.sid]), refused)
+            self._each(refused, lambda one: one.viewing.retarget(), self._stale)
+            self._stale.update(refused)
+
+    def _note_news(self, subscriber: Participant) -> None:
+        for state in subscriber.viewing.news():
+            self._facts.append(SubscriptionChanged(subscriber.sid, state))
+
+    @staticmethod
+    def _backup(track: Track) -> BackupInfo | None:
+        backup = track.backup
+        if backup is None:
+            return None
+        return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
+
+    def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
+        seen = {member.sid for member in self._members if not member.is_hidden} - {subscriber.sid}
+        return [track for track in tracks if track.owner in seen]
+
+    def _by_join(self) -> list[Track]:
+        if self._joined is None:
+            self._joined = sorted(self.tracks.values(), key=lambda track: track.order)
+        return self._joined
+
+    def _by_rank(self) -> list[Track]:
+        if self._ordered is None:
+            tracks = self._by_join()
+            ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
+            on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
+            ordered = slots.order([track.claim for track in tracks], on_stage, self.speech.spoke)
+            self._ordered = [self.tracks[claim.track] for claim in ordered]
+        return self._ordered
+
+    def _is_hidden(self, track: Track) -> bool:
+        owner = self._members.get(track.owner)
+        return owner is None or owner.is_hidden
+
+    def _reconsider(self, track: Track) -> None:
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                self._judge(viewer, track)
+
+    def _judge(self, viewer: Participant, track: Track) -> None:
+        if viewer.viewing.reconsider(track):
+            self._stale[viewer.sid] = None
+
+    def _index(self, track: Track) -> None:
+        if track.plane_id is not None:
+            self.by_plane_id[track.plane_id] = track

@@ -1,0 +1,409 @@
+"""What one participant is shown: its wishes, its slots, and what really reaches it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from sfu import explain
+from sfu.context import Context
+from sfu.explain import Record, Standing
+from sfu.model import (
+    Cause,
+    Explanation,
+    Kind,
+    Layer,
+    Quality,
+    SlotInfo,
+    Step,
+    SubscriptionInfo,
+    SubscriptionState,
+    Wish,
+)
+from sfu.negotiation.transport import Transport
+from sfu.plane import _native
+from sfu.policy import allocation
+from sfu.policy import slots as policy
+from sfu.room.slot import Slot
+from sfu.room.tracks import MIME, Track
+from sfu.room.wishes import Wishes
+
+NEWS = 0.25
+"""A bitrate that moved by less than this share is not told again."""
+
+NOWHERE = Slot(0, "", Kind.VIDEO)
+"""Where a track is that is in no slot."""
+
+Targets = list[tuple[int, Sequence[Layer]]]
+
+
+class Subscriptions:
+    def __init__(self, context: Context, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
+        self.slots: dict[str, Slot] = {}
+        """By mid, in the order of the sections."""
+        self.wishes = Wishes(auto, only)
+        self._context = context
+        self._owner = owner
+        self.identity = identity
+        self._records: dict[str, Record] = {}
+        """What was decided about each track, by sid."""
+        self._last_n = 0
+        self._beyond: frozenset[str] = frozenset()
+        """Sids of what is wanted, and not among the first `last_n`."""
+        self._by_id: dict[int, Slot] = {}
+        self._stale: dict[str, None] = {}
+        """Mids whose target may be another."""
+        self._changed: dict[str, None] = {}
+        """Mids whose `SubscriptionState` may be news."""
+        self._untold: dict[str, SlotInfo | None] = {}
+        """What slots show, by mid, where the client has not been told yet."""
+        self._asked: tuple[int, ...] = ()
+        self._missing: Mapping[Kind, int] = {}
+
+    # Wishes
+
+    def subscribe(self, track: Track, on: bool) -> None:
+        self.wishes.subscribe(track, on)
+        self._note(track, Step.WANTED, detail="subscribed" if on else "not subscribed")
+
+    def demand(self, track: Track, wish: Wish) -> None:
+        self.wishes.set(track, wish)
+        self._note(track, Step.WANTED, detail=explain.wish(wish))
+
+    def forget(self, track: Track) -> None:
+        """It is no longer published."""
+        self.wishes.forget(track)
+        self._records.pop(track.sid, None)
+
+    # Slots
+
+    def adopt(self, transport: Transport) -> None:
+        """The sections may be others after an offer; those that stay keep what they show."""
+        before = self.slots
+        self.slots = {}
+        for mid, id in transport.slots.items():
+            kept = before.get(mid)
+            if kept is None or kept.id != id:
+                kept = Slot(id, mid, transport.kinds[mid], codecs=transport.codecs[mid])
+            self.slots[mid] = kept
+        for mid, slot in before.items():
+            if slot.track is not None and self.slots.get(mid) is not slot:
+                self._leave(slot.track)
+        self._by_id = {slot.id: slot for slot in self.slots.values()}
+
+    def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
+        """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
+        tracks = {track.sid: track for track in wanted}
+        chosen = policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n)
+        self._last_n = last_n
+        self._beyond = frozenset(tracks.keys() - {claim.track for claim in chosen}) if last_n else frozenset()
+        plan = policy.plan(
+            chosen,
+            [(slot.mid, slot.kind) for slot in self.slots.values()],
+            {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
+            self.wishes.unseen,
+        )
+        self._missing = plan.missing
+        planned = [(self.slots[mid], tracks[sid] if sid is not None else None) for mid, sid in plan.shown.items()]
+        changed = [(slot, track) for slot, track in planned if slot.track is not track or not slot.is_current]
+        for slot, track in changed:
+            self._fill(slot, track)
+        told, self._untold = self._untold, {}
+        return told
+
+    def _fill(self, slot: Slot, track: Track | None) -> None:
+        """Puts a track into a slot, or nothing. The command comes first: where it fails the slot is as it was, so that
+        the next `refresh` finds the same to do."""
+        before = slot.track
+        if before is not track:
+            slot.unreadable = None
+        shown = slot.choose(track) if track is not None else None
+        source = shown.plane_id if shown is not None else None
+        self._context.binding.plane.set_source(slot.id, source)
+        if before is not None and before is not track and before.viewers.get(self._owner) == slot.mid:
+            self._leave(before)
+        if before is not track:
+            self._untold[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
+        if slot.shown is not None:
+            slot.shown.asked.pop(self._owner, None)
+        slot.track, slot.shown, slot.source = track, shown, source
+        slot.layer, slot.refused, slot.told, slot.target, slot.commanded = None, "", None, None, None
+        slot.lacks, slot.since = Cause.NONE, 0
+        if track is not None:
+            track.viewers[self._owner] = slot.mid
+            self._stale[slot.mid] = None
+            self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
+
+    def undecodable(self, tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
+        """Of the wanted tracks for which there are sections: those that none of them can show, and all."""
+        sections = {(slot.kind, slot.codecs): slot for slot in self.slots.values()}.values()
+        wanted = [track for track in self.wishes.among(tracks) if any(slot.kind is track.kind for slot in sections)]
+        shown = {track for track in wanted for slot in sections if slot.kind is track.kind and slot.can_show(track)}
+        return [track for track in wanted if track not in shown], wanted
+
+    def reconsider(self, track: Track) -> bool:
+        """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
+        slot = self.showing(track)
+        if slot is not None:
+            self._stale[slot.mid] = None
+        return slot is not None
+
+    def allocate(self, targets: Targets) -> None:
+        """Decides which layers the slots may show. Appends to `targets` what is different."""
+        # Without a budget tracks do not compete: only those of which something has changed are judged.
+        judged = [
+            (slot, slot.track, slot.shown)
+            for mid in self._stale
+            if (slot := self.slots.get(mid)) is not None and slot.track is not None and slot.shown is not None
+        ]
+        demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
+        for (slot, track, shown), demand, target in zip(
+            judged, demands, allocation.allocate(None, demands), strict=True
+        ):
+            self._changed[slot.mid] = None
+            ladder = shown.simulcast.named(target.ladder)
+            if slot.commanded != ladder:
+                targets.append((slot.id, ladder))
+            slot.target, slot.commanded = target, ladder
+            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
+            wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
+            if wanted is not None:
+                shown.asked[self._owner] = wanted
+            else:
+                shown.asked.pop(self._owner, None)
+        self._stale.clear()
+
+    def retarget(self) -> None:
+        """The plane did not take the last targets: all are decided and commanded again."""
+        for slot in self.slots.values():
+            slot.target, slot.commanded = None, None
+            self._stale[slot.mid] = None
+
+    def is_short(self) -> bool:
+        """Something is wanted for which there is no section: who comes first matters."""
+        return any(self._missing.values())
+
+    def clear(self) -> None:
+        """Nothing is shown any more; the transport is gone."""
+        for slot in self.slots.values():
+            if slot.track is not None:
+                self._leave(slot.track)
+        self.slots.clear()
+        self._by_id.clear()
+
+    def renegotiate(self, limit: int) -> tuple[int, int] | None:
+        """More sections of audio and of video to ask for; None: enough, or asked already and nothing has come of it."""
+        count = {kind: sum(1 for slot in self.slots.values() if slot.kind is kind) for kind in Kind}
+        more = {kind: policy.growth(self._missing.get(kind, 0), count[kind], limit) for kind in Kind}
+        state = (*self._missing.values(), *count.values())
+        if not any(more.values()) or state == self._asked:
+            return None
+        self._asked = state
+        return more[Kind.AUDIO], more[Kind.VIDEO]
+
+    def shown(self) -> Mapping[str, SlotInfo | None]:
+        return {
+            mid: SlotInfo(slot.track.sid, slot.track.owner) if slot.track is not None else None
+            for mid, slot in self.slots.items()
+        }
+
+    # What reaches the participant
+
+    def handle_switched(self, event: _native.Switched) -> None:
+        slot = self._reporting(event)
+        if slot is None:
+            return
+        layer = None
+        if event.layer is not None:
+            spatial = event.layer.spatial if slot.shown is None else slot.shown.simulcast.rank(event.layer.spatial)
+            layer = Layer(spatial, event.layer.temporal)
+        if layer is None and slot.refused:
+            return
+        if layer is not None and slot.shown is slot.track:
+            slot.unreadable = None
+        self._reached(slot, layer, Cause(event.cause))
+
+    def handle_refused(self, event: _native.Refused) -> None:
+        slot = self._reporting(event)
+        if slot is not None:
+            if slot.shown is slot.track:
+                slot.unreadable = slot.source
+            self._stale[slot.mid] = None
+            self._reached(slot, None, Cause.CODEC, event.reason)
+
+    def layers_news(self, track: Track) -> Iterable[SubscriptionState]:
+        """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
+            self._changed[slot.mid] = None
+            yield from self.news()
+
+    def rerank(self, track: Track, moved: Mapping[int, int]) -> None:
+        """The encodings of the track, or of a backup, have other ranks, by their old ones; what leaves is the same."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and slot.shown is track and slot.layer is not None:
+            slot.layer = Layer(moved.get(slot.layer.spatial, slot.layer.spatial), slot.layer.temporal)
+
+    def handle_codec(self, track: Track) -> bool:
+        """It is sent in another codec than before. True: now its backup is to be shown, or no longer."""
+        slot = self.showing(track.primary or track)
+        if slot is None or slot.track is None:
+            return False
+        slot.unreadable = None
+        self._stale[slot.mid] = None
+        return slot.choose(slot.track) is not slot.shown
+
+    def news(self) -> Iterable[SubscriptionState]:
+        """What is different enough to be told."""
+        for mid in self._changed:
+            slot = self.slots.get(mid)
+            if slot is None or slot.track is None:
+                continue
+            message = self._subscription(slot, slot.track)
+            if slot.told is None or _is_news(slot.told, message):
+                slot.told = message
+                yield message
+        self._changed.clear()
+
+    def retell(self) -> None:
+        """The client starts from a snapshot: what it was told before is lost."""
+        self._asked = ()
+        for slot in self.slots.values():
+            slot.told = None
+            self._changed[slot.mid] = None
+
+    def view(self, track: Track) -> SubscriptionInfo:
+        slot = self.showing(track)
+        desired = self.wishes.wants(track)
+        now = self._subscription(slot, track) if slot is not None else None
+        return SubscriptionInfo(
+            track=track.sid,
+            participant=track.identity,
+            desired=desired,
+            wish=self.wishes.of(track),
+            mid=slot.mid if slot is not None else "",
+            state=now.state if now is not None else "pending" if desired else "off",
+            layer=now.layer if now is not None else None,
+            reason=now.reason if now is not None else "no receive section is free" if desired else "",
+            cause=explain.cause(self._standing(track)),
+            mime=now.mime if now is not None else "",
+        )
+
+    # Why it is so
+
+    def explain(self, track: Track, *, may_subscribe: bool) -> Explanation:
+        slot, of = self.showing(track) or NOWHERE, self._standing(track)
+        shown = slot.shown or track
+        if not may_subscribe:
+            of = replace(of, kept_out=f"{self.identity} may not subscribe")
+        wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
+        allowed = of.target if of.mid else wanted
+        now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
+        sent = (track,) if shown is track else (track, shown)
+        return Explanation(
+            track=track.sid,
+            participant=track.identity,
+            source=track.source,
+            mid=of.mid,
+            wanted=shown.picture(wanted),
+            allowed=shown.picture(allowed if not (of.muted_by or of.kept_out) else None),
+            target=shown.picture(of.target),
+            current=of.picture,
+            since=slot.since,
+            cause=explain.cause(of),
+            sentence=explain.sentence(of),
+            publisher=of.facts,
+            decisions=explain.told(now, own, *(one.publishing.record for one in sent)),
+        )
+
+    def _standing(self, track: Track) -> Standing:
+        slot = self.showing(track) or NOWHERE
+        shown, target = slot.shown or track, slot.target
+        return Standing(
+            subscriber=self.identity,
+            publisher=track.identity,
+            source=track.source,
+            kind=track.kind,
+            desired=self.wishes.wants(track),
+            mid=slot.mid,
+            refused=slot.refusal,
+            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
+            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
+            target=target.ladder[0] if target is not None and target.ladder else None,
+            held_by=Cause(target.cause) if target is not None else Cause.NONE,
+            current=slot.layer,
+            lacks=slot.lacks,
+            picture=shown.picture(slot.layer),
+            is_arriving=shown.is_arriving,
+            facts=shown.publishing.facts,
+        )
+
+    def _reporting(self, event: _native.Switched | _native.Refused) -> Slot | None:
+        """None: it is gone, or shows something else by now."""
+        slot = self._by_id.get(event.slot)
+        return slot if slot is not None and slot.source == event.track else None
+
+    def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
+        """What the plane says of a slot."""
+        if slot.layer != layer or not slot.since:
+            slot.since = self._context.milliseconds()
+        slot.layer, slot.lacks, slot.refused = layer, lacks, refused
+        self._changed[slot.mid] = None
+        if slot.track is not None:
+            self._note(slot.track, Step.CURRENT, layer, lacks, refused)
+
+    def _note(
+        self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
+    ) -> None:
+        self._records.setdefault(track.sid, Record()).note(self._context.milliseconds(), what, layer, cause, detail)
+
+    # Below
+
+    def showing(self, track: Track) -> Slot | None:
+        """The slot that a track is shown in, by itself or by its backup."""
+        slot = self.slots.get(track.viewers.get(self._owner, ""))
+        return slot if slot is not None and slot.track is track else None
+
+    def _subscription(self, slot: Slot, track: Track) -> SubscriptionState:
+        wish, of = self.wishes.of(track), self._standing(track)
+        shown = slot.shown or track
+        cause, mime = explain.cause(of), MIME.get(shown.codec, "")
+        if of.refused:
+            state: Literal["pending", "refused"] = "pending" if slot.is_waiting_for_backup else "refused"
+            reason, codec = f"this client {of.refused}", MIME.get(track.codec, "")
+            return SubscriptionState(track.sid, state, reason=reason, cause=cause, mime=codec)
+        if track.silenced:
+            return SubscriptionState(track.sid, "paused", reason="muted by a moderator", cause=cause)
+        if track.muted:
+            return SubscriptionState(track.sid, "paused", reason="muted by its publisher", cause=cause)
+        if wish.quality is Quality.OFF:
+            return SubscriptionState(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
+        if not wish.visible and track.kind is Kind.VIDEO:
+            return SubscriptionState(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
+        if slot.layer is None:
+            return SubscriptionState(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
+        bps, width, height, _ = shown.rate(slot.layer)
+        return SubscriptionState(
+            track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime
+        )
+
+    def _leave(self, track: Track) -> None:
+        if track.sid in self._records:
+            self._note(track, Step.SHOWN, detail="in no section")
+        track.viewers.pop(self._owner, None)
+        for source in (track, track.backup):
+            if source is not None:
+                source.asked.pop(self._owner, None)
+
+
+def _is_news(told: SubscriptionState, now: SubscriptionState) -> bool:
+    if (told.state, told.layer, told.width, told.height, told.reason, told.cause, told.mime) != (
+        now.state,
+        now.layer,
+        now.width,
+        now.height,
+        now.reason,
+        now.cause,
+        now.mime,
+    ):
+        return True
+    return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)

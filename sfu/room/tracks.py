@@ -1,0 +1,209 @@
+"""A track: declared by its publisher, bound to an m-section, then published; and what really arrives of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sfu.explain import Publishing
+from sfu.model import EncodingInfo, Kind, Layer, Order, Picture, Rate, Source, TrackInfo
+from sfu.plane import Layers
+from sfu.policy import allocation, slots
+from sfu.policy.dynacast import Wish
+from sfu.room.simulcast import Simulcast
+
+WITHOUT_SPATIAL = ("vp8", "h264", "h265")
+"""Codecs of which one stream holds one spatial layer, in a browser. (RFC 7741 s1; RFC 6190 is nobody's)"""
+
+MIME = {
+    "opus": "audio/opus",
+    "red": "audio/red",
+    "pcmu": "audio/PCMU",
+    "pcma": "audio/PCMA",
+    "vp8": "video/VP8",
+    "vp9": "video/VP9",
+    "av1": "video/AV1",
+    "h264": "video/H264",
+    "h265": "video/H265",
+}
+CODECS = {mime.lower(): codec for codec, mime in MIME.items()}
+
+
+@dataclass(eq=False, slots=True)
+class Track:
+    sid: str
+    owner: str
+    """The publisher's sid."""
+    identity: str
+    cid: str
+    kind: Kind
+    source: Source
+    order: Order
+    """When its publisher joined and when it was declared: receive sections are filled in this order."""
+    name: str = ""
+    stream: str = ""
+    muted: bool = False
+    """By its owner."""
+    silenced: bool = False
+    """By a moderator."""
+    width: int = 0
+    height: int = 0
+    encrypted: bool = False
+    """End to end."""
+
+    mid: str = ""
+    plane_id: int | None = None
+    simulcast: Simulcast = field(default_factory=Simulcast)
+    codec: str = ""
+    rates: dict[Layer, Rate] = field(default_factory=dict)
+    """What arrives of each layer with those it needs."""
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Width and height of each spatial layer when it last arrived: one that is stopped at the source has them still."""
+    viewers: dict[str, str] = field(default_factory=dict)
+    """Who is shown it: their sids, and the mid of the slot."""
+    claim: slots.Wanted = field(init=False)
+    """To a place in a receive section."""
+    publishing: Publishing = field(default_factory=Publishing)
+    """What its publisher does that all viewers feel."""
+    asked: dict[str, Layer] = field(default_factory=dict)
+    """The best layer that each viewer asks for, by sid; who has paused it, or cannot decode it, is not here."""
+    told: Wish | None = None
+    """What its publisher was last asked to send; None: all of it."""
+
+    primary: "Track | None" = None
+    """The track that this one is the backup of: the same picture, in another codec, under the primary's sid."""
+    backup: "Track | None" = None
+    is_needed: bool = False
+    """Its publisher was asked for it; of a backup."""
+
+    def __post_init__(self) -> None:
+        self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
+
+    @property
+    def is_muted(self) -> bool:
+        return self.muted or self.silenced or (self.primary is not None and self.primary.is_muted)
+
+    @property
+    def is_flowing(self) -> bool:
+        """It is bound to an m-section."""
+        return self.plane_id is not None
+
+    @property
+    def is_arriving(self) -> bool:
+        """At the last look something came of it; of video whole frames, as parts of them are nothing to see."""
+        return any(rate.bps and (rate.fps or self.kind is Kind.AUDIO) for rate in self.rates.values())
+
+    def info(self) -> TrackInfo:
+        return TrackInfo(
+            sid=self.sid,
+            kind=self.kind,
+            source=self.source,
+            name=self.name,
+            muted=self.is_muted,
+            width=self.width,
+            height=self.height,
+            mime=MIME.get(self.codec, ""),
+            mid=self.mid,
+            simulcast=self.simulcast.is_several,
+            stream=self.stream,
+        )
+
+    def supply(self) -> allocation.Supply:
+        """What can be had of it."""
+        sizes = allocation.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
+        return allocation.Supply(self.kind, self.source, self.is_muted, sizes, self.rates)
+
+    def wanted(self) -> Layer | None:
+        """The best layer that anybody wants of it: the union of all wishes, be it muted. None: nobody wants any."""
+        if not self.asked:
+            return None
+        return Layer(max(at.spatial for at in self.asked.values()), max(at.temporal for at in self.asked.values()))
+
+    def shape(self) -> tuple[object, ...]:
+        """What ladders depend on, but for how fast frames come."""
+        return (
+            self.codec,
+            self.width,
+            self.height,
+            self.simulcast.ranking,
+            frozenset(self.rates),
+            tuple(sorted(self.sizes.items())),
+        )
+
+    def is_wanted(self, spatial: int) -> bool:
+        """False: its publisher was asked to stop this encoding."""
+        if self.told is None:
+            return True
+        # All spatial layers of SVC are in its one encoding.
+        return self.told.encodings[min(spatial, len(self.told.encodings) - 1)]
+
+    def offer(self, rids: tuple[str, ...]) -> bool:
+        """Its section has these encodings, in this order. True: the plane names them otherwise than before."""
+        if rids == self.simulcast.offered:
+            return False
+        if self.simulcast.offer(rids):
+            self.told, self.rates, self.sizes = None, {}, self.simulcast.sizes()
+        return True
+
+    def handle_layers(self, event: Layers) -> bool:
+        """What arrives has changed. True: in a way that others see in `info`."""
+        before = (self.codec, self.width, self.height)
+        if event.codec is not None and event.codec != self.codec:
+            self.codec = event.codec
+            self.sizes.clear()
+        if moved := self.simulcast.measure(event.layers, self.width * self.height):
+            self._rerank(moved)
+        self.rates = {
+            Layer(self.simulcast.rank(rate.layer.spatial), rate.layer.temporal): Rate(
+                rate.bps, rate.width, rate.height, rate.fps
+            )
+            for rate in event.layers
+        }
+        for layer, rate in self.rates.items():
+            if rate.width and rate.height:
+                self.sizes[layer.spatial] = (rate.width, rate.height)
+        if not self.width or not self.height:
+            # What the publisher did not declare is learned once: the live size is in `encodings`.
+            self.width, self.height = max(((r.width, r.height) for r in self.rates.values()), default=(0, 0))
+        return before != (self.codec, self.width, self.height)
+
+    def _rerank(self, moved: Mapping[int, int]) -> None:
+        if self.told is not None:
+            on = {moved[rank]: is_on for rank, is_on in enumerate(self.told.encodings)}
+            self.told = replace(self.told, encodings=tuple(on[rank] for rank in sorted(on)))
+        self.sizes = self.simulcast.sizes()
+
+    def best(self, layer: Layer) -> Layer:
+        """The highest that arrives of this encoding up to this temporal layer; its lowest, if nothing is known yet."""
+        arriving = (at for at in self.rates if at.spatial == layer.spatial and at.temporal <= layer.temporal)
+        return max(arriving, default=Layer(layer.spatial, 0))
+
+    def rate(self, layer: Layer) -> Rate:
+        """Of that best layer."""
+        return self.rates.get(self.best(layer), Rate(0, 0, 0, 0.0))
+
+    def picture(self, layer: Layer | None) -> Picture | None:
+        """That best layer: as it arrives, or with the size it had when it last did."""
+        if layer is None:
+            return None
+        at, rate = self.best(layer), self.rate(layer)
+        width, height = (rate.width, rate.height) if rate.width else self.sizes.get(at.spatial, (0, 0))
+        return Picture(at, width, height, rate.fps, rate.bps)
+
+    def encodings(self) -> tuple[EncodingInfo, ...]:
+        result = []
+        highest = max((layer.spatial for layer in self.rates), default=0)
+        offered = self.simulcast.offered
+        for spatial in range(max(len(offered), highest + 1)):
+            bps, width, height, fps = self.rate(Layer(spatial, 255))
+            place = self.simulcast.place(spatial)
+            rid, wanted = offered[place] if place < len(offered) else "", self.is_wanted(spatial)
+            result.append(EncodingInfo(rid, spatial, bps > 0, bps, width, height, fps, wanted, place))
+        return tuple(result)
+
+    def _spatial_layers(self) -> int:
+        """How many there are: encodings of simulcast, or layers within one stream, which only its packets tell."""
+        if self.simulcast.is_several:
+            return len(self.simulcast.offered)
+        if self.codec in WITHOUT_SPATIAL:
+            return 1
+        seen = {*self.sizes, *(layer.spatial for layer in self.rates)}
+        return max(seen) + 1 if seen else allocation.TOP_SPATIAL + 1

@@ -1,0 +1,82 @@
+"""What one participant wishes to be shown, and how: its own word, or a backend's for it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
+from sfu import limits
+from sfu.errors import InvalidRequest
+from sfu.model import Kind, Quality, Wish
+from sfu.room.tracks import Track
+
+
+class Changes(TypedDict, total=False):
+    """Of a `Wish`: what is None or not named stays as it is."""
+
+    quality: Quality | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    priority: int | None
+    visible: bool | None
+
+
+ANY = Wish()
+
+
+class Wishes:
+    def __init__(self, auto: bool, only: str | None) -> None:
+        self.only = only
+        """The identity whose tracks alone are shown; None: everybody's."""
+        self._auto = auto
+        self._on: dict[str, bool] = {}
+        self._how: dict[str, Wish] = {}
+        self.unseen: set[str] = set()
+        """Sids of tracks that are not visible."""
+
+    def wants(self, track: Track) -> bool:
+        if self.only is not None and track.identity != self.only:
+            return False
+        return self._on.get(track.sid, self._auto)
+
+    def among(self, tracks: Iterable[Track]) -> list[Track]:
+        """Those of them that it wants."""
+        if self.only is not None:
+            return [track for track in tracks if self.wants(track)]
+        on, auto = self._on, self._auto
+        return [track for track in tracks if on.get(track.sid, auto)]
+
+    def subscribe(self, track: Track, on: bool) -> None:
+        self._on[track.sid] = on
+
+    def of(self, track: Track) -> Wish:
+        """How it is to be shown."""
+        return self._how.get(track.sid, ANY)
+
+    def set(self, track: Track, wish: Wish) -> None:
+        self._how[track.sid] = wish
+        if wish.visible or track.kind is Kind.AUDIO:
+            self.unseen.discard(track.sid)
+        else:
+            self.unseen.add(track.sid)
+
+    def forget(self, track: Track) -> None:
+        """It is no longer published."""
+        self._on.pop(track.sid, None)
+        self._how.pop(track.sid, None)
+        self.unseen.discard(track.sid)
+
+
+def changed(wish: Wish, **changes: Unpack[Changes]) -> Wish:
+    """The wish after a change. Raises InvalidRequest for a number that cannot be."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    after = replace(wish, **given)  # type: ignore[arg-type]  # the names are those of Changes
+    for name, pixels in (("width", after.width), ("height", after.height)):
+        if not 0 <= pixels <= limits.PIXELS:
+            raise InvalidRequest(f"a {name} is 0 (any) to {limits.PIXELS} pixels, not {pixels}")
+    if not 0 <= after.fps <= limits.FPS:
+        raise InvalidRequest(f"a frame rate is 0 (any) to {limits.FPS:g}, not {after.fps}")
+    if not 0 <= after.priority <= limits.PRIORITY:
+        most = limits.PRIORITY
+        raise InvalidRequest(f"a priority is 1 to {most}, or 0 for what its source has, not {after.priority}")
+    return after

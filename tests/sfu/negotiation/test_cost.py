@@ -1,0 +1,70 @@
+"""What an offer or a fragment costs grows with its octets, whatever stands in it: no number of it multiplies another.
+
+Counted is CPU time of this process, the least of three: what else the machine does is not in it. Growth is a ratio, so
+that a slow machine proves the same; the ceiling is that of `CEILING`, four times over.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sfu.errors import NegotiationError
+from sfu.limits import FRAGMENT_OCTETS, SDP_OCTETS
+from sfu.negotiation.fragment import fragment
+
+from ...cost import CEILING, FLOOR, SLACK, spent
+from .hostile import PRODUCTS, Grow, growths
+from .offers import answered
+
+relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def negotiate_twice(text: str) -> None:
+    """As a first offer, and again."""
+    answered(text, answered(text))
+
+
+def grows_with_its_octets(act: Callable[[str], object], grow: Grow, limit: int) -> None:
+    small, large = grow(limit // 5), grow(limit * 4 // 5)
+    assert len(small) <= len(large)
+    before, after = (spent(act, grown, NegotiationError) for grown in (small, large))
+    assert after <= max(FLOOR, 8 * before), (
+        f"{before * 1000:.1f} ms became {after * 1000:.1f} ms with four times as many"
+    )
+    assert after <= 2 * SLACK * max(FLOOR, CEILING * len(large)), f"{after * 1000:.1f} ms for {len(large)} octets"
+
+
+@relaxed
+@given(growths)
+def test_an_offer_costs_in_proportion_to_its_octets(grow: Grow) -> None:
+    grows_with_its_octets(negotiate_twice, grow, SDP_OCTETS)
+
+
+@pytest.mark.parametrize("grow", PRODUCTS)
+def test_no_list_of_an_offer_is_multiplied_with_another(grow: Grow) -> None:
+    grows_with_its_octets(negotiate_twice, grow, SDP_OCTETS)
+
+
+@relaxed
+@given(growths)
+def test_a_fragment_costs_in_proportion_to_its_octets(grow: Grow) -> None:
+    grows_with_its_octets(fragment, grow, FRAGMENT_OCTETS)
+
+
+@relaxed
+@given(st.text(st.sampled_from("ma=:\r\n 0;,~/\x00\u00e9"), max_size=400), st.integers(1, 600))
+def test_whatever_is_repeated_is_read_in_proportion(unit: str, times: int) -> None:
+    text = "v=0\r\n" + unit * times
+    if len(text) <= SDP_OCTETS:
+        assert spent(answered, text, NegotiationError) <= SLACK * max(FLOOR, CEILING * len(text))
+
+
+@pytest.mark.parametrize("grow", PRODUCTS)
+def test_an_answer_is_not_many_times_as_long_as_its_offer(grow: Grow) -> None:
+    text = grow(64 * 1024)
+    try:
+        assert len(answered(text).answer) < 4 * len(text)
+    except NegotiationError as error:
+        assert len(str(error)) < 500
