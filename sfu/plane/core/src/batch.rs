@@ -7,12 +7,16 @@ use crate::command::Path;
 /// Datagrams to one peer that lie behind one another: all of `segment` octets, the last maybe shorter (UDP_SEGMENT).
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// Where it goes, and from which address of ours.
     pub path: Path,
+    /// Where it lies in the buffer.
     pub range: Range<usize>,
+    /// Octets of each datagram but the last.
     pub segment: usize,
 }
 
 impl Message {
+    /// How many datagrams it is.
     pub fn segments(&self) -> usize {
         self.range.len().div_ceil(self.segment.max(1))
     }
@@ -89,14 +93,17 @@ impl Batch {
         self.push(path, datagram.len())
     }
 
+    /// Each with its datagrams, one behind the other.
     pub fn messages(&self) -> impl Iterator<Item = (&Message, &[u8])> {
         self.messages.iter().map(|message| (message, &self.buffer[message.range.clone()]))
     }
 
+    /// Nothing leaves with it.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
+    /// All of it was sent.
     pub fn clear(&mut self) {
         self.used = 0;
         self.messages.clear();

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use crate::dtls::Identity;
 use crate::time::{Duration, WallClock, ms};
 
+/// What a plane is told once.
 #[derive(Clone)]
 pub struct Config {
     /// Decides every random number but keys and tags.
     pub seed: u64,
     /// The certificate of the process.
     pub identity: Arc<Identity>,
+    /// For the timestamps of RTCP.
     pub wall_clock: WallClock,
     /// Added to the ids of channels that peers open.
     pub worker: u64,
+    /// When a peer counts as gone.
     pub silence: Silence,
+    /// Bounds on data channels.
     pub data: DataLimits,
 }
 
@@ -26,7 +30,9 @@ pub struct Silence {
     pub with_feedback: Duration,
     /// For any other, at least this and at most `longest`; between them `factor` times the longest gap of its last minute.
     pub shortest: Duration,
+    /// See `shortest`.
     pub longest: Duration,
+    /// See `shortest`.
     pub factor: f32,
 }
 
@@ -39,10 +45,13 @@ impl Default for Silence {
 /// Per participant, unless said otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct DataLimits {
+    /// Open or opening.
     pub channels: usize,
     /// Octets.
     pub message: usize,
+    /// From the participant, in the long run.
     pub messages_per_second: u32,
+    /// From the participant, at once.
     pub message_burst: u32,
     /// Octets queued and unacknowledged of an association.
     pub buffered: usize,
@@ -50,6 +59,7 @@ pub struct DataLimits {
     pub receive_window: usize,
     /// Reliable messages for a channel that is still opening.
     pub backlog_octets: usize,
+    /// How long they wait.
     pub backlog_age: Duration,
     /// Messages for the server that wait for Python, per transport.
     pub server_messages: usize,

@@ -6,10 +6,12 @@ pub struct Layer {
     /// Simulcast: the place of the encoding in its track's spec; which is better, ladders say. SVC: the spatial id within
     /// the one encoding.
     pub spatial: u8,
+    /// Which temporal layer: more frames a second with each.
     pub temporal: u8,
 }
 
 impl Layer {
+    /// By its two numbers.
     pub const fn new(spatial: u8, temporal: u8) -> Self {
         Self { spatial, temporal }
     }
@@ -21,6 +23,7 @@ pub type Ladder = Vec<Layer>;
 /// Which encodings of a track arrive, or which spatial layers of its only one; as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lives {
+    /// They do now.
     pub flowing: u8,
     /// They flowed, and do not now.
     pub stopped: u8,

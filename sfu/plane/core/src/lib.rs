@@ -1,33 +1,43 @@
 //! The packet plane of the SFU: ICE-lite, DTLS-SRTP, SCTP, RTP routing, rewriting and feedback, sans-IO.
 //!
 //! One [`Plane`] is one worker's world. It opens no socket, starts no thread and reads no clock: datagrams, commands
-//! and the time come in by argument, datagrams and events are polled out. It has four kinds of method: getters,
-//! `handle_*` for what the world did, `apply` for what Python wants, and `poll_*` for what to do next.
+//! and the time come in by argument, datagrams and events are polled out; [`Plane`] says what is called when. What it is
+//! made of is the crate's own: modules that are hidden here are public for tests, benchmarks and fuzz targets alone.
+
+#![warn(missing_docs)]
 
 pub mod batch;
-pub mod broken;
+mod broken;
 pub mod codec;
 pub mod command;
 pub mod config;
+#[doc(hidden)]
 pub mod data;
+#[doc(hidden)]
 pub mod demux;
 pub mod discard;
+#[doc(hidden)]
 pub mod dtls;
 pub mod event;
+#[doc(hidden)]
 pub mod ice;
 pub mod id;
 pub mod layer;
 pub mod limits;
 pub mod plane;
-pub mod receive;
+mod receive;
+#[doc(hidden)]
 pub mod rtcp;
+#[doc(hidden)]
 pub mod rtp;
+#[doc(hidden)]
 pub mod send;
+#[doc(hidden)]
 pub mod srtp;
 pub mod stats;
 pub mod time;
 pub mod timer;
-pub mod transport;
+mod transport;
 
 pub use command::Command;
 pub use config::Config;

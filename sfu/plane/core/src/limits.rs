@@ -178,6 +178,7 @@ pub const ARRIVAL_HOLE: u64 = 1_000;
 /// Statuses and arrivals of one feedback that we write, so that it fits a datagram whatever arrived: 1,500 statuses take
 /// at most 430 octets, 300 deltas 600. With [`ARRIVAL_HOLE`] each feedback holds at least one arrival.
 pub const STATUSES_TOLD: usize = 1_500;
+/// Those of them that came.
 pub const ARRIVALS_TOLD: usize = 300;
 
 /// Octets of what is noted of the packets that left through all slots of a participant: 512 or 128 and 64 entries of 40.
@@ -206,6 +207,7 @@ pub const PACKET_REQUESTS: u8 = 10;
 
 /// Packets of an encoding kept for retransmission: 1 s of 10 Mbit/s, and 2.5 s of 20 ms packets.
 pub const CACHED_VIDEO: usize = 1_024;
+/// The same of sound.
 pub const CACHED_AUDIO: usize = 128;
 /// How long: a retransmission that is later comes too late to be shown.
 pub const CACHED_FOR: Duration = ms(1_000);
@@ -221,6 +223,7 @@ pub const SDP_PARAMETER_SETS: usize = 64;
 /// Packets that left through a slot and can be sent again. libwebrtc asks for nothing older than its own list; 512
 /// packets are 0.5 to 1 s of a good picture.
 pub const SENT_VIDEO: usize = 512;
+/// The same of sound.
 pub const SENT_AUDIO: usize = 128;
 
 /// Numbers back to which a packet is sent again as it was, to a subscriber without RTX: the smallest replay window of
@@ -233,10 +236,12 @@ pub const RESENDS: u8 = 3;
 /// Keyframes that a subscriber has by its own requests, delivered whole, within a time: a decoder that can do nothing with
 /// them must not spend the bandwidth of everybody else. jitsi-videobridge: a receiver's 3 requests in 10 s.
 pub const KEYFRAMES_DELIVERED: usize = 3;
+/// The time in which so many are delivered.
 pub const KEYFRAMES_DELIVERED_WITHIN: Duration = ms(10_000);
 /// Keyframes in a row that left at its request and were not reported as received: an outage of 10 s at two a second.
 /// Afterwards one each of the latter.
 pub const KEYFRAME_CREDIT: u32 = 20;
+/// The time in which one more may be asked for.
 pub const KEYFRAME_CREDIT_REFILL: Duration = ms(3_000);
 
 // ---- Data channels ----

@@ -76,10 +76,44 @@ struct Placed {
     told: Option<Ladder>,
 }
 
-/// Everything of one worker.
+/// Everything of one worker, sans-IO: it opens no socket and reads no clock.
 ///
-/// A transport or a track that is lent through `&mut` counts as changed: its deadlines are looked at before the next one
-/// is told, and a transport has its turn to send. Nobody arms a timer, or says that there is something to send.
+/// # What is called, and when
+///
+/// ```text
+/// loop {
+///     sleep until poll_timeout(), or a datagram, or a command
+///     for each command:    apply(command, now)
+///     for each datagram:   handle_datagram(datagram, path, received, now)
+///     handle_timeout(now)                                       if poll_timeout() has passed
+///     while poll_transmit(&mut batch, now):  send the batch, clear it
+///     while let Some(event) = poll_event():  tell the application
+/// }
+/// ```
+///
+/// There are four kinds of method. Getters change nothing. `handle_*` says what the world did: a datagram came, time passed.
+/// Mutators say what the caller wants: `apply`, `hold_messages`, `close`. `poll_*` says what the caller is to do next.
+///
+/// - **Any number of `handle_*` and mutators, in any order, then a drain**: [`poll_transmit`](Plane::poll_transmit) until it
+///   says false, [`poll_event`](Plane::poll_event) until there is none. Draining less often is right, and leaves packets of a
+///   frame together; until then nothing leaves, and nothing is lost. Requests to publishers, such as NACK and PLI, are made
+///   by `handle_timeout`, whose deadline has then passed at once.
+/// - **`now`** never goes back, and is the same clock everywhere; `received` is when the kernel had the datagram.
+/// - **Deadlines are derived.** A transport or a track that is lent through `&mut` counts as changed: the next
+///   [`poll_timeout`](Plane::poll_timeout) or [`handle_timeout`](Plane::handle_timeout) asks it for its deadlines anew, and a
+///   transport has its turn to send. Nobody arms a [`Timer`](crate::timer::Timer), or says that there is something to send.
+///   `handle_timeout` runs what is due, and nothing else.
+/// - **The batch** is the caller's: `poll_transmit` appends whole datagrams while there is room. A datagram in it has left, as
+///   far as the plane knows; one that the socket refused is lost, and counted by [`note_discard`](Plane::note_discard).
+/// - **Events are state**: of each key the newest is enough, but for `Event::Message`. Who cannot take more messages of a
+///   transport says so ([`hold_messages`](Plane::hold_messages)); they wait in its SCTP association then.
+/// - **A discard is no error**: `handle_datagram` returns why a datagram, or a part of it, went no further, for tests. It is
+///   counted already, and there is nothing to do.
+/// - **Ids are the caller's**, never used twice, and checked by nobody: a command about an id that is gone does nothing.
+///   Channels that a peer opens are named by the plane, out of a range of their own ([`PEER_OPENED`](crate::id::PEER_OPENED)).
+///   What hangs on a thing goes with it: tracks, slots and channels with their transport.
+/// - **What is broken ends alone**: a transport with a broken invariant becomes `TransportState::Failed` with a reason. A
+///   broken invariant of the worker panics; nothing of the plane is to be used after that.
 pub struct Plane {
     config: Config,
     random: Random,
@@ -114,6 +148,7 @@ pub struct Plane {
 }
 
 impl Plane {
+    /// With nothing in it.
     pub fn new(config: Config) -> Self {
         Self {
             random: Random(config.seed),
@@ -358,6 +393,7 @@ impl Plane {
         !batch.is_empty()
     }
 
+    /// What the application is to be told next, in the order in which it happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }

@@ -4,22 +4,34 @@ use crate::batch::Batch;
 use crate::discard::Discard;
 use crate::timer::Timer;
 
+/// Of one worker since its start, and how much there is of each thing now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
+    /// Datagrams.
     pub packets_received: u64,
+    /// Octets of datagrams.
     pub bytes_received: u64,
+    /// Datagrams.
     pub packets_sent: u64,
+    /// Octets of datagrams.
     pub bytes_sent: u64,
     /// Media packets that left for a subscriber, first transmissions only.
     pub packets_forwarded: u64,
+    /// Media packets that left once more.
     pub packets_retransmitted: u64,
+    /// PLI and FIR to publishers.
     pub keyframe_requests: u64,
+    /// Packets that publishers were asked for.
     pub nacks_sent: u64,
     /// Sends, each of one datagram or of many segments: against `packets_sent`, how well segmentation works.
     pub messages_sent: u64,
+    /// There now.
     pub transports: u64,
+    /// There now.
     pub tracks: u64,
+    /// There now.
     pub slots: u64,
+    /// There now, or awaited.
     pub channels: u64,
     timers: [u64; Timer::ALL.len()],
     discards: [u64; Discard::ALL.len()],
@@ -48,10 +60,12 @@ impl Default for Stats {
 }
 
 impl Stats {
+    /// One datagram, or a part of one, went no further.
     pub fn discard(&mut self, why: Discard) {
         self.discards[why as usize] += 1;
     }
 
+    /// So many of them.
     pub fn discard_many(&mut self, why: Discard, count: usize) {
         self.discards[why as usize] += count as u64;
     }
@@ -75,10 +89,12 @@ impl Stats {
         }
     }
 
+    /// How many went no further for one reason.
     pub fn discarded(&self, why: Discard) -> u64 {
         self.discards[why as usize]
     }
 
+    /// How many, for each reason.
     pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
         Discard::ALL.iter().map(|&why| (why, self.discarded(why)))
     }

@@ -2,6 +2,7 @@
 
 pub use std::time::{Duration, Instant};
 
+/// So many milliseconds.
 pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -25,11 +26,14 @@ impl Ntp {
 /// Where the monotonic clock and wall time met once, when the plane was made; from then on only the former is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
+    /// Monotonic.
     pub at: Instant,
+    /// The same moment of wall time.
     pub ntp: Ntp,
 }
 
 impl WallClock {
+    /// The wall time of a moment.
     pub fn ntp(&self, now: Instant) -> Ntp {
         let elapsed = now.saturating_duration_since(self.at);
         let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;

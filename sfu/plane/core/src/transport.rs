@@ -101,7 +101,6 @@ pub struct Transport {
     /// Of slots that show nothing; and of which of them.
     next_idle_report: Instant,
     idle_reported: usize,
-    pub fir_sequence: u8,
     /// Octets of packets that are kept of its tracks, and when they are trimmed next.
     pub kept: usize,
     pub next_trim: Option<Instant>,
@@ -147,7 +146,6 @@ impl Transport {
             next_report: now + FIRST_REPORT,
             next_idle_report: now,
             idle_reported: 0,
-            fir_sequence: 0,
             kept: 0,
             next_trim: None,
             sends: false,

@@ -1,13 +1,20 @@
 //! What the plane reads of a payload: enough to choose layers and to renumber, never the picture.
 
+#[doc(hidden)]
 pub mod av1;
 mod bits;
+#[doc(hidden)]
 pub mod dependency;
+#[doc(hidden)]
 pub mod h264;
+#[doc(hidden)]
 pub mod h265;
 mod nal;
+#[doc(hidden)]
 pub mod parameters;
+#[doc(hidden)]
 pub mod vp8;
+#[doc(hidden)]
 pub mod vp9;
 
 use crate::discard::Discard;
@@ -17,18 +24,28 @@ pub use dependency::DependencyDescriptor;
 /// A codec by name. Variants of one codec that do not understand one another differ in [`PayloadType::format`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Codec {
+    /// RFC 7587.
     Opus,
+    /// Redundant sound (RFC 2198).
     Red,
+    /// G.711, mu-law (RFC 3551).
     Pcmu,
+    /// G.711, A-law (RFC 3551).
     Pcma,
+    /// RFC 7741.
     Vp8,
+    /// RFC 9628.
     Vp9,
+    /// AV1 RTP specification.
     Av1,
+    /// RFC 6184.
     H264,
+    /// RFC 7798.
     H265,
 }
 
 impl Codec {
+    /// Whether it is one of pictures.
     pub fn is_video(self) -> bool {
         matches!(self, Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::H264 | Codec::H265)
     }
@@ -39,6 +56,7 @@ impl Codec {
 pub struct PayloadType {
     /// 0..=127, as in the RTP header.
     pub number: u8,
+    /// What its payload is.
     pub codec: Codec,
     /// Profile and packetization as one number of the caller's choosing: equal means interchangeable.
     pub format: u16,
@@ -59,7 +77,9 @@ pub struct Description {
     pub start: bool,
     /// The last packet of that frame, where the payload tells; the RTP marker tells of the whole picture.
     pub end: bool,
+    /// The spatial layer that it is of.
     pub spatial: u8,
+    /// The temporal layer that it is of.
     pub temporal: u8,
     /// Decoding may go up to this temporal layer here (VP8's Y, VP9's U, AV1's switch indication).
     pub layer_sync: bool,
@@ -71,6 +91,7 @@ pub struct Description {
     pub size: Option<(u16, u16)>,
     /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
     pub vp8: Option<vp8::Numbers>,
+    /// See `vp8`.
     pub vp9: Option<vp9::Numbers>,
     /// Its dependency descriptor, if it has one that could be read.
     pub dependency: Option<DependencyDescriptor>,

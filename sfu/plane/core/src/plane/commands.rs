@@ -10,6 +10,8 @@ use crate::time::Instant;
 use crate::transport::Transport;
 
 impl Plane {
+    /// Carries out what the application wants; it has no answer. One about something that is gone does nothing, nor does an
+    /// id that is in use already, or never was.
     pub fn apply(&mut self, command: Command, now: Instant) {
         match command {
             Command::AddTransport(spec) => self.add_transport(spec, now),

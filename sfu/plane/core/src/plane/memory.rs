@@ -25,6 +25,7 @@ impl Default for Memory {
 /// What a participant makes us remember, in octets of memory, but for what the libraries of DTLS and SCTP have.
 #[derive(Clone, Copy, Debug)]
 pub struct Remembered {
+    /// The participant's.
     pub transport: TransportId,
     /// Packets of its tracks.
     pub published: usize,

@@ -252,7 +252,6 @@ impl Published {
         let arrival = Arrival {
             sequence,
             timestamp: header.timestamp,
-            marker: header.marker,
             payload_length: payload.len(),
             description: &description,
             retransmitted: rtx,

@@ -49,7 +49,6 @@ struct Frame {
 pub struct Arrival<'a> {
     pub sequence: u16,
     pub timestamp: u32,
-    pub marker: bool,
     /// Octets, without padding: zero if the packet is padding only.
     pub payload_length: usize,
     pub description: &'a Description,

@@ -9,8 +9,6 @@ use crate::limits::{ENCODING_HISTORY, MISSING_PACKETS, PACKET_REQUESTS};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 
-/// For a round trip nobody has measured yet. libwebrtc: nack_requester.cc, kDefaultRtt.
-pub const DEFAULT_ROUND_TRIP: Duration = ms(100);
 /// How long a hole waits for the packet that was only overtaken. mediasoup: Producer.cpp, sendNackDelay.
 const REORDER_WAIT: Duration = ms(10);
 /// Within one host a round trip is shorter than the sender takes to answer.
@@ -99,10 +97,12 @@ impl Nacks {
     }
 
     /// How many are being asked for.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.missing.len()
     }
 
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty()
     }

@@ -15,7 +15,7 @@ use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
 
-pub use crate::receive::route::{Route, Router};
+use crate::receive::route::Route;
 
 /// Silence of what repairs a stream after which something else may, where nothing says what does: a second without loss is
 /// nothing special.
@@ -352,7 +352,6 @@ mod tests {
         let arrival = Arrival {
             sequence,
             timestamp: 0,
-            marker: true,
             payload_length: 500,
             description: &description,
             retransmitted: false,

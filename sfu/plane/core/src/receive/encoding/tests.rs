@@ -13,7 +13,6 @@ fn receive(encoding: &mut Encoding, sequence: u16, retransmitted: bool, now: Ins
     let arrival = Arrival {
         sequence,
         timestamp: u32::from(sequence) * 3_000,
-        marker: true,
         payload_length: 1_000,
         description: &Description::default(),
         retransmitted,
@@ -128,7 +127,6 @@ fn frames_are_counted_by_timestamp_and_spatial_layer() {
             let arrival = Arrival {
                 sequence,
                 timestamp: frame * 3_000,
-                marker: false,
                 payload_length: 100,
                 description: &Description { spatial, ..Description::default() },
                 retransmitted: false,
@@ -150,7 +148,6 @@ fn frames_are_still_counted_when_timestamps_begin_anew() {
         let arrival = Arrival {
             sequence: sequence as u16 % 100,
             timestamp: sequence * 3_000,
-            marker: true,
             payload_length: 100,
             description: &Description::default(),
             retransmitted: false,
@@ -168,7 +165,6 @@ fn padding_fills_its_number_and_counts_for_nothing() {
     let padding = Arrival {
         sequence: 2,
         timestamp: 0,
-        marker: false,
         payload_length: 0,
         description: &Description::default(),
         retransmitted: false,
