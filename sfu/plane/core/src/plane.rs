@@ -1,10 +1,10 @@
-//! Everything of one worker: the arenas, the indexes, and the spine on which receive and send meet.
+//! Everything of one worker: the arenas, the indexes, and what is called from outside.
 //!
 //! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
 //! `asked` (requests of one datagram, each once), `breaking` (what ends one transport), `commands` (what Python wants),
 //! `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports of slots that show nothing), `lives`
-//! (what arrives), `memory` (how much is kept), `messages` (data channels), `start` (how a slot that waits gets a
-//! picture), `transmit` (what leaves).
+//! (what arrives), `media` (the spine: a media packet's way), `memory` (how much is kept), `messages` (data channels),
+//! `start` (how a slot that waits gets a picture), `timeouts` (what is due), `transmit` (what leaves).
 
 mod arena;
 mod asked;
@@ -16,6 +16,7 @@ mod feedback;
 mod fixture;
 mod idle;
 mod lives;
+mod media;
 mod memory;
 mod messages;
 mod published;
@@ -30,7 +31,6 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use crate::batch::Batch;
-use crate::broken::{Broken, contain};
 use crate::command::{Path, Route};
 use crate::config::Config;
 use crate::data::PeerIds;
@@ -41,21 +41,17 @@ use crate::ice::agent;
 use crate::id::{ChannelId, TransportId};
 use crate::layer::Ladder;
 use crate::receive::audio_level::Levels;
-use crate::receive::route;
-use crate::rtp::elements::{self, AudioLevel, Extensions};
-use crate::rtp::header::Header;
-use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Outgoing, Packet, Replay, Slot, SlotEvent};
+use crate::send::{Slot, SlotEvent};
 use crate::stats::Stats;
 use crate::time::Instant;
-use crate::transport::{Queued, Transport};
+use crate::transport::Queued;
 use arena::Arena;
 use asked::Asked;
 use memory::Memory;
 pub use memory::Remembered;
 use messages::Awaited;
-use published::{Published, Taken};
-use sound::{Hearing, Sounds};
+use published::Published;
+use sound::Sounds;
 use timeouts::Overdue;
 use transports::Transports;
 
@@ -234,153 +230,6 @@ impl Plane {
         result
     }
 
-    /// The answer to a Binding request of ours: so far away is the peer.
-    fn handle_answer(&mut self, datagram: &[u8], path: Path, received: Instant, now: Instant) -> Result<(), Discard> {
-        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
-        let request = self.transports[key].round_trip.request(&path);
-        self.handle_stun(datagram, path, now)?;
-        if let Some(request) = request {
-            self.transports[key].round_trip.answered(request, received);
-        }
-        Ok(())
-    }
-
-    /// The spine: unprotect; route; receive; for each slot select, rewrite, remember and hand to its pacer.
-    fn handle_media(
-        &mut self,
-        key: usize,
-        datagram: &mut [u8],
-        path: &Path,
-        received: Instant,
-        now: Instant,
-    ) -> Result<(), Discard> {
-        let mut is_authentic = false;
-        let taken = contain(|| self.take_in(key, datagram, received, now, &mut is_authentic));
-        if is_authentic {
-            self.heard(key, path, true, now);
-        }
-        let (track, route, level, taken) = match taken {
-            Ok(taken) => taken?,
-            Err(Broken(why)) => return self.break_transport(key, why),
-        };
-        let hearing = self.hear(track, level, taken.recovered, now);
-        if hearing == Hearing::HeldBack {
-            self.tracks[track].hold_back(&taken);
-            return Ok(());
-        }
-        self.spread_lives(track, now);
-        let published = &self.tracks[track];
-        let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
-        packet.recovered = taken.recovered;
-        let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
-        let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
-        for &slot in published.subscribers() {
-            let placed = &mut self.slots[slot];
-            if taken.replaced {
-                placed.slot.source_restarted(route.encoding as u8);
-            }
-            if hearing == Hearing::Resumes {
-                placed.slot.source_resumed();
-            }
-            // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
-            if !self.transports[placed.transport].sends_media() {
-                if !placed.slot.is_paused()
-                    && self.transports[placed.transport].may_try_picture(now)
-                    && self.transports[placed.transport].sending.try_picture(now)
-                {
-                    tried.push(placed.transport);
-                }
-                continue;
-            }
-            match placed.slot.handle_packet(&packet, now) {
-                Some(outgoing) => {
-                    let transport = self.transports.sending(placed.transport);
-                    leave((slot, track), &mut placed.slot, transport, &packet, outgoing, now);
-                    steps += replay(published, (slot, track), &mut placed.slot, transport, now);
-                    if placed.slot.poll_anew() {
-                        transport.report_soon(now);
-                    }
-                }
-                None => {
-                    if let Some(encoding) = placed.slot.poll_wish() {
-                        let transport = self.transports.sending(placed.transport);
-                        let keys = (slot, track);
-                        if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
-                            wished |= 1 << encoding;
-                        }
-                    }
-                }
-            }
-            report(&mut self.events, &mut placed.slot, Some(published));
-        }
-        self.steps += steps;
-        if wished != 0 {
-            self.tracks[track].wish_keyframes(wished, round_trip, now);
-        }
-        for silent in tried {
-            self.begin_slots(silent, now);
-        }
-        Ok(())
-    }
-
-    /// Unprotects a packet, routes it, and receives it into its encoding. It changes its own transport alone.
-    fn take_in(
-        &mut self,
-        key: usize,
-        datagram: &mut [u8],
-        received: Instant,
-        now: Instant,
-        is_authentic: &mut bool,
-    ) -> Result<(usize, route::Route, Option<AudioLevel>, Taken), Discard> {
-        let header = Header::parse(datagram)?;
-        let transport = self.transports.receiving(key);
-        #[cfg(test)]
-        assert!(!transport.faulty, "a fault of one transport");
-        let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
-        let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
-        *is_authentic = true;
-        let packet = &datagram[..length];
-        let extensions = elements::read(&transport.extensions, &header, packet)?;
-        transport.note_arrival(&header, &extensions, received);
-        let route = match transport.router.lookup(header.ssrc) {
-            Some(route) => route,
-            None => self.find_route(key, &header, &extensions, now)?,
-        };
-        let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
-        self.make_room(key, now);
-        let published = &mut self.tracks[track];
-        let before = published.memory();
-        let taken = published.receive(&route, &header, &extensions, packet, received, now);
-        let after = published.memory();
-        if before != after {
-            self.note_kept(key, before, after, now);
-        }
-        Ok((track, route, extensions.audio_level, taken?))
-    }
-
-    /// The first packet of an SSRC: by MID and RID, or by its payload type.
-    fn find_route(
-        &mut self,
-        key: usize,
-        header: &Header,
-        extensions: &Extensions<'_>,
-        now: Instant,
-    ) -> Result<route::Route, Discard> {
-        let transport = self.transports.receiving(key);
-        self.steps += transport.tracks.len() as u64;
-        let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();
-        let route = transport.router.route(header, extensions, &tracks, now);
-        transport.retire_dropped();
-        if let (Err(_), Some(srtp)) = (route, &mut transport.srtp) {
-            srtp.inbound.retire(header.ssrc);
-        }
-        if let Some(&Place::Track(track)) = transport.router.poll_surplus().and_then(|track| self.places.get(&track.0))
-        {
-            self.tracks[track].note_surplus(header.ssrc, now);
-        }
-        route
-    }
-
     /// Fills the batch, transport by transport, so that what one peer gets lies together. False: nothing is left.
     pub fn poll_transmit(&mut self, batch: &mut Batch, now: Instant) -> bool {
         self.transmit_farewells(batch);
@@ -413,42 +262,6 @@ impl Plane {
             _ => None,
         }
     }
-}
-
-/// What came before the beginning of its picture did leaves behind it. How many packets were looked at. `keys`: of the slot
-/// and its track.
-fn replay(
-    published: &Published,
-    keys: (usize, usize),
-    slot: &mut Slot,
-    transport: &mut Transport,
-    now: Instant,
-) -> u64 {
-    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return 0 };
-    let steps = seqs.end() - seqs.start() + 1;
-    for seq in seqs {
-        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
-            && let Some(outgoing) = slot.handle_packet(&packet, now)
-        {
-            leave(keys, slot, transport, &packet, outgoing, now);
-        }
-    }
-    steps
-}
-
-/// Queues what a slot made of a packet, behind the parameter sets that it needs. `keys`: of the slot and its track.
-fn leave(
-    (key, track): (usize, usize),
-    slot: &mut Slot,
-    transport: &mut Transport,
-    packet: &Packet,
-    outgoing: Outgoing,
-    now: Instant,
-) {
-    if let Some(before) = slot.poll_parameter_sets() {
-        transport.send(key, track, before, packet.octets(before.patch), now);
-    }
-    transport.send(key, track, outgoing, packet.octets(outgoing.patch), now);
 }
 
 /// What a slot has to say of itself becomes an event, in which encodings are named as the spec of its `source` lists them.

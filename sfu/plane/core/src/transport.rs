@@ -1,28 +1,27 @@
 //! One ICE + DTLS + SRTP bundle with a participant: its protocols side by side, and what waits to leave.
 
+mod presence;
+mod queues;
+
 use std::collections::{HashMap, VecDeque};
 
-use crate::command::{DtlsRole, IceCredentials, Kind, Path, SctpSpec, TransportSpec};
+use crate::command::{DtlsRole, IceCredentials, Path, SctpSpec, TransportSpec};
 use crate::config::{Config, DataLimits};
 use crate::data::{Data, PeerIds};
-use crate::discard::Discard;
 use crate::dtls::Session;
 use crate::event::{Event, TransportState};
 use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
-use crate::ice::paths::Move;
 use crate::ice::sending::Sending;
 use crate::id::TransportId;
-use crate::limits;
 use crate::receive::arrivals::Arrivals;
 use crate::receive::route::Router;
-use crate::rtcp::Compounds;
 use crate::rtp::elements::Extensions;
 use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
 use crate::send::outage::Unanswered;
 use crate::send::repairs::Repairs;
-use crate::send::{Class, Flight, Outgoing, Pacer, RoundTrip, StartBudget};
+use crate::send::{Flight, Outgoing, Pacer, RoundTrip, StartBudget};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
@@ -44,14 +43,6 @@ pub enum Queued {
 pub struct Srtp {
     pub inbound: Inbound,
     pub outbound: Outbound,
-}
-
-/// What came of hearing the peer.
-#[derive(Default)]
-pub struct Heard {
-    pub event: Option<Event>,
-    /// Media leaves from now on: what it is shown begins.
-    pub begins: bool,
 }
 
 pub struct Transport {
@@ -178,105 +169,6 @@ impl Transport {
         }
     }
 
-    /// Media, reports and SCTP leave only towards somebody who is connected, has nominated a path, and was heard lately
-    /// over the one that is used; or else on trial.
-    pub fn sends_media(&self) -> bool {
-        self.state == Some(TransportState::Connected)
-            && self.srtp.is_some()
-            && self.agent.selected().is_some()
-            && self.sending.is_allowed()
-    }
-
-    /// Something authenticated came over this path. `proof`: only the peer, and only from there, can have sent it; a
-    /// check can come from anybody's address.
-    pub fn heard(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
-        if proof {
-            self.agent.paths_mut().prove(path, now);
-            self.round_trip.proven(path);
-        }
-        let mut heard = Heard::default();
-        if self.presence.heard(now) && self.state == Some(TransportState::Disconnected) {
-            heard.event = self.enter(TransportState::Connected, "heard again");
-        }
-        heard.begins = self.settle(now) || self.heard_where_it_is_sent(path, proof, now);
-        heard
-    }
-
-    /// It returns transport-wide feedback, over this path.
-    pub fn heard_feedback(&mut self, path: &Path, now: Instant) {
-        self.presence.heard_feedback(now);
-        if self.agent.selected() == Some(*path) {
-            self.consent.heard_feedback(now);
-        }
-    }
-
-    /// Whether media leaves from now on.
-    fn heard_where_it_is_sent(&mut self, path: &Path, proof: bool, now: Instant) -> bool {
-        if self.agent.selected() != Some(*path) {
-            if !proof && self.srtp.is_some() && self.agent.paths().is_in_doubt(path) {
-                self.agent.ask(path, now);
-            }
-            return false;
-        }
-        if self.sending.is_consented() || self.srtp.is_none() {
-            self.consent.heard(now);
-            return false;
-        }
-        if !proof {
-            self.agent.ask(path, now);
-            return false;
-        }
-        self.consent.heard(now);
-        let begins = !self.sending.is_allowed();
-        self.sending.consent();
-        begins
-    }
-
-    /// DTLS is up, over this path.
-    pub fn connected(&mut self, path: &Path, now: Instant) {
-        self.agent.paths_mut().prove(path, now);
-        self.agent.paths_mut().connected(path, now);
-        if let Some(selected) = self.agent.selected().filter(|selected| selected != path) {
-            self.agent.ask(&selected, now);
-        }
-        self.consent.moved(now);
-        self.presence.moved(now);
-        self.presence.greeted(now);
-        self.round_trip.connected(now);
-    }
-
-    /// Moves media to the path that the peer nominated, if it is time to. True if it moved.
-    pub fn settle(&mut self, now: Instant) -> bool {
-        let Some(moved) = self.agent.settle(now) else { return false };
-        self.consent.moved(now);
-        self.round_trip.moved();
-        match moved {
-            Move::Proven if self.srtp.is_some() => self.sending.consent(),
-            Move::Tried if self.srtp.is_some() => self.sending.try_path(now),
-            Move::Proven | Move::Tried => {}
-        }
-        true
-    }
-
-    /// Nothing leaves any more but STUN and DTLS. True if something could until now.
-    pub fn hold(&mut self) -> bool {
-        self.pacer.clear();
-        self.rtcp.clear();
-        self.sending.hold()
-    }
-
-    /// Something is to be shown to a peer that is there and says nothing: whether a trial may begin.
-    pub fn may_try_picture(&self, now: Instant) -> bool {
-        let is_there = self.state == Some(TransportState::Connected) && self.srtp.is_some();
-        let selected = self.agent.selected().filter(|_| is_there && self.sending.may_try_picture(now));
-        selected.is_some_and(|path| self.agent.paths().was_proven(&path))
-    }
-
-    /// Whether the peer has proven that this path is its own, and was heard over it lately: nobody else gets it.
-    pub fn holds(&self, path: &Path, now: Instant) -> bool {
-        self.agent.paths().holds(path, self.presence.patience(), now)
-    }
-
     /// The event of a state that is new; failed and closed are left by nothing.
     pub fn enter(&mut self, state: TransportState, reason: &'static str) -> Option<Event> {
         let over = matches!(self.state, Some(TransportState::Failed | TransportState::Closed));
@@ -290,66 +182,6 @@ impl Transport {
             self.unanswered = Unanswered::default();
         }
         Some(Event::TransportState { transport: self.id, state, reason })
-    }
-
-    /// Hands a DTLS datagram to the association; its answer goes back on the path that was used.
-    pub fn handle_dtls(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        self.agent.paths_mut().pay(&path, datagram.len());
-        let result = self.dtls.handle_datagram(datagram, now);
-        if self.flush_dtls(path) && !self.dtls.is_connected() {
-            self.round_trip.handshake(false, now);
-        }
-        result
-    }
-
-    /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent. Whether
-    /// there was anything.
-    pub fn flush_dtls(&mut self, path: Path) -> bool {
-        let before = self.control.len();
-        while let Some(datagram) = self.dtls.poll_transmit() {
-            self.control.push_back((path, datagram));
-        }
-        let has_more = self.control.len() > before;
-        let excess = self.control.len().saturating_sub(limits::WAITING_CONTROL);
-        self.control.drain(..excess);
-        has_more
-    }
-
-    /// The next of STUN and DTLS that its address has paid for, or proven itself for.
-    pub fn poll_control(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
-        // One that cannot be paid for is not kept: it is made again.
-        while let Some((path, request)) = self.agent.poll_request(now) {
-            if self.agent.paths_mut().spend(&path, request.len()) {
-                self.round_trip.asked(path, now);
-                return Some((path, request));
-            }
-        }
-        let mut index = 0;
-        while let Some((path, datagram)) = self.control.get(index) {
-            // Of a response (RFC 8489 s5).
-            let is_answer = datagram.first() == Some(&1);
-            if self.agent.is_valid(path) {
-                if self.agent.paths_mut().spend(path, datagram.len()) {
-                    return self.control.remove(index);
-                }
-                index += 1;
-                continue;
-            }
-            // Whom no check made known gets nothing but answers, which are paid for.
-            let datagram = self.control.remove(index);
-            if is_answer {
-                return datagram;
-            }
-        }
-        None
-    }
-
-    /// Asks for the proof that what waits needs.
-    pub fn ask_for_what_waits(&mut self, now: Instant) {
-        if let Some((path, _)) = self.control.front() {
-            let path = *path;
-            self.agent.ask(&path, now);
-        }
     }
 
     /// Notes when a packet with a transport-wide number came, for the feedback to its sender.
@@ -379,42 +211,6 @@ impl Transport {
         }
     }
 
-    /// Queues a media packet, unless nobody listens.
-    pub fn send(&mut self, slot: usize, track: usize, outgoing: Outgoing, octets: usize, now: Instant) {
-        if !self.sends_media() {
-            return;
-        }
-        let class = match (outgoing.transmission.is_first(), outgoing.kind) {
-            (false, _) => Class::Retransmission,
-            (true, Kind::Audio) => Class::Audio,
-            (true, Kind::Video) => Class::Video,
-        };
-        match outgoing.transmission.is_first() {
-            true => self.repairs.earn(octets + limits::MEDIA_OVERHEAD, now),
-            false => self.repairs.take(octets + limits::MEDIA_OVERHEAD),
-        }
-        self.pacer.push(class, octets + limits::MEDIA_OVERHEAD, Queued::Media { slot, track, outgoing }, now);
-    }
-
-    /// Octets of datagrams that wait to leave.
-    pub fn waiting(&self) -> usize {
-        let control: usize = self.control.iter().map(|(_, datagram)| datagram.len()).sum();
-        control + self.rtcp.iter().map(Vec::len).sum::<usize>() + self.pacer.queued()
-    }
-
-    /// Queues RTCP, as much as may wait: how many compounds were one too many.
-    pub fn say(&mut self, compounds: &Compounds) -> usize {
-        let mut refused = 0;
-        for compound in compounds.iter() {
-            if self.rtcp.len() < limits::COMPOUNDS_WAITING {
-                self.rtcp.push_back(compound.to_vec());
-            } else {
-                refused += 1;
-            }
-        }
-        refused
-    }
-
     /// A report is due soon: what leaves has another timeline.
     pub fn report_soon(&mut self, now: Instant) {
         self.next_report = self.next_report.min(now + FIRST_REPORT);
@@ -432,17 +228,6 @@ impl Transport {
     /// So many more of them are reported.
     pub fn idle_reported(&mut self, slots: usize) {
         self.idle_reported = (self.idle_reported + slots) % self.slots.len().max(1);
-    }
-
-    /// Resends a flight, or gives up, where it is time to.
-    pub fn handle_dtls_timeout(&mut self, now: Instant) {
-        self.dtls.handle_timeout(now);
-        if let Some(path) = self.agent.selected()
-            && self.flush_dtls(path)
-            && !self.dtls.is_connected()
-        {
-            self.round_trip.handshake(true, now);
-        }
     }
 
     /// The SSRC of the last packet that its feedback tells of. libwebrtc: transport_sequence_number_feedback_generator.cc.
@@ -476,6 +261,7 @@ mod tests {
     use crate::command::{Fingerprint, Hash};
     use crate::config::Silence;
     use crate::dtls::Identity;
+    use crate::send::Class;
     use crate::time::{Ntp, WallClock};
 
     fn transport(now: Instant) -> Transport {

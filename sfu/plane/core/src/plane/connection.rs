@@ -45,6 +45,23 @@ impl Plane {
         Ok(())
     }
 
+    /// The answer to a Binding request of ours: so far away is the peer.
+    pub(super) fn handle_answer(
+        &mut self,
+        datagram: &[u8],
+        path: Path,
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let request = self.transports[key].round_trip.request(&path);
+        self.handle_stun(datagram, path, now)?;
+        if let Some(request) = request {
+            self.transports[key].round_trip.answered(request, received);
+        }
+        Ok(())
+    }
+
     /// The path leads to this transport from now on, and to no other.
     fn give(&mut self, path: Path, key: usize) {
         let former = self.by_path.insert(path, key);

@@ -1,7 +1,8 @@
 //! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
 
+use super::media::leave;
 use super::transmit::cached;
-use super::{Place, Plane, leave};
+use super::{Place, Plane};
 use crate::command::{Kind, Path};
 use crate::discard::Discard;
 use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};

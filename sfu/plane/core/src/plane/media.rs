@@ -1,0 +1,189 @@
+//! The spine, on which receive and send meet: a media packet from its publisher to the pacers of all who are shown its track.
+
+use super::published::{Published, Taken};
+use super::sound::Hearing;
+use super::{Place, Plane, report, start};
+use crate::broken::{Broken, contain};
+use crate::command::Path;
+use crate::discard::Discard;
+use crate::receive::route;
+use crate::rtp::elements::{self, AudioLevel, Extensions};
+use crate::rtp::header::Header;
+use crate::rtp::sequence::ExtendedSeq;
+use crate::send::{Outgoing, Packet, Replay, Slot};
+use crate::time::Instant;
+use crate::transport::Transport;
+
+impl Plane {
+    /// The spine: unprotect; route; receive; for each slot select, rewrite, remember and hand to its pacer.
+    pub(super) fn handle_media(
+        &mut self,
+        key: usize,
+        datagram: &mut [u8],
+        path: &Path,
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let mut is_authentic = false;
+        let taken = contain(|| self.take_in(key, datagram, received, now, &mut is_authentic));
+        if is_authentic {
+            self.heard(key, path, true, now);
+        }
+        let (track, route, level, taken) = match taken {
+            Ok(taken) => taken?,
+            Err(Broken(why)) => return self.break_transport(key, why),
+        };
+        let hearing = self.hear(track, level, taken.recovered, now);
+        if hearing == Hearing::HeldBack {
+            self.tracks[track].hold_back(&taken);
+            return Ok(());
+        }
+        self.spread_lives(track, now);
+        let published = &self.tracks[track];
+        let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
+        packet.recovered = taken.recovered;
+        let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
+        let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
+        for &slot in published.subscribers() {
+            let placed = &mut self.slots[slot];
+            if taken.replaced {
+                placed.slot.source_restarted(route.encoding as u8);
+            }
+            if hearing == Hearing::Resumes {
+                placed.slot.source_resumed();
+            }
+            // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
+            if !self.transports[placed.transport].sends_media() {
+                if !placed.slot.is_paused()
+                    && self.transports[placed.transport].may_try_picture(now)
+                    && self.transports[placed.transport].sending.try_picture(now)
+                {
+                    tried.push(placed.transport);
+                }
+                continue;
+            }
+            match placed.slot.handle_packet(&packet, now) {
+                Some(outgoing) => {
+                    let transport = self.transports.sending(placed.transport);
+                    leave((slot, track), &mut placed.slot, transport, &packet, outgoing, now);
+                    steps += replay(published, (slot, track), &mut placed.slot, transport, now);
+                    if placed.slot.poll_anew() {
+                        transport.report_soon(now);
+                    }
+                }
+                None => {
+                    if let Some(encoding) = placed.slot.poll_wish() {
+                        let transport = self.transports.sending(placed.transport);
+                        let keys = (slot, track);
+                        if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
+                            wished |= 1 << encoding;
+                        }
+                    }
+                }
+            }
+            report(&mut self.events, &mut placed.slot, Some(published));
+        }
+        self.steps += steps;
+        if wished != 0 {
+            self.tracks[track].wish_keyframes(wished, round_trip, now);
+        }
+        for silent in tried {
+            self.begin_slots(silent, now);
+        }
+        Ok(())
+    }
+
+    /// Unprotects a packet, routes it, and receives it into its encoding. It changes its own transport alone.
+    fn take_in(
+        &mut self,
+        key: usize,
+        datagram: &mut [u8],
+        received: Instant,
+        now: Instant,
+        is_authentic: &mut bool,
+    ) -> Result<(usize, route::Route, Option<AudioLevel>, Taken), Discard> {
+        let header = Header::parse(datagram)?;
+        let transport = self.transports.receiving(key);
+        #[cfg(test)]
+        assert!(!transport.faulty, "a fault of one transport");
+        let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
+        *is_authentic = true;
+        let packet = &datagram[..length];
+        let extensions = elements::read(&transport.extensions, &header, packet)?;
+        transport.note_arrival(&header, &extensions, received);
+        let route = match transport.router.lookup(header.ssrc) {
+            Some(route) => route,
+            None => self.find_route(key, &header, &extensions, now)?,
+        };
+        let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
+        self.make_room(key, now);
+        let published = &mut self.tracks[track];
+        let before = published.memory();
+        let taken = published.receive(&route, &header, &extensions, packet, received, now);
+        let after = published.memory();
+        if before != after {
+            self.note_kept(key, before, after, now);
+        }
+        Ok((track, route, extensions.audio_level, taken?))
+    }
+
+    /// The first packet of an SSRC: by MID and RID, or by its payload type.
+    fn find_route(
+        &mut self,
+        key: usize,
+        header: &Header,
+        extensions: &Extensions<'_>,
+        now: Instant,
+    ) -> Result<route::Route, Discard> {
+        let transport = self.transports.receiving(key);
+        self.steps += transport.tracks.len() as u64;
+        let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();
+        let route = transport.router.route(header, extensions, &tracks, now);
+        transport.retire_dropped();
+        if let (Err(_), Some(srtp)) = (route, &mut transport.srtp) {
+            srtp.inbound.retire(header.ssrc);
+        }
+        if let Some(&Place::Track(track)) = transport.router.poll_surplus().and_then(|track| self.places.get(&track.0))
+        {
+            self.tracks[track].note_surplus(header.ssrc, now);
+        }
+        route
+    }
+}
+
+/// What came before the beginning of its picture did leaves behind it. How many packets were looked at. `keys`: of the slot
+/// and its track.
+fn replay(
+    published: &Published,
+    keys: (usize, usize),
+    slot: &mut Slot,
+    transport: &mut Transport,
+    now: Instant,
+) -> u64 {
+    let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return 0 };
+    let steps = seqs.end() - seqs.start() + 1;
+    for seq in seqs {
+        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
+            && let Some(outgoing) = slot.handle_packet(&packet, now)
+        {
+            leave(keys, slot, transport, &packet, outgoing, now);
+        }
+    }
+    steps
+}
+
+/// Queues what a slot made of a packet, behind the parameter sets that it needs. `keys`: of the slot and its track.
+pub(super) fn leave(
+    (key, track): (usize, usize),
+    slot: &mut Slot,
+    transport: &mut Transport,
+    packet: &Packet,
+    outgoing: Outgoing,
+    now: Instant,
+) {
+    if let Some(before) = slot.poll_parameter_sets() {
+        transport.send(key, track, before, packet.octets(before.patch), now);
+    }
+    transport.send(key, track, outgoing, packet.octets(outgoing.patch), now);
+}

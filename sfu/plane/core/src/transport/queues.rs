@@ -1,0 +1,118 @@
+//! What waits to leave: STUN and DTLS by the path that each must take, RTCP, and media behind the pacer.
+
+use super::{Queued, Transport};
+use crate::command::{Kind, Path};
+use crate::discard::Discard;
+use crate::limits;
+use crate::rtcp::Compounds;
+use crate::send::{Class, Outgoing};
+use crate::time::Instant;
+
+impl Transport {
+    /// Hands a DTLS datagram to the association; its answer goes back on the path that was used.
+    pub fn handle_dtls(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+        self.agent.paths_mut().pay(&path, datagram.len());
+        let result = self.dtls.handle_datagram(datagram, now);
+        if self.flush_dtls(path) && !self.dtls.is_connected() {
+            self.round_trip.handshake(false, now);
+        }
+        result
+    }
+
+    /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent. Whether
+    /// there was anything.
+    pub fn flush_dtls(&mut self, path: Path) -> bool {
+        let before = self.control.len();
+        while let Some(datagram) = self.dtls.poll_transmit() {
+            self.control.push_back((path, datagram));
+        }
+        let has_more = self.control.len() > before;
+        let excess = self.control.len().saturating_sub(limits::WAITING_CONTROL);
+        self.control.drain(..excess);
+        has_more
+    }
+
+    /// The next of STUN and DTLS that its address has paid for, or proven itself for.
+    pub fn poll_control(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
+        // One that cannot be paid for is not kept: it is made again.
+        while let Some((path, request)) = self.agent.poll_request(now) {
+            if self.agent.paths_mut().spend(&path, request.len()) {
+                self.round_trip.asked(path, now);
+                return Some((path, request));
+            }
+        }
+        let mut index = 0;
+        while let Some((path, datagram)) = self.control.get(index) {
+            // Of a response (RFC 8489 s5).
+            let is_answer = datagram.first() == Some(&1);
+            if self.agent.is_valid(path) {
+                if self.agent.paths_mut().spend(path, datagram.len()) {
+                    return self.control.remove(index);
+                }
+                index += 1;
+                continue;
+            }
+            // Whom no check made known gets nothing but answers, which are paid for.
+            let datagram = self.control.remove(index);
+            if is_answer {
+                return datagram;
+            }
+        }
+        None
+    }
+
+    /// Asks for the proof that what waits needs.
+    pub fn ask_for_what_waits(&mut self, now: Instant) {
+        if let Some((path, _)) = self.control.front() {
+            let path = *path;
+            self.agent.ask(&path, now);
+        }
+    }
+
+    /// Resends a flight, or gives up, where it is time to.
+    pub fn handle_dtls_timeout(&mut self, now: Instant) {
+        self.dtls.handle_timeout(now);
+        if let Some(path) = self.agent.selected()
+            && self.flush_dtls(path)
+            && !self.dtls.is_connected()
+        {
+            self.round_trip.handshake(true, now);
+        }
+    }
+
+    /// Queues a media packet, unless nobody listens.
+    pub fn send(&mut self, slot: usize, track: usize, outgoing: Outgoing, octets: usize, now: Instant) {
+        if !self.sends_media() {
+            return;
+        }
+        let class = match (outgoing.transmission.is_first(), outgoing.kind) {
+            (false, _) => Class::Retransmission,
+            (true, Kind::Audio) => Class::Audio,
+            (true, Kind::Video) => Class::Video,
+        };
+        match outgoing.transmission.is_first() {
+            true => self.repairs.earn(octets + limits::MEDIA_OVERHEAD, now),
+            false => self.repairs.take(octets + limits::MEDIA_OVERHEAD),
+        }
+        self.pacer.push(class, octets + limits::MEDIA_OVERHEAD, Queued::Media { slot, track, outgoing }, now);
+    }
+
+    /// Octets of datagrams that wait to leave.
+    pub fn waiting(&self) -> usize {
+        let control: usize = self.control.iter().map(|(_, datagram)| datagram.len()).sum();
+        control + self.rtcp.iter().map(Vec::len).sum::<usize>() + self.pacer.queued()
+    }
+
+    /// Queues RTCP, as much as may wait: how many compounds were one too many.
+    pub fn say(&mut self, compounds: &Compounds) -> usize {
+        let mut refused = 0;
+        for compound in compounds.iter() {
+            if self.rtcp.len() < limits::COMPOUNDS_WAITING {
+                self.rtcp.push_back(compound.to_vec());
+            } else {
+                refused += 1;
+            }
+        }
+        refused
+    }
+}
