@@ -51,7 +51,10 @@ async def test_aiortc_that_publishes_and_aiortc_that_watches_move(nat: Nat, serv
             nat.move()
             seen = viewer.received[Kind.VIDEO].cards[7]
             await until(
-                lambda: _count(viewer), lambda now, seen=seen: now >= seen + 30, "aiortc sees more after the move"
+                lambda: _count(viewer),
+                lambda now, seen=seen: now >= seen + 30,
+                f"aiortc sees more than {seen} after the move",
+                limit=60.0,
             )
             assert nat.down > 30
         assert await is_there(server, room, "cam") and await is_there(server, room, "eye")
@@ -69,6 +72,7 @@ async def test_chromium_that_only_watches_moves(nat: Nat, server: Server, room: 
                 lambda: page.call("bareFlows"),
                 lambda flows, before=before: _frames(flows) > before + 30,
                 "frames come after the move",
+                limit=60.0,
             )
         assert await is_there(server, room, "cam") and await is_there(server, room, "tab")
 
