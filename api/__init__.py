@@ -1,1 +1,1 @@
-"""The doors: REST, WebSocket, WHIP and WHEP. They translate and authorise, and nothing else."""
+"""The HTTP and WebSocket interfaces: REST, signalling, WHIP and WHEP. They translate and authorise, nothing else."""

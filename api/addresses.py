@@ -1,4 +1,4 @@
-"""At which addresses clients reach this machine, where nobody said so."""
+"""The addresses at which clients reach this machine, if the settings name none."""
 
 import fcntl
 import ipaddress
@@ -32,7 +32,7 @@ class Found:
 
     @property
     def is_usable(self) -> bool:
-        """Clients elsewhere may reach it, and it stays: IPv6 privacy addresses (RFC 8981) go after a day."""
+        """Clients on other machines can reach it, and it is permanent: IPv6 privacy addresses (RFC 8981) last a day."""
         address = ipaddress.ip_address(self.address)
         is_local = address.is_loopback or address.is_link_local or address.is_multicast
         is_passing = self.flags & (TEMPORARY | DAD_FAILED | DEPRECATED | TENTATIVE)
@@ -40,8 +40,8 @@ class Found:
 
 
 def announced(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Addresses to announce for sockets bound to `hosts`: of 0.0.0.0 and :: all that are usable, that of the default
-    route first. Only where there is none it is the loopback address: see `reaches_only_here`."""
+    """Returns the addresses to announce for sockets bound to `hosts`. For 0.0.0.0 and :: these are all usable ones, the
+    default route's first. If there is none, it is the loopback address: see `reaches_only_here`."""
     found: dict[str, None] = {}
     for host in hosts:
         address = ipaddress.ip_address(host)
@@ -53,12 +53,12 @@ def announced(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def reaches_only_here(addresses: tuple[str, ...]) -> bool:
-    """Nobody on another machine reaches any of them."""
+    """No client on another machine can reach any of them."""
     return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def usable(version: int = 4) -> list[str]:
-    """Ours of this IP version that clients elsewhere may reach, the one on the default route first."""
+    """Returns this machine's addresses of this IP version that other machines can reach, the default route's first."""
     first = default_address(version)
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     ours = [one.address for one in _all(family) if one.is_usable and _is_running(one.interface)]
@@ -66,12 +66,13 @@ def usable(version: int = 4) -> list[str]:
 
 
 def own_address() -> str | None:
-    """The one IPv4 address by which this machine is best known; None if it has only the loopback one."""
+    """Returns the IPv4 address that best identifies this machine. None: it has only the loopback address."""
     return next(iter(usable(4)), None)
 
 
 def default_address(version: int = 4) -> str | None:
-    """Ours on the default route; None without one. Connecting a UDP socket sends nothing."""
+    """Returns this machine's address on the default route. None: there is no route. Connecting a UDP socket sends
+    nothing."""
     family, elsewhere = (socket.AF_INET, "192.0.2.1") if version == 4 else (socket.AF_INET6, "2001:db8::1")
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -82,7 +83,7 @@ def default_address(version: int = 4) -> str | None:
 
 
 def parse(family: int, reply: bytes) -> Iterator[Found]:
-    """The addresses in a reply to RTM_GETADDR (rtnetlink(7))."""
+    """Returns the addresses in a reply to RTM_GETADDR (rtnetlink(7))."""
     while len(reply) >= 16:
         length, kind = struct.unpack_from("=IH", reply)
         if length < 16 or length > len(reply):

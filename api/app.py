@@ -37,10 +37,10 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 def create_app(
     settings: Settings, *, plane: PlaneApi | None = None, on_failure: Callable[[str], None] | None = None
 ) -> FastAPI:
-    """The application of these settings. `plane` is for the tests; without, the native one is made.
+    """Creates the application. Its lifespan opens and closes the service. `plane` replaces the native plane in tests.
 
-    `on_failure` is called with the reason, once, when a packet thread has ended. The service has let everybody go by
-    then, and all its doors answer 503: whoever embeds it decides whether its process ends.
+    `on_failure` is called once, with the reason, when a packet thread has ended. At that time all rooms are closed and
+    every route answers 503. The caller decides whether the process ends.
     """
 
     @asynccontextmanager
@@ -87,7 +87,8 @@ def create_app(
 
 
 class Pages(StaticFiles):
-    """Asked for again at each visit (304 if unchanged): modules of two versions do not go together."""
+    """Static files that browsers revalidate at each visit (304 if unchanged), because modules of two versions do not
+    fit together."""
 
     def file_response(self, *arguments: Any, **more: Any) -> Response:
         response = super().file_response(*arguments, **more)

@@ -15,13 +15,13 @@ from sfu.revocations import LEEWAY
 
 ALGORITHM = "HS256"
 MIN_SECRET = 32
-"""Octets: a shorter key than the hash is weaker than the hash (RFC 7518 s3.2)."""
+"""Octets. A key shorter than the hash weakens it (RFC 7518 s3.2)."""
 UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-"""What reading a token may raise. The last ones come of claims that are no numbers, or nested deeply."""
+"""Exceptions of reading a token. The last ones come from claims that are no numbers, or are nested deeply."""
 
 
 class Expired(Unauthenticated):
-    """Genuine, but over: `room` is what it was for. A session may still be resumed, by its own secret."""
+    """The token is genuine but expired. `room` is its room. A session can still be resumed with its own secret."""
 
     def __init__(self, room: str) -> None:
         super().__init__("The token has expired.")
@@ -29,9 +29,9 @@ class Expired(Unauthenticated):
 
 
 def verify(token: str, keys: Mapping[str, str]) -> Grant:
-    """The grant of a token that one of `keys` (key to secret) signed and that is valid now.
+    """Returns the grant of a token that is valid now and signed by one of `keys` (secrets by key).
 
-    Raises Unauthenticated with a sentence that says what is wrong; the token itself is never part of it.
+    Raises Unauthenticated with a sentence that says what is wrong. The sentence never contains the token.
     """
     try:
         key = jwt.decode(token, options={"verify_signature": False}).get("iss")
@@ -71,7 +71,7 @@ def _wrong(error: Exception) -> str:
 
 
 def admits(grant: Grant, room: str) -> None:
-    """Raises NotAllowed if this grant does not reach into the room: told before the door opens, not behind it."""
+    """Raises NotAllowed if the grant does not allow joining the room, so the handshake can be refused."""
     if not grant.room_join:
         raise NotAllowed("this token does not allow to join a room (roomJoin)")
     if grant.room and grant.room != room:
@@ -79,7 +79,8 @@ def admits(grant: Grant, room: str) -> None:
 
 
 def grant_of(claims: Mapping[str, Any]) -> Grant:
-    """Claims of a verified token as a grant. A permission that is absent is given, as the ecosystem's SDKs mean it."""
+    """Returns the claims of a verified token as a grant. An absent permission is granted, as the ecosystem's SDKs
+    expect."""
     video = claims.get("video") or {}
     if not isinstance(video, Mapping):
         raise Unauthenticated("The token's claim 'video' must be an object.")
@@ -122,7 +123,7 @@ def new_jti() -> str:
 
 
 def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> str:
-    """A token for `grant`, signed with the secret of its key, good for `ttl` seconds."""
+    """Returns a token for `grant`, signed with the secret of its key and valid for `ttl` seconds."""
     # With its fraction, which RFC 7519 s2 allows.
     issued = time.time() if now is None else now
     permissions = grant.permissions

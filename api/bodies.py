@@ -1,4 +1,4 @@
-"""What the bodies of requests have in common: no field that is not known, and few words about many mistakes."""
+"""The common base of request bodies: unknown fields are refused, and many mistakes are reported briefly."""
 
 from typing import Any, Self
 

@@ -175,7 +175,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As the service sends it.")
 
 @rooms.command("list")
 def list_rooms(as_json: AsJson = False) -> None:
-    """Every room of the service."""
+    """List the rooms of the service."""
     body = client.pages("/v1/rooms", "rooms")
     _show(body, "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json)
 
@@ -192,7 +192,7 @@ def create_room(
     on_stage: Annotated[list[str] | None, typer.Option(help="An identity that is shown first; once for each.")] = None,
     loudest: Annotated[int | None, typer.Option(min=0, help="Microphones heard at a time at most; 0: all.")] = None,
 ) -> None:
-    """Create a room, or find it again if it exists with the same options; print its sid."""
+    """Create a room and print its sid. A room that exists with the same options is no error."""
     wish = {
         "name": name,
         "max_participants": max_participants,
@@ -210,20 +210,20 @@ def create_room(
 
 @rooms.command("delete")
 def delete_room(name: str) -> None:
-    """Close a room; those inside are told why."""
+    """Close a room. Its participants receive the reason."""
     client.call("DELETE", client.path("v1", "rooms", name))
 
 
 @participants.command("list")
 def list_participants(room: str, as_json: AsJson = False) -> None:
-    """Everybody in a room."""
+    """List the participants of a room."""
     body = client.pages(client.path("v1", "rooms", room, "participants"), "participants")
     _show(body, "participants", ("identity", "sid", "name", "state", "kind"), as_json)
 
 
 @participants.command("remove")
 def remove_participant(room: str, identity: str) -> None:
-    """Put a participant out; its tokens of before no longer let it in."""
+    """Remove a participant. Its earlier tokens no longer admit it."""
     client.call("DELETE", client.path("v1", "rooms", room, "participants", identity))
 
 
@@ -235,14 +235,15 @@ def readmit_participant(
         str | None, typer.Option(help="The id of one token; else every token made from now on lets it in.")
     ] = None,
 ) -> None:
-    """Let somebody in at once who was removed, or whose grant was reduced."""
+    """Readmit a participant that was removed, or whose grant was reduced."""
     path = client.path("v1", "rooms", room, "participants", identity, "readmit")
     client.call("POST", path, {"jti": jti} if jti else {})
 
 
 @app.command()
 def explain(room: str, identity: str, as_json: AsJson = False) -> None:
-    """Why a participant gets each track as it does: one sentence, the layers, and the decisions of the last minute."""
+    """Explain why a participant receives each track as it does: a sentence, the layers, the decisions of the last
+    minute."""
     body = client.pages(client.path("v1", "rooms", room, "participants", identity, "explain"), "subscriptions")
     if as_json:
         print(json.dumps(body, indent=2))
@@ -265,7 +266,8 @@ def drain(
         float | None, typer.Option(min=0, help="Seconds that those inside have; else SFU_DRAIN_LIMIT.")
     ] = None,
 ) -> None:
-    """Let nobody new in, and end the service when it is empty. Asks the internal listener (SFU_INTERNAL_PORT)."""
+    """Drain: admit no new participants, and stop the service when it is empty. Uses the internal listener
+    (SFU_INTERNAL_PORT)."""
     client.drain(limit, wait=wait)
 
 
@@ -278,7 +280,7 @@ class Severity(StrEnum):
 def check_up(
     dev_mode: Annotated[bool, typer.Option("--dev", help="For `sfu serve --dev`.")] = False,
 ) -> None:
-    """Look at what the service needs: ports, UDP buffers, announced addresses, crypto, UDP_SEGMENT. One line each."""
+    """Check what the service needs: ports, UDP buffers, announced addresses, crypto, UDP_SEGMENT. One line each."""
     settings, _ = read(os.environ, {}, Mode(dev=dev_mode or not os.environ.get("SFU_KEYS")))
     findings = doctor.examine(settings)
     for finding in findings:

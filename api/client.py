@@ -1,4 +1,4 @@
-"""What the client commands ask of a running service: where it is, with which key, and what went wrong."""
+"""The HTTP client of the `sfu` commands: address and key of a running service, and errors as sentences."""
 
 import os
 import ssl
@@ -16,7 +16,7 @@ TIMEOUT = 10.0
 TOKEN_TTL = 60.0
 """Seconds."""
 POLL = 0.25
-"""Seconds between looks at a drain."""
+"""Seconds between two polls of a drain."""
 
 
 class ClientError(Exception):
@@ -24,7 +24,7 @@ class ClientError(Exception):
 
 
 def credentials() -> tuple[str, str]:
-    """The key to sign with, and its secret."""
+    """Returns the key that signs tokens, and its secret."""
     environ = os.environ
     if environ.get("SFU_API_KEY") or environ.get("SFU_API_SECRET"):
         if not (environ.get("SFU_API_KEY") and environ.get("SFU_API_SECRET")):
@@ -49,7 +49,7 @@ def credentials() -> tuple[str, str]:
 
 
 def call(method: str, path: str, body: Any = None) -> Any:
-    """The service's reply. Raises ClientError."""
+    """Returns the service's reply. Raises ClientError."""
     key, secret = credentials()
     admin = Grant(identity="sfu-cli", room_admin=True, room_create=True, room_list=True, key=key)
     token = auth.sign(admin, secret, ttl=TOKEN_TTL, now=time.time())
@@ -57,7 +57,7 @@ def call(method: str, path: str, body: Any = None) -> Any:
 
 
 def pages(path: str, name: str) -> dict[str, Any]:
-    """All of a list that comes in pages, as if it were one reply. Raises ClientError."""
+    """Returns all pages of a list as one reply. Raises ClientError."""
     entries: list[Any] = []
     after = ""
     while True:
@@ -73,7 +73,7 @@ def path(*parts: str) -> str:
 
 
 def drain(limit: float | None, *, wait: bool) -> None:
-    """Begins a drain. With `wait`, returns when everybody has gone, or the service itself has."""
+    """Starts a drain. With `wait`, returns when all participants have left or the service has ended."""
     environ = os.environ
     port = environ.get("SFU_INTERNAL_PORT")
     if not port:

@@ -40,7 +40,7 @@ class Connection:
         self._connections = connections
 
     def know(self) -> None:
-        """A token on it is good."""
+        """A token on it is valid."""
         if not self.is_known:
             self.is_known = True
             self._connections.note_known(self)
@@ -63,7 +63,7 @@ class Connections:
         return len(self._unknown.get(address, ()))
 
     def admit(self, transport: Transport) -> Connection | None:
-        """A new connection. None: there is no room for it."""
+        """Registers a new connection. None: the limits allow no more."""
         loop = asyncio.get_running_loop()
         address = "" if self._is_trusted(peer := _peer(transport)) else subscriber(peer)
         of_address = self._unknown.setdefault(address, {})
@@ -91,7 +91,7 @@ class Connections:
             self._all[by] = connection
 
     def forget(self, transport: Transport) -> None:
-        """It is closed, or is being closed."""
+        """Removes a connection that is closed or closing."""
         connection = self._all.pop(transport, None)
         if connection is not None:
             self.note_known(connection)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 
 def usable(system: Path = Path("/")) -> int:
-    """At least 1. `system` is where `proc` and `sys` are."""
+    """Returns the number of usable cores, at least 1. `system` is the folder of `proc` and `sys`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, int(quota(system))))
 
 
 def quota(system: Path) -> float:
-    """Cores' worth of time that the tightest group around this process allows; infinite without one."""
+    """Returns the cores' worth of time that the tightest control group allows. Infinite: there is no quota."""
     tightest = float(1 << 20)
     for line in _text(system / "proc/self/cgroup").splitlines():
         _, controllers, group = line.split(":", 2)
@@ -31,7 +31,8 @@ def quota(system: Path) -> float:
 
 
 def workers(cores: int) -> int:
-    """Packet threads on so many cores: one core is left for Python where there are more than two."""
+    """Returns the number of packet threads for this number of cores: one core is left for Python if there are more than
+    two."""
     return cores - 1 if cores > 2 else cores
 
 

@@ -25,7 +25,7 @@ PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 """Segments of a path that need no quoting (RFC 3986 s2.3)."""
 
 SLASH = "\udc2f"
-"""Stands for a `/` within a name while its route is sought: a decoded path never has half of a surrogate pair."""
+"""Replaces a `/` in a name during routing: a decoded path never contains half of a surrogate pair."""
 
 
 class NameConvertor(Convertor[str]):
@@ -51,8 +51,8 @@ _bearer = HTTPBearer(
 
 
 def opened(app: FastAPI) -> Sfu:
-    """Its service. Raises Unavailable if that has failed, or is not open: a mounted application is opened by nobody
-    but the one around it."""
+    """Returns the application's service. Raises Unavailable if it failed or is not open: the lifespan of a mounted
+    application is run by the outer application only."""
     sfu = getattr(app.state, "sfu", None)
     if sfu is None:
         raise Unavailable("the service is not open: the application around it has to run its lifespan")
@@ -63,7 +63,7 @@ def opened(app: FastAPI) -> Sfu:
 
 
 def reached_at(connection: HTTPConnection) -> str | None:
-    """Our address that this request came to."""
+    """Returns the server's address at which the request arrived."""
     server = connection.scope.get("server")
     return str(server[0]) if server else None
 
@@ -95,8 +95,8 @@ async def _grant(
 
 
 def prefix_of(connection: HTTPConnection) -> str:
-    """What stands before our paths for whoever asks: where the application is mounted (`root_path`), and what a proxy
-    took away (X-Forwarded-Prefix)."""
+    """Returns the client's prefix of the service's paths: where the application is mounted (`root_path`), and what a
+    proxy removed (X-Forwarded-Prefix)."""
     mounted = str(connection.scope.get("root_path", "")).rstrip("/")
     forwarded = connection.headers.get("x-forwarded-prefix", "").rstrip("/")
     if len(forwarded) > limits.NAME_CHARACTERS or not PREFIX.fullmatch(forwarded):
@@ -105,12 +105,12 @@ def prefix_of(connection: HTTPConnection) -> str:
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Whom a request comes from, for bounds by address; behind a proxy that is trusted, by its X-Forwarded-For."""
+    """Returns the address of the client, for limits by address. Behind a trusted proxy it is from X-Forwarded-For."""
     return subscriber(connection.client.host) if connection.client is not None else ""
 
 
 def know(connection: HTTPConnection) -> None:
-    """A token, or the secret of a session, was found good on this connection: see `api/connections.py`."""
+    """Marks the connection as known: a token, or a session's secret, was valid on it. See `api/connections.py`."""
     known = connection.scope.get(CONNECTION)
     if known is not None:
         known.know()

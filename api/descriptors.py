@@ -1,4 +1,4 @@
-"""How many connections the process may hold open: as many as it is told, and as file descriptors allow."""
+"""The number of connections that the process may hold open, by setting and by file descriptors."""
 
 import ipaddress
 import logging
@@ -10,7 +10,7 @@ from api.settings import Settings
 log = logging.getLogger(__name__)
 
 RESERVED = 256
-"""File descriptors for all else: UDP sockets, the log, the internal listener."""
+"""File descriptors for everything else: UDP sockets, the log, the internal listener."""
 
 
 def connections(settings: Settings) -> Connections:

@@ -1,4 +1,4 @@
-"""The doors that only development mode has: tokens for whoever sits at this machine, or was shown the QR code."""
+"""Routes of development mode only: tokens for the user of this machine, or for a user who was shown the QR code."""
 
 import hmac
 import ipaddress
@@ -22,7 +22,7 @@ from sfu.errors import NotAllowed
 from sfu.model import Grant, Permissions
 
 TTL = 3600.0
-"""Seconds; clients are sent a fresh token at half of it."""
+"""Seconds. Clients receive a new token at half of it."""
 COOKIE = "sfu_invite"
 
 
@@ -43,15 +43,15 @@ class TokenReply(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """To whom tokens are given: this machine, and with --lan those who were shown the invitation."""
+    """Decides who gets tokens: this machine, and with --lan, holders of the invitation."""
 
     addresses: frozenset[str] = frozenset()
-    """Beside the loopback ones, by which a browser may call us."""
+    """Addresses beside the loopback ones at which browsers reach the service."""
     invitation: str = ""
 
     def check(self, request: Request) -> None:
-        """Raises NotAllowed. Host and Origin are looked at because a page from elsewhere runs in a browser here, too:
-        it may post to us (CSRF), or have its own name resolve to our address (DNS rebinding)."""
+        """Raises NotAllowed. Checks Host and Origin, because a page of another site runs in a local browser, too: it
+        may post to this service (CSRF), or make its own name resolve to our address (DNS rebinding)."""
         if not self._is_ours(request.headers.get("host", "")):
             raise NotAllowed("development tokens are given only at a loopback address")
         origin = request.headers.get("origin")
@@ -82,7 +82,7 @@ DoorDep = Annotated[Door, Depends(_door)]
 
 
 def install(app: FastAPI, settings: Settings) -> None:
-    """Adds the doors. Only ever called in development mode."""
+    """Adds the routes. Called in development mode only."""
     invitation = secrets.token_urlsafe(12) if settings.mode.lan else ""
     addresses = frozenset(settings.config().announced_addresses) if settings.mode.lan else frozenset[str]()
     app.state.dev_door = Door(addresses, invitation)
@@ -91,7 +91,7 @@ def install(app: FastAPI, settings: Settings) -> None:
 
 @router.post("/v1/dev/token", responses=responses(400, 403, 409))
 async def give_token(body: TokenRequest, request: Request, settings: SettingsDep, door: DoorDep) -> TokenReply:
-    """A token for the page: a fresh identity each time. Only in development mode, only from this machine."""
+    """Returns a token for the page, with a new identity each time. Development mode only, from this machine only."""
     door.check(request)
     names.room_name(body.room)
     names.text("a display name", body.name)
@@ -111,7 +111,7 @@ async def give_token(body: TokenRequest, request: Request, settings: SettingsDep
 
 @router.get("/v1/dev/enter", include_in_schema=False)
 async def enter(invite: str, door: DoorDep) -> RedirectResponse:
-    """Where the QR code of --lan leads: the invitation becomes a cookie, and the address bar shows the page."""
+    """The target of the QR code of --lan: stores the invitation as a cookie and redirects to the page."""
     if not door.invitation or not hmac.compare_digest(invite.encode(), door.invitation.encode()):
         raise NotAllowed("this invitation is not, or no longer, good")
     reply = RedirectResponse("/", status_code=303)
@@ -120,7 +120,7 @@ async def enter(invite: str, door: DoorDep) -> RedirectResponse:
 
 
 def invitation_path(app: FastAPI) -> str:
-    """What the printed address ends with."""
+    """Returns the path of the printed address."""
     door: Door = app.state.dev_door
     return f"/v1/dev/enter?invite={door.invitation}" if door.invitation else "/"
 

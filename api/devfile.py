@@ -1,4 +1,4 @@
-"""What development mode keeps in `.sfu-dev.json`: a key of its own, which the client commands find there."""
+"""The file `.sfu-dev.json` of development mode: its API key, which the client commands use."""
 
 import json
 import os
@@ -14,7 +14,7 @@ FILE = Path(".sfu-dev.json")
 
 @dataclass(frozen=True, slots=True)
 class Development:
-    """What the file holds: enough for the client commands to speak to the service."""
+    """The contents of the file: enough for the client commands to reach the service."""
 
     key: str
     secret: str
@@ -25,7 +25,7 @@ class Development:
 
 
 def load(path: Path = FILE) -> Development | None:
-    """What an earlier start left behind; None if there is nothing usable."""
+    """Returns the contents of an earlier start. None: there is nothing usable."""
     try:
         kept = Development(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
@@ -34,12 +34,12 @@ def load(path: Path = FILE) -> Development | None:
 
 
 def open_or_make(path: Path = FILE) -> Development:
-    """The key of this folder. A new one is made once, so that tokens outlive a restart."""
+    """Returns the key of this folder. It is created once, so tokens outlive a restart."""
     return load(path) or Development("dev" + secrets.token_hex(4), secrets.token_urlsafe(32))
 
 
 def keep(development: Development, path: Path = FILE) -> None:
-    """Writes the file, for its owner alone. Raises SettingsError."""
+    """Writes the file, readable by its owner only. Raises SettingsError."""
     draft = path.with_name(path.name + ".new")
     try:
         draft.unlink(missing_ok=True)
@@ -53,5 +53,5 @@ def keep(development: Development, path: Path = FILE) -> None:
 
 
 def with_key(settings: Settings, development: Development) -> Settings:
-    """The development key first, beside those that were given."""
+    """Returns the keys with the development key first."""
     return replace(settings, keys={development.key: development.secret, **settings.keys})

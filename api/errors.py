@@ -1,4 +1,4 @@
-"""Refusals as problem documents (RFC 9457) and as WebSocket close codes: the only place that knows either."""
+"""Maps exceptions to problem documents (RFC 9457) and to WebSocket close codes. No other file knows either."""
 
 import http
 import logging
@@ -76,7 +76,7 @@ STATUS: Mapping[type[SfuError], int] = {
 POLICY = 1008
 TRY_AGAIN = 1013
 REJOIN = 4001
-"""A resume named something that is no longer: join anew."""
+"""A resume named a session that no longer exists: join with a new session."""
 
 
 class Problem(BaseModel):
@@ -90,7 +90,7 @@ class Problem(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of these refusals; 401 goes without saying."""
+    """Returns the OpenAPI responses of these statuses; 401 is always included."""
     return {
         status: {
             "description": http.HTTPStatus(status).phrase,
@@ -121,7 +121,7 @@ def problem_of(error: SfuError) -> JSONResponse:
 
 
 def close_code(error: SfuError) -> int:
-    """With what a WebSocket ends whose join is refused."""
+    """Returns the close code for a join that is refused."""
     match error:
         case Stale():
             return REJOIN
@@ -132,7 +132,7 @@ def close_code(error: SfuError) -> int:
 
 
 def install(app: FastAPI) -> None:
-    """Every refusal of `app` becomes a problem document: ours, the framework's, and what nobody foresaw."""
+    """Makes every error of `app` a problem document: its own, the framework's, and unexpected exceptions."""
 
     async def of_ours(request: HTTPConnection, error: Exception) -> Response:
         assert isinstance(error, SfuError)
@@ -186,17 +186,18 @@ def install(app: FastAPI) -> None:
 
 
 def failed() -> JSONResponse:
-    """Of an exception that nobody foresaw."""
+    """Returns the problem document of an unexpected exception."""
     return problem(500, SfuError.code, "Something failed here; it is in the log.")
 
 
 def nothing_here() -> JSONResponse:
-    """To a path that no route has."""
+    """Returns the problem document for an unknown path."""
     return problem(404, NotFound.code, "There is nothing at this address.")
 
 
 def too_large(limit: int) -> HTTPException:
-    """Raised while a body is read, where the framework lets only its own exceptions through."""
+    """Returns the exception for a body over the limit: while a body is read, the framework passes on only its own
+    exceptions."""
     return HTTPException(STATUS[TooLarge], f"the body has more than {limit} octets")
 
 

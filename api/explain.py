@@ -1,4 +1,4 @@
-"""REST: why a participant gets what it is shown as it does."""
+"""REST: why a participant receives its tracks as it does."""
 
 from typing import Any
 
@@ -53,8 +53,9 @@ class Explanations(BaseModel):
 async def explain_participant(
     room: str, identity: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Explanations:
-    """Of every track it could be shown, a page at a time: what is wanted, allowed, asked for and on the wire, what
-    limits it, in one sentence, and what was decided in the last minute. Needs roomAdmin for the room."""
+    """Explains every track that the participant could receive, a page at a time: the layers that are wanted, allowed,
+    requested and sent, the limiting cause in one sentence, and the decisions of the last minute. Needs roomAdmin for
+    the room."""
     entries = pages.by_order(sfu.room(room).participant(identity).explain_after(pages.order(after)))
     subscriptions, next = pages.page(entries, limit, pages.of_explanation)
     return Explanations(subscriptions=subscriptions, next=next)

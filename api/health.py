@@ -1,4 +1,4 @@
-"""The internal listener: live, ready, metrics, and the beginning of a drain."""
+"""The internal listener: liveness, readiness, metrics, and the start of a drain."""
 
 from typing import Annotated
 
@@ -14,14 +14,14 @@ from sfu.service import Sfu
 
 
 class Health:
-    """What the internal listener knows. It opens before the service and closes after it: `sfu` comes and goes."""
+    """The state that the internal listener reports. The listener opens before the service and closes after it."""
 
     def __init__(self) -> None:
         self.sfu: Sfu | None = None
 
     @property
     def state(self) -> str:
-        """`starting`, the service's own, or `failed`."""
+        """`starting`, the state of the service, or `failed`."""
         if self.sfu is None:
             return "starting"
         return "failed" if self.sfu.failure is not None else self.sfu.state.value

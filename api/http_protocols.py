@@ -1,4 +1,4 @@
-"""HTTP and WebSockets on one connection: uvicorn's protocols, bounded before anybody has said who they are.
+"""HTTP and WebSocket on one connection: uvicorn's protocols, with limits that apply before authentication.
 
 A request has its headers within `limits.HEADER_OCTETS` and `HEADER_SECONDS`, its body within `BODY_SECONDS`, and a
 WebSocket its first message within `FIRST_MESSAGE_OCTETS` (`api/signaling.py` has the seconds).
@@ -26,7 +26,7 @@ websockets.http11.MAX_LINE_LENGTH = limits.REQUEST_LINE_OCTETS
 
 TOO_LONG = "The headers are too long."
 CONNECTION = "sfu.connection"
-"""Where a scope has its `Connection`."""
+"""The key of a scope's `Connection`."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -40,7 +40,7 @@ class HttpProtocol(HttpToolsProtocol):
     _is_head = True
     _is_body = False
     _octets = 0
-    """Of this request so far, framing and all."""
+    """Octets of this request so far, including framing."""
     _header_octets = 0
     _refusal: http.HTTPStatus | None = None
 
@@ -62,7 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def is_receiving(self) -> bool:
-        """A request has begun and is not here as a whole."""
+        """A request has started and is incomplete."""
         return self._is_body or (self._is_head and self._octets > 0)
 
     def data_received(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.refuse(status, msg if self._refusal is None else TOO_LONG)
 
     def refuse(self, status: http.HTTPStatus, detail: str) -> None:
-        """Answers without the application, and closes."""
+        """Answers without the application and closes the connection."""
         self._stop_waiting()
         problem = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
         body = json.dumps(problem).encode()
@@ -188,7 +188,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def know(self) -> None:
-        """Who it is has been found out: its messages may be longer from now on."""
+        """The client is authenticated: its messages may be longer from now on."""
         self.conn.max_message_size = limits.MESSAGE_OCTETS
         if self._connection is not None:
             self._connection.know()
@@ -228,6 +228,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 def protocols(connections: Connections) -> tuple[type[HttpProtocol], type[WebSocketProtocol]]:
-    """Of one listener."""
+    """Returns the protocol classes of one listener."""
     given = {"connections_of_listener": connections}
     return type("HttpOfListener", (HttpProtocol,), given), type("WebSocketOfListener", (WebSocketProtocol,), given)

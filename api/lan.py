@@ -1,4 +1,4 @@
-"""`--lan`: a certificate for the address in the local network, and a QR code that leads a phone there."""
+"""`--lan`: a certificate for the address in the local network, and a QR code for a phone."""
 
 import datetime
 import io
@@ -7,12 +7,12 @@ import ipaddress
 from api.settings import SettingsError
 
 DAYS = 30
-"""A browser asks to trust a self-signed certificate again when it changes: not at every start."""
+"""Browsers ask again to trust a self-signed certificate when it changes, so it is not renewed at every start."""
 _MISSING = "--lan needs the packages cryptography and segno: pip install 'sfu[lan]'."
 
 
 def certificate(address: str) -> tuple[str, str]:
-    """A self-signed certificate for an IP address and its key, both PEM."""
+    """Returns a self-signed certificate for an IP address and its key, both as PEM."""
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -46,7 +46,7 @@ def certificate(address: str) -> tuple[str, str]:
 
 
 def is_good(pem: str, address: str) -> bool:
-    """Whether a certificate of an earlier start still serves: for this address, and for another day."""
+    """Returns whether a stored certificate is valid for this address and for another day."""
     try:
         from cryptography import x509
     except ImportError:
@@ -64,7 +64,7 @@ def is_good(pem: str, address: str) -> bool:
 
 
 def qr_code(url: str) -> str:
-    """For a terminal, dark on light."""
+    """Returns the QR code for a terminal, dark on light."""
     try:
         import segno
     except ImportError:

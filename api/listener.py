@@ -1,4 +1,4 @@
-"""An HTTP server of ours: uvicorn without its signals, its exits and its silent WebSockets."""
+"""An HTTP server: uvicorn without its signal handlers, its exits and its silent WebSockets."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,12 @@ from sfu import limits
 
 PING_INTERVAL = 5.0
 PING_TIMEOUT = 10.0
-"""Seconds; together the silence after which a WebSocket is dropped."""
+"""Seconds. Their sum is the silence after which a WebSocket is dropped."""
 USER_TIMEOUT = 20_000
-"""Milliseconds for which what we sent may stay unacknowledged (RFC 5482): a peer that vanished with our data in flight
-would hold its connection for a quarter of an hour."""
+"""Milliseconds for which sent data may stay unacknowledged (RFC 5482). Otherwise a vanished peer with data in flight
+holds its connection for a quarter of an hour."""
 FAREWELL = 2.0
-"""Seconds for requests and WebSockets to end when the listener does."""
+"""Seconds for requests and WebSockets to end when the listener stops."""
 
 
 TICK = 1.0
@@ -32,7 +32,7 @@ TICK = 1.0
 
 
 class Listener(uvicorn.Server):
-    """`farewell` runs when nothing new is accepted any more, and before connections are closed."""
+    """Runs `farewell` after it has stopped accepting, and before it closes connections."""
 
     def __init__(
         self, config: uvicorn.Config, connections: Connections, farewell: Callable[[], None] | None = None
@@ -115,7 +115,7 @@ async def listening(
     connections: Connections | None = None,
     proxies: Sequence[str] = (),
 ) -> AsyncIterator[None]:
-    """Serves `app` for the length of the block. Its lifespan is the caller's. `proxies`: addresses and networks whose
+    """Serves `app` for the duration of the block. The caller runs its lifespan. `proxies`: addresses and networks whose
     X-Forwarded-For and X-Forwarded-Proto are believed."""
     if connections is None:
         connections = Connections(limits.CONNECTIONS, limits.CONNECTIONS_PER_ADDRESS)
@@ -149,7 +149,7 @@ async def listening(
 
 
 def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """One socket for each address, all with the same port. Raises OSError whose `filename` is the `address:port`."""
+    """Returns one socket per address, all with the same port. Raises OSError whose `filename` is the `address:port`."""
     sockets: list[socket.socket] = []
     try:
         for host in hosts:

@@ -1,21 +1,21 @@
-"""What the process logs, and that no token is ever part of it."""
+"""Logging of the process. No token is ever logged."""
 
 import logging
 import re
 
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|(?<=access_token=)[^\s&\"']+")
-"""A JWT, or the beginning of one, begins with the base64 of `{"`; after `access_token=` anything is one."""
+"""A JWT, or its beginning, starts with the base64 of `{"`. After `access_token=` any text is a token."""
 
 
 class Redacting(logging.Formatter):
-    """The last line of defence: our own lines have no tokens, but a traceback or a library's line might."""
+    """A second protection: our own lines have no tokens, but a traceback or a library's line might."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _TOKEN.sub("<token>", super().format(record))
 
 
 def configure(level: str) -> None:
-    """Everything to stderr. The libraries speak from warnings on, at any level: their lines have query strings."""
+    """Logs to stderr. Libraries log from warnings on, at any level, because their lines contain query strings."""
     handler = logging.StreamHandler()
     handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""One process: the public and the internal listener, the signals, and the order in which all of it ends."""
+"""The process: the public and the internal listener, signals, and the order of the shutdown."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ FAILED = 1
 
 
 def run(settings: Settings, *, plane: PlaneApi | None = None) -> int:
-    """Serves until a signal, a drain or a failure. Returns the exit code. `plane` is for the tests."""
+    """Serves until a signal, a drain or a failure. Returns the exit code. `plane` is for tests."""
     logs.configure(settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -91,7 +91,8 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
 
 
 class Stop:
-    """The first SIGTERM or SIGINT drains, the second ends it; in development mode SIGINT ends it at once."""
+    """The first SIGTERM or SIGINT starts a drain, the second stops the service. In development mode SIGINT stops it at
+    once."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -100,7 +101,8 @@ class Stop:
 
     @contextlib.contextmanager
     def on_signals(self, health: Health, certificate: ssl.SSLContext | None) -> Iterator[None]:
-        """From before the service opens until after it has closed: a signal never ends the process half-way."""
+        """Handles signals from before the service opens until after it has closed, so no signal interrupts the
+        shutdown."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._hear, number, health)
@@ -125,7 +127,7 @@ class Stop:
             tls.reload(certificate, self._settings.tls_cert, self._settings.tls_key)
 
     async def wait(self, sfu: Sfu) -> None:
-        """Until it is to end: told so, drained, or failed."""
+        """Waits until the service must stop: by a signal, after a drain, or after a failure."""
         async with asyncio.TaskGroup() as tasks:
             reasons = [tasks.create_task(one) for one in (self._told(), sfu.wait_empty(), sfu.wait_failed())]
             await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)

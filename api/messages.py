@@ -14,7 +14,7 @@ _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discr
 
 
 def decode(text: str | bytes) -> ClientMessage:
-    """A message of the client. Raises InvalidRequest with a sentence that names the first thing wrong with it."""
+    """Decodes a message of a client. Raises InvalidRequest with a sentence that names the first mistake."""
     try:
         message = _client.validate_json(text)
     except ValidationError as error:
@@ -25,7 +25,7 @@ def decode(text: str | bytes) -> ClientMessage:
 
 
 def encode(seq: int, message: ServerMessage) -> bytes:
-    """A message of the server, with the `seq` that a resume names."""
+    """Encodes a message of the server with its `seq`."""
     # A room of fifty is told the same fifty times.
     kept = _encoded.get(id(message))
     if kept is None or kept[0] is not message:
@@ -37,7 +37,7 @@ def encode(seq: int, message: ServerMessage) -> bytes:
 
 
 def request_id(text: str | bytes) -> int:
-    """The `id` of a request that did not validate, so that its error can be matched; 0 if it has none."""
+    """Returns the `id` of a request that did not validate, for its error. 0: it has none."""
     try:
         raw = _any.validate_json(text)
     except ValidationError:
@@ -47,13 +47,14 @@ def request_id(text: str | bytes) -> int:
 
 
 def adapters() -> tuple[TypeAdapter[ClientMessage], TypeAdapter[ServerMessage]]:
-    """The codecs of what a client sends and of what it receives, for their JSON Schemas."""
+    """Returns the codecs of both directions (client, server), for their JSON Schemas."""
     return _client, _server
 
 
 REMEMBERED = 32
 _encoded: dict[int, tuple[ServerMessage, bytes]] = {}
-"""The last messages by their `id`, which is theirs while they are held here, and their JSON behind the `seq`."""
+"""JSON after `seq` of the last messages, by the `id()` of the message, which stays valid while the message is stored
+here."""
 _any: TypeAdapter[Any] = TypeAdapter(Any)
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads: the room's numbers and the plane's counters, collected when it asks."""
+"""Prometheus metrics: numbers of rooms and counters of the plane, collected per scrape."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,5 +1,4 @@
-"""Around every request: names as they are in its path, a bound on its body, and one line in the log that no token
-can reach."""
+"""Middleware of every request: names with a slash, a limit on the body, CORS, and one log line without tokens."""
 
 import logging
 import time
@@ -20,7 +19,7 @@ log = logging.getLogger("api.access")
 
 
 class SlashesInNames:
-    """A room or an identity may have a `/`, which is %2F in a path: what listens for us decodes that too early."""
+    """Restores `%2F` in names of rooms and identities, which the HTTP server decodes too early."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,7 +35,7 @@ class SlashesInNames:
 
 
 class BodyLimit:
-    """Bodies of more than `limit` octets are refused: at once where the length is announced, else when it is passed."""
+    """Refuses bodies of more than `limit` octets: at once if the length is announced, otherwise when it is exceeded."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -64,7 +63,8 @@ class BodyLimit:
 
 
 class Failed:
-    """What nobody foresaw, as a problem document: logged once, and inside of CORS, so that a page can read it."""
+    """Turns an unexpected exception into a problem document. It is logged once, and inside of CORS, so pages can read
+    it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -91,7 +91,7 @@ class Failed:
 
 
 class Cors(CORSMiddleware):
-    """A preflight is allowed what a fetch may send. What is refused is a problem document, as everywhere."""
+    """CORS. A preflight allows whatever a fetch may send. Refusals are problem documents."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
@@ -107,8 +107,8 @@ class Cors(CORSMiddleware):
 
 
 class AccessLog:
-    """Method, path, status and milliseconds. The query is left out, as it may hold a token, and so is what names a
-    WHIP or WHEP session, as knowing it is the right to end it."""
+    """Logs method, path, status and milliseconds. The query is omitted because it may contain a token. The id of a WHIP
+    or WHEP session is omitted because it is enough to end the session."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

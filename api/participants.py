@@ -1,4 +1,4 @@
-"""REST: the participants of a room, what they may do, and what they are shown."""
+"""REST: the participants of a room, their permissions, and their subscriptions."""
 
 from dataclasses import replace
 from typing import Any
@@ -100,7 +100,7 @@ class Readmission(BaseModel):
 
 
 class TrackWish(BaseModel):
-    """How one track is to be shown. What is left out stays as it is."""
+    """How the participant receives one track. Omitted fields keep their value."""
 
     model_config = ConfigDict(extra="forbid")
     track: str = Field(examples=["TR_5hJk2mNpQrSt"])
@@ -132,8 +132,8 @@ class Subscriptions(BaseModel):
 async def list_participants(
     room: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Participants:
-    """Everybody in the room by identity, also who is hidden, a page at a time. Needs roomAdmin for the room, as all of
-    these do."""
+    """Lists all participants of the room by identity, hidden ones too, a page at a time. Needs roomAdmin for the room,
+    as do all operations on participants."""
     present = sfu.room(room).participants
     entries = ((identity, present[identity].info()) for identity in pages.by_name(present, after, limit))
     participants, next = pages.page(entries, limit, pages.of_participant)
@@ -149,7 +149,7 @@ async def show_participant(room: str, identity: str, sfu: SfuDep, grant: Moderat
 async def change_participant(
     room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: ModeratorDep
 ) -> ParticipantInfo:
-    """Takes effect at once. A permission that is taken away also revokes the participant's tokens."""
+    """Changes a participant. Takes effect immediately. Removing a permission also revokes the participant's tokens."""
     participant = sfu.room(room).participant(identity)
     permissions = participant.permissions
     if body.permissions is not None:
@@ -160,22 +160,24 @@ async def change_participant(
 
 @router.delete("/{identity:name}", status_code=204, responses=responses(403, 404))
 async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> None:
-    """Out, and told so. Its tokens no longer let it in, nor do those that say they were made within the next minute, as
-    clocks may differ by that (403 with `Retry-After`). `readmit` lets it in before."""
+    """Removes a participant; it receives `left` with the reason. Its tokens no longer admit it, and neither do tokens
+    issued within the next minute, because clocks may differ by that (403 with `Retry-After`). `readmit` admits it
+    earlier."""
     sfu.room(room).remove(identity)
 
 
 @router.post("/{identity:name}/readmit", status_code=204, responses=responses(400, 403, 415, 422))
 async def readmit_participant(room: str, identity: str, body: Readmission, sfu: SfuDep, grant: ModeratorDep) -> None:
-    """Lets somebody in at once who was removed, or whose grant was reduced: with one token, named by its `jti`, or with
-    every token made from now on. Name the token where a backend's clock may be ahead, as one of before could pass for
-    new. Does nothing if the identity was not removed; the room need not exist."""
+    """Readmits a participant that was removed, or whose grant was reduced: with one token, named by its `jti`, or with
+    every token issued from now on. Name the token if a backend's clock may be ahead, because an older token could look
+    new. Does nothing if the identity was not removed. The room need not exist."""
     sfu.readmit(room, identity, body.jti)
 
 
 @router.post("/{identity:name}/mute", responses={**responses(403, 404, 415, 422), **SHOWN})
 async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
-    """Nothing of the track is forwarded until a moderator allows it again; its owner is told."""
+    """Mutes or unmutes a track as a moderator. While it is muted nothing of it is forwarded. The publisher receives
+    `muted`."""
     participant = sfu.room(room).participant(identity)
     participant.mute(body.track, body.muted)
     return participant.info()
@@ -185,8 +187,8 @@ async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, g
 async def list_subscriptions(
     room: str, identity: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Subscriptions:
-    """Every track it could be shown, in the order their publishers joined, and what it really gets of it; a page at a
-    time."""
+    """Lists every track that the participant could receive, in the order in which their publishers joined, and what it
+    receives, a page at a time."""
     return _subscriptions(sfu.room(room).participant(identity), after, limit)
 
 
@@ -194,10 +196,10 @@ async def list_subscriptions(
 async def set_subscriptions(
     room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
 ) -> Subscriptions:
-    """Subscribes to exactly these tracks, or changes nothing. What comes later follows `auto_subscribe` of the join.
+    """Subscribes to exactly these tracks, or changes nothing. Later tracks follow `auto_subscribe` of the join.
 
-    `settings` say for the participant what its client would: in which size, how fast, visible or not. The answer is the
-    first page of its subscriptions.
+    `settings` state for the participant how it receives a track: size, frame rate, visibility. The reply is the first
+    page of its subscriptions.
     """
     participant = sfu.room(room).participant(identity)
     participant.demand(

@@ -1,4 +1,4 @@
-"""The ports that the service listens on, the settings that choose them, and why one cannot be used, with the fix."""
+"""The ports of the service, the settings that choose them, and why a port cannot be used, with the fix."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ FIRST_UNPRIVILEGED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of one purpose; the last two fields are names of `settings.TABLE`."""
+    """The ports of one purpose. The last two fields are names of `settings.TABLE`."""
 
     protocol: Literal["TCP", "UDP"]
     hosts: tuple[str, ...]
@@ -43,7 +43,7 @@ class Ports:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """In this block, an OSError whose `filename` is an `address:port` becomes a PortError."""
+        """Converts an OSError in this block whose `filename` is an `address:port` into a PortError."""
         try:
             yield
         except OSError as error:
@@ -54,7 +54,7 @@ class Ports:
 
 
 class PortError(Exception):
-    """A port cannot be used. `str()` is one sentence, of which `sfu doctor` prints the parts."""
+    """A port cannot be used. `str()` is one sentence; `sfu doctor` prints its parts."""
 
     def __init__(self, ports: Ports, host: str, number: int, error: OSError) -> None:
         self.port = f"{ports.protocol} port {number} on {host}"

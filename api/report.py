@@ -1,4 +1,4 @@
-"""Answers of the service, and its settings, as lines for a terminal."""
+"""Formats replies of the service, and its settings, as lines for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ STEPS = ("wanted", "allowed", "target", "current")
 
 
 def settings(values: Sequence[Value]) -> Iterator[str]:
-    """Every setting: value, where it came from, what it means."""
+    """Returns every setting with its value, origin and meaning."""
     return table([(value.setting.variable, value.shown(), value.source, value.setting.meaning) for value in values])
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows of one length, in columns as wide as their longest cell."""
+    """Formats rows of equal length in columns as wide as their longest cell."""
     rows = [[legible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
@@ -23,7 +23,7 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def explanations(subscriptions: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
-    """As the service sends them, at `now` in ms since the epoch. A block for each track, an empty line between two."""
+    """Formats explanations; `now` is in ms since the epoch. One block per track, separated by empty lines."""
     for index, subscription in enumerate(subscriptions):
         if index:
             yield ""

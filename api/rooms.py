@@ -1,4 +1,4 @@
-"""REST: rooms, what is published in them, and data from the server."""
+"""REST: rooms, their published tracks, and data from the server."""
 
 import base64
 import binascii
@@ -71,7 +71,7 @@ TRACK: dict[str, Any] = {
 
 
 class NewRoom(RequestBody):
-    """What is left out is as the server is set up."""
+    """Omitted fields have the server's default."""
 
     name: str = Field(examples=["lobby"])
     max_participants: Participants | None = None
@@ -85,7 +85,7 @@ class NewRoom(RequestBody):
 
 
 class RoomChange(RequestBody):
-    """What is left out stays as it is."""
+    """Omitted fields keep their value."""
 
     max_participants: Participants | None = None
     empty_timeout: Seconds | None = None
@@ -108,7 +108,7 @@ class Tracks(BaseModel):
 
 
 class Data(RequestBody):
-    """`text` or `base64`, one of them."""
+    """Exactly one of `text` and `base64`."""
 
     text: str | None = Field(None, examples=["The break is over."])
     base64: str | None = None
@@ -134,7 +134,7 @@ def _answers(description: str) -> dict[str, Any]:
     },
 )
 async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
-    """Creates a room. Asked again with the same options, it answers 200 with the room that exists. Needs roomCreate."""
+    """Creates a room. If the room exists with the same options, returns it with status 200. Needs roomCreate."""
     given = body.model_dump(exclude={"name"}, exclude_none=True)
     room, is_new = sfu.create_room(body.name, replace(sfu.config.room, **given), key=grant.key)
     if not is_new:
@@ -144,7 +144,7 @@ async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: Cre
 
 @router.get("", responses=responses(403))
 async def list_rooms(sfu: SfuDep, grant: ListerDep, after: After = "", limit: Limit = limits.LIST_PAGE) -> Rooms:
-    """The rooms of this server by name, a page at a time. Needs roomList."""
+    """Lists the rooms of this server by name, a page at a time. Needs roomList."""
     entries = ((name, sfu.rooms[name].info()) for name in pages.by_name(sfu.rooms, after, limit))
     rooms, next = pages.page(entries, limit, pages.of_room)
     return Rooms(rooms=rooms, next=next)
@@ -152,7 +152,7 @@ async def list_rooms(sfu: SfuDep, grant: ListerDep, after: After = "", limit: Li
 
 @router.get("/{room:name}", responses={**responses(403, 404), 200: _answers("The room.")})
 async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
-    """Needs roomList, or roomAdmin for the room."""
+    """Returns a room. Needs roomList, or roomAdmin for the room."""
     return sfu.room(room).info()
 
 
@@ -160,7 +160,7 @@ async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
     "/{room:name}", responses={**responses(400, 403, 404, 409, 415, 422), 200: _answers("The room as it is now.")}
 )
 async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: ModeratorDep) -> RoomInfo:
-    """Changes a room while people are in it; they are told. Needs roomAdmin for the room."""
+    """Changes a room. Its participants receive the change. Needs roomAdmin for the room."""
     found = sfu.room(room)
     found.update(**body.model_dump(exclude_none=True))
     return found.info()
@@ -168,7 +168,7 @@ async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: Moderator
 
 @router.delete("/{room:name}", status_code=204, responses=responses(403, 404))
 async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
-    """Closes a room; those inside are told why. Needs roomCreate, or roomAdmin for the room."""
+    """Closes a room. Its participants receive `left` with the reason. Needs roomCreate, or roomAdmin for the room."""
     sfu.delete_room(room)
 
 
@@ -176,8 +176,8 @@ async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
 async def list_tracks(
     room: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Tracks:
-    """The publishers' view in the order they joined, a page at a time: what really arrives of each track, and who is
-    shown it. Needs roomAdmin for the room."""
+    """Lists the published tracks in the order in which their publishers joined, a page at a time: the encodings that
+    arrive, and the subscribers. Needs roomAdmin for the room."""
     entries = pages.by_order(sfu.room(room).tracks_after(pages.order(after)))
     tracks, next = pages.page(entries, limit, pages.of_track)
     return Tracks(tracks=tracks, next=next)
@@ -190,7 +190,7 @@ async def send_data(
     sfu: SfuDep,
     grant: ModeratorDep,
 ) -> Delivery:
-    """A message of the server over the data channels of the room. Needs roomAdmin for the room."""
+    """Sends a message of the server over the data channels of the room. Needs roomAdmin for the room."""
     if (body.text is None) == (body.base64 is None):
         raise InvalidRequest("a message has either text or base64")
     try:

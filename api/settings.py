@@ -1,4 +1,4 @@
-"""The environment and the flags of `sfu serve`, as one table. Nothing else reads SFU_* for the service."""
+"""The settings of `sfu serve`, from environment and flags: one table. No other file reads SFU_* for the service."""
 
 import difflib
 import ipaddress
@@ -20,7 +20,7 @@ _DEFAULTS = Config()
 
 
 class SettingsError(Exception):
-    """The service cannot start like this; the sentence names the variable or the flag."""
+    """The service cannot start with these settings. The sentence names the variable or the flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the service is told from outside. The meanings are in `TABLE`."""
+    """All settings of the service. `TABLE` has their meanings."""
 
     keys: Mapping[str, str]
     host: tuple[str, ...]
@@ -68,8 +68,8 @@ class Settings:
 
     @property
     def media_hosts(self) -> tuple[str, ...]:
-        """What the UDP ports are bound to. In development mode that is the machine's own address, too: Firefox and
-        GStreamer have no candidate of their own on the loopback device."""
+        """Returns the addresses of the UDP ports. In development mode they include the machine's own address, because
+        Firefox and GStreamer have no candidate of their own on the loopback device."""
         if self.udp_host:
             return self.udp_host
         own = addresses.own_address() if self.mode.dev and self.host == (addresses.LOOPBACK,) else None
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def reaches_only_here(self) -> bool:
-        """The service was to listen at all addresses, and there is none but the loopback one to announce."""
+        """The service listens on all addresses, but has only the loopback address to announce."""
         is_any = any(ipaddress.ip_address(host).is_unspecified for host in self.media_hosts)
         return is_any and addresses.reaches_only_here(self.config().announced_addresses)
 
@@ -128,14 +128,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a setting is, as text, and where that came from: `environment`, `flag` or `default`."""
+    """The value of a setting as text, and its origin: `environment`, `flag` or `default`."""
 
     setting: Setting
     text: str
     source: str
 
     def shown(self) -> str:
-        """For people: without secrets."""
+        """The value for display, without secrets."""
         if not self.setting.secret:
             return self.text or "-"
         return ", ".join(f"{key}: (hidden)" for key in _keys(self.text)) or "-"
@@ -415,15 +415,15 @@ CLIENT: Mapping[str, str] = {
     "SFU_API_KEY": "the API key that client commands sign their tokens with",
     "SFU_API_SECRET": "the secret of SFU_API_KEY",
 }
-"""Variables that the service does not use, and knows: a shell may have them for the client commands."""
+"""Variables that the service ignores: a shell may set them for the client commands."""
 
 
 def read(
     environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None, mode: Mode = Mode()
 ) -> tuple[Settings, list[Value]]:
-    """Settings that the service can start with, and every row of the table with where its value came from.
+    """Returns the settings, and each row of the table with the origin of its value.
 
-    A flag wins over a variable. Raises SettingsError with one sentence.
+    A flag overrides a variable. Raises SettingsError with one sentence if the service cannot start with these settings.
     """
     settings, values = parse(environ, flags, mode)
     require_startable(settings)
@@ -433,7 +433,7 @@ def read(
 def parse(
     environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None, mode: Mode = Mode()
 ) -> tuple[Settings, list[Value]]:
-    """As `read`, but a setting that is required may be missing, and two may contradict each other."""
+    """As `read`, but required settings may be missing and settings may contradict each other."""
     flags = flags or {}
     _refuse_unknown(environ)
     values: list[Value] = []
@@ -455,7 +455,7 @@ def parse(
 
 
 def require_startable(settings: Settings) -> None:
-    """What no row can see alone. Raises SettingsError if the service cannot start with these settings."""
+    """Checks combinations of settings. Raises SettingsError if the service cannot start with them."""
     if not settings.keys and not settings.mode.dev:
         raise SettingsError("SFU_KEYS is not set: give an API key with its secret ('key: secret'), or use --dev.")
     if (settings.tls_cert is None) != (settings.tls_key is None):

@@ -1,4 +1,4 @@
-"""The WebSocket of PROTOCOL.md: messages in to the participant, its outbox out, fresh tokens."""
+"""The WebSocket of PROTOCOL.md: receives messages for a participant, sends its outbox, and renews its token."""
 
 import asyncio
 import contextlib
@@ -30,16 +30,16 @@ BEARER = "bearer."
 NO_TEXT = 1003
 INTERNAL = 1011
 LONGEST_WAIT = 86_400.0
-"""Seconds between looks at a token that lives for longer than twice this."""
+"""Seconds between two checks of a token that lives for longer than twice this."""
 
 
 class NotText(InvalidRequest):
-    """A binary frame where the first message should be."""
+    """The first message is a binary frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """What is known before the first message: a grant for a room, or why there is none."""
+    """The result of the handshake, before the first message: a grant for a room, or the reason for a refusal."""
 
     room: str
     grant: Grant | None = None
@@ -48,7 +48,7 @@ class Knock:
 
 @router.websocket("/v1/rtc")
 async def rtc(websocket: WebSocket, sfu: SfuDep, settings: SettingsDep) -> None:
-    """The token names the room."""
+    """Connects to the room that the token names."""
     await _receive_guest(websocket, sfu, settings.keys, "")
 
 

@@ -1,4 +1,4 @@
-"""The TLS of the public listener: certificate files that can be read again while connections are open."""
+"""TLS of the public listener. The certificate files can be reloaded while connections are open."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Raises SettingsError if the two are no certificate and its key."""
+    """Returns the TLS context. Raises SettingsError if the files are no certificate and its key."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.set_alpn_protocols(["http/1.1"])
     try:
@@ -26,7 +26,7 @@ def context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def context_of_text(certificate: str, key: str) -> ssl.SSLContext:
-    """The same from PEM in memory; the library reads files only."""
+    """Returns the context for PEM in memory; the library reads only files."""
     with tempfile.TemporaryDirectory() as folder:
         chain, secret = Path(folder, "cert.pem"), Path(folder, "key.pem")
         chain.write_text(certificate)
@@ -36,7 +36,7 @@ def context_of_text(certificate: str, key: str) -> ssl.SSLContext:
 
 
 def reload(live: ssl.SSLContext, certificate: Path, key: Path) -> bool:
-    """New connections get the certificate that is in the files now. Unusable files change nothing."""
+    """Reloads the files. New connections use the new certificate. Unusable files change nothing."""
     try:
         context(certificate, key)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03): a participant by HTTP, one that publishes or one that watches."""
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03): publishing and watching by HTTP."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -21,15 +21,15 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 """RFC 8840 s9."""
 
 UNDECODABLE = "Sfu-Undecodable"
-"""Media types that are published and that a WHEP viewer, who has sections for them, cannot decode."""
+"""Published media types that the WHEP viewer cannot decode, although it has sections for them."""
 
 INACTIVE = "Sfu-Inactive"
-"""Mids of sections that a WHIP publisher offers to send, and that its token does not let it publish."""
+"""Mids of sections that the WHIP publisher offers to send, but its token does not allow."""
 MIDS = 1024
 """Characters of that header: mids are the client's."""
 
 OF_SESSION = {"Accept-Patch": FRAGMENT, "Access-Control-Allow-Methods": "DELETE, OPTIONS, PATCH, POST"}
-"""By these a client library decides whether it may trickle; one that finds none waits for all candidates."""
+"""Client libraries decide by these headers whether to trickle. Without them a library waits for all candidates."""
 DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
@@ -53,7 +53,7 @@ IfMatch = Annotated[str | None, Header(description="The ETag of the session to t
 
 @router.post("/v1/whip", status_code=201, responses=CREATED, openapi_extra=OFFER)
 async def publish(request: Request, sfu: SfuDep, grant: GrantDep) -> Response:
-    """Publishes what the offer sends, as the identity and into the room that the token names."""
+    """Publishes what the offer sends, with the identity and into the room of the token."""
     return await _open(request, sfu, grant, "whip", _named(grant))
 
 
@@ -65,7 +65,7 @@ async def publish_in(room: str, request: Request, sfu: SfuDep, grant: GrantDep) 
 
 @router.post("/v1/whep", status_code=201, responses=CREATED, openapi_extra=OFFER)
 async def watch(request: Request, sfu: SfuDep, grant: GrantDep, participant: str | None = None) -> Response:
-    """Watches one participant, or the room: in the order publishers joined, or by who speaks where sections are few."""
+    """Watches one participant, or the room: in the order in which publishers joined or, with few sections, speakers."""
     return await _open(request, sfu, grant, "whep", _named(grant), participant)
 
 
@@ -101,7 +101,8 @@ async def describe_session() -> Response:
 @router.patch("/v1/rooms/{room:name}/whip/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
 @router.patch("/v1/rooms/{room:name}/whep/{session}", responses=PATCHED, openapi_extra=PATCH, include_in_schema=False)
 async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: IfMatch = None) -> Response:
-    """Trickle ICE (RFC 8840), or an ICE restart. Candidates are read and not needed: the checks themselves tell."""
+    """Trickle ICE (RFC 8840), or an ICE restart. Candidates are parsed and ignored: the server learns addresses from
+    checks."""
     found = _find(sfu, request, session)
     _require_type(request, FRAGMENT, {"Accept-Patch": FRAGMENT})
     fragment = await _text(request)
@@ -127,8 +128,8 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
 @router.delete("/v1/rooms/{room:name}/whip/{session}", responses=responses(404), include_in_schema=False)
 @router.delete("/v1/rooms/{room:name}/whep/{session}", responses=responses(404), include_in_schema=False)
 async def end_session(session: str, request: Request, sfu: SfuDep) -> Response:
-    """Ends the session; its participant leaves the room. One that ended by itself (the client closed its peer
-    connection first, or was not heard any more) can be deleted for a minute more."""
+    """Ends the session; its participant leaves the room. A session that ended by itself (the client closed its peer
+    connection first, or fell silent) can be deleted for another minute."""
     door = request.url.path.rsplit("/", 2)[-2]
     if not sfu.has_ended(session, DOORS[door], request.path_params.get("room")):
         _find(sfu, request, session).close()
