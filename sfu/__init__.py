@@ -1,6 +1,6 @@
-"""A selective forwarding unit: rooms steered from Python, packets moved by a native plane in the same process.
+"""A selective forwarding unit: Python controls rooms, and a native plane in the same process forwards packets.
 
-Names that need the native module import it when they are first used (PEP 562): the rest works without it.
+Names that need the native module import it at first use (PEP 562), so the rest works without it.
 """
 
 from importlib import import_module

@@ -1,11 +1,11 @@
-"""A token bucket: what may be spent at once, and how fast it comes back. Pure: the time is an argument."""
+"""A token bucket: a burst and a refill rate. Pure: the time is an argument."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Bucket:
-    """`rate` a second, at most `burst` saved up, full at first. Times in seconds."""
+    """Refills `rate` per second up to `burst`; full at first. Times are in seconds."""
 
     rate: float
     burst: float
@@ -16,7 +16,7 @@ class Bucket:
         self.level = self.burst
 
     def take(self, now: float, cost: float = 1.0) -> bool:
-        """Spends `cost`, or nothing if there is less."""
+        """Spends `cost` if it is available. Returns whether it was."""
         self._refill(now)
         if self.level < cost:
             return False
@@ -24,18 +24,18 @@ class Bucket:
         return True
 
     def spend(self, now: float, cost: float = 1.0) -> float:
-        """Spends `cost` whatever there is. Returns the seconds to wait until what was overspent is back."""
+        """Spends `cost` even if it overdraws. Returns the seconds until the overdraft is refilled."""
         self._refill(now)
         self.level -= cost
         return max(0.0, -self.level / self.rate)
 
     def wait(self, now: float, cost: float = 1.0) -> float:
-        """Seconds until `cost` can be taken."""
+        """Returns the seconds until `cost` is available."""
         self._refill(now)
         return max(0.0, (cost - self.level) / self.rate)
 
     def is_full(self, now: float) -> bool:
-        """It remembers nothing: a new one would do the same."""
+        """Whether it is full, so that a new bucket would behave the same."""
         self._refill(now)
         return self.level >= self.burst
 

@@ -1,4 +1,4 @@
-"""What every room and participant is given: the plane, the clocks, the configuration."""
+"""The context of every room and participant: the plane, the clocks, the configuration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Context:
     config: Config
     binding: Binding
     fingerprint: str
-    """sha-256 of the process's certificate, as SDP writes it."""
+    """The sha-256 fingerprint of the process's certificate, as in SDP."""
     now: Callable[[], float]
-    """Seconds on a clock that only goes forward."""
+    """Seconds of a monotonic clock."""
     wall: Callable[[], float]
     """Seconds since the epoch."""
     failures: Failures

@@ -19,7 +19,8 @@ ImportError
 
 
 class SfuError(Exception):
-    """`code` is for programs: one word per kind, the same in WebSocket errors and problem documents."""
+    """A request was refused. `code` is for programs: one word per kind, the same in WebSocket errors and problem
+    documents."""
 
     code = "internal"
 
@@ -53,7 +54,7 @@ class RoomFull(SfuError):
 
 
 class TooManyRequests(SfuError):
-    """`limit` names the bound that was met, `retry_after` is in seconds."""
+    """A limit was reached. `limit` names it, `retry_after` is in seconds."""
 
     code = "too_many_requests"
 
@@ -64,7 +65,7 @@ class TooManyRequests(SfuError):
 
 
 class LimitExceeded(SfuError):
-    """Of one request, name, text or list."""
+    """A request, name, text or list is too long."""
 
     code = "limit_exceeded"
 
@@ -74,7 +75,7 @@ class Stale(SfuError):
 
 
 class Unavailable(SfuError):
-    """`retry_after` in seconds."""
+    """The service is draining, closed or failed. `retry_after` is in seconds."""
 
     code = "unavailable"
 
@@ -84,7 +85,7 @@ class Unavailable(SfuError):
 
 
 class NativeModuleError(ImportError):
-    """`str()` is one sentence of two halves: what is wrong with the native module, and how to fix it."""
+    """The native module cannot be imported. `str()` states what is wrong and how to fix it."""
 
     def __init__(self, found: str, fix: str) -> None:
         super().__init__(f"The native module {found}: {fix}.")

@@ -1,7 +1,7 @@
-"""Why a subscription looks as it does: the record of what was decided, the cause that limits it, and one sentence.
+"""Why a subscription receives its layer: the record of decisions, the limiting cause, and one sentence.
 
-Whoever decides writes into a `Record`: a subscription has one, and so has a published track. What is read from them is
-bounded twice, by count where it is written and by age where it is read.
+The code that decides writes into a `Record`; each subscription and each published track has one. Records are bounded by
+count when they are written, and by age when they are read.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sfu.model import Cause, Decision, Kind, Layer, Picture, Quality, Source, Step, Wish
 
 AGE = 60_000
-"""Milliseconds that a decision is told."""
+"""Milliseconds for which a decision is reported."""
 MOST = 64
-"""Decisions that are kept of one subscription or track. A layer that flaps each second fills it in a minute."""
+"""Decisions stored per subscription or track. A layer that flaps each second fills it in a minute."""
 
 STOPPED_TOP = "has stopped its top encoding"
 DEAF = "ignores keyframe requests"
@@ -29,7 +29,7 @@ CALLED = {
 
 
 class Record:
-    """What was decided lately, oldest first."""
+    """Recent decisions, oldest first."""
 
     __slots__ = ("_entries",)
 
@@ -39,7 +39,8 @@ class Record:
     def note(
         self, at: int, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
     ) -> bool:
-        """At this time in ms since the epoch. False: it says what the last of its step said, and is not kept."""
+        """Adds a decision; `at` is in ms since the epoch. False: it repeats the last decision of its step and is not
+        stored."""
         for last in reversed(self._entries):
             if last.what is what:
                 if (last.layer, last.cause, last.detail) == (layer, cause, detail):
@@ -55,13 +56,13 @@ class Record:
 
 
 def told(now: int, *records: Record) -> tuple[Decision, ...]:
-    """The decisions of the last minute, of all of them, in order."""
+    """Returns the decisions of the last minute from all records, in order."""
     found = [decision for record in records for decision in record.since(now - AGE)]
     return tuple(sorted(found, key=lambda decision: decision.at))
 
 
 class Publishing:
-    """How a publisher sends a track: what of it is no subscriber's doing."""
+    """What a publisher does with a track, independent of subscribers."""
 
     __slots__ = ("_codec", "_now", "_seen", "record")
 
@@ -74,11 +75,11 @@ class Publishing:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """What a subscriber should know, as what the publisher does: `ignores keyframe requests`."""
+        """Returns what the publisher does that limits subscribers, for example `ignores keyframe requests`."""
         return self._now
 
     def muted(self, at: int, by: str) -> None:
-        """By whom; empty: by nobody any more."""
+        """Records a mute. `by` is empty: it was unmuted."""
         self.record.note(at, Step.PUBLISHER, detail=f"muted by {by}" if by else "no longer muted")
 
     def rerank(self, at: int, moved: Mapping[int, int], names: Sequence[str], offered: Sequence[str]) -> None:
@@ -145,7 +146,7 @@ def wish(of: Wish) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a subscription stands: all that its cause and its sentence are made of."""
+    """The state of a subscription, from which its cause and its sentence are derived."""
 
     subscriber: str
     publisher: str
@@ -156,28 +157,28 @@ class Standing:
     mid: str
     """Of the receive section that shows it; empty: none does."""
     refused: str = ""
-    """What the subscriber cannot do, as `cannot decode H265`; empty: nothing is in the way."""
+    """What the subscriber cannot do, for example `cannot decode H265`. Empty: nothing."""
     muted_by: str = ""
     """Its publisher's identity, or `a moderator`; empty: nobody."""
     kept_out: str = ""
-    """The rule of the room that keeps it from being shown, as `it is not among the last 9 who spoke`."""
+    """The rule of the room that excludes it, for example `it is not among the last 9 who spoke`."""
     target: Layer | None = None
-    """The best layer that the plane was asked for. None: nothing, for the reason of `held_by`."""
+    """The best layer that is requested of the plane. None: none, because of `held_by`."""
     held_by: Cause = Cause.NONE
-    """What keeps `target` from the best there is."""
+    """What limits `target`."""
     current: Layer | None = None
     lacks: Cause = Cause.NONE
-    """Why the plane sends nothing, or less than the target."""
+    """Why the plane sends less than the target."""
     picture: Picture | None = None
     """Of `current`."""
     is_arriving: bool = True
-    """Something of the track reaches the service: of video, whole frames."""
+    """The track arrives: of video, complete frames."""
     facts: tuple[str, ...] = ()
     """Of its publisher."""
 
 
 def cause(of: Standing) -> Cause:
-    """What limits it, the first that applies on the way from its publisher to the subscriber's wire."""
+    """Returns the cause that limits a subscription: the first that applies on the way from publisher to subscriber."""
     if of.refused:
         return Cause.CODEC
     if of.muted_by:
@@ -198,7 +199,7 @@ def cause(of: Standing) -> Cause:
 
 
 def sentence(of: Standing) -> str:
-    """One English sentence: what is shown, what limits it, and what its publisher does about it."""
+    """Returns one English sentence: what is received, what limits it, and what the publisher does about it."""
     why = cause(of)
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
     verb = "heard by" if of.kind is Kind.AUDIO else "shown to"

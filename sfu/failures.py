@@ -1,7 +1,6 @@
-"""What failed inside the service, where it was contained: counted by where, and logged once per kind.
+"""Contained exceptions: counted by place, and logged once per kind.
 
-One broken participant or room must not take the others along, nor fill the log with the same traceback five times a
-second.
+One broken participant or room must not affect others, or fill the log with the same traceback five times a second.
 """
 
 import logging
@@ -16,7 +15,7 @@ T = TypeVar("T")
 M = TypeVar("M", covariant=True)
 
 KINDS = 1000
-"""Kinds of failures that are told apart. What comes beyond them is counted, and not logged."""
+"""The number of kinds that are distinguished. Exceptions of further kinds are counted, but not logged."""
 
 
 class Lookup(Protocol[M]):
@@ -24,7 +23,7 @@ class Lookup(Protocol[M]):
 
 
 class Failures:
-    """A kind is where it was contained, the type of the exception, and the line that raised it."""
+    """A kind is the place that contained the exception, its type, and the line that raised it."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -32,11 +31,11 @@ class Failures:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """By where."""
+        """Contained exceptions by place."""
         return MappingProxyType(self._counts)
 
     def note(self, where: str, error: Exception, about: str = "") -> None:
-        """To be called by whoever contains an exception and goes on. `about` says with whom, as `sid=PA_…`."""
+        """Records an exception that the caller contains. `about` names the object, for example `sid=PA_…`."""
         self._counts[where] += 1
         kind = (where, type(error), *_raised_at(error))
         if kind in self._logged or len(self._logged) >= KINDS:
@@ -52,8 +51,8 @@ class Failures:
         work: Callable[[T], None],
         again: dict[str, None],
     ) -> None:
-        """`work` for each of these members who is still there. Those for whom it fails go into `again`, and the others
-        do not feel it."""
+        """Calls `work` for each of these members that is still present. A member whose call raises is added to `again`;
+        the others are not affected."""
         for sid in sids:
             member = members.get(sid)
             if member is None:

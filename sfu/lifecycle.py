@@ -1,4 +1,4 @@
-"""RUNNING -> DRAINING -> CLOSED, and who may join when. The transitions are here and nowhere else."""
+"""The states RUNNING -> DRAINING -> CLOSED and their transitions, and whether a participant may join."""
 
 import math
 from enum import StrEnum
@@ -9,7 +9,7 @@ from sfu.errors import Unavailable
 class State(StrEnum):
     RUNNING = "running"
     DRAINING = "draining"
-    """Nobody new; those inside have until the deadline."""
+    """No new participants; present ones have until the deadline."""
     CLOSED = "closed"
 
 
@@ -17,17 +17,17 @@ class Lifecycle:
     def __init__(self) -> None:
         self.state = State.RUNNING
         self.deadline = math.inf
-        """On the service's clock: when those inside are let go."""
+        """When present participants are removed, on the service's clock."""
 
     def admit(self) -> None:
-        """Raises if nobody new may come in."""
+        """Raises Unavailable if no new participant may join."""
         if self.state is State.DRAINING:
             raise Unavailable("this server is draining: join again elsewhere, or in a while")
         if self.state is State.CLOSED:
             raise Unavailable("this server is closed")
 
     def drain(self, deadline: float) -> bool:
-        """Begins to drain, or brings the deadline forward. False: nothing changed."""
+        """Starts a drain, or moves the deadline forward. False: nothing changed."""
         if self.state is State.CLOSED or deadline >= self.deadline:
             return False
         self.state = State.DRAINING

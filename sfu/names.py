@@ -1,4 +1,4 @@
-"""What names and texts from outside may look like. Each check returns what it was given, or raises a sentence."""
+"""Validation of names and texts. Each check returns its argument, or raises a sentence."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from sfu.errors import InvalidRequest, LimitExceeded
 from sfu.model import RoomOptions
 
 CONTROL = ("Cc", "Zl", "Zp")
-"""Categories of characters that end a line, ring a bell or move a cursor."""
+"""Unicode categories of characters that end a line, ring a bell or move a cursor."""
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Embeddings, overrides and isolates (UAX #9 s2): they turn the direction of what stands around a name."""
+"""Embeddings, overrides and isolates (UAX #9 s2). They change the direction of the text around a name."""
 UNSEEN = ("Cf", "Zs")
-"""Categories of which nothing is seen: a name of nothing else could not be told from none."""
+"""Categories of invisible characters. A name of only these looks empty."""
 
 
 def room_name(name: str) -> str:
@@ -24,7 +24,7 @@ def identity(name: str) -> str:
 
 
 def text(what: str, value: str) -> str:
-    """A text for people, such as a display name: may be empty."""
+    """Checks a text such as a display name; it may be empty."""
     if len(value) > limits.NAME_CHARACTERS:
         raise LimitExceeded(f"{what} has at most {limits.NAME_CHARACTERS} characters, this one has {len(value)}")
     _octets(what, value)
@@ -54,7 +54,7 @@ def attributes(values: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def merged(present: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
-    """The attributes after a change; one set to the empty string is deleted."""
+    """Returns the attributes after a change. An attribute set to the empty string is deleted."""
     result = {key: value for key, value in {**present, **changes}.items() if value}
     attributes(result)
     return result

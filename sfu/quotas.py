@@ -1,4 +1,4 @@
-"""How much one API key, and one address, may have of the service: joins a second, rooms, participants."""
+"""Quotas per API key and per address: joins a second, rooms, participants."""
 
 import math
 from collections import Counter
@@ -10,27 +10,27 @@ from sfu.errors import TooManyRequests
 from sfu.quoting import quote
 
 SAVED = 2.0
-"""Seconds of a rate that may be spent at once."""
+"""Seconds of a rate that can be spent at once."""
 
 
 class Quotas:
-    """Times in seconds on the service's clock. An empty key or address is nobody's, and is not counted."""
+    """Times are in seconds on the service's clock. An empty key or address is not counted."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._keys: dict[str, Bucket] = {}
         self._addresses: dict[str, Bucket] = {}
         self.rooms: Counter[str] = Counter()
-        """By the key that made them."""
+        """Rooms by the key that created them."""
         self.participants: Counter[str] = Counter()
-        """By the key of their token."""
+        """Participants by the key of their token."""
 
     def require(self, key: str, address: str, now: float) -> None:
-        """Raises TooManyRequests if a join would be one too many now. Spends nothing."""
+        """Raises TooManyRequests if a join would exceed a quota now. Spends nothing."""
         self._spend(key, address, now, 0.0)
 
     def join(self, key: str, address: str, now: float) -> None:
-        """Somebody asks to come in, or to come back (then there is no key). Raises TooManyRequests."""
+        """Counts a join, or a resume (without a key). Raises TooManyRequests."""
         self._spend(key, address, now, 1.0)
 
     def enter(self, key: str) -> None:
@@ -58,7 +58,7 @@ class Quotas:
         _add(self.rooms, key, -1)
 
     def handle_timeout(self, now: float) -> None:
-        """Forgets who has asked for nothing for long enough."""
+        """Removes keys and addresses that were idle for long enough."""
         for buckets in (self._keys, self._addresses):
             for name in [name for name, bucket in buckets.items() if bucket.is_full(now)]:
                 del buckets[name]

@@ -1,7 +1,7 @@
-"""Which tokens no longer count: those made before their participant was removed, or before its grant was reduced.
+"""Revoked tokens: those issued before their participant was removed, or before its grant was reduced.
 
-When a token was made is told by whoever made it, whose clock may be ahead of ours by as much as a token may: what says
-that it was made up to the removal plus that leeway is refused. Who is to come back sooner is readmitted by name.
+The time of issue is from the issuer, whose clock may be ahead by the leeway of tokens. So a token issued up to the
+removal plus that leeway is refused. `readmit` admits a participant earlier.
 """
 
 import heapq
@@ -18,11 +18,11 @@ from sfu.policy.permissions import is_reduced
 log = logging.getLogger(__name__)
 
 LEEWAY = 60.0
-"""Seconds by which clocks may differ: a token of the future passes by so much, and an expired one."""
+"""Seconds by which clocks may differ. A token is accepted that many seconds before its time and after its expiry."""
 
 
 class Revoked(NotAllowed):
-    """`retry_after`: seconds after which a token that is made then lets in; 0: one that is made now does."""
+    """A token is revoked. `retry_after`: seconds after which a newly issued token is accepted; 0: now."""
 
     def __init__(self, sentence: str, retry_after: int) -> None:
         super().__init__(sentence)
@@ -34,17 +34,17 @@ class _Entry:
     """Of one identity in one room; times in seconds since the epoch."""
 
     until: float = 0.0
-    """When it is forgotten."""
+    """When the entry is removed."""
     removed: float = -math.inf
-    """Of the removal, with the leeway: what was made up to then is refused."""
+    """Time of the removal plus the leeway. Tokens issued up to then are refused."""
     reduced: float = -math.inf
-    """Of the reduction, with the leeway: what was made up to then is refused if it grants more than `left`."""
+    """Time of the reduction plus the leeway. Tokens issued up to then are refused if they grant more than `left`."""
     left: Permissions = field(default_factory=Permissions)
-    """What the participant may do since its grant was reduced."""
+    """The permissions after the reduction."""
     made_from: float = math.inf
-    """All that was made from then on was readmitted."""
+    """Tokens issued from then on are readmitted."""
     readmitted: deque[str] = field(default_factory=lambda: deque(maxlen=limits.READMISSIONS))
-    """Single tokens, by `jti`."""
+    """Readmitted tokens, by `jti`."""
 
     def admits(self, grant: Grant) -> bool:
         if (grant.jti and grant.jti in self.readmitted) or grant.issued >= self.made_from:
@@ -56,38 +56,38 @@ class _Entry:
 
 @dataclass(slots=True)
 class Revocations:
-    """By room and identity; they outlive the room. Times in seconds since the epoch."""
+    """Revocations by room and identity; they outlive the room. Times are in seconds since the epoch."""
 
     memory: float
-    """Seconds for which a revocation is remembered at least: as long as the longest-lived token of an application."""
+    """The least seconds for which a revocation is stored: the life of the application's longest-lived token."""
     _entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
     _due: list[tuple[float, str, str]] = field(default_factory=list)
-    """A heap: when to look whether an entry is to be forgotten. Each entry is in it once."""
+    """A heap of times at which to check whether an entry can be removed. It has each entry once."""
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def remove(self, room: str, identity: str, expires: float, wall: float) -> None:
-        """Every token of `identity` for `room` made up to now is refused, until the last of them has expired. Earlier
-        readmissions are over."""
+        """Refuses every token of `identity` for `room` issued up to now, until the last has expired. Ends earlier
+        readmissions."""
         entry = self._entry(room, identity, expires, wall)
         entry.removed, entry.made_from = wall + LEEWAY, math.inf
         entry.readmitted.clear()
 
     def reduce(self, room: str, identity: str, left: Permissions, expires: float, wall: float) -> None:
-        """Of the tokens made up to now only those count that grant no more than what is `left`."""
+        """Accepts, of the tokens issued up to now, only those that grant no more than `left`."""
         entry = self._entry(room, identity, expires, wall)
         entry.reduced, entry.left, entry.made_from = wall + LEEWAY, left, math.inf
         entry.readmitted.clear()
 
     def extend(self, room: str, identity: str, left: Permissions) -> None:
-        """The participant may do more again than since its reduction."""
+        """Extends what remains after a reduction."""
         entry = self._entries.get((room, identity))
         if entry is not None:
             entry.left = left
 
     def readmit(self, room: str, identity: str, wall: float, jti: str | None = None) -> None:
-        """Lets an identity in at once: with the token of this `jti`, or else with all that are made from now on."""
+        """Readmits an identity: with the token of this `jti`, otherwise with all tokens issued from now on."""
         entry = self._entries.get((room, identity))
         if entry is None:
             return
@@ -98,13 +98,13 @@ class Revocations:
             entry.readmitted.append(jti)
 
     def renew(self, room: str, grant: Grant, jti: str) -> None:
-        """A participant that is in was sent another token, `jti`, in place of the one of `grant`."""
+        """Records that a participant was sent a new token `jti` that replaces the one of `grant`."""
         entry = self._entries.get((room, grant.identity))
         if entry is not None and grant.jti and grant.jti in entry.readmitted:
             entry.readmitted.append(jti)
 
     def admit(self, room: str, grant: Grant, wall: float) -> None:
-        """Raises Revoked."""
+        """Raises Revoked if the grant's token is revoked."""
         entry = self._entries.get((room, grant.identity))
         if entry is None or entry.admits(grant):
             return

@@ -1,4 +1,5 @@
-"""Who may enter a room, and under which identity: locks, limits, shared tokens, and publishers who take over."""
+"""Admission to a room, and the identity of a new participant: locks, limits, shared tokens, and publishers who take
+over."""
 
 import itertools
 
@@ -14,13 +15,13 @@ from sfu.room.participant import Participant
 
 
 class Contended(Conflict):
-    """Two publishers take one identity from each other. `retry_after` in seconds."""
+    """Two publishers replace each other under one identity. `retry_after` is in seconds."""
 
     retry_after = int(limits.TAKEOVER_SECONDS)
 
 
 class Admission:
-    """Of one room."""
+    """The admission of one room."""
 
     def __init__(self, context: Context, room: str, members: Members, revocations: Revocations) -> None:
         self._context = context
@@ -29,10 +30,10 @@ class Admission:
         self._members = members
         self._revocations = revocations
         self._begun: dict[str, list[float]] = {}
-        """When WHIP sessions of an identity began lately or were refused, by identity."""
+        """Times of recent WHIP sessions and refusals, by identity."""
 
     def admit(self, grant: Grant, kind: ParticipantKind, options: RoomOptions) -> str:
-        """The identity of someone who may enter now: that of the grant, or for a viewer one of its own beside it."""
+        """Returns the identity of a new participant: the grant's or, for a viewer, its own. Raises if refused."""
         self._revocations.admit(self._room, grant, self._context.wall())
         present = self._members.named(grant.identity)
         if kind is ParticipantKind.VIEWER or (present is not None and present.kind is ParticipantKind.VIEWER):
@@ -53,12 +54,12 @@ class Admission:
         return self.free_identity(grant.identity)
 
     def begin(self, participant: Participant) -> None:
-        """It has entered."""
+        """Records that the participant has entered."""
         if participant.kind is ParticipantKind.INGRESS:
             self._note(participant.identity)
 
     def free_identity(self, identity: str) -> str:
-        """The first of `ada`, `ada#2`, `ada#3` … that nobody has in the room."""
+        """Returns the first of `ada`, `ada#2`, `ada#3` … that is free in the room."""
         numbered = (f"{identity}#{number}" for number in itertools.count(2))
         return next(name for name in itertools.chain([identity], numbered) if self._members.named(name) is None)
 

@@ -1,7 +1,7 @@
-"""Who may message whom in a room: the routes of its data channels. The plane carries the messages along them.
+"""The routes between the data channels of a room. The plane forwards messages along them.
 
-On our own channels everybody who may publish data reaches everybody, by sid. Any other label reaches those who opened
-the same label.
+On the room's channels each participant who may publish data reaches every participant, by sid. Any other label reaches
+the participants who opened the same label.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Messaging:
         self._members = members
         self._failures = failures
         self._dirty: set[str] = set()
-        """Labels whose members or permissions have changed."""
+        """Labels whose members or permissions changed."""
         self._given: dict[str, _Given] = {}
         """Of our own channels, by label."""
 
@@ -39,12 +39,12 @@ class Messaging:
         self._dirty.add(label)
 
     def touch_all(self, participant: Participant) -> None:
-        """It comes, goes, or may do other things than before."""
+        """Marks all labels of a participant that joined, left, or has other permissions."""
         self._dirty.update(participant.channels.own)
         self._dirty.update(participant.channels.others)
 
     def has_work(self) -> bool:
-        """There are routes for `flush` to change."""
+        """Whether `flush` has routes to change."""
         return bool(self._dirty)
 
     def flush(self) -> None:
@@ -58,7 +58,7 @@ class Messaging:
                 self._dirty.discard(label)
 
     def send(self, to: Sequence[Participant], payload: bytes, *, reliable: bool) -> int:
-        """From the server itself. Returns how many have a channel for it, open or opening."""
+        """Sends a message of the server. Returns the number of receivers with a channel for it, open or opening."""
         label = RELIABLE if reliable else LOSSY
         channels = [channel for p in to if (channel := p.channels.own.get(label)) is not None]
         if channels:
@@ -99,11 +99,11 @@ class Messaging:
 
 
 def seal(sender: str, payload: bytes) -> bytes:
-    """The envelope of our own channels: one byte n, n bytes that name the sender, then the payload."""
+    """Returns the envelope of the room's channels: one octet n, n octets with the sender's name, then the payload."""
     name = sender.encode()
     return bytes([len(name)]) + name + payload
 
 
 def unseal(message: bytes) -> bytes:
-    """The payload. Its sender is known by the channel it came by."""
+    """Returns the payload of an envelope. The channel identifies the sender."""
     return message[1 + message[0] :]

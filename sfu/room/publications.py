@@ -1,4 +1,4 @@
-"""What one participant publishes: tracks that it declares, which section of an offer each is, and what comes of it."""
+"""The tracks that one participant publishes: their declaration, and the section of an offer that each one gets."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,26 +18,26 @@ from sfu.room.tracks import CODECS, Track
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
-"""Names of unpublished tracks that are remembered: an offer made before its client heard of it is no mistake."""
+"""Remembered names of unpublished tracks: an offer that was made before the client knew of it is no mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answered offer changed."""
+    """The result of an answered offer."""
 
     answer: str
     mids: Mapping[str, str]
-    """Which published track each sending section is, by mid."""
+    """The published track of each sending section, by mid."""
     undeclared: tuple[str, ...] = ()
-    """Mids of sections that would send, and are no track."""
+    """Mids of sections that would send, but have no track."""
     published: list[Track] = field(default_factory=list)
     withdrawn: list[Track] = field(default_factory=list)
     moved: list[Track] = field(default_factory=list)
-    """Tracks that go on under another id of the plane."""
+    """Tracks that continue with another id of the plane."""
     reshaped: list[Track] = field(default_factory=list)
-    """Tracks whose encodings are others than before, or listed in another order."""
+    """Tracks whose encodings changed, or their order."""
     labels: set[str] = field(default_factory=set)
-    """Of data channels that are new, or gone."""
+    """Labels of data channels that are new or removed."""
 
 
 class Publications:
@@ -58,17 +58,17 @@ class Publications:
         self._identity = identity
         self._order = order
         self._is_ingress = is_ingress
-        """It declares nothing: what its sections send is published as it comes."""
+        """It declares nothing: whatever its sections send is published (WHIP)."""
 
     def find(self, sid: str) -> Track:
-        """One that was declared or published; NotFound."""
+        """Returns a declared or published track. Raises NotFound."""
         track = self.tracks.get(sid) or next((t for t in self.declared.values() if t.sid == sid), None)
         if track is None or track.primary is not None:
             raise NotFound(f"you do not publish a track {quote(sid)}" if sid else "a track is named by its sid")
         return track
 
     def declare(self, declaration: Declaration) -> Track:
-        """A track that will be offered, and its backup. Raises if it cannot be."""
+        """Declares a track, and its backup. Raises if the request is not allowed."""
         if not declaration.cid:
             raise InvalidRequest("a track needs a cid, by which its m-section is found")
         names.text("a cid", declaration.cid)
@@ -91,8 +91,7 @@ class Publications:
         return track
 
     def withdraw(self, track: Track) -> None:
-        """No longer published, and no longer received, nor is its backup. Its section stays until the client offers
-        without it."""
+        """Ends the publication of a track and of its backup. The section stays until the client offers without it."""
         if track.backup is not None:
             self.withdraw(track.backup)
         self.declared.pop(track.cid, None)
@@ -106,7 +105,8 @@ class Publications:
     def intended(
         self, offer: SessionDescription, named: Mapping[str, str], permissions: Permissions
     ) -> dict[str, Track]:
-        """Which track each sending section is: the one named, or of that msid, or the first of its kind that waits."""
+        """Returns the track of each sending section: the named one, the one with that msid, or the first waiting one of
+        its kind."""
         sections = _sending(offer)
         known = {**{track.cid: track for track in self.tracks.values()}, **self.declared}
         intended: dict[str, Track] = {}
@@ -142,7 +142,7 @@ class Publications:
         return intended
 
     def adopt(self, negotiated: Negotiated, intended: Mapping[str, Track], offer: SessionDescription) -> Outcome:
-        """Binds the tracks to the sections that were accepted; those without one are no longer published."""
+        """Binds tracks to the accepted sections. Tracks without a section are no longer published."""
         publications = {publication.mid: publication for publication in negotiated.publications}
         accepted = {mid: intended[mid] for mid in publications}
         undeclared = tuple(section.mid for section in _sending(offer) if section.mid not in intended)
@@ -175,7 +175,7 @@ class Publications:
         return outcome
 
     def unbind(self) -> list[Track]:
-        """The transport is gone: what was published waits for another offer. Returns it."""
+        """Unbinds all tracks of a removed transport; they wait for another offer. Returns them."""
         lost = list(self.tracks.values())
         for track in lost:
             track.mid, track.plane_id = "", None

@@ -1,7 +1,7 @@
-"""The encodings of one track: as its offer lists them, what arrived of each, and their ranks.
+"""The encodings of one track: their order in the offer, what arrived of each, and their ranks.
 
-The plane names an encoding by its place in the offer. Everywhere else `Layer.spatial` is its rank, lowest first: what
-the plane is told and says is translated here.
+The plane names an encoding by its place in the offer. Everywhere else `Layer.spatial` is its rank, lowest first. This
+module translates.
 """
 
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ from sfu.policy import ranks
 class Simulcast:
     def __init__(self) -> None:
         self.offered: tuple[str, ...] = ()
-        """RIDs in the order of the offer, empty where encodings are told apart by SSRC. One: there is no simulcast."""
+        """RIDs in the order of the offer; empty if encodings differ by SSRC only. One: there is no simulcast."""
         self.ranking: tuple[int, ...] = ()
         """Places in `offered`, lowest rank first."""
         self._seen: list[ranks.Seen] = []
         """By place."""
         self._rival: tuple[int, ...] = ()
-        """Another ranking, by what arrived last."""
+        """A different ranking, by what arrived last."""
 
     @property
     def is_several(self) -> bool:
         return len(self.offered) > 1
 
     def offer(self, rids: tuple[str, ...]) -> bool:
-        """The track has these encodings, in this order. True: other ones than before, so that ranks mean others."""
+        """Sets the encodings in the order of the offer. True: they changed, so ranks mean other encodings."""
         known = {rid: seen for rid, seen in zip(self.offered, self._seen, strict=True) if rid}
         before = [self.offered[place] for place in self.ranking]
         self.offered, self._rival = rids, ()
@@ -40,10 +40,10 @@ class Simulcast:
         return not is_same and before != list(rids)
 
     def measure(self, layers: Iterable[LayerRate], whole: int) -> dict[int, int]:
-        """Ranks the encodings by what arrives now. Returns the new ranks by the old ones; empty: they stay.
+        """Ranks the encodings by what arrives now. Returns the new ranks by the old ones; empty: unchanged.
 
-        `whole`: pixels of the picture by its publisher's word; 0: it says nothing. A ranking of encodings that all
-        arrived before has to be seen twice: keyframes of another size come one after another.
+        `whole`: pixels of the picture as its publisher declares; 0: unknown. If all encodings had arrived before, a
+        different ranking must be seen twice, because keyframes of a new size arrive one after another.
         """
         is_new = False
         for rate in layers:
@@ -62,15 +62,15 @@ class Simulcast:
         return {rank: ranking.index(place) for rank, place in enumerate(before)}
 
     def rank(self, spatial: int) -> int:
-        """Of an encoding that the plane names; of SVC the plane's spatial layers are in order."""
+        """Returns the rank of an encoding that the plane names. The plane orders spatial layers of SVC itself."""
         return self.ranking.index(spatial) if self.is_several and spatial < len(self.ranking) else spatial
 
     def place(self, rank: int) -> int:
-        """How the plane names an encoding."""
+        """Returns the plane's name of an encoding."""
         return self.ranking[rank] if self.is_several and rank < len(self.ranking) else rank
 
     def named(self, ladder: Iterable[Layer]) -> tuple[Layer, ...]:
-        """A ladder as the plane takes it."""
+        """Returns a ladder with the plane's names."""
         return tuple(Layer(self.place(rung.spatial), rung.temporal) for rung in ladder)
 
     def sizes(self) -> dict[int, tuple[int, int]]:
@@ -83,5 +83,5 @@ class Simulcast:
         return frozenset(rank for rank, place in enumerate(self.ranking) if self._seen[place].is_known)
 
     def names(self) -> list[str]:
-        """For people, in the order of the offer: the RID, else the place."""
+        """Names for messages, in the order of the offer: the RID, otherwise the place."""
         return [rid or f"#{place}" for place, rid in enumerate(self.offered, 1)]

@@ -1,4 +1,4 @@
-"""A receive section of one participant: what it shows, what of it is on the wire, and what can be decoded in it."""
+"""A receive section of one participant: the track it shows, the layer that is sent, and the codecs it can decode."""
 
 from dataclasses import dataclass
 
@@ -9,52 +9,52 @@ from sfu.room.tracks import MIME, Track
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """A receive section and what is in it."""
+    """A receive section and what it shows."""
 
     id: int
     mid: str
     kind: Kind
     track: Track | None = None
     codecs: frozenset[str] = frozenset()
-    """What the client decodes in it."""
+    """The codecs that the client decodes in it."""
     shown: Track | None = None
-    """Whose media it is: the track's own, or its backup's."""
+    """The track whose media is sent: the shown track, or its backup."""
     source: int | None = None
     """The plane's id of `shown`, as last commanded."""
     target: allocation.Target | None = None
-    """As last decided for this source."""
+    """The last decision for this source."""
     commanded: tuple[Layer, ...] | None = None
-    """Its ladder as the plane was told; None: it was told none for this source."""
+    """The ladder that the plane has. None: it has none for this source."""
     layer: Layer | None = None
-    """On the wire."""
+    """The layer that is sent."""
     lacks: Cause = Cause.NONE
-    """Why the plane sends nothing, or not the best of the target."""
+    """Why the plane sends less than the best of the target."""
     since: int = 0
-    """When `layer` became what it is, in ms since the epoch."""
+    """When `layer` last changed, in ms since the epoch."""
     refused: str = ""
     unreadable: int | None = None
-    """The plane's id of a track that it refused to show here: of a codec that the client has, in another profile."""
+    """The plane's id of a track that it refused to show here: the client has its codec in another profile."""
     told: SubscriptionState | None = None
 
     def can_decode(self, track: Track) -> bool:
-        """As far as is known: the codec of a track is known when its first packet has come."""
+        """Whether the client can decode the track, as far as known: the first packet tells the codec."""
         if track.is_flowing and track.plane_id == self.unreadable:
             return False
         # RED is taken apart for those who have opus alone.
         return not track.codec or track.codec in self.codecs or (track.codec == "red" and "opus" in self.codecs)
 
     def can_show(self, track: Track) -> bool:
-        """The track, or its backup, which its publisher would be asked for."""
+        """Returns whether it can show the track, or the backup that its publisher would be asked for."""
         return self.can_decode(track) or self.needs_backup(track)
 
     def choose(self, track: Track) -> Track:
-        """The track, or its backup where only that can be decoded and is there."""
+        """Returns the track, or its backup if only that can be decoded and is available."""
         backup = track.backup
         return backup if backup is not None and backup.is_flowing and self.needs_backup(track) else track
 
     @property
     def is_current(self) -> bool:
-        """Its source is what the plane was told."""
+        """Whether the plane has its present source."""
         track = self.track
         if track is None:
             return self.source is None
@@ -62,13 +62,13 @@ class Slot:
 
     @property
     def is_waiting_for_backup(self) -> bool:
-        """Its publisher was asked for what can be decoded here."""
+        """Whether the publisher was asked for the codec that can be decoded here."""
         track = self.track
         return track is not None and track.backup is not None and self.shown is track and self.needs_backup(track)
 
     @property
     def refusal(self) -> str:
-        """What its client cannot do: `cannot decode H265`; empty: it can show its track, or has none."""
+        """What the client cannot do, for example `cannot decode H265`. Empty: it can show its track, or has none."""
         track = self.track
         if track is None or (not self.refused and self.can_decode(self.shown or track)):
             return ""

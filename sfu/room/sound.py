@@ -1,4 +1,4 @@
-"""How the sound of a room is forwarded: what the plane is told of its microphones, whenever that is different."""
+"""The audio policy of a room: which microphones the plane ranks, sent whenever it changes."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What one participant wishes to be shown, and how: its own word, or a backend's for it."""
+"""What one participant wants to receive, and how, by its own request or a backend's."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +11,8 @@ from sfu.room.tracks import Track
 
 
 class Changes(TypedDict, total=False):
-    """Of a `Wish`: what is None or not named stays as it is."""
+    """Changes of a `Wish`. A field that is None or missing keeps its value. The names are those of
+    `messages.TrackSettings`."""
 
     quality: Quality | None
     width: int | None
@@ -27,7 +28,7 @@ ANY = Wish()
 class Wishes:
     def __init__(self, auto: bool, only: str | None) -> None:
         self.only = only
-        """The identity whose tracks alone are shown; None: everybody's."""
+        """The only identity whose tracks are shown. None: all."""
         self._auto = auto
         self._on: dict[str, bool] = {}
         self._how: dict[str, Wish] = {}
@@ -40,7 +41,7 @@ class Wishes:
         return self._on.get(track.sid, self._auto)
 
     def among(self, tracks: Iterable[Track]) -> list[Track]:
-        """Those of them that it wants."""
+        """Returns the tracks that it wants."""
         if self.only is not None:
             return [track for track in tracks if self.wants(track)]
         on, auto = self._on, self._auto
@@ -50,7 +51,7 @@ class Wishes:
         self._on[track.sid] = on
 
     def of(self, track: Track) -> Wish:
-        """How it is to be shown."""
+        """Returns how the participant wants to receive the track."""
         return self._how.get(track.sid, ANY)
 
     def set(self, track: Track, wish: Wish) -> None:
@@ -61,14 +62,14 @@ class Wishes:
             self.unseen.add(track.sid)
 
     def forget(self, track: Track) -> None:
-        """It is no longer published."""
+        """Removes a track that is no longer published."""
         self._on.pop(track.sid, None)
         self._how.pop(track.sid, None)
         self.unseen.discard(track.sid)
 
 
 def changed(wish: Wish, **changes: Unpack[Changes]) -> Wish:
-    """The wish after a change. Raises InvalidRequest for a number that cannot be."""
+    """Returns the wish after a change. Raises InvalidRequest for a number out of range."""
     given = {name: value for name, value in changes.items() if value is not None}
     after = replace(wish, **given)  # type: ignore[arg-type]  # the names are those of Changes
     for name, pixels in (("width", after.width), ("height", after.height)):

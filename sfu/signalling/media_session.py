@@ -14,7 +14,7 @@ from sfu.room.tracks import MIME, Track
 
 
 class MediaSession:
-    """`id` and `etag` are for URLs and headers: unguessable, without quotes."""
+    """A WHIP or WHEP session. `id` and `etag` are unguessable and safe in URLs and headers."""
 
     def __init__(
         self,
@@ -30,15 +30,15 @@ class MediaSession:
         self.participant = participant
         self.answer = answer
         self.undecodable = tuple(dict.fromkeys(MIME[track.codec] for track in undecodable))
-        """Media types of what is published, for which a viewer has sections and no codec."""
+        """Published media types for which the viewer has sections, but no codec."""
         self.inactive = tuple(inactive)
-        """Mids of sections that would send, and may not be published: they are answered inactive."""
+        """Mids of sections that would send but may not publish. They are answered inactive."""
         self.was_closed = False
-        """Its client, or we, ended it by `close`."""
+        """The client or the server ended it by `close`."""
 
     @classmethod
     def open(cls, room: Room, participant: Participant, sdp: str | SessionDescription) -> Self:
-        """Answers the offer and enters the room. NegotiationError where nothing fits: nothing has changed then."""
+        """Answers the offer and joins the room. If no section can be used, raises NegotiationError without any change."""
         try:
             offer = SessionDescription.parse(sdp) if isinstance(sdp, str) else sdp
             outcome = participant.answer(offer, {})
@@ -63,18 +63,20 @@ class MediaSession:
         return self.participant.sid in self.room.members
 
     def trickle(self, text: str) -> None:
-        """Candidates are read and not needed. Stale: the fragment is of other credentials than the session's."""
+        """Parses candidates and ignores them. Raises Stale if the fragment has credentials other than the session's."""
         negotiated = self.participant.transport.negotiated
         if negotiated is not None and restarts_ice(fragment(text), negotiated):
             raise Stale("the fragment has other ICE credentials than the session")
 
     def is_of_session(self, text: str) -> bool:
-        """Whether a fragment has the credentials of the session as they are now. NegotiationError if it is none."""
+        """Returns whether a fragment has the present credentials of the session. Raises NegotiationError if it is no
+        fragment."""
         negotiated = self.participant.transport.negotiated
         return negotiated is not None and not restarts_ice(fragment(text), negotiated)
 
     def restart(self, text: str) -> str | None:
-        """Restarts ICE: the fragment to answer with, under a new `etag`. None: the credentials are those of now."""
+        """Restarts ICE. Returns the fragment of the reply, with a new `etag`. None: the credentials are the present
+        ones."""
         answer = self.participant.transport.restart_ice(text)
         if answer is not None:
             self.etag = _new_etag()

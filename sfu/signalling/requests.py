@@ -1,4 +1,4 @@
-"""What a client asks over its WebSocket, message by message. A request is answered, or refused with a sentence."""
+"""Requests of a client over its WebSocket, message by message. Each is answered, or refused with a sentence."""
 
 import asyncio
 from typing import assert_never
@@ -24,11 +24,11 @@ Immediate = (
     | messages.Update
     | messages.Leave
 )
-"""What is done as soon as it is heard; an offer is read first, which may take a while."""
+"""Requests that are done immediately. An offer is parsed first, which may take a while."""
 
 
 class Session:
-    """One WebSocket's hold on a participant. What it is told is in `outbox`."""
+    """The connection between a WebSocket and its participant. `outbox` has the messages to send."""
 
     def __init__(
         self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False
@@ -38,31 +38,31 @@ class Session:
         self.tail = tail
         self.outbox = outbox
         self.is_snapshot = is_snapshot
-        """It came back after it had missed too much: messages of before are lost to it."""
+        """It resumed after it missed too many messages, which are lost."""
 
     @property
     def grant(self) -> Grant:
-        """What the participant may do now: for the token it is sent at half its life."""
+        """The present grant of the participant, for its next token."""
         return self.participant.grant
 
     @property
     def grant_changed(self) -> asyncio.Event:
-        """Set when its permissions have changed: the tokens it holds say otherwise, or are revoked. Yours to clear."""
+        """Set when permissions changed, so present tokens say otherwise or are revoked. The caller clears it."""
         return self.participant.grant_changed
 
     def note_token(self, issued: float, expires: float, jti: str = "") -> None:
-        """It was sent a token with these claims; times in seconds since the epoch."""
+        """Records a token that was sent; times are in seconds since the epoch."""
         self.room.note_token(self.participant, issued, expires, jti)
 
     def send(self, message: messages.ServerMessage) -> None:
-        """An answer, or what concerns this connection alone."""
+        """Sends a reply, or a message for this connection only."""
         try:
             self.tail.put(message)
         except Exception as error:
             self.room.failures.note("tell", error, f"sid={self.participant.sid}")
 
     async def handle(self, message: messages.ClientMessage) -> None:
-        """Does what is asked; the answer goes to the outbox. Waits while the client does not read its answers."""
+        """Handles a request and puts the reply into the outbox. Waits while the client does not read its replies."""
         await self.outbox.space()
         if self._is_over():
             return
@@ -129,7 +129,7 @@ class Session:
 
 
 def cost(message: messages.ClientMessage, octets: int) -> float:
-    """What a message of so many octets takes of the budget `limits.MESSAGES_PER_SECOND`; the smallest is 1."""
+    """Returns the cost of a message of this size in the budget `limits.MESSAGES_PER_SECOND`, at least 1."""
     sections = message.sdp.count("\nm=") if isinstance(message, messages.Offer) else 0
     return 1 + octets / limits.COST_OCTETS + sections / limits.COST_SECTIONS
 
