@@ -38,7 +38,7 @@ class MediaSession:
 
     @classmethod
     def open(cls, room: Room, participant: Participant, sdp: str | SessionDescription) -> Self:
-        """Answers the offer and joins the room. If no section can be used, raises NegotiationError without any change."""
+        """Answers the offer and joins the room. Raises NegotiationError, and changes nothing, if no section fits."""
         try:
             offer = SessionDescription.parse(sdp) if isinstance(sdp, str) else sdp
             outcome = participant.answer(offer, {})
