@@ -98,7 +98,7 @@ fn feed(slot: &mut Slot, codec: Codec, packets: &[Made]) -> usize {
         match black_box(slot.handle_packet(&packet, received)) {
             Some(_) => left += 1,
             // As the plane does.
-            None => drop(black_box(slot.poll_wish())),
+            None => drop(black_box(slot.poll_keyframe_request())),
         }
         black_box(slot.poll_event());
     }

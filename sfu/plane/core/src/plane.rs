@@ -100,7 +100,7 @@ struct Placed {
 ///   transport has its turn to send. Nobody arms a [`Timer`](crate::timer::Timer), or says that there is something to send.
 ///   `handle_timeout` runs what is due, and nothing else.
 /// - **The batch** is the caller's: `poll_transmit` appends whole datagrams while there is room. A datagram in it has left, as
-///   far as the plane knows; one that the socket refused is lost, and counted by [`note_discard`](Plane::note_discard).
+///   far as the plane knows; one that the socket refused is lost, and counted by [`count_discard`](Plane::count_discard).
 /// - **Events are state**: of each key the newest is enough, but for `Event::Message`. Who cannot take more messages of a
 ///   transport says so ([`hold_messages`](Plane::hold_messages)); they wait in its SCTP association then.
 /// - **A discard is no error**: `handle_datagram` returns why a datagram, or a part of it, went no further, for tests. It is
@@ -196,7 +196,7 @@ impl Plane {
     }
 
     /// A datagram that the socket layer could not send, or the like.
-    pub fn note_discard(&mut self, why: Discard) {
+    pub fn count_discard(&mut self, why: Discard) {
         self.stats.discard(why);
     }
 

@@ -185,7 +185,7 @@ impl Transport {
     }
 
     /// Notes when a packet with a transport-wide number came, for the feedback to its sender.
-    pub fn note_arrival(&mut self, header: &Header, extensions: &Extensions<'_>, received: Instant) {
+    pub fn handle_arrival(&mut self, header: &Header, extensions: &Extensions<'_>, received: Instant) {
         if let Some(number) = extensions.transport_cc {
             self.arrivals.record(number, received);
             self.heard_ssrc = header.ssrc;

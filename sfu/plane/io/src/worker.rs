@@ -225,7 +225,7 @@ impl Worker {
         }
         let refused = self.port.sent().refused;
         for _ in self.refused..refused {
-            self.plane.note_discard(Discard::SocketRefused);
+            self.plane.count_discard(Discard::SocketRefused);
         }
         self.refused = refused;
 
@@ -256,7 +256,7 @@ fn hand_over(inbound: &mut Inbound, plane: &mut Plane) -> Option<Frame> {
     let mut frame = None;
     for arrived in inbound.arrived() {
         if arrived.truncated {
-            plane.note_discard(Discard::Truncated);
+            plane.count_discard(Discard::Truncated);
             continue;
         }
         frame = Frame::of(arrived.datagram).or(frame);

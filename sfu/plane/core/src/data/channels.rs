@@ -231,7 +231,7 @@ impl Data {
                     self.send_open(id, now);
                 }
             }
-            Notice::PeerReset { streams, after } => self.incoming.note_reset(after, streams),
+            Notice::PeerReset { streams, after } => self.incoming.handle_reset(after, streams),
             Notice::ResetDone(streams) => streams.into_iter().for_each(|stream| self.streams.ours_reset(stream)),
             Notice::ResetFailed(streams) => {
                 for stream in streams {

@@ -70,7 +70,7 @@ impl Incoming {
     }
 
     /// The peer resets `streams` once `after` messages are dealt with.
-    pub fn note_reset(&mut self, after: u64, streams: Vec<u16>) {
+    pub fn handle_reset(&mut self, after: u64, streams: Vec<u16>) {
         self.resets.push_back((after, streams));
     }
 

@@ -71,7 +71,7 @@ impl Consent {
     }
 
     /// Something authenticated came. True if the peer was disconnected, and resumes.
-    pub fn heard(&mut self, now: Instant) -> bool {
+    pub fn refresh(&mut self, now: Instant) -> bool {
         let gap = now.saturating_duration_since(self.heard);
         if gap > self.notable {
             self.gaps.push_back((now, gap));
@@ -109,8 +109,8 @@ impl Consent {
         }
     }
 
-    /// Transport-wide feedback came. Call [`Consent::heard`] for it as well.
-    pub fn heard_feedback(&mut self, _now: Instant) {
+    /// Transport-wide feedback came. Call [`Consent::refresh`] for it as well.
+    pub fn handle_feedback(&mut self, _now: Instant) {
         self.returns_feedback = true;
     }
 
@@ -174,7 +174,7 @@ mod tests {
                 assert!(consent.handle_timeout(deadline));
                 disconnects.push((deadline - start).as_millis() as u64);
             }
-            consent.heard(start + ms(at));
+            consent.refresh(start + ms(at));
         }
         disconnects
     }
@@ -244,7 +244,7 @@ mod tests {
             assert!(!consent.handle_timeout(start + ms(at)) && !consent.kept_alive(start + ms(at)));
         }
         assert_eq!(consent.poll_timeout(), Some(start + ms(575_000 + 60_000)));
-        consent.heard(start + ms(590_000));
+        consent.refresh(start + ms(590_000));
         assert!(consent.poll_timeout() <= Some(start + ms(605_000)), "who says more is missed sooner");
     }
 
@@ -253,7 +253,7 @@ mod tests {
         let start = Instant::now();
         let mut silent = Consent::new(Silence::default(), start);
         silent.greeted(start);
-        silent.heard(start + ms(1_500));
+        silent.refresh(start + ms(1_500));
         assert!(!silent.handle_timeout(start + ms(31_499)) && !silent.kept_alive(start + ms(25_000)));
         let mut gone = Consent::new(Silence::default(), start);
         gone.greeted(start);
@@ -261,9 +261,9 @@ mod tests {
         // Who makes checks is missed as before, and so is who returned feedback.
         let mut browser = Consent::new(Silence::default(), start);
         browser.greeted(start);
-        browser.heard(start + ms(2_500));
+        browser.refresh(start + ms(2_500));
         assert_eq!(browser.poll_timeout(), Some(start + ms(10_500)));
-        gone.heard_feedback(start);
+        gone.handle_feedback(start);
         gone.sent_with_feedback(start);
         gone.sent_with_feedback(start + ms(900));
         (1..4).for_each(|second| gone.sent_with_feedback(start + ms(900 + second * 1_000)));
@@ -285,7 +285,7 @@ mod tests {
         let mut consent = Consent::new(Silence::default(), start);
         let notable = consent.notable.as_millis() as u64;
         for n in 1..86_400_000 / 5_000 {
-            consent.heard(start + ms(n * 5_000));
+            consent.refresh(start + ms(n * 5_000));
             assert!(consent.gaps.len() as u64 <= 60_000 / notable + 1, "{} gaps", consent.gaps.len());
         }
         assert_eq!(consent.gaps.len(), 13);
@@ -295,7 +295,7 @@ mod tests {
     fn on_another_path_the_longer_patience_counts_until_feedback_came_over_it() {
         let start = Instant::now();
         let mut consent = Consent::new(Silence::default(), start);
-        consent.heard_feedback(start);
+        consent.handle_feedback(start);
         consent.sent_with_feedback(start);
         consent.sent_with_feedback(start + ms(900));
         consent.moved(start + ms(1_000));
@@ -303,7 +303,7 @@ mod tests {
             consent.sent_with_feedback(start + ms(at));
         }
         assert_eq!(consent.poll_timeout(), Some(start + ms(9_000)));
-        consent.heard_feedback(start + ms(8_000));
+        consent.handle_feedback(start + ms(8_000));
         assert_eq!(consent.poll_timeout(), Some(start + ms(5_000)));
     }
 
@@ -320,7 +320,7 @@ mod tests {
     fn a_peer_that_returned_feedback_is_given_up_after_four_seconds_while_it_is_sent_to() {
         let start = Instant::now();
         let mut consent = Consent::new(Silence::default(), start);
-        consent.heard_feedback(start);
+        consent.handle_feedback(start);
         let mut disconnected = None;
         for at in (0..10_000).step_by(20) {
             if consent.handle_timeout(start + ms(at)) {
@@ -329,13 +329,13 @@ mod tests {
             }
             consent.sent_with_feedback(start + ms(at));
             if at <= 1_000 {
-                consent.heard(start + ms(at));
+                consent.refresh(start + ms(at));
             }
         }
         assert_eq!(disconnected, Some(5_000));
         assert!(consent.is_disconnected() && consent.poll_timeout().is_none());
-        assert!(consent.heard(start + ms(9_000)), "its first packet resumes it");
-        assert!(!consent.heard(start + ms(9_001)));
+        assert!(consent.refresh(start + ms(9_000)), "its first packet resumes it");
+        assert!(!consent.refresh(start + ms(9_001)));
     }
 
     #[test]
@@ -343,7 +343,7 @@ mod tests {
         let start = Instant::now();
         let mut never = Consent::new(Silence::default(), start);
         let mut unsent = Consent::new(Silence::default(), start);
-        unsent.heard_feedback(start);
+        unsent.handle_feedback(start);
         for at in (0..6_000).step_by(20) {
             never.sent_with_feedback(start + ms(at));
             if at < 2_000 {
@@ -358,14 +358,14 @@ mod tests {
     fn speech_that_begins_late_in_a_quiet_spell_gives_the_listener_time_to_answer() {
         let start = Instant::now();
         let mut consent = Consent::new(Silence::default(), start);
-        consent.heard_feedback(start);
+        consent.handle_feedback(start);
         for at in (0..120_000).step_by(20) {
             // A check each 5 s; ten seconds of speech begin 4.9 s after one, and are answered 100 ms later.
             let now = start + ms(at);
             assert!(!consent.handle_timeout(now), "at {at} ms");
             let phase = at % 40_000;
             if at % 5_000 == 0 || ((5_000..14_900).contains(&phase) && at % 100 == 0) {
-                consent.heard(now);
+                consent.refresh(now);
             }
             if (4_900..14_900).contains(&phase) {
                 consent.sent_with_feedback(now);

@@ -37,7 +37,7 @@ impl Plane {
                 targets.into_iter().for_each(|(slot, ladder)| self.set_target(slot, ladder, now));
             }
             Command::SetAudio(policy) => self.set_audio(policy),
-            Command::RequestKeyframe(track) => self.request_keyframe(track, now),
+            Command::RequestKeyframe(track) => self.request_keyframes(track, now),
             Command::OpenChannel(spec) => self.open_channel(spec, now),
             Command::SetRoute { channel, route } => {
                 if self.channels.contains_key(&channel) {
@@ -89,15 +89,15 @@ impl Plane {
         transport.router.declare(&published.track);
         transport.retire_dropped();
         let after = published.memory();
-        self.note_kept(key, before, after, now);
+        self.update_kept(key, before, after, now);
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
             for &place in &gone {
                 self.slots[slot].slot.source_restarted(place as u8);
             }
-            self.slots[slot].slot.tell_again();
+            self.slots[slot].slot.report_layer_again();
         }
-        self.spread_lives(track, now);
+        self.update_lives(track, now);
         for index in 0..self.tracks[track].subscribers().len() {
             self.slot_changed(self.tracks[track].subscribers()[index], now);
         }
@@ -195,10 +195,10 @@ impl Plane {
         }
     }
 
-    fn request_keyframe(&mut self, track: TrackId, now: Instant) {
+    fn request_keyframes(&mut self, track: TrackId, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
         let publisher = self.tracks[track].transport;
-        self.tracks[track].wish_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
+        self.tracks[track].request_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
     }
 
     fn remove(&mut self, id: u64, now: Instant) {
@@ -239,7 +239,7 @@ impl Plane {
 
     fn remove_track(&mut self, track: usize, now: Instant) {
         let published = self.tracks.remove(track);
-        self.note_kept(published.transport, published.memory(), 0, now);
+        self.update_kept(published.transport, published.memory(), 0, now);
         self.levels.remove(published.id());
         self.forget_sound(published.id(), published.sound);
         if let Some(transport) = self.transports.get_mut(published.transport) {

@@ -30,7 +30,7 @@ impl Plane {
         transport.control.push_back((path, answer.response));
         if answer.validated {
             self.give(path, key);
-            self.heard(key, &path, false, now);
+            self.handle_authenticated(key, &path, false, now);
             let transport = &mut self.transports[key];
             if answer.nominated.is_some() || transport.state.is_none() {
                 transport.flush_dtls(path);
@@ -81,7 +81,7 @@ impl Plane {
             Err(Discard::StunUnexpected) => self.handle_proof_of_claim(owner, datagram, path, now)?,
             heard => heard.map(|()| owner)?,
         };
-        self.heard(key, &path, true, now);
+        self.handle_authenticated(key, &path, true, now);
         Ok(())
     }
 
@@ -141,14 +141,14 @@ impl Plane {
                     }
                     if let Some(path) = path {
                         transport.connected(path, now);
-                        self.heard(key, path, true, now);
+                        self.handle_authenticated(key, path, true, now);
                     }
                     self.poll_data(key, now);
                     self.begin_slots(key, now);
                 }
                 dtls::Event::Data(packet) => {
                     if let Some(path) = path {
-                        self.heard(key, path, true, now);
+                        self.handle_authenticated(key, path, true, now);
                     }
                     if let Err(why) = self.handle_sctp(key, &packet, now) {
                         self.stats.discard(why);
@@ -161,8 +161,8 @@ impl Plane {
     }
 
     /// Something authenticated came of the peer: if nothing could be sent to it before, what it is shown begins anew.
-    pub(super) fn heard(&mut self, key: usize, path: &Path, proof: bool, now: Instant) {
-        let heard = self.transports.receiving(key).heard(path, proof, now);
+    pub(super) fn handle_authenticated(&mut self, key: usize, path: &Path, proof: bool, now: Instant) {
+        let heard = self.transports.receiving(key).handle_authenticated(path, proof, now);
         let is_news = heard.begins || heard.event.is_some();
         self.events.extend(heard.event);
         if heard.begins {
@@ -174,7 +174,7 @@ impl Plane {
     }
 
     /// Nothing was heard for too long: of the participant, or over the path that media takes, or in a trial.
-    pub(super) fn judge_silence(&mut self, key: usize, now: Instant) {
+    pub(super) fn handle_silence(&mut self, key: usize, now: Instant) {
         let transport = &mut self.transports[key];
         let trial_is_over = transport.sending.handle_timeout(now);
         let is_silent = transport.consent.handle_timeout(now) && transport.sending.is_consented();

@@ -32,12 +32,12 @@ impl Plane {
         let transport = &mut self.transports[key];
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
-        self.heard(key, path, true, now);
+        self.handle_authenticated(key, path, true, now);
         self.asked.clear();
         let whole =
             compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, path, received, now));
         while let Some(slot) = self.asked.poll_picture() {
-            self.complain(slot, now);
+            self.handle_keyframe_request(slot, now);
         }
         whole
     }
@@ -90,7 +90,7 @@ impl Plane {
             return Err(Discard::FeedbackUnsent);
         }
         self.steps += feedback.check()? as u64;
-        transport.heard_feedback(path, now);
+        transport.handle_feedback(path, now);
         if transport.unanswered.answered(now) {
             self.resume_pictures(key, now);
         }
@@ -104,7 +104,7 @@ impl Plane {
             let Some(slot) = self.slot_by_ssrc(key, block.ssrc) else { continue };
             let reported = self.slots[slot].slot.handle_report(block, ntp, received);
             if let Some(round_trip) = reported.round_trip {
-                self.transports[key].round_trip.tell(round_trip);
+                self.transports[key].round_trip.handle_report(round_trip);
             }
             if reported.resumed {
                 self.resume_picture(slot, received);
@@ -180,7 +180,7 @@ impl Plane {
                 self.steps += 1;
                 lost.clear();
                 if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
-                    state.keyframes.wish(now);
+                    state.keyframes.request(now);
                 }
                 self.steps += lost.len() as u64;
                 lost.truncate(REQUESTED_AT_ONCE - requested);
@@ -221,7 +221,7 @@ impl Plane {
         transport.arrivals.forget_untold(now);
         // To somebody silent nothing leaves: what others wish of it would pile up for as long as the silence lasts.
         if !out.is_empty() && transport.sends_media() {
-            let refused = self.transports[key].say(&out);
+            let refused = self.transports[key].queue_rtcp(&out);
             self.stats.discard_many(Discard::Unsent, refused);
         }
         for track in ignored {
@@ -266,7 +266,7 @@ impl Plane {
                 report::write_sdes_cname(out, transport.ssrc, &transport.cname);
             });
         }
-        let refused = transport.say(&out);
+        let refused = transport.queue_rtcp(&out);
         self.stats.discard_many(Discard::Unsent, refused);
     }
 

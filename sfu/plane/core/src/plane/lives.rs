@@ -6,22 +6,23 @@ use crate::time::Instant;
 
 impl Plane {
     /// Judges the silences of a track that are due to be.
-    pub(super) fn judge_silences(&mut self, key: usize, judged: usize, now: Instant) {
+    pub(super) fn handle_track_silence(&mut self, key: usize, judged: usize, now: Instant) {
         let others = self.transports[key].tracks.iter().filter(|&&track| track != judged);
         let elsewhere: Vec<Pulse> = others.flat_map(|&track| self.tracks[track].track.pulses()).collect();
-        self.tracks[judged].track.judge(&elsewhere, now);
-        self.spread_lives(judged, now);
+        self.tracks[judged].track.handle_silence(&elsewhere, now);
+        self.update_lives(judged, now);
     }
 
     /// Slots learn what of their source arrives, if it is other than before, and may wish for a keyframe of another
     /// encoding.
-    pub(super) fn spread_lives(&mut self, track: usize, now: Instant) {
+    pub(super) fn update_lives(&mut self, track: usize, now: Instant) {
         let Some(lives) = self.tracks[track].poll_lives(now) else { return };
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
             let placed = &mut self.slots[slot];
             placed.slot.set_lives(lives);
-            let wishes = self.transports[placed.transport].sends_media() && placed.slot.poll_wish().is_some();
+            let wishes =
+                self.transports[placed.transport].sends_media() && placed.slot.poll_keyframe_request().is_some();
             self.report(slot);
             if wishes {
                 self.begin(slot, now);

@@ -27,18 +27,18 @@ impl Plane {
         let mut is_authentic = false;
         let taken = contain(|| self.take_in(key, datagram, received, now, &mut is_authentic));
         if is_authentic {
-            self.heard(key, path, true, now);
+            self.handle_authenticated(key, path, true, now);
         }
         let (track, route, level, taken) = match taken {
             Ok(taken) => taken?,
             Err(Broken(why)) => return self.break_transport(key, why),
         };
-        let hearing = self.hear(track, level, taken.recovered, now);
+        let hearing = self.handle_level(track, level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
             self.tracks[track].hold_back(&taken);
             return Ok(());
         }
-        self.spread_lives(track, now);
+        self.update_lives(track, now);
         let published = &self.tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
@@ -72,7 +72,7 @@ impl Plane {
                     }
                 }
                 None => {
-                    if let Some(encoding) = placed.slot.poll_wish() {
+                    if let Some(encoding) = placed.slot.poll_keyframe_request() {
                         let transport = self.transports.sending(placed.transport);
                         let keys = (slot, track);
                         if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
@@ -85,7 +85,7 @@ impl Plane {
         }
         self.steps += steps;
         if wished != 0 {
-            self.tracks[track].wish_keyframes(wished, round_trip, now);
+            self.tracks[track].request_keyframes(wished, round_trip, now);
         }
         for silent in tried {
             self.begin_slots(silent, now);
@@ -111,7 +111,7 @@ impl Plane {
         *is_authentic = true;
         let packet = &datagram[..length];
         let extensions = elements::read(&transport.extensions, &header, packet)?;
-        transport.note_arrival(&header, &extensions, received);
+        transport.handle_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {
             Some(route) => route,
             None => self.find_route(key, &header, &extensions, now)?,
@@ -123,7 +123,7 @@ impl Plane {
         let taken = published.receive(&route, &header, &extensions, packet, received, now);
         let after = published.memory();
         if before != after {
-            self.note_kept(key, before, after, now);
+            self.update_kept(key, before, after, now);
         }
         Ok((track, route, extensions.audio_level, taken?))
     }
@@ -146,7 +146,7 @@ impl Plane {
         }
         if let Some(&Place::Track(track)) = transport.router.poll_surplus().and_then(|track| self.places.get(&track.0))
         {
-            self.tracks[track].note_surplus(header.ssrc, now);
+            self.tracks[track].handle_surplus(header.ssrc, now);
         }
         route
     }

@@ -66,7 +66,7 @@ impl Plane {
     }
 
     /// What is kept of a track of the transport has changed from so many octets to so many.
-    pub(super) fn note_kept(&mut self, key: usize, before: usize, after: usize, now: Instant) {
+    pub(super) fn update_kept(&mut self, key: usize, before: usize, after: usize, now: Instant) {
         self.memory.kept = self.memory.kept + after - before;
         if self.transports.contains(key) {
             let transport = self.transports.receiving(key);
@@ -94,7 +94,7 @@ impl Plane {
             let Some(most) = tracks.max_by_key(|&track| self.tracks[track].memory()) else { return };
             let before = self.tracks[most].memory();
             self.tracks[most].halve();
-            self.note_kept(key, before, self.tracks[most].memory(), now);
+            self.update_kept(key, before, self.tracks[most].memory(), now);
             if self.transports[key].kept <= half {
                 return;
             }
@@ -112,7 +112,7 @@ impl Plane {
             let track = self.transports[key].tracks[at];
             let before = self.tracks[track].memory();
             self.tracks.unarmed(track).trim(now);
-            self.note_kept(key, before, self.tracks[track].memory(), now);
+            self.update_kept(key, before, self.tracks[track].memory(), now);
         }
         let transport = &mut self.transports[key];
         transport.next_trim = (transport.kept > 0).then_some(now + TRIMS);

@@ -135,7 +135,7 @@ impl Published {
             self.kept[place] = Kept::new(&self.track.spec);
         }
         self.kept.resize_with(self.track.encodings.len(), || Kept::new(&self.track.spec));
-        self.tell_layers(now);
+        self.set_layers_due(now);
         self.count();
         gone
     }
@@ -242,7 +242,7 @@ impl Published {
         }
         let mut description = kept.describe(&payload_type, payload, extensions)?;
         let state = &mut self.track.encodings[route.encoding];
-        state.clarity.note(&description);
+        state.clarity.handle_description(&description);
         if state.clarity.is_encrypted() {
             (description.keyframe, description.size) = (false, None);
         }
@@ -295,7 +295,7 @@ impl Published {
             kept.read_again(seq, highest);
         }
         if !payload.is_empty() {
-            state.life.hear(description.spatial, header.timestamp, recovered, now);
+            state.life.handle_packet(description.spatial, header.timestamp, recovered, now);
         }
         // One that cannot be read says nothing; the packet is none the worse.
         let allocation = extensions.video_layers_allocation.map(LayersAllocation::parse);
@@ -331,9 +331,9 @@ impl Published {
     }
 
     /// A stream leads here whose place another has.
-    pub fn note_surplus(&mut self, ssrc: u32, now: Instant) {
-        if self.track.note_surplus(ssrc, now) {
-            self.tell_layers(now + SURPLUS_TOLD);
+    pub fn handle_surplus(&mut self, ssrc: u32, now: Instant) {
+        if self.track.handle_surplus(ssrc, now) {
+            self.set_layers_due(now + SURPLUS_TOLD);
         }
     }
 
@@ -373,7 +373,7 @@ impl Published {
     }
 
     /// A subscriber needs a keyframe of this encoding. A publisher that takes no requests is sent none.
-    pub fn wish_keyframe(&mut self, encoding: u8, round_trip: Duration, now: Instant) {
+    pub fn request_keyframe(&mut self, encoding: u8, round_trip: Duration, now: Instant) {
         let takes = self.takes_requests();
         // Before its first packet a slot does not know that there is one encoding only.
         let encoding = if self.is_alone() { 0 } else { encoding };
@@ -381,17 +381,17 @@ impl Published {
             if state.life.is_silent(now) {
                 // Its publisher was told to send it, by those who want it.
                 state.life.expect(u8::MAX);
-                state.keyframes.wish_raised(now, round_trip);
+                state.keyframes.request_raised(now, round_trip);
             } else {
-                state.keyframes.wish(now);
+                state.keyframes.request(now);
             }
         }
     }
 
     /// The same for several encodings, by their bits.
-    pub fn wish_keyframes(&mut self, encodings: u8, round_trip: Duration, now: Instant) {
+    pub fn request_keyframes(&mut self, encodings: u8, round_trip: Duration, now: Instant) {
         for encoding in (0..8).filter(|encoding| encodings & 1 << encoding != 0) {
-            self.wish_keyframe(encoding, round_trip, now);
+            self.request_keyframe(encoding, round_trip, now);
         }
     }
 
@@ -399,13 +399,13 @@ impl Published {
     pub fn poll_lives(&mut self, now: Instant) -> Option<Lives> {
         let lives = self.track.poll_lives();
         if lives.is_some() {
-            self.tell_layers(now);
+            self.set_layers_due(now);
         }
         lives
     }
 
     /// Something of what arrives is other than it was told.
-    fn tell_layers(&mut self, at: Instant) {
+    fn set_layers_due(&mut self, at: Instant) {
         self.next_layers = Some(self.next_layers.map_or(at, |due| due.min(at)));
     }
 

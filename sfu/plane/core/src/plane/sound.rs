@@ -89,7 +89,13 @@ impl Plane {
 
     /// Notes how loud a packet is. One without a level cannot be ranked, and passes; so does one that comes late: what it
     /// fills is a gap in what passed, or it has no place.
-    pub(super) fn hear(&mut self, track: usize, level: Option<AudioLevel>, recovered: bool, now: Instant) -> Hearing {
+    pub(super) fn handle_level(
+        &mut self,
+        track: usize,
+        level: Option<AudioLevel>,
+        recovered: bool,
+        now: Instant,
+    ) -> Hearing {
         if recovered {
             return Hearing::Passes;
         }
@@ -99,7 +105,7 @@ impl Plane {
         if let Some(AudioLevel { level, .. }) = level {
             self.levels.record(id, level, now);
             if let Some(key) = sound.ranked {
-                passes = self.sounds[key].loudest.hear(id, level, now) || sound.always;
+                passes = self.sounds[key].loudest.handle_level(id, level, now) || sound.always;
             }
         }
         match (passes, std::mem::replace(&mut sound.held, !passes)) {

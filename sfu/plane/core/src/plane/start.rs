@@ -21,7 +21,7 @@ impl Plane {
         if !self.fast_start(slot, track, now)
             && let Some(encoding) = self.slots[slot].slot.wanted_keyframe()
         {
-            self.wish_keyframe(track, encoding, now);
+            self.request_keyframe(track, encoding, now);
         }
     }
 
@@ -43,7 +43,7 @@ impl Plane {
     }
 
     /// The subscriber asks for a keyframe (PLI, FIR): its decoder waits for one, or has lost its way.
-    pub(super) fn complain(&mut self, slot: usize, now: Instant) {
+    pub(super) fn handle_keyframe_request(&mut self, slot: usize, now: Instant) {
         let Some(track) = self.shown_track(slot) else { return };
         let placed = &mut self.slots[slot];
         let Some(encoding) = placed.slot.keyframe_source() else { return };
@@ -61,7 +61,7 @@ impl Plane {
             }
         }
         if self.tracks[track].is_asking(encoding) || self.slots[slot].slot.keyframe_budget.allow(now) {
-            self.wish_keyframe(track, encoding, now);
+            self.request_keyframe(track, encoding, now);
         }
     }
 
@@ -73,7 +73,7 @@ impl Plane {
             && let Some(encoding) = placed.slot.encoding()
             && (self.tracks[track].is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now))
         {
-            self.wish_keyframe(track, encoding, now);
+            self.request_keyframe(track, encoding, now);
         }
     }
 
@@ -84,10 +84,10 @@ impl Plane {
         }
     }
 
-    fn wish_keyframe(&mut self, track: usize, encoding: u8, now: Instant) {
+    fn request_keyframe(&mut self, track: usize, encoding: u8, now: Instant) {
         let publisher = self.tracks[track].transport;
         let round_trip = self.transports[publisher].round_trip.get();
-        self.tracks[track].wish_keyframe(encoding, round_trip, now);
+        self.tracks[track].request_keyframe(encoding, round_trip, now);
     }
 
     /// True: the slot waits no longer.

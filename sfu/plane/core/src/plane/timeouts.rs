@@ -60,7 +60,7 @@ impl Plane {
             self.transports[key].handle_dtls_timeout(now);
         }
         if own.has(Timer::Consent) {
-            self.judge_silence(key, now);
+            self.handle_silence(key, now);
         }
         if own.has(Timer::Ice) && self.transports[key].settle(now) {
             self.begin_slots(key, now);
@@ -79,7 +79,7 @@ impl Plane {
         }
         let silent = tracks.iter().filter(|track| track.due.has(Timer::Lives));
         for track in silent.filter_map(|one| one.track) {
-            self.judge_silences(key, track, now);
+            self.handle_track_silence(key, track, now);
         }
         let due = tracks.iter().fold(own, |due, track| due.with(track.due));
         if due.has_any(&[Timer::Feedback, Timer::Nack, Timer::Keyframe]) {

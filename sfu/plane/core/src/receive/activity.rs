@@ -169,7 +169,7 @@ impl Activity {
     }
 
     /// Judges its silence by who flowed since.
-    pub fn judge(&mut self, voucher: Voucher, now: Instant) {
+    pub fn handle_silence(&mut self, voucher: Voucher, now: Instant) {
         let Some(last) = self.overdue(now) else { return };
         let patience = match voucher {
             Voucher::Nobody => self.longest(),
@@ -183,7 +183,7 @@ impl Activity {
         }
     }
 
-    /// When [`Activity::judge`] has something to do, unless a packet comes.
+    /// When [`Activity::handle_silence`] has something to do, unless a packet comes.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let last = self.last.filter(|_| self.is_flowing())?;
         Some(self.look_at.unwrap_or(last + self.shortest()))
@@ -218,7 +218,7 @@ mod tests {
     /// When, in ms, it is found stopped.
     fn stopped(activity: &mut Activity, start: Instant, from: u64, voucher: Voucher) -> Option<u64> {
         (from..from + 20_000).find(|&at| {
-            activity.judge(voucher, start + ms(at));
+            activity.handle_silence(voucher, start + ms(at));
             !activity.is_flowing()
         })
     }

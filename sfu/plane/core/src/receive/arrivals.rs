@@ -95,7 +95,7 @@ impl Arrivals {
         let start = (self.untold - self.first) as usize;
         let mut statuses = self.times.range(start..);
         let Some(reference) = statuses.find_map(|&time| time).map(|time| time.div_euclid(TICKS_PER_REFERENCE)) else {
-            self.told(now);
+            self.end_report(now);
             return false;
         };
         let mut previous = reference * TICKS_PER_REFERENCE;
@@ -123,7 +123,7 @@ impl Arrivals {
         self.count = self.count.wrapping_add(1);
         self.untold += self.deltas.len() as u64;
         if self.untold == self.first + self.times.len() as u64 {
-            self.told(now);
+            self.end_report(now);
         }
         true
     }
@@ -132,7 +132,7 @@ impl Arrivals {
     pub fn forget_untold(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|due| due <= now) {
             self.untold = self.first + self.times.len() as u64;
-            self.told(now);
+            self.end_report(now);
         }
     }
 
@@ -142,7 +142,7 @@ impl Arrivals {
     }
 
     /// Everything was told: what is old is forgotten, together with the holes before it.
-    fn told(&mut self, now: Instant) {
+    fn end_report(&mut self, now: Instant) {
         self.last = Some(now);
         self.waiting = None;
         self.frame_ended = false;

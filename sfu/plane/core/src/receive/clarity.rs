@@ -19,7 +19,7 @@ pub struct Clarity {
 }
 
 impl Clarity {
-    pub fn note(&mut self, description: &Description) {
+    pub fn handle_description(&mut self, description: &Description) {
         self.described |= description.dependency.is_some();
         self.doubt = match description.readable {
             None => return,
@@ -59,7 +59,7 @@ mod tests {
                 let (mut clarity, mut state) = (Clarity::default(), seed);
                 for n in 0..500 {
                     let description = codec::describe(codec, &payload(codec, &mut state), None).unwrap();
-                    clarity.note(&description);
+                    clarity.handle_description(&description);
                     assert!(clarity.is_encrypted() || n < 20, "{codec:?}: not by frame {n}");
                     assert!(codec != Codec::Vp8 || !description.keyframe);
                 }
@@ -71,7 +71,7 @@ mod tests {
     fn one_strange_payload_in_a_readable_stream_proves_nothing() {
         let mut clarity = Clarity::default();
         for n in 0..10_000 {
-            clarity.note(&Description { readable: Some(n % 20 != 0), ..Description::default() });
+            clarity.handle_description(&Description { readable: Some(n % 20 != 0), ..Description::default() });
             assert!(!clarity.is_encrypted());
         }
     }
@@ -80,7 +80,9 @@ mod tests {
     fn a_stream_that_is_in_clear_again_is_read_again() {
         let mut clarity = Clarity::default();
         let mut note = |readable, count| {
-            (0..count).for_each(|_| clarity.note(&Description { readable: Some(readable), ..Description::default() }));
+            (0..count).for_each(|_| {
+                clarity.handle_description(&Description { readable: Some(readable), ..Description::default() })
+            });
             clarity.is_encrypted()
         };
         assert!(note(false, 2));

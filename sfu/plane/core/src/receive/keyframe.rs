@@ -42,7 +42,7 @@ enum State {
     Idle {
         not_before: Option<Instant>,
     },
-    Wished {
+    Requested {
         due: Instant,
     },
     Asked {
@@ -102,23 +102,23 @@ impl KeyframeRequests {
     }
 
     /// Somebody cannot go on without a keyframe.
-    pub fn wish(&mut self, now: Instant) {
+    pub fn request(&mut self, now: Instant) {
         match &mut self.state {
             State::Idle { not_before } => {
                 let due = not_before.map_or(now, |earliest| earliest.max(now));
-                self.state = State::Wished { due };
+                self.state = State::Requested { due };
             }
-            State::Wished { .. } => {}
+            State::Requested { .. } => {}
             State::Asked { requests, .. } => *requests = 1,
         }
     }
 
     /// The same of an encoding that does not arrive. Its publisher is told by other means to send it, and its encoder
     /// then begins with a keyframe: only if it does not, one is asked for.
-    pub fn wish_raised(&mut self, now: Instant, round_trip: Duration) {
+    pub fn request_raised(&mut self, now: Instant, round_trip: Duration) {
         match &mut self.state {
-            State::Idle { .. } => self.state = State::Wished { due: now + round_trip + BY_ITSELF },
-            State::Wished { .. } => {}
+            State::Idle { .. } => self.state = State::Requested { due: now + round_trip + BY_ITSELF },
+            State::Requested { .. } => {}
             State::Asked { requests, .. } => *requests = 1,
         }
     }
@@ -129,7 +129,7 @@ impl KeyframeRequests {
         let until = now + INTERVAL;
         match &mut self.state {
             State::Idle { not_before } => *not_before = Some(not_before.map_or(until, |earliest| earliest.max(until))),
-            State::Wished { due } => *due = until.max(*due),
+            State::Requested { due } => *due = until.max(*due),
             State::Asked { at, ignored: true, .. } if *at + RETRY < until => *at += until - (*at + RETRY),
             State::Asked { .. } => {}
         }
@@ -140,7 +140,7 @@ impl KeyframeRequests {
         let until = now + BY_ITSELF;
         match &mut self.state {
             State::Idle { not_before } => *not_before = Some(not_before.map_or(until, |earliest| earliest.max(until))),
-            State::Wished { due } => *due = until.max(*due),
+            State::Requested { due } => *due = until.max(*due),
             State::Asked { .. } => {}
         }
     }
@@ -155,10 +155,10 @@ impl KeyframeRequests {
         let settled = now + SETTLING;
         let not_before = match self.state {
             State::Idle { not_before } => not_before.map_or(settled, |earliest| earliest.max(settled)),
-            State::Wished { due } => due.max(settled),
+            State::Requested { due } => due.max(settled),
             State::Asked { at, ignored, .. } => {
                 if !ignored && !by_itself {
-                    self.note_answer(now.saturating_duration_since(at));
+                    self.add_answer(now.saturating_duration_since(at));
                 }
                 settled.max(at + INTERVAL)
             }
@@ -171,7 +171,7 @@ impl KeyframeRequests {
     /// answered says nothing of the publisher.
     pub fn poll(&mut self, now: Instant, heard: Option<Instant>) -> Option<Due> {
         match self.state {
-            State::Wished { due } if due <= now => {
+            State::Requested { due } if due <= now => {
                 self.sequence = self.sequence.wrapping_add(1);
                 self.asked.rotate_left(1);
                 self.asked[BURST - 1] = Some(now);
@@ -202,7 +202,7 @@ impl KeyframeRequests {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Idle { .. } => None,
-            State::Wished { due } => Some(due),
+            State::Requested { due } => Some(due),
             State::Asked { at, ignored: false, .. } => Some(at + PATIENCE),
             State::Asked { at, ignored: true, .. } => Some(at + RETRY),
         }
@@ -237,7 +237,7 @@ impl KeyframeRequests {
             State::Asked { ignored: true, .. } => self.time_by_itself(now),
             _ if self.deaf => self.time_by_itself(now),
             State::Asked { at, .. } => Some(left(at + answer)),
-            State::Wished { due } => Some(left(due) + answer),
+            State::Requested { due } => Some(left(due) + answer),
             State::Idle { not_before } => Some(not_before.map_or(Duration::ZERO, left) + answer),
         }
     }
@@ -253,7 +253,7 @@ impl KeyframeRequests {
         due.is_some_and(|due| now + PUNCTUAL >= due && due + PUNCTUAL >= now)
     }
 
-    fn note_answer(&mut self, took: Duration) {
+    fn add_answer(&mut self, took: Duration) {
         self.evidence = (self.evidence - 1).max(LEAST_EVIDENCE);
         self.deaf &= self.evidence > HEARS;
         self.answer = Some(self.answer.map_or(took, |usual| (usual * 3 + took) / 4));

@@ -20,7 +20,7 @@ impl Life {
     }
 
     /// A packet with media in it arrived; `late`: newer ones did before.
-    pub fn hear(&mut self, spatial: u8, timestamp: u32, late: bool, now: Instant) {
+    pub fn handle_packet(&mut self, spatial: u8, timestamp: u32, late: bool, now: Instant) {
         self.whole.handle_packet(timestamp, late, now);
         self.layers[usize::from(spatial).min(MOST - 1)].handle_packet(timestamp, late, now);
     }
@@ -70,16 +70,16 @@ impl Life {
     }
 
     /// Judges silences: `siblings` are other encodings of its track, `elsewhere` is other media of its transport.
-    pub fn judge(&mut self, siblings: &[Pulse], elsewhere: &[Pulse], now: Instant) {
+    pub fn handle_silence(&mut self, siblings: &[Pulse], elsewhere: &[Pulse], now: Instant) {
         let others = || siblings.iter().chain(elsewhere);
         let layers = self.layers.each_ref().map(Activity::pulse);
         for layer in &mut self.layers {
             if let Some(silence) = layer.overdue(now) {
-                layer.judge(vouch(silence, layers.iter().flatten(), others()), now);
+                layer.handle_silence(vouch(silence, layers.iter().flatten(), others()), now);
             }
         }
         if let Some(silence) = self.whole.overdue(now) {
-            self.whole.judge(vouch(silence, siblings.iter(), others()), now);
+            self.whole.handle_silence(vouch(silence, siblings.iter(), others()), now);
         }
     }
 
@@ -138,9 +138,9 @@ mod tests {
         for frame in 0..60 {
             let at = start + ms(33) * frame;
             for spatial in 0..if frame < 30 { 3 } else { 2 } {
-                life.hear(spatial, frame, false, at);
+                life.handle_packet(spatial, frame, false, at);
             }
-            life.judge(&[], &[], at);
+            life.handle_silence(&[], &[], at);
         }
         assert_eq!(life.lives(), Lives { flowing: 0b011, stopped: 0b100 });
         assert!(life.is_flowing());
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn what_the_sender_says_counts_at_once_and_once() {
         let (mut life, now) = (Life::new(true), Instant::now());
-        (0..3).for_each(|spatial| life.hear(spatial, 0, false, now));
+        (0..3).for_each(|spatial| life.handle_packet(spatial, 0, false, now));
         life.allocate(0xF, 0b011);
         assert_eq!(life.lives(), Lives { flowing: 0b011, stopped: 0b100 });
         life.allocate(0b011, 0b111);
-        life.hear(2, 1, false, now + ms(20));
+        life.handle_packet(2, 1, false, now + ms(20));
         assert_eq!(life.lives(), Lives { flowing: 0b111, stopped: 0 });
         life.allocate(0b111, 0);
         assert!(life.has_stopped());

@@ -51,7 +51,7 @@ impl Loudest {
     }
 
     /// A packet of `level` (-dBov) came: whether its track is in.
-    pub fn hear(&mut self, track: TrackId, level: u8, now: Instant) -> bool {
+    pub fn handle_level(&mut self, track: TrackId, level: u8, now: Instant) -> bool {
         let energy = u16::from(SILENT.saturating_sub(level)) * DECIBEL;
         let place = self.voices.binary_search_by_key(&track, |voice| voice.track).unwrap_or_else(|place| {
             self.voices.insert(place, Voice { track, energy, heard: now, is_in: false });
@@ -108,10 +108,11 @@ mod tests {
         }
 
         /// 20 ms of packets at these levels: who is in.
-        fn hear(&mut self, levels: &[(u64, u8)]) -> Vec<u64> {
+        fn handle_level(&mut self, levels: &[(u64, u8)]) -> Vec<u64> {
             self.now += ms(20);
-            let heard =
-                |&(track, level): &(u64, u8)| self.loudest.hear(TrackId(track), level, self.now).then_some(track);
+            let heard = |&(track, level): &(u64, u8)| {
+                self.loudest.handle_level(TrackId(track), level, self.now).then_some(track)
+            };
             levels.iter().filter_map(heard).collect()
         }
     }
@@ -119,46 +120,46 @@ mod tests {
     #[test]
     fn as_many_as_there_is_room_for_are_in_however_quiet() {
         let mut room = Room::new(3);
-        assert_eq!(room.hear(&[(1, 127), (2, 90), (3, 80)]), [1, 2, 3]);
+        assert_eq!(room.handle_level(&[(1, 127), (2, 90), (3, 80)]), [1, 2, 3]);
     }
 
     #[test]
     fn who_is_clearly_louder_takes_the_place_of_the_quietest_within_40_ms() {
         let mut room = Room::new(2);
-        room.hear(&[(1, 40), (2, 60), (3, 70)]);
-        assert_eq!(room.hear(&[(1, 40), (2, 60), (3, 58)]), [1, 2]);
-        assert_eq!(room.hear(&[(1, 40), (2, 60), (3, 30)]), [1, 2, 3], "2 is out from its next packet on");
-        assert_eq!(room.hear(&[(1, 40), (2, 60), (3, 30)]), [1, 3]);
+        room.handle_level(&[(1, 40), (2, 60), (3, 70)]);
+        assert_eq!(room.handle_level(&[(1, 40), (2, 60), (3, 58)]), [1, 2]);
+        assert_eq!(room.handle_level(&[(1, 40), (2, 60), (3, 30)]), [1, 2, 3], "2 is out from its next packet on");
+        assert_eq!(room.handle_level(&[(1, 40), (2, 60), (3, 30)]), [1, 3]);
     }
 
     #[test]
     fn two_of_a_level_do_not_take_turns() {
         let mut room = Room::new(1);
-        room.hear(&[(1, 50), (2, 50)]);
+        room.handle_level(&[(1, 50), (2, 50)]);
         for n in 0..100 {
-            assert_eq!(room.hear(&[(1, 50 + n % 3), (2, 52 - n % 3)]), [1]);
+            assert_eq!(room.handle_level(&[(1, 50 + n % 3), (2, 52 - n % 3)]), [1]);
         }
     }
 
     #[test]
     fn who_sends_nothing_for_150_ms_gives_its_place_away() {
         let mut room = Room::new(1);
-        room.hear(&[(1, 20)]);
+        room.handle_level(&[(1, 20)]);
         for _ in 0..7 {
-            assert_eq!(room.hear(&[(2, 60)]), []);
+            assert_eq!(room.handle_level(&[(2, 60)]), []);
         }
-        assert_eq!(room.hear(&[(2, 60)]), [2]);
-        assert_eq!(room.hear(&[(1, 60), (2, 60)]), [2], "what it was before is forgotten");
+        assert_eq!(room.handle_level(&[(2, 60)]), [2]);
+        assert_eq!(room.handle_level(&[(1, 60), (2, 60)]), [2], "what it was before is forgotten");
     }
 
     #[test]
     fn fewer_places_put_the_quietest_out() {
         let mut room = Room::new(3);
-        room.hear(&[(1, 50), (2, 40), (3, 60)]);
+        room.handle_level(&[(1, 50), (2, 40), (3, 60)]);
         room.loudest.set_most(1);
-        assert_eq!(room.hear(&[(1, 50), (2, 40), (3, 60)]), [2]);
+        assert_eq!(room.handle_level(&[(1, 50), (2, 40), (3, 60)]), [2]);
         room.loudest.remove(TrackId(2));
-        assert_eq!(room.hear(&[(1, 50), (3, 60)]), [1]);
+        assert_eq!(room.handle_level(&[(1, 50), (3, 60)]), [1]);
     }
 
     proptest! {
@@ -167,7 +168,7 @@ mod tests {
             let mut room = Room::new(most);
             for (track, level, pause) in steps {
                 room.now += ms(pause);
-                room.loudest.hear(TrackId(track), level, room.now);
+                room.loudest.handle_level(TrackId(track), level, room.now);
                 let inside = room.loudest.voices.iter().filter(|voice| voice.is_in && voice.is_there(room.now));
                 prop_assert!(inside.count() <= most);
             }

@@ -57,7 +57,7 @@ impl Nacks {
             && self.missing.len() < MISSING_PACKETS
         {
             self.missing.insert(place, Missing { seq, requests: PACKET_REQUESTS - 1, due: now });
-            self.note_due(now);
+            self.set_due(now);
             return true;
         }
         false
@@ -125,7 +125,7 @@ impl Nacks {
         }
         let due = now + REORDER_WAIT;
         self.missing.extend((start..end).map(|seq| Missing { seq: ExtendedSeq(seq), requests: 0, due }));
-        self.note_due(due);
+        self.set_due(due);
     }
 
     fn drop_before_keyframe(&mut self) {
@@ -148,7 +148,7 @@ impl Nacks {
         self.missing.binary_search_by_key(&seq, |missing| missing.seq)
     }
 
-    fn note_due(&mut self, due: Instant) {
+    fn set_due(&mut self, due: Instant) {
         self.next = Some(self.next.map_or(due, |next| next.min(due)));
     }
 }

@@ -433,11 +433,11 @@ mod tests {
             Self { router, track, start: Instant::now() }
         }
 
-        fn hear(&mut self, ssrc: u32, at: u64) -> Result<Route, Discard> {
+        fn receive(&mut self, ssrc: u32, at: u64) -> Result<Route, Discard> {
             let (mid, now) = (self.track.spec.mid.clone(), self.start + ms(at));
             let route = self.router.route(&header(ssrc, VP8), &names(&mid, "", ""), &[&self.track], now)?;
             self.track.bind(&route, ssrc, now);
-            self.track.encodings[route.encoding].life.hear(0, at as u32, false, now);
+            self.track.encodings[route.encoding].life.handle_packet(0, at as u32, false, now);
             Ok(route)
         }
     }
@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn a_route_moves_when_its_stream_was_silent_and_a_late_packet_moves_nothing() {
         let mut receiver = Receiver::new(single(2, Kind::Video));
-        (0..=30).for_each(|frame| assert!(receiver.hear(7, 33 * frame).is_ok()));
+        (0..=30).for_each(|frame| assert!(receiver.receive(7, 33 * frame).is_ok()));
         for (ssrc, after, expected) in [
             (8, 10, Err(Discard::SurplusSsrc)),
             (9, 200, Err(Discard::SurplusSsrc)),
@@ -455,7 +455,7 @@ mod tests {
             (8, 700, to(2, 0, false)),
             (7, 900, Err(Discard::SurplusSsrc)),
         ] {
-            assert_eq!(receiver.hear(ssrc, 33 * 30 + after), expected, "{ssrc} after {after} ms");
+            assert_eq!(receiver.receive(ssrc, 33 * 30 + after), expected, "{ssrc} after {after} ms");
         }
         assert_eq!((receiver.router.poll_surplus(), receiver.router.poll_surplus()), (Some(TrackId(2)), None));
     }
@@ -463,20 +463,20 @@ mod tests {
     #[test]
     fn one_that_sends_slowly_is_not_gone_between_two_pictures() {
         let mut receiver = Receiver::new(single(2, Kind::Video));
-        (0..5).for_each(|frame| assert!(receiver.hear(7, 1_000 * frame).is_ok()));
-        assert_eq!(receiver.hear(8, 5_500), Err(Discard::SurplusSsrc));
-        assert_eq!(receiver.hear(8, 6_000), to(2, 0, false));
+        (0..5).for_each(|frame| assert!(receiver.receive(7, 1_000 * frame).is_ok()));
+        assert_eq!(receiver.receive(8, 5_500), Err(Discard::SurplusSsrc));
+        assert_eq!(receiver.receive(8, 6_000), to(2, 0, false));
     }
 
     #[test]
     fn one_that_sdp_names_and_nobody_hears_gives_way_soon_and_one_that_says_goodbye_at_once() {
         let mut receiver = Receiver::new(declared(2, &[(1, 2)]));
-        assert_eq!(receiver.hear(7, 0), Err(Discard::SurplusSsrc));
-        assert_eq!(receiver.hear(7, 379), Err(Discard::SurplusSsrc));
-        assert_eq!(receiver.hear(7, 380), to(2, 0, false));
+        assert_eq!(receiver.receive(7, 0), Err(Discard::SurplusSsrc));
+        assert_eq!(receiver.receive(7, 379), Err(Discard::SurplusSsrc));
+        assert_eq!(receiver.receive(7, 380), to(2, 0, false));
         assert_eq!(receiver.router.lookup(2), None, "what repaired the other repairs nothing of this one");
         assert_eq!(receiver.router.forget(7), to(2, 0, false).ok());
-        assert_eq!(receiver.hear(9, 400), to(2, 0, false));
+        assert_eq!(receiver.receive(9, 400), to(2, 0, false));
     }
 
     #[test]
@@ -557,7 +557,7 @@ mod tests {
         assert_eq!(dropped(&mut router), [10, 11], "an encoding that its offer no longer names");
         let mut receiver = Receiver::new(single(2, Kind::Video));
         for (ssrc, at, gone) in [(7, 0, &[][..]), (8, 1_000, &[7])] {
-            receiver.hear(ssrc, at).expect("it is its only track");
+            receiver.receive(ssrc, at).expect("it is its only track");
             assert_eq!(dropped(&mut receiver.router), gone, "{ssrc} takes the place of the one before");
         }
         receiver.router.remove(TrackId(2));

@@ -129,7 +129,7 @@ impl Track {
     }
 
     /// A packet leads here, but another stream has its place. True: that is news.
-    pub fn note_surplus(&mut self, ssrc: u32, now: Instant) -> bool {
+    pub fn handle_surplus(&mut self, ssrc: u32, now: Instant) -> bool {
         let before = self.surplus.len();
         self.surplus.retain(|&(other, at)| other != ssrc && now < at + SURPLUS_TOLD);
         if self.surplus.len() == SURPLUS_SSRCS {
@@ -222,9 +222,9 @@ impl Track {
     }
 
     /// Judges silences; `elsewhere` is what else of its transport was heard.
-    pub fn judge(&mut self, elsewhere: &[Pulse], now: Instant) {
+    pub fn handle_silence(&mut self, elsewhere: &[Pulse], now: Instant) {
         let pulses: Vec<Pulse> = self.pulses().collect();
-        self.encodings.iter_mut().for_each(|state| state.life.judge(&pulses, elsewhere, now));
+        self.encodings.iter_mut().for_each(|state| state.life.handle_silence(&pulses, elsewhere, now));
     }
 
     /// Which of its encodings flow, or spatial layers of its only one.
@@ -359,7 +359,7 @@ mod tests {
         };
         let state = &mut track.encodings[encoding];
         state.encoding.handle_packet(&arrival, now).unwrap();
-        state.life.hear(0, u32::from(sequence), false, now);
+        state.life.handle_packet(0, u32::from(sequence), false, now);
     }
 
     fn media(encoding: usize) -> Route {
@@ -396,11 +396,11 @@ mod tests {
     #[test]
     fn streams_that_are_not_taken_are_told_for_a_while_and_bounded() {
         let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
-        assert!(track.note_surplus(9, now) && !track.note_surplus(9, now + ms(10)) && track.note_surplus(8, now));
+        assert!(track.handle_surplus(9, now) && !track.handle_surplus(9, now + ms(10)) && track.handle_surplus(8, now));
         assert_eq!(track.surplus(now), [8, 9]);
         assert_eq!(track.surplus(now + ms(5_005)), [9]);
         for ssrc in 0..1_000 {
-            track.note_surplus(ssrc, now);
+            track.handle_surplus(ssrc, now);
         }
         assert_eq!(track.surplus(now).len(), SURPLUS_SSRCS);
     }
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn a_wish_for_an_encoding_that_was_never_seen_waits_for_its_ssrc() {
         let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
-        track.encodings[0].keyframes.wish(now);
+        track.encodings[0].keyframes.request(now);
         assert_eq!(track.deadlines()[1], (Timer::Keyframe, None));
         track.bind(&media(0), 5, now);
         assert_eq!(track.deadlines()[1], (Timer::Keyframe, Some(now)));

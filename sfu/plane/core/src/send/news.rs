@@ -51,7 +51,7 @@ impl News {
     }
 
     /// A packet comes under this payload type: one that was refused may be over.
-    pub fn hear(&mut self, from: &PayloadType) {
+    pub fn set_payload_type(&mut self, from: &PayloadType) {
         if self.refusing.is_some_and(|refused| refused != *from) {
             self.refusing = None;
         }
@@ -63,12 +63,12 @@ impl News {
     }
 
     /// What was said to leave.
-    pub fn told(&self) -> Option<Layer> {
+    pub fn layer(&self) -> Option<Layer> {
         self.told.0
     }
 
     /// What leaves and why, if it is other than was said last. `paused`: nothing is to leave.
-    pub fn tell(&mut self, selector: &Selector, paused: bool) {
+    pub fn update(&mut self, selector: &Selector, paused: bool) {
         self.version = selector.version();
         let cause = if paused { Cause::Paused } else { self.cause(selector) };
         let (layer, cause) = (selector.leaves(), cause);

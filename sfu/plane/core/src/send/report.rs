@@ -68,7 +68,7 @@ impl Reports {
     }
 
     /// The clock of the encoding that is shown.
-    pub fn note_clock(&mut self, clock: Option<SenderClock>) {
+    pub fn set_clock(&mut self, clock: Option<SenderClock>) {
         if self.clock == clock {
             return;
         }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn with_one_it_is_mapped_by_the_publishers_clock_whatever_the_delay_of_the_packets() {
         let (mut reports, start) = (Reports::default(), Instant::now());
-        reports.note_clock(clock(100, 0, start));
+        reports.set_clock(clock(100, 0, start));
         let report = reports.sender_report(7, &newest(start + ms(300)), start + ms(500), Ntp(42));
         assert_eq!(report.rtp, 1_000_000 + 45_000);
     }
@@ -166,7 +166,7 @@ mod tests {
         for (delays, told) in [([0, 30, 10], 0), ([30, 10, 20], 10), ([20, 20, 0], 0)] {
             let (mut reports, start) = (Reports::default(), Instant::now());
             for (n, delay) in (0..).zip(delays) {
-                reports.note_clock(clock(100 + n, 90_000 * n as u32, start + ms(1_000 * n + delay)));
+                reports.set_clock(clock(100 + n, 90_000 * n as u32, start + ms(1_000 * n + delay)));
             }
             let rtp = reports.sender_report(7, &newest(start), start + ms(4_000), Ntp(42)).rtp;
             let expected = 1_000_000 + 4 * 90_000 - told * 90;
@@ -178,7 +178,7 @@ mod tests {
     fn a_timeline_that_began_anew_since_the_last_report_goes_on_from_its_newest_packet() {
         for (rtp, expected) in [(900, 1_009_900), (900_000, 1_009_000), (900_000_u32.wrapping_neg(), 1_009_000)] {
             let (mut reports, start) = (Reports::default(), Instant::now());
-            reports.note_clock(clock(100, rtp, start));
+            reports.set_clock(clock(100, rtp, start));
             let told = reports.sender_report(7, &newest(start), start + ms(100), Ntp(42)).rtp;
             assert!(told.abs_diff(expected) <= 1, "{told}, not {expected}");
         }
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_begins_a_new_account() {
         let (mut reports, start) = (Reports::default(), Instant::now());
-        reports.note_clock(clock(5_000, 0, start));
-        reports.note_clock(clock(100, 90_000, start + ms(1_000)));
+        reports.set_clock(clock(5_000, 0, start));
+        reports.set_clock(clock(100, 90_000, start + ms(1_000)));
         let rtp = reports.sender_report(7, &newest(start), start + ms(2_000), Ntp(42)).rtp;
         assert!(rtp.abs_diff(1_180_000) <= 1, "{rtp}");
     }
@@ -196,8 +196,8 @@ mod tests {
     #[test]
     fn after_a_minute_a_slower_report_is_believed_because_clocks_drift() {
         let (mut reports, start) = (Reports::default(), Instant::now());
-        reports.note_clock(clock(100, 0, start));
-        reports.note_clock(clock(161, 61 * 90_000, start + ms(61_020)));
+        reports.set_clock(clock(100, 0, start));
+        reports.set_clock(clock(161, 61 * 90_000, start + ms(61_020)));
         let rtp = reports.sender_report(7, &newest(start), start + ms(62_020), Ntp(42)).rtp;
         assert!(rtp.abs_diff(1_000_000 + 62 * 90_000) <= 1, "{rtp}");
     }

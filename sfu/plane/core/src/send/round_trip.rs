@@ -36,7 +36,7 @@ impl RoundTrip {
     }
 
     /// By the peer's report.
-    pub fn tell(&mut self, told: Duration) {
+    pub fn handle_report(&mut self, told: Duration) {
         self.told = Some(told);
     }
 
@@ -114,7 +114,7 @@ mod tests {
         for (told, measured, expected) in table {
             let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
             if let Some(told) = told {
-                round_trip.tell(ms(told));
+                round_trip.handle_report(ms(told));
             }
             if let Some(measured) = measured {
                 round_trip.asked(path(1), now);
@@ -130,7 +130,7 @@ mod tests {
     fn a_handshake_measures_if_nothing_was_sent_again() {
         for (again, expected) in [(false, 30), (true, 100)] {
             let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
-            round_trip.tell(ms(0));
+            round_trip.handle_report(ms(0));
             round_trip.handshake(false, now);
             round_trip.handshake(again, now + ms(20));
             round_trip.connected(now + ms(30));
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_answer_to_a_repeated_request_measures_nothing() {
         let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
-        round_trip.tell(ms(0));
+        round_trip.handle_report(ms(0));
         round_trip.asked(path(1), now);
         round_trip.asked(path(1), now + ms(250));
         let request = round_trip.request(&path(1)).expect("it was asked");

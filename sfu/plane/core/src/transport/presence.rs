@@ -26,29 +26,29 @@ impl Transport {
 
     /// Something authenticated came over this path. `proof`: only the peer, and only from there, can have sent it; a
     /// check can come from anybody's address.
-    pub fn heard(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
+    pub fn handle_authenticated(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
         if proof {
             self.agent.paths_mut().prove(path, now);
             self.round_trip.proven(path);
         }
         let mut heard = Heard::default();
-        if self.presence.heard(now) && self.state == Some(TransportState::Disconnected) {
+        if self.presence.refresh(now) && self.state == Some(TransportState::Disconnected) {
             heard.event = self.enter(TransportState::Connected, "heard again");
         }
-        heard.begins = self.settle(now) || self.heard_where_it_is_sent(path, proof, now);
+        heard.begins = self.settle(now) || self.refresh_consent(path, proof, now);
         heard
     }
 
     /// It returns transport-wide feedback, over this path.
-    pub fn heard_feedback(&mut self, path: &Path, now: Instant) {
-        self.presence.heard_feedback(now);
+    pub fn handle_feedback(&mut self, path: &Path, now: Instant) {
+        self.presence.handle_feedback(now);
         if self.agent.selected() == Some(*path) {
-            self.consent.heard_feedback(now);
+            self.consent.handle_feedback(now);
         }
     }
 
     /// Whether media leaves from now on.
-    fn heard_where_it_is_sent(&mut self, path: &Path, proof: bool, now: Instant) -> bool {
+    fn refresh_consent(&mut self, path: &Path, proof: bool, now: Instant) -> bool {
         if self.agent.selected() != Some(*path) {
             if !proof && self.srtp.is_some() && self.agent.paths().is_in_doubt(path) {
                 self.agent.ask(path, now);
@@ -56,14 +56,14 @@ impl Transport {
             return false;
         }
         if self.sending.is_consented() || self.srtp.is_none() {
-            self.consent.heard(now);
+            self.consent.refresh(now);
             return false;
         }
         if !proof {
             self.agent.ask(path, now);
             return false;
         }
-        self.consent.heard(now);
+        self.consent.refresh(now);
         let begins = !self.sending.is_allowed();
         self.sending.consent();
         begins

@@ -104,7 +104,7 @@ impl Transport {
     }
 
     /// Queues RTCP, as much as may wait: how many compounds were one too many.
-    pub fn say(&mut self, compounds: &Compounds) -> usize {
+    pub fn queue_rtcp(&mut self, compounds: &Compounds) -> usize {
         let mut refused = 0;
         for compound in compounds.iter() {
             if self.rtcp.len() < limits::COMPOUNDS_WAITING {

@@ -25,7 +25,7 @@ fn asked(requests: &mut KeyframeRequests, start: Instant, most: u64, (period, ph
 fn while_another_encoding_is_asked_for_none_is_and_its_keyframe_serves_as_well() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
     requests.defer(now);
-    requests.wish(now + ms(100));
+    requests.request(now + ms(100));
     assert!(!asks(&mut requests, now + ms(299)));
     assert!(asks(&mut requests, now + ms(300)), "the keyframe that came with the other's was before the wish");
 
@@ -36,7 +36,7 @@ fn while_another_encoding_is_asked_for_none_is_and_its_keyframe_serves_as_well()
     assert!(asks(&mut requests, now + ms(1_500)));
 
     let mut requests = KeyframeRequests::new();
-    requests.wish(now);
+    requests.request(now);
     requests.defer(now);
     requests.handle_keyframe(now);
     assert!(!asks(&mut requests, now + ms(300)));
@@ -45,10 +45,10 @@ fn while_another_encoding_is_asked_for_none_is_and_its_keyframe_serves_as_well()
 #[test]
 fn many_wishes_become_one_request() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
-    (0..50).for_each(|_| requests.wish(now));
+    (0..50).for_each(|_| requests.request(now));
     assert!(asks(&mut requests, now));
     (1..900).for_each(|at| {
-        requests.wish(now + ms(at));
+        requests.request(now + ms(at));
         assert!(!asks(&mut requests, now + ms(at)));
     });
 }
@@ -56,7 +56,7 @@ fn many_wishes_become_one_request() {
 #[test]
 fn an_unanswered_request_is_repeated_each_second_and_not_for_ever() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
-    requests.wish(now);
+    requests.request(now);
     // Nothing arrives: it is paused, not deaf.
     let times: Vec<u64> = (0..20_000).filter(|&at| requests.poll(now + ms(at), None) == Some(Due::Request)).collect();
     assert_eq!(times, [0, 1_000, 2_000, 3_000, 4_000]);
@@ -66,11 +66,11 @@ fn an_unanswered_request_is_repeated_each_second_and_not_for_ever() {
 #[test]
 fn a_wish_after_the_keyframe_waits_for_the_interval() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
-    requests.wish(now);
+    requests.request(now);
     assert!(asks(&mut requests, now));
     requests.handle_keyframe(now + ms(40));
     assert_eq!(requests.poll_timeout(), None);
-    requests.wish(now + ms(50));
+    requests.request(now + ms(50));
     assert_eq!(requests.poll_timeout(), Some(now + INTERVAL));
     assert!(!asks(&mut requests, now + ms(299)));
     assert!(asks(&mut requests, now + ms(300)));
@@ -80,16 +80,16 @@ fn a_wish_after_the_keyframe_waits_for_the_interval() {
 #[test]
 fn a_keyframe_that_comes_by_itself_answers_a_wish_that_waits_and_those_soon_after_it() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
-    requests.wish(now);
+    requests.request(now);
     assert!(asks(&mut requests, now));
     requests.handle_keyframe(now);
-    requests.wish(now + ms(50));
+    requests.request(now + ms(50));
     requests.handle_keyframe(now + ms(290));
     assert!(!asks(&mut requests, now + ms(5_000)));
 
     let mut requests = KeyframeRequests::new();
     requests.handle_keyframe(now);
-    requests.wish(now + ms(20));
+    requests.request(now + ms(20));
     assert_eq!(requests.poll_timeout(), Some(now + SETTLING));
 }
 
@@ -98,7 +98,7 @@ fn wishes_that_never_end_are_served_by_three_keyframes_a_second() {
     let (mut requests, now) = (KeyframeRequests::new(), Instant::now());
     let mut asked = Vec::new();
     for at in 0..2_000 {
-        requests.wish(now + ms(at));
+        requests.request(now + ms(at));
         if asks(&mut requests, now + ms(at)) {
             asked.push(at);
         }
@@ -114,8 +114,8 @@ fn a_raised_encoding_is_asked_for_only_if_it_does_not_begin_with_a_keyframe() {
     let now = Instant::now();
     let raised = || {
         let mut requests = KeyframeRequests::new();
-        requests.wish_raised(now, ROUND_TRIP);
-        requests.wish(now + ms(10));
+        requests.request_raised(now, ROUND_TRIP);
+        requests.request(now + ms(10));
         requests
     };
     let mut none_comes = raised();
@@ -146,7 +146,7 @@ fn a_publisher_that_ignores_requests_is_found_out_at_whatever_pace_its_keyframes
             assert!(round <= 8, "a keyframe each {period} ms");
             // Somebody comes at a phase that is another each time.
             let at = start + ms(period * 10 * round);
-            requests.wish(at);
+            requests.request(at);
             asked_for += asked(&mut requests, at, period * 2, (period, round * 377)).len();
         }
         assert!(asked_for <= 30, "{asked_for} requests");
@@ -156,13 +156,13 @@ fn a_publisher_that_ignores_requests_is_found_out_at_whatever_pace_its_keyframes
 #[test]
 fn a_deaf_publisher_is_asked_once_per_wish_and_may_prove_that_it_hears() {
     let (mut requests, mut now) = (KeyframeRequests::new(), Instant::now());
-    requests.wish(now);
+    requests.request(now);
     asked(&mut requests, now, 20_000, NEVER);
     assert!(requests.is_deaf());
     let mut answered = 0_u64;
     while requests.is_deaf() {
         now += ms(20_000 + 3_000 * answered);
-        requests.wish(now);
+        requests.request(now);
         assert_eq!(requests.poll(now, Some(now)), Some(Due::Request));
         requests.handle_keyframe(now + ms(60));
         answered += 1;
@@ -171,7 +171,7 @@ fn a_deaf_publisher_is_asked_once_per_wish_and_may_prove_that_it_hears() {
     assert!(!requests.surely_hears());
     now += ms(20_000);
     requests.deaf = true;
-    requests.wish(now);
+    requests.request(now);
     assert_eq!(asked(&mut requests, now, 20_000, NEVER), [0]);
 }
 
@@ -180,7 +180,7 @@ fn one_lost_request_makes_nobody_deaf() {
     let (mut requests, mut now) = (KeyframeRequests::new(), Instant::now());
     for n in 0..100 {
         now += ms(5_000);
-        requests.wish(now);
+        requests.request(now);
         assert!(asks(&mut requests, now));
         if n % 3 == 0 {
             assert_eq!(requests.poll(now + PATIENCE, Some(now + PATIENCE)), Some(Due::Ignored));
@@ -197,7 +197,7 @@ fn one_lost_request_makes_nobody_deaf() {
 fn how_soon_a_keyframe_comes_is_learned() {
     let (mut requests, start) = (KeyframeRequests::new(), Instant::now());
     assert_eq!(requests.time_to_keyframe(start, ROUND_TRIP), Some(ms(110)));
-    requests.wish(start);
+    requests.request(start);
     assert!(asks(&mut requests, start));
     assert_eq!(requests.time_to_keyframe(start + ms(30), ROUND_TRIP), Some(ms(80)));
     requests.handle_keyframe(start + ms(200));
@@ -209,7 +209,7 @@ fn how_soon_a_keyframe_comes_is_learned() {
 #[test]
 fn the_next_keyframe_of_a_deaf_publisher_is_expected_at_its_own_pace() {
     let (mut requests, start) = (KeyframeRequests::new(), Instant::now());
-    requests.wish(start);
+    requests.request(start);
     asked(&mut requests, start, 20_000, NEVER);
     let at = |at| start + ms(at);
     assert_eq!(requests.time_to_keyframe(at(20_000), ROUND_TRIP), None);
@@ -223,13 +223,13 @@ fn the_next_keyframe_of_a_deaf_publisher_is_expected_at_its_own_pace() {
 #[test]
 fn a_keyframe_that_was_due_anyway_does_not_prove_that_a_deaf_publisher_hears() {
     let (mut requests, start) = (KeyframeRequests::new(), Instant::now());
-    requests.wish(start);
+    requests.request(start);
     asked(&mut requests, start, 20_000, NEVER);
     for n in 0..10 {
         let due = start + ms(30_000 + 4_000 * n);
         // Whoever comes shortly before waits for it, once the pace is known.
         if n >= 2 {
-            requests.wish(due - ms(400));
+            requests.request(due - ms(400));
         }
         requests.poll(due - ms(400), Some(due - ms(400)));
         requests.handle_keyframe(due);
@@ -259,7 +259,7 @@ proptest! {
                 requests.handle_keyframe(start + ms(at));
                 wished = None;
             } else {
-                requests.wish(start + ms(at));
+                requests.request(start + ms(at));
                 wished = Some(at);
             }
         }

@@ -174,7 +174,7 @@ impl Rewriter {
         debug_assert!(self.next > next);
         self.skipping = None;
 
-        let ids = run.note(packet);
+        let ids = run.insert(packet);
         let numbers = run.numbers(packet);
         let before = self.last;
         // The first packet of a picture tells best when it is of; in H264 a later picture may be of an earlier time.
@@ -227,7 +227,7 @@ impl Rewriter {
         if packet.description.vp8.is_some() {
             following.offsets.picture = following.offsets.picture.wrapping_sub(1);
         }
-        let ids = following.note(packet);
+        let ids = following.insert(packet);
         let frame_number = following.frame_number(packet);
         self.follow(following);
         // What was kept free before it may still come.

@@ -114,7 +114,7 @@ impl Ids {
 
 impl Run {
     /// `packet` is its newest. Under which numbers it leaves, if it has any in its payload.
-    pub fn note(&mut self, packet: &Packet) -> Option<Ids> {
+    pub fn insert(&mut self, packet: &Packet) -> Option<Ids> {
         let ids = Ids::near(packet, self.picture)?;
         self.picture = ids.picture;
         Some(ids.plus(self.offsets))

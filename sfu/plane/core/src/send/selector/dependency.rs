@@ -42,13 +42,13 @@ impl Filter {
             left_out: false,
             sent: Sent::at(frame.frame_number),
         };
-        filter.judge_frame(frame);
+        filter.select_frame(frame);
         filter
     }
 
     /// Whether a packet newer than all before is let through. A frame is judged once, by the first of its packets that
     /// comes.
-    pub fn judge(&mut self, packet: &Packet, frame: &DependencyDescriptor, limit: impl FnOnce() -> Limit) -> bool {
+    pub fn select(&mut self, packet: &Packet, frame: &DependencyDescriptor, limit: impl FnOnce() -> Limit) -> bool {
         if self.picture != packet.timestamp {
             (self.picture, self.limit) = (packet.timestamp, limit());
         } else if self.frame_number == frame.frame_number {
@@ -57,10 +57,10 @@ impl Filter {
             // What has had its end already does not go on with a higher layer.
             self.limit.spatial = self.limit.spatial.min(self.choice.spatial);
         }
-        self.judge_frame(frame)
+        self.select_frame(frame)
     }
 
-    fn judge_frame(&mut self, frame: &DependencyDescriptor) -> bool {
+    fn select_frame(&mut self, frame: &DependencyDescriptor) -> bool {
         if !Arc::ptr_eq(&self.structure, &frame.structure) {
             self.structure = frame.structure.clone();
             // The same number is another target now.

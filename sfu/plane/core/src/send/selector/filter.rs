@@ -86,11 +86,11 @@ impl Filter {
     }
 
     /// Whether a packet newer than all before is let through. One that does not tell what those before it told is.
-    pub fn judge(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
+    pub fn select(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
         match (self, Shape::of(packet)) {
-            (Filter::Vp8(filter), Shape::Vp8) => filter.judge(packet, limit),
-            (Filter::Vp9(filter), Shape::Vp9(numbers)) => filter.judge(packet, numbers, limit),
-            (Filter::Dependency(filter), Shape::Dependency(frame)) => filter.judge(packet, frame, limit),
+            (Filter::Vp8(filter), Shape::Vp8) => filter.select(packet, limit),
+            (Filter::Vp9(filter), Shape::Vp9(numbers)) => filter.select(packet, numbers, limit),
+            (Filter::Dependency(filter), Shape::Dependency(frame)) => filter.select(packet, frame, limit),
             (Filter::Whole { picture, temporal }, _) if *picture != packet.timestamp => {
                 (*picture, *temporal) = (packet.timestamp, limit().temporal);
                 true

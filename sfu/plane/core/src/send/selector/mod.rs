@@ -128,7 +128,7 @@ impl Selector {
     }
 
     /// Begins anew, at a keyframe.
-    pub fn lose(&mut self) {
+    pub fn interrupt(&mut self) {
         self.shown = None;
     }
 
@@ -169,11 +169,11 @@ impl Selector {
     }
 
     /// Takes note that `packet` came, of whatever encoding. False: of one that no slot can show.
-    pub fn hear(&mut self, packet: &Packet) -> bool {
+    pub fn handle_packet(&mut self, packet: &Packet) -> bool {
         if self.catching_up && self.newest(packet.encoding) >= packet.seq {
             return true;
         }
-        self.rungs.hear(packet)
+        self.rungs.handle_packet(packet)
     }
 
     /// The newest packet heard of an encoding.
@@ -209,27 +209,27 @@ impl Selector {
     pub fn switch(&mut self, packet: &Packet) -> Verdict {
         let encoding = packet.encoding;
         let filter = Filter::new(packet, hold_back(self.catching_up, packet, self.rungs.limit(encoding, 0)));
-        self.past.note(encoding, packet, filter.choice());
+        self.past.remember(encoding, packet, filter.choice());
         let verdict = filter.sends(packet);
         self.shown = Some(Shown { encoding, filter, described: packet.description.dependency.is_some() });
         verdict
     }
 
     /// Whether a packet of the encoding that is shown, newer than all before, is let through.
-    pub fn judge(&mut self, packet: &Packet) -> Verdict {
+    pub fn select(&mut self, packet: &Packet) -> Verdict {
         let Some(Shown { encoding, filter, .. }) = &mut self.shown else {
             return Verdict::LeftOut;
         };
         let temporal = filter.choice().temporal;
         let limit = || hold_back(self.catching_up, packet, self.rungs.limit(*encoding, temporal));
-        let sent = filter.judge(packet, limit);
-        self.past.note(*encoding, packet, filter.choice());
+        let sent = filter.select(packet, limit);
+        self.past.remember(*encoding, packet, filter.choice());
         if sent { filter.sends(packet) } else { Verdict::LeftOut }
     }
 
     /// Whether a packet that comes late, after newer ones were judged, would have been let through in its time. What
     /// leans on something that was left out is of no use.
-    pub fn judge_late(&mut self, packet: &Packet) -> Verdict {
+    pub fn select_late(&mut self, packet: &Packet) -> Verdict {
         let Some(choice) = self.past.choice(packet) else {
             return Verdict::LeftOut;
         };

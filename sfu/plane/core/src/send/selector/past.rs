@@ -27,7 +27,7 @@ pub struct Past {
 
 impl Past {
     /// `choice` holds for `packet`, which is newer than all of its encoding.
-    pub fn note(&mut self, encoding: u8, packet: &Packet, choice: Choice) {
+    pub fn remember(&mut self, encoding: u8, packet: &Packet, choice: Choice) {
         let last = self.count.checked_sub(1).map(|last| self.changes[last % MOST]);
         let same = last.is_some_and(|last| (last.encoding, last.choice) == (encoding, choice));
         if !same {

@@ -63,7 +63,7 @@ impl Rungs {
     }
 
     /// Takes note of a packet. False: of an encoding that no slot can show.
-    pub fn hear(&mut self, packet: &Packet) -> bool {
+    pub fn handle_packet(&mut self, packet: &Packet) -> bool {
         let encoding = usize::from(packet.encoding);
         if encoding >= SDP_ENCODINGS {
             return false;

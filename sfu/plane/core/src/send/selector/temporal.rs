@@ -21,7 +21,7 @@ impl Filter {
 
     /// Whether a packet newer than all before is let through. A picture is judged once, by the first of its packets
     /// that comes.
-    pub fn judge(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
+    pub fn select(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
         if self.picture == packet.timestamp {
             return !self.left_out;
         }

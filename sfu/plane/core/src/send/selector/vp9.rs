@@ -35,19 +35,19 @@ impl Filter {
     pub fn new(packet: &Packet, numbers: &vp9::Numbers, limit: Limit) -> Self {
         let mut filter = Self::default();
         filter.open_picture(packet, numbers, limit);
-        filter.judge_frame(packet.description, numbers);
+        filter.select_frame(packet.description, numbers);
         filter
     }
 
     /// Whether a packet newer than all before is let through. A frame is judged once, by the first of its packets that
     /// comes.
-    pub fn judge(&mut self, packet: &Packet, numbers: &vp9::Numbers, limit: impl FnOnce() -> Limit) -> bool {
+    pub fn select(&mut self, packet: &Packet, numbers: &vp9::Numbers, limit: impl FnOnce() -> Limit) -> bool {
         if self.picture != packet.timestamp {
             self.open_picture(packet, numbers, limit());
         } else if self.frame == packet.description.spatial {
             return !self.left_out;
         }
-        self.judge_frame(packet.description, numbers)
+        self.select_frame(packet.description, numbers)
     }
 
     fn open_picture(&mut self, packet: &Packet, numbers: &vp9::Numbers, limit: Limit) {
@@ -85,7 +85,7 @@ impl Filter {
         self.last = highest(self.complete & up_to(spatial.min(limit.uppermost))).unwrap_or(self.top);
     }
 
-    fn judge_frame(&mut self, description: &Description, numbers: &vp9::Numbers) -> bool {
+    fn select_frame(&mut self, description: &Description, numbers: &vp9::Numbers) -> bool {
         let spatial = description.spatial & 7;
         let bit = 1 << spatial;
         self.frame = description.spatial;

@@ -39,7 +39,7 @@ pub struct Slot {
     rate: u32,
     news: News,
     replay: Option<Replay>,
-    /// The last answer of [`Slot::poll_wish`].
+    /// The last answer of [`Slot::poll_keyframe_request`].
     wished: Option<u8>,
     /// Of what it caught up with last; and when it did.
     compression: Option<Compression>,
@@ -128,18 +128,18 @@ impl Slot {
         self.compression = None;
         self.caught_up = None;
         self.selector.set_lives(lives);
-        self.tell();
+        self.update_news();
     }
 
     pub fn set_ladder(&mut self, ladder: Ladder) {
         self.selector.set_ladder(ladder);
-        self.tell();
+        self.update_news();
     }
 
     /// Which encodings of the source arrive, or spatial layers of its only one, has changed.
     pub fn set_lives(&mut self, lives: Lives) {
         self.selector.set_lives(lives);
-        self.tell();
+        self.update_news();
     }
 
     /// An encoding of the source is another stream from now on (its SSRC changed), or none: its numbers begin anew. What
@@ -149,27 +149,27 @@ impl Slot {
         self.rewriter.forget_encoding(encoding);
         self.compression = self.compression.filter(|compression| compression.encoding() != encoding);
         self.replay = self.replay.take().filter(|replay| replay.encoding != encoding);
-        self.tell();
+        self.update_news();
     }
 
     /// What it said of layers names others by now.
-    pub fn tell_again(&mut self) {
+    pub fn report_layer_again(&mut self) {
         self.news.forget_layer();
-        self.tell();
+        self.update_news();
     }
 
     /// The source was held back for a while, for everybody, and goes on: what is missing in between was never to leave, and
     /// the next packet begins a talkspurt.
     pub fn source_resumed(&mut self) {
-        self.selector.lose();
+        self.selector.interrupt();
     }
 
     /// The peer went silent. What it is shown when it is back begins at a keyframe.
     pub fn interrupt(&mut self) {
-        self.selector.lose();
+        self.selector.interrupt();
         self.replay = None;
         self.reported = Reported::default();
-        self.tell();
+        self.update_news();
     }
 
     /// The encoding whose keyframe this slot waits for.
@@ -181,7 +181,7 @@ impl Slot {
     }
 
     /// What it has come to wait for while packets passed by: it lost its place, or what it was shown died.
-    pub fn poll_wish(&mut self) -> Option<u8> {
+    pub fn poll_keyframe_request(&mut self) -> Option<u8> {
         let wanted = self.wanted_keyframe();
         if self.wished == wanted {
             return None;
@@ -248,13 +248,13 @@ impl Slot {
     /// does not leave through this slot, or not now.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
         let track = self.source?;
-        if !self.selector.hear(packet) || self.selector.is_paused() {
+        if !self.selector.handle_packet(packet) || self.selector.is_paused() {
             return None;
         }
-        self.news.hear(packet.payload_type);
+        self.news.set_payload_type(packet.payload_type);
         let begins = self.begins(packet);
         if self.news.is_old(&self.selector) {
-            self.tell();
+            self.update_news();
         }
         if !begins && (self.selector.encoding()? != packet.encoding && !packet.recovered) {
             return None;
@@ -288,11 +288,11 @@ impl Slot {
             }
         }
         if self.selector.encoding() == Some(packet.encoding) {
-            self.reports.note_clock(packet.clock);
+            self.reports.set_clock(packet.clock);
             self.rate = packet.payload_type.clock_rate;
         }
-        if self.selector.leaves() != self.news.told() || begins {
-            self.tell();
+        if self.selector.leaves() != self.news.layer() || begins {
+            self.update_news();
         }
         self.reports.sent(packet.octets(numbers.patch));
         let rtx = mapping.rtx && self.spec.rtx_ssrc.is_some();
@@ -344,9 +344,9 @@ impl Slot {
             let distance = self.rewriter.distance(packet.encoding, packet.seq);
             // What is missing further back than the history nobody will send again.
             if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
-                self.selector.lose();
+                self.selector.interrupt();
                 self.news.lost = true;
-                self.tell();
+                self.update_news();
             }
         }
         match self.spec.kind {
@@ -374,13 +374,13 @@ impl Slot {
                 return None;
             }
             let skipped = self.rewriter.is_skipped(packet);
-            return Some((numbers, if skipped { Verdict::LeftOut } else { self.selector.judge_late(packet) }));
+            return Some((numbers, if skipped { Verdict::LeftOut } else { self.selector.select_late(packet) }));
         }
         if packet.payload_length == 0 {
             self.rewriter.omit(packet);
             return None;
         }
-        let verdict = self.selector.judge(packet);
+        let verdict = self.selector.select(packet);
         if verdict == Verdict::LeftOut {
             self.rewriter.skip(packet, packet.description.start);
             return None;
@@ -402,8 +402,8 @@ impl Slot {
         }
         let Some(mapping) = Mapping::find(&self.spec.payload_types, from, copied) else {
             self.news.refuse(*from);
-            self.selector.lose();
-            self.tell();
+            self.selector.interrupt();
+            self.update_news();
             return None;
         };
         self.mapping = Some(mapping);
@@ -411,7 +411,7 @@ impl Slot {
     }
 
     /// What leaves and why, if it is other than was said last.
-    fn tell(&mut self) {
-        self.news.tell(&self.selector, self.is_paused());
+    fn update_news(&mut self) {
+        self.news.update(&self.selector, self.is_paused());
     }
 }

@@ -117,7 +117,7 @@ impl World {
         self.frames.extend(frames.into_iter().map(|frame| (frame.id, frame)));
         for (n, (id, sent)) in packets.into_iter().enumerate() {
             if lost >> n & 1 == 0 {
-                self.life.hear(sent.description.spatial, sent.timestamp, false, now);
+                self.life.handle_packet(sent.description.spatial, sent.timestamp, false, now);
                 self.wire.push(&sent, false);
                 continue;
             }
@@ -130,7 +130,7 @@ impl World {
         let (step, waiting) = (self.step, &mut self.waiting);
         let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= step).map(|(_, sent)| sent).collect();
         due.iter().for_each(|sent| self.wire.push(sent, true));
-        self.life.judge(&[], &[], now);
+        self.life.handle_silence(&[], &[], now);
         self.wire.slot.set_lives(self.life.lives());
     }
 

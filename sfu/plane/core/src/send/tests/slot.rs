@@ -297,13 +297,13 @@ fn a_dead_rung_is_left_and_taken_again_at_keyframes() {
     feed(&mut slot, &high.picture("key", 1, now));
     assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
     slot.set_lives(Lives { flowing: 0b01, stopped: 0b10 });
-    assert_eq!(slot.poll_wish(), Some(0));
+    assert_eq!(slot.poll_keyframe_request(), Some(0));
     assert_eq!(feed(&mut slot, &low.picture("0", 1, now)), []);
     assert_eq!(feed(&mut slot, &low.picture("key", 1, now)).len(), 1);
     assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Publisher)));
     assert_eq!(feed(&mut slot, &high.picture("key", 1, now)), [], "what comes of it by the way");
     slot.set_lives(Lives { flowing: 0b11, stopped: 0 });
-    assert_eq!(slot.poll_wish(), Some(1));
+    assert_eq!(slot.poll_keyframe_request(), Some(1));
     assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::WaitingForKeyframe)));
     assert_eq!(feed(&mut slot, &high.picture("key", 1, now)).len(), 1);
     assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
