@@ -1,4 +1,4 @@
-"""The service: owns the plane, the rooms and every task; lets participants in; hands events to rooms."""
+"""The service: owns the plane, the rooms and every task; admits participants; dispatches events to rooms."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ BY_ITSELF = (
     DisconnectReason.MEDIA_FAILURE,
     DisconnectReason.SIGNAL_CLOSE,
 )
-"""Ends of a media session that its client brought about, or did not survive."""
+"""Reasons for the end of a media session that its client caused, or did not survive."""
 
 
 class Ended(NamedTuple):
@@ -49,7 +49,7 @@ class Ended(NamedTuple):
 
 
 class Sfu:
-    """`async with Sfu(config) as sfu`. The plane and the clocks are arguments for the tests' sake."""
+    """The service: `async with Sfu(config) as sfu`. Plane and clocks are arguments for tests."""
 
     def __init__(
         self,
@@ -65,15 +65,15 @@ class Sfu:
         self.rooms: dict[str, Room] = {}
         """By name."""
         self.failure: str | None = None
-        """Why a packet thread ended: the process should, too."""
+        """Why a packet thread ended. The process should end, too."""
         self.failures = Failures()
-        """What was contained, and did not end the process."""
+        """Contained exceptions, which did not end the process."""
         self.joins = 0
-        """Participants ever let in."""
+        """The number of participants ever admitted."""
         self.facts = Tally()
         """How often what happened, of all rooms there ever were."""
         self.failed = asyncio.Event()
-        """Set when a packet thread has ended; `wait_failed` tells why."""
+        """Set when a packet thread has ended; `wait_failed` returns why."""
         self._plane = plane or open_plane(self.config)
         binding = Binding(self._plane, self._dispatch, self.failures)
         self._context = Context(
@@ -89,7 +89,7 @@ class Sfu:
         self._on_message = on_message
         self._on_failure = on_failure
         self._turn: dict[Room, None] = {}
-        """Rooms with something to tell at the end of this turn of the loop."""
+        """Rooms with changes to flush at the end of this turn of the loop."""
         self._homes: dict[str, Room] = {}
         """The room of each participant, by sid."""
         self._empty = asyncio.Event()
@@ -123,7 +123,8 @@ class Sfu:
         return self._lifecycle.state
 
     def drain(self, limit: float | None = None) -> None:
-        """Nobody new; those inside are told at once and have `limit` seconds. Again: an earlier deadline counts."""
+        """Starts a drain: no new participants; present ones receive `draining` and have `limit` seconds. If called
+        again, an earlier deadline counts."""
         limit = self.config.drain_limit if limit is None else limit
         if not self._lifecycle.drain(self._context.now() + limit):
             return
@@ -135,18 +136,18 @@ class Sfu:
         log.info("draining: rooms=%d limit=%.1fs", len(self.rooms), limit)
 
     async def wait_empty(self) -> None:
-        """Until nobody is inside a draining service, or its limit has let them go."""
+        """Waits until a draining service is empty, or its limit has removed the last participants."""
         await self._empty.wait()
 
     async def wait_failed(self) -> str:
-        """Until a packet thread has ended; returns why. The service is closed then, and does not come back: whoever
-        embeds it should end the process, or open another `Sfu`."""
+        """Waits until a packet thread has ended; returns why. The service is then closed and cannot be reopened: the
+        host should end the process, or open another `Sfu`."""
         await self.failed.wait()
         assert self.failure is not None
         return self.failure
 
     def close(self) -> None:
-        """Everybody out, each told why; nothing more is accepted."""
+        """Removes all participants, with a reason, and accepts nothing more."""
         self._lifecycle.close()
         for room in list(self.rooms.values()):
             self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
@@ -156,14 +157,14 @@ class Sfu:
         self._note_empty()
 
     def stats(self) -> _native.Stats:
-        """The plane's counters, as of at most a second ago."""
+        """Returns the plane's counters, at most a second old."""
         return self._plane.stats()
 
     # Rooms
 
     def create_room(self, name: str, options: RoomOptions | None = None, *, key: str = "") -> tuple[Room, bool]:
-        """The room, and whether it is new. One that exists with the same options is found again. `key`: the API key
-        whose rooms are one more then."""
+        """Returns the room, and whether it is new. A room that exists with the same options is returned as it is.
+        `key`: the API key for whose quota the room counts."""
         options = options or self.config.room
         present = self.rooms.get(name)
         if present is not None:
@@ -189,12 +190,14 @@ class Sfu:
     async def attach(
         self, grant: Grant | None, room: str, join: messages.Join, *, address: str = "", via: str | None = None
     ) -> AsyncIterator[Session]:
-        """A WebSocket's hold on a participant, new or resumed. Leaving the block detaches; it may come back.
+        """Attaches a WebSocket to a new or resumed participant. Leaving the block detaches it; the session can be
+        resumed.
 
-        `address`: who asks, for the bound on joins of an address. `via`: our address that the request came to, which is
-        announced first.
+        `address`: the client's address, for the quota of joins. `via`: the server's address that the request reached,
+        which is announced first.
 
-        With `join.resume` the secret of the session counts and no grant is needed. Raises what `refusal` puts in words.
+        With `join.resume` the session's secret counts and no grant is needed. Raises what `refusal` turns into a
+        message.
         """
         self._quotas.join("" if join.resume or grant is None else grant.key, address, self._context.now())
         if join.resume:
@@ -210,7 +213,7 @@ class Sfu:
             self._signalling.detach(session)
 
     async def read_offer(self, sdp: str) -> SessionDescription:
-        """For `open_session`. The loop goes on while a long offer is read. Raises NegotiationError."""
+        """Parses an offer for `open_session`, in slices, so the event loop continues. Raises NegotiationError."""
         return await self._context.reading.read(sdp)
 
     def open_session(
@@ -224,7 +227,7 @@ class Sfu:
         address: str = "",
         via: str | None = None,
     ) -> MediaSession:
-        """A WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees `participant` alone, if one is named."""
+        """Opens a WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees only `participant`, if one is named."""
         if kind is ParticipantKind.STANDARD:
             raise InvalidRequest("a media session publishes or watches")
         permissions = grant.permissions
@@ -249,29 +252,29 @@ class Sfu:
 
     @property
     def media_sessions(self) -> Mapping[str, MediaSession]:
-        """The open ones, by their unguessable id."""
+        """Open media sessions, by their unguessable id."""
         self._forget_sessions()
         return MappingProxyType(self._sessions)
 
     def has_ended(self, id: str, kind: ParticipantKind, room: str | None) -> bool:
-        """Whether a media session ended by itself within the last minute: its client may not know yet."""
+        """Returns whether a media session ended by itself within the last minute: its client may not know yet."""
         self._forget_sessions()
         ended = self._ended.get(id)
         return ended is not None and ended.kind is kind and room in (None, ended.room)
 
     def require_valid(self, grant: Grant, room: str) -> None:
-        """Raises Revoked if a token with this grant no longer counts in the room."""
+        """Raises Revoked if a token with this grant is revoked for the room."""
         self._revocations.admit(room, grant, self._context.wall())
 
     def readmit(self, room: str, identity: str, jti: str | None = None) -> None:
-        """Who was removed, or whose grant was reduced, may come in at once: with the token of this `jti`, or without
-        one with every token made from now on. The room need not exist."""
+        """Readmits an identity that was removed, or whose grant was reduced: with the token of this `jti`, or without
+        one with every token issued from now on. The room need not exist."""
         self._revocations.readmit(names.room_name(room), names.identity(identity), self._context.wall(), jti)
 
     # Time
 
     def handle_timeout(self, now: float) -> None:
-        """What is due: speakers, those gone for too long, rooms nobody is in, the end of a drain."""
+        """Does what is due: speakers, participants who left too long ago, empty rooms, the end of a drain."""
         for room in list(self.rooms.values()):
             try:
                 room.handle_timeout(now)
@@ -345,7 +348,7 @@ class Sfu:
         return self._build_room(name, self.config.room, grant.key)
 
     def require_budget(self, grant: Grant, address: str) -> None:
-        """Raises TooManyRequests if a join of this key or address would be refused now: to tell it early."""
+        """Raises TooManyRequests if a join of this key or address would be refused now, for an early refusal."""
         self._quotas.require(grant.key, address, self._context.now())
 
     def _keep(self, room: Room) -> None:

@@ -1,1 +1,1 @@
-"""From an offer to a transport: SDP, what we speak, the negotiation, and one participant's place in the plane."""
+"""From an offer to a transport: SDP, capabilities, negotiation, and the participant's transport in the plane."""

@@ -1,4 +1,4 @@
-"""One participant's place in the plane: what its offers negotiated, as the commands that make it so.
+"""The transport of one participant in the plane: turns negotiated offers into commands.
 
 Only what an offer changed is commanded. A new association (other fingerprint or tls-id) is a new transport: its keys
 are new, so the SSRCs of its slots may start again, which on one transport they never may.
@@ -30,21 +30,21 @@ Hash = Literal["sha-256", "sha-384", "sha-512"]
 
 UFRAG_LENGTH = 8
 PWD_LENGTH = 24
-"""RFC 8445 s5.3 asks for 24 bits of chance in the ufrag and 128 in the password; these have 46 and 139."""
+"""RFC 8445 s5.3 requires 24 random bits in the ufrag and 128 in the password; these have 46 and 139."""
 
 
 class MediaState(StrEnum):
     NEW = "new"
-    """Nothing negotiated, or on the way."""
+    """Not negotiated, or connecting."""
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
-    """Silent; it may be heard again."""
+    """Silent; it may resume."""
     FAILED = "failed"
     CLOSED = "closed"
 
 
 def new_credentials() -> tuple[str, str]:
-    """An ICE ufrag and password."""
+    """Returns a new ICE ufrag and password."""
     return _random(UFRAG_LENGTH), _random(PWD_LENGTH)
 
 
@@ -76,14 +76,14 @@ class Transport:
         self._sctp = False
 
     def consider(self, offer: SessionDescription, allow: Allow) -> tuple[Negotiated, Local]:
-        """What would become of an offer. Changes nothing; raises NegotiationError."""
+        """Negotiates an offer without any change. Raises NegotiationError."""
         local = self.local
         if restarts_ice(offer, self.negotiated):
             local = _fresh(local)
         return negotiate(offer, local=local, previous=self.negotiated, allow=allow, new_ssrc=_new_ssrc), local
 
     def adopt(self, negotiated: Negotiated, local: Local) -> bool:
-        """Makes it so. True: it is another transport now, with other ids throughout."""
+        """Applies a negotiated offer. True: it is a new transport, with new ids."""
         renewed = self.id is not None and negotiated.association_changed
         if renewed:
             self.close()
@@ -111,7 +111,7 @@ class Transport:
         return self._sctp
 
     def restart_ice(self, text: str) -> str | None:
-        """A trickled fragment. Other credentials in it restart ICE: then the fragment to answer with, else None."""
+        """Handles a trickled fragment. New credentials restart ICE: returns the reply's fragment, otherwise None."""
         received = fragment.fragment(text)
         if self.negotiated is None or not fragment.restarts_ice(received, self.negotiated):
             return None
@@ -121,14 +121,14 @@ class Transport:
         return answer
 
     def drop_track(self, mid: str) -> None:
-        """What this section sends is no longer received."""
+        """Stops receiving what this section sends."""
         id = self.tracks.pop(mid, None)
         if id is not None:
             del self._specs[mid]
             self._binding.remove(id)
 
     def close(self) -> None:
-        """Out of the plane, with all that hangs on it."""
+        """Removes the transport and everything it owns from the plane."""
         if self.id is None:
             return
         self._binding.remove(self.id)

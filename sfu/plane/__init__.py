@@ -1,6 +1,6 @@
-"""The packet plane: commands and specs in, events out. `_native.pyi` is its contract, README.md the prose to it.
+"""The packet plane: commands and specs in, events out. `_native.pyi` is the contract, README.md explains it.
 
-Only this file imports the native module. Raises NativeModuleError if it is missing, cannot be loaded or is stale.
+Only this file imports the native module. Raises NativeModuleError if it is missing, cannot be loaded, or is stale.
 """
 
 from sfu.plane import loading
@@ -41,10 +41,10 @@ except ImportError as error:
 loading.refuse_stale(STUB_CRC32)
 
 WORKER_SHIFT = 40
-"""The bits of an id from here up name the worker it lives on."""
+"""From this bit up, an id names its worker."""
 
 PEER_OPENED = 1 << 39
-"""Set in the ids of channels that peers open; the caller's never have it."""
+"""Set in ids of channels that peers open, never in the caller's."""
 
 Event = TransportState | Layers | Switched | Refused | AudioLevels | ChannelState | Message | Buffered | WorkerFailed
 

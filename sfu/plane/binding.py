@@ -1,4 +1,4 @@
-"""The plane on the event loop: its descriptor, its events one by one, and the ids we choose. Nothing else."""
+"""Connects the plane to the event loop: its file descriptor, its events one by one, and the ids that we choose."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ Ladder = Sequence[Layer]
 
 
 class PlaneApi(Protocol):
-    """What we ask of `_native.Plane`; the tests have one that only remembers what it was told."""
+    """The methods of `_native.Plane` that we use. Tests have one that only records calls."""
 
     def addresses(self) -> list[tuple[str, int]]: ...
     def fingerprint(self) -> str: ...
@@ -42,7 +42,7 @@ class PlaneApi(Protocol):
 
 
 class Binding:
-    """One plane, the ids given out for it, and which participant (by sid) each of them belongs to."""
+    """One plane, the allocated ids, and the participant (by sid) that owns each."""
 
     def __init__(self, plane: PlaneApi, dispatch: Callable[[Event], None], failures: Failures) -> None:
         self.plane = plane
@@ -53,25 +53,25 @@ class Binding:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
-        """Begins to hand events to `dispatch`, on the running loop."""
+        """Starts to pass events to `dispatch`, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.plane.fileno(), self.read)
 
     def close(self) -> None:
-        """Events are no longer handed on."""
+        """Stops passing events."""
         if self._loop is not None:
             self._loop.remove_reader(self.plane.fileno())
             self._loop = None
 
     def new_id(self, worker: int, owner: str) -> int:
-        """An id never used before, on this worker, that belongs to `owner` until it is removed or let go."""
+        """Returns a new id on this worker. It belongs to `owner` until it is removed or released."""
         self._counter += 1
         id = worker << WORKER_SHIFT | self._counter
         self.owners[id] = owner
         return id
 
     def remove(self, id: int) -> None:
-        """Removes it from the plane, with all that hangs on it there."""
+        """Removes an object and everything it owns from the plane."""
         self.plane.remove(id)
         self.owners.pop(id, None)
 
@@ -85,7 +85,7 @@ class Binding:
 
 
 def open_plane(config: Config) -> PlaneApi:
-    """The packet plane: its ports are bound and its threads run when this returns. Raises OSError."""
+    """Opens the packet plane: when it returns, ports are bound and threads run. Raises OSError."""
     silence, data = config.silence, config.data
     plane = _native.Plane(
         _native.PlaneConfig(

@@ -1,4 +1,4 @@
-"""Whether the native module can be used: it must be there, load, and be built from the `_native.pyi` beside it."""
+"""Checks that the native module exists, loads, and was built from the `_native.pyi` beside it."""
 
 import sys
 import zlib
@@ -12,7 +12,7 @@ BUILD = "run `make setup` in a checkout, or reinstall the package for this platf
 
 
 def explained(error: ImportError) -> NativeModuleError:
-    """Why `from ._native import …` failed."""
+    """Returns the exception that explains why `from ._native import …` failed."""
     if MODULE in sys.modules:
         return _stale()  # It was loaded, and lacks a name.
     if isinstance(error, ModuleNotFoundError):
@@ -21,7 +21,7 @@ def explained(error: ImportError) -> NativeModuleError:
 
 
 def refuse_stale(crc32: int) -> None:
-    """`crc32` is that of the stub which the module was built from. Raises NativeModuleError."""
+    """Raises NativeModuleError if the module was built from another stub. `crc32` is that of its stub."""
     try:
         stub = STUB.read_bytes()
     except OSError:

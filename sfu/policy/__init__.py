@@ -1,1 +1,1 @@
-"""Decisions as pure functions: no clock, no I/O, no room. Time is an argument, in seconds."""
+"""Policies as pure functions: no clock, no I/O, no room. Time is an argument, in seconds."""

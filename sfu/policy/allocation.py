@@ -12,24 +12,25 @@ from dataclasses import dataclass
 from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
 
 ENLARGED = 1.2
-"""A picture may be enlarged by a fifth before it looks soft: 180 lines serve a tile of 216, 360 lines one of 432."""
+"""A picture may be enlarged by a fifth before it looks soft: 180 lines fill a tile of 216, 360 lines one of 432."""
 FPS_SHORT = 0.8
-"""A temporal layer serves a wish of which it reaches this share: rates are measured, and cameras slow in the dark."""
+"""A temporal layer satisfies a requested rate of which it reaches this share: rates are measured, and cameras slow in
+the dark."""
 TOP_TEMPORAL = 3
 """VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
 TOP_SPATIAL = 2
 """One stream may hold three spatial layers (VP9 and AV1 SVC)."""
 ASSUMED = (1280, 720)
-"""Pixels of a picture whose publisher says nothing of it, until it arrives."""
+"""Assumed pixels of a picture without a declared size, until it arrives."""
 PRIORITIES = {Source.SCREEN_SHARE: 255}
-"""Where no wish says otherwise; 1 for the rest. A shared screen is what everybody came to see."""
+"""The default priority of a shared screen; other sources have 1."""
 HIGHEST = {Quality.LOW: 0, Quality.MEDIUM: 1}
 """The best encoding of each quality; HIGH is any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What can be had of a track."""
+    """The available layers of a track."""
 
     kind: Kind
     source: Source
@@ -49,20 +50,20 @@ class Demand:
 @dataclass(frozen=True, slots=True)
 class Target:
     ladder: tuple[Layer, ...]
-    """Best first; empty: nothing is sent."""
+    """The ladder, best layer first. Empty: nothing is sent."""
     cause: Cause
-    """What keeps it from the best there is: none, demand, bandwidth, muted, or paused (off, or out of sight)."""
+    """What limits it: none, demand, bandwidth, muted, or paused (off, or not visible)."""
 
 
 def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
-    """The target of each demand, in their order. `budget`: bits per second for all of them together; None: no limit."""
+    """Returns the target of each demand, in order. `budget`: bits per second for all together. None: no limit."""
     targets = [_wished(demand) for demand in demands]
     return targets if budget is None else _within(budget, demands, targets)
 
 
 def wanted(demand: Demand) -> Layer | None:
-    """The best layer it asks for, whatever its network carries and whoever is muted: its publisher shall go on with it.
-    None: it asks for nothing."""
+    """Returns the best layer that a subscriber asks for, regardless of its network and of mutes. None: it asks for
+    nothing."""
     return max(_unmuted(demand).ladder, default=None)
 
 
@@ -74,9 +75,10 @@ def priority(demand: Demand) -> int:
 def sizes(
     count: int, declared: tuple[int, int], measured: Mapping[int, tuple[int, int]]
 ) -> tuple[tuple[int, int], ...]:
-    """Width and height of each of `count` spatial layers: as measured, else as if each were twice the one below.
+    """Returns width and height of each of `count` spatial layers: as measured, otherwise as if each had twice the size
+    of the one below.
 
-    `declared` is the publisher's word for the whole picture; (0, 0): it has none.
+    `declared` is the size that the publisher declares; (0, 0): unknown.
     """
     known = {spatial: size for spatial, size in measured.items() if spatial < count}
     if count - 1 not in known and (not known or declared > max(known.values())):

@@ -1,30 +1,30 @@
-"""Who has the floor: audio levels, one each 20 ms, over time -> the dominant speaker of a room.
+"""The dominant speaker of a room, from audio levels of 20 ms.
 
-I. Volfin, I. Cohen, "Dominant speaker identification for multipoint videoconferencing" (2012), with the numbers of
-Jitsi's DominantSpeakerIdentification. Activity is scored over three spans: immediate (20 ms), medium (100 ms), long
-(1 s). Each 300 ms whoever beats the dominant speaker in all three takes the floor. So a cough, which is short, does not
-take it from somebody who speaks; and who is silent keeps it, until somebody else speaks.
+I. Volfin, I. Cohen, "Dominant speaker identification for multipoint videoconferencing" (2012), with the constants of
+Jitsi's DominantSpeakerIdentification. Activity is scored over three spans: immediate (20 ms), medium (100 ms), long (1
+s). Every 300 ms a speaker that beats the dominant speaker in all three becomes the dominant speaker. So a cough is too
+short to change the dominant speaker, and a silent dominant speaker stays it until another one speaks.
 
-Differs from Jitsi's in one thing: before anybody has spoken nobody has the floor, where Jitsi takes anybody.
+One difference from Jitsi: before the first speech there is no dominant speaker; Jitsi selects any participant.
 """
 
 import math
 from collections.abc import Iterable
 
 SAMPLE = 0.02
-"""Seconds that one level is of."""
+"""Seconds of one level."""
 DECISION = 0.3
-"""Seconds from one decision to the next."""
+"""Seconds between two decisions."""
 SILENT = 127
 """-dBov (RFC 6464)."""
 STEP = 10
-"""Levels in one of the 13 steps of immediate activity; as little above the floor is silence."""
+"""Levels per step of the 13 steps of immediate activity. Levels less than this above the noise floor are silence."""
 LOUD = 7
 """Of the 13 steps: what is above counts as medium activity."""
 MEDIUM, LONG = 5, 10
 """Samples in a medium span, medium spans in a long one."""
 FLOOR_WINDOW = 750
-"""Samples (15 s) after which a floor of noise that has risen is believed."""
+"""Samples (15 s) after which a risen noise floor is accepted."""
 LEAD = (3.0, 2.0, 0.0)
 """How far ahead the logarithm of a challenger's score must be: immediate, medium, long."""
 
@@ -101,16 +101,16 @@ class _Voice:
 
 
 class Dominance:
-    """The floor of one room. Feed with `record`, ask with `decide`."""
+    """The dominant speaker of one room. Call `record` with levels and `decide` for the result."""
 
     def __init__(self) -> None:
         self.dominant: str | None = None
-        """The track of the dominant speaker: the last one, while nobody speaks."""
+        """The track of the dominant speaker; the last one while there is silence."""
         self._voices: dict[str, _Voice] = {}
         self._decided = -math.inf
 
     def record(self, levels: Iterable[tuple[str, bytes]], now: float) -> None:
-        """Tracks and their levels in -dBov (RFC 6464), one each 20 ms, the newest of them of `now`."""
+        """Records levels of tracks in -dBov (RFC 6464), one per 20 ms; the newest is of `now`."""
         for track, samples in levels:
             voice = self._voices.get(track)
             if voice is None:
@@ -123,13 +123,13 @@ class Dominance:
             voice.heard = now
 
     def remove(self, track: str) -> None:
-        """It is muted or gone, and has the floor no longer."""
+        """Removes a track that is muted or unpublished. It is no longer the dominant speaker."""
         self._voices.pop(track, None)
         if self.dominant == track:
             self.dominant = None
 
     def decide(self, now: float) -> bool:
-        """Gives the floor to whoever has won it; at most once in 300 ms. True: to somebody else than before."""
+        """Decides about the dominant speaker, at most once in 300 ms. True: it changed."""
         # Reports come each 100 ms, and not to the microsecond.
         if now - self._decided < DECISION - SAMPLE:
             return False

@@ -1,24 +1,26 @@
-"""Dynacast: which encodings of a track its publisher is asked to send, as those who watch it come, go and resize.
+"""Dynacast: which encodings of a track its publisher is asked to send, from the demand of its subscribers.
 
-More is asked for at once, less only after a while: who pages back and forth, or drags a window, switches nothing off.
-The lowest encoding outlives its last viewer, so that the next one sees a picture soon; then the whole track is paused.
+Increases apply immediately, decreases after a delay: a subscriber that pages back and forth, or resizes a window, stops
+nothing. The lowest encoding outlives its last subscriber, so that the next one soon has a picture. Then the whole track
+is paused.
 """
 
 from collections.abc import Set
 from dataclasses import dataclass
 
 LOWER_AFTER = 3.5
-"""Seconds that nobody wants an encoding before it is switched off. LiveKit waits for 5; ours are told by then."""
+"""Seconds without demand before an encoding is stopped. LiveKit waits for 5; our publishers know by then."""
 
 GRACE = 10.0
-"""Seconds that a new track has to find its first viewer; till then it is sent whole (LiveKit: dynacast manager)."""
+"""Seconds that a new track has for its first subscriber. Until then all encodings are sent (LiveKit: dynacast manager).
+"""
 
 PAUSE_AFTER = 30.0
-"""Seconds without any viewer before a track is paused at its source."""
+"""Seconds without a subscriber before a track is paused at its source."""
 
 
 class Hold:
-    """Something that is wanted or not: on as soon as it is, off when it was not for a while."""
+    """A demand with hysteresis: on immediately, off after a delay."""
 
     def __init__(self, linger: float, unwanted_since: float, *, is_on: bool) -> None:
         self.is_on = is_on
@@ -38,7 +40,7 @@ class Hold:
             self.is_on = False
 
     def off_at(self) -> float | None:
-        """When it goes off, as things are. None: it stays as it is."""
+        """Returns when it turns off. None: it does not."""
         if not self.is_on or self._unwanted_since is None:
             return None
         return self._unwanted_since + self._linger
@@ -46,12 +48,12 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a publisher is asked to send of a track."""
+    """The encodings that a publisher is asked to send."""
 
     encodings: tuple[bool, ...]
     """Which of them, lowest first."""
     paused: bool
-    """None, since nobody watches."""
+    """No encoding is wanted, because there is no subscriber."""
 
 
 def certain(wish: Wish, known: Set[int]) -> Wish:
@@ -64,7 +66,7 @@ def certain(wish: Wish, known: Set[int]) -> Wish:
 
 
 class Dynacast:
-    """Of one track: what was wanted of it, until now. A track begins as publishers begin it, with everything sent."""
+    """The demand for one track. Publishers begin with all encodings."""
 
     def __init__(self, encodings: int, now: float) -> None:
         """`encodings`: how many it has; SVC has one, whatever layers are in it."""
@@ -97,5 +99,5 @@ class Dynacast:
             hold.handle_timeout(now)
 
     def due(self) -> float | None:
-        """When the wish changes by itself."""
+        """Returns when the result changes without a call."""
         return min((at for hold in (self._track, *self._upper) if (at := hold.off_at()) is not None), default=None)

@@ -1,4 +1,4 @@
-"""What permissions amount to."""
+"""Comparison of permissions."""
 
 from sfu.model import Permissions, Source
 
@@ -9,7 +9,7 @@ def may_publish(permissions: Permissions, source: Source) -> bool:
 
 
 def is_reduced(before: Permissions, after: Permissions) -> bool:
-    """Whether something that was allowed no longer is. Being hidden takes nothing away."""
+    """Returns whether a permission was removed. Becoming hidden removes none."""
     return (
         any(may_publish(before, source) and not may_publish(after, source) for source in Source)
         or (before.can_subscribe and not after.can_subscribe)

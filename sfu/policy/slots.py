@@ -22,7 +22,7 @@ PARTNER = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A track somebody wants to see or hear. Ids are the caller's."""
+    """A track that a subscriber wants. Ids are the caller's."""
 
     track: str
     participant: str
@@ -33,16 +33,17 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Plan:
     shown: Mapping[str, str | None]
-    """Every section, by mid, and its track."""
+    """The track of every section, by mid."""
     missing: Mapping[Kind, int]
-    """Tracks without a section that are worth one: wanted and not out of sight."""
+    """Wanted and visible tracks that have no section."""
 
 
 def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Wanted]:
-    """Most wanted first, for everybody in the room. `tracks` come in the order in which their participants joined.
+    """Orders tracks by priority, for all subscribers of the room. `tracks` are in the order in which their participants
+    joined.
 
-    `on_stage`: participants and their rank, lowest first. `spoke`: participants and when they last had the floor, as a
-    number that grows.
+    `on_stage`: participants and their rank, lowest first. `spoke`: participants and when they last were the dominant
+    speaker, as a number that grows.
     """
     last = len(on_stage)
     return sorted(
@@ -106,7 +107,7 @@ def plan(
 
 
 def growth(missing: int, sections: int, limit: int) -> int:
-    """How many more sections to ask for: a quarter in reserve, so that a room of N fills with few re-offers each."""
+    """Returns how many sections to request: a quarter more than needed, so that a room fills with few new offers."""
     if missing == 0:
         return 0
     return max(0, min(missing + sections // 4, limit - sections))

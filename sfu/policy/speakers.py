@@ -1,8 +1,9 @@
-"""Who is speaking: audio levels over time -> differences to tell. Who has the floor is `dominance`.
+"""Active speakers, from audio levels. The dominant speaker is in `dominance`.
 
-Per track a window of 400 ms is observed. It is speech if it was louder than -35 dBov for 40 % of it; its level is
-the loudest, less what it was silent (20 log10 of the share), smoothed over two windows. A track not heard for two
-windows is silent. Levels are told in eighths, so that a steady voice is no news. (livekit: audiolevel.go)
+Each track has an observation window of 400 ms. It is speech if 40 % of it was louder than -35 dBov. Its level is the
+loudest, reduced by the share of silence (20 log10 of the share), smoothed over two windows. A track that was not heard
+for two windows is silent. Levels are reported in eighths, so that a steady voice causes no reports. (livekit:
+audiolevel.go)
 """
 
 import math
@@ -68,18 +69,18 @@ class _Voice:
 
 
 class Speakers:
-    """The voices of one room. Feed with `record`, ask with `changes`."""
+    """The speakers of one room. Call `record` with levels and `changes` for the differences."""
 
     def __init__(self) -> None:
         self._voices: dict[str, _Voice] = {}
         self._looked = -math.inf
 
     def is_quiet(self) -> bool:
-        """Nothing can change until somebody is heard."""
+        """Whether nothing can change until a level is recorded."""
         return not self._voices
 
     def record(self, levels: Iterable[tuple[str, bytes]], now: float) -> None:
-        """Tracks and their levels since the last report, one each 20 ms, in -dBov: 0 loudest, 127 silent (RFC 6464)."""
+        """Records levels of tracks since the last report, one per 20 ms, in -dBov: 0 loudest, 127 silent (RFC 6464)."""
         for track, samples in levels:
             voice = self._voices.get(track)
             if voice is None:
@@ -87,12 +88,12 @@ class Speakers:
             voice.record(samples, now)
 
     def remove(self, track: str) -> Change | None:
-        """The track is muted or gone; what is to be told of it."""
+        """Removes a track that is muted or unpublished. Returns the change to report."""
         voice = self._voices.pop(track, None)
         return Change(track, 0.0, False) if voice is not None and voice.told else None
 
     def changes(self, now: float) -> list[Change]:
-        """What is different since the last one that said something; at most once a window."""
+        """Returns the changes since the last result that had some; at most once a window."""
         if now - self._looked < WINDOW - 1e-6:
             return []
         self._looked = now

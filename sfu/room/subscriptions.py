@@ -1,4 +1,4 @@
-"""What one participant is shown: its wishes, its slots, and what really reaches it."""
+"""What one participant receives: its settings, its slots, and the layers that are sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,10 +28,10 @@ from sfu.room.tracks import MIME, Track
 from sfu.room.wishes import Wishes
 
 NEWS = 0.25
-"""A bitrate that moved by less than this share is not told again."""
+"""A smaller relative change of a bit rate is not reported."""
 
 NOWHERE = Slot(0, "", Kind.VIDEO)
-"""Where a track is that is in no slot."""
+"""The slot of a track that is in none."""
 
 Targets = list[tuple[int, Sequence[Layer]]]
 
@@ -39,23 +39,23 @@ Targets = list[tuple[int, Sequence[Layer]]]
 class Subscriptions:
     def __init__(self, context: Context, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
         self.slots: dict[str, Slot] = {}
-        """By mid, in the order of the sections."""
+        """Slots by mid, in the order of the sections."""
         self.wishes = Wishes(auto, only)
         self._context = context
         self._owner = owner
         self.identity = identity
         self._records: dict[str, Record] = {}
-        """What was decided about each track, by sid."""
+        """The record of decisions of each track, by sid."""
         self._last_n = 0
         self._beyond: frozenset[str] = frozenset()
-        """Sids of what is wanted, and not among the first `last_n`."""
+        """Sids of wanted tracks that `last_n` excludes."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
-        """Mids whose target may be another."""
+        """Mids whose target may have changed."""
         self._changed: dict[str, None] = {}
-        """Mids whose `SubscriptionState` may be news."""
+        """Mids whose `SubscriptionState` may have changed."""
         self._untold: dict[str, SlotInfo | None] = {}
-        """What slots show, by mid, where the client has not been told yet."""
+        """Contents of slots, by mid, that the client does not know yet."""
         self._asked: tuple[int, ...] = ()
         self._missing: Mapping[Kind, int] = {}
 
@@ -70,14 +70,14 @@ class Subscriptions:
         self._note(track, Step.WANTED, detail=explain.wish(wish))
 
     def forget(self, track: Track) -> None:
-        """It is no longer published."""
+        """Removes a track that is no longer published."""
         self.wishes.forget(track)
         self._records.pop(track.sid, None)
 
     # Slots
 
     def adopt(self, transport: Transport) -> None:
-        """The sections may be others after an offer; those that stay keep what they show."""
+        """Adopts the sections of an offer. Sections that stay keep their track."""
         before = self.slots
         self.slots = {}
         for mid, id in transport.slots.items():
@@ -91,7 +91,7 @@ class Subscriptions:
         self._by_id = {slot.id: slot for slot in self.slots.values()}
 
     def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
-        """Puts the wanted tracks, most wanted first, into the slots. Returns what changed."""
+        """Assigns the wanted tracks, in order of priority, to slots. Returns the changes."""
         tracks = {track.sid: track for track in wanted}
         chosen = policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n)
         self._last_n = last_n
@@ -134,21 +134,21 @@ class Subscriptions:
             self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
 
     def undecodable(self, tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
-        """Of the wanted tracks for which there are sections: those that none of them can show, and all."""
+        """Returns, of the wanted tracks with sections of their kind, those that no section can decode, and all."""
         sections = {(slot.kind, slot.codecs): slot for slot in self.slots.values()}.values()
         wanted = [track for track in self.wishes.among(tracks) if any(slot.kind is track.kind for slot in sections)]
         shown = {track for track in wanted for slot in sections if slot.kind is track.kind and slot.can_show(track)}
         return [track for track in wanted if track not in shown], wanted
 
     def reconsider(self, track: Track) -> bool:
-        """It was muted, its layers or the wish for it are others. True: it is shown, `allocate` is due."""
+        """Marks a track whose mute, layers or settings changed. True: it is in a slot, and `allocate` is due."""
         slot = self.showing(track)
         if slot is not None:
             self._stale[slot.mid] = None
         return slot is not None
 
     def allocate(self, targets: Targets) -> None:
-        """Decides which layers the slots may show. Appends to `targets` what is different."""
+        """Decides the layers of the slots. Appends changed targets to `targets`."""
         # Without a budget tracks do not compete: only those of which something has changed are judged.
         judged = [
             (slot, slot.track, slot.shown)
@@ -173,17 +173,17 @@ class Subscriptions:
         self._stale.clear()
 
     def retarget(self) -> None:
-        """The plane did not take the last targets: all are decided and commanded again."""
+        """Marks all targets to be decided and sent again, because the plane did not get the last ones."""
         for slot in self.slots.values():
             slot.target, slot.commanded = None, None
             self._stale[slot.mid] = None
 
     def is_short(self) -> bool:
-        """Something is wanted for which there is no section: who comes first matters."""
+        """Whether a wanted track has no section, so priority matters."""
         return any(self._missing.values())
 
     def clear(self) -> None:
-        """Nothing is shown any more; the transport is gone."""
+        """Clears all slots of a removed transport."""
         for slot in self.slots.values():
             if slot.track is not None:
                 self._leave(slot.track)
@@ -191,7 +191,8 @@ class Subscriptions:
         self._by_id.clear()
 
     def renegotiate(self, limit: int) -> tuple[int, int] | None:
-        """More sections of audio and of video to ask for; None: enough, or asked already and nothing has come of it."""
+        """Returns the numbers of audio and video sections to request. None: there are enough, or they were
+        requested before without effect."""
         count = {kind: sum(1 for slot in self.slots.values() if slot.kind is kind) for kind in Kind}
         more = {kind: policy.growth(self._missing.get(kind, 0), count[kind], limit) for kind in Kind}
         state = (*self._missing.values(), *count.values())
@@ -231,20 +232,21 @@ class Subscriptions:
             self._reached(slot, None, Cause.CODEC, event.reason)
 
     def layers_news(self, track: Track) -> Iterable[SubscriptionState]:
-        """What arrives of the track, or of a backup, has changed: told at once, it comes once a second."""
+        """The layers that arrive changed, of the track or its backup. Reported at once: it happens once a second."""
         slot = self.showing(track.primary or track)
         if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
             yield from self.news()
 
     def rerank(self, track: Track, moved: Mapping[int, int]) -> None:
-        """The encodings of the track, or of a backup, have other ranks, by their old ones; what leaves is the same."""
+        """The ranks of the encodings changed, of the track or its backup, given by the old ranks. What is sent stays
+        the same."""
         slot = self.showing(track.primary or track)
         if slot is not None and slot.shown is track and slot.layer is not None:
             slot.layer = Layer(moved.get(slot.layer.spatial, slot.layer.spatial), slot.layer.temporal)
 
     def handle_codec(self, track: Track) -> bool:
-        """It is sent in another codec than before. True: now its backup is to be shown, or no longer."""
+        """The codec changed. True: the backup is now shown, or no longer."""
         slot = self.showing(track.primary or track)
         if slot is None or slot.track is None:
             return False
@@ -253,7 +255,7 @@ class Subscriptions:
         return slot.choose(slot.track) is not slot.shown
 
     def news(self) -> Iterable[SubscriptionState]:
-        """What is different enough to be told."""
+        """Returns the states that changed enough to be reported."""
         for mid in self._changed:
             slot = self.slots.get(mid)
             if slot is None or slot.track is None:
@@ -265,7 +267,7 @@ class Subscriptions:
         self._changed.clear()
 
     def retell(self) -> None:
-        """The client starts from a snapshot: what it was told before is lost."""
+        """Reports everything again after a snapshot, because the client has lost the earlier reports."""
         self._asked = ()
         for slot in self.slots.values():
             slot.told = None
@@ -359,7 +361,7 @@ class Subscriptions:
     # Below
 
     def showing(self, track: Track) -> Slot | None:
-        """The slot that a track is shown in, by itself or by its backup."""
+        """Returns the slot that shows a track or its backup."""
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 

@@ -1,4 +1,4 @@
-"""A track: declared by its publisher, bound to an m-section, then published; and what really arrives of it."""
+"""A track: declared by its publisher, bound to an m-section, then published; and the layers that arrive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -37,42 +37,43 @@ class Track:
     kind: Kind
     source: Source
     order: Order
-    """When its publisher joined and when it was declared: receive sections are filled in this order."""
+    """When its publisher joined and when it was declared. Receive sections are filled in this order."""
     name: str = ""
     stream: str = ""
     muted: bool = False
-    """By its owner."""
+    """Muted by its publisher."""
     silenced: bool = False
-    """By a moderator."""
+    """Muted by a moderator."""
     width: int = 0
     height: int = 0
     encrypted: bool = False
-    """End to end."""
+    """Encrypted end to end."""
 
     mid: str = ""
     plane_id: int | None = None
     simulcast: Simulcast = field(default_factory=Simulcast)
     codec: str = ""
     rates: dict[Layer, Rate] = field(default_factory=dict)
-    """What arrives of each layer with those it needs."""
+    """The measured rate of each layer, including the layers it depends on."""
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Width and height of each spatial layer when it last arrived: one that is stopped at the source has them still."""
+    """Width and height of each spatial layer when it last arrived. A layer that is stopped at the source keeps them."""
     viewers: dict[str, str] = field(default_factory=dict)
-    """Who is shown it: their sids, and the mid of the slot."""
+    """The participants that have it in a slot: mids by sid."""
     claim: slots.Wanted = field(init=False)
     """To a place in a receive section."""
     publishing: Publishing = field(default_factory=Publishing)
-    """What its publisher does that all viewers feel."""
+    """What its publisher does that affects all subscribers."""
     asked: dict[str, Layer] = field(default_factory=dict)
-    """The best layer that each viewer asks for, by sid; who has paused it, or cannot decode it, is not here."""
+    """The best layer that each subscriber asks for, by sid. A subscriber that paused it or cannot decode it is not
+    included."""
     told: Wish | None = None
-    """What its publisher was last asked to send; None: all of it."""
+    """The encodings that its publisher was last asked to send. None: all."""
 
     primary: "Track | None" = None
-    """The track that this one is the backup of: the same picture, in another codec, under the primary's sid."""
+    """The track whose backup this is: the same picture in another codec, under the primary's sid."""
     backup: "Track | None" = None
     is_needed: bool = False
-    """Its publisher was asked for it; of a backup."""
+    """Of a backup: its publisher was asked for it."""
 
     def __post_init__(self) -> None:
         self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
@@ -83,12 +84,12 @@ class Track:
 
     @property
     def is_flowing(self) -> bool:
-        """It is bound to an m-section."""
+        """Whether it is bound to an m-section."""
         return self.plane_id is not None
 
     @property
     def is_arriving(self) -> bool:
-        """At the last look something came of it; of video whole frames, as parts of them are nothing to see."""
+        """Whether it arrived at the last measurement; of video, complete frames."""
         return any(rate.bps and (rate.fps or self.kind is Kind.AUDIO) for rate in self.rates.values())
 
     def info(self) -> TrackInfo:
@@ -107,18 +108,18 @@ class Track:
         )
 
     def supply(self) -> allocation.Supply:
-        """What can be had of it."""
+        """The layers that are available."""
         sizes = allocation.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
         return allocation.Supply(self.kind, self.source, self.is_muted, sizes, self.rates)
 
     def wanted(self) -> Layer | None:
-        """The best layer that anybody wants of it: the union of all wishes, be it muted. None: nobody wants any."""
+        """The best layer that any subscriber wants, whether or not it is muted. None: no subscriber wants any."""
         if not self.asked:
             return None
         return Layer(max(at.spatial for at in self.asked.values()), max(at.temporal for at in self.asked.values()))
 
     def shape(self) -> tuple[object, ...]:
-        """What ladders depend on, but for how fast frames come."""
+        """What ladders depend on, except the frame rate."""
         return (
             self.codec,
             self.width,
@@ -129,14 +130,14 @@ class Track:
         )
 
     def is_wanted(self, spatial: int) -> bool:
-        """False: its publisher was asked to stop this encoding."""
+        """Whether the encoding is wanted. False: its publisher was asked to stop it."""
         if self.told is None:
             return True
         # All spatial layers of SVC are in its one encoding.
         return self.told.encodings[min(spatial, len(self.told.encodings) - 1)]
 
     def offer(self, rids: tuple[str, ...]) -> bool:
-        """Its section has these encodings, in this order. True: the plane names them otherwise than before."""
+        """Sets the encodings of its section, in the order of the offer. True: the plane now names them differently."""
         if rids == self.simulcast.offered:
             return False
         if self.simulcast.offer(rids):
@@ -144,7 +145,7 @@ class Track:
         return True
 
     def handle_layers(self, event: Layers) -> bool:
-        """What arrives has changed. True: in a way that others see in `info`."""
+        """Sets the layers that arrive. True: `info` changed."""
         before = (self.codec, self.width, self.height)
         if event.codec is not None and event.codec != self.codec:
             self.codec = event.codec
@@ -172,16 +173,17 @@ class Track:
         self.sizes = self.simulcast.sizes()
 
     def best(self, layer: Layer) -> Layer:
-        """The highest that arrives of this encoding up to this temporal layer; its lowest, if nothing is known yet."""
+        """Returns the highest layer that arrives of this encoding up to this temporal layer. If nothing is known yet,
+        its lowest."""
         arriving = (at for at in self.rates if at.spatial == layer.spatial and at.temporal <= layer.temporal)
         return max(arriving, default=Layer(layer.spatial, 0))
 
     def rate(self, layer: Layer) -> Rate:
-        """Of that best layer."""
+        """Returns the rate of the best layer."""
         return self.rates.get(self.best(layer), Rate(0, 0, 0, 0.0))
 
     def picture(self, layer: Layer | None) -> Picture | None:
-        """That best layer: as it arrives, or with the size it had when it last did."""
+        """Returns the best layer as it arrives, or with its last size."""
         if layer is None:
             return None
         at, rate = self.best(layer), self.rate(layer)
