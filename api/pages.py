@@ -18,9 +18,9 @@ from sfu.quoting import quote
 
 T = TypeVar("T")
 
-NEXT = "There are more: ask again with this as `after`. Empty: this is the end."
-After = Annotated[str, Query(description="The `next` of the page before.", max_length=limits.NAME_CHARACTERS)]
-Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE, description="Entries of a page at most.")]
+NEXT = "If there are more entries, the `after` of the next request. Empty: this is the last page."
+After = Annotated[str, Query(description="The `next` of the previous page.", max_length=limits.NAME_CHARACTERS)]
+Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE, description="Maximum entries of the page.")]
 
 ENTRY = 1024
 """Octets of an entry without what makes some of them longer than others, roughly."""

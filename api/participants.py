@@ -69,7 +69,7 @@ class PermissionsChange(BaseModel):
     can_publish: bool | None = Field(None, examples=[False])
     can_subscribe: bool | None = None
     can_publish_data: bool | None = None
-    can_publish_sources: tuple[Source, ...] | None = Field(None, description="Empty: every source.")
+    can_publish_sources: tuple[Source, ...] | None = Field(None, description="Empty: all sources.")
     can_update_own_metadata: bool | None = None
     hidden: bool | None = None
 
@@ -94,7 +94,7 @@ class Readmission(BaseModel):
         None,
         min_length=1,
         max_length=limits.NAME_CHARACTERS,
-        description="The id of one token. Left out: every token made from now on, by its `iat`, else its `nbf`.",
+        description="The id of one token. Omitted: every token issued from now on, by its `iat`, otherwise its `nbf`.",
         examples=["5f1c0a"],
     )
 
@@ -104,22 +104,26 @@ class TrackWish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     track: str = Field(examples=["TR_5hJk2mNpQrSt"])
-    quality: Quality | None = Field(None, description="The best worth its bits, or `off` to pause it.")
-    width: int | None = Field(None, description="Pixels of the box it is fitted into; 0: any.", examples=[640])
+    quality: Quality | None = Field(None, description="The best encoding to send, or `off` to pause the track.")
+    width: int | None = Field(
+        None, description="Pixels of the box that the picture is fitted into. 0: any.", examples=[640]
+    )
     height: int | None = Field(None, examples=[360])
-    fps: float | None = Field(None, description="Frames per second that are enough; 0: any.", examples=[15])
-    priority: int | None = Field(None, description="1 to 255; 0: as its source has it.")
-    visible: bool | None = Field(None, description="Video that is not visible is not sent.")
+    fps: float | None = Field(None, description="Frames per second that are enough. 0: any.", examples=[15])
+    priority: int | None = Field(
+        None, description="1 to 255; higher is served first. 0: 255 for a shared screen, 1 for other sources."
+    )
+    visible: bool | None = Field(None, description="False: video is not sent; audio is.")
 
 
 class SubscriptionsWish(RequestBody):
     """What is left out stays as it is."""
 
     tracks: list[str] | None = Field(
-        None, description="Exactly these, of those that are published now.", examples=[["TR_5hJk2mNpQrSt"]]
+        None, description="Exactly these, of the tracks that are published now.", examples=[["TR_5hJk2mNpQrSt"]]
     )
     settings: list[TrackWish] = Field(
-        default_factory=list, description="How single tracks are to be shown.", max_length=limits.WISHES
+        default_factory=list, description="How the participant receives single tracks.", max_length=limits.WISHES
     )
 
 

@@ -20,11 +20,11 @@ from sfu.model import PublishedTrack, RoomInfo
 router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
 
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Participants = Annotated[int, Field(ge=0, le=1_000_000, description="0: no limit")]
+Participants = Annotated[int, Field(ge=0, le=1_000_000, description="0: no limit.")]
 
-LastN = Annotated[int, Field(ge=0, le=1_000, description="Video tracks each participant is shown at most; 0: all")]
-OnStage = Annotated[tuple[str, ...], Field(description="Identities that are shown first, in this order")]
-Loudest = Annotated[int, Field(ge=0, le=1_000, description="Microphones that are heard at a time at most; 0: all")]
+LastN = Annotated[int, Field(ge=0, le=1_000, description="Maximum video tracks that a participant is shown. 0: all.")]
+OnStage = Annotated[tuple[str, ...], Field(description="Identities whose video is shown first, in this order.")]
+Loudest = Annotated[int, Field(ge=0, le=1_000, description="Maximum microphones that are forwarded at a time. 0: all.")]
 
 ROOM: dict[str, Any] = {
     "sid": "RM_2Gk5xQ7wRtYb",
@@ -75,10 +75,12 @@ class NewRoom(RequestBody):
 
     name: str = Field(examples=["lobby"])
     max_participants: Participants | None = None
-    empty_timeout: Seconds | None = Field(None, description="Seconds until it goes if nobody ever joins.")
-    departure_timeout: Seconds | None = Field(None, description="Seconds until it goes once the last one has left.")
+    empty_timeout: Seconds | None = Field(None, description="Seconds until it is deleted if nobody joins.")
+    departure_timeout: Seconds | None = Field(
+        None, description="Seconds until it is deleted once the last participant left."
+    )
     metadata: str | None = Field(None, examples=['{"topic": "weekly"}'])
-    locked: bool | None = Field(None, description="Nobody new may join.")
+    locked: bool | None = Field(None, description="No new participant may join.")
     last_n: LastN | None = None
     on_stage: OnStage | None = None
     loudest: Loudest | None = None
@@ -113,7 +115,7 @@ class Data(RequestBody):
     text: str | None = Field(None, examples=["The break is over."])
     base64: str | None = None
     reliable: bool = True
-    to: list[str] | None = Field(None, description="Identities; left out: everybody.", examples=[["ada"]])
+    to: list[str] | None = Field(None, description="Identities. Omitted: all participants.", examples=[["ada"]])
 
 
 class Delivery(BaseModel):

@@ -258,152 +258,150 @@ def _number(value: float) -> Callable[[Mode], str]:
 TABLE: tuple[Setting, ...] = (
     Setting(
         "keys",
-        "API keys and their secrets (at least 32 bytes), 'key: secret, …'; two of them to rotate. "
-        "As a flag it is seen by every user of the machine.",
+        "API keys and their secrets (at least 32 bytes), 'key: secret, …'; set two to rotate. "
+        "As a flag, every user of the machine can see it.",
         _keys,
         _always(""),
         secret=True,
     ),
     Setting(
         "host",
-        "Addresses to listen on, TCP and UDP; 0.0.0.0 stands for all of IPv4, :: for all of both families.",
+        "Addresses to listen on, TCP and UDP. 0.0.0.0 stands for all of IPv4, :: for all of IPv4 and IPv6.",
         _hosts,
         lambda mode: "0.0.0.0" if mode.lan else "127.0.0.1",
     ),
     Setting(
         "port",
-        "TCP port of REST, WebSocket, WHIP, WHEP and the page; 0: any free one.",
+        "TCP port of REST, WebSocket, WHIP, WHEP and the page. 0: any free port.",
         _whole(0, 65535),
         _always(7880),
     ),
     Setting(
         "udp_host",
-        "Addresses of the UDP ports; empty: SFU_HOST, and with --dev the machine's own one beside 127.0.0.1.",
+        "Addresses of the UDP ports. Empty: SFU_HOST; with --dev 127.0.0.1 and the machine's own address.",
         _addresses,
         _always(""),
     ),
     Setting(
         "udp_port",
-        "UDP port of the first worker; worker i has this one plus i. 0: any free ones.",
+        "UDP port of the first worker; worker i uses this port plus i. 0: any free ports.",
         _whole(0, 65535),
         _always(_DEFAULTS.udp_port),
     ),
     Setting(
         "announced_addresses",
-        "Addresses at which clients reach the UDP ports, separated by commas; "
-        "empty: SFU_UDP_HOST or SFU_HOST, for 0.0.0.0 and :: all of this machine, the default route's first.",
+        "Addresses at which clients reach the UDP ports, separated by commas. "
+        "Empty: SFU_UDP_HOST or SFU_HOST; for 0.0.0.0 and :: all addresses of the machine, the default route's first.",
         _reachable,
         _always(""),
     ),
     Setting(
         "workers",
-        "Packet threads, each with its UDP port; a room lives on one of them. "
-        "By default one with --dev, else as many as usable cores, less one for Python where there are more than two.",
+        "Packet threads, each with its UDP port; a room is on one of them. "
+        "Default: one with --dev, otherwise the usable cores, minus one for Python if there are more than two.",
         _whole(1, 256),
         lambda mode: "1" if mode.dev else str(cores.workers(cores.usable())),
     ),
     Setting(
         "internal_port",
-        "TCP port of /live, /ready, /metrics and POST /drain, not for the public; empty: off.",
+        "TCP port of /live, /ready, /metrics and POST /drain. Do not publish it. Empty: off.",
         _optional_port,
         _always(""),
     ),
-    Setting("internal_host", "Addresses of that listener; empty: SFU_HOST.", _addresses, _always("")),
-    Setting(
-        "tls_cert", "File with the certificate chain (PEM); read again on SIGHUP. Empty: no TLS.", _file, _always("")
-    ),
-    Setting("tls_key", "File with the private key (PEM) of SFU_TLS_CERT; read again on SIGHUP.", _file, _always("")),
+    Setting("internal_host", "Addresses of the internal listener. Empty: SFU_HOST.", _addresses, _always("")),
+    Setting("tls_cert", "File with the certificate chain (PEM); SIGHUP reloads it. Empty: no TLS.", _file, _always("")),
+    Setting("tls_key", "File with the private key (PEM) of SFU_TLS_CERT; SIGHUP reloads it.", _file, _always("")),
     Setting(
         "drain_limit",
-        "Seconds that those inside have when a drain begins.",
+        "Seconds that present participants have when a drain starts.",
         _seconds,
         _number(_DEFAULTS.drain_limit),
     ),
     Setting(
         "resume_window",
-        "Seconds in which a cut connection may come back.",
+        "Seconds after a disconnect in which a session can be resumed.",
         _seconds,
         _number(_DEFAULTS.resume_window),
     ),
-    Setting("create_on_demand", "Whether a join makes its room.", _switch, _always("true")),
+    Setting("create_on_demand", "Whether a join creates its room.", _switch, _always("true")),
     Setting(
         "max_participants",
-        "Participants a room made on demand may have; 0: no limit.",
+        "Maximum participants of a room that a join creates. 0: no limit.",
         _whole(0, 1_000_000),
         _always(_DEFAULTS.room.max_participants),
     ),
     Setting(
         "empty_timeout",
-        "Seconds after which a room goes that nobody ever joined.",
+        "Seconds after which a room that nobody joined is deleted.",
         _seconds,
         _number(_DEFAULTS.room.empty_timeout),
     ),
     Setting(
         "departure_timeout",
-        "Seconds after which a room goes that the last participant left.",
+        "Seconds after which a room is deleted once the last participant left.",
         _seconds,
         _number(_DEFAULTS.room.departure_timeout),
     ),
-    Setting("max_rooms", "Rooms at the same time.", _whole(1, 1_000_000), _always(_DEFAULTS.max_rooms)),
+    Setting("max_rooms", "Maximum rooms at a time.", _whole(1, 1_000_000), _always(_DEFAULTS.max_rooms)),
     Setting(
         "max_rooms_per_key",
-        "Rooms made with one API key, at the same time.",
+        "Maximum rooms of one API key at a time.",
         _whole(1, 1_000_000),
         _always(_DEFAULTS.max_rooms_per_key),
     ),
     Setting(
         "max_participants_per_key",
-        "Participants with tokens of one API key, at the same time.",
+        "Maximum participants with tokens of one API key at a time.",
         _whole(1, 10_000_000),
         _always(_DEFAULTS.max_participants_per_key),
     ),
     Setting(
         "joins_per_key",
-        "Joins a second with tokens of one API key; twice as many at once.",
+        "Joins per second with tokens of one API key; twice as many at once.",
         _whole(1, 1_000_000),
         _always(_DEFAULTS.joins_per_key),
     ),
     Setting(
         "joins_per_address",
-        "Joins a second of one address (of IPv6, one /64); twice as many at once. See SFU_TRUSTED_PROXIES.",
+        "Joins per second of one address (of IPv6, one /64); twice as many at once. See SFU_TRUSTED_PROXIES.",
         _whole(1, 1_000_000),
         _always(_DEFAULTS.joins_per_address),
     ),
     Setting(
         "redundancy",
-        "Packets of sound (0 to 2) that go along with the one after them, to those who take RED (RFC 2198): "
-        "1 makes up for single losses, and doubles the bit rate of sound.",
+        "Number of earlier audio packets (0 to 2) in each packet to subscribers that accept RED (RFC 2198): "
+        "1 recovers single losses, and doubles the bit rate of audio.",
         _whole(0, 2),
         _always(_DEFAULTS.redundancy),
     ),
     Setting(
         "max_connections",
-        "TCP connections at the same time; when there are as many, idle ones without a token make room.",
+        "Maximum TCP connections at a time. When it is reached, idle ones without a token are closed.",
         _whole(16, 1_000_000),
         _always(limits.CONNECTIONS),
     ),
     Setting(
         "max_unauthenticated",
-        "TCP connections of one address on which no token was found good yet; SFU_TRUSTED_PROXIES may have more.",
+        "Maximum TCP connections of one address without a valid token. SFU_TRUSTED_PROXIES may have more.",
         _whole(1, 1_000_000),
         _always(limits.CONNECTIONS_PER_ADDRESS),
     ),
     Setting(
         "trusted_proxies",
-        "Addresses and networks of proxies in front of the service, separated by commas: their X-Forwarded-For says "
-        "who asks. Without it all that comes through a proxy counts as one address.",
+        "Addresses and networks of proxies in front of the service, separated by commas. Their X-Forwarded-For is "
+        "believed. Without it all clients of a proxy count as one address.",
         _networks,
         _always(""),
     ),
     Setting(
         "viewers_per_token",
-        "WHEP sessions of one token in a room at the same time; its claim video.maxViewers may raise it.",
+        "Maximum WHEP sessions of one token in a room at a time; its claim video.maxViewers may raise it.",
         _whole(1, 1_000_000),
         _always(_DEFAULTS.viewers_per_token),
     ),
     Setting(
         "revocation_memory",
-        "Seconds for which tokens of before a removal are refused, at least: no token should live longer.",
+        "Minimum seconds for which tokens from before a removal are refused. No token should live longer.",
         _seconds,
         _number(_DEFAULTS.revocation),
     ),
