@@ -1,7 +1,7 @@
-"""An answer as text (RFC 9429 s5.3): lines made from what was negotiated, never copied from the offer.
+"""Writes an answer (RFC 9429 s5.3). Its lines come from the negotiated result, never from the offer's text.
 
-ICE and DTLS attributes stand in every section, though one would do in a bundle: aiortc and older clients look for
-them in each. Candidates stand in the tagged section alone.
+ICE and DTLS attributes are in every section, although one is enough in a bundle: aiortc and older clients look for them
+in each. Candidates are in the tagged section only.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An offered section, and how it is answered."""
+    """An offered section and its answer."""
 
     offered: MediaSection
     section: Section
@@ -31,7 +31,8 @@ class Line:
 
 
 def tag(lines: Sequence[Line], bundle: tuple[str, ...]) -> str:
-    """The mid of the section that speaks for the transport. `bundle`: those of the group, empty where there is none."""
+    """Returns the mid of the section that represents the transport. `bundle`: the mids of the group; empty: there is
+    none."""
     accepted = [line.section.mid for line in lines if not line.section.rejected]
     return next(iter(bundle or accepted), "")
 
@@ -83,7 +84,7 @@ def write(
 
 
 def candidates(local: Local) -> list[str]:
-    """One host candidate for each announced address (RFC 8445 s5.1.2, 8839 s5.1)."""
+    """Returns one host candidate per announced address (RFC 8445 s5.1.2, 8839 s5.1)."""
     lines = []
     for index, (address, port) in enumerate(local.candidates):
         priority = 126 << 24 | (65_535 - index) << 8 | 255
@@ -92,7 +93,8 @@ def candidates(local: Local) -> list[str]:
 
 
 def restrictions(rid: Rid, answered: Set[str]) -> str | None:
-    """As offered, but `pt=` names only payload types of the answer; None if it then names none (RFC 8851)."""
+    """Returns the offered restrictions with `pt=` reduced to payload types of the answer. None: none is left (RFC
+    8851)."""
     kept = []
     for restriction in rid.restrictions.split(";"):
         key, _, value = restriction.partition("=")

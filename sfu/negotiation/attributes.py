@@ -1,7 +1,7 @@
-"""Values of SDP attributes read into types (RFC 8866, 8285, 8851, 8853, 5576), each in time linear in its octets.
+"""Parses values of SDP attributes into types (RFC 8866, 8285, 8851, 8853, 5576), in time linear in their octets.
 
-A value that cannot be read is left out: whoever asks finds less, and the offer goes on without that feature. Lists
-have bounds of their own, so that no two of an offer's lists can be multiplied with one another.
+An unreadable value is left out, and the offer continues without that feature. Each list has a limit of its own, so that
+no two lists of an offer can be multiplied.
 """
 
 import re
@@ -24,11 +24,12 @@ RID = re.compile(r"([A-Za-z0-9_-]+) +(send|recv)(?: +([!-~]+))? *", re.ASCII)
 ICE_CHARS = re.compile(r"[A-Za-z0-9+/=_-]+", re.ASCII)  # RFC 8839 s5.4, and what base64url adds
 FINGERPRINT = re.compile(r"([A-Za-z0-9-]+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*) *", re.ASCII)
 DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
-"""Octets of each hash we compare certificates with."""
+"""Octets of each hash function with which certificates are compared."""
 
 
 def number(text: str, limit: int) -> int | None:
-    """An unsigned decimal up to `limit`, or nothing; `int()` would take signs, spaces and other scripts' digits."""
+    """Parses an unsigned decimal up to `limit`. None: it is none. `int()` would accept signs, spaces and digits of
+    other scripts."""
     if len(text) > 10 or not (text.isascii() and text.isdigit()):
         return None
     value = int(text)
@@ -37,16 +38,17 @@ def number(text: str, limit: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class RtpMap:
-    """A payload type as an m-section describes it: a=rtpmap, a=fmtp and a=rtcp-fb together."""
+    """A payload type of an m-section: a=rtpmap, a=fmtp and a=rtcp-fb together."""
 
     number: int
     name: str
     """Lower case."""
     clock_rate: int
     channels: int
-    """1 where the line does not say."""
+    """Channels; 1 if the line does not say."""
     parameters: Mapping[str, str]
-    """Of a=fmtp, keys in lower case; what is not `key=value` is under the empty key (RED's `111/111`)."""
+    """The parameters of a=fmtp, keys in lower case. Text that is not `key=value` has the empty key (RED's `111/111`).
+    """
     feedback: frozenset[str]
     """`nack`, `nack pli`, `transport-cc` …"""
 
@@ -74,18 +76,18 @@ class Rid:
 
 @dataclass(frozen=True, slots=True)
 class Simulcast:
-    """RFC 8853: streams in order, each with its alternatives; the `~` of paused ones is taken off."""
+    """a=simulcast (RFC 8853): streams in order, each with its alternatives. The `~` of paused ones is removed."""
 
     send: tuple[tuple[str, ...], ...] = ()
     recv: tuple[tuple[str, ...], ...] = ()
     draft: bool = False
-    """Written as in draft-ietf-mmusic-sdp-simulcast-03, `send rid=a;b`: so is the answer to it."""
+    """The offer uses the syntax of draft-ietf-mmusic-sdp-simulcast-03, `send rid=a;b`, and so does the answer."""
 
 
 def codecs(
     formats: Sequence[str], rtpmap: Sequence[str], fmtp: Sequence[str], rtcp_fb: Sequence[str]
 ) -> tuple[RtpMap, ...]:
-    """In the order of the m-line. Payload types without a usable a=rtpmap are left out."""
+    """Returns the payload types in the order of the m-line. Those without a usable a=rtpmap are left out."""
     maps = {int(m[1]): m for value in rtpmap[: limits.SDP_FORMATS] if (m := RTPMAP.fullmatch(value))}
     parameters: dict[str, dict[str, str]] = {}
     for value in fmtp[: limits.SDP_FORMATS]:
@@ -140,7 +142,7 @@ def rids(values: Sequence[str]) -> Mapping[str, Rid]:
 
 
 def simulcast(value: str, declared: Mapping[str, Rid]) -> Simulcast | None:
-    """The streams whose RIDs are declared for that direction; None if there are none."""
+    """Returns the streams whose RIDs are declared for that direction. None: there are none."""
     words = value.split(maxsplit=4)
     if len(words) not in (2, 4) or len(set(words[::2])) != len(words[::2]):
         return None
@@ -163,7 +165,7 @@ def _declared(stream: str, direction: str, declared: Mapping[str, Rid]) -> tuple
 
 
 def ssrcs(values: Sequence[str]) -> tuple[int, ...]:
-    """RFC 5576, in order, each once."""
+    """Returns the SSRCs (RFC 5576) in order, without duplicates."""
     found: dict[int, None] = {}
     for value in values[: limits.SDP_SOURCES]:
         if ssrc := number(value.partition(" ")[0], 0xFFFF_FFFF):
@@ -172,7 +174,7 @@ def ssrcs(values: Sequence[str]) -> tuple[int, ...]:
 
 
 def ssrc_groups(values: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Semantics (`FID`, `SIM`) and members."""
+    """Returns semantics (`FID`, `SIM`) and members of each group."""
     found = []
     for value in values[: limits.SDP_GROUPS]:
         semantics, *members = value.split(maxsplit=limits.SDP_GROUPS + 1) or [""]
@@ -183,7 +185,7 @@ def ssrc_groups(values: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...
 
 
 def msid(values: Sequence[str], sources: Sequence[str]) -> tuple[str, str]:
-    """Stream and track (RFC 8830); empty where nothing is said. Older clients say it beside a=ssrc."""
+    """Returns stream and track (RFC 8830); empty if there are none. Older clients state them with a=ssrc."""
     value = next(iter(values), None)
     if value is None:
         said = (v.partition(" ")[2] for v in sources[: limits.SDP_SOURCES])
@@ -193,7 +195,8 @@ def msid(values: Sequence[str], sources: Sequence[str]) -> tuple[str, str]:
 
 
 def fingerprints(values: Sequence[str]) -> tuple[tuple[str, bytes], ...]:
-    """Hash function in lower case, and digest (RFC 8122 s5), of those whose hash we know and whose length is right."""
+    """Returns hash function (lower case) and digest (RFC 8122 s5) of the fingerprints with a known hash and the right
+    length."""
     found = []
     for value in values[: limits.SDP_FINGERPRINTS]:
         match = FINGERPRINT.fullmatch(value)
@@ -203,7 +206,7 @@ def fingerprints(values: Sequence[str]) -> tuple[tuple[str, bytes], ...]:
 
 
 def credentials(ufrag: str | None, pwd: str | None) -> tuple[str, str] | None:
-    """User fragment and password, if both are there and can be used; the lengths are those of RFC 8839 s5.4."""
+    """Returns user fragment and password, if both exist and are usable; their lengths are those of RFC 8839 s5.4."""
     if ufrag is None or pwd is None or not 4 <= len(ufrag) <= 256 or not 22 <= len(pwd) <= 256:
         return None
     return (ufrag, pwd) if ICE_CHARS.fullmatch(ufrag) and ICE_CHARS.fullmatch(pwd) else None

@@ -1,10 +1,10 @@
-"""What we speak: codecs with their formats and feedback, and header extensions, as two tables.
+"""What the server supports: codecs with their formats and feedback, and header extensions, as two tables.
 
-`sfu/plane/core/src/rtp/extension.rs` has the second once more, as the plane does what it says.
+`sfu/plane/core/src/rtp/extension.rs` repeats the second table, because the plane handles the extensions.
 
 A codec's *format* is a number for its profile and packetization. Payload types of one codec and equal format are
-interchangeable between participants; the plane compares nothing else. What is not in these tables is left out of
-answers: comfort noise, telephone events, FEC for video, REMB, and the feedback of RFC 8888.
+interchangeable between participants; the plane compares nothing else. Answers omit whatever is not in these tables:
+comfort noise, telephone events, FEC for video, REMB, and the feedback of RFC 8888.
 """
 
 import re
@@ -25,22 +25,22 @@ VALUE = re.compile(r"[A-Za-z0-9./+-]{1,64}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Codec:
     name: str
-    """As the plane calls it."""
+    """The plane's name of the codec."""
     kind: Kind
     encoding: str
-    """As a=rtpmap writes it."""
+    """The name in a=rtpmap."""
     clock_rate: int
     channels: int
     format: Callable[[Parameters], int | None]
-    """The format these a=fmtp parameters mean; None if we do not speak it."""
+    """Returns the format of these a=fmtp parameters. None: it is not supported."""
     feedback: tuple[str, ...]
     own: Parameters
-    """a=fmtp of every answer: what we, or rather those we forward to, make use of."""
+    """a=fmtp of every answer: the features that subscribers of the forwarded media use."""
     echoed: tuple[str, ...]
-    """a=fmtp parameters that belong to the format, or that a client wishes for both ways."""
+    """a=fmtp parameters that belong to the format, or that a client requests for both directions."""
 
     def answer_parameters(self, offered: Parameters) -> str:
-        """The value of a=fmtp in the answer; empty: none."""
+        """Returns the value of a=fmtp in the answer. Empty: none."""
         chosen = dict(self.own)
         for key in self.echoed:
             value = offered.get(key)
@@ -62,12 +62,12 @@ def vp9(parameters: Parameters) -> int | None:
 
 
 def av1(parameters: Parameters) -> int | None:
-    """`profile` (RTP payload format for AV1, s7.2). Level and tier bound the sender and do not divide."""
+    """`profile` (RTP payload format for AV1, s7.2). Level and tier limit the sender and do not distinguish formats."""
     return number(parameters.get("profile", "0"), 2)
 
 
 def h265(parameters: Parameters) -> int | None:
-    """`profile-id` (RFC 7798 s7.1; 1 is Main), where all is on one stream."""
+    """`profile-id` (RFC 7798 s7.1; 1 is Main), if all is in one stream."""
     if parameters.get("tx-mode", "SRST").upper() != "SRST":
         return None
     return number(parameters.get("profile-id", "1"), 31)
@@ -90,7 +90,7 @@ H264_PROFILES = (
 
 
 def h264(parameters: Parameters) -> int | None:
-    """Profile and packetization mode (RFC 6184 s8.1); the level is asymmetric and does not divide."""
+    """Profile and packetization mode (RFC 6184 s8.1). The level is asymmetric and does not distinguish formats."""
     level_id = parameters.get("profile-level-id", "42000a")
     mode = parameters.get("packetization-mode", "0")
     if not re.fullmatch(r"[0-9A-Fa-f]{6}", level_id) or mode not in ("0", "1"):
@@ -115,7 +115,7 @@ H264_DECODES = {
 
 
 def also_decodes(codec: str, format: int) -> tuple[int, ...]:
-    """Formats that a receiver of this one decodes too, nearest first."""
+    """Returns the formats that a receiver of this format decodes, too, nearest first."""
     match codec:
         case "h264":
             profile, mode = format >> 1, format & 1
@@ -156,16 +156,16 @@ BY_NAME = {codec.name: codec for codec in CODECS}
 
 
 class Treatment(StrEnum):
-    """What becomes of a header extension on its way from a publisher to a subscriber."""
+    """The treatment of a header extension between publisher and subscriber."""
 
     REWRITTEN = "rewritten"
-    """The subscriber gets our own, whatever the publisher sent."""
+    """The server writes its own, whatever the publisher sent."""
     PASSED = "passed"
-    """The same octets, under the subscriber's id."""
+    """Forwarded unchanged, under the subscriber's id."""
     STRIPPED = "stripped"
-    """It is between the publisher and us."""
+    """Used between publisher and server only."""
     REFUSED = "refused"
-    """Left out of answers, as is all that the table does not name: so nobody sends it."""
+    """Omitted from answers, like everything that the table does not name, so no client sends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Extension:
     uri: str
     treatment: Treatment
     name: str = ""
-    """As the plane calls it; empty if it never meets it."""
+    """The plane's name of the extension. Empty: the plane never sees it."""
 
 
 REWRITTEN, PASSED, STRIPPED, REFUSED = Treatment
@@ -212,11 +212,11 @@ EXTENSION_TABLE = (
 )
 
 EXTENSIONS = {extension.uri: extension.name for extension in EXTENSION_TABLE if extension.treatment is not REFUSED}
-"""Of those that are accepted: URI to the name it has in the plane."""
+"""The plane's name of each accepted extension, by URI."""
 
 
 def find(kind: Kind, offered: RtpMap) -> tuple[Codec, int] | None:
-    """The codec and format an offered payload type means, if we speak it."""
+    """Returns codec and format of an offered payload type, if supported."""
     codec = BY_NAME.get(offered.name)
     if codec is None or (codec.kind, codec.clock_rate) != (kind, offered.clock_rate):
         return None
@@ -228,9 +228,10 @@ def find(kind: Kind, offered: RtpMap) -> tuple[Codec, int] | None:
 
 
 def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
-    """One id for each extension of ours in the whole bundle: one map of the plane serves all (RFC 8843 s9).
+    """Returns one id per supported extension for the whole bundle: one map of the plane serves all (RFC 8843 s9).
 
-    An extension that has other ids in later sections is left out there. An id that means two of ours is left out.
+    An extension that has other ids in later sections is omitted there. An id that means two supported extensions is
+    omitted.
     """
     found: dict[str, int] = {}
     for extmaps, mixed in _levels(offer):
@@ -256,5 +257,5 @@ def _levels(offer: SessionDescription) -> Iterator[tuple[tuple[Extmap, ...], boo
 
 
 def ids_by_name(extensions: Sequence[Extmap], way: str) -> Mapping[str, int]:
-    """Those that the client uses that way, by the name they have in the plane."""
+    """Returns the ids of extensions that the client uses in that direction, by the plane's name."""
     return {EXTENSIONS[e.uri]: e.id for e in extensions if e.direction in ("sendrecv", way)}

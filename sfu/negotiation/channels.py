@@ -1,4 +1,4 @@
-"""The data channels of one participant: the two with our envelope, declared before it opens them, and its own."""
+"""The data channels of one participant: the two of the room, declared before the client opens them, and its own."""
 
 from sfu.plane import _native
 from sfu.plane.binding import Binding
@@ -6,43 +6,44 @@ from sfu.plane.binding import Binding
 RELIABLE = "sfu-reliable"
 LOSSY = "sfu-lossy"
 SERVER = "server"
-"""The destination, and the sender, that is the server itself."""
+"""The name of the server as destination or sender."""
 
 
 class Channels:
-    """Labels and ids. The client opens the channels; ours get our ids, so that routes are there before they are."""
+    """Labels and ids. The client opens the channels. The room's channels have ids chosen by the server, so routes exist
+    before they open."""
 
     def __init__(self, binding: Binding, worker: int, owner: str) -> None:
         self.own: dict[str, int] = {}
         """`sfu-reliable` and `sfu-lossy`."""
         self.others: dict[str, dict[int, None]] = {}
-        """Any other label, and the channels open under it, oldest first."""
+        """Open channels with other labels, by label, oldest first."""
         self._opened: set[int] = set()
-        """Of our own, those that are open."""
+        """The open channels of the room."""
         self._awaited: set[str] = set()
-        """Labels of our own that still have no transport."""
+        """Labels of the room's channels that have no transport yet."""
         self._binding = binding
         self._worker = worker
         self._owner = owner
 
     def expect(self) -> None:
-        """An offer is still to come: what others send reliably waits for it."""
+        """Stores reliable messages of others until the first offer."""
         self._declare(None, RELIABLE)
 
     def open(self, transport: int) -> None:
-        """Declares our two channels on a transport that has SCTP."""
+        """Declares the room's two channels on a transport with SCTP."""
         for label in (RELIABLE, LOSSY):
             self._declare(transport, label)
 
     def forget(self) -> set[str]:
-        """The offer came without data. Returns the labels whose routes have changed."""
+        """Handles an offer without data. Returns the labels whose routes changed."""
         labels, self._awaited = self._awaited, set()
         for label in labels:
             self._binding.remove(self.own.pop(label))
         return labels
 
     def close(self) -> None:
-        """The transport is gone, and they with it."""
+        """Removes all channels with their transport."""
         self.forget()
         for id in (*self.own.values(), *(id for ids in self.others.values() for id in ids)):
             self._binding.owners.pop(id, None)
@@ -51,7 +52,7 @@ class Channels:
         self.others.clear()
 
     def handle_state(self, event: _native.ChannelState) -> str | None:
-        """A channel opened or closed. Returns the label whose routes have changed, if any have."""
+        """Handles a channel that opened or closed. Returns the label whose routes changed, if any."""
         id = event.channel
         if event.state == "open":
             if id in self.own.values():
@@ -80,11 +81,11 @@ class Channels:
         return None
 
     def is_awaited(self, label: str) -> bool:
-        """Declared, and without a transport that messages could come from."""
+        """Whether it is declared and has no transport yet from which messages could come."""
         return label in self._awaited
 
     def label(self, channel: int) -> str:
-        """Empty if it is not open."""
+        """Returns the label of a channel. Empty: it is not open."""
         for label, own in self.own.items():
             if own == channel:
                 return label

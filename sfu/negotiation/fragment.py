@@ -1,7 +1,7 @@
-"""Trickle ICE fragments (RFC 8840 s9), as WHIP and WHEP send them by PATCH (RFC 9725 s4.3).
+"""Trickle ICE fragments (RFC 8840 s9) of WHIP and WHEP, sent by PATCH (RFC 9725 s4.3).
 
-We need no candidate of the client: as an ICE lite agent we learn addresses from the checks themselves. So trickling is
-read, checked and otherwise ignored, and only an ICE restart changes something.
+An ICE lite agent learns addresses from connectivity checks and needs no candidates of the client. So fragments are
+parsed, validated and otherwise ignored; only an ICE restart changes something.
 """
 
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ class Fragment:
     ufrag: str
     pwd: str
     candidates: tuple[str, ...]
-    """Values of a=candidate, as they came."""
+    """Values of a=candidate, unparsed."""
     complete: bool
-    """There is an a=end-of-candidates."""
+    """The fragment has a=end-of-candidates."""
 
 
 def fragment(text: str) -> Fragment:
-    """Reads a fragment. Raises `NegotiationError` with a sentence if it is none."""
+    """Parses a fragment. Raises `NegotiationError` with a sentence if it is none."""
     if len(text) > limits.FRAGMENT_OCTETS:
         raise NegotiationError(f"the fragment has {len(text)} characters, and {limits.FRAGMENT_OCTETS} are allowed")
     levels = [Lines(level) for level in levels_of(text)]
@@ -50,12 +50,12 @@ def fragment(text: str) -> Fragment:
 
 
 def restarts_ice(received: Fragment, negotiated: Negotiated) -> bool:
-    """Whether the fragment has other credentials than the session: an ICE restart, not a trickled candidate."""
+    """Returns whether the fragment has other credentials than the session: an ICE restart, not a trickled candidate."""
     return (received.ufrag, received.pwd) != (negotiated.remote_ufrag, negotiated.remote_pwd)
 
 
 def restart(received: Fragment, negotiated: Negotiated, local: Local) -> tuple[str, Negotiated]:
-    """Restarts ICE with `local`'s fresh credentials: the fragment to answer with, and what is negotiated now."""
+    """Restarts ICE with the new credentials of `local`. Returns the reply's fragment and the new negotiated state."""
     if local.ufrag == negotiated.local_ufrag:
         raise ValueError("an ICE restart needs fresh local credentials")
     tagged = negotiated.section(negotiated.tag)

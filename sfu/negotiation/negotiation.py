@@ -1,8 +1,8 @@
-"""From an offer to an answer and to what the plane must know (RFC 9429, 8843, 8853): pure, no clock, no plane.
+"""Negotiates an offer into an answer and specs for the plane (RFC 9429, 8843, 8853). Pure: no clock, no plane.
 
-The client always offers. Sections keep their place; all that we accept go over one transport. What we cannot use gets
-port 0, what the participant may not do is answered one way or inactive. A bad offer raises `NegotiationError` and,
-since nothing here has a state, changes nothing.
+The client always offers. Sections keep their place; all accepted sections share one transport. An unusable section gets
+port 0; a section that the participant is not permitted to use is answered in one direction or inactive. A bad offer
+raises `NegotiationError` and changes nothing, because the functions here have no state.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What the offer says of the client's end of the transport."""
+    """The client's end of the transport, from the offer."""
 
     ufrag: str
     pwd: str
@@ -53,7 +53,8 @@ class Remote:
 
 
 def restarts_ice(offer: SessionDescription, previous: Negotiated | None) -> bool:
-    """Whether the offer has other ICE credentials than before: then `Local` must have fresh ones too (RFC 8445 s9)."""
+    """Returns whether the offer has other ICE credentials than before. Then `Local` must have new ones, too (RFC 8445
+    s9)."""
     if previous is None or not _candidates(offer):
         return False
     remote = _remote(offer)
@@ -68,10 +69,10 @@ def negotiate(
     allow: Allow,
     new_ssrc: Callable[[], int],
 ) -> Negotiated:
-    """Answers the offer. `previous` is what the last one yielded, `new_ssrc` a source of random SSRCs.
+    """Answers the offer. `previous` is the result of the last one, `new_ssrc` a source of random SSRCs.
 
-    Raises `NegotiationError` with a sentence for the client; `ValueError` if the offer restarts ICE and `local` still
-    has the credentials of the previous answer.
+    Raises `NegotiationError` with a sentence for the client. Raises `ValueError` if the offer restarts ICE and `local`
+    still has the credentials of the previous answer.
     """
     _check_places(offer, previous)
     restarted = restarts_ice(offer, previous)

@@ -1,4 +1,4 @@
-"""Parameter sets of H.264 and H.265 that an offer tells (RFC 6184 s8.1, RFC 7798 s7.1): whoever sends them there need
+"""Parameter sets of H.264 and H.265 in an offer (RFC 6184 s8.1, RFC 7798 s7.1). A publisher that states them there need
 not send them with the media."""
 
 import base64
@@ -16,7 +16,7 @@ ATTRIBUTES = {
 
 
 def of(formats: Iterable[tuple[RtpMap, PayloadType]]) -> tuple[tuple[int, bytes], ...]:
-    """NAL units with the payload type that they are of. What cannot be read is left out: the media may bring it."""
+    """Returns NAL units with their payload types. Unreadable ones are left out: the media may have them."""
     found = ((payload_type.number, unit) for offered, payload_type in formats for unit in _units(offered, payload_type))
     return tuple(itertools.islice(found, limits.SDP_PARAMETER_SETS))
 

@@ -1,4 +1,4 @@
-"""Long offers, read in slices: the loop has its turn after each, and so have the other offers that are being read."""
+"""Reads long offers in slices. After each slice the event loop and other offers get a turn."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from sfu.negotiation.sdp import SessionDescription
 
 
 class Reading:
-    """All offers of one loop. `now`: seconds on a clock that only goes forward."""
+    """The offers of one event loop. `now`: seconds of a monotonic clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._turn = asyncio.Lock()
-        """Of one slice between two turns of the loop, however many offers there are. First come, first served."""
+        """The lock for one slice between two turns of the loop, for any number of offers. First come, first served."""
 
     async def read(self, text: str) -> SessionDescription:
-        """Raises NegotiationError. A short offer is read at once."""
+        """Parses an offer; a short one at once. Raises NegotiationError."""
         if len(text) <= limits.SDP_AT_ONCE:
             return SessionDescription.parse(text)
         steps = SessionDescription.steps(text)

@@ -1,4 +1,4 @@
-"""What was computed last, kept within a budget: sections are offered again, and alike, and cost their reading once."""
+"""A cache of recent results within a budget. Sections are offered repeatedly, and alike, so each is parsed once."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -9,7 +9,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """The latest results of a pure function, by its argument. `budget`: of all weights together."""
+    """Recent results of a pure function, by argument. `budget`: the maximum sum of weights."""
 
     def __init__(self, budget: int) -> None:
         self.weight = 0
@@ -24,7 +24,8 @@ class Recent(Generic[K, V]):
         self.weight = 0
 
     def recall(self, key: K, compute: Callable[[], tuple[V, int]]) -> V:
-        """What `compute` yields beside its weight; kept if that is no more than a sixteenth of the budget."""
+        """Returns the result of `compute`, which also yields its weight. It is stored if the weight is at most a
+        sixteenth of the budget."""
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)

@@ -1,8 +1,8 @@
-"""SDP in (RFC 8866): a model that keeps every line as it came, with typed views of what WebRTC writes into them.
+"""SDP (RFC 8866): a model that keeps every line, with typed views of the attributes of WebRTC.
 
-`str()` gives back what was parsed, byte for byte. A line that no view understands, that is longer than `SDP_LINE`, or
-that has a control character in it is kept and left alone. An m-section that cannot be used says why (`fault`). Only
-what is no SDP at all, or too large to look at, is a `NegotiationError`.
+`str()` returns what was parsed, byte for byte. A line that no view understands, that is longer than `SDP_LINE`, or that
+has a control character is kept and ignored. An unusable m-section states the reason (`fault`). Only text that is no SDP
+at all, or too large, is a `NegotiationError`.
 """
 
 import re
@@ -38,7 +38,7 @@ Attributes = Mapping[str, Sequence[str]]
 
 
 class Lines:
-    """The lines of one level of a description as they came, and its attributes by name."""
+    """The unparsed lines of one level of a description, and its attributes by name."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -48,30 +48,30 @@ class Lines:
         return name in self._values
 
     def values(self, name: str) -> Sequence[str]:
-        """Every value of the attribute, in order."""
+        """Returns all values of the attribute, in order."""
         return self._values.get(name, ())
 
     def value(self, name: str) -> str | None:
-        """The first value of the attribute."""
+        """Returns the first value of the attribute."""
         values = self._values.get(name)
         return values[0] if values else None
 
     @cached_property
     def extmaps(self) -> tuple[Extmap, ...]:
-        """Of this level alone. Levels that list the same have the same tuple."""
+        """Returns the extensions of this level only. Equal lists share one tuple."""
         values = tuple(self.values("extmap")[: limits.SDP_EXTENSIONS])
         return _extensions.recall(values, lambda: (attributes.extensions(values), _weight(values)))
 
 
 class MediaSection(Lines):
-    """An m-section. What it does not say itself it takes from the session level, where RFC 8866 lets it."""
+    """An m-section. Attributes that it lacks come from the session level, where RFC 8866 permits it."""
 
     def __init__(self, text: str, session: Lines, index: int = 0) -> None:
         super().__init__(text)
         self._session = session
         self.index = index
         self.fault = ""
-        """Why the section cannot be used: a sentence; empty if it can."""
+        """A sentence: why the section cannot be used. Empty: it can."""
         self._read_first_line()
 
     def _read_first_line(self) -> None:
@@ -92,26 +92,26 @@ class MediaSection(Lines):
             self.fault = f"{quote(line)} is not an m-line"
 
     def read(self) -> None:
-        """Whatever takes time to read is read now."""
+        """Parses everything that takes time now."""
         for view in VIEWS:
             getattr(self, view)
 
     @property
     def stopped(self) -> bool:
-        """Port 0 says that the section is not wanted, except beside a=bundle-only (RFC 8843 s6)."""
+        """Whether the section is rejected by port 0, which has another meaning beside a=bundle-only (RFC 8843 s6)."""
         return self.port == 0 and not self.has("bundle-only")
 
     @cached_property
     def offered_mid(self) -> str | None:
-        """RFC 5888; None if there is none, or none that could stand in an answer."""
+        """Returns the mid (RFC 5888). None: there is none, or none that an answer could contain."""
         mid = self.value("mid")
         return mid if mid and len(mid) <= limits.SDP_MID and TOKEN.fullmatch(mid) else None
 
     @cached_property
     def mid(self) -> str:
-        """What the section is called in here: its mid, or `(3)` for the fourth section if it has none.
+        """Returns the name of the section: its mid, or `(3)` for the fourth section without one.
 
-        No mid that is offered has parentheses.
+        No offered mid has parentheses.
         """
         return self.offered_mid or f"({self.index})"
 
@@ -137,9 +137,9 @@ class MediaSection(Lines):
 
     @cached_property
     def codecs(self) -> tuple[RtpMap, ...]:
-        """In the order of the m-line. Payload types without a usable a=rtpmap are left out.
+        """Returns payload types in the order of the m-line. Those without a usable a=rtpmap are left out.
 
-        Sections that list the same have the same tuple.
+        Equal lists share one tuple.
         """
         lists = tuple(tuple(self.values(name)[:limit]) for name, limit in CODEC_LINES)
         key = (self.formats, *lists)
@@ -147,7 +147,7 @@ class MediaSection(Lines):
 
     @property
     def extensions(self) -> tuple[Extmap, ...]:
-        """Of the session level and of this one."""
+        """Returns the extensions of the session level and of this one."""
         return (*self._session.extmaps, *self.extmaps)
 
     @cached_property
@@ -161,27 +161,27 @@ class MediaSection(Lines):
 
     @cached_property
     def ssrcs(self) -> tuple[int, ...]:
-        """RFC 5576, in order, each once."""
+        """Returns the SSRCs (RFC 5576) in order, without duplicates."""
         return attributes.ssrcs(self.values("ssrc"))
 
     @cached_property
     def ssrc_groups(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Semantics (`FID`, `SIM`) and members."""
+        """Returns semantics (`FID`, `SIM`) and members of each group."""
         return attributes.ssrc_groups(self.values("ssrc-group"))
 
     @cached_property
     def msid(self) -> tuple[str, str]:
-        """Stream and track (RFC 8830); empty where nothing is said."""
+        """Returns stream and track (RFC 8830); empty if there are none."""
         return attributes.msid(self.values("msid"), self.values("ssrc"))
 
     @property
     def ice(self) -> tuple[str, str] | None:
-        """User fragment and password (RFC 8839 s5.4)."""
+        """Returns user fragment and password (RFC 8839 s5.4)."""
         return attributes.credentials(self.inherited("ice-ufrag"), self.inherited("ice-pwd"))
 
     @property
     def fingerprints(self) -> tuple[tuple[str, bytes], ...]:
-        """Hash function in lower case, and digest (RFC 8122 s5)."""
+        """Returns hash function (lower case) and digest of each fingerprint (RFC 8122 s5)."""
         return attributes.fingerprints(self.values("fingerprint") or self._session.values("fingerprint"))
 
     @property
@@ -195,7 +195,7 @@ class MediaSection(Lines):
         return self.inherited("tls-id")
 
     def inherited(self, name: str) -> str | None:
-        """The first value of the attribute here, or else on the session level."""
+        """Returns the first value of the attribute, of this level or else of the session level."""
         value = self.value(name)
         return self._session.value(name) if value is None else value
 
@@ -205,11 +205,11 @@ class SessionDescription:
     session: Lines
     sections: tuple[MediaSection, ...]
     bundle: tuple[str, ...] | None
-    """The mids of the first BUNDLE group (RFC 8843), the offerer's tag first; None: there is no such group."""
+    """The mids of the first BUNDLE group (RFC 8843), the offerer's tag first. None: there is no group."""
 
     @classmethod
     def parse(cls, text: str) -> "SessionDescription":
-        """Raises `NegotiationError` for what is no SDP at all, and for what is too large to look at."""
+        """Parses SDP. Raises `NegotiationError` for text that is no SDP, or too large."""
         steps = cls.steps(text)
         while True:
             try:
@@ -219,7 +219,7 @@ class SessionDescription:
 
     @classmethod
     def steps(cls, text: str) -> Generator[None, None, "SessionDescription"]:
-        """As `parse`, a section at a time: each step takes a few milliseconds at most."""
+        """As `parse`, one section at a time. Each step takes a few milliseconds at most."""
         if len(text) > limits.SDP_OCTETS:
             raise NegotiationError(f"the SDP has {len(text)} characters, and {limits.SDP_OCTETS} are allowed")
         if not text.startswith("v=0"):
@@ -241,7 +241,7 @@ class SessionDescription:
 
 
 def levels_of(text: str) -> list[str]:
-    """The session level, then each m-section, as they came."""
+    """Returns the lines of the session level, then of each m-section."""
     levels = f"\n{text}".split("\nm=", limits.SDP_SECTIONS + 1)
     if len(levels) > limits.SDP_SECTIONS + 1:
         count = text.count("\nm=") + text.startswith("m=")

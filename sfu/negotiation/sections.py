@@ -1,4 +1,4 @@
-"""The m-sections of an offer, and their answers (RFC 8841, 8853): what is published in each, what is shown in it."""
+"""The m-sections of an offer and their answers (RFC 8841, 8853): publications and slots."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,19 +20,19 @@ SCTP_PROTOCOLS = ("UDP/DTLS/SCTP", "DTLS/SCTP")
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What sections have in common that list the same payload types and extensions."""
+    """What sections with equal payload types and extensions share."""
 
     formats: tuple[tuple[RtpMap, PayloadType], ...]
-    """The payload types that we speak."""
+    """The supported payload types."""
     extensions: tuple[Extmap, ...]
-    """Those of them that we speak."""
+    """The supported ones of them."""
     received: tuple[PayloadType, ...]
-    """What the client takes, with its aliases."""
+    """The formats that the client accepts, with aliases."""
     received_extensions: Mapping[str, int]
 
 
 class Sections:
-    """The m-sections of one offer, on their way into one answer."""
+    """The m-sections of one offer, while they are answered."""
 
     def __init__(
         self, offer: SessionDescription, previous: Negotiated | None, allow: Allow, new_ssrc: Callable[[], int]
@@ -42,7 +42,7 @@ class Sections:
         self.allow = allow
         self.new_ssrc = new_ssrc
         self.faults: list[str] = []
-        """Why sections were rejected, a sentence each."""
+        """One sentence per rejected section: why."""
         self.ids = capabilities.extension_ids(offer)
         self.muxed = any(section.has("rtcp-mux") for section in offer.sections)
         self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
@@ -62,7 +62,8 @@ class Sections:
         self._free = {kind: _free(taken) for kind, taken in indexes.items()}
 
     def answered(self) -> list[answer.Line]:
-        """Raises NegotiationError where sections that we could take are not bundled: each wants its own transport."""
+        """Returns the answered sections. Raises NegotiationError if usable sections are not bundled, because each needs
+        its own transport."""
         lines: list[answer.Line] = []
         mids: set[str] = set()
         has_data = False

@@ -1,4 +1,4 @@
-"""What a negotiation is given and what it yields, as data: the words of `negotiation.py`."""
+"""The input and output of a negotiation, as data: the terms of `negotiation.py`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from sfu.model import Kind
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What is ours in an answer. `ufrag` and `pwd` are fresh whenever `restarts_ice` says so, the rest is constant."""
+    """The server's part of an answer. `ufrag` and `pwd` are new if `restarts_ice` is true; the rest is constant."""
 
     ufrag: str
     pwd: str
     fingerprint: str
-    """sha-256 of our certificate, `AB:CD:…`."""
+    """The sha-256 fingerprint of the server's certificate, `AB:CD:…`."""
     candidates: tuple[tuple[str, int], ...]
-    """Announced addresses and ports, the one to try first first."""
+    """Announced addresses and ports, in the order of preference."""
     cname: str
-    """Random, for the life of the session: it also names the session in o=."""
+    """Random and constant for the session; also the session id in o=."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """What the participant may do. A section that goes beyond is answered inactive, or one way, never refused."""
+    """The participant's permissions. A section beyond them is answered inactive or in one direction, never refused."""
 
     publish: frozenset[Kind] | Callable[[str, Kind], bool] = frozenset(Kind)
-    """Kinds, or a question asked with mid and kind."""
+    """Kinds, or a predicate of mid and kind."""
     subscribe: bool = True
     data: bool = True
 
@@ -46,7 +46,7 @@ class PayloadType:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """One simulcast stream: known by its RID, or by its SSRCs, or as the only one of its MID."""
+    """One simulcast stream, identified by its RID, by its SSRCs, or as the only one of its MID."""
 
     rid: str | None = None
     ssrc: int | None = None
@@ -55,23 +55,24 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A section in which the client sends and we accept."""
+    """A section in which the client sends and the server receives."""
 
     mid: str
     kind: Kind
     payload_types: tuple[PayloadType, ...]
     encodings: tuple[Encoding, ...]
-    """In the order of the offer, which says nothing of what is better; paused ones included."""
+    """Encodings in the order of the offer, which does not express quality; paused ones included."""
     extensions: Mapping[str, int]
     nack: bool
     pli: bool
     fir: bool
     repairs: tuple[tuple[int, int], ...]
-    """SSRCs and what repairs each, as FID lines say; also beside RIDs, and of streams that no encoding names."""
+    """SSRCs and the SSRC of the repair of each, from FID lines; also beside RIDs, and of streams that no encoding
+    names."""
     msid: tuple[str, str]
-    """Stream and track as the client names them."""
+    """The client's names of stream and track."""
     parameter_sets: tuple[tuple[int, bytes], ...] = ()
-    """NAL units of H.264 and H.265, with the payload type that they are of."""
+    """NAL units of H.264 and H.265, with their payload types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +84,23 @@ class Slot:
     ssrc: int
     rtx_ssrc: int | None
     payload_types: tuple[PayloadType, ...]
-    """Those of the answer, then the same numbers again for formats that the client decodes alike."""
+    """The formats of the answer, then the same numbers for formats that the client decodes, too."""
     extensions: Mapping[str, int]
     index: int
-    """The audio and the video slot of equal index share a stream, `slot-<index>`: browsers lip-sync by stream."""
+    """The audio and the video slot with the same index share the stream `slot-<index>`: browsers lip-sync by stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """An m-section as answered: published in, shown in, both (sendrecv), or neither (inactive or rejected)."""
+    """An answered m-section: a publication, a slot, both (sendrecv), or neither (inactive or rejected)."""
 
     mid: str
     kind: str
-    """`audio`, `video`, `application`; or what else a client may offer, which is rejected."""
+    """`audio`, `video`, `application`, or another kind that a client offers, which is rejected."""
     publication: Publication | None = None
     slot: Slot | None = None
     rejected: bool = False
-    """Answered with port 0; its place may be used again under another mid."""
+    """Answered with port 0. Its place may be reused under another mid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Sctp:
     local_port: int
     remote_port: int
     max_message_size: int
-    """Octets of the largest message the client takes."""
+    """Octets of the largest message that the client accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +121,17 @@ class Negotiated:
     remote_ufrag: str
     remote_pwd: str
     role: Literal["server", "client"]
-    """Ours, in DTLS."""
+    """The server's role in DTLS."""
     fingerprints: tuple[tuple[str, bytes], ...]
-    """Of the client's certificate: `sha-256`, `sha-384` or `sha-512`, and the digest."""
+    """The fingerprints of the client's certificate: `sha-256`, `sha-384` or `sha-512`, and the digest of each."""
     sctp: Sctp | None
     ice_restarted: bool
-    """Against the previous negotiation, as is the next."""
+    """Compared with the previous negotiation, as is the next field."""
     association_changed: bool
-    """DTLS begins anew (RFC 8842 s3.1): other fingerprints, another tls-id, or other roles."""
+    """DTLS restarts (RFC 8842 s3.1): other fingerprints, another tls-id, or other roles."""
     tls_id: str | None = None
     version: int = 1
-    """Of o=; grows by one with every answer."""
+    """The version in o=; increases by one with every answer."""
     tag: str = ""
     """The mid of the answerer-tagged section (RFC 8843)."""
 
