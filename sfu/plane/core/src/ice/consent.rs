@@ -104,6 +104,8 @@ impl Consent {
     /// A packet with a transport-wide number left.
     pub fn sent_with_feedback(&mut self, now: Instant) {
         match &mut self.run {
+            // As most of a batch.
+            Some(run) if run.last == now => {}
             Some(run) if now.saturating_duration_since(run.last) <= RUN => run.last = now,
             run => *run = Some(Run { first: now, last: now }),
         }
@@ -148,6 +150,9 @@ impl Consent {
 
     /// How long this peer may be silent, if nothing is sent to it. Audio RTCP comes every 5 s, consent checks of Firefox and aiortc every 4-6 s.
     pub fn patience(&self) -> Duration {
+        if self.gaps.is_empty() {
+            return self.config.shortest.min(self.config.longest);
+        }
         let remembered = self.gaps.iter().filter(|(ended, _)| self.heard.saturating_duration_since(*ended) <= MEMORY);
         let longest = remembered.map(|(_, gap)| *gap).max().unwrap_or_default();
         let factored = longest.min(self.config.longest).mul_f32(self.config.factor);

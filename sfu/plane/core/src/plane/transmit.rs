@@ -38,7 +38,9 @@ impl Plane {
                 let Some((path, datagram)) = transport.poll_control(now) else { break };
                 let _ = copy(batch, path, &datagram, &mut self.stats);
             }
-            transport.ask_for_what_waits(now);
+            if !transport.ask_for_what_waits(now) {
+                break;
+            }
         }
         if transport.sending.poll_used_up() {
             self.hold(key);

@@ -9,27 +9,26 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Repairs {
     left: usize,
-    /// What left for the first time since `since`, and in the second before.
+    /// What left for the first time in the second that ends at `until`, and in the one before.
     sent: usize,
     before: usize,
-    since: Option<Instant>,
+    until: Option<Instant>,
 }
 
 impl Default for Repairs {
     fn default() -> Self {
-        Self { left: REPAIR_BURST, sent: 0, before: 0, since: None }
+        Self { left: REPAIR_BURST, sent: 0, before: 0, until: None }
     }
 }
 
 impl Repairs {
     /// So many octets of media leave for the first time.
     pub fn earn(&mut self, octets: usize, now: Instant) {
-        let since = *self.since.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(since);
-        if elapsed >= SECOND {
-            self.before = if elapsed < 2 * SECOND { self.sent } else { 0 };
+        let until = *self.until.get_or_insert_with(|| now + SECOND);
+        if now >= until {
+            self.before = if now < until + SECOND { self.sent } else { 0 };
             self.sent = 0;
-            self.since = Some(now);
+            self.until = Some(now + SECOND);
         }
         self.sent += octets;
         // An outage of a second loses all that was sent in it.

@@ -61,12 +61,11 @@ impl Transport {
         None
     }
 
-    /// Asks for the proof that what waits needs.
-    pub fn ask_for_what_waits(&mut self, now: Instant) {
-        if let Some((path, _)) = self.control.front() {
-            let path = *path;
-            self.agent.ask(&path, now);
-        }
+    /// Asks for the proof that what waits needs. False: nothing waits.
+    pub fn ask_for_what_waits(&mut self, now: Instant) -> bool {
+        let Some(&(path, _)) = self.control.front() else { return false };
+        self.agent.ask(&path, now);
+        true
     }
 
     /// Resends a flight, or gives up, where it is time to.
