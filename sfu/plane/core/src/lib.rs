@@ -24,6 +24,7 @@ pub mod ice;
 pub mod id;
 pub mod layer;
 pub mod limits;
+pub mod owners;
 pub mod plane;
 mod receive;
 #[doc(hidden)]

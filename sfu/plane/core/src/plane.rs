@@ -40,6 +40,7 @@ use crate::event::Event;
 use crate::ice::agent;
 use crate::id::{ChannelId, TransportId};
 use crate::layer::Ladder;
+use crate::owners::Owners;
 use crate::receive::audio_level::Levels;
 use crate::send::{Slot, SlotEvent};
 use crate::stats::Stats;
@@ -122,8 +123,8 @@ pub struct Plane {
     routes: HashMap<ChannelId, Route>,
     /// Channels whose transport is still to come.
     awaited: HashMap<ChannelId, Awaited>,
-    by_path: HashMap<Path, usize>,
-    by_ufrag: HashMap<String, usize>,
+    by_path: Owners<Path>,
+    by_ufrag: Owners<String>,
     /// Used again for every look at the timers.
     overdue: Vec<Overdue>,
     levels: Levels,
@@ -158,8 +159,8 @@ impl Plane {
             channels: HashMap::new(),
             routes: HashMap::new(),
             awaited: HashMap::new(),
-            by_path: HashMap::new(),
-            by_ufrag: HashMap::new(),
+            by_path: Owners::new(),
+            by_ufrag: Owners::new(),
             overdue: Vec::new(),
             levels: Levels::new(),
             leaving: Vec::new(),
@@ -215,7 +216,7 @@ impl Plane {
             Ok(Protocol::Stun) if agent::is_response(datagram) => self.handle_answer(datagram, path, received, now),
             Ok(Protocol::Stun) => self.handle_stun(datagram, path, now),
             Ok(other) => match self.by_path.get(&path) {
-                Some(&key) => match other {
+                Some(key) => match other {
                     Protocol::Rtp => self.handle_media(key, datagram, &path, received, now),
                     Protocol::Rtcp => self.handle_rtcp(key, datagram, &path, received, now),
                     _ => self.handle_dtls(key, datagram, path, now),

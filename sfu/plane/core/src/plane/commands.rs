@@ -232,8 +232,8 @@ impl Plane {
             self.remove_slot(slot);
         }
         self.forget_channels(key);
-        self.by_path.retain(|_, &mut owner| owner != key);
-        self.by_ufrag.retain(|_, &mut owner| owner != key);
+        self.by_path.remove(key);
+        self.by_ufrag.remove(key);
         self.transports.remove(key);
     }
 

@@ -18,8 +18,8 @@ impl Plane {
         if agent::is_indication(datagram) {
             return self.handle_indication(datagram, path, now);
         }
-        let key = *self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
-        let owner = self.by_path.get(&path).copied().filter(|&owner| owner != key);
+        let key = self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
+        let owner = self.by_path.get(&path).filter(|&owner| owner != key);
         let taken = owner.is_some_and(|owner| self.transports[owner].holds(&path, now));
         let answer = self.transports[key].agent.handle_request(datagram, path, taken, now);
         if let (Err(Discard::AddressTaken), Some(owner)) = (&answer, owner) {
@@ -53,7 +53,7 @@ impl Plane {
         received: Instant,
         now: Instant,
     ) -> Result<(), Discard> {
-        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let key = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
         let request = self.transports[key].round_trip.request(&path);
         self.handle_stun(datagram, path, now)?;
         if let Some(request) = request {
@@ -76,7 +76,7 @@ impl Plane {
     }
 
     fn handle_stun_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        let owner = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let owner = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
         let key = match self.transports[owner].agent.handle_response(datagram, path, now) {
             Err(Discard::StunUnexpected) => self.handle_proof_of_claim(owner, datagram, path, now)?,
             heard => heard.map(|()| owner)?,
@@ -111,7 +111,7 @@ impl Plane {
     /// A Binding Indication over the path that is used keeps the participant, and is no consent to send.
     fn handle_indication(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         agent::check_indication(datagram)?;
-        let key = *self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        let key = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
         let transport = &mut self.transports[key];
         if transport.agent.selected() != Some(path) {
             return Err(Discard::StunUnexpected);
@@ -198,12 +198,12 @@ impl Plane {
     /// Credentials that the agent no longer takes lead nowhere.
     pub(super) fn forget_stale_ufrags(&mut self, key: usize) {
         let agent = &self.transports[key].agent;
-        self.by_ufrag.retain(|ufrag, &mut owner| owner != key || agent.local_ufrags().any(|known| known == ufrag));
+        self.by_ufrag.retain(key, |ufrag| agent.local_ufrags().any(|known| known == ufrag));
     }
 
     /// Addresses that the agent no longer holds valid lead nowhere.
     pub(super) fn forget_stale_paths(&mut self, key: usize) {
         let agent = &self.transports[key].agent;
-        self.by_path.retain(|path, &mut owner| owner != key || agent.is_valid(path));
+        self.by_path.retain(key, |path| agent.is_valid(path));
     }
 }
