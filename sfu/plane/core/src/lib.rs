@@ -24,7 +24,7 @@ pub mod ice;
 pub mod id;
 pub mod layer;
 pub mod limits;
-pub mod owners;
+mod owners;
 pub mod plane;
 mod receive;
 #[doc(hidden)]

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+/// See the module.
 pub struct Owners<K> {
     /// Key of the transport's slab.
     owners: HashMap<K, usize>,

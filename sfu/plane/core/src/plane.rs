@@ -125,6 +125,8 @@ pub struct Plane {
     awaited: HashMap<ChannelId, Awaited>,
     by_path: Owners<Path>,
     by_ufrag: Owners<String>,
+    /// By the SSRC that a peer's RTCP came with first.
+    by_reporter: Owners<u32>,
     /// Used again for every look at the timers.
     overdue: Vec<Overdue>,
     levels: Levels,
@@ -161,6 +163,7 @@ impl Plane {
             awaited: HashMap::new(),
             by_path: Owners::new(),
             by_ufrag: Owners::new(),
+            by_reporter: Owners::new(),
             overdue: Vec::new(),
             levels: Levels::new(),
             leaving: Vec::new(),
@@ -187,7 +190,7 @@ impl Plane {
     /// Entries of all indexes: none without a transport, or something was forgotten.
     pub fn indexes(&self) -> usize {
         let names = self.places.len() + self.channels.len() + self.routes.len();
-        names + self.by_path.len() + self.by_ufrag.len() + self.transports.to_send()
+        names + self.by_path.len() + self.by_ufrag.len() + self.by_reporter.len() + self.transports.to_send()
     }
 
     /// Steps of work so far, each of about the same: a packet that is looked at for a subscriber, a number of a NACK, a
@@ -221,6 +224,7 @@ impl Plane {
                     Protocol::Rtcp => self.handle_rtcp(key, datagram, &path, received, now),
                     _ => self.handle_dtls(key, datagram, path, now),
                 },
+                None if other == Protocol::Rtcp => self.handle_moved(datagram, path, received, now),
                 None => Err(Discard::UnknownAddress),
             },
             Err(why) => Err(why),

@@ -53,6 +53,8 @@ pub struct Transport {
     pub agent: Agent,
     /// The transport whose peer claims one of our paths, if it is there still.
     pub claimant: Option<usize>,
+    /// RTCP of its peer came, and the first SSRC it came with is known.
+    pub has_reported: bool,
     /// Of the path that media takes.
     pub consent: Consent,
     /// Of all its paths.
@@ -111,6 +113,7 @@ impl Transport {
             ssrc,
             agent: Agent::new(spec.ice),
             claimant: None,
+            has_reported: false,
             consent: Consent::new(config.silence, now),
             presence: Consent::new(config.silence, now),
             sending: Sending::new(),

@@ -220,6 +220,55 @@ fn what_was_answered_to_an_earlier_claim_proves_no_later_one() {
     assert_eq!(answer_misdirected(&mut call, bob, mallory), Some(Err(Discard::StunUnexpected)));
 }
 
+#[test]
+fn a_client_that_checks_nothing_is_followed_by_its_reports_once_it_answers_there() {
+    let (mut call, _, bob, slot) = watched(15);
+    call.run(ms(1_000));
+    call.peers[bob].checking = false;
+    let old = call.path(bob);
+    call.peers[bob].path = Path { remote: ([203, 0, 113, 9], 61_000).into(), ..old };
+    let start = call.now;
+    call.run(ms(1_000));
+    let first = call.peers[bob].stream(ssrc(slot)).iter().map(|packet| packet.at).find(|&at| at > start + ms(100));
+    // It reports each 100 ms; the old path has 200 ms to say something.
+    assert!(first.expect("media follows") - start < ms(600), "{:?}", first.map(|at| at - start));
+    assert!(received_since(&call, bob, slot, start) > 30);
+}
+
+#[test]
+fn a_report_that_a_stranger_sends_on_moves_nothing() {
+    // Replayed, forged, and the first copy of a genuine one: nobody answers at the stranger's address.
+    let (mut call, _, bob, slot) = watched(16);
+    let victim = stranger(&call, bob);
+    call.peers[bob].tapped = true;
+    call.run(ms(1_000));
+    let report = |call: &Call| {
+        let is_report = |datagram: &&Vec<u8>| datagram[0] >> 6 == 2 && (192..224).contains(&datagram[1]);
+        call.peers[bob].tap.iter().rev().find(is_report).expect("a report").clone()
+    };
+    let old = report(&call);
+    let mut forged = old.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(call.inject(victim, old), Err(Discard::UnknownAddress));
+    assert_eq!(call.inject(victim, forged), Err(Discard::UnknownAddress));
+    let (start, mut believed) = (call.now, 0);
+    for _ in 0..20 {
+        // As the peer sends it, and before that arrives.
+        let before = call.peers[bob].tap.len();
+        while call.peers[bob].tap.len() == before || report(&call)[1] < 192 {
+            call.run(ms(1));
+        }
+        let copy = report(&call);
+        believed += usize::from(call.inject(victim, copy).is_ok());
+        call.run(ms(100));
+    }
+    assert!(believed > 5, "copies that came first");
+    let (octets, not_stun) = call.strayed(victim);
+    assert_eq!(not_stun, 0, "of {octets} octets");
+    assert!(received_since(&call, bob, slot, start) > 150);
+    assert_eq!(call.path(bob), call.peers[bob].path);
+}
+
 /// A client as it is known on the wire.
 struct Client {
     name: &'static str,

@@ -189,6 +189,15 @@ impl Agent {
         Ok(Answer { response, nominated: changed.then_some(path), validated: true })
     }
 
+    /// Something authentic came over a path that no check was seen on, so many octets: the peer is asked whether it is there.
+    pub fn handle_moved(&mut self, path: Path, octets: usize, now: Instant) {
+        self.paths.checked(path, self.current.generation, now);
+        self.paths.pay(&path, octets);
+        if self.paths.doubt(path, false, now) {
+            self.ask_both(path, now);
+        }
+    }
+
     /// The answer to a request of ours: the path it went to is the peer's. An answer of anybody else there proves
     /// nothing: a STUN server answers everybody.
     pub fn handle_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {

@@ -234,6 +234,7 @@ impl Plane {
         self.forget_channels(key);
         self.by_path.remove(key);
         self.by_ufrag.remove(key);
+        self.by_reporter.remove(key);
         self.transports.remove(key);
     }
 

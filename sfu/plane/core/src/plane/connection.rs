@@ -63,7 +63,7 @@ impl Plane {
     }
 
     /// The path leads to this transport from now on, and to no other.
-    fn give(&mut self, path: Path, key: usize) {
+    pub(super) fn give(&mut self, path: Path, key: usize) {
         let former = self.by_path.insert(path, key);
         if former == Some(key) {
             return;

@@ -19,6 +19,11 @@ use crate::time::{Duration, Instant, ms};
 const VIDEO_REPORTS: Duration = ms(1_000);
 const AUDIO_REPORTS: Duration = ms(5_000);
 
+/// The SSRC of whoever sent a compound packet, which SRTCP leaves in clear (RFC 3711 s3.4).
+fn reporter(compound: &[u8]) -> Option<u32> {
+    compound.get(4..8).and_then(|ssrc| ssrc.try_into().ok()).map(u32::from_be_bytes)
+}
+
 impl Plane {
     /// `received`: when the kernel had it. It may have waited there: times that are measured end then.
     pub(super) fn handle_rtcp(
@@ -33,9 +38,50 @@ impl Plane {
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
         self.handle_authenticated(key, path, true, now);
+        self.handle_compound(key, &datagram[..length], path, received, now)
+    }
+
+    /// RTCP from an address that leads to nobody: of a peer whose NAT gave it another port, and that checks nothing
+    /// (libnice). The SSRC of its earlier reports says whose it is, its authentication that it is genuine. Anybody may
+    /// have sent it on from there: the address is proven by our own request, as that of any check.
+    pub(super) fn handle_moved(
+        &mut self,
+        datagram: &mut [u8],
+        path: Path,
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let reporter = reporter(datagram).ok_or(Discard::UnknownAddress)?;
+        let key = self.by_reporter.get(&reporter).ok_or(Discard::UnknownAddress)?;
+        let octets = datagram.len();
+        // SSRCs of different peers may be the same: what is not this one's is of nobody we know.
+        let srtp = self.transports[key].srtp.as_mut().ok_or(Discard::UnknownAddress)?;
+        let length = srtp.inbound.unprotect_rtcp(datagram).map_err(|_| Discard::UnknownAddress)?;
+        self.transports[key].agent.handle_moved(path, octets, now);
+        self.give(path, key);
+        self.handle_authenticated(key, &path, false, now);
+        self.handle_compound(key, &datagram[..length], &path, received, now)
+    }
+
+    /// A compound packet in clear.
+    fn handle_compound(
+        &mut self,
+        key: usize,
+        compound: &[u8],
+        path: &Path,
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        if !self.transports[key].has_reported
+            && let Some(reporter) = reporter(compound)
+        {
+            self.transports[key].has_reported = true;
+            if self.by_reporter.get(&reporter).is_none() {
+                self.by_reporter.insert(reporter, key);
+            }
+        }
         self.asked.clear();
-        let whole =
-            compound::parse(&datagram[..length], |packet| self.handle_rtcp_packet(key, packet, path, received, now));
+        let whole = compound::parse(compound, |packet| self.handle_rtcp_packet(key, packet, path, received, now));
         while let Some(slot) = self.asked.poll_picture() {
             self.handle_keyframe_request(slot, now);
         }
