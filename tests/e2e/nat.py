@@ -63,10 +63,10 @@ class _Leg(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def behind_nat() -> AsyncIterator[Nat]:
+async def behind_nat(front: str = FRONT) -> AsyncIterator[Nat]:
     nat = Nat()
     loop = asyncio.get_running_loop()
-    nat._front, _ = await loop.create_datagram_endpoint(lambda: _Front(nat), (FRONT, 0))
+    nat._front, _ = await loop.create_datagram_endpoint(lambda: _Front(nat), (front, 0))
     nat.port = nat._front.get_extra_info("sockname")[1]
     try:
         yield nat

@@ -11,8 +11,9 @@ from sfu.model import Kind
 from ..peer import Peer
 from .browser import Page
 from .chromium import Chromium
+from .gstreamer import MISSING, is_installed, watching
 from .nat import FRONT, SERVICE, Nat, behind_nat
-from .server import Server, serving, token
+from .server import Server, default_address, serving, token
 from .test_doors import knock, see
 from .waiting import until
 
@@ -75,6 +76,26 @@ async def test_chromium_that_only_watches_moves(nat: Nat, server: Server, room: 
                 limit=60.0,
             )
         assert await is_there(server, room, "cam") and await is_there(server, room, "tab")
+
+
+@pytest.mark.skipif(not is_installed(), reason=MISSING)
+async def test_gstreamer_that_makes_no_checks_moves(room: str) -> None:
+    """It pairs nothing with a candidate of the loopback device, so the NAT has the machine's own address."""
+    own = default_address()
+    if own is None:
+        pytest.skip("this machine has no address beside loopback")
+    async with (
+        behind_nat(own) as nat,
+        serving(host=SERVICE, announced_addresses=own, udp_port=nat.port) as server,
+        Peer(server.url, token("camera", room)) as camera,
+        watching(server, token("eye", room)) as eye,
+    ):
+        await camera.publish(sources.card(3))
+        await eye.see(30)
+        nat.move()
+        await eye.see(30)
+        assert nat.down > 30
+        assert await is_there(server, room, "eye")
 
 
 async def _count(viewer: Peer) -> int:
