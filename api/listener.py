@@ -32,17 +32,17 @@ TICK = 1.0
 
 
 class Listener(uvicorn.Server):
-    """Runs `farewell` after it has stopped accepting, and before it closes connections."""
+    """Runs `before_close` after it has stopped accepting, and before it closes connections."""
 
     def __init__(
-        self, config: uvicorn.Config, connections: Connections, farewell: Callable[[], None] | None = None
+        self, config: uvicorn.Config, connections: Connections, before_close: Callable[[], None] | None = None
     ) -> None:
         super().__init__(config)
         self._connections = connections
         self._tls: TlsServer | None = None
         self.accepting = asyncio.Event()
         self._ending = asyncio.Event()
-        self._farewell = farewell
+        self._before_close = before_close
 
     def end(self) -> None:
         self.should_exit = True
@@ -83,8 +83,8 @@ class Listener(uvicorn.Server):
             server.close()
         if self._tls is not None:
             self._tls.close()
-        if self._farewell is not None:
-            self._farewell()
+        if self._before_close is not None:
+            self._before_close()
         if self._tls is not None:
             await self._tls.wait_closed()
         for connection in list(self.server_state.connections):
@@ -111,7 +111,7 @@ async def listening(
     sockets: Sequence[socket.socket],
     *,
     tls: ssl.SSLContext | None = None,
-    farewell: Callable[[], None] | None = None,
+    before_close: Callable[[], None] | None = None,
     connections: Connections | None = None,
     proxies: Sequence[str] = (),
 ) -> AsyncIterator[None]:
@@ -137,7 +137,7 @@ async def listening(
         timeout_graceful_shutdown=int(FAREWELL),
         ssl_context_factory=(lambda *_: tls) if tls is not None else None,
     )
-    server = Listener(config, connections, farewell)
+    server = Listener(config, connections, before_close)
     # No task group: it would wrap what the block raises.
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     try:

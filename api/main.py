@@ -72,7 +72,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
                     app,
                     public,
                     tls=certificate,
-                    farewell=sfu.close,
+                    before_close=sfu.close,
                     connections=descriptors.connections(settings),
                     proxies=settings.trusted_proxies,
                 )

@@ -1,5 +1,5 @@
 /**
- * The JavaScript client of the SFU: what an own front end imports. ES modules, no dependency, no build step.
+ * The JavaScript client of the SFU, for your own front end. ES modules, no dependency, no build step.
  *
  *     import { join } from 'https://sfu.example.com/client.js';
  *
@@ -16,41 +16,42 @@
  *     muteButton.onclick = () => microphone.mute(!microphone.muted);
  *     leaveButton.onclick = () => room.leave();
  *
- * The page brings the token, an element for each participant (`videoOf`, of `<video autoplay playsinline>`) and the buttons.
+ * Your page provides the token, an element for each participant (`videoOf` returns `<video autoplay playsinline>`) and the
+ * buttons.
  *
- * One RTCPeerConnection carries everything; the client always offers. A cut WebSocket is dialled again and resumes the
- * session, a changed network restarts ICE, and a session that ended on the server is joined anew with the same tracks:
- * `stateChanged` tells, nothing has to be done.
+ * The client uses one RTCPeerConnection and always offers. When the WebSocket breaks, the client reconnects and resumes the
+ * session. When the network changes, it restarts ICE. When the session has ended on the server, it joins again with the same
+ * tracks. `stateChanged` reports this; your page need not act.
  *
- * What is sent of a picture follows the elements given to `watch`: as many pixels as they have on the screen, nothing while
- * they are out of sight. Sizes, and going out of sight, are told when they last for a quarter of a second, coming into
- * sight at once. `settings` says the same for what has no element, and more: a quality, a frame rate, a priority. To page
- * through a large room, watch the places of the tiles: what is visible takes the receive sections of what is not.
+ * The server sends video in the size of the elements given to `watch`, and nothing while they are not visible. The client
+ * reports a new size, and an element that became hidden, after a quarter of a second; a visible one at once. `settings` does
+ * the same for tracks without an element, and also sets quality, frame rate and priority. To page through a large room, watch
+ * the places of the tiles: visible tracks take the receive sections of hidden ones.
  *
  * The events of a `Room`, each a CustomEvent with this `detail`:
  *
  * | event                              | detail                                                               |
  * | ---------------------------------- | -------------------------------------------------------------------- |
  * | `stateChanged`                     | `{ state }`: connecting, connected, reconnecting, closed             |
- * | `left`                             | `{ reason, message }`: it is over, and why                           |
+ * | `left`                             | `{ reason, message }`: the session ended, and why                    |
  * | `roomChanged`                      | `{ room }`                                                           |
  * | `participantJoined`, `…Changed`    | `{ participant }`                                                    |
  * | `participantLeft`                  | `{ participant, reason }`                                            |
  * | `trackPublished`, `…Unpublished`   | `{ track, participant }`                                             |
  * | `trackChanged`                     | `{ track, participant }`: muted, resized, renamed                    |
- * | `trackSubscribed`, `…Unsubscribed` | `{ track, participant }`: `track.mediaStreamTrack` is there, or gone |
- * | `subscription`                     | `{ track, participant, subscription }`: the layer that reaches you   |
+ * | `trackSubscribed`, `…Unsubscribed` | `{ track, participant }`: `track.mediaStreamTrack` is set, or removed |
+ * | `subscription`                     | `{ track, participant, subscription }`: the layer that you receive   |
  * | `speakers`                         | `{ speakers: [{ participant, track, level, active }] }`              |
- * | `dominantSpeaker`                  | `{ participant, track }`: has the floor from now on; null: nobody    |
+ * | `dominantSpeaker`                  | `{ participant, track }`: the new dominant speaker; null: none       |
  * | `localTrackMuted`                  | `{ track, muted }`: by a moderator                                   |
  * | `localTrackUnpublished`            | `{ track, reason }`: ended, or no longer allowed                     |
  * | `data`                             | `{ payload, text(), sender, participant, reliable }`                 |
- * | `warning`                          | `{ message, mids }`: the peer connection sends what no track says    |
- * | `draining`                         | `{ deadline, url }`: the server stops then (ms since the epoch)      |
+ * | `warning`                          | `{ message, mids }`: the peer connection sends an undeclared track   |
+ * | `draining`                         | `{ deadline, url }`: the server shuts down then (ms since the epoch) |
  *
- * The `sender` of data is a sid, or `server`; its `participant` is null for the server and for hidden ones.
- * A track that moves into another receive section is told by `trackSubscribed` again, with its new `mediaStreamTrack`.
- * The elements given to `track.attach` follow by themselves. A track of one's own is attached for a preview.
+ * The `sender` of data is a sid, or `server`; its `participant` is null for the server and for hidden participants.
+ * When a track moves to another receive section, `trackSubscribed` fires again with its new `mediaStreamTrack`. Elements given
+ * to `track.attach` follow automatically. Attach a local track for a preview.
  */
 
 export { capture, captureScreen } from './client/capture.js';
@@ -63,14 +64,14 @@ import { Room } from './client/room.js';
 
 /**
  * @typedef {object} JoinOptions
- * @property {string} [url] Of the server, `http(s)` or `ws(s)`. Default: where the page came from.
+ * @property {string} [url] The server, `http(s)` or `ws(s)`. Default: the origin of the page.
  * @property {string} [room] The room's name. Default: the one the token names.
- * @property {string | (() => string | Promise<string>)} token A JWT, or what yields one whenever somebody joins.
- * @property {boolean} [autoSubscribe] Be shown every track without asking. Default: true.
+ * @property {string | (() => string | Promise<string>)} token A JWT, or a function that returns one for each join.
+ * @property {boolean} [autoSubscribe] Subscribe to every track automatically. Default: true.
  * @property {{audio: number, video: number}} [slots] Receive sections in the first offer. Default: one for each track
- *   that is there at the join (with `autoSubscribe`). More are added when the server asks for them.
- * @property {number} [patience] Seconds for which a lost connection, or a server that is too busy to let us
- *   in, is tried again. Default: 120.
+ *   at the time of the join (with `autoSubscribe`). More are added when the server asks for them.
+ * @property {number} [patience] Seconds for which the client retries a lost connection, or a server that is
+ *   too busy to admit it. Default: 120.
  * @property {RTCConfiguration} [rtc] For the RTCPeerConnection.
  */
 

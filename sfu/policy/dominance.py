@@ -63,9 +63,9 @@ class _Voice:
         self.history = 0
         """A bit for each sample that was loud, the newest lowest."""
         self.floor = 0
-        """The least level that was sent; 0: none was yet. Levels count upwards from silence here."""
+        """The noise floor: the least level that was sent. 0: none yet. Levels count upwards from silence here."""
         self.rising = 0
-        """The least since the floor was last set, and of how many samples."""
+        """The least level since the noise floor was last set, and the number of samples."""
         self.risen = 0
 
     def record(self, levels: bytes) -> None:

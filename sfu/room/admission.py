@@ -43,8 +43,8 @@ class Admission:
             raise NotAllowed(f"the room {quote(self._room)} is locked")
         is_counted = kind is ParticipantKind.VIEWER or not grant.permissions.hidden
         # Who is in already comes back, also into a room whose bound was lowered below those inside.
-        is_one_more = is_counted and (present is None or not _is_counted(present))
-        if is_one_more and 0 < options.max_participants <= sum(map(_is_counted, self._members)):
+        adds_one = is_counted and (present is None or not _is_counted(present))
+        if adds_one and 0 < options.max_participants <= sum(map(_is_counted, self._members)):
             raise RoomFull(f"the room {quote(self._room)} is full: {options.max_participants} are in it")
         if kind is ParticipantKind.INGRESS:
             self._take_over(grant.identity, present)

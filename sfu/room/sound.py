@@ -16,10 +16,11 @@ class Sound:
         self._told: _native.AudioPolicy | None = None
 
     def tell(self, tracks: Iterable[Track], dominant: Track | None, loudest: int) -> None:
-        """All tracks of the room, who has the floor, and how many microphones are forwarded at a time (0: all).
+        """Sends the audio policy of the room if it changed. `dominant`: the track of the dominant speaker, which is
+        always forwarded. `loudest`: how many microphones are forwarded at a time (0: all).
 
-        A muted track is not ranked, or a client that goes on sending would take somebody's place. Nor is the sound of a
-        shared screen: it is not speech.
+        A muted track is not ranked, because a client that still sends would take a seat. Neither is the audio of a
+        shared screen, which is not speech.
         """
         distance = self._context.config.redundancy
         sounds = [t for t in tracks if t.kind is Kind.AUDIO and t.plane_id is not None]
