@@ -13,14 +13,14 @@ from sfu.service import Sfu
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 COUNTERS = {
-    "packets_received": "Datagrams that came in",
-    "bytes_received": "Octets of datagrams that came in",
-    "packets_sent": "Datagrams that left",
-    "messages_sent": "Sends, each of one datagram or of several that the kernel cuts",
-    "bytes_sent": "Octets of datagrams that left",
-    "packets_forwarded": "Media packets that left for a subscriber, first transmissions only",
-    "packets_retransmitted": "Media packets that left once more",
-    "keyframe_requests": "Keyframes asked for",
+    "packets_received": "Datagrams received",
+    "bytes_received": "Octets of datagrams received",
+    "packets_sent": "Datagrams sent",
+    "messages_sent": "Messages sent, each of one datagram or of several that the kernel segments",
+    "bytes_sent": "Octets of datagrams sent",
+    "packets_forwarded": "Media packets sent to subscribers, without retransmissions",
+    "packets_retransmitted": "Media packets retransmitted",
+    "keyframe_requests": "Keyframes requested of publishers",
     "nacks_sent": "Negative acknowledgements sent to publishers",
 }
 GAUGES = {
@@ -40,25 +40,25 @@ class SfuCollector(Collector):
         if sfu is None:
             return
         inside = [p for room in sfu.rooms.values() for p in room.participants.values()]
-        yield CounterMetricFamily("sfu_joins", "Participants ever let in", value=sfu.joins)
+        yield CounterMetricFamily("sfu_joins", "Participants admitted since the start", value=sfu.joins)
         yield GaugeMetricFamily("sfu_rooms", "Rooms", value=len(sfu.rooms))
         published = sum(track.primary is None for p in inside for track in p.tracks.values())
-        yield GaugeMetricFamily("sfu_published_tracks", "Tracks published, backups aside", value=published)
-        kinds = GaugeMetricFamily("sfu_participants", "Participants, hidden ones too", labels=["kind"])
+        yield GaugeMetricFamily("sfu_published_tracks", "Published tracks, without backups", value=published)
+        kinds = GaugeMetricFamily("sfu_participants", "Participants, including hidden ones", labels=["kind"])
         for kind in ParticipantKind:
             kinds.add_metric([kind], sum(1 for p in inside if p.kind is kind))
         yield kinds
-        states = GaugeMetricFamily("sfu_state", "1 for the state the service is in", labels=["state"])
+        states = GaugeMetricFamily("sfu_state", "1 for the present state of the service", labels=["state"])
         for state in State:
             states.add_metric([state], int(sfu.state is state))
         yield states
         errors = CounterMetricFamily(
-            "sfu_errors", "Exceptions contained, by where; each kind is in the log", labels=["where"]
+            "sfu_errors", "Contained exceptions, by place; each kind is logged", labels=["where"]
         )
         for where, count in sorted(sfu.failures.counts.items()):
             errors.add_metric([where], count)
         yield errors
-        happened = CounterMetricFamily("sfu_facts", "What happened in all rooms, by kind of fact", labels=["fact"])
+        happened = CounterMetricFamily("sfu_facts", "Facts of all rooms, by kind", labels=["fact"])
         for fact, count in sorted(sfu.facts.counts.items()):
             happened.add_metric([fact], count)
         yield happened
@@ -71,12 +71,12 @@ class SfuCollector(Collector):
             yield CounterMetricFamily(f"sfu_{name}", meaning, value=getattr(stats, name))
         for name, meaning in GAUGES.items():
             yield GaugeMetricFamily(f"sfu_{name}", meaning, value=getattr(stats, name))
-        discards = CounterMetricFamily("sfu_discards", "Datagrams that went no further, by why", labels=["reason"])
+        discards = CounterMetricFamily("sfu_discards", "Dropped packets and datagrams, by reason", labels=["reason"])
         for reason, count in sorted(stats.discards.items()):
             discards.add_metric([reason], count)
         yield discards
         timers = CounterMetricFamily(
-            "sfu_timers", "Deadlines that passed in the packet plane, by what was due", labels=["timer"]
+            "sfu_timers", "Deadlines that passed in the packet plane, by timer", labels=["timer"]
         )
         for timer, count in sorted(stats.timers.items()):
             timers.add_metric([timer], count)
