@@ -15,6 +15,7 @@ mod feedback;
 #[cfg(test)]
 mod fixture;
 mod idle;
+mod kept;
 mod lives;
 mod media;
 mod memory;

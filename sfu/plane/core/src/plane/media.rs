@@ -6,7 +6,7 @@ use super::{Place, Plane, report, start};
 use crate::broken::{Broken, contain};
 use crate::command::Path;
 use crate::discard::Discard;
-use crate::receive::route;
+use crate::receive::track::Route;
 use crate::rtp::elements::{self, AudioLevel, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
@@ -101,7 +101,7 @@ impl Plane {
         received: Instant,
         now: Instant,
         is_authentic: &mut bool,
-    ) -> Result<(usize, route::Route, Option<AudioLevel>, Taken), Discard> {
+    ) -> Result<(usize, Route, Option<AudioLevel>, Taken), Discard> {
         let header = Header::parse(datagram)?;
         let transport = self.transports.receiving(key);
         #[cfg(test)]
@@ -135,7 +135,7 @@ impl Plane {
         header: &Header,
         extensions: &Extensions<'_>,
         now: Instant,
-    ) -> Result<route::Route, Discard> {
+    ) -> Result<Route, Discard> {
         let transport = self.transports.receiving(key);
         self.steps += transport.tracks.len() as u64;
         let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();

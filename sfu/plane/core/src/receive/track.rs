@@ -3,6 +3,7 @@
 use crate::codec::PayloadType;
 use crate::command::{EncodingSpec, Kind, TrackSpec};
 use crate::event::LayerRate;
+use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::limits::SURPLUS_SSRCS;
 use crate::receive::clarity::Clarity;
@@ -10,18 +11,25 @@ use crate::receive::encoding::Encoding;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::life::Life;
 use crate::receive::pulse::Pulse;
-use crate::receive::route;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
-
-use crate::receive::route::Route;
 
 /// Silence of what repairs a stream after which something else may, where nothing says what does: a second without loss is
 /// nothing special.
 const REPAIRS_GONE: Duration = ms(3_000);
 /// How long it is told that a stream was not taken.
 const SURPLUS_TOLD: Duration = ms(5_000);
+
+/// Where the packets of an SSRC go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    pub track: TrackId,
+    /// The place of the encoding: see [`Track::encodings`].
+    pub encoding: usize,
+    /// It carries retransmissions (RFC 4588).
+    pub rtx: bool,
+}
 
 pub struct Track {
     pub spec: TrackSpec,
@@ -71,7 +79,7 @@ impl Track {
         let kept: Vec<Option<usize>> = spec
             .encodings
             .iter()
-            .map(|new| known.iter().position(|(old, _)| route::is_same(old, new)).map(|at| known.remove(at).1))
+            .map(|new| known.iter().position(|(old, _)| is_same(old, new)).map(|at| known.remove(at).1))
             .collect();
         let gone: Vec<usize> = known.into_iter().map(|(_, place)| place).collect();
         for &place in &gone {
@@ -161,7 +169,7 @@ impl Track {
 
     /// The payload type with this number, or the one that this number retransmits: then true.
     pub fn payload_type(&self, number: u8) -> Option<(&PayloadType, bool)> {
-        let rtx = route::is_rtx(&self.spec, number)?;
+        let rtx = is_rtx(&self.spec, number)?;
         let found = |known: &&PayloadType| {
             if rtx { known.rtx == Some(number) } else { known.number == number }
         };
@@ -319,142 +327,22 @@ fn clock_rate(track: &TrackSpec) -> u32 {
     track.payload_types.first().map_or(default, |first| first.clock_rate)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{Codec, Description};
-    use crate::id::{TrackId, TransportId};
-    use crate::receive::encoding::Arrival;
-    use crate::rtp::extension::ExtensionMap;
-
-    fn spec(encodings: &[(Option<&str>, Option<u32>)]) -> TrackSpec {
-        let vp8 = PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
-        let encoding =
-            |&(rid, ssrc): &(Option<&str>, _)| EncodingSpec { rid: rid.map(String::from), ssrc, rtx_ssrc: None };
-        TrackSpec {
-            parameter_sets: Vec::new(),
-            id: TrackId(1),
-            transport: TransportId(1),
-            kind: Kind::Video,
-            mid: "0".into(),
-            payload_types: vec![vp8],
-            encodings: encodings.iter().map(encoding).collect(),
-            extensions: ExtensionMap::default(),
-            nack: true,
-            pli: true,
-            fir: false,
-            repairs: Vec::new(),
-        }
-    }
-
-    fn receive(track: &mut Track, encoding: usize, sequence: u16, now: Instant) {
-        let description = Description { size: Some((320, 180)), ..Description::default() };
-        let arrival = Arrival {
-            sequence,
-            timestamp: 0,
-            payload_length: 500,
-            description: &description,
-            retransmitted: false,
-            received: now,
-        };
-        let state = &mut track.encodings[encoding];
-        state.encoding.handle_packet(&arrival, now).unwrap();
-        state.life.handle_packet(0, u32::from(sequence), false, now);
-    }
-
-    fn media(encoding: usize) -> Route {
-        Route { track: TrackId(1), encoding, rtx: false }
-    }
-
-    #[test]
-    fn an_update_keeps_the_state_of_encodings_with_the_same_rid() {
-        let (mut track, now) =
-            (Track::new(spec(&[(Some("q"), None), (Some("h"), None), (Some("f"), None)])), Instant::now());
-        assert!(!track.bind(&media(2), 77, now));
-        receive(&mut track, 2, 9, now);
-        track.update(spec(&[(Some("f"), None), (Some("x"), None)]));
-        let seen =
-            |track: &Track| track.encodings.iter().map(|state| state.encoding.highest().is_some()).collect::<Vec<_>>();
-        assert_eq!((seen(&track), track.places()), (vec![false, false, true], &[2, 0][..]), "each has its place");
-        assert_eq!(track.encodings.iter().map(|state| state.ssrc).collect::<Vec<_>>(), [None, None, Some(77)]);
-        let top = Layer::new(0, 1);
-        assert_eq!((track.ladder(&[top]), track.listed(Layer::new(2, 1))), (vec![Layer::new(2, 1)], top));
-    }
-
-    #[test]
-    fn what_takes_the_place_of_another_encoding_has_higher_numbers() {
-        let (mut track, now) = (Track::new(spec(&[(Some("q"), None), (Some("h"), None)])), Instant::now());
-        receive(&mut track, 1, 60_000, now);
-        let before = track.encodings[1].encoding.highest();
-        assert_eq!(track.update(spec(&[(Some("q"), None)])), [1]);
-        assert!(track.update(spec(&[(Some("x"), None), (Some("q"), None)])).is_empty());
-        assert_eq!(track.places(), [1, 0]);
-        receive(&mut track, 1, 5, now);
-        assert!(track.encodings[1].encoding.highest() > before);
-    }
-
-    #[test]
-    fn streams_that_are_not_taken_are_told_for_a_while_and_bounded() {
-        let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
-        assert!(track.handle_surplus(9, now) && !track.handle_surplus(9, now + ms(10)) && track.handle_surplus(8, now));
-        assert_eq!(track.surplus(now), [8, 9]);
-        assert_eq!(track.surplus(now + ms(5_005)), [9]);
-        for ssrc in 0..1_000 {
-            track.handle_surplus(ssrc, now);
-        }
-        assert_eq!(track.surplus(now).len(), SURPLUS_SSRCS);
-    }
-
-    #[test]
-    fn another_ssrc_is_another_stream() {
-        let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
-        assert!(!track.bind(&media(0), 5, now));
-        receive(&mut track, 0, 9, now);
-        assert!(!track.bind(&media(0), 5, now));
-        assert!(!track.bind(&Route { rtx: true, ..media(0) }, 6, now));
-        assert!(track.encodings[0].encoding.highest().is_some());
-        assert!(track.bind(&media(0), 7, now));
-        assert_eq!(track.encodings[0].encoding.highest(), None);
-    }
-
-    #[test]
-    fn a_wish_for_an_encoding_that_was_never_seen_waits_for_its_ssrc() {
-        let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
-        track.encodings[0].keyframes.request(now);
-        assert_eq!(track.deadlines()[1], (Timer::Keyframe, None));
-        track.bind(&media(0), 5, now);
-        assert_eq!(track.deadlines()[1], (Timer::Keyframe, Some(now)));
-    }
-
-    /// Its retransmissions came first, of numbers with gaps between them: few, or too many to ask for.
-    #[test]
-    fn packets_of_an_encoding_whose_ssrc_is_unknown_are_not_asked_for_yet() {
-        for gap in [3, 3_000] {
-            let (mut track, now) = (Track::new(spec(&[(Some("q"), None)])), Instant::now());
-            track.bind(&Route { rtx: true, ..media(0) }, 6, now);
-            receive(&mut track, 0, 9, now);
-            receive(&mut track, 0, 9 + gap, now);
-            assert_eq!(track.deadlines()[0], (Timer::Nack, None));
-            track.bind(&media(0), 5, now);
-            assert!(matches!(track.deadlines()[0], (Timer::Nack, Some(_))), "a gap of {gap}");
-        }
-    }
-
-    #[test]
-    fn payload_types_of_retransmission_lead_to_the_one_they_repeat() {
-        let track = Track::new(spec(&[(None, None)]));
-        let found = [96, 97, 98].map(|number| track.payload_type(number).map(|(known, rtx)| (known.number, rtx)));
-        assert_eq!(found, [Some((96, false)), Some((96, true)), None]);
-    }
-
-    #[test]
-    fn each_encoding_that_flows_is_a_layer() {
-        let (mut track, now) =
-            (Track::new(spec(&[(Some("q"), None), (Some("h"), None), (Some("f"), None)])), Instant::now());
-        receive(&mut track, 0, 1, now);
-        receive(&mut track, 2, 1, now);
-        let layers: Vec<Layer> = track.layers(now).iter().map(|rate| rate.layer).collect();
-        assert_eq!(layers, [Layer::new(0, 0), Layer::new(2, 0)]);
-        assert_eq!(track.layers(now)[0].width, 320);
+/// Whether an updated spec means the same encoding: the same RID, or else the same SSRC as far as both tell.
+pub fn is_same(old: &EncodingSpec, new: &EncodingSpec) -> bool {
+    match (&old.rid, &new.rid) {
+        (Some(old), Some(new)) => old == new,
+        (None, None) => old.ssrc.is_none() || new.ssrc.is_none() || old.ssrc == new.ssrc,
+        _ => false,
     }
 }
+
+/// Whether a payload type of the track is one of retransmission; none: it has not negotiated it.
+pub fn is_rtx(track: &TrackSpec, number: u8) -> Option<bool> {
+    if track.payload_types.iter().any(|known| known.number == number) {
+        return Some(false);
+    }
+    track.payload_types.iter().any(|known| known.rtx == Some(number)).then_some(true)
+}
+
+#[cfg(test)]
+mod tests;
