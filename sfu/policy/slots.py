@@ -75,8 +75,12 @@ def plan(
     `present` is what they show now; a track in it that is no longer wanted is taken out. A track of `unseen` asks for
     no section of its own.
     """
-    columns = {kind: [mid for mid, of in sections if of is kind] for kind in Kind}
-    of_kind = {kind: [track for track in wanted if track.kind is kind] for kind in Kind}
+    columns: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+    for mid, kind in sections:
+        columns[kind].append(mid)
+    of_kind: dict[Kind, list[Wanted]] = {kind: [] for kind in Kind}
+    for track in wanted:
+        of_kind[track.kind].append(track)
     chosen = {kind: of_kind[kind][: len(columns[kind])] for kind in Kind}
 
     keep = {track.track for tracks in chosen.values() for track in tracks}

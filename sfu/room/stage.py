@@ -47,6 +47,7 @@ class Stage:
         self._joined: list[Track] | None = None
         """All tracks, in the order their publishers joined; None: to be sorted again."""
         self._ordered: list[Track] | None = None
+        self._ranked: list[Track] = []
         """All tracks, most wanted first."""
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
@@ -241,6 +242,8 @@ class Stage:
         if self._sounds_other:
             self._tell_sound()
         dirty, self._dirty = self._dirty, {}
+        # Ranked once for all subscribers of the turn.
+        self._ranked = [track for track in self._by_rank() if not self._is_hidden(track)] if dirty else []
         self._each(dirty, self._refresh, self._dirty)
         stale, self._stale = {**dirty, **self._stale}, {}
         targets: dict[str, Targets] = {}
@@ -339,7 +342,8 @@ class Stage:
             return
         wanted = []
         if subscriber.permissions.can_subscribe:
-            wanted = subscriber.viewing.wishes.among(self._for(subscriber, self._by_rank()))
+            others = [track for track in self._ranked if track.owner != subscriber.sid]
+            wanted = subscriber.viewing.wishes.among(others)
         changed = subscriber.viewing.refresh(wanted, self._last_n)
         if changed:
             self._facts.append(SlotsChanged(subscriber.sid, changed))
@@ -393,8 +397,7 @@ class Stage:
         return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
 
     def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
-        seen = {member.sid for member in self._members if not member.is_hidden} - {subscriber.sid}
-        return [track for track in tracks if track.owner in seen]
+        return [track for track in tracks if track.owner != subscriber.sid and not self._is_hidden(track)]
 
     def _by_join(self) -> list[Track]:
         if self._joined is None:

@@ -43,9 +43,10 @@ class Tail:
         self.octets = 0
         """Of all messages there ever were."""
 
-    def put(self, message: ServerMessage) -> None:
+    def put(self, message: ServerMessage, octets: int | None = None) -> None:
+        """`octets`: what it weighs, where that is known already."""
         self.seq += 1
-        self.octets += weigh(message)
+        self.octets += weigh(message) if octets is None else octets
         self._kept.append(Kept(self.seq, message, self.octets))
         while self.octets - self._kept[0].end > limits.OUTBOX_OCTETS:
             self._kept.popleft()

@@ -12,7 +12,7 @@ from sfu.model import DisconnectReason, ParticipantInfo, SubscriptionState
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
-from sfu.signalling.outbox import LEFT, Tail
+from sfu.signalling.outbox import LEFT, Tail, weigh
 
 REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
     DisconnectReason.CLIENT_INITIATED: ("you left", False),
@@ -134,16 +134,17 @@ class View:
 
     def _tell_all(self, message: messages.ServerMessage) -> None:
         """All who are in the room. Those who have left hear nothing more than that."""
+        octets = weigh(message)
         for sid in self._tails:
             if sid in self._members:
-                self._put(sid, message)
+                self._put(sid, message, octets)
 
-    def _put(self, sid: str, message: messages.ServerMessage) -> None:
+    def _put(self, sid: str, message: messages.ServerMessage, octets: int | None = None) -> None:
         tail = self._tails.get(sid)
         if tail is None:  # WHIP and WHEP have no WebSocket.
             return
         try:
-            tail.put(message)
+            tail.put(message, octets)
         except Exception as error:
             # Most messages go to many: the participants behind this one have to hear it, too.
             self._failures.note("tell", error, f"sid={sid}")
