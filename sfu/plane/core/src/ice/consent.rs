@@ -16,9 +16,10 @@ const MEMORY: Duration = ms(60_000);
 /// get lost.
 const KEPT_ALIVE: Duration = ms(60_000);
 
-/// A participant that has said nothing since the handshake is there for so long, as consent to send may last (RFC 7675 s5.1):
-/// the first Binding Indication of libnice comes after 25 s, and nothing else does of who sends no media and no checks.
-const FIRST_WORD: Duration = ms(30_000);
+/// A participant that has said nothing since the handshake is there for so many of the longest silences: 30 s, as consent to
+/// send may last (RFC 7675 s5.1). The first Binding Indication of libnice comes after 25 s, and nothing else does of who sends
+/// no media and no checks.
+const FIRST_WORD: u32 = 2;
 /// Checks and answers that belong to the handshake; the first consent check comes after 4 s at least (RFC 7675 s5.1) where
 /// it does not come each 2.5 s.
 const GREETING: Duration = ms(2_000);
@@ -131,7 +132,8 @@ impl Consent {
             return None;
         }
         let patience = self.patience();
-        let patient = self.heard + if self.said_nothing() { patience.max(FIRST_WORD) } else { patience };
+        let patient = self.heard
+            + if self.said_nothing() { patience.max(self.config.longest.saturating_mul(FIRST_WORD)) } else { patience };
         if let Some(kept) = self.kept_alive.filter(|&kept| kept > self.heard) {
             return Some(patient.max(kept + KEPT_ALIVE));
         }
