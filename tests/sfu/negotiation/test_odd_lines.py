@@ -239,6 +239,14 @@ REFUSED: list[tuple[str, str]] = [
     (edited(TWO, ("a=rtcp-mux", "a=x")), "the section '0' does not offer a=rtcp-mux"),
     (edited(ONE, ("opus/48000/2", "G722/8000")), "the offer has no codec that we speak, only 'g722'"),
     (edited(ONE, ("a=rtpmap:111", "a=x")), "the offer has nothing that we speak"),
+    (
+        offer(section(edited_part(AUDIO, "opus/48000/2", "G722/8000"), "0"), section(AUDIO, "0")),
+        "two m-sections have '0'",
+    ),
+    (
+        offer(section(edited_part(AUDIO, "opus/48000/2", "G722/8000"), "0"), stopped(AUDIO, "0")),
+        "the offer has no codec that we speak, only 'g722'",
+    ),
     (TWO.replace("a=mid:1\r\n", "", 1), "the video section 1 has no a=mid, by which it could be bundled"),
     (
         edited(TWO, ("a=group:BUNDLE 0 1\r\n", "")),

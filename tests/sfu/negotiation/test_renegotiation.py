@@ -79,6 +79,18 @@ def test_a_slot_that_ended_never_gets_its_ssrcs_again() -> None:
     assert not {third.slots[0].ssrc, third.slots[0].rtx_ssrc} & {first.slots[0].ssrc, first.slots[0].rtx_ssrc}
 
 
+def test_no_slot_is_given_an_ssrc_that_anybody_has_or_had() -> None:
+    first = answered(offer(section(AUDIO, "0", "a=ssrc:1 cname:c"), EYE))
+    ear, eye = first.slots
+    text = offer(section(AUDIO, "0", "a=ssrc:2 cname:c"), section(VIDEO, "2", "a=inactive"), section(VIDEO, "3"))
+    used = [0, 2, ear.ssrc, eye.ssrc, eye.rtx_ssrc or 0, 77, 77, 78]
+    second = answered(text, first, new_ssrc=iter(used).__next__)
+    assert second.slots[0] == ear
+    assert (second.slots[1].ssrc, second.slots[1].rtx_ssrc) == (77, 78)
+    with pytest.raises(ValueError, match="new_ssrc yields only SSRCs that are in use"):
+        answered(text, first, new_ssrc=lambda: 2)
+
+
 def test_a_slot_with_other_payload_types_is_another_one_in_the_same_place() -> None:
     """The plane would go on sending what is no longer agreed upon."""
     first = answered(offer(EAR, section(VIDEO, "2", "a=recvonly")))

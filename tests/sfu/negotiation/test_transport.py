@@ -9,7 +9,7 @@ from sfu.failures import Failures
 from sfu.negotiation.negotiation import Allow, Encoding, Negotiated, PayloadType
 from sfu.negotiation.sdp import SessionDescription
 from sfu.negotiation.transport import MediaState, Transport
-from sfu.plane import _native
+from sfu.plane import WORKER_SHIFT, _native
 from sfu.plane.binding import Binding
 
 from ..fake_plane import FakePlane
@@ -139,7 +139,8 @@ def test_only_what_an_offer_changes_is_commanded(text: str, commands: list[str])
     it.offer(text)
     assert it.commands() == [], "and once"
     ids = {it.transport.id, *it.transport.tracks.values(), *it.transport.slots.values()}
-    assert set(it.binding.owners) == ids, "ids of what is gone belong to nobody"
+    assert it.binding.owners == dict.fromkeys(ids, "owner"), "ids of what is gone belong to nobody"
+    assert {id >> WORKER_SHIFT for id in it.binding.owners} == {WORKER}
     assert {*it.plane.tracks, *it.plane.slots, *it.plane.transports} == ids
     assert it.transport.kinds.keys() == it.transport.codecs.keys() == it.transport.slots.keys()
 
@@ -160,6 +161,7 @@ def test_fresh_credentials_are_told_when_ice_restarts_and_no_others() -> None:
 
 def test_a_closed_transport_leaves_nothing_and_can_be_opened_anew() -> None:
     it = Told()
+    assert (it.transport.id, it.transport.negotiated, it.transport.state) == (None, None, MediaState.NEW)
     it.transport.close()
     assert it.commands() == []
     it.offer(offer(MIC, EYE, section(DATA, "2")))
