@@ -80,8 +80,9 @@ fuzz: setup ## Run the fuzz targets (TARGET=rtcp MINUTES=10 KEEP=1 COVERAGE=1; H
 	    $(if $(KEEP),--keep) $(if $(COVERAGE),--coverage) $(if $(HELP),--help)
 
 mutants: setup ## Change the pure parts in small ways and tell what no test noticed (ONLY=rust FILE=receive/nack.rs MINUTES=20)
-	@$(BIN)/python scripts/mutants $(if $(ONLY),--only $(ONLY)) $(if $(FILE),--file $(FILE)) \
-	    $(if $(MINUTES),--minutes $(MINUTES))
+	@$(BIN)/python scripts/mutants $(if $(ONLY),--only $(ONLY)) $(if $(PART),--part $(PART)) $(if $(FILE),--file $(FILE)) \
+	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(AGAIN),--again)
 
 check: lint types test test-fuzz ## What CI runs: lint, types, tests
 
