@@ -261,6 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_before_a_keyframe_is_asked_for_while_there_is_room() {
+        for (hole, first) in [(MISSING_PACKETS as u64 - 1, 2), (MISSING_PACKETS as u64, 4)] {
+            let (mut nacks, now) = (Nacks::default(), Instant::now());
+            nacks.handle_packet(seq(1), false, now);
+            nacks.handle_packet(seq(3), true, now);
+            assert!(!nacks.is_empty());
+            nacks.handle_packet(seq(4 + hole), false, now);
+            assert_eq!(nacks.len(), MISSING_PACKETS);
+            assert_eq!(asked(&mut nacks, now + ms(10))[0], first, "a hole of {hole}");
+        }
+    }
+
+    #[test]
     fn what_a_keyframe_made_useless_is_dropped_first() {
         let (mut nacks, now) = (Nacks::default(), Instant::now());
         nacks.handle_packet(seq(1), false, now);

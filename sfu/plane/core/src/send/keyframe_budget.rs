@@ -169,4 +169,66 @@ mod tests {
         assert!(!budget.allow(start + ms(100)));
         assert!(budget.allow_unasked(start + ms(100)));
     }
+
+    #[test]
+    fn the_distance_of_two_requests_depends_on_what_became_of_the_first_ones_keyframe() {
+        let first = ExtendedSeq(70_000);
+        let reported = |highest| Some((ExtendedSeq(highest), true));
+        for (leaves, report, apart) in [
+            (false, None, 500),
+            (true, None, 500),
+            (true, reported(69_999), 500),
+            (true, reported(70_000), 200),
+            (true, reported(70_001), 200),
+            (true, Some((first, false)), 200),
+        ] {
+            let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+            assert!(budget.allow(start));
+            if leaves {
+                budget.handle_keyframe(first);
+            }
+            if let Some((highest, whole)) = report {
+                budget.handle_report(highest, whole, start + ms(50));
+            }
+            let passes = [apart - 1, apart].map(|at| budget.allow(start + ms(at)));
+            assert_eq!(passes, [false, true], "left: {leaves}, reported: {report:?}");
+        }
+    }
+
+    #[test]
+    fn keyframes_that_others_asked_for_count_for_nothing() {
+        let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+        for n in 0..100 {
+            budget.handle_keyframe(ExtendedSeq(n));
+            budget.handle_report(ExtendedSeq(n), true, start + ms(n));
+        }
+        assert!(budget.allow(start + ms(100)));
+        assert_eq!(asks(&mut budget, start + ms(200), 10, 1_000, true), 3);
+    }
+
+    #[test]
+    fn who_asks_for_nothing_is_bounded_like_who_asks() {
+        let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+        let unasked = |budget: &mut KeyframeBudget, times: std::ops::Range<u64>| {
+            let passed = times.filter(|&n| {
+                let passes = budget.allow_unasked(start + ms(n));
+                budget.handle_keyframe(ExtendedSeq(n));
+                passes
+            });
+            passed.count()
+        };
+        assert_eq!(unasked(&mut budget, 0..1_000), KEYFRAME_CREDIT as usize);
+        assert_eq!(unasked(&mut budget, 1_000..61_000), 20, "one in three seconds");
+    }
+
+    #[test]
+    fn a_delivered_keyframe_counts_for_ten_seconds_and_gives_the_credit_back() {
+        let (mut budget, start) = (KeyframeBudget::default(), Instant::now());
+        asks(&mut budget, start, 10, 500, false);
+        budget.handle_report(ExtendedSeq(10_000), true, start + ms(9_990));
+        assert_eq!(budget.credit, KEYFRAME_CREDIT);
+        // The last four of them were under way, and three of those count.
+        let passes = [10_000, 19_989, 19_990].map(|at| budget.allow(start + ms(at)));
+        assert_eq!(passes, [false, false, true]);
+    }
 }

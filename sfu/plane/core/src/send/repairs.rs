@@ -97,4 +97,18 @@ mod tests {
         }
         assert!(again >= 400_000, "{again} octets of 3.2 Mbit/s");
     }
+
+    #[test]
+    fn what_was_sent_raises_what_may_wait_for_a_second_or_two() {
+        let second = 300_000;
+        for (pause, most) in
+            [(0, second + 2), (999, second + 2), (1_000, second), (1_999, second), (2_000, 2), (60_000, 2)]
+        {
+            let (mut repairs, start) = (Repairs { left: 0, ..Repairs::default() }, Instant::now());
+            (0..8).for_each(|_| repairs.earn(second / 8, start));
+            repairs.left = REPAIRS_AT_ONCE;
+            repairs.earn(2, start + ms(pause));
+            assert_eq!(repairs.left, (REPAIR_BURST + most).min(REPAIRS_AT_ONCE), "after {pause} ms");
+        }
+    }
 }
