@@ -98,6 +98,26 @@ mod tests {
         assert!(Compounds::default().iter().next().is_none());
     }
 
+    #[test]
+    fn a_compound_is_filled_before_another_is_begun() {
+        let longest = COMPOUND / 4 * 4;
+        let packet = |out: &mut Vec<u8>, octets: usize| {
+            out.extend([0x80, 201]);
+            out.extend((octets as u16 / 4 - 1).to_be_bytes());
+            out.resize(out.len() + octets - 4, 0);
+        };
+        let sizes = [400, longest - 400, 400];
+        let mut apart = Compounds::default();
+        assert!(apart.is_empty());
+        sizes.iter().for_each(|&octets| apart.add(|out| packet(out, octets)));
+        let mut together = Compounds::default();
+        together.add(|out| sizes.iter().for_each(|&octets| packet(out, octets)));
+        for compounds in [apart, together] {
+            assert!(!compounds.is_empty());
+            assert_eq!(lengths(&compounds), [longest, 400]);
+        }
+    }
+
     /// The most that each writer is ever given at once.
     #[test]
     fn no_writer_makes_a_packet_that_is_longer_than_a_compound() {

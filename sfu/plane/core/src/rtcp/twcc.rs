@@ -215,6 +215,54 @@ mod tests {
         assert_eq!(Feedback::parse(&fci), Err(Discard::RtcpMalformed));
     }
 
+    #[test]
+    fn feedback_has_a_delta_for_each_packet_that_arrived() {
+        let small = 0x2000;
+        for (chunks, count, deltas) in [
+            (&[3][..], 3_u8, Some(0)),
+            (&[small | 3], 3, Some(3)),
+            (&[small | 3], 2, Some(2)),
+            (&[0x4000 | 3], 3, Some(6)),
+            (&[0x4000 | 3], 1, Some(2)),
+            (&[0x6000 | 3], 3, None),
+            (&[small], 1, None),
+            (&[0b10_10110000000001], 14, Some(4)),
+            (&[0b10_10110000000001], 13, Some(3)),
+            (&[0b10_10110000000001], 3, Some(2)),
+            (&[0b11_01_10_00_00_00_00_10], 7, Some(5)),
+            (&[0b11_01_10_00_00_00_00_10], 6, Some(3)),
+            (&[0b11_01_00_00_00_00_00_11], 7, None),
+            (&[0b11_01_00_00_00_00_00_11], 6, Some(1)),
+            (&[0b10_10110000000001, small | 2], 16, Some(6)),
+            (&[0b11_01_10_00_00_00_00_10, small | 2], 9, Some(7)),
+            (&[small | 2, 0b11_01_10_00_00_00_00_10], 9, Some(7)),
+            (&[0b10_10110000000001], 15, None),
+            (&[0b11_01_10_00_00_00_00_10], 8, None),
+        ] {
+            let mut fci = vec![0, 1, 0, count, 0, 0, 0, 0];
+            fci.extend(chunks.iter().flat_map(|chunk: &u16| chunk.to_be_bytes()));
+            let checked = |octets: usize| {
+                let whole = [&fci[..], &[0; 40][..octets]].concat();
+                Feedback::parse(&whole).unwrap().check()
+            };
+            for octets in 0..40 {
+                let expected = deltas.is_some_and(|deltas| octets >= deltas).then_some(chunks.len());
+                assert_eq!(checked(octets).ok(), expected, "{chunks:x?} of {count}, and {octets} octets");
+            }
+        }
+    }
+
+    #[test]
+    fn feedback_speaks_of_so_many_packets_and_no_more() {
+        for (count, is_read) in [(1, true), (FEEDBACK_STATUSES, true), (FEEDBACK_STATUSES + 1, false), (0xFFFF, false)]
+        {
+            let mut fci = vec![0, 1, 0, 0, 0, 0, 0, 0];
+            fci[2..4].copy_from_slice(&count.to_be_bytes());
+            fci.extend([0x1F, 0xFF].repeat(9));
+            assert_eq!(Feedback::parse(&fci).is_ok(), is_read, "{count}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(
