@@ -251,6 +251,7 @@ fn named(datagram: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether the keys of the peer opened a packet, whatever became of it then.
+/// RTCP is read once it is authenticated, so that what is malformed in it was sent by the peer.
 fn is_authentic(result: Result<(), Discard>) -> bool {
     !matches!(
         result,
@@ -261,7 +262,6 @@ fn is_authentic(result: Result<(), Discard>) -> bool {
             | Discard::SrtpTooOld
             | Discard::SrtpSsrcLimit
             | Discard::Truncated
-            | Discard::RtpMalformed
-            | Discard::RtcpMalformed)
+            | Discard::RtpMalformed)
     )
 }
