@@ -3,7 +3,8 @@
  * as may be (octets of them with a key of one), and can keep a record of them.
  *
  * Its options: `key` and `codec` of the encryption, none without a key; `traces`: keep a record; `sends`: of what is sent.
- * Any message is answered with the record, which begins anew.
+ * It sends one message for each transform that it has taken. Any message to it is answered with the record, which begins
+ * anew.
  */
 
 let record = [];
@@ -25,6 +26,7 @@ onrtctransform = ({ transformer: { readable, writable, options } }) => {
     },
   });
   readable.pipeThrough(cipher).pipeTo(writable);
+  postMessage('ready');
 };
 
 function encrypt(octets, key, codec) {

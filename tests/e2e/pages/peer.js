@@ -237,6 +237,8 @@ async function addSending(pc, direction, { kind, codec, encodings = [{}], width 
 
 /** Of all transceivers that are encrypted or traced. @type {Worker[]} */
 const workers = [];
+/** That all of them take frames. */
+let transformed = Promise.resolve();
 
 /** Every track of the room that is joined next goes through `cipher.js`. @param {{key?: number, codec?: string, traces?: boolean}} options */
 export function encryptEverything(options) {
@@ -252,9 +254,22 @@ export function encryptEverything(options) {
 /** Must come in the task that added the transceiver: later it is passed by. @param {RTCRtpTransceiver} transceiver @param {{key?: number, codec?: string, traces?: boolean}} options */
 function encrypt({ sender, receiver }, options) {
   const worker = new Worker(new URL('cipher.js', import.meta.url));
+  const ready = new Promise((resolve, reject) => {
+    let missing = 2;
+    worker.onmessage = () => --missing === 0 && resolve();
+    worker.onerror = reject;
+  });
   for (const half of [sender, receiver]) half.transform = new RTCRtpScriptTransform(worker, { ...options, sends: half === sender });
   workers.push(worker);
+  transformed = Promise.all([transformed, ready]);
 }
+
+/** Browsers drop the frames of a transceiver until its worker has taken the transform. So no description is set before. */
+const { setLocalDescription } = RTCPeerConnection.prototype;
+RTCPeerConnection.prototype.setLocalDescription = async function (...given) {
+  await transformed;
+  return setLocalDescription.apply(this, given);
+};
 
 /** What passed since the last call, with `traces`, of all transceivers. */
 export async function traced() {
