@@ -16,7 +16,7 @@ use crate::time::{Duration, Instant, ms};
 
 /// A path that was proven before is proven for so long: the longest silence of a peer that is there.
 const PROOF: Duration = ms(15_000);
-/// The old path has been silent for so long: the nominated one is tried, though nothing has proven it.
+/// Every other path of the peer has been silent for so long: the nominated one is tried, though nothing has proven it.
 const OLD_PATH_SILENCE: Duration = ms(1_000);
 /// A path that was nominated beside a better one and is proven: how long the better one has to say something itself.
 const RIVALRY: Duration = ms(100);
@@ -353,8 +353,11 @@ impl Paths {
 
     fn trial_at(&self) -> Option<Instant> {
         let wanted = self.wanted.filter(|wanted| self.get(&wanted.path).is_some_and(|valid| !valid.tried))?;
-        let old = self.selected.and_then(|selected| self.get(&selected)).map(Valid::heard);
-        let silent = old.map_or(wanted.since, |heard| heard.max(wanted.since)).checked_add(OLD_PATH_SILENCE)?;
+        // The peer may be heard on a third path, which neither was nor is to be selected.
+        let counts =
+            |valid: &&Valid| valid.path != wanted.path && (valid.proven.is_some() || self.selected == Some(valid.path));
+        let heard = self.valid.iter().filter(counts).map(Valid::heard).max();
+        let silent = heard.map_or(wanted.since, |heard| heard.max(wanted.since)).checked_add(OLD_PATH_SILENCE)?;
         let again = self.tried.and_then(|tried| tried.checked_add(BETWEEN_PATH_TRIALS));
         Some(again.map_or(silent, |again| again.max(silent)))
     }

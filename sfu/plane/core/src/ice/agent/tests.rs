@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use stun_types::attribute::{AttributeWriteExt, RawAttribute};
 
 use super::*;
+use crate::ice::paths::{Move, Paths};
 
 const ICE_CONTROLLING: AttributeType = AttributeType::new(0x802A);
 const LOW: u32 = 1_000;
@@ -184,6 +185,21 @@ fn a_worse_pair_is_followed_once_the_better_one_is_no_longer_nominated() {
     let mut agent = Agent::new(credentials("ours"));
     let steps = [(0, 1, HIGH), (1_900, 1, HIGH), (2_500, 2, LOW), (3_000, 2, LOW), (3_950, 2, LOW), (4_500, 2, LOW)];
     assert_eq!(follow(&mut agent, "ours", Instant::now(), &steps), [1, 1, 1, 1, 2, 2]);
+}
+
+#[test]
+fn a_path_without_proof_is_not_tried_while_the_peer_is_heard_on_any_other() {
+    let (start, mut paths) = (Instant::now(), Paths::default());
+    for port in [1, 2, 3] {
+        paths.checked(path(port), 0, start);
+    }
+    paths.want(path(1), start);
+    paths.prove(&path(1), start);
+    paths.want(path(3), start + ms(100));
+    paths.prove(&path(2), start + ms(700));
+    assert_eq!(paths.poll_timeout(), Some(start + ms(1_700)));
+    assert_eq!(paths.settle(start + ms(1_699)), None);
+    assert_eq!(paths.settle(start + ms(1_700)), Some(Move::Tried));
 }
 
 #[test]
