@@ -79,6 +79,8 @@ pub struct Account {
     pub proven: bool,
     /// When something authenticated came last.
     pub heard_at: Option<Instant>,
+    /// The same, by more than a DTLS record, which may be forged.
+    pub surely_heard_at: Option<Instant>,
     pub heard: usize,
     pub asked: usize,
     pub answered: usize,

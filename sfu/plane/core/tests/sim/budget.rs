@@ -24,6 +24,8 @@ const MEDIA_GROWTH: usize = 64;
 /// Octets of our Binding requests to a path that is proven: two in the first wait of 250 ms, and one more with each check.
 const REQUESTS_PER_SECOND: usize = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
+/// Octets of the authentication tag of AEAD_AES_128_GCM (RFC 7714 s12), which all peers of the simulation speak.
+const TAG: usize = 16;
 /// How long the old path is silent before media goes to a new one of which nothing is proven.
 const OLD_PATH_SILENCE: Duration = ms(1_000);
 /// What is remembered is looked at once in so many turns.
@@ -99,6 +101,7 @@ impl Budget {
     ) -> Result<(), Discard> {
         let (kind, octets, first) = (protocol(datagram), datagram.len(), datagram.first().copied().unwrap_or(0));
         let epoch = datagram.get(3..5).map_or(0, |epoch| u16::from_be_bytes([epoch[0], epoch[1]]));
+        let is_whole = is_whole(datagram);
         let before = plane.steps();
         let result = plane.handle_datagram(datagram, path, received, now);
         let (steps, slots) = ((plane.steps() - before) as usize, plane.stats().slots as usize);
@@ -113,11 +116,16 @@ impl Budget {
         let is_indication = datagram.starts_with(&[0, 0x11]);
         let is_authentic = match kind {
             Ok(Protocol::Stun | Protocol::Dtls) => result.is_ok() && !is_indication,
-            Ok(Protocol::Rtp | Protocol::Rtcp) => is_authentic(result),
+            Ok(Protocol::Rtp) => is_whole && is_authentic(result),
+            Ok(Protocol::Rtcp) => is_authentic(result) && result != Err(Discard::Truncated),
             Err(_) => false,
         };
         if is_authentic {
             account.heard_at = Some(now);
+            // Of a DTLS record nobody but its library can tell that the peer sent it.
+            if kind != Ok(Protocol::Dtls) {
+                account.surely_heard_at = Some(now);
+            }
         }
         match kind {
             Ok(Protocol::Stun) => {
@@ -207,7 +215,7 @@ impl Budget {
         let name = self.accounts.get(&path).and_then(|account| account.name.as_ref());
         for (other, account) in &self.accounts {
             if *other != path && account.proven && name.is_some() && account.name.as_ref() == name {
-                let silent = account.heard_at.map_or(SECOND, |heard| now.saturating_duration_since(heard));
+                let silent = account.surely_heard_at.map_or(SECOND, |heard| now.saturating_duration_since(heard));
                 assert!(silent >= OLD_PATH_SILENCE, "media to {path:?}, where {other:?} was silent for {silent:?}");
             }
         }
@@ -250,8 +258,8 @@ fn named(datagram: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether the keys of the peer opened a packet, whatever became of it then.
-/// RTCP is read once it is authenticated, so that what is malformed in it was sent by the peer.
+/// Whether the keys of the peer opened a packet, whatever became of it then. What is malformed behind the header of an RTP
+/// packet, or in RTCP, is read once it is authenticated, so that the peer sent it.
 fn is_authentic(result: Result<(), Discard>) -> bool {
     !matches!(
         result,
@@ -260,8 +268,19 @@ fn is_authentic(result: Result<(), Discard>) -> bool {
             | Discard::SrtpAuth
             | Discard::SrtpReplay
             | Discard::SrtpTooOld
-            | Discard::SrtpSsrcLimit
-            | Discard::Truncated
-            | Discard::RtpMalformed)
+            | Discard::SrtpSsrcLimit)
     )
+}
+
+/// Whether an RTP packet has all of its header (RFC 3550 s5.1) and an authentication tag: less is not decrypted.
+fn is_whole(packet: &[u8]) -> bool {
+    let contributors = usize::from(packet.first().map_or(0, |flags| flags & 0x0F));
+    let fixed = 12 + 4 * contributors;
+    let extension = match packet {
+        [flags, ..] if flags & 0x10 != 0 => packet
+            .get(fixed + 2..fixed + 4)
+            .map(|length| 4 + 4 * usize::from(u16::from_be_bytes([length[0], length[1]]))),
+        _ => Some(0),
+    };
+    extension.is_some_and(|extension| packet.len() >= fixed + extension + TAG)
 }
