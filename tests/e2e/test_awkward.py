@@ -50,5 +50,5 @@ async def has_caught_up(person: Person, camera: HardwareTrack, came: int) -> Non
     flow, made = await until(
         look, lambda seen: seen[0]["frames"] > seen[1] - came, f"{person.identity} has decoded what was made before"
     )
-    assert flow["freezes"] == 0
+    assert flow["lost"] == 0
     assert 1 <= flow["keyframes"] <= 1 + made // PERIOD - came // PERIOD
