@@ -10,8 +10,8 @@ SERVER = "server"
 
 
 class Channels:
-    """Labels and ids. The client opens the channels. The room's channels have ids chosen by the server, so routes exist
-    before they open."""
+    """Labels and ids. The client opens the channels. The room's channels have ids chosen by the server, so they are in
+    their groups before they open."""
 
     def __init__(self, binding: Binding, worker: int, owner: str) -> None:
         self.own: dict[str, int] = {}
@@ -35,12 +35,11 @@ class Channels:
         for label in (RELIABLE, LOSSY):
             self._declare(transport, label)
 
-    def forget(self) -> set[str]:
-        """Handles an offer without data. Returns the labels whose routes changed."""
+    def forget(self) -> None:
+        """Handles an offer without data: nothing is awaited any more."""
         labels, self._awaited = self._awaited, set()
         for label in labels:
             self._binding.remove(self.own.pop(label))
-        return labels
 
     def close(self) -> None:
         """Removes all channels with their transport."""
@@ -51,16 +50,21 @@ class Channels:
         self._opened.clear()
         self.others.clear()
 
-    def handle_state(self, event: _native.ChannelState) -> str | None:
-        """Handles a channel that opened or closed. Returns the label whose routes changed, if any."""
+    def by_id(self) -> dict[int, str]:
+        """Returns the label of every channel, awaited ones too."""
+        others = {id: label for label, ids in self.others.items() for id in ids}
+        return {**{id: label for label, id in self.own.items()}, **others}
+
+    def handle_state(self, event: _native.ChannelState) -> bool:
+        """Handles a channel that opened or closed. Returns whether `by_id` changed."""
         id = event.channel
         if event.state == "open":
             if id in self.own.values():
                 self._opened.add(id)
-                return None
+                return False
             self._binding.owners[id] = self._owner
             self.others.setdefault(event.label, {})[id] = None
-            return event.label
+            return True
         for label, own in self.own.items():
             if own == id:
                 self._binding.owners.pop(id, None)
@@ -70,19 +74,15 @@ class Channels:
                     # opened is not declared again: its association is gone, and would close it again.
                     self._opened.discard(id)
                     self._declare(event.transport, label)
-                return label
+                return True
         for label, ids in self.others.items():
             if id in ids:
                 del ids[id]
                 self._binding.owners.pop(id, None)
                 if not ids:
                     del self.others[label]
-                return label
-        return None
-
-    def is_awaited(self, label: str) -> bool:
-        """Whether it is declared and has no transport yet from which messages could come."""
-        return label in self._awaited
+                return True
+        return False
 
     def label(self, channel: int) -> str:
         """Returns the label of a channel. Empty: it is not open."""

@@ -29,7 +29,6 @@ __all__ = [
     "Plane",
     "PlaneConfig",
     "Refused",
-    "Route",
     "SctpSpec",
     "Silence",
     "SlotSpec",
@@ -131,16 +130,25 @@ class Plane:
 
     def open_channel(self, spec: ChannelSpec) -> None:
         """With a transport, needs `open_sctp` before. Reliable messages for it wait until it is open, within
-        `DataLimits`. It has no route until it is given one then; what comes of it is a `ChannelState`."""
+        `DataLimits`. It is in no group until it joins one; what comes of it is a `ChannelState`."""
 
-    def set_route(self, channel: int, route: Route) -> None:
-        """Where messages that arrive on the channel go; replaces the route it had."""
+    def add_group(self, id: int, *, enveloped: bool) -> None:
+        """Channels that reach one another: what arrives on one goes to those of all other names. It stays until it is
+        removed.
+
+        `enveloped`: messages carry an envelope, one byte n, n bytes that name the destination (none: everybody;
+        `server`: the server), then the payload. It leaves with the sender's name in that place. Without, messages are
+        passed on as they are."""
+
+    def join_group(self, group: int, channel: int, name: str, *, may_send: bool) -> None:
+        """Messages of the channel, which is open or awaited, go to this group from now on: a channel is in one at most.
+        Again, it changes its name (1 to 255 octets) and permission. It leaves with its end."""
 
     def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None:
         """From the server: one payload in, fanned out by the plane."""
 
     def remove(self, id: int) -> None:
-        """A transport, track, slot or channel, and all that hangs on it."""
+        """A transport, track, slot, channel or group, and all that hangs on it."""
 
     def close(self) -> None:
         """BYE and close_notify to everybody, then the threads end; waits for them for 2 s, without the GIL, and raises
@@ -565,28 +573,6 @@ class ChannelSpec:
     def remote(self) -> bool:
         """The peer opens it: the first channel it opens with this label gets this id."""
 
-    def __hash__(self) -> int: ...
-
-@final
-class Route:
-    """Where a message that arrives on a channel goes; never back to where it came from.
-
-    With a `sender`, messages carry an envelope: one byte n, n bytes that name the destination (none: everybody;
-    `server`: the server), then the payload. It leaves with the sender's name in that place. Without, it is passed on as
-    it is, and with `to_server` also becomes a `Message`.
-    """
-
-    def __new__(
-        cls, *, sender: str | None = None, targets: Sequence[tuple[str, int]] = ..., to_server: bool = False
-    ) -> Route: ...
-    @property
-    def sender(self) -> str | None: ...
-    @property
-    def targets(self) -> list[tuple[str, int]]:
-        """The name a destination is called by, and its channel."""
-
-    @property
-    def to_server(self) -> bool: ...
     def __hash__(self) -> int: ...
 
 # Events ---------------------------------------------------------------------------------------------------------------

@@ -1,61 +1,69 @@
-"""The routes between the data channels of a room. The plane forwards messages along them.
+"""Who of a room reaches whom by data channels. The plane forwards messages within groups of channels.
 
 On the room's channels each participant who may publish data reaches every participant, by sid. Any other label reaches
 the participants who opened the same label.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sfu.failures import Failures
 from sfu.negotiation.channels import LOSSY, RELIABLE, SERVER
-from sfu.plane import _native
 from sfu.plane.binding import Binding
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 
-OWN = (RELIABLE, LOSSY)
+ENVELOPED = (RELIABLE, LOSSY)
+"""Labels whose messages name their destination and sender."""
 
 
-class _Given(NamedTuple):
-    """What the plane was last told of one label."""
-
-    targets: list[tuple[str, int]]
-    senders: dict[int, str | None]
-    """By the channel messages come from; None: it may not send any."""
+@dataclass(slots=True)
+class _Group:
+    id: int
+    size: int = 0
+    """Channels in it."""
 
 
 class Messaging:
-    def __init__(self, binding: Binding, members: Members, failures: Failures) -> None:
+    """One group for each label. A channel leaves its group with its end, in the plane too."""
+
+    def __init__(self, binding: Binding, members: Members, failures: Failures, worker: int, owner: str) -> None:
         self._binding = binding
         self._members = members
         self._failures = failures
-        self._dirty: set[str] = set()
-        """Labels whose members or permissions changed."""
-        self._given: dict[str, _Given] = {}
-        """Of our own channels, by label."""
+        self._worker = worker
+        self._owner = owner
+        self._dirty: dict[str, None] = {}
+        """Sids of participants whose channels or permissions changed."""
+        self._groups: dict[str, _Group] = {}
+        """By label."""
+        self._joined: dict[str, dict[int, tuple[str, bool]]] = {}
+        """What the plane knows, by sid: the label of each channel, and whether its messages reach others."""
 
-    def touch(self, label: str) -> None:
-        self._dirty.add(label)
-
-    def touch_all(self, participant: Participant) -> None:
-        """Marks all labels of a participant that joined, left, or has other permissions."""
-        self._dirty.update(participant.channels.own)
-        self._dirty.update(participant.channels.others)
+    def touch(self, participant: Participant) -> None:
+        """Marks a participant that joined or left, or whose channels or permissions changed."""
+        self._dirty[participant.sid] = None
 
     def has_work(self) -> bool:
-        """Whether `flush` has routes to change."""
+        """Whether `flush` has groups to change."""
         return bool(self._dirty)
 
     def flush(self) -> None:
-        for label in sorted(self._dirty):
+        dirty, self._dirty = self._dirty, {}
+        for sid in dirty:
             try:
-                self._route(label)
+                self._update(sid)
             except Exception as error:
-                # Still dirty, so it is tried again with a later turn.
-                self._failures.note("route", error)
-            else:
-                self._dirty.discard(label)
+                # It is tried again with a later turn.
+                self._failures.note("group", error, f"sid={sid}")
+                self._dirty[sid] = None
+
+    def close(self) -> None:
+        """Removes the groups of a room that everybody has left."""
+        self.flush()
+        for group in self._groups.values():
+            self._binding.remove(group.id)
+        self._groups.clear()
 
     def send(self, to: Sequence[Participant], payload: bytes, *, reliable: bool) -> int:
         """Sends a message of the server. Returns the number of receivers with a channel for it, open or opening."""
@@ -65,37 +73,38 @@ class Messaging:
             self._binding.plane.send(channels, seal(SERVER, payload), text=False)
         return len(channels)
 
-    def _route(self, label: str) -> None:
-        if label in OWN:
-            self._route_own(label)
-        else:
-            self._route_other(label)
+    def _update(self, sid: str) -> None:
+        participant = self._members.get(sid)
+        channels = participant.channels.by_id() if participant is not None else {}
+        joined = self._joined.setdefault(sid, {})
+        for channel in joined.keys() - channels.keys():
+            label, _ = joined.pop(channel)
+            self._shrink(label)
+        if participant is None:
+            del self._joined[sid]
+            return
+        may_send = participant.permissions.can_publish_data
+        for channel, label in channels.items():
+            if joined.get(channel) != (label, may_send):
+                group = self._group(label)
+                self._binding.plane.join_group(group.id, channel, sid, may_send=may_send)
+                group.size += channel not in joined
+                joined[channel] = (label, may_send)
 
-    def _route_own(self, label: str) -> None:
-        # One list for all: a message never goes back to the channel it came from.
-        reached = [(p, id) for p in self._members if (id := p.channels.own.get(label)) is not None]
-        targets = [(participant.sid, channel) for participant, channel in reached]
-        senders = {
-            channel: participant.sid if participant.permissions.can_publish_data else None
-            for participant, channel in reached
-            if not participant.channels.is_awaited(label)
-        }
-        given = self._given.pop(label, _Given([], {}))
-        are_same = targets == given.targets
-        for channel, sender in senders.items():
-            is_known = given.senders.get(channel, "") == sender
-            if not is_known or (sender is not None and not are_same):
-                to = targets if sender is not None else []
-                self._binding.plane.set_route(channel, _native.Route(sender=sender, targets=to, to_server=False))
-        self._given[label] = _Given(targets, senders)
+    def _group(self, label: str) -> _Group:
+        group = self._groups.get(label)
+        if group is None:
+            group = _Group(self._binding.new_id(self._worker, self._owner))
+            self._binding.plane.add_group(group.id, enveloped=label in ENVELOPED)
+            self._groups[label] = group
+        return group
 
-    def _route_other(self, label: str) -> None:
-        opened = [(p, channel) for p in self._members for channel in p.channels.others.get(label, ())]
-        targets = [(participant.sid, channel) for participant, channel in opened]
-        for participant, channel in opened:
-            allowed = participant.permissions.can_publish_data
-            to = [target for target in targets if target[0] != participant.sid] if allowed else []
-            self._binding.plane.set_route(channel, _native.Route(sender=None, targets=to, to_server=False))
+    def _shrink(self, label: str) -> None:
+        group = self._groups[label]
+        group.size -= 1
+        if group.size == 0:
+            del self._groups[label]
+            self._binding.remove(group.id)
 
 
 def seal(sender: str, payload: bytes) -> bytes:

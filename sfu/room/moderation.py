@@ -121,7 +121,7 @@ class Moderation:
         if before.can_subscribe != permissions.can_subscribe:
             self._stage.touch(participant)
         if before.can_publish_data != permissions.can_publish_data:
-            self._messaging.touch_all(participant)
+            self._messaging.touch(participant)
         if before.hidden != permissions.hidden:
             self._stage.owner_changed(participant)
             if permissions.hidden:

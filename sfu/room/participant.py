@@ -248,19 +248,15 @@ class Participant:
 
         # From here on nothing fails.
         had_data = self.transport.has_data
-        labels: set[str] = set()
         renewed = self.transport.adopt(negotiated, local)
         if renewed:
-            labels.update(self.channels.own, self.channels.others)
             self.channels.close()
             self._lose_media()
         if self.transport.has_data and (renewed or not had_data) and self.transport.id is not None:
             self.channels.open(self.transport.id)
-            labels.update(self.channels.own)
         elif not self.transport.has_data:
-            labels.update(self.channels.forget())
+            self.channels.forget()
         outcome = self.publishing.adopt(negotiated, intended, offer)
-        outcome.labels.update(labels)
         self.viewing.adopt(self.transport)
         return outcome
 

@@ -36,8 +36,6 @@ class Outcome:
     """Tracks that continue with another id of the plane."""
     reshaped: list[Track] = field(default_factory=list)
     """Tracks whose encodings changed, or their order."""
-    labels: set[str] = field(default_factory=set)
-    """Labels of data channels that are new or removed."""
 
 
 class Publications:

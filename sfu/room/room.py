@@ -91,7 +91,7 @@ class Room:
         self._sound = Sound(context, worker, self.sid)
         self.stage = Stage(context, self.members, self._facts, self._sound)
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
-        self._messaging = Messaging(context.binding, self.members, context.failures)
+        self._messaging = Messaging(context.binding, self.members, context.failures, worker, self.sid)
         self._facts.readers += (Journal(self.name).read, *readers)
         self._admission = Admission(context, self.name, self.members, revocations)
         self._moderation = Moderation(
@@ -234,7 +234,7 @@ class Room:
             parts.callback(self._note_departure, participant, reason)
             parts.callback(participant.transport.close)
             parts.callback(participant.channels.close)
-            parts.callback(self._messaging.touch_all, participant)
+            parts.callback(self._messaging.touch, participant)
             parts.callback(self.stage.forget, participant)
             for track in reversed(list(participant.tracks.values())):
                 parts.callback(self.stage.withdraw, track)
@@ -246,6 +246,7 @@ class Room:
             except Exception as error:
                 self._context.failures.note("departure", error, f"sid={participant.sid}")
         self._sound.close()
+        self._messaging.close()
 
     def expires_at(self) -> float | None:
         """When it goes by itself; None: somebody is in it."""
@@ -313,8 +314,7 @@ class Room:
             self.stage.move(track)
         for track in outcome.reshaped:
             self.stage.reshape(track)
-        for label in outcome.labels:
-            self._messaging.touch(label)
+        self._messaging.touch(participant)
         self.stage.touch(participant)
         self._soon(self)
 
@@ -382,11 +382,9 @@ class Room:
                 self.stage.refuse(participant, event)
                 self._soon(self)
             case _native.ChannelState():
-                if event.transport == participant.transport.id:
-                    label = participant.channels.handle_state(event)
-                    if label is not None:
-                        self._messaging.touch(label)
-                        self._soon(self)
+                if event.transport == participant.transport.id and participant.channels.handle_state(event):
+                    self._messaging.touch(participant)
+                    self._soon(self)
             case _native.Message():
                 if self._on_message is not None:
                     self._hand_over(self._on_message, participant, unseal(event.payload))
@@ -456,7 +454,7 @@ class Room:
         """What others send it reliably waits for its offer; a WHIP or WHEP session has made one."""
         if participant.signals:
             participant.channels.expect()
-            self._messaging.touch_all(participant)
+            self._messaging.touch(participant)
 
     def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
         if event.transport != participant.transport.id:
@@ -471,7 +469,7 @@ class Room:
                     participant, DisconnectReason.MEDIA_FAILURE if failed else DisconnectReason.CLIENT_INITIATED
                 )
                 return
-            self._messaging.touch_all(participant)
+            self._messaging.touch(participant)
             for track in participant.lose_transport():
                 self.stage.withdraw(track)
                 if track.primary is None:

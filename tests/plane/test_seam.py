@@ -170,3 +170,15 @@ def test_a_forked_child_leaves_the_plane_to_its_parent(make_plane: MakePlane) ->
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.sendto(b"F" * 30, plane.addresses()[0])
     eventually(plane, lambda stats: stats.packets_received == 1)
+
+
+def test_a_member_of_a_group_has_a_name_and_is_of_its_worker(make_plane: MakePlane) -> None:
+    plane = make_plane(workers=2)
+    plane.add_group(1, enveloped=True)
+    plane.join_group(1, 2, "PA_a", may_send=True)
+    for name in ("", "x" * 256):
+        with pytest.raises(ValueError, match=f"the name of a member has {len(name)} octets, not 1..255"):
+            plane.join_group(1, 2, name, may_send=True)
+    with pytest.raises(ValueError, match="channel 1099511627776 is of worker 1, its group 1 of worker 0"):
+        plane.join_group(1, 1 << 40, "PA_a", may_send=True)
+    plane.remove(1)

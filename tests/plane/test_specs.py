@@ -17,7 +17,6 @@ from sfu.plane import (
     PayloadType,
     Plane,
     PlaneConfig,
-    Route,
     SctpSpec,
     Silence,
     SlotSpec,
@@ -139,8 +138,6 @@ def channel(**changes: Any) -> ChannelSpec:
         ),
         (lambda: channel(retransmits=65_536), "retransmits is 65536, not within 0..65535"),
         (lambda: channel(label="x" * 65_536), "label has 65536 octets, more than 65535"),
-        (lambda: Route(sender="s" * 256), "sender has 256 octets, not 1..255"),
-        (lambda: Route(sender="s", targets=[("", 1)]), "the name of a target has 0 octets, not 1..255"),
         (lambda: Layer(8, 0), "spatial is 8, not within 0..7"),
     ],
 )
@@ -165,7 +162,6 @@ def test_specs_read_back_as_they_were_made() -> None:
     assert [encoding.rid for encoding in spec.encodings] == ["q", "h"]
     assert spec.extensions == {"mid": 1, "transport_cc": 5}
     assert Fingerprint(hash="sha-256", digest=bytes(range(32))).digest == bytes(range(32))
-    assert Route(sender="PA_1", targets=[("PA_2", 9)]).targets == [("PA_2", 9)]
     assert config().silence == Silence() and config().data == DataLimits()
 
 

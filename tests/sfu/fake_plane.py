@@ -2,10 +2,18 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sfu.plane import Event, _native
 from sfu.plane.binding import Ladder
+
+
+class Member(NamedTuple):
+    """A channel in a group."""
+
+    group: int
+    name: str
+    may_send: bool
 
 
 class FakePlane:
@@ -21,7 +29,12 @@ class FakePlane:
         """By the room's id."""
         self.ladders: dict[int, list[tuple[int, int]]] = {}
         self.channels: dict[int, _native.ChannelSpec] = {}
-        self.routes: dict[int, _native.Route] = {}
+        self.groups: dict[int, bool] = {}
+        """Whether messages carry an envelope, by the group's id."""
+        self.members: dict[int, Member] = {}
+        """By channel."""
+        self._of_peers: dict[int, int] = {}
+        """The transports of channels that peers opened."""
         self.sent: list[tuple[list[int], bytes]] = []
         self.closed = False
         self._workers = workers
@@ -31,11 +44,26 @@ class FakePlane:
     # What the test does
 
     def say(self, *events: Event) -> None:
+        for event in events:
+            if isinstance(event, _native.ChannelState):
+                self._of_peers[event.channel] = event.transport
+                if event.state == "closed":
+                    self._end(event.channel)
         self._events.extend(events)
         os.write(self._writable, b"!")
 
     def count(self, name: str) -> int:
         return sum(1 for command in self.commands if command[0] == name)
+
+    def reached(self, channel: int) -> dict[int, str]:
+        """The channels that its messages go to or can name, and their names."""
+        sender = self.members.get(channel)
+        if sender is None or not sender.may_send:
+            return {}
+        others = {
+            id: of for id, of in self.members.items() if (of.group, of.name != sender.name) == (sender.group, True)
+        }
+        return {id: of.name for id, of in others.items()}
 
     # What the service does
 
@@ -91,9 +119,15 @@ class FakePlane:
         self._note("open_channel", spec)
         self.channels[spec.id] = spec
 
-    def set_route(self, channel: int, route: _native.Route) -> None:
-        self._note("set_route", channel, route)
-        self.routes[channel] = route
+    def add_group(self, id: int, *, enveloped: bool) -> None:
+        self._note("add_group", id, enveloped)
+        self.groups[id] = enveloped
+
+    def join_group(self, group: int, channel: int, name: str, *, may_send: bool) -> None:
+        self._note("join_group", group, channel, name, may_send)
+        assert group in self.groups
+        assert channel in self.channels or channel in self._of_peers
+        self.members[channel] = Member(group, name, may_send)
 
     def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None:
         self._note("send", channels, payload)
@@ -106,7 +140,10 @@ class FakePlane:
         for other in gone:
             self.tracks.pop(other, None)
             self.slots.pop(other, None)
-            self.channels.pop(other, None)
+            self._end(other)
+        for other in [one for one, transport in self._of_peers.items() if id in (one, transport)]:
+            self._end(other)
+        self.groups.pop(id, None)
         self.transports.pop(id, None)
         self.audio.pop(id, None)
         self.sources = {slot: track for slot, track in self.sources.items() if slot in self.slots}
@@ -127,6 +164,11 @@ class FakePlane:
         if events:
             os.read(self._readable, 4096)
         return events
+
+    def _end(self, channel: int) -> None:
+        self.channels.pop(channel, None)
+        self.members.pop(channel, None)
+        self._of_peers.pop(channel, None)
 
     def _note(self, name: str, *arguments: Any) -> None:
         self.commands.append((name, *arguments))

@@ -1,4 +1,4 @@
-"""Who may message whom: the routes the plane is given, and messages of the server."""
+"""Who may message whom: the groups that channels join, and messages of the server."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ async def talkers(it: Scene, *names: str, **may: Any) -> list[Client]:
 
 def reaches(it: Scene, client: Client, label: str) -> set[str]:
     """The sids that a message of this client can name on this channel, itself aside."""
-    return {sid for sid, _ in it.plane.routes[client.channel(label)].targets} - {client.sid}
+    return {*it.plane.reached(client.channel(label)).values()}
 
 
 async def open_channel(it: Scene, client: Client, id: int, label: str, state: str = "open") -> None:
@@ -47,8 +47,8 @@ async def test_everybody_reaches_everybody_by_sid_and_is_named_by_its_own() -> N
         for label in (RELIABLE, LOSSY):
             assert reaches(it, alice, label) == {bob.sid, carol.sid}
             assert reaches(it, carol, label) == {alice.sid, bob.sid}
-            assert it.plane.routes[bob.channel(label)].sender == bob.sid
-            assert dict(it.plane.routes[bob.channel(label)].targets)[carol.sid] == carol.channel(label)
+            assert it.plane.reached(bob.channel(label))[carol.channel(label)] == carol.sid
+            assert it.plane.groups[it.plane.members[bob.channel(label)].group], "with an envelope"
 
 
 async def test_who_leaves_is_reached_no_more() -> None:
@@ -64,14 +64,13 @@ async def test_who_may_not_publish_data_hears_and_does_not_speak() -> None:
         (alice,) = await talkers(it, "alice")
         (bob,) = await talkers(it, "bob", can_publish_data=False)
         assert reaches(it, alice, RELIABLE) == {bob.sid}
-        route = it.plane.routes[bob.channel(RELIABLE)]
-        assert route.targets == [] and route.sender is None and not route.to_server
+        assert reaches(it, bob, RELIABLE) == set()
         bob.session.participant.update(permissions=Permissions())
         await turn()
         assert reaches(it, bob, RELIABLE) == {alice.sid}
         bob.session.participant.update(permissions=Permissions(can_publish_data=False))
         await turn()
-        assert it.plane.routes[bob.channel(RELIABLE)].targets == []
+        assert reaches(it, bob, RELIABLE) == set() and reaches(it, alice, RELIABLE) == {bob.sid}
 
 
 async def test_another_label_reaches_those_who_opened_the_same() -> None:
@@ -80,10 +79,10 @@ async def test_another_label_reaches_those_who_opened_the_same() -> None:
         await open_channel(it, alice, 901, "game")
         await open_channel(it, bob, 902, "game")
         await open_channel(it, carol, 903, "chess")
-        assert it.plane.routes[901].targets == [(bob.sid, 902)] and it.plane.routes[901].sender is None
-        assert it.plane.routes[903].targets == []
+        assert it.plane.reached(901) == {902: bob.sid} and it.plane.reached(903) == {}
+        assert not it.plane.groups[it.plane.members[901].group], "without an envelope"
         await open_channel(it, bob, 902, "game", "closed")
-        assert it.plane.routes[901].targets == []
+        assert it.plane.reached(901) == {}
 
 
 async def test_another_label_needs_the_permission_too() -> None:
@@ -92,7 +91,24 @@ async def test_another_label_needs_the_permission_too() -> None:
         (bob,) = await talkers(it, "bob")
         await open_channel(it, alice, 901, "game")
         await open_channel(it, bob, 902, "game")
-        assert it.plane.routes[901].targets == [] and it.plane.routes[902].targets == [(alice.sid, 901)]
+        assert it.plane.reached(901) == {} and it.plane.reached(902) == {901: alice.sid}
+
+
+async def test_a_group_lasts_as_long_as_its_last_channel() -> None:
+    async with scene() as it:
+        alice, bob = await talkers(it, "alice", "bob")
+        for _ in range(2):
+            await open_channel(it, alice, 901, "game")
+            await open_channel(it, bob, 902, "game")
+            group = it.plane.members[901].group
+            await open_channel(it, alice, 901, "game", "closed")
+            assert group in it.plane.groups
+            await open_channel(it, bob, 902, "game", "closed")
+            assert group not in it.plane.groups
+        assert len(it.plane.groups) == 2, "those of the room's own channels"
+        it.sfu.delete_room("room")
+        await turn()
+        assert (it.plane.groups, it.plane.members) == ({}, {})
 
 
 async def test_what_is_sent_reliably_waits_for_a_participant_that_has_not_offered_yet() -> None:
@@ -101,15 +117,15 @@ async def test_what_is_sent_reliably_waits_for_a_participant_that_has_not_offere
         bob = await it.client("bob")
         await turn()
         awaited = bob.channel(RELIABLE)
-        assert it.plane.channels[awaited].transport is None and awaited not in it.plane.routes
+        assert it.plane.channels[awaited].transport is None
         assert reaches(it, alice, RELIABLE) == {bob.sid} and reaches(it, alice, LOSSY) == set()
         assert alice.room.send_data(b"hello") == 2 and it.plane.sent[-1][0] == [alice.channel(RELIABLE), awaited]
 
-        routes = it.plane.count("set_route")
+        joined = it.plane.count("join_group")
         await bob.connect("application")
         assert bob.channel(RELIABLE) == awaited and it.plane.channels[awaited].transport == bob.transport
         assert reaches(it, bob, RELIABLE) == {alice.sid} and reaches(it, alice, LOSSY) == {bob.sid}
-        assert it.plane.count("set_route") == routes + 3, "its own two, and what the other may say lossily"
+        assert it.plane.count("join_group") == joined + 1, "the lossy one: the reliable one is in its group"
 
 
 @pytest.mark.parametrize("end", ["an offer without data", "it leaves"])
@@ -146,7 +162,7 @@ async def test_a_channel_that_was_closed_may_be_opened_again_under_its_label() -
         await open_channel(it, alice, first, RELIABLE, "closed")
         second = alice.channel(RELIABLE)
         assert second != first and it.plane.channels[second].label == RELIABLE
-        assert dict(it.plane.routes[bob.channel(RELIABLE)].targets)[alice.sid] == second
+        assert it.plane.reached(bob.channel(RELIABLE)) == {second: alice.sid}
 
 
 async def test_a_channel_that_never_opened_is_not_declared_again() -> None:

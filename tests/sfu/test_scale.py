@@ -48,15 +48,14 @@ async def test_one_more_in_a_room_of_fifty_is_one_message_for_each_and_no_new_of
         assert published == 1 + N + 1, "its track, one source for each, and one command for all their layers"
 
 
-async def test_routes_are_set_once_for_all_who_came_in_one_turn() -> None:
+async def test_a_channel_joins_its_group_once_however_many_come() -> None:
     async with scene() as it:
         clients = [await it.client(f"p{number}") for number in range(10)]
-        before = it.plane.count("set_route")
         for client in clients:
             client.sections.append(("application", ""))
             await client.session.handle(messages.Offer("offer", 1, _offer(client)))
         await turn()
-        assert it.plane.count("set_route") - before == 2 * len(clients)
+        assert it.plane.count("join_group") == 2 * len(clients) and it.plane.count("add_group") == 2
 
 
 def read(clients: list[Client]) -> None:

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::codec::PayloadType;
-use crate::id::{ChannelId, RoomId, SlotId, TrackId, TransportId};
+use crate::id::{ChannelId, GroupId, RoomId, SlotId, TrackId, TransportId};
 use crate::layer::Ladder;
 use crate::rtp::extension::ExtensionMap;
 
@@ -48,12 +48,22 @@ pub enum Command {
     RequestKeyframe(TrackId),
     /// Opens a data channel, or awaits one.
     OpenChannel(ChannelSpec),
-    /// Where the messages of a channel go.
-    SetRoute {
-        /// The channel that they arrive on.
+    /// Channels that reach one another. It stays until it is removed, also while it is empty.
+    AddGroup {
+        /// The caller's choice, never used before.
+        id: GroupId,
+        /// Messages carry an envelope: one byte n, n bytes that name the destination (none: everybody; `server`: the server),
+        /// then the payload. It leaves with the sender's name in that place. Without, messages are passed on as they are.
+        enveloped: bool,
+    },
+    /// The channel's messages go to this group from now on; a channel is in one at most. It leaves with its end.
+    JoinGroup {
+        /// Of the same worker.
+        group: GroupId,
+        /// Open, or awaited.
         channel: ChannelId,
-        /// Replaces the one before.
-        route: Route,
+        /// Replaces what it was in the group before.
+        member: Member,
     },
     /// From the server itself: one payload, fanned out.
     Send {
@@ -64,7 +74,7 @@ pub enum Command {
         /// It is UTF-8 text (RFC 8831 s8).
         text: bool,
     },
-    /// A transport, track, slot or channel, and all that hangs on it.
+    /// A transport, track, slot, channel or group, and all that hangs on it.
     Remove(u64),
 }
 
@@ -256,16 +266,13 @@ pub struct ChannelSpec {
     pub remote: bool,
 }
 
-/// Where a message that arrives on a channel goes. Never back to the channel it came from.
-#[derive(Clone, Debug, Default)]
-pub struct Route {
-    /// With a sender, messages carry an envelope: one byte n, n bytes that name the destination (none: everybody;
-    /// `server`: the server), then the payload. It leaves with this name in that place. Without, it is passed on as is.
-    pub sender: Option<String>,
-    /// The name a destination is called by in the envelope, and its channel.
-    pub targets: Vec<(String, ChannelId)>,
-    /// Messages without an envelope also become an event for the server.
-    pub to_server: bool,
+/// A channel in a group, as the others see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Of the participant: it names a destination, and the sender in the envelope. Channels may share one.
+    pub name: String,
+    /// Its messages reach the others; those of the others reach it in any case.
+    pub may_send: bool,
 }
 
 /// Where a datagram came from, or leaves: the socket layer keeps local addresses per datagram, so that a host with

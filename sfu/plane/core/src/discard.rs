@@ -84,7 +84,7 @@ discards! {
     MessageRate = "message_rate",
     /// Said to be text, and is none.
     MessageNotUtf8 = "message_not_utf8",
-    /// A message whose envelope names nobody here, or a channel with no route.
+    /// A message whose envelope names nobody here, or that came on a channel without a group, or of one that may not send.
     MessageUnrouted = "message_unrouted",
     /// A lossy message for a receiver that is too slow.
     MessageDropped = "message_dropped",

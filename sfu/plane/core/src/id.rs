@@ -41,3 +41,7 @@ id!(
     /// One data channel of a participant.
     ChannelId
 );
+id!(
+    /// Data channels that reach one another.
+    GroupId
+);

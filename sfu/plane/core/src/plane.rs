@@ -32,9 +32,9 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use crate::batch::Batch;
-use crate::command::{Path, Route};
+use crate::command::Path;
 use crate::config::Config;
-use crate::data::PeerIds;
+use crate::data::{Group, PeerIds};
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::event::Event;
@@ -64,6 +64,7 @@ enum Place {
     Track(usize),
     Slot(usize),
     Sounds(usize),
+    Group(usize),
 }
 
 /// A slot and the arena key of its transport.
@@ -121,7 +122,9 @@ pub struct Plane {
     sounds: Slab<Sounds>,
     places: HashMap<u64, Place>,
     channels: HashMap<ChannelId, usize>,
-    routes: HashMap<ChannelId, Route>,
+    groups: Slab<Group>,
+    /// The group that the messages of each channel go to.
+    memberships: HashMap<ChannelId, usize>,
     /// Channels whose transport is still to come.
     awaited: HashMap<ChannelId, Awaited>,
     by_path: Owners<Path>,
@@ -160,7 +163,8 @@ impl Plane {
             sounds: Slab::new(),
             places: HashMap::new(),
             channels: HashMap::new(),
-            routes: HashMap::new(),
+            groups: Slab::new(),
+            memberships: HashMap::new(),
             awaited: HashMap::new(),
             by_path: Owners::new(),
             by_ufrag: Owners::new(),
@@ -190,7 +194,7 @@ impl Plane {
 
     /// Entries of all indexes: none without a transport, or something was forgotten.
     pub fn indexes(&self) -> usize {
-        let names = self.places.len() + self.channels.len() + self.routes.len();
+        let names = self.places.len() + self.channels.len() + self.memberships.len();
         names + self.by_path.len() + self.by_ufrag.len() + self.by_reporter.len() + self.transports.to_send()
     }
 

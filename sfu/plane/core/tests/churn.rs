@@ -130,7 +130,7 @@ fn five_hundred_joins_that_end_in_seven_ways_leave_nothing_behind() {
         remove_transport(&mut call, peer);
     }
     assert_eq!(arenas(&call), [0; 4]);
-    assert_eq!(call.plane.indexes(), 0, "paths, names, routes and wishes to send");
+    assert_eq!(call.plane.indexes(), 0, "paths, names, groups and wishes to send");
     call.run(ms(60_000));
     let sent = call.plane.stats().packets_sent;
     call.run(ms(60_000));

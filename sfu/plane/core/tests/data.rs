@@ -2,10 +2,10 @@
 
 mod sim;
 
-use plane_core::command::{ChannelSpec, Kind, Reliability, Route};
+use plane_core::command::{self, ChannelSpec, Kind, Reliability};
 use plane_core::data;
 use plane_core::event::ChannelState;
-use plane_core::id::ChannelId;
+use plane_core::id::{ChannelId, GroupId};
 use plane_core::time::ms;
 use plane_core::{Command, Discard, Event};
 use sim::stream::{contiguous, whole};
@@ -69,11 +69,24 @@ fn name(member: &Member) -> String {
 }
 
 /// Everybody may write to everybody.
-fn connect(call: &mut Call, members: &[Member], named: bool) {
+fn connect(call: &mut Call, members: &[Member], enveloped: bool) {
+    let id = GroupId(call.id());
+    call.apply(Command::AddGroup { id, enveloped });
     for member in members {
-        let targets = members.iter().map(|other| (name(other), other.channel)).collect();
-        let route = Route { sender: named.then(|| name(member)), targets, to_server: !named };
-        call.apply(Command::SetRoute { channel: member.channel, route });
+        join(call, id, member.channel, name(member));
+    }
+}
+
+fn join(call: &mut Call, group: GroupId, channel: ChannelId, name: String) {
+    call.apply(Command::JoinGroup { group, channel, member: command::Member { name, may_send: true } });
+}
+
+/// The first member of a room, and a channel that somebody else is to have.
+fn connect_with(call: &mut Call, members: &[Member], other: ChannelId) {
+    let id = GroupId(call.id());
+    call.apply(Command::AddGroup { id, enveloped: true });
+    for (channel, name) in [(members[0].channel, "PA_0"), (other, "PA_1")] {
+        join(call, id, channel, name.into());
     }
 }
 
@@ -125,15 +138,37 @@ fn other_labels_are_passed_on_as_they_are() {
     for member in [members[0], members[2]] {
         assert_eq!(heard(&call, &member), [b"\x04move"]);
     }
-    assert!(call.events.iter().any(|event| matches!(event, Event::Message { text: true, .. })));
+    assert!(!call.events.iter().any(|event| matches!(event, Event::Message { .. })), "nothing is for the server");
 }
 
 #[test]
-fn without_a_route_a_message_ends_here() {
+fn without_a_group_a_message_ends_here() {
     let (mut call, members) = room(3, 2, "game", Reliability::Reliable);
     say(&mut call, &members[0], b"hello?", true).expect("it is open");
     call.run(ms(200));
     assert_eq!(heard(&call, &members[1]), Vec::<Vec<u8>>::new());
+    assert_eq!(call.discarded(Discard::MessageUnrouted), 1);
+}
+
+#[test]
+fn a_group_that_is_gone_or_left_reaches_nobody() {
+    let (mut call, members) = room(3, 3, "game", Reliability::Reliable);
+    connect(&mut call, &members[..2], false);
+    let (first, second) = (GroupId(call.id()), GroupId(call.id()));
+    for id in [first, second] {
+        call.apply(Command::AddGroup { id, enveloped: false });
+    }
+    for member in &members {
+        join(&mut call, first, member.channel, name(member));
+    }
+    join(&mut call, second, members[2].channel, name(&members[2]));
+    say(&mut call, &members[0], b"hello", true).expect("it is open");
+    call.run(ms(200));
+    assert_eq!((heard(&call, &members[1]).len(), heard(&call, &members[2]).len()), (1, 0), "one group at a time");
+    call.apply(Command::Remove(first.0));
+    say(&mut call, &members[0], b"hello?", true).expect("it is open");
+    call.run(ms(200));
+    assert_eq!(heard(&call, &members[1]).len(), 1);
     assert_eq!(call.discarded(Discard::MessageUnrouted), 1);
 }
 
@@ -172,8 +207,7 @@ fn reliable_messages_wait_for_a_channel_that_is_still_opening() {
         reliability: Reliability::Reliable,
         remote: true,
     }));
-    let route = Route { sender: Some("PA_0".into()), targets: vec![("PA_1".into(), id)], to_server: false };
-    call.apply(Command::SetRoute { channel: members[0].channel, route });
+    connect_with(&mut call, &members, id);
     for body in [b"1", b"2", b"3"] {
         say(&mut call, &members[0], &envelope("", body), false).expect("it is open");
         call.run(ms(100));
@@ -197,8 +231,7 @@ fn newcomer(call: &mut Call, members: &[Member], reliability: Reliability) -> Ch
         remote: true,
     };
     call.apply(Command::OpenChannel(spec.clone()));
-    let route = Route { sender: Some("PA_0".into()), targets: vec![("PA_1".into(), spec.id)], to_server: false };
-    call.apply(Command::SetRoute { channel: members[0].channel, route });
+    connect_with(call, members, spec.id);
     spec
 }
 

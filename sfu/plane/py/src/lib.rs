@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use plane_core::Command;
-use plane_core::id::{ChannelId, SlotId, TrackId, TransportId};
+use plane_core::id::{ChannelId, GroupId, SlotId, TrackId, TransportId};
 use plane_io::{CannotBind, Workers};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,7 +18,8 @@ use pyo3::types::PyList;
 
 use crate::events::{Stats, to_python};
 use crate::specs::{
-    AudioPolicy, ChannelSpec, IceCredentials, PlaneConfig, Route, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
+    AudioPolicy, ChannelSpec, IceCredentials, PlaneConfig, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
+    membership,
 };
 
 #[pyclass(frozen, module = "sfu.plane._native")]
@@ -93,8 +94,14 @@ impl Plane {
         self.apply(Command::OpenChannel(spec.into_core()))
     }
 
-    fn set_route(&self, channel: u64, route: Route) -> PyResult<()> {
-        self.apply(Command::SetRoute { channel: ChannelId(channel), route: route.into_core() })
+    #[pyo3(signature = (id, *, enveloped))]
+    fn add_group(&self, id: u64, enveloped: bool) -> PyResult<()> {
+        self.apply(Command::AddGroup { id: GroupId(id), enveloped })
+    }
+
+    #[pyo3(signature = (group, channel, name, *, may_send))]
+    fn join_group(&self, group: u64, channel: u64, name: String, may_send: bool) -> PyResult<()> {
+        self.apply(membership(group, channel, name, may_send)?)
     }
 
     #[pyo3(signature = (channels, payload, *, text))]
@@ -171,6 +178,6 @@ mod _native {
     #[pymodule_export]
     use crate::specs::{
         AudioPolicy, ChannelSpec, DataLimits, EncodingSpec, Fingerprint, IceCredentials, Layer, PayloadType,
-        PlaneConfig, Route, SctpSpec, Silence, SlotSpec, TrackSpec, TransportSpec,
+        PlaneConfig, SctpSpec, Silence, SlotSpec, TrackSpec, TransportSpec,
     };
 }

@@ -9,7 +9,7 @@ mod sound;
 mod transport;
 
 pub use config::{DataLimits, PlaneConfig, Silence};
-pub use data::{ChannelSpec, Route};
+pub use data::{ChannelSpec, membership};
 pub use media::{EncodingSpec, Layer, PayloadType, Rung, SlotSpec, TrackSpec};
 pub use sound::AudioPolicy;
 pub use transport::{Fingerprint, IceCredentials, SctpSpec, TransportSpec};

@@ -4,10 +4,10 @@ pub mod association;
 pub mod channel;
 pub mod channels;
 pub mod dcep;
+pub mod group;
 pub mod incoming;
 pub mod message;
 pub mod rate;
-pub mod route;
 pub mod streams;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ use crate::id::{ChannelId, PEER_OPENED, WORKER_SHIFT};
 
 pub use channel::Backlog;
 pub use channels::Data;
-pub use route::{Delivery, deliver};
+pub use group::{Delivery, Group};
 
 /// Ids for channels that peers open: the transports of one worker share a counter, and so an end of clones.
 #[derive(Clone)]

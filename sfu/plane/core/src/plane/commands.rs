@@ -39,11 +39,8 @@ impl Plane {
             Command::SetAudio(policy) => self.set_audio(policy),
             Command::RequestKeyframe(track) => self.request_keyframes(track, now),
             Command::OpenChannel(spec) => self.open_channel(spec, now),
-            Command::SetRoute { channel, route } => {
-                if self.channels.contains_key(&channel) {
-                    self.routes.insert(channel, route);
-                }
-            }
+            Command::AddGroup { id, enveloped } => self.add_group(id, enveloped),
+            Command::JoinGroup { group, channel, member } => self.join_group(group, channel, member),
             Command::Send { channels, payload, text } => self.send_message(&channels, &payload, text, now),
             Command::Remove(id) => self.remove(id, now),
         }
@@ -215,6 +212,7 @@ impl Plane {
                 self.remove_slot(slot);
             }
             Some(Place::Sounds(key)) => self.remove_sounds(key),
+            Some(Place::Group(key)) => self.remove_group(key),
             None => self.close_channel(ChannelId(id), now),
         }
     }

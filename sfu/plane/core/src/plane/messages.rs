@@ -1,11 +1,11 @@
-//! Data channels across transports: SCTP packets in, messages to whom the routes name, in Rust from end to end.
+//! Data channels across transports: SCTP packets in, messages to their groups, in Rust from end to end.
 
-use super::Plane;
-use crate::command::{ChannelSpec, Reliability};
-use crate::data::{self, Backlog, route};
+use super::{Place, Plane};
+use crate::command::{ChannelSpec, Member, Reliability};
+use crate::data::{self, Backlog, Group};
 use crate::discard::Discard;
 use crate::event::{ChannelState, Event, TransportState};
-use crate::id::{ChannelId, TransportId};
+use crate::id::{ChannelId, GroupId, TransportId};
 use crate::send::Class;
 use crate::time::Instant;
 use crate::transport::Queued;
@@ -24,7 +24,7 @@ impl Plane {
         result
     }
 
-    /// Moves what the association has to say on: packets to the pacer, messages to their routes, states to events.
+    /// Moves what the association has to say on: packets to the pacer, messages to their groups, states to events.
     pub(super) fn poll_data(&mut self, key: usize, now: Instant) {
         while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event())
         {
@@ -36,7 +36,7 @@ impl Plane {
                 }
                 data::Event::Closed { channel, label, reason } => {
                     self.channels.remove(&channel);
-                    self.routes.remove(&channel);
+                    self.leave_group(channel);
                     let closed = channel_event(transport, channel, ChannelState::Closed, label, String::new(), reason);
                     self.events.push_back(closed);
                 }
@@ -78,8 +78,8 @@ impl Plane {
     }
 
     fn deliver(&mut self, from: ChannelId, payload: Vec<u8>, text: bool, now: Instant) {
-        let Some(route) = self.routes.get(&from) else { return self.stats.discard(Discard::MessageUnrouted) };
-        match route::deliver(route, from, &payload) {
+        let group = self.memberships.get(&from).map(|&key| &self.groups[key]);
+        match group.ok_or(Discard::MessageUnrouted).and_then(|group| group.deliver(from, &payload)) {
             Ok(delivery) => {
                 self.steps += delivery.to.len() as u64;
                 self.send_message(&delivery.to, &delivery.payload, text, now);
@@ -130,7 +130,7 @@ impl Plane {
     }
 
     pub(super) fn close_channel(&mut self, channel: ChannelId, now: Instant) {
-        self.routes.remove(&channel);
+        self.leave_group(channel);
         self.awaited.remove(&channel);
         if let Some(key) = self.channels.remove(&channel)
             && let Some(data) = self.transports[key].data.as_mut()
@@ -141,13 +141,44 @@ impl Plane {
     }
 
     pub(super) fn forget_channels(&mut self, key: usize) {
-        let Self { channels, routes, .. } = self;
-        channels.retain(|channel, &mut owner| {
-            if owner == key {
-                routes.remove(channel);
+        let Self { channels, memberships, groups, .. } = self;
+        channels.retain(|&channel, &mut owner| {
+            if owner == key
+                && let Some(group) = memberships.remove(&channel)
+            {
+                groups[group].leave(channel);
             }
             owner != key
         });
+    }
+
+    pub(super) fn add_group(&mut self, id: GroupId, is_enveloped: bool) {
+        if !self.places.contains_key(&id.0) {
+            let key = self.groups.insert(Group::new(is_enveloped));
+            self.places.insert(id.0, Place::Group(key));
+        }
+    }
+
+    pub(super) fn join_group(&mut self, group: GroupId, channel: ChannelId, member: Member) {
+        let Some(&Place::Group(key)) = self.places.get(&group.0) else { return };
+        if !self.channels.contains_key(&channel) && !self.awaited.contains_key(&channel) {
+            return;
+        }
+        self.leave_group(channel);
+        self.groups[key].join(channel, member);
+        self.memberships.insert(channel, key);
+    }
+
+    fn leave_group(&mut self, channel: ChannelId) {
+        if let Some(key) = self.memberships.remove(&channel) {
+            self.groups[key].leave(channel);
+        }
+    }
+
+    pub(super) fn remove_group(&mut self, key: usize) {
+        for channel in self.groups.remove(key).channels() {
+            self.memberships.remove(&channel);
+        }
     }
 
     /// While Python has not taken this transport's messages, further ones wait in its association.

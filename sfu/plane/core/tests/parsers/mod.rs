@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use plane_core::codec::dependency::Structures;
 use plane_core::codec::{self, Codec};
-use plane_core::command::{DtlsRole, IceCredentials, Path, Route, SctpSpec};
+use plane_core::command::{DtlsRole, IceCredentials, Member, Path, SctpSpec};
 use plane_core::config::DataLimits;
-use plane_core::data::{self, Data, PeerIds, dcep};
+use plane_core::data::{Data, Group, PeerIds, dcep};
 use plane_core::demux;
 use plane_core::ice::agent::{self, Agent};
 use plane_core::id::ChannelId;
@@ -158,10 +158,12 @@ pub fn message(bytes: &[u8]) {
     {
         assert_eq!(dcep::parse(&written), Ok(dcep::Dcep::Open(open)));
     }
-    for sender in [None, Some("PA_sender".to_owned())] {
-        let targets = vec![("PA_a".to_owned(), ChannelId(1)), ("PA_b".to_owned(), ChannelId(2))];
-        let route = Route { sender, targets, to_server: true };
-        if let Ok(delivery) = data::deliver(&route, ChannelId(1), bytes) {
+    for is_enveloped in [true, false] {
+        let mut group = Group::new(is_enveloped);
+        for (name, id) in [("PA_a", 1), ("PA_b", 2)] {
+            group.join(ChannelId(id), Member { name: name.to_owned(), may_send: true });
+        }
+        if let Ok(delivery) = group.deliver(ChannelId(1), bytes) {
             assert!(!delivery.to.contains(&ChannelId(1)), "never back where it came from");
         }
     }

@@ -3,9 +3,9 @@
 use plane_core::Command;
 use plane_core::codec::{Codec, PayloadType};
 use plane_core::command::{
-    AudioPolicy, ChannelSpec, DtlsRole, EncodingSpec, IceCredentials, Kind, Route, SctpSpec, SlotSpec, TrackSpec,
+    AudioPolicy, ChannelSpec, DtlsRole, EncodingSpec, IceCredentials, Kind, Member, SctpSpec, SlotSpec, TrackSpec,
 };
-use plane_core::id::{ChannelId, RoomId, SlotId, TrackId, TransportId};
+use plane_core::id::{ChannelId, GroupId, RoomId, SlotId, TrackId, TransportId};
 use plane_core::layer::Layer;
 use plane_core::rtp::extension::{Extension, ExtensionMap};
 
@@ -15,6 +15,7 @@ use super::{MOST_PEERS, MOST_SLOTS, MOST_TRACKS, Script};
 use crate::sim::{Call, H264, OPUS, VP8};
 
 pub(super) const ROOMS: [u64; 2] = [1_000_001, 1_000_002];
+pub(super) const GROUPS: [u64; 2] = [1_000_003, 1_000_004];
 const MOST_CHANNELS: usize = 24;
 
 const VIDEO: [PayloadType; 7] = [
@@ -185,14 +186,12 @@ impl Script {
                 self.call.apply(Command::OpenChannel(spec));
             }
             2 => {
-                let (channel, targets) = (choices.pick(&self.channels)?, choices.subset(&self.channels)?);
-                let named = |(at, id): (usize, ChannelId)| (format!("PA_{at}"), id);
-                let route = Route {
-                    sender: (kind & 4 == 4).then(|| "PA_sender".into()),
-                    targets: targets.into_iter().enumerate().map(named).collect(),
-                    to_server: kind & 8 == 8,
-                };
-                self.call.apply(Command::SetRoute { channel, route });
+                let group = GroupId(choices.pick(&GROUPS)?);
+                self.call.apply(Command::AddGroup { id: group, enveloped: kind & 4 == 4 });
+                for channel in choices.subset(&self.channels)? {
+                    let member = Member { name: choices.pick(&["PA_a", "PA_b"])?.into(), may_send: kind & 8 == 8 };
+                    self.call.apply(Command::JoinGroup { group, channel, member });
+                }
             }
             _ => {
                 let (channels, text) = (choices.subset(&self.channels)?, choices.flag()?);
@@ -209,7 +208,7 @@ impl Script {
             0..=2 => choices.pick(&self.tracks.iter().map(|spec| spec.id.0).collect::<Vec<_>>())?,
             3 | 4 => choices.pick(&self.slots)?.0,
             5 => choices.pick(&self.channels)?.0,
-            6 => choices.pick(&ROOMS)?,
+            6 => choices.pick(&[ROOMS, GROUPS].concat())?,
             _ => choices.pick(&self.transports)?.0,
         };
         self.call.apply(Command::Remove(id));

@@ -181,7 +181,7 @@ impl Script {
     fn end(mut self) {
         self.call.run(ms(1_000));
         let mut ids: Vec<u64> = self.transports.iter().map(|id| id.0).collect();
-        ids.extend(self.channels.iter().map(|id| id.0).chain(commands::ROOMS));
+        ids.extend(self.channels.iter().map(|id| id.0).chain(commands::ROOMS).chain(commands::GROUPS));
         for id in ids {
             self.call.apply(Command::Remove(id));
         }

@@ -1,7 +1,7 @@
-//! Data channels and their routes.
+//! Data channels and their groups.
 
 use plane_core::command as core;
-use plane_core::id::{ChannelId, TransportId};
+use plane_core::id::{ChannelId, GroupId, TransportId, WORKER_SHIFT};
 use pyo3::prelude::*;
 
 use super::checks::{beside, not_empty, refuse, within};
@@ -74,33 +74,14 @@ impl ChannelSpec {
     }
 }
 
-#[pyclass(frozen, eq, hash, get_all, from_py_object, module = "sfu.plane._native")]
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Route {
-    sender: Option<String>,
-    targets: Vec<(String, u64)>,
-    to_server: bool,
-}
-
-#[pymethods]
-impl Route {
-    #[new]
-    #[pyo3(signature = (*, sender = None, targets = Vec::new(), to_server = false))]
-    fn new(sender: Option<String>, targets: Vec<(String, u64)>, to_server: bool) -> PyResult<Self> {
-        // One octet counts a name in the envelope.
-        if let Some(sender) = &sender {
-            not_empty("sender", sender, 255)?;
-            for (name, _) in &targets {
-                not_empty("the name of a target", name, 255)?;
-            }
-        }
-        Ok(Self { sender, targets, to_server })
+/// What `join_group` is given, checked.
+pub fn membership(group: u64, channel: u64, name: String, may_send: bool) -> PyResult<core::Command> {
+    let (own, its) = (channel >> WORKER_SHIFT, group >> WORKER_SHIFT);
+    if own != its {
+        return refuse(format!("channel {channel} is of worker {own}, its group {group} of worker {its}"));
     }
-}
-
-impl Route {
-    pub fn into_core(self) -> core::Route {
-        let targets = self.targets.into_iter().map(|(name, channel)| (name, ChannelId(channel))).collect();
-        core::Route { sender: self.sender, targets, to_server: self.to_server }
-    }
+    // One octet counts it in the envelope.
+    not_empty("the name of a member", &name, 255)?;
+    let member = core::Member { name, may_send };
+    Ok(core::Command::JoinGroup { group: GroupId(group), channel: ChannelId(channel), member })
 }
