@@ -31,11 +31,21 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    shown: Mapping[str, str | None]
-    """The track of every section, by mid."""
-    missing: Mapping[Kind, int]
-    """Wanted and visible tracks that have no section."""
+class Selection:
+    """What one subscriber, or all of the same wishes and number of sections, are to be shown."""
+
+    wanted: tuple[Wanted, ...]
+    """Those for which there are sections, most wanted first."""
+    tracks: frozenset[str]
+    """Their ids. While these are the same, so is the plan: a track keeps its slot."""
+    missing: tuple[int, int]
+    """Wanted and visible tracks that have no section, of audio and of video."""
+    last_n: int
+    beyond: frozenset[str] = frozenset()
+    """Ids of wanted tracks that `last_n` excludes."""
+
+
+NOTHING = Selection((), frozenset(), (0, 0), 0)
 
 
 def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Wanted]:
@@ -64,16 +74,31 @@ def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> li
     return [track for track in wanted if track.track not in beyond] if beyond else list(wanted)
 
 
+def select(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int, sections: tuple[int, int]) -> Selection:
+    """`wanted`, most wanted first, and the numbers of sections, audio and video -> what one subscriber is shown."""
+    chosen = choose(wanted, unseen, last_n)
+    audio = [track for track in chosen if track.kind is Kind.AUDIO]
+    video = [track for track in chosen if track.kind is Kind.VIDEO]
+    places = (audio[: sections[0]], video[: sections[1]])
+    without = (audio[sections[0] :], video[sections[1] :])
+    shown = tuple(track for tracks in places for track in tracks)
+    return Selection(
+        wanted=shown,
+        tracks=frozenset(track.track for track in shown),
+        missing=(_seen(without[0], unseen), _seen(without[1], unseen)),
+        last_n=last_n,
+        beyond=frozenset(t.track for t in wanted) - {t.track for t in chosen} if last_n else frozenset(),
+    )
+
+
 def plan(
     wanted: Sequence[Wanted],
     sections: Sequence[tuple[str, Kind]],
     present: Mapping[str, str | None],
-    unseen: Collection[str] = (),
-) -> Plan:
-    """`wanted`, most wanted first, and `sections` (mid and kind, in the order of the SDP) -> what each shows.
+) -> Mapping[str, str | None]:
+    """`wanted`, most wanted first, and `sections` (mid and kind, in the order of the SDP) -> the track of each, by mid.
 
-    `present` is what they show now; a track in it that is no longer wanted is taken out. A track of `unseen` asks for
-    no section of its own.
+    `present` is what they show now; a track in it that is no longer wanted is taken out.
     """
     columns: dict[Kind, list[str]] = {kind: [] for kind in Kind}
     for mid, kind in sections:
@@ -105,9 +130,7 @@ def plan(
             index = _free_index(columns, kind, shown, place.get(partner) if partner else None)
             shown[columns[kind][index]] = track.track
             place[track.track] = index
-    left = {kind: of_kind[kind][len(columns[kind]) :] for kind in Kind}
-    missing = {kind: sum(1 for track in tracks if track.track not in unseen) for kind, tracks in left.items()}
-    return Plan(shown, missing)
+    return shown
 
 
 def growth(missing: int, sections: int, limit: int) -> int:
@@ -115,6 +138,10 @@ def growth(missing: int, sections: int, limit: int) -> int:
     if missing == 0:
         return 0
     return max(0, min(missing + sections // 4, limit - sections))
+
+
+def _seen(tracks: Sequence[Wanted], unseen: Collection[str]) -> int:
+    return sum(1 for track in tracks if track.track not in unseen) if unseen else len(tracks)
 
 
 def _free_index(

@@ -10,11 +10,11 @@ from sfu.errors import NotAllowed, NotFound
 from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
 from sfu.model import FIRST, BackupInfo, Explanation, Kind, Order, PublishedTrack, SubscriptionInfo, Wish
 from sfu.plane import _native
-from sfu.policy import slots
 from sfu.quoting import quote
 from sfu.room.dynacast import Publishers
 from sfu.room.members import Members
 from sfu.room.participant import Participant
+from sfu.room.ranking import Ranking
 from sfu.room.sound import Sound
 from sfu.room.speech import Speech
 from sfu.room.subscriptions import Targets
@@ -42,23 +42,15 @@ class Stage:
         self._stale: dict[str, None] = {}
         """Sids of those whose layers may be others."""
         self._loudest = 0
-        self._last_n = 0
-        self._on_stage: tuple[str, ...] = ()
-        self._joined: list[Track] | None = None
-        """All tracks, in the order their publishers joined; None: to be sorted again."""
-        self._ordered: list[Track] | None = None
-        self._ranked: list[Track] = []
-        """All tracks, most wanted first."""
+        self.ranking = Ranking(members, self.tracks, self.speech.spoke)
+        self._ranking_changed = False
+        """Anybody may have to be shown something else."""
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
         """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
         self._sounds_other |= loudest != self._loudest
         self._loudest = loudest
-        if (last_n, on_stage) == (self._last_n, self._on_stage):
-            return
-        self._last_n, self._on_stage = last_n, on_stage
-        self._ordered = None
-        self._dirty.update(dict.fromkeys(member.sid for member in self._members))
+        self._ranking_changed |= self.ranking.set_policy(last_n, on_stage)
 
     # Tracks
 
@@ -70,10 +62,7 @@ class Stage:
             return
         self.tracks[track.sid] = track
         self._sounds_other |= track.kind is Kind.AUDIO
-        self._joined = self._ordered = None
-        for participant in self._members:
-            if participant.sid != track.owner and participant.viewing.wishes.wants(track):
-                self._dirty[participant.sid] = None
+        self._rerank_all()
 
     def withdraw(self, track: Track) -> None:
         if track.backup is not None:
@@ -84,7 +73,7 @@ class Stage:
             self._dirty.update(dict.fromkeys(track.primary.viewers))
         if self.tracks.pop(track.sid, None) is None:
             return
-        self._joined = self._ordered = None
+        self.ranking.reorder()
         self.speech.quiet(track)
         self._sounds_other |= track.kind is Kind.AUDIO
         for participant in self._members:
@@ -118,9 +107,7 @@ class Stage:
         if publisher.is_hidden:
             for track in publisher.tracks.values():
                 self.speech.quiet(track)
-        for participant in self._members:
-            if participant is not publisher:
-                self._dirty[participant.sid] = None
+        self._rerank_all()
 
     # Subscribers
 
@@ -174,7 +161,8 @@ class Stage:
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
         """Every track it could be shown, in the order their publishers joined."""
-        return self._for(subscriber, self._by_join())
+        tracks = self.ranking.by_join()
+        return [track for track in tracks if track.owner != subscriber.sid and not self.ranking.is_hidden(track)]
 
     def undecodable(self, subscriber: Participant) -> tuple[list[Track], list[Track]]:
         """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
@@ -194,7 +182,7 @@ class Stage:
                 yield track.order, subscriber.viewing.explain(track, may_subscribe=may_subscribe)
 
     def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
-        for track in self._by_join():
+        for track in self.ranking.by_join():
             if track.order <= after:
                 continue
             viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
@@ -216,15 +204,17 @@ class Stage:
         heard = []
         for id, samples in levels:
             track = self.by_plane_id.get(id)
-            if track is not None and track.kind is Kind.AUDIO and not track.is_muted and not self._is_hidden(track):
+            if (
+                track is not None
+                and track.kind is Kind.AUDIO
+                and not track.is_muted
+                and not self.ranking.is_hidden(track)
+            ):
                 heard.append((track, samples))
         if not self.speech.record(heard, now):
             return
-        self._ordered = None
+        self._rerank_all()
         self._sounds_other |= self._loudest > 0
-        for participant in self._members:
-            if self._last_n or participant.viewing.is_short():
-                self._dirty[participant.sid] = None
 
     def handle_timeout(self, now: float) -> None:
         self.speech.handle_timeout(now)
@@ -232,8 +222,8 @@ class Stage:
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        work = (self._dirty, self._stale, self._news, self._sounds_other, self._publishers.has_work())
-        return any(work)
+        work = (self._dirty, self._stale, self._news, self._ranking_changed, self._sounds_other)
+        return any(work) or self._publishers.has_work()
 
     # The end of a turn
 
@@ -242,8 +232,9 @@ class Stage:
         if self._sounds_other:
             self._tell_sound()
         dirty, self._dirty = self._dirty, {}
-        # Ranked once for all subscribers of the turn.
-        self._ranked = [track for track in self._by_rank() if not self._is_hidden(track)] if dirty else []
+        if self._ranking_changed:
+            self._ranking_changed = False
+            self._each([member.sid for member in self._members], lambda one: self._select(one, dirty), self._dirty)
         self._each(dirty, self._refresh, self._dirty)
         stale, self._stale = {**dirty, **self._stale}, {}
         targets: dict[str, Targets] = {}
@@ -325,7 +316,7 @@ class Stage:
     def _find(self, subscriber: Participant, sid: str) -> Track:
         """One that it could be shown; NotFound."""
         track = self.tracks.get(sid)
-        if track is None or track.owner == subscriber.sid or self._is_hidden(track):
+        if track is None or track.owner == subscriber.sid or self.ranking.is_hidden(track):
             raise NotFound(f"there is no track {quote(sid)} to subscribe to")
         return track
 
@@ -337,16 +328,29 @@ class Stage:
             # Where sections are short, what is seen goes first.
             self.touch(subscriber)
 
+    def _rerank_all(self) -> None:
+        self.ranking.reorder()
+        self._ranking_changed = True
+
+    def _select(self, subscriber: Participant, dirty: dict[str, None]) -> None:
+        """Marks a subscriber that is to be shown other tracks than its slots show."""
+        if subscriber.sid in dirty or subscriber.transport.negotiated is None:
+            return
+        if subscriber.viewing.select(self.ranking.selection(subscriber)):
+            dirty[subscriber.sid] = None
+        else:
+            self._ask_for_sections(subscriber)
+
     def _refresh(self, subscriber: Participant) -> None:
         if subscriber.transport.negotiated is None:
             return
-        wanted = []
-        if subscriber.permissions.can_subscribe:
-            others = [track for track in self._ranked if track.owner != subscriber.sid]
-            wanted = subscriber.viewing.wishes.among(others)
-        changed = subscriber.viewing.refresh(wanted, self._last_n)
+        subscriber.viewing.select(self.ranking.selection(subscriber))
+        changed = subscriber.viewing.refresh(self.tracks)
         if changed:
             self._facts.append(SlotsChanged(subscriber.sid, changed))
+        self._ask_for_sections(subscriber)
+
+    def _ask_for_sections(self, subscriber: Participant) -> None:
         if subscriber.signals:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
@@ -359,7 +363,7 @@ class Stage:
 
     def _tell_sound(self) -> None:
         try:
-            self._sound.tell(self._by_join(), self.speech.dominant, self._loudest)
+            self._sound.tell(self.ranking.by_join(), self.speech.dominant, self._loudest)
         except Exception as error:
             self._context.failures.note("sound", error)
         else:
@@ -395,27 +399,6 @@ class Stage:
         if backup is None:
             return None
         return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
-
-    def _for(self, subscriber: Participant, tracks: list[Track]) -> list[Track]:
-        return [track for track in tracks if track.owner != subscriber.sid and not self._is_hidden(track)]
-
-    def _by_join(self) -> list[Track]:
-        if self._joined is None:
-            self._joined = sorted(self.tracks.values(), key=lambda track: track.order)
-        return self._joined
-
-    def _by_rank(self) -> list[Track]:
-        if self._ordered is None:
-            tracks = self._by_join()
-            ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
-            on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
-            ordered = slots.order([track.claim for track in tracks], on_stage, self.speech.spoke)
-            self._ordered = [self.tracks[claim.track] for claim in ordered]
-        return self._ordered
-
-    def _is_hidden(self, track: Track) -> bool:
-        owner = self._members.get(track.owner)
-        return owner is None or owner.is_hidden
 
     def _reconsider(self, track: Track) -> None:
         for sid in track.viewers:

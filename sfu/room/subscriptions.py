@@ -46,9 +46,11 @@ class Subscriptions:
         self.identity = identity
         self._records: dict[str, Record] = {}
         """The record of decisions of each track, by sid."""
-        self._last_n = 0
-        self._beyond: frozenset[str] = frozenset()
-        """Sids of wanted tracks that `last_n` excludes."""
+        self.sections = (0, 0)
+        """Numbers of slots, of audio and of video."""
+        self._selection = policy.NOTHING
+        self._planned: frozenset[str] | None = None
+        """Sids of the tracks that its slots show. None: that is to be planned."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may have changed."""
@@ -57,7 +59,6 @@ class Subscriptions:
         self._untold: dict[str, SlotInfo | None] = {}
         """Contents of slots, by mid, that the client does not know yet."""
         self._asked: tuple[int, ...] = ()
-        self._missing: Mapping[Kind, int] = {}
 
     # Wishes
 
@@ -89,24 +90,27 @@ class Subscriptions:
             if slot.track is not None and self.slots.get(mid) is not slot:
                 self._leave(slot.track)
         self._by_id = {slot.id: slot for slot in self.slots.values()}
+        audio = sum(1 for slot in self.slots.values() if slot.kind is Kind.AUDIO)
+        self.sections, self._planned = (audio, len(self.slots) - audio), None
 
-    def refresh(self, wanted: Sequence[Track], last_n: int) -> dict[str, SlotInfo | None]:
-        """Assigns the wanted tracks, in order of priority, to slots. Returns the changes."""
-        tracks = {track.sid: track for track in wanted}
-        chosen = policy.choose([track.claim for track in wanted], self.wishes.unseen, last_n)
-        self._last_n = last_n
-        self._beyond = frozenset(tracks.keys() - {claim.track for claim in chosen}) if last_n else frozenset()
+    def select(self, selection: policy.Selection) -> bool:
+        """Sets what it is to be shown. Returns whether `refresh` is due."""
+        self._selection = selection
+        return self._planned != selection.tracks
+
+    def refresh(self, tracks: Mapping[str, Track]) -> dict[str, SlotInfo | None]:
+        """Assigns the selected tracks to slots. Returns the changes. `tracks`: those of the room, by sid."""
+        self._planned = None
         plan = policy.plan(
-            chosen,
+            self._selection.wanted,
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
-            self.wishes.unseen,
         )
-        self._missing = plan.missing
-        planned = [(self.slots[mid], tracks[sid] if sid is not None else None) for mid, sid in plan.shown.items()]
+        planned = [(self.slots[mid], tracks[sid] if sid is not None else None) for mid, sid in plan.items()]
         changed = [(slot, track) for slot, track in planned if slot.track is not track or not slot.is_current]
         for slot, track in changed:
             self._fill(slot, track)
+        self._planned = self._selection.tracks
         told, self._untold = self._untold, {}
         return told
 
@@ -178,10 +182,6 @@ class Subscriptions:
             slot.target, slot.commanded = None, None
             self._stale[slot.mid] = None
 
-    def is_short(self) -> bool:
-        """Whether a wanted track has no section, so priority matters."""
-        return any(self._missing.values())
-
     def clear(self) -> None:
         """Clears all slots of a removed transport."""
         for slot in self.slots.values():
@@ -189,17 +189,19 @@ class Subscriptions:
                 self._leave(slot.track)
         self.slots.clear()
         self._by_id.clear()
+        self.sections, self._planned, self._selection = (0, 0), None, policy.NOTHING
 
     def renegotiate(self, limit: int) -> tuple[int, int] | None:
         """Returns the numbers of audio and video sections to request. None: there are enough, or they were
         requested before without effect."""
-        count = {kind: sum(1 for slot in self.slots.values() if slot.kind is kind) for kind in Kind}
-        more = {kind: policy.growth(self._missing.get(kind, 0), count[kind], limit) for kind in Kind}
-        state = (*self._missing.values(), *count.values())
-        if not any(more.values()) or state == self._asked:
+        missing, sections = self._selection.missing, self.sections
+        if missing == (0, 0) or (*missing, *sections) == self._asked:
             return None
-        self._asked = state
-        return more[Kind.AUDIO], more[Kind.VIDEO]
+        audio, video = (policy.growth(*of, limit) for of in zip(missing, sections, strict=True))
+        if not audio and not video:
+            return None
+        self._asked = (*missing, *sections)
+        return audio, video
 
     def shown(self) -> Mapping[str, SlotInfo | None]:
         return {
@@ -329,7 +331,9 @@ class Subscriptions:
             mid=slot.mid,
             refused=slot.refusal,
             muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
-            kept_out=f"the room limits pictures to {self._last_n}" if track.sid in self._beyond else "",
+            kept_out=f"the room limits pictures to {self._selection.last_n}"
+            if track.sid in self._selection.beyond
+            else "",
             target=target.ladder[0] if target is not None and target.ladder else None,
             held_by=Cause(target.cause) if target is not None else Cause.NONE,
             current=slot.layer,

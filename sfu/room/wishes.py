@@ -29,22 +29,28 @@ class Wishes:
     def __init__(self, auto: bool, only: str | None) -> None:
         self.only = only
         """The only identity whose tracks are shown. None: all."""
-        self._auto = auto
+        self.auto = auto
+        """All tracks are wanted, but for those that it is unsubscribed from."""
         self._on: dict[str, bool] = {}
         self._how: dict[str, Wish] = {}
         self.unseen: set[str] = set()
         """Sids of tracks that are not visible."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it wants what every other one with the same `auto` wants."""
+        return self.only is None and not self._on and not self.unseen
+
     def wants(self, track: Track) -> bool:
         if self.only is not None and track.identity != self.only:
             return False
-        return self._on.get(track.sid, self._auto)
+        return self._on.get(track.sid, self.auto)
 
     def among(self, tracks: Iterable[Track]) -> list[Track]:
         """Returns the tracks that it wants."""
         if self.only is not None:
             return [track for track in tracks if self.wants(track)]
-        on, auto = self._on, self._auto
+        on, auto = self._on, self.auto
         return [track for track in tracks if on.get(track.sid, auto)]
 
     def subscribe(self, track: Track, on: bool) -> None:

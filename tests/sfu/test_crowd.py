@@ -1,11 +1,13 @@
 """Whatever people do in a room: what the plane was told is what they want, and what each track is asked for."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sfu.model import Kind, Quality
+from sfu.plane import AudioLevels
 from sfu.signalling import messages
 
 from .scene import Client, Scene, scene
@@ -25,7 +27,7 @@ class Crowd:
 
     async def step(self) -> None:
         steps = [self.join, self.publish, self.publish, self.leave, self.mute, self.change_room]
-        steps += [self.look, self.look, self.look, self.subscribe, self.arrive]
+        steps += [self.look, self.look, self.look, self.subscribe, self.arrive, self.speak, self.hide]
         await self.chance.choice(steps)()
 
     async def join(self) -> None:
@@ -79,6 +81,20 @@ class Crowd:
             is_sound = one.session.participant.tracks[track].kind is Kind.AUDIO
             codec = "opus" if is_sound else self.chance.choice(("vp8", "vp9"))
             await self.it.say(arriving(one.plane_track(track), self.chance.randrange(1, 4), codec=codec))
+
+    async def speak(self) -> None:
+        """Until it is the dominant speaker, or silence."""
+        one, track = self.somebodys_track()
+        if one is not None and one.session.participant.tracks[track].kind is Kind.AUDIO:
+            for beat in range(10):
+                self.it.clock.now += 0.1
+                await self.it.say(AudioLevels([(one.plane_track(track), bytes([18 if beat else 127] * 5))]))
+
+    async def hide(self) -> None:
+        one = self.somebody()
+        if one is not None:
+            participant = one.session.participant
+            participant.update(permissions=replace(participant.permissions, hidden=self.chance.random() < 0.3))
 
     def somebody(self) -> Client | None:
         return self.chance.choice(self.people) if self.people else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from sfu.model import Kind, Source
-from sfu.policy.slots import Wanted, choose, growth, order, plan
+from sfu.policy.slots import Wanted, choose, growth, order, plan, select
 
 
 def sections(audio: int, video: int) -> list[tuple[str, Kind]]:
@@ -62,8 +62,8 @@ TABLE: Sequence[tuple[str, str, tuple[int, int], str, str]] = [
 @pytest.mark.parametrize(("why", "want", "count", "before", "after"), TABLE, ids=[row[0] for row in TABLE])
 def test_sections_show(why: str, want: str, count: tuple[int, int], before: str, after: str) -> None:
     result = plan(order(wanted(want), {}, {}), sections(*count), shown(before))
-    assert {mid: track for mid, track in result.shown.items() if track} == shown(after)
-    assert set(result.shown) == {mid for mid, _ in sections(*count)}
+    assert {mid: track for mid, track in result.items() if track} == shown(after)
+    assert set(result) == {mid for mid, _ in sections(*count)}
 
 
 ORDERS: Sequence[tuple[str, str, str, str, str]] = [
@@ -101,9 +101,9 @@ def test_of_a_large_room_one_is_shown(why: str, ordered: str, unseen: str, last_
 
 
 def test_what_is_not_visible_is_not_missing() -> None:
-    tracks = choose(wanted("A.cam B.cam C.cam"), ("A.cam",), 0)
-    result = plan(tracks, sections(0, 1), shown("v0=A.cam"), ("A.cam",))
-    assert result.shown == {"v0": "B.cam"} and result.missing[Kind.VIDEO] == 1
+    selection = select(wanted("A.cam B.cam C.cam"), ("A.cam",), 0, (0, 1))
+    assert plan(selection.wanted, sections(0, 1), shown("v0=A.cam")) == {"v0": "B.cam"}
+    assert selection.missing == (0, 1)
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -117,19 +117,22 @@ def test_whatever_happens_the_first_are_shown_once_and_who_stays_does_not_move(s
         last_n = chance.choice((0, 2, 4))
         ordered = order(chance.sample(everybody, 12), {"C": 0}, {"D": chance.randrange(3), "E": 1})
         chosen = choose(ordered, unseen, last_n)
-        result = plan(chosen, places, present, unseen)
+        result = plan(chosen, places, present)
+        selection = select(ordered, unseen, last_n, (4, 5))
+        assert plan(selection.wanted, places, present) == result, "what has no section makes no difference"
+        assert selection.tracks == {track for track in result.values() if track}
+        assert selection.beyond == {t.track for t in ordered} - {t.track for t in chosen}
         for kind, count in ((Kind.AUDIO, 4), (Kind.VIDEO, 5)):
             first = [track.track for track in chosen if track.kind is kind][:count]
-            now = [track for mid, of in places if of is kind and (track := result.shown[mid])]
+            now = [track for mid, of in places if of is kind and (track := result[mid])]
             assert sorted(now) == sorted(first)
             assert kind is Kind.AUDIO or not last_n or len(now) <= last_n
-            assert all(result.shown[mid] == track for mid, track in present.items() if track in now)
-        present = dict(result.shown)
+            assert all(result[mid] == track for mid, track in present.items() if track in now)
+        present = dict(result)
 
 
 def test_what_has_no_section_is_missing() -> None:
-    result = plan(wanted("A.cam B.cam C.screen A.mic"), sections(1, 1), {})
-    assert result.missing == {Kind.VIDEO: 2, Kind.AUDIO: 0}
+    assert select(wanted("A.cam B.cam C.screen A.mic"), (), 0, (1, 1)).missing == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""The order of a room's tracks, and which each subscriber is to be shown: computed once for all of the same wishes."""
+
+from collections.abc import Mapping
+
+from sfu.policy import slots
+from sfu.room.members import Members
+from sfu.room.participant import Participant
+from sfu.room.tracks import Track
+
+
+class Ranking:
+    def __init__(self, members: Members, tracks: Mapping[str, Track], spoke: Mapping[str, int]) -> None:
+        self._members = members
+        self._tracks = tracks
+        """Published, by sid; the room's own."""
+        self._spoke = spoke
+        """When each publisher was last the dominant speaker, as a rank: higher is later."""
+        self._last_n = 0
+        self._on_stage: tuple[str, ...] = ()
+        self._joined: list[Track] | None = None
+        self._ranked: list[Track] | None = None
+        self._shared: dict[tuple[bool, tuple[int, int]], slots.Selection] = {}
+        """The selections of subscribers without wishes of their own: by whether they want everything, and their
+        sections."""
+
+    def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> bool:
+        """Sets whom a large room is shown, see `RoomOptions`. Returns whether it is something new."""
+        changed = (last_n, on_stage) != (self._last_n, self._on_stage)
+        self._last_n, self._on_stage = last_n, on_stage
+        if changed:
+            self.reorder()
+        return changed
+
+    def reorder(self) -> None:
+        """Tracks, their priority or their visibility changed."""
+        self._joined = self._ranked = None
+        self._shared.clear()
+
+    def by_join(self) -> list[Track]:
+        """Returns all tracks in the order their publishers joined."""
+        if self._joined is None:
+            self._joined = sorted(self._tracks.values(), key=lambda track: track.order)
+        return self._joined
+
+    def is_hidden(self, track: Track) -> bool:
+        owner = self._members.get(track.owner)
+        return owner is None or owner.is_hidden
+
+    def selection(self, subscriber: Participant) -> slots.Selection:
+        """Returns the tracks that a subscriber is to be shown."""
+        if not subscriber.permissions.can_subscribe:
+            return slots.NOTHING
+        viewing = subscriber.viewing
+        if not viewing.wishes.is_plain or subscriber.tracks:
+            return self._selected(subscriber)
+        key = (viewing.wishes.auto, viewing.sections)
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = self._selected(subscriber)
+        return shared
+
+    def _selected(self, subscriber: Participant) -> slots.Selection:
+        viewing = subscriber.viewing
+        others = [track for track in self._by_rank() if track.owner != subscriber.sid]
+        wanted = [track.claim for track in viewing.wishes.among(others)]
+        return slots.select(wanted, viewing.wishes.unseen, self._last_n, viewing.sections)
+
+    def _by_rank(self) -> list[Track]:
+        """Visible tracks, most wanted first."""
+        if self._ranked is None:
+            tracks = [track for track in self.by_join() if not self.is_hidden(track)]
+            ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}
+            on_stage = {track.owner: ranks[track.identity] for track in tracks if track.identity in ranks}
+            ordered = slots.order([track.claim for track in tracks], on_stage, self._spoke)
+            self._ranked = [self._tracks[claim.track] for claim in ordered]
+        return self._ranked

@@ -1,0 +1,92 @@
+"""Subscribers are planned again only where their own answer changed, and show what a plan of everybody would show."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sfu.policy import slots
+from sfu.signalling import messages
+
+from .scene import Client, Scene, scene, turn
+from .test_crowd import Crowd
+
+STEPS = 25
+EXAMPLES = 25
+
+
+def planned(client: Client) -> Mapping[str, str | None]:
+    """The plan for one subscriber from everything there is."""
+    room, participant = client.room, client.session.participant
+    viewing, stage = participant.viewing, room.stage
+    ranks = {room.participant(one).sid: n for n, one in enumerate(room.options.on_stage) if one in room.participants}
+    visible = [track.claim for track in stage.visible_to(participant)]
+    ordered = slots.order(visible, ranks, stage.speech.spoke)
+    wanted = [claim for claim in ordered if viewing.wishes.wants(stage.tracks[claim.track])]
+    chosen = slots.choose(wanted, viewing.wishes.unseen, room.options.last_n)
+    sections = [(slot.mid, slot.kind) for slot in viewing.slots.values()]
+    return slots.plan(chosen, sections, shown(client))
+
+
+def shown(client: Client) -> Mapping[str, str | None]:
+    slots = client.session.participant.viewing.slots.values()
+    return {slot.mid: slot.track.sid if slot.track is not None else None for slot in slots}
+
+
+def check(it: Scene, clients: list[Client]) -> None:
+    for client in clients:
+        assert shown(client) == planned(client)
+        for slot in client.session.participant.viewing.slots.values():
+            assert slot.is_current and it.plane.sources.get(slot.id) == slot.source
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.randoms(use_true_random=False))
+def test_after_any_acts_everybody_shows_what_a_plan_of_all_would_show(chance: random.Random) -> None:
+    async def run() -> None:
+        async with scene() as it:
+            crowd = Crowd(it, chance)
+            for _ in range(STEPS):
+                await crowd.step()
+                await it.pass_time(0)
+                for client in crowd.people:
+                    client.heard()
+                check(it, crowd.people)
+
+    asyncio.run(run())
+
+
+async def audience(it: Scene, size: int) -> list[Client]:
+    """Two publishers, and viewers with one section of each kind."""
+    publishers = [await it.client(name) for name in ("ada", "bob")]
+    for publisher in publishers:
+        await publisher.connect("audio recvonly")
+        await publisher.camera()
+    viewers = [await it.client(f"v{number}") for number in range(size)]
+    for viewer in viewers:
+        await viewer.connect("audio recvonly", "video recvonly")
+    return viewers
+
+
+async def test_a_track_that_nobody_has_a_section_for_moves_nobody() -> None:
+    async with scene() as it:
+        viewers = await audience(it, 5)
+        late = await it.client("late")
+        await late.connect("audio recvonly")
+        before = len(it.plane.commands)
+        await late.camera()
+        await turn()
+        assert [name for name, *_ in it.plane.commands[before:]] == ["add_track"]
+        assert all(viewer.session.participant.viewing.sections == (1, 1) for viewer in viewers)
+
+
+async def test_what_many_viewers_are_to_be_shown_is_computed_once() -> None:
+    async with scene() as it:
+        viewers = await audience(it, 5)
+        selections = {id(one.room.stage.ranking.selection(one.session.participant)) for one in viewers}
+        assert len(selections) == 1
+        await viewers[0].ask(messages.Settings, track=viewers[0].shows()["1"], visible=False)
+        selections = {id(one.room.stage.ranking.selection(one.session.participant)) for one in viewers}
+        assert len(selections) == 2, "who has wishes of its own has a selection of its own"
