@@ -11,6 +11,7 @@ from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
 from sfu.model import FIRST, BackupInfo, Explanation, Kind, Order, PublishedTrack, SubscriptionInfo, Wish
 from sfu.plane import _native
 from sfu.quoting import quote
+from sfu.room.decisions import Decisions
 from sfu.room.dynacast import Publishers
 from sfu.room.members import Members
 from sfu.room.participant import Participant
@@ -238,14 +239,15 @@ class Stage:
         self._each(dirty, self._refresh, self._dirty)
         stale, self._stale = {**dirty, **self._stale}, {}
         targets: dict[str, Targets] = {}
-        self._each(stale, lambda subscriber: self._allocate(subscriber, targets), self._stale)
+        decisions = Decisions()
+        self._each(stale, lambda subscriber: self._allocate(subscriber, targets, decisions), self._stale)
         if targets:
             self._command(targets)
         if stale:
             self._publishers.touch()
         self._publishers.flush()
         news, self._news = self._news, {}
-        self._each({**stale, **news}, self._note_news, self._news)
+        self._each({**stale, **news}, lambda subscriber: self._note_news(subscriber, decisions), self._news)
 
     def news(self, subscriber: Participant) -> None:
         """What the plane said of its slots is told at the end of the turn."""
@@ -276,24 +278,27 @@ class Stage:
         if is_reshaped:
             # An encoding that never arrived is not stopped: now this one can be.
             self._publishers.touch()
+        decisions = Decisions()
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
             try:
-                self._tell_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
+                self._tell_layers(viewer, track, decisions, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
             except Exception as error:
                 self._context.failures.note("subscriber", error, f"sid={sid}")
                 self._dirty[sid] = None
         return track if seen and track.primary is None else None
 
-    def _tell_layers(self, viewer: Participant, track: Track, *, is_recoded: bool, is_reshaped: bool) -> None:
+    def _tell_layers(
+        self, viewer: Participant, track: Track, decisions: Decisions, *, is_recoded: bool, is_reshaped: bool
+    ) -> None:
         if is_recoded and viewer.viewing.handle_codec(track):
             self._dirty[viewer.sid] = None
         # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
             self._judge(viewer, track.primary or track)
-        for state in viewer.viewing.layers_news(track):
+        for state in viewer.viewing.layers_news(track, decisions):
             self._facts.append(SubscriptionChanged(viewer.sid, state))
 
     def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
@@ -370,9 +375,9 @@ class Stage:
             self._sounds_other = False
 
     @staticmethod
-    def _allocate(subscriber: Participant, targets: dict[str, Targets]) -> None:
+    def _allocate(subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
         # What was decided before an exception is commanded all the same: it is not decided again.
-        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []))
+        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []), decisions)
 
     def _command(self, targets: Mapping[str, Targets]) -> None:
         """In one call for all; where the plane refuses that, one for each subscriber."""
@@ -389,8 +394,8 @@ class Stage:
             self._each(refused, lambda one: one.viewing.retarget(), self._stale)
             self._stale.update(refused)
 
-    def _note_news(self, subscriber: Participant) -> None:
-        for state in subscriber.viewing.news():
+    def _note_news(self, subscriber: Participant, decisions: Decisions) -> None:
+        for state in subscriber.viewing.news(decisions):
             self._facts.append(SubscriptionChanged(subscriber.sid, state))
 
     @staticmethod

@@ -23,6 +23,7 @@ from sfu.negotiation.transport import Transport
 from sfu.plane import _native
 from sfu.policy import allocation
 from sfu.policy import slots as policy
+from sfu.room.decisions import Decisions
 from sfu.room.slot import Slot
 from sfu.room.tracks import MIME, Track
 from sfu.room.wishes import Wishes
@@ -151,27 +152,22 @@ class Subscriptions:
             self._stale[slot.mid] = None
         return slot is not None
 
-    def allocate(self, targets: Targets) -> None:
-        """Decides the layers of the slots. Appends changed targets to `targets`."""
-        # Without a budget tracks do not compete: only those of which something has changed are judged.
-        judged = [
-            (slot, slot.track, slot.shown)
-            for mid in self._stale
-            if (slot := self.slots.get(mid)) is not None and slot.track is not None and slot.shown is not None
-        ]
-        demands = [allocation.Demand(shown.supply(), self.wishes.of(track)) for _, track, shown in judged]
-        for (slot, track, shown), demand, target in zip(
-            judged, demands, allocation.allocate(None, demands), strict=True
-        ):
+    def allocate(self, targets: Targets, decisions: Decisions) -> None:
+        """Decides the layers of the slots of which something changed. Appends changed targets to `targets`."""
+        for mid in self._stale:
+            slot = self.slots.get(mid)
+            if slot is None or slot.track is None or slot.shown is None:
+                continue
+            track, shown = slot.track, slot.shown
+            decision = decisions.of(shown, self.wishes.of(track))
+            target, ladder = decision.target, decision.ladder
             self._changed[slot.mid] = None
-            ladder = shown.simulcast.named(target.ladder)
             if slot.commanded != ladder:
                 targets.append((slot.id, ladder))
             slot.target, slot.commanded = target, ladder
-            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, Cause(target.cause))
-            wanted = allocation.wanted(demand) if slot.can_decode(shown) else None
-            if wanted is not None:
-                shown.asked[self._owner] = wanted
+            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, target.cause)
+            if decision.wanted is not None and slot.can_decode(shown):
+                shown.asked[self._owner] = decision.wanted
             else:
                 shown.asked.pop(self._owner, None)
         self._stale.clear()
@@ -233,12 +229,12 @@ class Subscriptions:
             self._stale[slot.mid] = None
             self._reached(slot, None, Cause.CODEC, event.reason)
 
-    def layers_news(self, track: Track) -> Iterable[SubscriptionState]:
+    def layers_news(self, track: Track, decisions: Decisions) -> Iterable[SubscriptionState]:
         """The layers that arrive changed, of the track or its backup. Reported at once: it happens once a second."""
         slot = self.showing(track.primary or track)
         if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
-            yield from self.news()
+            yield from self.news(decisions)
 
     def rerank(self, track: Track, moved: Mapping[int, int]) -> None:
         """The ranks of the encodings changed, of the track or its backup, given by the old ranks. What is sent stays
@@ -256,13 +252,13 @@ class Subscriptions:
         self._stale[slot.mid] = None
         return slot.choose(slot.track) is not slot.shown
 
-    def news(self) -> Iterable[SubscriptionState]:
+    def news(self, decisions: Decisions) -> Iterable[SubscriptionState]:
         """Returns the states that changed enough to be reported."""
         for mid in self._changed:
             slot = self.slots.get(mid)
             if slot is None or slot.track is None:
                 continue
-            message = self._subscription(slot, slot.track)
+            message = self._shared_state(slot, slot.track, decisions)
             if slot.told is None or _is_news(slot.told, message):
                 slot.told = message
                 yield message
@@ -368,6 +364,14 @@ class Subscriptions:
         """Returns the slot that shows a track or its backup."""
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
+
+    def _shared_state(self, slot: Slot, track: Track, decisions: Decisions) -> SubscriptionState:
+        refusal = (slot.refused, slot.unreadable, slot.codecs)
+        key: tuple[object, ...] = (track, slot.shown, *refusal)
+        if not track.silenced and not track.muted:
+            wish, is_beyond = self.wishes.of(track), track.sid in self._selection.beyond
+            key = (*key, wish, self.wishes.wants(track), is_beyond, slot.layer, slot.lacks, slot.target)
+        return decisions.state(key, lambda: self._subscription(slot, track))
 
     def _subscription(self, slot: Slot, track: Track) -> SubscriptionState:
         wish, of = self.wishes.of(track), self._standing(track)

@@ -17,17 +17,19 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from api import messages as wire
 from sfu.model import Kind, Source
 from sfu.plane import Layer, LayerRate, Layers, Switched, _native
+from sfu.room.tracks import Track
 from sfu.signalling import messages
 
 from ..sfu.scene import Client, Scene, scene
 
 MEMBERS = 50
 VISIBLE = 16
-TARGET_MS = 50.0
+TARGET_MS = 12.0
 SIZES = ((320, 180), (640, 360), (1280, 720))
 SECTIONS = [*["video recvonly"] * VISIBLE, *["audio recvonly"] * (MEMBERS + 8), "application"]
 OFFERS = Path(__file__).parent.parent / "data" / "sdp"
@@ -73,18 +75,7 @@ class Crowd:
         """Its media reaches the server, and everybody whose slots show it; what it is shown reaches it."""
         own = {track.plane_id for track in client.session.participant.tracks.values()}
         for track in client.session.participant.tracks.values():
-            assert track.plane_id is not None
-            layers = [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)]
-            if track.kind is Kind.VIDEO:
-                layers = [
-                    LayerRate(Layer(spatial, temporal), 200_000 << spatial, *size, 15.0 * (temporal + 1))
-                    for spatial, size in enumerate(SIZES)
-                    for temporal in range(2)
-                ]
-            video = track.kind is Kind.VIDEO
-            await self.it.say(
-                Layers(track.plane_id, "vp8" if video else "opus", layers, False, False, lacks_parameters=False)
-            )
+            await self.it.say(arriving(track))
         slots = set(client.session.participant.transport.slots.values())
         switched = [
             Switched(slot, source, Layer(0, 0), "none")
@@ -99,6 +90,20 @@ class Crowd:
             for message in client.heard():
                 self.octets += len(wire.encode(client.seq, message))
                 self.told[type(message).__name__] += 1
+
+
+def arriving(track: Track, fps: float = 15.0) -> Layers:
+    """What the plane reports of a track once a second. `fps`: of the lower of two temporal layers of video."""
+    assert track.plane_id is not None
+    layers = [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)]
+    if track.kind is Kind.VIDEO:
+        layers = [
+            LayerRate(Layer(spatial, temporal), 200_000 << spatial, *size, fps * (temporal + 1))
+            for spatial, size in enumerate(SIZES)
+            for temporal in range(2)
+        ]
+    codec: Literal["vp8", "opus"] = "vp8" if track.kind is Kind.VIDEO else "opus"
+    return Layers(track.plane_id, codec, layers, False, False, lacks_parameters=False)
 
 
 def chromium(sections: Sequence[tuple[str, str]], ufrag: str) -> str:

@@ -14,14 +14,16 @@ import time
 from collections.abc import Awaitable, Callable
 
 from sfu.model import Kind, Source
-from sfu.plane import _native
+from sfu.plane import Layer, Switched, _native
 from sfu.signalling import messages
 
 from ..sfu.scene import Client, Scene, scene, turn
-from .crowd import Crowd
+from .crowd import Crowd, arriving
 
 SECTIONS = [*["video recvonly"] * 8, *["audio recvonly"] * 8, "application"]
+MUTE, LAYERS = "mute of a microphone", "layers of a camera, once a second"
 TARGETS = {  # ms, by members
+    200: {MUTE: 2},
     300: {"join of a viewer": 4, "one more microphone": 6, "change of the dominant speaker": 4},
     1000: {"join of a viewer": 6, "one more microphone": 15, "change of the dominant speaker": 8},
 }
@@ -58,6 +60,22 @@ class LargeRoom:
         """Everybody takes what it was told: a client that reads nothing is let go."""
         for client in self.clients:
             client.heard()
+
+    async def mute(self, client: Client) -> None:
+        """Mutes its microphone, or allows it again."""
+        tracks = client.session.participant.tracks.values()
+        track = next(track for track in tracks if track.kind is Kind.AUDIO)
+        await client.ask(messages.Mute, track=track.sid, muted=not track.muted)
+        slots = [slot for slot, source in self.it.plane.sources.items() if source == track.plane_id]
+        layer = None if track.muted else Layer(0, 0)
+        await self.it.say(
+            *(Switched(slot, track.plane_id, layer, "paused" if track.muted else "none") for slot in slots)
+        )
+
+    async def report(self, client: Client, fps: float) -> None:
+        """The plane's report of its camera."""
+        camera = next(t for t in client.session.participant.tracks.values() if t.kind is Kind.VIDEO)
+        await self.it.say(arriving(camera, fps))
 
     async def speak(self, microphone: int) -> None:
         """Loud in one microphone, silent in the others, until the dominant speaker is another."""
@@ -97,6 +115,8 @@ async def measure(members: int, publishers: int, rounds: int, profile: cProfile.
             changes: dict[str, Callable[[], Awaitable[object]]] = {
                 "join of a viewer": lambda number=number: room.join(f"late{number}"),  # type: ignore[misc]
                 "one more microphone": lambda number=number: room.publish(people[-1 - number], Kind.AUDIO),  # type: ignore[misc]
+                MUTE: lambda: room.mute(people[7]),
+                LAYERS: lambda number=number: room.report(people[0], 15.0 + number / 10),  # type: ignore[misc]
                 "change of the dominant speaker": lambda number=number: room.speak(room.microphones[number]),  # type: ignore[misc]
             }
             for name, change in changes.items():

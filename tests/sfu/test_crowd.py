@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sfu.model import Kind, Quality
-from sfu.plane import AudioLevels
+from sfu.plane import AudioLevels, Layer
 from sfu.signalling import messages
 
 from .scene import Client, Scene, scene
@@ -27,7 +27,7 @@ class Crowd:
 
     async def step(self) -> None:
         steps = [self.join, self.publish, self.publish, self.leave, self.mute, self.change_room]
-        steps += [self.look, self.look, self.look, self.subscribe, self.arrive, self.speak, self.hide]
+        steps += [self.look, self.look, self.look, self.subscribe, self.arrive, self.speak, self.hide, self.switch]
         await self.chance.choice(steps)()
 
     async def join(self) -> None:
@@ -89,6 +89,15 @@ class Crowd:
             for beat in range(10):
                 self.it.clock.now += 0.1
                 await self.it.say(AudioLevels([(one.plane_track(track), bytes([18 if beat else 127] * 5))]))
+
+    async def switch(self) -> None:
+        """The plane says what leaves through a slot."""
+        one = self.somebody()
+        mids = [mid for mid, sid in one.shows().items() if sid is not None] if one is not None else []
+        if one is not None and mids:
+            layer = self.chance.choice((None, Layer(0, 0), Layer(1, 1)))
+            cause = self.chance.choice(("none", "paused", "publisher", "loss"))
+            await self.it.say(one.switched(self.chance.choice(mids), layer, cause))  # type: ignore[arg-type]
 
     async def hide(self) -> None:
         one = self.somebody()

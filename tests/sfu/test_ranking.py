@@ -2,16 +2,24 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sfu.policy import slots
+from sfu.model import Cause, Layer, Quality, Wish
+from sfu.plane import Layer as PlaneLayer
+from sfu.policy import allocation, slots
+from sfu.room.decisions import Decisions
+from sfu.room.slot import Slot
+from sfu.room.subscriptions import Subscriptions
+from sfu.room.tracks import Track
 from sfu.signalling import messages
 
 from .scene import Client, Scene, scene, turn
 from .test_crowd import Crowd
+from .test_demand import arriving
 
 STEPS = 25
 EXAMPLES = 25
@@ -36,10 +44,16 @@ def shown(client: Client) -> Mapping[str, str | None]:
 
 
 def check(it: Scene, clients: list[Client]) -> None:
+    decisions = Decisions()
     for client in clients:
         assert shown(client) == planned(client)
-        for slot in client.session.participant.viewing.slots.values():
+        viewing = client.session.participant.viewing
+        for slot in viewing.slots.values():
             assert slot.is_current and it.plane.sources.get(slot.id) == slot.source
+            if slot.track is not None:
+                # What one subscriber is told of it is what all others are told whose subscriptions look the same.
+                own = viewing._subscription(slot, slot.track)
+                assert viewing._shared_state(slot, slot.track, decisions) == own
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,3 +104,39 @@ async def test_what_many_viewers_are_to_be_shown_is_computed_once() -> None:
         await viewers[0].ask(messages.Settings, track=viewers[0].shows()["1"], visible=False)
         selections = {id(one.room.stage.ranking.selection(one.session.participant)) for one in viewers}
         assert len(selections) == 2, "who has wishes of its own has a selection of its own"
+
+
+Alter = Callable[[Subscriptions, Slot, Track], object]
+DIFFERENCES: dict[str, Alter] = {
+    "the layer that is sent": lambda _, slot, __: setattr(slot, "layer", Layer(1, 0)),
+    "what the plane lacks": lambda _, slot, __: setattr(slot, "lacks", Cause.LOSS),
+    "what the plane refuses": lambda _, slot, __: setattr(slot, "refused", "cannot decode VP8"),
+    "a profile that cannot be decoded": lambda _, slot, track: setattr(slot, "unreadable", track.plane_id),
+    "the codecs that it decodes": lambda _, slot, __: setattr(slot, "codecs", frozenset()),
+    "the target": lambda _, slot, __: setattr(slot, "target", allocation.Target((Layer(0, 0),), Cause.BANDWIDTH)),
+    "the wish": lambda viewing, _, track: viewing.wishes.set(track, Wish(quality=Quality.OFF)),
+    "whether it is wanted": lambda viewing, _, track: viewing.wishes.subscribe(track, False),
+    "whether the room excludes it": lambda viewing, _, track: viewing.select(
+        slots.Selection((), frozenset(), (0, 0), 1, frozenset({track.sid}))
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENCES)
+async def test_who_differs_from_other_viewers_of_a_track_is_told_otherwise(what: str) -> None:
+    async with scene() as it:
+        viewers = await audience(it, 2)
+        (track, *_) = [track for track in viewers[0].room.stage.tracks.values() if track.viewers]
+        await it.say(arriving(track.plane_id or 0, 2))
+        decisions, states = Decisions(), []
+        for viewer in viewers:
+            await it.say(viewer.switched("1", PlaneLayer(0, 0), "none"))
+        for viewer in viewers:
+            viewing = viewer.session.participant.viewing
+            slot = viewing.showing(track)
+            assert slot is not None
+            if states:
+                DIFFERENCES[what](viewing, slot, track)
+            states.append(viewing._shared_state(slot, track, decisions))
+            assert states[-1] == viewing._subscription(slot, track)
+        assert states[0] != states[1]

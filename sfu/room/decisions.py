@@ -1,0 +1,43 @@
+"""What many subscribers have in common, computed once: the layers of a track, and the state that is reported."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sfu.model import Layer, SubscriptionState, Wish
+from sfu.policy import allocation
+from sfu.room.tracks import Track
+
+
+class Decision(NamedTuple):
+    """Which layers of a track are sent to whoever has a certain wish."""
+
+    target: allocation.Target
+    ladder: tuple[Layer, ...]
+    """The target as the plane names its encodings."""
+    wanted: Layer | None
+    """The best layer that is asked for, regardless of mutes. None: nothing is asked for."""
+
+
+class Decisions:
+    """For one look at all subscribers: it does not notice changes of a track or its layers."""
+
+    def __init__(self) -> None:
+        self._decided: dict[tuple[Track, Wish], Decision] = {}
+        self._states: dict[tuple[object, ...], SubscriptionState] = {}
+
+    def of(self, track: Track, wish: Wish) -> Decision:
+        found = self._decided.get((track, wish))
+        if found is None:
+            demand = allocation.Demand(track.supply(), wish)
+            # Without a budget tracks do not compete: each is decided alone.
+            (target,) = allocation.allocate(None, [demand])
+            found = Decision(target, track.simulcast.named(target.ladder), allocation.wanted(demand))
+            self._decided[track, wish] = found
+        return found
+
+    def state(self, key: tuple[object, ...], make: Callable[[], SubscriptionState]) -> SubscriptionState:
+        """Returns the state of all subscriptions with this key: everything that the state depends on."""
+        found = self._states.get(key)
+        if found is None:
+            found = self._states[key] = make()
+        return found
