@@ -116,7 +116,19 @@ async def until_alone(service: Server, before: dict[str, Any] | None = None) -> 
             return False
         return (held["participants"], held["sfu_transports"], held["sfu_tracks"]) == (2, 2, 2)
 
-    return await until(lambda: holds(service), is_alone, "everybody else is gone", limit=30.0, every=0.5)
+    try:
+        return await until(lambda: holds(service), is_alone, "everybody else is gone", limit=30.0, every=0.5)
+    except AssertionError as error:
+        error.add_note(await remaining(service))
+        raise
+
+
+async def remaining(service: Server) -> str:
+    """Who is there, and what the service logged of them."""
+    (room,) = (await service.ask("GET", "/v1/rooms"))["rooms"]
+    people = (await service.ask("GET", f"/v1/rooms/{room['name']}/participants"))["participants"]
+    lines = [line for line in service.log if any(one["sid"] in line for one in people)]
+    return "\n".join([*map(json.dumps, people), *lines])
 
 
 @asynccontextmanager
