@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from api import errors
 from api.metrics import CONTENT_TYPE, Metrics
+from api.pauses import Pauses
 from sfu.errors import Unavailable
 from sfu.lifecycle import State
 from sfu.service import Sfu
@@ -18,6 +19,7 @@ class Health:
 
     def __init__(self) -> None:
         self.sfu: Sfu | None = None
+        self.pauses = Pauses()
 
     @property
     def state(self) -> str:
@@ -36,7 +38,7 @@ class DrainState(BaseModel):
 def create_internal_app(health: Health) -> FastAPI:
     app = FastAPI(title="SFU, internal", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     errors.install(app)
-    metrics = Metrics(lambda: health.sfu)
+    metrics = Metrics(lambda: health.sfu, health.pauses)
 
     def drain_state() -> DrainState:
         rooms = list(health.sfu.rooms.values()) if health.sfu is not None else []

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.pauses import Pauses
 from sfu.lifecycle import State
 from sfu.model import ParticipantKind
 from sfu.service import Sfu
@@ -83,12 +84,25 @@ class SfuCollector(Collector):
         yield timers
 
 
+class PausesCollector(Collector):
+    def __init__(self, pauses: Pauses) -> None:
+        self._pauses = pauses
+
+    def collect(self) -> Iterator[Metric]:
+        meaning = "Longest pause of Python in the last one to two minutes: of the event loop, of the garbage collector"
+        longest = GaugeMetricFamily("sfu_longest_pause_seconds", meaning, labels=["of"])
+        for what, seconds in self._pauses.read().items():
+            longest.add_metric([what], seconds)
+        yield longest
+
+
 class Metrics:
-    def __init__(self, sfu: Callable[[], Sfu | None]) -> None:
+    def __init__(self, sfu: Callable[[], Sfu | None], pauses: Pauses) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(SfuCollector(sfu))
+        self._registry.register(PausesCollector(pauses))
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

@@ -39,6 +39,7 @@ async def test_metrics_name_joins_rooms_packets_and_discards(server: Server) -> 
         assert lines['sfu_participants{kind="standard"}'] == "1.0"
         assert lines['sfu_participants{kind="viewer"}'] == "0.0", "nobody is a number, too"
         assert lines['sfu_state{state="running"}'] == "1.0"
+        assert {f'sfu_longest_pause_seconds{{of="{what}"}}' for what in ("loop", "collector")} <= lines.keys()
         assert {"sfu_packets_received_total", "sfu_bytes_sent_total", "sfu_transports"} <= lines.keys()
         if server.plane is not None:
             assert lines['sfu_discards_total{reason="srtp_auth"}'] == "4.0"

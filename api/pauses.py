@@ -1,0 +1,75 @@
+"""How long Python stood still: the event loop, and the garbage collector, which is one cause of it."""
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections.abc import Iterator
+
+WINDOW = 60.0
+"""Seconds. A reading covers the last one to two windows, so that a scrape every minute misses nothing."""
+INTERVAL = 0.1
+"""Seconds between two looks at the loop: a pause is seen as the lateness of the next look."""
+
+
+class Longest:
+    """The longest of the durations that were noted lately, in seconds."""
+
+    def __init__(self) -> None:
+        self._begun = 0.0
+        self._current = self._last = 0.0
+
+    def note(self, seconds: float, now: float) -> None:
+        self._turn(now)
+        self._current = max(self._current, seconds)
+
+    def read(self, now: float) -> float:
+        """The longest in the last one to two windows; 0 if there was none."""
+        self._turn(now)
+        return max(self._current, self._last)
+
+    def _turn(self, now: float) -> None:
+        windows = (now - self._begun) // WINDOW
+        if windows >= 1:
+            self._last = self._current if windows < 2 else 0.0
+            self._current = 0.0
+            self._begun += windows * WINDOW
+
+
+class Pauses:
+    """The longest pauses of this process."""
+
+    def __init__(self) -> None:
+        self._loop = Longest()
+        self._collector = Longest()
+        self._collecting = 0.0
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watches the running loop and the collector of the process until the block ends."""
+        looking = asyncio.create_task(self._look())
+        gc.callbacks.append(self._collect)
+        try:
+            yield
+        finally:
+            gc.callbacks.remove(self._collect)
+            looking.cancel()
+
+    def read(self) -> dict[str, float]:
+        """The longest pause of late, in seconds, by what paused."""
+        now = time.monotonic()
+        return {"loop": self._loop.read(now), "collector": self._collector.read(now)}
+
+    async def _look(self) -> None:
+        while True:
+            due = time.monotonic() + INTERVAL
+            await asyncio.sleep(INTERVAL)
+            now = time.monotonic()
+            self._loop.note(now - due, now)
+
+    def _collect(self, phase: str, info: dict[str, int]) -> None:
+        now = time.monotonic()
+        if phase == "start":
+            self._collecting = now
+        else:
+            self._collector.note(now - self._collecting, now)
