@@ -156,11 +156,11 @@ class Room:
         return found
 
     def tracks(self) -> list[PublishedTrack]:
-        return [view for _, view in self.stage.published()]
+        return [view for _, view in self.stage.overview.published()]
 
     def tracks_after(self, after: Order) -> Iterator[tuple[Order, PublishedTrack]]:
         """Those behind this one, each with where it stands: a page is as many as one takes."""
-        return self.stage.published(after)
+        return self.stage.overview.published(after)
 
     # Who is in
 
@@ -345,10 +345,10 @@ class Room:
         self._soon(self)
 
     def subscriptions(self, participant: Participant, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
-        return self.stage.subscriptions(participant, after)
+        return self.stage.overview.subscriptions(participant, after)
 
     def explain(self, participant: Participant, after: Order) -> Iterator[tuple[Order, Explanation]]:
-        return self.stage.explain(participant, after)
+        return self.stage.overview.explain(participant, after)
 
     # Data
 

@@ -3,23 +3,23 @@
 Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sfu.context import Context
-from sfu.errors import NotAllowed, NotFound
+from sfu.errors import NotAllowed
 from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
-from sfu.model import FIRST, BackupInfo, Explanation, Kind, Order, PublishedTrack, SubscriptionInfo, Wish
+from sfu.model import Kind, Wish
 from sfu.plane import _native
-from sfu.quoting import quote
 from sfu.room.decisions import Decisions
 from sfu.room.dynacast import Publishers
 from sfu.room.members import Members
+from sfu.room.overview import Overview
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
 from sfu.room.sound import Sound
 from sfu.room.speech import Speech
 from sfu.room.subscriptions import Targets
-from sfu.room.tracks import MIME, Track
+from sfu.room.tracks import Track
 from sfu.room.wishes import Changes, changed
 
 
@@ -34,22 +34,23 @@ class Stage:
         self.speech = Speech(self.tracks, facts)
         self._publishers = Publishers(members, facts, context.now, context.failures)
         self._sound = sound
-        self._sounds_other = False
-        """The plane may have to be told something else of the room's sound."""
+        self._audio_policy_changed = False
+        """The audio policy of the room may have to be sent again."""
         self._dirty: dict[str, None] = {}
-        """Sids of those whose slots may show something else."""
+        """Sids of subscribers whose slots may have to show something else."""
         self._news: dict[str, None] = {}
-        """Sids of those of whose slots the plane said something."""
+        """Sids of subscribers of whose slots the plane reported something."""
         self._stale: dict[str, None] = {}
-        """Sids of those whose layers may be others."""
+        """Sids of subscribers whose layers may have changed."""
         self._loudest = 0
         self.ranking = Ranking(members, self.tracks, self.speech.spoke)
+        self.overview = Overview(members, self.tracks, self.ranking)
         self._ranking_changed = False
-        """Anybody may have to be shown something else."""
+        """Any subscriber may have to be shown something else."""
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
         """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
-        self._sounds_other |= loudest != self._loudest
+        self._audio_policy_changed |= loudest != self._loudest
         self._loudest = loudest
         self._ranking_changed |= self.ranking.set_policy(last_n, on_stage)
 
@@ -62,7 +63,7 @@ class Stage:
             self._dirty.update(dict.fromkeys(track.primary.viewers))
             return
         self.tracks[track.sid] = track
-        self._sounds_other |= track.kind is Kind.AUDIO
+        self._audio_policy_changed |= track.kind is Kind.AUDIO
         self._rerank_all()
 
     def withdraw(self, track: Track) -> None:
@@ -76,14 +77,14 @@ class Stage:
             return
         self.ranking.reorder()
         self.speech.quiet(track)
-        self._sounds_other |= track.kind is Kind.AUDIO
+        self._audio_policy_changed |= track.kind is Kind.AUDIO
         for participant in self._members:
             participant.viewing.forget(track)
         self._dirty.update(dict.fromkeys(track.viewers))
 
     def move(self, track: Track) -> None:
         """The plane knows it by another id."""
-        self._sounds_other |= track.kind is Kind.AUDIO
+        self._audio_policy_changed |= track.kind is Kind.AUDIO
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
         self._publishers.retell(track)
@@ -96,7 +97,7 @@ class Stage:
 
     def retarget(self, track: Track) -> None:
         """It was muted, or is no longer."""
-        self._sounds_other |= track.kind is Kind.AUDIO
+        self._audio_policy_changed |= track.kind is Kind.AUDIO
         if track.is_muted:
             self.speech.quiet(track)
         by = "a moderator" if track.silenced else track.identity if track.muted else ""
@@ -126,12 +127,12 @@ class Stage:
         self.news(subscriber)
 
     def touch(self, subscriber: Participant) -> None:
-        """Its sections, wishes or permissions are others."""
+        """The subscriber's sections, wishes or permissions changed."""
         self._dirty[subscriber.sid] = None
 
     def subscribe(self, subscriber: Participant, tracks: Sequence[str], on: bool) -> None:
         """To tracks by sid, or no longer. One that is refused changes nothing."""
-        found = self._to_show(subscriber, tracks) if on else [self._find(subscriber, sid) for sid in tracks]
+        found = self._to_show(subscriber, tracks) if on else [self.overview.find(subscriber, sid) for sid in tracks]
         for track in found:
             subscriber.viewing.subscribe(track, on)
         self.touch(subscriber)
@@ -143,11 +144,11 @@ class Stage:
         these `only`. One that is refused changes nothing."""
         chosen = None if only is None else self._to_show(subscriber, only)
         wishes = subscriber.viewing.wishes
-        found = [(self._find(subscriber, sid), changes) for sid, changes in demands.items()]
+        found = [(self.overview.find(subscriber, sid), changes) for sid, changes in demands.items()]
         for track, wish in [(track, changed(wishes.of(track), **changes)) for track, changes in found]:
             self._show(subscriber, track, wish)
         if chosen is not None:
-            for track in self.visible_to(subscriber):
+            for track in self.overview.visible_to(subscriber):
                 if wishes.wants(track) is not (track in chosen):
                     subscriber.viewing.subscribe(track, track in chosen)
             self.touch(subscriber)
@@ -159,45 +160,6 @@ class Stage:
         self._stale.pop(subscriber.sid, None)
         self._news.pop(subscriber.sid, None)
         self.speech.forget(subscriber)
-
-    def visible_to(self, subscriber: Participant) -> list[Track]:
-        """Every track it could be shown, in the order their publishers joined."""
-        tracks = self.ranking.by_join()
-        return [track for track in tracks if track.owner != subscriber.sid and not self.ranking.is_hidden(track)]
-
-    def undecodable(self, subscriber: Participant) -> tuple[list[Track], list[Track]]:
-        """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
-        return subscriber.viewing.undecodable(self.visible_to(subscriber))
-
-    def subscriptions(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, SubscriptionInfo]]:
-        """Of every track it could be shown that stands `after` this, one by one: a list of all may be long."""
-        for track in self.visible_to(subscriber):
-            if track.order > after:
-                yield track.order, subscriber.viewing.view(track)
-
-    def explain(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, Explanation]]:
-        """Why it is shown each of them as it is."""
-        may_subscribe = subscriber.permissions.can_subscribe
-        for track in self.visible_to(subscriber):
-            if track.order > after:
-                yield track.order, subscriber.viewing.explain(track, may_subscribe=may_subscribe)
-
-    def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
-        for track in self.ranking.by_join():
-            if track.order <= after:
-                continue
-            viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
-            yield (
-                track.order,
-                PublishedTrack(
-                    participant=track.identity,
-                    track=track.info(),
-                    encodings=track.encodings(),
-                    subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
-                    paused=track.told is not None and track.told.paused,
-                    backup=self._backup(track),
-                ),
-            )
 
     # Speaking
 
@@ -215,7 +177,7 @@ class Stage:
         if not self.speech.record(heard, now):
             return
         self._rerank_all()
-        self._sounds_other |= self._loudest > 0
+        self._audio_policy_changed |= self._loudest > 0
 
     def handle_timeout(self, now: float) -> None:
         self.speech.handle_timeout(now)
@@ -223,15 +185,15 @@ class Stage:
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        work = (self._dirty, self._stale, self._news, self._ranking_changed, self._sounds_other)
+        work = (self._dirty, self._stale, self._news, self._ranking_changed, self._audio_policy_changed)
         return any(work) or self._publishers.has_work()
 
     # The end of a turn
 
     def flush(self) -> None:
         """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
-        if self._sounds_other:
-            self._tell_sound()
+        if self._audio_policy_changed:
+            self._send_audio_policy()
         dirty, self._dirty = self._dirty, {}
         if self._ranking_changed:
             self._ranking_changed = False
@@ -316,14 +278,7 @@ class Stage:
         """What it asks to be subscribed to, by sid. Raises NotAllowed, NotFound."""
         if tracks and not subscriber.permissions.can_subscribe:
             raise NotAllowed("you may not subscribe in this room")
-        return [self._find(subscriber, sid) for sid in tracks]
-
-    def _find(self, subscriber: Participant, sid: str) -> Track:
-        """One that it could be shown; NotFound."""
-        track = self.tracks.get(sid)
-        if track is None or track.owner == subscriber.sid or self.ranking.is_hidden(track):
-            raise NotFound(f"there is no track {quote(sid)} to subscribe to")
-        return track
+        return [self.overview.find(subscriber, sid) for sid in tracks]
 
     def _show(self, subscriber: Participant, track: Track, wish: Wish) -> None:
         before = subscriber.viewing.wishes.of(track)
@@ -366,13 +321,13 @@ class Stage:
     def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
         self._context.failures.each("subscriber", self._members, sids, work, again)
 
-    def _tell_sound(self) -> None:
+    def _send_audio_policy(self) -> None:
         try:
             self._sound.tell(self.ranking.by_join(), self.speech.dominant, self._loudest)
         except Exception as error:
             self._context.failures.note("sound", error)
         else:
-            self._sounds_other = False
+            self._audio_policy_changed = False
 
     @staticmethod
     def _allocate(subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
@@ -397,13 +352,6 @@ class Stage:
     def _note_news(self, subscriber: Participant, decisions: Decisions) -> None:
         for state in subscriber.viewing.news(decisions):
             self._facts.append(SubscriptionChanged(subscriber.sid, state))
-
-    @staticmethod
-    def _backup(track: Track) -> BackupInfo | None:
-        backup = track.backup
-        if backup is None:
-            return None
-        return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
 
     def _reconsider(self, track: Track) -> None:
         for sid in track.viewers:

@@ -129,7 +129,7 @@ class Crowd:
             assert track.owner != one.sid and viewing.wishes.wants(track)
             is_seen = track.kind is Kind.AUDIO or wish.visible
             assert bool(one.ladder(mid)) == (is_seen and wish.quality is not Quality.OFF and not track.is_muted)
-        wanted = [t for t in stage.visible_to(one.session.participant) if viewing.wishes.wants(t)]
+        wanted = [t for t in stage.overview.visible_to(one.session.participant) if viewing.wishes.wants(t)]
         videos = [track for track in wanted if track.kind is Kind.VIDEO]
         sections = sum(1 for kind in one.session.participant.transport.kinds.values() if kind is Kind.VIDEO)
         room = one.room.options.last_n or len(videos)

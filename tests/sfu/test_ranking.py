@@ -30,7 +30,7 @@ def planned(client: Client) -> Mapping[str, str | None]:
     room, participant = client.room, client.session.participant
     viewing, stage = participant.viewing, room.stage
     ranks = {room.participant(one).sid: n for n, one in enumerate(room.options.on_stage) if one in room.participants}
-    visible = [track.claim for track in stage.visible_to(participant)]
+    visible = [track.claim for track in stage.overview.visible_to(participant)]
     ordered = slots.order(visible, ranks, stage.speech.spoke)
     wanted = [claim for claim in ordered if viewing.wishes.wants(stage.tracks[claim.track])]
     chosen = slots.choose(wanted, viewing.wishes.unseen, room.options.last_n)

@@ -1,0 +1,72 @@
+"""Views of a room's tracks: which there are, and what each subscriber is shown of them and why."""
+
+from collections.abc import Iterator, Mapping
+
+from sfu.errors import NotFound
+from sfu.model import FIRST, BackupInfo, Explanation, Order, PublishedTrack, SubscriptionInfo
+from sfu.quoting import quote
+from sfu.room.members import Members
+from sfu.room.participant import Participant
+from sfu.room.ranking import Ranking
+from sfu.room.tracks import MIME, Track
+
+
+class Overview:
+    def __init__(self, members: Members, tracks: Mapping[str, Track], ranking: Ranking) -> None:
+        self._members = members
+        self._tracks = tracks
+        """Published, by sid; the room's own."""
+        self._ranking = ranking
+
+    def find(self, subscriber: Participant, sid: str) -> Track:
+        """One that it could be shown; NotFound."""
+        track = self._tracks.get(sid)
+        if track is None or track.owner == subscriber.sid or self._ranking.is_hidden(track):
+            raise NotFound(f"there is no track {quote(sid)} to subscribe to")
+        return track
+
+    def visible_to(self, subscriber: Participant) -> list[Track]:
+        """Every track it could be shown, in the order their publishers joined."""
+        tracks = self._ranking.by_join()
+        return [track for track in tracks if track.owner != subscriber.sid and not self._ranking.is_hidden(track)]
+
+    def undecodable(self, subscriber: Participant) -> tuple[list[Track], list[Track]]:
+        """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
+        return subscriber.viewing.undecodable(self.visible_to(subscriber))
+
+    def subscriptions(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, SubscriptionInfo]]:
+        """Of every track it could be shown that stands `after` this, one by one: a list of all may be long."""
+        for track in self.visible_to(subscriber):
+            if track.order > after:
+                yield track.order, subscriber.viewing.view(track)
+
+    def explain(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, Explanation]]:
+        """Why it is shown each of them as it is."""
+        may_subscribe = subscriber.permissions.can_subscribe
+        for track in self.visible_to(subscriber):
+            if track.order > after:
+                yield track.order, subscriber.viewing.explain(track, may_subscribe=may_subscribe)
+
+    def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
+        for track in self._ranking.by_join():
+            if track.order <= after:
+                continue
+            viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
+            yield (
+                track.order,
+                PublishedTrack(
+                    participant=track.identity,
+                    track=track.info(),
+                    encodings=track.encodings(),
+                    subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
+                    paused=track.told is not None and track.told.paused,
+                    backup=_backup(track),
+                ),
+            )
+
+
+def _backup(track: Track) -> BackupInfo | None:
+    backup = track.backup
+    if backup is None:
+        return None
+    return BackupInfo(MIME[backup.codec], backup.is_needed, backup.is_flowing)
