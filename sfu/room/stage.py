@@ -1,13 +1,13 @@
-"""The stage of a room: its published tracks, who wants and who is shown which. Turns changes into plane commands.
+"""The stage of a room: its published tracks, who wants and who is shown which.
 
-Changes only mark whom they concern; `flush`, once a turn of the loop, does what they add up to.
+Changes only mark whom they concern; `turn.py`, once a turn of the loop, does what they add up to.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sfu.context import Context
 from sfu.errors import NotAllowed
-from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
+from sfu.facts import Facts, SubscriptionChanged
 from sfu.model import Kind, Wish
 from sfu.plane import _native
 from sfu.room.decisions import Decisions
@@ -18,8 +18,8 @@ from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
 from sfu.room.sound import Sound
 from sfu.room.speech import Speech
-from sfu.room.subscriptions import Targets
 from sfu.room.tracks import Track
+from sfu.room.turn import Turn
 from sfu.room.wishes import Changes, changed
 
 
@@ -36,23 +36,17 @@ class Stage:
         self._sound = sound
         self._audio_policy_changed = False
         """The audio policy of the room may have to be sent again."""
-        self._dirty: dict[str, None] = {}
-        """Sids of subscribers whose slots may have to show something else."""
-        self._news: dict[str, None] = {}
-        """Sids of subscribers of whose slots the plane reported something."""
-        self._stale: dict[str, None] = {}
-        """Sids of subscribers whose layers may have changed."""
         self._loudest = 0
         self.ranking = Ranking(members, self.tracks, self.speech.spoke)
         self.overview = Overview(members, self.tracks, self.ranking)
-        self._ranking_changed = False
-        """Any subscriber may have to be shown something else."""
+        self._turn = Turn(context, members, facts, self.tracks, self.ranking, self._publishers)
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
         """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
         self._audio_policy_changed |= loudest != self._loudest
         self._loudest = loudest
-        self._ranking_changed |= self.ranking.set_policy(last_n, on_stage)
+        if self.ranking.set_policy(last_n, on_stage):
+            self._turn.plan_all()
 
     # Tracks
 
@@ -60,11 +54,11 @@ class Stage:
         self._index(track)
         self._publishers.publish(track)
         if track.primary is not None:
-            self._dirty.update(dict.fromkeys(track.primary.viewers))
+            self._turn.plan(track.primary.viewers)
             return
         self.tracks[track.sid] = track
         self._audio_policy_changed |= track.kind is Kind.AUDIO
-        self._rerank_all()
+        self._turn.plan_all()
 
     def withdraw(self, track: Track) -> None:
         if track.backup is not None:
@@ -72,7 +66,7 @@ class Stage:
         self._publishers.withdraw(track)
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         if track.primary is not None:
-            self._dirty.update(dict.fromkeys(track.primary.viewers))
+            self._turn.plan(track.primary.viewers)
         if self.tracks.pop(track.sid, None) is None:
             return
         self.ranking.reorder()
@@ -80,7 +74,7 @@ class Stage:
         self._audio_policy_changed |= track.kind is Kind.AUDIO
         for participant in self._members:
             participant.viewing.forget(track)
-        self._dirty.update(dict.fromkeys(track.viewers))
+        self._turn.plan(track.viewers)
 
     def move(self, track: Track) -> None:
         """The plane knows it by another id."""
@@ -88,7 +82,7 @@ class Stage:
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
         self._publishers.retell(track)
-        self._dirty.update(dict.fromkeys((track.primary or track).viewers))
+        self._turn.plan((track.primary or track).viewers)
 
     def reshape(self, track: Track) -> None:
         """It was offered with other encodings, or in another order."""
@@ -109,7 +103,7 @@ class Stage:
         if publisher.is_hidden:
             for track in publisher.tracks.values():
                 self.speech.quiet(track)
-        self._rerank_all()
+        self._turn.plan_all()
 
     # Subscribers
 
@@ -128,7 +122,7 @@ class Stage:
 
     def touch(self, subscriber: Participant) -> None:
         """The subscriber's sections, wishes or permissions changed."""
-        self._dirty[subscriber.sid] = None
+        self._turn.plan([subscriber.sid])
 
     def subscribe(self, subscriber: Participant, tracks: Sequence[str], on: bool) -> None:
         """To tracks by sid, or no longer. One that is refused changes nothing."""
@@ -156,9 +150,7 @@ class Stage:
     def forget(self, subscriber: Participant) -> None:
         subscriber.viewing.clear()
         self._publishers.touch()
-        self._dirty.pop(subscriber.sid, None)
-        self._stale.pop(subscriber.sid, None)
-        self._news.pop(subscriber.sid, None)
+        self._turn.forget(subscriber.sid)
         self.speech.forget(subscriber)
 
     # Speaking
@@ -176,7 +168,7 @@ class Stage:
                 heard.append((track, samples))
         if not self.speech.record(heard, now):
             return
-        self._rerank_all()
+        self._turn.plan_all()
         self._audio_policy_changed |= self._loudest > 0
 
     def handle_timeout(self, now: float) -> None:
@@ -185,8 +177,7 @@ class Stage:
 
     def has_work(self) -> bool:
         """There is something for `flush` to do."""
-        work = (self._dirty, self._stale, self._news, self._ranking_changed, self._audio_policy_changed)
-        return any(work) or self._publishers.has_work()
+        return self._audio_policy_changed or self._turn.has_work() or self._publishers.has_work()
 
     # The end of a turn
 
@@ -194,26 +185,13 @@ class Stage:
         """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
         if self._audio_policy_changed:
             self._send_audio_policy()
-        dirty, self._dirty = self._dirty, {}
-        if self._ranking_changed:
-            self._ranking_changed = False
-            self._each([member.sid for member in self._members], lambda one: self._select(one, dirty), self._dirty)
-        self._each(dirty, self._refresh, self._dirty)
-        stale, self._stale = {**dirty, **self._stale}, {}
-        targets: dict[str, Targets] = {}
-        decisions = Decisions()
-        self._each(stale, lambda subscriber: self._allocate(subscriber, targets, decisions), self._stale)
-        if targets:
-            self._command(targets)
-        if stale:
-            self._publishers.touch()
-        self._publishers.flush()
-        news, self._news = self._news, {}
-        self._each({**stale, **news}, lambda subscriber: self._note_news(subscriber, decisions), self._news)
+        self._turn.flush()
+
+    # What the plane says
 
     def news(self, subscriber: Participant) -> None:
         """What the plane said of its slots is told at the end of the turn."""
-        self._news[subscriber.sid] = None
+        self._turn.report(subscriber.sid)
 
     def handle_layers(self, event: _native.Layers) -> Track | None:
         """What arrives of a track. Returns it if others see the difference."""
@@ -249,14 +227,14 @@ class Stage:
                 self._tell_layers(viewer, track, decisions, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
             except Exception as error:
                 self._context.failures.note("subscriber", error, f"sid={sid}")
-                self._dirty[sid] = None
+                self._turn.plan([sid])
         return track if seen and track.primary is None else None
 
     def _tell_layers(
         self, viewer: Participant, track: Track, decisions: Decisions, *, is_recoded: bool, is_reshaped: bool
     ) -> None:
         if is_recoded and viewer.viewing.handle_codec(track):
-            self._dirty[viewer.sid] = None
+            self._turn.plan([viewer.sid])
         # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
             self._judge(viewer, track.primary or track)
@@ -288,39 +266,6 @@ class Stage:
             # Where sections are short, what is seen goes first.
             self.touch(subscriber)
 
-    def _rerank_all(self) -> None:
-        self.ranking.reorder()
-        self._ranking_changed = True
-
-    def _select(self, subscriber: Participant, dirty: dict[str, None]) -> None:
-        """Marks a subscriber that is to be shown other tracks than its slots show."""
-        if subscriber.sid in dirty or subscriber.transport.negotiated is None:
-            return
-        if subscriber.viewing.select(self.ranking.selection(subscriber)):
-            dirty[subscriber.sid] = None
-        else:
-            self._ask_for_sections(subscriber)
-
-    def _refresh(self, subscriber: Participant) -> None:
-        if subscriber.transport.negotiated is None:
-            return
-        subscriber.viewing.select(self.ranking.selection(subscriber))
-        changed = subscriber.viewing.refresh(self.tracks)
-        if changed:
-            self._facts.append(SlotsChanged(subscriber.sid, changed))
-        self._ask_for_sections(subscriber)
-
-    def _ask_for_sections(self, subscriber: Participant) -> None:
-        if subscriber.signals:
-            more = subscriber.viewing.renegotiate(self._context.config.max_slots)
-            if more is not None:
-                self._facts.append(SectionsMissing(subscriber.sid, *more))
-
-    # The parts of a turn
-
-    def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
-        self._context.failures.each("subscriber", self._members, sids, work, again)
-
     def _send_audio_policy(self) -> None:
         try:
             self._sound.tell(self.ranking.by_join(), self.speech.dominant, self._loudest)
@@ -328,30 +273,6 @@ class Stage:
             self._context.failures.note("sound", error)
         else:
             self._audio_policy_changed = False
-
-    @staticmethod
-    def _allocate(subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
-        # What was decided before an exception is commanded all the same: it is not decided again.
-        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []), decisions)
-
-    def _command(self, targets: Mapping[str, Targets]) -> None:
-        """In one call for all; where the plane refuses that, one for each subscriber."""
-        plane, failures = self._context.binding.plane, self._context.failures
-        together = [target for of_one in targets.values() for target in of_one]
-        if not together:
-            return
-        try:
-            plane.set_targets(together)
-        except Exception as error:
-            failures.note("targets", error)
-            refused: dict[str, None] = {}
-            failures.each("targets", self._members, targets, lambda one: plane.set_targets(targets[one.sid]), refused)
-            self._each(refused, lambda one: one.viewing.retarget(), self._stale)
-            self._stale.update(refused)
-
-    def _note_news(self, subscriber: Participant, decisions: Decisions) -> None:
-        for state in subscriber.viewing.news(decisions):
-            self._facts.append(SubscriptionChanged(subscriber.sid, state))
 
     def _reconsider(self, track: Track) -> None:
         for sid in track.viewers:
@@ -361,7 +282,7 @@ class Stage:
 
     def _judge(self, viewer: Participant, track: Track) -> None:
         if viewer.viewing.reconsider(track):
-            self._stale[viewer.sid] = None
+            self._turn.decide(viewer.sid)
 
     def _index(self, track: Track) -> None:
         if track.plane_id is not None:

@@ -1,0 +1,137 @@
+"""What changed in a turn of the loop, and what it adds up to: slots, layers, and what is reported of them.
+
+Changes only mark subscribers. `flush` plans them, decides their layers, commands the plane, and appends facts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from sfu.context import Context
+from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
+from sfu.room.decisions import Decisions
+from sfu.room.dynacast import Publishers
+from sfu.room.members import Members
+from sfu.room.participant import Participant
+from sfu.room.ranking import Ranking
+from sfu.room.subscriptions import Targets
+from sfu.room.tracks import Track
+
+
+class Turn:
+    def __init__(
+        self,
+        context: Context,
+        members: Members,
+        facts: Facts,
+        tracks: Mapping[str, Track],
+        ranking: Ranking,
+        publishers: Publishers,
+    ) -> None:
+        self._context = context
+        self._members = members
+        self._facts = facts
+        self._tracks = tracks
+        """Published, by sid; the room's own."""
+        self._ranking = ranking
+        self._publishers = publishers
+        self._all = False
+        """Any subscriber may have to be shown something else."""
+        self._plans: dict[str, None] = {}
+        """Sids of subscribers whose slots may have to show something else."""
+        self._decisions: dict[str, None] = {}
+        """Sids of subscribers whose layers may have changed."""
+        self._reports: dict[str, None] = {}
+        """Sids of subscribers of whose slots the plane reported something."""
+
+    def plan(self, sids: Iterable[str]) -> None:
+        """Marks subscribers whose sections, wishes or tracks changed."""
+        self._plans.update(dict.fromkeys(sids))
+
+    def plan_all(self) -> None:
+        """Tracks, their order or their visibility changed: who is shown others for that is planned."""
+        self._ranking.reorder()
+        self._all = True
+
+    def decide(self, sid: str) -> None:
+        """Marks a subscriber whose layers may have changed."""
+        self._decisions[sid] = None
+
+    def report(self, sid: str) -> None:
+        """Marks a subscriber of whose slots the plane reported something."""
+        self._reports[sid] = None
+
+    def forget(self, sid: str) -> None:
+        for marks in (self._plans, self._decisions, self._reports):
+            marks.pop(sid, None)
+
+    def has_work(self) -> bool:
+        return self._all or bool(self._plans or self._decisions or self._reports)
+
+    def flush(self) -> None:
+        """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
+        dirty, self._plans = self._plans, {}
+        if self._all:
+            self._all = False
+            self._each([member.sid for member in self._members], lambda one: self._select(one, dirty), self._plans)
+        self._each(dirty, self._refresh, self._plans)
+        stale, self._decisions = {**dirty, **self._decisions}, {}
+        targets: dict[str, Targets] = {}
+        decisions = Decisions()
+        self._each(stale, lambda subscriber: self._allocate(subscriber, targets, decisions), self._decisions)
+        if targets:
+            self._command(targets)
+        if stale:
+            self._publishers.touch()
+        self._publishers.flush()
+        news, self._reports = self._reports, {}
+        self._each({**stale, **news}, lambda subscriber: self._note_news(subscriber, decisions), self._reports)
+
+    def _select(self, subscriber: Participant, dirty: dict[str, None]) -> None:
+        """Marks a subscriber that is to be shown other tracks than its slots show."""
+        if subscriber.sid in dirty or subscriber.transport.negotiated is None:
+            return
+        if subscriber.viewing.select(self._ranking.selection(subscriber)):
+            dirty[subscriber.sid] = None
+        else:
+            self._ask_for_sections(subscriber)
+
+    def _refresh(self, subscriber: Participant) -> None:
+        if subscriber.transport.negotiated is None:
+            return
+        subscriber.viewing.select(self._ranking.selection(subscriber))
+        changed = subscriber.viewing.refresh(self._tracks)
+        if changed:
+            self._facts.append(SlotsChanged(subscriber.sid, changed))
+        self._ask_for_sections(subscriber)
+
+    def _ask_for_sections(self, subscriber: Participant) -> None:
+        if subscriber.signals:
+            more = subscriber.viewing.renegotiate(self._context.config.max_slots)
+            if more is not None:
+                self._facts.append(SectionsMissing(subscriber.sid, *more))
+
+    def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
+        self._context.failures.each("subscriber", self._members, sids, work, again)
+
+    @staticmethod
+    def _allocate(subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
+        # What was decided before an exception is commanded all the same: it is not decided again.
+        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []), decisions)
+
+    def _command(self, targets: Mapping[str, Targets]) -> None:
+        """In one call for all; where the plane refuses that, one for each subscriber."""
+        plane, failures = self._context.binding.plane, self._context.failures
+        together = [target for of_one in targets.values() for target in of_one]
+        if not together:
+            return
+        try:
+            plane.set_targets(together)
+        except Exception as error:
+            failures.note("targets", error)
+            refused: dict[str, None] = {}
+            failures.each("targets", self._members, targets, lambda one: plane.set_targets(targets[one.sid]), refused)
+            self._each(refused, lambda one: one.viewing.retarget(), self._decisions)
+            self._decisions.update(refused)
+
+    def _note_news(self, subscriber: Participant, decisions: Decisions) -> None:
+        for state in subscriber.viewing.news(decisions):
+            self._facts.append(SubscriptionChanged(subscriber.sid, state))
