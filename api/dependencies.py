@@ -1,4 +1,4 @@
-"""What the doors need of a request: its names, the service, the settings, and a grant that reaches far enough.
+"""What the doors need of a request: its names, the service, the settings, and the grant of its token.
 
 All of it is `async`: the framework would run anything else in a thread, and the service lives on the loop.
 """
@@ -16,9 +16,8 @@ from api.connections import subscriber
 from api.http_protocols import CONNECTION
 from api.settings import Settings
 from sfu import limits
-from sfu.errors import NotAllowed, Unauthenticated, Unavailable
+from sfu.errors import Unauthenticated, Unavailable
 from sfu.model import Grant
-from sfu.quoting import quote
 from sfu.service import Sfu
 
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
@@ -117,49 +116,3 @@ def know(connection: HTTPConnection) -> None:
 
 
 GrantDep = Annotated[Grant, Depends(_grant)]
-
-
-async def _lister(grant: GrantDep) -> Grant:
-    if not grant.room_list:
-        raise NotAllowed("this token does not allow to list rooms (roomList)")
-    return grant
-
-
-async def _creator(grant: GrantDep) -> Grant:
-    if not grant.room_create:
-        raise NotAllowed("this token does not allow to create rooms (roomCreate)")
-    return grant
-
-
-async def _moderator(room: str, grant: GrantDep) -> Grant:
-    _moderates(grant, room)
-    return grant
-
-
-async def _viewer(room: str, grant: GrantDep) -> Grant:
-    if not grant.room_list:
-        _moderates(grant, room)
-    return grant
-
-
-async def _closer(room: str, grant: GrantDep) -> Grant:
-    if not grant.room_create:
-        _moderates(grant, room)
-    return grant
-
-
-def _moderates(grant: Grant, room: str) -> None:
-    if not grant.room_admin:
-        raise NotAllowed("this token does not allow to moderate a room (roomAdmin)")
-    if grant.room and grant.room != room:
-        raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(room)}")
-
-
-ListerDep = Annotated[Grant, Depends(_lister)]
-CreatorDep = Annotated[Grant, Depends(_creator)]
-ModeratorDep = Annotated[Grant, Depends(_moderator)]
-"""roomAdmin for the room of the path."""
-RoomViewerDep = Annotated[Grant, Depends(_viewer)]
-"""roomList, or roomAdmin for the room of the path."""
-RoomCloserDep = Annotated[Grant, Depends(_closer)]
-"""roomCreate, or roomAdmin for the room of the path."""

@@ -17,11 +17,13 @@ from starlette.websockets import WebSocket
 from sfu import limits
 from sfu.errors import (
     Conflict,
+    Contended,
     InvalidRequest,
     LimitExceeded,
     NegotiationError,
     NotAllowed,
     NotFound,
+    PreconditionRequired,
     RoomFull,
     SfuError,
     Stale,
@@ -31,7 +33,6 @@ from sfu.errors import (
 )
 from sfu.quoting import quote
 from sfu.revocations import Revoked
-from sfu.room.admission import Contended
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +51,6 @@ class UnsupportedMediaType(InvalidRequest):
     def __init__(self, sentence: str, headers: Mapping[str, str]) -> None:
         super().__init__(sentence)
         self.headers = headers
-
-
-class PreconditionRequired(InvalidRequest):
-    code = "precondition_required"
 
 
 STATUS: Mapping[type[SfuError], int] = {

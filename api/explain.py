@@ -5,11 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from api import pages
-from api.dependencies import ModeratorDep, SfuDep
+from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
-from sfu import limits
+from sfu import commands, limits
 from sfu.model import Explanation
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
@@ -51,11 +50,10 @@ class Explanations(BaseModel):
 
 @router.get("/{identity:name}/explain", responses=responses(400, 403, 404))
 async def explain_participant(
-    room: str, identity: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+    room: str, identity: str, sfu: SfuDep, grant: GrantDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Explanations:
     """Explains every track that the participant could receive, a page at a time: the layers that are wanted, allowed,
     requested and sent, the limiting cause in one sentence, and the decisions of the last minute. Needs roomAdmin for
     the room."""
-    entries = pages.by_order(sfu.room(room).participant(identity).explain_after(pages.order(after)))
-    subscriptions, next = pages.page(entries, limit, pages.of_explanation)
-    return Explanations(subscriptions=subscriptions, next=next)
+    page = await sfu.execute(commands.ExplainSubscriptions(grant, room, identity, after, limit))
+    return Explanations(subscriptions=list(page.entries), next=page.next)

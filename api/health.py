@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from api import errors
 from api.metrics import CONTENT_TYPE, Metrics
 from api.pauses import Pauses
+from sfu.commands import ADMINISTRATOR, Drain
 from sfu.errors import Unavailable
 from sfu.lifecycle import State
 from sfu.service import Sfu
@@ -41,10 +42,10 @@ def create_internal_app(health: Health) -> FastAPI:
     metrics = Metrics(lambda: health.sfu, health.pauses)
 
     def drain_state() -> DrainState:
-        rooms = list(health.sfu.rooms.values()) if health.sfu is not None else []
-        return DrainState(
-            state=health.state, rooms=len(rooms), participants=sum(len(room.participants) for room in rooms)
-        )
+        if health.sfu is None:
+            return DrainState(state=health.state, rooms=0, participants=0)
+        census = health.sfu.census()
+        return DrainState(state=health.state, rooms=census.rooms, participants=sum(census.participants.values()))
 
     @app.get("/live")
     async def live() -> JSONResponse:
@@ -65,7 +66,7 @@ def create_internal_app(health: Health) -> FastAPI:
         """Nobody new; those inside are told, and have `limit` seconds. The process ends when they have gone."""
         if health.sfu is None:
             raise Unavailable("the service is not open")
-        health.sfu.drain(limit)
+        await health.sfu.execute(Drain(ADMINISTRATOR, limit))
         return drain_state()
 
     @app.get("/drain")

@@ -8,7 +8,6 @@ from prometheus_client.registry import Collector
 
 from api.pauses import Pauses
 from sfu.lifecycle import State
-from sfu.model import ParticipantKind
 from sfu.service import Sfu
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,14 +39,13 @@ class SfuCollector(Collector):
         sfu = self._sfu()
         if sfu is None:
             return
-        inside = [p for room in sfu.rooms.values() for p in room.participants.values()]
+        census = sfu.census()
         yield CounterMetricFamily("sfu_joins", "Participants admitted since the start", value=sfu.joins)
-        yield GaugeMetricFamily("sfu_rooms", "Rooms", value=len(sfu.rooms))
-        published = sum(track.primary is None for p in inside for track in p.tracks.values())
-        yield GaugeMetricFamily("sfu_published_tracks", "Published tracks, without backups", value=published)
+        yield GaugeMetricFamily("sfu_rooms", "Rooms", value=census.rooms)
+        yield GaugeMetricFamily("sfu_published_tracks", "Published tracks, without backups", value=census.tracks)
         kinds = GaugeMetricFamily("sfu_participants", "Participants, including hidden ones", labels=["kind"])
-        for kind in ParticipantKind:
-            kinds.add_metric([kind], sum(1 for p in inside if p.kind is kind))
+        for kind, count in census.participants.items():
+            kinds.add_metric([kind], count)
         yield kinds
         states = GaugeMetricFamily("sfu_state", "1 for the present state of the service", labels=["state"])
         for state in State:

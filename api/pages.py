@@ -1,85 +1,11 @@
-"""Lists that come in pages: as many entries as are asked for, and no more octets than one reply may have.
+"""The query parameters of lists that come in pages (`sfu/paging.py`)."""
 
-`next` of a page is `after` of the next request. It names a place: that its entry is gone meanwhile
-costs nothing.
-"""
-
-import heapq
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import Query
 
 from sfu import limits
-from sfu.errors import InvalidRequest
-from sfu.model import Explanation, Order, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
-from sfu.quoting import quote
-
-T = TypeVar("T")
 
 NEXT = "If there are more entries, the `after` of the next request. Empty: this is the last page."
 After = Annotated[str, Query(description="The `next` of the previous page.", max_length=limits.NAME_CHARACTERS)]
 Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE, description="Maximum entries of the page.")]
-
-ENTRY = 1024
-"""Octets of an entry without what makes some of them longer than others, roughly."""
-PLACE = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
-
-
-def by_name(names: Iterable[str], after: str, limit: int) -> list[str]:
-    """The names that a page may have, sorted, and one more."""
-    return heapq.nsmallest(limit + 1, (name for name in names if name > after))
-
-
-def by_order(entries: Iterable[tuple[Order, T]]) -> Iterator[tuple[str, T]]:
-    return ((f"{joined}.{declared}", entry) for (joined, declared), entry in entries)
-
-
-def order(after: str) -> Order:
-    """Where the page before ended. Raises InvalidRequest for what no page says."""
-    match = PLACE.fullmatch(after or "0.0")
-    if match is None:
-        raise InvalidRequest(f"after is the `next` of the page before, which {quote(after)} is not")
-    return int(match[1]), int(match[2])
-
-
-def page(entries: Iterable[tuple[str, T]], limit: int, weigh: Callable[[T], int]) -> tuple[list[T], str]:
-    """A page of these entries, each with its place, and the last place if there are more. They are made as they are
-    taken, one more than is shown."""
-    found: list[T] = []
-    last, octets = "", 0
-    for place, entry in entries:
-        if len(found) == limit or octets >= limits.LIST_OCTETS:
-            return found, last
-        found.append(entry)
-        last, octets = place, octets + weigh(entry)
-    return found, ""
-
-
-# Octets of an entry in JSON, roughly.
-
-
-def of_room(room: RoomInfo) -> int:
-    return ENTRY + len(room.metadata) + _texts(room.on_stage)
-
-
-def of_participant(participant: ParticipantInfo) -> int:
-    attributes = _texts(participant.attributes) + _texts(participant.attributes.values())
-    return ENTRY + len(participant.metadata) + attributes + ENTRY // 2 * len(participant.tracks)
-
-
-def of_track(track: PublishedTrack) -> int:
-    return ENTRY + _texts(track.subscribers)
-
-
-def of_subscription(subscription: SubscriptionInfo) -> int:
-    return ENTRY
-
-
-def of_explanation(explanation: Explanation) -> int:
-    return ENTRY + ENTRY // 4 * len(explanation.decisions)
-
-
-def _texts(texts: Iterable[str]) -> int:
-    return sum(len(text) + 4 for text in texts)

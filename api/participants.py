@@ -1,21 +1,16 @@
 """REST: the participants of a room, their permissions, and their subscriptions."""
 
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import pages
 from api.bodies import RequestBody
-from api.dependencies import ModeratorDep, SfuDep
+from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
-from sfu import limits
-from sfu.model import ParticipantInfo, Quality, Source, SubscriptionInfo
-from sfu.room.participant import Participant
-from sfu.signalling.messages import TrackSettings
-from sfu.signalling.requests import changes
+from sfu import commands, limits
+from sfu.model import ParticipantInfo, PermissionChanges, Quality, Source, SubscriptionInfo, WishChanges
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 
@@ -123,7 +118,9 @@ class SubscriptionsWish(RequestBody):
         None, description="Exactly these, of the tracks that are published now.", examples=[["TR_5hJk2mNpQrSt"]]
     )
     settings: list[TrackWish] = Field(
-        default_factory=list, description="How the participant receives single tracks.", max_length=limits.WISHES
+        default_factory=list,
+        description="How the participant receives single tracks.",
+        json_schema_extra={"maxItems": limits.WISHES},
     )
 
 
@@ -134,86 +131,78 @@ class Subscriptions(BaseModel):
 
 @router.get("", responses=responses(403, 404))
 async def list_participants(
-    room: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+    room: str, sfu: SfuDep, grant: GrantDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Participants:
     """Lists all participants of the room by identity, hidden ones too, a page at a time. Needs roomAdmin for the room,
     as do all operations on participants."""
-    present = sfu.room(room).participants
-    entries = ((identity, present[identity].info()) for identity in pages.by_name(present, after, limit))
-    participants, next = pages.page(entries, limit, pages.of_participant)
-    return Participants(participants=participants, next=next)
+    page = await sfu.execute(commands.ListParticipants(grant, room, after, limit))
+    return Participants(participants=list(page.entries), next=page.next)
 
 
 @router.get("/{identity:name}", responses={**responses(403, 404), **SHOWN})
-async def show_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
-    return sfu.room(room).participant(identity).info()
+async def show_participant(room: str, identity: str, sfu: SfuDep, grant: GrantDep) -> ParticipantInfo:
+    return await sfu.execute(commands.ShowParticipant(grant, room, identity))
 
 
 @router.patch("/{identity:name}", responses={**responses(400, 403, 404, 409, 415, 422), **SHOWN})
 async def change_participant(
-    room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: ModeratorDep
+    room: str, identity: str, body: ParticipantChange, sfu: SfuDep, grant: GrantDep
 ) -> ParticipantInfo:
     """Changes a participant. Takes effect immediately. Removing a permission also revokes the participant's tokens."""
-    participant = sfu.room(room).participant(identity)
-    permissions = participant.permissions
+    permissions: PermissionChanges | None = None
     if body.permissions is not None:
-        permissions = replace(permissions, **body.permissions.model_dump(exclude_none=True))
-    participant.update(name=body.name, metadata=body.metadata, attributes=body.attributes, permissions=permissions)
-    return participant.info()
+        permissions = PermissionChanges(**body.permissions.model_dump(exclude_none=True))  # type: ignore[typeddict-item]
+    return await sfu.execute(
+        commands.ChangeParticipant(grant, room, identity, body.name, body.metadata, body.attributes, permissions)
+    )
 
 
 @router.delete("/{identity:name}", status_code=204, responses=responses(403, 404))
-async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: ModeratorDep) -> None:
+async def remove_participant(room: str, identity: str, sfu: SfuDep, grant: GrantDep) -> None:
     """Removes a participant; it receives `left` with the reason. Its tokens no longer admit it, and neither do tokens
     issued within the next minute, because clocks may differ by that (403 with `Retry-After`). `readmit` admits it
     earlier."""
-    sfu.room(room).remove(identity)
+    await sfu.execute(commands.RemoveParticipant(grant, room, identity))
 
 
 @router.post("/{identity:name}/readmit", status_code=204, responses=responses(400, 403, 415, 422))
-async def readmit_participant(room: str, identity: str, body: Readmission, sfu: SfuDep, grant: ModeratorDep) -> None:
+async def readmit_participant(room: str, identity: str, body: Readmission, sfu: SfuDep, grant: GrantDep) -> None:
     """Readmits a participant that was removed, or whose grant was reduced: with one token, named by its `jti`, or with
     every token issued from now on. Name the token if a backend's clock may be ahead, because an older token could look
     new. Does nothing if the identity was not removed. The room need not exist."""
-    sfu.readmit(room, identity, body.jti)
+    await sfu.execute(commands.ReadmitParticipant(grant, room, identity, body.jti))
 
 
 @router.post("/{identity:name}/mute", responses={**responses(403, 404, 415, 422), **SHOWN})
-async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: ModeratorDep) -> ParticipantInfo:
+async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: GrantDep) -> ParticipantInfo:
     """Mutes or unmutes a track as a moderator. While it is muted nothing of it is forwarded. The publisher receives
     `muted`."""
-    participant = sfu.room(room).participant(identity)
-    participant.mute(body.track, body.muted)
-    return participant.info()
+    return await sfu.execute(commands.MuteTrack(grant, room, identity, body.track, body.muted))
 
 
 @router.get("/{identity:name}/subscriptions", responses=responses(400, 403, 404))
 async def list_subscriptions(
-    room: str, identity: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+    room: str, identity: str, sfu: SfuDep, grant: GrantDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Subscriptions:
     """Lists every track that the participant could receive, in the order in which their publishers joined, and what it
     receives, a page at a time."""
-    return _subscriptions(sfu.room(room).participant(identity), after, limit)
+    page = await sfu.execute(commands.ListSubscriptions(grant, room, identity, after, limit))
+    return Subscriptions(subscriptions=list(page.entries), next=page.next)
 
 
 @router.put("/{identity:name}/subscriptions", responses=responses(400, 403, 404, 415, 422))
 async def set_subscriptions(
-    room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: ModeratorDep
+    room: str, identity: str, body: SubscriptionsWish, sfu: SfuDep, grant: GrantDep
 ) -> Subscriptions:
     """Subscribes to exactly these tracks, or changes nothing. Later tracks follow `auto_subscribe` of the join.
 
     `settings` state for the participant how it receives a track: size, frame rate, visibility. The reply is the first
     page of its subscriptions.
     """
-    participant = sfu.room(room).participant(identity)
-    participant.demand(
-        {wish.track: changes(TrackSettings(**wish.model_dump())) for wish in body.settings},
-        body.tracks,
-    )
-    return _subscriptions(participant)
-
-
-def _subscriptions(participant: Participant, after: str = "", limit: int = limits.LIST_PAGE) -> Subscriptions:
-    entries = pages.by_order(participant.subscriptions_after(pages.order(after)))
-    subscriptions, next = pages.page(entries, limit, pages.of_subscription)
-    return Subscriptions(subscriptions=subscriptions, next=next)
+    wishes = [
+        (wish.track, WishChanges(**wish.model_dump(exclude={"track"})))  # type: ignore[typeddict-item]
+        for wish in body.settings
+    ]
+    await sfu.execute(commands.SetSubscriptions(grant, room, identity, wishes, body.tracks))
+    page = await sfu.execute(commands.ListSubscriptions(grant, room, identity))
+    return Subscriptions(subscriptions=list(page.entries), next=page.next)

@@ -2,20 +2,18 @@
 
 import base64
 import binascii
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
-from api import pages
 from api.bodies import RequestBody
-from api.dependencies import CreatorDep, ListerDep, ModeratorDep, RoomCloserDep, RoomViewerDep, SfuDep
+from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
-from sfu import limits
+from sfu import commands, limits
 from sfu.errors import InvalidRequest
-from sfu.model import PublishedTrack, RoomInfo
+from sfu.model import PublishedTrack, RoomChanges, RoomInfo
 
 router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
 
@@ -135,54 +133,51 @@ def _answers(description: str) -> dict[str, Any]:
         200: _answers("It was there, the same."),
     },
 )
-async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: CreatorDep) -> RoomInfo:
+async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
     """Creates a room. If the room exists with the same options, returns it with status 200. Needs roomCreate."""
-    given = body.model_dump(exclude={"name"}, exclude_none=True)
-    room, is_new = sfu.create_room(body.name, replace(sfu.config.room, **given), key=grant.key)
-    if not is_new:
+    options = RoomChanges(**body.model_dump(exclude={"name"}))  # type: ignore[typeddict-item]
+    created = await sfu.execute(commands.CreateRoom(grant, body.name, options))
+    if not created.is_new:
         response.status_code = 200
-    return room.info()
+    return created.room
 
 
 @router.get("", responses=responses(403))
-async def list_rooms(sfu: SfuDep, grant: ListerDep, after: After = "", limit: Limit = limits.LIST_PAGE) -> Rooms:
+async def list_rooms(sfu: SfuDep, grant: GrantDep, after: After = "", limit: Limit = limits.LIST_PAGE) -> Rooms:
     """Lists the rooms of this server by name, a page at a time. Needs roomList."""
-    entries = ((name, sfu.rooms[name].info()) for name in pages.by_name(sfu.rooms, after, limit))
-    rooms, next = pages.page(entries, limit, pages.of_room)
-    return Rooms(rooms=rooms, next=next)
+    page = await sfu.execute(commands.ListRooms(grant, after, limit))
+    return Rooms(rooms=list(page.entries), next=page.next)
 
 
 @router.get("/{room:name}", responses={**responses(403, 404), 200: _answers("The room.")})
-async def show_room(room: str, sfu: SfuDep, grant: RoomViewerDep) -> RoomInfo:
+async def show_room(room: str, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
     """Returns a room. Needs roomList, or roomAdmin for the room."""
-    return sfu.room(room).info()
+    return await sfu.execute(commands.ShowRoom(grant, room))
 
 
 @router.patch(
     "/{room:name}", responses={**responses(400, 403, 404, 409, 415, 422), 200: _answers("The room as it is now.")}
 )
-async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: ModeratorDep) -> RoomInfo:
+async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
     """Changes a room. Its participants receive the change. Needs roomAdmin for the room."""
-    found = sfu.room(room)
-    found.update(**body.model_dump(exclude_none=True))
-    return found.info()
+    changes = RoomChanges(**body.model_dump())  # type: ignore[typeddict-item]
+    return await sfu.execute(commands.ChangeRoom(grant, room, changes))
 
 
 @router.delete("/{room:name}", status_code=204, responses=responses(403, 404))
-async def delete_room(room: str, sfu: SfuDep, grant: RoomCloserDep) -> None:
+async def delete_room(room: str, sfu: SfuDep, grant: GrantDep) -> None:
     """Closes a room. Its participants receive `left` with the reason. Needs roomCreate, or roomAdmin for the room."""
-    sfu.delete_room(room)
+    await sfu.execute(commands.DeleteRoom(grant, room))
 
 
 @router.get("/{room:name}/tracks", responses=responses(400, 403, 404))
 async def list_tracks(
-    room: str, sfu: SfuDep, grant: ModeratorDep, after: After = "", limit: Limit = limits.LIST_PAGE
+    room: str, sfu: SfuDep, grant: GrantDep, after: After = "", limit: Limit = limits.LIST_PAGE
 ) -> Tracks:
     """Lists the published tracks in the order in which their publishers joined, a page at a time: the encodings that
     arrive, and the subscribers. Needs roomAdmin for the room."""
-    entries = pages.by_order(sfu.room(room).tracks_after(pages.order(after)))
-    tracks, next = pages.page(entries, limit, pages.of_track)
-    return Tracks(tracks=tracks, next=next)
+    page = await sfu.execute(commands.ListTracks(grant, room, after, limit))
+    return Tracks(tracks=list(page.entries), next=page.next)
 
 
 @router.post("/{room:name}/data", responses=responses(400, 403, 404, 409, 415, 422))
@@ -190,7 +185,7 @@ async def send_data(
     room: str,
     body: Annotated[Data, Body(openapi_examples={"text": {"value": {"text": "The break is over.", "to": ["ada"]}}})],
     sfu: SfuDep,
-    grant: ModeratorDep,
+    grant: GrantDep,
 ) -> Delivery:
     """Sends a message of the server over the data channels of the room. Needs roomAdmin for the room."""
     if (body.text is None) == (body.base64 is None):
@@ -203,4 +198,4 @@ async def send_data(
         raise InvalidRequest("the text has half of a surrogate pair, which is no character") from None
     except (binascii.Error, ValueError):
         raise InvalidRequest("base64 does not hold base64 (RFC 4648)") from None
-    return Delivery(receivers=sfu.room(room).send_data(payload, reliable=body.reliable, to=body.to))
+    return Delivery(receivers=await sfu.execute(commands.SendData(grant, room, payload, body.reliable, body.to)))

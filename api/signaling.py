@@ -213,7 +213,7 @@ async def _renew(session: Session, keys: Mapping[str, str]) -> None:
         grant = replace(session.grant, jti=auth.new_jti())
         session.send(Token(auth.sign(grant, keys[grant.key], ttl=life, now=now)))
         issued, expires = now, now + life
-        session.note_token(issued, expires, grant.jti)
+        await session.note_token(issued, expires, grant.jti)
 
 
 async def _close(websocket: WebSocket, code: int | None, reason: str) -> None:

@@ -1,17 +1,18 @@
 """WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03): publishing and watching by HTTP."""
 
+import re
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request, Response
 
 from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of, reached_at
-from api.errors import PreconditionRequired, UnsupportedMediaType, responses
-from sfu import quoting
-from sfu.errors import InvalidRequest, NotFound, Stale
+from api.errors import UnsupportedMediaType, responses
+from sfu import commands, quoting
+from sfu.commands import ANYONE
+from sfu.errors import InvalidRequest
 from sfu.model import Grant, ParticipantKind
 from sfu.service import Sfu
-from sfu.signalling.media_session import MediaSession
 
 # What is answered has the type that each route says: the framework would describe JSON beside it.
 router = APIRouter(tags=["WHIP and WHEP"], default_response_class=Response)
@@ -30,6 +31,10 @@ MIDS = 1024
 
 OF_SESSION = {"Accept-Patch": FRAGMENT, "Access-Control-Allow-Methods": "DELETE, OPTIONS, PATCH, POST"}
 """Client libraries decide by these headers whether to trickle. Without them a library waits for all candidates."""
+ANY_SESSION = ("*", '"*"')
+"""RFC 9725 s4.3.3 writes the star in quotes, RFC 9110 s13.1.1 without."""
+ENTITY_TAG = re.compile(r'(?:^|,)\s*"([^",]*)"\s*(?=,|$)')
+"""A strong one, of a list (RFC 9110 s8.8.3)."""
 DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
@@ -103,24 +108,20 @@ async def describe_session() -> Response:
 async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: IfMatch = None) -> Response:
     """Trickle ICE (RFC 8840), or an ICE restart. Candidates are parsed and ignored: the server learns addresses from
     checks."""
-    found = _find(sfu, request, session)
+    where = _where(request)
+    found = await sfu.execute(commands.FindMediaSession(ANYONE, session, *where))
+    know(request)
     _require_type(request, FRAGMENT, {"Accept-Patch": FRAGMENT})
     fragment = await _text(request)
-    if if_match is None:
-        # A library may trickle before it has read the ETag; the credentials say which ICE session is meant.
-        if not found.is_of_session(fragment):
-            raise PreconditionRequired("If-Match is needed: the ETag of the session, or * to restart ICE")
-        return Response(status_code=204, headers=_etag(found))
-    # RFC 9725 s4.3.3 writes the star in quotes, RFC 9110 s13.1.1 without.
-    if if_match.strip() not in ("*", '"*"'):
-        if f'"{found.etag}"' not in [tag.strip() for tag in if_match.split(",")]:
-            raise Stale("If-Match does not name the ETag of the session: ICE was restarted since")
-        found.trickle(fragment)
-        return Response(status_code=204, headers=_etag(found))
-    answer = found.restart(fragment)
-    if answer is None:
-        return Response(status_code=204, headers=_etag(found))
-    return Response(answer, 200, headers=_etag(found), media_type=FRAGMENT)
+    if if_match is not None and if_match.strip() in ANY_SESSION:
+        restarted = await sfu.execute(commands.RestartIce(ANYONE, found.id, *where, fragment))
+        if restarted.fragment is not None:
+            return Response(restarted.fragment, 200, headers=_etag(restarted.etag), media_type=FRAGMENT)
+        return Response(status_code=204, headers=_etag(restarted.etag))
+    # A library may trickle before it has read the ETag.
+    etags = None if if_match is None else ENTITY_TAG.findall(if_match)
+    trickled = await sfu.execute(commands.TrickleIce(ANYONE, found.id, *where, fragment, etags))
+    return Response(status_code=204, headers=_etag(trickled.etag))
 
 
 @router.delete("/v1/whip/{session}", responses=responses(404))
@@ -130,9 +131,8 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
 async def end_session(session: str, request: Request, sfu: SfuDep) -> Response:
     """Ends the session; its participant leaves the room. A session that ended by itself (the client closed its peer
     connection first, or fell silent) can be deleted for another minute."""
-    door = request.url.path.rsplit("/", 2)[-2]
-    if not sfu.has_ended(session, DOORS[door], request.path_params.get("room")):
-        _find(sfu, request, session).close()
+    await sfu.execute(commands.EndMediaSession(ANYONE, session, *_where(request)))
+    know(request)
     return Response(status_code=200)
 
 
@@ -144,8 +144,8 @@ async def _open(
     # Before the offer is read, which costs more than to refuse it.
     sfu.require_budget(grant, address)
     offer = await sfu.read_offer(await _text(request))
-    session = sfu.open_session(
-        grant, room, DOORS[door], offer, participant=participant, address=address, via=reached_at(request)
+    session = await sfu.execute(
+        commands.OpenMediaSession(grant, room, DOORS[door], offer, participant, address, reached_at(request))
     )
     base = f"/v1/rooms/{quote(room, safe='')}/{door}" if "room" in request.path_params else f"/v1/{door}"
     prefix = prefix_of(request)
@@ -153,7 +153,7 @@ async def _open(
         "Location": f"{prefix}{base}/{session.id}",
         **OF_SESSION,
         "Link": f'<{prefix}/v1/openapi.json>; rel="service-desc"',
-        **_etag(session),
+        **_etag(session.etag),
     }
     if session.undecodable:
         headers[UNDECODABLE] = ", ".join(session.undecodable)
@@ -168,19 +168,13 @@ def _named(grant: Grant) -> str:
     return grant.room
 
 
-def _find(sfu: Sfu, request: Request, id: str) -> MediaSession:
-    door = request.url.path.rsplit("/", 2)[-2]
-    found = sfu.media_sessions.get(id)
-    if found is None or not found.is_open or found.participant.kind is not DOORS[door]:
-        raise NotFound("there is no such session: it has ended, or never was")
-    if request.path_params.get("room", found.room.name) != found.room.name:
-        raise NotFound("there is no such session in this room")
-    know(request)
-    return found
+def _where(request: Request) -> tuple[ParticipantKind, str | None]:
+    """Returns the kind of the session, and the room, if the path names it."""
+    return DOORS[request.url.path.rsplit("/", 2)[-2]], request.path_params.get("room")
 
 
-def _etag(session: MediaSession) -> dict[str, str]:
-    return {"ETag": f'"{session.etag}"'}
+def _etag(etag: str) -> dict[str, str]:
+    return {"ETag": f'"{etag}"'}
 
 
 def _require_type(request: Request, wanted: str, headers: dict[str, str]) -> None:

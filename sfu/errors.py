@@ -2,11 +2,13 @@
 
 SfuError                      something asked for cannot be done; `str()` is a sentence for the one who asked
  ├─ InvalidRequest            the request itself is wrong
- │   └─ NegotiationError      an offer that cannot be answered
+ │   ├─ NegotiationError      an offer that cannot be answered
+ │   └─ PreconditionRequired  it must say which ICE session it means
  ├─ Unauthenticated           no token, or one that does not hold
  ├─ NotAllowed                the grant does not reach so far
  ├─ NotFound                  no such room, participant, track or session
  ├─ Conflict                  it exists, with other options
+ │   └─ Contended             two publishers replace each other under one identity
  ├─ RoomFull                  it has as many participants as it may
  ├─ TooManyRequests           a key, an address or the service has as much as it may: later
  ├─ LimitExceeded             what was sent is longer, or more, than is allowed
@@ -16,6 +18,8 @@ SfuError                      something asked for cannot be done; `str()` is a s
 ImportError
  └─ NativeModuleError         the packet plane cannot be imported: only whoever installed the package can fix it
 """
+
+from sfu import limits
 
 
 class SfuError(Exception):
@@ -33,6 +37,10 @@ class NegotiationError(InvalidRequest):
     code = "negotiation_failed"
 
 
+class PreconditionRequired(InvalidRequest):
+    code = "precondition_required"
+
+
 class Unauthenticated(SfuError):
     code = "unauthenticated"
 
@@ -47,6 +55,12 @@ class NotFound(SfuError):
 
 class Conflict(SfuError):
     code = "conflict"
+
+
+class Contended(Conflict):
+    """Two publishers replace each other under one identity. `retry_after` is in seconds."""
+
+    retry_after = int(limits.TAKEOVER_SECONDS)
 
 
 class RoomFull(SfuError):

@@ -237,6 +237,29 @@ class RoomChanges(TypedDict, total=False):
     loudest: int | None
 
 
+class PermissionChanges(TypedDict, total=False):
+    """Changes of `Permissions`. A field that is missing keeps its value."""
+
+    can_publish: bool
+    can_subscribe: bool
+    can_publish_data: bool
+    can_publish_sources: tuple[Source, ...]
+    can_update_own_metadata: bool
+    hidden: bool
+
+
+class WishChanges(TypedDict, total=False):
+    """Changes of a `Wish`. A field that is None or missing keeps its value. The names are those of
+    `messages.TrackSettings`."""
+
+    quality: Quality | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    priority: int | None
+    visible: bool | None
+
+
 # Views: what REST and WebSocket send of a participant, a track, a room. Their fields are those of the JSON.
 
 
@@ -354,6 +377,17 @@ class RoomInfo:
     """Participants that publish at least one track."""
     dominant_speaker: str
     """The sid of the dominant speaker. Empty: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The numbers of a service."""
+
+    rooms: int
+    participants: Mapping[ParticipantKind, int]
+    """Hidden ones too."""
+    tracks: int
+    """Published tracks, without backups."""
 
 
 Order = tuple[int, int]

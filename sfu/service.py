@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from sfu import limits, names
+from sfu.commands import Command
 from sfu.config import Config
 from sfu.context import Context
 from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, TooManyRequests
+from sfu.execution import Execution
 from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
+from sfu.model import Census, DisconnectReason, Grant, ParticipantKind, RoomOptions
 from sfu.negotiation.reading import Reading
 from sfu.negotiation.sdp import SessionDescription
 from sfu.plane import Event, _native
@@ -32,6 +34,7 @@ from sfu.signalling.sessions import Signalling
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
 
 BY_ITSELF = (
     DisconnectReason.CLIENT_INITIATED,
@@ -82,7 +85,7 @@ class Sfu:
         self._lifecycle = Lifecycle()
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
-        self._signalling = Signalling(self._context)
+        self._signalling = Signalling(self._context, self.execute)
         self._sessions: dict[str, MediaSession] = {}
         self._ended: dict[str, Ended] = {}
         """Media sessions that ended by themselves, by id, oldest first."""
@@ -94,6 +97,7 @@ class Sfu:
         """The room of each participant, by sid."""
         self._empty = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
+        self._execution = Execution(self)
         self._ticking: asyncio.Task[None] | None = None
 
     # Its life
@@ -159,6 +163,20 @@ class Sfu:
     def stats(self) -> _native.Stats:
         """Returns the plane's counters, at most a second old."""
         return self._plane.stats()
+
+    async def execute(self, command: Command[R]) -> R:
+        """Carries out a command of `sfu/commands.py`. Returns its result, or raises an SfuError and has then changed
+        nothing."""
+        return await self._execution.execute(command)
+
+    def census(self) -> Census:
+        """Counts rooms, participants and tracks."""
+        inside = [p for room in self.rooms.values() for p in room.members]
+        return Census(
+            rooms=len(self.rooms),
+            participants={kind: sum(1 for p in inside if p.kind is kind) for kind in ParticipantKind},
+            tracks=sum(track.primary is None for p in inside for track in p.tracks.values()),
+        )
 
     # Rooms
 

@@ -5,19 +5,13 @@ import itertools
 
 from sfu import limits
 from sfu.context import Context
-from sfu.errors import Conflict, NotAllowed, RoomFull, TooManyRequests
+from sfu.errors import Contended, NotAllowed, RoomFull, TooManyRequests
 from sfu.model import Grant, ParticipantKind, RoomOptions
 from sfu.negotiation.transport import MediaState
 from sfu.quoting import quote
 from sfu.revocations import Revocations
 from sfu.room.members import Members
 from sfu.room.participant import Participant
-
-
-class Contended(Conflict):
-    """Two publishers replace each other under one identity. `retry_after` is in seconds."""
-
-    retry_after = int(limits.TAKEOVER_SECONDS)
 
 
 class Admission:

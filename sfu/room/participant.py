@@ -1,32 +1,25 @@
 """One identity in a room: what it may do, what it publishes, and what it is shown.
 
-Everything here concerns this participant alone. What a change means for the others is the room's: `Home` is what a
-participant asks of it.
+Everything here concerns this participant alone. What a change means for the others is the room's.
 """
 
 import asyncio
 import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.model import (
-    FIRST,
     Client,
     Declaration,
     DisconnectReason,
-    Explanation,
     Grant,
-    Order,
     ParticipantInfo,
     ParticipantKind,
     ParticipantState,
-    Permissions,
     Source,
-    SubscriptionInfo,
     new_sid,
 )
 from sfu.negotiation.channels import Channels
@@ -38,40 +31,12 @@ from sfu.policy.presence import departs_at
 from sfu.room.publications import Outcome, Publications
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
-from sfu.room.wishes import Changes
-
-
-class Home(Protocol):
-    """What a participant asks of its room."""
-
-    def update_participant(
-        self,
-        participant: "Participant",
-        *,
-        name: str | None,
-        metadata: str | None,
-        attributes: Mapping[str, str] | None,
-        permissions: Permissions | None,
-    ) -> None: ...
-
-    def silence(self, participant: "Participant", track: str, muted: bool) -> None: ...
-
-    def subscribe(self, participant: "Participant", tracks: Sequence[str], on: bool) -> None: ...
-
-    def demand(
-        self, participant: "Participant", demands: Mapping[str, Changes], only: Sequence[str] | None = None
-    ) -> None: ...
-
-    def subscriptions(self, participant: "Participant", after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]: ...
-
-    def explain(self, participant: "Participant", after: Order) -> Iterator[tuple[Order, Explanation]]: ...
 
 
 class Participant:
     def __init__(
         self,
         context: Context,
-        home: Home,
         grant: Grant,
         kind: ParticipantKind,
         *,
@@ -118,7 +83,6 @@ class Participant:
         )
         self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
         self._context = context
-        self._home = home
 
     # Views
 
@@ -172,49 +136,6 @@ class Participant:
     def departs_at(self) -> float | None:
         """When it goes by itself, as things are. None: it stays."""
         return departs_at(self.signal_gone, self.media_gone, self._context.config.resume_window)
-
-    # What backends and moderators ask, by way of the room
-
-    def update(
-        self,
-        *,
-        name: str | None = None,
-        metadata: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        permissions: Permissions | None = None,
-    ) -> None:
-        """An attribute set to the empty string is deleted. Permissions take effect at once."""
-        self._home.update_participant(
-            self, name=name, metadata=metadata, attributes=attributes, permissions=permissions
-        )
-
-    def mute(self, track: str, muted: bool) -> None:
-        """By a moderator: nothing of it is forwarded until a moderator allows it again."""
-        self._home.silence(self, track, muted)
-
-    def subscribe(self, tracks: Sequence[str], on: bool) -> None:
-        self._home.subscribe(self, tracks, on)
-
-    def demand(self, demands: Mapping[str, Changes], only: Sequence[str] | None = None) -> None:
-        """How tracks, by sid, are to be shown to it; what is not named stays as it was. `only`: of those there are now
-        it is subscribed to just these."""
-        self._home.demand(self, demands, only)
-
-    def subscriptions(self) -> list[SubscriptionInfo]:
-        """Of every track it could be shown."""
-        return [view for _, view in self.subscriptions_after(FIRST)]
-
-    def subscriptions_after(self, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
-        """Of those behind this one, each with where it stands: a page is as many as one takes."""
-        return self._home.subscriptions(self, after)
-
-    def explain(self) -> list[Explanation]:
-        """Why it gets every track it could be shown as it does."""
-        return [why for _, why in self.explain_after(FIRST)]
-
-    def explain_after(self, after: Order) -> Iterator[tuple[Order, Explanation]]:
-        """As `subscriptions_after`."""
-        return self._home.explain(self, after)
 
     # Publishing
 

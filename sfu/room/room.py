@@ -6,7 +6,7 @@ turn is one message for each of them.
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Unpack
@@ -29,15 +29,12 @@ from sfu.failures import Failures
 from sfu.model import (
     Client,
     DisconnectReason,
-    Explanation,
     Grant,
-    Order,
+    ParticipantInfo,
     ParticipantKind,
-    PublishedTrack,
     RoomChanges,
     RoomInfo,
     RoomOptions,
-    SubscriptionInfo,
     new_sid,
 )
 from sfu.negotiation.sdp import SessionDescription
@@ -50,17 +47,16 @@ from sfu.room.admission import Admission
 from sfu.room.journal import Journal
 from sfu.room.members import Membership
 from sfu.room.messaging import Messaging, unseal
-from sfu.room.moderation import Moderation, ParticipantChanges
+from sfu.room.moderation import Moderation
 from sfu.room.participant import Participant
 from sfu.room.publications import Outcome
 from sfu.room.sound import Sound
 from sfu.room.stage import Stage
-from sfu.room.tracks import Track
-from sfu.room.wishes import Changes
 
 log = logging.getLogger(__name__)
 
-OnMessage = Callable[["Room", Participant, bytes], None]
+OnMessage = Callable[[str, ParticipantInfo, bytes], None]
+"""Room, sender, and payload of a message to the server."""
 
 
 class Room:
@@ -94,7 +90,7 @@ class Room:
         self._messaging = Messaging(context.binding, self.members, context.failures, worker, self.sid)
         self._facts.readers += (Journal(self.name).read, *readers)
         self._admission = Admission(context, self.name, self.members, revocations)
-        self._moderation = Moderation(
+        self.moderation = Moderation(
             context, self.name, self.stage, self._messaging, self._facts, self._note, revocations
         )
         self._context = context
@@ -155,13 +151,6 @@ class Room:
             raise NotFound(f"there is no participant {quote(identity)} in the room {quote(self.name)}")
         return found
 
-    def tracks(self) -> list[PublishedTrack]:
-        return [view for _, view in self.stage.overview.published()]
-
-    def tracks_after(self, after: Order) -> Iterator[tuple[Order, PublishedTrack]]:
-        """Those behind this one, each with where it stands: a page is as many as one takes."""
-        return self.stage.overview.published(after)
-
     # Who is in
 
     def prepare(
@@ -179,7 +168,6 @@ class Room:
         self._order += 1
         return Participant(
             self._context,
-            self,
             grant,
             kind,
             identity=identity,
@@ -214,7 +202,7 @@ class Room:
         gone = [present] if present is not None and present.shares_token else self._sessions_of(identity)
         for participant in gone or [self.participant(identity)]:
             if participant.grant.identity == identity:
-                self._moderation.revoke(participant)
+                self.moderation.revoke(participant)
             self.depart(participant, reason)
 
     def _sessions_of(self, identity: str) -> list[Participant]:
@@ -228,7 +216,7 @@ class Room:
         self._quotas.leave(participant.grant.key)
         participant.resume_secret = None
         self._empty_since = self._context.now()
-        self._soon(self)
+        self.flush_soon()
         with ExitStack() as parts:
             # Done from the last to the first, each of them even if another one raises.
             parts.callback(self._note_departure, participant, reason)
@@ -257,7 +245,7 @@ class Room:
     def retell(self, participant: Participant) -> None:
         """Its client starts from a snapshot: what it heard of its slots and its own tracks is lost."""
         self.stage.retell(participant)
-        self._soon(self)
+        self.flush_soon()
 
     def tell_again(self, sid: str) -> None:
         """A reader could not make anything of what this participant is."""
@@ -283,11 +271,7 @@ class Room:
         self.options = names.room_options(options)
         self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
         self._facts.append(RoomChanged())
-        self._soon(self)
-
-    def update_participant(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
-        self._moderation.update(participant, **changes)
-        self._soon(self)
+        self.flush_soon()
 
     # Publishing
 
@@ -316,39 +300,7 @@ class Room:
             self.stage.reshape(track)
         self._messaging.touch(participant)
         self.stage.touch(participant)
-        self._soon(self)
-
-    def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
-        self._moderation.unpublish(participant, track, reason)
-        self._soon(self)
-
-    def mute(self, participant: Participant, sid: str, muted: bool) -> None:
-        """By its owner."""
-        self._moderation.mute(participant, sid, muted)
-        self._soon(self)
-
-    def silence(self, participant: Participant, track: str, muted: bool) -> None:
-        """By a moderator; the owner is told."""
-        self._moderation.silence(participant, track, muted)
-        self._soon(self)
-
-    # Subscribing
-
-    def subscribe(self, participant: Participant, tracks: Sequence[str], on: bool) -> None:
-        self.stage.subscribe(participant, tracks, on)
-        self._soon(self)
-
-    def demand(
-        self, participant: Participant, demands: Mapping[str, Changes], only: Sequence[str] | None = None
-    ) -> None:
-        self.stage.demand(participant, demands, only)
-        self._soon(self)
-
-    def subscriptions(self, participant: Participant, after: Order) -> Iterator[tuple[Order, SubscriptionInfo]]:
-        return self.stage.overview.subscriptions(participant, after)
-
-    def explain(self, participant: Participant, after: Order) -> Iterator[tuple[Order, Explanation]]:
-        return self.stage.overview.explain(participant, after)
+        self.flush_soon()
 
     # Data
 
@@ -373,18 +325,18 @@ class Room:
                 if self.stage.handle_layers(event) is not None:
                     self._note(participant)
                 if self.stage.has_work():
-                    self._soon(self)
+                    self.flush_soon()
             case _native.Switched():
                 participant.viewing.handle_switched(event)
                 self.stage.news(participant)
-                self._soon(self)
+                self.flush_soon()
             case _native.Refused():
                 self.stage.refuse(participant, event)
-                self._soon(self)
+                self.flush_soon()
             case _native.ChannelState():
                 if event.transport == participant.transport.id and participant.channels.handle_state(event):
                     self._messaging.touch(participant)
-                    self._soon(self)
+                    self.flush_soon()
             case _native.Message():
                 if self._on_message is not None:
                     self._hand_over(self._on_message, participant, unseal(event.payload))
@@ -396,7 +348,7 @@ class Room:
     def handle_levels(self, levels: Sequence[tuple[int, bytes]], now: float) -> None:
         self.stage.handle_levels(levels, now)
         if self.stage.has_work():
-            self._soon(self)
+            self.flush_soon()
 
     def handle_timeout(self, now: float) -> None:
         try:
@@ -406,7 +358,7 @@ class Room:
         self._admission.handle_timeout(now)
         if self._has_work():
             # Also what failed in an earlier turn, and was put back.
-            self._soon(self)
+            self.flush_soon()
         for participant in list(self.members):
             try:
                 self._handle_absence(participant, now)
@@ -414,6 +366,10 @@ class Room:
                 self._context.failures.note("departure", error, f"sid={participant.sid}")
 
     # The end of a turn
+
+    def flush_soon(self) -> None:
+        """Calls `flush` at the end of this turn of the loop."""
+        self._soon(self)
 
     def flush(self) -> None:
         """Does what this turn's changes add up to, and hands the facts to their readers."""
@@ -436,7 +392,7 @@ class Room:
 
     def _hand_over(self, on_message: OnMessage, participant: Participant, payload: bytes) -> None:
         try:
-            on_message(self, participant, payload)
+            on_message(self.name, participant.info(), payload)
         except Exception as error:
             self._context.failures.note("on_message", error, f"room={self.name} sid={participant.sid}")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.facts import Facts, SubscriptionChanged
-from sfu.model import Kind, Wish
+from sfu.model import Kind, Wish, WishChanges
 from sfu.plane import _native
 from sfu.room.decisions import Decisions
 from sfu.room.dynacast import Publishers
@@ -20,7 +20,7 @@ from sfu.room.sound import Sound
 from sfu.room.speech import Speech
 from sfu.room.tracks import Track
 from sfu.room.turn import Turn
-from sfu.room.wishes import Changes, changed
+from sfu.room.wishes import changed
 
 
 class Stage:
@@ -132,7 +132,7 @@ class Stage:
         self.touch(subscriber)
 
     def demand(
-        self, subscriber: Participant, demands: Mapping[str, Changes], only: Sequence[str] | None = None
+        self, subscriber: Participant, demands: Mapping[str, WishChanges], only: Sequence[str] | None = None
     ) -> None:
         """How tracks, by sid, are to be shown to it from now on, and that of those there are now it is subscribed to
         these `only`. One that is refused changes nothing."""

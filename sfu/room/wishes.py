@@ -2,25 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from sfu import limits
 from sfu.errors import InvalidRequest
-from sfu.model import Kind, Quality, Wish
+from sfu.model import Kind, Wish, WishChanges
 from sfu.room.tracks import Track
-
-
-class Changes(TypedDict, total=False):
-    """Changes of a `Wish`. A field that is None or missing keeps its value. The names are those of
-    `messages.TrackSettings`."""
-
-    quality: Quality | None
-    width: int | None
-    height: int | None
-    fps: float | None
-    priority: int | None
-    visible: bool | None
-
 
 ANY = Wish()
 
@@ -74,10 +61,10 @@ class Wishes:
         self.unseen.discard(track.sid)
 
 
-def changed(wish: Wish, **changes: Unpack[Changes]) -> Wish:
+def changed(wish: Wish, **changes: Unpack[WishChanges]) -> Wish:
     """Returns the wish after a change. Raises InvalidRequest for a number out of range."""
     given = {name: value for name, value in changes.items() if value is not None}
-    after = replace(wish, **given)  # type: ignore[arg-type]  # the names are those of Changes
+    after = replace(wish, **given)  # type: ignore[arg-type]  # the names are those of WishChanges
     for name, pixels in (("width", after.width), ("height", after.height)):
         if not 0 <= pixels <= limits.PIXELS:
             raise InvalidRequest(f"a {name} is 0 (any) to {limits.PIXELS} pixels, not {pixels}")

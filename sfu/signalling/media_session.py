@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Self
 
+from sfu.commands import MediaSessionInfo
 from sfu.errors import NegotiationError, Stale
 from sfu.model import DisconnectReason, ParticipantKind
 from sfu.negotiation.fragment import fragment, restarts_ice
@@ -61,6 +62,9 @@ class MediaSession:
     @property
     def is_open(self) -> bool:
         return self.participant.sid in self.room.members
+
+    def info(self) -> MediaSessionInfo:
+        return MediaSessionInfo(self.id, self.etag, self.answer, self.undecodable, self.inactive)
 
     def trickle(self, text: str) -> None:
         """Parses candidates and ignores them. Raises Stale if the fragment has credentials other than the session's."""

@@ -183,7 +183,7 @@ class Settings:
     visible: bool | None = None
     """False: video is not sent; audio is. Initially true."""
     tracks: tuple[TrackSettings, ...] = ()
-    """Settings of more tracks, at most 256."""
+    """Settings of more tracks. One message sets at most 256."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Requests of a client over its WebSocket, message by message. Each is answered, or refused with a sentence."""
 
 import asyncio
-from typing import assert_never
+import contextlib
+from typing import Protocol, assert_never
 
-from sfu import limits
-from sfu.errors import InvalidRequest, LimitExceeded, NotAllowed, SfuError
-from sfu.model import Declaration, DisconnectReason, Grant
+from sfu import commands, limits
+from sfu.commands import Departed, Executor, Member
+from sfu.context import Context
+from sfu.errors import InvalidRequest, SfuError
+from sfu.model import Declaration, Grant, WishChanges
 from sfu.negotiation.sdp import SessionDescription
-from sfu.room.participant import Participant
-from sfu.room.room import Room
-from sfu.room.wishes import Changes
 from sfu.signalling import messages
 from sfu.signalling.outbox import Outbox, Tail
 
@@ -27,39 +27,59 @@ Immediate = (
 """Requests that are done immediately. An offer is parsed first, which may take a while."""
 
 
+class Standing(Protocol):
+    """What the renewal of tokens watches, and when the connection was lost."""
+
+    grant: Grant
+    grant_changed: asyncio.Event
+    signal_gone: float | None
+
+
 class Session:
     """The connection between a WebSocket and its participant. `outbox` has the messages to send."""
 
     def __init__(
-        self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False
+        self,
+        by: Member,
+        standing: Standing,
+        tail: Tail,
+        outbox: Outbox,
+        context: Context,
+        execute: Executor,
+        *,
+        is_snapshot: bool = False,
     ) -> None:
-        self.room = room
-        self.participant = participant
+        self.by = by
+        """The participant, as the one who asks."""
+        self.standing = standing
         self.tail = tail
         self.outbox = outbox
         self.is_snapshot = is_snapshot
         """It resumed after it missed too many messages, which are lost."""
+        self._context = context
+        self._execute = execute
 
     @property
     def grant(self) -> Grant:
         """The present grant of the participant, for its next token."""
-        return self.participant.grant
+        return self.standing.grant
 
     @property
     def grant_changed(self) -> asyncio.Event:
         """Set when permissions changed, so present tokens say otherwise or are revoked. The caller clears it."""
-        return self.participant.grant_changed
+        return self.standing.grant_changed
 
-    def note_token(self, issued: float, expires: float, jti: str = "") -> None:
+    async def note_token(self, issued: float, expires: float, jti: str = "") -> None:
         """Records a token that was sent; times are in seconds since the epoch."""
-        self.room.note_token(self.participant, issued, expires, jti)
+        with contextlib.suppress(Departed):
+            await self._execute(commands.NoteToken(self.by, issued, expires, jti))
 
     def send(self, message: messages.ServerMessage) -> None:
         """Sends a reply, or a message for this connection only."""
         try:
             self.tail.put(message)
         except Exception as error:
-            self.room.failures.note("tell", error, f"sid={self.participant.sid}")
+            self._context.failures.note("tell", error, f"sid={self.by.sid}")
 
     async def handle(self, message: messages.ClientMessage) -> None:
         """Handles a request and puts the reply into the outbox. Waits while the client does not read its replies."""
@@ -68,57 +88,56 @@ class Session:
             return
         try:
             if isinstance(message, messages.Offer):
-                offer = await self.participant.read_offer(message.sdp)
+                offer = await self._context.reading.read(message.sdp)
                 if not self._is_over():
-                    self._answer(message, offer)
+                    await self._answer(message, offer)
             else:
-                self._handle(message)
+                await self._handle(message)
+        except Departed:
+            return
         except SfuError as error:
             self.send(messages.Error(getattr(message, "id", 0), error.code, str(error)))
         except Exception as error:
             # The client hears that this request failed, and keeps its connection.
-            self.room.failures.note("request", error, f"type={message.type} sid={self.participant.sid}")
+            self._context.failures.note("request", error, f"type={message.type} sid={self.by.sid}")
             self.send(
                 messages.Error(getattr(message, "id", 0), SfuError.code, "something failed here; it is in the log")
             )
 
     def _is_over(self) -> bool:
-        """It is gone, or was replaced by another connection of the same session, and speaks there."""
-        return self.outbox.close_code is not None or self.participant.sid not in self.room.members
+        """It was closed, or replaced by another connection of the same session, and speaks there."""
+        return self.outbox.close_code is not None
 
-    def _answer(self, request: messages.Offer, offer: SessionDescription) -> None:
-        outcome = self.room.offer(self.participant, offer, request.tracks)
-        self.send(messages.Answer(request.id, outcome.answer, outcome.mids, outcome.undeclared))
+    async def _answer(self, request: messages.Offer, offer: SessionDescription) -> None:
+        answered = await self._execute(commands.AnswerOffer(self.by, offer, request.tracks))
+        self.send(messages.Answer(request.id, answered.sdp, answered.mids, tuple(answered.undeclared)))
 
-    def _handle(self, message: Immediate) -> None:
-        room, participant = self.room, self.participant
+    async def _handle(self, message: Immediate) -> None:
+        execute, by, room = self._execute, self.by, self.by.room
         match message:
             case messages.Publish():
-                track = participant.declare(_declaration(message))
-                self.send(messages.Published(message.id, message.cid, track.info()))
+                track = await execute(commands.DeclareTrack(by, _declaration(message)))
+                self.send(messages.Published(message.id, message.cid, track))
             case messages.Unpublish():
-                room.unpublish(participant, participant.publishing.find(message.track), "you unpublished it")
+                await execute(commands.UnpublishTrack(by, message.track))
                 self._ok(message.id)
             case messages.Mute():
-                room.mute(participant, message.track, message.muted)
+                await execute(commands.MuteTrack(by, room, None, message.track, message.muted))
                 self._ok(message.id)
             case messages.Subscribe():
-                room.subscribe(participant, message.tracks, message.on)
+                await execute(commands.Subscribe(by, room, None, message.tracks, message.on))
                 self._ok(message.id)
             case messages.Settings():
-                room.demand(participant, _demands(message))
+                await execute(commands.SetSubscriptions(by, room, None, _wishes(message)))
                 self._ok(message.id)
             case messages.Update():
-                if not participant.permissions.can_update_own_metadata:
-                    raise NotAllowed("you may not change your own name, metadata and attributes")
-                room.update_participant(
-                    participant, name=message.name, metadata=message.metadata, attributes=message.attributes
-                )
+                name, metadata, attributes = message.name, message.metadata, message.attributes
+                await execute(commands.ChangeParticipant(by, room, None, name, metadata, attributes))
                 self._ok(message.id)
             case messages.Candidate():
                 pass  # As an ICE lite agent we learn addresses from the checks.
             case messages.Leave():
-                room.depart(participant, DisconnectReason.CLIENT_INITIATED)
+                await execute(commands.Leave(by))
             case messages.Join():
                 raise InvalidRequest("you have joined already: join is the first message only")
             case _:
@@ -149,19 +168,16 @@ def _declaration(message: messages.Publish) -> Declaration:
     )
 
 
-def _demands(message: messages.Settings) -> dict[str, Changes]:
-    if len(message.tracks) > limits.WISHES:
-        raise LimitExceeded(f"one message settings names at most {limits.WISHES} tracks, not {len(message.tracks)}")
+def _wishes(message: messages.Settings) -> list[tuple[str, WishChanges]]:
     wishes: list[messages.Settings | messages.TrackSettings] = [message] if message.track else []
     wishes += message.tracks
     if not wishes:
         raise InvalidRequest("settings names no track: give track, or tracks")
-    return {wish.track: changes(wish) for wish in wishes}
+    return [(wish.track, _changes(wish)) for wish in wishes]
 
 
-def changes(asked: messages.TrackSettings | messages.Settings) -> Changes:
-    """What a message, or a body that says the same, changes of the wish for its track."""
-    return Changes(
+def _changes(asked: messages.TrackSettings | messages.Settings) -> WishChanges:
+    return WishChanges(
         quality=asked.quality,
         width=asked.width,
         height=asked.height,

@@ -2,13 +2,14 @@
 
 import hmac
 
+from sfu.commands import Executor, Member
 from sfu.context import Context
 from sfu.errors import SfuError, Stale, TooManyRequests, Unavailable
 from sfu.model import DisconnectReason, Grant
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
-from sfu.signalling.outbox import GOING_AWAY
+from sfu.signalling.outbox import GOING_AWAY, Outbox, Tail
 from sfu.signalling.requests import Session
 from sfu.signalling.view import View
 
@@ -29,8 +30,9 @@ def refusal(error: SfuError) -> messages.Left:
 class Signalling:
     """Of a service. Every room has a `View`, which tells its participants what happened."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, execute: Executor) -> None:
         self._context = context
+        self._execute = execute
         self._views: dict[Room, View] = {}
 
     def open(self, room: Room) -> None:
@@ -65,13 +67,13 @@ class Signalling:
             return self._snapshot(room, participant, is_resumed=True)
         outbox = tail.open(resume.seq, messages.Resumed(resume.seq + 1))
         participant.signal_gone = None
-        return Session(room, participant, tail, outbox)
+        return self._session(room, participant, tail, outbox)
 
     def detach(self, session: Session) -> None:
         """The connection is gone; its participant may come back over another one."""
         if session.tail.is_read_by(session.outbox):
             session.tail.shut(GOING_AWAY, drop=True)
-            session.participant.signal_gone = self._context.now()
+            session.standing.signal_gone = self._context.now()
 
     def handle_timeout(self, room: Room) -> None:
         for sid in self._views[room].poll_failed():
@@ -83,4 +85,10 @@ class Signalling:
         outbox = tail.open(tail.seq)
         tail.put(view.joined(participant, resumed=is_resumed))
         participant.signal_gone = None
-        return Session(room, participant, tail, outbox, is_snapshot=is_resumed)
+        return self._session(room, participant, tail, outbox, is_snapshot=is_resumed)
+
+    def _session(
+        self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False
+    ) -> Session:
+        by = Member(room.name, participant.sid)
+        return Session(by, participant, tail, outbox, self._context, self._execute, is_snapshot=is_snapshot)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api import explain, pages, participants, rooms
-from sfu import limits
+from api import explain, participants, rooms
+from sfu import limits, paging
 from sfu.model import Decision, Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 from .server import Client, Server, admin
@@ -23,29 +23,29 @@ DECISION: Decision = EXPLANATION.decisions[0]
 ATTRIBUTES = {str(number): "v" * 200 for number in range(256)}
 
 ENTRIES: list[tuple[str, Any, Any]] = [
-    ("a room", A_ROOM, pages.of_room),
-    ("a room with metadata", replace(A_ROOM, metadata="m" * 60_000), pages.of_room),
-    ("a room with a full stage", replace(A_ROOM, on_stage=("n" * 256,) * 256), pages.of_room),
-    ("a participant", PARTICIPANT, pages.of_participant),
-    ("one with metadata", replace(PARTICIPANT, metadata="m" * 60_000), pages.of_participant),
+    ("a room", A_ROOM, paging.of_room),
+    ("a room with metadata", replace(A_ROOM, metadata="m" * 60_000), paging.of_room),
+    ("a room with a full stage", replace(A_ROOM, on_stage=("n" * 256,) * 256), paging.of_room),
+    ("a participant", PARTICIPANT, paging.of_participant),
+    ("one with metadata", replace(PARTICIPANT, metadata="m" * 60_000), paging.of_participant),
     (
         "one with attributes",
         replace(PARTICIPANT, attributes={str(n): "v" * 200 for n in range(256)}),
-        pages.of_participant,
+        paging.of_participant,
     ),
-    ("one with 64 tracks", replace(PARTICIPANT, tracks=(TRACK.track,) * 64), pages.of_participant),
-    ("a track", TRACK, pages.of_track),
-    ("a track with 5,000 viewers", replace(TRACK, subscribers=("viewer",) * 5_000), pages.of_track),
-    ("a subscription", SUBSCRIPTION, pages.of_subscription),
-    ("an explanation", EXPLANATION, pages.of_explanation),
-    ("an explanation with 64 decisions", replace(EXPLANATION, decisions=(DECISION,) * 64), pages.of_explanation),
+    ("one with 64 tracks", replace(PARTICIPANT, tracks=(TRACK.track,) * 64), paging.of_participant),
+    ("a track", TRACK, paging.of_track),
+    ("a track with 5,000 viewers", replace(TRACK, subscribers=("viewer",) * 5_000), paging.of_track),
+    ("a subscription", SUBSCRIPTION, paging.of_subscription),
+    ("an explanation", EXPLANATION, paging.of_explanation),
+    ("an explanation with 64 decisions", replace(EXPLANATION, decisions=(DECISION,) * 64), paging.of_explanation),
 ]
 
 
 @pytest.mark.parametrize(("entry", "weigh"), [one[1:] for one in ENTRIES], ids=[one[0] for one in ENTRIES])
 def test_an_entry_weighs_about_what_it_is_in_json(entry: Any, weigh: Any) -> None:
     octets = len(TypeAdapter(type(entry)).dump_json(entry))
-    assert octets / 2 <= weigh(entry) <= max(4 * octets, 2 * pages.ENTRY)
+    assert octets / 2 <= weigh(entry) <= max(4 * octets, 2 * paging.ENTRY)
 
 
 def test_a_page_ends_with_the_entry_that_makes_it_full_and_makes_no_more_than_one_beyond() -> None:
@@ -56,15 +56,15 @@ def test_a_page_ends_with_the_entry_that_makes_it_full_and_makes_no_more_than_on
             made.append(number)
             yield str(number), number
 
-    assert pages.page(entries(), 3, lambda _: 1) == ([1, 2, 3], "3")
+    assert paging.page(entries(), 3, lambda _: 1) == ([1, 2, 3], "3")
     assert made == [1, 2, 3, 4]
-    assert pages.page(entries(), 500, lambda _: limits.LIST_OCTETS // 2) == ([1, 2], "2")
-    assert pages.page(entries(), 500, lambda _: limits.LIST_OCTETS * 2) == ([1], "1"), "one there always is"
-    assert pages.page(iter(()), 500, lambda _: 1) == ([], "")
+    assert paging.page(entries(), 500, lambda _: limits.LIST_OCTETS // 2) == ([1, 2], "2")
+    assert paging.page(entries(), 500, lambda _: limits.LIST_OCTETS * 2) == ([1], "1"), "one there always is"
+    assert paging.page(iter(()), 500, lambda _: 1) == ([], "")
 
 
 def test_as_many_plain_entries_fit_as_may_be_asked_for() -> None:
-    assert limits.LIST_PAGE * pages.ENTRY <= limits.LIST_OCTETS
+    assert limits.LIST_PAGE * paging.ENTRY <= limits.LIST_OCTETS
 
 
 PAGED = {

@@ -11,6 +11,7 @@ import websockets
 
 from sfu import limits
 from sfu.bucket import Bucket
+from sfu.commands import ADMINISTRATOR, ListSubscriptions
 from sfu.model import Wish
 
 from .conftest import Start
@@ -336,10 +337,10 @@ async def test_several_tracks_are_set_in_one_message_or_none_of_them(server: Ser
         wishes = [{"track": tracks[0], "width": 320, "height": 180}, {"track": tracks[1], "visible": False}]
         for wrong in ([*wishes, {"track": "TR_?"}], [*wishes, {"track": tracks[0], "width": -1}], wishes * 200, []):
             assert (await bob.ask("settings", tracks=wrong))["type"] == "error"
-        member = server.sfu.room("room").participant("bob")
-        assert [one.wish for one in member.subscriptions()] == [Wish(), Wish()]
+        everything = ListSubscriptions(ADMINISTRATOR, "room", "bob")
+        assert [one.wish for one in (await server.sfu.execute(everything)).entries] == [Wish(), Wish()]
         assert (await bob.ask("settings", tracks=wishes))["type"] == "ok"
-        shown = {one.track: one.wish for one in member.subscriptions()}
+        shown = {one.track: one.wish for one in (await server.sfu.execute(everything)).entries}
         assert shown == {tracks[0]: Wish(width=320, height=180), tracks[1]: Wish(visible=False)}
 
 

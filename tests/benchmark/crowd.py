@@ -52,7 +52,7 @@ class Crowd:
         await self.offer(client, SECTIONS, {})
         await client.media("connected")
         self.read()
-        for label in client.session.participant.channels.own.values():
+        for label in client.participant.channels.own.values():
             await self.it.say(_native.ChannelState(client.transport, label, "open", "", "", ""))
         for cid, kind, source in (("m", Kind.AUDIO, Source.MICROPHONE), ("c", Kind.VIDEO, Source.CAMERA)):
             await client.ask(messages.Publish, cid=cid, kind=kind, source=source, width=1280, height=720)
@@ -73,10 +73,10 @@ class Crowd:
 
     async def arrive(self, client: Client) -> None:
         """Its media reaches the server, and everybody whose slots show it; what it is shown reaches it."""
-        own = {track.plane_id for track in client.session.participant.tracks.values()}
-        for track in client.session.participant.tracks.values():
+        own = {track.plane_id for track in client.participant.tracks.values()}
+        for track in client.participant.tracks.values():
             await self.it.say(arriving(track))
-        slots = set(client.session.participant.transport.slots.values())
+        slots = set(client.participant.transport.slots.values())
         switched = [
             Switched(slot, source, Layer(0, 0), "none")
             for slot, source in self.it.plane.sources.items()

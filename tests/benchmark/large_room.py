@@ -41,7 +41,7 @@ class LargeRoom:
         self.clients.append(client)
         await self.crowd.offer(client, SECTIONS, {})
         await client.media("connected")
-        for label in client.session.participant.channels.own.values():
+        for label in client.participant.channels.own.values():
             await self.it.say(_native.ChannelState(client.transport, label, "open", "", "", ""))
         return client
 
@@ -53,7 +53,7 @@ class LargeRoom:
             tracks[str(mid + len(tracks))] = kind.value
         await self.crowd.offer(client, [f"{kind.value} sendonly" for kind in kinds], tracks)
         await self.crowd.arrive(client)
-        published = client.session.participant.tracks.values()
+        published = client.participant.tracks.values()
         self.microphones += [track.plane_id or 0 for track in published if track.kind is Kind.AUDIO]
 
     def read(self) -> None:
@@ -63,7 +63,7 @@ class LargeRoom:
 
     async def mute(self, client: Client) -> None:
         """Mutes its microphone, or allows it again."""
-        tracks = client.session.participant.tracks.values()
+        tracks = client.participant.tracks.values()
         track = next(track for track in tracks if track.kind is Kind.AUDIO)
         await client.ask(messages.Mute, track=track.sid, muted=not track.muted)
         slots = [slot for slot, source in self.it.plane.sources.items() if source == track.plane_id]
@@ -74,7 +74,7 @@ class LargeRoom:
 
     async def report(self, client: Client, fps: float) -> None:
         """The plane's report of its camera."""
-        camera = next(t for t in client.session.participant.tracks.values() if t.kind is Kind.VIDEO)
+        camera = next(t for t in client.participant.tracks.values() if t.kind is Kind.VIDEO)
         await self.it.say(arriving(camera, fps))
 
     async def speak(self, microphone: int) -> None:

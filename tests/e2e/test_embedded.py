@@ -6,9 +6,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from loadtest import envelope, loopback
 from sfu import Config, Sfu
-from sfu.model import Grant
-from sfu.room.participant import Participant
-from sfu.room.room import Room
+from sfu.commands import ADMINISTRATOR, SendData
+from sfu.model import Grant, ParticipantInfo
 from sfu.signalling.messages import Answer, Join, Offer
 from sfu.signalling.requests import Session
 
@@ -25,8 +24,8 @@ async def answer_of(session: Session) -> Answer:
 async def test_what_is_sent_to_the_server_reaches_the_application() -> None:
     heard: list[tuple[str, str, bytes]] = []
 
-    def hear(room: Room, sender: Participant, payload: bytes) -> None:
-        heard.append((room.name, sender.identity, payload))
+    def hear(room: str, sender: ParticipantInfo, payload: bytes) -> None:
+        heard.append((room, sender.identity, payload))
 
     loopback.allow("http://127.0.0.1")
     async with (
@@ -50,7 +49,7 @@ async def test_what_is_sent_to_the_server_reaches_the_application() -> None:
             lossy.send(envelope.seal(envelope.SERVER, b"maybe"))
             await when(lambda: ("office", "ada", b"maybe") in heard, "the application hears it")
 
-            session.room.send_data(b"heard", reliable=True, to=["ada"])
+            assert await sfu.execute(SendData(ADMINISTRATOR, "office", b"heard", to=["ada"])) == 1
             await when(lambda: answers, "the answer arrives")
             assert envelope.unseal(answers[0]) == (envelope.SERVER, b"heard")
         finally:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
+from sfu import commands
+from sfu.commands import ADMINISTRATOR as HOST
 from sfu.config import Config
 from sfu.model import Client as Caller
-from sfu.model import Grant, Kind, Permissions, Source
+from sfu.model import Explanation, Grant, Kind, PermissionChanges, Permissions, PublishedTrack, Source, SubscriptionInfo
 from sfu.plane import Event, _native
 from sfu.room.room import Room
 from sfu.service import Sfu
@@ -54,6 +56,10 @@ def grant(
         expires=expires,
         jti=jti,
     )
+
+
+def tracks_of(room: Room) -> list[PublishedTrack]:
+    return [view for _, view in room.stage.overview.published()]
 
 
 class Scene:
@@ -123,7 +129,11 @@ class Client:
         """Kind and direction of each; the mid is the index."""
         self.codecs: tuple[str, ...] = ("VP8",)
         """Video, the one it sends first."""
-        self.ufrag = f"client{session.participant.sid[-6:]}"
+        self.room = scene.sfu.room(session.by.room)
+        participant = self.room.members.get(session.by.sid)
+        assert participant is not None
+        self.participant = participant
+        self.ufrag = f"client{self.sid[-6:]}"
         self.mids: dict[str, str] = {}
         self._heard: list[messages.ServerMessage] = []
         self._requests = 0
@@ -134,11 +144,7 @@ class Client:
 
     @property
     def sid(self) -> str:
-        return self.session.participant.sid
-
-    @property
-    def room(self) -> Room:
-        return self.session.room
+        return self.session.by.sid
 
     # What it hears
 
@@ -215,6 +221,28 @@ class Client:
     async def microphone(self, **fields: Any) -> str:
         return await self.publish(Kind.AUDIO, Source.MICROPHONE, **fields)
 
+    # What is asked about it, or of it by a moderator
+
+    async def silence(self, track: str, muted: bool) -> None:
+        await self.scene.sfu.execute(commands.MuteTrack(HOST, self.room.name, self.identity, track, muted))
+
+    async def change(self, permissions: Permissions | None = None, **changes: Any) -> None:
+        if permissions is not None:
+            changes["permissions"] = PermissionChanges(**asdict(permissions))  # type: ignore[typeddict-item]
+        await self.scene.sfu.execute(commands.ChangeParticipant(HOST, self.room.name, self.identity, **changes))
+
+    async def subscriptions(self) -> list[SubscriptionInfo]:
+        page = await self.scene.sfu.execute(commands.ListSubscriptions(HOST, self.room.name, self.identity))
+        return list(page.entries)
+
+    async def explain(self) -> list[Explanation]:
+        page = await self.scene.sfu.execute(commands.ExplainSubscriptions(HOST, self.room.name, self.identity))
+        return list(page.entries)
+
+    @property
+    def identity(self) -> str:
+        return self.participant.identity
+
     async def cut(self) -> None:
         """The WebSocket breaks."""
         await self.block.aclose()
@@ -224,15 +252,15 @@ class Client:
 
     @property
     def transport(self) -> int:
-        id = self.session.participant.transport.id
+        id = self.participant.transport.id
         assert id is not None
         return id
 
     def slot(self, mid: str) -> int:
-        return self.session.participant.transport.slots[mid]
+        return self.participant.transport.slots[mid]
 
     def plane_track(self, sid: str) -> int:
-        id = self.session.participant.tracks[sid].plane_id
+        id = self.participant.tracks[sid].plane_id
         assert id is not None
         return id
 
@@ -245,16 +273,14 @@ class Client:
     def shows(self) -> dict[str, str | None]:
         """The sid of the track that the plane puts in each section, by mid."""
         tracks = {track.plane_id: track.sid for track in self.room.stage.tracks.values()}
-        sources = {
-            mid: self.scene.plane.sources.get(id) for mid, id in self.session.participant.transport.slots.items()
-        }
+        sources = {mid: self.scene.plane.sources.get(id) for mid, id in self.participant.transport.slots.items()}
         return {mid: tracks[source] if source is not None else None for mid, source in sources.items()}
 
     def ladder(self, mid: str) -> list[tuple[int, int]]:
         return self.scene.plane.ladders[self.slot(mid)]
 
     def channel(self, label: str) -> int:
-        return self.session.participant.channels.own[label]
+        return self.participant.channels.own[label]
 
 
 FINGERPRINT = ":".join(["CD"] * 32)

@@ -46,7 +46,7 @@ class Crowd:
 
     async def publish(self) -> None:
         one = self.somebody()
-        if one is not None and len(one.session.participant.tracks) < 3:
+        if one is not None and len(one.participant.tracks) < 3:
             await self.chance.choice((one.camera, one.microphone))(width=1280, height=720)
 
     async def mute(self) -> None:
@@ -78,14 +78,14 @@ class Crowd:
     async def arrive(self) -> None:
         one, track = self.somebodys_track()
         if one is not None:
-            is_sound = one.session.participant.tracks[track].kind is Kind.AUDIO
+            is_sound = one.participant.tracks[track].kind is Kind.AUDIO
             codec = "opus" if is_sound else self.chance.choice(("vp8", "vp9"))
             await self.it.say(arriving(one.plane_track(track), self.chance.randrange(1, 4), codec=codec))
 
     async def speak(self) -> None:
         """Until it is the dominant speaker, or silence."""
         one, track = self.somebodys_track()
-        if one is not None and one.session.participant.tracks[track].kind is Kind.AUDIO:
+        if one is not None and one.participant.tracks[track].kind is Kind.AUDIO:
             for beat in range(10):
                 self.it.clock.now += 0.1
                 await self.it.say(AudioLevels([(one.plane_track(track), bytes([18 if beat else 127] * 5))]))
@@ -102,14 +102,14 @@ class Crowd:
     async def hide(self) -> None:
         one = self.somebody()
         if one is not None:
-            participant = one.session.participant
-            participant.update(permissions=replace(participant.permissions, hidden=self.chance.random() < 0.3))
+            participant = one.participant
+            await one.change(permissions=replace(participant.permissions, hidden=self.chance.random() < 0.3))
 
     def somebody(self) -> Client | None:
         return self.chance.choice(self.people) if self.people else None
 
     def somebodys_track(self) -> tuple[Client | None, str]:
-        tracks = [(one, sid) for one in self.people for sid in one.session.participant.tracks]
+        tracks = [(one, sid) for one in self.people for sid in one.participant.tracks]
         return self.chance.choice(tracks) if tracks else (None, "TR_nothing")
 
     def check(self) -> None:
@@ -120,7 +120,7 @@ class Crowd:
             self.check_what_is_asked(self.people[0])
 
     def check_what_it_is_shown(self, one: Client) -> None:
-        stage, viewing = one.room.stage, one.session.participant.viewing
+        stage, viewing = one.room.stage, one.participant.viewing
         shown = {mid: sid for mid, sid in one.shows().items() if sid is not None}
         assert len(set(shown.values())) == len(shown), "a track is shown once"
         assert {mid: info.track for mid, info in viewing.shown().items() if info} == shown, "as it was told"
@@ -129,9 +129,9 @@ class Crowd:
             assert track.owner != one.sid and viewing.wishes.wants(track)
             is_seen = track.kind is Kind.AUDIO or wish.visible
             assert bool(one.ladder(mid)) == (is_seen and wish.quality is not Quality.OFF and not track.is_muted)
-        wanted = [t for t in stage.overview.visible_to(one.session.participant) if viewing.wishes.wants(t)]
+        wanted = [t for t in stage.overview.visible_to(one.participant) if viewing.wishes.wants(t)]
         videos = [track for track in wanted if track.kind is Kind.VIDEO]
-        sections = sum(1 for kind in one.session.participant.transport.kinds.values() if kind is Kind.VIDEO)
+        sections = sum(1 for kind in one.participant.transport.kinds.values() if kind is Kind.VIDEO)
         room = one.room.options.last_n or len(videos)
         pictures = [stage.tracks[sid] for sid in shown.values() if stage.tracks[sid].kind is Kind.VIDEO]
         assert len(pictures) == min(len(videos), sections, room), "no section is empty while something is wanted"

@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from sfu.errors import LimitExceeded, NotFound
-from sfu.model import Permissions
+from sfu.model import ParticipantInfo, Permissions
 from sfu.negotiation.channels import LOSSY, RELIABLE
 from sfu.plane import ChannelState, Message, TransportState
-from sfu.room.participant import Participant
-from sfu.room.room import Room
 from sfu.signalling import messages
 
 from .scene import Client, Scene, scene, turn
@@ -65,10 +63,10 @@ async def test_who_may_not_publish_data_hears_and_does_not_speak() -> None:
         (bob,) = await talkers(it, "bob", can_publish_data=False)
         assert reaches(it, alice, RELIABLE) == {bob.sid}
         assert reaches(it, bob, RELIABLE) == set()
-        bob.session.participant.update(permissions=Permissions())
+        await bob.change(permissions=Permissions())
         await turn()
         assert reaches(it, bob, RELIABLE) == {alice.sid}
-        bob.session.participant.update(permissions=Permissions(can_publish_data=False))
+        await bob.change(permissions=Permissions(can_publish_data=False))
         await turn()
         assert reaches(it, bob, RELIABLE) == set() and reaches(it, alice, RELIABLE) == {bob.sid}
 
@@ -193,8 +191,8 @@ async def test_the_server_sends_to_all_or_to_some_under_its_own_name() -> None:
 async def test_a_message_for_the_server_reaches_the_application() -> None:
     heard: list[tuple[str, str, bytes]] = []
 
-    def on_message(room: Room, participant: Participant, payload: bytes) -> None:
-        heard.append((room.name, participant.identity, payload))
+    def on_message(room: str, participant: ParticipantInfo, payload: bytes) -> None:
+        heard.append((room, participant.identity, payload))
 
     async with scene(on_message=on_message) as it:
         (alice,) = await talkers(it, "alice")
@@ -206,7 +204,7 @@ async def test_a_message_for_the_server_reaches_the_application() -> None:
 async def test_a_hook_that_fails_loses_its_message_and_nobody_elses(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[bytes] = []
 
-    def on_message(_room: Room, participant: Participant, payload: bytes) -> None:
+    def on_message(_room: str, participant: ParticipantInfo, payload: bytes) -> None:
         if payload == b"bad":
             raise RuntimeError("the application fails")
         heard.append(payload)

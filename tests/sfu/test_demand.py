@@ -54,7 +54,7 @@ async def test_what_a_client_does_not_name_stays_as_it_was() -> None:
         assert bob.ladder("0") == [(0, 1)]
         await demand(bob, camera, width=0, height=0)
         assert bob.ladder("0") == [(2, 1), (1, 1), (0, 1)]
-        (view,) = bob.session.participant.subscriptions()
+        (view,) = await bob.subscriptions()
         assert view.wish == Wish(fps=15)
 
 

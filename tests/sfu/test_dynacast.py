@@ -6,7 +6,7 @@ from sfu.model import Kind, ParticipantKind, Quality, Source, WantedEncoding
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
 
-from .scene import Client, Scene, grant, scene, sdp
+from .scene import Client, Scene, grant, scene, sdp, tracks_of
 from .test_viewing import arriving
 
 RIDS = ("q", "h", "f")
@@ -53,7 +53,7 @@ async def test_encodings_that_nobody_wants_are_stopped_within_five_seconds_and_a
         assert alice.heard(Wanted) == []
         await settle(it)
         assert alice.heard(Wanted) == [wanted(camera, True, False, False)]
-        assert [e.wanted for e in bob.room.tracks()[0].encodings] == [True, False, False]
+        assert [e.wanted for e in tracks_of(bob.room)[0].encodings] == [True, False, False]
         await see(bob, camera, Quality.HIGH)
         assert alice.heard(Wanted) == [wanted(camera, True, True, True)]
 
@@ -91,7 +91,7 @@ async def test_a_track_that_nobody_watches_is_paused_after_thirty_seconds_and_no
         assert alice.heard(Wanted) == [wanted(camera, True, False, False)]
         await it.pass_time(20)
         assert alice.heard(Wanted) == [wanted(camera, False, False, False, paused=True)]
-        (view,) = bob.room.tracks()
+        (view,) = tracks_of(bob.room)
         assert view.paused and not view.track.muted
         assert bob.heard(messages.Participants) == []
         await bob.ask(messages.Subscribe, tracks=(camera,), on=True)
@@ -111,7 +111,7 @@ async def test_who_cannot_is_not_told() -> None:
         alice, _ = await publisher(it, features=())
         await it.pass_time(60)
         assert alice.heard(Wanted) == []
-        assert not alice.room.tracks()[0].paused
+        assert not tracks_of(alice.room)[0].paused
 
 
 async def test_a_mute_changes_nothing_at_the_source() -> None:
@@ -124,7 +124,7 @@ async def test_a_mute_changes_nothing_at_the_source() -> None:
         ):
             await do()
             await settle(it)
-        alice.session.participant.mute(camera, True)
+        await alice.silence(camera, True)
         await it.pass_time(60)
         assert alice.heard(Wanted) == []
         assert bob.ladder("0") == []
@@ -161,7 +161,7 @@ async def test_a_snapshot_says_it_again() -> None:
         await settle(it)
         await alice.cut()
         for n in range(300):
-            bob.session.participant.update(name=f"Bob {n}")
+            await bob.change(name=f"Bob {n}")
             await it.pass_time(0)
         again = await it.resume(alice)
         await it.pass_time(0)
@@ -176,9 +176,9 @@ async def test_a_track_published_again_starts_whole() -> None:
         await it.pass_time(40)
         assert alice.last(Wanted).paused
         await alice.media("failed")
-        assert alice.room.tracks() == []
+        assert tracks_of(alice.room) == []
         await alice.offer(tracks={"0": "c"})
-        assert not alice.room.tracks()[0].paused
+        assert not tracks_of(alice.room)[0].paused
         assert alice.heard(Wanted) == []
         await it.pass_time(10)
         assert alice.heard(Wanted) == [wanted(camera, True, False, False)]

@@ -13,8 +13,8 @@ from .test_viewing import arriving, simulcast
 THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))
 
 
-def explained(client: Client) -> Explanation:
-    [found] = client.session.participant.explain()
+async def explained(client: Client) -> Explanation:
+    [found] = await client.explain()
     return found
 
 
@@ -37,7 +37,7 @@ async def test_what_is_at_its_best_is_wanted_allowed_asked_for_and_on_the_wire()
     async with scene() as it:
         _, bob, camera = await flowing(it)
         best = Picture(Layer(2, 1), 1280, 720, 30.0, 1_500_000)
-        seen = explained(bob)
+        seen = await explained(bob)
         assert (seen.track, seen.participant, seen.mid, seen.cause) == (camera, "alice", "0", Cause.NONE)
         assert (seen.wanted, seen.allowed, seen.target, seen.current) == (best, best, best, best)
         assert seen.since == int(START * 1000)
@@ -60,10 +60,12 @@ async def test_while_nothing_arrives_the_cause_is_the_publisher_and_its_subscrib
         no_bits = LayerRate(PlaneLayer(2, 1), 0, 1280, 720, 30.0)
         for rates in ([], [no_frames], [no_bits]):
             await it.say(arriving(id, *THREE))
-            assert explained(bob).cause is Cause.NONE
+            assert (await explained(bob)).cause is Cause.NONE
             await it.say(Layers(id, "vp8", rates, False, False))
-            assert explained(bob).cause is Cause.PUBLISHER
-            assert explained(bob).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
+            assert (await explained(bob)).cause is Cause.PUBLISHER
+            assert (
+                await explained(bob)
+            ).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
             assert bob.last(messages.Subscription).cause is Cause.PUBLISHER
 
 
@@ -72,7 +74,7 @@ async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
         _, bob, camera = await flowing(it)
         await bob.ask(messages.Settings, track=camera, width=320, height=180)
         await it.say(bob.switched("0", PlaneLayer(0, 1), "none"))
-        seen = explained(bob)
+        seen = await explained(bob)
         assert seen.cause is Cause.DEMAND
         assert seen.sentence.endswith("150 kbit/s: bob asks for no more.")
         assert seen.wanted == seen.current == Picture(Layer(0, 1), 320, 180, 30.0, 150_000)
@@ -90,7 +92,7 @@ async def test_what_is_switched_off_or_out_of_sight_is_paused() -> None:
         for wish in ({"quality": Quality.OFF}, {"quality": Quality.HIGH, "visible": False}):
             await bob.ask(messages.Settings, track=camera, **wish)
             await it.say(bob.switched("0", None, "paused"))
-            seen = explained(bob)
+            seen = await explained(bob)
             assert (seen.cause, seen.wanted, seen.target, seen.current) == (Cause.PAUSED, None, None, None)
             assert bob.last(messages.Subscription).cause is Cause.PAUSED
 
@@ -99,12 +101,12 @@ async def test_a_mute_is_told_with_who_did_it_and_what_was_wanted_stays() -> Non
     async with scene() as it:
         alice, bob, camera = await flowing(it)
         await alice.ask(messages.Mute, track=camera, muted=True)
-        seen = explained(bob)
+        seen = await explained(bob)
         assert seen.cause is Cause.MUTED and seen.sentence == "alice's camera is not shown to bob: alice has muted it."
         assert seen.wanted is not None and (seen.allowed, seen.target) == (None, None)
-        alice.session.participant.mute(camera, True)
-        assert explained(bob).sentence == "alice's camera is not shown to bob: a moderator has muted it."
-        assert [d.detail for d in explained(bob).decisions if d.what is Step.PUBLISHER] == [
+        await alice.silence(camera, True)
+        assert (await explained(bob)).sentence == "alice's camera is not shown to bob: a moderator has muted it."
+        assert [d.detail for d in (await explained(bob)).decisions if d.what is Step.PUBLISHER] == [
             "muted by alice",
             "muted by a moderator",
         ]
@@ -115,7 +117,7 @@ async def test_the_planes_word_is_the_cause_where_it_sends_less_than_it_was_aske
         _, bob, _ = await flowing(it)
         await it.pass_time(5)
         await it.say(bob.switched("0", PlaneLayer(1, 1), "publisher"))
-        seen = explained(bob)
+        seen = await explained(bob)
         assert (seen.cause, seen.since) == (Cause.PUBLISHER, int((START + 5) * 1000))
         assert seen.target == Picture(Layer(2, 1), 1280, 720, 30.0, 1_500_000)
         assert seen.current == Picture(Layer(1, 1), 640, 360, 30.0, 500_000)
@@ -127,7 +129,7 @@ async def test_an_encoding_that_the_browser_stopped_is_a_fact_of_its_publisher()
         await it.pass_time(2)
         await it.say(arriving(alice.plane_track(camera), *THREE[:2]))
         await it.say(bob.switched("0", PlaneLayer(1, 1), "publisher"))
-        seen = explained(bob)
+        seen = await explained(bob)
         assert seen.publisher == ("has stopped its top encoding",)
         assert seen.sentence.endswith(": alice's browser has stopped its top encoding.")
         assert (
@@ -145,7 +147,7 @@ async def test_who_ignores_keyframe_requests_is_named_to_all_who_are_shown_it() 
         heard = arriving(alice.plane_track(camera), *THREE)
         await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=False, deaf=True, lacks_parameters=False))
         await it.say(bob.switched("0", PlaneLayer(0, 1), "publisher"))
-        seen = explained(bob)
+        seen = await explained(bob)
         assert seen.publisher == ("ignores keyframe requests",)
         assert seen.sentence.endswith(": alice sends nothing better at present; alice ignores keyframe requests.")
 
@@ -156,7 +158,7 @@ async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
         heard = arriving(alice.plane_track(camera), *THREE)
         await it.say(Layers(heard.track, heard.codec, heard.layers, encrypted=True, deaf=False, lacks_parameters=False))
         await it.say(bob.switched("0", PlaneLayer(1, 1), "encrypted"))
-        seen = explained(bob)
+        seen = await explained(bob)
         assert (seen.cause, seen.publisher) == (Cause.ENCRYPTED, ("sends it end-to-end encrypted",))
         assert seen.sentence.endswith("since keyframes cannot be recognised in what is encrypted.")
 
@@ -164,16 +166,18 @@ async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
 async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
-        assert explained(bob).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
+        assert (
+            await explained(bob)
+        ).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
         await it.say(arriving(alice.plane_track(camera), *THREE))
-        assert explained(bob).cause is Cause.WAITING_FOR_KEYFRAME
+        assert (await explained(bob)).cause is Cause.WAITING_FOR_KEYFRAME
 
 
 async def test_a_codec_that_cannot_be_shown_is_named() -> None:
     async with scene() as it:
         _, bob, _ = await simulcast(it)
         await it.say(bob.refused("0", "the subscriber has no payload type for this codec"))
-        seen = explained(bob)
+        seen = await explained(bob)
         assert seen.cause is Cause.CODEC
         assert steps(seen)[-1] == ("current", None, "codec", "the subscriber has no payload type for this codec")
 
@@ -184,12 +188,14 @@ async def test_who_is_not_subscribed_may_not_or_has_no_section_is_told_so() -> N
         camera = await alice.camera()
         bob = await it.client("bob")
         await bob.offer()
-        assert explained(bob).sentence == "alice's camera is not shown to bob: bob has no receive section free for it."
+        assert (
+            await explained(bob)
+        ).sentence == "alice's camera is not shown to bob: bob has no receive section free for it."
         await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
-        assert explained(bob).sentence == "alice's camera is not shown to bob: bob is not subscribed to it."
-        assert explained(bob).cause is Cause.DEMAND
+        assert (await explained(bob)).sentence == "alice's camera is not shown to bob: bob is not subscribed to it."
+        assert (await explained(bob)).cause is Cause.DEMAND
         deaf = await it.client("carol", can_subscribe=False)
-        assert explained(deaf).sentence == "alice's camera is not shown to carol: carol may not subscribe."
+        assert (await explained(deaf)).sentence == "alice's camera is not shown to carol: carol may not subscribe."
 
 
 async def test_a_rule_of_the_room_is_named() -> None:
@@ -200,7 +206,7 @@ async def test_a_rule_of_the_room_is_named() -> None:
         bob.room.update(last_n=1)
         await it.pass_time(0)
         assert bob.shows() == {"0": cameras[0], "1": None}
-        _, beyond = bob.session.participant.explain()
+        _, beyond = await bob.explain()
         assert (beyond.cause, beyond.allowed) == (Cause.PAUSED, None)
         assert beyond.sentence == "dave's camera is not shown to bob: the room limits pictures to 1."
 
@@ -210,10 +216,10 @@ async def test_decisions_are_told_for_a_minute_and_a_record_goes_with_its_track(
         alice, bob, camera = await flowing(it)
         await it.pass_time(59)
         await it.say(bob.switched("0", PlaneLayer(1, 1), "publisher"))
-        assert len(explained(bob).decisions) == 4
+        assert len((await explained(bob)).decisions) == 4
         await it.pass_time(2)
-        assert [d.what for d in explained(bob).decisions] == [Step.CURRENT]
+        assert [d.what for d in (await explained(bob)).decisions] == [Step.CURRENT]
         await alice.ask(messages.Unpublish, track=camera)
-        assert bob.session.participant.explain() == []
-        records: Any = bob.session.participant.viewing._records
+        assert await bob.explain() == []
+        records: Any = bob.participant.viewing._records
         assert records == {}

@@ -11,7 +11,7 @@ from sfu.errors import SfuError
 from sfu.failures import Failures
 from sfu.model import Kind, ParticipantKind, Source
 from sfu.plane import _native
-from sfu.room.room import Room
+from sfu.room.stage import Stage
 from sfu.service import Sfu
 from sfu.signalling import messages
 
@@ -37,7 +37,7 @@ async def test_a_bug_at_one_member_keeps_nobody_else_from_what_is_published(
     async with scene() as it:
         ada, bob, cyd = await three(it)
         with monkeypatch.context() as patched:
-            patched.setattr(bob.session.participant.viewing, broken_part, broken)
+            patched.setattr(bob.participant.viewing, broken_part, broken)
             track = await ada.camera()
             assert cyd.shows()["2"] == track
             assert cyd.ladder("2")
@@ -106,7 +106,7 @@ async def test_a_member_that_cannot_be_described_keeps_the_others_from_hearing_o
         bob = await it.client("bob")
         cyd = await it.client("cyd")
         with monkeypatch.context() as patched:
-            patched.setattr(bob.session.participant, "info", broken)
+            patched.setattr(bob.participant, "info", broken)
             await turn()
             told = [p.identity for message in ada.heard(messages.Participants) for p in message.participants]
             assert told == ["cyd"]
@@ -235,7 +235,7 @@ async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: py
 async def test_a_request_that_fails_here_is_answered_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
         ada = await it.client("ada")
-        monkeypatch.setattr(Room, "subscribe", broken)
+        monkeypatch.setattr(Stage, "subscribe", broken)
         error = await ada.ask(messages.Subscribe, tracks=(), on=True)
         assert (error.id, error.code) == (1, SfuError.code)
         assert it.sfu.failures.counts["request"] == 1

@@ -9,7 +9,7 @@ from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 
 from . import test_viewing as simulcast
-from .scene import Client, Scene, scene
+from .scene import Client, Scene, scene, tracks_of
 
 REASON = "this client cannot decode AV1"
 
@@ -72,7 +72,7 @@ async def test_who_cannot_decode_a_track_is_told_the_codec_by_message_and_by_res
         assert bob.last(messages.Subscription) == messages.Subscription(
             camera, "refused", reason="this client cannot decode H265", cause=Cause.CODEC, mime="video/H265"
         )
-        (view,) = bob.session.participant.subscriptions()
+        (view,) = await bob.subscriptions()
         assert (view.state, view.cause, view.mime) == ("refused", Cause.CODEC, "video/H265")
         assert view.reason == "this client cannot decode H265"
 
@@ -124,7 +124,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         told = bob.last(messages.Subscription)
         assert (told.state, told.cause, told.mime) == ("pending", Cause.CODEC, "video/AV1")
         assert told.reason == f"{REASON}: the publisher was asked for VP8 too"
-        assert bob.room.tracks()[0].backup == BackupInfo("video/VP8", wanted=True, active=False)
+        assert tracks_of(bob.room)[0].backup == BackupInfo("video/VP8", wanted=True, active=False)
 
         sid = await offer(alice, "video/3 sendonly", "c-backup")
         backup = alice.plane_track(sid)
@@ -135,8 +135,8 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         await it.say(arriving(backup, "vp8"), bob.switched("0", PlaneLayer(0, 0), "none"))
         told = bob.last(messages.Subscription)
         assert (told.track, told.state, told.mime, told.width) == (camera, "active", "video/VP8", 640)
-        assert [t.sid for t in alice.session.participant.info().tracks] == [camera], "nobody hears of a second track"
-        assert bob.room.tracks()[0].backup == BackupInfo("video/VP8", wanted=True, active=True)
+        assert [t.sid for t in alice.participant.info().tracks] == [camera], "nobody hears of a second track"
+        assert tracks_of(bob.room)[0].backup == BackupInfo("video/VP8", wanted=True, active=True)
 
 
 async def test_the_backup_is_stopped_five_seconds_after_the_last_who_needs_it_and_may_be_asked_for_again() -> None:
@@ -187,11 +187,11 @@ async def test_a_mute_and_its_end_reach_those_who_see_the_backup() -> None:
     async with scene() as it:
         alice, bob, camera, backup = await backed_up(it)
         with pytest.raises(NotFound):
-            alice.session.participant.mute(backup, True)
-        alice.session.participant.mute(camera, True)
+            await alice.silence(backup, True)
+        await alice.silence(camera, True)
         await it.pass_time(0)
         assert bob.ladder("0") == []
-        alice.session.participant.mute(camera, False)
+        await alice.silence(camera, False)
         await alice.ask(messages.Mute, track=camera, muted=False)
         assert bob.ladder("0") != []
 
@@ -213,7 +213,7 @@ async def test_a_section_that_ends_takes_the_backup_along() -> None:
         await alice.offer(tracks={"1": "c-backup"})
         assert not it.plane.tracks and bob.shows() == {"0": None}
         assert not alice.room.stage.by_plane_id
-        assert alice.session.participant.publishing.declared == {}
+        assert alice.participant.publishing.declared == {}
 
 
 async def test_after_a_lost_transport_the_backup_is_asked_for_anew() -> None:

@@ -10,7 +10,7 @@ from sfu.plane import AudioLevels, Layer, LayerRate, Layers, TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
-from .scene import Scene, grant, scene, sdp, turn
+from .scene import Scene, grant, scene, sdp, tracks_of, turn
 
 SEND = [("audio", "sendonly"), ("video", "sendonly")]
 DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
@@ -46,7 +46,7 @@ async def test_whip_publishes_camera_and_microphone_to_those_in_the_room() -> No
         await bob.connect("audio recvonly", "video recvonly")
         session = await whip(it, "studio")
         assert shows(it, session) == {}
-        assert bob.shows() == {"0": session.room.tracks()[0].track.sid, "1": session.room.tracks()[1].track.sid}
+        assert bob.shows() == {"0": tracks_of(session.room)[0].track.sid, "1": tracks_of(session.room)[1].track.sid}
         info = bob.last(messages.Participants).participants[0]
         assert (info.kind, [t.source for t in info.tracks]) == (
             ParticipantKind.INGRESS,
@@ -110,7 +110,7 @@ async def test_with_too_few_sections_a_viewer_follows_the_dominant_speaker_and_s
             await client.camera()
         viewer = await whep(it, "viewer")
         assert shows(it, viewer) == {"0": "alice microphone", "1": "alice camera"}
-        voice = next(iter(bob.session.participant.tracks.values())).plane_id
+        voice = next(iter(bob.participant.tracks.values())).plane_id
         assert voice is not None
         await it.say(AudioLevels([(voice, bytes([90] * 5))]))
         for _ in range(20):

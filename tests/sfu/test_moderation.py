@@ -37,14 +37,14 @@ async def test_a_track_muted_by_its_owner_is_not_forwarded_until_it_is_unmuted()
 async def test_a_moderators_mute_is_told_to_the_owner_who_cannot_undo_it() -> None:
     async with scene() as it:
         alice, bob, camera = await pair(it)
-        alice.session.participant.mute(camera, True)
+        await alice.silence(camera, True)
         await turn()
         assert alice.last(messages.Muted) == messages.Muted(camera, True)
         assert bob.ladder("0") == []
         assert bob.last(messages.Subscription).reason == "muted by a moderator"
         error = await alice.ask(messages.Mute, track=camera, muted=False)
         assert error.code == "not_allowed"
-        alice.session.participant.mute(camera, False)
+        await alice.silence(camera, False)
         await turn()
         assert alice.last(messages.Muted) == messages.Muted(camera, False)
         assert bob.ladder("0") == [], "nobody is unmuted by others: it is the owner's turn now"
@@ -103,7 +103,7 @@ async def test_a_revocation_outlives_its_room_and_is_forgotten_when_the_tokens_h
 async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
     async with scene() as it:
         alice = await it.client("alice")
-        alice.session.note_token(START, START + 200_000.5)
+        await alice.session.note_token(START, START + 200_000.5)
         it.sfu.room("room").remove("alice")
         it.sfu.readmit("room", "alice")
         await it.client("alice", grant_=grant("alice", issued=START + 1))
@@ -124,8 +124,7 @@ async def test_a_kick_of_nobody_is_not_found() -> None:
 async def test_taking_back_publishing_unpublishes_and_revokes() -> None:
     async with scene() as it:
         alice, bob, camera = await pair(it)
-        participant = alice.session.participant
-        participant.update(permissions=Permissions(can_publish=False))
+        await alice.change(permissions=Permissions(can_publish=False))
         await turn()
         assert alice.last(messages.Unpublished) == messages.Unpublished(camera, "you may no longer publish it")
         assert bob.shows() == {"0": None} and not it.plane.tracks
@@ -145,20 +144,20 @@ async def test_taking_back_a_source_unpublishes_that_one_only() -> None:
     async with scene() as it:
         alice, _, camera = await pair(it)
         screen = await alice.publish(Kind.VIDEO, Source.SCREEN_SHARE)
-        alice.session.participant.update(permissions=Permissions(can_publish_sources=(Source.CAMERA,)))
+        await alice.change(permissions=Permissions(can_publish_sources=(Source.CAMERA,)))
         await turn()
-        assert list(alice.session.participant.tracks) == [camera]
+        assert list(alice.participant.tracks) == [camera]
         assert alice.last(messages.Unpublished).track == screen
 
 
 async def test_taking_back_subscribing_empties_the_slots_and_giving_it_fills_them() -> None:
     async with scene() as it:
         alice, bob, camera = await pair(it)
-        bob.session.participant.update(permissions=Permissions(can_subscribe=False))
+        await bob.change(permissions=Permissions(can_subscribe=False))
         await turn()
         assert bob.shows() == {"0": None}
         assert (await bob.ask(messages.Subscribe, tracks=(camera,), on=True)).code == "not_allowed"
-        bob.session.participant.update(permissions=Permissions())
+        await bob.change(permissions=Permissions())
         await turn()
         assert bob.shows() == {"0": camera}
         assert alice.room is bob.room
@@ -167,7 +166,7 @@ async def test_taking_back_subscribing_empties_the_slots_and_giving_it_fills_the
 async def test_more_permissions_revoke_nothing() -> None:
     async with scene() as it:
         alice = await it.client("alice", can_publish=False)
-        alice.session.participant.update(permissions=Permissions())
+        await alice.change(permissions=Permissions())
         await alice.cut()
         await it.resume(alice)
 
@@ -182,11 +181,11 @@ async def test_a_hidden_participant_is_seen_by_itself_only_and_so_are_its_tracks
         assert alice.heard(messages.Participants) == [] and alice.shows() == {"0": None}
         assert ghost.heard(messages.Participants), "it hears of itself"
         assert alice.room.info().num_participants == 1
-        ghost.session.participant.update(permissions=Permissions())
+        await ghost.change(permissions=Permissions())
         await turn()
         assert alice.last(messages.Participants).participants[0].identity == "ghost"
         assert alice.shows()["0"] is not None
-        ghost.session.participant.update(permissions=Permissions(hidden=True))
+        await ghost.change(permissions=Permissions(hidden=True))
         await turn()
         assert alice.last(messages.Participants).participants[0].state is ParticipantState.DISCONNECTED
         assert alice.shows() == {"0": None}
@@ -220,6 +219,6 @@ async def test_one_changes_itself_where_the_grant_allows_it() -> None:
 async def test_what_is_too_long_changes_nothing(fields: dict[str, object], sentence: str) -> None:
     async with scene() as it:
         alice = await it.client("alice", can_update_own_metadata=True)
-        before = alice.session.participant.info()
+        before = alice.participant.info()
         assert (await alice.ask(messages.Update, **fields)).message == sentence
-        assert alice.session.participant.info() == before
+        assert alice.participant.info() == before

@@ -135,7 +135,7 @@ async def test_another_track_in_the_same_section_takes_over_its_slots() -> None:
         back = await alice.ask(messages.Publish, cid="back", kind=Kind.VIDEO, source=Source.CAMERA)
         await alice.offer(tracks={"0": "back"})
         assert bob.shows() == {"0": back.track.sid}
-        assert list(alice.session.participant.tracks) == [back.track.sid]
+        assert list(alice.participant.tracks) == [back.track.sid]
 
 
 async def test_simulcast_encodings_are_told_to_the_plane_lowest_first() -> None:
@@ -146,7 +146,7 @@ async def test_simulcast_encodings_are_told_to_the_plane_lowest_first() -> None:
         await alice.offer(tracks={"0": "c"})
         (spec,) = it.plane.tracks.values()
         assert [encoding.rid for encoding in spec.encodings] == ["q", "h", "f"]
-        assert alice.session.participant.info().tracks[0].simulcast
+        assert alice.participant.info().tracks[0].simulcast
         assert (spec.nack, spec.pli, spec.fir) == (True, True, True)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sfu.commands import ADMINISTRATOR, ChangeParticipant
 from sfu.config import Config
 from sfu.errors import NegotiationError, SfuError, TooManyRequests
 from sfu.model import Grant, ParticipantKind
@@ -93,7 +94,7 @@ async def test_a_key_has_so_many_rooms_and_participants_and_others_theirs() -> N
         with pytest.raises(TooManyRequests, match="has 3 participants") as full:
             it.sfu.open_session(of_key("d"), "1", ParticipantKind.INGRESS, SENDING)
         assert full.value.limit == "participants_per_key"
-        it.sfu.room("1").participant("c").update(name="C")
+        await it.sfu.execute(ChangeParticipant(ADMINISTRATOR, "1", "c", name="C"))
         it.sfu.media_sessions[next(iter(it.sfu.media_sessions))].close()
         with pytest.raises(TooManyRequests, match="has 2 rooms") as full:
             it.sfu.open_session(of_key("d"), "3", ParticipantKind.INGRESS, SENDING)

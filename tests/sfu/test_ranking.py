@@ -27,7 +27,7 @@ EXAMPLES = 25
 
 def planned(client: Client) -> Mapping[str, str | None]:
     """The plan for one subscriber from everything there is."""
-    room, participant = client.room, client.session.participant
+    room, participant = client.room, client.participant
     viewing, stage = participant.viewing, room.stage
     ranks = {room.participant(one).sid: n for n, one in enumerate(room.options.on_stage) if one in room.participants}
     visible = [track.claim for track in stage.overview.visible_to(participant)]
@@ -39,7 +39,7 @@ def planned(client: Client) -> Mapping[str, str | None]:
 
 
 def shown(client: Client) -> Mapping[str, str | None]:
-    slots = client.session.participant.viewing.slots.values()
+    slots = client.participant.viewing.slots.values()
     return {slot.mid: slot.track.sid if slot.track is not None else None for slot in slots}
 
 
@@ -47,7 +47,7 @@ def check(it: Scene, clients: list[Client]) -> None:
     decisions = Decisions()
     for client in clients:
         assert shown(client) == planned(client)
-        viewing = client.session.participant.viewing
+        viewing = client.participant.viewing
         for slot in viewing.slots.values():
             assert slot.is_current and it.plane.sources.get(slot.id) == slot.source
             if slot.track is not None:
@@ -93,16 +93,16 @@ async def test_a_track_that_nobody_has_a_section_for_moves_nobody() -> None:
         await late.camera()
         await turn()
         assert [name for name, *_ in it.plane.commands[before:]] == ["add_track"]
-        assert all(viewer.session.participant.viewing.sections == (1, 1) for viewer in viewers)
+        assert all(viewer.participant.viewing.sections == (1, 1) for viewer in viewers)
 
 
 async def test_what_many_viewers_are_to_be_shown_is_computed_once() -> None:
     async with scene() as it:
         viewers = await audience(it, 5)
-        selections = {id(one.room.stage.ranking.selection(one.session.participant)) for one in viewers}
+        selections = {id(one.room.stage.ranking.selection(one.participant)) for one in viewers}
         assert len(selections) == 1
         await viewers[0].ask(messages.Settings, track=viewers[0].shows()["1"], visible=False)
-        selections = {id(one.room.stage.ranking.selection(one.session.participant)) for one in viewers}
+        selections = {id(one.room.stage.ranking.selection(one.participant)) for one in viewers}
         assert len(selections) == 2, "who has wishes of its own has a selection of its own"
 
 
@@ -132,7 +132,7 @@ async def test_who_differs_from_other_viewers_of_a_track_is_told_otherwise(what:
         for viewer in viewers:
             await it.say(viewer.switched("1", PlaneLayer(0, 0), "none"))
         for viewer in viewers:
-            viewing = viewer.session.participant.viewing
+            viewing = viewer.participant.viewing
             slot = viewing.showing(track)
             assert slot is not None
             if states:

@@ -10,7 +10,7 @@ from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
 
-from .scene import Client, Scene, scene
+from .scene import Client, Scene, scene, tracks_of
 from .test_explaining import explained
 
 SIZES = {"q": (150_000, 320, 180), "h": (500_000, 640, 360), "f": (1_500_000, 1280, 720)}
@@ -69,11 +69,11 @@ async def test_rest_and_explain_tell_ranks_and_the_place_in_the_offer(offered: s
         alice, bob, camera = await published(it, offered)
         await it.say(arriving(alice.plane_track(camera), offered))
         await it.say(bob.switched("0", PlaneLayer(offered.index("f"), 0)))
-        [track] = bob.room.tracks()
+        [track] = tracks_of(bob.room)
         assert [(e.rid, e.spatial, e.width, e.offered) for e in track.encodings] == [
             (rid, rank, SIZES[rid][1], offered.index(rid)) for rank, rid in enumerate("qhf")
         ]
-        seen = explained(bob)
+        seen = await explained(bob)
         assert seen.current is not None and (seen.current.layer, seen.current.width) == (Layer(2, 0), 1280)
         assert seen.sentence.endswith("that is the best there is.")
         told = [decision.detail for decision in seen.decisions if decision.what.value == "publisher"]
@@ -92,8 +92,12 @@ async def test_the_publisher_is_asked_to_stop_the_large_ones(offered: str) -> No
             await it.pass_time(0.2)
         encodings = tuple(WantedEncoding(rid, rid == "q") for rid in offered)
         assert alice.last(Wanted) == Wanted(camera, encodings, False)
-        assert [(e.rid, e.wanted) for e in bob.room.tracks()[0].encodings] == [("q", True), ("h", False), ("f", False)]
-        assert explained(bob).publisher == ()
+        assert [(e.rid, e.wanted) for e in tracks_of(bob.room)[0].encodings] == [
+            ("q", True),
+            ("h", False),
+            ("f", False),
+        ]
+        assert (await explained(bob)).publisher == ()
         await it.say(arriving(alice.plane_track(camera), offered, "q"))
         assert ladder(bob, offered) == "q", "those that stopped keep their ranks"
         await bob.ask(messages.Settings, track=camera, quality=Quality.HIGH)
@@ -127,7 +131,7 @@ async def test_a_picture_on_the_wire_keeps_its_size_when_ranks_change() -> None:
         assert bob.last(messages.Subscription).width == 320
         await it.say(arriving(track, "fhq", "qh"))
         assert ladder(bob, "fhq") == "fhq", "two of them tell how the offer lists them"
-        now = explained(bob).current
+        now = (await explained(bob)).current
         assert now is not None and (now.layer, now.width) == (Layer(0, 0), 320)
 
 
@@ -152,10 +156,10 @@ async def test_another_offer_in_another_order_keeps_the_ranks_and_tells_the_plan
         alice.sections[0] = ("video/hqf", "sendonly")
         await alice.offer(tracks={"0": "c"})
         assert ladder(bob, "hqf") == "fhq"
-        assert [e.rid for e in bob.room.tracks()[0].encodings] == ["q", "h", "f"]
+        assert [e.rid for e in tracks_of(bob.room)[0].encodings] == ["q", "h", "f"]
         alice.sections[0] = ("video/qf", "sendonly")
         await alice.offer(tracks={"0": "c"})
         assert ladder(bob, "qf") == "fq"
-        assert [(e.rid, e.width) for e in bob.room.tracks()[0].encodings] == [("q", 0), ("f", 0)], (
+        assert [(e.rid, e.width) for e in tracks_of(bob.room)[0].encodings] == [("q", 0), ("f", 0)], (
             "to be measured again"
         )

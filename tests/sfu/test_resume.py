@@ -62,7 +62,7 @@ async def test_a_connection_that_is_not_yet_known_to_be_cut_is_replaced() -> Non
         again = await it.resume(alice)
         assert alice.session.outbox.close_code == 4000
         await alice.cut()
-        assert alice.session.participant.signal_gone is None, "the old block does not detach the new connection"
+        assert alice.participant.signal_gone is None, "the old block does not detach the new connection"
         answer = await again.offer("audio recvonly")
         assert isinstance(answer, messages.Answer)
 
@@ -162,7 +162,7 @@ async def test_a_reader_too_slow_is_let_go_and_may_come_back() -> None:
 async def test_a_changed_network_restarts_ice_on_the_same_transport() -> None:
     async with scene() as it:
         alice = await connected(it, "alice")
-        transport, before = alice.transport, alice.session.participant.transport.local
+        transport, before = alice.transport, alice.participant.transport.local
         await alice.cut()
         again = await it.resume(alice)
         again.ufrag = "othernet"

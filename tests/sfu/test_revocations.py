@@ -185,7 +185,7 @@ async def test_who_was_sent_a_token_while_readmitted_comes_back_with_that() -> N
         it.sfu.room("room").remove("ada")
         it.sfu.readmit("room", "ada", "one")
         ada = await it.client("ada", grant_=replace(grant("ada"), jti="one"))
-        ada.session.note_token(START + 1, START + 3601, "two")
+        await ada.session.note_token(START + 1, START + 3601, "two")
         await it.client("ada", grant_=replace(grant("ada", issued=START + 1), jti="two"))
 
 

@@ -94,7 +94,7 @@ async def test_who_is_no_longer_heard_has_the_floor_no_longer(how: str) -> None:
             case "leaves":
                 await alice.session.handle(messages.Leave("leave"))
             case "hides":
-                alice.session.participant.update(permissions=Permissions(hidden=True))
+                await alice.change(permissions=Permissions(hidden=True))
         await it.pass_time(0)
         assert bob.heard(messages.DominantSpeaker) == [messages.DominantSpeaker()]
         assert bob.room.info().dominant_speaker == ""

@@ -1,11 +1,12 @@
 """What a participant is shown: by wish, in which quality, and what really reaches it."""
 
+from sfu.commands import ADMINISTRATOR, Subscribe
 from sfu.model import Cause, Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene, sdp, turn
+from .scene import Client, Scene, scene, sdp, tracks_of, turn
 
 
 async def simulcast(it: Scene) -> tuple[Client, Client, str]:
@@ -90,15 +91,14 @@ async def test_a_wish_for_an_unknown_track_or_ones_own_is_refused_and_changes_no
 async def test_a_backend_subscribes_for_a_participant_and_sees_what_it_gets() -> None:
     async with scene() as it:
         _, bob, camera = await simulcast(it)
-        participant = bob.session.participant
         await it.say(bob.switched("0", PlaneLayer(1, 3), "none"))
-        (view,) = participant.subscriptions()
+        (view,) = await bob.subscriptions()
         assert (view.participant, view.desired, view.mid, view.state) == ("alice", True, "0", "active")
         # Of the temporal layers the slot would take, none but the lowest is known to arrive.
         assert (view.layer, view.wish) == (Layer(1, 0), Wish())
-        participant.subscribe([camera], False)
+        await it.sfu.execute(Subscribe(ADMINISTRATOR, "room", "bob", [camera], False))
         await turn()
-        (view,) = participant.subscriptions()
+        (view,) = await bob.subscriptions()
         assert (view.desired, view.mid, view.state) == (False, "", "off")
 
 
@@ -111,7 +111,7 @@ async def test_what_is_said_of_a_track_that_is_shown_no_longer_is_not_booked_on_
         await bob.ask(messages.Subscribe, tracks=[screen], on=True)
         assert bob.shows() == {"0": screen}
         await it.say(*late)
-        (view,) = [view for view in bob.session.participant.subscriptions() if view.track == screen]
+        (view,) = [view for view in await bob.subscriptions() if view.track == screen]
         assert (view.layer, view.state) == (None, "pending")
 
 
@@ -150,7 +150,7 @@ async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
             camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
         )
         await it.say(bob.switched("0", None, "publisher"))
-        (view,) = bob.session.participant.subscriptions()
+        (view,) = await bob.subscriptions()
         assert view.state == "refused", "nothing leaves, for the same reason"
         await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
         assert bob.last(messages.Subscription).state == "active"
@@ -160,7 +160,7 @@ async def test_what_really_arrives_is_in_the_publishers_view_and_the_codec_is_to
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
         await it.say(arriving(alice.plane_track(camera), (150_000, 320, 180), (500_000, 640, 360)))
-        (view,) = bob.room.tracks()
+        (view,) = tracks_of(bob.room)
         assert (view.participant, view.subscribers, view.track.mime) == ("alice", ("bob",), "video/VP8")
         assert [(e.rid, e.active, e.bitrate, e.width) for e in view.encodings] == [
             ("q", True, 150_000, 320),
