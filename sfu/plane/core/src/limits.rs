@@ -265,7 +265,7 @@ mod tests {
     use crate::batch::Batch;
     use crate::receive::arrivals::Arrivals;
     use crate::receive::nack::Nacks;
-    use crate::send::cache::FIRST_ROOM;
+    use crate::receive::cache::FIRST_ROOM;
     use crate::send::history::History;
     use crate::send::redundancy;
     use crate::send::repeats::Repeats;

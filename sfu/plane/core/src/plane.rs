@@ -15,7 +15,6 @@ mod feedback;
 #[cfg(test)]
 mod fixture;
 mod idle;
-mod kept;
 mod lives;
 mod media;
 mod memory;

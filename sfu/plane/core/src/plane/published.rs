@@ -6,7 +6,7 @@ use crate::discard::Discard;
 use crate::event::Event;
 use crate::id::TrackId;
 use crate::layer::{Layer, Lives};
-use crate::receive::encoding::Arrival;
+use crate::receive::stream::Arrival;
 use crate::receive::track::{Route, Track};
 use crate::rtp::clock::SenderClock;
 use crate::rtp::elements::Extensions;
@@ -19,7 +19,7 @@ use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
 
 use super::arena::Timed;
-use super::kept::{Kept, most_kept};
+use crate::receive::encoding::{Kept, most_kept};
 use super::sound::Sound;
 
 /// What arrives is told this often, while anything does.

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod arrivals;
 pub mod audio_level;
+pub mod cache;
 pub mod clarity;
 pub mod clock;
 pub mod encoding;
@@ -15,4 +16,6 @@ pub mod pulse;
 pub mod rates;
 pub mod reception;
 pub mod route;
+pub mod start;
+pub mod stream;
 pub mod track;

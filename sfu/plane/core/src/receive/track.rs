@@ -7,7 +7,7 @@ use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::limits::SURPLUS_SSRCS;
 use crate::receive::clarity::Clarity;
-use crate::receive::encoding::Encoding;
+use crate::receive::stream::Stream;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::life::Life;
 use crate::receive::pulse::Pulse;
@@ -50,7 +50,7 @@ pub struct EncodingState {
     /// Declared, or learned from its packets.
     pub ssrc: Option<u32>,
     pub rtx_ssrc: Option<u32>,
-    pub encoding: Encoding,
+    pub encoding: Stream,
     pub keyframes: KeyframeRequests,
     pub life: Life,
     pub clarity: Clarity,
@@ -272,7 +272,7 @@ impl Track {
 
 impl EncodingState {
     fn new(track: &TrackSpec, spec: &EncodingSpec) -> Self {
-        let encoding = Encoding::new(clock_rate(track), track.nack, track.kind == Kind::Video);
+        let encoding = Stream::new(clock_rate(track), track.nack, track.kind == Kind::Video);
         Self {
             ssrc: spec.ssrc,
             rtx_ssrc: spec.rtx_ssrc,
@@ -304,7 +304,7 @@ impl EncodingState {
     /// No spec names it any more. Its numbers are not given out again.
     fn vacate(&mut self, track: &TrackSpec) {
         self.encoding.restart();
-        let encoding = std::mem::replace(&mut self.encoding, Encoding::new(clock_rate(track), false, false));
+        let encoding = std::mem::replace(&mut self.encoding, Stream::new(clock_rate(track), false, false));
         *self = Self { encoding, ..Self::new(track, &EncodingSpec::default()) };
     }
 
@@ -321,7 +321,7 @@ impl EncodingState {
     }
 }
 
-/// Of the first payload type; [`Encoding::set_clock_rate`] follows what is really sent.
+/// Of the first payload type; [`Stream::set_clock_rate`] follows what is really sent.
 fn clock_rate(track: &TrackSpec) -> u32 {
     let default = if track.kind == Kind::Video { 90_000 } else { 48_000 };
     track.payload_types.first().map_or(default, |first| first.clock_rate)

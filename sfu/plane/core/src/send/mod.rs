@@ -8,7 +8,6 @@
 //!           Start: what leads from the last keyframe to now, for those who come late
 //! ```
 
-pub mod cache;
 pub mod flight;
 pub mod history;
 pub mod keyframe_budget;
@@ -26,17 +25,16 @@ pub mod rewriter;
 pub mod round_trip;
 pub mod selector;
 pub mod slot;
-pub mod start;
 pub mod start_budget;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Cache, Cached, Stored};
+pub(crate) use crate::receive::cache::{Cache, Cached, Stored};
 pub use flight::Flight;
 pub use pacer::{Class, Pacer};
 pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
 pub use repeats::Varied;
 pub use round_trip::RoundTrip;
 pub use slot::Slot;
-pub use start::Start;
+pub(crate) use crate::receive::start::Start;
 pub use start_budget::StartBudget;

@@ -8,7 +8,7 @@ use crate::rtp::extension::Extension;
 use crate::rtp::header::FIXED;
 use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
-use crate::send::cache::Cached;
+use crate::receive::cache::Cached;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::send::redundancy::{self, Earlier};
 use crate::send::repeats::Varied;

@@ -9,7 +9,7 @@ use crate::id::TrackId;
 use crate::layer::Layer;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::cache::Cached;
+use crate::receive::cache::Cached;
 use crate::send::redundancy::{self, Copies};
 use crate::time::Instant;
 

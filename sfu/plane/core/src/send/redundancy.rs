@@ -11,7 +11,7 @@
 
 use crate::codec::Codec;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::cache::{Cache, Cached};
+use crate::receive::cache::{Cache, Cached};
 
 /// The most copies in a packet. libwebrtc: audio_encoder_copy_red.cc has one by default, and takes up to nine.
 pub const MOST: usize = 2;

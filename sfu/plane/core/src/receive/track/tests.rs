@@ -1,7 +1,7 @@
 use super::*;
 use crate::codec::{Codec, Description};
 use crate::id::{TrackId, TransportId};
-use crate::receive::encoding::Arrival;
+use crate::receive::stream::Arrival;
 use crate::rtp::extension::ExtensionMap;
 
 fn spec(encodings: &[(Option<&str>, Option<u32>)]) -> TrackSpec {

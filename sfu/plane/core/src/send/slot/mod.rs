@@ -18,7 +18,7 @@ use crate::send::repeats::Repeats;
 use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
-use crate::send::start::Compression;
+use crate::receive::start::Compression;
 use crate::time::{Duration, Instant};
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::svc::Publisher;
 use super::wire::Wire;
 use super::*;
 use crate::codec::vp8;
-use crate::send::start::Start;
+use crate::receive::start::Start;
 
 const PLENTY: usize = 10_000_000;
 const RATE: u64 = 10_000_000;

@@ -12,7 +12,7 @@
 
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::cache::{Cached, Stored};
+use crate::receive::cache::{Cached, Stored};
 use crate::send::passing::Packet;
 use crate::send::selector;
 use crate::time::{Duration, Instant, ms};
