@@ -264,8 +264,8 @@ mod tests {
     use super::*;
     use crate::batch::Batch;
     use crate::receive::arrivals::Arrivals;
-    use crate::receive::nack::Nacks;
     use crate::receive::cache::FIRST_ROOM;
+    use crate::receive::nack::Nacks;
     use crate::send::history::History;
     use crate::send::redundancy;
     use crate::send::repeats::Repeats;

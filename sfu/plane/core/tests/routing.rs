@@ -318,6 +318,34 @@ fn an_encoding_that_takes_the_place_of_another_is_not_taken_for_it() {
 }
 
 #[test]
+fn a_stream_that_an_update_puts_in_the_place_of_another_is_not_mixed_with_it() {
+    let mut call = Call::new(33);
+    let (alice, bob, carol) = (call.join(), call.join(), call.join());
+    let mut kept = None;
+    let camera = call.publish_with(alice, Kind::Video, &["q"], |spec| {
+        // Who comes late is shown what is kept: nobody can ask for a keyframe.
+        (spec.pli, spec.fir) = (false, false);
+        kept = Some(spec.clone());
+    });
+    let early = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(1_000));
+    let (mut spec, now) = (kept.expect("it was published"), call.now);
+    let ssrc = call.peers[alice].sources[0].ssrc + 50_000;
+    spec.encodings[0].ssrc = Some(ssrc);
+    call.apply(Command::UpdateTrack(spec));
+    // Its first keyframe was lost, and its next comes in 3 s.
+    let mut source = Source::new(Kind::Video, "0", Some("q"), ssrc, now);
+    (source.keyframe_wanted, source.frames, source.period) = (false, 10, Some(100));
+    call.peers[alice].sources[0] = source;
+    call.run(ms(500));
+    let late = call.subscribe(carol, camera, Kind::Video);
+    call.run(ms(4_000));
+    let shown = |peer, slot| shown(&whole(&call, peer, slot));
+    assert_eq!(shown(bob, early), [(ssrc - 50_000, true), (ssrc, true)]);
+    assert_eq!(shown(carol, late), [(ssrc, true)], "nothing of the stream before");
+}
+
+#[test]
 fn sequence_numbers_that_leap_by_any_number_cost_no_more_than_a_keyframe() {
     for by in [500, 5_000, 20_000, 32_767, 32_768, 40_000, 60_000, 64_000] {
         let mut call = Call::new(11);

@@ -81,11 +81,11 @@ impl Plane {
         let published = &mut self.tracks[track];
         let transport = &mut self.transports[published.transport];
         transport.extensions.merge(&spec.extensions);
-        let (key, before) = (published.transport, published.memory());
-        let gone = published.update(spec, now);
+        let (key, before) = (published.transport, published.track.memory());
+        let gone = published.track.update(spec, now);
         transport.router.declare(&published.track);
         transport.retire_dropped();
-        let after = published.memory();
+        let after = published.track.memory();
         self.update_kept(key, before, after, now);
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
@@ -195,7 +195,7 @@ impl Plane {
     fn request_keyframes(&mut self, track: TrackId, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
         let publisher = self.tracks[track].transport;
-        self.tracks[track].request_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
+        self.tracks[track].track.request_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
     }
 
     fn remove(&mut self, id: u64, now: Instant) {
@@ -238,7 +238,7 @@ impl Plane {
 
     fn remove_track(&mut self, track: usize, now: Instant) {
         let published = self.tracks.remove(track);
-        self.update_kept(published.transport, published.memory(), 0, now);
+        self.update_kept(published.transport, published.track.memory(), 0, now);
         self.levels.remove(published.id());
         self.forget_sound(published.id(), published.sound);
         if let Some(transport) = self.transports.get_mut(published.transport) {

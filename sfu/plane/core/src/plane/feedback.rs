@@ -97,7 +97,7 @@ impl Plane {
                     && let Some(state) = self.tracks[track].track.encodings.get_mut(route.encoding)
                     && !route.rtx
                 {
-                    state.encoding.handle_sender_report(ntp, rtp, received);
+                    state.stream.handle_sender_report(ntp, rtp, received);
                 }
                 self.handle_reports(key, &reports, received);
             }
@@ -196,14 +196,14 @@ impl Plane {
             return;
         };
         let published = &mut self.tracks[track];
-        if let Some(packet) = published.packet(encoding, seq) {
+        if let Some(packet) = published.packet(encoding as u8, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
                 leave((slot, track), &mut placed.slot, &mut self.transports[key], &packet, outgoing, now);
             }
             return;
         }
         if let Some(state) = published.track.encodings.get_mut(encoding)
-            && state.encoding.ask_for(seq, now)
+            && state.stream.ask_for(seq, now)
         {
             // As much as it makes the publisher send.
             self.transports[key].repairs.take(DATAGRAM);
@@ -225,7 +225,7 @@ impl Plane {
                 let Some(ssrc) = state.ssrc else { continue };
                 self.steps += 1;
                 lost.clear();
-                if state.encoding.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
+                if state.stream.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.request(now);
                 }
                 self.steps += lost.len() as u64;
@@ -303,7 +303,7 @@ impl Plane {
         let mut blocks = Vec::new();
         for &track in &transport.tracks {
             for state in &mut self.tracks.unarmed(track).track.encodings {
-                blocks.extend(state.ssrc.and_then(|ssrc| state.encoding.report_block(ssrc, now)));
+                blocks.extend(state.ssrc.and_then(|ssrc| state.stream.report_block(ssrc, now)));
             }
         }
         for blocks in blocks.chunks(report::MOST_BLOCKS) {

@@ -16,7 +16,7 @@ impl Plane {
     /// Slots learn what of their source arrives, if it is other than before, and may wish for a keyframe of another
     /// encoding.
     pub(super) fn update_lives(&mut self, track: usize, now: Instant) {
-        let Some(lives) = self.tracks[track].poll_lives(now) else { return };
+        let Some(lives) = self.tracks[track].track.poll_lives(now) else { return };
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
             let placed = &mut self.slots[slot];

@@ -1,11 +1,12 @@
 //! The spine, on which receive and send meet: a media packet from its publisher to the pacers of all who are shown its track.
 
-use super::published::{Published, Taken};
+use super::published::Published;
 use super::sound::Hearing;
 use super::{Place, Plane, report, start};
 use crate::broken::{Broken, contain};
 use crate::command::Path;
 use crate::discard::Discard;
+use crate::receive::encoding::Taken;
 use crate::receive::track::Route;
 use crate::rtp::elements::{self, AudioLevel, Extensions};
 use crate::rtp::header::Header;
@@ -35,12 +36,14 @@ impl Plane {
         };
         let hearing = self.handle_level(track, level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
-            self.tracks[track].hold_back(&taken);
+            if let Some(encoding) = self.tracks[track].track.encodings.get_mut(route.encoding) {
+                encoding.hold_back(&taken);
+            }
             return Ok(());
         }
         self.update_lives(track, now);
         let published = &self.tracks[track];
-        let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
+        let Some(mut packet) = published.packet(route.encoding as u8, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
         let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
         let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
@@ -85,7 +88,7 @@ impl Plane {
         }
         self.steps += steps;
         if wished != 0 {
-            self.tracks[track].request_keyframes(wished, round_trip, now);
+            self.tracks[track].track.request_keyframes(wished, round_trip, now);
         }
         for silent in tried {
             self.begin_slots(silent, now);
@@ -119,9 +122,9 @@ impl Plane {
         let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         self.make_room(key, now);
         let published = &mut self.tracks[track];
-        let before = published.memory();
-        let taken = published.receive(&route, &header, &extensions, packet, received, now);
-        let after = published.memory();
+        let before = published.track.memory();
+        let taken = published.track.receive(&route, &header, &extensions, packet, received, now);
+        let after = published.track.memory();
         if before != after {
             self.update_kept(key, before, after, now);
         }
@@ -146,7 +149,7 @@ impl Plane {
         }
         if let Some(&Place::Track(track)) = transport.router.poll_surplus().and_then(|track| self.places.get(&track.0))
         {
-            self.tracks[track].handle_surplus(header.ssrc, now);
+            self.tracks[track].track.handle_surplus(header.ssrc, now);
         }
         route
     }
@@ -164,7 +167,7 @@ fn replay(
     let Some(Replay { encoding, seqs }) = slot.poll_replay() else { return 0 };
     let steps = seqs.end() - seqs.start() + 1;
     for seq in seqs {
-        if let Some(packet) = published.packet(usize::from(encoding), ExtendedSeq(seq))
+        if let Some(packet) = published.packet(encoding, ExtendedSeq(seq))
             && let Some(outgoing) = slot.handle_packet(&packet, now)
         {
             leave(keys, slot, transport, &packet, outgoing, now);

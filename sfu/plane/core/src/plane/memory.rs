@@ -91,10 +91,10 @@ impl Plane {
         let half = self.transports[key].kept / 2;
         for _ in 0..self.transports[key].tracks.len() {
             let tracks = self.transports[key].tracks.iter().copied();
-            let Some(most) = tracks.max_by_key(|&track| self.tracks[track].memory()) else { return };
-            let before = self.tracks[most].memory();
-            self.tracks[most].halve();
-            self.update_kept(key, before, self.tracks[most].memory(), now);
+            let Some(most) = tracks.max_by_key(|&track| self.tracks[track].track.memory()) else { return };
+            let before = self.tracks[most].track.memory();
+            self.tracks[most].track.halve();
+            self.update_kept(key, before, self.tracks[most].track.memory(), now);
             if self.transports[key].kept <= half {
                 return;
             }
@@ -110,9 +110,9 @@ impl Plane {
         transport.next_trim = None;
         for at in 0..transport.tracks.len() {
             let track = self.transports[key].tracks[at];
-            let before = self.tracks[track].memory();
-            self.tracks.unarmed(track).trim(now);
-            self.update_kept(key, before, self.tracks[track].memory(), now);
+            let before = self.tracks[track].track.memory();
+            self.tracks.unarmed(track).track.trim(now);
+            self.update_kept(key, before, self.tracks[track].track.memory(), now);
         }
         let transport = &mut self.transports[key];
         transport.next_trim = (transport.kept > 0).then_some(now + TRIMS);

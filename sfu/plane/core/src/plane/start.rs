@@ -47,11 +47,11 @@ impl Plane {
         let Some(track) = self.shown_track(slot) else { return };
         let placed = &mut self.slots[slot];
         let Some(encoding) = placed.slot.keyframe_source() else { return };
-        if self.tracks[track].is_deaf()
+        if self.tracks[track].track.is_deaf()
             && placed.slot.wanted_keyframe().is_none()
             && placed.slot.caught_up().is_none_or(|at| now.saturating_duration_since(at) >= ANEW)
         {
-            let cost = self.tracks[track].start(encoding).map_or(0, |start| start.cost(MEDIA_OVERHEAD));
+            let cost = self.tracks[track].track.encoding(encoding).map_or(0, |kept| kept.start().cost(MEDIA_OVERHEAD));
             if !self.transports[placed.transport].starts.allows(cost, now) {
                 return self.stats.discard(Discard::RepairLimit);
             }
@@ -60,7 +60,7 @@ impl Plane {
                 return;
             }
         }
-        if self.tracks[track].is_asking(encoding) || self.slots[slot].slot.keyframe_budget.allow(now) {
+        if self.tracks[track].track.is_asking(encoding) || self.slots[slot].slot.keyframe_budget.allow(now) {
             self.request_keyframe(track, encoding, now);
         }
     }
@@ -71,7 +71,7 @@ impl Plane {
         let placed = &mut self.slots[slot];
         if placed.slot.spec.kind == Kind::Video
             && let Some(encoding) = placed.slot.encoding()
-            && (self.tracks[track].is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now))
+            && (self.tracks[track].track.is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now))
         {
             self.request_keyframe(track, encoding, now);
         }
@@ -87,7 +87,7 @@ impl Plane {
     fn request_keyframe(&mut self, track: usize, encoding: u8, now: Instant) {
         let publisher = self.tracks[track].transport;
         let round_trip = self.transports[publisher].round_trip.get();
-        self.tracks[track].request_keyframe(encoding, round_trip, now);
+        self.tracks[track].track.request_keyframe(encoding, round_trip, now);
     }
 
     /// True: the slot waits no longer.
@@ -117,7 +117,7 @@ impl Plane {
 /// the slot waits no longer. `keys`: of the slot and its track. A step is a packet that is looked at.
 pub(super) fn fast(
     published: &Published,
-    (key, track): (usize, usize),
+    keys: (usize, usize),
     slot: &mut Slot,
     transport: &mut Transport,
     round_trip: Duration,
@@ -125,14 +125,16 @@ pub(super) fn fast(
     steps: &mut u64,
 ) -> bool {
     let Some(wanted) = slot.wanted_keyframe() else { return false };
-    let Some(encoding) = published.arriving(wanted, slot.ladder(), now) else { return false };
-    let Some(start) = published.start(encoding).filter(|start| !start.is_empty()) else { return false };
+    let track = &published.track;
+    let Some(place) = track.arriving(wanted, slot.ladder(), now) else { return false };
+    let Some(encoding) = track.encoding(place).filter(|encoding| !encoding.start().is_empty()) else { return false };
+    let start = encoding.start();
     // A picture would jump back to what was seen already.
     if slot.encoding().is_some() && start.age(now) > slot.room(now) {
         return false;
     }
     // Of one that ignores requests nobody has more than this, holes and all.
-    if slot.encoding() == Some(encoding) || !(start.is_whole() || published.is_deaf()) {
+    if slot.encoding() == Some(place) || !(start.is_whole() || track.is_deaf()) {
         return false;
     }
     let cost = start.cost(MEDIA_OVERHEAD);
@@ -140,16 +142,16 @@ pub(super) fn fast(
         return false;
     }
     let time = start.time_to_send(transport.pacer.rate());
-    let asking = published.time_to_keyframe(encoding, round_trip, now);
+    let asking = track.time_to_keyframe(place, round_trip, now);
     if asking.is_some_and(|asking| asking <= time) {
         return false;
     }
-    let Some(compression) = start.compression(encoding, time, slot.room(now), now) else { return false };
+    let Some(compression) = start.compression(place, time, slot.room(now), now) else { return false };
     transport.starts.take(cost);
     *steps += start.len() as u64;
-    let packets = start.packets(compression, published.is_alone(), published.clock(encoding));
+    let packets = start.packets(compression, track.is_alone(), encoding.stream.clock());
     let began = slot.catch_up(compression, packets, now, |outgoing, octets| {
-        transport.send(key, track, outgoing, octets, now);
+        transport.send(keys.0, keys.1, outgoing, octets, now);
     });
     if slot.poll_anew() {
         transport.report_soon(now);

@@ -87,7 +87,7 @@ impl Plane {
             self.poll_feedback(key, asking.filter_map(|one| one.track), now);
         }
         for track in tracks.iter().filter(|track| track.due.has(Timer::Layers)).filter_map(|one| one.track) {
-            self.events.extend(self.tracks[track].poll_layers(now));
+            self.events.extend(self.tracks[track].track.poll_layers(now));
         }
         if own.has(Timer::Reports) {
             self.poll_reports(key, now);

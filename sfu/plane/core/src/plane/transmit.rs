@@ -271,13 +271,13 @@ impl Transport {
 /// What an outgoing packet is written from, while it is remembered. The arena key may be another track's by now.
 pub(super) fn cached<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) -> Option<&'a Cached> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
-    published.cached(usize::from(outgoing.encoding), outgoing.source_seq)
+    published.cached(outgoing.encoding, outgoing.source_seq)
 }
 
 /// The same with the packets before it that go along.
 fn whole<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) -> Option<(&'a Cached, Earlier<'a>)> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
-    let cached = |seq| published.cached(usize::from(outgoing.encoding), seq);
+    let cached = |seq| published.cached(outgoing.encoding, seq);
     let earlier = match outgoing.patch {
         Patch::RedMade { earlier, .. } => redundancy::earlier(outgoing.source_seq, earlier, cached)?,
         _ => Earlier::default(),

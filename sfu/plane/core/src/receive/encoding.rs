@@ -1,30 +1,76 @@
-//! What is kept of an encoding beside its reception: its packets, for retransmissions and for who comes late, and what
-//! decoders need before a keyframe.
+//! One simulcast stream of a track, whole: how it is received, what is kept of its packets for retransmissions and for who
+//! comes late, what decoders need before a keyframe, which keyframes are asked for, and whether it flows.
 
 use crate::codec::dependency::Structures;
 use crate::codec::parameters::ParameterSets;
 use crate::codec::{self, Codec, Description, PayloadType};
-use crate::command::{Kind, TrackSpec};
+use crate::command::{EncodingSpec, Kind, TrackSpec};
 use crate::discard::Discard;
+use crate::receive::cache::{Cache, Cached, Stored};
+use crate::receive::clarity::Clarity;
 use crate::receive::keyframe::KeyframeRequests;
+use crate::receive::life::Life;
+use crate::receive::start::Start;
+use crate::receive::stream::{Arrival, Stream};
 use crate::rtp::elements::Extensions;
+use crate::rtp::header::Header;
+use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Cache, Cached, Start};
+use crate::send::Packet;
+use crate::time::{Duration, Instant};
 
 /// Packets with parameter sets, and what else comes before the first slice of a keyframe.
 const MOST_PARAMETERS: u64 = 8;
 
-/// What is kept of an encoding beside its reception.
-pub struct Kept {
-    pub cache: Cache,
-    pub start: Start,
-    pub structures: Structures,
-    pub parameters: Parameters,
+/// Its place in [`Track::encodings`](super::track::Track::encodings) is its name: it keeps that for as long as a spec names
+/// it, and what takes the place later has higher numbers.
+pub struct Encoding {
+    place: u8,
+    /// Declared, or learned from its packets.
+    pub ssrc: Option<u32>,
+    pub rtx_ssrc: Option<u32>,
+    pub stream: Stream,
+    pub keyframes: KeyframeRequests,
+    pub life: Life,
+    pub clarity: Clarity,
+    cache: Cache,
+    start: Start,
+    structures: Structures,
+    parameters: Parameters,
+    /// The timestamp of the last keyframe.
+    keyframe: Option<u32>,
+    /// When something came by RTX.
+    repaired: Option<Instant>,
+    /// Another stream took its place, and those who show it do not know yet.
+    replaced: bool,
+}
+
+/// A packet of an encoding in clear, with what its track knows of it.
+pub struct Received<'a> {
+    pub header: &'a Header,
+    pub extensions: &'a Extensions<'a>,
+    /// Without padding; of a retransmission with the original sequence number.
+    pub payload: &'a [u8],
+    /// The one it has, or repeats.
+    pub payload_type: &'a PayloadType,
+    /// It came by RTX.
+    pub rtx: bool,
+    /// The kernel's stamp.
+    pub at: Instant,
+}
+
+/// What became of a packet.
+pub struct Taken {
+    pub seq: ExtendedSeq,
+    /// It came late, or by retransmission.
+    pub recovered: bool,
+    /// Another stream took the encoding's place: whoever shows it begins anew.
+    pub replaced: bool,
 }
 
 /// What decoders of H.264 and H.265 need before a keyframe.
 #[derive(Default)]
-pub struct Parameters {
+struct Parameters {
     sets: ParameterSets,
     /// The payload type that they are of.
     of: Option<u8>,
@@ -51,36 +97,225 @@ impl Parameters {
     }
 }
 
-impl Kept {
-    pub fn new(spec: &TrackSpec) -> Self {
+impl Encoding {
+    pub fn new(track: &TrackSpec, spec: &EncodingSpec, place: u8) -> Self {
+        let video = track.kind == Kind::Video;
         Self {
-            cache: Cache::new(spec.kind == Kind::Video),
+            place,
+            ssrc: spec.ssrc,
+            rtx_ssrc: spec.rtx_ssrc,
+            stream: Stream::new(clock_rate(track), track.nack, video),
+            keyframes: KeyframeRequests::new(),
+            life: Life::new(video),
+            clarity: Clarity::default(),
+            cache: Cache::new(video),
             start: Start::default(),
             structures: Structures::default(),
             parameters: Parameters::default(),
+            keyframe: None,
+            repaired: None,
+            replaced: false,
         }
     }
 
+    /// A new spec names it, for the first time or again.
+    pub fn update(&mut self, track: &TrackSpec, spec: &EncodingSpec) {
+        if let Some(ssrc) = spec.ssrc {
+            self.bind(ssrc);
+        }
+        self.rtx_ssrc = spec.rtx_ssrc.or(self.rtx_ssrc);
+        self.stream.set_nack(track.nack);
+    }
+
+    /// No spec names it any more. Its numbers are not given out again.
+    pub fn vacate(&mut self, track: &TrackSpec) {
+        self.stream.restart();
+        let stream = std::mem::replace(&mut self.stream, Stream::new(clock_rate(track), false, false));
+        *self = Self { stream, ..Self::new(track, &EncodingSpec::default(), self.place) };
+    }
+
+    /// Its packets come under this SSRC. After another one it is another stream, with timestamps and pictures of its own:
+    /// nothing of the one before is kept, and whoever shows it begins anew.
+    pub fn bind(&mut self, ssrc: u32) {
+        if self.ssrc.replace(ssrc).is_some_and(|before| before != ssrc) {
+            self.life = Life::new(self.stream.is_video());
+            self.clarity = Clarity::default();
+            (self.rtx_ssrc, self.repaired) = (None, None);
+            self.restart();
+        }
+    }
+
+    /// Its retransmissions come under this SSRC, one of them now.
+    pub fn bind_rtx(&mut self, ssrc: u32, now: Instant) {
+        (self.rtx_ssrc, self.repaired) = (Some(ssrc), Some(now));
+    }
+
+    fn restart(&mut self) {
+        self.stream.restart();
+        self.cache = Cache::new(self.stream.is_video());
+        (self.start, self.structures, self.parameters) =
+            (Start::default(), Structures::default(), Parameters::default());
+        self.replaced = true;
+    }
+
+    /// Takes a packet: its place in the sequence noted, its layer read, its payload kept.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn handle_packet(&mut self, packet: &Received, track: &TrackSpec, now: Instant) -> Result<Taken, Discard> {
+        let Received { header, extensions, mut payload, payload_type, rtx, at } = *packet;
+        let mut sequence = header.sequence;
+        if rtx {
+            sequence = rtx::original_sequence(payload)?;
+            payload = payload.get(rtx::OSN..).unwrap_or_default();
+        } else if self.stream.begins_anew(sequence) {
+            self.restart();
+        }
+        let mut description = self.describe(payload_type, payload, extensions)?;
+        self.clarity.handle_description(&description);
+        if self.clarity.is_encrypted() {
+            (description.keyframe, description.size) = (false, None);
+        }
+        if description.lacks_parameters && self.may_have_begun(self.stream.peek(sequence), header.timestamp) {
+            description.keyframe = false;
+        }
+        let arrival = Arrival {
+            sequence,
+            timestamp: header.timestamp,
+            payload_length: payload.len(),
+            description: &description,
+            retransmitted: rtx,
+            received: at,
+        };
+        self.stream.set_clock_rate(payload_type.clock_rate);
+        let starts = self.life.is_silent(now);
+        let seq = self.stream.handle_packet(&arrival, now)?;
+        if starts {
+            self.keyframes.handle_start(now);
+        }
+        if description.keyframe {
+            self.handle_keyframe(header.timestamp, now);
+        }
+        self.keep(seq, packet, payload, &description, track, now);
+        let highest = self.stream.highest().unwrap_or(seq);
+        let recovered = rtx || highest != seq;
+        if recovered && description.dependency.as_ref().is_some_and(|frame| frame.structure_attached) {
+            self.read_again(seq, highest);
+        }
+        if !payload.is_empty() {
+            self.life.handle_packet(description.spatial, header.timestamp, recovered, now);
+        }
+        Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
+    }
+
+    /// A packet that was taken goes to nobody: what it meant for those who show the encoding, the next one tells them.
+    pub fn hold_back(&mut self, taken: &Taken) {
+        self.replaced |= taken.replaced;
+    }
+
+    /// Keeps a packet, with what decoders need before it.
+    fn keep(
+        &mut self,
+        seq: ExtendedSeq,
+        packet: &Received,
+        payload: &[u8],
+        description: &Description,
+        track: &TrackSpec,
+        now: Instant,
+    ) {
+        let payload_type = packet.payload_type;
+        let parameter_sets = match payload_type.codec {
+            Codec::H264 | Codec::H265 => self.parameters.before(payload_type, track, payload, description),
+            _ => &[],
+        };
+        let stored = Stored {
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            payload_type,
+            passed: packet.extensions.passed,
+            dependency_descriptor: packet.extensions.dependency_descriptor.unwrap_or_default(),
+            parameter_sets,
+            description,
+        };
+        self.cache.insert(seq, stored, payload, now);
+        if payload_type.codec.is_video()
+            && let Some(cached) = self.cache.get(seq)
+        {
+            self.start.insert(&Packet::again(cached, self.place, None), stored, payload, most_kept(&self.keyframes));
+        }
+    }
+
+    /// A packet begins a keyframe, as several of one do in H.264: parameter sets, and the first slice.
+    pub fn handle_keyframe(&mut self, timestamp: u32, now: Instant) {
+        if self.keyframe.replace(timestamp) != Some(timestamp) {
+            self.keyframes.handle_keyframe(now);
+        }
+    }
+
+    /// A packet as slots take it, while it is remembered, but for what its track knows of it.
+    pub fn packet(&self, seq: ExtendedSeq) -> Option<Packet<'_>> {
+        let packet = Packet::again(self.cached(seq)?, self.place, self.stream.clock());
+        Some(Packet { encrypted: self.clarity.is_encrypted(), ..packet })
+    }
+
+    /// What is kept of a packet with its payload.
+    pub fn cached(&self, seq: ExtendedSeq) -> Option<&Cached> {
+        self.cache.get(seq).or_else(|| self.start.get(seq))
+    }
+
+    /// Its last packets.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What leads from its last keyframe to now.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The last keyframe came without parameter sets, and nothing else brought them.
+    pub fn lacks_parameters(&self) -> bool {
+        self.parameters.missing
+    }
+
+    /// When something came by RTX.
+    pub fn repaired(&self) -> Option<Instant> {
+        self.repaired
+    }
+
+    /// Octets of the packets that are kept of it.
     pub fn memory(&self) -> usize {
         self.cache.memory() + self.start.memory()
     }
-}
 
-/// Octets of what is kept for fast starts of one encoding: of a publisher that answers, a keyframe is soon to be had, and
-/// what takes longer to send is of no use; one that ignores requests makes its next in up to 10 s (at 2.5 Mbit/s); of one
-/// that was not asked often enough nobody knows (4 s, as hardware encoders have it by default).
-pub fn most_kept(keyframes: &KeyframeRequests) -> usize {
-    if keyframes.is_deaf() {
-        4_000_000
-    } else if keyframes.surely_hears() {
-        500_000
-    } else {
-        1_600_000
+    /// Gives back what the rate of the last second does not need.
+    pub fn trim(&mut self, now: Instant) {
+        self.cache.trim(now);
+        self.start.trim(now);
     }
-}
 
-impl Kept {
-    pub fn describe(
+    /// Gives back what leads from its last keyframe to now: a keyframe can be had instead.
+    pub fn forget_start(&mut self) {
+        self.start.forget();
+    }
+
+    /// Gives back the older half of what is kept for retransmissions.
+    pub fn halve_cache(&mut self) {
+        self.cache.halve();
+    }
+
+    /// A subscriber needs a keyframe of it.
+    pub fn request_keyframe(&mut self, round_trip: Duration, now: Instant) {
+        if self.life.is_silent(now) {
+            // Its publisher was told to send it, by those who want it.
+            self.life.expect(u8::MAX);
+            self.keyframes.request_raised(now, round_trip);
+        } else {
+            self.keyframes.request(now);
+        }
+    }
+
+    fn describe(
         &mut self,
         payload_type: &PayloadType,
         payload: &[u8],
@@ -94,7 +329,7 @@ impl Kept {
 
     /// Something is missing between the picture before and a packet: perhaps parameter sets, without which nothing can
     /// be decoded. It begins with those, when they come.
-    pub fn may_have_begun(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
+    fn may_have_begun(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
         let before = (1..=MOST_PARAMETERS).map(|behind| self.cache.get(ExtendedSeq(seq.0 - behind)));
         let mut before = before.skip_while(|cached| {
             cached.is_some_and(|cached| cached.timestamp == timestamp && !cached.description.keyframe)
@@ -103,7 +338,7 @@ impl Kept {
     }
 
     /// A structure came after packets that refer to it: now they can be read.
-    pub fn read_again(&mut self, seq: ExtendedSeq, highest: ExtendedSeq) {
+    fn read_again(&mut self, seq: ExtendedSeq, highest: ExtendedSeq) {
         let Self { cache, start, structures, .. } = self;
         let mut read = |cached: &mut Cached| {
             if !cached.description.awaits_structure {
@@ -118,6 +353,25 @@ impl Kept {
             cache.get_mut(ExtendedSeq(seq)).into_iter().for_each(&mut read);
         });
         start.behind(seq).for_each(read);
+    }
+}
+
+/// Of the first payload type; [`Stream::set_clock_rate`] follows what is really sent.
+fn clock_rate(track: &TrackSpec) -> u32 {
+    let default = if track.kind == Kind::Video { 90_000 } else { 48_000 };
+    track.payload_types.first().map_or(default, |first| first.clock_rate)
+}
+
+/// Octets of what is kept for fast starts of one encoding: of a publisher that answers, a keyframe is soon to be had, and
+/// what takes longer to send is of no use; one that ignores requests makes its next in up to 10 s (at 2.5 Mbit/s); of one
+/// that was not asked often enough nobody knows (4 s, as hardware encoders have it by default).
+fn most_kept(keyframes: &KeyframeRequests) -> usize {
+    if keyframes.is_deaf() {
+        4_000_000
+    } else if keyframes.surely_hears() {
+        500_000
+    } else {
+        1_600_000
     }
 }
 

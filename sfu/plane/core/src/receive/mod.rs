@@ -1,4 +1,9 @@
 //! The publisher's side: which packet belongs to which encoding, what is missing, and what the publisher is told.
+//!
+//! ```text
+//! Router -> Track -> Encoding { Stream: numbers, losses, reports, rates   Life: whether it flows   KeyframeRequests
+//!                               Cache: its packets, for all subscribers   Start: what leads from the last keyframe to now }
+//! ```
 
 pub mod activity;
 pub mod arrivals;

@@ -10,9 +10,9 @@
 //! leaves                           K T0T0T0T0| T0 · · …
 //! ```
 
+use crate::receive::cache::{Cached, Stored};
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::receive::cache::{Cached, Stored};
 use crate::send::passing::Packet;
 use crate::send::selector;
 use crate::time::{Duration, Instant, ms};

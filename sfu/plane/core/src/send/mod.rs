@@ -4,8 +4,7 @@
 //! ```text
 //! Packet -> Slot { Selector: whether   Rewriter: under which number   History: what left } -> Outgoing -> Pacer
 //!                  News: what is said of it                                                -> SlotEvent
-//!           Cache: its payload, once per encoding                                             -> packet::write
-//!           Start: what leads from the last keyframe to now, for those who come late
+//!                                        its payload, from the encoding's cache           -> packet::write
 //! ```
 
 pub mod flight;
@@ -29,12 +28,15 @@ pub mod start_budget;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use crate::receive::cache::{Cache, Cached, Stored};
+pub(crate) use crate::receive::cache::Cached;
+#[cfg(test)]
+pub(crate) use crate::receive::cache::{Cache, Stored};
+#[cfg(test)]
+pub(crate) use crate::receive::start::Start;
 pub use flight::Flight;
 pub use pacer::{Class, Pacer};
 pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
 pub use repeats::Varied;
 pub use round_trip::RoundTrip;
 pub use slot::Slot;
-pub(crate) use crate::receive::start::Start;
 pub use start_budget::StartBudget;

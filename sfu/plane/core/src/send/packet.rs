@@ -3,12 +3,12 @@
 
 use crate::codec::{dependency, vp8, vp9};
 use crate::command::SlotSpec;
+use crate::receive::cache::Cached;
 use crate::rtp::elements::{Writer, needs_two_byte};
 use crate::rtp::extension::Extension;
 use crate::rtp::header::FIXED;
 use crate::rtp::passed;
 use crate::rtp::rtx::OSN;
-use crate::receive::cache::Cached;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::send::redundancy::{self, Earlier};
 use crate::send::repeats::Varied;

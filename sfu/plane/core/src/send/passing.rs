@@ -7,9 +7,9 @@ use crate::command::Kind;
 use crate::event::Cause;
 use crate::id::TrackId;
 use crate::layer::Layer;
+use crate::receive::cache::Cached;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::receive::cache::Cached;
 use crate::send::redundancy::{self, Copies};
 use crate::time::Instant;
 

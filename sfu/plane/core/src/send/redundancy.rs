@@ -10,8 +10,8 @@
 //! ```
 
 use crate::codec::Codec;
-use crate::rtp::sequence::ExtendedSeq;
 use crate::receive::cache::{Cache, Cached};
+use crate::rtp::sequence::ExtendedSeq;
 
 /// The most copies in a packet. libwebrtc: audio_encoder_copy_red.cc has one by default, and takes up to nine.
 pub const MOST: usize = 2;

@@ -145,7 +145,7 @@ fn an_update_keeps_what_was_learned_of_encodings_that_stay() {
     let mut after = before;
     after.encodings.remove(1);
     after.encodings.reverse();
-    track.update(after);
+    track.update(after, Instant::now());
     router.declare(&track);
     let kept = [1, 2, 3].map(|ssrc| router.lookup(ssrc));
     assert_eq!(kept, [to(3, 0, false).ok(), None, to(3, 2, false).ok()], "each has its place, wherever it is listed");
@@ -284,7 +284,7 @@ fn ssrcs_are_dropped_with_what_they_led_to() {
         all.sort();
         all
     };
-    track.update(declared(1, &[(20, 21), (30, 31)]));
+    track.update(declared(1, &[(20, 21), (30, 31)]), Instant::now());
     router.declare(&track);
     assert_eq!(dropped(&mut router), [10, 11], "an encoding that its offer no longer names");
     let mut receiver = Receiver::new(single(2, Kind::Video));

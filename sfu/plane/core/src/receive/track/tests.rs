@@ -1,6 +1,8 @@
 use super::*;
 use crate::codec::{Codec, Description};
+use crate::command::Kind;
 use crate::id::{TrackId, TransportId};
+use crate::limits::SURPLUS_SSRCS;
 use crate::receive::stream::Arrival;
 use crate::rtp::extension::ExtensionMap;
 
@@ -34,7 +36,7 @@ fn receive(track: &mut Track, encoding: usize, sequence: u16, now: Instant) {
         received: now,
     };
     let state = &mut track.encodings[encoding];
-    state.encoding.handle_packet(&arrival, now).unwrap();
+    state.stream.handle_packet(&arrival, now).unwrap();
     state.life.handle_packet(0, u32::from(sequence), false, now);
 }
 
@@ -46,11 +48,10 @@ fn media(encoding: usize) -> Route {
 fn an_update_keeps_the_state_of_encodings_with_the_same_rid() {
     let (mut track, now) =
         (Track::new(spec(&[(Some("q"), None), (Some("h"), None), (Some("f"), None)])), Instant::now());
-    assert!(!track.bind(&media(2), 77, now));
+    track.bind(&media(2), 77, now);
     receive(&mut track, 2, 9, now);
-    track.update(spec(&[(Some("f"), None), (Some("x"), None)]));
-    let seen =
-        |track: &Track| track.encodings.iter().map(|state| state.encoding.highest().is_some()).collect::<Vec<_>>();
+    track.update(spec(&[(Some("f"), None), (Some("x"), None)]), now);
+    let seen = |track: &Track| track.encodings.iter().map(|state| state.stream.highest().is_some()).collect::<Vec<_>>();
     assert_eq!((seen(&track), track.places()), (vec![false, false, true], &[2, 0][..]), "each has its place");
     assert_eq!(track.encodings.iter().map(|state| state.ssrc).collect::<Vec<_>>(), [None, None, Some(77)]);
     let top = Layer::new(0, 1);
@@ -61,18 +62,23 @@ fn an_update_keeps_the_state_of_encodings_with_the_same_rid() {
 fn what_takes_the_place_of_another_encoding_has_higher_numbers() {
     let (mut track, now) = (Track::new(spec(&[(Some("q"), None), (Some("h"), None)])), Instant::now());
     receive(&mut track, 1, 60_000, now);
-    let before = track.encodings[1].encoding.highest();
-    assert_eq!(track.update(spec(&[(Some("q"), None)])), [1]);
-    assert!(track.update(spec(&[(Some("x"), None), (Some("q"), None)])).is_empty());
+    let before = track.encodings[1].stream.highest();
+    assert_eq!(track.update(spec(&[(Some("q"), None)]), now), [1]);
+    assert!(track.update(spec(&[(Some("x"), None), (Some("q"), None)]), now).is_empty());
     assert_eq!(track.places(), [1, 0]);
     receive(&mut track, 1, 5, now);
-    assert!(track.encodings[1].encoding.highest() > before);
+    assert!(track.encodings[1].stream.highest() > before);
 }
 
 #[test]
 fn streams_that_are_not_taken_are_told_for_a_while_and_bounded() {
     let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
-    assert!(track.handle_surplus(9, now) && !track.handle_surplus(9, now + ms(10)) && track.handle_surplus(8, now));
+    let mut tells = |ssrc, at| {
+        track.next_layers = None;
+        track.handle_surplus(ssrc, at);
+        track.next_layers.is_some()
+    };
+    assert_eq!([tells(9, now), tells(9, now + ms(10)), tells(8, now)], [true, false, true]);
     assert_eq!(track.surplus(now), [8, 9]);
     assert_eq!(track.surplus(now + ms(5_005)), [9]);
     for ssrc in 0..1_000 {
@@ -84,13 +90,13 @@ fn streams_that_are_not_taken_are_told_for_a_while_and_bounded() {
 #[test]
 fn another_ssrc_is_another_stream() {
     let (mut track, now) = (Track::new(spec(&[(None, None)])), Instant::now());
-    assert!(!track.bind(&media(0), 5, now));
+    track.bind(&media(0), 5, now);
     receive(&mut track, 0, 9, now);
-    assert!(!track.bind(&media(0), 5, now));
-    assert!(!track.bind(&Route { rtx: true, ..media(0) }, 6, now));
-    assert!(track.encodings[0].encoding.highest().is_some());
-    assert!(track.bind(&media(0), 7, now));
-    assert_eq!(track.encodings[0].encoding.highest(), None);
+    track.bind(&media(0), 5, now);
+    track.bind(&Route { rtx: true, ..media(0) }, 6, now);
+    assert!(track.encodings[0].stream.highest().is_some());
+    track.bind(&media(0), 7, now);
+    assert_eq!(track.encodings[0].stream.highest(), None);
 }
 
 #[test]
@@ -119,7 +125,7 @@ fn packets_of_an_encoding_whose_ssrc_is_unknown_are_not_asked_for_yet() {
 #[test]
 fn payload_types_of_retransmission_lead_to_the_one_they_repeat() {
     let track = Track::new(spec(&[(None, None)]));
-    let found = [96, 97, 98].map(|number| track.payload_type(number).map(|(known, rtx)| (known.number, rtx)));
+    let found = [96, 97, 98].map(|number| payload_type(&track.spec, number).map(|(known, rtx)| (known.number, rtx)));
     assert_eq!(found, [Some((96, false)), Some((96, true)), None]);
 }
 
@@ -132,4 +138,31 @@ fn each_encoding_that_flows_is_a_layer() {
     let layers: Vec<Layer> = track.layers(now).iter().map(|rate| rate.layer).collect();
     assert_eq!(layers, [Layer::new(0, 0), Layer::new(2, 0)]);
     assert_eq!(track.layers(now)[0].width, 320);
+}
+
+/// The first packet of a stream that replaces another cannot be read: the next one of the same encoding tells of it, and
+/// none of another.
+#[test]
+fn that_a_stream_was_replaced_is_told_by_a_packet_of_its_own_encoding() {
+    let (mut track, now) = (Track::new(spec(&[(Some("q"), None), (Some("h"), None)])), Instant::now());
+    let mut take = |encoding, ssrc, sequence, payload: &[u8]| {
+        let packet = [&[0; 12][..], payload].concat();
+        let header = Header {
+            marker: false,
+            payload_type: 96,
+            sequence,
+            timestamp: 0,
+            ssrc,
+            padding: false,
+            length: 12,
+            extension: None,
+        };
+        let taken = track.receive(&media(encoding), &header, &Extensions::default(), &packet, now, now);
+        taken.map(|taken| taken.replaced).ok()
+    };
+    let (readable, broken) = ([0x10, 0, 0, 0], [0x80]);
+    assert_eq!([take(0, 1, 1, &readable), take(1, 2, 1, &readable)], [Some(false); 2]);
+    assert_eq!(take(1, 3, 500, &broken), None);
+    assert_eq!(take(0, 1, 2, &readable), Some(false));
+    assert_eq!([take(1, 3, 501, &readable), take(1, 3, 502, &readable)], [Some(true), Some(false)]);
 }

@@ -6,6 +6,7 @@ use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::limits::{SENT_AUDIO, SENT_VIDEO};
+use crate::receive::start::Compression;
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::history::{Entry, History};
@@ -18,7 +19,6 @@ use crate::send::repeats::Repeats;
 use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
-use crate::receive::start::Compression;
 use crate::time::{Duration, Instant};
 
 #[derive(Debug)]

@@ -1,0 +1,71 @@
+//! Which encodings of a track flow, and what its sender says of them.
+
+use super::Track;
+use crate::layer::Lives;
+use crate::receive::life::Life;
+use crate::receive::pulse::Pulse;
+use crate::rtp::layers_allocation::LayersAllocation;
+use crate::time::Instant;
+
+impl Track {
+    /// Its sender says which layers it sends from now on, by a packet of `encoding`. One that counts its streams otherwise
+    /// than its offer did is not understood.
+    pub(super) fn allocate(&mut self, encoding: usize, mut allocation: LayersAllocation) {
+        if self.places.get(usize::from(allocation.stream)) != Some(&encoding) {
+            return;
+        }
+        let before = self.allocation.take();
+        if let Some(before) = &before {
+            allocation.complete_from(before);
+        }
+        let sent = |allocation: &LayersAllocation, stream: usize| {
+            allocation.stream(stream).fold(0, |bits, (spatial, _)| bits | 1_u8 << spatial)
+        };
+        for (stream, &place) in self.places.iter().enumerate() {
+            let before = before.as_ref().map_or(u8::MAX, |before| sent(before, stream));
+            self.encodings[place].life.allocate(before, sent(&allocation, stream));
+        }
+        self.allocation = Some(allocation);
+    }
+
+    /// Encodings are wanted that were not before, or spatial layers of its only one: as bits.
+    pub fn expect(&mut self, wanted: u8) {
+        if self.is_alone() {
+            return self.encodings[0].life.expect(wanted);
+        }
+        let places = self.encodings.iter_mut().take(8).enumerate();
+        places.filter(|(at, _)| wanted >> at & 1 != 0).for_each(|(_, state)| state.life.expect(u8::MAX));
+    }
+
+    pub fn pulses(&self) -> impl Iterator<Item = Pulse> {
+        self.encodings.iter().filter_map(|state| state.life.pulse())
+    }
+
+    /// Judges silences; `elsewhere` is what else of its transport was heard.
+    pub fn handle_silence(&mut self, elsewhere: &[Pulse], now: Instant) {
+        let pulses: Vec<Pulse> = self.pulses().collect();
+        self.encodings.iter_mut().for_each(|state| state.life.handle_silence(&pulses, elsewhere, now));
+    }
+
+    /// Which of its encodings flow, or spatial layers of its only one.
+    pub fn lives(&self) -> Lives {
+        if self.is_alone() {
+            return self.encodings[0].life.lives();
+        }
+        let bits = |is: fn(&Life) -> bool| {
+            let places = self.encodings.iter().take(8).enumerate();
+            places.fold(0, |bits, (at, state)| bits | u8::from(is(&state.life)) << at)
+        };
+        Lives { flowing: bits(Life::is_flowing), stopped: bits(Life::has_stopped) }
+    }
+
+    /// The same, if it is other than it was told last.
+    pub fn poll_lives(&mut self, now: Instant) -> Option<Lives> {
+        let lives = self.lives();
+        if std::mem::replace(&mut self.lives, lives) == lives {
+            return None;
+        }
+        self.set_layers_due(now);
+        Some(lives)
+    }
+}
