@@ -1,4 +1,4 @@
-//! RTCP datagrams: one packet behind another (RFC 3550 s6.1), or a single one (reduced size, RFC 5506).
+//! Parses RTCP datagrams: a compound of several packets (RFC 3550 s6.1) or a single packet (reduced size, RFC 5506).
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use rtcp_types::prelude::{FciParser, RtcpPacket, RtcpPacketParser};
@@ -25,7 +25,7 @@ pub enum Packet<'a> {
         ssrc: u32,
         reports: Vec<ReportBlock>,
     },
-    /// Nothing in it concerns the plane: streams are told apart by MID, and CNAMEs of publishers end here.
+    /// The plane ignores its contents: it identifies streams by MID and does not forward publishers' CNAMEs.
     Sdes,
     Bye {
         ssrcs: Vec<u32>,
@@ -48,19 +48,19 @@ pub enum Packet<'a> {
         bps: u64,
         ssrcs: Vec<u32>,
     },
-    /// RFC 3611; of its blocks only the receiver reference time (s4.4).
+    /// Extended report (RFC 3611). Only the receiver reference time block (s4.4) is read.
     Xr {
         sender: u32,
         reference: Option<Ntp>,
     },
-    /// Of a type or format that the plane has no use for.
+    /// A packet type or format that the plane does not use.
     Other,
 }
 
-/// Gives the packets of a datagram in clear to `each`, in order.
+/// Calls `each` with every packet of a decrypted datagram, in order.
 ///
 /// # Errors
-/// `RtcpMalformed` at the first packet that is; those before it have been given.
+/// `RtcpMalformed` at the first malformed packet; `each` has already been called with the packets before it.
 pub fn parse<'a>(compound: &'a [u8], mut each: impl FnMut(Packet<'a>)) -> Result<(), Discard> {
     let mut rest = compound;
     loop {
@@ -124,7 +124,7 @@ fn parse_transport_feedback<'a>(packet: &'a [u8], each: &mut impl FnMut(Packet<'
     Ok(())
 }
 
-/// Application layer feedback (RFC 4585 s6.4), among it REMB.
+/// The FMT of application layer feedback (RFC 4585 s6.4), which REMB uses.
 const APPLICATION: u8 = 15;
 
 fn parse_payload_feedback<'a>(packet: &'a [u8], each: &mut impl FnMut(Packet<'a>)) -> Result<(), Discard> {
@@ -153,12 +153,12 @@ fn parsed<'a, F: FciParser<'a>>(fci: &'a [u8]) -> Result<F, Discard> {
     F::parse(fci).map_err(|_| Discard::RtcpMalformed)
 }
 
-/// FMT, where other packets have a count.
+/// The FMT field, which takes the place of the count in other packets.
 fn format(packet: &[u8]) -> u8 {
     packet.first().map_or(0, |flags| flags & 0x1F)
 }
 
-/// What is behind both SSRCs, without the padding: rtcp-types would read that as entries of a NACK.
+/// The octets after both SSRCs, without the padding, which rtcp-types would read as entries of a NACK.
 fn feedback_control_information(packet: &[u8], padding: Option<u8>) -> Result<&[u8], Discard> {
     let end = packet.len().checked_sub(usize::from(padding.unwrap_or(0))).ok_or(Discard::RtcpMalformed)?;
     packet.get(12..end).ok_or(Discard::RtcpMalformed)

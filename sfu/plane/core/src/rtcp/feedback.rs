@@ -8,20 +8,20 @@ use super::append;
 use crate::discard::Discard;
 use crate::limits::COMPOUND;
 
-/// Packets that one NACK asks for: if no two of them share an entry, it is as long as a compound may be.
+/// The most packets that one NACK requests. If no two share an entry, the NACK is as long as a compound may be.
 const NACKED: usize = (COMPOUND - 12) / 4;
 
-/// The packets that a NACK asks for, each read when it is its turn: 2,000 octets can name 8,500.
+/// The packets that a NACK requests. They are decoded lazily, because 2,000 octets can name 8,500 packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lost<'a>(&'a [[u8; 4]]);
 
 impl<'a> Lost<'a> {
-    /// Of the feedback control information (RFC 4585 s6.2.1), without RTCP padding.
+    /// `fci` is the feedback control information (RFC 4585 s6.2.1), without RTCP padding.
     pub(super) fn new(fci: &'a [u8]) -> Self {
         Self(fci.as_chunks().0)
     }
 
-    /// As they are listed: one may be named several times.
+    /// Sequence numbers in the order of the packet. A number may occur several times.
     pub fn iter(self) -> impl Iterator<Item = u16> + use<'a> {
         self.0.iter().flat_map(|&[high, low, mask_high, mask_low]| {
             let base = u16::from_be_bytes([high, low]);
@@ -31,7 +31,7 @@ impl<'a> Lost<'a> {
     }
 }
 
-/// Asks for these packets of `media` again, in as many NACKs as it takes; writes nothing if there are none.
+/// Appends NACKs that request the `lost` packets of `media`, as many as are needed; nothing if `lost` is empty.
 pub fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16]) {
     for lost in lost.chunks(NACKED) {
         let nack = lost.iter().fold(Nack::builder(), |nack, &sequence| nack.add_rtp_sequence(sequence));
@@ -39,29 +39,29 @@ pub fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16]) {
     }
 }
 
-/// Asks for a keyframe of `media`.
+/// Appends a PLI, which requests a keyframe of `media`.
 pub fn write_pli(out: &mut Vec<u8>, sender: u32, media: u32) {
     append(out, &PayloadFeedback::builder(&Pli::builder()).sender_ssrc(sender).media_ssrc(media));
 }
 
-/// Asks for a keyframe of `media`. A new request has a new `sequence`, a repeated one the same. The media SSRC of the
-/// packet itself is unused and zero (RFC 5104 s4.3.1.2).
+/// Appends a FIR, which requests a keyframe of `media`. A new request has a new `sequence`; a repeated request keeps
+/// its number. The media SSRC of the packet itself is unused and zero (RFC 5104 s4.3.1.2).
 pub fn write_fir(out: &mut Vec<u8>, sender: u32, media: u32, sequence: u8) {
     let fir = Fir::builder().add_ssrc(media, sequence);
     append(out, &PayloadFeedback::builder(&fir).sender_ssrc(sender));
 }
 
-/// What the receiver takes its bandwidth to be.
+/// The receiver's estimate of its bandwidth.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Remb {
-    /// Of all `ssrcs` together.
+    /// The total of all `ssrcs`, in bits per second.
     pub bps: u64,
     pub ssrcs: Vec<u32>,
 }
 
 impl Remb {
-    /// Reads the feedback control information (what is behind both SSRCs, without padding) of an application layer
-    /// feedback packet; `None` if it is another application's.
+    /// Parses the feedback control information (the octets after both SSRCs, without padding) of an application layer
+    /// feedback packet. Returns `None` if the packet is not a REMB.
     ///
     /// ```text
     /// |  Unique identifier 'R' 'E' 'M' 'B'                            |

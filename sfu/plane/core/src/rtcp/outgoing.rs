@@ -1,20 +1,20 @@
-//! What we say, as datagrams: however much it is, each compound has at most [`COMPOUND`] octets, and no packet is cut.
+//! Collects outgoing RTCP packets into compounds of at most [`COMPOUND`] octets each, without splitting a packet.
 
 use std::ops::Range;
 
 use crate::limits::COMPOUND;
 
-/// RTCP in clear, one compound after another.
+/// Unencrypted RTCP compounds, stored one after another.
 #[derive(Debug, Default)]
 pub struct Compounds {
     octets: Vec<u8>,
-    /// Where in `octets` each compound but the last ends.
+    /// The end of each compound in `octets`, except the last one's.
     ends: Vec<usize>,
 }
 
 impl Compounds {
-    /// Adds the packets that `write` appends. They share a compound if they fit one. A packet that is longer than a
-    /// compound may be is left out; the writers of this module make none.
+    /// Adds the packets that `write` appends. They share a compound if they fit in one. A packet longer than
+    /// [`COMPOUND`] is dropped; the writers of this module never produce one.
     pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.octets.len();
         write(&mut self.octets);
@@ -42,20 +42,20 @@ impl Compounds {
         self.octets.is_empty()
     }
 
-    /// In order; none is empty.
+    /// The compounds in order. None is empty.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.ends.iter().copied().chain([self.octets.len()]);
         let ranges = ends.scan(0, |start, end| Some(std::mem::replace(start, end)..end));
         ranges.filter(|range: &Range<usize>| !range.is_empty()).filter_map(|range| self.octets.get(range))
     }
 
-    /// Octets of the last compound, which is still added to.
+    /// The length in octets of the last compound, to which packets are still added.
     fn open(&self) -> usize {
         self.octets.len() - self.ends.last().copied().unwrap_or(0)
     }
 }
 
-/// The first packet by its length field, and what is behind it.
+/// Splits off the first packet, by its length field. Returns it and the rest.
 fn first(packets: &[u8]) -> Option<(&[u8], &[u8])> {
     let &[_, _, high, low] = packets.first_chunk()?;
     packets.split_at_checked((usize::from(u16::from_be_bytes([high, low])) + 1) * 4)

@@ -1,38 +1,38 @@
-//! Sender and receiver reports, SDES and BYE (RFC 3550 s6.4 to s6.6): what they say, and how ours are written.
+//! Sender and receiver reports, SDES and BYE (RFC 3550 s6.4 to s6.6): their fields and their writers.
 
 use rtcp_types::{Bye, ReceiverReport, Sdes, SdesChunk, SdesItem};
 
 use super::append;
 use crate::time::{Duration, Ntp};
 
-/// Report blocks, or SSRCs of a BYE, that one packet's five bits can count.
+/// The most report blocks, or SSRCs of a BYE, in one packet: its count field has five bits.
 pub const MOST_BLOCKS: usize = 31;
 
-/// How one source is received (s6.4.1).
+/// Reception statistics of one source (s6.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReportBlock {
-    /// Of the source that is reported on.
+    /// The source that the block reports on.
     pub ssrc: u32,
-    /// Of 256, since the last report.
+    /// The fraction lost since the last report, in units of 1/256.
     pub fraction_lost: u8,
     /// 24 bits, signed: duplicates can make it negative.
     pub cumulative_lost: i32,
-    /// The highest sequence number, with its rollovers in the upper half.
+    /// The highest sequence number received, with the rollover count in the upper 16 bits.
     pub highest: u32,
     /// In units of the RTP timestamp.
     pub jitter: u32,
-    /// The middle 32 bits of the NTP time of the last sender report; 0: none came.
+    /// The middle 32 bits of the NTP time of the last sender report; 0 if none was received.
     pub last_sr: u32,
     /// In units of 2^-16 s.
     pub delay_since_last_sr: u32,
 }
 
-/// Of one 24-bit signed number.
+/// The range of a 24-bit signed number.
 const CUMULATIVE_LOST: std::ops::RangeInclusive<i32> = -0x80_0000..=0x7F_FFFF;
 
 impl ReportBlock {
-    /// How long our sender report and this answer were under way; `None` if it answers none. Clocks of different
-    /// grain can make it less than nothing, which reads as zero.
+    /// The round trip time from our sender report to this block; `None` if the block refers to no sender report.
+    /// Clocks of different resolution can make it negative; it is then zero.
     pub fn round_trip(&self, now: Ntp) -> Option<Duration> {
         if self.last_sr == 0 {
             return None;
@@ -68,7 +68,7 @@ impl From<rtcp_types::ReportBlock<'_>> for ReportBlock {
     }
 }
 
-/// What one source has sent, and which wall time its timestamps stand for.
+/// The totals that one source has sent, and the wall time of one of its RTP timestamps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SenderReport {
     pub ssrc: u32,
@@ -76,11 +76,11 @@ pub struct SenderReport {
     /// The RTP timestamp of the same moment.
     pub rtp: u32,
     pub packets: u32,
-    /// Of payload: no headers, no padding.
+    /// Octets of payload, without headers and padding.
     pub octets: u32,
 }
 
-/// Appends a sender report; blocks it has no room for follow in receiver reports.
+/// Appends a sender report. Blocks that do not fit follow in receiver reports.
 pub fn write_sender_report(out: &mut Vec<u8>, report: &SenderReport, blocks: &[ReportBlock]) {
     let (first, rest) = blocks.split_at(blocks.len().min(MOST_BLOCKS));
     let mut packet = rtcp_types::SenderReport::builder(report.ssrc)
@@ -97,8 +97,8 @@ pub fn write_sender_report(out: &mut Vec<u8>, report: &SenderReport, blocks: &[R
     }
 }
 
-/// Appends one receiver report, or as many as the blocks need. Without blocks it heads a compound of one who sends
-/// nothing (s6.1).
+/// Appends one receiver report, or as many as the blocks need. An empty one begins a compound of a participant that
+/// sends no media (s6.1).
 pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, blocks: &[ReportBlock]) {
     let (first, rest) = blocks.split_at(blocks.len().min(MOST_BLOCKS));
     for blocks in std::iter::once(first).chain(rest.chunks(MOST_BLOCKS)) {
@@ -110,7 +110,7 @@ pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, blocks: &[ReportBlock
     }
 }
 
-/// Appends the CNAME of one source, of which one octet counts the octets: a longer one is cut.
+/// Appends an SDES with the CNAME of one source. The length field is one octet, so `cname` is cut to 255 octets.
 pub fn write_sdes_cname(out: &mut Vec<u8>, ssrc: u32, cname: &str) {
     let end = (0..=cname.len().min(255)).rfind(|&end| cname.is_char_boundary(end)).unwrap_or(0);
     let cname = &cname[..end];
@@ -118,7 +118,7 @@ pub fn write_sdes_cname(out: &mut Vec<u8>, ssrc: u32, cname: &str) {
     append(out, &Sdes::builder().add_chunk(chunk));
 }
 
-/// Appends the good-bye of these sources.
+/// Appends BYE packets for these sources.
 pub fn write_bye(out: &mut Vec<u8>, ssrcs: &[u32]) {
     for ssrcs in ssrcs.chunks(MOST_BLOCKS) {
         append(out, &ssrcs.iter().fold(Bye::builder(), |packet, &ssrc| packet.add_source(ssrc)));

@@ -16,26 +16,26 @@ use super::append;
 use crate::discard::Discard;
 use crate::limits::FEEDBACK_STATUSES;
 
-/// One feedback packet. What it says of each packet is read when it is asked for: 32 octets can speak of 32,768. Whoever
-/// reads it first looks whether so many have left.
+/// One feedback packet. The packet statuses are decoded lazily, because 32 octets can report on 32,768 packets. The
+/// caller first checks that so many packets were sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Feedback<'a> {
     /// The number of the first packet reported on.
     pub base: u16,
-    /// So many packets are reported on.
+    /// The number of packets reported on.
     pub count: u16,
     /// Grows by one with each feedback packet, and wraps.
     pub feedback_count: u8,
-    /// In units of 64 ms, of the receiver's clock; 24 bits, signed. The first arrival is measured from here.
+    /// The receiver's clock in units of 64 ms; 24 bits, signed. The first arrival is relative to it.
     pub reference: i32,
     fci: &'a [u8],
 }
 
 impl<'a> Feedback<'a> {
-    /// Reads the head of the feedback control information: what is behind both SSRCs, without RTCP padding.
+    /// Parses the header of the feedback control information: the octets after both SSRCs, without RTCP padding.
     ///
     /// # Errors
-    /// `RtcpMalformed` if it is too short, or speaks of more than half the number space.
+    /// `RtcpMalformed` if it is too short, or reports on more than half the number space.
     pub(super) fn parse(fci: &'a [u8]) -> Result<Feedback<'a>, Discard> {
         let &[b0, b1, c0, c1, r0, r1, r2, feedback_count] = fci.first_chunk().ok_or(Discard::RtcpMalformed)?;
         let count = u16::from_be_bytes([c0, c1]);
@@ -46,7 +46,7 @@ impl<'a> Feedback<'a> {
         Ok(Feedback { base: u16::from_be_bytes([b0, b1]), count, feedback_count, reference, fci })
     }
 
-    /// Reads the chunks: a step for each, however many packets it speaks of. How many there are.
+    /// Validates the chunks, in one step per chunk regardless of its packets. Returns the number of chunks.
     ///
     /// # Errors
     /// `RtcpMalformed` if chunks or deltas are missing, or a status has the reserved value.
@@ -68,8 +68,8 @@ impl<'a> Feedback<'a> {
         Ok(body.len().saturating_sub(rest.len()) / 2)
     }
 
-    /// Transport-wide number, and when it arrived: after the arrival named before it, in units of 250 us. `None`: not.
-    /// Only what [`Feedback::check`] finds whole can be read to its end.
+    /// The transport-wide number of each packet, and its arrival time since the previous reported arrival in units of
+    /// 250 us, or `None` if it did not arrive. The list is complete only if [`Feedback::check`] succeeds.
     pub fn packets(&self) -> impl Iterator<Item = (u16, Option<i16>)> + use<'a> {
         let read = Twcc::parse(self.fci).into_iter().flat_map(|twcc| {
             let packets: Vec<_> = twcc.packets().map_while(Result::ok).collect();
@@ -95,7 +95,8 @@ impl Chunk {
         }
     }
 
-    /// Octets of the deltas of its first `most` statuses. None: a status has the reserved value, or there is no status.
+    /// The octets of the deltas of its first `most` statuses. Returns `None` if a status has the reserved value or the
+    /// chunk has no status.
     fn delta_octets(self, most: usize) -> Option<usize> {
         match self.0 >> 14 {
             0 | 1 => {
@@ -116,9 +117,9 @@ impl Chunk {
     }
 }
 
-/// Appends a feedback packet. `arrivals` are those of `base` and the numbers after it: each the time since the arrival
-/// named before it (the first: since `reference`), in units of 250 us; `None` for what did not come. `reference` is in
-/// units of 64 ms, of which 24 bits are sent.
+/// Appends a feedback packet. `arrivals` lists the packets from `base` on: each entry is the time since the previous
+/// arrival (the first: since `reference`) in units of 250 us, or `None` for a packet that did not arrive. `reference`
+/// is in units of 64 ms; its lower 24 bits are sent.
 pub fn write_feedback(
     out: &mut Vec<u8>,
     sender: u32,
