@@ -1,11 +1,11 @@
-//! Reading fields of any number of bits, most significant first, as the codecs write them.
+//! Reads and writes fields of any number of bits, most significant bit first, as the codecs write them.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
 
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
-    /// Of the next bit.
+    /// The index of the next bit.
     position: usize,
 }
 
@@ -19,7 +19,7 @@ impl<'a> Bits<'a> {
         self.position as u32
     }
 
-    /// An unsigned number of `count` bits, at most 32: u(n) of H.264, f(n) of AV1.
+    /// Reads an unsigned number of `count` bits, at most 32: u(n) of H.264, f(n) of AV1.
     pub(super) fn read(&mut self, count: u32) -> Result<u32, Discard> {
         debug_assert!(count <= 32);
         if count == 0 {
@@ -46,7 +46,7 @@ impl<'a> Bits<'a> {
         if self.position > self.bytes.len().saturating_mul(8) { Err(Discard::Truncated) } else { Ok(()) }
     }
 
-    /// Exp-Golomb, ue(v) of H.264 s9.1; AV1 calls it uvlc().
+    /// Reads an unsigned Exp-Golomb number: ue(v) of H.264 s9.1, uvlc() of AV1.
     pub(super) fn golomb(&mut self) -> Result<u32, Discard> {
         let mut zeros = 0u32;
         while !self.flag()? {
@@ -59,14 +59,14 @@ impl<'a> Bits<'a> {
         Ok(((1u32 << zeros) | rest).wrapping_sub(1))
     }
 
-    /// se(v) of H.264 s9.1.1.
+    /// Reads a signed Exp-Golomb number: se(v) of H.264 s9.1.1.
     pub(super) fn signed_golomb(&mut self) -> Result<i32, Discard> {
         let code = self.golomb()?;
         let magnitude = code.div_ceil(2) as i32;
         Ok(if code & 1 == 1 { magnitude } else { magnitude.wrapping_neg() })
     }
 
-    /// A number below `n`, in as few bits as that needs: ns(n) of AV1 s4.10.7. `n` is 1..=256.
+    /// Reads a number below `n` in the fewest bits: ns(n) of AV1 s4.10.7. `n` is 1..=256.
     pub(super) fn below(&mut self, n: u32) -> Result<u32, Discard> {
         debug_assert!((1..=256).contains(&n));
         let width = n.max(1).ilog2();
@@ -79,10 +79,10 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Writes what [`Bits`] reads.
+/// Writes fields in the format that [`Bits`] reads.
 pub(super) struct BitWriter<'a> {
     out: &'a mut [u8],
-    /// Of the next bit.
+    /// The index of the next bit.
     position: usize,
 }
 
@@ -91,7 +91,7 @@ impl<'a> BitWriter<'a> {
         Self { out, position: 0 }
     }
 
-    /// The lower `count` bits of `value`, at most 32. None: there is no room.
+    /// Writes the lower `count` bits of `value`, at most 32. Returns `None` if there is no room.
     pub(super) fn put(&mut self, count: u32, value: u32) -> Option<()> {
         debug_assert!(count <= 32);
         let mut left = count;
@@ -110,7 +110,7 @@ impl<'a> BitWriter<'a> {
         Some(())
     }
 
-    /// Octets written; the last one is filled up with zeros.
+    /// Returns the number of octets written. The last octet is padded with zeros.
     pub(super) fn finish(self) -> usize {
         self.position.div_ceil(8)
     }

@@ -1,4 +1,4 @@
-//! What the plane reads of a payload: enough to choose layers and to renumber, never the picture.
+//! Parses payload headers: enough to choose layers and to renumber. The plane never decodes pictures.
 
 #[doc(hidden)]
 pub mod av1;
@@ -26,7 +26,7 @@ pub use dependency::DependencyDescriptor;
 pub enum Codec {
     /// RFC 7587.
     Opus,
-    /// Redundant sound (RFC 2198).
+    /// Redundant audio (RFC 2198).
     Red,
     /// G.711, mu-law (RFC 3551).
     Pcmu,
@@ -45,65 +45,65 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Whether it is one of pictures.
+    /// True for video codecs.
     pub fn is_video(self) -> bool {
         matches!(self, Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::H264 | Codec::H265)
     }
 }
 
-/// One payload type of an m-section, with its retransmission twin.
+/// One payload type of an m-section, with the payload type of its retransmissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PayloadType {
     /// 0..=127, as in the RTP header.
     pub number: u8,
-    /// What its payload is.
+    /// The codec of the payload.
     pub codec: Codec,
     /// Profile and packetization as one number of the caller's choosing: equal means interchangeable.
     pub format: u16,
     /// Hz of the RTP timestamp.
     pub clock_rate: u32,
-    /// RFC 4588.
+    /// The payload type of its retransmissions (RFC 4588).
     pub rtx: Option<u8>,
 }
 
-/// What one packet's payload says about the frame it is part of.
+/// The properties of a frame that the payload of one of its packets states.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Description {
     /// The packet begins a frame from which decoding can start: for SVC, its lowest spatial layer.
     pub keyframe: bool,
-    /// ... or goes on with it: the parameter sets that H.264 and H.265 begin with may be in packets before it.
+    /// The packet has a keyframe without its parameter sets. H.264 and H.265 may send these in earlier packets.
     pub lacks_parameters: bool,
     /// The first packet of a frame (of a spatial layer's frame, in SVC).
     pub start: bool,
-    /// The last packet of that frame, where the payload tells; the RTP marker tells of the whole picture.
+    /// The last packet of that frame, if the payload states it. The RTP marker ends the whole picture.
     pub end: bool,
-    /// The spatial layer that it is of.
+    /// The spatial layer of the frame.
     pub spatial: u8,
-    /// The temporal layer that it is of.
+    /// The temporal layer of the frame.
     pub temporal: u8,
-    /// Decoding may go up to this temporal layer here (VP8's Y, VP9's U, AV1's switch indication).
+    /// A decoder may switch up to this temporal layer here (VP8's Y, VP9's U, AV1's switch indication).
     pub layer_sync: bool,
-    /// Nothing refers to it.
+    /// No other frame refers to it.
     pub discardable: bool,
-    /// Some(false): no encoder wrote this, so it is encrypted end to end. None: it may be either.
+    /// `Some(false)`: no encoder wrote this payload, so it is encrypted end to end. `None`: unknown.
     pub readable: Option<bool>,
-    /// Pixels of the uppermost spatial layer, where this packet tells them.
+    /// Width and height in pixels of the highest spatial layer, if this packet states them.
     pub size: Option<(u16, u16)>,
-    /// VP8 and VP9 have numbers in their payload that are exchanged when their source changes.
+    /// The numbers in a VP8 payload, which are rewritten when the source changes.
     pub vp8: Option<vp8::Numbers>,
-    /// See `vp8`.
+    /// The numbers in a VP9 payload, likewise.
     pub vp9: Option<vp9::Numbers>,
-    /// Its dependency descriptor, if it has one that could be read.
+    /// The packet's dependency descriptor, if it has one that could be parsed.
     pub dependency: Option<DependencyDescriptor>,
-    /// It has one that could not be, as the structure which it refers to has not come.
+    /// The packet's dependency descriptor could not be parsed, because its structure has not arrived.
     pub awaits_structure: bool,
 }
 
-/// Reads what the payload of one packet says, and its dependency descriptor where there is one. `payload` is without
-/// padding, and not empty. Of audio there is nothing to say, and of what is encrypted end to end little.
+/// Describes one packet from its payload and its dependency descriptor, if it has one. `payload` has no padding and is
+/// not empty. Audio has the default description; a payload that is encrypted end to end has little more.
 ///
 /// # Errors
-/// `Truncated` or `RtpMalformed` if it has no payload descriptor where its codec has one, and no dependency descriptor.
+/// `Truncated` or `RtpMalformed` if the codec's payload descriptor is invalid and there is no dependency descriptor.
 pub fn describe(
     codec: Codec,
     payload: &[u8],
@@ -118,21 +118,21 @@ pub fn describe(
         Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => return Ok(Description::default()),
     };
     let Some(dependency) = dependency else { return described };
-    // Encrypted end to end, a payload may look like anything.
+    // A payload that is encrypted end to end may contain any octets.
     let mut description = described.unwrap_or_else(|_| unreadable());
     description.refine(&dependency);
     description.dependency = Some(dependency);
     Ok(description)
 }
 
-/// What cannot be taken apart by its codec's rules.
+/// The description of a payload that does not parse by its codec's rules.
 fn unreadable() -> Description {
     Description { readable: Some(false), ..Description::default() }
 }
 
 impl Description {
-    /// With what its dependency descriptor tells, which stays in clear where the payload is encrypted end to end. Layers
-    /// that the payload tells as well are taken from there: its own rules for changing them come with it.
+    /// Adds the fields of the dependency descriptor, which stays readable where the payload is encrypted end to end. If
+    /// the payload also states layers, those are kept, because the payload has its own rules for switching layers.
     fn refine(&mut self, dependency: &DependencyDescriptor) {
         self.keyframe = dependency.begins_sequence();
         self.lacks_parameters = false;
@@ -151,7 +151,7 @@ impl Description {
         self.discardable = dependency.discardable;
     }
 
-    /// Pixels of spatial layers, where this packet tells them: of all of them, or of its own.
+    /// Width and height in pixels by spatial layer, if this packet states them: for all layers, or for its own only.
     pub fn sizes(&self) -> impl Iterator<Item = (usize, (u16, u16))> {
         let attached = self.dependency.as_ref().filter(|frame| frame.structure_attached);
         let all = attached.map(|frame| frame.structure.sizes()).filter(|sizes| !sizes.is_empty());
@@ -161,8 +161,8 @@ impl Description {
         all.chain(own)
     }
 
-    /// libwebrtc leaves numbers and layers out of VP8 that has a dependency descriptor (rtp_sender_video.cc,
-    /// MinimizeDescriptor).
+    /// True if the payload states layers. libwebrtc omits numbers and layers from VP8 with a dependency descriptor
+    /// (rtp_sender_video.cc, MinimizeDescriptor).
     fn tells_layers(&self) -> bool {
         let vp8 = self.vp8.as_ref().is_some_and(|numbers| numbers.tl0_picture_index.is_some());
         vp8 || self.vp9.as_ref().is_some_and(|numbers| numbers.has_layers)

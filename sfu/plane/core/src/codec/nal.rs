@@ -1,12 +1,13 @@
-//! What H.264 and H.265 have in common: NAL units and the plain bits inside them.
+//! NAL units and their payload without emulation prevention, shared by H.264 and H.265.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
 
-/// Octets of a sequence parameter set that are looked at: the size stands well before, unless scaling lists do.
+/// The octets of a sequence parameter set that are read. The picture size is well within them, except after scaling
+/// lists.
 const LOOKED_AT: usize = 256;
 
-/// The start of a NAL unit's payload without the octets that keep start codes out of it (H.264 s7.4.1.1).
+/// The start of a NAL unit's payload, without the emulation prevention octets (H.264 s7.4.1.1).
 pub(super) struct Plain {
     octets: [u8; LOOKED_AT],
     length: usize,
@@ -34,13 +35,13 @@ impl Plain {
     }
 }
 
-/// The next NAL unit of an aggregation packet, behind its length of 16 bits, and what follows it.
+/// Splits off the next NAL unit of an aggregation packet, after its 16-bit length. Returns it and the rest.
 pub(super) fn next_unit(aggregate: &[u8]) -> Result<(&[u8], &[u8]), Discard> {
     let (&length, rest) = aggregate.split_first_chunk().ok_or(Discard::Truncated)?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(length))).ok_or(Discard::Truncated)
 }
 
-/// A picture's width or height: `coded` samples less what is cropped on both sides.
+/// A picture's width or height: `coded` samples minus the cropping on both sides, which is in units of `unit` samples.
 pub(super) fn cropped(coded: u32, unit: u32, near: u32, far: u32) -> Option<u16> {
     let cropped = near.checked_add(far)?.checked_mul(unit)?;
     coded.checked_sub(cropped).and_then(|length| u16::try_from(length).ok())

@@ -1,10 +1,10 @@
-//! A descriptor as one subscriber gets it: its own numbers, and which decode targets are left for it.
+//! Rewrites a dependency descriptor for one subscriber: its numbers and its active decode targets.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::{DependencyDescriptor, FLAGS, MANDATORY};
 use crate::codec::bits::{BitWriter, Bits};
 
-/// Octets that a descriptor may grow by: flags and bitmask, where it had neither, and what rounding adds.
+/// The most octets that a descriptor can grow by: flags and bitmask, if it had neither, and rounding.
 pub const MAX_GROWTH: usize = 6;
 
 /// template_dependency_structure_present_flag among the flags.
@@ -16,23 +16,23 @@ const ACTIVE: u32 = 0x08;
 const ID_WIDTH: u32 = 6;
 const ID_MASK: u32 = 0x3F;
 
-/// Numbers of one subscriber.
+/// The values that one subscriber receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rewritten {
     pub frame_number: u16,
-    /// What is added to template ids.
+    /// The offset that is added to template ids.
     pub templates: u8,
-    /// Decode targets that are left.
+    /// The decode targets that remain active, as bits.
     pub active_targets: u32,
 }
 
-/// Copies the descriptor that `parsed` was read from to the front of `out`, with the numbers of `new`, and
-/// with active targets told, whether it told them or not: a receiver that believes in targets which are left out waits
-/// for their frames. Returns its length; None if it does not fit.
+/// Copies `original`, from which `parsed` was read, to the start of `out` with the values of `new`. The copy always
+/// states the active targets, because a receiver waits for the frames of every target that it believes active. Returns
+/// the length in octets; `None` if it does not fit.
 ///
 /// ```text
 /// | start, end, template | frame number | flags | offset, structure? | bitmask? | indications, differences, chains? |
-///               ^ exchanged                ^ set  ^ exchanged          ^ exchanged or put in
+///               ^ replaced                 ^ set  ^ replaced           ^ replaced or inserted
 /// ```
 pub fn rewrite(out: &mut [u8], original: &[u8], parsed: &DependencyDescriptor, new: Rewritten) -> Option<usize> {
     let targets = parsed.structure.target_count();
@@ -43,7 +43,7 @@ pub fn rewrite(out: &mut [u8], original: &[u8], parsed: &DependencyDescriptor, n
     writer.put(ID_WIDTH, moved(bits.read(ID_WIDTH).ok()?))?;
     bits.skip(16).ok()?;
     writer.put(16, new.frame_number.into())?;
-    // Of a descriptor of three octets there is nothing behind.
+    // A descriptor of three octets has only the mandatory fields.
     let extended = u32::from(parsed.mask_at) > MANDATORY;
     let flags = if extended { bits.read(FLAGS).ok()? } else { 0 };
     writer.put(FLAGS, flags | ACTIVE)?;

@@ -1,5 +1,5 @@
-//! The template dependency structure (AV1 RTP specification, A.8.2): what kinds of frames a stream has, and which decode
-//! targets they make up.
+//! The template dependency structure (AV1 RTP specification, A.8.2): the frame templates of a stream and its decode
+//! targets.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::{MOST_CHAINS, MOST_REFERENCES};
@@ -19,7 +19,7 @@ pub struct Structure {
     sizes: Vec<(u16, u16)>,
 }
 
-/// What frames of one kind have in common.
+/// The common properties of the frames of one template.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Template {
     pub spatial: u8,
@@ -28,7 +28,7 @@ pub(super) struct Template {
     pub present: u32,
     pub needed: u32,
     pub switches: u32,
-    /// How many frames before it those are that it leans on.
+    /// The distances in frames to the frames that it refers to.
     pub references: [u16; MOST_REFERENCES],
     pub reference_count: u8,
     pub chains: [u8; MOST_CHAINS],
@@ -68,7 +68,7 @@ impl Structure {
         Ok(Structure { offset, templates, targets, protected_by, chain_count, sizes })
     }
 
-    /// Octets of memory it takes.
+    /// The memory that it occupies, in octets.
     pub fn octets(&self) -> usize {
         let lists = [
             size_of_val(self.templates.as_slice()),
@@ -88,7 +88,7 @@ impl Structure {
         u32::MAX >> 32usize.saturating_sub(self.targets.len())
     }
 
-    /// The targets that have no layer above these.
+    /// The targets without layers above these, as bits.
     pub fn within(&self, spatial: u8, temporal: u8) -> u32 {
         let fits = self.targets.iter().rev().map(|layers| layers.0 <= spatial && layers.1 <= temporal);
         fits.fold(0, |set, fits| set << 1 | u32::from(fits))
@@ -99,7 +99,7 @@ impl Structure {
         self.targets.get(usize::from(target)).copied()
     }
 
-    /// The target that has these for its highest layers.
+    /// The target whose highest layers are these.
     pub fn target_of(&self, spatial: u8, temporal: u8) -> Option<u8> {
         self.targets.iter().position(|&layers| layers == (spatial, temporal)).map(|target| target as u8)
     }
@@ -118,7 +118,7 @@ impl Structure {
         self.chain_count
     }
 
-    /// Pixels of each spatial layer, lowest first; empty if it does not tell.
+    /// Width and height in pixels of each spatial layer, lowest first; empty if the structure does not state them.
     pub fn sizes(&self) -> &[(u16, u16)] {
         &self.sizes
     }
@@ -128,12 +128,12 @@ impl Structure {
         Self { offset, ..self.clone() }
     }
 
-    /// The ids of its templates, of which there are 64 in all, follow one another from here,
+    /// The id of its first template. The ids of the others follow it, modulo 64.
     pub fn first_id(&self) -> u8 {
         self.offset
     }
 
-    /// ... so many.
+    /// The number of its template ids.
     pub fn id_count(&self) -> u8 {
         self.templates.len() as u8
     }
@@ -144,7 +144,7 @@ impl Structure {
 }
 
 impl Template {
-    /// Two bits for each target: template_dtis() and frame_dtis().
+    /// Reads two bits for each target: template_dtis() and frame_dtis().
     pub(super) fn read_indications(&mut self, bits: &mut Bits, targets: u32) -> Result<(), Discard> {
         (self.present, self.needed, self.switches) = (0, 0, 0);
         for target in 0..targets {
@@ -165,7 +165,7 @@ impl Template {
         Ok(())
     }
 
-    /// frame_fdiffs(): of 4, 8 or 12 bits.
+    /// Reads frame_fdiffs(): differences of 4, 8 or 12 bits.
     pub(super) fn read_custom_references(&mut self, bits: &mut Bits) -> Result<(), Discard> {
         self.reference_count = 0;
         loop {
@@ -201,7 +201,7 @@ impl Template {
     }
 }
 
-/// template_layers() of A.8.2: each template's layers, as steps from the one before.
+/// Reads template_layers() of A.8.2: the layers of each template, coded relative to the template before it.
 fn read_layers(bits: &mut Bits) -> Result<Vec<Template>, Discard> {
     const MAX_TEMPLATES: usize = 64;
     let mut templates = Vec::new();
@@ -217,7 +217,7 @@ fn read_layers(bits: &mut Bits) -> Result<Vec<Template>, Discard> {
             }
             _ => return Ok(templates),
         }
-        // Three bits and two: more an AV1 stream does not have.
+        // AV1 codes the temporal layer in three bits and the spatial layer in two.
         if template.temporal > 7 || template.spatial > 3 {
             return Err(Discard::RtpMalformed);
         }
@@ -225,7 +225,7 @@ fn read_layers(bits: &mut Bits) -> Result<Vec<Template>, Discard> {
     Err(Discard::RtpMalformed)
 }
 
-/// The highest layers among the frames that a decode target has: decode_target_layers() of A.8.2.
+/// The highest layers among the frames of a decode target: decode_target_layers() of A.8.2.
 fn target_layers(templates: &[Template], target: u32) -> (u8, u8) {
     let present = || templates.iter().filter(|template| template.present >> target & 1 != 0);
     let spatial = present().map(|template| template.spatial).max().unwrap_or(0);
