@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 WINDOW = 60.0
 """Seconds. A reading covers the last one to two windows, so that a scrape every minute misses nothing."""
 INTERVAL = 0.1
 """Seconds between two looks at the loop: a pause is seen as the lateness of the next look."""
+IDLE_INTERVAL = 1.0
+"""The same while nobody is in a room: a process that waits for people sleeps."""
 
 
 class Longest:
@@ -45,9 +47,9 @@ class Pauses:
         self._collecting = 0.0
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self, is_idle: Callable[[], bool]) -> Iterator[None]:
         """Watches the running loop and the collector of the process until the block ends."""
-        looking = asyncio.create_task(self._look())
+        looking = asyncio.create_task(self._look(is_idle))
         gc.callbacks.append(self._collect)
         try:
             yield
@@ -60,10 +62,11 @@ class Pauses:
         now = time.monotonic()
         return {"loop": self._loop.read(now), "collector": self._collector.read(now)}
 
-    async def _look(self) -> None:
+    async def _look(self, is_idle: Callable[[], bool]) -> None:
         while True:
-            due = time.monotonic() + INTERVAL
-            await asyncio.sleep(INTERVAL)
+            interval = IDLE_INTERVAL if is_idle() else INTERVAL
+            due = time.monotonic() + interval
+            await asyncio.sleep(interval)
             now = time.monotonic()
             self._loop.note(now - due, now)
 

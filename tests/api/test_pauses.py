@@ -19,7 +19,7 @@ def test_a_pause_is_read_for_one_to_two_windows() -> None:
 
 async def test_the_loop_and_the_collector_are_watched_until_the_block_ends() -> None:
     watched, callbacks = Pauses(), len(gc.callbacks)
-    with watched.watching():
+    with watched.watching(lambda: False):
         await asyncio.sleep(0)
         stand_still()
         await asyncio.sleep(2 * pauses.INTERVAL)
