@@ -8,6 +8,7 @@ import socket
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import connect
 
 from api import listener, logs
 from api.middleware import loggable
@@ -36,6 +37,14 @@ class RawSocket:
         assert b"101" in await self.reader.readline()
         join = json.dumps({"type": "join"}).encode()
         self.writer.write(bytes([0x81, 0x80 | len(join), 0, 0, 0, 0]) + join)
+
+
+async def test_no_websocket_is_compressed_though_its_client_offers_it(server: Server) -> None:
+    """Browsers offer it. It costs more than all the rest of a message."""
+    url = f"ws://127.0.0.1:{server.port}/v1/rtc"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {token()}"}, compression="deflate") as socket:
+        assert socket.request is not None and "permessage-deflate" in socket.request.headers["Sec-WebSocket-Extensions"]
+        assert socket.response is not None and "Sec-WebSocket-Extensions" not in socket.response.headers
 
 
 async def until(what: object, seconds: float = 5) -> None:
