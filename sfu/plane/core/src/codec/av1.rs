@@ -1,4 +1,4 @@
-//! AV1 packets: the aggregation header of its RTP specification (s4.4) and the sequence header behind it.
+//! Parses AV1 packets: the aggregation header of the AV1 RTP specification (s4.4) and the sequence header after it.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::Description;
@@ -8,7 +8,8 @@ use crate::discard::Discard;
 /// OBU types (AV1 s6.2.2).
 const SEQUENCE_HEADER: u8 = 1;
 
-/// Without a dependency descriptor, `start` is that the packet begins with an OBU, which need not be a frame's first.
+/// Describes one packet. Without a dependency descriptor, `start` means that the packet begins with an OBU, which may
+/// not be the first one of its frame.
 ///
 /// ```text
 /// |Z|Y| W |N|-|-|-|  Z: continues an OBU, Y: ends in the middle of one, W: elements (0: each has a length),
@@ -17,7 +18,7 @@ const SEQUENCE_HEADER: u8 = 1;
 /// ```
 ///
 /// # Errors
-/// `Truncated` if an element leads past the end.
+/// `Truncated` if an element extends past the end of the packet.
 pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let (&aggregation, mut rest) = payload.split_first().ok_or(Discard::Truncated)?;
     let continues = aggregation & 0x80 != 0;
@@ -41,6 +42,8 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     Ok(description)
 }
 
+/// Adds the layers of one OBU, and the size if it is a sequence header.
+///
 /// ```text
 /// |F| type  |X|S|-|
 /// | TID | SID |-|-|-|  if X
@@ -65,7 +68,7 @@ fn look_at(obu: &[u8], description: &mut Description) {
     }
 }
 
-/// AV1 s4.10.5; longer than 32 bits is malformed.
+/// Reads leb128() of AV1 s4.10.5. Returns the value and the rest. A value over 32 bits is malformed.
 fn leb128(bytes: &[u8]) -> Result<(usize, &[u8]), Discard> {
     let mut value = 0u64;
     for (n, &octet) in bytes.iter().enumerate().take(5) {

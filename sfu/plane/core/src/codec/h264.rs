@@ -1,4 +1,4 @@
-//! H.264 packets (RFC 6184): single NAL units, STAP-A and FU-A, the forms that WebRTC uses (packetization modes 0, 1).
+//! Parses H.264 packets (RFC 6184): single NAL units, STAP-A and FU-A, which WebRTC uses (packetization modes 0, 1).
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::Description;
@@ -13,12 +13,13 @@ const SPS: u8 = 7;
 const DELIMITER: u8 = 9;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
-/// Those of H.264 itself. Of other forms of packets none is sent in WebRTC, nor is a unit that was found broken.
+/// The types of H.264 itself. WebRTC uses no packet types other than these, STAP-A and FU-A.
 const UNITS: std::ops::RangeInclusive<u8> = 1..=21;
+/// forbidden_zero_bit, which marks a unit with errors. WebRTC senders never set it.
 const FORBIDDEN: u8 = 0x80;
 
-/// A packet is a keyframe's if a sequence parameter set is in it, or the first slice of an IDR picture. Where both come
-/// in packets of their own, both are flagged, and they share a timestamp.
+/// A packet is a keyframe if it contains a sequence parameter set or the first slice of an IDR picture. If these arrive
+/// in separate packets, both packets are flagged; they share a timestamp.
 ///
 /// # Errors
 /// `Truncated` if the packet ends inside a header or an aggregated unit.
@@ -46,13 +47,13 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
         kind => look_at(kind, body, &mut description),
     }
     description.readable = Some(indicator & FORBIDDEN == 0 && (UNITS.contains(&kind) || matches!(kind, STAP_A | FU_A)));
-    // nal_ref_idc, which an aggregate and a fragment repeat: the highest of their units.
+    // nal_ref_idc: an aggregation packet repeats the highest of its units, a fragment repeats that of its unit.
     description.discardable &= indicator & 0x60 == 0;
     Ok(description)
 }
 
 fn look_at(kind: u8, unit: &[u8], description: &mut Description) {
-    // first_mb_in_slice is zero: one bit.
+    // first_mb_in_slice is zero, which Exp-Golomb codes as one set bit.
     let first_slice = unit.first().is_some_and(|octet| octet & 0x80 != 0);
     match kind {
         SPS => {
@@ -74,10 +75,10 @@ fn look_at(kind: u8, unit: &[u8], description: &mut Description) {
     }
 }
 
-/// Profiles whose parameter sets tell of chroma and scaling (H.264 s7.3.2.1.1).
+/// Profiles whose parameter sets contain chroma and scaling fields (H.264 s7.3.2.1.1).
 const HIGH_PROFILES: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 
-/// The cropped size in pixels that a sequence parameter set tells.
+/// The cropped width and height in pixels of a sequence parameter set (H.264 s7.3.2.1.1).
 fn size(sps: &[u8]) -> Result<Option<(u16, u16)>, Discard> {
     let plain = Plain::new(sps);
     let mut bits = Bits::new(plain.bytes());
@@ -135,7 +136,7 @@ fn size(sps: &[u8]) -> Result<Option<(u16, u16)>, Discard> {
     Ok(cropped(width, unit_x, left, right).zip(cropped(height, unit_y, top, bottom)))
 }
 
-/// H.264 s7.3.2.1.1.1.
+/// Skips scaling_list() of H.264 s7.3.2.1.1.1.
 fn skip_scaling_list(bits: &mut Bits, entries: u32) -> Result<(), Discard> {
     let mut last = 8i32;
     for _ in 0..entries {

@@ -1,5 +1,5 @@
-//! H.265 packets (RFC 7798 s4.4): single NAL units, aggregation packets and fragmentation units, without decoding order
-//! numbers, which WebRTC does not use.
+//! Parses H.265 packets (RFC 7798 s4.4): single NAL units, aggregation packets and fragmentation units. Decoding order
+//! numbers are not supported, because WebRTC does not use them.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::Description;
@@ -8,9 +8,9 @@ use super::nal::{Plain, cropped, next_unit};
 use crate::discard::Discard;
 
 /// NAL unit types (H.265 table 7-1).
-const TSA: std::ops::RangeInclusive<u8> = 2..=5; // TSA_N, TSA_R, STSA_N, STSA_R: up-switching points
+const TSA: std::ops::RangeInclusive<u8> = 2..=5; // TSA_N, TSA_R, STSA_N, STSA_R: a decoder may switch up
 const SLICES: std::ops::RangeInclusive<u8> = 0..=31;
-/// BLA, IDR, CRA and two reserved: pictures to start from.
+/// BLA, IDR, CRA and two reserved types: pictures from which decoding can start.
 const RANDOM_ACCESS: std::ops::RangeInclusive<u8> = 16..=23;
 const VPS: u8 = 32;
 const SPS: u8 = 33;
@@ -18,14 +18,16 @@ const DELIMITER: u8 = 35;
 /// RFC 7798 s4.4.2, s4.4.3.
 const AGGREGATION: u8 = 48;
 const FRAGMENTATION: u8 = 49;
-/// A unit that was found broken.
+/// forbidden_zero_bit, which marks a unit with errors.
 const FORBIDDEN: u8 = 0x80;
 
-/// A packet is a keyframe's if a video or sequence parameter set is in it, or the first slice of a picture to start
-/// from. (A picture parameter set alone may come at any time.) Those of one keyframe share a timestamp.
+/// A packet is a keyframe if it contains a video or sequence parameter set or the first slice of a random access
+/// picture. (A picture parameter set alone may arrive at any time.) The flagged packets of one keyframe share a
+/// timestamp.
 ///
 /// # Errors
-/// `Truncated` if the packet ends inside a header or an aggregated unit, `RtpMalformed` for a temporal id below zero.
+/// `Truncated` if the packet ends inside a header or an aggregated unit, `RtpMalformed` if nuh_temporal_id_plus1 is
+/// zero.
 pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let (&header, body) = payload.split_first_chunk::<2>().ok_or(Discard::Truncated)?;
     let [_, low] = header;
@@ -72,7 +74,7 @@ fn look_at(kind: u8, unit: &[u8], description: &mut Description) {
     }
 }
 
-/// The size in pixels inside the conformance window that a sequence parameter set tells (H.265 s7.3.2.2).
+/// The width and height in pixels of a sequence parameter set's conformance window (H.265 s7.3.2.2).
 fn size(sps: &[u8]) -> Result<Option<(u16, u16)>, Discard> {
     let plain = Plain::new(sps);
     let mut bits = Bits::new(plain.bytes());
@@ -92,7 +94,7 @@ fn size(sps: &[u8]) -> Result<Option<(u16, u16)>, Discard> {
     Ok(cropped(width, unit_x, left, right).zip(cropped(height, unit_y, top, bottom)))
 }
 
-/// H.265 s7.3.3. `sub_layers` is sps_max_sub_layers_minus1.
+/// Skips profile_tier_level() of H.265 s7.3.3. `sub_layers` is sps_max_sub_layers_minus1.
 fn skip_profile_tier_level(bits: &mut Bits, sub_layers: u32) -> Result<(), Discard> {
     const PROFILE: u32 = 88;
     const LEVEL: u32 = 8;

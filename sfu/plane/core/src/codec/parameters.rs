@@ -1,6 +1,6 @@
-//! The parameter sets of H.264 and H.265: what a decoder must have before a picture to start from (H.264 s7.4.1.2.1,
-//! H.265 s7.4.2.4.2). Some senders send them once, or only in SDP (RFC 6184 s8.1, RFC 7798 s7.1): whoever joins later is
-//! sent what is kept here, as one aggregation packet.
+//! Keeps the parameter sets of H.264 and H.265, which a decoder needs before a keyframe (H.264 s7.4.1.2.1, H.265
+//! s7.4.2.4.2). Some senders send them once, or only in SDP (RFC 6184 s8.1, RFC 7798 s7.1). A subscriber that joins
+//! later receives the kept parameter sets as one aggregation packet.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::Codec;
@@ -8,26 +8,27 @@ use super::bits::Bits;
 use super::nal::{Plain, next_unit};
 use crate::limits::{PARAMETER_SETS, PICTURE_PARAMETER_SETS};
 
-/// Of what kind one is. A picture has one of each that its codec has.
+/// The kind of a parameter set. A picture uses one of each kind that its codec has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Kind {
     Video,
     Sequence,
-    /// With its id: pictures of one sequence choose among several.
+    /// With its id: a sequence may have several, and each picture refers to one.
     Picture(u32),
 }
 
-/// Of one encoding, as they came last. Empty for other codecs.
+/// The latest parameter sets of one encoding. Empty for other codecs.
 #[derive(Debug, Default)]
 pub struct ParameterSets {
     codec: Option<Codec>,
-    /// In the order in which a decoder needs them.
+    /// Sorted by kind, the order in which a decoder needs them.
     units: Vec<(Kind, Vec<u8>)>,
-    /// All of them as the payload of one packet (RFC 6184 s5.7.1, RFC 7798 s4.4.2); empty if one kind is missing.
+    /// All units as the payload of one packet (RFC 6184 s5.7.1, RFC 7798 s4.4.2). Empty if a kind is missing or the
+    /// packet would exceed [`PARAMETER_SETS`] octets.
     packet: Vec<u8>,
 }
 
-/// How many kinds a decoder needs: those of H.264 come without a video parameter set.
+/// The number of kinds that a decoder needs. H.264 has no video parameter set.
 fn kinds(codec: Codec) -> usize {
     match codec {
         Codec::H264 => 2,
@@ -37,7 +38,8 @@ fn kinds(codec: Codec) -> usize {
 }
 
 impl ParameterSets {
-    /// Takes those out of a packet. True: it brings one of each kind, so that a decoder needs no others.
+    /// Keeps the parameter sets of a packet. Returns true if the packet has one of each kind, so that a decoder needs
+    /// no others.
     pub fn handle_payload(&mut self, codec: Codec, payload: &[u8]) -> bool {
         if kinds(codec) == 0 {
             return false;
@@ -61,12 +63,12 @@ impl ParameterSets {
         found.iter().filter(|found| **found).count() == kinds(codec)
     }
 
-    /// The payload of a packet with all of them, if they are all there.
+    /// The payload of a packet with all parameter sets, if none is missing.
     pub fn packet(&self) -> Option<&[u8]> {
         Some(self.packet.as_slice()).filter(|packet| !packet.is_empty())
     }
 
-    /// True if it is other than before.
+    /// Stores one unit. Returns true if it differs from the stored one.
     fn keep(&mut self, kind: Kind, unit: &[u8]) -> bool {
         match self.units.binary_search_by_key(&kind, |(kind, _)| *kind) {
             Ok(place) => {
@@ -99,7 +101,7 @@ impl ParameterSets {
         if !all || octets > PARAMETER_SETS {
             return;
         }
-        // The most important unit's nal_ref_idc; the lowest layer and temporal id.
+        // H.264: the highest nal_ref_idc. H.265: the lowest layer id and temporal id.
         self.packet.extend_from_slice(if codec == Codec::H264 { &[0x60 | H264_STAP_A] } else { &[H265_AP << 1, 1] });
         for (_, unit) in &self.units {
             self.packet.extend_from_slice(&(unit.len() as u16).to_be_bytes());
@@ -111,7 +113,8 @@ impl ParameterSets {
 const H264_STAP_A: u8 = 24;
 const H265_AP: u8 = 48;
 
-/// The whole units of a packet. Parameter sets never come in fragments: they would not fit back into one packet.
+/// Calls `each` with every unit of a packet. Fragments are not reassembled: a parameter set of several packets would
+/// not fit into one.
 fn each_unit(codec: Codec, payload: &[u8], mut each: impl FnMut(&[u8])) {
     let (header, aggregation) = if codec == Codec::H264 { (1, H264_STAP_A) } else { (2, H265_AP) };
     if unit_type(codec, payload) != Some(aggregation) {
@@ -140,7 +143,7 @@ fn kind(codec: Codec, unit: &[u8]) -> Option<Kind> {
     }
 }
 
-/// pic_parameter_set_id, with which both begin.
+/// pic_parameter_set_id, the first field of a picture parameter set in both codecs.
 fn picture_id(payload: &[u8]) -> Option<Kind> {
     let plain = Plain::new(payload);
     Bits::new(plain.bytes()).golomb().ok().map(Kind::Picture)

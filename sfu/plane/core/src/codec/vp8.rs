@@ -1,4 +1,4 @@
-//! The VP8 payload descriptor (RFC 7741 s4.2) and the few bits of the frame header that tell a keyframe and its size.
+//! The VP8 payload descriptor (RFC 7741 s4.2), and the keyframe bit and size in the frame header.
 //!
 //! ```text
 //! |X|R|N|S|R| PID |
@@ -12,37 +12,37 @@
 use super::Description;
 use crate::discard::Discard;
 
-/// The numbers of a payload descriptor that count over frames, and where they stand in the payload.
+/// The counters in a payload descriptor, and their encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Numbers {
     /// 7 or 15 bits.
     pub picture_id: Option<u16>,
-    /// Whether it takes two octets.
+    /// True if the picture id takes two octets.
     pub long_picture_id: bool,
     pub tl0_picture_index: Option<u8>,
     /// 5 bits.
     pub key_index: Option<u8>,
-    /// Octets of the whole descriptor.
+    /// The length of the whole descriptor in octets.
     pub descriptor_length: u8,
 }
 
-/// The bits of the descriptor's first octet.
+/// Bits of the descriptor's first octet.
 const EXTENDED: u8 = 0x80;
 const NON_REFERENCE: u8 = 0x20;
 const START_OF_PARTITION: u8 = 0x10;
 const PARTITION: u8 = 0x07;
-/// The bits of its second octet.
+/// Bits of its second octet.
 const HAS_PICTURE_ID: u8 = 0x80;
 const HAS_TL0: u8 = 0x40;
 const HAS_TEMPORAL: u8 = 0x20;
 const HAS_KEY_INDEX: u8 = 0x10;
-/// Where it stands in a keyframe (RFC 6386 s9.1).
+/// The octets of a keyframe's start code (RFC 6386 s9.1).
 const START_CODE: std::ops::Range<usize> = 3..6;
-/// The numbers stand behind those two.
+/// The offset of the counters in an extended descriptor: after the first two octets.
 const NUMBERS: usize = 2;
 
 /// # Errors
-/// `Truncated` if nothing follows the descriptor.
+/// `Truncated` if the payload ends inside the descriptor or directly after it.
 pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let mut octets = payload.iter();
     let mut next = || octets.next().copied().ok_or(Discard::Truncated);
@@ -69,7 +69,7 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let tag = frame.first().ok_or(Discard::Truncated)?;
     numbers.descriptor_length = payload.len().saturating_sub(frame.len()) as u8;
     let start = first & START_OF_PARTITION != 0 && first & PARTITION == 0;
-    // Without its start code it is noise: every second octet of such would be a keyframe's.
+    // Without the start code the payload is encrypted: half of all random octets look like a keyframe's tag.
     let says_keyframe = start && tag & 1 == 0;
     let keyframe = says_keyframe && frame.get(START_CODE) == Some(&[0x9D, 0x01, 0x2A]);
     Ok(Description {
@@ -85,14 +85,15 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     })
 }
 
-/// RFC 6386 s9.1: frame tag, start code, then 14 bits each of width and height under two bits of scaling.
+/// Reads the size after the frame tag and the start code: 14 bits each of width and height, below two bits of scaling
+/// (RFC 6386 s9.1).
 fn size(keyframe: &[u8]) -> Option<(u16, u16)> {
     let &[_, _, _, _, _, _, w0, w1, h0, h1] = keyframe.first_chunk()?;
     Some((u16::from_le_bytes([w0, w1]) & 0x3FFF, u16::from_le_bytes([h0, h1]) & 0x3FFF))
 }
 
-/// Puts other numbers in the place of those that `payload` has, `numbers` being its own. The length stays: of a
-/// picture id of 7 bits only those are written. What it does not have is not added.
+/// Overwrites the counters of `payload`, whose present ones are `numbers`. The length does not change: a picture id of
+/// 7 bits receives only the lower 7 bits. Missing counters are not added.
 pub fn rewrite(payload: &mut [u8], numbers: &Numbers, picture_id: u16, tl0: u8, key_index: u8) {
     let mut octets = payload.iter_mut().skip(NUMBERS);
     let mut put = |keep: u8, value: u8| {
@@ -117,11 +118,11 @@ pub fn rewrite(payload: &mut [u8], numbers: &Numbers, picture_id: u16, tl0: u8, 
     }
 }
 
-/// Copies `payload` into `out` with other numbers, and returns its length there: one octet more if its picture id had
-/// 7 bits, because now it has 15. A subscriber's ids then have one width, whatever its sources write.
+/// Copies `payload` into `out` with other counters. Returns the new length, which is one octet more if the picture id
+/// had 7 bits: it is widened to 15, so that a subscriber's ids have one width whatever the source.
 ///
 /// # Panics
-/// If `out` is shorter than that.
+/// If `out` is shorter than the new length.
 pub fn write(out: &mut [u8], payload: &[u8], numbers: &Numbers, picture_id: u16, tl0: u8, key_index: u8) -> usize {
     let widened = numbers.picture_id.is_some() && !numbers.long_picture_id;
     let (head, tail) = payload.split_at(payload.len().min(NUMBERS));

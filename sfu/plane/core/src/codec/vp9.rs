@@ -13,28 +13,28 @@
 use super::Description;
 use crate::discard::Discard;
 
-/// What a descriptor says that only a forwarder needs, and the numbers it exchanges.
+/// The fields of a descriptor that only a forwarder needs, and the counters that it rewrites.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Numbers {
     pub picture_id: Option<u16>,
-    /// It has 15 bits, not 7.
+    /// True if the picture id has 15 bits, not 7.
     pub long_picture_id: bool,
     pub tl0_picture_index: Option<u8>,
-    /// Layers are told; without, there is one.
+    /// The packet names its layer. Without a name there is one layer.
     pub has_layers: bool,
-    /// The frame leans on frames of earlier pictures (P).
+    /// The frame refers to frames of earlier pictures (P).
     pub inter_picture: bool,
-    /// ... on the spatial layer below it, of the same picture (D).
+    /// The frame refers to the spatial layer below it in the same picture (D).
     pub inter_layer: bool,
-    /// No spatial layer above it leans on it in its picture (Z).
+    /// No higher spatial layer of the same picture refers to the frame (Z).
     pub stands_alone: bool,
-    /// As many as the scalability structure tells; 0: it does not.
+    /// The number of spatial layers in the scalability structure; 0 if the packet has none.
     pub spatial_layers: u8,
-    /// Pixels of the lowest of them, as it tells; (0, 0) where it does not.
+    /// Width and height in pixels by spatial layer, from the scalability structure; (0, 0) if not stated.
     pub sizes: [(u16, u16); MOST_SIZES],
 }
 
-/// Of so many spatial layers sizes are kept: no browser has more than three.
+/// Sizes are kept for this many spatial layers. No browser sends more than three.
 const MOST_SIZES: usize = 4;
 
 const HAS_PICTURE_ID: u8 = 0x80;
@@ -46,15 +46,15 @@ const START: u8 = 0x08;
 const END: u8 = 0x04;
 const HAS_STRUCTURE: u8 = 0x02;
 const STANDS_ALONE: u8 = 0x01;
-/// M of the octet behind the flags, and D of that with the layers.
+/// M in the octet after the flags, and D in the octet with the layers.
 const LONG: u8 = 0x80;
 const INTER_LAYER: u8 = 0x01;
 
-/// Reference indices of one frame in flexible mode.
+/// The maximum number of reference indices of one frame in flexible mode.
 const MAX_REFERENCES: usize = 3;
 
 /// # Errors
-/// `Truncated` if the descriptor is, `RtpMalformed` if it names more references than there can be.
+/// `Truncated` if the payload ends inside the descriptor, `RtpMalformed` if it has more than three references.
 pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     let mut octets = payload.iter();
     let mut next = || octets.next().copied().ok_or(Discard::Truncated);
@@ -106,11 +106,11 @@ pub fn describe(payload: &[u8]) -> Result<Description, Discard> {
     })
 }
 
-/// Copies `payload`, of which `numbers` was read, into `out` with other numbers, and returns its length there: one octet
-/// more if its picture id had 7 bits, because now it has 15.
+/// Copies `payload`, from which `numbers` was read, into `out` with other counters. Returns the new length, which is
+/// one octet more if the picture id had 7 bits, because it is widened to 15.
 ///
 /// # Panics
-/// If `out` is shorter than that.
+/// If `out` is shorter than the new length.
 pub fn write(out: &mut [u8], payload: &[u8], numbers: &Numbers, picture_id: u16, tl0: u8) -> usize {
     let id_octets = numbers.picture_id.map_or(0, |_| if numbers.long_picture_id { 2usize } else { 1 });
     let tail = payload.get(id_octets.saturating_add(1)..).unwrap_or_default();
@@ -131,8 +131,8 @@ pub fn write(out: &mut [u8], payload: &[u8], numbers: &Numbers, picture_id: u16,
     length
 }
 
-/// Reads a scalability structure over to its end (s4.2.1): how many spatial layers it has, and their sizes. Returns that
-/// of the uppermost.
+/// Reads a scalability structure (s4.2.1) to its end: the number of spatial layers and their sizes. Returns the size of
+/// the highest layer.
 ///
 /// ```text
 /// | N_S |Y|G|-|-|-|

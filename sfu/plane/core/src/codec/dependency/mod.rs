@@ -1,5 +1,5 @@
-//! The dependency descriptor (AV1 RTP specification, appendix A): layers and dependencies of a frame, told outside the
-//! payload, of whatever codec.
+//! The dependency descriptor (AV1 RTP specification, appendix A): the layers and dependencies of a frame of any codec,
+//! in a header extension.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 mod rewrite;
@@ -13,15 +13,15 @@ use crate::discard::Discard;
 pub use rewrite::{MAX_GROWTH, Rewritten, rewrite};
 pub use structure::Structure;
 
-/// Frames that one leans on directly: AV1 has eight reference slots.
+/// The maximum number of direct references of a frame: AV1 has eight reference slots.
 const MOST_REFERENCES: usize = 8;
-/// One per spatial layer, of which AV1 has four. Chains beyond are not kept.
+/// One chain per spatial layer, of which AV1 has four. Further chains are not kept.
 pub const MOST_CHAINS: usize = 4;
 
-/// What a dependency descriptor says of the frame that its packet is part of. Sets of decode targets have one bit each.
+/// A parsed dependency descriptor, which describes its packet's frame. A set of decode targets has one bit per target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DependencyDescriptor {
-    /// The first packet of a frame: of one spatial layer's frame.
+    /// The first packet of a frame (of one spatial layer's frame).
     pub start: bool,
     /// The last packet of that frame.
     pub end: bool,
@@ -30,35 +30,36 @@ pub struct DependencyDescriptor {
     pub frame_number: u16,
     pub spatial: u8,
     pub temporal: u8,
-    /// This packet brought the structure that it and those after it refer to: a keyframe's first.
+    /// The packet contains the structure that it and later packets refer to: it is a keyframe's first packet.
     pub structure_attached: bool,
-    /// No decode target needs it for anything but itself.
+    /// No other frame of any decode target refers to the frame.
     pub discardable: bool,
-    /// Decoding of the target with just its layers may begin here.
+    /// A decoder may switch here to the decode target whose highest layers are this frame's.
     pub switch: bool,
-    /// Pixels of the uppermost spatial layer, with the structure.
+    /// Width and height in pixels of the highest spatial layer, if the structure is attached.
     pub size: Option<(u16, u16)>,
-    /// Which decode targets the sender still produces, where this packet tells.
+    /// The decode targets that the sender still produces, if this packet states them.
     pub active_targets: Option<u32>,
-    /// The same as it was told last.
+    /// The active decode targets, as this packet or an earlier one stated them.
     pub active: u32,
-    /// Targets that the frame is part of,
+    /// The targets that contain the frame.
     pub present: u32,
-    /// ... of these the ones in which others lean on it (Switch or Required),
+    /// The targets in which other frames refer to it (Switch or Required).
     pub needed: u32,
-    /// ... and the ones of which everything after it can be decoded if it can.
+    /// The targets of which all later frames can be decoded if this frame can (Switch).
     pub switches: u32,
-    /// How many frames before in its chains the last one was; 0: none was.
+    /// The distance in frames to the previous frame of each chain; 0 if there is none.
     pub chains: [u8; MOST_CHAINS],
     pub structure: Arc<Structure>,
     references: [u16; MOST_REFERENCES],
     reference_count: u8,
-    /// Where in the descriptor, in bits, active_decode_targets_bitmask is or would be, and where the last field ends.
+    /// The bit offset in the descriptor where active_decode_targets_bitmask is or would be.
     mask_at: u16,
+    /// The bit offset where the last field ends.
     end_at: u16,
 }
 
-/// What a frame is to a decode target (A.8.2).
+/// The relation of a frame to a decode target (A.8.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Indication {
     NotPresent,
@@ -68,7 +69,7 @@ pub enum Indication {
 }
 
 impl DependencyDescriptor {
-    /// The first packet of a coded video sequence: it brings the structure, and its frame leans on nothing.
+    /// True for the first packet of a coded video sequence: it has the structure, and its frame refers to no other.
     pub fn begins_sequence(&self) -> bool {
         self.start && self.structure_attached && self.spatial == 0 && self.reference_count == 0
     }
@@ -83,7 +84,7 @@ impl DependencyDescriptor {
         }
     }
 
-    /// The numbers of the frames it leans on directly.
+    /// The numbers of the frames that it refers to directly.
     pub fn references(&self) -> impl Iterator<Item = u16> {
         let distances = self.references.iter().take(usize::from(self.reference_count));
         distances.map(|&distance| self.frame_number.wrapping_sub(distance))
@@ -101,7 +102,7 @@ impl DependencyDescriptor {
 #[derive(Clone, Debug, Default)]
 pub struct Structures {
     current: Option<Kept>,
-    /// The newest frame of which anything was read, counted beyond 16 bits: between two keyframes there may be more.
+    /// The newest parsed frame number, extended beyond 16 bits: it may wrap between two keyframes.
     newest: u64,
 }
 
@@ -109,20 +110,22 @@ pub struct Structures {
 struct Kept {
     structure: Arc<Structure>,
     active: u32,
-    /// The newest frame that told either, counted likewise.
+    /// The newest frame that stated the structure or the active targets, as an extended number.
     told_by: u64,
 }
 
-/// Bits of the mandatory fields (A.8.1), and of the flags behind them.
+/// Bits of the mandatory fields (A.8.1).
 const MANDATORY: u32 = 24;
+/// Bits of the flags after them.
 const FLAGS: u32 = 5;
 
 impl Structures {
-    /// Reads one packet's descriptor, and keeps the structure if it brings one; but not that of a frame which comes
-    /// late, after a newer one.
+    /// Parses one packet's descriptor and keeps its structure and active targets, unless a newer frame has stated
+    /// either.
     ///
     /// # Errors
-    /// `Truncated`; `RtpMalformed` if it refers to a template that is not known, be it that the keyframe was lost.
+    /// `Truncated` if it ends early; `RtpMalformed` if it has an unknown template, for example because the keyframe was
+    /// lost.
     pub fn parse(&mut self, bytes: &[u8]) -> Result<DependencyDescriptor, Discard> {
         let (&[head, n0, n1], rest) = bytes.split_first_chunk().ok_or(Discard::Truncated)?;
         let frame_number = u16::from_be_bytes([n0, n1]);
@@ -131,7 +134,7 @@ impl Structures {
         let attached = if flags & 0x10 != 0 { Some(Structure::parse(&mut bits)?) } else { None };
         let known = self.current.as_ref();
         let (structure, mut active) = match (attached, known) {
-            // Sent again it is the same to those who compare.
+            // A repeated structure keeps its Arc, so that users who compare pointers see no change.
             (Some(new), Some(known)) if *known.structure == new => (known.structure.clone(), new.all_targets()),
             (Some(new), _) => (Arc::new(new.clone()), new.all_targets()),
             (None, Some(known)) => (known.structure.clone(), known.active),
@@ -187,7 +190,8 @@ impl Structures {
         })
     }
 
-    /// The nearest to the newest. The first is in the second round, so that those before it have one too.
+    /// Extends `frame_number` to the value nearest to the newest. The first one starts above 65,535, so that earlier
+    /// frames have a number too.
     fn number(&self, frame_number: u16) -> u64 {
         if self.current.is_none() {
             return 1 << 16 | u64::from(frame_number);
