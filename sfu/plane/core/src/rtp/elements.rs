@@ -1,4 +1,4 @@
-//! The header extensions of one packet (RFC 8285): what they say, read and written, in their one- and two-byte forms.
+//! Reads and writes the header extensions of one packet (RFC 8285), in the one-byte and the two-byte form.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::extension::{Extension, ExtensionMap};
@@ -6,21 +6,21 @@ use super::header::Header;
 use super::passed::Passed;
 use crate::discard::Discard;
 
-/// "Defined by profile" of a block whose elements have one octet of id and length (RFC 8285 s4.2).
+/// "Defined by profile" of the one-byte form: each element has its id and length in one octet (RFC 8285 s4.2).
 const ONE_BYTE: u16 = 0xBEDE;
-/// Of one whose elements have two (s4.3). The lower four bits are the application's.
+/// "Defined by profile" of the two-byte form (s4.3). The lower four bits belong to the application.
 const TWO_BYTE: u16 = 0x1000;
 
-/// RFC 6464.
+/// The audio level of a packet (RFC 6464).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AudioLevel {
     /// -dBov: 0 is the loudest, 127 is silence.
     pub level: u8,
-    /// The sender takes it for speech.
+    /// The sender detected speech.
     pub voice: bool,
 }
 
-/// What one packet's extensions say; each is there if it was negotiated and sent.
+/// The extensions of one packet. A field is set if its extension was negotiated and sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Extensions<'a> {
     pub mid: Option<&'a str>,
@@ -32,15 +32,15 @@ pub struct Extensions<'a> {
     pub abs_send_time: Option<u32>,
     pub dependency_descriptor: Option<&'a [u8]>,
     pub video_layers_allocation: Option<&'a [u8]>,
-    /// What goes on to subscribers, the audio level among it.
+    /// The extensions that are passed to subscribers, including the audio level.
     pub passed: Passed<'a>,
 }
 
-/// Reads the extensions of a packet. Ids that were not negotiated are skipped, and so is a block of neither form.
+/// Reads the extensions of a packet. Skips ids that were not negotiated, and blocks of neither form.
 ///
 /// # Errors
-/// `RtpMalformed` if an element leads out of its block, is too short for what it is, or names a MID or RID that is
-/// not text.
+/// `RtpMalformed` if an element extends past its block, is too short for its extension, or has a MID or RID that is not
+/// UTF-8.
 pub fn read<'a>(map: &ExtensionMap, header: &Header, packet: &'a [u8]) -> Result<Extensions<'a>, Discard> {
     let mut extensions = Extensions::default();
     let Some(block) = header.extension else { return Ok(extensions) };
@@ -59,7 +59,7 @@ struct Element<'a> {
     value: &'a [u8],
 }
 
-/// The next element that is not padding, and what is behind it.
+/// Reads the next element that is not padding. Returns it and the rest.
 fn next_element(profile: u16, block: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, Discard> {
     let mut rest = block;
     while let [0, behind @ ..] = rest {
@@ -117,19 +117,19 @@ impl AudioLevel {
     }
 }
 
-/// Whether an element fits the two-byte form only: then the whole block must have it.
+/// True if an element fits only the two-byte form. The whole block must then use it.
 pub fn needs_two_byte(id: u8, length: usize) -> bool {
     id > 14 || !(1..=16).contains(&length)
 }
 
-/// Builds an extension block. It and its elements must fit into `out`; [`Writer::element`] panics otherwise.
+/// Builds an extension block in `out`. [`Writer::element`] panics if an element does not fit.
 pub struct Writer<'a> {
     out: &'a mut [u8],
     used: usize,
     two_byte: bool,
 }
 
-/// "Defined by profile" and the length in words.
+/// Octets of "defined by profile" and the length in words.
 const BLOCK_HEADER: usize = 4;
 
 impl<'a> Writer<'a> {
@@ -150,7 +150,8 @@ impl<'a> Writer<'a> {
         self.put(value);
     }
 
-    /// Octets of the block with its padding, a multiple of four; 0 if nothing is in it and X stays unset.
+    /// Completes the block. Returns its length in octets with padding, a multiple of four; 0 if it has no elements, so
+    /// that the X bit stays unset.
     pub fn finish(mut self) -> usize {
         if self.used == BLOCK_HEADER {
             return 0;

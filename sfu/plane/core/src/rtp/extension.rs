@@ -1,8 +1,8 @@
-//! RTP header extensions (RFC 8285): which we speak, what becomes of each, and under which ids.
+//! RTP header extensions (RFC 8285): the supported ones, how each is forwarded, and their ids.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
-/// The extensions the plane knows, as `sfu/negotiation/capabilities.py` negotiates them. One map serves a whole BUNDLE group
-/// (RFC 8843 s9): an id means the same everywhere.
+/// The extensions that the plane supports and `sfu/negotiation/capabilities.py` negotiates. One map applies to a whole
+/// BUNDLE group (RFC 8843 s9): an id has the same meaning in every m-section.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Extension {
@@ -22,9 +22,9 @@ pub enum Extension {
     DependencyDescriptor,
     /// `video-layers-allocation00` of libwebrtc.
     VideoLayersAllocation,
-    /// `playout-delay` of libwebrtc: bounds of what a receiver buffers.
+    /// `playout-delay` of libwebrtc: the limits of a receiver's buffer.
     PlayoutDelay,
-    /// `abs-capture-time` of libwebrtc: when it was captured, and on which clock.
+    /// `abs-capture-time` of libwebrtc: the capture time and the offset of its clock.
     AbsCaptureTime,
     /// `video-content-type` of libwebrtc: camera or screen.
     ContentType,
@@ -32,14 +32,14 @@ pub enum Extension {
     ColorSpace,
 }
 
-/// What becomes of an extension on its way to a subscriber. One that is refused never gets here.
+/// How an extension is forwarded to a subscriber. Refused extensions never reach the plane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Treatment {
-    /// The subscriber gets our own, whatever the publisher sent.
+    /// The plane writes its own value, whatever the publisher sent.
     Rewritten,
-    /// The same octets, under the subscriber's id; what is longer than it can be is not passed.
+    /// The same octets are sent under the subscriber's id. A value longer than `longest` octets is dropped.
     Passed { longest: usize },
-    /// It is between the publisher and us.
+    /// Only the plane uses the extension; subscribers do not receive it.
     Stripped,
 }
 
@@ -60,7 +60,7 @@ impl Extension {
         Extension::ColorSpace,
     ];
 
-    /// Lengths: RFC 6464 s3; libwebrtc, rtp_header_extensions.h.
+    /// The lengths are from RFC 6464 s3 and libwebrtc, rtp_header_extensions.h.
     pub const fn treatment(self) -> Treatment {
         match self {
             Extension::Mid | Extension::TransportCc | Extension::AbsSendTime | Extension::DependencyDescriptor => {
@@ -68,23 +68,23 @@ impl Extension {
             }
             Extension::AudioLevel | Extension::ContentType => Treatment::Passed { longest: 1 },
             Extension::PlayoutDelay => Treatment::Passed { longest: 3 },
-            // The time, and by how much that clock differs.
+            // The capture time and the clock offset, 8 octets each.
             Extension::AbsCaptureTime => Treatment::Passed { longest: 16 },
-            // Primaries, transfer, matrix, range; then 24 octets of HDR metadata.
+            // Primaries, transfer, matrix and range, then 24 octets of HDR metadata.
             Extension::ColorSpace => Treatment::Passed { longest: 28 },
             Extension::Rid | Extension::RepairedRid | Extension::VideoLayersAllocation => Treatment::Stripped,
         }
     }
 }
 
-/// The ids with a one-byte form are below this (RFC 8285 s4.2).
+/// Ids below this fit the one-byte form (RFC 8285 s4.2).
 const SHORT: usize = 15;
 
-/// Which id each extension has; ids are 1..=255 (1..=14 fit the one-byte form), 0 here: not negotiated.
+/// The id of each extension: 1..=255 (1..=14 fit the one-byte form). 0 in `ids` means not negotiated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExtensionMap {
     ids: [u8; Extension::COUNT],
-    /// The other way round: every packet asks, and browsers use few others.
+    /// The extension of each short id. Every packet needs this lookup, and browsers seldom use longer ids.
     short: [Option<Extension>; SHORT],
 }
 
@@ -112,7 +112,7 @@ impl ExtensionMap {
         }
     }
 
-    /// Takes over every id that `other` has.
+    /// Copies every id that `other` has.
     pub fn merge(&mut self, other: &ExtensionMap) {
         for extension in Extension::ALL {
             if let Some(id) = other.id(extension) {

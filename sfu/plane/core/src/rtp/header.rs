@@ -1,4 +1,4 @@
-//! The RTP header (RFC 3550 s5.1): what routing, SRTP and the receive statistics need of it, and where the payload is.
+//! The RTP header (RFC 3550 s5.1): the fields for routing, SRTP and receive statistics, and the bounds of the payload.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -13,7 +13,7 @@
 
 use crate::discard::Discard;
 
-/// Octets of the part that every header has.
+/// Octets of the fixed part of the header.
 pub const FIXED: usize = 12;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,25 +24,25 @@ pub struct Header {
     pub timestamp: u32,
     pub ssrc: u32,
     pub padding: bool,
-    /// Octets of fixed header, CSRCs and extension block: where the (encrypted) payload begins.
+    /// Octets of fixed header, CSRCs and extension block. The (encrypted) payload begins at this offset.
     pub length: usize,
     pub extension: Option<Block>,
 }
 
-/// Where the elements of the header extension stand in the packet; [`super::elements::read`] reads them.
+/// The position of the header extension's elements in the packet. [`super::elements::read`] reads them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Block {
-    /// "Defined by profile": tells the one-byte form from the two-byte form (RFC 8285).
+    /// "Defined by profile": distinguishes the one-byte form from the two-byte form (RFC 8285).
     pub profile: u16,
     pub start: usize,
     pub end: usize,
 }
 
 impl Header {
-    /// Reads a header, of a packet in clear or under SRTP.
+    /// Parses the header of an RTP or SRTP packet.
     ///
     /// # Errors
-    /// `Truncated` if the packet ends before its header does, `RtpMalformed` if it is not of version 2.
+    /// `Truncated` if the packet ends inside the header, `RtpMalformed` if the version is not 2.
     pub fn parse(packet: &[u8]) -> Result<Header, Discard> {
         let Some(&[flags, kind, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3]) = packet.first_chunk::<FIXED>() else {
             return Err(Discard::Truncated);
@@ -76,10 +76,11 @@ impl Header {
         })
     }
 
-    /// Where the payload ends in `packet`, which is in clear: before the padding, whose last octet counts it.
+    /// The end of the payload in the unencrypted `packet`: before the padding, whose last octet is its length.
     ///
     /// # Errors
-    /// `RtpMalformed` if the count is zero or more than there is.
+    /// `RtpMalformed` if the padding length is zero or exceeds the octets after the header, `Truncated` if `packet`
+    /// ends inside the header.
     pub fn payload_end(&self, packet: &[u8]) -> Result<usize, Discard> {
         let room = packet.len().checked_sub(self.length).ok_or(Discard::Truncated)?;
         if !self.padding {

@@ -1,44 +1,44 @@
-//! The header extension `video-layers-allocation00` of libwebrtc: which layers a sender sends, and what it means to spend
-//! on each. It tells a layer off before its absence could, and sizes and rates without a look at any payload.
+//! The header extension `video-layers-allocation00` of libwebrtc: the layers that a sender sends and the target rate of
+//! each. It reports a disabled layer before missing packets show it, and sizes and rates without parsing payloads.
 //!
 //! ```text
-//! |RID| NS| sl_bm |  the stream it came on, streams less one, the spatial layers of each stream as bits
-//! |sl0_bm |sl1_bm |  if sl_bm is 0: those of each stream, two octets if there are more than two
-//! |#tl|#tl|#tl|#tl|  temporal layers less one, of each spatial layer there is
-//! | target rate   |  kbit/s, leb128: of each temporal layer, with all that it needs
-//! | width-1, height-1 (16 bits each), frames per second (8): of each spatial layer; all of them or none
+//! |RID| NS| sl_bm |  index of this packet's stream, streams minus one, spatial layers of every stream as bits
+//! |sl0_bm |sl1_bm |  if sl_bm is 0: spatial layers of each stream; two octets if there are more than two streams
+//! |#tl|#tl|#tl|#tl|  number of temporal layers minus one, for each spatial layer that is sent
+//! | target rate   |  kbit/s, leb128: of each temporal layer, including the layers that it depends on
+//! | width-1, height-1 (16 bits each), frames per second (8): for all spatial layers or for none
 //! ```
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
 
-/// Streams, spatial layers of each, and temporal layers of those: two bits each.
+/// The maximum number of streams, spatial layers per stream, and temporal layers per spatial layer.
 pub const MOST: usize = 4;
-/// A rate of more octets is beyond 32 bits.
+/// The maximum length of a rate in octets: a longer one would exceed 32 bits.
 const MOST_LEB128: u32 = 5;
 
-/// What the sender means to spend on one spatial layer.
+/// The target rates and the size of one spatial layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SpatialLayer {
     /// 1..=4.
     pub temporal_layers: u8,
-    /// Bits per second of each temporal layer with all that it needs.
+    /// Bits per second of each temporal layer, including the layers that it depends on.
     pub bps: [u64; MOST],
-    /// Pixels, and frames per second of the highest temporal layer, where it tells.
+    /// Width and height in pixels, and frames per second of the highest temporal layer, if stated.
     pub picture: Option<(u16, u16, u8)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LayersAllocation {
-    /// The index of the stream it came on.
+    /// The index of the stream whose packet had the extension.
     pub stream: u8,
-    /// By stream and spatial id; None: it is not sent.
+    /// By stream and spatial id. `None`: the layer is not sent.
     layers: [[Option<SpatialLayer>; MOST]; MOST],
 }
 
 impl LayersAllocation {
     /// # Errors
-    /// `Truncated` if it ends before its fields do, `RtpMalformed` if more follows, or a rate is out of range.
+    /// `Truncated` if it ends inside a field, `RtpMalformed` if octets follow the last field or a rate is too long.
     pub fn parse(bytes: &[u8]) -> Result<Self, Discard> {
         let mut octets = Octets(bytes);
         let head = octets.next()?;
@@ -74,18 +74,18 @@ impl LayersAllocation {
         if octets.0.is_empty() { Ok(allocation) } else { Err(Discard::RtpMalformed) }
     }
 
-    /// None: the sender does not send it.
+    /// One layer; `None` if the sender does not send it.
     pub fn layer(&self, stream: usize, spatial: usize) -> Option<&SpatialLayer> {
         self.layers.get(stream)?.get(spatial)?.as_ref()
     }
 
-    /// The spatial layers that are sent of a stream, lowest first.
+    /// The spatial layers that are sent of one stream, lowest first.
     pub fn stream(&self, stream: usize) -> impl Iterator<Item = (u8, &SpatialLayer)> {
         let layers = self.layers.get(stream).into_iter().flatten().enumerate();
         layers.filter_map(|(spatial, layer)| Some((spatial as u8, layer.as_ref()?)))
     }
 
-    /// One without pictures follows one with them, and means the same sizes.
+    /// Copies missing sizes from the allocation before it: senders omit sizes that have not changed.
     pub fn complete_from(&mut self, before: &LayersAllocation) {
         for (layer, before) in self.layers.as_flattened_mut().iter_mut().zip(before.layers.as_flattened()) {
             if let (Some(layer), Some(before)) = (layer, before) {
@@ -99,7 +99,7 @@ impl LayersAllocation {
     }
 }
 
-/// What is left to read.
+/// The octets that remain to be read.
 struct Octets<'a>(&'a [u8]);
 
 impl Octets<'_> {
@@ -109,7 +109,7 @@ impl Octets<'_> {
         Ok(octet)
     }
 
-    /// Four counts an octet, from the upper bits on.
+    /// Reads four counts per octet, from the most significant bits.
     fn temporal_layers<'a>(&mut self, layers: impl Iterator<Item = &'a mut SpatialLayer>) -> Result<(), Discard> {
         let mut counts = 0;
         for (n, layer) in layers.enumerate() {
@@ -122,7 +122,7 @@ impl Octets<'_> {
         Ok(())
     }
 
-    /// AV1 s4.10.5.
+    /// Reads leb128() of AV1 s4.10.5.
     fn leb128(&mut self) -> Result<u64, Discard> {
         let mut value = 0;
         for n in 0..MOST_LEB128 {
@@ -135,7 +135,7 @@ impl Octets<'_> {
         Err(Discard::RtpMalformed)
     }
 
-    /// Pixels, of which one less is written.
+    /// Reads a width or height in pixels, which is coded minus one.
     fn length(&mut self) -> Result<u16, Discard> {
         Ok(u16::from_be_bytes([self.next()?, self.next()?]).saturating_add(1))
     }

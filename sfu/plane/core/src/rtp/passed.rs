@@ -1,9 +1,9 @@
-//! Header extensions that go to subscribers as they came: which a packet has, and how they are kept with it.
+//! Header extensions that are forwarded to subscribers unchanged: reading them from a packet and storing them with it.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use super::extension::{Extension, Treatment};
 
-/// In the order in which they leave.
+/// In the order in which they are sent.
 const PASSED: [Extension; 5] = [
     Extension::AudioLevel,
     Extension::PlayoutDelay,
@@ -12,14 +12,15 @@ const PASSED: [Extension; 5] = [
     Extension::ColorSpace,
 ];
 
-/// What of them a packet has, by their place in [`PASSED`]; nothing is an empty one, as none of them can be empty.
+/// The values in one packet, by their place in [`PASSED`]. Empty means missing: no extension has an empty value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Passed<'a> {
     values: [&'a [u8]; PASSED.len()],
 }
 
 impl<'a> Passed<'a> {
-    /// Notes an element of a packet. One longer than its extension can be is left out: it would not fit where it leaves.
+    /// Keeps an element of a packet. Drops one that is longer than its extension allows: outgoing packets have no room
+    /// for it.
     pub fn take(&mut self, extension: Extension, value: &'a [u8]) {
         let Treatment::Passed { longest } = extension.treatment() else { return };
         for (place, kept) in PASSED.iter().zip(&mut self.values) {
@@ -29,7 +30,7 @@ impl<'a> Passed<'a> {
         }
     }
 
-    /// Puts all of them into `into`, in place of what is there: of each which it is, its length, and its octets.
+    /// Replaces the contents of `into` with all values: for each its place in [`PASSED`], its length and its octets.
     pub fn store(&self, into: &mut Vec<u8>) {
         into.clear();
         for (place, value) in self.values.iter().enumerate().filter(|(_, value)| !value.is_empty()) {
@@ -39,7 +40,7 @@ impl<'a> Passed<'a> {
     }
 }
 
-/// What [`Passed::store`] has stored.
+/// Reads the values that [`Passed::store`] stored.
 pub fn stored(mut octets: &[u8]) -> impl Iterator<Item = (Extension, &[u8])> + Clone {
     std::iter::from_fn(move || {
         let [place, length, rest @ ..] = octets else { return None };

@@ -1,17 +1,17 @@
-//! Retransmission (RFC 4588): a packet of its own SSRC and payload type that carries another packet's payload behind
-//! that packet's sequence number.
+//! Retransmission (RFC 4588): a packet with its own SSRC and payload type that carries the sequence number and the
+//! payload of an earlier packet.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
 
-/// Octets of the original sequence number (OSN): the retransmitted payload begins behind it.
+/// Octets of the original sequence number (OSN), which the retransmitted payload follows.
 pub const OSN: usize = 2;
 
-/// The sequence number of the packet that was sent again. `payload` is without RTP padding.
+/// The sequence number of the packet that is retransmitted. `payload` has no RTP padding.
 ///
 /// # Errors
-/// `Padding` if nothing is retransmitted: browsers probe the path with such packets. `RtxUnmatched` if the payload
-/// ends inside the number.
+/// `Padding` if the packet retransmits nothing: browsers probe the path with such packets. `RtxUnmatched` if the
+/// payload ends inside the sequence number.
 pub fn original_sequence(payload: &[u8]) -> Result<u16, Discard> {
     match *payload {
         [] | [_, _] => Err(Discard::Padding),

@@ -1,6 +1,6 @@
-//! Sequence numbers that do not wrap. The wire's u16 is gone after this file.
+//! Sequence numbers that do not wrap. Other modules use these instead of the u16 of the RTP header.
 
-/// A sequence number with its rollovers in the upper bits (RFC 3711 s3.3.1 calls it the packet index).
+/// A sequence number with the number of rollovers in the upper bits (the packet index of RFC 3711 s3.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct ExtendedSeq(pub u64);
 
@@ -14,7 +14,7 @@ impl ExtendedSeq {
     }
 }
 
-/// Turns the wire's numbers into extended ones: each is the one nearest to the highest seen.
+/// Converts 16-bit sequence numbers to extended ones, each the nearest to the highest so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Unwrapper {
     highest: Option<ExtendedSeq>,
@@ -25,15 +25,15 @@ impl Unwrapper {
         Self::default()
     }
 
-    /// The extended number of `wire`, which now counts as seen. The first one begins in the second round, so that
-    /// packets sent before it still have a number.
+    /// Returns the extended number of `wire` and updates the highest. The first one starts above 65,535, so that
+    /// packets sent before it have a number too.
     pub fn extend(&mut self, wire: u16) -> ExtendedSeq {
         let seq = self.peek(wire);
         self.highest = self.highest.max(Some(seq));
         seq
     }
 
-    /// The extended number that `wire` would get; nothing moves.
+    /// Returns the extended number of `wire` without updating the highest.
     pub fn peek(&self, wire: u16) -> ExtendedSeq {
         match self.highest {
             None => ExtendedSeq((1 << 16) | u64::from(wire)),
