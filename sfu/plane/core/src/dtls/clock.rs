@@ -1,5 +1,5 @@
-//! When the library is to be called again, and the clock it then reads: where it would wait too long, its clock moves on
-//! instead of ours.
+//! Decides when the library is called next, and what time its clock shows then. Where the library would wait too long,
+//! we call it earlier and advance its clock instead.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +7,22 @@ use crate::time::ms;
 
 /// libwebrtc: dtls_transport.cc, kMinHandshakeTimeout. The library doubles it with each retransmission.
 pub(super) const FIRST_TIMEOUT: Duration = ms(50);
-/// The library doubles the wait up to a minute, and gives up after a dozen of them. We wait a second at most, four times;
-/// then longer, so that the dozen covers [`HANDSHAKE_LIMIT`].
+/// The library doubles the wait up to a minute, and gives up after a dozen retransmissions. We wait at most a second
+/// four times, then longer, so that the dozen lasts about [`HANDSHAKE_LIMIT`].
 const LONGEST_TIMEOUT: Duration = ms(1_000);
 const LAST_TIMEOUTS: Duration = ms(6_000);
-/// What the library asks for while [`LONGEST_TIMEOUT`] is right: 50 ms * 2^8.
+/// The longest wait of the library for which we wait at most [`LONGEST_TIMEOUT`]: 50 ms * 2^8.
 const STILL_EARLY: Duration = ms(12_800);
-/// A handshake that is not over so long after the peer's first datagram will not be.
+/// The handshake fails if it has not finished this long after the peer's first datagram.
 pub(super) const HANDSHAKE_LIMIT: Duration = ms(30_000);
 
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// What the library's clock counts from.
+    /// The origin of the library's clock.
     origin: Instant,
-    /// How far it is ahead.
+    /// How far the library's clock is ahead of ours.
     ahead: Duration,
-    /// When the library wants to be called again.
+    /// When the library's timer expires, in our time.
     due: Option<Instant>,
 }
 
@@ -31,17 +31,17 @@ impl Clock {
         Clock { origin: now, ahead: Duration::ZERO, due: None }
     }
 
-    /// What the library reads at `now`.
+    /// The time on the library's clock at `now`.
     pub(super) fn time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.origin) + self.ahead
     }
 
-    /// The library wants to be called again in so long; None: not before something comes.
+    /// Sets the deadline to the library's timer, which expires after `remaining`; with `None` there is no deadline.
     pub(super) fn wait(&mut self, remaining: Option<Duration>, now: Instant) {
         self.due = remaining.map(|remaining| now + remaining);
     }
 
-    /// The wait has just begun.
+    /// Shortens the wait that begins now, and advances the library's clock by the difference.
     pub(super) fn shorten_wait(&mut self, now: Instant) {
         let Some(due) = self.due else {
             return;

@@ -1,4 +1,4 @@
-//! The certificate of the process, self-signed, and the library contexts that DTLS sessions start from.
+//! The self-signed certificate of the process, and the library contexts that DTLS sessions are created from.
 
 use std::fmt;
 
@@ -15,17 +15,17 @@ use boring::x509::{X509, X509Name};
 use super::ffi;
 use crate::command::DtlsRole;
 
-/// Our order wins when we are the DTLS server; GStreamer 1.22 offers only the last.
+/// In our order of preference, which decides when we are the DTLS server. GStreamer 1.22 offers only the last profile.
 const SRTP_PROFILES: &str = "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:SRTP_AES128_CM_SHA1_80";
 
-/// Post-quantum first, as browsers offer it.
+/// Post-quantum key exchange first, in the order that browsers offer.
 pub(super) const SERVER_CURVES: &str = "X25519MLKEM768:X25519:P-256:P-384";
 
-/// Without the post-quantum share (1.2 KB) our ClientHello is one datagram. Browsers let us be the server; whoever makes
-/// us the client runs an older library, and several of those do not reassemble a ClientHello.
+/// Without the post-quantum key share (1.2 KB) our ClientHello fits one datagram. Browsers let us be the server; a peer
+/// that makes us the client runs an older library, and several of those do not reassemble a ClientHello.
 const CLIENT_CURVES: &str = "X25519:P-256:P-384";
 
-/// The library could not make a key or a certificate.
+/// The library failed to create a key or a certificate.
 #[derive(Debug)]
 pub struct Error(ErrorStack);
 
@@ -43,7 +43,7 @@ impl From<ErrorStack> for Error {
     }
 }
 
-/// One per process, shared by all sessions of all workers.
+/// The certificate and contexts of the process, shared by all sessions of all workers.
 pub struct Identity {
     client: SslContext,
     server: SslContext,
@@ -57,14 +57,14 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Makes a key (ECDSA P-256: an RSA one costs half a millisecond per handshake) and its certificate.
+    /// Generates a key and its certificate. The key is ECDSA P-256, because RSA costs half a millisecond per handshake.
     pub fn generate() -> Result<Identity, Error> {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
         let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
         Self::configured(&key, |_| Ok(()))
     }
 
-    /// Of this key, with contexts that `configure` has had the last word on.
+    /// Creates the identity of this key. `configure` is applied to each context last, so it can override the defaults.
     pub(super) fn configured(
         key: &PKeyRef<Private>,
         configure: impl Fn(&mut SslContextBuilder) -> Result<(), ErrorStack>,
@@ -80,7 +80,7 @@ impl Identity {
             context.set_private_key(key)?;
             context.set_tlsext_use_srtp(SRTP_PROFILES)?;
             context.set_curves_list(curves)?;
-            // A resumed session would skip the check of the certificate.
+            // A resumed session would skip the certificate check.
             context.set_session_cache_mode(SslSessionCacheMode::OFF);
             context.set_options(SslOptions::NO_TICKET | SslOptions::NO_QUERY_MTU);
             ffi::inject_clock(&mut context);
@@ -101,7 +101,7 @@ impl Identity {
         }
     }
 
-    /// SHA-256 of the certificate, as `a=fingerprint` writes it (RFC 8122 s5): `AB:CD:…`.
+    /// The SHA-256 fingerprint of the certificate in the form of `a=fingerprint` (RFC 8122 s5): `AB:CD:…`.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
@@ -119,7 +119,8 @@ fn self_signed(key: &PKeyRef<Private>) -> Result<X509, ErrorStack> {
     certificate.set_serial_number(&*Asn1Integer::from_bn(&serial)?)?;
     certificate.set_subject_name(&name)?;
     certificate.set_issuer_name(&name)?;
-    // Trust comes from the fingerprint, and the key lives as long as the process: no clock is asked, nor right.
+    // Trust comes from the fingerprint and the key lives as long as the process, so fixed dates do: the system clock is
+    // not read and may be wrong.
     certificate.set_not_before(&*Asn1Time::from_str("20200101000000Z")?)?;
     certificate.set_not_after(&*Asn1Time::from_str("20491231235959Z")?)?;
     certificate.set_pubkey(key)?;

@@ -1,5 +1,5 @@
-//! What a handshake proves: that the peer has the certificate of its fingerprints (RFC 8122), and which keys both ends now
-//! share for media (RFC 5764).
+//! Checks of a finished handshake: the peer's certificate against its fingerprints (RFC 8122), and the export of the
+//! shared media keys (RFC 5764).
 
 use boring::hash::MessageDigest;
 use boring::srtp::SrtpProfileId;
@@ -8,11 +8,10 @@ use boring::ssl::SslRef;
 use crate::command::{DtlsRole, Fingerprint, Hash};
 use crate::srtp::{Keys, Master, Profile};
 
-/// RFC 5764 s4.2.
+/// The label of the exporter (RFC 5764 s4.2).
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 
-/// Whether the peer shows the certificate it was expected to show: all fingerprints must match it, and there is at least
-/// one (RFC 8122 s5).
+/// True if the peer's certificate matches all fingerprints and there is at least one fingerprint (RFC 8122 s5).
 pub(super) fn is_expected(ssl: &SslRef, fingerprints: &[Fingerprint]) -> bool {
     let Some(certificate) = ssl.peer_certificate() else {
         return false;
@@ -28,7 +27,8 @@ pub(super) fn is_expected(ssl: &SslRef, fingerprints: &[Fingerprint]) -> bool {
     !fingerprints.is_empty() && fingerprints.iter().all(matches)
 }
 
-/// RFC 5764 s4.2: client key, server key, client salt, server salt.
+/// Exports the SRTP keys in the order of RFC 5764 s4.2: client key, server key, client salt, server salt. Returns
+/// `None` if no supported SRTP profile was selected.
 pub(super) fn export_keys(ssl: &SslRef, role: DtlsRole) -> Option<Keys> {
     let profile = match ssl.selected_srtp_profile()?.id() {
         SrtpProfileId::SRTP_AEAD_AES_128_GCM => Profile::Aes128Gcm,

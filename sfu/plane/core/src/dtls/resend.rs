@@ -1,15 +1,15 @@
-//! The last flight of a DTLS 1.2 server, kept and sent again: nobody acknowledges it, and the library runs no timer.
+//! Resends the last flight of a DTLS 1.2 server, which is not acknowledged and for which the library runs no timer.
 //!
-//! The library does repeat it when the client's Finished comes again; but some clients wait a second before they repeat
-//! theirs (OpenSSL), and media waits with them. A resent record is the identical datagram: the client's record layer
-//! drops what it has.
+//! The library repeats the flight when the client's Finished arrives again, but some clients wait a second before they
+//! repeat it (OpenSSL), and media waits meanwhile. A resent record is the identical datagram, so a client that already
+//! has it drops it in its record layer.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::time::ms;
 
-/// The flight is two records in one datagram; with these waits a client hears of it six times within 1.6 seconds.
+/// The flight is two records in one datagram. With these waits it is sent six times within 1.6 seconds.
 const FIRST_WAIT: Duration = ms(50);
 const LONGEST_WAIT: Duration = ms(1_000);
 const MAX_RESENDS: u32 = 5;
@@ -22,12 +22,12 @@ pub(super) struct Resend {
 }
 
 impl Resend {
-    /// `flight` was just sent for the first time.
+    /// Keeps `flight`, which was just sent for the first time.
     pub(super) fn keep(flight: Vec<Vec<u8>>, now: Instant) -> Resend {
         Resend { flight, resends: 0, due: Some(now + FIRST_WAIT) }
     }
 
-    /// The client has it: what it sent since proves it.
+    /// Stops resending: a record from the client proves that it has the flight.
     pub(super) fn stop(&mut self) {
         *self = Resend::default();
     }

@@ -1,7 +1,7 @@
 //! One DTLS association with a peer (RFC 6347, RFC 9147), sans-IO: it yields SRTP keys (RFC 5764), then carries SCTP.
 //!
-//! The library sees a stream whose reads and writes are whole datagrams. Its timers run in the caller's time
-//! ([`super::ffi`]). A panic in a call into it ends this association and nothing else.
+//! The library sees a stream in which each read and write is one datagram. Its timers use the caller's time
+//! ([`super::ffi`]). A panic inside the library ends only this association.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -28,12 +28,12 @@ const TOO_LONG: &str = "the handshake took too long";
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// The peer showed the certificate it was expected to show; these are the keys of its media.
+    /// The handshake finished and the peer's certificate matches its fingerprints. These are the SRTP keys.
     Connected(Keys),
     /// One record of application data: an SCTP packet (RFC 8261).
     Data(Vec<u8>),
     Failed(&'static str),
-    /// The peer said goodbye.
+    /// The peer sent close_notify.
     Closed,
 }
 
@@ -41,10 +41,10 @@ pub struct Session {
     state: State,
     role: DtlsRole,
     context: SslContext,
-    /// Of the peer's certificate.
+    /// The fingerprints of the peer's certificate.
     fingerprints: Arc<[Fingerprint]>,
     clock: Clock,
-    /// The time as last told.
+    /// The time of the caller's last call.
     now: Instant,
     resend: Resend,
     /// Set by the verify callback.
@@ -94,8 +94,8 @@ impl Write for Wire {
 }
 
 impl Session {
-    /// `fingerprints` are those of the peer's certificate: at least one, and all must match. In the client role the
-    /// first flight is ready to be polled.
+    /// Creates a session. `fingerprints` are those of the peer's certificate: at least one, and all must match. In the
+    /// client role the first flight can be polled at once.
     pub fn new(identity: &Identity, role: DtlsRole, fingerprints: &[Fingerprint], now: Instant) -> Session {
         let mut session = Session {
             state: State::Ended,
@@ -113,14 +113,14 @@ impl Session {
         session
     }
 
-    /// Begins a handshake on a fresh library object.
+    /// Starts a handshake on a new library object.
     fn start(&mut self) {
         match self.stream() {
             Ok(stream) => self.state = State::Handshaking { stream, first_heard: None },
             Err(_) => return self.fail("out of memory"),
         }
         if self.role == DtlsRole::Client {
-            // It cannot fail before the peer has spoken but by a fault, which its event tells.
+            // Before the peer has answered, only a library fault can make this fail; that queues an event.
             let _ = self.advance();
         }
     }
@@ -143,11 +143,12 @@ impl Session {
         SslStream::new(ssl, Wire::default())
     }
 
-    /// One datagram from a validated address.
+    /// Handles one datagram from a validated address.
     ///
     /// # Errors
-    /// `Truncated` if it is empty, `DtlsClosed` after the end, `DtlsError` if the datagram ends the association, `LibraryFault` if the library
-    /// panicked. What the library drops silently (forged, doubled, stale) is no error.
+    /// `Truncated` if it is empty, `DtlsClosed` after the association ended, `DtlsError` if the datagram ends the
+    /// association, `LibraryFault` if the library panicked. A datagram that the library drops silently (forged,
+    /// duplicate, stale) is not an error.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<(), Discard> {
         self.now = now;
         if datagram.is_empty() {
@@ -178,38 +179,38 @@ impl Session {
             return;
         }
         if !self.is_connected() {
-            // What could not be sent since the last time comes again now.
+            // Drops the unsent datagrams of the flight, because the library now sends the flight again.
             self.outgoing.clear();
         }
         match self.call(|stream| ffi::handle_timeout(stream.ssl_mut())) {
             Ok(true) => self.clock.shorten_wait(now),
             Ok(false) => self.gave_up(),
-            // A fault: its event is out.
+            // A library fault, whose event is queued.
             Err(_) => {}
         }
     }
 
-    /// The library retransmits no more.
+    /// Handles the end of the library's retransmissions.
     fn gave_up(&mut self) {
         match self.state {
-            // Nothing was lost but time: there may be no path yet.
+            // The peer has sent nothing, and there may be no path yet: start again.
             State::Handshaking { first_heard: None, .. } => {
                 self.outgoing.clear();
                 self.start();
             }
             State::Handshaking { .. } => self.fail(TOO_LONG),
-            // DTLS 1.3, and our last flight is not acknowledged: what the peer makes of that is up to it.
+            // DTLS 1.3: our last flight was not acknowledged. The peer decides what follows.
             State::Connected { .. } | State::Ended => {}
         }
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        // A fault while something was sent: nothing else would make anybody look.
+        // A library fault during `send` queues an event. Without this deadline nobody would poll for it.
         let event = self.events.front().map(|_| self.now);
         [event, self.clock.poll_timeout(), self.resend.poll_timeout(), self.gives_up_at()].into_iter().flatten().min()
     }
 
-    /// One datagram to send.
+    /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.outgoing.pop_front()
     }
@@ -225,12 +226,12 @@ impl Session {
     /// Sends one record of application data, at most a datagram long. Does nothing unless connected.
     pub fn send(&mut self, data: &[u8]) {
         if self.is_connected() {
-            // It cannot fail but by a fault, which its event tells: our writes never block.
+            // Our writes never block, so only a library fault can make this fail; that queues an event.
             let _ = self.call(|stream| stream.ssl_write(data));
         }
     }
 
-    /// Says goodbye to the peer (close_notify), if there is an association; this end is over at once.
+    /// Sends close_notify if the session is connected, and ends it at once.
     pub fn close(&mut self) {
         if self.is_connected() {
             let _ = self.call(|stream| stream.shutdown());
@@ -238,7 +239,7 @@ impl Session {
         self.end();
     }
 
-    /// Lets the library work on what has arrived.
+    /// Lets the library process the datagram that arrived.
     fn advance(&mut self) -> Result<(), Discard> {
         let role = self.role;
         if let State::Handshaking { .. } = self.state {
@@ -299,7 +300,7 @@ impl Session {
         }
     }
 
-    /// Calls into the library; then takes what it sent, and when it wants to be called again.
+    /// Calls into the library, then collects the datagrams it sent and its next timeout.
     fn call<R>(&mut self, call: impl FnOnce(&mut SslStream<Wire>) -> R) -> Result<R, Discard> {
         let (State::Handshaking { stream, .. } | State::Connected { stream }) = &mut self.state else {
             return Err(Discard::DtlsClosed);
@@ -347,10 +348,10 @@ impl Session {
         self.events.push_back(Event::Failed(reason));
     }
 
-    /// Frees the association. What it has sent still leaves, an alert for instance.
+    /// Frees the association. Datagrams that are already queued, such as an alert, are still sent.
     fn end(&mut self) {
         let state = std::mem::replace(&mut self.state, State::Ended);
-        // After a fault the library's object may be in any state.
+        // After a fault the library's object may be in any state, and dropping it may panic.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(state)));
         self.clock.stop();
         self.resend.stop();
