@@ -1,4 +1,5 @@
-//! RTCP: reports (RFC 3550), feedback (RFC 4585, 5104), transport-wide feedback, alone or in compounds (RFC 5506).
+//! RTCP: reports (RFC 3550), feedback (RFC 4585, 5104) and transport-wide feedback, as single packets (RFC 5506) or
+//! compounds.
 
 pub mod compound;
 pub mod feedback;
