@@ -1,4 +1,4 @@
-//! One direction's ciphers for RTP or RTCP: what a profile does to one packet (RFC 3711 s4, RFC 7714 s8 and s9).
+//! The ciphers of one direction, for RTP or RTCP: how a profile encrypts one packet (RFC 3711 s4, RFC 7714 s8 and s9).
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use boring::aead::{AeadCtx, Algorithm};
@@ -9,18 +9,18 @@ use super::kdf::{Label, derive, derive_key};
 use super::{Master, Profile};
 use crate::discard::Discard;
 
-/// Where RTCP's clear part ends: the fixed header and the sender's SSRC.
+/// The length of the unencrypted part of RTCP: the fixed header and the sender's SSRC.
 pub const RTCP_HEADER: usize = 8;
-/// Octets of the word behind (CM: before) an SRTCP tag: the E flag and the index (RFC 3711 s3.4).
+/// The length of the word after (CM: before) an SRTCP tag: the E flag and the index (RFC 3711 s3.4).
 pub const RTCP_INDEX: usize = 4;
-/// The payload is encrypted.
+/// Set if the payload is encrypted.
 const E_FLAG: u32 = 1 << 31;
 
 const GCM_TAG: usize = Profile::Aes128Gcm.tag_length();
 const CM_TAG: usize = Profile::Aes128CmSha1_80.tag_length();
 
-/// Encrypts or decrypts with the keys of one direction, for RTP or for RTCP. It knows no history: that an index is
-/// used once to encrypt, and is accepted once to decrypt, is the affair of the contexts.
+/// Encrypts or decrypts with the keys of one direction, for RTP or for RTCP. It keeps no history: the contexts ensure
+/// that an index encrypts only once and is accepted only once.
 pub enum Cipher {
     Gcm { aead: AeadCtx, salt: [u8; 12] },
     Cm { counter: Box<Counter>, mac: Mac, salt: [u8; 14] },
@@ -43,7 +43,7 @@ impl Cipher {
         }
     }
 
-    /// From session keys.
+    /// Creates a GCM cipher from session keys.
     pub(super) fn gcm(profile: Profile, key: &[u8], salt: [u8; 12]) -> Cipher {
         let algorithm = match profile {
             Profile::Aes256Gcm => Algorithm::aes_256_gcm(),
@@ -64,8 +64,9 @@ impl Cipher {
         }
     }
 
-    /// Encrypts `packet[header_length..length]` in place and writes the tag behind it; returns the whole length. None: there is
-    /// no room for the tag, or the library refused. What is in the packet then must not be sent.
+    /// Encrypts `packet[header_length..length]` in place and writes the tag behind it. Returns the length of packet and
+    /// tag, or `None` if there is no room for the tag or the library failed; the contents of the packet must not be
+    /// sent then.
     pub fn seal_rtp(
         &mut self,
         packet: &mut [u8],
@@ -90,7 +91,8 @@ impl Cipher {
         Some(length.saturating_add(self.tag_length()))
     }
 
-    /// Verifies and decrypts in place; returns the length in clear. After an error the payload is of no use.
+    /// Verifies and decrypts in place. Returns the length of the decrypted packet. After an error the payload is
+    /// unusable.
     pub fn open_rtp(
         &mut self,
         packet: &mut [u8],
@@ -118,8 +120,8 @@ impl Cipher {
         Ok(length)
     }
 
-    /// Encrypts an RTCP compound (at least 8 octets) and appends tag and index. False: the library refused, and it must
-    /// not be sent.
+    /// Encrypts an RTCP compound (at least 8 octets) and appends tag and index. Returns false if the library failed;
+    /// the compound must not be sent then.
     #[must_use]
     pub fn seal_rtcp(&mut self, compound: &mut Vec<u8>, ssrc: u32, index: u32) -> bool {
         let word = (index | E_FLAG).to_be_bytes();
@@ -147,8 +149,8 @@ impl Cipher {
         true
     }
 
-    /// The index that an SRTCP packet names, before it is verified. One in clear is refused: both ends negotiated
-    /// encryption.
+    /// The index of an SRTCP packet, which is not yet verified. An unencrypted packet is rejected, because both ends
+    /// negotiated encryption.
     pub fn rtcp_index(&self, packet: &[u8]) -> Result<u32, Discard> {
         let behind = match self {
             Cipher::Gcm { .. } => 0,
@@ -160,7 +162,7 @@ impl Cipher {
         if word & E_FLAG == 0 { Err(Discard::SrtpAuth) } else { Ok(word & !E_FLAG) }
     }
 
-    /// Verifies and decrypts in place; returns the length in clear.
+    /// Verifies and decrypts in place. Returns the length of the decrypted compound.
     pub fn open_rtcp(&mut self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<usize, Discard> {
         let trailer = self.tag_length().saturating_add(RTCP_INDEX);
         let length = packet.len().checked_sub(trailer).filter(|&length| length >= RTCP_HEADER);
@@ -196,7 +198,7 @@ fn gcm_rtcp_iv(salt: &[u8; 12], ssrc: u32, index: u32) -> [u8; 12] {
     gcm_rtp_iv(salt, ssrc, u64::from(index))
 }
 
-/// RFC 7714 s9.2: the header in clear, and the word with the index.
+/// RFC 7714 s9.2: the unencrypted header, and the word with the index.
 fn gcm_rtcp_associated(header: &[u8], word: [u8; RTCP_INDEX]) -> [u8; RTCP_HEADER + RTCP_INDEX] {
     let mut associated = [0; RTCP_HEADER + RTCP_INDEX];
     for (octet, from) in associated.iter_mut().zip(header.iter().chain(&word)) {
@@ -214,7 +216,7 @@ fn wide(octets: &[u8]) -> u128 {
     octets.iter().fold(0, |number, &octet| number << 8 | u128::from(octet))
 }
 
-/// The upper 32 of the index's 48 bits, as the authenticated portion ends with them (RFC 3711 s4.2).
+/// The upper 32 of the index's 48 bits, which are appended to the authenticated portion (RFC 3711 s4.2).
 fn rollover(index: u64) -> [u8; 4] {
     ((index >> 16) as u32).to_be_bytes()
 }

@@ -1,4 +1,5 @@
-//! The SRTP contexts of a transport (RFC 3711 s3.2): per SSRC, which packet index comes next and which were seen.
+//! The SRTP contexts of a transport (RFC 3711 s3.2): the ciphers, and per SSRC the packet indexes that were used or
+//! received.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use std::collections::HashSet;
@@ -12,41 +13,41 @@ use crate::discard::Discard;
 use crate::limits::{RETIRED_SSRCS, SSRCS};
 use crate::rtp::header::Header;
 
-/// SRTCP indexes have 31 bits.
+/// An SRTCP index has 31 bits.
 const MAX_RTCP_INDEX: u32 = (1 << 31) - 1;
-/// SRTP indexes have 48: the rollover counter and the sequence number.
+/// An SRTP index has 48 bits: the rollover counter and the sequence number.
 const MAX_RTP_INDEX: u64 = (1 << 48) - 1;
 
-/// 1,024 packets: the reorder and retransmission depth of video at 10 Mbit/s in a second.
+/// 1,024 packets: the packets of 10 Mbit/s video in one second, which may be reordered or retransmitted.
 const RTP_WORDS: usize = 16;
 /// 128 packets.
 const RTCP_WORDS: usize = 2;
 
 const NOT_ENCRYPTED: Broken = Broken("a packet could not be encrypted");
 
-/// Octets of the authentication tag that tell one packet from another.
+/// Octets of the authentication tag that identify a packet.
 const PROOF: usize = 8;
 
-/// What proves that a packet is the one that left under its index before: the beginning of its authentication tag, which
-/// covers header, payload and index.
+/// Proves that a packet is identical to the one sent under the same index before: the beginning of its authentication
+/// tag, which covers header, payload and index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Proof([u8; PROOF]);
 
-/// Encrypts what we send on one transport.
+/// Encrypts the packets that we send on one transport.
 pub struct Outbound {
     rtp: Cipher,
     rtcp: Cipher,
     used: Streams<RTP_WORDS>,
-    /// SSRCs that are used no more, whose indexes nobody remembers.
+    /// SSRCs that are no longer used. Their used indexes are not remembered.
     retired: HashSet<u32>,
-    /// One count for all our RTCP senders: each of them sees it grow, with gaps.
+    /// The next SRTCP index. All our RTCP senders share it, so each sender's indexes grow with gaps.
     rtcp_index: u32,
-    /// Nothing is encrypted with these keys any more.
+    /// Once set, nothing more is encrypted with these keys.
     broken: Option<Broken>,
 }
 
 impl Outbound {
-    /// Octets that [`protect_rtp`](Self::protect_rtp) needs behind a packet, whatever the profile.
+    /// Octets of room that [`protect_rtp`](Self::protect_rtp) needs behind a packet, for any profile.
     pub const OVERHEAD: usize = Profile::Aes128Gcm.tag_length();
 
     pub fn new(keys: &Keys) -> Self {
@@ -60,18 +61,18 @@ impl Outbound {
         }
     }
 
-    /// Octets that this context's profile adds to an RTP packet.
+    /// Octets that the profile of this context adds to an RTP packet.
     pub fn tag_length(&self) -> usize {
         self.rtp.tag_length()
     }
 
-    /// Encrypts `packet[header_length..length]` in place and writes the tag behind it: returns the whole length.
-    /// `index` is the rollover counter and the sequence number.
+    /// Encrypts `packet[header_length..length]` in place and writes the tag behind it. Returns the length of packet and
+    /// tag. `index` is the rollover counter and the sequence number.
     ///
-    /// One (key, SSRC, index) encrypts one plaintext, ever: under GCM a repeat gives the key away. 0: the packet is not
-    /// encrypted and must not be sent. That is so of an index that lies more than 1,023 behind the highest, of which nobody
-    /// remembers whether it was used; of one of an SSRC that was retired, or is one too many ([`SSRCS`], [`RETIRED_SSRCS`]);
-    /// and of everything once an index came up twice ([`Self::broken`]).
+    /// A combination of key, SSRC and index encrypts only one plaintext, ever: under GCM a repetition reveals the
+    /// authentication key. Returns 0 if the packet is not encrypted and must not be sent. That happens if the index is
+    /// more than 1,023 behind the highest, because it is no longer known whether it was used; if the SSRC was retired
+    /// or is one too many ([`SSRCS`], [`RETIRED_SSRCS`]); and always once an index was used twice ([`Self::broken`]).
     pub fn protect_rtp(
         &mut self,
         packet: &mut [u8],
@@ -107,14 +108,15 @@ impl Outbound {
         })
     }
 
-    /// Of a packet as it left: `packet` is what [`protect_rtp`](Self::protect_rtp) made.
+    /// The proof of an encrypted packet, as [`protect_rtp`](Self::protect_rtp) wrote it.
     pub fn proof(&self, packet: &[u8]) -> Proof {
         let tag = packet.len().saturating_sub(self.tag_length());
         Proof(packet.get(tag..).and_then(|tag| tag.first_chunk()).copied().unwrap_or_default())
     }
 
-    /// Encrypts once more what left under this index before, by the same arguments. If it is another packet, it is erased
-    /// and 0 returned: two that were encrypted under one index would give the key away if both left.
+    /// Encrypts a packet again that was sent under this index before; the arguments are the same. If the result differs
+    /// from the first packet, it is erased and 0 is returned: two packets encrypted under one index would reveal the
+    /// key if both were sent.
     pub fn protect_rtp_again(
         &mut self,
         packet: &mut [u8],
@@ -139,7 +141,7 @@ impl Outbound {
         length
     }
 
-    /// Nothing leaves under this SSRC again: which of its indexes were used need not be remembered.
+    /// Forgets the used indexes of an SSRC. Nothing is sent under this SSRC again.
     pub fn retire(&mut self, ssrc: u32) {
         if self.used.find(ssrc).is_some() {
             self.used.forget(ssrc);
@@ -147,8 +149,9 @@ impl Outbound {
         }
     }
 
-    /// Encrypts a compound RTCP packet in place and appends what authenticates it. False: it is not encrypted and must not
-    /// be sent, because the indexes are used up or something else is [`Self::broken`], or it is no compound (8 octets).
+    /// Encrypts a compound RTCP packet in place and appends the authentication trailer. Returns false if the packet is
+    /// not encrypted and must not be sent: because the indexes are used up, because the context is [`Self::broken`], or
+    /// because the packet has fewer than 8 octets.
     pub fn protect_rtcp(&mut self, compound: &mut Vec<u8>) -> bool {
         if self.rtcp_index > MAX_RTCP_INDEX {
             self.broken = self.broken.or(Some(Broken("the SRTCP indexes are used up")));
@@ -166,19 +169,19 @@ impl Outbound {
         true
     }
 
-    /// Why nothing is encrypted with these keys any more. The transport is over.
+    /// Why nothing more is encrypted with these keys. If set, the transport must end.
     pub fn broken(&self) -> Option<Broken> {
         self.broken
     }
 
-    /// With no SRTCP index left.
+    /// A context with no SRTCP index left.
     #[cfg(test)]
     pub(crate) fn worn_out(keys: &Keys) -> Self {
         Self { rtcp_index: MAX_RTCP_INDEX + 1, ..Self::new(keys) }
     }
 }
 
-/// Verifies and decrypts what comes from one peer.
+/// Verifies and decrypts the packets of one peer.
 pub struct Inbound {
     rtp: Cipher,
     rtcp: Cipher,
@@ -196,8 +199,8 @@ impl Inbound {
         }
     }
 
-    /// Verifies and decrypts in place; returns the length in clear, without the tag. After an error the payload is of
-    /// no use to anybody.
+    /// Verifies and decrypts in place. Returns the length of the decrypted packet, without the tag. After an error the
+    /// payload is unusable.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, Discard> {
         let Some(window) = self.rtp_streams.find(header.ssrc) else {
             return self.unprotect_first(packet, header);
@@ -214,8 +217,9 @@ impl Inbound {
         Ok(length)
     }
 
-    /// One that is too old to tell, or from beyond half the number space: its sender left out so many numbers, or began
-    /// again under the next rollover counter. That it is authentic tells which.
+    /// Handles a packet that is older than the replay window, or more than half the sequence number space ahead: its
+    /// sender skipped that many numbers, or restarted under the next rollover counter. Authentication decides which
+    /// index is right.
     #[cold]
     fn unprotect_far(&mut self, packet: &mut [u8], header: &Header, highest: u64) -> Result<usize, Discard> {
         let round = highest & !0xFFFF | u64::from(header.sequence);
@@ -233,8 +237,8 @@ impl Inbound {
         Err(Discard::SrtpTooOld)
     }
 
-    /// The first packet of an SSRC: its rollover counter is 0, or 1 if the sender began shortly before a wrap and what
-    /// it sent before the wrap got lost. Not every sender begins below 2^15 (GStreamer and aiortc do not).
+    /// Handles the first packet of an SSRC. Its rollover counter is 0, or 1 if the sender began shortly before a wrap
+    /// and the packets before the wrap were lost. Not every sender begins below 2^15 (GStreamer and aiortc do not).
     #[cold]
     fn unprotect_first(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, Discard> {
         if let Some(highest) = self.rtp_streams.retired(header.ssrc) {
@@ -256,7 +260,8 @@ impl Inbound {
         Ok(length)
     }
 
-    /// The first packet of an SSRC that was retired: its sender has gone on counting, and nothing older is taken.
+    /// Handles the first packet of an SSRC that was retired. Its sender has continued to count, so older indexes are
+    /// rejected.
     fn unprotect_again(&mut self, packet: &mut [u8], header: &Header, highest: u64) -> Result<usize, Discard> {
         let index = estimate(highest, header.sequence).ok_or(Discard::SrtpTooOld)?;
         if index <= highest {
@@ -267,18 +272,19 @@ impl Inbound {
         Ok(length)
     }
 
-    /// What this SSRC sent belongs nowhere, or not any more: its highest index is all that is remembered of it.
+    /// Drops the replay windows of an SSRC whose packets belong to no track, or no longer do. Only its highest index is
+    /// remembered.
     pub fn retire(&mut self, ssrc: u32) {
         self.rtp_streams.retire(ssrc);
         self.rtcp_streams.retire(ssrc);
     }
 
-    /// SSRCs with a replay window: of media, and of reports.
+    /// The number of SSRCs that have a replay window: for RTP, and for RTCP.
     pub fn streams(&self) -> (usize, usize) {
         (self.rtp_streams.len(), self.rtcp_streams.len())
     }
 
-    /// Verifies and decrypts in place; returns the length in clear.
+    /// Verifies and decrypts in place. Returns the length of the decrypted compound.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Discard> {
         let ssrc = rtcp_sender(packet).ok_or(Discard::Truncated)?;
         let index = self.rtcp.rtcp_index(packet)?;
@@ -296,8 +302,8 @@ impl Inbound {
     }
 }
 
-/// The index nearest to the highest authenticated one that ends in `sequence` (RFC 3711 s3.3.1, appendix A). None lies
-/// before the first rollover.
+/// The index that ends in `sequence` and is nearest to the highest authenticated one (RFC 3711 s3.3.1, appendix A).
+/// Returns `None` if it would be negative, before the first rollover.
 fn estimate(highest: u64, sequence: u16) -> Option<u64> {
     let distance = sequence.wrapping_sub(highest as u16) as i16;
     highest.checked_add_signed(i64::from(distance))

@@ -1,20 +1,20 @@
 //! AES in counter mode and HMAC-SHA1, the parts of AES_CM_128_HMAC_SHA1_80 (RFC 3711 s4.1.1, s4.2.1; RFC 2104).
 //!
-//! Both keep what depends on the key alone (the key schedule, the hashes of the padded key), so that a packet costs
-//! neither an allocation nor a key set-up.
+//! Both precompute what depends only on the key (the key schedule, the hashes of the padded key), so that a packet
+//! needs no allocation and no key setup.
 
 use boring::sha::Sha1;
 use boring::symm::{Cipher, Crypter, Mode};
 
-/// Octets of keystream made at once: enough for the usual packet, small enough for the stack.
+/// Octets of keystream generated at once: enough for a typical packet, small enough for the stack.
 const CHUNK: usize = 1_280;
 const BLOCK: usize = 16;
 
-/// The segmented integer counter mode: keystream block `i` is the encryption of `iv + i`.
+/// Segmented integer counter mode: keystream block `i` is the encryption of `iv + i`.
 pub(super) struct Counter(Crypter);
 
 impl Counter {
-    /// The key has 16 or 32 octets.
+    /// `key` has 16 or 32 octets.
     pub(super) fn new(key: &[u8]) -> Counter {
         let cipher = if key.len() == 32 { Cipher::aes_256_ecb() } else { Cipher::aes_128_ecb() };
         let mut blocks = Crypter::new(cipher, Mode::Encrypt, key, None).expect("a key of the cipher's length");
@@ -22,10 +22,10 @@ impl Counter {
         Counter(blocks)
     }
 
-    /// Encrypts or decrypts in place; the counter is the last 16 bits of `iv`, zero to begin with.
+    /// Encrypts or decrypts in place. The counter is the last 16 bits of `iv`, which start at zero.
     pub(super) fn apply(&mut self, iv: &[u8; BLOCK], text: &mut [u8]) {
         let mut counters = [0u8; CHUNK];
-        // The library wants a block of room behind what it writes.
+        // The library requires one more block of room than it writes.
         let mut keystream = [0u8; CHUNK + BLOCK];
         let mut counter = u128::from_be_bytes(*iv);
         for chunk in text.chunks_mut(CHUNK) {
@@ -42,7 +42,7 @@ impl Counter {
     }
 }
 
-/// HMAC-SHA1 with its two keyed hashes begun.
+/// HMAC-SHA1 whose inner and outer hashes have already processed the key.
 pub(super) struct Mac {
     inner: Sha1,
     outer: Sha1,
@@ -62,7 +62,7 @@ impl Mac {
         Mac { inner: begun(0x36), outer: begun(0x5c) }
     }
 
-    /// Of `message || suffix`: the suffix is the rollover counter, which is not on the wire.
+    /// The tag of `message || suffix`. The suffix is the rollover counter, which is not on the wire.
     pub(super) fn tag(&self, message: &[u8], suffix: &[u8]) -> [u8; 20] {
         let mut inner = self.inner.clone();
         inner.update(message);

@@ -1,9 +1,10 @@
-//! Session keys from a master key: the AES-CM key derivation of RFC 3711 s4.3, at the key derivation rate 0 of DTLS-SRTP.
+//! Derives session keys from a master key: the AES-CM key derivation of RFC 3711 s4.3, at the key derivation rate 0 of
+//! DTLS-SRTP.
 
 use super::Master;
 use super::counter::Counter;
 
-/// What a derived key is for (RFC 3711 s4.3.2).
+/// The purpose of a derived key (RFC 3711 s4.3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Label {
     RtpEncryption = 0,
@@ -14,14 +15,15 @@ pub enum Label {
     RtcpSalt = 5,
 }
 
-/// `N` octets for one purpose. The AEAD profiles use it too, with their 96-bit salt shifted left by 16 (RFC 7714 s11).
+/// Derives `N` octets for one purpose. The AEAD profiles use this derivation too, with their 96-bit salt shifted left
+/// by 16 (RFC 7714 s11).
 pub fn derive<const N: usize>(master: &Master, label: Label) -> [u8; N] {
     let mut key = [0; N];
     fill(master, label, &mut key);
     key
 }
 
-/// The encryption key has the length of the master key.
+/// Derives an encryption key, which has the length of the master key.
 pub fn derive_key(master: &Master, label: Label) -> Vec<u8> {
     let mut key = vec![0; master.key.len()];
     fill(master, label, &mut key);
@@ -31,7 +33,7 @@ pub fn derive_key(master: &Master, label: Label) -> Vec<u8> {
 fn fill(master: &Master, label: Label, key: &mut [u8]) {
     let mut iv = [0u8; 16];
     iv[..master.salt.len()].copy_from_slice(&master.salt);
-    // key_id = label || (index DIV 0), 56 bits at the right end of the 112 of the salt.
+    // key_id = label || (index DIV 0), 56 bits, aligned with the right end of the 112-bit salt.
     iv[7] ^= label as u8;
     Counter::new(&master.key).apply(&iv, key);
 }

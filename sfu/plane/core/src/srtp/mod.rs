@@ -11,7 +11,7 @@ use std::fmt;
 
 pub use context::{Inbound, Outbound};
 
-/// A protection profile, as DTLS negotiates it (RFC 5764 s4.1.2, RFC 7714 s14.2).
+/// A protection profile, negotiated by DTLS (RFC 5764 s4.1.2, RFC 7714 s14.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Profile {
     Aes128Gcm,
@@ -20,7 +20,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Octets of a master key.
+    /// The length of a master key in octets.
     pub const fn key_length(self) -> usize {
         match self {
             Profile::Aes128Gcm | Profile::Aes128CmSha1_80 => 16,
@@ -28,7 +28,7 @@ impl Profile {
         }
     }
 
-    /// Octets of a master salt.
+    /// The length of a master salt in octets.
     pub const fn salt_length(self) -> usize {
         match self {
             Profile::Aes128Gcm | Profile::Aes256Gcm => 12,
@@ -36,7 +36,7 @@ impl Profile {
         }
     }
 
-    /// Octets that authentication adds to a packet.
+    /// The length of the authentication tag of an RTP packet in octets.
     pub const fn tag_length(self) -> usize {
         match self {
             Profile::Aes128Gcm | Profile::Aes256Gcm => 16,
@@ -45,7 +45,7 @@ impl Profile {
     }
 }
 
-/// A master key and its salt, of the lengths that the profile says.
+/// A master key and its salt, with the lengths of the profile.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Master {
     pub key: Vec<u8>,
@@ -53,13 +53,13 @@ pub struct Master {
 }
 
 impl fmt::Debug for Master {
-    /// Keys do not reach a log.
+    /// Does not print the key, so that it cannot reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Master(..)")
     }
 }
 
-/// What a DTLS handshake yields: `local` encrypts what we send, `remote` decrypts what the peer sends.
+/// The result of a DTLS handshake: `local` encrypts what we send, `remote` decrypts what the peer sends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Keys {
     pub profile: Profile,

@@ -1,4 +1,4 @@
-//! The replay window of RFC 3711 s3.3.2: which packet indexes have been seen.
+//! The replay window of RFC 3711 s3.3.2: the packet indexes that were received.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
@@ -22,10 +22,10 @@ impl<const WORDS: usize> Default for Window<WORDS> {
 }
 
 impl<const WORDS: usize> Window<WORDS> {
-    /// How many indexes it tells apart, the highest included.
+    /// The number of indexes in the window, including the highest.
     pub const SIZE: u64 = (WORDS as u64).saturating_mul(64);
 
-    /// One that goes on above `highest`: whatever came before counts as seen.
+    /// A window that accepts only indexes above `highest`; all others count as seen.
     pub fn seen_up_to(highest: u64) -> Self {
         Self { highest: Some(highest), seen: [u64::MAX; WORDS] }
     }
@@ -34,7 +34,7 @@ impl<const WORDS: usize> Window<WORDS> {
         self.highest
     }
 
-    /// Whether `index` is new. Ask before authentication, and mark after it.
+    /// Checks that `index` is new. Call this before authentication, and [`Self::mark`] after it.
     pub fn check(&self, index: u64) -> Result<(), Discard> {
         let Some(highest) = self.highest else {
             return Ok(());
@@ -47,7 +47,7 @@ impl<const WORDS: usize> Window<WORDS> {
         }
     }
 
-    /// Notes that `index` was seen. Left of the window there is nothing to note.
+    /// Marks `index` as seen. An index left of the window is ignored.
     pub fn mark(&mut self, index: u64) {
         match self.highest {
             Some(highest) if index > highest => {

@@ -1,5 +1,5 @@
-//! What an SRTP context keeps per SSRC (RFC 3711 s3.2.3), bounded for a session that publishes anew for ever: windows of
-//! the SSRCs in use, and of those that are no longer used the highest index alone.
+//! The state that an SRTP context keeps per SSRC (RFC 3711 s3.2.3): a replay window for each SSRC in use, and only the
+//! highest index for each retired SSRC. Both are bounded, because a session may publish new SSRCs forever.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use std::collections::VecDeque;
@@ -7,15 +7,15 @@ use std::collections::VecDeque;
 use super::replay::Window;
 use crate::limits::SSRCS;
 
-/// Looked up by scan, the last one first: packets come in runs, and there are few SSRCs.
+/// Lookups scan the list and try the last result first: packets arrive in runs, and there are few SSRCs.
 pub(super) struct Streams<const WORDS: usize> {
     ssrcs: Vec<u32>,
     windows: Vec<Window<WORDS>>,
-    /// When each was used last, counted in uses of all.
+    /// When each window was used last, on `clock`, which counts the uses of all windows.
     uses: Vec<u64>,
     clock: u64,
     last: usize,
-    /// SSRC and highest index, the one to forget first in front.
+    /// SSRC and highest index of each retired SSRC, the oldest first.
     retired: VecDeque<(u32, u64)>,
 }
 
@@ -34,12 +34,12 @@ impl<const WORDS: usize> Streams<WORDS> {
         self.windows.get_mut(self.last)
     }
 
-    /// The highest index of an SSRC that was retired: it may go on above it.
+    /// The highest index of a retired SSRC. If the SSRC is used again, it continues above this index.
     pub(super) fn retired(&self, ssrc: u32) -> Option<u64> {
         self.retired.iter().rev().find(|known| known.0 == ssrc).map(|known| known.1)
     }
 
-    /// The window of an SSRC that is used from now on; if there are too many, the one that was not for longest is retired.
+    /// Adds an SSRC and returns its window. If there are too many, the least recently used SSRC is retired.
     pub(super) fn insert(&mut self, ssrc: u32) -> &mut Window<WORDS> {
         if self.ssrcs.len() >= SSRCS {
             let idle = self.uses.iter().enumerate().min_by_key(|(_, used)| **used).map_or(0, |(place, _)| place);
@@ -57,20 +57,20 @@ impl<const WORDS: usize> Streams<WORDS> {
         self.windows.last_mut().expect("just pushed")
     }
 
-    /// The SSRC is not used any more; if it is again, it goes on where it was.
+    /// Retires an SSRC. If it is used again, it continues above its highest index.
     pub(super) fn retire(&mut self, ssrc: u32) {
         if let Some(place) = self.ssrcs.iter().position(|&known| known == ssrc) {
             self.retire_at(place);
         }
     }
 
-    /// As if it had never been used.
+    /// Removes every trace of an SSRC.
     pub(super) fn forget(&mut self, ssrc: u32) {
         self.retire(ssrc);
         self.retired.retain(|known| known.0 != ssrc);
     }
 
-    /// SSRCs with a window.
+    /// The number of SSRCs in use.
     pub(super) fn len(&self) -> usize {
         self.ssrcs.len()
     }
