@@ -1,8 +1,8 @@
 //! The lite agent of RFC 8445: it answers connectivity checks, and follows the pair that the peer nominates.
 //!
-//! A lite agent is always controlled. What it learns is whom it may believe (a path is valid once a check with the right
+//! A lite agent is always controlled. It learns which paths to trust (a path is valid once a check with the right
 //! password came over it) and where to send (the nominated path, once [`super::paths`] has it proven). It sends Binding
-//! requests for that proof alone.
+//! requests only to obtain that proof.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
@@ -25,23 +25,24 @@ const PRIORITY: AttributeType = AttributeType::new(0x0024);
 const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
 const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
 
-/// Of our requests. Nobody pairs candidates by it: RFC 8445 s5.1.2.1, that of a peer-reflexive one.
+/// The priority in our requests: that of a peer-reflexive candidate (RFC 8445 s5.1.2.1). No candidate pair is formed
+/// from it.
 const OUR_PRIORITY: u32 = 0x6E00_01FF;
 
-/// A pair that has not been nominated anew for so long gives way to one of lower priority. Firefox nominates every
-/// pair it checks, in any order, and means the best one; Chromium nominates only the pair it uses, at least every
-/// 2.5 s once it is stable and several times a second before, and so changes to a worse network without a word.
+/// A pair that was not nominated again for this long gives way to one of lower priority. Firefox nominates every pair
+/// it checks, in any order, and uses the best one. Chromium nominates only the pair it uses, at least every 2.5 s once
+/// it is stable and several times a second before; so it changes to a worse network without any other signal.
 const NOMINATION_STALE: Duration = ms(2_000);
 
-/// What a check must know: RFC 8445 s7.2.2, signed with our password, as is our answer.
+/// The credentials of a check (RFC 8445 s7.2.2). The check and our answer are signed with our password.
 struct Login {
     /// `local:remote`.
     username: String,
     local_ufrag_length: usize,
     key: IntegrityKey,
-    /// The peer's, for requests of ours.
+    /// The key of the peer's password, which signs our requests.
     remote_key: IntegrityKey,
-    /// Grows with every restart.
+    /// The number of restarts before these credentials.
     generation: u32,
 }
 
@@ -65,7 +66,7 @@ impl Login {
     }
 }
 
-/// What the peer wants us to send over.
+/// The pair that the peer nominated for us to send over.
 struct Nominated {
     path: Path,
     priority: u32,
@@ -73,24 +74,24 @@ struct Nominated {
     generation: u32,
 }
 
-/// One per transport.
+/// The ICE agent of one transport.
 pub struct Agent {
     current: Login,
-    /// From before a restart, until a check with the new credentials nominates a pair (RFC 8445 s9).
+    /// The credentials before a restart, until a check with the new ones nominates a pair (RFC 8445 s9).
     previous: Option<Login>,
     nominated: Option<Nominated>,
     paths: Paths,
     tie_breaker: u64,
 }
 
-/// What came of a check that knew the password.
+/// The result of a check with the right password.
 #[derive(Debug)]
 pub struct Answer {
-    /// Goes back over the path that the check came from. Never longer than the check.
+    /// The response, to be sent over the path of the check. It is never longer than the check.
     pub response: Vec<u8>,
-    /// The path that the peer wants us to send over from now on, if it changed.
+    /// The newly nominated path, if the nomination changed.
     pub nominated: Option<Path>,
-    /// DTLS and SRTP from this path may be believed. Not so after an error response.
+    /// DTLS and SRTP from this path may be trusted. False after an error response.
     pub validated: bool,
 }
 
@@ -105,26 +106,26 @@ impl Agent {
         }
     }
 
-    /// New credentials. The old ones and the pair in use stay until a check with the new ones nominates a pair.
+    /// Sets new credentials. The old ones and the pair in use stay until a check with the new ones nominates a pair.
     pub fn restart(&mut self, ice: IceCredentials) {
         if ice.local_ufrag == self.current.local_ufrag() {
             return;
         }
         let next = Login::new(ice, self.current.generation.saturating_add(1));
         let replaced = std::mem::replace(&mut self.current, next);
-        // Of several restarts in a row, the credentials of the pair in use are the ones worth keeping.
+        // After several restarts in a row, the previous credentials worth keeping are those of the pair in use.
         let in_use = self.nominated.as_ref().is_none_or(|nominated| nominated.generation == replaced.generation);
         if in_use || self.previous.is_none() {
             self.previous = Some(replaced);
         }
     }
 
-    /// The names by which checks for this agent can be told from those for others: the current one first.
+    /// The local ufrags, which identify the checks for this agent: the current one first.
     pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.current).chain(&self.previous).map(Login::local_ufrag)
     }
 
-    /// Where to send.
+    /// The path to send over.
     pub fn selected(&self) -> Option<Path> {
         self.paths.selected()
     }
@@ -137,13 +138,14 @@ impl Agent {
         &mut self.paths
     }
 
-    /// Whether a check with the right password came over this path.
+    /// True if a check with the right password came over this path.
     pub fn is_valid(&self, path: &Path) -> bool {
         self.paths.is_valid(path)
     }
 
-    /// A check that does not know the password gets no answer, but is counted: whoever guesses learns nothing. One over
-    /// a path that is another peer's (`taken`) gets none either: we ask for a proof, and the peer checks again.
+    /// Handles a check. A check with the wrong password gets no answer, so that guessing reveals nothing, but is
+    /// counted. A check over a path of another peer (`taken`) gets no answer either: we ask for a proof, and the peer
+    /// checks again.
     pub fn handle_request(
         &mut self,
         datagram: &[u8],
@@ -189,7 +191,8 @@ impl Agent {
         Ok(Answer { response, nominated: changed.then_some(path), validated: true })
     }
 
-    /// Something authentic came over a path that no check was seen on, so many octets: the peer is asked whether it is there.
+    /// Handles an authenticated packet of `octets` octets from a path without a check. The path becomes valid; if the
+    /// peer may have moved there, this path and the selected one are asked for a proof.
     pub fn handle_moved(&mut self, path: Path, octets: usize, now: Instant) {
         self.paths.checked(path, self.current.generation, now);
         self.paths.pay(&path, octets);
@@ -198,8 +201,8 @@ impl Agent {
         }
     }
 
-    /// The answer to a request of ours: the path it went to is the peer's. An answer of anybody else there proves
-    /// nothing: a STUN server answers everybody.
+    /// Handles the answer to our request, which proves that the path is the peer's. The answer must be signed by the
+    /// peer: a STUN server answers everybody, and so proves nothing.
     pub fn handle_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         let message = parse(datagram, MessageClass::Success)?;
         let generation =
@@ -210,12 +213,12 @@ impl Agent {
         Ok(())
     }
 
-    /// Wants a proof of a path (again), from whoever has the peer's password.
+    /// Asks for a proof of a path (again). Only an agent with the peer's password can give it.
     pub fn ask(&mut self, path: &Path, now: Instant) {
         self.paths.ask(path, now, unguessable);
     }
 
-    /// Which of two paths is the one that the peer uses: whoever is there answers.
+    /// Asks this path and the selected one for a proof; the peer answers over the one that it uses.
     fn ask_both(&mut self, path: Path, now: Instant) {
         self.ask(&path, now);
         if let Some(selected) = self.selected() {
@@ -223,7 +226,7 @@ impl Agent {
         }
     }
 
-    /// A Binding request of ours, and where it goes.
+    /// The next Binding request, and the path to send it over.
     pub fn poll_request(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
         let due = self.paths.poll_request(now)?;
         Some((due.path, self.request(&due).ok()?))
@@ -239,7 +242,7 @@ impl Agent {
         sign(request, &login.remote_key, IntegrityAlgorithm::Sha1)
     }
 
-    /// Media takes another path from now on.
+    /// Moves media to another path if one is due. Returns why it moved.
     pub fn settle(&mut self, now: Instant) -> Option<Move> {
         if let (Some(path), Some(nominated)) = (self.paths.poll_rival(now), &mut self.nominated) {
             (nominated.path, nominated.at) = (path, now);
@@ -247,7 +250,7 @@ impl Agent {
         self.paths.settle(now)
     }
 
-    /// Another transport has the path from now on.
+    /// Removes a path that belongs to another transport from now on.
     pub fn forget(&mut self, path: &Path) {
         self.paths.forget(path);
         self.nominated = self.nominated.take().filter(|nominated| nominated.path != *path);
@@ -265,7 +268,7 @@ impl Agent {
             .ok_or(Discard::StunUnknownUser)
     }
 
-    /// Aggressive and regular nomination alike: whether the path that is wanted changed.
+    /// Handles a nomination, aggressive or regular. Returns true if the nominated path changed.
     fn nominate(&mut self, path: Path, priority: u32, generation: u32, now: Instant) -> bool {
         let changed = match &self.nominated {
             None => true,
@@ -288,31 +291,34 @@ impl Agent {
     }
 }
 
-/// Nobody can know it who does not see where it was sent.
+/// A random 96-bit transaction id. Only somebody who sees the request can know it.
 fn unguessable() -> u128 {
     let mut octets = [0; 16];
-    // BoringSSL's cannot fail.
+    // BoringSSL's random generator cannot fail.
     let _ = boring::rand::rand_bytes(&mut octets);
     u128::from_be_bytes(octets) >> 32
 }
 
-/// Whether it is an answer to a request of ours, by its class (RFC 8489 s5).
+/// True if the datagram is a response to our request, by its class (RFC 8489 s5).
 pub fn is_response(datagram: &[u8]) -> bool {
     matches!(datagram, [0x01, 0x01 | 0x11, ..])
 }
 
-/// Whether it is a Binding Indication, by its class. It carries no password.
+/// True if the datagram is a Binding Indication, by its class. An indication is not authenticated.
 pub fn is_indication(datagram: &[u8]) -> bool {
     matches!(datagram, [0x00, 0x11, ..])
 }
 
+/// Checks a Binding Indication.
+///
 /// # Errors
-/// If it is no well-formed Binding Indication. A fingerprint need not be in it (RFC 8445 s11), but must be right.
+/// If it is not a well-formed Binding Indication. It may lack a fingerprint (RFC 8445 s11), but a fingerprint must be
+/// right.
 pub fn check_indication(datagram: &[u8]) -> Result<(), Discard> {
     well_formed(datagram, MessageClass::Indication).map(|_| ())
 }
 
-/// The local ufrag that a check names, without believing it yet: for finding the transport it is meant for.
+/// The local ufrag in a check, not yet authenticated. It identifies the transport that the check is for.
 pub fn username(datagram: &[u8]) -> Result<&str, Discard> {
     let mut rest = datagram.get(20..).ok_or(Discard::Truncated)?;
     while let Some((header, tail)) = rest.split_at_checked(4) {
@@ -328,20 +334,21 @@ pub fn username(datagram: &[u8]) -> Result<&str, Discard> {
     Err(Discard::StunUnknownUser)
 }
 
-/// A Binding message of this class with a right fingerprint, and nothing else.
+/// Parses a Binding message of this class that has a right fingerprint.
 fn parse(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Discard> {
     let message = well_formed(datagram, class)?;
     if message.has_attribute(Fingerprint::TYPE) { Ok(message) } else { Err(Discard::StunFingerprint) }
 }
 
-/// The same; its fingerprint, if it has one, is right.
+/// Parses a Binding message of this class. It may lack a fingerprint, but a fingerprint must be right.
 fn well_formed(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Discard> {
     let message = Message::from_bytes(datagram).map_err(|error| match error {
         StunParseError::FingerprintMismatch => Discard::StunFingerprint,
         StunParseError::Truncated { .. } => Discard::Truncated,
         _ => Discard::StunMalformed,
     })?;
-    // The library reads attributes to the end of the datagram; RFC 8489 s5 says that the header names that end.
+    // The library reads attributes to the end of the datagram, but the length in the header must match it (RFC 8489
+    // s5).
     let length = datagram.get(2..4).map_or(0, |bytes| bytes.iter().fold(0, |n, &byte| n << 8 | usize::from(byte)));
     if length.saturating_add(20) != datagram.len() {
         return Err(Discard::StunMalformed);
@@ -357,9 +364,9 @@ fn priority(message: &Message) -> u32 {
     value.map_or(0, u32::from_be_bytes)
 }
 
-/// Why a check with the right password is refused all the same.
+/// Why a check with the right password is refused nevertheless.
 enum Refusal {
-    /// 420: it needs to be understood, and is not (RFC 8489 s6.3.1).
+    /// 420: a comprehension-required attribute is unknown (RFC 8489 s6.3.1).
     Unknown(AttributeType),
     /// 487: a lite agent is controlled, so the peer must not be (RFC 8445 s7.3.1.1).
     RoleConflict,
@@ -402,7 +409,7 @@ fn agree(
     algorithm: IntegrityAlgorithm,
 ) -> Result<Vec<u8>, StunWriteError> {
     let mut response = Message::builder_success(message, MessageWriteVec::with_capacity(96));
-    // A socket of both IP versions shows IPv4 peers as ::ffff:a.b.c.d, which is not how they know themselves.
+    // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d, but peers know their address in the IPv4 form.
     let seen = std::net::SocketAddr::new(path.remote.ip().to_canonical(), path.remote.port());
     response.add_attribute(&XorMappedAddress::new(seen, message.transaction_id()))?;
     sign(response, key, algorithm)

@@ -1,30 +1,30 @@
-//! Whether the peer is still there: consent to send, judged by its silence (RFC 7675, with our own numbers).
+//! Consent to send and presence of a peer, judged by its silence (RFC 7675, with our own numbers).
 //!
-//! It listens to the peer's checks, media, reports and DTLS, whatever is authenticated. How much silence is too much
-//! depends on how often the peer ought to speak. A transport has two of these: of the path it sends over, whose silence ends
-//! the consent to send, and of all its paths, whose silence means that the participant is gone.
+//! Everything authenticated refreshes it: checks, media, reports and DTLS. How much silence is too long depends on how
+//! often the peer should send. A transport has two of these: one for the path it sends over, whose silence ends the
+//! consent to send, and one for all its paths, whose silence means that the participant is gone.
 
 use std::collections::VecDeque;
 
 use crate::config::Silence;
 use crate::time::{Duration, Instant, ms};
 
-/// How far back gaps count for the patience with a peer: the minute before it fell silent.
+/// How long a gap counts for the patience with a peer: the minute before its silence began.
 const MEMORY: Duration = ms(60_000);
 
-/// A Binding Indication (RFC 8445 s11) says that the participant is there for so long. libnice sends one each 25 s; one may
-/// get lost.
+/// How long a Binding Indication (RFC 8445 s11) shows that the participant is present. libnice sends one every 25 s;
+/// one may get lost.
 const KEPT_ALIVE: Duration = ms(60_000);
 
-/// A participant that has said nothing since the handshake is there for so many of the longest silences: 30 s, as consent to
-/// send may last (RFC 7675 s5.1). The first Binding Indication of libnice comes after 25 s, and nothing else does of who sends
-/// no media and no checks.
+/// A participant that has sent nothing since the handshake may be silent for this multiple of the longest silence: 30
+/// s, as long as consent to send may last (RFC 7675 s5.1). libnice sends its first Binding Indication after 25 s, and a
+/// libnice client without media and checks sends nothing else.
 const FIRST_WORD: u32 = 2;
-/// Checks and answers that belong to the handshake; the first consent check comes after 4 s at least (RFC 7675 s5.1) where
-/// it does not come each 2.5 s.
+/// Checks and answers this soon after the handshake belong to it. Some peers send consent checks every 2.5 s; from
+/// others the first comes after at least 4 s (RFC 7675 s5.1).
 const GREETING: Duration = ms(2_000);
 
-/// Numbered packets that follow one another more closely than this are one run.
+/// Packets with transport-wide numbers that are closer together than this form one run.
 const RUN: Duration = ms(1_000);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,26 +33,26 @@ enum State {
     Disconnected,
 }
 
-/// A run of packets with transport-wide numbers, which a peer with feedback answers several times a second.
+/// A run of packets with transport-wide numbers. A peer that supports feedback answers it several times a second.
 #[derive(Clone, Copy)]
 struct Run {
     first: Instant,
     last: Instant,
 }
 
-/// Of one path, or of all.
+/// The consent of one path, or the presence on all paths.
 pub struct Consent {
     config: Silence,
     state: State,
     heard: Instant,
-    /// Gaps that make a difference, with the time they ended.
+    /// Gaps long enough to change the patience, with the time they ended.
     gaps: VecDeque<(Instant, Duration)>,
-    /// The shortest gap that makes a difference.
+    /// The shortest gap that can change the patience.
     notable: Duration,
     returns_feedback: bool,
     run: Option<Run>,
     kept_alive: Option<Instant>,
-    /// When the handshake was over, of a participant.
+    /// When the handshake finished. Set only for the presence of a participant.
     greeted: Option<Instant>,
 }
 
@@ -71,7 +71,7 @@ impl Consent {
         }
     }
 
-    /// Something authenticated came. True if the peer was disconnected, and resumes.
+    /// Handles an authenticated packet. Returns true if the peer was disconnected and resumes.
     pub fn refresh(&mut self, now: Instant) -> bool {
         let gap = now.saturating_duration_since(self.heard);
         if gap > self.notable {
@@ -84,40 +84,42 @@ impl Consent {
         std::mem::replace(&mut self.state, State::Heard) == State::Disconnected
     }
 
-    /// A Binding Indication came, which anybody can have sent: it is patience with a participant, never consent to send. It
-    /// says nothing of a peer that has said more since. True if the peer was disconnected, and resumes.
+    /// Handles a Binding Indication. Anybody can have sent it, so it extends the presence of a participant, never the
+    /// consent to send. It has no effect on a peer that sent something authenticated later. Returns true if the peer
+    /// was disconnected and resumes.
     pub fn kept_alive(&mut self, now: Instant) -> bool {
         self.kept_alive = Some(now);
         std::mem::replace(&mut self.state, State::Heard) == State::Disconnected
     }
 
-    /// Another path is used from now on. What the old one returned says nothing of it; how often its peer speaks does.
+    /// Handles a change of the path. Feedback over the old path says nothing about the new one, so it is forgotten; the
+    /// gaps of the peer are kept.
     pub fn moved(&mut self, now: Instant) {
         (self.returns_feedback, self.run) = (false, None);
         (self.heard, self.state) = (now, State::Heard);
     }
 
-    /// The handshake of this participant is over.
+    /// Notes that the handshake of this participant has finished.
     pub fn greeted(&mut self, now: Instant) {
         self.greeted = Some(now);
     }
 
-    /// A packet with a transport-wide number left.
+    /// Notes that a packet with a transport-wide number was sent.
     pub fn sent_with_feedback(&mut self, now: Instant) {
         match &mut self.run {
-            // As most of a batch.
+            // Most packets of a batch have the same time.
             Some(run) if run.last == now => {}
             Some(run) if now.saturating_duration_since(run.last) <= RUN => run.last = now,
             run => *run = Some(Run { first: now, last: now }),
         }
     }
 
-    /// Transport-wide feedback came. Call [`Consent::refresh`] for it as well.
+    /// Notes that transport-wide feedback came. Call [`Consent::refresh`] for it as well.
     pub fn handle_feedback(&mut self, _now: Instant) {
         self.returns_feedback = true;
     }
 
-    /// True if the peer has just become disconnected: nothing more is sent to it until it is heard.
+    /// Returns true if the peer has just become disconnected: nothing more is sent to it until it is heard again.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let over = self.poll_timeout().is_some_and(|deadline| deadline <= now);
         if over {
@@ -126,7 +128,7 @@ impl Consent {
         over
     }
 
-    /// When the silence will be too long.
+    /// When the peer becomes disconnected if it stays silent.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.is_disconnected() {
             return None;
@@ -138,8 +140,8 @@ impl Consent {
             return Some(patient.max(kept + KEPT_ALIVE));
         }
         let feedback = self.run.filter(|_| self.returns_feedback).and_then(|run| {
-            // What has just begun to be sent cannot have been answered yet: a microphone unmuted 4 s after the last
-            // check of a listener must not disconnect it.
+            // A run that has just begun cannot have been answered yet: a microphone unmuted 4 s after the last check of
+            // a listener must not disconnect the listener.
             let deadline = self.heard.max(run.first) + self.config.with_feedback;
             (deadline <= run.last + RUN).then_some(deadline)
         });
@@ -150,7 +152,8 @@ impl Consent {
         self.state == State::Disconnected
     }
 
-    /// How long this peer may be silent, if nothing is sent to it. Audio RTCP comes every 5 s, consent checks of Firefox and aiortc every 4-6 s.
+    /// How long this peer may be silent if nothing is sent to it. Audio RTCP comes every 5 s, consent checks of Firefox
+    /// and aiortc every 4-6 s.
     pub fn patience(&self) -> Duration {
         if self.gaps.is_empty() {
             return self.config.shortest.min(self.config.longest);
@@ -161,7 +164,7 @@ impl Consent {
         factored.max(self.config.shortest).min(self.config.longest)
     }
 
-    /// Of a participant, since its handshake.
+    /// True if the participant has sent nothing since its handshake.
     fn said_nothing(&self) -> bool {
         self.greeted.is_some_and(|greeted| self.heard.saturating_duration_since(greeted) <= GREETING)
     }

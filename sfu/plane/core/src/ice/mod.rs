@@ -1,4 +1,5 @@
-//! ICE: who may send to a transport, where to send, and whether anybody is still there (RFC 8445, 7675).
+//! ICE (RFC 8445) and consent (RFC 7675): which peers may send to a transport, where we send, and whether a peer is
+//! still present.
 
 pub mod agent;
 pub mod consent;

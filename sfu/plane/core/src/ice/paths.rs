@@ -1,12 +1,13 @@
-//! The paths of one peer: which a check came over, which are proven, and over which one media leaves (RFC 8445 s8, RFC
-//! 7675 s5.1).
+//! The paths of one peer: those that a check came over, those that are proven, and the one that media is sent over (RFC
+//! 8445 s8, RFC 7675 s5.1).
 //!
-//! A check says that its sender knows our password, and nothing of the address it names: who can forge addresses could
-//! have media sent to anybody. A path is *proven* by our own Binding request answered from there, or by SRTP, SRTCP or
-//! DTLS from there. Media moves to a nominated path once it is proven. Until then all that goes there is what checks
-//! and handshakes of the peer have paid for.
+//! A check proves that its sender knows our password, but not that the sender owns its source address: an attacker who
+//! can forge addresses could direct media at anybody. A path is *proven* when the peer answers our own Binding request
+//! from it, or sends SRTP, SRTCP or DTLS from it. Media moves to a nominated path once it is proven. Until then we send
+//! only as much to a path as the peer's checks and handshakes have paid for.
 //!
-//! A path that is another peer's is *claimed*: the claim is asked for a proof, and becomes a path of this peer with it.
+//! A check over a path that belongs to another peer is a *claim*. We ask the claimed path for a proof; once it is
+//! proven, it becomes a path of this peer.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
@@ -14,29 +15,29 @@ use crate::command::Path;
 use crate::limits::{AMPLIFICATION, BETWEEN_PATH_TRIALS, PATH_REQUESTS, VALID_PATHS};
 use crate::time::{Duration, Instant, ms};
 
-/// A path that was proven before is proven for so long: the longest silence of a peer that is there.
+/// How long a proof of a path lasts: the longest silence of a peer that is present.
 const PROOF: Duration = ms(15_000);
-/// Every other path of the peer has been silent for so long: the nominated one is tried, though nothing has proven it.
+/// If every other path of the peer has been silent this long, the nominated path is tried without a proof.
 const OLD_PATH_SILENCE: Duration = ms(1_000);
-/// A path that was nominated beside a better one and is proven: how long the better one has to say something itself.
+/// After a path that was nominated beside a better one is proven: how long the better path has to be heard itself.
 const RIVALRY: Duration = ms(100);
-/// The same for one that was not nominated: behind a NAT that forgot its binding, aiortc checks from another address and
-/// nominates nothing.
+/// The same for a path that was not nominated: behind a NAT that lost its binding, aiortc checks from another address
+/// and nominates nothing.
 const UNNAMED_RIVALRY: Duration = ms(200);
-/// The first wait for an answer to a request of ours, which doubles (RFC 8489 s6.2.1).
+/// The first wait for an answer to our request. It doubles with each request (RFC 8489 s6.2.1).
 const FIRST_WAIT: Duration = ms(250);
 
-/// A path from which a check with the right password came.
+/// A path over which a check with the right password came.
 struct Valid {
     path: Path,
     checked: Instant,
     proven: Option<Instant>,
-    /// Octets that may still leave before it is proven.
+    /// Octets that may still be sent before the path is proven.
     credit: usize,
-    /// Of the credentials that the last check came with.
+    /// The generation of the credentials of the last check.
     generation: u32,
     request: Option<Request>,
-    /// Media went there, and nothing was proven by it.
+    /// Media was sent over this path on trial, and no proof has followed.
     tried: bool,
 }
 
@@ -50,7 +51,7 @@ impl Valid {
     }
 }
 
-/// A Binding request of ours that waits for its answer.
+/// One of our Binding requests that has not been answered yet.
 #[derive(Clone, Copy)]
 struct Request {
     transaction: u128,
@@ -59,24 +60,25 @@ struct Request {
     next: Instant,
 }
 
-/// A nominated path that media does not take yet.
+/// A nominated path that media does not use yet.
 #[derive(Clone, Copy)]
 struct Wanted {
     path: Path,
     since: Instant,
 }
 
-/// A path that the peer may mean by now: nominated beside a better one, or checked and not nominated.
+/// A path that the peer may use instead of the selected one: nominated beside a better path, or checked but not
+/// nominated.
 #[derive(Clone, Copy)]
 struct Rival {
     path: Path,
     since: Instant,
     nominated: bool,
-    /// First, since then.
+    /// When the path was first proven after `since`.
     proven: Option<Instant>,
 }
 
-/// A request of ours that is due.
+/// A Binding request that is due to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Due {
     pub path: Path,
@@ -84,11 +86,11 @@ pub struct Due {
     pub generation: u32,
 }
 
-/// Media takes another path from now on.
+/// Why media moved to another path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Move {
     Proven,
-    /// Nothing is proven of it, but of the old path nothing was heard for a while.
+    /// The new path is not proven, but the old path has been silent for a while.
     Tried,
 }
 
@@ -97,20 +99,20 @@ pub struct Paths {
     valid: Vec<Valid>,
     selected: Option<Path>,
     wanted: Option<Wanted>,
-    /// What was selected before the path that is being tried.
+    /// The path that was selected before the one that is on trial.
     former: Option<Path>,
     tried: Option<Instant>,
-    /// Nominated beside a better path. Firefox nominates all pairs it checks and means the best; a client that moved means
-    /// the new one, and is heard nowhere else.
+    /// A path nominated beside a better one. Firefox nominates all pairs it checks and uses the best; a client that has
+    /// moved uses the new path, and sends nothing over the others.
     rival: Option<Rival>,
-    /// A path that another peer has proven to be its own, and from which this one's password came.
+    /// A path that another peer has proven, and over which a check with this peer's password came.
     claim: Option<Valid>,
-    /// DTLS is up.
+    /// The DTLS handshake has finished.
     is_connected: bool,
 }
 
 impl Paths {
-    /// Where media goes.
+    /// The path that media is sent over.
     pub fn selected(&self) -> Option<Path> {
         self.selected
     }
@@ -119,18 +121,19 @@ impl Paths {
         self.valid.iter().any(|valid| valid.path == *path)
     }
 
-    /// Whether something has ever come from there that only the peer at that address can have sent.
+    /// True if the path was ever proven.
     pub fn was_proven(&self, path: &Path) -> bool {
         self.get(path).is_some_and(|valid| valid.proven.is_some())
     }
 
-    /// The same, within `patience`; a check since then counts as well.
+    /// True if the path was ever proven, and a proof or a check came over it within `patience`.
     pub fn holds(&self, path: &Path, patience: Duration, now: Instant) -> bool {
         self.get(path)
             .is_some_and(|valid| valid.proven.is_some() && now.saturating_duration_since(valid.heard()) < patience)
     }
 
-    /// A check came. Where there are too many paths, the one that was checked longest ago goes.
+    /// Handles a check. If there are too many paths, the one checked longest ago is removed; the selected and the
+    /// former path are kept.
     pub fn checked(&mut self, path: Path, generation: u32, now: Instant) {
         if let Some(valid) = self.get_mut(&path) {
             (valid.checked, valid.generation) = (now, generation);
@@ -147,7 +150,8 @@ impl Paths {
         self.valid.push(Valid::new(path, generation, now));
     }
 
-    /// A check came over a path that is another peer's: a claim, which replaces an earlier one. Asks for a proof.
+    /// Handles a check over a path of another peer. The path becomes the claim, which replaces an earlier claim, and is
+    /// asked for a proof.
     pub fn claim(&mut self, path: Path, generation: u32, now: Instant, transaction: impl FnOnce() -> u128) {
         match self.claim.as_mut().filter(|claim| claim.path == path) {
             Some(claim) => (claim.checked, claim.generation) = (now, generation),
@@ -156,36 +160,37 @@ impl Paths {
         self.ask(&path, now, transaction);
     }
 
-    /// When the last check came that claims this path.
+    /// When the last check came over the claimed path, if `path` is the claim.
     pub fn claimed_at(&self, path: &Path) -> Option<Instant> {
         self.claim.as_ref().filter(|claim| claim.path == *path).map(|claim| claim.checked)
     }
 
-    /// Its owner is there.
+    /// Drops the claim, because the owner of the path is present.
     pub fn give_up_claim(&mut self) {
         self.claim = None;
     }
 
-    /// The claim is proven: the path is this peer's.
+    /// Handles the proof of the claim: the path becomes one of this peer.
     pub fn win(&mut self, path: &Path, now: Instant) {
         if let Some(Valid { generation, .. }) = self.claim.take_if(|claim| claim.path == *path) {
             self.checked(*path, generation, now);
         }
     }
 
-    /// Whether a check or a proof of the peer came from there after that time.
+    /// True if a check or a proof came over the path after `earlier`.
     pub fn heard_after(&self, path: &Path, earlier: Instant) -> bool {
         self.get(path).is_some_and(|valid| valid.heard() > earlier)
     }
 
-    /// A datagram came from there.
+    /// Handles a datagram from an unproven path: it allows us to send [`AMPLIFICATION`] times as many octets there.
     pub fn pay(&mut self, path: &Path, octets: usize) {
         if let Some(valid) = self.known_mut(path).filter(|valid| valid.proven.is_none()) {
             valid.credit = valid.credit.saturating_add(octets.saturating_mul(AMPLIFICATION));
         }
     }
 
-    /// Whether so much may leave to an address, and then counts it. Of an address of which no check came nothing is known.
+    /// True if `octets` may be sent over the path; they are deducted from its credit. Nothing may be sent over a path
+    /// without a check.
     pub fn spend(&mut self, path: &Path, octets: usize) -> bool {
         let Some(valid) = self.known_mut(path) else { return false };
         if valid.proven.is_some() {
@@ -196,7 +201,7 @@ impl Paths {
         left.is_some()
     }
 
-    /// SRTP, SRTCP or DTLS of the peer came from there, or the answer to our request.
+    /// Marks the path as proven: SRTP, SRTCP or DTLS of the peer came from it, or the answer to our request.
     pub fn prove(&mut self, path: &Path, now: Instant) {
         if let Some(valid) = self.get_mut(path) {
             valid.proven = Some(now);
@@ -208,8 +213,8 @@ impl Paths {
         }
     }
 
-    /// DTLS came to its end over this path, which may be another than the one that was nominated: media leaves over the
-    /// one that is proven.
+    /// Handles the end of the DTLS handshake over this path. If the nominated path is not proven but this one is, media
+    /// is sent over this one.
     pub fn connected(&mut self, path: &Path, now: Instant) {
         self.is_connected = true;
         let Some(selected) = self.selected.filter(|selected| selected != path) else { return };
@@ -219,7 +224,8 @@ impl Paths {
         }
     }
 
-    /// The peer nominates this path, again or for the first time. Before there is another, media can only go there.
+    /// Handles a nomination of this path, new or repeated. The first nominated path is selected at once, because media
+    /// has no other.
     pub fn want(&mut self, path: Path, now: Instant) {
         let selected = *self.selected.get_or_insert(path);
         if selected == path {
@@ -229,22 +235,22 @@ impl Paths {
         }
     }
 
-    /// The peer nominates this path beside a better one, or checks it without a word. True if both are to be asked which one
-    /// it means.
+    /// Handles a nomination of this path beside a better one, or a check without a nomination. Returns true if both
+    /// paths are to be asked for a proof, to find out which one the peer uses.
     pub fn doubt(&mut self, path: Path, nominated: bool, now: Instant) -> bool {
         if !self.is_connected || self.selected.is_none_or(|selected| selected == path) || self.is_in_doubt(&path) {
             return false;
         }
         match &mut self.rival {
             Some(rival) if rival.path == path => rival.nominated |= nominated,
-            // One that was nominated is not forgotten for one that was not.
+            // A check without a nomination does not replace a nominated rival.
             Some(rival) if rival.nominated && !nominated => return false,
             rival => *rival = Some(Rival { path, since: now, nominated, proven: None }),
         }
         true
     }
 
-    /// The path that the peer means, because it is not heard over the better one any more.
+    /// Returns the rival if the peer uses it, because it is no longer heard over the better path.
     pub fn poll_rival(&mut self, now: Instant) -> Option<Path> {
         let rival = self.rival.filter(|_| self.rival_at().is_some_and(|at| at <= now))?;
         self.rival = None;
@@ -257,19 +263,20 @@ impl Paths {
         Some(rival.path)
     }
 
-    /// When it is decided: soon after it is proven; without a proof, once the other has been silent for long.
+    /// When the rival is decided on: soon after it is proven; without a proof, once the better path has been silent for
+    /// long.
     fn rival_at(&self) -> Option<Instant> {
         let rival = self.rival?;
         match rival.proven {
             Some(proven) => proven.checked_add(if rival.nominated { RIVALRY } else { UNNAMED_RIVALRY }),
-            // Without a nomination nothing but a proof tells that the peer is there.
+            // Without a nomination, only a proof shows that the peer is there.
             None if !rival.nominated => None,
             None => rival.since.checked_add(OLD_PATH_SILENCE),
         }
     }
 
-    /// Selects the nominated path once it is proven, or may be tried; and the former one again if it is heard while
-    /// another is tried in vain.
+    /// Selects the nominated path once it is proven or may be tried. Selects the former path again if the peer is heard
+    /// over it while another is on trial without success.
     pub fn settle(&mut self, now: Instant) -> Option<Move> {
         if let (Some(former), Some(selected)) = (self.former, self.selected) {
             if self.is_proven(&selected, now) {
@@ -302,7 +309,8 @@ impl Paths {
         Some(Move::Tried)
     }
 
-    /// Asks whether anybody is there: at once, and again until it is answered; also at once if the last time is long ago.
+    /// Asks the path for a proof: at once, and again until it is answered. If the last request is long ago, the
+    /// requests start again.
     pub fn ask(&mut self, path: &Path, now: Instant, transaction: impl FnOnce() -> u128) {
         let Some(valid) = self.known_mut(path) else { return };
         match &mut valid.request {
@@ -312,7 +320,7 @@ impl Paths {
         }
     }
 
-    /// Whether media would take this path if it were proven: the nominated one, and the one before that which is tried.
+    /// True if media would use this path once it is proven: the nominated path, and the path selected before a trial.
     pub fn is_in_doubt(&self, path: &Path) -> bool {
         self.wanted.is_some_and(|wanted| wanted.path == *path) || self.former == Some(*path)
     }
@@ -328,14 +336,14 @@ impl Paths {
         Some(Due { path: valid.path, transaction: request.transaction, generation: valid.generation })
     }
 
-    /// The credentials that a request of ours was made with, if it went there and is not answered yet.
+    /// The generation of the credentials of our request, if it was sent over this path and is not answered yet.
     pub fn asked(&self, path: &Path, transaction: u128) -> Option<u32> {
         let valid = self.known().find(|valid| valid.path == *path)?;
         valid.request.filter(|request| request.transaction == transaction && request.sent > 0)?;
         Some(valid.generation)
     }
 
-    /// Another transport has proven that the path is its own.
+    /// Removes a path that another transport has proven to be its own.
     pub fn forget(&mut self, path: &Path) {
         self.valid.retain(|valid| valid.path != *path);
         self.selected = self.selected.filter(|selected| selected != path);
@@ -344,7 +352,7 @@ impl Paths {
         self.rival = self.rival.filter(|rival| rival.path != *path);
     }
 
-    /// When the nominated path may be tried, or a request is due again.
+    /// When the nominated path may be tried, a request is due again, or the rival is decided on.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let requests = self.known().filter_map(|valid| valid.request.filter(|request| request.sent < PATH_REQUESTS));
         let trial = self.wanted.and_then(|_| self.trial_at());
@@ -353,7 +361,8 @@ impl Paths {
 
     fn trial_at(&self) -> Option<Instant> {
         let wanted = self.wanted.filter(|wanted| self.get(&wanted.path).is_some_and(|valid| !valid.tried))?;
-        // The peer may be heard on a third path, which neither was nor is to be selected.
+        // A third path counts too, if it was ever proven: the peer may be heard there although the path neither was nor
+        // will be selected.
         let counts =
             |valid: &&Valid| valid.path != wanted.path && (valid.proven.is_some() || self.selected == Some(valid.path));
         let heard = self.valid.iter().filter(counts).map(Valid::heard).max();
@@ -368,7 +377,7 @@ impl Paths {
             .is_some_and(|proven| now.saturating_duration_since(proven) < PROOF)
     }
 
-    /// The peer's paths, and the one it claims.
+    /// The peer's paths, and its claim.
     fn known(&self) -> impl Iterator<Item = &Valid> {
         self.valid.iter().chain(&self.claim)
     }

@@ -1,19 +1,19 @@
-//! Whether media may leave to a peer: with its consent, on trial, or not (RFC 7675 s5.1).
+//! Whether media may be sent to a peer: with its consent, on trial, or not at all (RFC 7675 s5.1).
 //!
-//! A trial is short, and costs whoever is at that address little. It is for a new path of which nothing is proven, and
-//! for a peer that keeps its path alive and says nothing we could believe: libnice makes no consent checks, and GStreamer
-//! sends no RTCP before it has received something.
+//! A trial is short and small, so it does little harm to whoever has that address. A path trial is for a new path that
+//! is not proven yet. A picture trial is for a peer that keeps its path alive but sends nothing authenticated: libnice
+//! makes no consent checks, and GStreamer sends no RTCP before it has received something.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::limits::{PATH_TRIAL, PICTURE_TRIAL};
 use crate::time::{Duration, Instant, ms};
 
-/// Of a trial of a path: until the next receiver report of an audio call is due, and once more.
+/// The length of a path trial: twice the time until the next receiver report of an audio call is due.
 const PATH_TIME: Duration = ms(10_000);
-/// Of a trial with a picture: time for its receiver to say something.
+/// The length of a picture trial: enough time for the receiver to answer.
 const PICTURE_TIME: Duration = ms(2_000);
-/// Between a picture that was not answered and the next.
+/// The waits between a picture trial without an answer and the next.
 const WAITS: [Duration; 3] = [ms(5_000), ms(10_000), ms(20_000)];
 const LONGEST_WAIT: Duration = ms(20_000);
 
@@ -24,22 +24,22 @@ enum State {
     Held,
 }
 
-/// One per transport.
+/// Whether one transport may send media.
 #[derive(Debug)]
 pub struct Sending {
     state: State,
-    /// Pictures that were tried and not answered.
+    /// The number of picture trials without an answer.
     pictures: usize,
-    /// When the last trial with a picture ends.
+    /// When the last picture trial ends.
     last: Option<Instant>,
-    /// The next trial was not its own turn: something new is to be shown.
+    /// A source changed, which allows one more picture trial after those in [`WAITS`].
     renewed: bool,
-    /// A trial used up its octets, which nobody has taken note of yet.
+    /// A trial used up its octets, and [`Self::poll_used_up`] has not reported it yet.
     used_up: bool,
 }
 
 impl Sending {
-    /// Nothing may leave yet.
+    /// Creates the state in which nothing may be sent yet.
     pub fn new() -> Self {
         Self { state: State::Held, pictures: 0, last: None, renewed: false, used_up: false }
     }
@@ -52,24 +52,24 @@ impl Sending {
         self.state == State::Consented
     }
 
-    /// The peer answered, over the path that is used.
+    /// Handles an answer of the peer over the path in use, which is consent.
     pub fn consent(&mut self) {
         *self = Self { state: State::Consented, ..Self::new() };
     }
 
-    /// True if something could leave until now.
+    /// Stops sending. Returns true if media could be sent until now.
     pub fn hold(&mut self) -> bool {
         std::mem::replace(&mut self.state, State::Held) != State::Held
     }
 
-    /// Of the new path nothing is proven.
+    /// Starts a trial of a new path that is not proven.
     pub fn try_path(&mut self, now: Instant) {
         if let Some(until) = now.checked_add(PATH_TIME) {
             self.state = State::Tried { octets: PATH_TRIAL, until };
         }
     }
 
-    /// There is something to show. True if it may be tried from now on.
+    /// Starts a picture trial, if one is allowed now. Returns true if it started.
     pub fn try_picture(&mut self, now: Instant) -> bool {
         if !self.may_try_picture(now) {
             return false;
@@ -82,12 +82,12 @@ impl Sending {
         true
     }
 
-    /// Something new is to be shown: worth a trial where all others have been in vain.
+    /// Allows one more picture trial when the earlier ones had no answer, because a source changed.
     pub fn renew(&mut self) {
         self.renewed = true;
     }
 
-    /// Counts what leaves.
+    /// Counts octets sent, and ends a trial that has used up its octets.
     pub fn spend(&mut self, sent: usize) {
         if let State::Tried { octets, .. } = &mut self.state {
             match octets.checked_sub(sent) {
@@ -97,12 +97,12 @@ impl Sending {
         }
     }
 
-    /// A trial has used up its octets. Says so once.
+    /// Returns true once after a trial has used up its octets.
     pub fn poll_used_up(&mut self) -> bool {
         std::mem::take(&mut self.used_up)
     }
 
-    /// True if a trial has just come to its end.
+    /// Returns true if a trial has just ended.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let over = self.poll_timeout().is_some_and(|until| until <= now);
         over && self.hold()
@@ -115,7 +115,7 @@ impl Sending {
         }
     }
 
-    /// Whether it is time for one, where nothing may leave otherwise.
+    /// True if nothing may be sent otherwise and a picture trial is due.
     pub fn may_try_picture(&self, now: Instant) -> bool {
         if self.state != State::Held {
             return false;
