@@ -1,5 +1,5 @@
-//! The control messages beside a datagram (recvmsg(2), ip(7), ipv6(7), udp(7)): when it came and to which of our
-//! addresses on the way in; from which address and in how many segments on the way out.
+//! The control messages of a datagram (recvmsg(2), ip(7), ipv6(7), udp(7)). Received ones carry the time of arrival and
+//! our address it was sent to; sent ones carry our source address and the segment size.
 
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libc::{c_int, c_uint, cmsghdr, in_addr, in_pktinfo, in6_addr, in6_pktinfo, timespec};
 
-/// Room for a time stamp and a packet information, or for a packet information and a segment size, of either family.
+/// Room for a timestamp and packet information, or for packet information and a segment size, of either family.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub struct Control([u8; Self::SIZE]);
@@ -18,12 +18,12 @@ impl Default for Control {
     }
 }
 
-/// What the kernel said of a datagram.
+/// The control information that the kernel gave for a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
-    /// Of our addresses, the one it was sent to, and the interface where the address means something only there.
+    /// Our address that the datagram was sent to, and the interface if the address is valid only there (0 otherwise).
     pub local: Option<(IpAddr, u32)>,
-    /// When the kernel took it, in wall time since 1970.
+    /// When the kernel received the datagram, in wall time since 1970.
     pub stamp: Option<Duration>,
 }
 
@@ -34,7 +34,7 @@ impl Control {
         self.0.as_mut_ptr().cast()
     }
 
-    /// Reads the first `length` octets, as the kernel wrote them.
+    /// Parses the first `length` octets, as the kernel wrote them.
     pub fn facts(&self, length: usize) -> Facts {
         let mut facts = Facts::default();
         let mut rest = &self.0[..length.min(Self::SIZE)];
@@ -47,7 +47,7 @@ impl Control {
                     facts.stamp = read::<timespec>(value).map(|t| Duration::new(t.tv_sec as u64, t.tv_nsec as u32));
                 }
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    // Not ipi_addr: that may be a broadcast address, from which nothing can be sent.
+                    // Not ipi_addr: that may be a broadcast address, which cannot be a source address.
                     facts.local = read::<in_pktinfo>(value)
                         .map(|info| (Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr)).into(), 0));
                 }
@@ -64,7 +64,8 @@ impl Control {
         facts
     }
 
-    /// Asks the kernel to send from `local`, as segments of so many octets if it says so. Returns the length in octets.
+    /// Writes the control messages to send from `local`, in segments of `segment` octets if it is given. Returns the
+    /// length in octets.
     pub fn ask(&mut self, local: SocketAddr, segment: Option<u16>) -> usize {
         let mut used = 0;
         match local {
@@ -90,7 +91,7 @@ impl Control {
         let start = at + aligned(size_of::<cmsghdr>());
         let end = start + size_of::<T>();
         assert!(aligned(end) <= Self::SIZE, "control messages are larger than their buffer");
-        // SAFETY: zero is a valid cmsghdr; some C libraries pad it with private fields.
+        // SAFETY: zero is a valid cmsghdr. Some C libraries pad it with private fields.
         let mut header: cmsghdr = unsafe { std::mem::zeroed() };
         header.cmsg_len = (end - at) as _;
         header.cmsg_level = level;
@@ -109,7 +110,7 @@ const fn aligned(length: usize) -> usize {
     length.next_multiple_of(size_of::<usize>())
 }
 
-/// `T` is one of the kernel's plain structures, for which any bytes are a value.
+/// Reads a `T`, which must be one of the kernel's plain structures, valid for any bytes.
 fn read<T: Copy>(bytes: &[u8]) -> Option<T> {
     // SAFETY: there are enough bytes, alignment does not matter, and the structures used here have no invalid values.
     (bytes.len() >= size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })

@@ -1,5 +1,5 @@
-//! Sockets, threads and the clock around [`plane_core::Plane`]: one worker is one thread, one UDP port and one plane,
-//! and shares nothing with the others but the mailbox the application reads. Knows no Python.
+//! Sockets, threads and the clock around [`plane_core::Plane`]. One worker is one thread, one UDP port and one plane,
+//! and shares only the application's mailbox with the others. This crate does not depend on Python.
 
 pub mod control;
 pub mod mailbox;

@@ -1,5 +1,5 @@
-//! Where the application and the workers leave each other letters: commands in, events out. Both sides are woken
-//! through a file descriptor, which is written only when the box was empty: a wake costs far more than a letter.
+//! The mailboxes between the application and the workers: commands in, events out. Each side is woken through a file
+//! descriptor, which is written only if the box was empty, because a wake-up costs far more than an entry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -10,29 +10,29 @@ use plane_core::event::ChannelState;
 use plane_core::id::{ChannelId, PEER_OPENED, SlotId, TrackId, TransportId};
 use plane_core::{Command, Event};
 
-/// What a worker is told.
+/// An entry in the inbox of a worker.
 #[derive(Debug)]
 pub enum Note {
     Command(Command),
-    /// The messages that filled the ring of this transport have been read.
+    /// The application has read the messages that filled the ring of this transport.
     Drained(TransportId),
     Close,
 }
 
-/// What the application reads.
+/// An entry in the outbox, for the application.
 #[derive(Clone, PartialEq, Debug)]
 pub enum News {
     Event(Event),
-    /// Its thread panicked: nothing it carried moves any more, and the process should end.
+    /// The worker's thread panicked or failed. It forwards nothing any more, and the process should end.
     WorkerFailed {
         worker: usize,
         reason: String,
     },
 }
 
-/// The commands of one worker, in order.
+/// The inbox of one worker: its commands, in order.
 pub struct Inbox {
-    /// None once the worker has ended: then nobody would ever read them.
+    /// `None` once the worker has ended, because nobody would read the entries.
     notes: Mutex<Option<Vec<Note>>>,
     wake: Wake,
 }
@@ -55,7 +55,7 @@ impl Inbox {
         }
     }
 
-    /// Swaps what is there with `notes`, which must be empty.
+    /// Swaps the waiting notes with `notes`, which must be empty.
     pub fn take(&self, notes: &mut Vec<Note>) {
         debug_assert!(notes.is_empty());
         self.wake.clear();
@@ -64,7 +64,7 @@ impl Inbox {
         }
     }
 
-    /// From now on notes are dropped.
+    /// Drops all notes from now on.
     pub fn close(&self) {
         lock(&self.notes).take();
     }
@@ -76,42 +76,42 @@ impl AsRawFd for Inbox {
     }
 }
 
-/// The events of all workers. All but messages are state, of which the newest per key is kept: so the box is bounded by
-/// the number of things that exist, and a reader that stalled returns to the present.
+/// The events of all workers. Except for messages, only the newest event per key is kept. So the number of existing
+/// transports, tracks, slots and channels bounds the box, and a reader that stalled gets the present state.
 pub struct Outbox {
     letters: Mutex<Letters>,
     wake: Wake,
-    /// Messages per transport that may wait here before it is told to hold them back.
+    /// Messages per transport that may wait here before the worker holds them back.
     ring: usize,
 }
 
-/// What came of leaving an event in the [`Outbox`].
+/// The result of adding an event to the [`Outbox`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Left {
-    /// The reader has to be woken: the box was empty.
+    /// The box was empty, so the reader must be woken.
     pub wake: bool,
-    /// The ring of this transport is full: its messages are to be held back until [`Note::Drained`].
+    /// The ring of this transport is full: the worker holds its messages back until [`Note::Drained`].
     pub full: Option<TransportId>,
 }
 
 #[derive(Default)]
 struct Letters {
-    /// By number, so that they are read in the order they came in.
+    /// Keyed by number, so that they are read in order of arrival.
     letters: BTreeMap<u64, News>,
     next: u64,
-    /// The number of the letter that a newer one with the same key replaces.
+    /// The newest entry of each key. A newer entry with the same key replaces it.
     newest: HashMap<Key, u64>,
     messages: HashMap<TransportId, usize>,
 }
 
-/// What a piece of state is about.
+/// Identifies the state that an event describes. A newer event with the same key replaces it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Key {
     Transport(TransportId),
     Layers(TrackId),
     Switched(SlotId),
     Refused(SlotId),
-    /// Of one worker.
+    /// The levels that one worker reports.
     AudioLevels(usize),
     Channel(ChannelId),
     Buffered(ChannelId),
@@ -122,13 +122,13 @@ impl Outbox {
         Ok(Outbox { letters: Mutex::default(), wake: Wake::new()?, ring: ring.max(1) })
     }
 
-    /// Leaves an event of a worker. The caller wakes the reader when it has no more to leave, by [`Outbox::wake`].
+    /// Adds an event of a worker. The caller calls [`Outbox::wake`] after its last event if the reader must be woken.
     pub fn push(&self, worker: usize, event: Event) -> Left {
         let mut letters = lock(&self.letters);
         let wake = letters.letters.is_empty();
         let full = match &event {
             Event::Message { transport, channel, .. } => {
-                // What was said of the channel before stays before it: the state that a message follows is pinned.
+                // Earlier channel events must stay before this message, so the last state is no longer replaced.
                 letters.newest.remove(&Key::Channel(*channel));
                 let waiting = letters.messages.entry(*transport).or_default();
                 *waiting += 1;
@@ -149,7 +149,7 @@ impl Outbox {
         Left { wake: wake && !letters.letters.is_empty(), full }
     }
 
-    /// The last thing said of a worker.
+    /// Adds the failure of a worker, which is its last event, and wakes the reader.
     pub fn fail(&self, worker: usize, reason: String) {
         lock(&self.letters).append(None, News::WorkerFailed { worker, reason });
         self.wake();
@@ -159,9 +159,10 @@ impl Outbox {
         self.wake.set();
     }
 
-    /// Everything, in order, and the transports whose ring was full: they may go on.
+    /// Takes all events, in order, and the transports whose ring was full, which may continue.
     pub fn take(&self) -> (Vec<News>, Vec<TransportId>) {
-        // Before the letters: one that comes in between wakes the reader once too often, never once too little.
+        // Clear before reading: an event that arrives in between then wakes the reader once too often, never once too
+        // few.
         self.wake.clear();
         let Letters { letters, messages, .. } = {
             let mut letters = lock(&self.letters);
@@ -197,8 +198,8 @@ impl Letters {
         }
     }
 
-    /// The peer opened it, and the application has not read so yet. Its id is never used again, so that a peer that
-    /// opens and closes channels while the application stalls would else fill the box.
+    /// True if the peer opened the channel and the application has not read that event yet. Channel ids are never
+    /// reused, so otherwise a peer that opens and closes channels while the application stalls would fill the box.
     fn is_unheard_of(&self, channel: ChannelId) -> bool {
         let opened = self.newest.get(&Key::Channel(channel)).and_then(|number| self.letters.get(number));
         let is_open = matches!(opened, Some(News::Event(Event::ChannelState { state: ChannelState::Open, .. })));
@@ -224,19 +225,19 @@ struct Wake(OwnedFd);
 
 impl Wake {
     fn new() -> io::Result<Wake> {
-        // SAFETY: takes no pointers; the descriptor is new and nobody else's.
+        // SAFETY: takes no pointers; the descriptor is new and has no other owner.
         let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(Wake(unsafe { OwnedFd::from_raw_fd(fd) })) }
     }
 
-    /// Fails only if it is set 2^64 times without being cleared, and then it is readable all the same.
+    /// Makes the descriptor readable. Fails only after 2^64 calls without `clear`; it is readable then anyway.
     fn set(&self) {
         let one = 1_u64;
         // SAFETY: eight octets, as an eventfd wants them.
         unsafe { libc::write(self.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Fails only if it is not set.
+    /// Makes the descriptor not readable. Fails only if it is not set.
     fn clear(&self) {
         let mut count = 0_u64;
         // SAFETY: eight octets, as an eventfd wants them.
@@ -250,7 +251,7 @@ impl AsRawFd for Wake {
     }
 }
 
-/// A panic elsewhere leaves these boxes whole: nothing in here panics half way.
+/// Ignores poisoning: no code that holds the lock can panic halfway through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

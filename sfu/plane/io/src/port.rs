@@ -1,5 +1,6 @@
-//! The UDP port of a worker: a socket per host address, all with one number, told apart by the local address of a
-//! datagram's path; and beside each, where the kernel can, one that only the reports of peers come to.
+//! The UDP port of a worker: one socket per host address, all with the same port number. The local address of a
+//! datagram's path selects the socket. If the kernel supports it, each has a second socket that receives only the
+//! reports of peers.
 
 use std::net::{IpAddr, SocketAddr};
 use std::{error, fmt, io};
@@ -10,16 +11,17 @@ use crate::socket::{Sent, Socket};
 
 pub struct Port {
     sockets: Vec<Socket>,
-    /// One per host, or none at all.
+    /// The report sockets: one per host, or none at all.
     reports: Vec<Socket>,
-    /// Of each socket, as bound.
+    /// The bound address of each socket.
     addresses: Vec<SocketAddr>,
-    /// Datagrams from an address that no socket has.
+    /// Datagrams dropped because no socket has their local address.
     homeless: u64,
 }
 
 impl Port {
-    /// `number` 0: the system picks one for the first host, and the others get the same.
+    /// Binds a socket for each host. If `number` is 0, the system picks a port for the first host, and the others get
+    /// the same.
     pub fn bind(hosts: &[IpAddr], number: u16) -> io::Result<Port> {
         Port::bind_with(hosts, number, Socket::set_reports_apart)
     }
@@ -34,12 +36,12 @@ impl Port {
             port.addresses.push(socket.local());
             port.sockets.push(socket);
         }
-        // Before anybody knows the port: what is still in the queue of a socket stays there.
+        // Done before the port is known to any peer, because datagrams already queued at a socket stay there.
         port.reports = port.sockets.iter().map(apart).collect::<io::Result<_>>().unwrap_or_default();
         Ok(port)
     }
 
-    /// One per host.
+    /// The bound address for each host.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -48,7 +50,8 @@ impl Port {
         &self.sockets
     }
 
-    /// Where the reports of peers come to. Empty where the kernel does not tell them from media: all is in `sockets` then.
+    /// The sockets that receive the reports of peers. Empty if the kernel cannot separate them from media; then all
+    /// datagrams come to `sockets`.
     pub fn reports(&self) -> &[Socket] {
         &self.reports
     }
@@ -76,7 +79,7 @@ impl Port {
     }
 }
 
-/// Inside the error of [`Port::bind`]: which address it was, and what the system said.
+/// The inner error of [`Port::bind`]: the address, and the system's error.
 #[derive(Debug)]
 pub struct CannotBind {
     pub address: SocketAddr,
@@ -91,7 +94,7 @@ impl fmt::Display for CannotBind {
 
 impl error::Error for CannotBind {}
 
-/// The socket bound to this very address, else the one bound to all addresses of its family.
+/// Chooses the socket bound to exactly this address, otherwise the one bound to all addresses of its family.
 fn choose(sockets: &[SocketAddr], local: IpAddr) -> Option<usize> {
     let is_wildcard = |socket: &SocketAddr| socket.ip().is_unspecified() && socket.is_ipv4() == local.is_ipv4();
     sockets.iter().position(|socket| socket.ip() == local).or_else(|| sockets.iter().position(is_wildcard))

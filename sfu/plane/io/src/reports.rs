@@ -1,35 +1,37 @@
-//! When the sockets of reports are looked at: whenever something comes while little does, else every few milliseconds.
+//! Schedules reading of the report sockets: as soon as something arrives while little arrives, otherwise every few
+//! milliseconds.
 
 use std::time::{Duration, Instant};
 
-/// Between two looks, where much comes. It delays what a report asks for (a NACK behind it, say) by as much at most, and
-/// by half on average.
+/// The time between two reads under load. It delays what a report requests (a NACK behind it, for example) by at most
+/// this, and by half of it on average.
 pub const REST: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reports {
     looked_at: Option<Instant>,
-    /// Until then the sockets are left alone. None: they wake the worker.
+    /// The sockets are not read until then. With `None`, a report wakes the worker.
     rests_until: Option<Instant>,
 }
 
 impl Reports {
-    /// The sockets wake the worker.
+    /// True if a report wakes the worker.
     pub fn are_awaited(&self) -> bool {
         self.rests_until.is_none()
     }
 
-    /// When to look, whether or not something has come.
+    /// When to read the sockets, whether or not something arrived.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.rests_until
     }
 
-    /// `are_there`: the sockets have said so.
+    /// True if the sockets should be read now. `are_there`: the sockets are readable.
     pub fn are_due(&self, are_there: bool, now: Instant) -> bool {
         self.rests_until.map_or(are_there, |until| until <= now)
     }
 
-    /// A look found so many. A rest that gathers no more than one saves no wake-up, and may cost one.
+    /// Handles a read that found `found` reports. A rest that collects at most one report saves no wake-up, and may
+    /// cost one, so the next one is skipped.
     pub fn handle_look(&mut self, found: usize, now: Instant) {
         let is_busy = match self.rests_until {
             Some(_) => found > 1,

@@ -1,5 +1,6 @@
-//! One UDP socket: datagrams come in batches (recvmmsg) with the kernel's time stamp and the address they were sent
-//! to, and leave in batches (sendmmsg) from that address, in segments where the kernel can cut them (UDP_SEGMENT).
+//! One UDP socket. It receives datagrams in batches (recvmmsg), with the kernel's timestamp and the address they were
+//! sent to, and sends them in batches (sendmmsg) from that address, in segments if the kernel can split them
+//! (UDP_SEGMENT).
 
 mod apart;
 mod receive;
@@ -18,15 +19,15 @@ use crate::control::Control;
 pub use receive::{Arrived, Inbound};
 pub use send::Sent;
 
-/// Datagrams per system call, each way: past about 16 nothing is gained by more.
+/// Datagrams per system call, in each direction. More than about 16 gains nothing.
 const BATCH: usize = 64;
-/// Octets the kernel keeps for us while this thread is not running: 100 ms at 300 Mbit/s. It may grant less.
+/// Octets that the kernel buffers while this thread is not running: 100 ms at 300 Mbit/s. It may grant less.
 const KERNEL_BUFFER: usize = 4 * 1024 * 1024;
 
 pub struct Socket {
     socket: socket2::Socket,
     local: SocketAddr,
-    /// The kernel cuts a message into datagrams.
+    /// True if the kernel can split a message into datagrams.
     segmentation: bool,
     names: Vec<SockAddr>,
     controls: Box<[Control; BATCH]>,
@@ -34,19 +35,19 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Binds, without sharing the port with anybody.
+    /// Binds without SO_REUSEPORT, so that no other socket shares the port.
     pub fn bind(address: SocketAddr) -> io::Result<Socket> {
         Socket::open(address, false)
     }
 
-    /// `reuse_port`: the sockets that already have the address have allowed it, too (SO_REUSEPORT).
+    /// Opens and binds a socket. With `reuse_port`, it shares the address with sockets that also set SO_REUSEPORT.
     fn open(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
         let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         match address {
             SocketAddr::V4(_) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
             SocketAddr::V6(_) => {
-                // IPv4 has sockets of its own: no address is ever written in two ways.
+                // IPv4 has separate sockets, so that an address has only one form.
                 socket.set_only_v6(true)?;
                 set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
             }
@@ -57,7 +58,7 @@ impl Socket {
         set(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, reuse_port.into())?;
         socket.bind(&address.into())?;
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        // Zero changes nothing: it only asks whether the kernel knows the option.
+        // Zero changes nothing. The call only tests whether the kernel knows the option.
         let segmentation = set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
         Ok(Socket {
             socket,
@@ -91,7 +92,8 @@ fn set(socket: &socket2::Socket, level: c_int, option: c_int, value: c_int) -> i
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The first takes the right to pass the system's limit, the second stops at it; `sfu doctor` tells of small ones.
+/// Sets a buffer size. `forced` may exceed the system's limit but needs a privilege; `polite` is capped at the limit.
+/// `sfu doctor` warns of small limits.
 fn grow(socket: &socket2::Socket, forced: c_int, polite: c_int) {
     if set(socket, libc::SOL_SOCKET, forced, KERNEL_BUFFER as c_int).is_err() {
         let _ = set(socket, libc::SOL_SOCKET, polite, KERNEL_BUFFER as c_int);

@@ -1,5 +1,6 @@
-//! The thread of one worker: receive a batch, drive the plane, send what it has, sleep until something is due. It takes
-//! no lock but those of the mailbox, which are held for nanoseconds, and never waits for the application.
+//! The thread of one worker: it receives a batch, drives the plane, sends the plane's output, and sleeps until
+//! something is due. It takes only the locks of the mailbox and of the counters, each for a very short time, and never
+//! waits for the application.
 
 use std::any::Any;
 use std::io;
@@ -18,20 +19,23 @@ use crate::port::Port;
 use crate::reports::Reports;
 use crate::socket::Inbound;
 
-/// How often the counters are published while they change.
+/// How often changed counters are published.
 const PUBLISH: Duration = Duration::from_millis(250);
-/// The rest of a frame that arrives in pieces is waited for, so long and so often at most: each piece would leave as a
-/// message of its own to every subscriber. Measured at 1 -> 100: 3.2 packets a message without, 5.2 with it.
+/// If a video frame arrives in pieces, the worker waits this long, at most [`MAX_PIECES`] times, for the rest:
+/// otherwise each piece is sent as a separate message to every subscriber. Measured at 1 -> 100: 3.2 packets a message
+/// without the wait, 5.2 with it.
 const PIECE: Duration = Duration::from_micros(300);
 const MAX_PIECES: u8 = 3;
-/// Only where the last media went out in so many messages: for fewer subscribers it saves less than waking up costs.
+/// The worker waits only if the last video was sent in at least this many messages: for fewer subscribers the wait
+/// saves less than the wake-up costs.
 const LARGE_FAN_OUT: usize = 30;
-/// Octets from which a datagram is taken for a part of a video frame: audio has no marker behind its first packet.
+/// A datagram of at least this many octets counts as part of a video frame: audio has no marker after its first packet.
 const VIDEO: usize = 500;
-/// Batches of reports taken at one look: what many peers sent meanwhile, and not what one sends without end.
+/// The most batches of reports received at one read: enough for the reports of many peers, but a limit for one peer
+/// that floods.
 const MAX_REPORT_BATCHES: usize = 8;
 
-/// What a part of a video frame says of the rest.
+/// Whether a packet of a video frame is followed by others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Frame {
     GoesOn,
@@ -39,8 +43,8 @@ enum Frame {
 }
 
 impl Frame {
-    /// By the marker of RFC 3550 s5.1, which SRTP leaves in clear. None: it is no such part (RFC 7983, RFC 5761 s4), or
-    /// too small to tell.
+    /// Reads the marker bit (RFC 3550 s5.1), which SRTP leaves unencrypted. Returns `None` if the datagram is not RTP
+    /// (RFC 7983, RFC 5761 s4), or is smaller than [`VIDEO`].
     fn of(datagram: &[u8]) -> Option<Frame> {
         let &[128..=191, second, ..] = datagram else { return None };
         let is_rtcp = (192..=223).contains(&second);
@@ -54,22 +58,22 @@ pub struct Worker {
     port: Port,
     inbox: Arc<Inbox>,
     outbox: Arc<Outbox>,
-    /// Where it publishes its counters.
+    /// Where the worker publishes its counters.
     published: Arc<Mutex<Stats>>,
     publish_at: Instant,
-    /// Something happened that is not in the published counters yet.
+    /// The published counters are out of date.
     unpublished: bool,
-    /// Of the datagrams that the sockets refused, those the plane has been told of.
+    /// The refused datagrams that the plane has already counted.
     refused: u64,
     inbound: Inbound,
     batch: Batch,
-    /// Of the video packets of this wake-up, whether the last one ended its frame.
+    /// Whether the last video packet of this wake-up ended its frame; `None` without video packets.
     frame: Option<Frame>,
-    /// Messages that the last video sent.
+    /// The number of messages that forwarded the last video packets.
     fan_out: usize,
     notes: Vec<Note>,
     reports: Reports,
-    /// The mailbox first, then the sockets, then those of reports.
+    /// The descriptors of the mailbox, then of the sockets, then of the report sockets.
     waits: Vec<pollfd>,
 }
 
@@ -105,7 +109,7 @@ impl Worker {
         }
     }
 
-    /// Runs until it is told to close.
+    /// Runs until [`Note::Close`] comes.
     pub fn run(&mut self) -> io::Result<()> {
         loop {
             self.sleep()?;
@@ -116,7 +120,7 @@ impl Worker {
                 if self.frame != Some(Frame::GoesOn) || self.fan_out < LARGE_FAN_OUT {
                     break;
                 }
-                // Not a poll: that would wake us for every piece.
+                // A poll would wake the thread for every piece.
                 std::thread::sleep(PIECE);
                 self.receive()?;
             }
@@ -139,7 +143,7 @@ impl Worker {
         }
     }
 
-    /// Until a datagram, a note or a deadline comes.
+    /// Sleeps until a datagram, a note or a deadline comes.
     fn sleep(&mut self) -> io::Result<()> {
         let publish_at = self.unpublished.then_some(self.publish_at);
         let due = [self.plane.poll_timeout(), publish_at, self.reports.poll_timeout()].into_iter().flatten().min();
@@ -149,8 +153,7 @@ impl Worker {
         let waking = self.waits.len() - if self.reports.are_awaited() { 0 } else { self.port.reports().len() };
         let (waking, resting) = self.waits.split_at_mut(waking);
         resting.iter_mut().for_each(|wait| wait.revents = 0);
-        // Not poll(2), which rounds to milliseconds.
-        // SAFETY: the descriptors are open while we run, and the time outlives the call.
+        // Not poll(2), because it rounds to milliseconds.
         let ready = unsafe { libc::ppoll(waking.as_mut_ptr(), waking.len() as _, left, std::ptr::null()) };
         if ready >= 0 {
             return Ok(());
@@ -160,7 +163,7 @@ impl Worker {
         if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
     }
 
-    /// Carries out what the application wants. True: it wants the end.
+    /// Executes the application's commands. Returns true if the worker must close.
     fn take_notes(&mut self) -> bool {
         if self.waits[0].revents == 0 {
             return false;
@@ -178,7 +181,7 @@ impl Worker {
         is_closing
     }
 
-    /// One batch of each socket that has something: what that caused leaves before more is looked at.
+    /// Receives one batch from each readable socket. The resulting packets are sent before more is received.
     fn receive(&mut self) -> io::Result<()> {
         for (wait, socket) in self.waits[1..].iter().zip(self.port.sockets()) {
             if wait.revents == 0 {
@@ -190,7 +193,7 @@ impl Worker {
         Ok(())
     }
 
-    /// What peers reported, if it is time to look.
+    /// Receives the reports of peers if a read is due.
     fn receive_reports(&mut self) -> io::Result<()> {
         let now = Instant::now();
         let are_there = self.waits[1 + self.port.sockets().len()..].iter().any(|wait| wait.revents != 0);
@@ -212,7 +215,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends and tells all that the plane has.
+    /// Sends all packets and posts all events that the plane has.
     fn drain(&mut self, now: Instant) {
         let mut messages = 0;
         while self.plane.poll_transmit(&mut self.batch, now) {
@@ -250,7 +253,7 @@ impl Worker {
     }
 }
 
-/// Gives the plane what arrived. Of its video packets, whether the last one ended its frame.
+/// Hands the received datagrams to the plane. Returns whether the last video packet ended its frame.
 fn hand_over(inbound: &mut Inbound, plane: &mut Plane) -> Option<Frame> {
     let now = Instant::now();
     let mut frame = None;
@@ -260,13 +263,13 @@ fn hand_over(inbound: &mut Inbound, plane: &mut Plane) -> Option<Frame> {
             continue;
         }
         frame = Frame::of(arrived.datagram).or(frame);
-        // If it went no further, the plane has counted why.
+        // The plane has counted the reason if it dropped the datagram.
         let _ = plane.handle_datagram(arrived.datagram, arrived.path, arrived.received, now);
     }
     frame
 }
 
-/// Runs `work` to its end on this thread. A panic, or an error of the system, is told as the failure of the worker.
+/// Runs `work` on this thread until it ends. Reports a panic or a system error as the failure of the worker.
 pub fn supervise(index: usize, inbox: &Inbox, outbox: &Outbox, work: impl FnOnce() -> io::Result<()>) {
     let ended = catch_unwind(AssertUnwindSafe(work));
     inbox.close();

@@ -1,5 +1,5 @@
-//! All workers of a process: starts them, hands each command to the worker its ids name, gathers their events and
-//! counters, and ends them.
+//! Starts and stops all workers of a process, sends each command to the worker named by its ids, and collects their
+//! events and counters.
 
 use std::fmt;
 use std::io;
@@ -22,32 +22,32 @@ use crate::mailbox::{Inbox, News, Note, Outbox};
 use crate::port::Port;
 use crate::worker::{Worker, supervise};
 
-/// How long the workers together may take to say goodbye and end.
+/// The time that all workers together have to send BYE and close_notify and to end.
 const CLOSE: Duration = Duration::from_secs(2);
-/// Seconds from 1900, where NTP begins, to 1970.
+/// Seconds from 1900, the origin of NTP, to 1970.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
-/// Sets the seeds of the workers far apart: 2^64 divided by the golden ratio, as in SplitMix64.
+/// Spreads the seeds of the workers far apart: 2^64 divided by the golden ratio, as in SplitMix64.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Each worker binds its port on all of them. `0.0.0.0` and `::` each stand for all addresses of their family.
+    /// Each worker binds its port on all hosts. `0.0.0.0` and `::` each stand for all addresses of their family.
     pub hosts: Vec<IpAddr>,
-    /// Worker i has port `udp_port + i`; 0: each has one that the system picks.
+    /// Worker i has port `udp_port + i`. If 0, the system picks a port for each worker.
     pub udp_port: u16,
     pub workers: usize,
-    /// Decides every random number of the planes but keys and tags; none: the system's.
+    /// Seeds every random number of the planes, except keys and tags. Without it, the seed is random.
     pub seed: Option<u64>,
     pub silence: Silence,
     pub data: DataLimits,
 }
 
-/// The workers, as long as this lives. In a forked child, which has the memory but not the threads, nothing here does
-/// anything: [`Workers::is_foreign`] tells.
+/// The running workers; dropping this ends them. A forked child has the memory but not the threads, so there all
+/// methods do nothing; see [`Workers::is_foreign`].
 pub struct Workers {
     process: u32,
-    /// Only a forked child, where it is leaked, takes them away.
+    /// Never dropped in a forked child, where it is leaked.
     crew: mem::ManuallyDrop<Crew>,
 }
 
@@ -67,11 +67,11 @@ struct Member {
 
 struct Running {
     handle: JoinHandle<()>,
-    /// Hangs up when the thread ends: a join has no deadline, this has.
+    /// Disconnects when the thread ends. Unlike a join, receiving from it can have a deadline.
     ended: Receiver<()>,
 }
 
-/// A command that names a worker there is none of.
+/// The error for a command whose id names a worker that does not exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoSuchWorker {
     pub id: u64,
@@ -88,7 +88,7 @@ impl fmt::Display for NoSuchWorker {
 impl std::error::Error for NoSuchWorker {}
 
 impl Workers {
-    /// Binds every port before the first thread runs: it starts whole or not at all.
+    /// Starts all workers or none: every port is bound before the first thread runs.
     pub fn start(config: &Config) -> io::Result<Workers> {
         let identity = Arc::new(Identity::generate().map_err(|error| io::Error::other(error.to_string()))?);
         let wall_clock = wall_clock();
@@ -110,39 +110,39 @@ impl Workers {
                 silence: config.silence,
                 data: config.data,
             };
-            // An early return drops `workers`, which ends those already running.
+            // An early return drops `workers`, which ends the workers already running.
             let member = Member::start(index, config, port, workers.crew.outbox.clone())?;
             workers.crew.members.push(member);
         }
         Ok(workers)
     }
 
-    /// This is a forked child, which has no workers.
+    /// True in a forked child, which has no workers.
     pub fn is_foreign(&self) -> bool {
         std::process::id() != self.process
     }
 
-    /// The process that has the workers.
+    /// The id of the process that runs the workers.
     pub fn process(&self) -> u32 {
         self.process
     }
 
-    /// One per worker: its port on the first host.
+    /// The address of each worker: its port on the first host.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.crew.members.iter().map(|member| member.address).collect()
     }
 
-    /// SHA-256 of the certificate, as `a=fingerprint` has it.
+    /// The SHA-256 fingerprint of the certificate, in the form of `a=fingerprint`.
     pub fn fingerprint(&self) -> &str {
         &self.crew.fingerprint
     }
 
-    /// The kernel tells the reports of peers from media, so that they do not wake a worker one by one.
+    /// True if the kernel separates the reports of peers from media, so that each report does not wake a worker.
     pub fn sets_reports_apart(&self) -> bool {
         self.crew.sets_reports_apart
     }
 
-    /// Never blocks. What names things of several workers is split among them.
+    /// Queues a command. Never blocks. A command with ids of several workers is split among them.
     pub fn apply(&self, command: Command) -> Result<(), NoSuchWorker> {
         if self.is_foreign() {
             return Ok(());
@@ -162,7 +162,7 @@ impl Workers {
         }
     }
 
-    /// One command per worker, with the items that live there.
+    /// Queues one command per worker, with the items of that worker.
     fn split<T>(
         &self,
         items: Vec<T>,
@@ -187,7 +187,7 @@ impl Workers {
         self.crew.members.get((id >> WORKER_SHIFT) as usize).ok_or(no_such)
     }
 
-    /// What happened since the last time. Never blocks.
+    /// The events since the last call. Never blocks.
     pub fn poll(&self) -> Vec<News> {
         if self.is_foreign() {
             return Vec::new();
@@ -201,7 +201,7 @@ impl Workers {
         news
     }
 
-    /// The counters of each worker, as last published.
+    /// The counters of each worker, as it last published them.
     pub fn stats(&self) -> Vec<Stats> {
         if self.is_foreign() {
             return Vec::new();
@@ -210,8 +210,8 @@ impl Workers {
         published.map(|stats| stats.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
     }
 
-    /// BYE and close_notify to everybody, then the threads end. A second call does nothing, and so does one in a forked
-    /// child. The error names the first worker that did not end in time; it is left behind.
+    /// Makes the workers send BYE and close_notify to all peers and end. A second call does nothing, and so does a call
+    /// in a forked child. The error names the first worker that did not end in time; its thread is left running.
     pub fn close(&self) -> io::Result<()> {
         if self.is_foreign() {
             return Ok(());
@@ -232,7 +232,7 @@ impl Workers {
                 result = result.and(Err(io::Error::new(io::ErrorKind::TimedOut, late)));
                 continue;
             }
-            // Its panic, if there was one, has been told as news.
+            // A panic of the thread was already reported as an event.
             let _ = handle.join();
         }
         result
@@ -240,7 +240,7 @@ impl Workers {
 }
 
 impl AsRawFd for Workers {
-    /// Readable when `poll` has something.
+    /// A descriptor that is readable when `poll` has events.
     fn as_raw_fd(&self) -> RawFd {
         self.crew.outbox.as_raw_fd()
     }
@@ -264,7 +264,8 @@ impl Member {
         let published = Arc::default();
         let (alive, ended) = channel();
         let (inbox_of_thread, publishes) = (inbox.clone(), Arc::clone(&published));
-        // The plane is made on the thread that drives it: the SCTP library's objects never change threads.
+        // The plane is created on the thread that drives it, because the SCTP library's objects must not move between
+        // threads.
         let work = move || {
             let _alive: Sender<()> = alive;
             supervise(index, &inbox_of_thread, &outbox, || {
@@ -277,9 +278,9 @@ impl Member {
     }
 }
 
-/// Runs `spawn` with all signals blocked, which the new thread inherits: they are for the application's threads.
+/// Runs `spawn` with all signals blocked. The new thread inherits the mask, so signals go to the application's threads.
 fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
-    // SAFETY: both sets are valid memory; the mask is put back as it was.
+    // SAFETY: both sets are valid memory; the previous mask is restored.
     unsafe {
         let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = mem::zeroed();
         libc::sigfillset(&mut all);
@@ -290,7 +291,7 @@ fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     }
 }
 
-/// What a command is about. Those about several things at once are split before.
+/// The id that a command names. Commands that name several ids are split before.
 fn id(command: &Command) -> u64 {
     match command {
         Command::AddTransport(spec) => spec.id.0,
@@ -320,7 +321,7 @@ fn number(first: u16, index: usize) -> io::Result<u16> {
 
 fn random() -> io::Result<u64> {
     let mut seed = [0; 8];
-    // SAFETY: the buffer is as long as it says.
+    // SAFETY: the buffer has the given length.
     let length = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
     if length == 8 { Ok(u64::from_ne_bytes(seed)) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,5 +1,5 @@
-//! A second socket on the port of the first, to which the kernel hands the reports of peers: they are most of what
-//! arrives where many watch, can wait for some milliseconds, and wake nobody there.
+//! A second socket on the same port, which receives the reports of peers. Where many peers watch, reports are most of
+//! the arriving datagrams. They can wait for some milliseconds, and on their own socket they do not wake the worker.
 
 use std::io;
 use std::mem::size_of;
@@ -9,16 +9,16 @@ use libc::{sock_filter, sock_fprog};
 
 use super::{Socket, set};
 
-/// Sockets of a port by the order of binding, which is what a program of SO_ATTACH_REUSEPORT_CBPF returns.
+/// The sockets of a port, numbered in the order of binding. A program of SO_ATTACH_REUSEPORT_CBPF returns this number.
 const FIRST: u32 = 0;
 const SECOND: u32 = 1;
 
 impl Socket {
-    /// From now on reports come to the socket that is returned, and all else to this one. An error: the kernel will not,
-    /// and all comes to this one as before.
+    /// Opens a second socket for reports and returns it; all other datagrams still come to this socket. On error, all
+    /// datagrams still come to this one.
     ///
-    /// The port was taken without SO_REUSEPORT, so nobody has it besides us. Whoever else sets the option may join us
-    /// from here on (with our user id), but is handed nothing: the program knows two sockets.
+    /// The port was bound without SO_REUSEPORT, so no other process has it. From now on a process with our user id can
+    /// join by setting the option, but it receives nothing: the program returns only our two sockets.
     pub fn set_reports_apart(&self) -> io::Result<Socket> {
         set(&self.socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         let apart = Socket::open(self.local, true).and_then(|second| self.attach(&program()).map(|()| second));
@@ -29,23 +29,23 @@ impl Socket {
     }
 
     fn attach(&self, program: &[sock_filter]) -> io::Result<()> {
-        // The kernel only reads it.
+        // The kernel only reads the program.
         let program = sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
         let (size, option) = (size_of::<sock_fprog>() as libc::socklen_t, libc::SO_ATTACH_REUSEPORT_CBPF);
         let fd = self.socket.as_raw_fd();
-        // SAFETY: the option's value names instructions that outlive the call.
+        // SAFETY: the option's value points at instructions that outlive the call.
         let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const program).cast(), size) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
 
-/// Classic BPF over the UDP payload: which socket a datagram is for. One too short to tell is for the first, since a
-/// load past its end ends the program with 0.
+/// Classic BPF over the UDP payload, which selects the socket of a datagram. A datagram too short to classify goes to
+/// the first socket, because a load past its end ends the program with 0.
 ///
-/// Reports are RTCP (RFC 7983 s7, RFC 5761 s4) that asks for nothing: what SRTCP leaves in clear are type and format of
-/// the first packet of a compound (RFC 3711 s3.4). Of feedback, formats from 11 on report (RFC 8888, transport-wide,
-/// REMB), those below ask (NACK, PLI, FIR: RFC 4585 s6, RFC 5104 s4). A NACK behind a receiver report, as without
-/// reduced-size RTCP (RFC 5506), is taken for a report.
+/// Reports are RTCP packets (RFC 7983 s7, RFC 5761 s4) that request nothing. SRTCP leaves the type and format of the
+/// first packet of a compound unencrypted (RFC 3711 s3.4). Feedback formats from 11 on are reports (RFC 8888,
+/// transport-wide, REMB); those below are requests (NACK, PLI, FIR: RFC 4585 s6, RFC 5104 s4). A NACK behind a receiver
+/// report, as without reduced-size RTCP (RFC 5506), counts as a report.
 fn program() -> [sock_filter; 13] {
     const FIRST_AT: usize = 11;
     const SECOND_AT: usize = 12;
@@ -68,7 +68,7 @@ fn program() -> [sock_filter; 13] {
     ]
 }
 
-/// The octet at `at` of the payload is looked at from now on.
+/// Loads the octet at `at` of the payload.
 const fn load(at: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: at }
 }
@@ -77,7 +77,7 @@ const fn and(bits: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, jt: 0, jf: 0, k: bits }
 }
 
-/// The instruction at `here` goes on at `then` or at `otherwise`; jumps are counted from behind it.
+/// Makes the instruction at `here` jump to `then` or `otherwise`. Jumps count from the next instruction.
 const fn if_equal(here: usize, value: u32, then: usize, otherwise: usize) -> sock_filter {
     jump(libc::BPF_JEQ, here, value, then, otherwise)
 }

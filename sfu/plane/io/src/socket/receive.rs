@@ -1,4 +1,4 @@
-//! Datagrams in batches (recvmmsg), each with the kernel's time stamp and the address it was sent to.
+//! Receives datagrams in batches (recvmmsg), each with the kernel's timestamp and the address it was sent to.
 
 use std::io;
 use std::mem::size_of;
@@ -14,10 +14,10 @@ use socket2::{SockAddr, SockAddrStorage};
 use super::{BATCH, Socket};
 use crate::control::Control;
 
-/// A stamp older than this means that the wall clock was set in between.
+/// A timestamp older than this means that the wall clock was set in between.
 const OLDEST: Duration = Duration::from_secs(5);
 
-/// The buffers that datagrams are received into, and what is known of each.
+/// The buffers for received datagrams, and the metadata of each datagram.
 pub struct Inbound {
     buffers: Box<[[u8; ANY_DATAGRAM]; BATCH]>,
     names: Box<[sockaddr_storage; BATCH]>,
@@ -34,7 +34,7 @@ struct Facts {
 }
 
 pub struct Arrived<'a> {
-    /// Empty where the datagram was larger than any we take.
+    /// Empty if the datagram was larger than [`ANY_DATAGRAM`].
     pub datagram: &'a mut [u8],
     pub truncated: bool,
     pub path: Path,
@@ -45,7 +45,7 @@ impl Default for Inbound {
     fn default() -> Self {
         Self {
             buffers: Box::new([[0; ANY_DATAGRAM]; BATCH]),
-            // SAFETY: zero is a valid address: one of no family.
+            // SAFETY: zero is a valid address of no family.
             names: Box::new(unsafe { std::mem::zeroed() }),
             controls: Box::new([Control::default(); BATCH]),
             facts: Vec::with_capacity(BATCH),
@@ -58,7 +58,7 @@ impl Inbound {
         self.facts.len()
     }
 
-    /// There may be more.
+    /// True if the batch is full, so that more datagrams may be waiting.
     pub fn is_full(&self) -> bool {
         self.facts.len() == BATCH
     }
@@ -74,7 +74,7 @@ impl Inbound {
 }
 
 impl Socket {
-    /// Takes what is there, at most one batch. An error is one of the socket itself, after which it is of no use.
+    /// Receives the waiting datagrams, at most one batch. An error means that the socket is unusable.
     pub fn receive(&self, inbound: &mut Inbound) -> io::Result<()> {
         inbound.facts.clear();
         // SAFETY: zero is a valid mmsghdr and iovec.
@@ -95,7 +95,7 @@ impl Socket {
             let error = io::Error::last_os_error();
             return if is_passing(&error) { Ok(()) } else { Err(error) };
         }
-        // One offset for the batch: the two clocks are read once, right behind one another.
+        // One offset for the whole batch: both clocks are read once, one after the other.
         let (now, wall) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         for (i, header) in headers[..count as usize].iter().enumerate() {
             let length = (header.msg_len as usize).min(ANY_DATAGRAM);
@@ -107,7 +107,7 @@ impl Socket {
                 *name.view_as() = inbound.names[i];
                 SockAddr::new(name, header.msg_hdr.msg_namelen)
             };
-            // A datagram without an address cannot be answered; UDP has none such.
+            // A datagram without an address cannot be answered. UDP has none.
             let remote = remote.as_socket().unwrap_or(self.local);
             let local = told.local.map_or(self.local, |(ip, interface)| self.on(ip, interface));
             let received = told.stamp.map_or(now, |stamp| instant(stamp, now, wall));
@@ -125,7 +125,7 @@ impl Socket {
     }
 }
 
-/// A stamp of the wall clock as the monotonic one would have had it.
+/// Converts a timestamp of the wall clock to the monotonic clock.
 fn instant(stamp: Duration, now: Instant, wall: Duration) -> Instant {
     match wall.checked_sub(stamp) {
         Some(age) if age <= OLDEST => now.checked_sub(age).unwrap_or(now),
@@ -133,7 +133,7 @@ fn instant(stamp: Duration, now: Instant, wall: Duration) -> Instant {
     }
 }
 
-/// Nothing there, or what the network said of an earlier datagram: the socket lives on.
+/// True if nothing was waiting, or if the network reported an error of an earlier datagram: the socket is still usable.
 fn is_passing(error: &io::Error) -> bool {
     const PASSING: [c_int; 9] = [
         libc::EAGAIN,

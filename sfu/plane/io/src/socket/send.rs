@@ -1,5 +1,5 @@
-//! Messages in batches (sendmmsg), each from the address it was asked at, in segments where the kernel can cut them
-//! (UDP_SEGMENT).
+//! Sends messages in batches (sendmmsg), each from the local address of its path, in segments if the kernel can split
+//! them (UDP_SEGMENT).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,19 +12,19 @@ use socket2::SockAddr;
 
 use super::{BATCH, Socket};
 
-/// What became of what was given to [`Socket::send`], in datagrams but for the first.
+/// Counts what happened to the messages given to [`Socket::send`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sent {
-    /// Messages of several datagrams that the kernel cut.
+    /// Messages of several datagrams that the kernel split.
     pub segmented: u64,
-    /// Datagrams that left one by one although they could have left as one message.
+    /// Datagrams sent one by one that could have been sent as one message.
     pub unsegmented: u64,
-    /// The kernel would not have them: its buffer was full, the route is gone.
+    /// Datagrams that the kernel refused, because its buffer was full or the route is gone.
     pub refused: u64,
 }
 
 impl Socket {
-    /// Sends as much as the kernel takes; what it refuses is counted in `sent`, and lost.
+    /// Sends as much as the kernel accepts. Refused datagrams are lost, and counted in `sent`.
     pub fn send<'a>(&mut self, messages: impl Iterator<Item = (&'a Message, &'a [u8])>) {
         let mut chunk: [(&Message, &[u8]); BATCH] = [(&NOTHING, &[]); BATCH];
         let mut filled = 0;
@@ -45,7 +45,7 @@ impl Socket {
         self.send_chunk(&chunk[..filled]);
     }
 
-    /// At most [`BATCH`] messages, with one call as long as none is refused.
+    /// Sends at most [`BATCH`] messages, with one call as long as none is refused.
     fn send_chunk(&mut self, chunk: &[(&Message, &[u8])]) {
         let mut at = 0;
         while at < chunk.len() {
@@ -65,11 +65,11 @@ impl Socket {
         }
     }
 
-    /// The first of what remained was refused.
+    /// Handles the refusal of a message.
     fn refused(&mut self, error: &io::Error, message: &Message, octets: &[u8]) {
         match error.raw_os_error() {
-            // EIO: the device on this route cannot (no checksum offload, IPsec); it is tried no more.
-            // EINVAL: a segment does not fit this route's MTU, or the kernel knows no such option.
+            // EIO: the device on this route cannot split (no checksum offload, IPsec), so segmentation is switched off.
+            // EINVAL: a segment exceeds this route's MTU, or the kernel does not know the option.
             Some(code @ (libc::EIO | libc::EINVAL)) if message.segments() > 1 => {
                 self.segmentation &= code != libc::EIO;
                 self.send_apart(message, octets);
@@ -78,13 +78,13 @@ impl Socket {
         }
     }
 
-    /// The datagrams of a message one by one, still with one call for many of them.
+    /// Sends the datagrams of a message one by one, still with one call for many of them.
     fn send_apart(&mut self, message: &Message, octets: &[u8]) {
         self.sent.unsegmented += message.segments() as u64;
         let segment = message.segment.max(1);
         let single =
             |datagram: &[u8]| Message { path: message.path, range: 0..datagram.len(), segment: datagram.len() };
-        // A message has at most 32 segments, so this allocation is rare and small, and only where segmentation fails.
+        // A message has at most 32 segments, so this allocation is small, and it happens only where segmentation fails.
         let singles: Vec<Message> = octets.chunks(segment).map(single).collect();
         let chunk: Vec<(&Message, &[u8])> = singles.iter().zip(octets.chunks(segment)).collect();
         for part in chunk.chunks(BATCH) {
@@ -92,7 +92,7 @@ impl Socket {
         }
     }
 
-    /// One sendmmsg: how many it took, at least one.
+    /// Calls sendmmsg once. Returns how many messages it accepted, at least one.
     fn send_messages(&mut self, chunk: &[(&Message, &[u8])]) -> io::Result<usize> {
         let chunk = &chunk[..chunk.len().min(BATCH)];
         // SAFETY: zero is a valid mmsghdr and iovec.
@@ -102,7 +102,7 @@ impl Socket {
         for (i, (message, octets)) in chunk.iter().enumerate() {
             let segment = (message.segments() > 1).then_some(message.segment as u16);
             let header: &mut msghdr = &mut headers[i].msg_hdr;
-            // The kernel only reads what is sent.
+            // The kernel only reads the octets.
             vectors[i] = iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
             header.msg_name = self.names[i].as_ptr().cast_mut().cast();
             header.msg_namelen = self.names[i].len();
@@ -120,7 +120,7 @@ impl Socket {
     }
 }
 
-/// Fills the unused places of a chunk.
+/// Fills the unused entries of a chunk.
 static NOTHING: Message = Message {
     path: Path {
         local: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
