@@ -1,4 +1,4 @@
-//! CRC-32 of IEEE 802.3, as `zlib.crc32` of Python computes it, at compile time.
+//! Computes the CRC-32 of IEEE 802.3 at compile time, as Python's `zlib.crc32` does.
 
 /// Polynomial 0x04C1_1DB7, with its bits reversed.
 const POLYNOMIAL: u32 = 0xEDB8_8320;
@@ -19,5 +19,5 @@ pub(crate) const fn crc32(octets: &[u8]) -> u32 {
     !crc
 }
 
-// The check value of the catalogue of CRCs. Here, since the tests of this crate are in Python.
+// The check value from the catalogue of CRCs. It is asserted here because the tests of this crate are in Python.
 const _: () = assert!(crc32(b"123456789") == 0xCBF4_3926);

@@ -1,5 +1,5 @@
-//! What the plane says to Python: one frozen class per event, matched with `match`. Each mirrors its namesake in
-//! `plane_core::event`; `_native.pyi` says what the fields mean.
+//! The events that Python receives: one frozen class per event, to be used with `match`. Each mirrors the type of the
+//! same name in `plane_core::event`; `_native.pyi` documents the fields.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use pyo3::types::PyTuple;
 use crate::specs::Layer;
 use crate::words::{Cause, ChannelWord, Codec, TransportWord};
 
-/// A frozen class with the fields in that order: read-only attributes, `__match_args__`, `==` and `repr`. Python may make
-/// them too, for tests of what reads them.
+/// Defines a frozen class with the fields in the given order: read-only attributes, `__match_args__`, `==` and `repr`.
+/// Python can construct it too, for tests of code that reads events.
 macro_rules! event {
     ($name:ident { $($field:ident: $type:ty $(= $default:expr)?),* $(,)? }) => {
         #[pyclass(frozen, eq, get_all, from_py_object, module = "sfu.plane._native")]
@@ -74,7 +74,7 @@ event!(Message { channel: u64, payload: Vec<u8>, text: bool });
 event!(Buffered { channel: u64, octets: usize });
 event!(WorkerFailed { worker: usize, reason: String });
 
-/// The object Python gets.
+/// Converts an event to its Python object.
 pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
     let event = match news {
         News::Event(event) => event,
@@ -122,7 +122,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// The counters of all workers together.
+/// The summed counters of all workers.
 #[pyclass(frozen, eq, get_all, module = "sfu.plane._native")]
 #[derive(Clone, PartialEq, Default)]
 pub struct Stats {

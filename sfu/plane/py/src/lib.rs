@@ -1,5 +1,5 @@
-//! The packet plane as a Python module: `sfu.plane._native`, whose whole face is in `_native.pyi`. No packet thread comes
-//! in here: Python calls, leaves commands, and takes what the workers have left.
+//! The packet plane as the Python module `sfu.plane._native`, whose complete interface is in `_native.pyi`. No packet
+//! thread calls into Python: Python calls this module, queues commands, and polls the events of the workers.
 
 mod crc32;
 mod events;
@@ -143,7 +143,7 @@ impl Plane {
         self.workers.apply(command).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    /// A forked child that goes on to use the plane would else wait for ever.
+    /// Raises in a forked child. Without this check, a child that uses the plane would wait forever.
     fn at_home(&self) -> PyResult<()> {
         if self.workers.is_foreign() {
             let (home, here) = (self.workers.process(), std::process::id());
@@ -155,7 +155,8 @@ impl Plane {
     }
 }
 
-/// An OSError with `errno` as those of Python's own sockets; its `filename` is the address that could not be bound.
+/// Makes an OSError with `errno`, like those of Python's sockets. Its `filename` is the address that could not be
+/// bound.
 fn to_os_error(error: io::Error) -> PyErr {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<CannotBind>());
     match cause.and_then(|cause| Some((cause.source.raw_os_error()?, cause.address))) {

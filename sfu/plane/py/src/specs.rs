@@ -1,5 +1,6 @@
-//! What Python says to the plane: frozen, keyword-only specs, checked when they are made, so that a command cannot fail
-//! later. Each mirrors its namesake in `plane_core::command` or `config`; `_native.pyi` says what the fields mean.
+//! The specs that Python passes to the plane: frozen, keyword-only, and validated when they are created, so that a
+//! command cannot fail later. Each mirrors the type of the same name in `plane_core::command` or `config`;
+//! `_native.pyi` documents the fields.
 
 mod checks;
 mod config;

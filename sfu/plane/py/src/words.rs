@@ -1,4 +1,4 @@
-//! Enums cross the seam as short strings: each is a word of a list, checked where it comes in.
+//! Converts between core enums and the short strings that Python uses. A string that is not in the list is rejected.
 
 use plane_core::codec::Codec as CoreCodec;
 use plane_core::command::{DtlsRole as CoreDtlsRole, Hash as CoreHash, Kind as CoreKind};
@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// A word per variant of a core enum, both ways.
+/// Defines a wrapper of a core enum with one word per variant, and the conversions in both directions.
 macro_rules! words {
     ($name:ident, $core:ident, $what:literal, { $($variant:ident = $word:literal),* $(,)? }) => {
         #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What the specs check alike: ranges, lengths, and that things which belong together live on one worker.
+//! The checks that several specs share: ranges, lengths, and that related objects belong to the same worker.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use plane_core::id::WORKER_SHIFT;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// SHA-256, 384 and 512 in octets.
+/// The length of a SHA-256, 384 or 512 digest in octets.
 pub(super) fn digest_length(hash: core::Hash) -> usize {
     match hash {
         core::Hash::Sha256 => 32,
@@ -20,7 +20,7 @@ pub(super) fn refuse<T>(sentence: impl Into<String>) -> PyResult<T> {
     Err(PyValueError::new_err(sentence.into()))
 }
 
-/// `value` as the narrower number the plane keeps.
+/// Converts `value` to the narrower integer type of the plane, or raises if it is not in the range.
 pub(super) fn within<T: TryFrom<i64>>(what: &str, value: i64, from: i64, to: i64) -> PyResult<T> {
     let narrow = T::try_from(value).ok().filter(|_| (from..=to).contains(&value));
     narrow.ok_or_else(|| PyValueError::new_err(format!("{what} is {value}, not within {from}..{to}")))
@@ -33,7 +33,7 @@ pub(super) fn not_empty(what: &str, text: &str, longest: usize) -> PyResult<()> 
     Ok(())
 }
 
-/// What hangs on a transport lives on its worker.
+/// Checks that an object belongs to the same worker as its transport.
 pub(super) fn beside(what: &str, id: u64, transport: u64) -> PyResult<()> {
     let (own, its) = (id >> WORKER_SHIFT, transport >> WORKER_SHIFT);
     if own != its {

@@ -1,4 +1,4 @@
-//! What the plane is told once.
+//! The configuration of the plane, which is set once.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl DataLimits {
         backlog_age = 2.0,
         server_messages = 64,
     ))]
-    // One argument per field, named at every call: that is what a keyword-only spec is.
+    // One argument per field, named at every call.
     #[allow(clippy::too_many_arguments)]
     fn new(
         channels: i64,

@@ -1,4 +1,4 @@
-//! Data channels and their groups.
+//! The specs of data channels and their groups.
 
 use plane_core::command as core;
 use plane_core::id::{ChannelId, GroupId, TransportId, WORKER_SHIFT};
@@ -40,7 +40,7 @@ impl ChannelSpec {
         if let Some(transport) = transport {
             beside("channel", id, transport)?;
         }
-        // Two octets count each of them (RFC 8832 s5.1).
+        // The length field of each has two octets (RFC 8832 s5.1).
         for (what, text) in [("label", label.as_str()), ("protocol", protocol)] {
             if text.len() > 65_535 {
                 return refuse(format!("{what} has {} octets, more than 65535", text.len()));
@@ -74,13 +74,13 @@ impl ChannelSpec {
     }
 }
 
-/// What `join_group` is given, checked.
+/// Checks the arguments of `join_group` and makes its command.
 pub fn membership(group: u64, channel: u64, name: String, may_send: bool) -> PyResult<core::Command> {
     let (own, its) = (channel >> WORKER_SHIFT, group >> WORKER_SHIFT);
     if own != its {
         return refuse(format!("channel {channel} is of worker {own}, its group {group} of worker {its}"));
     }
-    // One octet counts it in the envelope.
+    // Its length field in the envelope has one octet.
     not_empty("the name of a member", &name, 255)?;
     let member = core::Member { name, may_send };
     Ok(core::Command::JoinGroup { group: GroupId(group), channel: ChannelId(channel), member })

@@ -1,4 +1,4 @@
-//! Tracks and slots: payload types, encodings, extensions, and the layers a slot may show.
+//! The specs of tracks and slots: payload types, encodings, header extensions, and the layers that a slot may forward.
 
 use std::collections::HashMap;
 
@@ -59,7 +59,7 @@ impl PayloadType {
     }
 }
 
-/// At least one, all of one kind.
+/// Checks that there is at least one payload type and that all are of one kind.
 fn check_payload_types(kind: Kind, payload_types: &[PayloadType]) -> PyResult<()> {
     if payload_types.is_empty() {
         return refuse("payload_types is empty");
@@ -96,7 +96,7 @@ impl EncodingSpec {
     }
 }
 
-/// Ids of header extensions by name: a dict in Python.
+/// The ids of header extensions by name; a dict in Python.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Extensions(Vec<(ExtensionName, u8)>);
 
@@ -106,7 +106,7 @@ impl<'py> FromPyObject<'_, 'py> for Extensions {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let mut extensions: Vec<(ExtensionName, u8)> = Vec::new();
         for (name, id) in object.extract::<HashMap<ExtensionName, i64>>()? {
-            // RFC 8285 s4.2 and s4.3: 0 is padding, one octet holds the id of the two-byte form.
+            // RFC 8285 s4.2 and s4.3: 0 is padding, and the id of the two-byte form has one octet.
             extensions.push((name, within(&format!("the id of {}", name.word()), id, 1, 255)?));
         }
         extensions.sort_by_key(|&(name, id)| (id, name.word()));
@@ -182,7 +182,7 @@ impl TrackSpec {
         beside("track", id, transport)?;
         not_empty("mid", &mid, 255)?;
         check_payload_types(kind, &payload_types)?;
-        // A layer's `spatial` is one octet, and nobody sends more than three or four.
+        // A layer's `spatial` is one octet, and clients send no more than three or four encodings.
         if encodings.is_empty() || encodings.len() > SDP_ENCODINGS {
             return refuse(format!("a track has 1..{SDP_ENCODINGS} encodings, not {}", encodings.len()));
         }
@@ -328,7 +328,7 @@ impl From<CoreLayer> for Layer {
     }
 }
 
-/// A rung of a ladder: anything with `spatial` and `temporal`, be it ours or `sfu.model.Layer`.
+/// A rung of a ladder: any object with `spatial` and `temporal`, either our `Layer` or `sfu.model.Layer`.
 pub struct Rung(pub CoreLayer);
 
 impl<'py> FromPyObject<'_, 'py> for Rung {

@@ -1,4 +1,4 @@
-//! How the sound of a room is forwarded, as Python says it.
+//! The spec of how the audio of a room is forwarded.
 
 use plane_core::command as core;
 use plane_core::id::{RoomId, TrackId, WORKER_SHIFT};

@@ -1,4 +1,4 @@
-//! A transport: ICE, DTLS and SCTP as two descriptions agreed on them.
+//! The specs of a transport: the ICE, DTLS and SCTP parameters that offer and answer agreed on.
 
 use plane_core::command as core;
 use plane_core::id::TransportId;
@@ -21,8 +21,9 @@ impl IceCredentials {
     #[new]
     #[pyo3(signature = (*, local_ufrag, local_pwd, remote_ufrag, remote_pwd))]
     fn new(local_ufrag: String, local_pwd: String, remote_ufrag: String, remote_pwd: String) -> PyResult<Self> {
-        // RFC 8839 s5.4: ufrag = 4*256ice-char, pwd = 22*256ice-char, ice-char = ALPHA / DIGIT / "+" / "/". And what
-        // base64url has: `negotiation/sdp.py` lets it in, since clients make credentials of it.
+        // RFC 8839 s5.4: ufrag = 4*256ice-char, pwd = 22*256ice-char, ice-char = ALPHA / DIGIT / "+" / "/". The
+        // characters of base64url are accepted too, as in `negotiation/sdp.py`, because some clients use them in
+        // credentials.
         for (what, value, least) in [
             ("local_ufrag", &local_ufrag, 4),
             ("local_pwd", &local_pwd, 22),
@@ -95,7 +96,7 @@ impl TransportSpec {
         if fingerprints.is_empty() {
             return refuse("fingerprints is empty: the peer's certificate could not be checked");
         }
-        // One octet counts an SDES item (RFC 3550 s6.5).
+        // The length field of an SDES item has one octet (RFC 3550 s6.5).
         not_empty("cname", &cname, 255)?;
         Ok(Self { id, ice, dtls_role, fingerprints, cname })
     }
@@ -137,7 +138,7 @@ impl SctpSpec {
 
 impl SctpSpec {
     pub fn into_core(self) -> core::SctpSpec {
-        // 0 in SDP: as large as the peer can (RFC 8841 s6.1).
+        // 0 in SDP: the peer accepts messages of any size it can handle (RFC 8841 s6.1).
         let max_message_size = if self.max_message_size == 0 { u32::MAX } else { self.max_message_size };
         core::SctpSpec { local_port: self.local_port, remote_port: self.remote_port, max_message_size }
     }
