@@ -1,6 +1,6 @@
-//! Whether an encoding, or a spatial layer, flows: at once with its first packet; no longer after a silence in which
-//! others flowed, or when its sender says so; and again when it has flowed for a while, so that an encoder at its limit
-//! does not make every subscriber switch to and fro.
+//! Determines whether an encoding or a spatial layer flows. It flows from its first packet. It stops after a silence in
+//! which other streams flowed, or when its sender reports that it stopped. It then must flow for a while before it
+//! counts as flowing again, so that an encoder at its limit does not make every subscriber switch back and forth.
 //!
 //! ```text
 //!         a packet            silence                       a packet               for PROVING
@@ -11,52 +11,53 @@
 use super::pulse::Pulse;
 use crate::time::{Duration, Instant, ms};
 
-/// Silence after which video of five frames a second or more has stopped if others flowed meanwhile: to be noticed
-/// within 500 ms, whenever those others come.
+/// Silence after which video of five or more frames a second has stopped if other streams flowed meanwhile. The stop is
+/// noticed within 500 ms, whenever their packets arrive.
 const SHORTEST_SILENCE: Duration = ms(380);
-/// Silence after which slower video has (a still screen is sent at one frame a second), and any if nobody vouches for its
-/// transport.
+/// Silence after which slower video has stopped (a still screen is sent at one frame a second), and any video if no
+/// other stream shows that the transport works.
 const LONGEST_SILENCE: Duration = ms(3_000);
-/// Between the frames of slower video: below five a second.
+/// Frame interval above which video counts as slow: below five frames a second.
 const SLOW: Duration = ms(200);
-/// Silence after which another stream may take its place, if that is twice its usual gap: half a second without a picture
-/// when a sender begins anew under another SSRC, and long against packets that are overtaken.
+/// Silence after which another stream may take this one's place, if it is also twice the usual gap. It leaves half a
+/// second without a picture when a sender restarts with another SSRC, and is long compared to reordering.
 pub const GONE: Duration = ms(380);
-/// The same of sound: discontinuous transmission makes gaps of 400 ms.
+/// The same for audio: discontinuous transmission makes gaps of 400 ms.
 const GONE_AUDIO: Duration = ms(1_000);
-/// With discontinuous transmission (RFC 7587 s3.1.3) a quiet microphone sends 2.5 packets a second, or none for longer.
-/// mediasoup: RtpStreamRecv.cpp, inactivity check with DTX.
+/// Silence after which audio has stopped. With discontinuous transmission (RFC 7587 s3.1.3) a quiet microphone sends
+/// 2.5 packets a second, or none for longer. mediasoup: RtpStreamRecv.cpp, inactivity check with DTX.
 const AUDIO_SILENCE: Duration = ms(5_000);
-/// Overdue, with nobody to vouch: looked at again after this.
+/// Interval of further checks while a stream is silent and not yet stopped.
 const LOOK_AGAIN: Duration = ms(40);
-/// How long it must flow to be back, so that a keyframe is asked for and there within 2 s. LiveKit waits for 2 s to 10 s:
-/// streamtracker_packet.go, good cycles.
+/// How long a stopped stream must flow to count as flowing again, so that a keyframe is requested and arrives within
+/// 2 s. LiveKit waits for 2 s to 10 s: streamtracker_packet.go, good cycles.
 const PROVING: Duration = ms(1_500);
-/// A picture that stood still once, and moved on, may do so again: no mute track or screen is called stopped each time.
+/// After a stop that was followed by more packets soon, silence is tolerated for this time: a muted track or still
+/// screen does not count as stopped each time.
 const PATIENT: Duration = ms(60_000);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// Nothing yet: the first packet is enough.
+    /// No packet yet: the first packet is enough to flow.
     New,
     Flowing,
-    /// `alone`: others of its track flow.
+    /// `alone`: other streams of its track flow.
     Stopped {
         alone: bool,
     },
-    /// It stopped; since `since` it flows again.
+    /// It stopped, and packets arrive again since `since`.
     Proving {
         since: Instant,
     },
 }
 
-/// Who flowed while it was silent.
+/// Which other streams flowed during the silence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Voucher {
     Nobody,
-    /// Something else of its transport.
+    /// A stream of another track of its transport.
     Transport,
-    /// Another encoding or layer of its track: a picture of the same.
+    /// Another encoding or layer of its track, which shows the same picture.
     Sibling,
 }
 
@@ -68,7 +69,7 @@ pub struct Activity {
     pulse: Option<Pulse>,
     timestamp: u32,
     frame: Option<Instant>,
-    /// The longest gap between frames lately: jumps up, and fades by an eighth per frame.
+    /// The longest gap between frames lately: a longer gap replaces it, and each frame reduces it by an eighth.
     gap: Duration,
     patient_until: Option<Instant>,
     look_at: Option<Instant>,
@@ -89,7 +90,7 @@ impl Activity {
         }
     }
 
-    /// A packet with media in it arrived; `late`: newer ones did before.
+    /// Handles a packet with a payload. `late` is true if newer packets arrived before.
     pub fn handle_packet(&mut self, timestamp: u32, late: bool, now: Instant) {
         let silence = self.last.replace(now).map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.look_at = None;
@@ -117,12 +118,12 @@ impl Activity {
         }
     }
 
-    /// Its sender will send it, as it has not before: its next packet is enough.
+    /// The sender starts to send it: its next packet is enough to flow.
     pub fn expect(&mut self) {
         self.state = State::New;
     }
 
-    /// Its sender sends it no more. What is still on its way does not bring it back.
+    /// The sender has stopped it. Packets that are still in flight do not restart it at once.
     pub fn stop(&mut self) {
         if self.state != State::New {
             self.state = State::Stopped { alone: true };
@@ -133,12 +134,12 @@ impl Activity {
         self.state == State::Flowing
     }
 
-    /// When the newest packet came.
+    /// When the newest packet arrived.
     pub fn last(&self) -> Option<Instant> {
         self.last
     }
 
-    /// Nothing has come for longer than it should.
+    /// True if no packets arrive, or none arrived for too long.
     pub fn is_silent(&self, now: Instant) -> bool {
         match self.state {
             State::New | State::Stopped { .. } => true,
@@ -147,14 +148,14 @@ impl Activity {
         }
     }
 
-    /// Another stream may have its place. None: it was never heard.
+    /// True if another stream may take its place. None: no packet has arrived yet.
     pub fn is_gone(&self, now: Instant) -> Option<bool> {
         let patience = if self.video { GONE } else { GONE_AUDIO };
         let patience = (self.gap * 2).max(patience).min(self.longest());
         self.last.map(|last| now >= last + patience)
     }
 
-    /// It flowed, and does not now.
+    /// True if it flowed before and does not now.
     pub fn has_stopped(&self) -> bool {
         matches!(self.state, State::Stopped { .. } | State::Proving { .. })
     }
@@ -163,12 +164,12 @@ impl Activity {
         self.pulse
     }
 
-    /// Since when it is silent, if that is to be judged now.
+    /// Since when it is silent, if [`Activity::handle_silence`] is due.
     pub fn overdue(&self, now: Instant) -> Option<Instant> {
         self.last.filter(|_| self.poll_timeout().is_some_and(|due| due <= now))
     }
 
-    /// Judges its silence by who flowed since.
+    /// Decides whether the silence means a stop, by which other streams flowed since it began.
     pub fn handle_silence(&mut self, voucher: Voucher, now: Instant) {
         let Some(last) = self.overdue(now) else { return };
         let patience = match voucher {
@@ -183,7 +184,7 @@ impl Activity {
         }
     }
 
-    /// When [`Activity::handle_silence`] has something to do, unless a packet comes.
+    /// When [`Activity::handle_silence`] is due, unless a packet arrives.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let last = self.last.filter(|_| self.is_flowing())?;
         Some(self.look_at.unwrap_or(last + self.shortest()))

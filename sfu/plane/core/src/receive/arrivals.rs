@@ -1,5 +1,5 @@
-//! When each transport-wide numbered packet of a publisher arrived, told back to it
-//! (draft-holmer-rmcat-transport-wide-cc-extensions-01): its own bandwidth estimation lives on this.
+//! Records when each packet with a transport-wide number arrived, and reports it to the publisher
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01), which estimates its bandwidth from it.
 
 use std::collections::VecDeque;
 
@@ -8,31 +8,32 @@ use crate::rtcp::twcc;
 use crate::rtp::sequence::Unwrapper;
 use crate::time::{Duration, Instant, ms};
 
-/// The longest wait. libwebrtc: remote_estimator_proxy.cc, default interval.
+/// The longest time between two feedback packets. libwebrtc: remote_estimator_proxy.cc, default interval.
 const INTERVAL: Duration = ms(100);
-/// The shortest, at the end of a frame: the sender then hears of a frame in one piece. Jitsi: TccGeneratorNode.
+/// The time after the last feedback if a frame has ended: one feedback packet then covers the whole frame. Jitsi:
+/// TccGeneratorNode.
 const FRAME_INTERVAL: Duration = ms(20);
-/// How long a packet stays known after it was told, so that what it had overtaken can still be told beside it.
+/// How long an arrival is kept after it was reported, so that a packet that it overtook can still be reported with it.
 /// libwebrtc: remote_estimator_proxy.cc, back window.
 const BACK_WINDOW: Duration = ms(500);
-/// Numbers for which there is always room: 0.6 s of a camera at 3 Mbit/s.
+/// Capacity that is never freed: 0.6 s of a camera at 3 Mbit/s.
 const SPARE: usize = 256;
-/// Of a delta.
+/// The unit of a delta.
 const TICK: Duration = Duration::from_micros(250);
-/// Of the reference time: 64 ms.
+/// The unit of the reference time: 64 ms.
 const TICKS_PER_REFERENCE: i64 = 256;
 
 #[derive(Clone, Debug, Default)]
 pub struct Arrivals {
     unwrapper: Unwrapper,
-    /// Times count from here, the first arrival.
+    /// The time of the first arrival, from which times are counted.
     origin: Option<Instant>,
-    /// In ticks since the origin, by number from `first` on; none: not arrived.
+    /// Arrival times in ticks since the origin, by number from `first` on; none: not arrived.
     times: VecDeque<Option<i64>>,
     first: u64,
-    /// The lowest number that the next feedback tells of.
+    /// The lowest number of the next feedback packet.
     untold: u64,
-    /// There is something to tell, since then.
+    /// Since when an arrival waits to be reported.
     waiting: Option<Instant>,
     frame_ended: bool,
     last: Option<Instant>,
@@ -45,15 +46,15 @@ impl Arrivals {
         Self::default()
     }
 
-    /// Octets of a place in the ring.
+    /// Octets of an entry of the list.
     pub const PLACE: usize = size_of::<Option<i64>>();
 
-    /// Octets.
+    /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.times.capacity() * Self::PLACE
     }
 
-    /// A packet with this transport-wide number arrived; the first time counts.
+    /// Records the arrival of a packet with this transport-wide number. Only the first arrival of a number counts.
     pub fn record(&mut self, transport_seq: u16, received: Instant) {
         let seq = self.unwrapper.extend(transport_seq).0;
         let end = self.first + self.times.len() as u64;
@@ -63,7 +64,7 @@ impl Arrivals {
             self.untold = seq;
         }
         let origin = *self.origin.get_or_insert(received);
-        // Told as lost, or never told of, and forgotten since.
+        // The number was reported as lost or skipped, and dropped since.
         let Some(place) = seq.checked_sub(self.first) else {
             return;
         };
@@ -82,12 +83,12 @@ impl Arrivals {
         }
     }
 
-    /// The last recorded packet ends a frame.
+    /// Notes that the last recorded packet ends a frame.
     pub fn frame_ended(&mut self) {
         self.frame_ended = self.waiting.is_some();
     }
 
-    /// Appends one feedback packet if it is time for it. Call again until false: not everything may fit one.
+    /// Appends one feedback packet if one is due. Call it until it returns false: one packet may not hold everything.
     pub fn poll_feedback(&mut self, sender_ssrc: u32, media_ssrc: u32, now: Instant, out: &mut Vec<u8>) -> bool {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return false;
@@ -103,7 +104,7 @@ impl Arrivals {
         self.deltas.clear();
         for &time in self.times.range(start..).take(STATUSES_TOLD) {
             let delta = match time.map(|time| i16::try_from(time - previous)) {
-                // The next feedback begins with a reference of its own.
+                // The next feedback packet has a reference time of its own.
                 Some(Err(_)) => break,
                 Some(Ok(_)) if arrivals == ARRIVALS_TOLD => break,
                 Some(Ok(delta)) => Some(delta),
@@ -117,7 +118,7 @@ impl Arrivals {
                 self.deltas.push(None);
             }
         }
-        // 24 bits, and wraps.
+        // The reference time has 24 bits and wraps.
         let reference = ((reference << 40) >> 40) as i32;
         twcc::write_feedback(out, sender_ssrc, media_ssrc, self.count, reference, self.untold as u16, &self.deltas);
         self.count = self.count.wrapping_add(1);
@@ -128,7 +129,7 @@ impl Arrivals {
         true
     }
 
-    /// What is due and not told yet never will be: it was more than is told at once.
+    /// Skips the arrivals that are due and not reported: there were more than the limit for one time.
     pub fn forget_untold(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|due| due <= now) {
             self.untold = self.first + self.times.len() as u64;
@@ -141,7 +142,7 @@ impl Arrivals {
         Some(self.last.unwrap_or(waiting) + if self.frame_ended { FRAME_INTERVAL } else { INTERVAL })
     }
 
-    /// Everything was told: what is old is forgotten, together with the holes before it.
+    /// Ends a report: drops old arrivals and the holes before them.
     fn end_report(&mut self, now: Instant) {
         self.last = Some(now);
         self.waiting = None;
@@ -157,7 +158,7 @@ impl Arrivals {
         }
     }
 
-    /// The lowest `count` numbers are remembered no longer, told or not.
+    /// Drops the lowest `count` numbers, reported or not.
     fn forget(&mut self, count: usize) {
         self.times.drain(..count);
         self.first += count as u64;
@@ -165,7 +166,7 @@ impl Arrivals {
     }
 }
 
-/// `at` in ticks since `origin`; kernel stamps need not be in order.
+/// `at` in ticks since `origin`; the kernel's timestamps may be out of order.
 fn ticks(origin: Instant, at: Instant) -> i64 {
     let count = |span: Duration| (span.as_micros() / TICK.as_micros()) as i64;
     match at.checked_duration_since(origin) {

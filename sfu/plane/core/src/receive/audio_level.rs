@@ -1,23 +1,23 @@
-//! How loud each track was lately, each 20 ms, from the levels that its packets carry in clear (RFC 6464).
+//! Samples the level of each track every 20 ms, by the audio levels that its packets carry unencrypted (RFC 6464).
 
 use crate::id::TrackId;
 use crate::time::{Duration, Instant, ms};
 
-/// What speech is measured by. Volfin, Cohen: Dominant speaker identification for multipoint videoconferencing, s2.
+/// The length of a sample. Volfin, Cohen: Dominant speaker identification for multipoint videoconferencing, s2.
 const SAMPLE: Duration = ms(20);
-/// In one report.
+/// The number of samples in a report.
 pub const SAMPLES: usize = 5;
-/// How often levels are told: speaker choice in Python runs on them, ten times a second.
+/// The interval of the reports: speaker detection in Python runs on each, ten times a second.
 const INTERVAL: Duration = ms(20 * SAMPLES as u64);
-/// A level stands for so many samples behind it that have none: a packet may hold 60 ms of sound, or come late. Longer
-/// gaps are silence that is not sent (DTX), or loss.
+/// A level also applies to this many following samples without one: a packet may hold 60 ms of sound, or arrive late.
+/// Longer gaps are silence that is not sent (DTX), or loss.
 const STANDS_FOR: usize = 2;
-/// The least level there is.
+/// The lowest level.
 const SILENT: u8 = 127;
-/// No level: nothing came.
+/// No level: no packet arrived.
 pub const NOTHING: u8 = u8::MAX;
 
-/// The levels of a track in -dBov, oldest first; [`NOTHING`] where nothing came.
+/// The levels of a track in -dBov, oldest first; [`NOTHING`] where no packet arrived.
 pub type Window = [u8; SAMPLES];
 
 #[derive(Clone, Debug)]
@@ -33,9 +33,9 @@ struct Heard {
 #[derive(Clone, Debug, Default)]
 pub struct Levels {
     heard: Vec<Heard>,
-    /// When the present window began, or the next one will if somebody is heard in it.
+    /// When the current window began, or when the next one begins if a level is recorded in it.
     began: Option<Instant>,
-    /// Somebody was heard in it.
+    /// A level was recorded in it.
     any: bool,
 }
 
@@ -44,8 +44,8 @@ impl Levels {
         Self::default()
     }
 
-    /// `level` is in -dBov: 0 is the loudest, 127 silence. The voice bit beside it is not used:
-    /// senders without a voice detector always clear it.
+    /// Records a level in -dBov: 0 is the loudest, 127 silence. The voice bit beside it is not used: senders without a
+    /// voice detector never set it.
     pub fn record(&mut self, track: TrackId, level: u8, now: Instant) {
         let level = level.min(SILENT);
         let began = match self.began.filter(|&began| self.any || now < began + INTERVAL) {
@@ -62,15 +62,15 @@ impl Levels {
         });
         let sample = now.saturating_duration_since(began).as_nanos() / SAMPLE.as_nanos();
         let sample = &mut self.heard[place].window[(sample as usize).min(SAMPLES - 1)];
-        // Nothing is more than any level.
+        // [`NOTHING`] is greater than any level.
         *sample = level.min(*sample);
     }
 
-    /// The tracks heard in the window that has ended, when it has.
+    /// Returns the levels of the tracks that were heard in a window, once the window has ended.
     pub fn poll(&mut self, now: Instant) -> Option<Vec<(TrackId, Window)>> {
         let ended = self.poll_timeout().filter(|&ended| ended <= now)?;
         self.heard.retain(|heard| heard.window != [NOTHING; SAMPLES]);
-        // One window follows on another, so that every sample is in one.
+        // The next window begins where this one ends, so that each sample is in one.
         (self.began, self.any) = (Some(ended), false);
         let told: Vec<_> = self.heard.iter_mut().map(|heard| (heard.track, heard.take())).collect();
         (!told.is_empty()).then_some(told)

@@ -1,5 +1,5 @@
-//! The packets of one encoding as they came, for all its subscribers: what leaves is written from here, the first
-//! time and again (RFC 4588).
+//! The packets of one encoding as received, for all its subscribers. Packets and their retransmissions (RFC 4588) are
+//! written from here.
 
 use crate::codec::{Description, PayloadType};
 use crate::limits::{CACHED_AUDIO, CACHED_FOR, CACHED_VIDEO};
@@ -7,45 +7,46 @@ use crate::rtp::passed::Passed;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 
-/// Room to begin with; it doubles while packets younger than [`CACHED_FOR`] would be overwritten.
+/// The first length of the ring. It doubles while packets younger than [`CACHED_FOR`] would be overwritten.
 pub const FIRST_ROOM: usize = 32;
-/// What was silent for so long is not asked for again. Until then the last packets before a pause may be: of a still screen
-/// the next packet tells that they were lost.
+/// After a pause this long the cache is freed, and no retransmissions are requested. Until then the last packets before
+/// a pause may be: of a still screen only the next packet shows that they were lost.
 pub const LONGEST_PAUSE: Duration = ms(12_000);
 
-/// What of a packet is kept beside its payload.
+/// The parts of a packet that are stored with its payload.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
     pub timestamp: u32,
     pub marker: bool,
-    /// The publisher's.
+    /// The publisher's payload type.
     pub payload_type: &'a PayloadType,
-    /// Header extensions that go to subscribers as they came.
+    /// The header extensions that are passed to subscribers unchanged.
     pub passed: Passed<'a>,
-    /// AV1 RTP specification, appendix A, as on the wire; empty if there was none.
+    /// The dependency descriptor (AV1 RTP specification, appendix A) as on the wire; empty if there was none.
     pub dependency_descriptor: &'a [u8],
-    /// The payload of a packet that a decoder needs before this one ([`ParameterSets::packet`]); empty if it needs none.
+    /// The payload of a packet of parameter sets that a decoder needs before this one ([`ParameterSets::packet`]);
+    /// empty if it needs none.
     ///
     /// [`ParameterSets::packet`]: crate::codec::parameters::ParameterSets::packet
     pub parameter_sets: &'a [u8],
     pub description: &'a Description,
 }
 
-/// One packet in clear. Its buffers are used again for a later packet.
+/// One decrypted packet. Its buffers are reused for a later packet.
 #[derive(Debug)]
 pub struct Cached {
     pub seq: ExtendedSeq,
     pub timestamp: u32,
     pub marker: bool,
     pub payload_type: PayloadType,
-    /// By [`Passed::store`].
+    /// As written by [`Passed::store`].
     pub passed: Vec<u8>,
     pub dependency_descriptor: Vec<u8>,
     pub parameter_sets: Vec<u8>,
     pub description: Description,
     pub payload: Vec<u8>,
     pub received: Instant,
-    /// Of its buffers, and of what its description holds.
+    /// Octets of its buffers and of its description's structure.
     pub octets: usize,
 }
 
@@ -70,7 +71,7 @@ impl Cached {
         cached
     }
 
-    /// Another packet takes its place, in the same buffers.
+    /// Replaces the packet by another one, in the same buffers.
     pub fn replace(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) {
         self.seq = seq;
         self.timestamp = stored.timestamp;
@@ -98,12 +99,12 @@ impl Cached {
     }
 }
 
-/// A ring in which a packet's place is its sequence number. Its memory follows the bit rate: about one second of it.
+/// A ring indexed by sequence number. Its length follows the packet rate: it holds about one second.
 #[derive(Debug)]
 pub struct Cache {
     ring: Vec<Option<Cached>>,
     most: usize,
-    /// Of what is in the ring, beside its places.
+    /// Octets of the packets in the ring, without the ring itself.
     octets: usize,
     /// When the last packet was inserted.
     newest: Option<Instant>,
@@ -114,7 +115,7 @@ impl Cache {
         Self { ring: Vec::new(), most: if video { CACHED_VIDEO } else { CACHED_AUDIO }, octets: 0, newest: None }
     }
 
-    /// Keeps a packet. One that is older than what its place holds already is not kept.
+    /// Stores a packet, unless its place in the ring holds a newer one.
     pub fn insert(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) {
         if self.ring.is_empty() {
             self.ring.resize_with(FIRST_ROOM, || None);
@@ -136,12 +137,12 @@ impl Cache {
         self.octets += kept.octets;
     }
 
-    /// Octets of memory it takes.
+    /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.octets + self.ring.len() * size_of::<Option<Cached>>()
     }
 
-    /// Gives back what the rate of the last second does not need; all of it after a long pause.
+    /// Frees memory that the rate of the last second does not need; everything after a long pause.
     pub fn trim(&mut self, now: Instant) {
         if self.newest.is_some_and(|newest| now.saturating_duration_since(newest) >= LONGEST_PAUSE) {
             self.clear();
@@ -153,7 +154,7 @@ impl Cache {
         }
     }
 
-    /// Gives back the older half, or what there is if that is little.
+    /// Frees the older half, or everything if the ring has its first length.
     pub fn halve(&mut self) {
         if self.ring.len() <= FIRST_ROOM {
             return self.clear();
@@ -181,7 +182,7 @@ impl Cache {
         self.ring[place].as_mut().filter(|cached| cached.seq == seq)
     }
 
-    /// Packets in it.
+    /// The number of stored packets.
     pub fn len(&self) -> usize {
         self.ring.iter().flatten().count()
     }
@@ -206,7 +207,7 @@ impl Cache {
         self.resize(length);
     }
 
-    /// Of two packets for one place the newer one is kept.
+    /// Changes the length. Of two packets for one place the newer one is kept.
     fn resize(&mut self, length: usize) {
         let mut ring: Vec<Option<Cached>> = Vec::new();
         ring.resize_with(length, || None);

@@ -1,11 +1,13 @@
-//! Whether an encoding's payloads can be read, or are encrypted end to end.
+//! Detects whether an encoding's payloads are encrypted end to end.
 //!
-//! A payload that breaks its codec's rules where no sender does (see [`Description::readable`]) is proof: it came whole,
-//! SRTP says so. A few are asked for, and it takes many readable ones to forget them: of random octets some look right.
+//! A payload that breaks its codec's rules in a way that no sender does (see [`Description::readable`]) is evidence of
+//! encryption: SRTP authenticates that it is intact. Several are needed, and many readable ones to outweigh them, since
+//! some random payloads look valid.
 
 use crate::codec::Description;
 
-/// Unreadable payloads until it counts as encrypted, and how many readable ones outweigh one of them.
+/// The number of unreadable payloads until an encoding counts as encrypted, and how many readable ones outweigh one of
+/// them.
 const PROOFS: u8 = 2;
 const WEIGHT: u8 = 16;
 const MOST: u8 = PROOFS * WEIGHT;
@@ -14,7 +16,7 @@ const MOST: u8 = PROOFS * WEIGHT;
 pub struct Clarity {
     doubt: u8,
     encrypted: bool,
-    /// Its packets have dependency descriptors, which say all there is to know.
+    /// Its packets have dependency descriptors, which mark keyframes and layers.
     described: bool,
 }
 
@@ -29,7 +31,7 @@ impl Clarity {
         self.encrypted = self.doubt == MOST || (self.encrypted && self.doubt > 0);
     }
 
-    /// Its keyframes cannot be recognised.
+    /// True if the payload is encrypted and its keyframes cannot be recognised.
     pub fn is_encrypted(&self) -> bool {
         self.encrypted && !self.described
     }

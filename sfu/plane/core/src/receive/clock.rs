@@ -1,18 +1,20 @@
-//! Which sender reports of an encoding can be true (RFC 3550 s6.4.1): those that agree with its packets and with one
-//! another. Without one there is no clock, and whoever wants to know the time of a packet has its arrival.
+//! Checks the sender reports of an encoding (RFC 3550 s6.4.1). A report is accepted if it agrees with the packets and
+//! with the report before it. Without an accepted report the encoding has no clock, and the time of a packet is its
+//! arrival.
 //!
-//! Encoders were seen to begin with a timestamp of all ones, to repeat their first report, and to count from boot.
+//! Some encoders begin with a timestamp of all ones, repeat their first report, or count from boot.
 
 use crate::rtp::clock::SenderClock;
 use crate::time::{Duration, Instant, Ntp, ms};
 
-/// A report is of now, and so are packets, but for those that wait in the sender's pacer. libwebrtc: pacing_controller.h,
-/// kMaxExpectedQueueLength.
+/// How far a report's timestamp may be ahead of the newest packet's: packets may wait in the sender's pacer. libwebrtc:
+/// pacing_controller.h, kMaxExpectedQueueLength.
 const MOST_AHEAD: Duration = ms(2_000);
-/// Packets are not of the future: this is for timestamps that are not evenly spaced.
+/// How far a report's timestamp may be behind the newest packet's. Packets are not from the future; this allows for
+/// unevenly spaced timestamps.
 const MOST_BEHIND: Duration = ms(1_000);
-/// By so much, and a tenth of the time between them, two reports may disagree about that time: clocks are set little by
-/// little, and a timestamp is of a frame, not of the report.
+/// The time between two reports may differ by this and a tenth of that time between wall clock and media clock: clocks
+/// are adjusted gradually, and the timestamp may be a frame's instead of the report's.
 const DISAGREE: Duration = ms(250);
 
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +28,7 @@ pub struct Clock {
     /// Hz.
     rate: u32,
     newest: Option<Newest>,
-    /// The last report that agrees with the packets, or one from before the first packet.
+    /// The last report that agrees with the packets, or that arrived before the first packet.
     last: Option<SenderClock>,
     believed: Option<SenderClock>,
 }
@@ -37,12 +39,12 @@ impl Clock {
         Self { rate, newest: None, last: None, believed: None }
     }
 
-    /// None: no report could be believed.
+    /// The accepted report; none if no report is accepted.
     pub fn believed(&self) -> Option<SenderClock> {
         self.believed
     }
 
-    /// A packet that is newer than all before.
+    /// Handles a packet that is newer than all before.
     pub fn handle_packet(&mut self, timestamp: u32, received: Instant) {
         let is_first = self.newest.is_none();
         self.newest = Some(Newest { timestamp, received });
@@ -52,7 +54,7 @@ impl Clock {
         }
     }
 
-    /// The NTP/RTP pair of a report. One without wall time (zero) says nothing.
+    /// Handles the NTP/RTP pair of a report. A report without wall time (zero) is ignored.
     pub fn handle_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
         if ntp == Ntp(0) {
             return;
@@ -74,7 +76,7 @@ impl Clock {
     }
 }
 
-/// Whether the wall time and the timestamps of two reports went on, and alike.
+/// True if the wall time advanced between two reports, and the timestamps by about the same amount.
 fn agree(last: &SenderClock, report: &SenderClock) -> bool {
     let wall = report.ntp.seconds_since(last.ntp);
     let media = seconds(report.rtp.wrapping_sub(last.rtp), report.rate);
@@ -85,7 +87,7 @@ fn seconds(ticks: u32, rate: u32) -> f64 {
     f64::from(ticks as i32) / f64::from(rate.max(1))
 }
 
-/// By how much `one` is later than `other`.
+/// The seconds by which `one` is later than `other`.
 fn apart(one: Instant, other: Instant) -> f64 {
     let [later, earlier] = [one.saturating_duration_since(other), other.saturating_duration_since(one)];
     later.as_secs_f64() - earlier.as_secs_f64()

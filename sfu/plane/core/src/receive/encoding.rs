@@ -1,5 +1,5 @@
-//! One simulcast stream of a track, whole: how it is received, what is kept of its packets for retransmissions and for who
-//! comes late, what decoders need before a keyframe, which keyframes are asked for, and whether it flows.
+//! One simulcast stream of a track: its reception state, the packets stored for retransmissions and for fast starts,
+//! the parameter sets that decoders need, its keyframe requests, and whether it flows.
 
 use crate::codec::dependency::Structures;
 use crate::codec::parameters::ParameterSets;
@@ -19,14 +19,14 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Packet;
 use crate::time::{Duration, Instant};
 
-/// Packets with parameter sets, and what else comes before the first slice of a keyframe.
+/// Most packets of a keyframe before its first slice: parameter sets and other units.
 const MOST_PARAMETERS: u64 = 8;
 
-/// Its place in [`Track::encodings`](super::track::Track::encodings) is its name: it keeps that for as long as a spec names
-/// it, and what takes the place later has higher numbers.
+/// An encoding is identified by its place in [`Track::encodings`](super::track::Track::encodings). It keeps the place
+/// for as long as a spec names it; an encoding that takes the place later has higher numbers.
 pub struct Encoding {
     place: u8,
-    /// Declared, or learned from its packets.
+    /// Declared in the spec, or learned from its packets.
     pub ssrc: Option<u32>,
     pub rtx_ssrc: Option<u32>,
     pub stream: Stream,
@@ -39,47 +39,48 @@ pub struct Encoding {
     parameters: Parameters,
     /// The timestamp of the last keyframe.
     keyframe: Option<u32>,
-    /// When something came by RTX.
+    /// When the last packet arrived by RTX.
     repaired: Option<Instant>,
-    /// Another stream took its place, and those who show it do not know yet.
+    /// Another stream took its place, and the slots that show it do not know yet.
     replaced: bool,
 }
 
-/// A packet of an encoding in clear, with what its track knows of it.
+/// A decrypted packet of an encoding, and what its track knows of it.
 pub struct Received<'a> {
     pub header: &'a Header,
     pub extensions: &'a Extensions<'a>,
-    /// Without padding; of a retransmission with the original sequence number.
+    /// Without padding. A retransmission's payload begins with the original sequence number.
     pub payload: &'a [u8],
-    /// The one it has, or repeats.
+    /// The packet's payload type; of a retransmission, the original packet's.
     pub payload_type: &'a PayloadType,
-    /// It came by RTX.
+    /// The packet arrived by RTX.
     pub rtx: bool,
-    /// The kernel's stamp.
+    /// The kernel's timestamp of arrival.
     pub at: Instant,
 }
 
-/// What became of a packet.
+/// The result for an accepted packet.
 pub struct Taken {
     pub seq: ExtendedSeq,
-    /// It came late, or by retransmission.
+    /// The packet arrived out of order or by retransmission.
     pub recovered: bool,
-    /// Another stream took the encoding's place: whoever shows it begins anew.
+    /// Another stream took the encoding's place: the slots that show it start anew.
     pub replaced: bool,
 }
 
-/// What decoders of H.264 and H.265 need before a keyframe.
+/// The parameter sets that decoders of H.264 and H.265 need before a keyframe.
 #[derive(Default)]
 struct Parameters {
     sets: ParameterSets,
-    /// The payload type that they are of.
+    /// The payload type of the sets.
     of: Option<u8>,
-    /// The last keyframe came without them, and they came neither before nor by SDP.
+    /// The last keyframe arrived without parameter sets, and neither earlier packets nor SDP had them.
     pub missing: bool,
 }
 
 impl Parameters {
-    /// What is to leave before a packet for a decoder that begins with it; nothing if it brings all that is needed.
+    /// The payload of parameter sets to send before a packet if a decoder begins with it; empty if the packet has all
+    /// it needs.
     pub fn before(&mut self, of: &PayloadType, spec: &TrackSpec, payload: &[u8], description: &Description) -> &[u8] {
         if self.of != Some(of.number) {
             *self = Self { of: Some(of.number), ..Self::default() };
@@ -88,7 +89,7 @@ impl Parameters {
             }
         }
         let brings_all = self.sets.handle_payload(of.codec, payload);
-        // With a dependency descriptor every packet has one, and none of ours could.
+        // With dependency descriptors every packet has one, and a packet made by the plane could have none.
         if !description.keyframe || description.dependency.is_some() {
             return &[];
         }
@@ -118,7 +119,7 @@ impl Encoding {
         }
     }
 
-    /// A new spec names it, for the first time or again.
+    /// Applies a new spec that names this encoding, for the first time or again.
     pub fn update(&mut self, track: &TrackSpec, spec: &EncodingSpec) {
         if let Some(ssrc) = spec.ssrc {
             self.bind(ssrc);
@@ -127,15 +128,15 @@ impl Encoding {
         self.stream.set_nack(track.nack);
     }
 
-    /// No spec names it any more. Its numbers are not given out again.
+    /// Resets an encoding that no spec names any more. Its numbers are not reused.
     pub fn vacate(&mut self, track: &TrackSpec) {
         self.stream.restart();
         let stream = std::mem::replace(&mut self.stream, Stream::new(clock_rate(track), false, false));
         *self = Self { stream, ..Self::new(track, &EncodingSpec::default(), self.place) };
     }
 
-    /// Its packets come under this SSRC. After another one it is another stream, with timestamps and pictures of its own:
-    /// nothing of the one before is kept, and whoever shows it begins anew.
+    /// Sets the SSRC of its packets. A different SSRC is a different stream with its own timestamps and pictures: the
+    /// stored state of the former one is dropped, and the slots that show it start anew.
     pub fn bind(&mut self, ssrc: u32) {
         if self.ssrc.replace(ssrc).is_some_and(|before| before != ssrc) {
             self.life = Life::new(self.stream.is_video());
@@ -145,7 +146,7 @@ impl Encoding {
         }
     }
 
-    /// Its retransmissions come under this SSRC, one of them now.
+    /// Sets the SSRC of its retransmissions, of which one has just arrived.
     pub fn bind_rtx(&mut self, ssrc: u32, now: Instant) {
         (self.rtx_ssrc, self.repaired) = (Some(ssrc), Some(now));
     }
@@ -158,10 +159,10 @@ impl Encoding {
         self.replaced = true;
     }
 
-    /// Takes a packet: its place in the sequence noted, its layer read, its payload kept.
+    /// Accepts a packet: records its sequence number, reads its layer, and stores its payload.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// The reason why the packet is dropped.
     pub fn handle_packet(&mut self, packet: &Received, track: &TrackSpec, now: Instant) -> Result<Taken, Discard> {
         let Received { header, extensions, mut payload, payload_type, rtx, at } = *packet;
         let mut sequence = header.sequence;
@@ -208,12 +209,13 @@ impl Encoding {
         Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
     }
 
-    /// A packet that was taken goes to nobody: what it meant for those who show the encoding, the next one tells them.
+    /// Notes that an accepted packet is not forwarded. If another stream took the encoding's place, the next packet
+    /// reports it to the slots.
     pub fn hold_back(&mut self, taken: &Taken) {
         self.replaced |= taken.replaced;
     }
 
-    /// Keeps a packet, with what decoders need before it.
+    /// Stores a packet, with the parameter sets that decoders need before it.
     fn keep(
         &mut self,
         seq: ExtendedSeq,
@@ -245,69 +247,70 @@ impl Encoding {
         }
     }
 
-    /// A packet begins a keyframe, as several of one do in H.264: parameter sets, and the first slice.
+    /// Handles a packet that begins a keyframe. In H.264 several packets of one keyframe do: parameter sets, and the
+    /// first slice.
     pub fn handle_keyframe(&mut self, timestamp: u32, now: Instant) {
         if self.keyframe.replace(timestamp) != Some(timestamp) {
             self.keyframes.handle_keyframe(now);
         }
     }
 
-    /// A packet as slots take it, while it is remembered, but for what its track knows of it.
+    /// Returns a stored packet in the form that slots forward, without what only its track knows.
     pub fn packet(&self, seq: ExtendedSeq) -> Option<Packet<'_>> {
         let packet = Packet::again(self.cached(seq)?, self.place, self.stream.clock());
         Some(Packet { encrypted: self.clarity.is_encrypted(), ..packet })
     }
 
-    /// What is kept of a packet with its payload.
+    /// Returns a stored packet if its payload is stored.
     pub fn cached(&self, seq: ExtendedSeq) -> Option<&Cached> {
         self.cache.get(seq).or_else(|| self.start.get(seq))
     }
 
-    /// Its last packets.
+    /// The last packets.
     pub fn cache(&self) -> &Cache {
         &self.cache
     }
 
-    /// What leads from its last keyframe to now.
+    /// The packets since the last keyframe.
     pub fn start(&self) -> &Start {
         &self.start
     }
 
-    /// The last keyframe came without parameter sets, and nothing else brought them.
+    /// True if the last keyframe arrived without parameter sets and no other source had them.
     pub fn lacks_parameters(&self) -> bool {
         self.parameters.missing
     }
 
-    /// When something came by RTX.
+    /// When the last packet arrived by RTX.
     pub fn repaired(&self) -> Option<Instant> {
         self.repaired
     }
 
-    /// Octets of the packets that are kept of it.
+    /// Octets of its stored packets.
     pub fn memory(&self) -> usize {
         self.cache.memory() + self.start.memory()
     }
 
-    /// Gives back what the rate of the last second does not need.
+    /// Frees memory that the rate of the last second does not need.
     pub fn trim(&mut self, now: Instant) {
         self.cache.trim(now);
         self.start.trim(now);
     }
 
-    /// Gives back what leads from its last keyframe to now: a keyframe can be had instead.
+    /// Frees the packets since the last keyframe: a keyframe can be requested instead.
     pub fn forget_start(&mut self) {
         self.start.forget();
     }
 
-    /// Gives back the older half of what is kept for retransmissions.
+    /// Frees the older half of the packets that are stored for retransmissions.
     pub fn halve_cache(&mut self) {
         self.cache.halve();
     }
 
-    /// A subscriber needs a keyframe of it.
+    /// Requests a keyframe for a subscriber.
     pub fn request_keyframe(&mut self, round_trip: Duration, now: Instant) {
         if self.life.is_silent(now) {
-            // Its publisher was told to send it, by those who want it.
+            // Subscribers that want the encoding make its publisher send it.
             self.life.expect(u8::MAX);
             self.keyframes.request_raised(now, round_trip);
         } else {
@@ -327,8 +330,8 @@ impl Encoding {
         describe(&mut self.structures, payload_type.codec, payload, extensions.dependency_descriptor)
     }
 
-    /// Something is missing between the picture before and a packet: perhaps parameter sets, without which nothing can
-    /// be decoded. It begins with those, when they come.
+    /// True if packets may be missing between the previous picture and this packet: they may be the parameter sets,
+    /// without which nothing can be decoded. The keyframe then begins with those when they arrive.
     fn may_have_begun(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
         let before = (1..=MOST_PARAMETERS).map(|behind| self.cache.get(ExtendedSeq(seq.0 - behind)));
         let mut before = before.skip_while(|cached| {
@@ -337,7 +340,7 @@ impl Encoding {
         before.next().is_none_or(|cached| cached.is_none())
     }
 
-    /// A structure came after packets that refer to it: now they can be read.
+    /// Reads packets again that arrived before the structure that they refer to.
     fn read_again(&mut self, seq: ExtendedSeq, highest: ExtendedSeq) {
         let Self { cache, start, structures, .. } = self;
         let mut read = |cached: &mut Cached| {
@@ -356,15 +359,16 @@ impl Encoding {
     }
 }
 
-/// Of the first payload type; [`Stream::set_clock_rate`] follows what is really sent.
+/// The clock rate of the first payload type; [`Stream::set_clock_rate`] sets that of the payload type in use.
 fn clock_rate(track: &TrackSpec) -> u32 {
     let default = if track.kind == Kind::Video { 90_000 } else { 48_000 };
     track.payload_types.first().map_or(default, |first| first.clock_rate)
 }
 
-/// Octets of what is kept for fast starts of one encoding: of a publisher that answers, a keyframe is soon to be had, and
-/// what takes longer to send is of no use; one that ignores requests makes its next in up to 10 s (at 2.5 Mbit/s); of one
-/// that was not asked often enough nobody knows (4 s, as hardware encoders have it by default).
+/// Most octets that are stored for fast starts of one encoding. A publisher that answers requests sends a keyframe
+/// soon, so that more, which takes longer to send, is of no use. One that ignores requests sends its next keyframe in
+/// up to 10 s (at 2.5 Mbit/s). For one that was not asked often enough this assumes 4 s, the default of hardware
+/// encoders.
 fn most_kept(keyframes: &KeyframeRequests) -> usize {
     if keyframes.is_deaf() {
         4_000_000
@@ -375,7 +379,7 @@ fn most_kept(keyframes: &KeyframeRequests) -> usize {
     }
 }
 
-/// One whose descriptor refers to a structure that was lost tells nothing by it; the payload still may.
+/// Describes a packet. If its descriptor refers to a structure that was lost, only the payload is read.
 fn describe(
     structures: &mut Structures,
     codec: Codec,

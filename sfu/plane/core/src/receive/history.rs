@@ -1,6 +1,6 @@
-//! Which of the last packets of an encoding have arrived: tells late ones from repeated ones.
+//! Records which of the last packets of an encoding have arrived, to distinguish late packets from duplicates.
 //!
-//! SRTP's replay window (RFC 3711 s3.3.2) cannot: a retransmission comes under another SSRC with a number of its own.
+//! SRTP's replay window (RFC 3711 s3.3.2) cannot do that: a retransmission has another SSRC and a number of its own.
 
 use crate::discard::Discard;
 use crate::limits::ENCODING_HISTORY as LENGTH;
@@ -8,10 +8,10 @@ use crate::rtp::sequence::ExtendedSeq;
 
 const WORDS: usize = (LENGTH / 64) as usize;
 
-/// One bit per packet, in a ring.
+/// A ring with one bit per packet.
 ///
 /// ```text
-///   too late   |    within: bit set = arrived    |   right of it: moves it
+///   too late   |    within: bit set = arrived    |   above: moves the window
 /// -------------+---------------------------------+----------------------->
 ///              highest - LENGTH + 1        highest
 /// ```
@@ -22,7 +22,7 @@ pub struct History {
 }
 
 impl History {
-    /// The packet arrived. `Duplicate` if it had already, `TooLate` if that can no longer be told.
+    /// Records a packet. `Duplicate` if it had already arrived, `TooLate` if it is older than the window.
     pub fn insert(&mut self, seq: ExtendedSeq) -> Result<(), Discard> {
         let Some(highest) = self.highest else {
             self.highest = Some(seq);
@@ -49,14 +49,14 @@ impl History {
         Ok(())
     }
 
-    /// It may arrive once more: what was kept of it is gone.
+    /// Lets a packet arrive once more, as its stored copy is gone.
     pub fn forget(&mut self, seq: ExtendedSeq) {
         if self.reaches(seq) {
             self.clear(seq.0);
         }
     }
 
-    /// Whether the window has a bit for it.
+    /// True if the window includes the packet.
     pub fn reaches(&self, seq: ExtendedSeq) -> bool {
         self.highest.is_some_and(|highest| seq <= highest && highest.0 - seq.0 < LENGTH)
     }

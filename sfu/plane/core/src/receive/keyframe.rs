@@ -1,40 +1,40 @@
-//! Turns many wishes for a keyframe of one encoding into few requests (PLI, RFC 4585 s6.3.1; FIR, RFC 5104 s4.3.1), and
-//! learns what comes of them: how soon a keyframe does, and whether the publisher heeds requests at all.
+//! Merges the subscribers' needs for a keyframe of one encoding into few requests (PLI, RFC 4585 s6.3.1; FIR, RFC 5104
+//! s4.3.1), and measures the answers: how soon a keyframe arrives, and whether the publisher ignores requests.
 //!
-//! One request is in flight at a time. It is repeated while it stays unanswered; a wish made meanwhile is served by the
-//! same keyframe, and so is one made soon after a keyframe that another asked for.
+//! One request is in flight at a time. It is repeated while it stays unanswered. A need that arises meanwhile is served
+//! by the same keyframe, and so is one that arises soon after a keyframe.
 
 use crate::time::{Duration, Instant, ms};
 
-/// Between two requests. Browsers make no keyframes closer together than this, and subscribers that ask after the same
-/// loss do so within it. jitsi-videobridge: its group window.
+/// The shortest time between two requests. Browsers send keyframes no closer together, and subscribers that report the
+/// same loss do so within it. jitsi-videobridge: its group window.
 const INTERVAL: Duration = ms(300);
-/// No more requests than [`BURST`] within this, however many join one after another.
+/// At most [`BURST`] requests are sent within this time, however many subscribers join one after another.
 const BURST_TIME: Duration = ms(1_500);
 const BURST: usize = 3;
-/// After a keyframe, whoever asked for it. A wish made within it is of somebody who missed its beginning by a little.
+/// The wait after any keyframe. A need within it is of a subscriber that has just missed the keyframe's beginning.
 const SETTLING: Duration = ms(150);
-/// A request unanswered for so long is repeated. mediasoup: KeyFrameRequestManager.cpp.
+/// An unanswered request is repeated after this. mediasoup: KeyFrameRequestManager.cpp.
 const RETRY: Duration = ms(1_000);
-/// Requests after the last wish: an encoding that its publisher has paused answers none.
+/// Most requests after the last need: an encoding that its publisher has paused answers none.
 const MAX_REQUESTS: u8 = 5;
 
-/// An encoder that begins, or begins again, makes a keyframe by itself: a request would make two of it.
+/// An encoder that starts or restarts sends a keyframe unasked: a request within this time would cause a second one.
 const BY_ITSELF: Duration = ms(100);
-/// From request to keyframe, beside the round trip, as long as none was seen: a frame, and its encoding.
+/// The assumed time from request to keyframe beside the round trip, until one is measured: one frame and its encoding.
 const USUAL_ANSWER: Duration = ms(60);
-/// An answer takes no longer, or it is none. libwebrtc answers with its next frame.
+/// A request without a keyframe after this is unanswered. libwebrtc answers with its next frame.
 const PATIENCE: Duration = ms(600);
 
-/// Evidence that requests are ignored: one more with each that was, one less with each that was answered. One that is
-/// lost on its way looks the same, so a single one proves nothing; and a keyframe that came by itself may look like an
-/// answer. Nothing is proven to begin with.
+/// Evidence that requests are ignored: plus one for each ignored request, minus one for each answered one. A request
+/// that is lost looks ignored, so one proves nothing; and a keyframe that was sent unasked may look like an answer. It
+/// begins at zero.
 const MOST_EVIDENCE: i8 = 4;
 const DEAF: i8 = 3;
 const HEARS: i8 = 1;
 const SURELY_HEARS: i8 = -2;
 const LEAST_EVIDENCE: i8 = -3;
-/// A keyframe within this of when it was due anyway is no answer: its publisher makes them at a pace of its own.
+/// A keyframe within this time of its expected periodic time is no answer: its publisher sends keyframes periodically.
 const PUNCTUAL: Duration = ms(250);
 
 #[derive(Clone, Copy, Debug)]
@@ -48,35 +48,35 @@ enum State {
     Asked {
         at: Instant,
         requests: u8,
-        /// Of the last request: no answer came in time.
+        /// The last request was not answered in time.
         ignored: bool,
     },
 }
 
-/// What it is time for.
+/// What [`KeyframeRequests::poll`] reports as due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
-    /// Ask the publisher.
+    /// Send a request to the publisher.
     Request,
-    /// The last request was not answered: who waits for the keyframe may wait long.
+    /// The last request was not answered: the waiting subscribers may wait for long.
     Ignored,
 }
 
-/// For one encoding.
+/// The keyframe requests of one encoding.
 #[derive(Clone, Debug)]
 pub struct KeyframeRequests {
     state: State,
     sequence: u8,
-    /// When the last requests were made, oldest first.
+    /// The times of the last requests, oldest first.
     asked: [Option<Instant>; BURST],
     evidence: i8,
     deaf: bool,
-    /// From request to keyframe: a moving average.
+    /// The time from request to keyframe, a moving average.
     answer: Option<Duration>,
     last: Option<Instant>,
-    /// It came unasked, or would have.
+    /// The last keyframe was sent unasked, or would have been.
     by_itself: bool,
-    /// Between the last two keyframes, if both did.
+    /// The time between the last two keyframes, if both were sent unasked.
     period: Option<Duration>,
 }
 
@@ -101,7 +101,7 @@ impl KeyframeRequests {
         Self::default()
     }
 
-    /// Somebody cannot go on without a keyframe.
+    /// A subscriber needs a keyframe.
     pub fn request(&mut self, now: Instant) {
         match &mut self.state {
             State::Idle { not_before } => {
@@ -113,8 +113,8 @@ impl KeyframeRequests {
         }
     }
 
-    /// The same of an encoding that does not arrive. Its publisher is told by other means to send it, and its encoder
-    /// then begins with a keyframe: only if it does not, one is asked for.
+    /// A subscriber needs a keyframe of an encoding that does not arrive. Its publisher learns elsewhere to send the
+    /// encoding, and the encoder then starts with a keyframe: one is requested only if it does not.
     pub fn request_raised(&mut self, now: Instant, round_trip: Duration) {
         match &mut self.state {
             State::Idle { .. } => self.state = State::Requested { due: now + round_trip + BY_ITSELF },
@@ -123,8 +123,8 @@ impl KeyframeRequests {
         }
     }
 
-    /// Another encoding of the track is being asked for. Browsers answer with keyframes of all of them, and hear no
-    /// other request for a while, whichever it is for. libwebrtc: encoder_rtcp_feedback.cc.
+    /// Delays the next request, as one for another encoding of the track is being sent. Browsers answer it with
+    /// keyframes of all encodings and ignore requests for a while. libwebrtc: encoder_rtcp_feedback.cc.
     pub fn defer(&mut self, now: Instant) {
         let until = now + INTERVAL;
         match &mut self.state {
@@ -135,7 +135,7 @@ impl KeyframeRequests {
         }
     }
 
-    /// It begins to arrive, or does so again after a silence.
+    /// The encoding begins to arrive, or arrives again after a silence.
     pub fn handle_start(&mut self, now: Instant) {
         let until = now + BY_ITSELF;
         match &mut self.state {
@@ -145,7 +145,7 @@ impl KeyframeRequests {
         }
     }
 
-    /// A keyframe begins to arrive: it answers every wish there is.
+    /// A keyframe begins to arrive: it serves every pending need.
     pub fn handle_keyframe(&mut self, now: Instant) {
         let asked = matches!(self.state, State::Asked { ignored: false, .. });
         let by_itself = !asked || self.is_punctual(now);
@@ -167,8 +167,8 @@ impl KeyframeRequests {
         self.state = State::Idle { not_before: Some(not_before.max(burst_over)) };
     }
 
-    /// What to do now. `heard`: when the newest packet of the encoding came. If none did since the request, that it is not
-    /// answered says nothing of the publisher.
+    /// Returns what is due now. `heard` is when the encoding's newest packet arrived: if none arrived since the
+    /// request, a missing answer is no evidence against the publisher.
     pub fn poll(&mut self, now: Instant, heard: Option<Instant>) -> Option<Due> {
         match self.state {
             State::Requested { due } if due <= now => {
@@ -208,28 +208,28 @@ impl KeyframeRequests {
         }
     }
 
-    /// For FIR: a repetition carries the number of the request it repeats (RFC 5104 s4.3.1.1).
+    /// The sequence number for FIR: a repetition has the number of the request that it repeats (RFC 5104 s4.3.1.1).
     pub fn sequence(&self) -> u8 {
         self.sequence
     }
 
-    /// The publisher ignores requests. It is still asked once per wish, so that it can prove otherwise.
+    /// True if the publisher ignores requests. It is still asked once per need, which lets it answer.
     pub fn is_deaf(&self) -> bool {
         self.deaf
     }
 
-    /// It was seen to answer often enough.
+    /// True if the publisher answered often enough.
     pub fn surely_hears(&self) -> bool {
         !self.deaf && self.evidence <= SURELY_HEARS
     }
 
-    /// A request is in flight, or will be.
+    /// True if a request is in flight or pending.
     pub fn is_asking(&self) -> bool {
         !matches!(self.state, State::Idle { .. })
     }
 
-    /// In how long a keyframe will begin to arrive for somebody who wishes for it now: by asking, or, where that is of
-    /// no use, at the publisher's own pace. None: nobody can tell.
+    /// The time until a keyframe begins to arrive if a subscriber needs it now: by a request, or, where requests are
+    /// ignored, by the publisher's own period. None: unknown.
     pub fn time_to_keyframe(&self, now: Instant, round_trip: Duration) -> Option<Duration> {
         let answer = self.answer.unwrap_or(round_trip + USUAL_ANSWER);
         let left = |at: Instant| at.saturating_duration_since(now);
@@ -242,7 +242,8 @@ impl KeyframeRequests {
         }
     }
 
-    /// At the publisher's own pace. One that is overdue has another pace.
+    /// The time until the next periodic keyframe of the publisher. None if there is no period or the keyframe is
+    /// overdue.
     pub fn time_by_itself(&self, now: Instant) -> Option<Duration> {
         let due = self.last? + self.period?;
         (due > now).then(|| due - now)

@@ -1,5 +1,5 @@
-//! Which encodings of a track flow, and which spatial layers of its only one: by what arrives, by who else of the
-//! transport is heard meanwhile, and by what the sender says of itself (`video-layers-allocation`).
+//! Determines whether an encoding and its spatial layers flow: from its packets, from other streams of the transport
+//! that are heard meanwhile, and from the sender's `video-layers-allocation`.
 
 use super::activity::{Activity, Voucher};
 use super::pulse::Pulse;
@@ -7,7 +7,7 @@ use crate::layer::Lives;
 use crate::rtp::layers_allocation::MOST;
 use crate::time::Instant;
 
-/// Of one encoding.
+/// The activity of one encoding and of its spatial layers.
 #[derive(Clone, Debug)]
 pub struct Life {
     whole: Activity,
@@ -19,7 +19,7 @@ impl Life {
         Self { whole: Activity::new(video), layers: std::array::from_fn(|_| Activity::new(video)) }
     }
 
-    /// A packet with media in it arrived; `late`: newer ones did before.
+    /// Handles a packet with a payload. `late` is true if newer packets arrived before.
     pub fn handle_packet(&mut self, spatial: u8, timestamp: u32, late: bool, now: Instant) {
         self.whole.handle_packet(timestamp, late, now);
         self.layers[usize::from(spatial).min(MOST - 1)].handle_packet(timestamp, late, now);
@@ -29,7 +29,7 @@ impl Life {
         self.whole.is_flowing()
     }
 
-    /// Whether a spatial layer of it does.
+    /// True if this spatial layer flows.
     pub fn has_layer(&self, spatial: u8) -> bool {
         self.layers[usize::from(spatial).min(MOST - 1)].is_flowing()
     }
@@ -38,7 +38,8 @@ impl Life {
         self.whole.pulse()
     }
 
-    /// Its sender says whether it sends it, other than before; and each of its spatial layers, as bits.
+    /// Applies a change of the sender's layers allocation: `before` and `now` have a bit for each spatial layer that is
+    /// sent.
     pub fn allocate(&mut self, before: u8, now: u8) {
         turn(&mut self.whole, before != 0, now != 0);
         for (spatial, layer) in self.layers.iter_mut().enumerate() {
@@ -46,30 +47,31 @@ impl Life {
         }
     }
 
-    /// It is wanted now, and may have stopped because it was not: its first packet is enough, and that of its spatial
-    /// `layers`.
+    /// A subscriber wants the encoding and its spatial `layers` (bits) now. Where they stopped, possibly because nobody
+    /// wanted them, the first packet is enough to flow again.
     pub fn expect(&mut self, layers: u8) {
         let wanted = self.layers.iter_mut().enumerate().filter(|(spatial, _)| layers >> spatial & 1 != 0);
         let wanted = wanted.map(|(_, layer)| layer).chain(std::iter::once(&mut self.whole));
         wanted.filter(|activity| activity.has_stopped()).for_each(Activity::expect);
     }
 
-    /// When its newest packet came.
+    /// When the newest packet arrived.
     pub fn last(&self) -> Option<Instant> {
         self.whole.last()
     }
 
-    /// Nothing of it arrives.
+    /// True if no packets of the encoding arrive.
     pub fn is_silent(&self, now: Instant) -> bool {
         self.whole.is_silent(now)
     }
 
-    /// Another stream may have its place. None: it was never heard.
+    /// True if another stream may take its place. None: no packet has arrived yet.
     pub fn is_gone(&self, now: Instant) -> Option<bool> {
         self.whole.is_gone(now)
     }
 
-    /// Judges silences: `siblings` are other encodings of its track, `elsewhere` is other media of its transport.
+    /// Decides whether silences mean a stop. `siblings` are the other encodings of the track, `elsewhere` is other
+    /// media of the transport.
     pub fn handle_silence(&mut self, siblings: &[Pulse], elsewhere: &[Pulse], now: Instant) {
         let others = || siblings.iter().chain(elsewhere);
         let layers = self.layers.each_ref().map(Activity::pulse);
@@ -87,7 +89,7 @@ impl Life {
         self.all().filter_map(Activity::poll_timeout).min()
     }
 
-    /// Of its spatial layers.
+    /// Which spatial layers flow and which have stopped.
     pub fn lives(&self) -> Lives {
         let bits = |is: fn(&Activity) -> bool| {
             self.layers.iter().rev().fold(0, |bits, activity| bits << 1 | u8::from(is(activity)))
@@ -104,7 +106,7 @@ impl Life {
     }
 }
 
-/// Who flowed since `silence`.
+/// Which other streams flowed since `silence` began.
 fn vouch<'a>(
     silence: Instant,
     mut siblings: impl Iterator<Item = &'a Pulse>,

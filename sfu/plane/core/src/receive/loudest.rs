@@ -1,23 +1,25 @@
-//! Which microphones of a room are among its loudest now: only those are forwarded, where a room asks for that.
+//! Selects the loudest microphones of a room. If the room asks for it, only those are forwarded.
 //!
-//! Jitsi: DominantSpeakerIdentification, energyRanking. Differs in one thing: who is in stays in until somebody is
-//! clearly louder, or two of a level would take turns packet by packet.
+//! Jitsi: DominantSpeakerIdentification, energyRanking. One difference: a selected microphone stays selected until
+//! another is clearly louder, so that two of the same level do not alternate packet by packet.
 
 use crate::id::TrackId;
 use crate::time::{Duration, Instant, ms};
 
-/// Who sent nothing for so long is out, and what it was before is forgotten. Jitsi: energyExpireTimeMs.
+/// A microphone that sends nothing for this long is no longer selected, and its average starts anew. Jitsi:
+/// energyExpireTimeMs.
 const EXPIRY: Duration = ms(150);
-/// How much louder than the quietest who is in somebody must be to take its place: twice the energy.
+/// How much louder than the quietest selected microphone another must be to replace it: twice the energy.
 const MARGIN: u16 = 3 * DECIBEL;
-/// Levels are averaged in parts of a decibel.
+/// Energies are in this fraction of a decibel.
 const DECIBEL: u16 = 256;
 const SILENT: u8 = 127;
 
 #[derive(Clone, Copy, Debug)]
 struct Voice {
     track: TrackId,
-    /// In 1/256 dB above silence, an average in which the newest packet is one half. Jitsi: energyAlphaPct.
+    /// In 1/256 dB above silence, a moving average in which the newest packet counts for one half. Jitsi:
+    /// energyAlphaPct.
     energy: u16,
     heard: Instant,
     is_in: bool,
@@ -37,7 +39,7 @@ pub struct Loudest {
 }
 
 impl Loudest {
-    /// So many are in at most.
+    /// Sets how many microphones are selected at most.
     pub fn set_most(&mut self, most: usize) {
         self.most = most;
         while self.voices.iter().filter(|voice| voice.is_in).count() > most {
@@ -50,7 +52,7 @@ impl Loudest {
         self.voices.retain(|voice| voice.track != track);
     }
 
-    /// A packet of `level` (-dBov) came: whether its track is in.
+    /// Handles a packet of `level` (-dBov). Returns true if its track is selected.
     pub fn handle_level(&mut self, track: TrackId, level: u8, now: Instant) -> bool {
         let energy = u16::from(SILENT.saturating_sub(level)) * DECIBEL;
         let place = self.voices.binary_search_by_key(&track, |voice| voice.track).unwrap_or_else(|place| {

@@ -1,8 +1,8 @@
-//! The publisher's side: which packet belongs to which encoding, what is missing, and what the publisher is told.
+//! The publisher's side: routes each packet to its encoding, tracks losses, and sends feedback to the publisher.
 //!
 //! ```text
-//! Router -> Track -> Encoding { Stream: numbers, losses, reports, rates   Life: whether it flows   KeyframeRequests
-//!                               Cache: its packets, for all subscribers   Start: what leads from the last keyframe to now }
+//! Router -> Track -> Encoding { Stream: numbers, losses, reports, rates   Life: flowing or stopped   KeyframeRequests
+//!                               Cache: its packets, for all subscribers   Start: its packets since the last keyframe }
 //! ```
 
 pub mod activity;

@@ -1,7 +1,8 @@
-//! Which packets of an encoding are missing, and when to ask the publisher for them (generic NACK, RFC 4585 s6.2.1).
+//! Tracks the missing packets of an encoding and when to request them from the publisher (generic NACK, RFC 4585
+//! s6.2.1).
 //!
-//! A hole may only be a packet that was overtaken: it is asked for a little later, then once per round trip, until it
-//! comes or has been asked for often enough.
+//! A missing packet may only be reordered: it is requested a little later, then once per round trip, until it arrives
+//! or was requested often enough.
 
 use std::collections::VecDeque;
 
@@ -9,9 +10,9 @@ use crate::limits::{ENCODING_HISTORY, MISSING_PACKETS, PACKET_REQUESTS};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 
-/// How long a hole waits for the packet that was only overtaken. mediasoup: Producer.cpp, sendNackDelay.
+/// How long to wait for a reordered packet before the first request. mediasoup: Producer.cpp, sendNackDelay.
 const REORDER_WAIT: Duration = ms(10);
-/// Within one host a round trip is shorter than the sender takes to answer.
+/// The shortest time between two requests: within one host the round trip is shorter than the sender's time to answer.
 /// libwebrtc: nack_requester.cc, process interval.
 const SHORTEST_WAIT: Duration = ms(20);
 
@@ -19,24 +20,24 @@ const SHORTEST_WAIT: Duration = ms(20);
 struct Missing {
     seq: ExtendedSeq,
     requests: u8,
-    /// When to ask for it next; after the last request: when to give it up.
+    /// When to request it next; after the last request, when to give up.
     due: Instant,
 }
 
-/// The packets that are asked for, lowest first.
+/// The packets to request, lowest first.
 #[derive(Clone, Debug, Default)]
 pub struct Nacks {
     missing: VecDeque<Missing>,
     highest: Option<ExtendedSeq>,
-    /// The first packet of the last keyframe: nothing before it is needed to show what comes after.
+    /// The first packet of the last keyframe: packets before it are not needed to show what follows.
     keyframe: Option<ExtendedSeq>,
-    /// No entry is due before; it may be earlier than the first that is.
+    /// No entry is due before this; it may be earlier than the first due entry.
     next: Option<Instant>,
     overflowed: bool,
 }
 
 impl Nacks {
-    /// A packet arrived, which leaves holes below it or fills one.
+    /// Handles a packet that arrived: it may leave a hole below it or fill one.
     pub fn handle_packet(&mut self, seq: ExtendedSeq, keyframe: bool, now: Instant) {
         if keyframe {
             self.keyframe = self.keyframe.max(Some(seq));
@@ -51,7 +52,8 @@ impl Nacks {
         }
     }
 
-    /// A subscriber needs a packet that we do not have: ask once, and not again within a round trip. True: this is news.
+    /// Requests a packet once that a subscriber needs and the cache does not hold. Returns false if it is already in
+    /// the list or the list is full.
     pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) -> bool {
         if let Err(place) = self.find(seq)
             && self.missing.len() < MISSING_PACKETS
@@ -63,7 +65,8 @@ impl Nacks {
         false
     }
 
-    /// Appends the sequence numbers to ask for now. True: too many are missing, only a keyframe helps.
+    /// Appends the sequence numbers to request now. Returns true if too many are missing, so that only a keyframe
+    /// helps.
     pub fn poll(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
         if self.next.is_some_and(|next| next <= now) {
             let wait = round_trip.max(SHORTEST_WAIT);
@@ -91,12 +94,12 @@ impl Nacks {
     /// Octets of an entry of the list.
     pub const PLACE: usize = size_of::<Missing>();
 
-    /// Octets.
+    /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.missing.capacity() * Self::PLACE
     }
 
-    /// How many are being asked for.
+    /// The number of packets in the list.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.missing.len()
@@ -107,7 +110,7 @@ impl Nacks {
         self.missing.is_empty()
     }
 
-    /// `start..end` did not arrive, but what comes after did.
+    /// Adds the missing packets `start..end`; a later packet has arrived.
     fn add_hole(&mut self, start: u64, end: u64, now: Instant) {
         let count = (end - start) as usize;
         if count == 0 {
@@ -118,7 +121,7 @@ impl Nacks {
         }
         if self.missing.len() + count > MISSING_PACKETS {
             self.missing.clear();
-            // That is to be told.
+            // The next poll reports it.
             self.next = Some(now);
             self.overflowed = true;
             return;

@@ -1,10 +1,11 @@
-//! When packets of a stream came lately: what vouches for its transport while another stream is silent.
+//! Records when packets of a stream arrived lately. This shows that its transport works while another stream is silent.
 
 use crate::time::{Duration, Instant, ms};
 
-/// As many ticks as bits are remembered: 640 ms.
+/// The length of a tick. One tick for each bit is recorded: 640 ms.
 const TICK: Duration = ms(20);
-/// Packets this far apart show that a stream flows: after an outage of all, one may be back a little before another.
+/// Packets this far apart show that a stream flows. After an outage of the whole transport, one stream may resume a
+/// little before another.
 const VOUCHES: Duration = ms(160);
 
 #[derive(Clone, Copy, Debug)]
@@ -29,12 +30,12 @@ impl Pulse {
         }
     }
 
-    /// Whether it flowed while another was silent.
+    /// True if the stream flowed while another was silent.
     pub fn vouches(&self, silence: Instant) -> bool {
         self.span_since(silence) >= VOUCHES
     }
 
-    /// The time from the first to the last tick with packets that began after `silence` did.
+    /// The time from the first to the last tick with packets that began after `silence`.
     fn span_since(&self, silence: Instant) -> Duration {
         let behind = self.newest.saturating_duration_since(silence);
         let ticks = (behind.as_nanos().div_ceil(TICK.as_nanos())).min(u128::from(u32::BITS)) as u32;

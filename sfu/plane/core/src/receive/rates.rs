@@ -1,4 +1,4 @@
-//! What arrives of an encoding, layer by layer, over the last second: bits, frames and the size of the picture.
+//! Measures each layer of an encoding over the last second: bit rate, frame rate and picture size.
 
 use crate::codec::Description;
 use crate::event::LayerRate;
@@ -6,14 +6,14 @@ use crate::layer::Layer;
 use crate::rtp::layers_allocation::{LayersAllocation, SpatialLayer};
 use crate::time::{Duration, Instant, ms};
 
-/// One second, in tenths of which the oldest falls out.
+/// One second in tenths.
 const BUCKETS: usize = 10;
 const BUCKET: Duration = ms(100);
-/// Until so much has been measured, what the sender says is nearer the truth.
+/// Until the measurement covers this time, the sender's layers allocation is more accurate.
 const MEASURED: Duration = ms(1_000);
-/// A rate over less says nothing.
+/// A rate over less time is not meaningful.
 const SHORTEST: Duration = ms(200);
-/// Layers told apart of each kind: higher ids count as the highest.
+/// The number of spatial and temporal layers that are counted separately. Higher ids count as the highest.
 const SPATIAL: usize = 4;
 const TEMPORAL: usize = 4;
 
@@ -27,21 +27,21 @@ type Counts = [[Count; TEMPORAL]; SPATIAL];
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
-    /// Which tenth of a second since `Rates::since`.
+    /// The index of the tenth of a second since `Rates::since`.
     number: u64,
     counts: Counts,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Rates {
-    /// The first packet, and the time that buckets are counted from.
+    /// The time of the first packet, from which buckets are counted.
     since: Option<Instant>,
     buckets: [Bucket; BUCKETS],
     sizes: [Option<(u16, u16)>; SPATIAL],
 }
 
 impl Rates {
-    /// A packet of `octets` of payload; `frame`: it is the first one of its frame.
+    /// Counts a packet with `octets` of payload. `frame` is true if it is the first packet of its frame.
     pub fn handle_packet(&mut self, description: &Description, octets: usize, frame: bool, now: Instant) {
         let spatial = usize::from(description.spatial).min(SPATIAL - 1);
         let temporal = usize::from(description.temporal).min(TEMPORAL - 1);
@@ -58,8 +58,8 @@ impl Rates {
         count.frames += u32::from(frame);
     }
 
-    /// The layers that have arrived within the last second, the least first; each with the rate of all it needs. What is
-    /// not known yet of those is as the sender says it of `stream`.
+    /// The layers that arrived within the last second, lowest first, each with the rate of all layers it needs. A rate
+    /// that is not measured yet is taken from the allocation of `stream`.
     pub fn layers(&mut self, allocated: Option<&LayersAllocation>, stream: usize, now: Instant) -> Vec<LayerRate> {
         let (own, span) = self.sum(now);
         let is_young = self.since.is_none_or(|since| now < since + MEASURED);
@@ -89,7 +89,7 @@ impl Rates {
         layers
     }
 
-    /// The layers of a spatial layer as the sender means to send them.
+    /// The temporal layers of a spatial layer, by the sender's allocation.
     fn promised(&self, spatial: usize, promised: &SpatialLayer) -> impl Iterator<Item = LayerRate> {
         let (width, height) = self.size(spatial, Some(promised));
         let count = promised.temporal_layers;
@@ -100,18 +100,19 @@ impl Rates {
             bps,
             width,
             height,
-            // It tells that of the highest; each below has half of the one above it, in all usual modes.
+            // The allocation has the frame rate of the highest layer. Each lower one has half of that above it, in all
+            // usual modes.
             fps: f32::from(fps) / f32::from(1_u8 << (count - 1 - temporal as u8)),
         })
     }
 
-    /// As the payload tells it, or the sender beside it; zero if neither does.
+    /// The picture size by the payload, else by the allocation; zero if neither has it.
     fn size(&self, spatial: usize, promised: Option<&SpatialLayer>) -> (u16, u16) {
         let told = || promised?.picture.map(|(width, height, _)| (width, height));
         self.sizes[spatial].or_else(told).unwrap_or_default()
     }
 
-    /// What the buckets hold that are young enough, and the time it took.
+    /// The sum of the buckets of the last second, and the time that they cover.
     fn sum(&mut self, now: Instant) -> (Counts, Duration) {
         let number = self.number(now);
         let oldest = (number + 1).saturating_sub(BUCKETS as u64);

@@ -1,10 +1,11 @@
-//! The statistics of a received stream that go back in its reception report block (RFC 3550 s6.4.1, A.3, A.8).
+//! The statistics of a received stream for its reception report block (RFC 3550 s6.4.1, A.3, A.8).
 
 use crate::rtcp::report::ReportBlock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, Ntp};
 
-/// A step of transit time above this is not jitter but a clock that was set. libwebrtc: receive_statistics_impl.cc.
+/// A change of the transit time above this is no jitter: the sender's clock was set. libwebrtc:
+/// receive_statistics_impl.cc.
 const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +14,7 @@ struct Last {
     timestamp: u32,
 }
 
-/// What came under the media SSRC itself: a retransmission that came by RTX repairs the picture, not the path.
+/// Counts the packets of the media SSRC only: a retransmission by RTX does not undo the loss on the path.
 #[derive(Clone, Debug)]
 pub struct Reception {
     clock_rate: u32,
@@ -26,7 +27,7 @@ pub struct Reception {
     /// In sixteenths of a timestamp unit.
     jitter: u32,
     sender_report: Option<(Ntp, Instant)>,
-    /// Something was heard since the last block.
+    /// A packet or a sender report arrived since the last block.
     heard: bool,
 }
 
@@ -63,7 +64,7 @@ impl Reception {
         self.sender_report = Some((ntp, now));
     }
 
-    /// The block for `ssrc`, whose fraction of loss counts from the block before; none if nothing was heard since.
+    /// The block for `ssrc`. Its fraction lost counts since the last block. None if nothing arrived since.
     pub fn report_block(&mut self, ssrc: u32, now: Instant) -> Option<ReportBlock> {
         let base = self.base?;
         if !std::mem::take(&mut self.heard) {
@@ -84,7 +85,7 @@ impl Reception {
             ssrc,
             fraction_lost: fraction.min(255) as u8,
             cumulative_lost: (expected as i64 - self.received as i64).clamp(-0x80_0000, 0x7F_FFFF) as i32,
-            // Rollovers count from the first packet on; ours begin in the second round.
+            // The block counts rollovers from the first packet; our numbers begin in the second cycle.
             highest: (self.highest.0 - (base.0 & !0xFFFF)) as u32,
             jitter: self.jitter >> 4,
             last_sr,
@@ -92,7 +93,7 @@ impl Reception {
         })
     }
 
-    /// RFC 3550 A.8, from the first packet of each frame: the others wait for the sender's pacer.
+    /// Measures jitter (RFC 3550 A.8) by the first packet of each frame: the others wait in the sender's pacer.
     fn measure_jitter(&mut self, packet: Last) {
         let Some(last) = self.last else {
             self.last = Some(packet);

@@ -1,12 +1,12 @@
-//! Which encoding of which track a packet belongs to (RFC 9143 s9.2, RFC 8852): by its SSRC once that is known, else by
-//! MID and RID, else by a payload type that only one m-section has.
+//! Routes a packet to its track and encoding (RFC 9143 s9.2, RFC 8852): by its SSRC once that is known, else by MID and
+//! RID, else by a payload type that only one m-section has.
 //!
-//! Chromium's simulcast offers name no SSRC; MID and RID come with the first packets only, until a report answers them.
-//! The first packet of an encoding is often padding on its RTX stream, with the repaired RID.
+//! Chromium's simulcast offers name no SSRC; MID and RID are sent only with the first packets, until an RTCP report
+//! arrives. The first packet of an encoding is often padding on its RTX stream, with the repaired RID.
 //!
-//! A route has one SSRC. Others that lead to it are ignored for as long as that one is heard: of several streams in one
-//! section that nothing tells apart one is shown whole, and a late packet of a stream that was replaced brings nothing
-//! back.
+//! A route has one SSRC. Other SSRCs that match it are ignored while that one is heard: of several streams in one
+//! section that cannot be distinguished, one is forwarded completely, and a late packet of a replaced stream does not
+//! restore that stream.
 
 use crate::command::TrackSpec;
 use crate::discard::Discard;
@@ -21,17 +21,17 @@ use crate::time::Instant;
 struct Binding {
     ssrc: u32,
     route: Route,
-    /// Since when others lead to its route, while it was never heard.
+    /// Since when another SSRC matches its route while this one was never heard.
     contested: Option<Instant>,
 }
 
-/// The SSRCs of one transport, sorted: as many as its tracks have encodings, and their retransmissions, at most.
+/// The SSRCs of one transport, sorted; at most two for each encoding of its tracks, media and RTX.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
     bindings: Vec<Binding>,
-    /// SSRCs that lead nowhere any more.
+    /// SSRCs that no longer have a route.
     dropped: Vec<u32>,
-    /// Of the last packet that was surplus.
+    /// The track of the last `SurplusSsrc`.
     surplus: Option<TrackId>,
 }
 
@@ -40,12 +40,12 @@ impl Router {
         Self::default()
     }
 
-    /// Where packets of a known SSRC go.
+    /// The route of a known SSRC.
     pub fn lookup(&self, ssrc: u32) -> Option<Route> {
         self.find(ssrc).ok().map(|place| self.bindings[place].route)
     }
 
-    /// Takes in the SSRCs that a track's description names. What was learned of an encoding that stays is kept.
+    /// Binds the SSRCs that a track's description declares. Learned SSRCs of encodings that stay are kept.
     pub fn declare(&mut self, track: &Track) {
         let (id, places) = (track.spec.id, track.places());
         self.drop_routes(|known| known.track == id && !places.contains(&known.encoding));
@@ -62,7 +62,7 @@ impl Router {
         self.drop_routes(|route| route.track == track);
     }
 
-    /// The SSRC has said goodbye (RTCP BYE).
+    /// Removes an SSRC that sent RTCP BYE, and its RTX SSRC.
     pub fn forget(&mut self, ssrc: u32) -> Option<Route> {
         let place = self.find(ssrc).ok()?;
         self.dropped.push(ssrc);
@@ -73,22 +73,22 @@ impl Router {
         Some(route)
     }
 
-    /// The track in which the last packet was `SurplusSsrc`.
+    /// The track of the last packet that was dropped as `SurplusSsrc`.
     pub fn poll_surplus(&mut self) -> Option<TrackId> {
         self.surplus.take()
     }
 
-    /// An SSRC that has come to lead nowhere: its track or encoding is gone, or another SSRC took its place.
+    /// The next SSRC that lost its route: its track or encoding was removed, or another SSRC replaced it.
     pub fn poll_dropped(&mut self) -> Option<u32> {
         self.dropped.pop()
     }
 
-    /// Finds the route of a packet among the transport's `tracks`, and keeps it for the packets that follow.
+    /// Finds the route of a packet among the transport's `tracks`, and binds its SSRC to it.
     ///
     /// # Errors
-    /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission that does not tell
-    /// of which encoding, or is of a stream that is not taken; `SurplusSsrc` if another stream of the same route flows;
-    /// `UnknownSsrc` for any other packet that leads nowhere.
+    /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission whose encoding is
+    /// unknown or whose stream is not accepted. `SurplusSsrc` if another stream of the same route flows. `UnknownSsrc`
+    /// for any other packet without a route.
     pub fn route(
         &mut self,
         header: &Header,
@@ -97,13 +97,13 @@ impl Router {
         now: Instant,
     ) -> Result<Route, Discard> {
         if let Some(route) = self.lookup(header.ssrc) {
-            // An SSRC may move to another m-section, and says so by its MID.
+            // An SSRC may move to another m-section; its MID shows it.
             let track = tracks.iter().find(|track| track.spec.id == route.track);
             if extensions.mid.is_none_or(|mid| track.is_some_and(|track| track.spec.mid == mid)) {
                 return Ok(route);
             }
         }
-        // A packet that says itself what it repairs knows best.
+        // A (repaired) RID in the packet has priority over SDP.
         let unnamed = extensions.repaired_rid.or(extensions.rid).is_none();
         let route = match repaired(header.ssrc, tracks).filter(|_| unnamed) {
             Some((track, primary)) => self.repair_of(primary, header.payload_type, track)?,
@@ -118,7 +118,8 @@ impl Router {
         Ok(route)
     }
 
-    /// The route of what repairs `primary`, by SDP: that of `primary`, or none while that is not taken.
+    /// The route of the RTX stream that SDP pairs with `primary`: that of `primary`, or an error while `primary` has
+    /// none.
     fn repair_of(&self, primary: u32, number: u8, track: &Track) -> Result<Route, Discard> {
         if is_rtx(&track.spec, number) != Some(true) {
             return Err(Discard::UnknownPayloadType);
@@ -127,7 +128,7 @@ impl Router {
         Ok(Route { rtx: true, ..route.ok_or(Discard::RtxUnmatched)? })
     }
 
-    /// Whether `ssrc` may have a route: not while another has it that is heard, or may be soon.
+    /// Checks whether `ssrc` may take a route: an error while another SSRC has it and is heard, or may be heard soon.
     fn contest(&mut self, route: &Route, ssrc: u32, track: &Track, now: Instant) -> Result<(), Discard> {
         let present = self.bindings.iter_mut().find(|known| known.route == *route && known.ssrc != ssrc);
         let Some(present) = present else { return Ok(()) };
@@ -145,8 +146,7 @@ impl Router {
         Err(Discard::SurplusSsrc)
     }
 
-    /// One SSRC has one route, and one route has one SSRC. What repaired another stream of an encoding repairs this one
-    /// no more.
+    /// Binds an SSRC to a route, one to one. If the media SSRC of an encoding changes, its RTX SSRC is dropped.
     fn bind(&mut self, ssrc: u32, route: Route) {
         let moved = !route.rtx && self.bindings.iter().any(|known| known.route == route && known.ssrc != ssrc);
         let repair = Route { rtx: true, ..route };
@@ -170,7 +170,7 @@ impl Router {
     }
 }
 
-/// The stream that an SSRC repairs, where SDP says so (`a=ssrc-group:FID`).
+/// The media stream that an SSRC repairs, as declared in SDP (`a=ssrc-group:FID`).
 fn repaired<'a>(ssrc: u32, tracks: &[&'a Track]) -> Option<(&'a Track, u32)> {
     tracks.iter().find_map(|&track| {
         let pair = track.spec.repairs.iter().find(|&&(_, repair)| repair == ssrc)?;
@@ -178,7 +178,7 @@ fn repaired<'a>(ssrc: u32, tracks: &[&'a Track]) -> Option<(&'a Track, u32)> {
     })
 }
 
-/// The only track that the packet can be of, and whether its payload type there is one of retransmission.
+/// The only track that matches the packet, and whether its payload type there is for retransmissions.
 fn track_of<'a>(number: u8, extensions: &Extensions, tracks: &[&'a Track]) -> Result<(&'a Track, bool), Discard> {
     let named = |track: &&&'a Track| extensions.mid.is_none_or(|mid| track.spec.mid == mid);
     let mut candidates = tracks
@@ -198,7 +198,7 @@ fn track_of<'a>(number: u8, extensions: &Extensions, tracks: &[&'a Track]) -> Re
 
 fn encoding_of(track: &Track, rtx: bool, extensions: &Extensions) -> Result<usize, Discard> {
     let encodings = track.spec.encodings.iter().zip(track.places());
-    // The RID of an only encoding need not be said, nor need it have one.
+    // A single encoding needs no RID, neither in its spec nor in its packets.
     if let [only] = track.spec.encodings.as_slice()
         && (only.rid.is_none() || rid_of(rtx, extensions).is_none())
     {
@@ -210,7 +210,7 @@ fn encoding_of(track: &Track, rtx: bool, extensions: &Extensions) -> Result<usiz
     named.next().map(|(_, &place)| place).ok_or(unknown)
 }
 
-/// What names the encoding: on an RTX stream the repaired RID (RFC 8852 s3.2), some senders repeat the RID instead.
+/// The RID of the encoding: on an RTX stream the repaired RID (RFC 8852 s3.2); some senders repeat the RID instead.
 fn rid_of<'a>(rtx: bool, extensions: &Extensions<'a>) -> Option<&'a str> {
     if rtx { extensions.repaired_rid.or(extensions.rid) } else { extensions.rid }
 }

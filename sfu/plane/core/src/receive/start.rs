@@ -1,12 +1,13 @@
-//! Fast start: what is kept of an encoding since its last keyframe, so that who comes now has a picture before the
-//! publisher could send another keyframe.
+//! Fast start: stores the packets of an encoding since its last keyframe, so that a new subscriber has a picture before
+//! the publisher could send another keyframe.
 //!
-//! All packets since the keyframe are noted, so that a slot can number what it leaves out; of those in upper temporal
-//! layers no payload is kept: a slot that catches up shows the lowest one. Their timestamps are compressed, since they
-//! all leave at once: at their own pace a receiver would play the past, and stay behind for as long as it is shown.
+//! All packets since the keyframe are recorded, so that a slot can account for the numbers that it leaves out; payloads
+//! are stored only for the lowest temporal layer, which is what a slot shows while it catches up. The timestamps are
+//! compressed, since all packets leave at once: with the original ones a receiver would play the past and stay behind
+//! for as long as it shows the track.
 //!
 //! ```text
-//! source    K · · T0 · · T0 · · T0 · · T0|        |: the live edge, where the clocks of both agree
+//! source    K · · T0 · · T0 · · T0 · · T0|        |: the live edge, where both timelines agree
 //! leaves                           K T0T0T0T0| T0 · · …
 //! ```
 
@@ -17,19 +18,19 @@ use crate::send::passing::Packet;
 use crate::send::selector;
 use crate::time::{Duration, Instant, ms};
 
-/// A keyframe that is older is not worth what leads from it to now. Hardware encoders make one each 10 s at the latest.
+/// A keyframe older than this is dropped. Hardware encoders send one at least every 10 s.
 const MOST_AGE: Duration = ms(12_000);
-/// On the compressed timeline, from the keyframe to the live edge at most: a receiver that takes the first for live will
-/// play everything so much later.
+/// Most time from the keyframe to the live edge on the compressed timeline: a receiver that takes the first packet for
+/// live plays everything later by this.
 const LONGEST_SPAN: Duration = ms(40);
-/// The timeline is compressed by no more: frames of 90 a second are still two ticks apart.
+/// The highest compression factor: frames at 90 per second are still two ticks apart.
 const MOST_COMPRESSED: u32 = 500;
-/// What a packet takes beside its payload.
+/// Octets of a recorded packet beside its payload.
 const NOTE: usize = size_of::<Noted>();
 
 #[derive(Debug)]
 struct Noted {
-    /// Without its payload, if that is not kept.
+    /// The payload is empty if it is not stored.
     cached: Cached,
     payload_length: usize,
 }
@@ -44,25 +45,25 @@ impl Noted {
     }
 }
 
-/// Of one encoding, for all its subscribers.
+/// The stored packets of one encoding, for all its subscribers.
 #[derive(Debug, Default)]
 pub struct Start {
-    /// By sequence number, the keyframe's first packet first.
+    /// Sorted by sequence number; the first packet of the keyframe is first.
     noted: Vec<Noted>,
-    /// Used again.
+    /// Dropped entries whose buffers are reused.
     spare: Vec<Noted>,
-    /// Octets of the payloads that are kept, and packets that have theirs.
+    /// Octets of the stored payloads, and the number of packets with their payload.
     octets: usize,
     whole: usize,
-    /// Octets of memory that `noted` and `spare` take.
+    /// Octets of memory of `noted` and `spare`.
     held: usize,
-    /// The newest packet that came, noted or not: of a keyframe that came late, what is behind it may not be.
+    /// The newest packet that arrived, recorded or not: packets behind a keyframe that arrived late may be missing.
     newest: ExtendedSeq,
 }
 
 impl Start {
-    /// Takes note of a packet, in any order. `most`: octets to take in memory; if it would take more, it forgets
-    /// everything up to the next keyframe.
+    /// Records a packet, in any order. `most` limits the octets of memory: if the packet would exceed it, everything is
+    /// dropped until the next keyframe.
     pub fn insert(&mut self, packet: &Packet, stored: Stored<'_>, payload: &[u8], most: usize) {
         self.newest = self.newest.max(packet.seq);
         let begins = packet.description.keyframe && !self.continues_keyframe(packet);
@@ -92,7 +93,7 @@ impl Start {
         self.push(place, packet, stored, payload);
     }
 
-    /// Whether there is a keyframe and everything since.
+    /// True if a keyframe and all packets since are recorded.
     pub fn is_whole(&self) -> bool {
         let first = self.noted.first().map(|first| first.cached.seq.0);
         first.is_some_and(|first| first + self.noted.len() as u64 == self.newest.0 + 1)
@@ -102,43 +103,43 @@ impl Start {
         self.noted.is_empty()
     }
 
-    /// Packets, also those of which no payload is kept.
+    /// The number of packets, with or without their payload.
     pub fn len(&self) -> usize {
         self.noted.len()
     }
 
-    /// Those with a payload.
+    /// The number of packets with their payload.
     pub fn packets_to_send(&self) -> usize {
         self.whole
     }
 
-    /// Octets that leave if all that is kept is sent, each packet with what is added to its payload. The work is a step
-    /// for each packet, also for those of which no payload is kept.
+    /// Octets to send all stored packets, with `overhead` added for each recorded packet: a packet without payload
+    /// takes work too.
     pub fn cost(&self, overhead: usize) -> usize {
         self.octets + self.noted.len() * overhead
     }
 
-    /// How long ago its keyframe began to arrive.
+    /// Time since its keyframe began to arrive.
     pub fn age(&self, now: Instant) -> Duration {
         self.noted.first().map_or(Duration::MAX, |first| now.saturating_duration_since(first.cached.received))
     }
 
-    /// How long it takes to send what is kept, at `rate` bits a second.
+    /// Time to send the stored payloads at `rate` bits per second.
     pub fn time_to_send(&self, rate: u64) -> Duration {
         Duration::from_micros(self.octets as u64 * 8 * 1_000_000 / rate.max(1))
     }
 
-    /// Octets of memory it takes, and keeps for the next keyframe.
+    /// Octets of memory, including buffers for the next keyframe.
     pub fn memory(&self) -> usize {
         self.held
     }
 
-    /// Everything up to the next keyframe, and its memory.
+    /// Drops everything until the next keyframe, and frees the memory.
     pub fn forget(&mut self) {
         *self = Self { newest: self.newest, ..Self::default() };
     }
 
-    /// Gives back what is of no use: a keyframe that is too old, and memory of those before it.
+    /// Drops a keyframe that is too old, and frees spare buffers.
     pub fn trim(&mut self, now: Instant) {
         if self.age(now) > MOST_AGE {
             self.forget();
@@ -148,26 +149,26 @@ impl Start {
         }
     }
 
-    /// A packet with its payload.
+    /// Returns a packet if its payload is stored.
     pub fn get(&self, seq: ExtendedSeq) -> Option<&Cached> {
         let noted = &self.noted[self.place(seq).ok()?];
         noted.is_whole().then_some(&noted.cached)
     }
 
-    /// What is noted behind a packet.
+    /// The recorded packets with numbers above `seq`.
     pub fn behind(&mut self, seq: ExtendedSeq) -> impl Iterator<Item = &mut Cached> {
         self.noted.iter_mut().map(|noted| &mut noted.cached).filter(move |cached| cached.seq > seq)
     }
 
-    /// How a slot catches up with the live edge, where sending all that is kept takes `time`, and as far as there is
-    /// `room` on its timeline behind what it has shown up to now.
+    /// How a slot catches up with the live edge if sending the stored packets takes `time`. The compressed span fits
+    /// into `room`, the slot's free time behind what it has shown.
     pub fn compression(&self, encoding: u8, time: Duration, room: Duration, now: Instant) -> Option<Compression> {
         let (first, last) = (&self.noted.first()?.cached, &self.noted.last()?.cached);
         // In H.264 a later picture may be of an earlier time.
         let behind = |cached: &Cached| first.timestamp.wrapping_sub(cached.timestamp) as i32;
         let edge = self.noted.iter().rev().map(|noted| &noted.cached).min_by_key(|cached| behind(cached))?;
         let ticks = edge.timestamp.wrapping_sub(first.timestamp);
-        // The edge itself came a little ago.
+        // Time since the edge arrived.
         let waited = now.saturating_duration_since(edge.received);
         let span = time.min(LONGEST_SPAN.saturating_sub(waited)).min(room);
         let rate = first.payload_type.clock_rate;
@@ -185,7 +186,7 @@ impl Start {
         })
     }
 
-    /// All packets, as a slot takes them while it catches up.
+    /// All packets in the form that a slot forwards while it catches up.
     pub fn packets(
         &self,
         compression: Compression,
@@ -202,13 +203,14 @@ impl Start {
         })
     }
 
-    /// Parameter sets and the first slice of one keyframe are both said to begin it (RFC 6184).
+    /// True for a further packet of the current keyframe: parameter sets and the first slice both count as its
+    /// beginning (RFC 6184).
     fn continues_keyframe(&self, packet: &Packet) -> bool {
         let first = self.noted.first().map(|first| &first.cached);
         first.is_some_and(|first| first.timestamp == packet.timestamp && first.seq < packet.seq)
     }
 
-    /// What is newer than a keyframe that came late stays.
+    /// Drops the packets before a keyframe. Newer packets stay if the keyframe arrived late.
     fn forget_before(&mut self, seq: ExtendedSeq) {
         let newer = self.noted.iter().position(|noted| noted.cached.seq > seq).unwrap_or(self.noted.len());
         let older = self.noted.drain(..newer);
@@ -248,22 +250,22 @@ impl Start {
     }
 }
 
-/// How the timeline of one encoding up to its live edge is compressed: linearly, towards the edge.
+/// Compresses the timeline of one encoding before its live edge linearly, towards the edge.
 #[derive(Clone, Copy, Debug)]
 pub struct Compression {
     encoding: u8,
-    /// Older packets left at their own time, if they did; newer ones are live.
+    /// Packets before `first` left with their own timestamps, if they did; packets after `last` are live.
     first: ExtendedSeq,
     last: ExtendedSeq,
-    /// The live edge: the newest timestamp, and when it came.
+    /// The live edge: the newest timestamp and its arrival.
     timestamp: u32,
     received: Instant,
     /// Hz.
     rate: u32,
-    /// So many ticks become so many.
+    /// `from` ticks are compressed to `to` ticks.
     from: u32,
     to: u32,
-    /// The slot's number from which on it leaves so.
+    /// The first number of the slot that leaves with a compressed timestamp.
     since: ExtendedSeq,
 }
 
@@ -272,18 +274,18 @@ impl Compression {
         self.encoding
     }
 
-    /// The same for a slot whose next number is `since`.
+    /// Sets `since`, the next number of the slot.
     pub fn since(self, since: ExtendedSeq) -> Self {
         Self { since, ..self }
     }
 
-    /// Whether a packet is of what was caught up with. One that comes late must leave at the time of its frame.
+    /// True if a packet belongs to the compressed part. A late one must leave with the timestamp of its frame.
     pub fn covers(&self, packet: &Packet) -> bool {
         packet.encoding == self.encoding && (self.first..=self.last).contains(&packet.seq)
     }
 
-    /// A packet that comes late, and leaves as number `seq`, at the time at which its frame left: what was caught up with
-    /// left at a compressed one; before that, the same packets left at their own.
+    /// Returns a late packet, which leaves as number `seq`, with the timestamp that its frame left with: the compressed
+    /// one from `since` on, before that the original one.
     pub fn at_its_time<'a>(&self, packet: &Packet<'a>, seq: ExtendedSeq) -> Packet<'a> {
         let caught_up = seq >= self.since;
         let timestamp = if caught_up { self.timestamp(packet.timestamp) } else { packet.timestamp };
@@ -294,7 +296,7 @@ impl Compression {
         self.timestamp.wrapping_sub(self.ticks_behind(timestamp))
     }
 
-    /// When a packet would have come, had it been sent at the time that its timestamp now tells.
+    /// The arrival time that fits the compressed timestamp.
     fn received(&self, timestamp: u32) -> Instant {
         let micros = u64::from(self.ticks_behind(timestamp)) * 1_000_000 / u64::from(self.rate.max(1));
         self.received.checked_sub(Duration::from_micros(micros)).unwrap_or(self.received)

@@ -1,5 +1,5 @@
-//! One simulcast stream of a track as its publisher sends it: numbers its packets, tells new from repeated ones, and
-//! keeps what is said about it: what is missing (NACK), how it arrived (reports), what it consists of (layers).
+//! One simulcast stream of a track as its publisher sends it: extends the sequence numbers, detects duplicates, and
+//! holds the state for NACKs, reception reports and layer rates.
 
 use crate::codec::Description;
 use crate::discard::Discard;
@@ -16,16 +16,16 @@ use crate::rtp::layers_allocation::LayersAllocation;
 use crate::rtp::sequence::{ExtendedSeq, Unwrapper};
 use crate::time::{Duration, Instant, Ntp};
 
-/// A retransmission further ahead of everything received names a packet that was never sent.
+/// A retransmission with a number this far above the highest received one is of a packet that was never sent.
 const MAX_RETRANSMITTED_LEAD: u64 = 1_000;
 
-/// No packet arrives later than this after a frame that was sent after it.
+/// A timestamp this far behind the newest frame is not a late packet: the sender restarted its timestamps.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 pub struct Stream {
     clock_rate: u32,
     video: bool,
-    /// Added to unwrapped numbers: a stream that replaces this one goes on above it.
+    /// Added to unwrapped numbers, so that the numbers of a stream that replaces another are above it.
     origin: u64,
     unwrapper: Unwrapper,
     history: History,
@@ -34,32 +34,33 @@ pub struct Stream {
     rates: Rates,
     clock: Clock,
     frame: Option<Frame>,
-    /// After a packet that is too late to be one: the number of the next, if its sender numbers anew.
+    /// Set by a packet far below the highest number: the sequence number that would follow it if the sender restarted
+    /// its numbering.
     astray: Option<u16>,
 }
 
-/// The newest frame: its timestamp, and the lowest spatial layer not counted of it yet.
+/// The newest frame: its timestamp, and the lowest spatial layer of it that is not counted yet.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     timestamp: u32,
     next_spatial: u8,
 }
 
-/// A packet in clear, as received or as unwrapped from its retransmission.
+/// A decrypted packet, as received or as unwrapped from its retransmission.
 pub struct Arrival<'a> {
     pub sequence: u16,
     pub timestamp: u32,
-    /// Octets, without padding: zero if the packet is padding only.
+    /// Octets without padding; zero if the packet is padding only.
     pub payload_length: usize,
     pub description: &'a Description,
-    /// It came by RTX.
+    /// The packet arrived by RTX.
     pub retransmitted: bool,
-    /// The kernel's stamp.
+    /// The kernel's timestamp of arrival.
     pub received: Instant,
 }
 
 impl Stream {
-    /// `clock_rate` in Hz; `nack`: the publisher retransmits what is asked for.
+    /// `clock_rate` is in Hz; `nack` is true if the publisher answers NACKs.
     pub fn new(clock_rate: u32, nack: bool, video: bool) -> Self {
         Self {
             clock_rate,
@@ -76,15 +77,16 @@ impl Stream {
         }
     }
 
-    /// Another stream takes its place, with numbers, timestamps and reports of its own: a new SSRC. The extended
-    /// numbers go on above all that were given out.
+    /// Resets the state for another stream (a new SSRC) with its own numbers, timestamps and reports. Its extended
+    /// numbers begin above all earlier ones.
     pub fn restart(&mut self) {
         let above = self.highest().map_or(self.origin, |highest| (highest.0 & !0xFFFF) + (1 << 16));
         *self = Self { origin: above, ..Self::new(self.clock_rate, self.nacks.is_some(), self.video) };
     }
 
-    /// Whether a packet shows that its sender numbers anew, or left out half of the numbers: the second in a row that is
-    /// far from all others (RFC 3550 A.1). Then [`Stream::restart`], before it is taken.
+    /// True if the sender restarted its numbering or skipped half of the number space: this is the second packet in a
+    /// row that is far below the highest number (RFC 3550 A.1). The caller then calls [`Stream::restart`] before it
+    /// handles the packet.
     pub fn begins_anew(&mut self, sequence: u16) -> bool {
         let seq = self.peek(sequence);
         let is_far = self.highest().is_some_and(|highest| seq.0 + ENCODING_HISTORY <= highest.0);
@@ -93,7 +95,7 @@ impl Stream {
         is_far && follows
     }
 
-    /// Another codec of the same track may have another clock; what was measured in the old one is dropped.
+    /// Sets the clock rate, as another codec of the same track may have another one. A change drops the measurements.
     pub fn set_clock_rate(&mut self, clock_rate: u32) {
         if self.clock_rate != clock_rate {
             self.clock_rate = clock_rate;
@@ -112,10 +114,11 @@ impl Stream {
         }
     }
 
-    /// Takes in a packet. One of padding only has a number too, which nothing must be expected to fill.
+    /// Records a packet. A packet of padding only has a sequence number too and is recorded, so that it does not count
+    /// as lost.
     ///
     /// # Errors
-    /// `Duplicate`, `TooLate`; `RtxUnmatched` for a retransmission of what was not sent.
+    /// `Duplicate`, `TooLate`; `RtxUnmatched` for a retransmission of a packet that was never sent.
     pub fn handle_packet(&mut self, arrival: &Arrival, now: Instant) -> Result<ExtendedSeq, Discard> {
         let seq = self.peek(arrival.sequence);
         if arrival.retransmitted && self.highest().is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD) {
@@ -140,12 +143,13 @@ impl Stream {
         Ok(seq)
     }
 
-    /// The number of a packet that came, or is about to.
+    /// The extended number of a packet that arrived or is about to arrive.
     pub fn peek(&self, sequence: u16) -> ExtendedSeq {
         self.number(self.unwrapper.peek(sequence))
     }
 
-    /// The NTP/RTP pair of a sender report. It is reported back, believed or not: its sender measures the round trip so.
+    /// Handles the NTP/RTP pair of a sender report. The report is echoed in the report blocks even if the clock does
+    /// not accept it: the sender measures its round trip by that.
     pub fn handle_sender_report(&mut self, ntp: Ntp, rtp: u32, now: Instant) {
         self.clock.handle_report(ntp, rtp, now);
         if ntp != Ntp(0) {
@@ -165,23 +169,25 @@ impl Stream {
         self.reception.report_block(ssrc, now)
     }
 
-    /// Appends the sequence numbers to ask the publisher for now. True: too many are missing, ask for a keyframe.
+    /// Appends the sequence numbers to request by NACK now. Returns true if too many packets are missing and a keyframe
+    /// must be requested instead.
     pub fn poll_nack(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
         self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, round_trip, lost)) && self.video
     }
 
-    /// Octets of the list of what is missing.
+    /// Octets of the list of missing packets.
     pub fn missing_memory(&self) -> usize {
         self.nacks.as_ref().map_or(0, Nacks::memory)
     }
 
-    /// When [`Stream::poll_nack`] has something to say.
+    /// When [`Stream::poll_nack`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.nacks.as_ref()?.poll_timeout()
     }
 
-    /// A subscriber needs a packet that the cache does not hold: [`Stream::poll_nack`] asks for it, once per round
-    /// trip whoever else wants it, and it may arrive again if it had arrived. False: nobody is asked, or was already.
+    /// Requests a packet that a subscriber needs and the cache does not hold. [`Stream::poll_nack`] asks for it once
+    /// per round trip, however many subscribers need it; the packet may arrive again if it had arrived before. Returns
+    /// false if the publisher supports no NACK, or the packet is too old or already requested.
     pub fn ask_for(&mut self, seq: ExtendedSeq, now: Instant) -> bool {
         match &mut self.nacks {
             Some(nacks) if self.history.reaches(seq) => {
@@ -192,7 +198,7 @@ impl Stream {
         }
     }
 
-    /// What arrives, per layer, over the last second; `allocated` is what the sender says of its spatial layers.
+    /// The rates per layer over the last second. `allocated` is the sender's layers allocation.
     pub fn rates(&mut self, allocated: Option<&LayersAllocation>, stream: usize, now: Instant) -> Vec<LayerRate> {
         self.rates.layers(allocated, stream, now)
     }
@@ -201,8 +207,8 @@ impl Stream {
         ExtendedSeq(self.origin + seq.0)
     }
 
-    /// Whether the packet is the first of a frame of its spatial layer. Frames are told apart by timestamp: not every
-    /// codec marks their start, and the packet that does may be lost.
+    /// True if the packet is the first of a frame in its spatial layer. Frames are distinguished by timestamp: not
+    /// every codec marks their start, and the packet with the mark may be lost.
     fn begins_frame(&mut self, arrival: &Arrival) -> bool {
         let next_spatial = arrival.description.spatial.saturating_add(1);
         let Some(frame) = &mut self.frame else {
@@ -210,7 +216,7 @@ impl Stream {
             return true;
         };
         let ahead = i64::from(arrival.timestamp.wrapping_sub(frame.timestamp) as i32);
-        // Far behind: the sender began its timestamps anew.
+        // Far behind: the sender restarted its timestamps.
         if ahead > 0 || ahead < -i64::from(self.clock_rate) * LONGEST_DELAY.as_secs() as i64 {
             *frame = Frame { timestamp: arrival.timestamp, next_spatial };
             return true;

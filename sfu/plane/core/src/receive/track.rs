@@ -1,4 +1,4 @@
-//! What a participant publishes: a track with its encodings, kept over updates of its spec.
+//! A published track with its encodings, which are kept when its spec is updated.
 
 mod keyframes;
 mod lives;
@@ -16,38 +16,38 @@ use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
 
-/// Silence of what repairs a stream after which something else may, where nothing says what does: a second without loss is
-/// nothing special.
+/// An RTX SSRC that was silent for this long may be replaced, where SDP does not declare it: a second without losses is
+/// common.
 const REPAIRS_GONE: Duration = ms(3_000);
 
-/// Where the packets of an SSRC go.
+/// The track and the encoding that the packets of an SSRC belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
     pub track: TrackId,
-    /// The place of the encoding: see [`Track::encodings`].
+    /// The encoding's index in [`Track::encodings`].
     pub encoding: usize,
-    /// It carries retransmissions (RFC 4588).
+    /// The SSRC carries retransmissions (RFC 4588).
     pub rtx: bool,
 }
 
 pub struct Track {
     pub spec: TrackSpec,
-    /// By place: an encoding keeps its place as long as a spec names it, wherever in the list. Slots, caches and packets on
-    /// their way know it by that.
+    /// Indexed by place: an encoding keeps its place as long as a spec names it, wherever it is in the spec's list.
+    /// Slots, caches and queued packets refer to it by place.
     pub encodings: Vec<Encoding>,
-    /// Of each encoding of the spec.
+    /// The place of each encoding of the spec.
     places: Vec<usize>,
-    /// What its sender said last.
+    /// The last layers allocation of the sender.
     allocation: Option<LayersAllocation>,
-    /// What was told last.
+    /// The last reported value.
     lives: Lives,
-    /// SSRCs that lead here and are not taken, and when each was heard last.
+    /// SSRCs that match this track and are ignored, and when each was last heard.
     surplus: Vec<(u32, Instant)>,
-    /// Of the last packet.
+    /// The codec of the last packet.
     codec: Option<Codec>,
-    /// When the application is told what arrives.
+    /// When the next [`Event::Layers`](crate::event::Event::Layers) is due.
     next_layers: Option<Instant>,
-    /// Octets of what is kept of all its encodings.
+    /// Octets of the stored packets of all encodings.
     memory: usize,
 }
 
@@ -73,13 +73,13 @@ impl Track {
         self.spec.id
     }
 
-    /// By its place.
+    /// The encoding at a place.
     pub fn encoding(&self, place: u8) -> Option<&Encoding> {
         self.encodings.get(usize::from(place))
     }
 
-    /// Takes a new spec with the same id; encodings that it still names keep place and state. Returns the places of those
-    /// that are gone: what takes one later has higher numbers.
+    /// Applies a new spec with the same id. Encodings that it still names keep their place and state. Returns the
+    /// places of removed encodings; an encoding that takes such a place later has higher numbers.
     pub fn update(&mut self, spec: TrackSpec, now: Instant) -> Vec<usize> {
         let mut known: Vec<_> = self.spec.encodings.iter().zip(self.places.drain(..)).collect();
         let kept: Vec<Option<usize>> = spec
@@ -93,7 +93,7 @@ impl Track {
         }
         let mut free = (0..).filter(|place| !kept.contains(&Some(*place)));
         for (new, kept) in spec.encodings.iter().zip(&kept) {
-            // There is always another number.
+            // `free` never ends.
             let Some(place) = kept.or_else(|| free.next()) else { break };
             match self.encodings.get_mut(place) {
                 Some(state) => state.update(&spec, new),
@@ -102,24 +102,24 @@ impl Track {
             self.places.push(place);
         }
         self.spec = spec;
-        // The sender counts its streams anew.
+        // The sender may number its streams differently now.
         self.allocation = None;
         self.set_layers_due(now);
         self.count();
         gone
     }
 
-    /// Of each encoding of the spec, in its order.
+    /// The place of each encoding of the spec, in the spec's order.
     pub fn places(&self) -> &[usize] {
         &self.places
     }
 
-    /// Its only encoding is all there is: layers to choose from are within it.
+    /// True if the track has a single encoding. Its spatial layers are then selectable layers.
     pub fn is_alone(&self) -> bool {
         self.places == [0]
     }
 
-    /// A ladder whose rungs name encodings as the spec lists them, by their places.
+    /// Converts a ladder from indices in the spec's list to places.
     pub fn ladder(&self, listed: &[Layer]) -> Ladder {
         if self.is_alone() {
             return listed.to_vec();
@@ -129,13 +129,13 @@ impl Track {
         listed.iter().filter_map(placed).collect()
     }
 
-    /// A layer by the encoding's index in the spec.
+    /// Converts a layer from the encoding's place to its index in the spec.
     pub fn listed(&self, layer: Layer) -> Layer {
         let index = self.places.iter().position(|&place| place == usize::from(layer.spatial));
         index.filter(|_| !self.is_alone()).map_or(layer, |index| Layer { spatial: index as u8, ..layer })
     }
 
-    /// Another stream may have what a route leads to. None: nothing was heard of it yet.
+    /// True if another stream may take over the route. None: no packet has arrived by it yet.
     pub fn is_gone(&self, route: &Route, now: Instant) -> Option<bool> {
         let state = self.encodings.get(route.encoding)?;
         if route.rtx {
@@ -144,10 +144,10 @@ impl Track {
         state.life.is_gone(now)
     }
 
-    /// Takes a packet in clear into the encoding that its route names.
+    /// Hands a decrypted packet to the encoding of its route.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// The reason why the packet is dropped.
     pub fn receive(
         &mut self,
         route: &Route,
@@ -173,7 +173,7 @@ impl Track {
         self.memory = self.memory + encoding.memory() - before;
         let taken = taken?;
         self.next_layers.get_or_insert(now);
-        // One that cannot be read says nothing; the packet is none the worse.
+        // A malformed allocation is ignored; the packet itself is fine.
         let allocation = extensions.video_layers_allocation.map(LayersAllocation::parse);
         if let Some(Ok(allocation)) = allocation.filter(|_| !taken.recovered) {
             self.allocate(route.encoding, allocation);
@@ -181,7 +181,7 @@ impl Track {
         Ok(taken)
     }
 
-    /// Notes the SSRC that a route was found for.
+    /// Records the SSRC that a route was found for.
     pub fn bind(&mut self, route: &Route, ssrc: u32, now: Instant) {
         match (self.encodings.get_mut(route.encoding), route.rtx) {
             (Some(encoding), true) => encoding.bind_rtx(ssrc, now),
@@ -190,12 +190,12 @@ impl Track {
         }
     }
 
-    /// Octets of the lists of what its encodings miss.
+    /// Octets of the lists of missing packets of all encodings.
     pub fn missing_memory(&self) -> usize {
         self.encodings.iter().map(|encoding| encoding.stream.missing_memory()).sum()
     }
 
-    /// Octets of what is kept of all its encodings.
+    /// Octets of the stored packets of all encodings.
     pub fn memory(&self) -> usize {
         self.memory
     }
@@ -204,14 +204,14 @@ impl Track {
         self.memory = self.encodings.iter().map(Encoding::memory).sum();
     }
 
-    /// Gives back what the rate of the last second does not need.
+    /// Frees memory that the rate of the last second does not need.
     pub fn trim(&mut self, now: Instant) {
         self.encodings.iter_mut().for_each(|encoding| encoding.trim(now));
         self.count();
     }
 
-    /// Gives back about half of what is kept: what leads from the last keyframe to now first, since a keyframe can be had
-    /// instead; then the older half of what is kept for retransmissions.
+    /// Frees about half of the stored octets. Frees the fast-start packets first, since a keyframe can be requested
+    /// instead, then the older half of the retransmission caches.
     pub fn halve(&mut self) {
         let half = self.memory / 2;
         while self.memory > half
@@ -230,8 +230,8 @@ impl Track {
         }
     }
 
-    /// When there is something to ask the publisher for, or a silence to judge. Nothing is asked for before the SSRC is
-    /// known: the wish waits.
+    /// The deadlines of NACKs, keyframe requests, silences and layer events. Nothing is requested before an encoding's
+    /// SSRC is known; the request waits.
     pub fn deadlines(&self) -> [(Timer, Option<Instant>); 4] {
         let of = |deadline: fn(&Encoding) -> Option<Instant>| self.encodings.iter().filter_map(deadline).min();
         [
@@ -243,7 +243,8 @@ impl Track {
     }
 }
 
-/// Whether an updated spec means the same encoding: the same RID, or else the same SSRC as far as both tell.
+/// True if an updated spec means the same encoding: the same RID, or, without RIDs, the same SSRC or an SSRC that one
+/// of them does not name.
 pub fn is_same(old: &EncodingSpec, new: &EncodingSpec) -> bool {
     match (&old.rid, &new.rid) {
         (Some(old), Some(new)) => old == new,
@@ -252,7 +253,7 @@ pub fn is_same(old: &EncodingSpec, new: &EncodingSpec) -> bool {
     }
 }
 
-/// Whether a payload type of the track is one of retransmission; none: it has not negotiated it.
+/// True if a payload type of the track is for retransmissions; none if it is not negotiated.
 pub fn is_rtx(track: &TrackSpec, number: u8) -> Option<bool> {
     if track.payload_types.iter().any(|known| known.number == number) {
         return Some(false);
@@ -260,7 +261,7 @@ pub fn is_rtx(track: &TrackSpec, number: u8) -> Option<bool> {
     track.payload_types.iter().any(|known| known.rtx == Some(number)).then_some(true)
 }
 
-/// The payload type with this number, or the one that this number retransmits: then true.
+/// The payload type with this number (false), or the one that this number retransmits (true).
 fn payload_type(track: &TrackSpec, number: u8) -> Option<(&PayloadType, bool)> {
     let rtx = is_rtx(track, number)?;
     let found = |known: &&PayloadType| {

@@ -1,4 +1,4 @@
-//! Which encodings of a track flow, and what its sender says of them.
+//! Determines which encodings of a track flow, from the packets and from the sender's layers allocation.
 
 use super::Track;
 use crate::layer::Lives;
@@ -8,8 +8,8 @@ use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::Instant;
 
 impl Track {
-    /// Its sender says which layers it sends from now on, by a packet of `encoding`. One that counts its streams otherwise
-    /// than its offer did is not understood.
+    /// Applies a layers allocation that a packet of `encoding` carried. An allocation that numbers the streams
+    /// differently from the offer is ignored.
     pub(super) fn allocate(&mut self, encoding: usize, mut allocation: LayersAllocation) {
         if self.places.get(usize::from(allocation.stream)) != Some(&encoding) {
             return;
@@ -28,7 +28,8 @@ impl Track {
         self.allocation = Some(allocation);
     }
 
-    /// Encodings are wanted that were not before, or spatial layers of its only one: as bits.
+    /// Marks encodings that subscribers want now and did not want before, as bits; of a single encoding, its spatial
+    /// layers.
     pub fn expect(&mut self, wanted: u8) {
         if self.is_alone() {
             return self.encodings[0].life.expect(wanted);
@@ -41,13 +42,13 @@ impl Track {
         self.encodings.iter().filter_map(|state| state.life.pulse())
     }
 
-    /// Judges silences; `elsewhere` is what else of its transport was heard.
+    /// Decides whether silent encodings have stopped. `elsewhere` has the pulses of the transport's other tracks.
     pub fn handle_silence(&mut self, elsewhere: &[Pulse], now: Instant) {
         let pulses: Vec<Pulse> = self.pulses().collect();
         self.encodings.iter_mut().for_each(|state| state.life.handle_silence(&pulses, elsewhere, now));
     }
 
-    /// Which of its encodings flow, or spatial layers of its only one.
+    /// Which encodings flow and which have stopped; of a single encoding, which spatial layers.
     pub fn lives(&self) -> Lives {
         if self.is_alone() {
             return self.encodings[0].life.lives();
@@ -59,7 +60,7 @@ impl Track {
         Lives { flowing: bits(Life::is_flowing), stopped: bits(Life::has_stopped) }
     }
 
-    /// The same, if it is other than it was told last.
+    /// Returns [`Track::lives`] if it changed since the last call.
     pub fn poll_lives(&mut self, now: Instant) -> Option<Lives> {
         let lives = self.lives();
         if std::mem::replace(&mut self.lives, lives) == lives {

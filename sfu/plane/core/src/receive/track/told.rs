@@ -1,4 +1,4 @@
-//! What the application is told of a track: the layers that arrive, and the streams that were not taken.
+//! Events for the application about a track: the layers that arrive, and the streams that are ignored.
 
 use super::Track;
 use crate::event::{Event, LayerRate};
@@ -7,15 +7,15 @@ use crate::limits::SURPLUS_SSRCS;
 use crate::receive::encoding::Encoding;
 use crate::time::{Duration, Instant, ms};
 
-/// What arrives is told this often, while anything does.
+/// Interval of the layer events while packets arrive.
 const LAYERS_INTERVAL: Duration = ms(1_000);
-/// Streams that are not taken are told after this: a flood of them is one event.
+/// Delay of the event for an ignored stream, so that many of them make one event.
 const SURPLUS_DELAY: Duration = ms(20);
-/// How long it is told that a stream was not taken.
+/// How long an ignored stream is reported after its last packet.
 const SURPLUS_TOLD: Duration = ms(5_000);
 
 impl Track {
-    /// What arrives, once a second and when an encoding starts or stops.
+    /// Returns the layers that arrive, once a second and when an encoding starts or stops.
     pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
         self.next_layers.filter(|&due| due <= now)?;
         let layers = self.layers(now);
@@ -26,7 +26,7 @@ impl Track {
         Some(Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters })
     }
 
-    /// What arrives of the track, by the spec's encodings. Of several each is one spatial layer; only what flows counts.
+    /// The layers that flow, by the spec's encodings. With several encodings, each counts as one spatial layer.
     pub(super) fn layers(&mut self, now: Instant) -> Vec<LayerRate> {
         let simulcast = !self.is_alone();
         let mut layers = Vec::new();
@@ -46,7 +46,7 @@ impl Track {
         layers
     }
 
-    /// A packet leads here, but another stream has its place.
+    /// Records an ignored SSRC: its packets match an encoding that another stream has.
     pub fn handle_surplus(&mut self, ssrc: u32, now: Instant) {
         let before = self.surplus.len();
         self.surplus.retain(|&(other, at)| other != ssrc && now < at + SURPLUS_TOLD);
@@ -59,19 +59,19 @@ impl Track {
         }
     }
 
-    /// SSRCs that lead here and were not taken lately.
+    /// The SSRCs that match this track and were ignored lately.
     pub fn surplus(&self, now: Instant) -> Vec<u32> {
         let mut lately: Vec<u32> = self.surplus.iter().filter(|of| now < of.1 + SURPLUS_TOLD).map(|of| of.0).collect();
         lately.sort_unstable();
         lately
     }
 
-    /// Its payload cannot be read, and no descriptor tells keyframes.
+    /// True if a payload is encrypted end to end and no dependency descriptor marks keyframes.
     pub fn is_encrypted(&self) -> bool {
         self.encodings.iter().any(|state| state.clarity.is_encrypted())
     }
 
-    /// Something of what arrives is other than it was told.
+    /// Makes the next layer event due at `at`, or earlier if it already is.
     pub(super) fn set_layers_due(&mut self, at: Instant) {
         self.next_layers = Some(self.next_layers.map_or(at, |due| due.min(at)));
     }
