@@ -1,5 +1,5 @@
-//! Things of one kind by key, each with its deadlines. Whatever is changed here has its deadlines looked at again: no
-//! caller arms a timer.
+//! Stores values of one type by key, each with its deadlines. The deadlines of a changed value are checked again: no
+//! caller needs to arm a timer.
 
 use std::ops::{Index, IndexMut};
 
@@ -8,19 +8,19 @@ use slab::Slab;
 use crate::time::Instant;
 use crate::timer::{Due, Timer, Timers};
 
-/// What has deadlines.
+/// A value with deadlines.
 pub(super) trait Timed {
-    /// Each name that it ever uses, with its deadline as things are now.
+    /// Each timer that the value ever uses, with its current deadline.
     fn deadlines(&self) -> impl IntoIterator<Item = (Timer, Option<Instant>)>;
 }
 
-/// What is read through `&` stays as it was; what is lent through `&mut` counts as changed.
+/// Reading through `&` changes nothing; a value that is lent through `&mut` counts as changed.
 pub(super) struct Arena<T> {
     things: Slab<Thing<T>>,
-    /// Those whose deadlines may be others by now, each once.
+    /// The keys of changed values, each once.
     changed: Vec<usize>,
     timers: Timers,
-    /// How often deadlines were looked at.
+    /// How often deadlines were checked.
     #[cfg(test)]
     pub looks: usize,
 }
@@ -38,7 +38,7 @@ impl<T: Timed> Arena<T> {
     }
 
     /// # Panics
-    /// If there is none.
+    /// If there is no such value.
     pub fn remove(&mut self, key: usize) -> T {
         self.timers.clear(key);
         self.things.remove(key).value
@@ -60,12 +60,12 @@ impl<T: Timed> Arena<T> {
         self.things.iter().map(|(key, thing)| (key, &thing.value))
     }
 
-    /// Lends a thing for a change that moves no deadline, or one after which it is armed anyway.
+    /// Lends a value for a change that moves no deadline, or after which [`Arena::arm`] is called anyway.
     pub fn unarmed(&mut self, key: usize) -> &mut T {
         &mut self.things[key].value
     }
 
-    /// Looks at the deadlines of a thing.
+    /// Checks the deadlines of a value.
     pub fn arm(&mut self, key: usize) {
         if let Some(thing) = self.things.get_mut(key) {
             thing.is_changed = false;
@@ -77,13 +77,13 @@ impl<T: Timed> Arena<T> {
         }
     }
 
-    /// The next deadline of all.
+    /// The earliest deadline.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.arm_changed();
         self.timers.next()
     }
 
-    /// A thing of which deadlines have passed, and which.
+    /// Returns the key of a value with expired deadlines, and which ones.
     pub fn poll_expired(&mut self, now: Instant) -> Option<(usize, Due)> {
         self.arm_changed();
         self.timers.expired(now)
@@ -91,7 +91,7 @@ impl<T: Timed> Arena<T> {
 
     fn arm_changed(&mut self) {
         while let Some(key) = self.changed.pop() {
-            // Else it was armed meanwhile, or is gone.
+            // Otherwise it was armed meanwhile, or is gone.
             if self.things.get(key).is_some_and(|thing| thing.is_changed) {
                 self.arm(key);
             }

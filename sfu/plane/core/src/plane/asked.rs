@@ -1,12 +1,12 @@
-//! What one datagram of RTCP asks for, each thing once: a datagram of 2,000 octets can name 8,500 packets, or the same
-//! keyframe 500 times.
+//! Collects the requests of one RTCP datagram, each once: a datagram of 2,000 octets can name 8,500 packets, or request
+//! the same keyframe 500 times.
 
-/// Emptied for each datagram; its memory is used again.
+/// Cleared for each datagram; its memory is reused.
 pub struct Asked {
-    /// The slot whose lost packets `numbers` has: a bit each.
+    /// The slot whose lost packets are in `numbers`, one bit each.
     slot: Option<usize>,
     numbers: Box<[u64; 1024]>,
-    /// Slots a keyframe is wanted for.
+    /// The slots that need a keyframe.
     pictures: Vec<usize>,
 }
 
@@ -22,7 +22,7 @@ impl Asked {
         self.pictures.clear();
     }
 
-    /// The packets that are asked for next are this slot's.
+    /// The packets that follow are requested for this slot.
     pub fn begin(&mut self, slot: usize) {
         if self.slot != Some(slot) {
             self.slot = Some(slot);
@@ -30,7 +30,7 @@ impl Asked {
         }
     }
 
-    /// True the first time.
+    /// Returns true the first time.
     pub fn packet(&mut self, number: u16) -> bool {
         let (word, bit) = (usize::from(number >> 6), 1 << (number & 63));
         let first = self.numbers[word] & bit == 0;
@@ -42,13 +42,13 @@ impl Asked {
         insert(&mut self.pictures, slot);
     }
 
-    /// One of the slots a keyframe is wanted for, each once.
+    /// Returns one of the slots that need a keyframe, each once.
     pub fn poll_picture(&mut self) -> Option<usize> {
         self.pictures.pop()
     }
 }
 
-/// Sorted, so that what is there is found.
+/// Inserts into a sorted list, unless it is there.
 fn insert(sorted: &mut Vec<usize>, key: usize) {
     if let Err(place) = sorted.binary_search(&key) {
         sorted.insert(place, key);

@@ -1,4 +1,4 @@
-//! The end of a transport of which an invariant is broken: its peer and the application are told, all others go on.
+//! Ends a transport with a broken invariant: its peer and the application are informed, all other transports go on.
 
 use super::Plane;
 use crate::broken::Broken;
@@ -6,8 +6,7 @@ use crate::discard::Discard;
 use crate::event::TransportState;
 
 impl Plane {
-    /// Ends a transport for good, and says why. What it could encrypt with is gone: nothing of it leaves but a
-    /// close_notify.
+    /// Ends a transport permanently, with a reason. Its SRTP keys are removed: only a close_notify leaves.
     pub(super) fn break_transport<R>(&mut self, key: usize, why: &'static str) -> Result<R, Discard> {
         let transport = &mut self.transports[key];
         if let Some(ended) = transport.enter(TransportState::Failed, why) {
@@ -22,7 +21,7 @@ impl Plane {
         Err(Discard::InvariantBroken)
     }
 
-    /// The same, if its keys can encrypt no more.
+    /// Ends a transport if its keys can encrypt no more.
     pub(super) fn end_if_broken(&mut self, key: usize) {
         let broken = self.transports.get(key).and_then(|transport| transport.srtp.as_ref()?.outbound.broken());
         if let Some(Broken(why)) = broken

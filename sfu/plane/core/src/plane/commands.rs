@@ -1,4 +1,4 @@
-//! What Python wants, carried out. A command about something already removed does nothing.
+//! Carries out the application's commands. A command about a removed object does nothing.
 
 use super::published::Published;
 use super::{Place, Placed, Plane};
@@ -10,8 +10,8 @@ use crate::time::Instant;
 use crate::transport::Transport;
 
 impl Plane {
-    /// Carries out what the application wants; it has no answer. One about something that is gone does nothing, nor does an
-    /// id that is in use already, or never was.
+    /// Carries out a command; there is no reply. A command does nothing if it refers to an id that is gone or never
+    /// existed, or adds one that is in use.
     pub fn apply(&mut self, command: Command, now: Instant) {
         match command {
             Command::AddTransport(spec) => self.add_transport(spec, now),
@@ -19,7 +19,7 @@ impl Plane {
                 if let Some(key) = self.transport(transport) {
                     self.by_ufrag.insert(ice.local_ufrag.clone(), key);
                     self.transports[key].restart_ice(ice);
-                    // Of many restarts that never happen, the last one counts.
+                    // Of several restarts that the peer does not take up, only the last counts.
                     self.forget_stale_ufrags(key);
                 }
             }
@@ -74,8 +74,9 @@ impl Plane {
         self.places.insert(id.0, Place::Track(track));
     }
 
-    /// Slots know encodings by their places, which stay: what is shown goes on, unless it is gone. What they were told to
-    /// show, by the old list, they are told by the new one when the application has seen it.
+    /// Updates a track. Slots refer to encodings by place, and places stay, so that forwarding goes on unless its
+    /// encoding is gone. The ladders that slots have refer to the old list until the application has seen the new one
+    /// and sends new ladders.
     fn update_track(&mut self, spec: TrackSpec, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
         let published = &mut self.tracks[track];
@@ -106,9 +107,9 @@ impl Plane {
             return;
         }
         let id = spec.id;
-        // The first to leave is below 2^15, so that the peer cannot misjudge the rollover counter if it is lost (RFC 3711
-        // s3.3.1); half of that, since numbers may be given out before it that never leave: for a peer that went silent,
-        // or for a retransmission of what the cache has lost meanwhile.
+        // The first number is below 2^15, so that the peer cannot misjudge the rollover counter if that packet is lost
+        // (RFC 3711 s3.3.1). It is below 2^14, since numbers before it may be assigned to packets that never leave: for
+        // a peer that went silent, or for a retransmission that is no longer in the cache.
         let sequence = (self.random.next() & 0x3FFF) as u16;
         let rtx_sequence = (self.random.next() & 0x3FFF) as u16;
         let timestamp = self.random.next() as u32;
@@ -152,7 +153,7 @@ impl Plane {
         self.slot_changed(key, now);
     }
 
-    /// A ladder by the places of the encodings that the slot's source has.
+    /// Converts a ladder to the places of the encodings of the slot's source.
     fn placed(&self, slot: usize, ladder: Ladder) -> Ladder {
         let source = self.slots[slot].slot.source();
         match source.and_then(|track| self.places.get(&track.0)) {
@@ -161,14 +162,15 @@ impl Plane {
         }
     }
 
-    /// The slot wants rungs of its source that it did not before. Those that nobody else wants its publisher may have
-    /// stopped for that reason; of the others one that does not arrive is dead.
+    /// The slot wants rungs of its source that it did not want before. If no other slot wants them, the publisher may
+    /// have stopped them for that reason, so their first packet is enough to flow again. If another slot does and they
+    /// do not arrive, they have stopped.
     fn expect(&mut self, slot: usize, rungs: u8) {
         let source = self.slots[slot].slot.source();
         let Some(&Place::Track(track)) = source.and_then(|track| self.places.get(&track.0)) else { return };
         let mut unwanted = rungs;
         for &other in self.tracks[track].subscribers() {
-            // Of a large audience somebody soon wants the same: all of it is looked at only for its first.
+            // In a large audience another slot soon wants the same, so that this rarely looks at all of it.
             if unwanted == 0 {
                 return;
             }
@@ -180,7 +182,7 @@ impl Plane {
         self.tracks[track].track.expect(unwanted);
     }
 
-    /// It may want a keyframe now, and has something to say of itself.
+    /// Reports the slot's events, and starts it if it waits for a keyframe.
     fn slot_changed(&mut self, slot: usize, now: Instant) {
         self.report(slot);
         self.begin(slot, now);
@@ -217,7 +219,8 @@ impl Plane {
         }
     }
 
-    /// Its last words leave with the next batch: they go to a queue of their own, since the transport is gone by then.
+    /// Removes a transport and everything it owns. Its BYE and close_notify leave with the next batch, from a queue of
+    /// the plane, since the transport is gone by then.
     fn remove_transport(&mut self, key: usize, now: Instant) {
         let farewell = self.farewell(key);
         self.farewells.extend(farewell);
@@ -270,7 +273,7 @@ impl Plane {
         }
     }
 
-    /// BYE and close_notify to everybody: the process ends.
+    /// Removes all transports, with BYE and close_notify, as the process ends.
     pub fn close(&mut self, now: Instant) {
         let ids: Vec<TransportId> = self.transports.iter().map(|(_, transport)| transport.id).collect();
         for id in ids {

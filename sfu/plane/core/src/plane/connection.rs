@@ -1,4 +1,4 @@
-//! How a participant connects and is known to be there: STUN, DTLS, and the silence after them.
+//! Connects a participant and checks that it is present: STUN, DTLS and silences.
 
 use super::Plane;
 use crate::command::Path;
@@ -45,7 +45,7 @@ impl Plane {
         Ok(())
     }
 
-    /// The answer to a Binding request of ours: so far away is the peer.
+    /// Handles the answer to our Binding request, which measures the round trip.
     pub(super) fn handle_answer(
         &mut self,
         datagram: &[u8],
@@ -62,7 +62,7 @@ impl Plane {
         Ok(())
     }
 
-    /// The path leads to this transport from now on, and to no other.
+    /// Assigns the path to this transport, and removes it from any other.
     pub(super) fn give(&mut self, path: Path, key: usize) {
         let former = self.by_path.insert(path, key);
         if former == Some(key) {
@@ -85,8 +85,9 @@ impl Plane {
         Ok(())
     }
 
-    /// A NAT gives the port of somebody who left to the next: who claims a path answers there, and its owner, who is not
-    /// known to be gone, has said nothing since the claim. Returns whose path it is.
+    /// A NAT may assign the port of a participant who left to another one. A claimant gets a path if it answers there,
+    /// and the path's owner, not yet known to be gone, was not heard since the claim. Returns the transport that owns
+    /// the path.
     fn handle_proof_of_claim(
         &mut self,
         owner: usize,
@@ -108,7 +109,8 @@ impl Plane {
         Ok(key)
     }
 
-    /// A Binding Indication over the path that is used keeps the participant, and is no consent to send.
+    /// Handles a Binding Indication. Over the selected path it keeps the participant present, but is no consent to
+    /// send.
     fn handle_indication(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         agent::check_indication(datagram)?;
         let key = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
@@ -128,7 +130,7 @@ impl Plane {
         result
     }
 
-    /// What the association has to say: keys, SCTP packets, its end; after a datagram over `path`.
+    /// Handles the events of the DTLS association: keys, SCTP packets, its end. `path` is that of the datagram before.
     pub(super) fn poll_dtls(&mut self, key: usize, path: Option<&Path>, now: Instant) {
         while let Some(event) = self.transports[key].dtls.poll_event() {
             let transport = &mut self.transports[key];
@@ -160,7 +162,7 @@ impl Plane {
         }
     }
 
-    /// Something authenticated came of the peer: if nothing could be sent to it before, what it is shown begins anew.
+    /// Handles the arrival of an authenticated packet. If nothing could be sent to the peer before, its slots start.
     pub(super) fn handle_authenticated(&mut self, key: usize, path: &Path, proof: bool, now: Instant) {
         let heard = self.transports.receiving(key).handle_authenticated(path, proof, now);
         let is_news = heard.begins || heard.event.is_some();
@@ -173,7 +175,7 @@ impl Plane {
         }
     }
 
-    /// Nothing was heard for too long: of the participant, or over the path that media takes, or in a trial.
+    /// Handles silence timeouts: of the participant, of the selected path, or of a trial.
     pub(super) fn handle_silence(&mut self, key: usize, now: Instant) {
         let transport = &mut self.transports[key];
         let trial_is_over = transport.sending.handle_timeout(now);
@@ -187,7 +189,7 @@ impl Plane {
         }
     }
 
-    /// Nothing may leave any more: what is shown later begins at a keyframe.
+    /// Stops sending to a transport: what it is shown later starts with a keyframe.
     pub(super) fn hold(&mut self, key: usize) {
         self.transports[key].hold();
         for &slot in &self.transports[key].slots {
@@ -195,13 +197,13 @@ impl Plane {
         }
     }
 
-    /// Credentials that the agent no longer takes lead nowhere.
+    /// Removes the ufrags that the agent no longer accepts.
     pub(super) fn forget_stale_ufrags(&mut self, key: usize) {
         let agent = &self.transports[key].agent;
         self.by_ufrag.retain(key, |ufrag| agent.local_ufrags().any(|known| known == ufrag));
     }
 
-    /// Addresses that the agent no longer holds valid lead nowhere.
+    /// Removes the paths that the agent no longer considers valid.
     pub(super) fn forget_stale_paths(&mut self, key: usize) {
         let agent = &self.transports[key].agent;
         self.by_path.retain(key, |path| agent.is_valid(path));

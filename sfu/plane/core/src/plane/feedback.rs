@@ -1,4 +1,4 @@
-//! RTCP both ways (RFC 3550, 4585, 5104): what peers report and ask for, and what we report and ask for.
+//! RTCP in both directions (RFC 3550, 4585, 5104): reports and requests of peers, and of the plane.
 
 use super::media::leave;
 use super::transmit::cached;
@@ -15,17 +15,19 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
 
-/// Reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval.
+/// Intervals of the reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h,
+/// kDefaultVideoReportInterval.
 const VIDEO_REPORTS: Duration = ms(1_000);
 const AUDIO_REPORTS: Duration = ms(5_000);
 
-/// The SSRC of whoever sent a compound packet, which SRTCP leaves in clear (RFC 3711 s3.4).
+/// The SSRC of a compound packet's sender, which SRTCP leaves unencrypted (RFC 3711 s3.4).
 fn reporter(compound: &[u8]) -> Option<u32> {
     compound.get(4..8).and_then(|ssrc| ssrc.try_into().ok()).map(u32::from_be_bytes)
 }
 
 impl Plane {
-    /// `received`: when the kernel had it. It may have waited there: times that are measured end then.
+    /// `received` is when the kernel received the datagram, which may have waited since: round trips are measured to
+    /// that time.
     pub(super) fn handle_rtcp(
         &mut self,
         key: usize,
@@ -41,9 +43,10 @@ impl Plane {
         self.handle_compound(key, &datagram[..length], path, received, now)
     }
 
-    /// RTCP from an address that leads to nobody: of a peer whose NAT gave it another port, and that checks nothing
-    /// (libnice). The SSRC of its earlier reports says whose it is, its authentication that it is genuine. Anybody may
-    /// have sent it on from there: the address is proven by our own request, as that of any check.
+    /// Handles RTCP from an unknown address. Its peer's NAT may have assigned another port, and the peer sends no
+    /// connectivity checks (libnice). The SSRC of its earlier reports identifies the peer, and SRTCP authenticates the
+    /// packet. Anybody may have relayed it from that address, so the address is proven by our own request, as with any
+    /// check.
     pub(super) fn handle_moved(
         &mut self,
         datagram: &mut [u8],
@@ -54,7 +57,7 @@ impl Plane {
         let reporter = reporter(datagram).ok_or(Discard::UnknownAddress)?;
         let key = self.by_reporter.get(&reporter).ok_or(Discard::UnknownAddress)?;
         let octets = datagram.len();
-        // SSRCs of different peers may be the same: what is not this one's is of nobody we know.
+        // Different peers may have the same SSRC: a packet that is not authentic is of an unknown peer.
         let srtp = self.transports[key].srtp.as_mut().ok_or(Discard::UnknownAddress)?;
         let length = srtp.inbound.unprotect_rtcp(datagram).map_err(|_| Discard::UnknownAddress)?;
         self.transports[key].agent.handle_moved(path, octets, now);
@@ -63,7 +66,7 @@ impl Plane {
         self.handle_compound(key, &datagram[..length], &path, received, now)
     }
 
-    /// A compound packet in clear.
+    /// Handles a decrypted compound packet.
     fn handle_compound(
         &mut self,
         key: usize,
@@ -123,7 +126,7 @@ impl Plane {
         }
     }
 
-    /// It says nothing unless all that it speaks of has left: of what has not, nothing is even read.
+    /// Handles transport-wide feedback. It is rejected unread unless all packets that it covers were sent.
     fn handle_transport_feedback(
         &mut self,
         key: usize,
@@ -158,8 +161,9 @@ impl Plane {
         }
     }
 
-    /// Served from the cache of the encoding; what it has not is asked for, once per round trip, whoever wants it. Who may
-    /// be sent nothing again has nothing asked for either.
+    /// Answers a NACK from the cache of the encoding. Packets that are not there are requested from the publisher, once
+    /// per round trip for all subscribers. Nothing is sent or requested for a subscriber that has used up its
+    /// retransmission budget.
     fn handle_nack(&mut self, key: usize, media: u32, lost: Lost<'_>, now: Instant) {
         let Some(slot) = self.slot_by_ssrc(key, media) else { return };
         let round_trip = self.transports[key].round_trip.get();
@@ -176,7 +180,7 @@ impl Plane {
             let placed = &mut self.slots[slot];
             match placed.slot.handle_nack(sequence, now, round_trip) {
                 Nack::Send(outgoing) => {
-                    // Not always of the track that is shown now.
+                    // The packet may be of a track that was shown before.
                     let Some(&Place::Track(track)) = self.places.get(&outgoing.track.0) else { continue };
                     match cached(&self.tracks, track, &outgoing).map(|cached| cached.payload.len()) {
                         Some(octets) => self.transports[key].send(slot, track, outgoing, octets, now),
@@ -189,7 +193,8 @@ impl Plane {
         }
     }
 
-    /// A packet the slot never got: it comes from the cache if it came meanwhile, else the publisher is asked for it.
+    /// Recovers a packet that never left by the slot: from the cache if it has arrived meanwhile, else by a request to
+    /// the publisher.
     fn recover(&mut self, key: usize, slot: usize, encoding: usize, seq: ExtendedSeq, now: Instant) {
         let placed = &mut self.slots[slot];
         let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else {
@@ -205,12 +210,13 @@ impl Plane {
         if let Some(state) = published.track.encodings.get_mut(encoding)
             && state.stream.ask_for(seq, now)
         {
-            // As much as it makes the publisher send.
+            // It costs as much as it makes the publisher send.
             self.transports[key].repairs.take(DATAGRAM);
         }
     }
 
-    /// What the publisher behind a transport is to be told now: losses and keyframes of some of its tracks, arrivals.
+    /// Queues the feedback to a transport's publisher that is due: NACKs and keyframe requests for some of its tracks,
+    /// and arrivals.
     pub(super) fn poll_feedback(&mut self, key: usize, tracks: impl Iterator<Item = usize>, now: Instant) {
         let transport = self.transports.receiving(key);
         let (sender, round_trip) = (transport.ssrc, transport.round_trip.get());
@@ -265,7 +271,7 @@ impl Plane {
             }
         }
         transport.arrivals.forget_untold(now);
-        // To somebody silent nothing leaves: what others wish of it would pile up for as long as the silence lasts.
+        // Nothing is sent to a silent peer: subscribers' requests to it would queue up for as long as it is silent.
         if !out.is_empty() && transport.sends_media() {
             let refused = self.transports[key].queue_rtcp(&out);
             self.stats.discard_many(Discard::Unsent, refused);
@@ -275,7 +281,7 @@ impl Plane {
         }
     }
 
-    /// Sender reports of what flows, receiver reports of what came, by the transport's interval.
+    /// Queues sender reports of the slots and receiver reports of the tracks, by the transport's interval.
     pub(super) fn poll_reports(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         if transport.next_report > now {
@@ -283,7 +289,7 @@ impl Plane {
         }
         let video = transport.slots.iter().any(|&slot| self.slots[slot].slot.spec.kind == Kind::Video)
             || transport.tracks.iter().any(|&track| self.tracks[track].track.spec.kind == Kind::Video);
-        // RFC 3550 s6.3.5: not all at once, so that reports of many sessions do not fall together.
+        // RFC 3550 s6.3.5: intervals are random, so that reports of many sessions do not coincide.
         let interval = if video { VIDEO_REPORTS } else { AUDIO_REPORTS };
         transport.next_report = now + interval.mul_f32(0.75 + (self.random.next() % 500) as f32 / 1_000.0);
         if !transport.sends_media() {

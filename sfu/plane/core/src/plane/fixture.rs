@@ -1,4 +1,4 @@
-//! Two participants who are connected, for tests that look into a plane.
+//! Two connected participants, for tests of the inside of a plane.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::srtp::{Inbound, Keys, Master, Outbound, Profile};
 use crate::time::{Instant, Ntp, WallClock};
 use crate::transport::Srtp;
 
-/// Of everybody, both ways.
+/// The keys of all participants, in both directions.
 pub fn keys() -> Keys {
     let master = Master { key: vec![7; 16], salt: vec![9; 12] };
     Keys { profile: Profile::Aes128Gcm, local: master.clone(), remote: master }
 }
 
-/// Of the transport with this id.
+/// The path of the transport with this id.
 pub fn path(peer: u64) -> Path {
     Path { local: ([127, 0, 0, 1], 7882).into(), remote: ([192, 0, 2, 1], 4_000 + peer as u16).into() }
 }
 
-/// Two participants who are connected, by their keys in the arena.
+/// A plane with two connected participants, and their arena keys.
 pub fn plane(now: Instant) -> (Plane, [usize; 2]) {
     let mut plane = Plane::new(Config {
         seed: 1,

@@ -1,16 +1,17 @@
-//! Sender reports of slots that show nothing: a subscriber that sends no RTCP before it has received something (GStreamer)
-//! answers them, and so is known to be there when there is something to show.
+//! Sender reports of slots that show nothing. A subscriber that sends no RTCP before it receives something (GStreamer)
+//! answers them, and so is known to be present when there is something to show.
 
 use super::Plane;
 use crate::limits::COMPOUND;
 use crate::rtcp::report;
 use crate::time::Instant;
 
-/// A sender report, and a chunk of SDES without its name (RFC 3550 s6.4.1, s6.5).
+/// Octets of a sender report and a chunk of SDES without its name (RFC 3550 s6.4.1, s6.5).
 const REPORT: usize = 28 + 16;
 
 impl Plane {
-    /// One datagram every few seconds, unless something is shown and reported anyway. Of many slots each has its turn.
+    /// Queues one datagram every few seconds, unless a slot shows something and is reported anyway. Many slots take
+    /// turns.
     pub(super) fn report_idle_slots(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         if transport.slots.is_empty() || transport.slots.iter().any(|&slot| self.slots[slot].slot.current().is_some()) {

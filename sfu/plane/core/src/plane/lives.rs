@@ -1,11 +1,12 @@
-//! What of a transport's tracks arrives: silences are judged by who else of it is heard, and slots are told.
+//! Determines which streams of a transport's tracks flow: judges silences by the transport's other tracks, and informs
+//! slots.
 
 use super::Plane;
 use crate::receive::pulse::Pulse;
 use crate::time::Instant;
 
 impl Plane {
-    /// Judges the silences of a track that are due to be.
+    /// Judges the silences of a track that are due.
     pub(super) fn handle_track_silence(&mut self, key: usize, judged: usize, now: Instant) {
         let others = self.transports[key].tracks.iter().filter(|&&track| track != judged);
         let elsewhere: Vec<Pulse> = others.flat_map(|&track| self.tracks[track].track.pulses()).collect();
@@ -13,7 +14,7 @@ impl Plane {
         self.update_lives(judged, now);
     }
 
-    /// Slots learn what of their source arrives, if it is other than before, and may wish for a keyframe of another
+    /// Informs the slots of a track if its flowing streams have changed; a slot may then need a keyframe of another
     /// encoding.
     pub(super) fn update_lives(&mut self, track: usize, now: Instant) {
         let Some(lives) = self.tracks[track].track.poll_lives(now) else { return };

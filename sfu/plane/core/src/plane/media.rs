@@ -1,4 +1,4 @@
-//! The spine, on which receive and send meet: a media packet from its publisher to the pacers of all who are shown its track.
+//! The path of media: from the publisher to the pacers of all transports that are shown its track.
 
 use super::published::Published;
 use super::sound::Hearing;
@@ -16,7 +16,8 @@ use crate::time::Instant;
 use crate::transport::Transport;
 
 impl Plane {
-    /// The spine: unprotect; route; receive; for each slot select, rewrite, remember and hand to its pacer.
+    /// Handles a media packet: unprotects, routes and receives it; then each slot selects, rewrites and records it and
+    /// hands it to its pacer.
     pub(super) fn handle_media(
         &mut self,
         key: usize,
@@ -55,7 +56,7 @@ impl Plane {
             if hearing == Hearing::Resumes {
                 placed.slot.source_resumed();
             }
-            // Who cannot receive uses up no numbers: a gap of 2^15 would break its rollover counter.
+            // No numbers are assigned for a peer that cannot receive: a gap of 2^15 would break its rollover counter.
             if !self.transports[placed.transport].sends_media() {
                 if !placed.slot.is_paused()
                     && self.transports[placed.transport].may_try_picture(now)
@@ -96,7 +97,7 @@ impl Plane {
         Ok(())
     }
 
-    /// Unprotects a packet, routes it, and receives it into its encoding. It changes its own transport alone.
+    /// Unprotects and routes a packet, and hands it to its encoding. It changes only its own transport.
     fn take_in(
         &mut self,
         key: usize,
@@ -131,7 +132,7 @@ impl Plane {
         Ok((track, route, extensions.audio_level, taken?))
     }
 
-    /// The first packet of an SSRC: by MID and RID, or by its payload type.
+    /// Finds the route of the first packet of an SSRC: by MID and RID, or by its payload type.
     fn find_route(
         &mut self,
         key: usize,
@@ -155,8 +156,8 @@ impl Plane {
     }
 }
 
-/// What came before the beginning of its picture did leaves behind it. How many packets were looked at. `keys`: of the slot
-/// and its track.
+/// Sends the packets of a picture that arrived before its first packet. Returns how many packets were looked at. `keys`
+/// are those of the slot and its track.
 fn replay(
     published: &Published,
     keys: (usize, usize),
@@ -176,7 +177,8 @@ fn replay(
     steps
 }
 
-/// Queues what a slot made of a packet, behind the parameter sets that it needs. `keys`: of the slot and its track.
+/// Queues the packet that a slot forwards, after the parameter sets that it needs. `keys` are those of the slot and its
+/// track.
 pub(super) fn leave(
     (key, track): (usize, usize),
     slot: &mut Slot,

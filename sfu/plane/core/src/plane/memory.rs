@@ -1,15 +1,15 @@
-//! How much is kept of what flows, per transport and in all ([`limits`](crate::limits)): trimmed once a second, halved
-//! where it is too much.
+//! Limits the memory of stored packets, per transport and in total ([`limits`](crate::limits)): frees unneeded memory
+//! once a second, and halves what exceeds a limit.
 
 use super::Plane;
 use crate::id::TransportId;
 use crate::limits::{KEPT_PER_TRANSPORT, KEPT_PER_WORKER};
 use crate::time::{Duration, Instant, ms};
 
-/// What the rate of the last second does not need is given back so often.
+/// The interval at which memory is freed that the rate of the last second does not need.
 const TRIMS: Duration = ms(1_000);
 
-/// Octets of packets that are kept, and how many may be.
+/// Octets of stored packets, and their limits.
 pub(super) struct Memory {
     kept: usize,
     per_transport: usize,
@@ -22,27 +22,27 @@ impl Default for Memory {
     }
 }
 
-/// What a participant makes us remember, in octets of memory, but for what the libraries of DTLS and SCTP have.
+/// The memory that a participant causes, in octets, without that of the DTLS and SCTP libraries.
 #[derive(Clone, Copy, Debug)]
 pub struct Remembered {
-    /// The participant's.
+    /// The participant's transport.
     pub transport: TransportId,
-    /// Packets of its tracks.
+    /// Stored packets of its tracks.
     pub published: usize,
-    /// What left through its slots, without payloads.
+    /// Records of the packets that left by its slots, without payloads.
     pub sent: usize,
-    /// What its encodings miss.
+    /// Lists of the packets that its encodings miss.
     pub missing: usize,
-    /// When packets with transport-wide numbers arrived.
+    /// Arrival times of packets with transport-wide numbers.
     pub arrivals: usize,
-    /// Datagrams that wait to leave.
+    /// Queued datagrams.
     pub waiting: usize,
-    /// Messages of data channels that are not acknowledged, or for channels that are not open yet.
+    /// Messages of data channels that are not acknowledged, or wait for a channel to open.
     pub messages: usize,
 }
 
 impl Plane {
-    /// What each participant makes us remember. [`limits`](crate::limits) has how much it may be.
+    /// The memory that each participant causes. [`limits`](crate::limits) has the limits.
     pub fn remembered(&self) -> impl Iterator<Item = Remembered> {
         self.transports.iter().map(|(_, transport)| Remembered {
             transport: transport.id,
@@ -55,17 +55,17 @@ impl Plane {
         })
     }
 
-    /// Octets of packets that are kept for all participants.
+    /// Octets of stored packets of all participants.
     pub fn kept(&self) -> usize {
         self.memory.kept
     }
 
-    /// Octets that may be kept, other than [`limits`](crate::limits) has it.
+    /// Replaces the limits of stored octets that [`limits`](crate::limits) has.
     pub fn limit_kept(&mut self, per_transport: usize, per_worker: usize) {
         self.memory = Memory { per_transport, per_worker, ..self.memory };
     }
 
-    /// What is kept of a track of the transport has changed from so many octets to so many.
+    /// Updates the totals after the stored octets of a track changed from `before` to `after`.
     pub(super) fn update_kept(&mut self, key: usize, before: usize, after: usize, now: Instant) {
         self.memory.kept = self.memory.kept + after - before;
         if self.transports.contains(key) {
@@ -75,7 +75,8 @@ impl Plane {
         }
     }
 
-    /// Before a packet is taken in: whoever has too much gives half of it, in a worker that has too much whoever has most.
+    /// Makes room before a packet is accepted: halves the transport's stored packets if it exceeds its limit, and those
+    /// of the largest transport if the worker exceeds its limit.
     pub(super) fn make_room(&mut self, key: usize, now: Instant) {
         if self.transports[key].kept > self.memory.per_transport {
             self.halve(key, now);
@@ -101,7 +102,7 @@ impl Plane {
         }
     }
 
-    /// What of it is due.
+    /// Frees unneeded memory of a transport if that is due.
     pub(super) fn trim(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         if transport.next_trim.is_none_or(|due| due > now) {

@@ -1,4 +1,5 @@
-//! Data channels across transports: SCTP packets in, messages to their groups, in Rust from end to end.
+//! Data channels across transports: receives SCTP packets and delivers messages to their groups, without a detour
+//! through Python.
 
 use super::{Place, Plane};
 use crate::command::{ChannelSpec, Member, Reliability};
@@ -10,7 +11,8 @@ use crate::send::Class;
 use crate::time::Instant;
 use crate::transport::Queued;
 
-/// A channel before its transport: what waits for it. What has grown too old goes when something is added or taken.
+/// The messages for a channel that has no transport yet. Messages that are too old are dropped when one is added or
+/// taken.
 pub(super) struct Awaited {
     is_reliable: bool,
     backlog: Backlog,
@@ -24,7 +26,7 @@ impl Plane {
         result
     }
 
-    /// Moves what the association has to say on: packets to the pacer, messages to their groups, states to events.
+    /// Moves the output of the association on: packets to the pacer, messages to their groups, states to events.
     pub(super) fn poll_data(&mut self, key: usize, now: Instant) {
         while let Some(event) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_event())
         {
@@ -54,7 +56,7 @@ impl Plane {
         self.flush_data(key, now);
     }
 
-    /// SCTP resends, and what waited for its channel or its rate goes on.
+    /// Lets SCTP retransmit, and sends what waited for its channel or its rate.
     pub(super) fn handle_data_timeout(&mut self, key: usize, now: Instant) {
         if let Some(data) = &mut self.transports[key].data {
             data.handle_timeout(now);
@@ -67,7 +69,7 @@ impl Plane {
         if !transport.dtls.is_connected() {
             return;
         }
-        // To somebody silent it is as good as lost, and its resends would pile up for as long as the silence lasts.
+        // Packets to a silent peer are dropped: they would be lost, and their retransmissions would queue up.
         let is_silent = transport.state == Some(TransportState::Disconnected);
         while let Some(packet) = transport.data.as_mut().and_then(|data| data.poll_transmit()) {
             if is_silent {
@@ -106,7 +108,7 @@ impl Plane {
         }
     }
 
-    /// For a channel that has no transport yet, if it is awaited.
+    /// Stores a message for a channel that has no transport yet, if the channel is awaited.
     fn keep(&mut self, channel: ChannelId, payload: &[u8], text: bool, now: Instant) {
         let Some(awaited) = self.awaited.get_mut(&channel) else { return };
         let dropped = if awaited.is_reliable { awaited.backlog.push(payload, text, now) } else { 1 };
@@ -181,7 +183,7 @@ impl Plane {
         }
     }
 
-    /// While Python has not taken this transport's messages, further ones wait in its association.
+    /// Holds further messages of a transport in its association, while Python has not yet read its earlier ones.
     pub fn hold_messages(&mut self, transport: TransportId, on: bool, now: Instant) {
         if let Some(key) = self.transport(transport)
             && let Some(data) = self.transports[key].data.as_mut()

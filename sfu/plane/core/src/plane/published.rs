@@ -1,4 +1,4 @@
-//! A track where receive and send meet: what is published, who watches, and what its room says of its sound.
+//! A published track with the slots that show it and its room's audio settings.
 
 use crate::command::TrackSpec;
 use crate::id::TrackId;
@@ -13,10 +13,10 @@ use super::sound::Sound;
 
 pub struct Published {
     pub track: Track,
-    /// Arena key of the transport it comes by.
+    /// The arena key of its publisher's transport.
     pub transport: usize,
     subscribers: Vec<usize>,
-    /// What its room says of it.
+    /// The audio settings of its room.
     pub sound: Sound,
 }
 
@@ -42,7 +42,7 @@ impl Published {
         self.subscribers.retain(|&other| other != slot);
     }
 
-    /// A packet as slots take it, while it is remembered.
+    /// Returns a stored packet in the form that slots forward.
     pub fn packet(&self, encoding: u8, seq: ExtendedSeq) -> Option<Packet<'_>> {
         let (alone, encoding) = (self.track.is_alone(), self.track.encoding(encoding)?);
         let packet = encoding.packet(seq)?;
@@ -52,7 +52,7 @@ impl Published {
         Some(Packet { alone, copies: copies.flatten(), ..packet })
     }
 
-    /// What is kept of a packet with its payload.
+    /// Returns a stored packet if its payload is stored.
     pub fn cached(&self, encoding: u8, seq: ExtendedSeq) -> Option<&Cached> {
         self.track.encoding(encoding)?.cached(seq)
     }

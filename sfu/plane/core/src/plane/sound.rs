@@ -1,4 +1,4 @@
-//! What a room says of its sound, carried out: which of its microphones are forwarded, and what is made redundant.
+//! Applies a room's audio settings: which of its microphones are forwarded, and which tracks get redundancy.
 
 use super::{Place, Plane};
 use crate::command::AudioPolicy;
@@ -7,30 +7,30 @@ use crate::receive::loudest::Loudest;
 use crate::rtp::elements::AudioLevel;
 use crate::time::Instant;
 
-/// One room's sound.
+/// The audio state of one room.
 #[derive(Default)]
 pub struct Sounds {
     loudest: Loudest,
     tracks: Vec<TrackId>,
 }
 
-/// What a track's room says of it.
+/// The audio settings of a track, set by its room.
 #[derive(Clone, Copy, Default)]
 pub struct Sound {
-    /// Arena key of the room, if only its loudest are forwarded and this is one of those that count.
+    /// The arena key of the room, if it forwards only its loudest microphones and ranks this one.
     ranked: Option<usize>,
     always: bool,
-    /// So many packets go along with the one after them.
+    /// How many earlier packets are sent along with each packet.
     pub redundancy: u8,
-    /// The last packet was held back.
+    /// The last packet was not forwarded.
     held: bool,
 }
 
-/// What becomes of a packet, as loud as it is.
+/// Whether a packet is forwarded, by its level.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hearing {
     Passes,
-    /// After others that were held back.
+    /// Forwarded, after packets that were not.
     Resumes,
     HeldBack,
 }
@@ -80,15 +80,15 @@ impl Plane {
         }
     }
 
-    /// The track is gone.
+    /// Removes a track that is gone from the ranking.
     pub(super) fn forget_sound(&mut self, track: TrackId, sound: Sound) {
         if let Some(key) = sound.ranked {
             self.sounds[key].loudest.remove(track);
         }
     }
 
-    /// Notes how loud a packet is. One without a level cannot be ranked, and passes; so does one that comes late: what it
-    /// fills is a gap in what passed, or it has no place.
+    /// Records the level of a packet. A packet without a level cannot be ranked and is forwarded. So is a late packet:
+    /// it fills a gap in forwarded packets, or slots drop it.
     pub(super) fn handle_level(
         &mut self,
         track: usize,

@@ -1,5 +1,5 @@
-//! How a slot that waits for a keyframe gets a picture: from what is kept since the last one, if that takes less time
-//! than asking the publisher; else by asking.
+//! Gives a picture to a slot that waits for a keyframe: from the packets since the last one, if that takes less time
+//! than a request to the publisher; otherwise by a request.
 
 use super::published::Published;
 use super::{Place, Plane, report};
@@ -10,12 +10,12 @@ use crate::send::Slot;
 use crate::time::{Duration, Instant, ms};
 use crate::transport::Transport;
 
-/// A decoder that lost its way may begin anew from what is kept, no more often.
+/// A decoder that asks for a keyframe may restart from the stored packets no more often than this.
 const ANEW: Duration = ms(2_000);
 
 impl Plane {
-    /// The slot has come to wait for a keyframe, or may have: its source or its ladder changed, or its peer is there now.
-    /// Who cannot receive yet wishes for nothing: the keyframe would be gone when it can.
+    /// Starts a slot that may wait for a keyframe: its source or ladder changed, or its peer has become able to
+    /// receive. Nothing is requested for a peer that cannot receive yet: it would miss the keyframe.
     pub(super) fn begin(&mut self, slot: usize, now: Instant) {
         let Some(track) = self.shown_track(slot) else { return };
         if !self.fast_start(slot, track, now)
@@ -25,7 +25,7 @@ impl Plane {
         }
     }
 
-    /// Of a transport that has just become able to receive.
+    /// Starts all slots of a transport that has just become able to receive.
     pub(super) fn begin_slots(&mut self, key: usize, now: Instant) {
         self.steps += self.transports[key].slots.len() as u64;
         for slot in self.transports[key].slots.clone() {
@@ -33,7 +33,7 @@ impl Plane {
         }
     }
 
-    /// The publisher was asked for a keyframe and ignores it: who waits makes do with what is kept.
+    /// The publisher ignores a keyframe request: starts the waiting slots from the stored packets.
     pub(super) fn begin_without_keyframe(&mut self, track: usize, now: Instant) {
         self.steps += self.tracks[track].subscribers().len() as u64;
         for index in 0..self.tracks[track].subscribers().len() {
@@ -42,7 +42,7 @@ impl Plane {
         }
     }
 
-    /// The subscriber asks for a keyframe (PLI, FIR): its decoder waits for one, or has lost its way.
+    /// Handles a subscriber's keyframe request (PLI, FIR): its decoder waits for a keyframe or cannot continue.
     pub(super) fn handle_keyframe_request(&mut self, slot: usize, now: Instant) {
         let Some(track) = self.shown_track(slot) else { return };
         let placed = &mut self.slots[slot];
@@ -65,7 +65,8 @@ impl Plane {
         }
     }
 
-    /// The subscriber receives again after an outage: its decoder waits for packets that nobody has any more.
+    /// The subscriber receives again after an outage: requests a keyframe, as its decoder waits for packets that are no
+    /// longer stored.
     pub(super) fn resume_picture(&mut self, slot: usize, now: Instant) {
         let Some(track) = self.shown_track(slot) else { return };
         let placed = &mut self.slots[slot];
@@ -90,7 +91,7 @@ impl Plane {
         self.tracks[track].track.request_keyframe(encoding, round_trip, now);
     }
 
-    /// True: the slot waits no longer.
+    /// Tries a fast start. Returns true if the slot no longer waits.
     fn fast_start(&mut self, slot: usize, track: usize, now: Instant) -> bool {
         let published = &self.tracks[track];
         let round_trip = self.transports[published.transport].round_trip.get();
@@ -101,7 +102,7 @@ impl Plane {
         started
     }
 
-    /// The track whose picture the slot is to show, if its peer can receive.
+    /// The track that the slot is to show, if its peer can receive.
     fn shown_track(&self, slot: usize) -> Option<usize> {
         let placed = &self.slots[slot];
         let source = placed.slot.source().filter(|_| self.transports[placed.transport].sends_media())?;
@@ -112,9 +113,10 @@ impl Plane {
     }
 }
 
-/// Shows a slot that waits for a keyframe what is kept since the last one, if it is sent before a keyframe could come: at
-/// the rate of the subscriber's pacer, against a round trip to the publisher and its usual time to a keyframe. True:
-/// the slot waits no longer. `keys`: of the slot and its track. A step is a packet that is looked at.
+/// Sends the packets since the last keyframe to a slot that waits for one, if that ends before a requested keyframe
+/// could arrive: the time at the rate of the subscriber's pacer is compared to a round trip to the publisher and its
+/// usual time to a keyframe. Returns true if the slot no longer waits. `keys` are those of the slot and its track. Each
+/// packet that is looked at counts as a step.
 pub(super) fn fast(
     published: &Published,
     keys: (usize, usize),
@@ -129,11 +131,11 @@ pub(super) fn fast(
     let Some(place) = track.arriving(wanted, slot.ladder(), now) else { return false };
     let Some(encoding) = track.encoding(place).filter(|encoding| !encoding.start().is_empty()) else { return false };
     let start = encoding.start();
-    // A picture would jump back to what was seen already.
+    // The picture would jump back to what was already shown.
     if slot.encoding().is_some() && start.age(now) > slot.room(now) {
         return false;
     }
-    // Of one that ignores requests nobody has more than this, holes and all.
+    // If the publisher ignores requests, there is nothing better, even with missing packets.
     if slot.encoding() == Some(place) || !(start.is_whole() || track.is_deaf()) {
         return false;
     }

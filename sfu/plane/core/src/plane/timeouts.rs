@@ -1,29 +1,29 @@
-//! What is due by now, of each transport and of its tracks, and of nothing else.
+//! Handles the expired timers of transports and tracks.
 
 use super::Plane;
 use crate::event::Event;
 use crate::time::Instant;
 use crate::timer::{Due, Timer};
 
-/// What of a transport, or of one of its tracks, is due: by their arena keys.
+/// The expired timers of a transport or of one of its tracks, with their arena keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Overdue {
     transport: usize,
-    /// None: what is due is the transport's own, and comes before that of its tracks.
+    /// None: the transport's own timers, which are sorted before those of its tracks.
     pub track: Option<usize>,
     pub due: Due,
 }
 
 impl Plane {
-    /// Does what was due by `now`: resends, reports, requests, silence.
+    /// Handles the timers that expired by `now`: retransmissions, reports, requests, silences.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(levels) = self.levels.poll(now) {
             self.stats.count_timer(Timer::AudioLevels);
             self.events.push_back(Event::AudioLevels(levels));
         }
         let mut overdue = std::mem::take(&mut self.overdue);
-        // Twice: a slot that learns of a silence wishes for a keyframe, which is asked for at once. What is due again
-        // after that is due next time.
+        // Twice: a slot that learns of a silence may need a keyframe, which is requested at once. Timers that expire
+        // again after that are handled next time.
         for _ in 0..2 {
             while let Some((transport, due)) = self.transports.poll_expired(now) {
                 overdue.push(Overdue { transport, track: None, due });
@@ -40,13 +40,13 @@ impl Plane {
         self.overdue = overdue;
     }
 
-    /// When [`Plane::handle_timeout`] has something to do.
+    /// When [`Plane::handle_timeout`] is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let media = [self.transports.poll_timeout(), self.tracks.poll_timeout()];
         media.into_iter().chain([self.levels.poll_timeout()]).flatten().min()
     }
 
-    /// Of one transport.
+    /// Handles the expired timers of one transport.
     fn handle_overdue(&mut self, overdue: &[Overdue], now: Instant) {
         let Some(&Overdue { transport: key, .. }) = overdue.first() else { return };
         let (own, tracks) = match overdue {

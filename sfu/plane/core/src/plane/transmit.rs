@@ -1,4 +1,4 @@
-//! From the queues of one transport into the batch: written, numbered and encrypted as it leaves.
+//! Moves packets from the queues of one transport into the batch: writes, numbers and encrypts each as it leaves.
 
 use super::Plane;
 use super::arena::Arena;
@@ -20,16 +20,16 @@ use crate::transport::{Queued, Transport};
 /// Packets of a frame whose sizes differ by less are padded to one size (RFC 3550 s5.1), so that they leave as one
 /// segmented send. libwebrtc: rtp_format.cc, SplitAboutEqually makes the last packets of a frame one octet larger.
 const MAX_PADDING: usize = 16;
-/// What is taken from the pacer at once.
+/// Most packets that are taken from the pacer at a time.
 const CHUNK: usize = 64;
 /// The P bit of the first octet (RFC 3550 s5.1).
 const PADDING: u8 = 1 << 5;
 
 impl Plane {
-    /// Everything the transport may send now. False: the batch is full, and there is more.
+    /// Sends everything that the transport may send now. Returns false if the batch is full and there is more.
     pub(super) fn transmit(&mut self, key: usize, batch: &mut Batch, now: Instant) -> bool {
         let transport = self.transports.sending(key);
-        // Twice: what waits for a proof has it asked for, and that may leave at once.
+        // Twice: a datagram that waits for a proof of its address causes a request, and that may leave at once.
         for _ in 0..2 {
             loop {
                 if !batch.has_room(ANY_DATAGRAM) {
@@ -48,7 +48,7 @@ impl Plane {
         }
         let (Some(path), true) = (transport.agent.selected(), transport.sends_media()) else { return true };
         while let (Some(compound), Some(srtp)) = (transport.rtcp.front_mut(), &mut transport.srtp) {
-            // Not numbered before it is certain to leave.
+            // The number is taken only when the compound is certain to leave.
             if !batch.has_room(compound.len() + SRTCP_OVERHEAD) {
                 return false;
             }
@@ -92,7 +92,7 @@ impl Plane {
         all
     }
 
-    /// It changes its own transport alone.
+    /// Writes packets into the batch. It changes only its own transport.
     fn write(&mut self, key: usize, path: Path, leaving: &[Queued], batch: &mut Batch, ntp: Ntp, now: Instant) {
         let Self { transports, tracks, slots, stats, .. } = self;
         let transport = transports.sending(key);
@@ -111,7 +111,7 @@ impl Plane {
         for (index, item) in leaving.iter().enumerate() {
             #[cfg(test)]
             assert!(!transport.faulty, "a fault of one transport");
-            // A trial is over.
+            // The trial has used up its budget.
             if !transport.sending.is_allowed() {
                 return;
             }
@@ -121,7 +121,7 @@ impl Plane {
                     transport.dtls.send(sctp);
                     while let Some(record) = transport.dtls.poll_transmit() {
                         transport.sending.spend(record.len());
-                        // One record has its space. What the association had left over may be more.
+                        // There is room for one record. The association's remaining records may need more.
                         if copy(batch, path, &record, stats) == Err(Full) {
                             transport.control.push_back((path, record));
                         }
@@ -171,7 +171,8 @@ impl Plane {
         }
     }
 
-    /// BYE (RFC 3550 s6.6) and close_notify of a transport that is about to go.
+    /// Returns the remaining control datagrams, BYE (RFC 3550 s6.6) and close_notify of a transport that is about to be
+    /// removed.
     pub(super) fn farewell(&mut self, key: usize) -> Vec<(Path, Vec<u8>)> {
         let transport = &mut self.transports[key];
         let mut datagrams: Vec<_> = transport.control.drain(..).collect();
@@ -191,13 +192,13 @@ impl Plane {
             }
         }
         datagrams.extend(transport.control.drain(..));
-        // Taken from the end.
+        // They are taken from the end.
         datagrams.reverse();
         datagrams
     }
 }
 
-/// Of our own making, so never longer than [`DATAGRAM`]: if one is, it is dropped and counted.
+/// Copies a datagram of the plane's own, which is never longer than [`DATAGRAM`]: if one is, it is dropped and counted.
 fn copy(batch: &mut Batch, path: Path, datagram: &[u8], stats: &mut Stats) -> Result<(), Full> {
     if datagram.len() > DATAGRAM {
         stats.discard(Discard::Unsent);
@@ -207,8 +208,8 @@ fn copy(batch: &mut Batch, path: Path, datagram: &[u8], stats: &mut Stats) -> Re
 }
 
 impl Transport {
-    /// One packet, written to the front of `out`, numbered and encrypted: how long it is. What left before and is sent
-    /// again as it was takes the number, time and padding that it had.
+    /// Writes one packet to the front of `out`, numbers and encrypts it. Returns its length. An identical repetition
+    /// has the same number, time and padding as before.
     fn write_media(
         &mut self,
         slot: &mut Slot,
@@ -220,7 +221,7 @@ impl Transport {
     ) -> Result<usize, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let spec = &slot.spec;
-        // By now the arena key may be another slot's.
+        // The arena key may be another slot's by now.
         let remembered = outgoing.ssrc == spec.ssrc;
         let (varied, before) = match outgoing.transmission {
             Transmission::Identical => {
@@ -268,13 +269,14 @@ impl Transport {
     }
 }
 
-/// What an outgoing packet is written from, while it is remembered. The arena key may be another track's by now.
+/// The stored packet that an outgoing packet is written from, if it is still stored. The arena key may be another
+/// track's by now.
 pub(super) fn cached<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) -> Option<&'a Cached> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
     published.cached(outgoing.encoding, outgoing.source_seq)
 }
 
-/// The same with the packets before it that go along.
+/// The same, with the earlier packets that are sent along for redundancy.
 fn whole<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) -> Option<(&'a Cached, Earlier<'a>)> {
     let published = tracks.get(track).filter(|published| published.id() == outgoing.track)?;
     let cached = |seq| published.cached(outgoing.encoding, seq);
@@ -290,7 +292,8 @@ fn is_of_frame(item: &Queued, first: &Outgoing) -> bool {
         if outgoing.ssrc == first.ssrc && outgoing.timestamp == first.timestamp)
 }
 
-/// How much smaller a packet is than the largest of those that follow it in its frame, if it is a little.
+/// How many octets smaller a packet is than the largest that follows it in its frame, if the difference is below
+/// [`MAX_PADDING`].
 fn padding(octets: usize, following: &[usize]) -> usize {
     let more = following.iter().map(|next| next.saturating_sub(octets));
     more.filter(|&more| more < MAX_PADDING).max().unwrap_or(0)

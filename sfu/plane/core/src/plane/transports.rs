@@ -1,4 +1,4 @@
-//! The transports of a worker, and which of them have something to send.
+//! The transports of a worker, and the queue of those that have something to send.
 
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
@@ -8,12 +8,13 @@ use crate::time::Instant;
 use crate::timer::{Due, Timer};
 use crate::transport::Transport;
 
-/// Who changes a transport through `&mut` need not say so: its deadlines are looked at again, and whether it has something
-/// to send. The two exceptions are what happens per packet.
+/// A caller that changes a transport through `&mut` does not need to report it: the transport's deadlines are checked
+/// again, and whether it has something to send. The two exceptions are [`Transports::receiving`] and
+/// [`Transports::sending`], which are called per packet.
 #[derive(Default)]
 pub(super) struct Transports {
     arena: Arena<Transport>,
-    /// With something to send, first come first served.
+    /// The transports with something to send, first come, first served.
     sending: VecDeque<usize>,
 }
 
@@ -23,7 +24,7 @@ impl Transports {
     }
 
     /// # Panics
-    /// If there is none.
+    /// If there is no such transport.
     pub fn remove(&mut self, key: usize) {
         self.sending.retain(|&other| other != key);
         self.arena.remove(key);
@@ -49,12 +50,12 @@ impl Transports {
         self.arena.iter()
     }
 
-    /// To take in media: that alone gives nothing to send.
+    /// Lends a transport to receive media, which alone gives it nothing to send.
     pub fn receiving(&mut self, key: usize) -> &mut Transport {
         &mut self.arena[key]
     }
 
-    /// To queue packets, and to send them: its deadlines are looked at when it has sent.
+    /// Lends a transport to queue and send packets. Its deadlines are checked after it has sent.
     pub fn sending(&mut self, key: usize) -> &mut Transport {
         let transport = self.arena.unarmed(key);
         if !transport.sends {
@@ -64,17 +65,17 @@ impl Transports {
         transport
     }
 
-    /// How many have something to send.
+    /// The number of transports with something to send.
     pub fn to_send(&self) -> usize {
         self.sending.len()
     }
 
-    /// Whose turn it is to send.
+    /// The transport that sends next.
     pub fn first_to_send(&self) -> Option<usize> {
         self.sending.front().copied()
     }
 
-    /// The first has sent all it may.
+    /// Removes the first transport from the queue: it has sent all that it may.
     pub fn first_has_sent(&mut self) {
         if let Some(key) = self.sending.pop_front() {
             self.arena.unarmed(key).sends = false;
@@ -82,12 +83,12 @@ impl Transports {
         }
     }
 
-    /// The next deadline of all.
+    /// The earliest deadline.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.arena.poll_timeout()
     }
 
-    /// A transport of which deadlines have passed, and which.
+    /// Returns a transport with expired deadlines, and which ones.
     pub fn poll_expired(&mut self, now: Instant) -> Option<(usize, Due)> {
         self.arena.poll_expired(now)
     }
