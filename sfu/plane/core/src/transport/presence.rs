@@ -1,4 +1,4 @@
-//! Whether the peer is there, and may be sent media: over which path, and since when.
+//! Tracks whether the peer is present and may be sent media, and over which path.
 
 use super::Transport;
 use crate::command::Path;
@@ -6,17 +6,17 @@ use crate::event::{Event, TransportState};
 use crate::ice::paths::Move;
 use crate::time::Instant;
 
-/// What came of hearing the peer.
+/// The result of an authenticated packet.
 #[derive(Default)]
 pub struct Heard {
     pub event: Option<Event>,
-    /// Media leaves from now on: what it is shown begins.
+    /// Media may be sent from now on: the slots start.
     pub begins: bool,
 }
 
 impl Transport {
-    /// Media, reports and SCTP leave only towards somebody who is connected, has nominated a path, and was heard lately
-    /// over the one that is used; or else on trial.
+    /// True if media, reports and SCTP may be sent: the peer is connected, has nominated a path and was heard lately
+    /// over it, or a trial is running.
     pub fn sends_media(&self) -> bool {
         self.state == Some(TransportState::Connected)
             && self.srtp.is_some()
@@ -24,8 +24,8 @@ impl Transport {
             && self.sending.is_allowed()
     }
 
-    /// Something authenticated came over this path. `proof`: only the peer, and only from there, can have sent it; a
-    /// check can come from anybody's address.
+    /// Handles the arrival of an authenticated packet over this path. `proof` is true if only the peer can have sent
+    /// it, and only from there; a check can come from anybody's address.
     pub fn handle_authenticated(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
         if proof {
             self.agent.paths_mut().prove(path, now);
@@ -39,7 +39,7 @@ impl Transport {
         heard
     }
 
-    /// It returns transport-wide feedback, over this path.
+    /// Handles transport-wide feedback over this path.
     pub fn handle_feedback(&mut self, path: &Path, now: Instant) {
         self.presence.handle_feedback(now);
         if self.agent.selected() == Some(*path) {
@@ -47,7 +47,7 @@ impl Transport {
         }
     }
 
-    /// Whether media leaves from now on.
+    /// Refreshes consent. Returns true if media may be sent from now on.
     fn refresh_consent(&mut self, path: &Path, proof: bool, now: Instant) -> bool {
         if self.agent.selected() != Some(*path) {
             if !proof && self.srtp.is_some() && self.agent.paths().is_in_doubt(path) {
@@ -69,7 +69,7 @@ impl Transport {
         begins
     }
 
-    /// DTLS is up, over this path.
+    /// Handles the completion of DTLS over this path.
     pub fn connected(&mut self, path: &Path, now: Instant) {
         self.agent.paths_mut().prove(path, now);
         self.agent.paths_mut().connected(path, now);
@@ -82,7 +82,7 @@ impl Transport {
         self.round_trip.connected(now);
     }
 
-    /// Moves media to the path that the peer nominated, if it is time to. True if it moved.
+    /// Moves media to the path that the peer nominated, if that is due. Returns true if it moved.
     pub fn settle(&mut self, now: Instant) -> bool {
         let Some(moved) = self.agent.settle(now) else { return false };
         self.consent.moved(now);
@@ -95,21 +95,22 @@ impl Transport {
         true
     }
 
-    /// Nothing leaves any more but STUN and DTLS. True if something could until now.
+    /// Stops all sending except STUN and DTLS. Returns true if media could be sent until now.
     pub fn hold(&mut self) -> bool {
         self.pacer.clear();
         self.rtcp.clear();
         self.sending.hold()
     }
 
-    /// Something is to be shown to a peer that is there and says nothing: whether a trial may begin.
+    /// True if a trial may begin: there is media for a peer that is connected and silent.
     pub fn may_try_picture(&self, now: Instant) -> bool {
         let is_there = self.state == Some(TransportState::Connected) && self.srtp.is_some();
         let selected = self.agent.selected().filter(|_| is_there && self.sending.may_try_picture(now));
         selected.is_some_and(|path| self.agent.paths().was_proven(&path))
     }
 
-    /// Whether the peer has proven that this path is its own, and was heard over it lately: nobody else gets it.
+    /// True if the peer has proven that this path is its own and was heard over it lately. The path is then given to no
+    /// other transport.
     pub fn holds(&self, path: &Path, now: Instant) -> bool {
         self.agent.paths().holds(path, self.presence.patience(), now)
     }

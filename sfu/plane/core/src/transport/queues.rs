@@ -1,4 +1,4 @@
-//! What waits to leave: STUN and DTLS by the path that each must take, RTCP, and media behind the pacer.
+//! The send queues of a transport: STUN and DTLS, each with its path, RTCP, and media in the pacer.
 
 use super::{Queued, Transport};
 use crate::command::{Kind, Path};
@@ -9,7 +9,7 @@ use crate::send::{Class, Outgoing};
 use crate::time::Instant;
 
 impl Transport {
-    /// Hands a DTLS datagram to the association; its answer goes back on the path that was used.
+    /// Hands a DTLS datagram to the association; the answer returns by the same path.
     pub fn handle_dtls(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         self.agent.paths_mut().pay(&path, datagram.len());
         let result = self.dtls.handle_datagram(datagram, now);
@@ -19,8 +19,8 @@ impl Transport {
         result
     }
 
-    /// Moves what the association wants to send into the queue: of a handshake, as much as the address may be sent. Whether
-    /// there was anything.
+    /// Queues the DTLS datagrams of the association, up to the limit of queued control datagrams. Returns true if there
+    /// were any.
     pub fn flush_dtls(&mut self, path: Path) -> bool {
         let before = self.control.len();
         while let Some(datagram) = self.dtls.poll_transmit() {
@@ -32,9 +32,9 @@ impl Transport {
         has_more
     }
 
-    /// The next of STUN and DTLS that its address has paid for, or proven itself for.
+    /// Returns the next STUN or DTLS datagram whose address is proven, or has sent enough octets to be sent this one.
     pub fn poll_control(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
-        // One that cannot be paid for is not kept: it is made again.
+        // A request beyond the address's budget is dropped: it is made again.
         while let Some((path, request)) = self.agent.poll_request(now) {
             if self.agent.paths_mut().spend(&path, request.len()) {
                 self.round_trip.asked(path, now);
@@ -43,7 +43,7 @@ impl Transport {
         }
         let mut index = 0;
         while let Some((path, datagram)) = self.control.get(index) {
-            // Of a response (RFC 8489 s5).
+            // The first octet of a response (RFC 8489 s5).
             let is_answer = datagram.first() == Some(&1);
             if self.agent.is_valid(path) {
                 if self.agent.paths_mut().spend(path, datagram.len()) {
@@ -52,7 +52,7 @@ impl Transport {
                 index += 1;
                 continue;
             }
-            // Whom no check made known gets nothing but answers, which are paid for.
+            // An address without a valid check gets only responses, which its requests have paid for.
             let datagram = self.control.remove(index);
             if is_answer {
                 return datagram;
@@ -61,14 +61,15 @@ impl Transport {
         None
     }
 
-    /// Asks for the proof that what waits needs. False: nothing waits.
+    /// Sends a check to the address of the first queued datagram, which waits for its proof. Returns false if nothing
+    /// waits.
     pub fn ask_for_what_waits(&mut self, now: Instant) -> bool {
         let Some(&(path, _)) = self.control.front() else { return false };
         self.agent.ask(&path, now);
         true
     }
 
-    /// Resends a flight, or gives up, where it is time to.
+    /// Retransmits a DTLS flight or gives up, if that is due.
     pub fn handle_dtls_timeout(&mut self, now: Instant) {
         self.dtls.handle_timeout(now);
         if let Some(path) = self.agent.selected()
@@ -79,7 +80,7 @@ impl Transport {
         }
     }
 
-    /// Queues a media packet, unless nobody listens.
+    /// Queues a media packet, unless media cannot be sent.
     pub fn send(&mut self, slot: usize, track: usize, outgoing: Outgoing, octets: usize, now: Instant) {
         if !self.sends_media() {
             return;
@@ -96,13 +97,13 @@ impl Transport {
         self.pacer.push(class, octets + limits::MEDIA_OVERHEAD, Queued::Media { slot, track, outgoing }, now);
     }
 
-    /// Octets of datagrams that wait to leave.
+    /// Octets of the queued datagrams.
     pub fn waiting(&self) -> usize {
         let control: usize = self.control.iter().map(|(_, datagram)| datagram.len()).sum();
         control + self.rtcp.iter().map(Vec::len).sum::<usize>() + self.pacer.queued()
     }
 
-    /// Queues RTCP, as much as may wait: how many compounds were one too many.
+    /// Queues RTCP compounds up to the limit. Returns how many were dropped.
     pub fn queue_rtcp(&mut self, compounds: &Compounds) -> usize {
         let mut refused = 0;
         for compound in compounds.iter() {
