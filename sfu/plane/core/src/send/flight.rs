@@ -1,8 +1,8 @@
-//! Transport-wide numbers of what leaves: the next one, and which of them a peer can tell us anything about.
+//! The transport-wide sequence numbers of sent packets: the next one, and the range that feedback may cover.
 
 use crate::limits::FEEDBACK_STATUSES;
 
-/// Of one transport. They begin at 0.
+/// The numbers of one transport, starting at 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flight {
     sent: u64,
@@ -14,12 +14,12 @@ impl Flight {
         self.sent as u16
     }
 
-    /// A packet left with the next number.
+    /// Records that a packet was sent with the next number.
     pub fn sent(&mut self) {
         self.sent += 1;
     }
 
-    /// Whether packets with all these numbers have left, so lately that they can be told from those to come.
+    /// True if all these numbers were sent, and recently enough to distinguish them from future ones.
     pub fn covers(&self, base: u16, count: u16) -> bool {
         let back = u64::from(self.next().wrapping_sub(base));
         back <= self.sent.min(FEEDBACK_STATUSES.into()) && (1..=back).contains(&count.into())

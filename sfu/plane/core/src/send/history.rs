@@ -1,5 +1,5 @@
-//! What left through a slot: enough of each packet to write it again byte for byte from the cache, and proof that its
-//! number is used.
+//! The sent packets of a slot: enough of each to write it again byte for byte from the cache, and a record of the
+//! numbers in use.
 
 use std::num::NonZeroU16;
 
@@ -10,25 +10,25 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::time::{Duration, Instant};
 
-/// One packet that left.
+/// One sent packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Where the payload is: the number in the cache of `encoding` of `track`.
+    /// Locates the payload: the sequence number in the cache of `encoding` of `track`.
     pub source_seq: ExtendedSeq,
     pub track: TrackId,
-    /// The lower half of the number it left under; [`History::LENGTHS`] are far less than its range.
+    /// The lower 32 bits of its sequence number. The length of a [`History`] is far less than their range.
     pub seq: u32,
     pub timestamp: u32,
-    /// When it was sent again the last time, in ms since the first packet (of which it keeps the lower half); nothing
-    /// before.
+    /// When it was last retransmitted: the lower 16 bits of the milliseconds since the slot's first packet. Unused
+    /// before the first retransmission.
     resent_at: u16,
     pub patch: Patch,
-    /// The parts of [`DependencyPatch`], which would take six octets: frame number and active targets,
+    /// Frame number and active targets of its [`DependencyPatch`], which would take six octets as a whole.
     frame: Option<(u16, NonZeroU16)>,
-    /// ... and what is added to template ids.
+    /// The template id offset of its [`DependencyPatch`].
     templates: u8,
     pub encoding: u8,
-    /// The second octet of its header (RFC 3550 s5.1).
+    /// The second octet of the RTP header (RFC 3550 s5.1).
     marker_and_payload_type: u8,
     resends: u8,
 }
@@ -38,7 +38,7 @@ const _: () = assert!(size_of::<Entry>() <= 40, "20 KB per video slot");
 const MARKER: u8 = 0x80;
 
 impl Entry {
-    /// Of a first transmission.
+    /// Creates the entry of a first transmission.
     pub fn new(outgoing: &Outgoing) -> Self {
         Self {
             source_seq: outgoing.source_seq,
@@ -59,8 +59,8 @@ impl Entry {
         self.marker_and_payload_type & !MARKER
     }
 
-    /// Whether it may be sent again at `at` (since the first packet): not before the last time can have arrived, and
-    /// not for ever. If so, it is taken as sent.
+    /// Returns true and counts a retransmission if the packet may be sent again at `at` (since the first packet): a
+    /// round trip after the last retransmission, and at most `RESENDS` times.
     pub fn resend(&mut self, at: Duration, round_trip: Duration) -> bool {
         let at = at.as_millis() as u16;
         let soon = self.resends > 0 && u128::from(at.wrapping_sub(self.resent_at)) < round_trip.as_millis();
@@ -72,12 +72,12 @@ impl Entry {
         true
     }
 
-    /// The same once more, by RTX (RFC 4588): as number `seq` of stream `ssrc`.
+    /// The packet as an RTX packet (RFC 4588): number `seq` of stream `ssrc`.
     pub fn again(&self, kind: Kind, ssrc: u32, payload_type: u8, seq: ExtendedSeq) -> Outgoing {
         self.outgoing(Transmission::Rtx(self.seq as u16), kind, ssrc, payload_type, seq)
     }
 
-    /// The same once more as it was: number `seq` of stream `ssrc`, as which it left first.
+    /// The identical packet again: number `seq` of stream `ssrc`, as in the first transmission.
     pub fn identical(&self, kind: Kind, ssrc: u32, seq: ExtendedSeq) -> Outgoing {
         debug_assert_eq!(seq.0 as u32, self.seq);
         self.outgoing(Transmission::Identical, kind, ssrc, self.payload_type(), seq)
@@ -113,17 +113,17 @@ impl Entry {
     }
 }
 
-/// A ring in which an entry's place is the number it left under. It takes memory with the first packet.
+/// A ring, indexed by the sent sequence number. It allocates its memory at the first packet.
 #[derive(Debug)]
 pub struct History {
     ring: Vec<Option<Entry>>,
     length: usize,
-    /// When the first packet left.
+    /// When the first packet was sent.
     origin: Option<Instant>,
 }
 
 impl History {
-    /// Octets of a place in the ring.
+    /// Octets of one ring entry.
     pub const PLACE: usize = size_of::<Option<Entry>>();
 
     pub fn new(length: usize) -> Self {
@@ -139,17 +139,17 @@ impl History {
         self.ring.is_empty()
     }
 
-    /// Octets.
+    /// Octets allocated for the ring.
     pub fn memory(&self) -> usize {
         self.ring.capacity() * Self::PLACE
     }
 
-    /// How long ago the first packet left: times in the entries count from there.
+    /// The time since the first packet was sent. Times in the entries count from there.
     pub fn age(&self, now: Instant) -> Duration {
         self.origin.map_or(Duration::ZERO, |origin| now.saturating_duration_since(origin))
     }
 
-    /// A packet leaves.
+    /// Records a sent packet.
     pub fn insert(&mut self, entry: Entry, now: Instant) {
         self.origin.get_or_insert(now);
         if self.ring.is_empty() {
@@ -164,8 +164,8 @@ impl History {
         self.ring.get_mut(place)?.as_mut().filter(|entry| entry.seq == seq.0 as u32)
     }
 
-    /// Whether `seq`, at most `highest`, has certainly not left: only then may a late packet take it. What is older
-    /// than the ring counts as used.
+    /// True if `seq` is at most `highest` and was certainly not sent. Only then may a late packet take it. Numbers
+    /// older than the ring count as used.
     pub fn is_free(&self, seq: ExtendedSeq, highest: ExtendedSeq) -> bool {
         if seq > highest || highest.0 - seq.0 >= self.length as u64 {
             return false;

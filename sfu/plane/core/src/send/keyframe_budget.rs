@@ -1,29 +1,30 @@
-//! How often one subscriber may ask the publisher for keyframes. A decoder that can do nothing with them (a wrong key)
-//! must not spend the bandwidth of everybody else; one that got none of them, as its network was gone, may ask again.
+//! Limits how often one subscriber may request keyframes. A decoder that cannot use them (a wrong key) must not spend
+//! the bandwidth of everybody else; a subscriber that received none during a network outage may ask again.
 //!
-//! So what counts is keyframes that were delivered whole, by the subscriber's own reports. Requests whose keyframes were
-//! not are let through at a distance, and their keyframes come out of a credit: who never reports cannot ask for ever.
+//! The limit counts keyframes that were delivered completely, by the subscriber's own reports. While a keyframe is not
+//! reported, requests pass at a longer interval, and each keyframe takes from a credit: a subscriber that never reports
+//! cannot ask for ever.
 
 use crate::limits::{KEYFRAME_CREDIT, KEYFRAME_CREDIT_REFILL, KEYFRAMES_DELIVERED, KEYFRAMES_DELIVERED_WITHIN};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 
-/// Between two requests of which the first one's keyframe was delivered.
+/// The interval between two requests if the keyframe of the first was reported as received.
 const APART: Duration = ms(200);
-/// Between two requests while the first one's keyframe is not reported as received. Publishers answer three requests in
-/// 1.5 s (`receive/keyframe.rs`), so that none of these waits for another.
+/// The interval while the keyframe of the first is not reported as received. Publishers answer three requests in 1.5 s
+/// (`receive/keyframe.rs`), so none of these waits for another.
 const UNDELIVERED_APART: Duration = ms(500);
-/// Keyframes under way at a time that are remembered.
+/// The number of keyframes in flight that are remembered.
 const IN_FLIGHT: usize = 4;
 
-/// Of one slot.
+/// The budget of one slot.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyframeBudget {
-    /// When the last keyframes that this slot asked for were reported as received, oldest first.
+    /// When the last keyframes that this slot requested were reported as received, oldest first.
     delivered: [Option<Instant>; KEYFRAMES_DELIVERED],
-    /// The first packets of keyframes that left and were not reported yet, oldest first.
+    /// The first packets of sent keyframes that are not reported yet, oldest first.
     in_flight: [Option<ExtendedSeq>; IN_FLIGHT],
-    /// A request was let through, and no keyframe left since.
+    /// A request passed, and no keyframe was sent since.
     asked: bool,
     passed: Option<Instant>,
     credit: u32,
@@ -44,7 +45,7 @@ impl Default for KeyframeBudget {
 }
 
 impl KeyframeBudget {
-    /// The subscriber asks for a keyframe: whether the publisher may be asked.
+    /// Handles a keyframe request of the subscriber. True if the publisher may be asked.
     pub fn allow(&mut self, now: Instant) -> bool {
         let waits = self.asked || self.in_flight[0].is_some();
         let apart = if waits { UNDELIVERED_APART } else { APART };
@@ -54,12 +55,13 @@ impl KeyframeBudget {
         self.pass(now)
     }
 
-    /// The subscriber receives again after an outage: whether the publisher may be asked, though nobody did.
+    /// True if the publisher may be asked for a keyframe because the subscriber receives again after an outage, without
+    /// a request.
     pub fn allow_unasked(&mut self, now: Instant) -> bool {
         self.pass(now)
     }
 
-    /// The first packet of a keyframe leaves.
+    /// Records that the first packet of a keyframe was sent.
     pub fn handle_keyframe(&mut self, seq: ExtendedSeq) {
         if !std::mem::take(&mut self.asked) {
             return;
@@ -74,7 +76,8 @@ impl KeyframeBudget {
         }
     }
 
-    /// The subscriber has packets up to `highest`; `whole`: it missed none since its report before.
+    /// Handles a report that the subscriber received packets up to `highest`. `whole`: it missed none since its
+    /// previous report.
     pub fn handle_report(&mut self, highest: ExtendedSeq, whole: bool, now: Instant) {
         while self.in_flight[0].is_some_and(|seq| seq <= highest) {
             self.in_flight[0] = None;

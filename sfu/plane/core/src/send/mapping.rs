@@ -1,4 +1,4 @@
-//! Under which payload type of a subscriber a publisher's leaves, and what of the payload is other then.
+//! Maps a publisher's payload type to a subscriber's, with the change to the payload that follows from it.
 
 use crate::codec::{Codec, PayloadType};
 use crate::send::passing::Patch;
@@ -6,19 +6,19 @@ use crate::send::passing::Patch;
 #[derive(Clone, Copy, Debug)]
 pub struct Mapping {
     from: PayloadType,
-    /// Redundancy may be made of the source.
+    /// Redundancy (RFC 2198) may be added to the source's packets.
     copied: bool,
-    /// The subscriber's number.
+    /// The subscriber's payload type number.
     pub to: u8,
-    /// It has RTX for it.
+    /// The subscriber has RTX for it.
     pub rtx: bool,
     pub patch: Patch,
 }
 
 impl Mapping {
-    /// Among the subscriber's `own`. None: it has none for this codec in this format.
+    /// Searches the subscriber's `own` payload types. None if there is none for this codec in this format.
     ///
-    /// Opus and RED (RFC 2198) stand in for one another: redundancy is made or taken off.
+    /// Opus and RED (RFC 2198) replace one another: redundancy is added or removed.
     pub fn find(own: &[PayloadType], from: &PayloadType, copied: bool) -> Option<Self> {
         let same = own
             .iter()

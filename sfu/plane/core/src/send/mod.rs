@@ -1,9 +1,9 @@
-//! The subscriber's side: which packets of a track leave through a slot, under which numbers, when, and once more if
-//! they were lost.
+//! The subscriber's side: selects the packets of a track that a slot forwards, rewrites their numbers, paces them, and
+//! retransmits lost ones.
 //!
 //! ```text
-//! Packet -> Slot { Selector: whether   Rewriter: under which number   History: what left } -> Outgoing -> Pacer
-//!                  News: what is said of it                                                -> SlotEvent
+//! Packet -> Slot { Selector: which ones   Rewriter: new numbers   History: sent packets } -> Outgoing -> Pacer
+//!                  News: changes of the layer                                              -> SlotEvent
 //!                                        its payload, from the encoding's cache           -> packet::write
 //! ```
 

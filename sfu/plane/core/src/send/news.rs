@@ -1,4 +1,4 @@
-//! What is said of a slot: what leaves through it, and why nothing better does; once, when it is other than before.
+//! The events of a slot: the layer that it forwards, and why no better one. Only changes cause an event.
 
 use crate::codec::PayloadType;
 use crate::event::Cause;
@@ -8,11 +8,11 @@ use crate::send::selector::Selector;
 
 #[derive(Debug)]
 pub struct News {
-    /// What was said last, so that only changes are.
+    /// Layer and cause of the last event.
     told: (Option<Layer>, Cause),
     /// The selector's version at that time.
     version: u32,
-    /// The slot lost its place: more is missing than can be sent again.
+    /// More packets are missing than can be retransmitted: the slot waits for a keyframe.
     pub lost: bool,
     /// The publisher's payload type for which the subscriber has none.
     refusing: Option<PayloadType>,
@@ -27,14 +27,14 @@ impl Default for News {
 }
 
 impl News {
-    /// Another track is shown from now on: the same layer of it is news.
+    /// Called when the slot shows another track. The same layer of the new track is a change.
     pub fn forget_source(&mut self) {
         self.told.0 = None;
         self.lost = false;
         self.refusing = None;
     }
 
-    /// The same layer is called otherwise from now on.
+    /// Called when layers are renumbered: the current layer is a change even if its numbers are the same.
     pub fn forget_layer(&mut self) {
         self.told.0 = None;
     }
@@ -43,31 +43,31 @@ impl News {
         self.refusing.is_some()
     }
 
-    /// The subscriber has no payload type for the publisher's, and says so once per source.
+    /// Called when the subscriber has no payload type for the publisher's. Causes one event per source.
     pub fn refuse(&mut self, from: PayloadType) {
         if self.refusing.replace(from).is_none() {
             self.refused = Some(SlotEvent::Refused { reason: "the subscriber has no payload type for this codec" });
         }
     }
 
-    /// A packet comes under this payload type: one that was refused may be over.
+    /// Called with the payload type of the next packet. If it changed, the refusal ends.
     pub fn set_payload_type(&mut self, from: &PayloadType) {
         if self.refusing.is_some_and(|refused| refused != *from) {
             self.refusing = None;
         }
     }
 
-    /// What was said may not hold any more.
+    /// True if the selector changed since the last update.
     pub fn is_old(&self, selector: &Selector) -> bool {
         self.version != selector.version()
     }
 
-    /// What was said to leave.
+    /// The layer of the last event.
     pub fn layer(&self) -> Option<Layer> {
         self.told.0
     }
 
-    /// What leaves and why, if it is other than was said last. `paused`: nothing is to leave.
+    /// Prepares an event if the layer or the cause changed. `paused`: the slot is to forward nothing.
     pub fn update(&mut self, selector: &Selector, paused: bool) {
         self.version = selector.version();
         let cause = if paused { Cause::Paused } else { self.cause(selector) };
@@ -81,7 +81,7 @@ impl News {
         self.refused.take().or_else(|| self.switched.take())
     }
 
-    /// Why nothing better leaves.
+    /// Why the slot forwards no better layer.
     fn cause(&self, selector: &Selector) -> Cause {
         match selector.leaves() {
             Some(layer) if selector.is_best(layer.spatial) => Cause::None,

@@ -1,50 +1,50 @@
-//! When what is sent to a subscriber gets through again after it did not for a while. What was sent meanwhile is no longer
-//! kept, so that its decoders can go on only with a keyframe: they get one without having to ask.
+//! Detects when a subscriber receives packets again after an outage. The packets sent during the outage are no longer
+//! cached, so its decoders can continue only with a keyframe. They get one without a request.
 
 use crate::rtcp::report::ReportBlock;
 use crate::time::{Duration, Instant, ms};
 
-/// Retransmissions fill shorter gaps: packets are kept for as long (`send/cache.rs`).
+/// Retransmissions fill shorter gaps: packets are cached this long (`CACHED_FOR` in `limits.rs`).
 const SHORTEST: Duration = ms(1_000);
-/// Reports of video come once a second or so (libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval): the first one
-/// after an outage is of that time as well.
+/// Receivers report video about once a second (libwebrtc: rtp_rtcp_interface.h, kDefaultVideoReportInterval). The first
+/// report after an outage covers the outage, too.
 const SHORTEST_REPORTED: Duration = ms(1_500);
 
-/// By transport-wide feedback, of a whole transport.
+/// Detects outages of a whole transport by transport-wide feedback.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unanswered {
     since: Option<Instant>,
 }
 
 impl Unanswered {
-    /// A packet with a transport-wide number left.
+    /// Records that a packet with a transport-wide number was sent.
     pub fn sent(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
-    /// Feedback came, about at least one packet that arrived. True: after an outage.
+    /// Handles feedback about at least one packet that arrived. True if it ends an outage.
     pub fn answered(&mut self, now: Instant) -> bool {
         self.since.take().is_some_and(|since| now.saturating_duration_since(since) >= SHORTEST)
     }
 }
 
-/// By report blocks (RFC 3550 s6.4.2) about one SSRC.
+/// Detects outages of one SSRC by report blocks (RFC 3550 s6.4.2).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reported {
     last: Option<(Instant, u32, i32)>,
 }
 
-/// What a report block says of the time since the one before.
+/// The reception since the previous report block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
     /// Nothing was lost.
     pub whole: bool,
-    /// It is the first one after an outage.
+    /// This is the first block after an outage.
     pub resumed: bool,
 }
 
 impl Reported {
-    /// None: nothing arrived since the block before.
+    /// None if nothing arrived since the previous block.
     pub fn handle_block(&mut self, block: &ReportBlock, now: Instant) -> Option<Progress> {
         let Some((at, highest, lost)) = self.last else {
             self.last = Some((now, block.highest, block.cumulative_lost));

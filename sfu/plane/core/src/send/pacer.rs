@@ -1,20 +1,19 @@
-//! When packets leave a transport, and in which order. For now they leave at once, by class; the rate of an estimate
-//! will find its place here.
+//! Decides when packets leave a transport, and in which order. For now they leave at once, by class; a rate estimate
+//! will be applied here.
 
 use std::collections::VecDeque;
 
 use crate::time::Instant;
 
-/// Bits a second that are taken for possible as long as nobody has measured: most links of today carry a burst of half
-/// a second at this rate.
+/// The assumed rate in bit/s until one is measured: most links of today carry a burst of half a second at this rate.
 const FIRST_RATE: u64 = 10_000_000;
 
-/// What waits, most urgent first.
+/// The classes of queued items, most urgent first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
-    /// Small, and heard at once if late.
+    /// Small packets; a delay is audible at once.
     Audio,
-    /// Somebody's picture stands still until it comes.
+    /// A receiver's video freezes until it arrives.
     Retransmission,
     Video,
     /// SCTP has its own congestion control.
@@ -32,7 +31,7 @@ struct Queued<T> {
     item: T,
 }
 
-/// A queue per class. Within a class, what came first leaves first: sequence numbers stay in order.
+/// One queue per class. Each is first in, first out, so sequence numbers stay in order.
 #[derive(Debug)]
 pub struct Pacer<T> {
     queues: [VecDeque<Queued<T>>; Class::COUNT],
@@ -50,30 +49,30 @@ impl<T> Pacer<T> {
         Self::default()
     }
 
-    /// `octets`: what the item will take on the wire.
+    /// Queues an item that takes `octets` on the wire.
     pub fn push(&mut self, class: Class, octets: usize, item: T, now: Instant) {
         self.octets += octets;
         self.queues[class as usize].push_back(Queued { octets, since: now, item });
     }
 
-    /// The next item that may leave now.
+    /// Takes the next item that may be sent now.
     pub fn pop(&mut self, _now: Instant) -> Option<T> {
         let queued = self.queues.iter_mut().find_map(VecDeque::pop_front)?;
         self.octets -= queued.octets;
         Some(queued.item)
     }
 
-    /// When [`Pacer::pop`] has something.
+    /// When [`Pacer::pop`] returns an item.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.queues.iter().filter_map(|queue| queue.front()).map(|queued| queued.since).min()
     }
 
-    /// Bits a second at which it lets out what waits, as far as that can be told.
+    /// The rate in bit/s at which queued items are sent, as far as it is known.
     pub fn rate(&self) -> u64 {
         FIRST_RATE
     }
 
-    /// Octets that wait.
+    /// Queued octets.
     pub fn queued(&self) -> usize {
         self.octets
     }
@@ -82,7 +81,7 @@ impl<T> Pacer<T> {
         self.queues.iter().all(VecDeque::is_empty)
     }
 
-    /// Forgets what waits: the peer went silent.
+    /// Drops all queued items, when the peer is no longer connected.
     pub fn clear(&mut self) {
         self.queues.iter_mut().for_each(VecDeque::clear);
         self.octets = 0;

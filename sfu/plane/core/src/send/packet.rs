@@ -1,5 +1,5 @@
-//! The packet as it leaves, in clear: RTP header (RFC 3550 s5.1), header extensions under the subscriber's ids
-//! (RFC 8285), and the cached payload with its numbers exchanged; or all that as a retransmission (RFC 4588 s4).
+//! Writes outgoing packets in plaintext: RTP header (RFC 3550 s5.1), header extensions under the subscriber's ids (RFC
+//! 8285), and the cached payload with rewritten numbers; or all of that as a retransmission (RFC 4588 s4).
 
 use crate::codec::{dependency, vp8, vp9};
 use crate::command::SlotSpec;
@@ -13,19 +13,17 @@ use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::send::redundancy::{self, Earlier};
 use crate::send::repeats::Varied;
 
-/// What a packet may take beside its payload, the extension block apart: header, OSN, and the octet by which a VP8
-/// descriptor may grow.
+/// Octets beside the payload and the extension block: header, OSN, and the octet by which a VP8 descriptor may grow.
 const OVERHEAD: usize = FIXED + OSN + 1;
 
 const VERSION: u8 = 2 << 6;
 const EXTENSION: u8 = 1 << 4;
 const MARKER: u8 = 1 << 7;
 
-/// Writes the plaintext of `outgoing` to the front of `out`. Returns the octets of its header, where encryption
-/// begins, and of all of it.
+/// Writes the plaintext of `outgoing` to the front of `out`. Returns the octets of its header, where encryption begins,
+/// and of the whole packet.
 ///
-/// `earlier`: what [`Patch::RedMade`] names, of the same cache.
-/// `varied`: its padding is the caller's.
+/// `earlier`: the packets that [`Patch::RedMade`] names, from the same cache. `varied`: the caller writes its padding.
 ///
 /// # Panics
 /// If `out` is smaller than [`most_octets`].
@@ -53,19 +51,19 @@ pub fn write(
     (header, length)
 }
 
-/// Room that [`write`] needs at most.
+/// The most octets that [`write`] needs.
 pub fn most_octets(spec: &SlotSpec, cached: &Cached, earlier: &Earlier<'_>) -> usize {
     let descriptor = cached.dependency_descriptor.len() + dependency::MAX_GROWTH;
-    // Each element with its two-byte header: MID, transport-cc, abs-send-time, dependency descriptor, and those that are
-    // kept with as much before each; the block's own header and its padding.
+    // Each element has a two-byte header: MID, transport-cc, abs-send-time, dependency descriptor, and the passed ones,
+    // which are stored with as much before each. The block adds its header and its padding.
     let extensions = 4 + (2 + spec.mid.len()) + 4 + 5 + (2 + descriptor) + cached.passed.len() + 3;
     let payload = cached.payload.len().max(cached.parameter_sets.len());
     OVERHEAD + extensions + payload + redundancy::most_octets(earlier)
 }
 
-/// The same elements of the same length on all packets, but for what the publisher puts on some: equal packets leave in
-/// one segmented send. The two-byte form is taken where an element fits no other (RFC 8285 s4.1.2); receivers tell the
-/// forms apart by the block's own header.
+/// Writes the header extensions. All packets have the same elements of the same length, except for those that the
+/// publisher sends on some packets: packets of equal size leave in one segmented send. The two-byte form is used if an
+/// element fits no other (RFC 8285 s4.1.2); receivers tell the forms apart by the block's header.
 fn write_extensions(out: &mut [u8], spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached, varied: &Varied) -> usize {
     let id = |extension| spec.extensions.id(extension);
     let mid = id(Extension::Mid).filter(|_| !spec.mid.is_empty()).map(|id| (id, spec.mid.as_bytes()));
@@ -89,10 +87,10 @@ fn write_extensions(out: &mut [u8], spec: &SlotSpec, outgoing: &Outgoing, cached
     writer.finish()
 }
 
-/// What an element of the two-byte form can hold.
+/// The most octets in an element of the two-byte form.
 const MOST_DESCRIPTOR: usize = 255;
 
-/// None: there is none, or it did not refer to a structure that is known.
+/// None if the packet has no descriptor, or its descriptor does not refer to a known structure.
 fn write_descriptor(out: &mut [u8], outgoing: &Outgoing, cached: &Cached) -> Option<usize> {
     let DependencyPatch { frame_number, templates, active_targets } = outgoing.dependency?;
     let parsed = cached.description.dependency.as_ref()?;

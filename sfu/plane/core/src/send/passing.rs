@@ -1,4 +1,4 @@
-//! What goes into a slot and comes out of it.
+//! The input and output of a slot.
 
 use std::num::NonZeroU16;
 
@@ -13,34 +13,35 @@ use crate::rtp::sequence::ExtendedSeq;
 use crate::send::redundancy::{self, Copies};
 use crate::time::Instant;
 
-/// A packet of the slot's source, as it came.
+/// A packet of the slot's source, as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     pub encoding: u8,
-    /// The only one of its track: layers to choose from are within it (SVC).
+    /// The encoding is the only one of its track: the layers to choose from are within it (SVC).
     pub alone: bool,
-    /// Keyframes of its encoding cannot be recognised: it is encrypted end to end, and has no dependency descriptor.
+    /// Keyframes of its encoding cannot be recognised: it is end-to-end encrypted and has no dependency descriptor.
     pub encrypted: bool,
     pub seq: ExtendedSeq,
     pub timestamp: u32,
     pub marker: bool,
-    /// The publisher's.
+    /// The publisher's payload type.
     pub payload_type: &'a PayloadType,
     pub payload_length: usize,
     pub description: &'a Description,
-    /// Of its encoding.
+    /// The sender's clock for its encoding.
     pub clock: Option<SenderClock>,
-    /// It came late, or by RTX: a newer one of its encoding came before.
+    /// The packet arrived late or by RTX, after a newer one of its encoding.
     pub recovered: bool,
     pub received: Instant,
-    /// Octets of the parameter sets that a decoder needs before it; 0: none.
+    /// Octets of the parameter sets that a decoder needs before it; 0 if there are none.
     pub parameter_sets: usize,
-    /// What may go along with it for subscribers that take redundancy (RFC 2198). None: nothing shall be made of it.
+    /// The earlier packets that may be copied into it for subscribers that take redundancy (RFC 2198). None: no
+    /// redundancy is added to it.
     pub copies: Option<Copies>,
 }
 
 impl<'a> Packet<'a> {
-    /// One that the cache has, once more: for a number that a subscriber misses and never got ([`Nack::Missing`]).
+    /// A packet from the cache, for a number that a subscriber misses and was never sent ([`Nack::Missing`]).
     pub fn again(cached: &'a Cached, encoding: u8, clock: Option<SenderClock>) -> Self {
         Self {
             encoding,
@@ -60,7 +61,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Octets of its payload as it leaves.
+    /// Octets of its payload with `patch` applied.
     pub fn octets(&self, patch: Patch) -> usize {
         match (patch, self.copies) {
             (Patch::Empty, _) => 0,
@@ -71,7 +72,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// What to exchange in the payload.
+/// What to rewrite in the payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patch {
     None,
@@ -86,26 +87,26 @@ pub enum Patch {
         picture_id: u16,
         tl0: u8,
     },
-    /// The payload type of the blocks of RFC 2198.
+    /// The new payload type of the blocks of RFC 2198.
     Red {
         block: u8,
     },
-    /// RFC 2198, made of a packet without it and, by bit, of the one before it and the one before that.
+    /// Makes RFC 2198 of a packet without it. Bit 0 of `earlier` adds the packet before it, bit 1 the one before that.
     RedMade {
         block: u8,
         earlier: u8,
     },
-    /// RFC 2198 for a subscriber who does not speak it: the newest block alone.
+    /// Removes RFC 2198 for a subscriber that does not support it: only the newest block is sent.
     RedPrimary,
-    /// The parameter sets that go before it, in a packet of their own, instead of its payload.
+    /// A packet of its own with the parameter sets that precede the packet, instead of its payload.
     ParameterSets,
-    /// No payload: a number was kept free for a packet of a layer that is left out, and it came late. Nobody shall ask
-    /// for it again.
+    /// No payload: the packet belongs to a dropped layer and arrived late, after a number was reserved for it. It is
+    /// sent so that the subscriber does not ask for it again.
     Empty,
 }
 
 impl Patch {
-    /// The same for one packet of a source that the subscriber is shown since number `begun`.
+    /// The patch for one packet of a source that the subscriber is shown since number `begun`.
     pub fn of(self, packet: &Packet, begun: u64) -> Self {
         match (self, packet.copies) {
             (Self::RedMade { block, .. }, Some(copies)) => {
@@ -116,34 +117,34 @@ impl Patch {
     }
 }
 
-/// What to exchange in the dependency descriptor.
+/// What to rewrite in the dependency descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DependencyPatch {
     pub frame_number: u16,
-    /// What is added to template ids.
+    /// The offset that is added to template ids.
     pub templates: u8,
-    /// Decode targets that are left, as bits. More than 16 no scalability mode has (L3T3: 9).
+    /// The decode targets that the subscriber still gets, as bits. No scalability mode has more than 16 (L3T3: 9).
     pub active_targets: NonZeroU16,
 }
 
 impl DependencyPatch {
-    /// None: of these targets there is none that a subscriber could be told of.
+    /// None if `targets` is empty or does not fit 16 bits.
     pub fn new(frame_number: u16, templates: u8, targets: u32) -> Option<Self> {
         let active_targets = u16::try_from(targets).ok().and_then(NonZeroU16::new)?;
         Some(Self { frame_number, templates, active_targets })
     }
 }
 
-/// Which transmission of a packet it is.
+/// The kind of transmission of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transmission {
-    /// The first. If it is lost, RTX repairs it.
+    /// The first transmission. If it is lost, RTX repairs it.
     First,
-    /// The first, to a subscriber who has no RTX for it: what varies is remembered.
+    /// The first transmission to a subscriber that has no RTX for it: its varying values are remembered.
     Remembered,
-    /// Sent again by RTX (RFC 4588), under a number of its own: the one it left under first.
+    /// A retransmission by RTX (RFC 4588) under a number of its own. Holds the number of the first transmission.
     Rtx(u16),
-    /// Sent again as it was, for want of RTX: the identical datagram, or nothing.
+    /// A retransmission without RTX: the identical datagram, or nothing.
     Identical,
 }
 
@@ -153,29 +154,29 @@ impl Transmission {
     }
 }
 
-/// A packet to write from the cache: all but what changes with each transmission.
+/// A packet to write from the cache: everything except what changes with each transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
     pub kind: Kind,
     pub transmission: Transmission,
     pub ssrc: u32,
-    /// The SRTP packet index of its SSRC; never given out twice, but for the identical datagram.
+    /// The SRTP packet index of its SSRC; never used twice, except for the identical datagram.
     pub seq: ExtendedSeq,
     pub timestamp: u32,
     pub marker: bool,
     pub payload_type: u8,
-    /// Where the payload is: `source_seq` in the cache of `encoding` of `track`.
+    /// Locates the payload: `source_seq` in the cache of `encoding` of `track`.
     pub encoding: u8,
     pub source_seq: ExtendedSeq,
     pub track: TrackId,
     pub patch: Patch,
-    /// Without, a descriptor is left out.
+    /// None: the dependency descriptor is omitted.
     pub dependency: Option<DependencyPatch>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SlotEvent {
-    /// What leaves changed; no layer: nothing does.
+    /// The forwarded layer changed. No layer: nothing is forwarded.
     Switched {
         layer: Option<Layer>,
         cause: Cause,
@@ -185,12 +186,12 @@ pub enum SlotEvent {
     },
 }
 
-/// What to do about a packet the subscriber misses.
+/// How to answer a NACK for one packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Nack {
     Send(Outgoing),
-    /// Its number was kept free for a packet that never came, or came when another encoding was shown. If the cache has
-    /// it, hand it to [`handle_packet`] by [`Packet::again`]; else ask the publisher.
+    /// The number was reserved for a packet that never arrived, or arrived while another encoding was shown. If the
+    /// cache has it, pass it to [`handle_packet`] by [`Packet::again`]; otherwise ask the publisher.
     ///
     /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
     Missing {
@@ -201,8 +202,8 @@ pub enum Nack {
     Ignore,
 }
 
-/// Source packets that came before the beginning of their picture did. Hand those that the cache has to
-/// [`handle_packet`], in order, by [`Packet::again`]; the subscriber would ask for them a round trip later.
+/// Source packets that arrived before the keyframe or structure that precedes them. Pass the cached ones to
+/// [`handle_packet`], in order, by [`Packet::again`]; otherwise the subscriber would ask for them a round trip later.
 ///
 /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
 #[derive(Clone, PartialEq, Eq, Debug)]

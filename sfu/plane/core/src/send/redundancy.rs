@@ -1,6 +1,6 @@
-//! Redundant audio (RFC 2198): each packet with copies of the ones before it, so that one that is lost is played all the
-//! same. Made of packets we have, for whoever takes it, also where the publisher sends none; taken off for whoever does
-//! not.
+//! Redundant audio (RFC 2198): each packet carries copies of the previous ones, so that a lost packet can still be
+//! played. The plane adds it for subscribers that take it, even if the publisher sends none, and removes it for the
+//! others.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -13,23 +13,24 @@ use crate::codec::Codec;
 use crate::receive::cache::{Cache, Cached};
 use crate::rtp::sequence::ExtendedSeq;
 
-/// The most copies in a packet. libwebrtc: audio_encoder_copy_red.cc has one by default, and takes up to nine.
+/// The most copies in a packet. libwebrtc: audio_encoder_copy_red.cc has one by default and accepts up to nine.
 pub const MOST: usize = 2;
-/// 14 bits: 341 ms at 48 kHz. After a pause (DTX) nothing before it is copied.
+/// The timestamp offset has 14 bits: 341 ms at 48 kHz. Packets before a pause (DTX) are not copied.
 const MOST_OFFSET: u32 = (1 << 14) - 1;
-/// 10 bits.
+/// The block length has 10 bits.
 const MOST_LENGTH: usize = (1 << 10) - 1;
-/// Of the payload with its copies and the header extensions that go along: what else is in the packet takes less than the
-/// rest of [`DATAGRAM`](crate::limits::DATAGRAM). libwebrtc: kRedMaxPacketSize is 1 << 10.
+/// The most octets of the payload with its copies and the passed header extensions. The other parts of the packet fit
+/// the rest of [`DATAGRAM`](crate::limits::DATAGRAM). libwebrtc: kRedMaxPacketSize is 1 << 10.
 pub const MOST_OCTETS: usize = 1_000;
 const HEADER: usize = 4;
 /// The F bit: another block header follows.
 const MORE: u8 = 1 << 7;
 
-/// Octets of the packets that may go along with one: the one before it, then the one before that. 0: not that one.
+/// Octets of the packets that may be copied into a packet: the one before it, then the one before that. 0: not copied.
 pub type Copies = [u16; MOST];
 
-/// Which of the `distance` packets before `packet` may go along with it. What we do not have is left out.
+/// Selects which of the `distance` packets before `packet` may be copied into it. Packets that are not cached are
+/// skipped.
 pub fn copies(packet: &Cached, distance: u8, cache: &Cache) -> Copies {
     let mut copies = Copies::default();
     if packet.payload_type.codec != Codec::Opus || packet.payload.is_empty() {
@@ -50,7 +51,7 @@ pub fn copies(packet: &Cached, distance: u8, cache: &Cache) -> Copies {
     copies
 }
 
-/// Of `copies`, those from `begun` on, as bits: an earlier one is not of what the subscriber was sent.
+/// The `copies` from number `begun` on, as bits. The subscriber was not sent the stream before `begun`.
 pub fn since(copies: Copies, seq: ExtendedSeq, begun: u64) -> u8 {
     (1..)
         .zip(copies)
@@ -58,17 +59,17 @@ pub fn since(copies: Copies, seq: ExtendedSeq, begun: u64) -> u8 {
         .fold(0, |bits, (before, _)| bits | 1 << (before - 1))
 }
 
-/// What a payload of `primary` octets becomes with these of the copies.
+/// Octets of a payload of `primary` octets with the copies that `bits` name.
 pub fn octets(primary: usize, copies: Copies, bits: u8) -> usize {
     let copied = (0..).zip(copies).filter(|(bit, _)| bits & 1 << bit != 0);
     1 + primary + copied.map(|(_, octets)| HEADER + usize::from(octets)).sum::<usize>()
 }
 
-/// The packets that go along with the one that leaves.
+/// The earlier packets that are copied into an outgoing one.
 pub type Earlier<'a> = [Option<&'a Cached>; MOST];
 
-/// Those that `bits` name. None: one of them is no longer there, and without it this would be another packet than the
-/// one that left first.
+/// Looks up the packets that `bits` name. None if one is no longer cached: without it the packet would differ from its
+/// first transmission.
 pub fn earlier<'a>(
     seq: ExtendedSeq,
     bits: u8,
@@ -83,12 +84,12 @@ pub fn earlier<'a>(
     Some(earlier)
 }
 
-/// What the copies and all block headers add to a payload.
+/// Octets that the copies and all block headers add to a payload.
 pub fn most_octets(earlier: &Earlier<'_>) -> usize {
     1 + earlier.iter().flatten().map(|copy| HEADER + copy.payload.len()).sum::<usize>()
 }
 
-/// Writes `packet` with its copies to the front of `out`, as blocks of payload type `block`: how long that is.
+/// Writes `packet` with its copies to the front of `out`, as blocks of payload type `block`. Returns the length.
 pub fn write(out: &mut [u8], block: u8, packet: &Cached, earlier: &Earlier<'_>) -> usize {
     let oldest_first = || earlier.iter().rev().flatten();
     let mut at = 0;
@@ -107,7 +108,7 @@ pub fn write(out: &mut [u8], block: u8, packet: &Cached, earlier: &Earlier<'_>) 
     at
 }
 
-/// Gives the blocks of a publisher's `payload` the payload type that the subscriber has for them.
+/// Copies a publisher's `payload` to `out`, and gives its blocks the subscriber's payload type `block`.
 pub fn relabel(payload: &[u8], block: u8, out: &mut [u8]) {
     out[..payload.len()].copy_from_slice(payload);
     for at in Blocks::new(payload) {
@@ -115,14 +116,14 @@ pub fn relabel(payload: &[u8], block: u8, out: &mut [u8]) {
     }
 }
 
-/// The newest block: what the payload would be without redundancy. Empty if the payload is malformed.
+/// The newest block, which is the payload without redundancy. Empty if the payload is malformed.
 pub fn primary(payload: &[u8]) -> &[u8] {
     let mut blocks = Blocks::new(payload);
     let last = blocks.by_ref().last().filter(|_| blocks.is_whole);
     last.and_then(|last| payload.get(last + 1 + blocks.copied..)).unwrap_or_default()
 }
 
-/// The block headers of a payload, by where they are: four octets each, one octet the last.
+/// Iterates over the offsets of the block headers in a payload. The last header has one octet, the others have four.
 struct Blocks<'a> {
     payload: &'a [u8],
     next: Option<usize>,

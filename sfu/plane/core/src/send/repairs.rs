@@ -1,16 +1,16 @@
-//! How much one peer is sent again: a share of what it is sent for the first time, however much it says it lost.
+//! Limits the retransmissions to one peer to a share of its first transmissions, however much loss it reports.
 
 use crate::limits::{REPAIR_BURST, REPAIR_SHARE, REPAIRS_AT_ONCE};
 use crate::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Octets that may be sent again, of one transport.
+/// The octets that one transport may retransmit.
 #[derive(Clone, Copy, Debug)]
 pub struct Repairs {
-    /// Below 0 after the last of them: it may be larger than what was left.
+    /// Below 0 if the last retransmission was larger than what was left.
     left: i64,
-    /// What left for the first time in the second that ends at `until`, and in the one before.
+    /// Octets of first transmissions in the second that ends at `until`, and in the second before.
     sent: usize,
     before: usize,
     until: Option<Instant>,
@@ -23,7 +23,7 @@ impl Default for Repairs {
 }
 
 impl Repairs {
-    /// So many octets of media leave for the first time.
+    /// Adds `octets` of media that are sent for the first time.
     pub fn earn(&mut self, octets: usize, now: Instant) {
         let until = *self.until.get_or_insert_with(|| now + SECOND);
         if now >= until {
@@ -32,17 +32,17 @@ impl Repairs {
             self.until = Some(now + SECOND);
         }
         self.sent += octets;
-        // An outage of a second loses all that was sent in it.
+        // An outage of a second loses everything that was sent in it.
         let most = (REPAIR_BURST + self.sent.max(self.before)).min(REPAIRS_AT_ONCE);
         self.left = (self.left + (octets / REPAIR_SHARE) as i64).min(most as i64);
     }
 
-    /// Whether anything may be sent again.
+    /// True if a retransmission is allowed.
     pub fn is_allowed(&self) -> bool {
         self.left > 0
     }
 
-    /// So many octets are sent again.
+    /// Subtracts `octets` that are retransmitted.
     pub fn take(&mut self, octets: usize) {
         self.left -= octets as i64;
     }

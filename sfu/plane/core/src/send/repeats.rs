@@ -1,17 +1,19 @@
-//! What left to a subscriber without RTX, so that it can be sent again as the identical datagram: SRTP encrypts one
-//! plaintext under one index (RFC 3711 s9.1), so what varies with each transmission must be as it was.
+//! The sent packets of a subscriber without RTX, so that they can be retransmitted as identical datagrams. SRTP may
+//! encrypt only one plaintext under one index (RFC 3711 s9.1), so the values that vary between transmissions must stay
+//! the same.
 
 use crate::limits::REPEATED;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::srtp::context::Proof;
 
-/// What of a packet is neither in its [`Outgoing`](super::Outgoing) nor in the cache nor in the slot's spec.
+/// The values of a packet that are neither in its [`Outgoing`](super::Outgoing) nor in the cache nor in the slot's
+/// spec.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Varied {
     pub transport_sequence: Option<u16>,
     /// 24 bits, 6.18 fixed point seconds.
     pub abs_send_time: u32,
-    /// Octets, the one that counts them included; at most 255.
+    /// Octets of padding, including the octet that counts them; at most 255.
     pub padding: u8,
 }
 
@@ -22,7 +24,7 @@ struct Sent {
     proof: Proof,
 }
 
-/// A ring in which a packet's place is the number it left under. It takes memory with the first packet.
+/// A ring, indexed by the sent sequence number. It allocates its memory at the first packet.
 #[derive(Debug, Default)]
 pub struct Repeats {
     ring: Vec<Option<Sent>>,
@@ -32,15 +34,15 @@ pub struct Repeats {
 const _: () = assert!(size_of::<Option<Sent>>() <= 40, "2.5 KB per slot without RTX");
 
 impl Repeats {
-    /// Octets of a place in the ring.
+    /// Octets of one ring entry.
     pub const PLACE: usize = size_of::<Option<Sent>>();
 
-    /// Octets.
+    /// Octets allocated for the ring.
     pub fn memory(&self) -> usize {
         self.ring.capacity() * Self::PLACE
     }
 
-    /// A packet has left.
+    /// Records a sent packet.
     pub fn insert(&mut self, seq: ExtendedSeq, varied: Varied, proof: Proof) {
         if self.ring.is_empty() {
             self.ring.resize(REPEATED as usize, None);
@@ -51,7 +53,7 @@ impl Repeats {
         }
     }
 
-    /// What varied of a packet that left, and what proves that it is the same.
+    /// The varying values of a sent packet, and the proof by which a retransmission is recognised as identical.
     pub fn get(&self, seq: ExtendedSeq) -> Option<(Varied, Proof)> {
         let sent = self.ring.get(Self::place(seq))?.filter(|sent| sent.seq == seq && self.reaches(seq))?;
         Some((sent.varied, sent.proof))

@@ -1,25 +1,26 @@
-//! Sender reports of a slot (RFC 3550 s6.4.1), and what its subscriber reports back.
+//! The sender reports of a slot (RFC 3550 s6.4.1), and the report blocks of its subscriber.
 //!
-//! A sender report says which wall time a timestamp is of; browsers play a publisher's audio and video together by it.
-//! Ours says so in our own clock. The publisher's tells it in the publisher's: the two differ by an unknown amount, of
-//! which the quickest sender report gives the best account (LiveKit: the propagation delay of rtpstats_receiver.go).
-//! Audio and video of one publisher take the same way here, so both come out shifted by the same.
+//! A sender report maps an RTP timestamp to a wall time; browsers use it to synchronise a publisher's audio and video.
+//! The plane's reports use the plane's clock, the publisher's reports use the publisher's. The two clocks differ by an
+//! unknown offset, which the sender report with the shortest delay estimates best (LiveKit: the propagation delay of
+//! rtpstats_receiver.go). Audio and video of one publisher arrive over the same path, so both have the same error.
 
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::clock::SenderClock;
 use crate::time::{Duration, Instant, Ntp, ms};
 
-/// Two clocks drift apart: 50 ppm are 3 ms a minute. An older account is not better than a newer one.
+/// How long an estimate is kept. Two clocks drift apart: 50 ppm are 3 ms a minute, so an older estimate is not better
+/// than a newer one.
 const ACCOUNT_KEPT: Duration = ms(60_000);
-/// The publisher's clock was set, if a report is this much slower than the quickest.
+/// If a report is this much slower than the quickest one, the publisher's clock was set.
 const CLOCK_SET: Duration = ms(5_000);
-/// A timeline that began anew after the publisher's last report is not mapped by that: what we say is never further from
-/// what flows. The packets may have waited in the publisher's pacer for as long.
+/// A report that maps further than this from the packets that are sent is not used: the timeline restarted after it.
+/// The packets may have waited this long in the publisher's pacer.
 const MOST_APART: Duration = ms(2_000);
-/// No path is this long; a report that says so is wrong.
+/// No round trip is longer than this; a report that says so is wrong.
 const LONGEST_ROUND_TRIP: Duration = ms(10_000);
 
-/// That the publisher's clock said `ntp`, at the latest, at `heard`.
+/// An estimate of the publisher's clock: it showed `ntp` at `heard` or earlier.
 #[derive(Clone, Copy, Debug)]
 struct Account {
     heard: Instant,
@@ -27,7 +28,7 @@ struct Account {
 }
 
 impl Account {
-    /// Seconds by which the publisher's clock is later, by this account, than by `other`.
+    /// Seconds by which this estimate of the publisher's clock is ahead of `other`.
     fn seconds_ahead_of(&self, other: &Account) -> f64 {
         let elapsed = self.heard.saturating_duration_since(other.heard).as_secs_f64();
         self.ntp.seconds_since(other.ntp) - elapsed
@@ -39,12 +40,12 @@ impl Account {
     }
 }
 
-/// The newest packet that left, as the timeline goes on from it.
+/// The newest sent packet, from which the timeline continues.
 #[derive(Clone, Copy, Debug)]
 pub struct Newest {
     pub timestamp: u32,
     pub received: Instant,
-    /// What was added to the source's timestamp.
+    /// The offset that was added to the source's timestamp.
     pub timestamp_offset: u32,
     /// Hz.
     pub rate: u32,
@@ -61,13 +62,13 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// A packet left for the first time.
+    /// Counts a first transmission.
     pub fn sent(&mut self, payload_length: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_length as u32);
     }
 
-    /// The clock of the encoding that is shown.
+    /// Sets the sender's clock for the shown encoding.
     pub fn set_clock(&mut self, clock: Option<SenderClock>) {
         if self.clock == clock {
             return;
@@ -84,13 +85,13 @@ impl Reports {
         }
     }
 
-    /// Another publisher has another clock.
+    /// Forgets the clock, when the slot shows another track.
     pub fn forget_source(&mut self) {
         self.clock = None;
         self.account = None;
     }
 
-    /// The report at `now`, which our clock calls `ntp`.
+    /// Makes the report for `now`, which is `ntp` on our clock.
     pub fn sender_report(&self, ssrc: u32, newest: &Newest, now: Instant, ntp: Ntp) -> SenderReport {
         let elapsed = now.saturating_duration_since(newest.received);
         let arrived = newest.timestamp.wrapping_add(ticks(elapsed, newest.rate));
@@ -103,7 +104,7 @@ impl Reports {
         SenderReport { ssrc, ntp, rtp, packets: self.packets, octets: self.octets }
     }
 
-    /// What the subscriber says of us. The round trip, if it answers a sender report of ours.
+    /// Handles a report block of the subscriber. Returns the round trip if it answers one of our sender reports.
     pub fn handle_block(&mut self, block: &ReportBlock, now: Ntp) -> Option<Duration> {
         self.last_block = Some(*block);
         let round_trip = block.round_trip(now).filter(|&round_trip| round_trip <= LONGEST_ROUND_TRIP)?;
@@ -119,7 +120,7 @@ impl Reports {
         self.last_block.as_ref()
     }
 
-    /// Packets that left for the first time.
+    /// Packets that were sent for the first time.
     pub fn packets(&self) -> u32 {
         self.packets
     }

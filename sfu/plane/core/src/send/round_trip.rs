@@ -1,31 +1,31 @@
-//! The round trip to a peer: what it says itself (RFC 3550 s6.4.1), but not less than we have measured.
+//! The round trip to a peer: the value that it reports (RFC 3550 s6.4.1), but not less than the measured one.
 //!
-//! It decides how soon the same packet is sent again. A report is the peer's own word: by a delay that it makes up it can
-//! be as near as it likes, and be sent everything again before the first repair can have arrived. What it cannot make up
-//! is the end of a DTLS handshake before it has our part, or the answer to our Binding request, which a new path is proven
-//! by. As long as neither was measured, the peer is taken to be as far away as one of whom nothing is known.
+//! It decides how soon the same packet is retransmitted. A peer can forge its report: with a false delay it can claim
+//! any short round trip, and get everything retransmitted before the first repair can have arrived. It cannot forge the
+//! end of a DTLS handshake before it has our part, or the response to the Binding request that validates a new path.
+//! While neither was measured, the round trip counts as at least that of an unknown peer.
 
 use crate::command::Path;
 use crate::limits::UNMEASURED_ROUND_TRIP;
 use crate::time::{Duration, Instant};
 
-/// A Binding request of ours that waits for its answer.
+/// One of our Binding requests that waits for its response.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     path: Path,
     sent: Instant,
-    /// It was repeated: nobody can tell which one an answer is to (Karn's algorithm, RFC 6298 s3).
+    /// The request was repeated, so its response cannot be matched to one transmission (Karn's algorithm, RFC 6298 s3).
     repeated: bool,
 }
 
-/// Of one transport.
+/// The round trip of one transport.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrip {
     told: Option<Duration>,
-    /// The shortest over the path that is used.
+    /// The shortest measured on the path in use.
     measured: Option<Duration>,
     request: Option<Request>,
-    /// When our part of the handshake was made first, and whether it had to be sent again.
+    /// When our part of the handshake was sent first, and whether it was repeated.
     handshake: Option<(Instant, bool)>,
 }
 
@@ -35,12 +35,12 @@ impl RoundTrip {
         told.max(self.measured.unwrap_or(UNMEASURED_ROUND_TRIP))
     }
 
-    /// By the peer's report.
+    /// Sets the round trip that the peer reports.
     pub fn handle_report(&mut self, told: Duration) {
         self.told = Some(told);
     }
 
-    /// A Binding request of ours leaves.
+    /// Records that a Binding request was sent.
     pub fn asked(&mut self, path: Path, now: Instant) {
         match &mut self.request {
             Some(request) if request.path == path => request.repeated = true,
@@ -48,25 +48,25 @@ impl RoundTrip {
         }
     }
 
-    /// The request to which an answer from there would be.
+    /// The pending request on `path`.
     pub fn request(&self, path: &Path) -> Option<Request> {
         self.request.filter(|request| request.path == *path)
     }
 
-    /// It was answered.
+    /// Measures the round trip by the response to `request`.
     pub fn answered(&mut self, request: Request, received: Instant) {
         if !request.repeated {
             self.measure(received.saturating_duration_since(request.sent));
         }
     }
 
-    /// Part of the handshake leaves, which does not end it.
+    /// Records that a part of the handshake was sent which does not end it. `again`: it is a repetition.
     pub fn handshake(&mut self, again: bool, now: Instant) {
         let (_, repeated) = self.handshake.get_or_insert((now, false));
         *repeated |= again;
     }
 
-    /// The handshake is over.
+    /// Measures the round trip at the end of the handshake, if nothing was repeated.
     pub fn connected(&mut self, now: Instant) {
         if let Some((sent, false)) = self.handshake.take() {
             self.measure(now.saturating_duration_since(sent));
@@ -77,12 +77,12 @@ impl RoundTrip {
         self.measured = Some(self.measured.map_or(took, |measured| measured.min(took)));
     }
 
-    /// The path is proven, by whatever: no answer is waited for, and the next request is another.
+    /// Forgets the pending request on `path`, which is proven by now, by whatever means.
     pub fn proven(&mut self, path: &Path) {
         self.request = self.request.filter(|request| request.path != *path);
     }
 
-    /// Media takes another path: of that nothing is measured.
+    /// Forgets the measured value, when media takes another path.
     pub fn moved(&mut self) {
         self.measured = None;
     }

@@ -1,10 +1,10 @@
-//! How much one peer is sent of what is kept since keyframes, that is at once: one datagram can have many pictures begin
-//! anew, and each is up to a thousand packets.
+//! Limits the octets of cached packets since keyframes that are sent to one peer at once. One datagram can make many
+//! pictures start again, and each has up to a thousand packets.
 
 use crate::limits::{STARTS_AT_ONCE, STARTS_PER_SECOND};
 use crate::time::Instant;
 
-/// Of one transport.
+/// The budget of one transport.
 #[derive(Clone, Copy, Debug)]
 pub struct StartBudget {
     left: usize,
@@ -18,7 +18,7 @@ impl Default for StartBudget {
 }
 
 impl StartBudget {
-    /// Whether so much may leave at once, by now.
+    /// True if `octets` may be sent at once at `now`.
     pub fn allows(&mut self, octets: usize, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         let earned = now.saturating_duration_since(since).as_micros() * STARTS_PER_SECOND as u128 / 1_000_000;
@@ -29,7 +29,7 @@ impl StartBudget {
         octets <= self.left
     }
 
-    /// It leaves.
+    /// Subtracts octets that are sent.
     pub fn take(&mut self, octets: usize) {
         self.left = self.left.saturating_sub(octets);
     }

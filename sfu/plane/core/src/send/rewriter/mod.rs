@@ -1,18 +1,19 @@
-//! Under which numbers a packet leaves: sequence number, timestamp, the numbers in a VP8 or VP9 payload (RFC 7741 s4.2,
-//! RFC 9628 s4.2), and those of a dependency descriptor; continuous over whatever is shown, left out, paused or switched.
+//! Rewrites the numbers of packets: sequence number, timestamp, the numbers in a VP8 or VP9 payload (RFC 7741 s4.2, RFC
+//! 9628 s4.2), and those of a dependency descriptor. They stay continuous while the slot drops layers, pauses, or
+//! switches encoding or track.
 //!
-//! The source's numbers fall into *runs*. Within a run a packet leaves under its own number plus the run's offset, so
-//! one that is missing keeps its place free for when it comes late. Between runs nothing is free.
+//! The source's numbers are divided into *runs*. Within a run, a packet's new number is its own plus the run's offset,
+//! so the number of a missing packet stays reserved until it arrives late. Between runs no number is reserved.
 //!
 //! ```text
-//! source   10 11 12 13 14 15 16 | 17 18 | 19 20 ·· 22       12 lost, 17 and 18 left out on purpose, 21 still missing
-//! leaves    1  2 ··  4  5  6  7 |       |  8  9 ·· 11       3 waits for 12, 10 for 21
+//! source   10 11 12 13 14 15 16 | 17 18 | 19 20 ·· 22       12 lost, 17 and 18 dropped on purpose, 21 still missing
+//! output    1  2 ··  4  5  6  7 |       |  8  9 ·· 11       3 waits for 12, 10 for 21
 //! runs     [10                17)        [19       23)
 //! ```
 //!
-//! Picture ids of VP8 are closed up in the same way. Those of VP9, and frame numbers, only get a constant added from one
-//! beginning to the next: frames refer to one another by distance. Template ids have a constant added from one structure
-//! to the next.
+//! VP8 picture ids become contiguous in the same way. VP9 picture ids and frame numbers only get an offset, constant
+//! between two switches, because frames refer to one another by distance. Template ids get an offset that is constant
+//! between two structures.
 
 mod run;
 mod templates;
@@ -31,10 +32,11 @@ use timeline::Last;
 
 pub use run::Numbers;
 
-/// Runs remembered for late packets. With the upper of two temporal layers left out, a run is one picture: 1.6 s.
+/// The number of runs that are kept for late packets. With the upper of two temporal layers dropped, a run is one
+/// picture: 1.6 s.
 const MOST_RUNS: usize = 48;
 
-/// A frame that is being left out.
+/// A frame that is being dropped.
 #[derive(Clone, Copy, Debug)]
 struct Skipping {
     frame: Frame,
@@ -44,12 +46,12 @@ struct Skipping {
 
 #[derive(Debug)]
 pub struct Rewriter {
-    /// The next number.
+    /// The next sequence number.
     next: u64,
     first_timestamp: u32,
-    /// When a report said that it is now, and the clock of the timeline, Hz.
+    /// When a report first announced the timeline, and the clock rate of the timeline, Hz.
     announced: Option<(Instant, u32)>,
-    /// Oldest first. The last one is open.
+    /// Oldest first. The last run is open.
     runs: VecDeque<Run>,
     last: Option<Last>,
     skipping: Option<Skipping>,
@@ -57,7 +59,8 @@ pub struct Rewriter {
 }
 
 impl Rewriter {
-    /// `first_sequence` below 2^15: else the first loss could make a receiver guess its rollovers wrong (RFC 3711 s3.3.1).
+    /// `first_sequence` must be below 2^15: otherwise the first loss could make a receiver guess its rollovers wrong
+    /// (RFC 3711 s3.3.1).
     pub fn new(first_sequence: u16, first_timestamp: u32) -> Self {
         debug_assert!(first_sequence < 1 << 15);
         Self {
@@ -71,23 +74,25 @@ impl Rewriter {
         }
     }
 
-    /// The newest number that was given out or kept free.
+    /// The highest number that was used or reserved.
     pub fn highest(&self) -> Option<ExtendedSeq> {
         self.last.map(|_| ExtendedSeq(self.next - 1))
     }
 
-    /// The timestamp of the newest packet, when it was received, and what is added to the source's timestamps.
+    /// The timestamp of the newest packet, when it was received, and the offset that is added to the source's
+    /// timestamps.
     pub fn newest(&self) -> Option<(u32, Instant, u32)> {
         self.last.map(|last| (last.timestamp, last.received, last.timestamp_offset))
     }
 
-    /// What the timeline has come to before its first packet, for a report; the first packet goes on from there.
+    /// The present timestamp of the timeline before its first packet, for a report. The first packet continues from
+    /// there.
     pub fn announce(&mut self, rate: u32, now: Instant) -> u32 {
         let (at, rate) = *self.announced.get_or_insert((now, rate));
         self.first_timestamp.wrapping_add(timeline::ticks(now.saturating_duration_since(at), rate) as u32)
     }
 
-    /// The slot shows another track from now on: late packets of this one have no place any more.
+    /// Called when the slot shows another track. Late packets of the old one are dropped.
     pub fn forget_source(&mut self) {
         self.runs.clear();
         self.skipping = None;
@@ -96,7 +101,7 @@ impl Rewriter {
         }
     }
 
-    /// An encoding of the track is another stream from now on, or none: its late packets have no place any more.
+    /// Called when an encoding of the track becomes another stream, or none. Its late packets are dropped.
     pub fn forget_encoding(&mut self, encoding: u8) {
         if self.runs.back().is_some_and(|run| run.encoding == encoding) {
             self.skipping = None;
@@ -107,21 +112,21 @@ impl Rewriter {
         }
     }
 
-    /// How far `seq` is ahead of the next one that is expected of `encoding`; negative: behind. None: the newest packet
-    /// was of another.
+    /// How far `seq` is ahead of the next expected number of `encoding`; negative if it is behind. None: the newest
+    /// packet was of another encoding.
     pub fn distance(&self, encoding: u8, seq: ExtendedSeq) -> Option<i64> {
         let run = self.runs.back().filter(|run| run.encoding == encoding)?;
         Some(seq.0.wrapping_sub(run.end) as i64)
     }
 
-    /// A number for a packet of our own, which leaves before the one that [`Rewriter::begin`] is called with next.
+    /// Reserves a number for a packet of our own, sent before the one that [`Rewriter::begin`] is called with next.
     pub fn reserve(&mut self) -> ExtendedSeq {
         self.next += 1;
         ExtendedSeq(self.next - 1)
     }
 
-    /// `packet` is the first of a source: of another track or encoding, or of the same one after a pause. It gets the
-    /// next number, and a timestamp where the timeline has come to by now.
+    /// Numbers the first packet of a source: of another track or encoding, or of the same one after a pause. It gets
+    /// the next sequence number, and the timestamp that the timeline has reached.
     pub fn begin(&mut self, packet: &Packet) -> Numbers {
         let gone_on = self.announced.map_or(0, |(at, _)| {
             timeline::ticks(packet.received.saturating_duration_since(at), packet.payload_type.clock_rate) as u32
@@ -156,8 +161,8 @@ impl Rewriter {
         numbers
     }
 
-    /// `packet` is newer than all of its encoding, which is the one that is shown. Packets missing before it keep their
-    /// numbers free.
+    /// Numbers a packet that is the newest of the shown encoding. The numbers of packets missing before it are
+    /// reserved.
     pub fn advance(&mut self, packet: &Packet) -> Numbers {
         if let Some(frame) = &packet.description.dependency
             && !self.templates.are_of(&frame.structure)
@@ -177,7 +182,8 @@ impl Rewriter {
         let ids = run.insert(packet);
         let numbers = run.numbers(packet);
         let before = self.last;
-        // The first packet of a picture tells best when it is of; in H264 a later picture may be of an earlier time.
+        // The first packet of a picture has the best receive time; in H264 a later picture may have an earlier
+        // timestamp.
         let (timestamp, received) = match before {
             Some(last) if numbers.timestamp.wrapping_sub(last.timestamp) as i32 <= 0 => (last.timestamp, last.received),
             _ => (numbers.timestamp, packet.received),
@@ -195,8 +201,8 @@ impl Rewriter {
         numbers
     }
 
-    /// `packet` is newer than all of its encoding, which is the one that is shown, and is left out: the next one leaves
-    /// under the number it would have had. `begins`: it is its frame's first.
+    /// Drops a packet that is the newest of the shown encoding. The next packet gets the number it would have had.
+    /// `begins`: it is the first packet of its frame.
     pub fn skip(&mut self, packet: &Packet, begins: bool) {
         let seq = packet.seq.0;
         let frame = Frame::of(packet);
@@ -207,13 +213,13 @@ impl Rewriter {
             return;
         };
         if continues {
-            // Whatever is missing in between is of the same frame.
+            // Packets missing in between belong to the same frame.
             (run.first, run.end) = (seq + 1, seq + 1);
             return;
         }
         run.first += lost_of_skipped;
         run.end += lost_of_skipped;
-        // If the frame's beginning is missing, the packet before this one is certainly of it.
+        // If the frame's first packet is missing, the packet before this one certainly belongs to the frame.
         let missing = seq.saturating_sub(run.end);
         let reserved = if begins { missing } else { missing.saturating_sub(1) };
         run.end += reserved;
@@ -230,7 +236,7 @@ impl Rewriter {
         let ids = following.insert(packet);
         let frame_number = following.frame_number(packet);
         self.follow(following);
-        // What was kept free before it may still come.
+        // Packets with reserved numbers before it may still arrive.
         if let Some(last) = &mut self.last {
             last.ids = ids.or(last.ids);
             last.frame_number = frame_number.or(last.frame_number);
@@ -240,8 +246,8 @@ impl Rewriter {
         }
     }
 
-    /// `packet` is newer than all of its encoding, which is the one that is shown, and has nothing in it (RTP padding,
-    /// by which browsers probe): the next one leaves under the number it would have had.
+    /// Drops an empty packet (RTP padding, by which browsers probe) that is the newest of the shown encoding. The next
+    /// packet gets the number it would have had.
     pub fn omit(&mut self, packet: &Packet) {
         let seq = packet.seq.0;
         let Some(run) = self.runs.back_mut() else {
@@ -263,8 +269,8 @@ impl Rewriter {
         self.follow(following);
     }
 
-    /// The number that was kept free for a packet which comes late; None if none was. That it is still free is for the
-    /// history to say, and whether it is of a frame that was left out for [`Rewriter::is_skipped`].
+    /// The numbers reserved for a late packet; None if there are none. The history knows whether they are still free,
+    /// and [`Rewriter::is_skipped`] whether the packet belongs to a dropped frame.
     pub fn late(&self, packet: &Packet) -> Option<Numbers> {
         let seq = packet.seq.0;
         let matches = |run: &Run| run.encoding == packet.encoding && (run.first..run.end).contains(&seq);
@@ -272,20 +278,20 @@ impl Rewriter {
         Some(self.runs[at].numbers(packet))
     }
 
-    /// Whether a packet that comes late is of a frame of which another packet was left out.
+    /// True if a late packet belongs to a frame of which another packet was dropped.
     pub fn is_skipped(&self, packet: &Packet) -> bool {
         let frame = Some(Frame::of(packet));
         self.runs.iter().any(|run| run.encoding == packet.encoding && run.skipped == frame)
     }
 
-    /// Which source packet a number was kept free for.
+    /// The source packet that a number is reserved for.
     pub fn source(&self, seq: ExtendedSeq) -> Option<(u8, ExtendedSeq)> {
         let run = self.runs.iter().rev().find(|run| run.output <= seq.0)?;
         let source = run.first + (seq.0 - run.output);
         (source < run.end).then_some((run.encoding, ExtendedSeq(source)))
     }
 
-    /// Within a run comes another structure. If what is added to template ids must change for that, it is another run.
+    /// Handles another structure within a run. If the offset of template ids changes, a new run begins.
     #[cold]
     fn exchange_structure(&mut self, packet: &Packet, frame: &DependencyDescriptor) {
         let lost_of_skipped = self.lost_of_skipped(packet);
@@ -296,7 +302,7 @@ impl Rewriter {
         if templates == run.offsets.templates {
             return;
         }
-        // What is missing before it is of the last structure.
+        // Packets missing before it use the last structure.
         let seq = packet.seq.0;
         run.first += lost_of_skipped;
         run.end = seq;
@@ -307,7 +313,7 @@ impl Rewriter {
         self.follow(following);
     }
 
-    /// Another run of the same source, in place of the last one if there is nothing in that.
+    /// Opens another run of the same source. It replaces the last one if that is empty.
     fn follow(&mut self, following: Run) {
         match self.runs.back_mut().filter(|run| run.first == run.end) {
             Some(empty) => *empty = following,
@@ -322,8 +328,9 @@ impl Rewriter {
         self.runs.push_back(run);
     }
 
-    /// A frame is being left out, its end is missing, and so is something before `packet`, which is of the next
-    /// one: the first that is missing needs no number, it is certainly of the former.
+    /// Returns 1 if a frame is being dropped, its end is missing, and packets before `packet`, which belongs to the
+    /// next frame, are missing too. The first missing packet needs no number, because it certainly belongs to the
+    /// dropped frame.
     fn lost_of_skipped(&self, packet: &Packet) -> u64 {
         let Some(skipping) = self.skipping else {
             return 0;

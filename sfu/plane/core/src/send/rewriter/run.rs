@@ -1,4 +1,4 @@
-//! Source packets that leave under consecutive numbers, and what is added to each of their numbers.
+//! A run: source packets with consecutive new numbers, and the offsets that are added to each of their numbers.
 
 use crate::codec::{vp8, vp9};
 use crate::rtp::sequence::ExtendedSeq;
@@ -7,16 +7,16 @@ use crate::send::passing::{Packet, Patch};
 const PICTURE_ID_MASK: u16 = 0x7FFF;
 const KEY_INDEX_MASK: u8 = 0x1F;
 
-/// Numbers given out.
+/// The new numbers of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbers {
     pub seq: ExtendedSeq,
     pub timestamp: u32,
-    /// [`Patch::Vp8`], [`Patch::Vp9`] or none.
+    /// [`Patch::Vp8`], [`Patch::Vp9`] or [`Patch::None`].
     pub patch: Patch,
-    /// If it has a dependency descriptor.
+    /// Set if the packet has a dependency descriptor.
     pub frame_number: Option<u16>,
-    /// What is added to the template ids in it.
+    /// The offset of the template ids in the descriptor.
     pub templates: u8,
 }
 
@@ -36,32 +36,32 @@ impl Frame {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub encoding: u8,
-    /// The first source number in it, and one past the last seen.
+    /// The first source number, and one past the last seen.
     pub first: u64,
     pub end: u64,
-    /// Under which number `first` leaves.
+    /// The new number of `first`.
     pub output: u64,
     pub offsets: Offsets,
-    /// The newest picture id of it, in the source's numbers, widened to 15 bits.
+    /// The newest picture id, in the source's numbers, widened to 15 bits.
     pub picture: u16,
-    /// The frame left out before it: what comes late of that stays out.
+    /// The frame that was dropped before the run. Its late packets are not forwarded.
     pub skipped: Option<Frame>,
 }
 
-/// What is added to a source's number to get ours.
+/// The offsets that are added to a source's numbers.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Offsets {
     pub timestamp: u32,
     pub picture: u16,
     pub tl0: u8,
     pub key_index: u8,
-    /// Of dependency descriptors: frame numbers, and template ids.
+    /// Frame numbers and template ids of dependency descriptors.
     pub frame: u16,
     pub templates: u8,
 }
 
 impl Offsets {
-    /// Those by which `first` comes right after `last`, which is ours.
+    /// Sets the offsets by which `first` follows `last`, which has new numbers already.
     pub fn follow(&mut self, last: Ids, first: Ids) {
         self.picture = last.picture.wrapping_add(1).wrapping_sub(first.picture);
         self.tl0 = last.tl0.wrapping_add(1).wrapping_sub(first.tl0);
@@ -69,7 +69,7 @@ impl Offsets {
     }
 }
 
-/// The numbers in a VP8 or VP9 payload; zero for those it does not have.
+/// The numbers in a VP8 or VP9 payload. Missing ones are zero.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Ids {
     pub picture: u16,
@@ -78,13 +78,13 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// None: the packet has no such numbers.
+    /// None if the packet has no such numbers.
     pub fn of(packet: &Packet) -> Option<Self> {
-        // The middle of what 7 bits can be: they stay as they are.
+        // The middle of the 7-bit range: ids of 7 bits stay as they are.
         Self::near(packet, 0x40)
     }
 
-    /// The same with a picture id of 15 bits: one of 7 bits is the nearest to `near` that ends in it.
+    /// The numbers with a picture id of 15 bits. An id of 7 bits becomes the value nearest to `near` that ends in it.
     fn near(packet: &Packet, near: u16) -> Option<Self> {
         let description = packet.description;
         if let Some(vp8::Numbers { picture_id, long_picture_id, tl0_picture_index, key_index, .. }) = description.vp8 {
@@ -113,7 +113,7 @@ impl Ids {
 }
 
 impl Run {
-    /// `packet` is its newest. Under which numbers it leaves, if it has any in its payload.
+    /// Records the newest packet of the run. Returns the new numbers in its payload, if it has any.
     pub fn insert(&mut self, packet: &Packet) -> Option<Ids> {
         let ids = Ids::near(packet, self.picture)?;
         self.picture = ids.picture;

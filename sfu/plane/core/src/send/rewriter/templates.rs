@@ -1,16 +1,17 @@
-//! Under which template ids frames leave (AV1 RTP specification, A.8): each structure takes those after the last one's.
+//! Rewrites the template ids of frames (AV1 RTP specification, A.8): each structure gets the ids after those of the
+//! last one.
 //!
-//! Sources know nothing of one another, and most begin at 0. Left so, whoever misses the packet that brings another
-//! structure would read its frames by the one before; as it is, they refer to templates that it does not know, and it
-//! waits. A sender does the same with each structure of its own.
+//! Sources do not coordinate their ids, and most begin at 0. Without rewriting, a receiver that misses the packet with
+//! a new structure would read its frames by the old one. With rewriting, the frames refer to templates that the
+//! receiver does not know, and it waits. A sender does the same with its own structures.
 //!
 //! ```text
-//! source   0···4   0·········11   12··16   0···4        ids go round at 64
+//! source   0···4   0·········11   12··16   0···4        ids wrap at 64
 //! added      0          5            5       22
-//! leaves   0···4   5·········16   17··21   22··26
+//! output   0···4   5·········16   17··21   22··26
 //! ```
 //!
-//! Who misses several in a row is safe until 64 ids have gone by.
+//! A receiver that misses several structures in a row is safe until 64 ids have passed.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::codec::dependency::{DependencyDescriptor, Structure};
 
 const ID_MASK: u8 = 0x3F;
 
-/// The structure of the newest packet that left, and what was added to its ids.
+/// The structure of the newest sent packet, and the offset that was added to its ids.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     last: Option<(Arc<Structure>, u8)>,
@@ -29,7 +30,7 @@ impl Templates {
         self.last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, structure))
     }
 
-    /// What is added to the ids of `structure`, with which a source begins. What means the same keeps its ids.
+    /// The offset for the ids of `structure`, with which a source begins. An equal structure keeps its ids.
     pub fn begin(&mut self, structure: &Arc<Structure>) -> u8 {
         let added = match &self.last {
             None => 0,
@@ -43,14 +44,14 @@ impl Templates {
         added
     }
 
-    /// The same where a source, to whose ids `added` is added, goes on with another structure. Mostly that stays, as its
-    /// sender moves its ids on just so; not if a structure of it did not leave, or if the sender was made anew and begins
-    /// at 0 again (libwebrtc's does after another codec).
+    /// The offset when a source with offset `added` changes to another structure. Mostly the offset stays, because the
+    /// sender advances its own ids in the same way. It changes if a structure was not forwarded, or if the sender was
+    /// recreated and begins at 0 again (libwebrtc does so after another codec).
     pub fn go_on(&mut self, frame: &DependencyDescriptor, added: u8) -> u8 {
         if frame.structure_attached {
             return self.begin(&frame.structure);
         }
-        // The packet that brings it leaves late, as part of the run.
+        // The packet with the structure is sent late, as part of the run.
         self.last = Some((frame.structure.clone(), added));
         added
     }

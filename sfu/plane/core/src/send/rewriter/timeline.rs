@@ -1,35 +1,36 @@
-//! How timestamps go on where one source follows another.
+//! Continues the timestamps where one source follows another.
 
 use crate::rtp::clock::SenderClock;
 use crate::send::passing::Packet;
 use crate::send::rewriter::run::Ids;
 use crate::time::{Duration, Instant, ms};
 
-/// How far ahead of what the wall clock expects a new source may put the timeline. mediasoup: MaxExtraOffset.
+/// How far a new source may move the timeline ahead of the wall clock. mediasoup: MaxExtraOffset.
 const MOST_AHEAD: Duration = ms(75);
-/// A source further behind than this has stopped its clock; the wall clock is right. LiveKit: ResumeBehindHighThreshold.
+/// A source further behind than this has stopped its clock, so the wall clock is used. LiveKit:
+/// ResumeBehindHighThreshold.
 const MOST_BEHIND: Duration = ms(2_000);
-/// The usual packet: what must not be played over another.
+/// The usual packet duration: packets must not overlap.
 const AUDIO_STEP: Duration = ms(20);
 
-/// The newest of what left.
+/// The newest sent packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Last {
     pub timestamp: u32,
     pub received: Instant,
     pub clock: Option<SenderClock>,
     pub encoding: u8,
-    /// Of the track it came from; false once the slot shows another.
+    /// False once the slot shows another track, or the encoding becomes another stream.
     pub same_track: bool,
     pub timestamp_offset: u32,
-    /// The highest in use or kept free. None before the first packet that has them.
+    /// The highest ids that are used or reserved. None before the first packet that has them.
     pub ids: Option<Ids>,
     pub frame_number: Option<u16>,
 }
 
 impl Last {
-    /// The timeline has come to `packet`, of the same run, at least. The first packet of a picture tells best when it
-    /// is of; in H264 a later picture may be of an earlier time.
+    /// Advances the timeline to `packet`, of the same run. The first packet of a picture has the best receive time; in
+    /// H264 a later picture may have an earlier timestamp.
     pub fn advance(&mut self, packet: &Packet) {
         let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
         if timestamp.wrapping_sub(self.timestamp) as i32 > 0 {
@@ -37,10 +38,10 @@ impl Last {
         }
     }
 
-    /// What to add to the timestamps of a source that begins with `packet`.
+    /// The offset for the timestamps of a source that begins with `packet`.
     ///
-    /// The timeline has gone on by the wall clock. Where the sender's own clock says more exactly what time the packet
-    /// is of, that is believed, within bounds: the timeline never goes back, and not more than [`MOST_AHEAD`] ahead.
+    /// The timeline advances by the wall clock. If the sender's own clock gives the time of the packet more exactly,
+    /// that is used within bounds: the timeline never goes back, and not more than [`MOST_AHEAD`] ahead.
     pub fn offset_of(&self, packet: &Packet) -> u32 {
         let rate = packet.payload_type.clock_rate;
         let elapsed = ticks(packet.received.saturating_duration_since(self.received), rate);

@@ -1,16 +1,15 @@
-//! What of one encoding is let through: the limit that is set, the choice that is made within it, and the verdict on each
-//! packet.
+//! What is forwarded of one encoding: the limit, the choice within it, and the verdict on each packet.
 
-/// Nothing of a picture above these is let through.
+/// Layers above these are not forwarded.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// Within the encoding, as is `uppermost`: the highest spatial layer that is known to be sent.
+    /// Spatial layers within the encoding. `uppermost` is the highest one that is known to be sent.
     pub spatial: u8,
     pub temporal: u8,
     pub uppermost: u8,
 }
 
-/// The highest layers, within the encoding, that are let through.
+/// The highest layers within the encoding that are forwarded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Choice {
     pub spatial: u8,
@@ -21,9 +20,9 @@ pub struct Choice {
 pub enum Verdict {
     LeftOut,
     Sends {
-        /// The last packet of what leaves of its picture.
+        /// This is the last forwarded packet of its picture.
         ends_picture: bool,
-        /// Decode targets that are left for the subscriber, if the packet has a dependency descriptor.
+        /// The decode targets that the subscriber still gets, if the packet has a dependency descriptor.
         targets: u32,
     },
 }

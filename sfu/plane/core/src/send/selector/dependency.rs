@@ -1,8 +1,9 @@
-//! Layers within one stream of any codec by its dependency descriptors (AV1 RTP specification, appendix A): one decode
-//! target is shown, and exactly the frames that are part of it leave.
+//! Selects layers within one stream of any codec by its dependency descriptors (AV1 RTP specification, appendix A). One
+//! decode target is shown, and exactly its frames are forwarded.
 //!
-//! A decode target can be changed to where its frames say so (a switch indication) and everything that frame leans on
-//! has left; and at any time if all its frames have left so far, as those of lower targets do in full SVC.
+//! The selection can switch to a decode target at a frame with a switch indication for it, if everything that frame
+//! depends on was sent; and at any time if all frames of the target were sent so far, as those of lower targets are in
+//! full SVC.
 
 use std::sync::Arc;
 
@@ -13,13 +14,14 @@ use crate::send::passing::Packet;
 #[derive(Debug)]
 pub struct Filter {
     structure: Arc<Structure>,
-    /// Targets, as bits: what they need has all left, or was lost.
+    /// Targets, as bits, of which all required frames were sent or lost.
     reachable: u32,
     current: u8,
     choice: Choice,
     /// Targets no higher than `current`.
     covered: u32,
-    /// The picture of the frame that was judged last, and what holds for all of it: else it would have no end.
+    /// The picture of the last judged frame, and the limit for that whole picture: otherwise the picture would have no
+    /// end.
     picture: u32,
     limit: Limit,
     frame_number: u16,
@@ -28,7 +30,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// At a keyframe's first packet.
+    /// Starts at the first packet of a keyframe.
     pub fn new(packet: &Packet, frame: &DependencyDescriptor, limit: Limit) -> Self {
         let mut filter = Self {
             structure: frame.structure.clone(),
@@ -46,15 +48,15 @@ impl Filter {
         filter
     }
 
-    /// Whether a packet newer than all before is let through. A frame is judged once, by the first of its packets that
-    /// comes.
+    /// True if a packet newer than all before is forwarded. A frame is judged once, by the first of its packets that
+    /// arrives.
     pub fn select(&mut self, packet: &Packet, frame: &DependencyDescriptor, limit: impl FnOnce() -> Limit) -> bool {
         if self.picture != packet.timestamp {
             (self.picture, self.limit) = (packet.timestamp, limit());
         } else if self.frame_number == frame.frame_number {
             return !self.left_out;
         } else {
-            // What has had its end already does not go on with a higher layer.
+            // A picture that has ended does not continue with a higher layer.
             self.limit.spatial = self.limit.spatial.min(self.choice.spatial);
         }
         self.select_frame(frame)
@@ -63,7 +65,7 @@ impl Filter {
     fn select_frame(&mut self, frame: &DependencyDescriptor) -> bool {
         if !Arc::ptr_eq(&self.structure, &frame.structure) {
             self.structure = frame.structure.clone();
-            // The same number is another target now.
+            // The target numbers have another meaning now.
             (self.reachable, self.covered) = (0, 0);
         }
         self.frame_number = frame.frame_number;
@@ -79,7 +81,7 @@ impl Filter {
             self.choice = Choice { spatial, temporal };
             self.covered = self.structure.within(spatial, temporal);
         }
-        // Of a stream that never says where decoding can begin, all is let through.
+        // If a stream never says where decoding can begin, everything is forwarded.
         let sent = chosen.is_none() || frame.present >> self.current & 1 != 0;
         if sent {
             self.sent.insert(frame.frame_number);
@@ -91,7 +93,7 @@ impl Filter {
         sent
     }
 
-    /// A frame that was missing leaves after all.
+    /// Records that a frame that was missing is sent late.
     pub fn recover(&mut self, frame: &DependencyDescriptor) {
         if Arc::ptr_eq(&self.structure, &frame.structure) {
             self.sent.insert(frame.frame_number);
@@ -102,12 +104,12 @@ impl Filter {
         frame.end && frame.spatial == self.choice.spatial
     }
 
-    /// Decode targets that are left for the subscriber.
+    /// The decode targets that the subscriber still gets.
     pub fn targets(&self, frame: &DependencyDescriptor) -> u32 {
         self.covered & frame.active
     }
 
-    /// Whether showing `spatial` takes a keyframe.
+    /// True if showing `spatial` needs a keyframe.
     pub fn needs_keyframe(&self, spatial: u8) -> bool {
         let at = |target: &u8| self.structure.layers(*target).is_some_and(|layers| layers.0 == spatial);
         let reachable = bits(self.reachable).any(|target| at(&target));
@@ -118,7 +120,7 @@ impl Filter {
         self.choice
     }
 
-    /// Those of `targets` whose chain is whole: the frame before this one in it has left.
+    /// The `targets` whose chain is unbroken: the previous frame of the chain was sent.
     fn protected(&self, frame: &DependencyDescriptor, targets: u32) -> u32 {
         let broken = |&target: &u8| frame.chained(target).is_some_and(|number| !self.sent.contains(number));
         bits(targets).filter(broken).fold(targets, |set, target| set & !(1 << target))
@@ -128,13 +130,13 @@ impl Filter {
         bits(targets).max_by_key(|&target| self.structure.layers(target))
     }
 
-    /// While a keyframe is waited for: the lowest temporal layer.
+    /// The target while a keyframe is awaited: the lowest temporal layer.
     fn least(&self, targets: u32) -> Option<u8> {
         bits(targets).min_by_key(|&target| self.structure.layers(target).map(|(spatial, temporal)| (temporal, spatial)))
     }
 }
 
-/// Whether a frame that was missing when `choice` was in force can be decoded, and is of use.
+/// True if a frame that was missing while `choice` applied can be decoded and is useful.
 pub fn belongs(frame: &DependencyDescriptor, choice: Choice) -> bool {
     let target = frame.structure.target_of(choice.spatial, choice.temporal);
     target.is_none_or(|target| frame.present >> target & 1 != 0)
@@ -148,7 +150,7 @@ fn bits(mut set: u32) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Which of the last frames left, by number. No frame of nine layers leans on one 256 before it.
+/// The recent frames that were sent, by number. With nine layers, no frame depends on one 256 before it.
 #[derive(Debug)]
 struct Sent {
     newest: u16,

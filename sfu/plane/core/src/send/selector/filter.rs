@@ -1,4 +1,4 @@
-//! What of the encoding that is shown leaves: by what its packets tell of layers.
+//! Selects the packets of the shown encoding that are forwarded, by their layer information.
 
 use super::choice::{Choice, Limit, Verdict};
 use super::{dependency, temporal, vp9};
@@ -6,12 +6,12 @@ use crate::codec::dependency::DependencyDescriptor;
 use crate::codec::vp9::Numbers;
 use crate::send::passing::Packet;
 
-/// What can be left out of packets like this one.
+/// The layer information of a packet, by which packets can be dropped.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape<'a> {
-    /// Nothing: it does not tell.
+    /// No layer information: nothing can be dropped.
     Whole,
-    /// VP8 whose receivers see no gap if its numbers have none.
+    /// VP8 with numbers that can be rewritten so that receivers see no gap.
     Vp8,
     Vp9(&'a Numbers),
     Dependency(&'a DependencyDescriptor),
@@ -46,7 +46,7 @@ impl<'a> Shape<'a> {
         description.dependency.as_ref().map_or(Shape::Whole, Shape::Dependency)
     }
 
-    /// Whether a frame that was missing when `choice` was in force can be decoded, and is of use.
+    /// True if a frame that was missing while `choice` applied can be decoded and is useful.
     pub fn belongs(&self, packet: &Packet, choice: Choice) -> bool {
         match self {
             Shape::Whole => true,
@@ -61,7 +61,7 @@ impl<'a> Shape<'a> {
         layered && packet.description.end && packet.description.spatial == choice.spatial
     }
 
-    /// Decode targets that are left for a subscriber of `choice`.
+    /// The decode targets that a subscriber gets by `choice`.
     pub fn targets(&self, packet: &Packet, choice: Choice) -> u32 {
         let Some(frame) = &packet.description.dependency else {
             return 0;
@@ -75,7 +75,7 @@ impl<'a> Shape<'a> {
 }
 
 impl Filter {
-    /// At a keyframe's first packet, which is let through.
+    /// Starts at the first packet of a keyframe, which is forwarded.
     pub fn new(packet: &Packet, limit: Limit) -> Self {
         match Shape::of(packet) {
             Shape::Whole => Filter::Whole { picture: packet.timestamp, temporal: limit.temporal },
@@ -85,7 +85,8 @@ impl Filter {
         }
     }
 
-    /// Whether a packet newer than all before is let through. One that does not tell what those before it told is.
+    /// True if a packet newer than all before is forwarded. A packet without the layer information of the ones before
+    /// it is forwarded.
     pub fn select(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
         match (self, Shape::of(packet)) {
             (Filter::Vp8(filter), Shape::Vp8) => filter.select(packet, limit),
@@ -99,7 +100,7 @@ impl Filter {
         }
     }
 
-    /// Of a packet that is let through.
+    /// The verdict on a packet that is forwarded.
     pub fn sends(&self, packet: &Packet) -> Verdict {
         let ends_picture = match (self, &packet.description.dependency) {
             (Filter::Vp9(filter), _) => filter.ends_picture(packet.description),
@@ -122,7 +123,7 @@ impl Filter {
         }
     }
 
-    /// Whether showing `spatial` takes a keyframe.
+    /// True if showing `spatial` needs a keyframe.
     pub fn needs_keyframe(&self, spatial: u8) -> bool {
         match self {
             Filter::Whole { .. } | Filter::Vp8(_) => false,
@@ -132,7 +133,7 @@ impl Filter {
     }
 }
 
-/// Decode targets no higher than these layers that the sender still produces; all of them if there is none.
+/// The decode targets up to these layers that the sender still produces; all that it produces if there is none.
 fn targets_within(frame: &DependencyDescriptor, spatial: u8, temporal: u8) -> u32 {
     match frame.structure.within(spatial, temporal) & frame.active {
         0 => frame.active,

@@ -1,5 +1,6 @@
-//! Which packets of a track a slot shows: of simulcast one encoding of those its ladder lists, changed at a keyframe of
-//! the other; of the one encoding of an SVC track the layers up to what the ladder names.
+//! Selects the packets of a track that a slot shows. Of a simulcast track it shows one of the encodings that its ladder
+//! lists, and switches at a keyframe of the other. Of the only encoding of an SVC track it shows the layers up to the
+//! one the ladder names.
 //!
 //! ```text
 //!            keyframe of any rung                 keyframe of a better rung, or of any if ours is dead
@@ -9,9 +10,9 @@
 //! ```
 //!
 //! Where keyframes cannot be recognised (end-to-end encryption without a dependency descriptor), the best rung that
-//! arrives is shown from a picture's beginning on, and stays.
+//! arrives is shown from the first packet of a picture on, and is kept.
 //!
-//! What of the encoding that is shown leaves is for its [`Filter`], by codec; what an encoding is worth, for [`Rungs`].
+//! [`Filter`] selects the packets of the shown encoding, by codec. [`Rungs`] ranks the encodings.
 
 mod choice;
 mod dependency;
@@ -32,15 +33,15 @@ use rungs::Rungs;
 
 pub use choice::Verdict;
 
-/// A keyframe that was lost and came late is still a beginning if no more than this is behind it already.
+/// A lost keyframe that arrives late is still a beginning if the newest packet is at most this many numbers ahead.
 const LATE_KEYFRAME: u64 = 128;
 
-/// What is on the wire.
+/// The encoding that is forwarded.
 #[derive(Debug)]
 struct Shown {
     encoding: u8,
     filter: Filter,
-    /// It began with a dependency descriptor.
+    /// Its first packet had a dependency descriptor.
     described: bool,
 }
 
@@ -49,7 +50,7 @@ pub struct Selector {
     rungs: Rungs,
     shown: Option<Shown>,
     past: Past,
-    /// What it is shown has passed already: of all that has layers, the lowest temporal one is enough.
+    /// The packets come from the cache: of a stream with layers, only the lowest temporal one is forwarded.
     catching_up: bool,
 }
 
@@ -59,14 +60,14 @@ impl Selector {
         Self { rungs: Rungs::new(ladder, describes), ..Self::default() }
     }
 
-    /// What is let through now.
+    /// The layer that is forwarded now.
     pub fn shown(&self) -> Option<Layer> {
         let shown = self.shown.as_ref()?;
         let choice = shown.filter.choice();
         Some(Layer::new(if self.rungs.alone { choice.spatial } else { shown.encoding }, choice.temporal))
     }
 
-    /// The encoding that is.
+    /// The encoding that is forwarded now.
     pub fn encoding(&self) -> Option<u8> {
         self.shown.as_ref().map(|shown| shown.encoding)
     }
@@ -79,13 +80,13 @@ impl Selector {
         self.ladder().is_empty()
     }
 
-    /// Whether the best rung asks for that, or for more than there is.
+    /// True if the best rung names this layer, or a higher one than exists and this is the highest.
     pub fn is_best(&self, spatial: u8) -> bool {
         self.rungs.is_best(spatial)
     }
 
-    /// An empty ladder stops at once. Any other is followed from the next picture on, or at the next keyframes; until
-    /// then what is shown flows on.
+    /// Replaces the ladder. An empty one stops the slot at once. Any other applies from the next picture on, or from
+    /// the next keyframes on; until then the shown layer continues.
     pub fn set_ladder(&mut self, ladder: Ladder) {
         self.rungs.set_ladder(ladder);
         if self.is_paused() {
@@ -93,7 +94,7 @@ impl Selector {
         }
     }
 
-    /// Which encodings or spatial layers arrive has changed.
+    /// Updates which encodings or spatial layers arrive.
     pub fn set_lives(&mut self, lives: Lives) {
         self.rungs.set_lives(lives);
         if self.is_fixed() && self.leaves().is_none() && self.has_alternative() {
@@ -101,44 +102,44 @@ impl Selector {
         }
     }
 
-    /// Grows with every change that may be news; see [`Selector::awaits`].
+    /// Increases with every change that may cause an event; see [`Selector::awaits`].
     pub fn version(&self) -> u32 {
         self.rungs.version()
     }
 
-    /// What is let through and arrives.
+    /// The layer that is forwarded, if it still arrives.
     pub fn leaves(&self) -> Option<Layer> {
         self.shown().filter(|layer| !self.rungs.has_stopped(layer.spatial))
     }
 
-    /// Something of the ladder arrives.
+    /// True if a rung of the ladder arrives.
     pub fn has_alternative(&self) -> bool {
         self.rungs.best_alive().is_some()
     }
 
-    /// Something better than what is shown arrives, and only its keyframe is missing.
+    /// True if a better layer than the shown one arrives, and only its keyframe is missing.
     pub fn awaits(&self) -> bool {
         self.has_alternative() && (self.shown.is_none() || self.wanted().is_some())
     }
 
-    /// Keyframes cannot be recognised, of what is shown or would be.
+    /// True if keyframes of the shown encoding, or of the one to show, cannot be recognised.
     pub fn is_fixed(&self) -> bool {
         let target = || self.rungs.target().map(|rung| if self.rungs.alone { 0 } else { rung.spatial });
         self.encoding().or_else(target).is_some_and(|encoding| self.rungs.is_encrypted(encoding))
     }
 
-    /// Begins anew, at a keyframe.
+    /// Stops forwarding until the next keyframe.
     pub fn interrupt(&mut self) {
         self.shown = None;
     }
 
-    /// Nothing is known of the track that is shown from now on.
+    /// Called when another track is shown. Forgets everything about the old one.
     pub fn forget_source(&mut self) {
         let ladder = self.rungs.take_ladder();
         *self = Self::new(ladder, self.rungs.describes);
     }
 
-    /// The encoding is another stream than before: its numbers begin anew.
+    /// Called when the encoding becomes another stream: its numbers restart.
     pub fn forget_encoding(&mut self, encoding: u8) {
         if self.encoding() == Some(encoding) {
             self.shown = None;
@@ -147,7 +148,7 @@ impl Selector {
         self.past.forget(encoding);
     }
 
-    /// The encoding whose keyframe is waited for.
+    /// The encoding whose keyframe is awaited.
     pub fn wanted(&self) -> Option<u8> {
         let target = self.rungs.target()?;
         let Some(shown) = &self.shown else {
@@ -163,12 +164,12 @@ impl Selector {
         (shown.encoding != target.spatial).then_some(target.spatial)
     }
 
-    /// Until it is said otherwise, packets come that have passed already, in order.
+    /// True: the next packets come from the cache, in order. False: they are live again.
     pub fn catch_up(&mut self, catching_up: bool) {
         self.catching_up = catching_up;
     }
 
-    /// Takes note that `packet` came, of whatever encoding. False: of one that no slot can show.
+    /// Records a received packet of any encoding. False if no slot can show its encoding.
     pub fn handle_packet(&mut self, packet: &Packet) -> bool {
         if self.catching_up && self.newest(packet.encoding) >= packet.seq {
             return true;
@@ -176,12 +177,12 @@ impl Selector {
         self.rungs.handle_packet(packet)
     }
 
-    /// The newest packet heard of an encoding.
+    /// The newest packet received of an encoding.
     pub fn newest(&self, encoding: u8) -> ExtendedSeq {
         self.rungs.newest(encoding)
     }
 
-    /// Whether `packet` begins a better picture than what is shown, be that nothing.
+    /// True if `packet` begins a better picture than the shown one, or the first one.
     pub fn is_switch(&mut self, packet: &Packet) -> bool {
         if packet.encrypted {
             let begins = self.rungs.begins_unread(packet);
@@ -197,15 +198,15 @@ impl Selector {
         self.shown.as_ref().is_none_or(|shown| self.rungs.prefers(packet.encoding, shown.encoding))
     }
 
-    /// What `packet` is part of cannot be told before the structure comes that its dependency descriptor refers to; nor
-    /// could the subscriber.
+    /// True if the layer of `packet` is unknown until the structure arrives that its dependency descriptor refers to.
+    /// The subscriber could not decode it before, either.
     pub fn awaits_structure(&self, packet: &Packet) -> bool {
         let described =
             || self.shown.as_ref().is_some_and(|shown| shown.encoding == packet.encoding && shown.described);
         packet.description.awaits_structure && described()
     }
 
-    /// Shows the encoding of `packet` from this packet on: all that follows a keyframe can be decoded.
+    /// Shows the encoding of `packet` from this packet on. Everything that follows a keyframe can be decoded.
     pub fn switch(&mut self, packet: &Packet) -> Verdict {
         let encoding = packet.encoding;
         let filter = Filter::new(packet, hold_back(self.catching_up, packet, self.rungs.limit(encoding, 0)));
@@ -215,7 +216,7 @@ impl Selector {
         verdict
     }
 
-    /// Whether a packet of the encoding that is shown, newer than all before, is let through.
+    /// Judges a packet of the shown encoding that is newer than all before.
     pub fn select(&mut self, packet: &Packet) -> Verdict {
         let Some(Shown { encoding, filter, .. }) = &mut self.shown else {
             return Verdict::LeftOut;
@@ -227,8 +228,8 @@ impl Selector {
         if sent { filter.sends(packet) } else { Verdict::LeftOut }
     }
 
-    /// Whether a packet that comes late, after newer ones were judged, would have been let through in its time. What
-    /// leans on something that was left out is of no use.
+    /// Judges a late packet by the choice that applied when it was missing. A packet that depends on a dropped one is
+    /// useless.
     pub fn select_late(&mut self, packet: &Packet) -> Verdict {
         let Some(choice) = self.past.choice(packet) else {
             return Verdict::LeftOut;
@@ -246,7 +247,7 @@ impl Selector {
     }
 }
 
-/// Whether a slot that catches up lets a packet through, whatever its ladder.
+/// True if a slot that catches up forwards the packet, whatever its ladder.
 pub fn is_lowest(packet: &Packet) -> bool {
     packet.description.temporal == 0 || matches!(Shape::of(packet), Shape::Whole)
 }

@@ -1,4 +1,4 @@
-//! The rungs of a slot's ladder, and which of them its source can be shown by.
+//! The rungs of a slot's ladder, and which of them the source provides.
 
 use super::choice::Limit;
 use crate::codec::Codec;
@@ -7,7 +7,7 @@ use crate::limits::SDP_ENCODINGS;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Packet;
 
-/// Spatial layers within an encoding: SVC has three in practice.
+/// The most spatial layers within an encoding. SVC has three in practice.
 const MOST: usize = 4;
 /// Above any layer within an encoding of simulcast.
 const ALL: u8 = 7;
@@ -15,23 +15,24 @@ const ALL: u8 = 7;
 #[derive(Debug, Default)]
 pub struct Rungs {
     ladder: Ladder,
-    /// The source has one encoding: rungs are of its spatial layers. Else each is of an encoding, and shows it whole.
+    /// The source has one encoding, and each rung names a spatial layer of it. Otherwise each rung names an encoding,
+    /// which is shown with all its spatial layers.
     pub alone: bool,
     /// The subscriber gets dependency descriptors.
     pub describes: bool,
     lives: Lives,
-    /// The newest packet heard of each encoding.
+    /// The newest packet received of each encoding.
     newest: [ExtendedSeq; SDP_ENCODINGS],
-    /// Encodings whose keyframes cannot be recognised, as bits, and of each the timestamp of its newest packet.
+    /// Encodings whose keyframes cannot be recognised, as bits, and the timestamp of the newest packet of each.
     encrypted: u8,
     timestamps: [u32; SDP_ENCODINGS],
-    /// Spatial layers of the only encoding, as bits: those that a keyframe told, or the sender since, and those seen.
+    /// Spatial layers of the only encoding, as bits: those that a keyframe or a later packet announced, and those seen.
     layers: u8,
-    /// The source number of who told them.
+    /// The source number of the packet that announced them.
     told_at: u64,
-    /// The highest spatial layer that there ever was.
+    /// The highest spatial layer that ever existed.
     most: u8,
-    /// Grows with every change of what the best rung may be.
+    /// Increases with every change that may affect the best rung.
     version: u32,
 }
 
@@ -62,7 +63,7 @@ impl Rungs {
         self.version
     }
 
-    /// Takes note of a packet. False: of an encoding that no slot can show.
+    /// Records a received packet. False if no slot can show its encoding.
     pub fn handle_packet(&mut self, packet: &Packet) -> bool {
         let encoding = usize::from(packet.encoding);
         if encoding >= SDP_ENCODINGS {
@@ -80,14 +81,14 @@ impl Rungs {
         true
     }
 
-    /// Whether a packet of an encoding whose pictures cannot be read begins one: the packets of a picture share a
+    /// True if a packet begins a picture of an encoding whose pictures cannot be read: the packets of a picture share a
     /// timestamp.
     pub fn begins_unread(&mut self, packet: &Packet) -> bool {
         let before = std::mem::replace(&mut self.timestamps[usize::from(packet.encoding)], packet.timestamp);
         !packet.recovered && before != packet.timestamp
     }
 
-    /// Keyframes of an encoding cannot be recognised.
+    /// True if keyframes of an encoding cannot be recognised.
     pub fn is_encrypted(&self, encoding: u8) -> bool {
         encoding < 8 && self.encrypted >> encoding & 1 != 0
     }
@@ -97,7 +98,7 @@ impl Rungs {
             return;
         }
         if packet.payload_type.codec == Codec::Av1 && !self.describes {
-            // Nothing else says where a spatial layer's frame begins: upper ones would only be in the way of the lowest.
+            // Nothing else marks where a spatial layer's frame begins: upper layers would only disturb the lowest.
             self.layers = 1;
             return;
         }
@@ -133,12 +134,12 @@ impl Rungs {
         self.version = self.version.wrapping_add(1);
     }
 
-    /// Whether the ladder has a place for an encoding.
+    /// True if the ladder lists an encoding.
     pub fn lists(&self, encoding: u8) -> bool {
         !self.ladder.is_empty() && (self.alone || self.rank(encoding).is_some())
     }
 
-    /// Whether a keyframe of encoding `other` is better than what is shown of `present`.
+    /// True if a keyframe of encoding `other` is better than the shown encoding `present`.
     pub fn prefers(&self, other: u8, present: u8) -> bool {
         if self.alone || other == present || !self.flows(other) {
             return false;
@@ -149,7 +150,8 @@ impl Rungs {
         }
     }
 
-    /// Whether a spatial layer is what the best rung asks for, or, where that asks for more, the highest there ever was.
+    /// True if a spatial layer is the one that the best rung names, or the highest that ever existed if the rung names
+    /// a higher one.
     pub fn is_best(&self, spatial: u8) -> bool {
         let Some(best) = self.ladder.first() else {
             return false;
@@ -166,22 +168,22 @@ impl Rungs {
         self.ladder.iter().find(arrives).copied()
     }
 
-    /// An encoding, or a spatial layer of the only one, arrived once, and does not any more.
+    /// True if an encoding, or a spatial layer of the only one, arrived once and does not arrive now.
     pub fn has_stopped(&self, spatial: u8) -> bool {
         has(self.lives.stopped, spatial)
     }
 
-    /// The best rung that arrives; the best of all while none does.
+    /// The best rung that arrives, or the best of all if none arrives.
     pub fn target(&self) -> Option<Layer> {
         self.best_alive().or(self.ladder.first().copied())
     }
 
-    /// The spatial layer of the only encoding to show where `spatial` is the target.
+    /// The spatial layer of the only encoding that is shown if `spatial` is the target.
     pub fn available(&self, spatial: u8) -> Option<u8> {
         (0..=spatial.min(MOST as u8 - 1)).rev().find(|&spatial| self.has_layer(spatial))
     }
 
-    /// What is let through of `encoding`, of which temporal layers up to `temporal` are.
+    /// The limit for `encoding`, of which temporal layers up to `temporal` are forwarded now.
     pub fn limit(&self, encoding: u8, temporal: u8) -> Limit {
         let Some(target) = self.target() else {
             return Limit { spatial: ALL, temporal, uppermost: ALL };
@@ -190,7 +192,8 @@ impl Rungs {
             return Limit { spatial: target.spatial, temporal: target.temporal, uppermost: self.uppermost() };
         }
         let temporal = match self.rank(encoding) {
-            // Until the keyframe of the one that is to be shown instead, no more of this one than need be.
+            // Until the keyframe of the encoding to show instead arrives, only the lowest temporal layer of this one is
+            // forwarded.
             Some(rank) if self.rank(target.spatial).is_some_and(|target| rank < target) => 0,
             Some(rank) => self.ladder[rank].temporal,
             None => 0,
@@ -203,7 +206,7 @@ impl Rungs {
         self.ladder.iter().position(|rung| rung.spatial == encoding)
     }
 
-    /// Of the only encoding.
+    /// True if a spatial layer of the only encoding arrives.
     fn has_layer(&self, spatial: u8) -> bool {
         has(self.layers, spatial) && !self.has_stopped(spatial)
     }

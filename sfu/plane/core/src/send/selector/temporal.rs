@@ -1,4 +1,5 @@
-//! Temporal layers of VP8 (RFC 7741 s4.2): everything up to one layer, the next one from its layer sync (Y) on.
+//! Temporal layers of VP8 (RFC 7741 s4.2): forwards everything up to one layer, and the next layer from its layer sync
+//! (Y) on.
 
 use super::choice::{Choice, Limit};
 use crate::codec::Description;
@@ -6,21 +7,21 @@ use crate::send::passing::Packet;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {
-    /// The highest temporal layer let through; all below it are.
+    /// The highest forwarded temporal layer. All layers below it are forwarded, too.
     temporal: u8,
-    /// The picture that was judged last, by its source timestamp, and whether it is left out.
+    /// The last judged picture, by its source timestamp, and whether it is dropped.
     picture: u32,
     left_out: bool,
 }
 
 impl Filter {
-    /// At a keyframe.
+    /// Starts at a keyframe.
     pub fn new(packet: &Packet, limit: Limit) -> Self {
         Self { temporal: limit.temporal, picture: packet.timestamp, left_out: false }
     }
 
-    /// Whether a packet newer than all before is let through. A picture is judged once, by the first of its packets
-    /// that comes.
+    /// True if a packet newer than all before is forwarded. A picture is judged once, by the first of its packets that
+    /// arrives.
     pub fn select(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
         if self.picture == packet.timestamp {
             return !self.left_out;
@@ -31,7 +32,8 @@ impl Filter {
         self.temporal = if description.keyframe {
             ceiling
         } else if description.layer_sync && description.temporal == self.temporal + 1 {
-            // One layer at a time: this picture leans on lower layers only, the one above it may lean on what was left out.
+            // One layer at a time: this picture depends on lower layers only, the one above it may depend on dropped
+            // pictures.
             ceiling.min(description.temporal)
         } else {
             ceiling.min(self.temporal)
@@ -45,8 +47,8 @@ impl Filter {
     }
 }
 
-/// Whether a picture that was missing when `choice` was in force can be decoded: what it leans on is of no higher layer,
-/// or of the lowest.
+/// True if a picture that was missing while `choice` applied can be decoded: it depends on no higher layer, or on the
+/// lowest only.
 pub fn belongs(description: &Description, choice: Choice) -> bool {
     description.temporal <= choice.temporal || description.layer_sync
 }

@@ -1,8 +1,8 @@
-//! Spatial and temporal layers within one VP9 stream (RFC 9628), by what its payload descriptors say.
+//! Selects spatial and temporal layers within one VP9 stream (RFC 9628) by its payload descriptors.
 //!
-//! In full SVC (L3T3) a frame leans on the layer below in every picture, so a lower layer is there to be stepped down
-//! to at any time. In k-SVC (L3T3_KEY) it does so in key pictures only: of the others, only the layer that is shown is
-//! let through, and every other change waits for a keyframe.
+//! In full SVC (L3T3) a frame depends on the layer below in every picture, so the slot can step down to a lower layer
+//! at any time. In k-SVC (L3T3_KEY) it does so in key pictures only: of all other pictures only the shown layer is
+//! forwarded, and every other change waits for a keyframe.
 
 use super::choice::{Choice, Limit};
 use crate::codec::{Description, vp9};
@@ -10,28 +10,28 @@ use crate::send::passing::Packet;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {
-    /// The picture and the spatial layer that were judged last, and whether that frame is left out.
+    /// The picture and the spatial layer of the last judged frame, and whether that frame is dropped.
     picture: u32,
     frame: u8,
     left_out: bool,
 
-    /// The highest temporal layer let through, and the highest spatial one since the last key picture.
+    /// The highest forwarded temporal layer, and the highest forwarded spatial layer since the last key picture.
     temporal: u8,
     top: u8,
-    /// Spatial layers, as bits, of which all frames up to `temporal` left or were lost since they began.
+    /// Spatial layers, as bits, of which all frames up to `temporal` were sent or lost since they began.
     complete: u8,
 
-    // Of the present picture:
-    /// Too high a temporal layer.
+    // State of the present picture:
+    /// Its temporal layer is too high.
     picture_left_out: bool,
-    /// Spatial layers that are left out, as bits.
+    /// Spatial layers that are dropped, as bits.
     layers_left_out: u8,
-    /// The spatial layer with which it ends for the subscriber: nothing above is let through.
+    /// The last spatial layer of the picture for the subscriber: higher ones are dropped.
     last: u8,
 }
 
 impl Filter {
-    /// At a keyframe's first packet.
+    /// Starts at the first packet of a keyframe.
     pub fn new(packet: &Packet, numbers: &vp9::Numbers, limit: Limit) -> Self {
         let mut filter = Self::default();
         filter.open_picture(packet, numbers, limit);
@@ -39,8 +39,8 @@ impl Filter {
         filter
     }
 
-    /// Whether a packet newer than all before is let through. A frame is judged once, by the first of its packets that
-    /// comes.
+    /// True if a packet newer than all before is forwarded. A frame is judged once, by the first of its packets that
+    /// arrives.
     pub fn select(&mut self, packet: &Packet, numbers: &vp9::Numbers, limit: impl FnOnce() -> Limit) -> bool {
         if self.picture != packet.timestamp {
             self.open_picture(packet, numbers, limit());
@@ -57,7 +57,7 @@ impl Filter {
         if description.spatial == 0 && !numbers.inter_picture {
             self.top = 0;
             self.temporal = limit.temporal;
-            // All its layers up to the limit will leave or are lost.
+            // All its layers up to the limit will be sent or are lost.
             self.complete = up_to(limit.spatial);
             self.last = limit.spatial.min(limit.uppermost);
             self.picture_left_out = false;
@@ -70,14 +70,14 @@ impl Filter {
                     self.top = lower;
                     self.complete &= up_to(lower);
                 }
-                // Until the keyframe, the least of what there is.
+                // Until the keyframe, the shown spatial layer at the lowest temporal layer.
                 None => (spatial, ceiling) = (self.top, 0),
             }
         }
         self.temporal = match description.temporal {
-            // U (RFC 9628 s4.2): what follows leans on nothing of higher layers from before.
+            // U (RFC 9628 s4.2): later pictures do not depend on earlier ones of higher layers.
             0 if description.layer_sync => ceiling,
-            // libwebrtc sets it on frames that lean on lower layers only, which is one layer at a time.
+            // libwebrtc sets it on frames that depend on lower layers only, so one layer is added at a time.
             above if description.layer_sync && above == self.temporal + 1 => ceiling.min(above),
             _ => ceiling.min(self.temporal),
         };
@@ -111,12 +111,12 @@ impl Filter {
         sent
     }
 
-    /// Whether a packet that is let through is its picture's last for the subscriber.
+    /// True if a forwarded packet is the last of its picture for the subscriber.
     pub fn ends_picture(&self, description: &Description) -> bool {
         description.end && description.spatial == self.last
     }
 
-    /// Whether showing `spatial` takes a keyframe.
+    /// True if showing `spatial` needs a keyframe.
     pub fn needs_keyframe(&self, spatial: u8) -> bool {
         self.top != spatial && self.complete & 1 << (spatial & 7) == 0
     }
@@ -126,7 +126,7 @@ impl Filter {
     }
 }
 
-/// Whether a frame that was missing when `choice` was in force can be decoded, and is of use.
+/// True if a frame that was missing while `choice` applied can be decoded and is useful.
 pub fn belongs(description: &Description, numbers: &vp9::Numbers, choice: Choice) -> bool {
     let unneeded = description.spatial < choice.spatial && numbers.stands_alone && numbers.inter_picture;
     description.spatial <= choice.spatial && description.temporal <= choice.temporal && !unneeded

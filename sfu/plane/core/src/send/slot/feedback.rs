@@ -1,5 +1,5 @@
-//! What a subscriber says of what left: packets it misses (RFC 4585 s6.2.1), reports (RFC 3550 s6.4.2); and what it is
-//! told in return.
+//! Feedback from a subscriber: missing packets (RFC 4585 s6.2.1) and report blocks (RFC 3550 s6.4.2); and the sender
+//! reports that it gets.
 
 use super::Slot;
 use crate::command::Kind;
@@ -10,17 +10,18 @@ use crate::send::passing::Nack;
 use crate::send::report::{Newest, Reports};
 use crate::time::{Duration, Instant, Ntp};
 
-/// What a report block says.
+/// The result of a report block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reported {
-    /// If it answers a sender report of ours.
+    /// Set if the block answers one of our sender reports.
     pub round_trip: Option<Duration>,
-    /// What leaves gets through again after an outage.
+    /// Packets arrive again after an outage.
     pub resumed: bool,
 }
 
 impl Slot {
-    /// The subscriber misses a packet (RFC 4585 s6.2.1): it is sent again by RTX, or without RTX as the identical datagram.
+    /// Handles a NACK for one packet (RFC 4585 s6.2.1): the packet is retransmitted by RTX, or without RTX as the
+    /// identical datagram.
     pub fn handle_nack(&mut self, sequence: u16, now: Instant, round_trip: Duration) -> Nack {
         let Some(highest) = self.rewriter.highest() else { return Nack::Ignore };
         let behind = u64::from(highest.wire().wrapping_sub(sequence));
@@ -51,7 +52,7 @@ impl Slot {
         Nack::Send(outgoing)
     }
 
-    /// A report block about one of this slot's SSRCs; `ntp` is what our clock calls `now`.
+    /// Handles a report block about one of this slot's SSRCs. `ntp` is `now` on our clock.
     pub fn handle_report(&mut self, block: &ReportBlock, ntp: Ntp, now: Instant) -> Reported {
         if block.ssrc != self.spec.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
             return Reported::default();
@@ -69,7 +70,7 @@ impl Slot {
         Reported { round_trip, resumed: progress.is_some_and(|progress| progress.resumed) }
     }
 
-    /// None while nothing leaves (RFC 3550 s6.4: then a receiver report is due).
+    /// None while nothing is forwarded (RFC 3550 s6.4: then a receiver report is due).
     pub fn sender_report(&mut self, now: Instant, ntp: Ntp) -> Option<SenderReport> {
         self.selector.shown()?;
         let (timestamp, received, timestamp_offset) = self.rewriter.newest()?;
@@ -77,8 +78,8 @@ impl Slot {
         Some(self.reports.sender_report(self.spec.ssrc, &newest, now, ntp))
     }
 
-    /// Of a slot that shows nothing: what a subscriber that sends no RTCP before it has received something is reminded by.
-    /// The timeline goes on from what it says.
+    /// The sender report of a slot that shows nothing. It prompts subscribers that send no RTCP before they have
+    /// received something. The timeline continues from the report.
     pub fn idle_report(&mut self, now: Instant, ntp: Ntp) -> SenderReport {
         let rate = if self.spec.kind == Kind::Video { 90_000 } else { 48_000 };
         let (timestamp, received, timestamp_offset) =
@@ -88,7 +89,7 @@ impl Slot {
         self.reports.sender_report(self.spec.ssrc, &newest, now, ntp)
     }
 
-    /// What the subscriber reported, and how much left.
+    /// The subscriber's report blocks, and the counts of sent packets.
     pub fn reports(&self) -> &Reports {
         &self.reports
     }

@@ -1,4 +1,4 @@
-//! One receive section of a subscriber, and the track it shows: what of it leaves, under the slot's own numbers.
+//! One receive section of a subscriber. It forwards packets of the track that it shows, under its own numbers.
 
 mod feedback;
 
@@ -28,33 +28,33 @@ pub struct Slot {
     selector: Selector,
     rewriter: Rewriter,
     history: History,
-    /// Of what left under a payload type without RTX.
+    /// Packets that were sent with a payload type without RTX.
     pub repeats: Repeats,
     reports: Reports,
     next_rtx: u64,
     mapping: Option<Mapping>,
-    /// The first source packet of what leaves now: what came before it the subscriber was never sent.
+    /// The first source packet since the last switch. The subscriber was never sent earlier ones.
     begun: u64,
-    /// Of the clock in `newest`, Hz.
+    /// The clock rate of the newest packet, Hz.
     rate: u32,
     news: News,
     replay: Option<Replay>,
-    /// The last answer of [`Slot::poll_keyframe_request`].
+    /// The last result of [`Slot::poll_keyframe_request`].
     wished: Option<u8>,
-    /// Of what it caught up with last; and when it did.
+    /// The compression of the last catch-up, and when it took place.
     compression: Option<Compression>,
     caught_up: Option<Instant>,
     anew: bool,
-    /// Leaves before the packet that was handed out last.
+    /// The parameter sets to send before the packet that was returned last.
     parameter_sets: Option<Outgoing>,
-    /// Packets wait for the structure that their dependency descriptors refer to: as if they had not come.
+    /// Packets are ignored until the structure arrives that their dependency descriptors refer to.
     held: bool,
     pub keyframe_budget: KeyframeBudget,
     reported: Reported,
 }
 
 impl Slot {
-    /// The first numbers are random, the caller's, and the sequence numbers below 2^15. Audio is let through from the
+    /// The caller chooses random first numbers; the sequence numbers are below 2^15. Audio is forwarded from the
     /// beginning; video waits for its first ladder.
     pub fn new(spec: SlotSpec, first_sequence: u16, first_rtx_sequence: u16, first_timestamp: u32) -> Self {
         debug_assert!(first_rtx_sequence < 1 << 15);
@@ -89,12 +89,12 @@ impl Slot {
         self.source
     }
 
-    /// Octets of what is noted of packets that left.
+    /// Octets of the records of sent packets.
     pub fn memory(&self) -> usize {
         self.history.memory() + self.repeats.memory()
     }
 
-    /// What leaves now.
+    /// The layer that is forwarded now.
     pub fn current(&self) -> Option<Layer> {
         self.selector.shown()
     }
@@ -103,7 +103,7 @@ impl Slot {
         self.selector.ladder()
     }
 
-    /// The subscriber has no payload type for what comes.
+    /// True if the subscriber has no payload type for the source's packets.
     pub fn is_refusing(&self) -> bool {
         self.news.is_refusing()
     }
@@ -112,7 +112,7 @@ impl Slot {
         self.source.is_none() || self.selector.is_paused()
     }
 
-    /// Which track the slot shows from now on, and what of it arrives. Its numbers go on.
+    /// Sets the track that the slot shows, and which of its layers arrive. The slot's numbers continue.
     pub fn set_source(&mut self, source: Option<TrackId>, lives: Lives) {
         if self.source == source {
             return;
@@ -136,14 +136,14 @@ impl Slot {
         self.update_news();
     }
 
-    /// Which encodings of the source arrive, or spatial layers of its only one, has changed.
+    /// Updates which encodings of the source arrive, or which spatial layers of its only one.
     pub fn set_lives(&mut self, lives: Lives) {
         self.selector.set_lives(lives);
         self.update_news();
     }
 
-    /// An encoding of the source is another stream from now on (its SSRC changed), or none: its numbers begin anew. What
-    /// is shown of another encoding goes on.
+    /// Called when an encoding of the source becomes another stream (its SSRC changed), or none: its numbers restart.
+    /// If another encoding is shown, it continues.
     pub fn source_restarted(&mut self, encoding: u8) {
         self.selector.forget_encoding(encoding);
         self.rewriter.forget_encoding(encoding);
@@ -152,19 +152,19 @@ impl Slot {
         self.update_news();
     }
 
-    /// What it said of layers names others by now.
+    /// Called when layers are renumbered. Reports the current layer again.
     pub fn report_layer_again(&mut self) {
         self.news.forget_layer();
         self.update_news();
     }
 
-    /// The source was held back for a while, for everybody, and goes on: what is missing in between was never to leave, and
-    /// the next packet begins a talkspurt.
+    /// Called when the source continues after it was held back for all subscribers. The packets in between are not
+    /// sent, and the next packet begins a talkspurt.
     pub fn source_resumed(&mut self) {
         self.selector.interrupt();
     }
 
-    /// The peer went silent. What it is shown when it is back begins at a keyframe.
+    /// Called when the peer went silent. When it is back, the slot begins at a keyframe.
     pub fn interrupt(&mut self) {
         self.selector.interrupt();
         self.replay = None;
@@ -180,7 +180,8 @@ impl Slot {
         self.selector.wanted()
     }
 
-    /// What it has come to wait for while packets passed by: it lost its place, or what it was shown died.
+    /// The encoding whose keyframe is newly needed since the last call: packets were lost for good, or the shown
+    /// encoding stopped.
     pub fn poll_keyframe_request(&mut self) -> Option<u8> {
         let wanted = self.wanted_keyframe();
         if self.wished == wanted {
@@ -190,33 +191,34 @@ impl Slot {
         wanted
     }
 
-    /// The encoding of which the subscriber wants a keyframe by PLI or FIR: what it waits for, or else what it is shown.
+    /// The encoding whose keyframe a PLI or FIR of the subscriber asks for: the one that is awaited, or else the shown
+    /// one.
     pub fn keyframe_source(&self) -> Option<u8> {
         self.wanted_keyframe().or_else(|| self.selector.encoding())
     }
 
-    /// The encoding that leaves now.
+    /// The encoding that is forwarded now.
     pub fn encoding(&self) -> Option<u8> {
         self.selector.encoding()
     }
 
-    /// Something else is shown since the last call: what was reported of the timeline no longer holds.
+    /// True if the slot switched since the last call: the last sender report no longer fits the timeline.
     pub fn poll_anew(&mut self) -> bool {
         std::mem::take(&mut self.anew)
     }
 
-    /// How long ago what left last had come: so much is free on its timeline.
+    /// The time since the newest sent packet was received: so much is free on the timeline.
     pub fn room(&self, now: Instant) -> Duration {
         self.rewriter.newest().map_or(Duration::MAX, |(_, received, _)| now.saturating_duration_since(received))
     }
 
-    /// When it last began with what had passed already.
+    /// When the slot last began with cached packets.
     pub fn caught_up(&self) -> Option<Instant> {
         self.caught_up
     }
 
-    /// Shows an encoding from a keyframe on that has passed already: all its packets from that up to now, in order. False:
-    /// nothing of it can be shown.
+    /// Shows an encoding from a past keyframe on: sends all its packets since then, in order. False if nothing of it
+    /// can be shown.
     pub fn catch_up<'a>(
         &mut self,
         compression: Compression,
@@ -244,8 +246,8 @@ impl Slot {
         shown
     }
 
-    /// A packet of the source, of any encoding, also one with nothing in it: it took a number of the source. None: it
-    /// does not leave through this slot, or not now.
+    /// Handles a packet of the source, of any encoding. Empty packets count, because they took a number of the source.
+    /// None: the packet is not sent through this slot, or not now.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
         let track = self.source?;
         if !self.selector.handle_packet(packet) || self.selector.is_paused() {
@@ -276,7 +278,7 @@ impl Slot {
         if numbers.patch == Patch::None {
             numbers.patch = mapping.patch.of(packet, self.begun);
         }
-        // The first packet of a talkspurt (RFC 3551 s4.1): a receiver may place it anew.
+        // The marker bit begins a talkspurt (RFC 3551 s4.1): a receiver may adjust its playout there.
         let mut marker = packet.marker | (begins && self.spec.kind == Kind::Audio);
         let mut dependency = None;
         match verdict {
@@ -323,7 +325,7 @@ impl Slot {
         Some(outgoing)
     }
 
-    /// After a packet that left: a packet of parameter sets that leaves before it.
+    /// After [`Slot::handle_packet`] returned a packet: the parameter sets to send before it.
     pub fn poll_parameter_sets(&mut self) -> Option<Outgoing> {
         self.parameter_sets.take()
     }
@@ -332,17 +334,17 @@ impl Slot {
         self.news.poll()
     }
 
-    /// After a packet that left: what came before it and belongs behind it.
+    /// After [`Slot::handle_packet`] returned a packet: the packets that arrived before it and follow it in the source.
     pub fn poll_replay(&mut self) -> Option<Replay> {
         self.replay.take()
     }
 
-    /// Whether what leaves from `packet` on is another picture, or sound, than before.
+    /// True if `packet` begins another picture or sound than before.
     fn begins(&mut self, packet: &Packet) -> bool {
         let shows = self.selector.encoding() == Some(packet.encoding);
         if shows && !packet.recovered {
             let distance = self.rewriter.distance(packet.encoding, packet.seq);
-            // What is missing further back than the history nobody will send again.
+            // Packets missing further back than the history reaches cannot be retransmitted.
             if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
                 self.selector.interrupt();
                 self.news.lost = true;
@@ -355,8 +357,8 @@ impl Slot {
         }
     }
 
-    /// Under which numbers a packet leaves, and as what: left out, its number is one that was kept free for it. None: it
-    /// does not leave.
+    /// The numbers of a packet, and the verdict on it. `LeftOut`: an empty packet uses the number that was reserved for
+    /// it. None: the packet is not sent.
     fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
         if begins {
             let verdict = self.selector.switch(packet);
@@ -388,13 +390,13 @@ impl Slot {
         Some((self.rewriter.advance(packet), verdict))
     }
 
-    /// What of its encoding came before `packet` did, and belongs behind it.
+    /// The packets of its encoding that arrived before `packet` and follow it in the source.
     fn since(&self, packet: &Packet) -> Option<Replay> {
         let seqs = packet.seq.0 + 1..=self.selector.newest(packet.encoding).0;
         (!seqs.is_empty()).then_some(Replay { encoding: packet.encoding, seqs })
     }
 
-    /// The subscriber's payload type for the publisher's. None: it has none, and says so once per source.
+    /// The subscriber's payload type for the publisher's. None if there is none, which is reported once per source.
     fn mapping(&mut self, packet: &Packet) -> Option<Mapping> {
         let (from, copied) = (packet.payload_type, packet.copies.is_some());
         if let Some(mapping) = self.mapping.filter(|mapping| mapping.is_of(from, copied)) {
@@ -410,7 +412,7 @@ impl Slot {
         self.mapping
     }
 
-    /// What leaves and why, if it is other than was said last.
+    /// Reports the forwarded layer and its cause if either changed.
     fn update_news(&mut self) {
         self.news.update(&self.selector, self.is_paused());
     }
