@@ -1,28 +1,29 @@
-//! What leaves: datagrams in one buffer, grouped into messages that the socket layer sends with one call each.
+//! Outgoing datagrams in one buffer, grouped into messages that the socket layer sends with one call each.
 
 use std::ops::Range;
 
 use crate::command::Path;
 
-/// Datagrams to one peer that lie behind one another: all of `segment` octets, the last maybe shorter (UDP_SEGMENT).
+/// Adjacent datagrams to one peer. Each has `segment` octets, the last may be shorter (UDP_SEGMENT).
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Where it goes, and from which address of ours.
+    /// The destination, and the local address that it is sent from.
     pub path: Path,
-    /// Where it lies in the buffer.
+    /// Its position in the buffer.
     pub range: Range<usize>,
-    /// Octets of each datagram but the last.
+    /// Octets of each datagram except the last.
     pub segment: usize,
 }
 
 impl Message {
-    /// How many datagrams it is.
+    /// The number of datagrams.
     pub fn segments(&self) -> usize {
         self.range.len().div_ceil(self.segment.max(1))
     }
 }
 
-/// Filled by `Plane::poll_transmit`, sent, cleared and filled again; its memory is reused.
+/// A buffer that `Plane::poll_transmit` fills. The caller sends it, clears it and passes it again; its memory is
+/// reused.
 pub struct Batch {
     buffer: Box<[u8]>,
     used: usize,
@@ -33,9 +34,9 @@ pub struct Batch {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
-/// Sixteen datagrams of 1,200 octets to eight subscribers fit: past that nothing is gained by more.
+/// Room for sixteen datagrams of 1,200 octets to eight subscribers; more gains nothing.
 const CAPACITY: usize = 192 * 1024;
-/// The kernel takes 64 segments and 65,507 octets a message (UDP_MAX_SEGMENTS); half of it keeps bursts short.
+/// The kernel takes 64 segments and 65,507 octets a message (UDP_MAX_SEGMENTS); half of the segments keep bursts short.
 const MAX_SEGMENTS: usize = 32;
 const MAX_MESSAGE: usize = 60_000;
 
@@ -46,21 +47,21 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Whether `octets` more fit.
+    /// True if `octets` more fit.
     pub fn has_room(&self, octets: usize) -> bool {
         self.buffer.len() - self.used >= octets
     }
 
-    /// Where the next datagram is written, before [`Batch::push`] makes it one.
+    /// The free space. The next datagram is written to its front, then added by [`Batch::push`].
     pub fn space(&mut self) -> &mut [u8] {
         &mut self.buffer[self.used..]
     }
 
-    /// The first `length` octets of the space are a datagram for `path`: it joins the last message if it can. An empty
-    /// one is none.
+    /// Adds the first `length` octets of the space as a datagram for `path`, to the last message if possible. An empty
+    /// datagram is ignored.
     ///
     /// # Errors
-    /// `Full` if the space is shorter: nothing leaves.
+    /// `Full` if the space is shorter. Nothing is added then.
     pub fn push(&mut self, path: Path, length: usize) -> Result<(), Full> {
         if !self.has_room(length) {
             return Err(Full);
@@ -84,26 +85,26 @@ impl Batch {
         Ok(())
     }
 
-    /// A datagram that was made elsewhere.
+    /// Adds a datagram that was written elsewhere.
     ///
     /// # Errors
-    /// `Full` if there is no space for it: nothing leaves.
+    /// `Full` if there is no space for it. Nothing is added then.
     pub fn copy(&mut self, path: Path, datagram: &[u8]) -> Result<(), Full> {
         self.space().get_mut(..datagram.len()).ok_or(Full)?.copy_from_slice(datagram);
         self.push(path, datagram.len())
     }
 
-    /// Each with its datagrams, one behind the other.
+    /// The messages, each with its adjacent datagrams.
     pub fn messages(&self) -> impl Iterator<Item = (&Message, &[u8])> {
         self.messages.iter().map(|message| (message, &self.buffer[message.range.clone()]))
     }
 
-    /// Nothing leaves with it.
+    /// True if it holds no datagram.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// All of it was sent.
+    /// Empties the batch after it was sent.
     pub fn clear(&mut self) {
         self.used = 0;
         self.messages.clear();

@@ -1,5 +1,5 @@
-//! What the application wants of the plane: plain data, valid by construction, with ids the caller chose.
-//! A command has no reply. One about something already removed does nothing.
+//! The application's commands to the plane: plain data, valid by construction, with ids that the caller chose. A
+//! command has no reply. A command about something already removed does nothing.
 
 use std::net::SocketAddr;
 
@@ -8,114 +8,117 @@ use crate::id::{ChannelId, GroupId, RoomId, SlotId, TrackId, TransportId};
 use crate::layer::Ladder;
 use crate::rtp::extension::ExtensionMap;
 
-/// One thing that the application wants.
+/// One command of the application.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// A participant is about to connect.
     AddTransport(TransportSpec),
     /// New credentials (RFC 8445 s9). The old pair stays in use until a check with the new ones nominates a pair.
     RestartIce {
-        /// The transport that it is about.
+        /// The transport.
         transport: TransportId,
-        /// The new ones.
+        /// The new credentials.
         ice: IceCredentials,
     },
-    /// Data channels were negotiated. A second time it does nothing.
+    /// Data channels were negotiated. Does nothing if it is repeated.
     OpenSctp {
-        /// The transport that it is about.
+        /// The transport.
         transport: TransportId,
-        /// What was negotiated of them.
+        /// The negotiated parameters.
         spec: SctpSpec,
     },
     /// A participant is about to publish a track.
     AddTrack(TrackSpec),
-    /// The same id and transport as before; encodings whose RID or SSRC are unchanged keep their state.
+    /// Changes a track. Its id and transport are the same as before; encodings whose RID or SSRC are unchanged keep
+    /// their state.
     UpdateTrack(TrackSpec),
-    /// A receive section of a participant.
+    /// Adds a receive section of a participant.
     AddSlot(SlotSpec),
-    /// Which track the slot shows; its numbers stay continuous.
+    /// Sets the track that the slot shows. The slot's numbers stay continuous.
     SetSource {
-        /// The slot that it is about.
+        /// The slot.
         slot: SlotId,
-        /// None: nothing.
+        /// The track; none to show nothing.
         track: Option<TrackId>,
     },
-    /// Which layers each of these slots may show.
+    /// Sets the layers that each of these slots may show.
     SetTargets(Vec<(SlotId, Ladder)>),
-    /// How the sound of a room is forwarded.
+    /// Sets how the sound of a room is forwarded.
     SetAudio(AudioPolicy),
-    /// Of all encodings of the track, as soon as its publisher may be asked.
+    /// Requests keyframes of all encodings of the track, as soon as its publisher may be asked.
     RequestKeyframe(TrackId),
-    /// Opens a data channel, or awaits one.
+    /// Opens a data channel, or waits for the peer to open it.
     OpenChannel(ChannelSpec),
-    /// Channels that reach one another. It stays until it is removed, also while it is empty.
+    /// Adds a group of channels that exchange messages. It exists until it is removed, even while it is empty.
     AddGroup {
         /// The caller's choice, never used before.
         id: GroupId,
-        /// Messages carry an envelope: one byte n, n bytes that name the destination (none: everybody; `server`: the server),
-        /// then the payload. It leaves with the sender's name in that place. Without, messages are passed on as they are.
+        /// Messages carry an envelope: one byte n, n bytes that name the destination (empty: everybody; `server`: the
+        /// server), then the payload. The plane replaces the destination by the sender's name. Without envelopes,
+        /// messages are forwarded unchanged.
         enveloped: bool,
     },
-    /// The channel's messages go to this group from now on; a channel is in one at most. It leaves with its end.
+    /// Adds the channel to this group, which gets its messages from now on. A channel is in at most one group, and
+    /// leaves it when the channel closes.
     JoinGroup {
-        /// Of the same worker.
+        /// A group of the same worker.
         group: GroupId,
-        /// Open, or awaited.
+        /// An open or awaited channel.
         channel: ChannelId,
-        /// Replaces what it was in the group before.
+        /// Replaces the channel's previous membership of the group.
         member: Member,
     },
-    /// From the server itself: one payload, fanned out.
+    /// Sends one message from the server to several channels.
     Send {
-        /// To each of them.
+        /// The receiving channels.
         channels: Vec<ChannelId>,
         /// The message.
         payload: Vec<u8>,
-        /// It is UTF-8 text (RFC 8831 s8).
+        /// The message is UTF-8 text (RFC 8831 s8).
         text: bool,
     },
-    /// A transport, track, slot, channel or group, and all that hangs on it.
+    /// Removes a transport, track, slot, channel or group, and everything it owns.
     Remove(u64),
 }
 
-/// Kind of media, of a track or a slot.
+/// The media kind of a track or a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Pictures.
+    /// Video.
     Video,
 }
 
-/// What is known of a transport when its offer has been answered.
+/// The parameters of a transport, known once its offer has been answered.
 #[derive(Clone, Debug)]
 pub struct TransportSpec {
     /// The caller's choice, never used before.
     pub id: TransportId,
-    /// Of both ends.
+    /// The ICE credentials of both ends.
     pub ice: IceCredentials,
-    /// Ours.
+    /// Our DTLS role.
     pub dtls_role: DtlsRole,
-    /// Of the peer's certificate: all listed ones of a supported hash must match, and there is at least one.
+    /// The fingerprints of the peer's certificate. All of a supported hash must match, and there is at least one.
     pub fingerprints: Vec<Fingerprint>,
     /// RTCP CNAME (RFC 3550 s6.5.1) of everything sent on this transport.
     pub cname: String,
 }
 
-/// Of one ICE session (RFC 8445 s5.3).
+/// The credentials of one ICE session (RFC 8445 s5.3).
 #[derive(Clone, Debug)]
 pub struct IceCredentials {
-    /// Ours, unique among the transports of a worker.
+    /// Our user fragment, unique among the transports of a worker.
     pub local_ufrag: String,
-    /// Ours.
+    /// Our password.
     pub local_pwd: String,
-    /// The peer's.
+    /// The peer's user fragment.
     pub remote_ufrag: String,
-    /// The peer's.
+    /// The peer's password.
     pub remote_pwd: String,
 }
 
-/// Who begins the handshake (RFC 8842).
+/// Which end starts the handshake (RFC 8842).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DtlsRole {
     /// `a=setup:passive`.
@@ -135,152 +138,155 @@ pub enum Hash {
     Sha512,
 }
 
-/// RFC 8122 s5.
+/// A certificate fingerprint (RFC 8122 s5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fingerprint {
-    /// The function.
+    /// The hash function.
     pub hash: Hash,
-    /// Its value of the certificate.
+    /// The hash of the certificate.
     pub digest: Vec<u8>,
 }
 
-/// RFC 8841.
+/// The parameters of an SCTP association (RFC 8841).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SctpSpec {
-    /// Ours.
+    /// Our port.
     pub local_port: u16,
-    /// The peer's.
+    /// The peer's port.
     pub remote_port: u16,
-    /// Octets of the largest message the peer takes.
+    /// Octets of the largest message that the peer accepts.
     pub max_message_size: u32,
 }
 
-/// What was negotiated of a track that a participant publishes.
+/// The negotiated parameters of a track that a participant publishes.
 #[derive(Clone, Debug)]
 pub struct TrackSpec {
     /// The caller's choice, never used before.
     pub id: TrackId,
-    /// The transport that it belongs to.
+    /// The transport that owns it.
     pub transport: TransportId,
-    /// Sound or pictures.
+    /// Audio or video.
     pub kind: Kind,
-    /// Of its m-section (RFC 8843).
+    /// The MID of its m-section (RFC 8843).
     pub mid: String,
-    /// Those that it may be sent with.
+    /// The payload types that it may be sent with.
     pub payload_types: Vec<PayloadType>,
-    /// In any order: the index is the layer's `spatial`.
+    /// The encodings in any order. The index is the layer's `spatial`.
     pub encodings: Vec<EncodingSpec>,
     /// The header extensions that were negotiated, by id.
     pub extensions: ExtensionMap,
-    /// Parameter sets of H.264 and H.265 (NAL units) that SDP told, with the payload type they are of.
+    /// Parameter sets of H.264 and H.265 (NAL units) from SDP, each with its payload type.
     pub parameter_sets: Vec<(u8, Vec<u8>)>,
-    /// The publisher retransmits what a generic NACK names (RFC 4585).
+    /// The publisher retransmits the packets that a generic NACK names (RFC 4585).
     pub nack: bool,
-    /// The publisher answers PLI (RFC 4585), or else FIR (RFC 5104).
+    /// The publisher answers PLI (RFC 4585).
     pub pli: bool,
-    /// The publisher answers FIR.
+    /// The publisher answers FIR (RFC 5104), which is sent if it does not answer PLI.
     pub fir: bool,
-    /// SSRCs and what repairs each (`a=ssrc-group:FID`, RFC 5576 s4.2), also of streams that no encoding names.
+    /// Pairs of an SSRC and the SSRC that repairs it (`a=ssrc-group:FID`, RFC 5576 s4.2), including streams that no
+    /// encoding names.
     pub repairs: Vec<(u32, u32)>,
 }
 
-/// What is known of an encoding before its first packet: a RID, or its SSRCs, or nothing (the only one of its MID).
+/// An encoding before its first packet: it has a RID, or SSRCs, or nothing (the only one of its MID).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EncodingSpec {
-    /// RFC 8852.
+    /// The RID (RFC 8852).
     pub rid: Option<String>,
-    /// Of its media.
+    /// The SSRC of its media.
     pub ssrc: Option<u32>,
-    /// Of its retransmissions (RFC 4588).
+    /// The SSRC of its retransmissions (RFC 4588).
     pub rtx_ssrc: Option<u32>,
 }
 
-/// What was negotiated of a section in which a participant receives.
+/// The negotiated parameters of a section in which a participant receives.
 #[derive(Clone, Debug)]
 pub struct SlotSpec {
     /// The caller's choice, never used before.
     pub id: SlotId,
-    /// The transport that it belongs to.
+    /// The transport that owns it.
     pub transport: TransportId,
-    /// Sound or pictures.
+    /// Audio or video.
     pub kind: Kind,
-    /// Of its m-section (RFC 8843).
+    /// The MID of its m-section (RFC 8843).
     pub mid: String,
-    /// Everything that it shows leaves under this one.
+    /// The SSRC of everything that it shows.
     pub ssrc: u32,
-    /// Of its retransmissions (RFC 4588).
+    /// The SSRC of its retransmissions (RFC 4588).
     pub rtx_ssrc: Option<u32>,
-    /// Several may carry the same number, for formats the subscriber decodes alike.
+    /// The subscriber's payload types. Several may have the same number, for formats that the subscriber decodes alike.
     pub payload_types: Vec<PayloadType>,
     /// The header extensions that were negotiated, by id.
     pub extensions: ExtensionMap,
 }
 
-/// How the sound of one room is forwarded. Replaces what was said of that room before; a track that is named by none is
-/// forwarded as it comes.
+/// How the sound of one room is forwarded. Replaces the room's previous policy. A track that no policy names is
+/// forwarded unchanged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AudioPolicy {
     /// The caller's choice.
     pub room: RoomId,
-    /// Only the loudest so many of `ranked` are forwarded at a time; 0: all of them.
+    /// Only this many of `ranked`, the loudest ones, are forwarded at a time; 0: all of them.
     pub loudest: usize,
-    /// Those that are compared.
+    /// The tracks whose loudness is compared.
     pub ranked: Vec<TrackId>,
-    /// Of the ranked ones those that are forwarded however quiet they are.
+    /// The ranked tracks that are forwarded however quiet they are.
     pub always: Vec<TrackId>,
-    /// So many packets go along with the one after them (RFC 2198), to slots that have `red`: 0 to 2.
+    /// The number of packets that are copied into the one after them (RFC 2198), for slots that have `red`: 0 to 2.
     pub redundancy: u8,
-    /// The tracks for which that holds. What is encrypted end to end has no place in it: a receiver would decrypt copies
-    /// and packet as one.
+    /// The tracks to which `redundancy` applies. End-to-end encrypted tracks must not be among them: a receiver would
+    /// decrypt copies and packet as one.
     pub redundant: Vec<TrackId>,
 }
 
-/// Whether lost messages are sent again (RFC 8831 s6.4).
+/// Whether lost messages are retransmitted (RFC 8831 s6.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reliability {
-    /// Until they arrive.
+    /// Messages are retransmitted until they arrive.
     Reliable,
-    /// RFC 8831 s6.4: at most so many retransmissions.
+    /// Messages are retransmitted at most this many times (RFC 8831 s6.4).
     Retransmits(u16),
-    /// At most so many milliseconds.
+    /// Messages are retransmitted for at most this many milliseconds.
     Lifetime(u16),
 }
 
-/// What is known of a data channel.
+/// The parameters of a data channel.
 #[derive(Clone, Debug)]
 pub struct ChannelSpec {
     /// The caller's choice, never used before.
     pub id: ChannelId,
-    /// None: there is none yet. What is sent reliably meanwhile is kept; the same id opened with a transport gets it.
+    /// None: the transport does not exist yet. Reliable messages sent meanwhile are kept, and are delivered when the
+    /// same id is opened with a transport.
     pub transport: Option<TransportId>,
-    /// RFC 8832 s5.1.
+    /// The label (RFC 8832 s5.1).
     pub label: String,
     /// Its subprotocol; empty if there is none.
     pub protocol: String,
     /// Messages arrive in the order in which they were sent.
     pub ordered: bool,
-    /// Whether lost messages are sent again.
+    /// Whether lost messages are retransmitted.
     pub reliability: Reliability,
-    /// The peer opens it: the first channel it opens with this label gets this id. What is sent to it before is kept
-    /// for a while (2 s, 100 KB) if it is reliable.
+    /// The peer opens the channel: the first one that it opens with this label gets this id. Reliable messages sent to
+    /// it before are kept for a while (2 s, 100 KB).
     pub remote: bool,
 }
 
-/// A channel in a group, as the others see it.
+/// The membership of a channel in a group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Of the participant: it names a destination, and the sender in the envelope. Channels may share one.
+    /// The participant's name, which stands for a destination, and for the sender in the envelope. Several channels may
+    /// share one.
     pub name: String,
-    /// Its messages reach the others; those of the others reach it in any case.
+    /// The other members get its messages. It gets theirs in any case.
     pub may_send: bool,
 }
 
-/// Where a datagram came from, or leaves: the socket layer keeps local addresses per datagram, so that a host with
-/// several addresses answers from the one that was asked.
+/// The addresses of a datagram. The socket layer keeps the local address of each datagram, so that a host with several
+/// addresses answers from the one that was addressed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Path {
-    /// Ours.
+    /// Our address.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: SocketAddr,
 }

@@ -1,34 +1,36 @@
-//! What a plane is told once. Bounds that nobody sets are in [`crate::limits`], other numbers of an RFC or of libwebrtc
-//! `const` beside their use.
+//! The configuration of a plane. Bounds that nobody sets are in [`crate::limits`]. Other numbers from an RFC or from
+//! libwebrtc are `const` beside their use.
 
 use std::sync::Arc;
 
 use crate::dtls::Identity;
 use crate::time::{Duration, WallClock, ms};
 
-/// What a plane is told once.
+/// The configuration of a plane, set once.
 #[derive(Clone)]
 pub struct Config {
-    /// Decides every random number but keys and tags.
+    /// The seed of every random number except keys and tags.
     pub seed: u64,
     /// The certificate of the process.
     pub identity: Arc<Identity>,
-    /// For the timestamps of RTCP.
+    /// The clock for RTCP timestamps.
     pub wall_clock: WallClock,
-    /// Added to the ids of channels that peers open.
+    /// The worker's number, which is part of the ids of channels that peers open.
     pub worker: u64,
-    /// When a peer counts as gone.
+    /// How long a peer may be silent.
     pub silence: Silence,
     /// Bounds on data channels.
     pub data: DataLimits,
 }
 
-/// How long nothing authenticated may come from a peer before it is `disconnected`.
+/// How long a peer may send nothing authenticated before it is `disconnected`.
 #[derive(Clone, Copy, Debug)]
 pub struct Silence {
-    /// For a peer that was sent transport-wide numbered packets in the last second and has returned feedback before.
+    /// The limit for a peer that was sent packets with transport-wide numbers in the last second and has returned
+    /// feedback before.
     pub with_feedback: Duration,
-    /// For any other, at least this and at most `longest`; between them `factor` times the longest gap of its last minute.
+    /// The least limit for any other peer. Its limit is `factor` times the longest gap of its last minute, but at least
+    /// `shortest` and at most `longest`.
     pub shortest: Duration,
     /// See `shortest`.
     pub longest: Duration,
@@ -42,22 +44,22 @@ impl Default for Silence {
     }
 }
 
-/// Per participant, unless said otherwise.
+/// Limits on data channels, per participant unless stated otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct DataLimits {
-    /// Open or opening.
+    /// Channels that are open or opening.
     pub channels: usize,
     /// Octets.
     pub message: usize,
-    /// From the participant, in the long run.
+    /// Messages from the participant per second, in the long run.
     pub messages_per_second: u32,
-    /// From the participant, at once.
+    /// Messages from the participant at once.
     pub message_burst: u32,
-    /// Octets queued and unacknowledged of an association.
+    /// Queued and unacknowledged octets of an association.
     pub buffered: usize,
     /// Octets of the receive window.
     pub receive_window: usize,
-    /// Reliable messages for a channel that is still opening.
+    /// Octets of reliable messages that wait for a channel that is still opening.
     pub backlog_octets: usize,
     /// How long they wait.
     pub backlog_age: Duration,

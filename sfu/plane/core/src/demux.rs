@@ -1,4 +1,4 @@
-//! Which protocol a datagram belongs to, told from its first two bytes (RFC 7983, RFC 5761).
+//! Finds the protocol of a datagram by its first two bytes (RFC 7983, RFC 5761).
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use crate::discard::Discard;
@@ -11,7 +11,7 @@ pub enum Protocol {
     Rtcp,
 }
 
-/// Looks at the first byte, and for RTP and RTCP at the second; the rest is the affair of their parsers.
+/// Reads the first byte, and for RTP and RTCP the second. The parsers check the rest.
 pub fn protocol(datagram: &[u8]) -> Result<Protocol, Discard> {
     match datagram {
         [] => Err(Discard::Truncated),

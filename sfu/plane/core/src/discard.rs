@@ -1,4 +1,5 @@
-//! Why a datagram, or a part of one, went no further. A bad datagram is not an error: it is counted, by these names.
+//! The reasons for which a datagram, or a part of one, is discarded. A bad datagram is not an error: it is counted
+//! under one of these names.
 
 macro_rules! discards {
     ($($(#[$doc:meta])* $name:ident = $label:literal),* $(,)?) => {
@@ -24,83 +25,84 @@ discards! {
     Truncated = "truncated",
     /// The first byte belongs to no protocol of RFC 7983.
     UnknownProtocol = "unknown_protocol",
-    /// From an address that no connectivity check has validated.
+    /// It came from an address that no connectivity check has validated.
     UnknownAddress = "unknown_address",
-    /// A check over a path on which another participant is heard.
+    /// A connectivity check over a path that another participant uses.
     AddressTaken = "address_taken",
-    /// No STUN message by its structure (RFC 8489 s5).
+    /// It does not have the structure of a STUN message (RFC 8489 s5).
     StunMalformed = "stun_malformed",
-    /// A response to nothing that was asked, or an indication from a path that is not in use.
+    /// A response without a request, or an indication from a path that is not in use.
     StunUnexpected = "stun_unexpected",
-    /// A check that is shorter than its answer: whoever it names would be sent more than was paid for.
+    /// A check that is shorter than its response, which would send its claimed source more octets than it sent.
     StunTooShort = "stun_too_short",
-    /// The name of no transport.
+    /// The user name belongs to no transport.
     StunUnknownUser = "stun_unknown_user",
-    /// Made without the password (RFC 8489 s14.5).
+    /// The message integrity is wrong: the sender does not know the password (RFC 8489 s14.5).
     StunIntegrity = "stun_integrity",
-    /// Damaged, or no STUN at all (RFC 8489 s14.7).
+    /// The fingerprint is wrong: the message is damaged, or not STUN (RFC 8489 s14.7).
     StunFingerprint = "stun_fingerprint",
-    /// It ended its association.
+    /// The DTLS record ended its association.
     DtlsError = "dtls_error",
-    /// After the association ended.
+    /// It arrived after the association ended.
     DtlsClosed = "dtls_closed",
-    /// Media before DTLS is up, or after the keys were dropped.
+    /// Media that arrived before DTLS was connected, or after the keys were dropped.
     SrtpNoKeys = "srtp_no_keys",
-    /// Its authentication tag is wrong.
+    /// The authentication tag is wrong.
     SrtpAuth = "srtp_auth",
-    /// Its index was seen already (RFC 3711 s3.3.2).
+    /// The index was seen before (RFC 3711 s3.3.2).
     SrtpReplay = "srtp_replay",
-    /// Left of the replay window.
+    /// The index is older than the replay window.
     SrtpTooOld = "srtp_too_old",
     /// More sending SSRCs than one transport may have.
     SrtpSsrcLimit = "srtp_ssrc_limit",
-    /// No RTP packet by its structure (RFC 3550 s5.1).
+    /// It does not have the structure of an RTP packet (RFC 3550 s5.1).
     RtpMalformed = "rtp_malformed",
-    /// No RTCP compound by its structure (RFC 3550 s6.1).
+    /// It does not have the structure of an RTCP compound (RFC 3550 s6.1).
     RtcpMalformed = "rtcp_malformed",
-    /// Transport-wide feedback on packets that have not left.
+    /// Transport-wide feedback about packets that were not sent.
     FeedbackUnsent = "feedback_unsent",
     /// No SSRC, MID or RID leads to a track.
     UnknownSsrc = "unknown_ssrc",
-    /// Another stream of its m-section flows, and nothing tells the two apart.
+    /// Another stream of its m-section arrives, and nothing distinguishes the two.
     SurplusSsrc = "surplus_ssrc",
     /// A payload type that was not negotiated for its track.
     UnknownPayloadType = "unknown_payload_type",
-    /// RTX without an original sequence number, or for an encoding that is not known yet.
+    /// RTX without an original sequence number, or for an unknown encoding.
     RtxUnmatched = "rtx_unmatched",
-    /// Padding only: it probed the path, and carries nothing.
+    /// A packet with padding only, which probes the path.
     Padding = "padding",
-    /// It arrived before.
+    /// The packet arrived before.
     Duplicate = "duplicate",
     /// A late packet that no subscriber could still use.
     TooLate = "too_late",
-    /// No SCTP packet of the association, or where none was negotiated.
+    /// Not an SCTP packet of the association, or SCTP was not negotiated.
     SctpMalformed = "sctp_malformed",
-    /// An opening that cannot be read (RFC 8832 s5).
+    /// A channel opening message that cannot be parsed (RFC 8832 s5).
     DcepMalformed = "dcep_malformed",
-    /// Longer than was negotiated.
+    /// A message longer than was negotiated.
     MessageTooLarge = "message_too_large",
-    /// Over the messages per second of one participant.
+    /// A message over the rate limit of one participant.
     MessageRate = "message_rate",
-    /// Said to be text, and is none.
+    /// A text message that is not UTF-8.
     MessageNotUtf8 = "message_not_utf8",
-    /// A message whose envelope names nobody here, or that came on a channel without a group, or of one that may not send.
+    /// A message whose envelope names no member, or whose channel has no group or may not send.
     MessageUnrouted = "message_unrouted",
-    /// A lossy message for a receiver that is too slow.
+    /// An unreliable message for a receiver that is too slow.
     MessageDropped = "message_dropped",
-    /// One channel more than a participant may have.
+    /// A channel over the limit of one participant.
     ChannelLimit = "channel_limit",
-    /// A retransmission was asked for that the cache no longer holds.
+    /// A retransmission was requested of a packet that is no longer cached.
     CacheMiss = "cache_miss",
-    /// What was to be sent again as it was would be another datagram: its source or its neighbours have changed.
+    /// A retransmission of an identical datagram that would differ from the first: its source or its neighbours have
+    /// changed.
     RepeatChanged = "repeat_changed",
     /// A call into the DTLS or SCTP library panicked; that association is closed.
     LibraryFault = "library_fault",
-    /// A retransmission beyond what the peer may be sent again: a share of what it is sent.
+    /// A retransmission over the peer's limit, which is a share of what it is sent.
     RepairLimit = "repair_limit",
-    /// What we made and could not send: longer than a datagram of ours may be, or more than may wait.
+    /// A packet of our own that could not be sent: it is longer than a datagram may be, or too many wait already.
     Unsent = "unsent",
-    /// Something was wrong inside us; that transport is closed with a reason.
+    /// An internal invariant was broken; the transport is closed with a reason.
     InvariantBroken = "invariant_broken",
     /// The kernel refused a datagram (its buffer was full, the route is gone).
     SocketRefused = "socket_refused",

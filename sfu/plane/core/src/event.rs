@@ -1,145 +1,148 @@
-//! What the plane tells the application. All but [`Event::Message`] are state: the newest per key is enough.
+//! The plane's events to the application. All except [`Event::Message`] are state: the newest per key is enough.
 
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::Layer;
 
-/// What happened, or how things are now.
+/// A change, or the present state.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    /// A transport has another state.
+    /// The state of a transport changed.
     TransportState {
-        /// The transport that it is about.
+        /// The transport.
         transport: TransportId,
-        /// Its state from now on.
+        /// Its new state.
         state: TransportState,
-        /// Why, for people.
+        /// The reason, as text for people.
         reason: &'static str,
     },
-    /// What really arrives of a track, once a second and when an encoding starts or stops.
+    /// The layers of a track that arrive. Sent once a second and when an encoding starts or stops.
     Layers {
-        /// The track that it is about.
+        /// The track.
         track: TrackId,
-        /// That of its last packet.
+        /// The codec of its last packet.
         codec: Option<crate::codec::Codec>,
-        /// Those that flow.
+        /// The layers that arrive.
         layers: Vec<LayerRate>,
-        /// Its payload cannot be read, and no descriptor tells keyframes: layers stay as they are.
+        /// Its payload cannot be read, and no dependency descriptor shows keyframes: the shown layers do not change.
         encrypted: bool,
         /// The publisher ignores requests for keyframes.
         deaf: bool,
-        /// SSRCs that came in its m-section of late and were not taken: nothing tells them apart from the stream that is.
+        /// SSRCs that arrived in its m-section lately and were ignored, because nothing distinguishes them from the
+        /// stream that is used.
         surplus: Vec<u32>,
-        /// Its keyframes came without parameter sets (H.264, H.265), and nobody knows any: it stays black.
+        /// Its keyframes arrived without parameter sets (H.264, H.265), and none are known: it stays black.
         lacks_parameters: bool,
     },
-    /// What really leaves through a slot, of which track, and why it changed; no layer: nothing does.
+    /// The layer that is forwarded through a slot, its track, and the cause of the change. No layer: nothing is
+    /// forwarded.
     Switched {
-        /// The slot that it is about.
+        /// The slot.
         slot: SlotId,
         /// Its source.
         track: Option<TrackId>,
-        /// By the encodings as the track's spec lists them.
+        /// The layer, numbered by the encodings in the track's spec.
         layer: Option<Layer>,
-        /// Why it is no better one.
+        /// Why no better layer is forwarded.
         cause: Cause,
     },
     /// The slot cannot show its source: the subscriber has no payload type for the codec.
     Refused {
-        /// The slot that it is about.
+        /// The slot.
         slot: SlotId,
         /// Its source.
         track: Option<TrackId>,
-        /// Why, for people.
+        /// The reason, as text for people.
         reason: &'static str,
     },
-    /// Tracks heard in the last 100 ms, with their level in -dBov in each 20 ms of it, oldest first: 0 is the loudest, 127
-    /// silence (RFC 6464), 255 where nothing came.
+    /// The tracks with sound in the last 100 ms, each with its level in -dBov in each 20 ms, oldest first: 0 is the
+    /// loudest, 127 silence (RFC 6464), 255 if nothing arrived.
     AudioLevels(Vec<(TrackId, [u8; 5])>),
-    /// A data channel is open, or is closed for good.
+    /// A data channel opened, or closed for good.
     ChannelState {
-        /// The transport that it is about.
+        /// The transport.
         transport: TransportId,
-        /// The channel that it is about.
+        /// The channel.
         channel: ChannelId,
-        /// Its state from now on.
+        /// Its new state.
         state: ChannelState,
         /// The label that it was opened with.
         label: String,
         /// Its subprotocol; empty if there is none.
         protocol: String,
-        /// Why, for people.
+        /// The reason, as text for people.
         reason: &'static str,
     },
-    /// The transport is that of the channel: messages for the server are bounded per transport.
+    /// A message for the server. Includes the channel's transport, because messages for the server are limited per
+    /// transport.
     Message {
-        /// The transport that it is about.
+        /// The transport.
         transport: TransportId,
-        /// The channel that it is about.
+        /// The channel.
         channel: ChannelId,
         /// The message.
         payload: Vec<u8>,
-        /// It is UTF-8 text (RFC 8831 s8).
+        /// The message is UTF-8 text (RFC 8831 s8).
         text: bool,
     },
-    /// Octets queued towards the peer of a channel rose over, or fell under, half of what is allowed.
+    /// The octets queued for the peer of a channel rose above, or fell below, half of the limit.
     Buffered {
-        /// The channel that it is about.
+        /// The channel.
         channel: ChannelId,
-        /// So many are queued.
+        /// The queued octets.
         octets: usize,
     },
 }
 
-/// Whether there is somebody at the other end.
+/// Whether the peer is connected.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TransportState {
-    /// DTLS is up, and the peer is heard.
+    /// DTLS is connected, and packets arrive from the peer.
     Connected,
-    /// Silent for too long: nothing more is sent until it is heard again.
+    /// The peer was silent for too long. Nothing is sent until a packet arrives from it.
     Disconnected,
-    /// For good: DTLS failed, or an invariant of this transport is broken.
+    /// The transport failed for good: DTLS failed, or an invariant of this transport is broken.
     Failed,
-    /// The peer said goodbye (close_notify).
+    /// The peer closed the connection (close_notify).
     Closed,
 }
 
-/// How much arrives of a layer.
+/// The rate at which a layer arrives.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LayerRate {
-    /// Which one.
+    /// The layer.
     pub layer: Layer,
     /// Bits per second of this layer and those it needs, RTP payload only.
     pub bps: u64,
-    /// Pixels; zero where not known.
+    /// Pixels; zero if unknown.
     pub width: u16,
-    /// Pixels; zero where not known.
+    /// Pixels; zero if unknown.
     pub height: u16,
     /// Frames per second.
     pub fps: f32,
 }
 
-/// Why nothing better leaves through a slot.
+/// Why a slot forwards no better layer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
-    /// The best rung does.
+    /// The best rung is forwarded.
     None,
-    /// No target, or no source.
+    /// The slot has no target or no source.
     Paused,
-    /// Its publisher does not send a better rung.
+    /// The publisher sends no better rung.
     Publisher,
-    /// A better rung arrives; its keyframe is awaited.
+    /// A better rung arrives, and its keyframe is awaited.
     WaitingForKeyframe,
-    /// Nothing does: packets were lost for good, and a keyframe is awaited.
+    /// Nothing is forwarded: packets were lost for good, and a keyframe is awaited.
     Loss,
-    /// Layers stay as they are, because keyframes cannot be recognised.
+    /// The shown layers do not change, because keyframes cannot be recognised.
     Encrypted,
 }
 
-/// Whether messages can pass.
+/// Whether a data channel carries messages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ChannelState {
-    /// They can.
+    /// The channel carries messages.
     Open,
-    /// They cannot any more.
+    /// The channel is closed.
     Closed,
 }

@@ -1,9 +1,9 @@
-//! The numbers that name things across the seam. The caller chooses them; they are never used twice.
+//! The ids that the application and the plane share. The caller chooses them; they are never used twice.
 
-/// How many low bits count within a worker; the bits above name the worker.
+/// The number of low bits that count within a worker. The bits above are the worker's number.
 pub const WORKER_SHIFT: u32 = 40;
 
-/// Channels that a peer opens have no id of the caller's: theirs have this bit set.
+/// Set in the ids of channels that a peer opens, which the caller does not choose.
 pub const PEER_OPENED: u64 = 1 << 39;
 
 macro_rules! id {
@@ -13,7 +13,7 @@ macro_rules! id {
         pub struct $name(pub u64);
 
         impl $name {
-            /// Which worker it lives on.
+            /// The worker that it belongs to.
             pub fn worker(self) -> usize {
                 (self.0 >> WORKER_SHIFT) as usize
             }
@@ -26,7 +26,7 @@ id!(
     TransportId
 );
 id!(
-    /// What a participant publishes.
+    /// A track that a participant publishes.
     TrackId
 );
 id!(
@@ -34,7 +34,7 @@ id!(
     SlotId
 );
 id!(
-    /// Those who may hear one another, as far as their sound goes.
+    /// A room: the participants that may hear one another.
     RoomId
 );
 id!(
@@ -42,6 +42,6 @@ id!(
     ChannelId
 );
 id!(
-    /// Data channels that reach one another.
+    /// A group of data channels that exchange messages.
     GroupId
 );

@@ -1,30 +1,31 @@
-//! A layer is a point of a track: which encoding or spatial layer, which temporal layer.
+//! A layer of a track: its encoding or spatial layer, and its temporal layer.
 
-/// Spatial first, so that layers within one encoding sort from the least to the best picture.
+/// Ordered by `spatial` first, so that layers within one encoding sort from the least to the best picture.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Layer {
-    /// Simulcast: the place of the encoding in its track's spec; which is better, ladders say. SVC: the spatial id within
-    /// the one encoding.
+    /// Simulcast: the index of the encoding in its track's spec; ladders define which one is better. SVC: the spatial
+    /// id within the one encoding.
     pub spatial: u8,
-    /// Which temporal layer: more frames a second with each.
+    /// The temporal layer. Each higher one adds frames per second.
     pub temporal: u8,
 }
 
 impl Layer {
-    /// By its two numbers.
+    /// Makes a layer of its two numbers.
     pub const fn new(spatial: u8, temporal: u8) -> Self {
         Self { spatial, temporal }
     }
 }
 
-/// The layers a slot may show, best first. The plane steps down it by itself and never off it; empty pauses the slot.
+/// The layers that a slot may show, best first. The plane shows only these, and steps down by itself. An empty ladder
+/// pauses the slot.
 pub type Ladder = Vec<Layer>;
 
-/// Which encodings of a track arrive, or which spatial layers of its only one; as bits.
+/// The encodings of a track that arrive, or the spatial layers of its only one, as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lives {
-    /// They do now.
+    /// Those that arrive now.
     pub flowing: u8,
-    /// They flowed, and do not now.
+    /// Those that arrived before and do not arrive now.
     pub stopped: u8,
 }

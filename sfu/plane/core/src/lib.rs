@@ -1,8 +1,9 @@
 //! The packet plane of the SFU: ICE-lite, DTLS-SRTP, SCTP, RTP routing, rewriting and feedback, sans-IO.
 //!
-//! One [`Plane`] is one worker's world. It opens no socket, starts no thread and reads no clock: datagrams, commands
-//! and the time come in by argument, datagrams and events are polled out; [`Plane`] says what is called when. What it is
-//! made of is the crate's own: modules that are hidden here are public for tests, benchmarks and fuzz targets alone.
+//! One [`Plane`] holds the state of one worker. It opens no socket, starts no thread and reads no clock: datagrams,
+//! commands and the time are arguments; datagrams and events are polled. [`Plane`] documents the order of calls.
+//! Everything else is internal: the modules that are hidden here are public only for tests, benchmarks and fuzz
+//! targets.
 
 #![warn(missing_docs)]
 

@@ -1,16 +1,16 @@
-//! Which transport an address or a user fragment leads to.
+//! Maps addresses and user fragments to transports.
 //!
-//! Both directions are kept: a transport whose entries change is looked up, and those of all others are not walked. So
-//! a peer that checks from one new address after another costs the same in a small and in a large worker.
+//! Both directions are stored, so that only the entries of a changed transport are visited. A peer that checks from one
+//! new address after another therefore costs the same in a small and in a large worker.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// See the module.
+/// A map from keys to owners, and back. See the module.
 pub struct Owners<K> {
-    /// Key of the transport's slab.
+    /// The transport's key in the slab, for each key.
     owners: HashMap<K, usize>,
     keys: HashMap<usize, Vec<K>>,
 }
@@ -27,7 +27,7 @@ impl<K: Clone + Eq + Hash> Owners<K> {
         self.owners.get(key).copied()
     }
 
-    /// The former owner, if there was one.
+    /// Sets the owner of a key. Returns the former owner, if there was one.
     pub fn insert(&mut self, key: K, owner: usize) -> Option<usize> {
         let former = self.owners.insert(key.clone(), owner);
         if former == Some(owner) {
@@ -40,7 +40,7 @@ impl<K: Clone + Eq + Hash> Owners<K> {
         former
     }
 
-    /// Of one owner's keys, those that `keep` says.
+    /// Keeps only the keys of one owner for which `keep` is true.
     pub fn retain(&mut self, owner: usize, keep: impl Fn(&K) -> bool) {
         for gone in self.drop_keys(owner, keep) {
             self.owners.remove(&gone);
@@ -55,7 +55,7 @@ impl<K: Clone + Eq + Hash> Owners<K> {
         self.owners.len()
     }
 
-    /// Takes the keys that are not kept out of the owner's list.
+    /// Removes the keys that are not kept from the owner's list, and returns them.
     fn drop_keys(&mut self, owner: usize, keep: impl Fn(&K) -> bool) -> Vec<K> {
         let Some(keys) = self.keys.get_mut(&owner) else { return Vec::new() };
         let (kept, gone) = std::mem::take(keys).into_iter().partition(|key| keep(key));

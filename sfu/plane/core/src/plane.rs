@@ -1,10 +1,11 @@
-//! Everything of one worker: the arenas, the indexes, and what is called from outside.
+//! The state of one worker: the arenas, the indexes, and the public methods.
 //!
-//! Dispatch only. What a transport, a track or a slot does is theirs; the ways across them are in `plane/`:
-//! `asked` (requests of one datagram, each once), `breaking` (what ends one transport), `commands` (what Python wants),
-//! `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports of slots that show nothing), `lives`
-//! (what arrives), `media` (the spine: a media packet's way), `memory` (how much is kept), `messages` (data channels),
-//! `start` (how a slot that waits gets a picture), `timeouts` (what is due), `transmit` (what leaves).
+//! This file only dispatches. Transports, tracks and slots have their own modules; the operations that involve several
+//! of them are in `plane/`: `asked` (the requests of one datagram, each once), `breaking` (ends a broken transport),
+//! `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
+//! of slots that show nothing), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
+//! much is cached), `messages` (data channels), `start` (how a waiting slot gets a picture), `timeouts` (expired
+//! timers), `transmit` (sending).
 
 mod arena;
 mod asked;
@@ -56,7 +57,7 @@ use sound::Sounds;
 use timeouts::Overdue;
 use transports::Transports;
 
-/// What an id names, and where it stands in its arena.
+/// The kind of thing that an id names, and its key in the arena.
 #[derive(Clone, Copy)]
 enum Place {
     Transport(usize),
@@ -70,13 +71,13 @@ enum Place {
 struct Placed {
     slot: Slot,
     transport: usize,
-    /// The ladder it was told last, by the encodings that a spec lists.
+    /// The ladder that was set last, numbered by the encodings that a spec lists.
     told: Option<Ladder>,
 }
 
-/// Everything of one worker, sans-IO: it opens no socket and reads no clock.
+/// The state of one worker, sans-IO: it opens no socket and reads no clock.
 ///
-/// # What is called, and when
+/// # Order of calls
 ///
 /// ```text
 /// loop {
@@ -89,29 +90,32 @@ struct Placed {
 /// }
 /// ```
 ///
-/// There are four kinds of method. Getters change nothing. `handle_*` says what the world did: a datagram came, time passed.
-/// Mutators say what the caller wants: `apply`, `hold_messages`, `close`. `poll_*` says what the caller is to do next.
+/// There are four kinds of method. Getters change nothing. `handle_*` reports an outside event: a datagram arrived,
+/// time passed. Mutators carry out a wish of the caller: `apply`, `hold_messages`, `close`. `poll_*` returns what the
+/// caller must do next.
 ///
-/// - **Any number of `handle_*` and mutators, in any order, then a drain**: [`poll_transmit`](Plane::poll_transmit) until it
-///   says false, [`poll_event`](Plane::poll_event) until there is none. Draining less often is right, and leaves packets of a
-///   frame together; until then nothing leaves, and nothing is lost. Requests to publishers, such as NACK and PLI, are made
-///   by `handle_timeout`, whose deadline has then passed at once.
-/// - **`now`** never goes back, and is the same clock everywhere; `received` is when the kernel had the datagram.
-/// - **Deadlines are derived.** A transport or a track that is lent through `&mut` counts as changed: the next
-///   [`poll_timeout`](Plane::poll_timeout) or [`handle_timeout`](Plane::handle_timeout) asks it for its deadlines anew, and a
-///   transport has its turn to send. Nobody arms a [`Timer`](crate::timer::Timer), or says that there is something to send.
-///   `handle_timeout` runs what is due, and nothing else.
-/// - **The batch** is the caller's: `poll_transmit` appends whole datagrams while there is room. A datagram in it has left, as
-///   far as the plane knows; one that the socket refused is lost, and counted by [`count_discard`](Plane::count_discard).
-/// - **Events are state**: of each key the newest is enough, but for `Event::Message`. Who cannot take more messages of a
-///   transport says so ([`hold_messages`](Plane::hold_messages)); they wait in its SCTP association then.
-/// - **A discard is no error**: `handle_datagram` returns why a datagram, or a part of it, went no further, for tests. It is
-///   counted already, and there is nothing to do.
-/// - **Ids are the caller's**, never used twice, and checked by nobody: a command about an id that is gone does nothing.
-///   Channels that a peer opens are named by the plane, out of a range of their own ([`PEER_OPENED`](crate::id::PEER_OPENED)).
-///   What hangs on a thing goes with it: tracks, slots and channels with their transport.
-/// - **What is broken ends alone**: a transport with a broken invariant becomes `TransportState::Failed` with a reason. A
-///   broken invariant of the worker panics; nothing of the plane is to be used after that.
+/// - **Call any number of `handle_*` and mutators, in any order, then drain**: [`poll_transmit`](Plane::poll_transmit)
+///   until it returns false, [`poll_event`](Plane::poll_event) until it returns none. Draining less often is allowed,
+///   and keeps the packets of a frame together; until then nothing is sent, and nothing is lost. `handle_timeout` makes
+///   the requests to publishers, such as NACK and PLI: their deadline passes at once.
+/// - **`now`** never goes back, and is the same clock everywhere; `received` is when the kernel received the datagram.
+/// - **Deadlines are derived.** A transport or a track that is borrowed through `&mut` counts as changed: the next
+///   [`poll_timeout`](Plane::poll_timeout) or [`handle_timeout`](Plane::handle_timeout) reads its deadlines again, and
+///   a transport gets its turn to send. No code arms a [`Timer`](crate::timer::Timer), or marks a transport as having
+///   something to send. `handle_timeout` runs only what is due.
+/// - **The batch** belongs to the caller: `poll_transmit` appends whole datagrams while there is room. For the plane, a
+///   datagram in it has been sent; one that the socket refuses is lost, and the caller counts it by
+///   [`count_discard`](Plane::count_discard).
+/// - **Events are state**: the newest of each key is enough, except for `Event::Message`. A caller that cannot take
+///   more messages of a transport calls [`hold_messages`](Plane::hold_messages); they then wait in its SCTP
+///   association.
+/// - **A discard is no error**: `handle_datagram` returns why a datagram, or a part of it, was discarded, for tests. It
+///   is already counted, and the caller need not act.
+/// - **The caller chooses the ids**, never uses one twice, and the plane does not check them: a command about a removed
+///   id does nothing. The plane chooses the ids of channels that a peer opens, from a range of their own
+///   ([`PEER_OPENED`](crate::id::PEER_OPENED)). Removing a transport removes its tracks, slots and channels.
+/// - **A broken invariant ends only its transport**, which becomes `TransportState::Failed` with a reason. A broken
+///   invariant of the worker panics; the plane must not be used after that.
 pub struct Plane {
     config: Config,
     random: Random,
@@ -122,25 +126,25 @@ pub struct Plane {
     places: HashMap<u64, Place>,
     channels: HashMap<ChannelId, usize>,
     groups: Slab<Group>,
-    /// The group that the messages of each channel go to.
+    /// The group that gets the messages of each channel.
     memberships: HashMap<ChannelId, usize>,
-    /// Channels whose transport is still to come.
+    /// Channels whose transport does not exist yet.
     awaited: HashMap<ChannelId, Awaited>,
     by_path: Owners<Path>,
     by_ufrag: Owners<String>,
-    /// By the SSRC that a peer's RTCP came with first.
+    /// Transports by the first SSRC of their peer's RTCP.
     by_reporter: Owners<u32>,
-    /// Used again for every look at the timers.
+    /// A buffer for expired timers, reused.
     overdue: Vec<Overdue>,
     levels: Levels,
     peer_ids: PeerIds,
-    /// Used again for every transport that sends.
+    /// A buffer for the packets of a transport that sends, reused.
     leaving: Vec<Queued>,
-    /// Used again for every encoding that misses something.
+    /// A buffer for the missing packets of an encoding, reused.
     lost: Vec<u16>,
-    /// What one datagram of RTCP has asked for so far.
+    /// The requests of one RTCP datagram so far.
     asked: Asked,
-    /// Last words of transports that are gone.
+    /// The last datagrams (BYE, close_notify) of removed transports.
     farewells: Vec<(Path, Vec<u8>)>,
     events: VecDeque<Event>,
     stats: Stats,
@@ -150,7 +154,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// With nothing in it.
+    /// Makes a plane without transports.
     pub fn new(config: Config) -> Self {
         Self {
             random: Random(config.seed),
@@ -181,7 +185,7 @@ impl Plane {
         }
     }
 
-    /// The counters, with the arenas' sizes as they are now.
+    /// The counters, with the present sizes of the arenas.
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats.clone();
         stats.transports = self.transports.len() as u64;
@@ -191,24 +195,24 @@ impl Plane {
         stats
     }
 
-    /// Entries of all indexes: none without a transport, or something was forgotten.
+    /// The number of entries in all indexes. It is 0 without transports, unless entries leaked.
     pub fn indexes(&self) -> usize {
         let names = self.places.len() + self.channels.len() + self.memberships.len();
         names + self.by_path.len() + self.by_ufrag.len() + self.by_reporter.len() + self.transports.to_send()
     }
 
-    /// Steps of work so far, each of about the same: a packet that is looked at for a subscriber, a number of a NACK, a
-    /// block of a report, a chunk of feedback. [`limits`](crate::limits) has how many one datagram may take.
+    /// The steps of work so far, each of about the same cost: a packet checked for a subscriber, a number of a NACK, a
+    /// block of a report, a chunk of feedback. [`limits`](crate::limits) bounds the steps of one datagram.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// A datagram that the socket layer could not send, or the like.
+    /// Counts a discard outside the plane, such as a datagram that the socket layer could not send.
     pub fn count_discard(&mut self, why: Discard) {
         self.stats.discard(why);
     }
 
-    /// One UDP payload. `received`: when the kernel had it. What is wrong with it is counted, and returned for tests.
+    /// Handles one UDP payload. `received` is when the kernel received it. Errors are counted, and returned for tests.
     pub fn handle_datagram(
         &mut self,
         datagram: &mut [u8],
@@ -239,7 +243,8 @@ impl Plane {
         result
     }
 
-    /// Fills the batch, transport by transport, so that what one peer gets lies together. False: nothing is left.
+    /// Fills the batch, transport by transport, so that the datagrams to one peer are adjacent. False if there is
+    /// nothing to send.
     pub fn poll_transmit(&mut self, batch: &mut Batch, now: Instant) -> bool {
         self.transmit_farewells(batch);
         while let Some(key) = self.transports.first_to_send()
@@ -251,7 +256,7 @@ impl Plane {
         !batch.is_empty()
     }
 
-    /// What the application is to be told next, in the order in which it happened.
+    /// Takes the next event for the application, in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -273,7 +278,7 @@ impl Plane {
     }
 }
 
-/// What a slot has to say of itself becomes an event, in which encodings are named as the spec of its `source` lists them.
+/// Turns the events of a slot into events of the plane, in which encodings are numbered as in the spec of its `source`.
 fn report(events: &mut VecDeque<Event>, slot: &mut Slot, source: Option<&Published>) {
     let (id, track) = (slot.spec.id, slot.source());
     while let Some(event) = slot.poll_event() {
@@ -287,7 +292,7 @@ fn report(events: &mut VecDeque<Event>, slot: &mut Slot, source: Option<&Publish
     }
 }
 
-/// SplitMix64: first sequence numbers and the like, never keys.
+/// SplitMix64, for first sequence numbers and the like, never for keys.
 struct Random(u64);
 
 impl Random {

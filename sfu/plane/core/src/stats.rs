@@ -1,10 +1,10 @@
-//! Counters: packets are counted, not logged. One snapshot is published per worker and second.
+//! Counters: packets are counted, not logged. Each worker publishes one snapshot a second.
 
 use crate::batch::Batch;
 use crate::discard::Discard;
 use crate::timer::Timer;
 
-/// Of one worker since its start, and how much there is of each thing now.
+/// The counters of one worker since its start, and the present number of each thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Datagrams.
@@ -15,23 +15,24 @@ pub struct Stats {
     pub packets_sent: u64,
     /// Octets of datagrams.
     pub bytes_sent: u64,
-    /// Media packets that left for a subscriber, first transmissions only.
+    /// Media packets sent to subscribers, first transmissions only.
     pub packets_forwarded: u64,
-    /// Media packets that left once more.
+    /// Media packets that were retransmitted.
     pub packets_retransmitted: u64,
-    /// PLI and FIR to publishers.
+    /// PLI and FIR sent to publishers.
     pub keyframe_requests: u64,
-    /// Packets that publishers were asked for.
+    /// Packets that were requested from publishers.
     pub nacks_sent: u64,
-    /// Sends, each of one datagram or of many segments: against `packets_sent`, how well segmentation works.
+    /// Send calls, each of one datagram or of several segments. The ratio to `packets_sent` shows how well segmentation
+    /// works.
     pub messages_sent: u64,
-    /// There now.
+    /// The present number.
     pub transports: u64,
-    /// There now.
+    /// The present number.
     pub tracks: u64,
-    /// There now.
+    /// The present number.
     pub slots: u64,
-    /// There now, or awaited.
+    /// The present number, including awaited ones.
     pub channels: u64,
     timers: [u64; Timer::ALL.len()],
     discards: [u64; Discard::ALL.len()],
@@ -60,27 +61,27 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// One datagram, or a part of one, went no further.
+    /// Counts one discarded datagram, or a part of one.
     pub fn discard(&mut self, why: Discard) {
         self.discards[why as usize] += 1;
     }
 
-    /// So many of them.
+    /// Counts several discards.
     pub fn discard_many(&mut self, why: Discard, count: usize) {
         self.discards[why as usize] += count as u64;
     }
 
-    /// A deadline of something has passed.
+    /// Counts an expired deadline.
     pub(crate) fn count_timer(&mut self, timer: Timer) {
         self.timers[timer as usize] += 1;
     }
 
-    /// How often deadlines of each name passed: why the worker woke, but for datagrams and commands.
+    /// How often deadlines of each timer expired: why the worker woke, apart from datagrams and commands.
     pub fn timers(&self) -> impl Iterator<Item = (Timer, u64)> + '_ {
         Timer::ALL.iter().map(|&timer| (timer, self.timers[timer as usize]))
     }
 
-    /// What leaves with a batch.
+    /// Counts the datagrams of a batch.
     pub fn count_sent(&mut self, batch: &Batch) {
         for (message, datagrams) in batch.messages() {
             self.packets_sent += message.segments() as u64;
@@ -89,12 +90,12 @@ impl Stats {
         }
     }
 
-    /// How many went no further for one reason.
+    /// The number of discards for one reason.
     pub fn discarded(&self, why: Discard) -> u64 {
         self.discards[why as usize]
     }
 
-    /// How many, for each reason.
+    /// The number of discards for each reason.
     pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
         Discard::ALL.iter().map(|&why| (why, self.discarded(why)))
     }

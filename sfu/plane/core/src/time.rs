@@ -1,8 +1,8 @@
-//! Time comes in as an argument. This file only names its units and maps it to the clock of RTCP.
+//! Time is an argument of every method. This file only names its units and maps it to the clock of RTCP.
 
 pub use std::time::{Duration, Instant};
 
-/// So many milliseconds.
+/// A duration of `n` milliseconds.
 pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -23,17 +23,18 @@ impl Ntp {
     }
 }
 
-/// Where the monotonic clock and wall time met once, when the plane was made; from then on only the former is asked.
+/// A moment on the monotonic clock and in wall time, taken when the plane was made. After that only the monotonic clock
+/// is read.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
-    /// Monotonic.
+    /// The moment on the monotonic clock.
     pub at: Instant,
-    /// The same moment of wall time.
+    /// The same moment in wall time.
     pub ntp: Ntp,
 }
 
 impl WallClock {
-    /// The wall time of a moment.
+    /// The wall time of `now`.
     pub fn ntp(&self, now: Instant) -> Ntp {
         let elapsed = now.saturating_duration_since(self.at);
         let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;

@@ -1,11 +1,10 @@
-//! When something next has to happen, and what: named timers, one deadline per thing and name, in a heap of the things
-//! by the earliest of their deadlines.
+//! Named timers. Each thing has one deadline per name, and a heap orders the things by their earliest deadline.
 
 use crate::time::Instant;
 
 macro_rules! timers {
     ($($(#[$doc:meta])* $name:ident = $label:literal),* $(,)?) => {
-        /// Why a worker wakes. Each name is a label of the metric `sfu_timers_total`.
+        /// The reasons for which a worker wakes. Each name is a label of the metric `sfu_timers_total`.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
         pub enum Timer { $($(#[$doc])* $name),* }
@@ -23,35 +22,35 @@ macro_rules! timers {
 }
 
 timers! {
-    /// Of a transport: a check of ours is to be sent, or media may move to another path (RFC 8445).
+    /// A transport sends one of our checks, or may move media to another path (RFC 8445).
     Ice = "ice",
-    /// Of a transport: nothing was heard for too long, of the peer, over the path in use, or in a trial (RFC 7675).
+    /// A transport received nothing for too long: from the peer, over the path in use, or in a trial (RFC 7675).
     Consent = "consent",
-    /// Of a transport: a flight is to be sent again, or the handshake has taken too long (RFC 9147 s5.8).
+    /// A transport sends a flight again, or its handshake has taken too long (RFC 9147 s5.8).
     Dtls = "dtls",
-    /// Of a transport: SCTP (RFC 9260 s6.3), or messages that wait for a channel or for their rate.
+    /// A timer of a transport's SCTP (RFC 9260 s6.3), or of messages that wait for a channel or for their rate.
     Data = "data",
-    /// Of a transport: transport-wide feedback about what arrived.
+    /// A transport sends transport-wide feedback.
     Feedback = "feedback",
-    /// Of a transport: sender and receiver reports (RFC 3550 s6.3).
+    /// A transport sends sender and receiver reports (RFC 3550 s6.3).
     Reports = "reports",
-    /// Of a transport: the pacer lets out the next packet.
+    /// A transport's pacer sends the next packet.
     Pacer = "pacer",
-    /// Of a transport: what is kept of its packets is trimmed to what its rate needs.
+    /// A transport's cached packets are trimmed to what its rate needs.
     Memory = "memory",
-    /// Of a track: lost packets are to be asked for (RFC 4585 s6.2.1).
+    /// A track requests lost packets (RFC 4585 s6.2.1).
     Nack = "nack",
-    /// Of a track: a keyframe is to be asked for, or did not come (RFC 4585 s6.3.1, RFC 5104 s4.3.1).
+    /// A track requests a keyframe, or a requested one did not arrive (RFC 4585 s6.3.1, RFC 5104 s4.3.1).
     Keyframe = "keyframe",
-    /// Of a track: the silence of an encoding or a layer is to be judged.
+    /// A track checks whether a silent encoding or layer has stopped.
     Lives = "lives",
-    /// Of a track: the application is told which layers arrive.
+    /// A track reports the layers that arrive to the application.
     Layers = "layers",
-    /// Of the worker: the application is told how loud its microphones are.
+    /// The worker reports the levels of its microphones to the application.
     AudioLevels = "audio_levels",
 }
 
-/// Some of the timers.
+/// A set of timers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Due(u16);
 
@@ -64,7 +63,7 @@ impl Due {
         timers.iter().any(|&timer| self.has(timer))
     }
 
-    /// These and the others.
+    /// The union of both sets.
     pub fn with(self, others: Due) -> Due {
         Due(self.0 | others.0)
     }
@@ -84,21 +83,22 @@ struct Row {
     deadlines: [Option<Instant>; Timer::ALL.len()],
     /// The earliest of them.
     next: Option<Instant>,
-    /// Where it stands in the heap.
+    /// Its position in the heap.
     place: Option<usize>,
 }
 
-/// Deadlines of things that live in an arena, by key. Setting one costs what its name costs, and the logarithm of the
-/// number of things; nothing stale is kept.
+/// The deadlines of the things in an arena, by key. Setting a deadline takes time logarithmic in the number of things.
+/// No stale entries are kept.
 #[derive(Default)]
 pub(crate) struct Timers {
     rows: Vec<Row>,
-    /// Keys of the things that have a deadline: the earliest first, no one's before that at half its place.
+    /// The keys of things with a deadline, as a binary heap with the earliest first: no entry is earlier than the one
+    /// at half its index.
     heap: Vec<usize>,
 }
 
 impl Timers {
-    /// Replaces the deadlines of a thing, of which each has the same names every time.
+    /// Replaces deadlines of a thing. Each call for a thing must have the same names.
     pub fn set(&mut self, key: usize, deadlines: impl IntoIterator<Item = (Timer, Option<Instant>)>) {
         if self.rows.len() <= key {
             self.rows.resize(key + 1, Row { deadlines: [None; Timer::ALL.len()], next: None, place: None });
@@ -114,7 +114,7 @@ impl Timers {
         self.reorder(key, next);
     }
 
-    /// The thing is gone.
+    /// Removes the deadlines of a thing.
     pub fn clear(&mut self, key: usize) {
         if let Some(row) = self.rows.get_mut(key) {
             row.deadlines.fill(None);
@@ -122,7 +122,7 @@ impl Timers {
         }
     }
 
-    /// A thing of which deadlines have passed, and which; they are disarmed. The earliest first.
+    /// Returns a thing with expired deadlines and their names, earliest thing first. Disarms these deadlines.
     pub fn expired(&mut self, now: Instant) -> Option<(usize, Due)> {
         let &key = self.heap.first()?;
         let row = &mut self.rows[key];
@@ -142,7 +142,7 @@ impl Timers {
         Some((key, due))
     }
 
-    /// The next deadline of all.
+    /// The earliest deadline of all.
     pub fn next(&self) -> Option<Instant> {
         self.heap.first().and_then(|&key| self.rows[key].next)
     }
@@ -171,7 +171,7 @@ impl Timers {
         }
     }
 
-    /// Moves what stands at a place up or down to where it belongs.
+    /// Moves the entry at `place` up or down to its position.
     fn sift(&mut self, mut place: usize) {
         while place > 0 && self.at(place) < self.at((place - 1) / 2) {
             self.swap(place, (place - 1) / 2);

@@ -1,4 +1,4 @@
-//! One ICE + DTLS + SRTP bundle with a participant: its protocols side by side, and what waits to leave.
+//! One ICE + DTLS + SRTP bundle with a participant: its protocols, and the queues of what it sends.
 
 mod presence;
 mod queues;
@@ -26,20 +26,23 @@ use crate::srtp::context::{Inbound, Outbound};
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
 
-/// Of slots that show nothing, while nothing else is reported: well within the silence that ends consent.
+/// The interval of reports for slots that show nothing, while nothing else is reported: well within the silence that
+/// ends consent.
 const IDLE_REPORTS: Duration = ms(4_000);
-/// The first sender report: soon, since without one a receiver cannot bring sound and picture together.
+/// The delay of the first sender report. It is short, because a receiver cannot synchronise audio and video without
+/// one.
 const FIRST_REPORT: Duration = ms(200);
 
-/// What the pacer lets out.
+/// An item in the pacer's queue.
 pub enum Queued {
-    /// A media packet of the slot with this key, from the track with that key; written and encrypted when it leaves.
+    /// A media packet of the slot with this key, from the track with that key. It is written and encrypted when it is
+    /// sent.
     Media { slot: usize, track: usize, outgoing: Outgoing },
-    /// A whole SCTP packet, still without its DTLS record.
+    /// A complete SCTP packet, still without its DTLS record.
     Sctp(Vec<u8>),
 }
 
-/// The SRTP contexts exist together, from the moment DTLS is up.
+/// The SRTP contexts of both directions, which exist once DTLS is connected.
 pub struct Srtp {
     pub inbound: Inbound,
     pub outbound: Outbound,
@@ -48,58 +51,58 @@ pub struct Srtp {
 pub struct Transport {
     pub id: TransportId,
     pub cname: String,
-    /// The sender of our receiver reports and feedback.
+    /// The sender SSRC of our receiver reports and feedback.
     pub ssrc: u32,
     pub agent: Agent,
-    /// The transport whose peer claims one of our paths, if it is there still.
+    /// The transport whose peer claims one of our paths, if it still exists.
     pub claimant: Option<usize>,
-    /// RTCP of its peer came, and the first SSRC it came with is known.
+    /// RTCP arrived from its peer, and the first SSRC in it is recorded.
     pub has_reported: bool,
-    /// Of the path that media takes.
+    /// The consent of the path that media takes.
     pub consent: Consent,
-    /// Of all its paths.
+    /// The silence of the peer over all its paths.
     pub presence: Consent,
     pub sending: Sending,
     pub dtls: Session,
     pub srtp: Option<Srtp>,
     pub data: Option<Data>,
     dtls_role: DtlsRole,
-    /// Old ICE credentials lead here beside the new ones.
+    /// The old ICE credentials still lead to this transport, beside the new ones.
     restarting: bool,
-    /// Of all its m-sections: ids mean the same across a BUNDLE group.
+    /// The extensions of all its m-sections: ids have the same meaning across a BUNDLE group.
     pub extensions: ExtensionMap,
     pub router: Router,
     pub arrivals: Arrivals,
     pub pacer: Pacer<Queued>,
-    /// STUN answers and DTLS handshakes, each with the path it must take: nothing paces or stops them.
+    /// STUN responses and DTLS handshakes, each with the path it must take. They are not paced or stopped.
     pub control: VecDeque<(Path, Vec<u8>)>,
-    /// RTCP in clear, one compound a datagram.
+    /// RTCP in plaintext, one compound per datagram.
     pub rtcp: VecDeque<Vec<u8>>,
-    /// Arena keys of what hangs on it.
+    /// Arena keys of its tracks and slots.
     pub tracks: Vec<usize>,
     pub slots: Vec<usize>,
-    /// The same by the SSRC of their media.
+    /// The slots by the SSRC of their media.
     pub slots_by_ssrc: HashMap<u32, usize>,
-    /// Octets of retransmissions that may still leave.
+    /// The octets that may still be retransmitted.
     pub repairs: Repairs,
-    /// Octets of what is kept since keyframes that may leave now.
+    /// The octets of cached packets since keyframes that may be sent now.
     pub starts: StartBudget,
     pub state: Option<TransportState>,
-    /// Transport-wide sequence numbers.
+    /// The transport-wide sequence numbers of sent packets.
     pub flight: Flight,
     pub round_trip: RoundTrip,
-    /// What left, and was not answered by transport-wide feedback.
+    /// Sent packets without transport-wide feedback.
     pub unanswered: Unanswered,
     pub next_report: Instant,
-    /// Of slots that show nothing; and of which of them.
+    /// When slots that show nothing are reported next, and from which of them on.
     next_idle_report: Instant,
     idle_reported: usize,
-    /// Octets of packets that are kept of its tracks, and when they are trimmed next.
+    /// Octets of the cached packets of its tracks, and when they are trimmed next.
     pub kept: usize,
     pub next_trim: Option<Instant>,
-    /// In the plane's list of those with something to send.
+    /// It is in the plane's list of transports with something to send.
     pub sends: bool,
-    /// What the last packet with a transport-wide number came under.
+    /// The SSRC of the last received packet with a transport-wide number.
     heard_ssrc: u32,
     #[cfg(test)]
     pub faulty: bool,
@@ -154,14 +157,14 @@ impl Transport {
         self.restarting = true;
     }
 
-    /// The new credentials have just nominated a pair: the old ones lead here no longer. Says so once.
+    /// Returns true once, when the new credentials have nominated a pair and the old ones have expired.
     pub fn has_restarted(&mut self) -> bool {
         let done = self.restarting && self.agent.local_ufrags().count() == 1;
         self.restarting &= !done;
         done
     }
 
-    /// May come before DTLS is up, or with a later offer.
+    /// Opens SCTP, possibly before DTLS is connected or with a later offer.
     pub fn open_sctp(&mut self, spec: SctpSpec, limits: &DataLimits, ids: PeerIds, now: Instant) {
         if self.data.is_none() {
             let mut data = Data::new(spec, self.dtls_role, limits, ids, now);
@@ -172,7 +175,7 @@ impl Transport {
         }
     }
 
-    /// The event of a state that is new; failed and closed are left by nothing.
+    /// Enters a state and returns its event if it is new. Failed and closed are final.
     pub fn enter(&mut self, state: TransportState, reason: &'static str) -> Option<Event> {
         let over = matches!(self.state, Some(TransportState::Failed | TransportState::Closed));
         if over || self.state == Some(state) {
@@ -187,7 +190,7 @@ impl Transport {
         Some(Event::TransportState { transport: self.id, state, reason })
     }
 
-    /// Notes when a packet with a transport-wide number came, for the feedback to its sender.
+    /// Records when a packet with a transport-wide number arrived, for the feedback to its sender.
     pub fn handle_arrival(&mut self, header: &Header, extensions: &Extensions<'_>, received: Instant) {
         if let Some(number) = extensions.transport_cc {
             self.arrivals.record(number, received);
@@ -198,7 +201,7 @@ impl Transport {
         }
     }
 
-    /// SSRCs of the peer that lead nowhere any more take no state in SRTP.
+    /// Frees the SRTP state of the peer's SSRCs that no longer lead to a stream.
     pub fn retire_dropped(&mut self) {
         while let Some(ssrc) = self.router.poll_dropped() {
             if let Some(srtp) = &mut self.srtp {
@@ -207,19 +210,19 @@ impl Transport {
         }
     }
 
-    /// Nothing leaves under these SSRCs of ours again.
+    /// Retires SSRCs of ours, which are never used again.
     pub fn retire_own(&mut self, ssrcs: impl IntoIterator<Item = u32>) {
         if let Some(srtp) = &mut self.srtp {
             ssrcs.into_iter().for_each(|ssrc| srtp.outbound.retire(ssrc));
         }
     }
 
-    /// A report is due soon: what leaves has another timeline.
+    /// Schedules a report soon, because a slot's timeline changed.
     pub fn report_soon(&mut self, now: Instant) {
         self.next_report = self.next_report.min(now + FIRST_REPORT);
     }
 
-    /// Whether slots that show nothing are to be reported, and from which of them on: all have their turn.
+    /// Returns the slot from which on slots that show nothing are reported, if they are due. All get their turn.
     pub fn poll_idle_report(&mut self, now: Instant) -> Option<usize> {
         if now < self.next_idle_report {
             return None;
@@ -228,17 +231,18 @@ impl Transport {
         Some(self.idle_reported)
     }
 
-    /// So many more of them are reported.
+    /// Records that `slots` more of them were reported.
     pub fn idle_reported(&mut self, slots: usize) {
         self.idle_reported = (self.idle_reported + slots) % self.slots.len().max(1);
     }
 
-    /// The SSRC of the last packet that its feedback tells of. libwebrtc: transport_sequence_number_feedback_generator.cc.
+    /// The SSRC of the last packet that its feedback reports. libwebrtc:
+    /// transport_sequence_number_feedback_generator.cc.
     pub fn heard_ssrc(&self) -> u32 {
         self.heard_ssrc
     }
 
-    /// All its deadlines, by name, as things are now.
+    /// All its present deadlines, by name.
     pub fn deadlines(&self) -> [(Timer, Option<Instant>); 8] {
         let media = self.sends_media();
         let silence = [self.consent.poll_timeout(), self.presence.poll_timeout(), self.sending.poll_timeout()];
@@ -249,7 +253,8 @@ impl Transport {
             (Timer::Data, self.data.as_ref().and_then(|data| data.poll_timeout())),
             (Timer::Feedback, self.arrivals.poll_timeout()),
             (Timer::Reports, media.then_some(self.next_report)),
-            // One that has its turn sends whatever its pacer holds; one that may not send waits to be heard.
+            // A transport in the list of senders empties its pacer anyway. One that may not send waits for packets from
+            // its peer.
             (Timer::Pacer, (!self.sends && media).then(|| self.pacer.poll_timeout()).flatten()),
             (Timer::Memory, self.next_trim),
         ]
