@@ -1,11 +1,34 @@
-"""The common base of request bodies: unknown fields are refused, and many mistakes are reported briefly."""
+"""The common base of request bodies: unknown fields are refused, and many mistakes are reported briefly.
 
-from typing import Any, Self
+JSON has types: `"1"` and `true` are no numbers, `1` and `"yes"` no booleans, though pydantic would convert them. `1.0`
+is an integer, as in JSON Schema.
+"""
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from sfu import limits
+
+
+def _a_number(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("number_type", "Input should be a number")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_a_number)]
+Number = Annotated[float, BeforeValidator(_a_number)]
+Boolean = StrictBool
 
 
 class RequestBody(BaseModel):

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import Discriminator, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from sfu import limits
 from sfu.errors import InvalidRequest
@@ -16,9 +17,12 @@ _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discr
 def decode(text: str | bytes) -> ClientMessage:
     """Decodes a message of a client. Raises InvalidRequest with a sentence that names the first mistake."""
     try:
-        message = _client.validate_json(text)
+        message = _client.validate_json(text, strict=True)
     except ValidationError as error:
-        raise InvalidRequest(_sentence(error)) from None
+        sentence = _sentence(error)
+        if sentence is not None:
+            raise InvalidRequest(sentence) from None
+        message = _client.validate_json(text)
     if not _is_exact(getattr(message, "id", 0)):
         raise InvalidRequest("The message has an id that is no integer of at most 53 bits.")
     return message
@@ -62,10 +66,15 @@ def _is_exact(number: int) -> bool:
     return -limits.REQUEST_ID <= number <= limits.REQUEST_ID
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError) -> str | None:
+    """Returns the first mistake. None: nothing is wrong but integers like `640.0`, which are integers in JSON
+    Schema."""
     if error.error_count() > limits.FAULTS:  # Each one named costs three times as much as finding it.
         return f"The message is wrong in {error.error_count()} places."
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    faults = error.errors(include_url=False, include_context=False)
+    first = next((fault for fault in faults if not _is_whole_float(fault)), None)
+    if first is None:
+        return None
     where = ".".join(quote(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
     if first["type"] == "union_tag_invalid":
         return "The message has a type that is not known."
@@ -74,3 +83,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "json_invalid":
         return "The message is not JSON."
     return f"The message is wrong at {where or 'its top'}: {first['msg']}."
+
+
+def _is_whole_float(fault: ErrorDetails) -> bool:
+    given = fault["input"]
+    return fault["type"] == "int_type" and isinstance(given, float) and given.is_integer()

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.bodies import RequestBody
+from api.bodies import Boolean, Integer, Number, RequestBody
 from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
@@ -61,12 +61,12 @@ class PermissionsChange(BaseModel):
     """What is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
-    can_publish: bool | None = Field(None, examples=[False])
-    can_subscribe: bool | None = None
-    can_publish_data: bool | None = None
+    can_publish: Boolean | None = Field(None, examples=[False])
+    can_subscribe: Boolean | None = None
+    can_publish_data: Boolean | None = None
     can_publish_sources: tuple[Source, ...] | None = Field(None, description="Empty: all sources.")
-    can_update_own_metadata: bool | None = None
-    hidden: bool | None = None
+    can_update_own_metadata: Boolean | None = None
+    hidden: Boolean | None = None
 
 
 class ParticipantChange(RequestBody):
@@ -80,7 +80,7 @@ class ParticipantChange(RequestBody):
 
 class MuteRequest(RequestBody):
     track: str = Field(examples=["TR_5hJk2mNpQrSt"])
-    muted: bool
+    muted: Boolean
 
 
 class Readmission(BaseModel):
@@ -100,15 +100,15 @@ class TrackWish(BaseModel):
     model_config = ConfigDict(extra="forbid")
     track: str = Field(examples=["TR_5hJk2mNpQrSt"])
     quality: Quality | None = Field(None, description="The best encoding to send, or `off` to pause the track.")
-    width: int | None = Field(
+    width: Integer | None = Field(
         None, description="Pixels of the box that the picture is fitted into. 0: any.", examples=[640]
     )
-    height: int | None = Field(None, examples=[360])
-    fps: float | None = Field(None, description="Frames per second that are enough. 0: any.", examples=[15])
-    priority: int | None = Field(
+    height: Integer | None = Field(None, examples=[360])
+    fps: Number | None = Field(None, description="Frames per second that are enough. 0: any.", examples=[15])
+    priority: Integer | None = Field(
         None, description="1 to 255; higher is served first. 0: 255 for a shared screen, 1 for other sources."
     )
-    visible: bool | None = Field(None, description="False: video is not sent; audio is.")
+    visible: Boolean | None = Field(None, description="False: video is not sent; audio is.")
 
 
 class SubscriptionsWish(RequestBody):

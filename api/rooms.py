@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
-from api.bodies import RequestBody
+from api.bodies import Boolean, Integer, Number, RequestBody
 from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
@@ -17,12 +17,16 @@ from sfu.model import PublishedTrack, RoomChanges, RoomInfo
 
 router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
 
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Participants = Annotated[int, Field(ge=0, le=1_000_000, description="0: no limit.")]
+Seconds = Annotated[Number, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Participants = Annotated[Integer, Field(ge=0, le=1_000_000, description="0: no limit.")]
 
-LastN = Annotated[int, Field(ge=0, le=1_000, description="Maximum video tracks that a participant is shown. 0: all.")]
+LastN = Annotated[
+    Integer, Field(ge=0, le=1_000, description="Maximum video tracks that a participant is shown. 0: all.")
+]
 OnStage = Annotated[tuple[str, ...], Field(description="Identities whose video is shown first, in this order.")]
-Loudest = Annotated[int, Field(ge=0, le=1_000, description="Maximum microphones that are forwarded at a time. 0: all.")]
+Loudest = Annotated[
+    Integer, Field(ge=0, le=1_000, description="Maximum microphones that are forwarded at a time. 0: all.")
+]
 
 ROOM: dict[str, Any] = {
     "sid": "RM_2Gk5xQ7wRtYb",
@@ -78,7 +82,7 @@ class NewRoom(RequestBody):
         None, description="Seconds until it is deleted once the last participant left."
     )
     metadata: str | None = Field(None, examples=['{"topic": "weekly"}'])
-    locked: bool | None = Field(None, description="No new participant may join.")
+    locked: Boolean | None = Field(None, description="No new participant may join.")
     last_n: LastN | None = None
     on_stage: OnStage | None = None
     loudest: Loudest | None = None
@@ -91,7 +95,7 @@ class RoomChange(RequestBody):
     empty_timeout: Seconds | None = None
     departure_timeout: Seconds | None = None
     metadata: str | None = None
-    locked: bool | None = Field(None, examples=[True])
+    locked: Boolean | None = Field(None, examples=[True])
     last_n: LastN | None = None
     on_stage: OnStage | None = None
     loudest: Loudest | None = None
@@ -112,7 +116,7 @@ class Data(RequestBody):
 
     text: str | None = Field(None, examples=["The break is over."])
     base64: str | None = None
-    reliable: bool = True
+    reliable: Boolean = True
     to: list[str] | None = Field(None, description="Identities. Omitted: all participants.", examples=[["ada"]])
 
 
