@@ -10,7 +10,7 @@ from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of, reac
 from api.errors import UnsupportedMediaType, responses
 from sfu import commands, quoting
 from sfu.commands import ANYONE
-from sfu.errors import InvalidRequest
+from sfu.errors import InvalidRequest, NegotiationError
 from sfu.model import Grant, ParticipantKind
 from sfu.service import Sfu
 
@@ -48,7 +48,7 @@ CREATED: dict[int | str, dict[str, Any]] = {
     },
 }
 PATCHED: dict[int | str, dict[str, Any]] = {
-    **responses(404, 412, 415, 422, 428),
+    **responses(400, 404, 412, 415, 428),
     200: {"description": "ICE is restarted: our credentials.", "content": {FRAGMENT: {"schema": {"type": "string"}}}},
     204: {"description": "Read."},
 }
@@ -113,15 +113,19 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
     know(request)
     _require_type(request, FRAGMENT, {"Accept-Patch": FRAGMENT})
     fragment = await _text(request)
-    if if_match is not None and if_match.strip() in ANY_SESSION:
-        restarted = await sfu.execute(commands.RestartIce(ANYONE, found.id, *where, fragment))
-        if restarted.fragment is not None:
-            return Response(restarted.fragment, 200, headers=_etag(restarted.etag), media_type=FRAGMENT)
-        return Response(status_code=204, headers=_etag(restarted.etag))
-    # A library may trickle before it has read the ETag.
-    etags = None if if_match is None else ENTITY_TAG.findall(if_match)
-    trickled = await sfu.execute(commands.TrickleIce(ANYONE, found.id, *where, fragment, etags))
-    return Response(status_code=204, headers=_etag(trickled.etag))
+    try:
+        if if_match is not None and if_match.strip() in ANY_SESSION:
+            restarted = await sfu.execute(commands.RestartIce(ANYONE, found.id, *where, fragment))
+            if restarted.fragment is not None:
+                return Response(restarted.fragment, 200, headers=_etag(restarted.etag), media_type=FRAGMENT)
+            return Response(status_code=204, headers=_etag(restarted.etag))
+        # A library may trickle before it has read the ETag.
+        etags = None if if_match is None else ENTITY_TAG.findall(if_match)
+        trickled = await sfu.execute(commands.TrickleIce(ANYONE, found.id, *where, fragment, etags))
+        return Response(status_code=204, headers=_etag(trickled.etag))
+    except NegotiationError as error:
+        # 422 tells a client that trickling or restarts are not supported (RFC 9725 s4.3).
+        raise InvalidRequest(str(error)) from None
 
 
 @router.delete("/v1/whip/{session}", responses=responses(404))
