@@ -86,7 +86,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
             # What was made to get here stays: looking at it again and again would stop the loop for 30 ms a time.
             gc.collect()
             gc.freeze()
-            stack.enter_context(health.pauses.watching(lambda: not sfu.rooms))
+            stack.enter_context(health.pauses.watching(lambda: not sfu.has_rooms))
             await stop.wait(sfu)
         return FAILED if sfu.failure is not None else OK
 

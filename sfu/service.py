@@ -126,6 +126,10 @@ class Sfu:
     def state(self) -> State:
         return self._lifecycle.state
 
+    @property
+    def has_rooms(self) -> bool:
+        return bool(self.rooms)
+
     def drain(self, limit: float | None = None) -> None:
         """Starts a drain: no new participants; present ones receive `draining` and have `limit` seconds. If called
         again, an earlier deadline counts."""

@@ -23,6 +23,7 @@ USED = {
     "failed",
     "failure",
     "failures",
+    "has_rooms",
     "joins",
     "state",
     "stats",
