@@ -1,8 +1,8 @@
-//! One SCTP association over DTLS (RFC 8261, 8831): the library behind a wall that its faults do not pass.
+//! One SCTP association over DTLS (RFC 8261, 8831): wraps the SCTP library and isolates its faults.
 //!
-//! The library is sans-IO as we are, but not `Send`: an association lives and dies on its worker's thread. A panic in
-//! it ends this association and nothing else. As shipped it formats every packet as hex for a log nobody reads
-//! (19 us for 1,000 octets): that is most of what a message costs.
+//! The library is sans-IO like this crate, but not `Send`: an association stays on its worker's thread. A panic in the
+//! library ends this association and nothing else. The unmodified library formats every packet as hex for a log that
+//! nobody reads (19 us for 1,000 octets), which is most of the cost of a message.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,32 +18,32 @@ use crate::discard::Discard;
 use crate::limits::{SCTP_MESSAGES_READY, SCTP_PACKET, SCTP_STREAMS};
 use crate::time::{Duration, Instant, ms};
 
-/// Between retransmissions, at most. libwebrtc: dcsctp_transport.cc, kMaxTimerBackoffDuration: whether the peer is
-/// there is for ICE to say, and after an outage its data should be back as soon as its media.
+/// The longest time between retransmissions (libwebrtc: dcsctp_transport.cc, kMaxTimerBackoffDuration). ICE detects
+/// whether the peer is reachable, and after an outage data should return as soon as media does.
 const MAX_BACKOFF: Duration = ms(3_000);
 
-/// What the association has to tell.
+/// An event of the association.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notice {
     Connected,
-    /// The peer began anew: all streams are as if never used, and what was under way is lost.
+    /// The peer restarted the association: all streams are unused again, and messages in flight are lost.
     Restarted,
-    /// For good.
+    /// The association has ended and is not restarted.
     Ended(&'static str),
-    /// The peer closed these streams in its direction, once `after` messages are taken; none listed means all.
+    /// The peer resets these streams in its direction, after `after` messages are taken. An empty list means all.
     PeerReset {
         streams: Vec<u16>,
         after: u64,
     },
-    /// Ours are closed.
+    /// The peer performed our reset of these streams.
     ResetDone(Vec<u16>),
-    /// The peer would not: they are as before.
+    /// The peer refused our reset of these streams. They are unchanged.
     ResetFailed(Vec<u16>),
-    /// The message sent with this ticket was acknowledged or given up: its octets are no longer queued.
+    /// The message with this ticket was acknowledged or abandoned. Its octets are no longer queued.
     Settled(u64),
 }
 
-/// How a message travels.
+/// How a message is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Carriage {
     pub ordered: bool,
@@ -51,17 +51,17 @@ pub struct Carriage {
 }
 
 pub struct Association {
-    /// None once it ended.
+    /// `None` after the association ended.
     socket: Option<Box<dyn DcSctpSocket>>,
     epoch: Instant,
-    /// The latest time it was told.
+    /// The latest time passed to the library.
     now: Instant,
     timeout: Option<Instant>,
     packets: VecDeque<Vec<u8>>,
     notices: VecDeque<Notice>,
     connected: bool,
     malformed: bool,
-    /// Messages taken so far.
+    /// The number of messages taken so far.
     taken: u64,
 }
 
@@ -73,7 +73,7 @@ impl Association {
             mtu: SCTP_PACKET,
             announced_maximum_incoming_streams: SCTP_STREAMS,
             announced_maximum_outgoing_streams: SCTP_STREAMS,
-            // Sizes are judged in channels.rs, with reasons; the library must only not be the stricter.
+            // channels.rs checks sizes and gives reasons. The limits of the library must not be stricter.
             max_message_size: limits.buffered,
             max_receiver_window_buffer_size: limits.receive_window,
             max_send_buffer_size: limits.buffered.saturating_mul(2),
@@ -101,7 +101,7 @@ impl Association {
         association
     }
 
-    /// DTLS is up: both ends begin (RFC 8841 s9.3).
+    /// Starts the association after the DTLS handshake. Both peers do so (RFC 8841 s9.3).
     pub fn connect(&mut self, now: Instant) {
         self.call(now, |socket| {
             if socket.state() == SocketState::Closed {
@@ -145,7 +145,7 @@ impl Association {
         self.socket.is_none()
     }
 
-    /// The next message, if one is whole and in order: stream, PPID and payload.
+    /// Returns the next complete message, in order: stream, PPID and payload.
     pub fn next_message(&mut self) -> Option<(u16, u32, Vec<u8>)> {
         if self.socket.as_ref()?.messages_ready_count() == 0 {
             return None;
@@ -155,7 +155,7 @@ impl Association {
         Some((message.stream_id.0, message.ppid.0, message.payload))
     }
 
-    /// False if the library refuses it. A ticket is told back in [`Notice::Settled`].
+    /// Sends a message. False if the library refuses it. [`Notice::Settled`] returns the ticket.
     pub fn send(
         &mut self,
         stream: u16,
@@ -181,24 +181,24 @@ impl Association {
         self.call(now, |socket| socket.send(message, &options)).is_some_and(|sent| sent.is_ok())
     }
 
-    /// Closes a stream in our direction (RFC 6525). False if the peer cannot.
+    /// Resets a stream in our direction (RFC 6525). False if the peer does not support resets.
     pub fn reset(&mut self, stream: u16, now: Instant) -> bool {
         let result = self.call(now, |socket| socket.reset_streams(&[StreamId(stream)]));
         !matches!(result, Some(Err(ResetStreamsError::NotSupported)))
     }
 
-    /// Ends it with an ABORT for the peer to see.
+    /// Ends the association and sends an ABORT to the peer.
     pub fn abort(&mut self, now: Instant) {
         self.call(now, |socket| socket.close());
     }
 
-    /// Whether anything sent is neither acknowledged nor given up.
+    /// True if some sent data is neither acknowledged nor abandoned.
     pub fn is_sending(&self) -> bool {
         let metrics = self.socket.as_ref().and_then(|socket| socket.get_metrics());
         metrics.is_none_or(|metrics| metrics.unack_data_count > 0)
     }
 
-    /// Tells the library the time, and then does something with it; nothing if it ended, or panics on the way.
+    /// Advances the library's time, then runs `work`. `None` if the association has ended or the library panics.
     fn call<T>(&mut self, now: Instant, work: impl FnOnce(&mut dyn DcSctpSocket) -> T) -> Option<T> {
         let mut socket = self.socket.take()?;
         self.now = self.now.max(now);

@@ -1,4 +1,4 @@
-//! One data channel: how far its opening has come, and what waits for it meanwhile.
+//! One data channel: its state, and the messages that wait until it has a stream.
 
 use std::collections::VecDeque;
 
@@ -8,12 +8,12 @@ use crate::config::DataLimits;
 use crate::time::{Duration, Instant};
 
 pub enum State {
-    /// No stream yet: the association is not up, or it is for the peer to open it.
+    /// The channel has no stream yet: the association is not connected, or the peer has to open the channel (`remote`).
     Waiting {
         remote: bool,
         backlog: Backlog,
     },
-    /// Our OPEN is out. Messages may follow it, but must not overtake it (RFC 8832 s6).
+    /// We sent OPEN. Messages may follow it, but must not overtake it (RFC 8832 s6).
     Opening {
         stream: u16,
     },
@@ -29,9 +29,9 @@ pub struct Channel {
     pub state: State,
     /// Queued and unacknowledged octets.
     pub octets: usize,
-    /// A part of a message came, and not yet its last one.
+    /// A part of a message arrived, but not its last part.
     pub is_partial: bool,
-    /// Above half of what is allowed, as last told.
+    /// True if the last [`Event::Buffered`](super::Event::Buffered) reported more than half of the limit.
     pub is_full: bool,
 }
 
@@ -47,7 +47,7 @@ impl Channel {
         self.carriage.reliability == Reliability::Reliable
     }
 
-    /// How a message travels now.
+    /// Returns how to send a message now: ordered until the channel is open.
     pub fn carriage(&self) -> Carriage {
         let ordered = self.carriage.ordered || matches!(self.state, State::Opening { .. });
         Carriage { ordered, ..self.carriage }
@@ -60,7 +60,7 @@ pub struct Pending {
     since: Instant,
 }
 
-/// Messages for a channel that is still opening: the latest, so many octets and so old at most.
+/// Messages for a channel without a stream. Keeps the latest ones, limited by octets and by age.
 pub struct Backlog {
     messages: VecDeque<Pending>,
     octets: usize,
@@ -73,12 +73,12 @@ impl Backlog {
         Self { messages: VecDeque::new(), octets: 0, max_octets: limits.backlog_octets, max_age: limits.backlog_age }
     }
 
-    /// Octets that wait.
+    /// Returns the number of waiting octets.
     pub fn octets(&self) -> usize {
         self.octets
     }
 
-    /// Keeps one more. Returns how many older ones had to go.
+    /// Adds a message. Returns the number of messages that were dropped.
     pub fn push(&mut self, payload: &[u8], text: bool, now: Instant) -> usize {
         self.octets += payload.len();
         self.messages.push_back(Pending { payload: payload.to_vec(), text, since: now });
@@ -90,7 +90,7 @@ impl Backlog {
         dropped
     }
 
-    /// Returns how many had grown too old.
+    /// Drops the messages that are too old and returns their number.
     pub fn expire(&mut self, now: Instant) -> usize {
         let mut dropped = 0;
         while self.expires().is_some_and(|expires| expires <= now) {

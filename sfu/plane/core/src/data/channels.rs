@@ -1,4 +1,4 @@
-//! All data channels of one transport (RFC 8831): what they carry, and every limit on it.
+//! All data channels of one transport (RFC 8831): their messages and limits.
 
 mod closing;
 mod opening;
@@ -18,25 +18,25 @@ use crate::id::ChannelId;
 use crate::limits;
 use crate::time::Instant;
 
-/// What an envelope may add to a message of the largest size.
+/// The largest size of an envelope, which is allowed in addition to the largest message.
 const ENVELOPE: usize = 256;
 
-/// Added to a message's octets where they are counted: the tiniest ones cost memory too.
+/// Added to the octets of each message in flight, because small messages cost memory too.
 const MESSAGE_COST: usize = 64;
 
-/// The data channels of one transport. Like its association it is not `Send`.
+/// The data channels of one transport. Not `Send`, like the association.
 pub struct Data {
     association: Association,
     limits: DataLimits,
-    /// Octets of the largest message that the peer takes.
+    /// The largest outgoing message in octets: the lower of the peer's limit and ours.
     max_outgoing: usize,
     ids: PeerIds,
     channels: BTreeMap<ChannelId, Channel>,
     streams: Streams,
-    /// Messages under way, by ticket: whose they are, and what they count.
+    /// Messages in flight by ticket: their channel, and their octets with [`MESSAGE_COST`].
     under_way: HashMap<u64, (ChannelId, usize)>,
     next_ticket: u64,
-    /// Octets under way, of all channels.
+    /// Octets in flight on all channels.
     octets: usize,
     incoming: Incoming,
     events: VecDeque<Event>,
@@ -45,7 +45,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// Nothing is sent before [`Data::connect`].
+    /// Creates the association. It sends nothing before [`Data::connect`].
     pub fn new(spec: SctpSpec, role: DtlsRole, limits: &DataLimits, ids: PeerIds, now: Instant) -> Self {
         let peer_takes = match spec.max_message_size {
             0 => usize::MAX, // RFC 8841 s6: any size
@@ -68,7 +68,7 @@ impl Data {
         }
     }
 
-    /// DTLS is up.
+    /// Starts the association after the DTLS handshake.
     pub fn connect(&mut self, now: Instant) {
         self.association.connect(now);
         self.settle(now);
@@ -78,7 +78,7 @@ impl Data {
         self.channels.get(&channel).map(|channel| channel.label.as_str())
     }
 
-    /// Octets of messages that are under way, or wait for their channel.
+    /// Returns the octets of messages that are in flight or wait for their channel.
     pub fn memory(&self) -> usize {
         let waiting = self.channels.values().map(|channel| match &channel.state {
             State::Waiting { backlog, .. } => backlog.octets(),
@@ -87,7 +87,7 @@ impl Data {
         self.octets + waiting.sum::<usize>()
     }
 
-    /// Channels, open or not yet.
+    /// Returns the number of channels, open or opening.
     pub fn len(&self) -> usize {
         self.channels.len()
     }
@@ -96,7 +96,7 @@ impl Data {
         self.channels.is_empty()
     }
 
-    /// One SCTP packet. What was wrong with a message in it is told by [`Data::poll_discard`].
+    /// Handles one SCTP packet. [`Data::poll_discard`] reports messages that were discarded.
     pub fn handle_packet(&mut self, packet: &[u8], now: Instant) -> Result<(), Discard> {
         let result = self.association.handle_packet(packet, now);
         self.settle(now);
@@ -123,7 +123,7 @@ impl Data {
         backlogs.chain(self.association.poll_timeout()).chain(self.incoming.poll_timeout()).min()
     }
 
-    /// The next SCTP packet for DTLS to carry.
+    /// Returns the next SCTP packet to send over DTLS.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.association.poll_transmit()
     }
@@ -135,13 +135,13 @@ impl Data {
         self.events.pop_front()
     }
 
-    /// What was thrown away, one by one. Drain it with the events.
+    /// Returns the next discard. Drain it together with the events.
     pub fn poll_discard(&mut self) -> Option<Discard> {
         self.discards.pop_front()
     }
 
-    /// The caller takes no messages for now. They wait in the association, whose receive window then closes: that is
-    /// how a slow server slows the sender, and loses nothing reliable.
+    /// Stops taking messages while `on`. They wait in the association, and its receive window closes. So a slow server
+    /// slows down the sender and loses no reliable message.
     pub fn hold(&mut self, on: bool) {
         self.incoming.hold(on);
         if !on {
@@ -149,13 +149,13 @@ impl Data {
         }
     }
 
-    /// Ends the association, so that the peer sees it.
+    /// Ends the association and notifies the peer.
     pub fn abort(&mut self, now: Instant) {
         self.association.abort(now);
         self.settle(now);
     }
 
-    /// Queues one message. A lossy one is dropped where a receiver is too slow; a reliable one closes its channel there.
+    /// Queues one message. If the receiver is too slow, a lossy message is dropped; a reliable one closes its channel.
     pub fn send(&mut self, id: ChannelId, payload: &[u8], text: bool, now: Instant) -> Result<(), Discard> {
         let channel = self.channels.get_mut(&id).ok_or(Discard::MessageUnrouted)?;
         if payload.len() > self.max_outgoing {
@@ -179,7 +179,7 @@ impl Data {
         let channel = self.channels.get_mut(&id).ok_or(Discard::MessageUnrouted)?;
         let stream = channel.stream().ok_or(Discard::MessageUnrouted)?;
         let octets = payload.len() + MESSAGE_COST;
-        // Lossy channels leave half of the queue to reliable ones, which would pay for them with their lives.
+        // Lossy channels may fill half of the queue only, because a full queue closes reliable channels.
         let allowed = if channel.is_reliable() { self.limits.buffered } else { self.limits.buffered / 2 };
         if self.octets + octets > allowed {
             if !self.association.is_sending() {
@@ -207,7 +207,7 @@ impl Data {
         Ok(())
     }
 
-    /// Deals with what the association has to tell, until it has nothing more.
+    /// Handles notices, resets and messages of the association until none is left.
     fn settle(&mut self, now: Instant) {
         self.now = self.now.max(now);
         loop {
@@ -278,7 +278,7 @@ impl Data {
         }
     }
 
-    /// Takes one message from the association, if the rate and the caller allow.
+    /// Takes and handles one message, if the rate and the caller allow. False if there was none.
     fn take_message(&mut self, now: Instant) -> bool {
         let is_reliable = |stream| {
             let channel = self.streams.channel(stream).and_then(|id| self.channels.get(&id));
@@ -301,7 +301,7 @@ impl Data {
                 return Err(Discard::SctpMalformed);
             }
         };
-        // The end of a message alone is another message.
+        // The parts before were discarded, so the last part is not a complete message.
         if std::mem::take(&mut self.channel_of_mut(stream).ok_or(Discard::MessageUnrouted)?.is_partial) {
             return Err(Discard::SctpMalformed);
         }

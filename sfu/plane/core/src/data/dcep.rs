@@ -1,4 +1,4 @@
-//! The messages by which a data channel is opened: the Data Channel Establishment Protocol, RFC 8832.
+//! The messages that open a data channel: the Data Channel Establishment Protocol (DCEP), RFC 8832.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
@@ -8,10 +8,10 @@ use crate::limits::CHANNEL_NAME;
 
 const TYPE_ACK: u8 = 0x02;
 const TYPE_OPEN: u8 = 0x03;
-/// In the channel type of an OPEN, RFC 8832 s8.2.2.
+/// A bit of the channel type of an OPEN, RFC 8832 s8.2.2.
 const UNORDERED: u8 = 0x80;
 
-/// RFC 8832 s5.2.
+/// DATA_CHANNEL_ACK, RFC 8832 s5.2.
 pub const ACK: [u8; 1] = [TYPE_ACK];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +20,7 @@ pub enum Dcep {
     Ack,
 }
 
-/// RFC 8832 s5.1. Priority is ours to ignore.
+/// DATA_CHANNEL_OPEN, RFC 8832 s5.1. The priority is ignored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Open {
     pub ordered: bool,
@@ -37,7 +37,7 @@ impl Open {
     /// |         Label Length          |       Protocol Length         |
     /// |                  Label, then Protocol                         |
     /// ```
-    /// Nothing, if a name is longer than [`CHANNEL_NAME`].
+    /// Returns `None` if the label or the protocol is longer than [`CHANNEL_NAME`].
     pub fn write(&self) -> Option<Vec<u8>> {
         if self.label.len() > CHANNEL_NAME || self.protocol.len() > CHANNEL_NAME {
             return None;
@@ -72,7 +72,7 @@ pub fn parse(message: &[u8]) -> Result<Dcep, Discard> {
 fn parse_open(rest: &[u8]) -> Option<Open> {
     let (header, names) = rest.split_at_checked(11)?;
     let &[kind, _, _, p0, p1, p2, p3, l0, l1, q0, q1] = header else { return None };
-    // Both are 16 bits in the API of browsers; more than that is as good as for ever.
+    // Both parameters have 16 bits in the API of browsers. A larger value is as good as no limit.
     let parameter = u16::try_from(u32::from_be_bytes([p0, p1, p2, p3])).unwrap_or(u16::MAX);
     let reliability = match kind & !UNORDERED {
         0 => Reliability::Reliable,

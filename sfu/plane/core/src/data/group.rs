@@ -1,4 +1,4 @@
-//! Channels whose messages reach one another: with the envelope of a room's own channels, or passed on as they are.
+//! Groups of channels that forward messages to one another, either with an envelope or unchanged.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
@@ -8,19 +8,19 @@ use crate::command::Member;
 use crate::discard::Discard;
 use crate::id::ChannelId;
 
-/// The destination that is the server itself.
+/// The destination name of the server.
 const SERVER: &str = "server";
 
-/// One message on its way out.
+/// One outgoing message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
     pub to: Vec<ChannelId>,
     pub to_server: bool,
-    /// As it leaves: with an envelope, the sender stands where the destination stood.
+    /// The payload to send. If the group has envelopes, the sender's name replaces the destination.
     pub payload: Vec<u8>,
 }
 
-/// To join and to leave costs the same whatever the size.
+/// A group of channels. The cost of joining and leaving does not depend on the size of the group.
 #[derive(Debug)]
 pub struct Group {
     is_enveloped: bool,
@@ -30,12 +30,12 @@ pub struct Group {
 }
 
 impl Group {
-    /// `is_enveloped`: messages begin with an envelope, one byte n and then n bytes of ASCII that name the destination.
+    /// `is_enveloped`: messages begin with an envelope: one byte n, then n bytes of ASCII that name the destination.
     pub fn new(is_enveloped: bool) -> Self {
         Self { is_enveloped, members: BTreeMap::new(), by_name: HashMap::new() }
     }
 
-    /// A member that joins again has the new name and permission.
+    /// Adds a channel. If it is already a member, it gets the new name and permission.
     pub fn join(&mut self, channel: ChannelId, member: Member) {
         self.leave(channel);
         self.by_name.entry(member.name.clone()).or_default().push(channel);
@@ -56,10 +56,10 @@ impl Group {
         self.members.keys().copied()
     }
 
-    /// Where `payload`, which came on the channel `from`, goes: never to a channel of the sender's name.
+    /// Routes `payload`, received on the channel `from`. It never goes to a channel of the sender's name.
     ///
-    /// No destination in its envelope is everybody (but not the server), `server` is the server; else it is the members of
-    /// that name.
+    /// An empty destination in the envelope means everybody except the server, `server` means the server, and any other
+    /// destination means the members of that name.
     pub fn deliver(&self, from: ChannelId, payload: &[u8]) -> Result<Delivery, Discard> {
         let sender = self.members.get(&from).filter(|sender| sender.may_send).ok_or(Discard::MessageUnrouted)?;
         if !self.is_enveloped {
@@ -72,7 +72,7 @@ impl Group {
         let to = match destination {
             [] => self.others(sender),
             _ if to_server => Vec::new(),
-            // A name must be somebody's; everybody may be nobody, in an empty room.
+            // A named destination must exist. An empty destination is valid even if nobody else is in the room.
             name => self.named(name, sender).ok_or(Discard::MessageUnrouted)?,
         };
         Ok(Delivery { to, to_server, payload: seal(&sender.name, body) })
@@ -89,7 +89,7 @@ impl Group {
     }
 }
 
-/// The envelope that a receiver sees: `sender`, in 255 bytes at most, and then the body.
+/// Returns the message with its envelope for a receiver: `sender`, cut to 255 bytes, then the body.
 pub fn seal(sender: &str, body: &[u8]) -> Vec<u8> {
     let name = sender.as_bytes().get(..usize::from(u8::MAX)).unwrap_or(sender.as_bytes());
     let mut sealed = Vec::with_capacity(name.len().saturating_add(body.len()).saturating_add(1));

@@ -1,5 +1,5 @@
-//! Messages on their way in: one after another, as the rate and the caller allow; and the peer's resets of streams, which
-//! take effect where they stand among its messages.
+//! Incoming messages, taken one by one as the rate limit and the caller allow. Stream resets of the peer take effect in
+//! order with its messages.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,17 @@ use crate::config::DataLimits;
 use crate::discard::Discard;
 use crate::time::Instant;
 
-/// The stream it came on, the identifier of what it is, and its octets.
+/// Stream, payload protocol identifier (PPID) and payload.
 type Message = (u16, u32, Vec<u8>);
 
 pub struct Incoming {
     rate: Rate,
     held: bool,
-    /// Taken from the association, but over the rate: it waits, and all behind it in the association.
+    /// A message that exceeded the rate. It waits here, and later messages wait in the association.
     waiting: Option<Message>,
-    /// Messages dealt with so far.
+    /// The number of messages handled or dropped so far.
     handled: u64,
-    /// After how many messages they take effect, and on which streams.
+    /// Pending resets: the number of messages that are handled first, and the streams.
     resets: VecDeque<(u64, Vec<u16>)>,
 }
 
@@ -43,13 +43,13 @@ impl Incoming {
         self.held
     }
 
-    /// When what waits may pass.
+    /// Returns when the waiting message may pass.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.waiting.as_ref().filter(|_| !self.held).map(|_| self.rate.next())
     }
 
-    /// Takes one message from the association, if the rate and the caller allow. Over the rate, what `is_reliable` by its
-    /// stream waits, as do openings of channels; the rest is dropped.
+    /// Takes one message from the association, if the rate and the caller allow. Above the rate, DCEP messages and
+    /// messages of reliable streams (`is_reliable`) wait; other messages are dropped.
     pub fn take(
         &mut self,
         association: &mut Association,
@@ -69,12 +69,12 @@ impl Incoming {
         Some(if admitted { Ok((stream, ppid, payload)) } else { Err(Discard::MessageRate) })
     }
 
-    /// The peer resets `streams` once `after` messages are dealt with.
+    /// Records that the peer resets `streams` after `after` messages are handled.
     pub fn handle_reset(&mut self, after: u64, streams: Vec<u16>) {
         self.resets.push_back((after, streams));
     }
 
-    /// The streams of a reset whose place among the messages is reached; none listed means all.
+    /// Returns the streams of the next reset, if all messages before it are handled. An empty list means all streams.
     pub fn take_reset(&mut self) -> Option<Vec<u16>> {
         if self.resets.front().is_none_or(|(after, _)| *after > self.handled) {
             return None;
@@ -82,7 +82,7 @@ impl Incoming {
         self.resets.pop_front().map(|(_, streams)| streams)
     }
 
-    /// All streams are gone, with what was under way in them.
+    /// Discards the pending resets and the waiting message, because all streams are gone.
     pub fn forget(&mut self) {
         self.resets.clear();
         self.handled += u64::from(self.waiting.take().is_some());

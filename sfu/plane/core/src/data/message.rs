@@ -1,30 +1,30 @@
-//! A message as it travels in its stream: its octets, and the identifier that tells what they are (RFC 8831 s8).
+//! The format of a message in its stream: payload and payload protocol identifier (PPID, RFC 8831 s8).
 
 use crate::discard::Discard;
 
 pub const DCEP: u32 = 50;
 const TEXT: u32 = 51;
 const BINARY: u32 = 53;
-/// Parts of a message whose last one is TEXT or BINARY. Deprecated, and not sent by anybody who speaks RFC 8831.
+/// Parts of a message whose last part is TEXT or BINARY. Deprecated: no implementation of RFC 8831 sends them.
 const TEXT_PART: u32 = 54;
 const BINARY_PART: u32 = 52;
-/// An empty one travels as one zero octet, by a name of its own.
+/// An empty message is sent as one zero octet with its own PPID.
 const TEXT_EMPTY: u32 = 56;
 const BINARY_EMPTY: u32 = 57;
 
 #[derive(PartialEq, Eq, Debug)]
 pub enum Content {
-    /// Of the protocol that opens channels (RFC 8832).
+    /// A DCEP message (RFC 8832).
     Dcep(Vec<u8>),
     Message {
         payload: Vec<u8>,
         text: bool,
     },
-    /// Of a message that goes on with the next one.
+    /// A part of a message that continues in the next one.
     Part,
 }
 
-/// What came, by its identifier.
+/// Interprets a received message by its PPID.
 pub fn read(ppid: u32, mut payload: Vec<u8>) -> Result<Content, Discard> {
     let text = match ppid {
         DCEP => return Ok(Content::Dcep(payload)),
@@ -39,7 +39,7 @@ pub fn read(ppid: u32, mut payload: Vec<u8>) -> Result<Content, Discard> {
     Ok(Content::Message { payload, text })
 }
 
-/// The identifier and the octets by which a message leaves.
+/// Returns the PPID and the octets to send for a message.
 pub fn write(mut payload: Vec<u8>, text: bool) -> (u32, Vec<u8>) {
     let ppid = match (text, payload.is_empty()) {
         (true, false) => TEXT,

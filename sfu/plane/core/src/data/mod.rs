@@ -1,4 +1,4 @@
-//! Data channels: SCTP (RFC 8831), the opening of channels (RFC 8832), their limits, and where messages go.
+//! Data channels: SCTP (RFC 8831), the opening of channels (RFC 8832), their limits, and the routing of messages.
 
 pub mod association;
 pub mod channel;
@@ -22,7 +22,7 @@ pub use channel::Backlog;
 pub use channels::Data;
 pub use group::{Delivery, Group};
 
-/// Ids for channels that peers open: the transports of one worker share a counter, and so an end of clones.
+/// Ids for channels that peers open. Clones share one counter, and all transports of a worker hold clones.
 #[derive(Clone)]
 pub struct PeerIds(Rc<Cell<u64>>);
 
@@ -40,7 +40,7 @@ impl PeerIds {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Before its first message.
+    /// The channel is open. This event precedes its first message.
     Opened {
         channel: ChannelId,
         label: String,
@@ -48,7 +48,7 @@ pub enum Event {
         ordered: bool,
         reliability: Reliability,
     },
-    /// Not by the application's wish: by the peer's, or because of a limit. The channel is gone.
+    /// The peer closed the channel, or a limit did. No event follows when the application closes it.
     Closed {
         channel: ChannelId,
         label: String,
@@ -59,11 +59,11 @@ pub enum Event {
         payload: Vec<u8>,
         text: bool,
     },
-    /// Octets queued and unacknowledged rose over half of what is allowed, or fell under it.
+    /// The number of queued and unacknowledged octets rose above half of the limit, or fell to half or less.
     Buffered {
         channel: ChannelId,
         octets: usize,
     },
-    /// The association is gone for good, and all channels with it, each with its [`Event::Closed`] before.
+    /// The association has ended and is not restarted. An [`Event::Closed`] for each channel comes first.
     Ended(&'static str),
 }

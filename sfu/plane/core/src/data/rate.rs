@@ -1,4 +1,4 @@
-//! How many messages a participant may send: so many a second, and a burst (a leaky bucket, as GCRA counts it).
+//! Limits the messages of a participant: a rate per second and a burst (a leaky bucket, implemented as GCRA).
 
 use crate::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ pub struct Rate {
     interval: Duration,
     /// How far ahead of its schedule a sender may be.
     tolerance: Duration,
-    /// When the next message would be due if all came on schedule.
+    /// When the next message is due at the exact rate.
     schedule: Instant,
 }
 
@@ -16,7 +16,7 @@ impl Rate {
         Self { interval, tolerance: interval * burst.saturating_sub(1), schedule: now }
     }
 
-    /// Whether one more message may pass now; it is then counted.
+    /// Returns whether a message may pass now, and counts it if so.
     pub fn admit(&mut self, now: Instant) -> bool {
         if self.schedule > now + self.tolerance {
             return false;
@@ -25,7 +25,7 @@ impl Rate {
         true
     }
 
-    /// When the next one may pass.
+    /// Returns when the next message may pass.
     pub fn next(&self) -> Instant {
         self.schedule.checked_sub(self.tolerance).unwrap_or(self.schedule)
     }

@@ -1,4 +1,4 @@
-//! Which stream is whose: one per channel, in use until it is reset in both directions (RFC 8831 s6.7, RFC 8832 s6).
+//! The streams of channels: one each, in use until it is reset in both directions (RFC 8831 s6.7, RFC 8832 s6).
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use crate::command::DtlsRole;
 use crate::id::ChannelId;
 use crate::limits::SCTP_STREAMS;
 
-/// How often a refused reset is tried again.
+/// The number of attempts to reset a stream.
 const MAX_RESETS: u8 = 3;
 
 enum Use {
     Channel(ChannelId),
-    /// Its channel is gone; each direction is reset or not.
+    /// The channel is gone. `ours` and `theirs`: the direction is reset.
     Closing {
         ours: bool,
         theirs: bool,
@@ -20,7 +20,7 @@ enum Use {
 }
 
 pub struct Streams {
-    /// The lowest id that is ours to choose: the DTLS client's are even, the server's odd.
+    /// The lowest id that we may choose: the DTLS client chooses even ids, the server odd ones.
     first: u16,
     used: BTreeMap<u16, Use>,
 }
@@ -30,13 +30,13 @@ impl Streams {
         Self { first: if role == DtlsRole::Client { 0 } else { 1 }, used: BTreeMap::new() }
     }
 
-    /// For a channel that we open.
+    /// Returns the lowest free stream for a channel that we open.
     pub fn free(&self) -> Option<u16> {
         (self.first..SCTP_STREAMS).step_by(2).find(|stream| !self.used.contains_key(stream))
     }
 
-    /// Whether the peer may open a channel on it. It may while the answer to our own reset is still on its way: it has
-    /// seen that reset, or it could not begin anew.
+    /// Returns whether the peer may open a channel on the stream. It may do so before its response to our reset
+    /// arrives: it must have received that reset, otherwise it could not use the stream again.
     pub fn may_open(&self, stream: u16) -> bool {
         stream < SCTP_STREAMS && matches!(self.used.get(&stream), None | Some(Use::Closing { theirs: true, .. }))
     }
@@ -52,7 +52,7 @@ impl Streams {
         }
     }
 
-    /// Streams whose channel is gone, but which are not free.
+    /// Returns the number of streams whose channel is gone, but which are not free.
     pub fn closing(&self) -> usize {
         self.used.values().filter(|used| matches!(used, Use::Closing { .. })).count()
     }
@@ -65,12 +65,12 @@ impl Streams {
         self.used.clear();
     }
 
-    /// Its channel is gone, and our reset is on its way.
+    /// Marks a stream as closing: its channel is gone, and we sent our reset.
     pub fn close(&mut self, stream: u16, theirs: bool) {
         self.used.insert(stream, Use::Closing { ours: false, theirs, attempts: 0 });
     }
 
-    /// Nothing more is to come: the peer cannot reset streams.
+    /// Frees a stream at once, because the peer does not support resets.
     pub fn release(&mut self, stream: u16) {
         self.used.remove(&stream);
     }
@@ -93,7 +93,7 @@ impl Streams {
         }
     }
 
-    /// Whether to try once more. A stream that the peer never resets is not used again.
+    /// Returns whether to try again after the peer refused. A stream that is never reset is not used again.
     pub fn reset_refused(&mut self, stream: u16) -> bool {
         match self.used.get_mut(&stream) {
             Some(Use::Closing { attempts, .. }) => {

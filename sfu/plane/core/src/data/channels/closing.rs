@@ -1,4 +1,4 @@
-//! Closing a channel: by the application, by the peer, or because of a limit; its stream is reset (RFC 8831 s6.7).
+//! Closes channels for the application, for the peer, or because of a limit, and resets their streams (RFC 8831 s6.7).
 
 use super::Data;
 use crate::data::Event;
@@ -7,13 +7,13 @@ use crate::id::ChannelId;
 use crate::time::Instant;
 
 impl Data {
-    /// By the application: no event follows.
+    /// Closes a channel for the application. No event follows.
     pub fn close(&mut self, channel: ChannelId, now: Instant) {
         self.forget(channel, now);
         self.settle(now);
     }
 
-    /// Resets of the peer take effect where they stand among its messages.
+    /// Applies the resets of the peer whose preceding messages are handled.
     pub(super) fn apply_resets(&mut self, now: Instant) {
         while let Some(mut streams) = self.incoming.take_reset() {
             if streams.is_empty() {
@@ -56,7 +56,7 @@ impl Data {
         }
     }
 
-    /// All streams are gone, with what was under way in them.
+    /// Closes all channels and forgets all streams and the messages in flight.
     pub(super) fn lose_all(&mut self, reason: &'static str) {
         for (channel, gone) in std::mem::take(&mut self.channels) {
             self.events.push_back(Event::Closed { channel, label: gone.label, reason });

@@ -1,4 +1,4 @@
-//! Opening a channel, by us or by the peer: OPEN and ACK (RFC 8832), and the stream it takes.
+//! Opens channels, by us or by the peer: OPEN and ACK (RFC 8832), and the stream of the channel.
 
 use super::Data;
 use crate::command::{ChannelSpec, Reliability};
@@ -13,8 +13,8 @@ use crate::limits::CHANNEL_NAME;
 use crate::time::Instant;
 
 impl Data {
-    /// Opens a channel; or, if it is for the peer to open it, gives the first one it opens by that label its id.
-    /// `kept`: what was sent to it while there was no transport.
+    /// Opens a channel. If the spec is `remote`, the first channel that the peer opens with that label gets its id.
+    /// `kept`: messages that were sent to the channel before the transport existed.
     pub fn open(&mut self, spec: &ChannelSpec, kept: Option<Backlog>, now: Instant) {
         if self.channels.contains_key(&spec.id) {
             return;
@@ -67,7 +67,7 @@ impl Data {
         self.association.send(stream, message::DCEP, message, carriage, None, now);
     }
 
-    /// The channel has its stream: what waited for it leaves.
+    /// Assigns the stream to the channel and sends the messages that waited.
     fn bind(&mut self, id: ChannelId, state: State, stream: u16, now: Instant) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         self.streams.bind(stream, id);
@@ -84,7 +84,7 @@ impl Data {
             Ok(Dcep::Open(open)) => self.handle_open(stream, open, now),
             Ok(Dcep::Ack) => self.handle_ack(stream),
             Err(why) => {
-                // Closed, or its channel would be opening for ever (RFC 8832 s6).
+                // Without a reset, the peer's channel would stay in the opening state forever (RFC 8832 s6).
                 if self.streams.may_open(stream) && self.streams.closing() < self.limits.channels {
                     self.reset(stream, false, now);
                 }
@@ -102,7 +102,7 @@ impl Data {
         });
         let id = match awaited {
             Some((id, _)) => *id,
-            // One who does not close what it was refused is refused without a word.
+            // Too many refused streams are still closing: the peer gets no reset.
             None if self.streams.closing() >= self.limits.channels => return Err(Discard::ChannelLimit),
             None if self.channels.len() >= self.limits.channels => {
                 self.reset(stream, false, now);
@@ -123,7 +123,7 @@ impl Data {
         channel.protocol = open.protocol;
         channel.carriage = Carriage { ordered: open.ordered, reliability: open.reliability };
         self.send_dcep(stream, dcep::ACK.to_vec(), now);
-        // Told before what waits for it is sent: should that close it, "closed" comes after "open".
+        // The event comes before the waiting messages are sent: if sending closes the channel, "closed" follows "open".
         self.tell_opened(id);
         self.bind(id, State::Open { stream }, stream, now);
         Ok(())
@@ -138,7 +138,7 @@ impl Data {
         Ok(())
     }
 
-    /// The peer has acknowledged our OPEN, by its ACK or by a message.
+    /// Opens the channel, because the peer acknowledged our OPEN by an ACK or by a message.
     pub(super) fn opened(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         if let State::Opening { stream } = channel.state {
