@@ -1,1 +1,1 @@
-"""What a room is: who is in it, what they publish, what each of them is shown, and what happens to them."""
+"""Rooms: participants, published tracks, subscriptions, moderation and events."""

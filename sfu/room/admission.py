@@ -1,5 +1,4 @@
-"""Admission to a room, and the identity of a new participant: locks, limits, shared tokens, and publishers who take
-over."""
+"""Admission to a room and the identity of a new participant: locks, limits, shared tokens, and WHIP takeovers."""
 
 import itertools
 
@@ -20,7 +19,7 @@ class Admission:
     def __init__(self, context: Context, room: str, members: Members, revocations: Revocations) -> None:
         self._context = context
         self._room = room
-        """Its name."""
+        """The room's name."""
         self._members = members
         self._revocations = revocations
         self._begun: dict[str, list[float]] = {}
@@ -31,12 +30,12 @@ class Admission:
         self._revocations.admit(self._room, grant, self._context.wall())
         present = self._members.named(grant.identity)
         if kind is ParticipantKind.VIEWER or (present is not None and present.kind is ParticipantKind.VIEWER):
-            # A viewer takes nobody's place, and a publisher does not take that of a viewer.
+            # A viewer replaces nobody, and nobody replaces a viewer.
             present = None
         if options.locked and present is None:
             raise NotAllowed(f"the room {quote(self._room)} is locked")
         is_counted = kind is ParticipantKind.VIEWER or not grant.permissions.hidden
-        # Who is in already comes back, also into a room whose bound was lowered below those inside.
+        # A participant that is already in may reconnect, even if the limit was lowered below the present number.
         adds_one = is_counted and (present is None or not _is_counted(present))
         if adds_one and 0 < options.max_participants <= sum(map(_is_counted, self._members)):
             raise RoomFull(f"the room {quote(self._room)} is full: {options.max_participants} are in it")
@@ -48,7 +47,7 @@ class Admission:
         return self.free_identity(grant.identity)
 
     def begin(self, participant: Participant) -> None:
-        """Records that the participant has entered."""
+        """Records that the participant has entered the room."""
         if participant.kind is ParticipantKind.INGRESS:
             self._note(participant.identity)
 
@@ -69,8 +68,9 @@ class Admission:
             raise TooManyRequests(sentence, "viewers_per_token", limits.RETRY_SECONDS)
 
     def _take_over(self, identity: str, present: Participant | None) -> None:
-        """Raises Contended where the third WHIP session comes within ten seconds, and the present one is not silent:
-        two encoders that both reconnect would end each other for ever. A refused attempt counts like a session."""
+        """Raises Contended at the third WHIP session within ten seconds, unless the present one is disconnected.
+        Without this limit, two encoders that both reconnect end each other forever. Refused attempts count like
+        sessions."""
         is_replacing = present is not None and present.kind is ParticipantKind.INGRESS
         if not is_replacing or present is None or present.transport.state is MediaState.DISCONNECTED:
             return
@@ -88,5 +88,5 @@ class Admission:
 
 
 def _is_counted(participant: Participant) -> bool:
-    """In the room's limit: everybody but who is hidden by its grant. Viewers are hidden, and counted."""
+    """Returns whether the participant counts towards the room's limit: viewers, and everybody who is not hidden."""
     return participant.kind is ParticipantKind.VIEWER or not participant.is_hidden

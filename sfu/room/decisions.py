@@ -1,4 +1,4 @@
-"""What many subscribers have in common, computed once: the layers of a track, and the state that is reported."""
+"""Caches decisions that many subscribers share: the layers of a track, and the reported subscription state."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from sfu.room.tracks import Track
 
 
 class Decision(NamedTuple):
-    """Which layers of a track are sent to whoever has a certain wish."""
+    """The layers of a track that are sent to all subscribers with the same wish."""
 
     target: allocation.Target
     ladder: tuple[Layer, ...]
-    """The target as the plane names its encodings."""
+    """The target's ladder with the plane's names of encodings."""
     wanted: Layer | None
-    """The best layer that is asked for, regardless of mutes. None: nothing is asked for."""
+    """The best requested layer, regardless of mutes. None: nothing is requested."""
 
 
 class Decisions:
-    """For one look at all subscribers: it does not notice changes of a track or its layers."""
+    """A cache for one pass over the subscribers. It does not notice changes of a track or its layers."""
 
     def __init__(self) -> None:
         self._decided: dict[tuple[Track, Wish], Decision] = {}
@@ -29,14 +29,14 @@ class Decisions:
         found = self._decided.get((track, wish))
         if found is None:
             demand = allocation.Demand(track.supply(), wish)
-            # Without a budget tracks do not compete: each is decided alone.
+            # Without a budget tracks do not compete, so each is decided alone.
             (target,) = allocation.allocate(None, [demand])
             found = Decision(target, track.simulcast.named(target.ladder), allocation.wanted(demand))
             self._decided[track, wish] = found
         return found
 
     def state(self, key: tuple[object, ...], make: Callable[[], SubscriptionState]) -> SubscriptionState:
-        """Returns the state of all subscriptions with this key: everything that the state depends on."""
+        """Returns the state of all subscriptions with this key. The key holds everything that the state depends on."""
         found = self._states.get(key)
         if found is None:
             found = self._states[key] = make()

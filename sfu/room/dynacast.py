@@ -1,7 +1,7 @@
-"""What publishers are asked to send: encodings that somebody wants, and backups that somebody needs.
+"""Decides what publishers are asked to send: the encodings that subscribers want, and the backups that they need.
 
-What is wanted is what viewers ask for, not what their networks carry: an encoding that stops when a network is slow
-would not be there to go back to. A mute counts for nothing either: it would make the picture late when it ends.
+Demand is what subscribers request, not what their networks carry: if a slow network stopped an encoding, it would be
+missing when the network recovers. Mutes do not count either: the picture would be late after the mute ends.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from sfu.room.members import Members
 from sfu.room.tracks import Track
 
 FEATURE = "wanted"
-"""Of clients that stop and start encodings. What others are told would change nothing."""
+"""The feature of clients that can stop and start encodings. Other clients would ignore the request."""
 
 BACKUP_LINGERS = 5.0
-"""Seconds for which a backup is sent after nobody needs it any more."""
+"""Seconds for which a backup is still sent after nobody needs it."""
 
 
 class Publishers:
-    """Of one room."""
+    """The requests to the publishers of one room."""
 
     def __init__(self, members: Members, facts: Facts, now: Callable[[], float], failures: Failures) -> None:
         self._members = members
@@ -29,19 +29,19 @@ class Publishers:
         self._now = now
         self._failures = failures
         self._tracks: dict[str, Track] = {}
-        """Video in the stage, by sid, backups too."""
+        """Published video tracks by sid, including backups."""
         self._wants: dict[str, Dynacast] = {}
-        """Of those whose publishers can stop encodings."""
+        """The demand for tracks whose publishers can stop encodings, by sid."""
         self._needs: dict[str, Hold] = {}
-        """Of the backups that are offered, by the sid of the primary."""
+        """The demand for declared backups, by the sid of the primary."""
         self._untold: dict[str, None] = {}
-        """Sids of tracks whose publishers are told again how things are."""
+        """Sids of tracks whose publishers must receive the requests again."""
         self._is_stale = False
-        """Somebody may be shown something else than when it was last looked at."""
+        """The demand may have changed since the last `flush`."""
         self._due: float | None = None
 
     def publish(self, track: Track) -> None:
-        """Its publisher sends all of it, as every publisher begins."""
+        """Adds a published track. Its publisher sends all encodings at first."""
         if track.kind is not Kind.VIDEO:
             return
         now = self._now()
@@ -60,17 +60,17 @@ class Publishers:
             known.pop(track.sid, None)
 
     def touch(self) -> None:
-        """Somebody is shown something else, or wants to see it otherwise."""
+        """Marks the demand as changed, because a slot or a wish changed."""
         self._is_stale = True
 
     def retell(self, track: Track) -> None:
-        """Its publisher may have lost what it was told, or begun anew to send."""
+        """Repeats the requests for a track, because its publisher may have lost them or restarted."""
         if track.sid in self._tracks:
             self._untold[track.sid] = None
             self._is_stale = True
 
     def handle_timeout(self) -> None:
-        """What is due is told at the end of the turn."""
+        """Marks delayed changes that are due. `flush` sends them at the end of the turn."""
         if self._due is not None and self._due <= self._now():
             self._is_stale = True
 
@@ -100,7 +100,7 @@ class Publishers:
         wants = self._wants.get(track.sid)
         if wants is None:
             return
-        if wants.encodings != len(track.simulcast.offered):  # Another offer gave it others.
+        if wants.encodings != len(track.simulcast.offered):  # Another offer changed the encodings.
             wants, track.told = Dynacast(len(track.simulcast.offered), now), None
             self._wants[track.sid] = wants
         wanted = track.wanted()
@@ -121,14 +121,14 @@ class Publishers:
             self._facts.append(BackupWanted(track.owner, track.sid, need.is_on))
 
     def _is_needed(self, track: Track) -> bool:
-        """Somebody is to be shown it who can decode its backup only."""
+        """Returns whether a slot that shows the track can decode only its backup."""
         viewers = (self._members.get(sid) for sid in track.viewers)
         slots = (viewer.viewing.showing(track) for viewer in viewers if viewer is not None)
         return any(slot is not None and slot.needs_backup(track) for slot in slots)
 
 
 def _wanted(track: Track, wish: Wish) -> EncodingsWanted:
-    # In the order of the offer: those without a RID are known by their place in it.
+    # In the order of the offer, because encodings without a RID are identified by their place.
     offered = enumerate(track.simulcast.offered)
     encodings = (WantedEncoding(rid, wish.encodings[track.simulcast.rank(place)]) for place, rid in offered)
     return EncodingsWanted(track.owner, track.sid, tuple(encodings), wish.paused)

@@ -1,4 +1,4 @@
-"""The log's reader of facts: who came to a room and who left it, one line each."""
+"""Logs each participant that joins or leaves a room."""
 
 import logging
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 class Journal:
     def __init__(self, room: str) -> None:
         self._room = room
-        """Its name."""
+        """The room's name."""
 
     def read(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Who is in a room. The room adds and removes; everybody else looks up."""
+"""The participants of a room. Only the room adds and removes them."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -34,22 +34,22 @@ class Members:
 
 
 class Membership(Members):
-    """The room's own hold on its members."""
+    """The mutable form of `Members`, for the room only."""
 
     def add(self, participant: Participant) -> None:
-        """Its identity is free."""
+        """Adds a participant. Its identity must be free."""
         self._by_sid[participant.sid] = participant
         self._by_identity[participant.identity] = participant
 
     def remove(self, participant: Participant) -> bool:
-        """False: it was no member."""
+        """Removes a participant. False: it was not a member."""
         if self._by_sid.pop(participant.sid, None) is None:
             return False
         del self._by_identity[participant.identity]
         return True
 
     def rename(self, participant: Participant, identity: str) -> None:
-        """The identity is free."""
+        """Changes the identity of a participant. The new identity must be free."""
         del self._by_identity[participant.identity]
         participant.rename(identity)
         self._by_identity[identity] = participant

@@ -1,7 +1,7 @@
-"""Who of a room reaches whom by data channels. The plane forwards messages within groups of channels.
+"""Groups the data channels of a room. The plane forwards messages within groups of channels.
 
-On the room's channels each participant who may publish data reaches every participant, by sid. Any other label reaches
-the participants who opened the same label.
+On the room's channels each participant who may publish data reaches every participant, by sid. On channels with any
+other label it reaches the participants who opened a channel with the same label.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from sfu.room.members import Members
 from sfu.room.participant import Participant
 
 ENVELOPED = (RELIABLE, LOSSY)
-"""Labels whose messages name their destination and sender."""
+"""Labels of channels whose messages have an envelope with destination and sender."""
 
 
 @dataclass(slots=True)
 class _Group:
     id: int
     size: int = 0
-    """Channels in it."""
+    """The number of channels in the group."""
 
 
 class Messaging:
-    """One group for each label. A channel leaves its group with its end, in the plane too."""
+    """Keeps one group for each label. A channel leaves its group when it closes, also in the plane."""
 
     def __init__(self, binding: Binding, members: Members, failures: Failures, worker: int, owner: str) -> None:
         self._binding = binding
@@ -36,16 +36,16 @@ class Messaging:
         self._dirty: dict[str, None] = {}
         """Sids of participants whose channels or permissions changed."""
         self._groups: dict[str, _Group] = {}
-        """By label."""
+        """Groups by label."""
         self._joined: dict[str, dict[int, tuple[str, bool]]] = {}
-        """What the plane knows, by sid: the label of each channel, and whether its messages reach others."""
+        """The membership that the plane has, by sid and channel: the label, and whether the participant may send."""
 
     def touch(self, participant: Participant) -> None:
         """Marks a participant that joined or left, or whose channels or permissions changed."""
         self._dirty[participant.sid] = None
 
     def has_work(self) -> bool:
-        """Whether `flush` has groups to change."""
+        """Returns whether `flush` has groups to change."""
         return bool(self._dirty)
 
     def flush(self) -> None:
@@ -54,19 +54,19 @@ class Messaging:
             try:
                 self._update(sid)
             except Exception as error:
-                # It is tried again with a later turn.
+                # A later turn tries again.
                 self._failures.note("group", error, f"sid={sid}")
                 self._dirty[sid] = None
 
     def close(self) -> None:
-        """Removes the groups of a room that everybody has left."""
+        """Removes all groups, after everybody has left the room."""
         self.flush()
         for group in self._groups.values():
             self._binding.remove(group.id)
         self._groups.clear()
 
     def send(self, to: Sequence[Participant], payload: bytes, *, reliable: bool) -> int:
-        """Sends a message of the server. Returns the number of receivers with a channel for it, open or opening."""
+        """Sends a message of the server. Returns the number of receivers with an open or opening channel for it."""
         label = RELIABLE if reliable else LOSSY
         channels = [channel for p in to if (channel := p.channels.own.get(label)) is not None]
         if channels:

@@ -1,5 +1,5 @@
-"""What changes about somebody in a room, by itself or by a moderator: its name, its permissions, its tracks muted or
-withdrawn. And what follows from it for the others.
+"""Changes of a participant, by itself or by a moderator: name, metadata, permissions, and muted or unpublished tracks.
+Also applies the consequences for other participants.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from sfu.room.tracks import Track
 
 
 class ParticipantChanges(TypedDict, total=False):
-    """What is None or not named stays as it is."""
+    """Changes of a participant. A field that is None or absent keeps its value."""
 
     name: str | None
     metadata: str | None
@@ -41,12 +41,12 @@ class Moderation:
     ) -> None:
         self._context = context
         self._room = room
-        """Its name."""
+        """The room's name."""
         self._stage = stage
         self._messaging = messaging
         self._facts = facts
         self._note = note
-        """Its `ParticipantInfo` is another one."""
+        """Called when the `ParticipantInfo` of a participant changed."""
         self._revocations = revocations
 
     def update(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
@@ -64,14 +64,14 @@ class Moderation:
         self._note(participant)
 
     def revoke(self, participant: Participant) -> None:
-        """The tokens it holds no longer let it in, nor does its session go on after a cut."""
+        """Revokes the tokens of a participant. It can neither join again with them nor resume its session."""
         participant.resume_secret = None
         self._revocations.remove(
             self._room, participant.grant.identity, participant.grant.expires, self._context.wall()
         )
 
     def mute(self, participant: Participant, sid: str, muted: bool) -> None:
-        """By its owner."""
+        """Mutes or unmutes a track for its owner. Raises NotAllowed if a moderator muted it."""
         track = participant.publishing.find(sid)
         if track.silenced and not muted:
             raise NotAllowed("a moderator muted this track, and has to allow it again")
@@ -80,7 +80,7 @@ class Moderation:
             self._muted(participant, track, by_moderator=False)
 
     def silence(self, participant: Participant, track: str, muted: bool) -> None:
-        """By a moderator; the owner is told."""
+        """Mutes or unmutes a track for a moderator. The owner is notified."""
         found = participant.publishing.find(track)
         if found.silenced != muted:
             found.silenced = muted
@@ -108,7 +108,7 @@ class Moderation:
         participant.grant = replace(participant.grant, permissions=permissions)
         participant.grant_changed.set()
         if participant.shares_token:
-            pass  # The token is that of other viewers, too.
+            pass  # Other viewers share the token.
         elif is_reduced(before, permissions):
             participant.resume_secret = None
             expires, wall = participant.grant.expires, self._context.wall()

@@ -1,4 +1,4 @@
-"""Views of a room's tracks: which there are, and what each subscriber is shown of them and why."""
+"""Views of a room's tracks: the published tracks, and the state of each subscription with its reasons."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,33 +15,33 @@ class Overview:
     def __init__(self, members: Members, tracks: Mapping[str, Track], ranking: Ranking) -> None:
         self._members = members
         self._tracks = tracks
-        """Published, by sid; the room's own."""
+        """Published tracks by sid. The room owns this mapping."""
         self._ranking = ranking
 
     def find(self, subscriber: Participant, sid: str) -> Track:
-        """One that it could be shown; NotFound."""
+        """Returns a track that is visible to the subscriber. Raises NotFound."""
         track = self._tracks.get(sid)
         if track is None or track.owner == subscriber.sid or self._ranking.is_hidden(track):
             raise NotFound(f"there is no track {quote(sid)} to subscribe to")
         return track
 
     def visible_to(self, subscriber: Participant) -> list[Track]:
-        """Every track it could be shown, in the order their publishers joined."""
+        """Returns all tracks visible to the subscriber, in the order their publishers joined."""
         tracks = self._ranking.by_join()
         return [track for track in tracks if track.owner != subscriber.sid and not self._ranking.is_hidden(track)]
 
     def undecodable(self, subscriber: Participant) -> tuple[list[Track], list[Track]]:
-        """Of the tracks it wants and has sections for: those that it cannot decode, and all."""
+        """Returns, of the wanted tracks with sections of their kind, those that it cannot decode, and all."""
         return subscriber.viewing.undecodable(self.visible_to(subscriber))
 
     def subscriptions(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, SubscriptionInfo]]:
-        """Of every track it could be shown that stands `after` this, one by one: a list of all may be long."""
+        """Yields the subscription of each visible track `after` this order. It is a generator: a list may be long."""
         for track in self.visible_to(subscriber):
             if track.order > after:
                 yield track.order, subscriber.viewing.view(track)
 
     def explain(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, Explanation]]:
-        """Why it is shown each of them as it is."""
+        """Yields the explanation of each visible track `after` this order: why it is sent as it is."""
         may_subscribe = subscriber.permissions.can_subscribe
         for track in self.visible_to(subscriber):
             if track.order > after:

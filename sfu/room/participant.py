@@ -1,6 +1,6 @@
-"""One identity in a room: what it may do, what it publishes, and what it is shown.
+"""One participant of a room: its permissions, publications and subscriptions.
 
-Everything here concerns this participant alone. What a change means for the others is the room's.
+Everything here concerns this participant alone. The room applies the consequences for others.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Participant:
     ) -> None:
         self.sid = new_sid("PA")
         self.identity = names.identity(grant.identity) if identity == grant.identity else identity
-        """In its room: that of the grant, but for viewers who share one (`ada#2`)."""
+        """The identity in its room. Equals that of the grant, except for viewers who share a grant (`ada#2`)."""
         self.name = names.text("a display name", grant.name)
         self.metadata = names.metadata(grant.metadata)
         self.attributes: Mapping[str, str] = names.merged({}, grant.attributes)
@@ -62,14 +62,14 @@ class Participant:
         self.version = 1
         self.disconnect_reason: DisconnectReason | None = None
         self.grant_changed = asyncio.Event()
-        """Set when its permissions have changed."""
+        """Set when the permissions change."""
 
         self.resume_secret: str | None = secrets.token_urlsafe(24)
-        """None: revoked."""
+        """None after revocation."""
         self.signal_gone: float | None = -math.inf
-        """When its WebSocket went; None: it is there."""
+        """When its WebSocket closed. None: it is open."""
         self.media_gone: float | None = context.now()
-        """When its media was last connected; None: it is."""
+        """When its media was last connected. None: it is connected."""
 
         self.transport = Transport(context.binding, worker, self.sid, context.fingerprint, candidates)
         self.channels = Channels(context.binding, worker, self.sid)
@@ -96,12 +96,12 @@ class Participant:
 
     @property
     def signals(self) -> bool:
-        """It has a WebSocket, or may come back with one. WHIP and WHEP sessions have none."""
+        """Returns whether it uses a WebSocket, open or to be resumed. WHIP and WHEP sessions have none."""
         return self.kind is ParticipantKind.STANDARD
 
     @property
     def tracks(self) -> Mapping[str, Track]:
-        """What it publishes, by sid, and their backups while they are sent."""
+        """Published tracks by sid, including backups while they are sent."""
         return self.publishing.tracks
 
     @property
@@ -126,15 +126,16 @@ class Participant:
 
     @property
     def shares_token(self) -> bool:
-        """Its identity is not that of its token: what happens to it alone says nothing of the token."""
+        """Returns whether its identity differs from its token's. If so, changes of this participant do not apply to the
+        token."""
         return self.identity != self.grant.identity
 
     def rename(self, identity: str) -> None:
-        """A viewer, whose identity a publisher takes: nobody else has heard of it."""
+        """Renames a viewer whose identity a publisher takes. Nobody else knows the viewer, because it is hidden."""
         self.identity = self.viewing.identity = identity
 
     def departs_at(self) -> float | None:
-        """When it goes by itself, as things are. None: it stays."""
+        """Returns when it is removed for absence. None: it is present."""
         return departs_at(self.signal_gone, self.media_gone, self._context.config.resume_window)
 
     # Publishing
@@ -143,7 +144,7 @@ class Participant:
         return may_publish(self.permissions, source)
 
     def declare(self, declaration: Declaration) -> Track:
-        """A track that will be offered. Raises if it may not be."""
+        """Declares a track before it is offered. Raises if the participant may not publish it."""
         if not self.permissions.can_publish:
             raise NotAllowed("you may not publish in this room")
         if not self.may_publish(declaration.source):
@@ -153,13 +154,13 @@ class Participant:
     # Negotiation
 
     async def read_offer(self, sdp: str) -> SessionDescription:
-        """The loop goes on while a long offer is read. Raises NegotiationError."""
+        """Parses an offer without blocking the event loop. Raises NegotiationError."""
         return await self._context.reading.read(sdp)
 
     def answer(self, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
-        """Answers an offer and commands what follows from it. One that is refused changes nothing.
+        """Answers an offer and sends the resulting commands to the plane. A refused offer changes nothing.
 
-        `named`: the cid of each sending section, by mid, where the client says so.
+        `named`: the cids of sending sections by mid, as far as the client gives them.
         """
         intended = self.publishing.intended(offer, named, self.permissions)
         # RFC 9725 s4.2: a WHIP publisher may offer sendrecv, and is answered recvonly.
@@ -167,7 +168,7 @@ class Participant:
         allow = Allow(publish=lambda mid, _: mid in intended, subscribe=may_watch, data=True)
         negotiated, local = self.transport.consider(offer, allow)
 
-        # From here on nothing fails.
+        # Nothing below fails.
         had_data = self.transport.has_data
         renewed = self.transport.adopt(negotiated, local)
         if renewed:
@@ -182,7 +183,7 @@ class Participant:
         return outcome
 
     def handle_media(self, state: MediaState) -> None:
-        """What the plane says of its transport."""
+        """Handles a state that the plane reports for the transport."""
         self.transport.state = state
         if state is MediaState.CONNECTED:
             self.media_gone = None
@@ -190,7 +191,7 @@ class Participant:
             self._lose_media()
 
     def lose_transport(self) -> list[Track]:
-        """Its media is over for good. What it published waits for another offer; returns it."""
+        """Closes the transport after its media ended. Returns the published tracks, which wait for another offer."""
         self.transport.close()
         self.channels.close()
         self.viewing.clear()

@@ -1,4 +1,4 @@
-"""The tracks that one participant publishes: their declaration, and the section of an offer that each one gets."""
+"""The tracks that one participant publishes: their declarations, and their sections in the offer."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,8 @@ from sfu.room.tracks import CODECS, Track
 
 WHIP_SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 RETIRED = 64
-"""Remembered names of unpublished tracks: an offer that was made before the client knew of it is no mistake."""
+"""The number of cids of unpublished tracks that are remembered. An offer may still name them if the client made it
+earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Publications:
         self._identity = identity
         self._order = order
         self._is_ingress = is_ingress
-        """It declares nothing: whatever its sections send is published (WHIP)."""
+        """True for WHIP: no tracks are declared, and every sending section is published."""
 
     def find(self, sid: str) -> Track:
         """Returns a declared or published track. Raises NotFound."""
@@ -149,7 +150,7 @@ class Publications:
             del self.tracks[track.sid]
             track.plane_id = None
             if track.primary is not None:
-                self.declared[track.cid] = track  # It may be asked for again.
+                self.declared[track.cid] = track  # The backup may be requested again.
             else:
                 self._retired.append(track.cid)
             outcome.withdrawn.append(track)
@@ -186,7 +187,7 @@ class Publications:
         return {*self.declared, *(track.cid for track in self.tracks.values())}
 
     def _backup_codec(self, declaration: Declaration) -> str:
-        """The codec of the declared backup; empty: there is none. Raises if it cannot be."""
+        """Returns the codec of the declared backup. Empty: none is declared. Raises if the backup is not allowed."""
         if declaration.backup is None:
             return ""
         cid, codec = names.text("a cid", declaration.backup.cid), CODECS.get(declaration.backup.mime.lower(), "")
@@ -205,7 +206,8 @@ class Publications:
         return track
 
     def _ingress(self, section: MediaSection, present: Sequence[Track], permissions: Permissions) -> Track | None:
-        """WHIP declares nothing: camera and microphone first, what comes beside them is of no known source."""
+        """Returns a new track for a WHIP section. The first of each kind is the camera or microphone; others have no
+        source."""
         kind = Kind(section.kind)
         source = WHIP_SOURCES[kind]
         if any(track.source is source for track in present):

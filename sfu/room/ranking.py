@@ -1,4 +1,5 @@
-"""The order of a room's tracks, and which each subscriber is to be shown: computed once for all of the same wishes."""
+"""Ranks the tracks of a room and selects those of each subscriber. Subscribers with equal wishes share one
+selection."""
 
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ class Ranking:
     def __init__(self, members: Members, tracks: Mapping[str, Track], spoke: Mapping[str, int]) -> None:
         self._members = members
         self._tracks = tracks
-        """Published, by sid; the room's own."""
+        """Published tracks by sid. The room owns this mapping."""
         self._spoke = spoke
         """When each publisher was last the dominant speaker, as a rank: higher is later."""
         self._last_n = 0
@@ -20,11 +21,10 @@ class Ranking:
         self._joined: list[Track] | None = None
         self._ranked: list[Track] | None = None
         self._shared: dict[tuple[bool, tuple[int, int]], slots.Selection] = {}
-        """The selections of subscribers without wishes of their own: by whether they want everything, and their
-        sections."""
+        """Selections of subscribers without individual wishes, by `auto` and numbers of sections."""
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> bool:
-        """Sets whom a large room is shown, see `RoomOptions`. Returns whether it is something new."""
+        """Sets which participants a large room shows, see `RoomOptions`. Returns whether this changed."""
         changed = (last_n, on_stage) != (self._last_n, self._on_stage)
         self._last_n, self._on_stage = last_n, on_stage
         if changed:
@@ -32,7 +32,7 @@ class Ranking:
         return changed
 
     def reorder(self) -> None:
-        """Tracks, their priority or their visibility changed."""
+        """Clears the caches, because tracks, their priority or their visibility changed."""
         self._joined = self._ranked = None
         self._shared.clear()
 
@@ -47,7 +47,7 @@ class Ranking:
         return owner is None or owner.is_hidden
 
     def selection(self, subscriber: Participant) -> slots.Selection:
-        """Returns the tracks that a subscriber is to be shown."""
+        """Returns the tracks to show to a subscriber."""
         if not subscriber.permissions.can_subscribe:
             return slots.NOTHING
         viewing = subscriber.viewing
@@ -66,7 +66,7 @@ class Ranking:
         return slots.select(wanted, viewing.wishes.unseen, self._last_n, viewing.sections)
 
     def _by_rank(self) -> list[Track]:
-        """Visible tracks, most wanted first."""
+        """Returns the visible tracks, highest priority first."""
         if self._ranked is None:
             tracks = [track for track in self.by_join() if not self.is_hidden(track)]
             ranks = {identity: rank for rank, identity in enumerate(self._on_stage)}

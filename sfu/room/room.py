@@ -1,7 +1,7 @@
-"""A room: the participants who may hear one another. It lives on one worker of the plane.
+"""A room: a group of participants who may receive one another. It is assigned to one worker of the plane.
 
-What happens only marks what has changed; `flush`, once a turn of the loop, tells it: a room of fifty that fills in one
-turn is one message for each of them.
+Changes are only marked. `flush` reports them once per turn of the event loop: if fifty participants join in one turn,
+each of them receives one message.
 """
 
 import logging
@@ -56,7 +56,7 @@ from sfu.room.stage import Stage
 log = logging.getLogger(__name__)
 
 OnMessage = Callable[[str, ParticipantInfo, bytes], None]
-"""Room, sender, and payload of a message to the server."""
+"""Receives the room, the sender and the payload of a message to the server."""
 
 
 class Room:
@@ -98,7 +98,7 @@ class Room:
         self._revocations = revocations
         self._quotas = quotas
         self.key = key
-        """The API key that it was made with."""
+        """The API key that created the room."""
         self._homes = homes
         """The room of every participant of the service, by sid."""
         self._soon = soon
@@ -106,14 +106,14 @@ class Room:
         self._order = 0
         self._was_entered = False
         self.is_kept = False
-        """It is among the rooms of the service: one that nobody enters is not."""
+        """True if the service lists the room. A room that nobody entered may not be listed."""
         self._empty_since = context.now()
 
     # Views
 
     @property
     def readers(self) -> list[Reader]:
-        """Who gets the facts of each turn."""
+        """The readers that receive the facts of each turn."""
         return self._facts.readers
 
     @property
@@ -142,7 +142,7 @@ class Room:
 
     @property
     def participants(self) -> Mapping[str, Participant]:
-        """By identity, in the order they joined."""
+        """Participants by identity, in the order they joined."""
         return self.members.by_identity
 
     def participant(self, identity: str) -> Participant:
@@ -151,7 +151,7 @@ class Room:
             raise NotFound(f"there is no participant {quote(identity)} in the room {quote(self.name)}")
         return found
 
-    # Who is in
+    # Participants
 
     def prepare(
         self,
@@ -163,7 +163,7 @@ class Room:
         client: Client | None = None,
         via: str | None = None,
     ) -> Participant:
-        """Someone who may `enter`. Raises if the room is locked or full, or the token revoked."""
+        """Returns a new participant that may `enter`. Raises if the room is locked or full, or the token revoked."""
         identity = self._admission.admit(grant, kind, self.options)
         self._order += 1
         return Participant(
@@ -173,7 +173,7 @@ class Room:
             identity=identity,
             worker=self.worker,
             order=self._order,
-            # The address by which it has reached us once is the likeliest to be reached again.
+            # The address that the client has reached once is the most likely to be reachable again.
             candidates=tuple(sorted(self._candidates, key=lambda candidate: candidate[0] != via)),
             auto_subscribe=auto_subscribe,
             only=only,
@@ -181,7 +181,8 @@ class Room:
         )
 
     def enter(self, participant: Participant) -> None:
-        """A participant who already has the identity is removed, and told why; a viewer is given another one."""
+        """Adds a participant. Another one with this identity is removed and receives the reason; a viewer is
+        renamed."""
         present = self.members.named(participant.identity)
         if present is not None and present.kind is ParticipantKind.VIEWER:
             self.members.rename(present, self._admission.free_identity(present.grant.identity))
@@ -196,8 +197,8 @@ class Room:
         self._facts.append(ParticipantJoined(participant.sid, participant.identity, participant.kind))
 
     def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
-        """By a moderator: out, with all viewers who share the token, and not back with a token made before. A viewer
-        beside it (`ada#2`) goes alone, and the token stays good."""
+        """Removes a participant for a moderator, together with all viewers who share the token, and revokes earlier
+        tokens. A viewer with a numbered identity (`ada#2`) is removed alone, and the token stays valid."""
         present = self.members.named(identity)
         gone = [present] if present is not None and present.shares_token else self._sessions_of(identity)
         for participant in gone or [self.participant(identity)]:
@@ -209,7 +210,7 @@ class Room:
         return [p for p in self.members if p.grant.identity == identity]
 
     def depart(self, participant: Participant, reason: DisconnectReason) -> None:
-        """Removes a participant and everything it owns, also where a part of that fails."""
+        """Removes a participant and everything it owns, even if a part of that fails."""
         if not self.members.remove(participant):
             return
         self._homes.pop(participant.sid, None)
@@ -218,7 +219,7 @@ class Room:
         self._empty_since = self._context.now()
         self.flush_soon()
         with ExitStack() as parts:
-            # Done from the last to the first, each of them even if another one raises.
+            # The callbacks run from the last to the first. All run, even if another one raises.
             parts.callback(self._note_departure, participant, reason)
             parts.callback(participant.transport.close)
             parts.callback(participant.channels.close)
@@ -237,33 +238,34 @@ class Room:
         self._messaging.close()
 
     def expires_at(self) -> float | None:
-        """When it goes by itself; None: somebody is in it."""
+        """Returns when the room expires. None: it is not empty."""
         if len(self.members):
             return None
         return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
 
     def retell(self, participant: Participant) -> None:
-        """Its client starts from a snapshot: what it heard of its slots and its own tracks is lost."""
+        """Reports slots and own tracks again, because the client starts from a snapshot and lost the earlier
+        reports."""
         self.stage.retell(participant)
         self.flush_soon()
 
     def tell_again(self, sid: str) -> None:
-        """A reader could not make anything of what this participant is."""
+        """Reports a participant again, because a reader failed to process it."""
         self._facts.append(ParticipantChanged(sid))
 
     def note_drain(self, deadline: int) -> None:
-        """The service lets everybody go at this time, in ms since the epoch."""
+        """Reports that the service removes everybody at `deadline`, in ms since the epoch."""
         self._facts.append(DrainStarted(deadline))
 
     def note_token(self, participant: Participant, issued: float, expires: float, jti: str = "") -> None:
-        """It was sent a token of these times, in seconds since the epoch: a revocation has to outlast it."""
+        """Records a token that was sent to the participant, in seconds since the epoch. Revocations must outlast it."""
         self._revocations.renew(self.name, participant.grant, jti)
         participant.grant = replace(participant.grant, issued=issued, expires=math.ceil(expires), jti=jti)
 
-    # What it is
+    # Options
 
     def update(self, **changes: Unpack[RoomChanges]) -> None:
-        """None: as it is."""
+        """Changes the options. A value of None leaves the option unchanged."""
         given = {name: value for name, value in changes.items() if value is not None}
         options = replace(self.options, **given)  # type: ignore[arg-type]  # the names are those of RoomChanges
         if options == self.options:
@@ -276,7 +278,7 @@ class Room:
     # Publishing
 
     def offer(self, participant: Participant, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
-        """Answers an offer, and does what follows from it."""
+        """Answers an offer and applies its consequences."""
         before = participant.state
         outcome = participant.answer(offer, named)
         self.follow(participant, outcome)
@@ -285,7 +287,7 @@ class Room:
         return outcome
 
     def follow(self, participant: Participant, outcome: Outcome) -> None:
-        """What the answer to an offer means for the others."""
+        """Applies the consequences of an answered offer for other participants."""
         for track in outcome.withdrawn:
             self.stage.withdraw(track)
             if track.primary is None:
@@ -305,14 +307,15 @@ class Room:
     # Data
 
     def send_data(self, payload: bytes, *, reliable: bool = True, to: Sequence[str] | None = None) -> int:
-        """From the server to everybody, or to these identities. Returns how many have a channel for it."""
+        """Sends a message to everybody or to these identities. Returns the number of receivers with a channel for
+        it."""
         limit = self._context.config.data.message
         if len(payload) > limit:
             raise LimitExceeded(f"a message has at most {limit} octets, this one has {len(payload)}")
         receivers = list(self.members) if to is None else [self.participant(name) for name in to]
         return self._messaging.send(receivers, payload, reliable=reliable)
 
-    # What the plane says
+    # Events of the plane
 
     def handle_event(self, sid: str, event: Event) -> None:
         participant = self.members.get(sid)
@@ -357,7 +360,7 @@ class Room:
             self._context.failures.note("tick", error, f"room={self.name}")
         self._admission.handle_timeout(now)
         if self._has_work():
-            # Also what failed in an earlier turn, and was put back.
+            # This includes work that failed in an earlier turn.
             self.flush_soon()
         for participant in list(self.members):
             try:
@@ -372,14 +375,14 @@ class Room:
         self._soon(self)
 
     def flush(self) -> None:
-        """Does what this turn's changes add up to, and hands the facts to their readers."""
+        """Applies the changes of this turn and passes the facts to their readers."""
         for part in (self.stage, self._messaging, self._facts):
             try:
                 part.flush()
             except Exception as error:
                 self._context.failures.note("turn", error, f"room={self.name}")
 
-    # Below
+    # Internal
 
     def _has_work(self) -> bool:
         return self.stage.has_work() or self._messaging.has_work() or self._facts.is_pending
@@ -397,7 +400,7 @@ class Room:
             self._context.failures.note("on_message", error, f"room={self.name} sid={participant.sid}")
 
     def _note(self, participant: Participant) -> None:
-        """Its `ParticipantInfo` is another one."""
+        """Reports that the `ParticipantInfo` changed."""
         participant.version += 1
         self._facts.append(ParticipantChanged(participant.sid))
 
@@ -407,7 +410,8 @@ class Room:
         self._facts.append(ParticipantLeft(participant.info(), reason, participant.is_hidden))
 
     def _expect_data(self, participant: Participant) -> None:
-        """What others send it reliably waits for its offer; a WHIP or WHEP session has made one."""
+        """Queues reliable messages until the participant's offer arrives. WHIP and WHEP sessions have already made
+        one."""
         if participant.signals:
             participant.channels.expect()
             self._messaging.touch(participant)

@@ -14,13 +14,13 @@ from sfu.policy import ranks
 class Simulcast:
     def __init__(self) -> None:
         self.offered: tuple[str, ...] = ()
-        """RIDs in the order of the offer; empty if encodings differ by SSRC only. One: there is no simulcast."""
+        """RIDs in the order of the offer. A RID is empty if encodings differ by SSRC only. One entry: no simulcast."""
         self.ranking: tuple[int, ...] = ()
-        """Places in `offered`, lowest rank first."""
+        """Indexes into `offered`, lowest rank first."""
         self._seen: list[ranks.Seen] = []
-        """By place."""
+        """The sizes and rates of encodings when they last arrived, by place in `offered`."""
         self._rival: tuple[int, ...] = ()
-        """A different ranking, by what arrived last."""
+        """The last measured ranking. It replaces `ranking` if it is measured again."""
 
     @property
     def is_several(self) -> bool:

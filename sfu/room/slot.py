@@ -9,14 +9,14 @@ from sfu.room.tracks import MIME, Track
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """A receive section and what it shows."""
+    """A receive section and the track that it shows."""
 
     id: int
     mid: str
     kind: Kind
     track: Track | None = None
     codecs: frozenset[str] = frozenset()
-    """The codecs that the client decodes in it."""
+    """The codecs that the client can decode in this section."""
     shown: Track | None = None
     """The track whose media is sent: the shown track, or its backup."""
     source: int | None = None
@@ -24,27 +24,29 @@ class Slot:
     target: allocation.Target | None = None
     """The last decision for this source."""
     commanded: tuple[Layer, ...] | None = None
-    """The ladder that the plane has. None: it has none for this source."""
+    """The ladder last sent to the plane. None: none was sent for this source."""
     layer: Layer | None = None
     """The layer that is sent."""
     lacks: Cause = Cause.NONE
-    """Why the plane sends less than the best of the target."""
+    """Why the plane sends less than the best layer of the target."""
     since: int = 0
     """When `layer` last changed, in ms since the epoch."""
     refused: str = ""
     unreadable: int | None = None
-    """The plane's id of a track that it refused to show here: the client has its codec in another profile."""
+    """The plane's id of a track that it refused to send here, because the client negotiated another profile of the
+    codec."""
     told: SubscriptionState | None = None
 
     def can_decode(self, track: Track) -> bool:
-        """Whether the client can decode the track, as far as known: the first packet tells the codec."""
+        """Returns whether the client can decode the track. True while the codec is unknown, until the first packet
+        arrives."""
         if track.is_flowing and track.plane_id == self.unreadable:
             return False
-        # RED is taken apart for those who have opus alone.
+        # The plane unpacks RED for clients that support only opus.
         return not track.codec or track.codec in self.codecs or (track.codec == "red" and "opus" in self.codecs)
 
     def can_show(self, track: Track) -> bool:
-        """Returns whether it can show the track, or the backup that its publisher would be asked for."""
+        """Returns whether the slot can show the track or its declared backup."""
         return self.can_decode(track) or self.needs_backup(track)
 
     def choose(self, track: Track) -> Track:
@@ -54,7 +56,7 @@ class Slot:
 
     @property
     def is_current(self) -> bool:
-        """Whether the plane has its present source."""
+        """Returns whether the plane has the present source."""
         track = self.track
         if track is None:
             return self.source is None
@@ -62,13 +64,14 @@ class Slot:
 
     @property
     def is_waiting_for_backup(self) -> bool:
-        """Whether the publisher was asked for the codec that can be decoded here."""
+        """Returns whether the slot needs the backup, and the backup is not sent yet."""
         track = self.track
         return track is not None and track.backup is not None and self.shown is track and self.needs_backup(track)
 
     @property
     def refusal(self) -> str:
-        """What the client cannot do, for example `cannot decode H265`. Empty: it can show its track, or has none."""
+        """Why the client cannot show its track, for example `cannot decode H265`. Empty: it can, or the slot has no
+        track."""
         track = self.track
         if track is None or (not self.refused and self.can_decode(self.shown or track)):
             return ""
@@ -83,5 +86,5 @@ class Slot:
 
 
 def _name(track: Track) -> str:
-    """Of its codec, for people."""
+    """Returns a readable name of the track's codec."""
     return MIME[track.codec].split("/")[1] if track.codec else "what is published"

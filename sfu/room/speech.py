@@ -1,4 +1,4 @@
-"""Who speaks in a room, and who is the dominant speaker: levels of the plane in, facts out."""
+"""The active speakers and the dominant speaker of a room: turns audio levels of the plane into facts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,18 +14,18 @@ class Speech:
         self.spoke: dict[str, int] = {}
         """When each publisher was last the dominant speaker, as a rank: higher is later."""
         self._tracks = tracks
-        """By sid; the room's own."""
+        """Published tracks by sid. The room owns this mapping."""
         self._facts = facts
         self._speakers = speakers.Speakers()
         self._dominance = dominance.Dominance()
 
     @property
     def dominant(self) -> Track | None:
-        """Of the dominant speaker; the last one, while nobody speaks."""
+        """The track of the dominant speaker. During silence, that of the last one."""
         return self._tracks.get(self._dominance.dominant) if self._dominance.dominant is not None else None
 
     def record(self, levels: Iterable[tuple[Track, bytes]], now: float) -> bool:
-        """What was heard in the last 100 ms. True: somebody else is dominant now."""
+        """Records the levels of the last 100 ms. True: the dominant speaker changed."""
         heard = [(track.sid, samples) for track, samples in levels]
         self._speakers.record(heard, now)
         self._dominance.record(heard, now)
@@ -38,7 +38,7 @@ class Speech:
         return True
 
     def handle_timeout(self, now: float) -> None:
-        """Notes who started or stopped speaking."""
+        """Appends a fact for participants who started or stopped speaking."""
         if self._speakers.is_quiet():
             return
         changes = [change for change in self._speakers.changes(now) if change.track in self._tracks]
@@ -47,7 +47,7 @@ class Speech:
         )
 
     def quiet(self, track: Track) -> None:
-        """It is muted or gone, and does not speak any more."""
+        """Ends the speech of a track that is muted, hidden or unpublished."""
         if self._speakers.remove(track.sid) is not None:
             self._note_speakers([Speaker(track.owner, track.sid, 0.0, False)])
         was_dominant = self._dominance.dominant == track.sid

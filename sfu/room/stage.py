@@ -1,6 +1,6 @@
-"""The stage of a room: its published tracks, who wants and who is shown which.
+"""The stage of a room: its published tracks, and the wishes and slots of subscribers.
 
-Changes only mark whom they concern; `turn.py`, once a turn of the loop, does what they add up to.
+Changes only mark subscribers. `turn.py` applies them once per turn of the event loop.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ from sfu.room.wishes import changed
 class Stage:
     def __init__(self, context: Context, members: Members, facts: Facts, sound: Sound) -> None:
         self.tracks: dict[str, Track] = {}
-        """Published, by sid."""
+        """Published tracks by sid."""
         self.by_plane_id: dict[int, Track] = {}
         self._context = context
         self._members = members
@@ -42,7 +42,7 @@ class Stage:
         self._turn = Turn(context, members, facts, self.tracks, self.ranking, self._publishers)
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
-        """Whom a large room is shown, and whom it hears: see `RoomOptions`."""
+        """Sets which participants a large room shows and hears, see `RoomOptions`."""
         self._audio_policy_changed |= loudest != self._loudest
         self._loudest = loudest
         if self.ranking.set_policy(last_n, on_stage):
@@ -77,7 +77,7 @@ class Stage:
         self._turn.plan(track.viewers)
 
     def move(self, track: Track) -> None:
-        """The plane knows it by another id."""
+        """Handles a track whose id in the plane changed."""
         self._audio_policy_changed |= track.kind is Kind.AUDIO
         self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
@@ -85,12 +85,12 @@ class Stage:
         self._turn.plan((track.primary or track).viewers)
 
     def reshape(self, track: Track) -> None:
-        """It was offered with other encodings, or in another order."""
+        """Handles a track whose encodings changed, or their order."""
         self._reconsider(track.primary or track)
         self._publishers.touch()
 
     def retarget(self, track: Track) -> None:
-        """It was muted, or is no longer."""
+        """Handles a track that was muted or unmuted."""
         self._audio_policy_changed |= track.kind is Kind.AUDIO
         if track.is_muted:
             self.speech.quiet(track)
@@ -99,7 +99,7 @@ class Stage:
         self._reconsider(track)
 
     def owner_changed(self, publisher: Participant) -> None:
-        """It is visible now, or hidden."""
+        """Handles a publisher that was hidden or became visible."""
         if publisher.is_hidden:
             for track in publisher.tracks.values():
                 self.speech.quiet(track)
@@ -108,24 +108,25 @@ class Stage:
     # Subscribers
 
     def retell(self, member: Participant) -> None:
-        """Its client starts from a snapshot: what it was told of its slots and its own tracks is lost."""
+        """Reports slots and own tracks again, because the client starts from a snapshot and lost the earlier
+        reports."""
         member.viewing.retell()
         for track in member.tracks.values():
             self._publishers.retell(track)
         self.touch(member)
 
     def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
-        """The plane cannot show it what a slot is to show: perhaps there is a backup."""
+        """Handles a slot whose track the plane cannot send. The subscriber may need a backup."""
         subscriber.viewing.handle_refused(event)
         self.touch(subscriber)
         self.news(subscriber)
 
     def touch(self, subscriber: Participant) -> None:
-        """The subscriber's sections, wishes or permissions changed."""
+        """Marks a subscriber whose sections, wishes or permissions changed."""
         self._turn.plan([subscriber.sid])
 
     def subscribe(self, subscriber: Participant, tracks: Sequence[str], on: bool) -> None:
-        """To tracks by sid, or no longer. One that is refused changes nothing."""
+        """Subscribes to tracks by sid, or unsubscribes (`on` is False). A refused request changes nothing."""
         found = self._to_show(subscriber, tracks) if on else [self.overview.find(subscriber, sid) for sid in tracks]
         for track in found:
             subscriber.viewing.subscribe(track, on)
@@ -134,8 +135,8 @@ class Stage:
     def demand(
         self, subscriber: Participant, demands: Mapping[str, WishChanges], only: Sequence[str] | None = None
     ) -> None:
-        """How tracks, by sid, are to be shown to it from now on, and that of those there are now it is subscribed to
-        these `only`. One that is refused changes nothing."""
+        """Changes wishes by track sid. `only`: of the present tracks, subscribes to these and unsubscribes from the
+        others. A refused request changes nothing."""
         chosen = None if only is None else self._to_show(subscriber, only)
         wishes = subscriber.viewing.wishes
         found = [(self.overview.find(subscriber, sid), changes) for sid, changes in demands.items()]
@@ -176,25 +177,25 @@ class Stage:
         self._publishers.handle_timeout()
 
     def has_work(self) -> bool:
-        """There is something for `flush` to do."""
+        """Returns whether `flush` has work."""
         return self._audio_policy_changed or self._turn.has_work() or self._publishers.has_work()
 
     # The end of a turn
 
     def flush(self) -> None:
-        """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
+        """Applies the changes of this turn. If one subscriber fails, it is tried again in a later turn."""
         if self._audio_policy_changed:
             self._send_audio_policy()
         self._turn.flush()
 
-    # What the plane says
+    # Events of the plane
 
     def news(self, subscriber: Participant) -> None:
-        """What the plane said of its slots is told at the end of the turn."""
+        """Marks a subscriber with slots that the plane reported about. `flush` reports them."""
         self._turn.report(subscriber.sid)
 
     def handle_layers(self, event: _native.Layers) -> Track | None:
-        """What arrives of a track. Returns it if others see the difference."""
+        """Handles the measured layers of a track. Returns the track if its `TrackInfo` changed."""
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
@@ -216,7 +217,7 @@ class Stage:
         )
         is_reshaped = track.shape() != shape
         if is_reshaped:
-            # An encoding that never arrived is not stopped: now this one can be.
+            # An encoding that never arrived is not stopped. This one can be stopped now.
             self._publishers.touch()
         decisions = Decisions()
         for sid in (track.primary or track).viewers:
@@ -235,14 +236,14 @@ class Stage:
     ) -> None:
         if is_recoded and viewer.viewing.handle_codec(track):
             self._turn.plan([viewer.sid])
-        # How fast frames come is never twice the same, and matters to who wishes for a frame rate.
+        # Measured frame rates always vary. They matter only to subscribers that request a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
             self._judge(viewer, track.primary or track)
         for state in viewer.viewing.layers_news(track, decisions):
             self._facts.append(SubscriptionChanged(viewer.sid, state))
 
     def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
-        """What arrives ranks the encodings otherwise than before."""
+        """Handles a new ranking of the encodings."""
         moved = {rank: track.simulcast.rank(place) for rank, place in enumerate(before)}
         now, offered = self._context.milliseconds(), track.simulcast.names()
         names = [offered[place] for place in track.simulcast.ranking]
@@ -253,7 +254,7 @@ class Stage:
                 viewer.viewing.rerank(track, moved)
 
     def _to_show(self, subscriber: Participant, tracks: Sequence[str]) -> list[Track]:
-        """What it asks to be subscribed to, by sid. Raises NotAllowed, NotFound."""
+        """Returns the tracks to subscribe to, by sid. Raises NotAllowed, NotFound."""
         if tracks and not subscriber.permissions.can_subscribe:
             raise NotAllowed("you may not subscribe in this room")
         return [self.overview.find(subscriber, sid) for sid in tracks]
@@ -263,7 +264,7 @@ class Stage:
         subscriber.viewing.demand(track, wish)
         self._judge(subscriber, track)
         if wish.visible != before.visible:
-            # Where sections are short, what is seen goes first.
+            # Visible tracks take precedence if there are too few sections.
             self.touch(subscriber)
 
     def _send_audio_policy(self) -> None:

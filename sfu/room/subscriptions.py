@@ -1,4 +1,4 @@
-"""What one participant receives: its settings, its slots, and the layers that are sent."""
+"""The subscriptions of one participant: wishes, slots, and the layers that are sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ NEWS = 0.25
 """A smaller relative change of a bit rate is not reported."""
 
 NOWHERE = Slot(0, "", Kind.VIDEO)
-"""The slot of a track that is in none."""
+"""Stands for the slot of a track that is in no slot."""
 
 Targets = list[tuple[int, Sequence[Layer]]]
 
@@ -48,10 +48,10 @@ class Subscriptions:
         self._records: dict[str, Record] = {}
         """The record of decisions of each track, by sid."""
         self.sections = (0, 0)
-        """Numbers of slots, of audio and of video."""
+        """The numbers of audio and of video slots."""
         self._selection = policy.NOTHING
         self._planned: frozenset[str] | None = None
-        """Sids of the tracks that its slots show. None: that is to be planned."""
+        """Sids of the tracks that its slots were planned for. None: `refresh` is due."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may have changed."""
@@ -95,7 +95,7 @@ class Subscriptions:
         self.sections, self._planned = (audio, len(self.slots) - audio), None
 
     def select(self, selection: policy.Selection) -> bool:
-        """Sets what it is to be shown. Returns whether `refresh` is due."""
+        """Sets the tracks to show. Returns whether `refresh` is due."""
         self._selection = selection
         return self._planned != selection.tracks
 
@@ -116,8 +116,8 @@ class Subscriptions:
         return told
 
     def _fill(self, slot: Slot, track: Track | None) -> None:
-        """Puts a track into a slot, or nothing. The command comes first: where it fails the slot is as it was, so that
-        the next `refresh` finds the same to do."""
+        """Puts a track into a slot, or clears it. The command comes first: if it fails, the slot is unchanged and the
+        next `refresh` tries again."""
         before = slot.track
         if before is not track:
             slot.unreadable = None
@@ -153,7 +153,7 @@ class Subscriptions:
         return slot is not None
 
     def allocate(self, targets: Targets, decisions: Decisions) -> None:
-        """Decides the layers of the slots of which something changed. Appends changed targets to `targets`."""
+        """Decides the layers of the marked slots. Appends changed targets to `targets`."""
         for mid in self._stale:
             slot = self.slots.get(mid)
             if slot is None or slot.track is None or slot.shown is None:
@@ -205,7 +205,7 @@ class Subscriptions:
             for mid, slot in self.slots.items()
         }
 
-    # What reaches the participant
+    # Events of the plane
 
     def handle_switched(self, event: _native.Switched) -> None:
         slot = self._reporting(event)
@@ -230,21 +230,22 @@ class Subscriptions:
             self._reached(slot, None, Cause.CODEC, event.reason)
 
     def layers_news(self, track: Track, decisions: Decisions) -> Iterable[SubscriptionState]:
-        """The layers that arrive changed, of the track or its backup. Reported at once: it happens once a second."""
+        """Returns the states to report after the arriving layers of a track or backup changed. This happens once a
+        second."""
         slot = self.showing(track.primary or track)
         if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
             self._changed[slot.mid] = None
             yield from self.news(decisions)
 
     def rerank(self, track: Track, moved: Mapping[int, int]) -> None:
-        """The ranks of the encodings changed, of the track or its backup, given by the old ranks. What is sent stays
-        the same."""
+        """Renumbers the sent layer after the encodings of a track or backup were ranked again. `moved`: new ranks by
+        old ones. The sent media stays the same."""
         slot = self.showing(track.primary or track)
         if slot is not None and slot.shown is track and slot.layer is not None:
             slot.layer = Layer(moved.get(slot.layer.spatial, slot.layer.spatial), slot.layer.temporal)
 
     def handle_codec(self, track: Track) -> bool:
-        """The codec changed. True: the backup is now shown, or no longer."""
+        """Handles a changed codec. True: the slot must switch to or from the backup."""
         slot = self.showing(track.primary or track)
         if slot is None or slot.track is None:
             return False
@@ -288,7 +289,7 @@ class Subscriptions:
             mime=now.mime if now is not None else "",
         )
 
-    # Why it is so
+    # Explanations
 
     def explain(self, track: Track, *, may_subscribe: bool) -> Explanation:
         slot, of = self.showing(track) or NOWHERE, self._standing(track)
@@ -340,12 +341,12 @@ class Subscriptions:
         )
 
     def _reporting(self, event: _native.Switched | _native.Refused) -> Slot | None:
-        """None: it is gone, or shows something else by now."""
+        """Returns the slot of an event. None: it is gone, or its source has changed since."""
         slot = self._by_id.get(event.slot)
         return slot if slot is not None and slot.source == event.track else None
 
     def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
-        """What the plane says of a slot."""
+        """Records the state of a slot that the plane reports."""
         if slot.layer != layer or not slot.since:
             slot.since = self._context.milliseconds()
         slot.layer, slot.lacks, slot.refused = layer, lacks, refused
@@ -358,7 +359,7 @@ class Subscriptions:
     ) -> None:
         self._records.setdefault(track.sid, Record()).note(self._context.milliseconds(), what, layer, cause, detail)
 
-    # Below
+    # Internal
 
     def showing(self, track: Track) -> Slot | None:
         """Returns the slot that shows a track or its backup."""

@@ -11,7 +11,7 @@ from sfu.policy.dynacast import Wish
 from sfu.room.simulcast import Simulcast
 
 WITHOUT_SPATIAL = ("vp8", "h264", "h265")
-"""Codecs of which one stream holds one spatial layer, in a browser. (RFC 7741 s1; RFC 6190 is nobody's)"""
+"""Codecs whose streams have one spatial layer in browsers (RFC 7741 s1; no browser implements RFC 6190)."""
 
 MIME = {
     "opus": "audio/opus",
@@ -60,7 +60,7 @@ class Track:
     viewers: dict[str, str] = field(default_factory=dict)
     """The participants that have it in a slot: mids by sid."""
     claim: slots.Wanted = field(init=False)
-    """To a place in a receive section."""
+    """The claim of this track to a receive section."""
     publishing: Publishing = field(default_factory=Publishing)
     """What its publisher does that affects all subscribers."""
     asked: dict[str, Layer] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Track:
     """The track whose backup this is: the same picture in another codec, under the primary's sid."""
     backup: "Track | None" = None
     is_needed: bool = False
-    """Of a backup: its publisher was asked for it."""
+    """For a backup: its publisher was asked to send it."""
 
     def __post_init__(self) -> None:
         self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
@@ -84,12 +84,12 @@ class Track:
 
     @property
     def is_flowing(self) -> bool:
-        """Whether it is bound to an m-section."""
+        """Returns whether the track is bound to an m-section."""
         return self.plane_id is not None
 
     @property
     def is_arriving(self) -> bool:
-        """Whether it arrived at the last measurement; of video, complete frames."""
+        """Returns whether media arrived at the last measurement. For video, complete frames count."""
         return any(rate.bps and (rate.fps or self.kind is Kind.AUDIO) for rate in self.rates.values())
 
     def info(self) -> TrackInfo:
@@ -108,18 +108,18 @@ class Track:
         )
 
     def supply(self) -> allocation.Supply:
-        """The layers that are available."""
+        """Returns the available layers."""
         sizes = allocation.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
         return allocation.Supply(self.kind, self.source, self.is_muted, sizes, self.rates)
 
     def wanted(self) -> Layer | None:
-        """The best layer that any subscriber wants, whether or not it is muted. None: no subscriber wants any."""
+        """Returns the best layer that any subscriber wants, regardless of mutes. None: nobody wants the track."""
         if not self.asked:
             return None
         return Layer(max(at.spatial for at in self.asked.values()), max(at.temporal for at in self.asked.values()))
 
     def shape(self) -> tuple[object, ...]:
-        """What ladders depend on, except the frame rate."""
+        """Returns everything that ladders depend on, except the frame rate."""
         return (
             self.codec,
             self.width,
@@ -130,10 +130,10 @@ class Track:
         )
 
     def is_wanted(self, spatial: int) -> bool:
-        """Whether the encoding is wanted. False: its publisher was asked to stop it."""
+        """Returns whether the encoding is wanted. False: its publisher was asked to stop it."""
         if self.told is None:
             return True
-        # All spatial layers of SVC are in its one encoding.
+        # SVC has all spatial layers in one encoding.
         return self.told.encodings[min(spatial, len(self.told.encodings) - 1)]
 
     def offer(self, rids: tuple[str, ...]) -> bool:
@@ -162,7 +162,7 @@ class Track:
             if rate.width and rate.height:
                 self.sizes[layer.spatial] = (rate.width, rate.height)
         if not self.width or not self.height:
-            # What the publisher did not declare is learned once: the live size is in `encodings`.
+            # An undeclared size is set once, from the first measurement. `encodings` has the present sizes.
             self.width, self.height = max(((r.width, r.height) for r in self.rates.values()), default=(0, 0))
         return before != (self.codec, self.width, self.height)
 
@@ -202,7 +202,8 @@ class Track:
         return tuple(result)
 
     def _spatial_layers(self) -> int:
-        """How many there are: encodings of simulcast, or layers within one stream, which only its packets tell."""
+        """Returns the number of spatial layers: simulcast encodings, or the layers seen in the packets of one
+        stream."""
         if self.simulcast.is_several:
             return len(self.simulcast.offered)
         if self.codec in WITHOUT_SPATIAL:

@@ -1,4 +1,4 @@
-"""What changed in a turn of the loop, and what it adds up to: slots, layers, and what is reported of them.
+"""Collects the changes of one turn of the event loop, then updates slots, layers and reports.
 
 Changes only mark subscribers. `flush` plans them, decides their layers, commands the plane, and appends facts.
 """
@@ -30,24 +30,24 @@ class Turn:
         self._members = members
         self._facts = facts
         self._tracks = tracks
-        """Published, by sid; the room's own."""
+        """Published tracks by sid. The room owns this mapping."""
         self._ranking = ranking
         self._publishers = publishers
         self._all = False
-        """Any subscriber may have to be shown something else."""
+        """The selection of any subscriber may have changed."""
         self._plans: dict[str, None] = {}
-        """Sids of subscribers whose slots may have to show something else."""
+        """Sids of subscribers whose slots may have to change."""
         self._decisions: dict[str, None] = {}
         """Sids of subscribers whose layers may have changed."""
         self._reports: dict[str, None] = {}
-        """Sids of subscribers of whose slots the plane reported something."""
+        """Sids of subscribers with slots that the plane reported about."""
 
     def plan(self, sids: Iterable[str]) -> None:
         """Marks subscribers whose sections, wishes or tracks changed."""
         self._plans.update(dict.fromkeys(sids))
 
     def plan_all(self) -> None:
-        """Tracks, their order or their visibility changed: who is shown others for that is planned."""
+        """Marks all subscribers, because tracks, their order or their visibility changed."""
         self._ranking.reorder()
         self._all = True
 
@@ -56,7 +56,7 @@ class Turn:
         self._decisions[sid] = None
 
     def report(self, sid: str) -> None:
-        """Marks a subscriber of whose slots the plane reported something."""
+        """Marks a subscriber with slots that the plane reported about."""
         self._reports[sid] = None
 
     def forget(self, sid: str) -> None:
@@ -67,7 +67,8 @@ class Turn:
         return self._all or bool(self._plans or self._decisions or self._reports)
 
     def flush(self) -> None:
-        """What fails for one subscriber is put back for a later turn, and nobody else is kept waiting."""
+        """Updates the marked subscribers. If one fails, it is marked again for a later turn, and the others are
+        updated."""
         dirty, self._plans = self._plans, {}
         if self._all:
             self._all = False
@@ -86,7 +87,7 @@ class Turn:
         self._each({**stale, **news}, lambda subscriber: self._note_news(subscriber, decisions), self._reports)
 
     def _select(self, subscriber: Participant, dirty: dict[str, None]) -> None:
-        """Marks a subscriber that is to be shown other tracks than its slots show."""
+        """Marks a subscriber whose selection differs from its slots."""
         if subscriber.sid in dirty or subscriber.transport.negotiated is None:
             return
         if subscriber.viewing.select(self._ranking.selection(subscriber)):
@@ -114,11 +115,11 @@ class Turn:
 
     @staticmethod
     def _allocate(subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
-        # What was decided before an exception is commanded all the same: it is not decided again.
+        # Targets decided before an exception are still sent, because they are not decided again.
         subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []), decisions)
 
     def _command(self, targets: Mapping[str, Targets]) -> None:
-        """In one call for all; where the plane refuses that, one for each subscriber."""
+        """Sends all targets in one call. If the plane refuses it, sends those of each subscriber separately."""
         plane, failures = self._context.binding.plane, self._context.failures
         together = [target for of_one in targets.values() for target in of_one]
         if not together:

@@ -1,4 +1,4 @@
-"""What one participant wants to receive, and how, by its own request or a backend's."""
+"""The tracks that one participant wants and how it wants to receive them, requested by itself or by a backend."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +17,7 @@ class Wishes:
         self.only = only
         """The only identity whose tracks are shown. None: all."""
         self.auto = auto
-        """All tracks are wanted, but for those that it is unsubscribed from."""
+        """True if all tracks are wanted by default, except those that it unsubscribed from."""
         self._on: dict[str, bool] = {}
         self._how: dict[str, Wish] = {}
         self.unseen: set[str] = set()
@@ -25,7 +25,7 @@ class Wishes:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it wants what every other one with the same `auto` wants."""
+        """Returns whether all participants with the same `auto` and without individual wishes want the same tracks."""
         return self.only is None and not self._on and not self.unseen
 
     def wants(self, track: Track) -> bool:
