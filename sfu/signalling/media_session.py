@@ -1,4 +1,4 @@
-"""A participant without a WebSocket: one that publishes by WHIP (RFC 9725) or watches by WHEP."""
+"""Sessions of participants without a WebSocket: publishers by WHIP (RFC 9725) and viewers by WHEP."""
 
 import secrets
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class MediaSession:
         self.inactive = tuple(inactive)
         """Mids of sections that would send but may not publish. They are answered inactive."""
         self.was_closed = False
-        """The client or the server ended it by `close`."""
+        """True after `close`, called for the client or the server."""
 
     @classmethod
     def open(cls, room: Room, participant: Participant, sdp: str | SessionDescription) -> Self:
@@ -51,7 +51,7 @@ class MediaSession:
             if undecodable and len(undecodable) == len(wanted):
                 raise NegotiationError(_no_codec(undecodable))
         except BaseException:
-            # Nobody else knows of it: what it has in the plane would stay there.
+            # Nobody else knows the participant, so its objects in the plane would leak.
             participant.lose_transport()
             raise
         room.enter(participant)

@@ -1,7 +1,7 @@
-"""What the server says to one participant: numbered, bounded, and readable again after a cut connection.
+"""The outgoing messages of one participant: numbered, bounded, and readable again after a disconnect.
 
 A participant has one `Tail`: its last messages, each with its `seq`, bounded in number and in octets. A WebSocket reads
-it through an `Outbox`. One that falls behind the tail is let go: it may resume, and gets a snapshot.
+it through an `Outbox`. If the WebSocket falls behind the tail, it is closed. It may resume and then gets a snapshot.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from sfu.signalling.messages import Joined, Participants, ServerMessage
 LEFT = 1000
 GOING_AWAY = 1001
 POLICY = 1008
-"""Too slow to read."""
+"""The client reads too slowly."""
 TRY_AGAIN = 1013
 REPLACED = 4000
-"""The same session goes on over another connection."""
+"""Another connection continues the same session."""
 
 HALF = 128
-"""Unread messages from which on a connection's requests wait."""
+"""Requests of a connection wait while it has more unread messages than this."""
 
 
 class Kept(NamedTuple):
@@ -32,19 +32,19 @@ class Kept(NamedTuple):
 
 
 class Tail:
-    """The last messages of one participant: at most `capacity`, and `limits.OUTBOX_OCTETS` beside the oldest of them,
-    so that one snapshot of a large room, however large, waits for its reader."""
+    """The last messages of one participant: at most `capacity`, and at most `limits.OUTBOX_OCTETS` without the oldest.
+    The oldest is not counted, so that a snapshot of a large room is kept whatever its size."""
 
     def __init__(self, capacity: int) -> None:
         self._kept: deque[Kept] = deque(maxlen=capacity)
         self._outbox: Outbox | None = None
         self.seq = 0
-        """Of the newest message."""
+        """The number of the newest message."""
         self.octets = 0
-        """Of all messages there ever were."""
+        """The octets of all messages so far, including dropped ones."""
 
     def put(self, message: ServerMessage, octets: int | None = None) -> None:
-        """`octets`: what it weighs, where that is known already."""
+        """Appends a message. `octets`: its weight if known, as returned by `weigh`."""
         self.seq += 1
         self.octets += weigh(message) if octets is None else octets
         self._kept.append(Kept(self.seq, message, self.octets))
@@ -54,29 +54,30 @@ class Tail:
             self._outbox.notice()
 
     def reaches(self, seq: int) -> bool:
-        """Whether everything after `seq` is still here."""
+        """Returns whether all messages after `seq` are still kept."""
         return self.seq - len(self._kept) <= seq <= self.seq
 
     def after(self, seq: int) -> tuple[int, ServerMessage]:
-        """The message that follows `seq`, which `reaches`."""
+        """Returns the message after `seq`, with its number. `reaches(seq)` must hold."""
         return self._kept[seq - self.seq][:2]
 
     def unread(self, seq: int) -> tuple[int, int]:
-        """How many messages, and how many octets, follow `seq`, which `reaches`; the next one's octets not counted."""
+        """Returns the number of messages after `seq` and their octets, except those of the next message. `reaches(seq)`
+        must hold."""
         behind = self.seq - seq
         return behind, self.octets - self._kept[-behind].end if behind else 0
 
     def open(self, after: int, first: ServerMessage | None = None) -> "Outbox":
-        """A reader from behind `after` on. One that reads already is ended: a participant has one connection.
+        """Opens a reader that starts after `after`. Ends the present reader, because a participant has one connection.
 
-        `first` goes before, with the number `after`: it says nothing that a later resume could miss.
+        `first` is sent before, with the number `after`. It must contain nothing that a later resume could miss.
         """
         self.shut(REPLACED, drop=True)
         self._outbox = Outbox(self, after, first)
         return self._outbox
 
     def shut(self, code: int, *, drop: bool = False) -> None:
-        """Ends the reader, behind what was put so far; with `drop`, at once."""
+        """Ends the reader after the present messages; with `drop`, immediately."""
         if self._outbox is not None:
             self._outbox.close(code, drop=drop)
             self._outbox = None
@@ -86,7 +87,7 @@ class Tail:
 
 
 class Outbox:
-    """One connection's view of a tail: iterate over `(seq, message)`. When it ends, `close_code` says with what."""
+    """One connection's view of a tail: an iterator over `(seq, message)`. At its end `close_code` is set."""
 
     def __init__(self, tail: Tail, after: int, first: ServerMessage | None) -> None:
         self._tail = tail
@@ -101,7 +102,7 @@ class Outbox:
         """Set when the connection must end now, even in the middle of a send: replaced, or too slow."""
 
     def notice(self) -> None:
-        """Something was put into the tail."""
+        """Called after a message was put into the tail."""
         if not self._tail.reaches(self._read):
             self.close(POLICY, drop=True)
             return
@@ -121,7 +122,8 @@ class Outbox:
         self._space.set()
 
     async def space(self) -> None:
-        """Waits until the reader keeps up. Who floods us with requests waits for its own answers."""
+        """Waits until the reader keeps up. So a client that floods the server with requests waits for its own
+        replies."""
         await self._space.wait()
 
     def _is_behind(self) -> bool:
@@ -149,7 +151,7 @@ class Outbox:
 
 
 def weigh(message: ServerMessage) -> int:
-    """Octets that a message is counted for: of its texts, and a constant for all else."""
+    """Returns the weight of a message in octets: the length of its texts, and a constant for everything else."""
     match message:
         case Joined():
             return _BASE + len(message.room.metadata) + sum(map(_weigh, message.participants)) + _weigh(message.you)
@@ -161,7 +163,7 @@ def weigh(message: ServerMessage) -> int:
 
 
 _BASE = 256
-"""Of an object and its place in the queue."""
+"""The weight of an object and its place in the queue."""
 _PART = 64
 
 

@@ -1,4 +1,4 @@
-"""Requests of a client over its WebSocket, message by message. Each is answered, or refused with a sentence."""
+"""Handles the requests of a client over its WebSocket. Each receives a reply or an error with a sentence."""
 
 import asyncio
 import contextlib
@@ -24,11 +24,11 @@ Immediate = (
     | messages.Update
     | messages.Leave
 )
-"""Requests that are done immediately. An offer is parsed first, which may take a while."""
+"""Requests that are handled immediately. An offer is parsed first, which may take a while."""
 
 
 class Standing(Protocol):
-    """What the renewal of tokens watches, and when the connection was lost."""
+    """The state of a participant that a session uses: its grant, and when its connection was lost."""
 
     grant: Grant
     grant_changed: asyncio.Event
@@ -50,12 +50,12 @@ class Session:
         is_snapshot: bool = False,
     ) -> None:
         self.by = by
-        """The participant, as the one who asks."""
+        """The participant, as the author of commands."""
         self.standing = standing
         self.tail = tail
         self.outbox = outbox
         self.is_snapshot = is_snapshot
-        """It resumed after it missed too many messages, which are lost."""
+        """True if the client resumed after it missed too many messages. Those are lost."""
         self._context = context
         self._execute = execute
 
@@ -66,7 +66,7 @@ class Session:
 
     @property
     def grant_changed(self) -> asyncio.Event:
-        """Set when permissions changed, so present tokens say otherwise or are revoked. The caller clears it."""
+        """Set when permissions changed, so that present tokens are outdated or revoked. The caller clears it."""
         return self.standing.grant_changed
 
     async def note_token(self, issued: float, expires: float, jti: str = "") -> None:
@@ -98,14 +98,14 @@ class Session:
         except SfuError as error:
             self.send(messages.Error(getattr(message, "id", 0), error.code, str(error)))
         except Exception as error:
-            # The client hears that this request failed, and keeps its connection.
+            # The client receives an error for this request and keeps its connection.
             self._context.failures.note("request", error, f"type={message.type} sid={self.by.sid}")
             self.send(
                 messages.Error(getattr(message, "id", 0), SfuError.code, "something failed here; it is in the log")
             )
 
     def _is_over(self) -> bool:
-        """It was closed, or replaced by another connection of the same session, and speaks there."""
+        """Returns whether the connection was closed, or replaced by another one of the same session."""
         return self.outbox.close_code is not None
 
     async def _answer(self, request: messages.Offer, offer: SessionDescription) -> None:
@@ -135,7 +135,7 @@ class Session:
                 await execute(commands.ChangeParticipant(by, room, None, name, metadata, attributes))
                 self._ok(message.id)
             case messages.Candidate():
-                pass  # As an ICE lite agent we learn addresses from the checks.
+                pass  # An ICE lite agent learns addresses from connectivity checks.
             case messages.Leave():
                 await execute(commands.Leave(by))
             case messages.Join():

@@ -1,4 +1,4 @@
-"""WebSockets and the participants behind them: who joins gets a session, who was cut off comes back to its own."""
+"""The sessions of participants with WebSockets: joining starts a session, and a new connection may resume one."""
 
 import hmac
 
@@ -15,7 +15,7 @@ from sfu.signalling.view import View
 
 
 def refusal(error: SfuError) -> messages.Left:
-    """What someone who is not let in is told, in one reply."""
+    """Returns the reply to a client that is not admitted."""
     match error:
         case Stale():
             return messages.Left(DisconnectReason.STATE_MISMATCH, str(error), "rejoin")
@@ -28,7 +28,7 @@ def refusal(error: SfuError) -> messages.Left:
 
 
 class Signalling:
-    """Of a service. Every room has a `View`, which tells its participants what happened."""
+    """The signalling of a service. Every room has a `View`, which sends events to its participants."""
 
     def __init__(self, context: Context, execute: Executor) -> None:
         self._context = context
@@ -36,20 +36,21 @@ class Signalling:
         self._views: dict[Room, View] = {}
 
     def open(self, room: Room) -> None:
-        """From now on what happens in the room is told."""
+        """Starts to report the events of a room to its participants."""
         view = self._views[room] = View(self._context, room)
         room.readers.append(view.read)
 
     def close(self, room: Room) -> None:
-        """Nobody is in it any more, and nobody will be."""
+        """Forgets a room that is closed."""
         self._views.pop(room, None)
 
     def join(self, room: Room, participant: Participant) -> Session:
-        """The first hold on a participant that has just entered."""
+        """Returns the session of a participant that has just entered."""
         return self._snapshot(room, participant, is_resumed=False)
 
     def resume(self, room: Room | None, grant: Grant | None, resume: messages.Resume) -> Session:
-        """The same participant over another connection. Stale: there is none, or this is not its client."""
+        """Resumes the session of a participant over another connection. Raises Stale if there is none, or it is not the
+        client's."""
         participant = room.members.get(resume.sid) if room is not None else None
         if room is None or participant is None or not participant.signals:
             raise Stale("your session has ended: join anew")
@@ -70,7 +71,7 @@ class Signalling:
         return self._session(room, participant, tail, outbox)
 
     def detach(self, session: Session) -> None:
-        """The connection is gone; its participant may come back over another one."""
+        """Handles a lost connection. The participant may resume over another one."""
         if session.tail.is_read_by(session.outbox):
             session.tail.shut(GOING_AWAY, drop=True)
             session.standing.signal_gone = self._context.now()

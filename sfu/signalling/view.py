@@ -1,7 +1,7 @@
-"""What the participants of a room are told over their WebSockets: a reader of facts that speaks our own protocol.
+"""Turns the facts of a room into messages of our WebSocket protocol to its participants.
 
-Who is new, has changed or has left is told in one message a turn, before all else: a room of fifty that fills in one
-turn is one message for each of them.
+Participants that joined, changed or left are reported in one message per turn, before everything else: if fifty
+participants join in one turn, each of them receives one message.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,11 +25,11 @@ REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
     DisconnectReason.MEDIA_FAILURE: ("your media connection failed", True),
     DisconnectReason.JOIN_FAILURE: ("you were not let in", False),
 }
-"""What a participant that leaves is told, and whether to join again."""
+"""The sentence for a participant that leaves, and whether it should join again."""
 
 
 class View:
-    """Of one room. It holds the tail of every participant that signals."""
+    """The view of one room. It has the tail of every participant with a WebSocket."""
 
     def __init__(self, context: Context, room: Room) -> None:
         self._context = context
@@ -37,16 +37,16 @@ class View:
         self._members = room.members
         self._failures = context.failures
         self._tails: dict[str, Tail] = {}
-        """By sid, also of those who have left and were not told yet."""
+        """Tails by sid, including those of participants that left and were not notified yet."""
         self._failed: dict[str, None] = {}
         """Sids of participants that could not be described."""
 
     def tail(self, participant: Participant) -> Tail:
-        """Where its messages go: from the first call on, until it has left."""
+        """Returns the tail of a participant. It exists from the first call until the participant has left."""
         return self._tails.setdefault(participant.sid, Tail(self._context.config.outbox))
 
     def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
-        """All that a client starts from."""
+        """Returns the snapshot that a client starts from."""
         others = (p for p in self._members if p is not participant and not p.is_hidden)
         config = self._context.config
         return messages.Joined(
@@ -60,7 +60,8 @@ class View:
         )
 
     def poll_failed(self) -> Iterable[str]:
-        """Sids of participants that could not be described since the last call: the others have to hear of them."""
+        """Returns the sids of participants that could not be described since the last call. They must be reported
+        again."""
         failed, self._failed = self._failed, {}
         return failed
 
@@ -87,14 +88,15 @@ class View:
             self._tell_all(messages.Participants(news))
 
     def _describe(self, sid: str) -> ParticipantInfo | None:
-        """What the others hear of it. A hidden participant hears of itself, and nobody else does."""
+        """Returns the info for other participants. None: there is nothing to report to them. A hidden participant
+        receives its own."""
         participant = self._members.get(sid)
         if participant is None:
             return None
         try:
             info = participant.info()
         except Exception as error:
-            # The others are told of in time, this one with the next tick.
+            # The other participants are reported now, this one with the next tick.
             self._failures.note("notice", error, f"sid={sid}")
             self._failed[sid] = None
             return None
@@ -133,7 +135,7 @@ class View:
                 self._tell_all(messages.DominantSpeaker(participant, track))
 
     def _tell_all(self, message: messages.ServerMessage) -> None:
-        """All who are in the room. Those who have left hear nothing more than that."""
+        """Sends a message to all who are in the room. Those who have left receive only `left`."""
         octets = weigh(message)
         for sid in self._tails:
             if sid in self._members:
@@ -146,7 +148,7 @@ class View:
         try:
             tail.put(message, octets)
         except Exception as error:
-            # Most messages go to many: the participants behind this one have to hear it, too.
+            # Most messages go to many participants: the remaining ones must still receive this message.
             self._failures.note("tell", error, f"sid={sid}")
 
 
