@@ -1,9 +1,9 @@
-"""Which layers of each track a participant is sent: what it wishes for, what there is -> a ladder for each, and why.
+"""Decides which layers of each track a participant is sent: from wishes and available layers to a ladder and its cause.
 
-The wished size is a box that the picture is fitted into, whatever its orientation; the smallest layer that need not be
-enlarged by more than a fifth for that is the best one sent. Those below it stay listed: the plane steps down to them.
-Without a budget tracks do not compete; within one they climb side by side, a layer a round, those of higher priority
-first in each round (breadth first, as LiveKit's allocator has it).
+The requested size is a box that the picture is fitted into, whatever its orientation. The best layer sent is the
+smallest one that fills the box when enlarged by at most a fifth. Lower layers stay in the ladder, and the plane steps
+down to them. Without a budget tracks do not compete. With a budget each track gains one layer per round, and tracks of
+higher priority come first in each round (breadth first, like LiveKit's allocator).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
 ENLARGED = 1.2
 """A picture may be enlarged by a fifth before it looks soft: 180 lines fill a tile of 216, 360 lines one of 432."""
 FPS_SHORT = 0.8
-"""A temporal layer satisfies a requested rate of which it reaches this share: rates are measured, and cameras slow in
-the dark."""
+"""A temporal layer satisfies a requested frame rate if it reaches this share of it. Rates are measured, and cameras
+slow down in the dark."""
 TOP_TEMPORAL = 3
-"""VP8 and libwebrtc know at most four temporal layers; a ceiling above what arrives lets all of it through."""
+"""VP8 and libwebrtc have at most four temporal layers. A limit above the arriving layers lets all of them pass."""
 TOP_SPATIAL = 2
 """One stream may hold three spatial layers (VP9 and AV1 SVC)."""
 ASSUMED = (1280, 720)
-"""Assumed pixels of a picture without a declared size, until it arrives."""
+"""The assumed size of a picture without a declared size, until it arrives."""
 PRIORITIES = {Source.SCREEN_SHARE: 255}
 """The default priority of a shared screen; other sources have 1."""
 HIGHEST = {Quality.LOW: 0, Quality.MEDIUM: 1}
-"""The best encoding of each quality; HIGH is any."""
+"""The best encoding of each quality. HIGH has no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Supply:
     sizes: tuple[tuple[int, int], ...]
     """Width and height of each spatial layer in pixels, lowest first: measured, else estimated."""
     rates: Mapping[Layer, Rate]
-    """What arrives. Empty: nothing is known yet, or nothing is sent."""
+    """The arriving layers. Empty: nothing is known yet, or nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Target:
     ladder: tuple[Layer, ...]
     """The ladder, best layer first. Empty: nothing is sent."""
     cause: Cause
-    """What limits it: none, demand, bandwidth, muted, or paused (off, or not visible)."""
+    """What limits the target: none, demand, bandwidth, muted, or paused (off, or not visible)."""
 
 
 def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
@@ -68,7 +68,7 @@ def wanted(demand: Demand) -> Layer | None:
 
 
 def priority(demand: Demand) -> int:
-    """1 to 255."""
+    """Returns the priority of a demand, 1 to 255."""
     return demand.wish.priority or PRIORITIES.get(demand.supply.source, 1)
 
 
@@ -87,7 +87,7 @@ def sizes(
 
 
 def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
-    """From the next above that is known, else from the next below."""
+    """Estimates a size from the next known layer above, else from the next below."""
     at = min((of for of in known if of >= spatial), default=None)
     at = max(known) if at is None else at
     width, height = known[at]
@@ -104,7 +104,7 @@ def _unmuted(demand: Demand) -> Target:
     if wish.quality is Quality.OFF:
         return Target((), Cause.PAUSED)
     if supply.kind is Kind.AUDIO:
-        # Who scrolls a picture away goes on listening.
+        # Audio continues when the video is not visible.
         return Target((Layer(0, 0),), Cause.NONE)
     if not wish.visible:
         return Target((), Cause.PAUSED)
@@ -114,16 +114,16 @@ def _unmuted(demand: Demand) -> Target:
     ladder = [Layer(spatial, _temporal(supply.rates, spatial, wish.fps)) for spatial in range(best, -1, -1)]
     arriving = {layer.spatial for layer in supply.rates}
     if arriving and min(arriving) > best:
-        # Better too large a picture than none.
+        # A picture that is too large is better than none.
         ladder += [Layer(spatial, TOP_TEMPORAL) for spatial in sorted(arriving) if best < spatial <= bound]
     is_best = best == highest and ladder[0].temporal == TOP_TEMPORAL
     return Target(tuple(ladder), Cause.NONE if is_best else Cause.DEMAND)
 
 
 def _covering(sizes: Sequence[tuple[int, int]], wish: Wish) -> int:
-    """The smallest spatial layer that is large enough; the highest, if none is or the wish names no size."""
+    """Returns the smallest spatial layer that is large enough; the highest, if none is or the wish has no size."""
     for spatial, (width, height) in enumerate(sizes):
-        # Fitted into the box, the tighter side decides; a side that is not named does not.
+        # The tighter side of the box decides. A side without a size is ignored.
         enlarged = [of / size for of, size in ((wish.width, width), (wish.height, height)) if of]
         if enlarged and min(enlarged) <= ENLARGED:
             return spatial
@@ -131,7 +131,7 @@ def _covering(sizes: Sequence[tuple[int, int]], wish: Wish) -> int:
 
 
 def _temporal(rates: Mapping[Layer, Rate], spatial: int, fps: float) -> int:
-    """The lowest temporal layer that is fast enough; no bound, if none is or it is the highest that arrives."""
+    """Returns the lowest temporal layer that is fast enough; no limit, if none is or it is the highest that arrives."""
     if not fps:
         return TOP_TEMPORAL
     present = sorted((layer.temporal, rate.fps) for layer, rate in rates.items() if layer.spatial == spatial)
@@ -143,7 +143,7 @@ def _within(budget: int, demands: Sequence[Demand], wished: Sequence[Target]) ->
     taken: list[Layer | None] = [None] * len(demands)
     spent = [0] * len(demands)
     left = budget
-    # Who is heard is never silenced for a picture.
+    # Audio comes first, so that video never takes its budget.
     order = sorted(range(len(demands)), key=lambda i: (demands[i].supply.kind is not Kind.AUDIO, -priority(demands[i])))
     for layer in sorted({layer for offer in offers for layer in offer}):
         for index in order:
@@ -155,8 +155,8 @@ def _within(budget: int, demands: Sequence[Demand], wished: Sequence[Target]) ->
 
 
 def _offer(supply: Supply, ladder: Sequence[Layer]) -> dict[Layer, int]:
-    """The layers of a ladder that arrive, and their bits per second. Of what does not arrive, its lowest for nothing:
-    its cost is known as soon as it comes."""
+    """Returns the arriving layers of a ladder and their bits per second. If none arrives, the lowest one costs nothing
+    until it arrives and its rate is known."""
     ceilings = {rung.spatial: rung.temporal for rung in ladder}
     offer = {
         layer: rate.bps for layer, rate in supply.rates.items() if layer.temporal <= ceilings.get(layer.spatial, -1)
@@ -165,7 +165,7 @@ def _offer(supply: Supply, ladder: Sequence[Layer]) -> dict[Layer, int]:
 
 
 def _reduced(wished: Target, offer: Mapping[Layer, int], taken: Layer | None) -> Target:
-    """The ladder from what was taken of the offer down."""
+    """Returns the ladder from the taken layer of the offer downwards."""
     if taken == max(offer, default=None):
         return wished if offer else Target((), wished.cause)
     if taken is None:

@@ -20,13 +20,13 @@ SILENT = 127
 STEP = 10
 """Levels per step of the 13 steps of immediate activity. Levels less than this above the noise floor are silence."""
 LOUD = 7
-"""Of the 13 steps: what is above counts as medium activity."""
+"""Samples above this one of the 13 steps count as medium activity."""
 MEDIUM, LONG = 5, 10
 """Samples in a medium span, medium spans in a long one."""
 FLOOR_WINDOW = 750
 """Samples (15 s) after which a risen noise floor is accepted."""
 LEAD = (3.0, 2.0, 0.0)
-"""How far ahead the logarithm of a challenger's score must be: immediate, medium, long."""
+"""The required lead of the logarithm of a challenger's score: immediate, medium, long."""
 
 HISTORY = (1 << MEDIUM * LONG) - 1
 BLOCK = (1 << MEDIUM) - 1
@@ -52,33 +52,33 @@ NOBODY: Scores = (IMMEDIATE_SCORES[0], MEDIUM_SCORES[0], LONG_SCORES[0])
 
 
 class _Voice:
-    """One track: its last second, and the noise that is always there."""
+    """One track: the activity of its last second, and its noise floor."""
 
     __slots__ = ("floor", "heard", "history", "newest", "risen", "rising")
 
     def __init__(self, now: float) -> None:
         self.heard = now
         self.newest = 0
-        """0 to 13."""
+        """The step of the newest sample, 0 to 13."""
         self.history = 0
-        """A bit for each sample that was loud, the newest lowest."""
+        """One bit per sample, the newest lowest. 1: the sample was loud."""
         self.floor = 0
-        """The noise floor: the least level that was sent. 0: none yet. Levels count upwards from silence here."""
+        """The noise floor: the lowest level that was sent. 0: none yet. Here levels count upwards from silence."""
         self.rising = 0
-        """The least level since the noise floor was last set, and the number of samples."""
+        """The lowest level since the noise floor was last set. `risen` is the number of samples since then."""
         self.risen = 0
 
     def record(self, levels: bytes) -> None:
         for dbov in levels:
             level = max(SILENT - dbov, 0)
-            # What is new to somebody is compared with what was known before it.
+            # A level is compared with the noise floor known before it.
             self.newest = level // STEP if level >= self.floor + STEP else 0
             self.history = (self.history << 1 | (self.newest > LOUD)) & HISTORY
             if dbov <= SILENT:
                 self._learn(max(level, 1))
 
     def pass_silence(self, samples: int) -> None:
-        """Nothing was sent for so long (DTX)."""
+        """Records that this number of samples was not sent (DTX)."""
         self.newest = 0
         self.history = self.history << min(samples, MEDIUM * LONG) & HISTORY
 
@@ -116,7 +116,7 @@ class Dominance:
             if voice is None:
                 voice = self._voices[track] = _Voice(now - SAMPLE * len(samples))
             missing = round((now - voice.heard) / SAMPLE) - len(samples)
-            # Reports come a little sooner or later than the sound they are of: that is no silence.
+            # Reports arrive slightly earlier or later than their audio. This jitter is not silence.
             if missing > MEDIUM:
                 voice.pass_silence(missing)
             voice.record(samples)
@@ -129,8 +129,8 @@ class Dominance:
             self.dominant = None
 
     def decide(self, now: float) -> bool:
-        """Decides about the dominant speaker, at most once in 300 ms. True: it changed."""
-        # Reports come each 100 ms, and not to the microsecond.
+        """Updates the dominant speaker, at most once in 300 ms. True: it changed."""
+        # Reports arrive every 100 ms, with some jitter.
         if now - self._decided < DECISION - SAMPLE:
             return False
         self._decided = now

@@ -1,15 +1,16 @@
 """Dynacast: which encodings of a track its publisher is asked to send, from the demand of its subscribers.
 
-Increases apply immediately, decreases after a delay: a subscriber that pages back and forth, or resizes a window, stops
-nothing. The lowest encoding outlives its last subscriber, so that the next one soon has a picture. Then the whole track
-is paused.
+Increases apply immediately, decreases after a delay, so a subscriber that turns pages or resizes a window stops
+nothing. The lowest encoding continues after the last subscriber left, so that the next one soon has a picture. Then the
+whole track is paused.
 """
 
 from collections.abc import Set
 from dataclasses import dataclass
 
 LOWER_AFTER = 3.5
-"""Seconds without demand before an encoding is stopped. LiveKit waits for 5; our publishers know by then."""
+"""Seconds without demand before an encoding is stopped. LiveKit waits for 5 s; our publishers are notified before
+that."""
 
 GRACE = 10.0
 """Seconds that a new track has for its first subscriber. Until then all encodings are sent (LiveKit: dynacast manager).
@@ -51,14 +52,14 @@ class Wish:
     """The encodings that a publisher is asked to send."""
 
     encodings: tuple[bool, ...]
-    """Which of them, lowest first."""
+    """Whether each encoding is wanted, lowest first."""
     paused: bool
     """No encoding is wanted, because there is no subscriber."""
 
 
 def certain(wish: Wish, known: Set[int]) -> Wish:
-    """What can be asked for when only the encodings of these ranks ever arrived: one is stopped if it is certainly
-    better than another that goes on. The ranks of all others are a guess."""
+    """Returns the request if only the encodings of the ranks `known` ever arrived. An encoding is stopped only if it is
+    certainly better than one that continues. The ranks of encodings that never arrived are a guess."""
     if wish.paused:
         return wish
     least = min((rank for rank in known if wish.encodings[rank]), default=len(wish.encodings))
@@ -69,7 +70,7 @@ class Dynacast:
     """The demand for one track. Publishers begin with all encodings."""
 
     def __init__(self, encodings: int, now: float) -> None:
-        """`encodings`: how many it has; SVC has one, whatever layers are in it."""
+        """`encodings`: the number of encodings. SVC has one, whatever its layers."""
         self.encodings = encodings
         self._track = Hold(PAUSE_AFTER, now, is_on=True)
         self._upper = [Hold(LOWER_AFTER, now + GRACE - LOWER_AFTER, is_on=True) for _ in range(encodings - 1)]
@@ -82,8 +83,8 @@ class Dynacast:
         return Wish((True, *(hold.is_on for hold in self._upper)), paused=False)
 
     def update(self, highest: int | None, now: float) -> None:
-        """`highest`: the best encoding that somebody is to be shown, from 0; those below it serve when it fails. None:
-        nobody is shown any."""
+        """`highest`: the best encoding that a subscriber needs, from 0. Lower ones stay on as a fallback. None: no
+        subscriber needs any."""
         self._had_viewers |= highest is not None
         self._track.update(highest is not None, now)
         for index, hold in enumerate(self._upper, start=1):

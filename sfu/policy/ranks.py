@@ -1,15 +1,15 @@
-"""Ranks of simulcast encodings: which is the lowest, which the best, by what arrives of them.
+"""Ranks simulcast encodings from the lowest to the best, by the media that arrives.
 
-Clients list encodings in any order, and RFC 8853 lets them: browsers as the application wrote them (the example in
-W3C's WebRTC has the largest first), encoders often the largest first. The evidence, the best first:
+Clients may list encodings in any order (RFC 8853): browsers list them as the application does (the example in W3C's
+WebRTC has the largest first), encoders often list the largest first. The evidence, the best first:
 
-1. the resolution: of the payload or the dependency descriptor; where those tell none, the one
-   that the sender states with `video-layers-allocation`
-2. the bit rate: measured; in an encoding's first second the one of `video-layers-allocation`
+1. the resolution: from the payload or the dependency descriptor, otherwise as stated by the sender
+   in `video-layers-allocation`
+2. the bit rate: as measured, or in an encoding's first second as stated in `video-layers-allocation`
 3. the order of the offer
 
-A stated resolution goes before a measured bit rate: an encoder gives the larger picture what is left over, at times
-less than the smaller one gets.
+A stated resolution takes precedence over a measured bit rate: an encoder gives the larger picture the remaining bit
+rate, which may be less than that of the smaller one.
 """
 
 import itertools
@@ -17,25 +17,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CLEARLY = 1.5
-"""Of two encodings of one size, or of unknown size, the better has so many times the bit rate of the other: browsers
-give each 2 to 3 times that of the one below, and rates move by a third with what the camera sees."""
+"""Of two encodings with equal or unknown sizes, one is better if its bit rate is higher by this factor. Browsers give
+each encoding 2 to 3 times the bit rate of the one below, and rates vary by a third with the scene."""
 
 FADES = 0.9
-"""What is left of a bit rate with each report of a lower one: encoders are quiet for seconds while nothing moves."""
+"""The decay of a bit rate with each lower report. Encoders send little for seconds while nothing moves."""
 
 WHOLE = 0.5
-"""Of the pixels that its publisher declares: an encoding with less is not the best one."""
+"""An encoding with less than this share of the declared pixels is not the best one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of an encoding; also when it does not arrive at present."""
+    """The known size and rate of an encoding, kept while it does not arrive."""
 
     width: int = 0
-    """Pixels when it last arrived, by its payload, else by its sender's video-layers-allocation. 0: unknown."""
+    """Width in pixels when it last arrived: from the payload, else from `video-layers-allocation`. 0: unknown."""
     height: int = 0
     bps: float = 0.0
-    """When it last arrived. 0: it never did."""
+    """Bits per second when it last arrived. 0: it never arrived."""
 
     @property
     def pixels(self) -> int:
@@ -47,19 +47,19 @@ class Seen:
 
 
 def ranked(seen: Sequence[Seen], present: Sequence[int], whole: int = 0) -> tuple[int, ...]:
-    """The indices of encodings, lowest first.
+    """Returns the indices of encodings, lowest first.
 
-    `seen` is by index, in the order of the offer. `present`: the ranks up to now, which stay where nothing clearly
-    speaks against them. `whole`: pixels of the picture by its publisher's word; 0: it says nothing.
+    `seen` is in the order of the offer. `present` is the present ranking, which stays unless the evidence clearly
+    contradicts it. `whole`: pixels of the picture as declared by its publisher; 0: unknown.
     """
     base = present if all(of.is_known for of in seen) else _offered(seen, present, whole)
     known = iter(_sorted([index for index in base if seen[index].is_known], seen))
-    # Those of which nothing is known keep their places.
+    # Unknown encodings keep their places.
     return tuple(next(known) if seen[index].is_known else index for index in base)
 
 
 def _sorted(order: list[int], seen: Sequence[Seen]) -> list[int]:
-    """ "Clearly" is no total order: this exchanges neighbours only, and no more often than a sort needs."""
+    """Sorts by exchanging neighbours only, with bounded effort, because `_is_above` is not a total order."""
     for _ in range(len(order)):
         for at in range(len(order) - 1):
             if _is_above(seen[order[at]], seen[order[at + 1]]):
@@ -74,14 +74,14 @@ def _is_above(one: Seen, other: Seen) -> bool:
 
 
 def _offered(seen: Sequence[Seen], present: Sequence[int], whole: int) -> Sequence[int]:
-    """The direction in which the offer seems to list them, by those that are known."""
+    """Returns the likely order of the offer, ascending or descending, as far as known encodings show it."""
     known = [index for index, of in enumerate(seen) if of.is_known]
     last = len(seen) - 1
     pairs = list(itertools.pairwise(known))
     rises = sum(_is_above(seen[other], seen[one]) for one, other in pairs)
     falls = sum(_is_above(seen[one], seen[other]) for one, other in pairs)
     if len(known) == 1 and 0 < seen[known[0]].pixels < whole * WHOLE:
-        # The best one is at the other end.
+        # The best encoding is at the other end.
         rises, falls = int(known[0] == 0), int(known[0] == last)
     if rises == falls:
         return present

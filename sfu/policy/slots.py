@@ -1,9 +1,9 @@
-"""Which track each receive section shows: what is wanted and what is shown -> what to show, and what is missing.
+"""Assigns tracks to receive sections: from wanted and shown tracks to the new assignment and the missing sections.
 
-Who comes first, where not all have a place: who is on stage, shared screens, who spoke last, who joined first; and what
-is visible before all that is not. A track keeps its slot, so that nothing on a screen jumps. Audio and camera of one
-participant prefer the slots of the same index: the n-th audio and the n-th video section are one stream for the
-browser, which plays them in sync.
+If there are too few sections, the order is: participants on stage, shared screens, the last speakers, the first to
+join. Visible tracks precede all that are not visible. A track keeps its slot, so that nothing on a screen jumps. Audio
+and camera of one participant prefer slots of the same index: browsers treat the n-th audio and the n-th video section
+as one stream and play them in sync.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,14 +32,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one subscriber, or all of the same wishes and number of sections, are to be shown."""
+    """The tracks to show to one subscriber, or to all with the same wishes and numbers of sections."""
 
     wanted: tuple[Wanted, ...]
-    """Those for which there are sections, most wanted first."""
+    """Tracks with a section, highest priority first."""
     tracks: frozenset[str]
-    """Their ids. While these are the same, so is the plan: a track keeps its slot."""
+    """The ids of `wanted`. While these are equal, the plan is equal, because a track keeps its slot."""
     missing: tuple[int, int]
-    """Wanted and visible tracks that have no section, of audio and of video."""
+    """The numbers of wanted and visible tracks without a section: audio and video."""
     last_n: int
     beyond: frozenset[str] = frozenset()
     """Ids of wanted tracks that `last_n` excludes."""
@@ -67,7 +67,7 @@ def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[
 
 
 def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> list[Wanted]:
-    """Of the ordered tracks, those for one subscriber: what it sees first, and at most `last_n` of video (0: all)."""
+    """Returns the tracks for one subscriber: visible ones first, and at most `last_n` video tracks (0: all)."""
     if unseen:
         wanted = sorted(wanted, key=lambda track: track.track in unseen)
     beyond = {track.track for track in [one for one in wanted if one.kind is Kind.VIDEO][last_n:]} if last_n else set()
@@ -75,7 +75,8 @@ def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> li
 
 
 def select(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int, sections: tuple[int, int]) -> Selection:
-    """`wanted`, most wanted first, and the numbers of sections, audio and video -> what one subscriber is shown."""
+    """Returns the selection of one subscriber. `wanted`: highest priority first. `sections`: numbers of audio and
+    video."""
     chosen = choose(wanted, unseen, last_n)
     audio = [track for track in chosen if track.kind is Kind.AUDIO]
     video = [track for track in chosen if track.kind is Kind.VIDEO]
@@ -96,9 +97,10 @@ def plan(
     sections: Sequence[tuple[str, Kind]],
     present: Mapping[str, str | None],
 ) -> Mapping[str, str | None]:
-    """`wanted`, most wanted first, and `sections` (mid and kind, in the order of the SDP) -> the track of each, by mid.
+    """Returns the track of each section, by mid. `wanted`: highest priority first. `sections`: mid and kind, in the
+    order of the SDP.
 
-    `present` is what they show now; a track in it that is no longer wanted is taken out.
+    `present`: the tracks that sections show now. Tracks that are no longer wanted are removed.
     """
     columns: dict[Kind, list[str]] = {kind: [] for kind in Kind}
     for mid, kind in sections:
@@ -114,7 +116,7 @@ def plan(
     for mids in columns.values():
         for index, mid in enumerate(mids):
             showing = present.get(mid)
-            # A track shows in one slot only, also if the caller's map says otherwise.
+            # A track is shown in one slot only, even if `present` has it twice.
             if showing not in keep or showing in place:
                 showing = None
             shown[mid] = showing
@@ -147,7 +149,7 @@ def _seen(tracks: Sequence[Wanted], unseen: Collection[str]) -> int:
 def _free_index(
     columns: Mapping[Kind, Sequence[str]], kind: Kind, shown: Mapping[str, str | None], preferred: int | None
 ) -> int:
-    """The preferred index if it is free; else one whose twin of the other kind is free too; else the first free one."""
+    """Returns the preferred index if free, else one that is free in the other kind too, else the first free one."""
     other = columns[Kind.AUDIO if kind is Kind.VIDEO else Kind.VIDEO]
     free = [index for index, mid in enumerate(columns[kind]) if shown[mid] is None]
     if preferred in free and preferred is not None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 WINDOW = 0.4
 """Seconds."""
 SAMPLES = 20
-"""Of 20 ms each, in a window."""
+"""Samples of 20 ms in a window."""
 ACTIVE_DBOV = 35
-"""-dBov: as loud as this, or louder, is speech."""
+"""-dBov. A level as loud as this, or louder, is speech."""
 ACTIVE_SHARE = 0.4
 SMOOTHING = 2 / (2 + 1)
 """An exponential average over N = 2 windows."""
@@ -41,7 +41,7 @@ class _Voice:
     def __init__(self, now: float) -> None:
         self.heard = now
         self.observed = 0
-        """Samples in the window so far, and how many of them were loud."""
+        """The number of samples in the window so far. `active` is the number of loud ones."""
         self.active = 0
         self.loudest = 127
         self.level = 0.0
@@ -76,7 +76,7 @@ class Speakers:
         self._looked = -math.inf
 
     def is_quiet(self) -> bool:
-        """Whether nothing can change until a level is recorded."""
+        """Returns whether nothing can change until a level is recorded."""
         return not self._voices
 
     def record(self, levels: Iterable[tuple[str, bytes]], now: float) -> None:
@@ -93,7 +93,7 @@ class Speakers:
         return Change(track, 0.0, False) if voice is not None and voice.told else None
 
     def changes(self, now: float) -> list[Change]:
-        """Returns the changes since the last result that had some; at most once a window."""
+        """Returns the changes since the previous call, at most once per window."""
         if now - self._looked < WINDOW - 1e-6:
             return []
         self._looked = now
