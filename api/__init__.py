@@ -1,1 +1,1 @@
-"""The HTTP and WebSocket interfaces: REST, signalling, WHIP and WHEP. They translate and authorise, nothing else."""
+"""The HTTP and WebSocket interfaces: REST, signalling, WHIP and WHEP. They only translate and authorise requests."""

@@ -32,7 +32,8 @@ class Found:
 
     @property
     def is_usable(self) -> bool:
-        """Clients on other machines can reach it, and it is permanent: IPv6 privacy addresses (RFC 8981) last a day."""
+        """Returns whether clients on other machines can reach it and it is permanent. IPv6 privacy addresses (RFC 8981)
+        last only a day."""
         address = ipaddress.ip_address(self.address)
         is_local = address.is_loopback or address.is_link_local or address.is_multicast
         is_passing = self.flags & (TEMPORARY | DAD_FAILED | DEPRECATED | TENTATIVE)
@@ -53,7 +54,7 @@ def announced(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def reaches_only_here(addresses: tuple[str, ...]) -> bool:
-    """No client on another machine can reach any of them."""
+    """Returns whether no client on another machine can reach any of them."""
     return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
@@ -113,7 +114,8 @@ def _aligned(length: int) -> int:
 
 
 def _all(family: socket.AddressFamily) -> list[Found]:
-    """Empty where the system does not tell: then the default route is all we know."""
+    """Returns all addresses of this machine. Empty if the system does not list them; then only the default route is
+    known."""
     request = struct.pack("=IHHIIBBBBI", 24, RTM_GETADDR, NLM_F_REQUEST_DUMP, 1, 0, family, 0, 0, 0, 0)
     found: list[Found] = []
     try:
@@ -139,7 +141,7 @@ def _is_last(reply: bytes) -> bool:
 
 
 def _is_running(interface: int) -> bool:
-    """A bridge without anybody behind it is up, and leads nowhere."""
+    """Returns whether the interface is running. A bridge without members is up, but not running."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             name = socket.if_indextoname(interface).encode()

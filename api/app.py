@@ -69,7 +69,7 @@ def create_app(
         dev.install(app, settings)
     _serve_pages(app)
 
-    # The last one added is the outermost.
+    # The last middleware added is the outermost.
     app.add_middleware(SlashesInNames)
     app.add_middleware(BodyLimit, limit=limits.BODY_OCTETS)
     app.add_middleware(Failed)
@@ -77,7 +77,7 @@ def create_app(
         Cors,
         allow_origins=["*"],
         allow_methods=METHODS,
-        # Tracing and frameworks add headers of their own; none of them gives a right.
+        # Tracing and frameworks add their own headers. None of them grants a permission.
         allow_headers=["*"],
         expose_headers=EXPOSED,
         max_age=7200,
@@ -98,12 +98,13 @@ class Pages(StaticFiles):
 
 
 def _serve_pages(app: FastAPI) -> None:
-    """The page and its client where no route matches; a mount would also hide the 405 of routes that match in part."""
+    """Serves the page and its client if no route matches. A mount would also hide the 405 of routes that match in
+    part."""
     pages, otherwise = Pages(directory=WEB, html=True) if WEB.is_dir() else None, app.router.default
 
     async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            # The framework would close it unsaid, which is a 403: as if a token could help.
+            # The framework would close it without a reply, which is a 403, as if a token were missing.
             await WebSocket(scope, receive, send).send_denial_response(errors.nothing_here())
         elif pages is not None and scope["type"] == "http" and not scope["path"].startswith("/v1/"):
             await pages(scope, receive, send)

@@ -44,7 +44,7 @@ REPLIES: dict[type, tuple[type, ...]] = {
     Candidate: (),
     Leave: (Left,),
 }
-"""What answers each message of a client. Those that are not named are answered by `ok` or `error`."""
+"""The replies to each message of a client. Messages that are not listed are answered by `ok` or `error`."""
 ONLY_REPLIES = (Joined, Resumed, Answer, Published, Ok)
 """Messages that the server sends only as a reply."""
 CHANNEL = "#/channels/room"
@@ -77,13 +77,13 @@ def show_protocol(request: Request, if_none_match: Annotated[str, Header()] = ""
 
 @cache
 def encoded(version: str) -> tuple[bytes, str]:
-    """The document of this version of the service as JSON, and its ETag."""
+    """Returns the document of this version of the service as JSON, and its ETag."""
     body = json.dumps(document(version), ensure_ascii=False, separators=(",", ":")).encode()
     return body, '"' + hashlib.sha256(body).hexdigest() + '"'
 
 
 def document(version: str) -> dict[str, Any]:
-    """The AsyncAPI document of this version of the service."""
+    """Returns the AsyncAPI document of this version of the service."""
     clients, servers = get_args(ClientMessage), get_args(ServerMessage)
     every = {type_of(kind): {"$ref": f"#/components/messages/{type_of(kind)}"} for kind in (*clients, *servers)}
     return {
@@ -135,7 +135,7 @@ def document(version: str) -> dict[str, Any]:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema of each message and of each type within one, by class name."""
+    """Returns the JSON Schema of each message and of each type in messages, by class name."""
     clients, servers = messages.adapters()
     inputs: list[tuple[str, Any, TypeAdapter[Any]]] = [
         ("client", "validation", clients),
@@ -164,7 +164,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def type_of(kind: type) -> str:
-    """The `type` of a message's class."""
+    """Returns the `type` of a message class."""
     found: str = get_args(kind.__annotations__["type"])[0]
     return found
 
@@ -216,12 +216,12 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def field_is_required(self, field: Any, total: bool) -> bool:
-        # The server's messages have all their fields, defaults too.
+        # The server's messages contain all fields, including those with defaults.
         return self.mode == "serialization" or super().field_is_required(field, total)
 
 
 def _draft_07(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema without keywords beside `$ref`, which draft-07 would ignore."""
+    """Returns the schema without keywords beside `$ref`, which draft-07 ignores."""
     if "$ref" in schema and len(schema) > 1:
         return {name: value for name, value in schema.items() if name != "$ref"} | {"allOf": [{"$ref": schema["$ref"]}]}
     return schema

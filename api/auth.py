@@ -17,7 +17,7 @@ ALGORITHM = "HS256"
 MIN_SECRET = 32
 """Octets. A key shorter than the hash weakens it (RFC 7518 s3.2)."""
 UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-"""Exceptions of reading a token. The last ones come from claims that are no numbers, or are nested deeply."""
+"""Exceptions from reading a token. Claims that are no numbers, or are deeply nested, raise the last ones."""
 
 
 class Expired(Unauthenticated):
@@ -43,7 +43,7 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
     try:
         claims = jwt.decode(token, keys[key], algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": required})
     except jwt.ExpiredSignatureError:
-        # Its signature was found good before its time was looked at.
+        # The library checks the signature before the times.
         genuine = jwt.decode(token, options={"verify_signature": False})
         raise Expired(grant_of(genuine).room) from None
     except UNREADABLE as wrong:
@@ -52,7 +52,7 @@ def verify(token: str, keys: Mapping[str, str]) -> Grant:
 
 
 def _wrong(error: Exception) -> str:
-    """What is wrong with a token, for whoever made it."""
+    """Returns a sentence that says what is wrong with a token."""
     match error:
         case jwt.ImmatureSignatureError():
             return "The token is not valid yet (nbf or iat lies in the future)."
@@ -124,7 +124,7 @@ def new_jti() -> str:
 
 def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> str:
     """Returns a token for `grant`, signed with the secret of its key and valid for `ttl` seconds."""
-    # With its fraction, which RFC 7519 s2 allows.
+    # The time has a fraction, which RFC 7519 s2 allows.
     issued = time.time() if now is None else now
     permissions = grant.permissions
     video: dict[str, Any] = {"room": grant.room} if grant.room else {}

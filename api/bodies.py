@@ -37,7 +37,8 @@ class RequestBody(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _count_faults(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Each mistake named costs three times as much as finding it: beyond `limits.FAULTS` only their number is."""
+        """Reports only the number of mistakes beyond `limits.FAULTS`, because describing one costs three times as much
+        as finding it."""
         try:
             return handler(value)
         except ValidationError as error:

@@ -126,7 +126,8 @@ def _ask(method: str, url: str, *, headers: dict[str, str] | None = None, body: 
 
 
 def _trust(url: str) -> ssl.SSLContext | bool:
-    """The certificate of --lan is its own authority, for the service of this folder."""
+    """Returns the TLS trust for a URL: the self-signed certificate of --lan if this folder has one, else the
+    default."""
     kept = devfile.load() if url.startswith("https://") else None
     if kept is None or not kept.certificate:
         return True

@@ -1,11 +1,11 @@
-"""The TCP connections of a listener: how many there may be in all, and how many of one address before a token.
+"""Limits the TCP connections of a listener: in total, and per address before authentication.
 
-A connection is *known* once a token, or the secret of a session, was found good on it. Of those that are not, each
-address may have `per_address`; what is beyond is closed, idle ones first and the oldest first. A connection has
-`limits.SETTLE_SECONDS` to say who it is before it counts as idle, so that a class that joins at once is let in. It
-counts from its first packet on, also while its TLS handshake lasts (`api/handshakes.py`).
+A connection is *known* once a token, or the secret of a session, was valid on it. Each address may have `per_address`
+unknown connections. Connections beyond that are closed, idle ones first and the oldest first. A connection has
+`limits.SETTLE_SECONDS` to authenticate before it counts as idle, so that a class that joins together is admitted. It
+counts from its first packet on, also during its TLS handshake (`api/handshakes.py`).
 
-A proxy in front is one address with everybody behind it: name it in SFU_TRUSTED_PROXIES, and it is not counted.
+A proxy has one address for all its clients: name it in SFU_TRUSTED_PROXIES, and it is not limited.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Transport(Protocol):
-    """What is asked of one, and of what comes before it (`api/handshakes.py`)."""
+    """The methods used of a transport, or of the `Handshake` before it (`api/handshakes.py`)."""
 
     def get_extra_info(self, name: str) -> Any: ...
     def abort(self) -> None: ...
 
 
 class Connection:
-    """One of them. `is_busy`: a request on it is being answered."""
+    """A TCP connection. `is_busy`: a request on it is being answered."""
 
     def __init__(self, connections: "Connections", transport: Transport, address: str, at: float) -> None:
         self.transport = transport
@@ -40,7 +40,7 @@ class Connection:
         self._connections = connections
 
     def know(self) -> None:
-        """A token on it is valid."""
+        """Marks the connection as known, because a token on it is valid."""
         if not self.is_known:
             self.is_known = True
             self._connections.note_known(self)
@@ -54,7 +54,7 @@ class Connections:
         self._trusted = tuple(trusted)
         self._all: dict[Transport, Connection] = {}
         self._unknown: dict[str, dict[Connection, None]] = {}
-        """By address, oldest first. Those of trusted proxies are together under an empty one."""
+        """Unknown connections by address, oldest first. Those of trusted proxies share the empty address."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -84,7 +84,7 @@ class Connections:
         return self._all.get(transport)
 
     def replace(self, transport: Transport, by: Transport) -> None:
-        """The same connection from now on: TLS has begun on it."""
+        """Replaces the transport of a connection after its TLS handshake."""
         connection = self._all.pop(transport, None)
         if connection is not None:
             connection.transport = by
@@ -103,7 +103,7 @@ class Connections:
             self._unknown.pop(connection.address, None)
 
     def _settle(self, address: str) -> None:
-        """Closes what is beyond the bound of an address, and had its time to say who it is."""
+        """Closes connections of an address that exceed its limit and had their time to authenticate."""
         of_address = self._unknown.get(address, {})
         settled = asyncio.get_running_loop().time() - limits.SETTLE_SECONDS
         beyond = len(of_address) - self._per_address
@@ -143,7 +143,8 @@ def _peer(transport: Transport) -> str:
 
 
 def subscriber(address: str) -> str:
-    """Whom an address stands for: an IPv6 host has a /64 (RFC 6177), and IPv4 may come mapped (RFC 4291 s2.5.5)."""
+    """Returns the subscriber of an address: the /64 of an IPv6 host (RFC 6177), or IPv4 without its mapping (RFC 4291
+    s2.5.5)."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

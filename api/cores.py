@@ -1,4 +1,5 @@
-"""How many processor cores this process may use: affinity, and the quota of its control group (cgroup v2 and v1)."""
+"""The number of processor cores that this process may use: affinity, and the quota of its control group (cgroup v2 and
+v1)."""
 
 import os
 from pathlib import Path

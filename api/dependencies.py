@@ -1,6 +1,6 @@
-"""What the doors need of a request: its names, the service, the settings, and the grant of its token.
+"""Dependencies of routes: names in the path, the service, the settings, and the grant of the token.
 
-All of it is `async`: the framework would run anything else in a thread, and the service lives on the loop.
+All are `async`, because the framework runs other functions in a thread, and the service belongs to the event loop.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Docstrings of fields: the string literal below each annotated name of a class, which Python itself does not keep."""
+"""Reads docstrings of fields: the string literals below annotated names of a class, which Python does not keep."""
 
 import ast
 import inspect
@@ -6,7 +6,8 @@ from types import ModuleType
 
 
 def of_fields(module: ModuleType) -> dict[str, dict[str, str]]:
-    """The docstring of each documented field, by class and field. Empty if the module's source is not installed."""
+    """Returns the docstring of each documented field, by class and field. Empty if the module's source is not
+    installed."""
     try:
         tree = ast.parse(inspect.getsource(module))
     except OSError:

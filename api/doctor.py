@@ -1,4 +1,4 @@
-"""`sfu doctor`: what the service needs of the machine, one finding each, with the fix."""
+"""`sfu doctor`: checks the requirements of the service. Each finding has its fix."""
 
 import ctypes
 import ipaddress
@@ -12,11 +12,11 @@ from api.settings import Settings
 from sfu.errors import NativeModuleError
 
 WANTED_BUFFER = 4 * 1024 * 1024
-"""Octets a UDP socket should be able to hold: 300 Mbit/s for a tenth of a second, while a thread is paused."""
+"""The wanted buffer of a UDP socket in octets: 300 Mbit/s for a tenth of a second, while a thread is paused."""
 UDP_SEGMENT = 103
-"""linux/udp.h: one message, cut into datagrams by the kernel."""
+"""linux/udp.h: the kernel splits one message into datagrams."""
 SO_ATTACH_REUSEPORT_CBPF = 51
-"""asm-generic/socket.h: a program chooses among the sockets of one port."""
+"""asm-generic/socket.h: a BPF program selects one of the sockets of a port."""
 RETURN_ZERO = struct.pack("=HBBI", 0x06, 0, 0, 0)
 """linux/filter.h, struct sock_filter: BPF_RET of a constant, the first socket."""
 
@@ -45,7 +45,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _ports(ports: Ports) -> list[Finding]:
-    """One finding for each port that cannot be used, or one for all of them."""
+    """Returns one finding for each unusable port, or one for all ports."""
     bad = [finding for host in ports.hosts for number in ports.numbers if (finding := _bad_port(ports, host, number))]
     if bad:
         return bad

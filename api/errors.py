@@ -44,7 +44,7 @@ class TooLarge(InvalidRequest):
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """`headers` say what would be accepted (RFC 9110 s15.5.16)."""
+    """`headers` list the accepted types (RFC 9110 s15.5.16)."""
 
     code = "unsupported_media_type"
 
@@ -139,7 +139,7 @@ def install(app: FastAPI) -> None:
         return refused
 
     async def of_gone(_: Request, error: Exception) -> Response:
-        # Nobody reads it: the client has gone, or was cut off when the listener ended.
+        # Nobody reads the reply: the client is gone, or the listener has closed the connection.
         return problem(400, InvalidRequest.code, "The request ended before its body did.")
 
     async def of_framework(request: Request, error: Exception) -> Response:
@@ -148,7 +148,7 @@ def install(app: FastAPI) -> None:
         if status == 404:
             return nothing_here()
         if status == 405:
-            # No route: a file of the page.
+            # No route matches: it is a file of the page.
             methods = ", ".join(_methods(request) or ("GET", "HEAD"))
             detail, headers = (
                 f"{request.method} is not among the methods of this address: {methods}",
@@ -204,7 +204,7 @@ def _is_json(request: Request) -> bool:
 
 
 def _methods(request: Request) -> list[str]:
-    """Of all routes of this path: the framework names those of the first one only."""
+    """Returns the methods of all routes of this path. The framework lists only those of the first route."""
     routes: list[BaseRoute] = []
     for route in request.app.routes:
         included = getattr(route, "original_router", None)
@@ -226,6 +226,6 @@ def _code(status: int) -> str:
 
 
 def _sentence(text: str) -> str:
-    if not text.startswith("a="):  # An attribute of SDP is what it is called.
+    if not text.startswith("a="):  # Names of SDP attributes keep their case.
         text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."

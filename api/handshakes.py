@@ -1,7 +1,7 @@
-"""TLS in front of HTTP: a connection is counted, and may be ended, from its first packet on.
+"""TLS in front of HTTP: a connection is counted, and may be closed, from its first packet on.
 
-asyncio's servers tell a protocol of a TLS connection when its handshake is done. Whoever opens TCP and says nothing
-would be none of the connections that `api/connections.py` bounds. So they are accepted here, then given to the loop.
+asyncio's servers report a TLS connection after its handshake. So a client that opens TCP and sends nothing would escape
+the limits of `api/connections.py`. Therefore connections are accepted here and then passed to the event loop.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 PAUSE = 1.0
-"""Seconds without accepting, once file descriptors or memory are used up. asyncio's servers wait as long."""
+"""Seconds without accepting after file descriptors or memory were exhausted. asyncio's servers wait as long."""
 
 
 class Handshake:
-    """A connection whose handshake is not done: as much of a transport as `Connections` asks for."""
+    """A connection during its handshake. It has the methods of a transport that `Connections` uses."""
 
     def __init__(self, accepted: socket.socket, peer: Any) -> None:
         self.socket = accepted
@@ -35,7 +35,7 @@ class Handshake:
 
     def abort(self) -> None:
         with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # The loop has it; for the handshake it has ended.
+            self.socket.shutdown(socket.SHUT_RDWR)  # The loop owns the socket; this only ends the handshake.
 
 
 class TlsServer:
@@ -60,7 +60,7 @@ class TlsServer:
         self._backlog = backlog
 
     def close(self) -> None:
-        """Accepts nothing more. Those that are connected go on; handshakes end."""
+        """Stops accepting. Open connections continue; handshakes are aborted."""
         for one in self._listening:
             asyncio.get_running_loop().remove_reader(one)
             one.close()
@@ -95,7 +95,7 @@ class TlsServer:
 
     def _begin(self, handshake: Handshake) -> None:
         if self._connections.admit(handshake) is None:
-            handshake.socket.close()  # There are no words for it before TLS.
+            handshake.socket.close()  # No reply is possible before TLS.
             return
         task = asyncio.create_task(self._shake(handshake))
         self._tasks[task] = handshake
@@ -110,8 +110,8 @@ class TlsServer:
                 ssl_handshake_timeout=limits.HEADER_SECONDS,
                 ssl_shutdown_timeout=limits.CLOSE_SECONDS,
             )
-        except OSError as error:  # of which ssl.SSLError and TimeoutError are kinds
+        except OSError as error:  # includes ssl.SSLError and TimeoutError
             log.debug("a TLS handshake was not finished: %s", error)
         finally:
-            # Where it was finished, its protocol has taken its place.
+            # After a successful handshake the protocol has already replaced it.
             self._connections.forget(handshake)

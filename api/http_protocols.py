@@ -21,7 +21,7 @@ from api.handshakes import Handshake
 from sfu import limits
 from sfu.bucket import Bucket
 
-# The library reads its bound when it parses, and offers no argument for it.
+# The library reads this constant when it parses, and has no argument for it.
 websockets.http11.MAX_LINE_LENGTH = limits.REQUEST_LINE_OCTETS
 
 TOO_LONG = "The headers are too long."
@@ -30,11 +30,11 @@ CONNECTION = "sfu.connection"
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """`connections` is the listener's own."""
+    """HTTP with limits. `connections_of_listener` belongs to the listener."""
 
     connections_of_listener: Connections
     handshake: Handshake | None = None
-    """Which stood for the connection among those of the listener until now."""
+    """The TLS handshake that represented this connection until now."""
     _connection: Connection | None = None
     _timer: asyncio.TimerHandle | None = None
     _is_head = True
@@ -62,7 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def is_receiving(self) -> bool:
-        """A request has started and is incomplete."""
+        """Returns whether a request has started and is incomplete."""
         return self._is_body or (self._is_head and self._octets > 0)
 
     def data_received(self, data: bytes) -> None:
@@ -158,14 +158,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_head and self._octets > 0:
             self.refuse(http.HTTPStatus.REQUEST_TIMEOUT, "The headers did not come in time.")
         else:
-            # Nobody asked yet, or the application waits for a body and has not answered.
+            # There is no request yet, or the application waits for a body and has not replied.
             self.transport.abort()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Drops a silent peer at once: closing in order would wait until it has read what is still queued for it. And a
-    refusal is no error: uvicorn would log one for every handshake that is answered by something else than a WebSocket.
-    """
+    """Drops a silent peer immediately: an orderly close would wait until the peer has read all queued data. It also
+    does not log refusals: uvicorn logs an error for every handshake that is not answered by a WebSocket."""
 
     connections_of_listener: Connections
     _connection: Connection | None = None
@@ -188,7 +187,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def know(self) -> None:
-        """The client is authenticated: its messages may be longer from now on."""
+        """Marks the client as authenticated. Its messages may be longer from now on."""
         self.conn.max_message_size = limits.MESSAGE_OCTETS
         if self._connection is not None:
             self._connection.know()
@@ -205,12 +204,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         elif self.writable.is_set():
             super().handle_ping()
         else:
-            # It does not read what it asks for; RFC 6455 s5.5.3 lets the last pong answer all pings.
+            # The client does not read its pongs. RFC 6455 s5.5.3 allows the last pong to answer all pings.
             self.conn.data_to_send()
 
     def keepalive_timeout(self) -> None:
         if self.read_paused and self.writable.is_set():
-            # Its pong waits behind requests that we read slowly; what we send it takes.
+            # Its pong is queued behind requests that we read slowly, but it still accepts our data.
             self.pong_timer = self.pending_ping_payload = None
             self.schedule_ping()
             return

@@ -49,7 +49,7 @@ class Listener(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        # uvicorn's wakes the process ten times a second to see whether it is to end: most of what an idle one costs.
+        # uvicorn's loop wakes the process ten times a second to check whether to stop, which is most of its idle cost.
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), TICK)
@@ -75,7 +75,7 @@ class Listener(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        # uvicorn would close the sockets first, and raise the signal again at the end: main.py owns them.
+        # uvicorn would close the sockets first and raise the signal again at the end. main.py handles signals.
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -89,13 +89,13 @@ class Listener(uvicorn.Server):
             await self._tls.wait_closed()
         for connection in list(self.server_state.connections):
             if isinstance(connection, HttpProtocol) and connection.is_receiving:
-                # What has not come as a whole has begun nothing.
+                # An incomplete request has had no effect.
                 connection.transport.abort()
         if self.server_state.tasks:
-            # Each WebSocket says its own goodbye; uvicorn's would be 1012 for all of them.
+            # Each WebSocket closes with its own code. uvicorn would close all with 1012.
             await asyncio.wait(self.server_state.tasks, timeout=FAREWELL)
         for connection in list(self.server_state.connections):
-            # A request whose body never ends would be waited for as long once more.
+            # Without this, a request whose body never ends would delay the stop once more.
             if (
                 isinstance(connection, HttpToolsProtocol)
                 and connection.cycle
@@ -138,7 +138,7 @@ async def listening(
         ssl_context_factory=(lambda *_: tls) if tls is not None else None,
     )
     server = Listener(config, connections, before_close)
-    # No task group: it would wrap what the block raises.
+    # A task group is not used, because it would wrap exceptions of the block.
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     try:
         await server.accepting.wait()

@@ -61,7 +61,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
 
         app, health, stop = create_app(settings, plane=plane), Health(), Stop(settings)
         async with AsyncExitStack() as stack:
-            # What is entered first ends last: probes are answered until all the rest is gone.
+            # The first context entered is the last to exit: probes are answered until everything else has stopped.
             stack.enter_context(stop.on_signals(health, certificate))
             if internal:
                 await stack.enter_async_context(listening(create_internal_app(health), internal))
@@ -83,7 +83,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
                     "set SFU_ANNOUNCED_ADDRESSES"
                 )
             _announce(app, settings, url)
-            # What was made to get here stays: looking at it again and again would stop the loop for 30 ms a time.
+            # Objects made during startup are permanent. Scanning them in each collection would stop the loop for 30 ms.
             gc.collect()
             gc.freeze()
             stack.enter_context(health.pauses.watching(lambda: not sfu.has_rooms))
@@ -159,7 +159,7 @@ def _bind(sockets: contextlib.ExitStack, ports: Ports) -> list[socket.socket]:
 def _certificate(
     settings: Settings, development: devfile.Development | None
 ) -> tuple[ssl.SSLContext | None, devfile.Development | None]:
-    """The TLS to serve with, and what development mode keeps of it."""
+    """Returns the TLS context, and the development file with its certificate."""
     if settings.tls_cert and settings.tls_key:
         return tls.context(settings.tls_cert, settings.tls_key), development
     if not settings.mode.lan:

@@ -1,4 +1,5 @@
-"""The messages of `sfu.signalling.messages` as JSON: a discriminated union each way, told apart by `type`."""
+"""Converts the messages of `sfu.signalling.messages` to and from JSON: one union per direction, discriminated by
+`type`."""
 
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ def decode(text: str | bytes) -> ClientMessage:
 
 def encode(seq: int, message: ServerMessage) -> bytes:
     """Encodes a message of the server with its `seq`."""
-    # A room of fifty is told the same fifty times.
+    # The same message is often sent to all participants of a room.
     kept = _encoded.get(id(message))
     if kept is None or kept[0] is not message:
         kept = message, _server.dump_json(message)[1:]
@@ -69,7 +70,7 @@ def _is_exact(number: int) -> bool:
 def _sentence(error: ValidationError) -> str | None:
     """Returns the first mistake. None: nothing is wrong but integers like `640.0`, which are integers in JSON
     Schema."""
-    if error.error_count() > limits.FAULTS:  # Each one named costs three times as much as finding it.
+    if error.error_count() > limits.FAULTS:  # Describing a mistake costs three times as much as finding it.
         return f"The message is wrong in {error.error_count()} places."
     faults = error.errors(include_url=False, include_context=False)
     first = next((fault for fault in faults if not _is_whole_float(fault)), None)

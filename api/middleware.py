@@ -28,7 +28,7 @@ class SlashesInNames:
         raw = scope.get("raw_path") or b""
         if b"%2f" in raw.lower():
             segments = raw.decode("ascii", "replace").split("/")
-            # Who rewrote the path on its way here has said what it is.
+            # A path that an outer application rewrote is left as it is.
             if "/".join(map(unquote, segments)) == scope["path"]:
                 scope = {**scope, "path": "/".join(unquote(segment).replace("/", SLASH) for segment in segments)}
         await self._app(scope, receive, send)

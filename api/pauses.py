@@ -1,4 +1,4 @@
-"""How long Python stood still: the event loop, and the garbage collector, which is one cause of it."""
+"""Measures how long Python paused: the event loop, and the garbage collector, which is one cause."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 WINDOW = 60.0
 """Seconds. A reading covers the last one to two windows, so that a scrape every minute misses nothing."""
 INTERVAL = 0.1
-"""Seconds between two looks at the loop: a pause is seen as the lateness of the next look."""
+"""Seconds between two checks of the loop. A pause shows as the delay of the next check."""
 IDLE_INTERVAL = 1.0
-"""The same while nobody is in a room: a process that waits for people sleeps."""
+"""Seconds between two checks while no room exists, so that an idle process sleeps."""
 
 
 class Longest:
-    """The longest of the durations that were noted lately, in seconds."""
+    """The longest of the recent durations, in seconds."""
 
     def __init__(self) -> None:
         self._begun = 0.0
@@ -26,7 +26,7 @@ class Longest:
         self._current = max(self._current, seconds)
 
     def read(self, now: float) -> float:
-        """The longest in the last one to two windows; 0 if there was none."""
+        """Returns the longest duration in the last one to two windows; 0 if there was none."""
         self._turn(now)
         return max(self._current, self._last)
 
@@ -58,7 +58,7 @@ class Pauses:
             looking.cancel()
 
     def read(self) -> dict[str, float]:
-        """The longest pause of late, in seconds, by what paused."""
+        """Returns the longest recent pause in seconds, of the loop and of the collector."""
         now = time.monotonic()
         return {"loop": self._loop.read(now), "collector": self._collector.read(now)}
 

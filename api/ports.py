@@ -78,7 +78,7 @@ def _reason_and_fix(ports: Ports, number: int, error: OSError) -> tuple[str, str
 
 
 def _range(first: int, count: int = 1) -> range:
-    """0: the system picks, whatever the count."""
+    """Returns the port numbers. If `first` is 0 the system picks them, whatever the count."""
     return range(first, first + count) if first else range(1)
 
 

@@ -57,5 +57,6 @@ def _decision(decision: Mapping[str, Any]) -> str:
 
 
 def _ago(at: int, now: int) -> str:
-    """The clocks of this machine and the service's may differ: what is to come is now."""
+    """Formats the age of a time. The clocks of this machine and of the service may differ, so a future time counts as
+    now."""
     return f"{max(now - at, 0) / 1000:.1f} s ago"

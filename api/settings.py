@@ -25,7 +25,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What the defaults depend on."""
+    """The mode that defaults depend on."""
 
     dev: bool = False
     lan: bool = False
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def reaches_only_here(self) -> bool:
-        """The service listens on all addresses, but has only the loopback address to announce."""
+        """Returns whether the service listens on all addresses, but has only the loopback address to announce."""
         is_any = any(ipaddress.ip_address(host).is_unspecified for host in self.media_hosts)
         return is_any and addresses.reaches_only_here(self.config().announced_addresses)
 
@@ -135,7 +135,7 @@ class Value:
     source: str
 
     def shown(self) -> str:
-        """The value for display, without secrets."""
+        """Returns the value for display, without secrets."""
         if not self.setting.secret:
             return self.text or "-"
         return ", ".join(f"{key}: (hidden)" for key in _keys(self.text)) or "-"
@@ -173,7 +173,7 @@ def _address(text: str) -> str:
 
 def _addresses(text: str) -> tuple[str, ...]:
     found = dict.fromkeys(_address(part.strip()) for part in text.split(",") if part.strip())
-    # Sockets of one family each, so that IPv4 peers keep their own addresses: `::` alone would leave them out.
+    # Each socket has one address family, so that IPv4 peers keep their addresses: `::` alone would exclude them.
     return (*found, "0.0.0.0") if "::" in found and "0.0.0.0" not in found else tuple(found)
 
 

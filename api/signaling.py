@@ -59,8 +59,8 @@ async def rtc_of_room(room: str, websocket: WebSocket, sfu: SfuDep, settings: Se
 
 async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -> None:
     knock = _knock(websocket, sfu, keys, room)
-    # A browser hides from its page with which status a handshake was refused: it is told behind the door. And a resume
-    # needs no token, but only its first message says that it is one.
+    # A browser hides the status of a refused handshake from its page, so the refusal is sent after the handshake. A
+    # resume needs no token, but only its first message shows that it is a resume.
     may_wait = "origin" in websocket.headers or "resume" in websocket.query_params
     if knock.refusal is not None and not may_wait:
         await websocket.send_denial_response(problem_of(knock.refusal))
@@ -84,7 +84,7 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
         with contextlib.suppress(WebSocketDisconnect):
             await websocket.send_text(messages.encode(0, refusal(error)).decode())
     except Exception as error:
-        # The session is kept, and resumed over another connection.
+        # The session is kept and can be resumed over another connection.
         sfu.failures.note("websocket", error, f"room={knock.room}")
         code, reason = INTERNAL, "something failed here; it is in the log"
     await _close(websocket, code, reason)
@@ -144,7 +144,7 @@ async def _first_message(websocket: WebSocket) -> Join:
 
 
 async def _converse(websocket: WebSocket, session: Session, keys: Mapping[str, str]) -> int | None:
-    """Until one side ends it. Returns the close code to send; None: the client has gone."""
+    """Runs the session until one side ends it. Returns the close code to send. None: the client is gone."""
     outbox = session.outbox
     async with asyncio.TaskGroup() as tasks:
         listening = tasks.create_task(_listen(websocket, session))
@@ -175,7 +175,7 @@ async def _listen(websocket: WebSocket, session: Session) -> int | None:
             session.send(Error(messages.request_id(text), error.code, str(error)))
             await _pause(budget, 1 + len(text) / limits.COST_OCTETS)
             continue
-        # Nothing is dropped: who says more than the budget allows is read more slowly.
+        # Nothing is dropped: a client that exceeds its budget is read more slowly.
         await _pause(budget, cost(message, len(text)))
         await session.handle(message)
 
@@ -193,10 +193,10 @@ async def _tell(websocket: WebSocket, session: Session) -> None:
 
 
 async def _renew(session: Session, keys: Mapping[str, str]) -> None:
-    """Sends a fresh token at half the life of the one before, and at once when the permissions have changed: those
-    made before may be revoked. It grants what the participant may do by then."""
+    """Sends a new token at half the life of the previous one, and immediately when permissions change, because earlier
+    tokens may be revoked then. The token grants the present permissions."""
     issued, expires = session.grant.issued, float(session.grant.expires)
-    # One that was sent before a snapshot may be among what was missed.
+    # The client may have missed a token that was sent before the snapshot.
     is_due = session.is_snapshot
     while expires and session.grant.key in keys:
         now = time.time()

@@ -14,7 +14,7 @@ from sfu.errors import InvalidRequest, NegotiationError
 from sfu.model import Grant, ParticipantKind
 from sfu.service import Sfu
 
-# What is answered has the type that each route says: the framework would describe JSON beside it.
+# Each route declares the type of its reply. With the default class the framework would also describe JSON.
 router = APIRouter(tags=["WHIP and WHEP"], default_response_class=Response)
 
 SDP = "application/sdp"
@@ -27,14 +27,14 @@ UNDECODABLE = "Sfu-Undecodable"
 INACTIVE = "Sfu-Inactive"
 """Mids of sections that the WHIP publisher offers to send, but its token does not allow."""
 MIDS = 1024
-"""Characters of that header: mids are the client's."""
+"""The maximum length of that header in characters, because clients choose the mids."""
 
 OF_SESSION = {"Accept-Patch": FRAGMENT, "Access-Control-Allow-Methods": "DELETE, OPTIONS, PATCH, POST"}
 """Client libraries decide by these headers whether to trickle. Without them a library waits for all candidates."""
 ANY_SESSION = ("*", '"*"')
 """RFC 9725 s4.3.3 writes the star in quotes, RFC 9110 s13.1.1 without."""
 ENTITY_TAG = re.compile(r'(?:^|,)\s*"([^",]*)"\s*(?=,|$)')
-"""A strong one, of a list (RFC 9110 s8.8.3)."""
+"""A strong entity tag in a list (RFC 9110 s8.8.3)."""
 DOORS = {"whip": ParticipantKind.INGRESS, "whep": ParticipantKind.VIEWER}
 OFFER: dict[str, Any] = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 PATCH: dict[str, Any] = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
@@ -98,7 +98,7 @@ async def describe_session() -> Response:
     return Response(status_code=204, headers={"Allow": "DELETE, OPTIONS, PATCH", **OF_SESSION})
 
 
-# A session is named by its unguessable id: who knows it was told by us, and tokens expire before sessions do.
+# A session is authorised by its unguessable id, because tokens expire before sessions do.
 
 
 @router.patch("/v1/whip/{session}", responses=PATCHED, openapi_extra=PATCH)
@@ -145,7 +145,7 @@ async def _open(
 ) -> Response:
     _require_type(request, SDP, {"Accept-Post": SDP})
     address = address_of(request)
-    # Before the offer is read, which costs more than to refuse it.
+    # This comes before the offer is read, because reading costs more than a refusal.
     sfu.require_budget(grant, address)
     offer = await sfu.read_offer(await _text(request))
     session = await sfu.execute(
