@@ -39,8 +39,8 @@ class Handshake:
 
 
 class TlsServer:
-    """Accepts on listening sockets. `made` yields the protocol of a connection; it is told of its `Handshake` by
-    `begun`, before `connection_made`."""
+    """Accepts connections on listening sockets. `made` receives the `Handshake` of a connection and returns its
+    protocol, before `connection_made`."""
 
     def __init__(
         self, context: ssl.SSLContext, connections: Connections, made: Callable[[Handshake], asyncio.Protocol]
