@@ -1,1 +1,1 @@
-"""Participants from outside: aiortc clients that play, record and check pictures. They share no media code with us."""
+"""Test clients: aiortc participants that play, record and check pictures. They share no media code with the server."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m loadtest bot --room R`, and the figures: `join`, `forward`, `layers`."""
+"""The command line: `python -m loadtest bot --room R`, and the measurements `join`, `forward` and `layers`."""
 
 import argparse
 import asyncio
@@ -21,11 +21,11 @@ from loadtest.signaling import Refused, dev_token
 
 FAILED, USAGE = 1, 2
 JOINED = "joined"
-"""What the bot's first line begins with."""
+"""The beginning of the bot's first line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, or 1 with a sentence on stderr."""
+    """Returns the exit code: 0, or 1 with a sentence on stderr."""
     options = _parser().parse_args(arguments)
     if getattr(options, "background", False):
         return _start_in_background(sys.argv[1:] if arguments is None else arguments)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest", description="Participants from outside.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    # No abbreviations: --background must be found again, to be left out of the second process's arguments.
+    # Abbreviations are off, so that --background can be found and removed from the second process's arguments.
     bot = commands.add_parser("bot", help="one participant that plays and records", allow_abbrev=False)
     bot.add_argument("--room", required=True, help="the room to join")
     url = os.environ.get("SFU_URL") or "http://127.0.0.1:7880"
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _start_in_background(arguments: Sequence[str]) -> int:
-    """Runs the same command in a process of its own, and returns when that has joined, or failed."""
+    """Runs the same command in another process, and returns when that has joined or failed."""
     command = [sys.executable, "-m", "loadtest", *(given for given in arguments if given != "--background")]
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -90,7 +90,7 @@ def _start_in_background(arguments: Sequence[str]) -> int:
             print(line, end="", file=sys.stderr)
             if line.startswith(JOINED):
                 print(f"process {child.pid}")
-                child.returncode = 0  # It outlives us on purpose: else its object complains that it still runs.
+                child.returncode = 0  # It outlives this process on purpose, and Popen must not warn of it.
                 return 0
     return child.wait() or FAILED
 
@@ -123,7 +123,7 @@ async def _bot(options: argparse.Namespace) -> int:
         staying = asyncio.ensure_future(bot.until(lambda: bot.left, limit=options.seconds))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, staying.cancel)
-        # Last: whoever reads it may end this process at once.
+        # This comes last: whoever reads it may end this process immediately.
         print(f"{JOINED} {options.room} as {bot.joined.you.identity}, media {bot.pc.connectionState}", file=sys.stderr)
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await staying

@@ -1,11 +1,11 @@
-"""One participant made of aiortc: joins by our WebSocket, publishes a source, decodes what the others send.
+"""A participant based on aiortc: joins by our WebSocket, publishes a source, and decodes the media of others.
 
     async with Bot("http://127.0.0.1:7880", room="lobby", token=token, source=sources.card(7)) as bot:
         seen = await bot.until(lambda: bot.of("ada", Source.CAMERA))
         await bot.until(lambda: seen.advanced > 10 and seen.cards[3] > 10)
         await bot.send(b"hello")
 
-What it checks is what a person would see: aiortc decodes, and shares no code with the server.
+It checks what a person would see: aiortc decodes the media, and shares no code with the server.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Of a data channel."""
+    """A message of a data channel."""
 
     sender: str
     """A sid, or `server`."""
@@ -61,23 +61,23 @@ class Bot:
         auto_subscribe: bool = True,
         edit: Callable[[str], str] = lambda offer: offer,
     ) -> None:
-        """`edit` has the last word on each offer."""
+        """`edit` may change each offer before it is sent."""
         self.joined: messages.Joined
         """Set once the `async with` block is entered."""
         self.participants: dict[str, ParticipantInfo] = {}
-        """The others, by sid."""
+        """Other participants, by sid."""
         self.tracks: dict[str, Received] = {}
-        """All that was ever received, by the sid of the track."""
+        """Everything received so far, by the sid of the track."""
         self.published: dict[str, TrackInfo] = {}
-        """Our own, by cid: `video` and `audio`."""
+        """The bot's own tracks by cid: `video` and `audio`."""
         self.slots: dict[str, SlotInfo | None] = {}
         self.subscriptions: dict[str, messages.Subscription] = {}
-        """What the server last said of each track, by sid."""
+        """The last `subscription` message of each track, by sid."""
         self.speaking: dict[str, float] = {}
-        """Levels of those who speak, by the sid of the track."""
+        """Levels of active speakers, by the sid of the track."""
         self.messages: list[Message] = []
         self.heard: list[ServerMessage] = []
-        """Everything the server said, in order."""
+        """All messages of the server, in order."""
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._source = source
         self._recorder = recorder
@@ -85,9 +85,9 @@ class Bot:
         self._edit = edit
         self._signaling = Signaling(url, room, token, self._handle)
         self._channels: dict[bool, RTCDataChannel] = {}
-        """By whether they are reliable."""
+        """Channels by whether they are reliable."""
         self._senders: dict[str, RTCRtpTransceiver] = {}
-        """By cid."""
+        """Senders by cid."""
         self._watched: set[str] = set()
         """Mids of the receive sections that are read."""
         self._wanted = {Kind.AUDIO: 0, Kind.VIDEO: 0}
@@ -99,7 +99,7 @@ class Bot:
         self._running: list[asyncio.Task[None]] = []
         loopback.allow(url)
 
-    # Its life
+    # Life cycle
 
     async def __aenter__(self) -> Self:
         """Joins, connects and publishes. Raises Refused, OSError, TimeoutError."""
@@ -125,18 +125,19 @@ class Bot:
 
     @property
     def left(self) -> messages.Left | None:
-        """Why it is out; None: it is in."""
+        """Why the bot left the room. None: it is in the room."""
         return self._signaling.left
 
     @property
     def resumes(self) -> int:
-        """Cut connections it came back from."""
+        """The number of resumed sessions."""
         return self._signaling.resumes
 
     async def until(self, condition: Callable[[], T], limit: float | None = 10.0) -> T:
-        """Waits until something holds, looking again at every message and frame.
+        """Waits until the condition holds, and checks it at every message and frame. Returns its value.
 
-        Raises TimeoutError after `limit` seconds, Refused if it is put out meanwhile, or what its connection died of.
+        Raises TimeoutError after `limit` seconds, Refused if the bot is removed, or the error that ended its
+        connection.
         """
         async with asyncio.timeout(limit):
             while not (value := condition()):
@@ -148,18 +149,18 @@ class Bot:
                 await self._news.wait()
         return value
 
-    # What it sees
+    # Observations
 
     def participant(self, identity: str) -> ParticipantInfo | None:
         return next((p for p in self.participants.values() if p.identity == identity), None)
 
     def of(self, identity: str, source: Source) -> Received | None:
-        """What was received last of somebody's camera, microphone or screen; None: nothing yet."""
+        """Returns the last reception of a participant's camera, microphone or screen. None: nothing yet."""
         found = [r for r in self.tracks.values() if r.identity == identity and r.info.source is source]
         return found[-1] if found else None
 
     def report(self) -> dict[str, object]:
-        """For people and for JSON."""
+        """Returns a summary for people and for JSON."""
         return {
             "room": self.joined.room.name,
             "identity": self.joined.you.identity,
@@ -170,10 +171,10 @@ class Bot:
             "resumes": self.resumes,
         }
 
-    # What it does
+    # Actions
 
     async def publish(self, track: MediaStreamTrack, source: Source, *, cid: str, name: str = "") -> TrackInfo:
-        """Raises Refused."""
+        """Declares and offers a track. Raises Refused."""
         declaration = messages.Publish("publish", 0, cid, Kind(track.kind), source, name)
         reply = await self._signaling.request(declaration)
         assert isinstance(reply, messages.Published), "a publish is answered by published"
@@ -200,16 +201,16 @@ class Bot:
         await self._signaling.request(messages.Settings("settings", 0, track, quality=quality))
 
     async def send(self, payload: bytes, *, to: str = "", reliable: bool = True, limit: float = 10.0) -> None:
-        """`to`: a sid, `server`, or empty for everybody. Waits for the channel to open."""
+        """Sends a message after the channel is open. `to`: a sid, `server`, or empty for everybody."""
         channel = self._channels[reliable]
         await self.until(lambda: channel.readyState == "open", limit)
         channel.send(envelope.seal(to, payload))
 
     def cut(self) -> None:
-        """Breaks its WebSocket, as a network does; it comes back by itself."""
+        """Breaks the WebSocket as a network failure does. The bot reconnects by itself."""
         self._signaling.cut()
 
-    # Below
+    # Internal
 
     async def _begin(self) -> None:
         self.joined = await self._signaling.join(auto_subscribe=self._auto_subscribe)
@@ -242,7 +243,7 @@ class Bot:
         self._running.append(self._tasks.create_task(self._guard(work)))
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """What fails beside the block is raised where the block waits."""
+        """Keeps an error of a background task, so that `until` raises it."""
         try:
             await work
         except (Refused, OSError, TimeoutError) as error:
@@ -267,7 +268,7 @@ class Bot:
         channel.on("message", handle)
 
     async def _renegotiate(self) -> None:
-        # aiortc begins to receive in a section when it negotiates it or when it connects, and misses it in between.
+        # aiortc starts to receive in a section when it negotiates it or when it connects, but not in between.
         await self.until(lambda: self.pc.connectionState == "connected")
         await self._negotiate()
 
@@ -290,7 +291,7 @@ class Bot:
                     self._spawn(self._watch(mid, transceiver.receiver.track))
 
     async def _watch(self, mid: str, track: MediaStreamTrack) -> None:
-        """Reads a receive section for as long as it lasts."""
+        """Reads a receive section until it ends."""
         while True:
             try:
                 frame = await track.recv()
@@ -310,7 +311,7 @@ class Bot:
             self._note()
 
     def _shown(self, mid: str) -> Received | None:
-        """The track that a section shows now."""
+        """Returns the track that a section shows now."""
         slot = self.slots.get(mid)
         if slot is None:
             return None

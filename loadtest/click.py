@@ -1,4 +1,5 @@
-"""From a click to the first decoded frame in Chromium, by our own protocol and the client of the try-it page."""
+"""Measures the time from a click to the first decoded frame in Chromium, with our protocol and the client of the try-it
+page."""
 
 import asyncio
 import contextlib
@@ -12,12 +13,12 @@ from loadtest.service import Service, serving
 ROOM = "bench"
 FPS = 30
 WARM_UP = 2
-"""Clicks that are not counted: the first ones compile the page's script and start the decoder's process."""
+"""The number of first clicks that are not counted: they compile the page's script and start the decoder process."""
 PAUSE = 0.5
 SETTLE = 4.0
 """Seconds."""
 
-# The page stands ready, as it does when somebody clicks; what a click begins is timed by the page itself.
+# The page is loaded before the click. The page itself measures the time from the click.
 CLICK = """async ([url, room, token]) => {
   const { Room } = await import(`${url}/client.js`);
   const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true });
@@ -40,7 +41,7 @@ CLICK = """async ([url, room, token]) => {
 
 
 async def clicks(repetitions: int) -> list[float]:
-    """Milliseconds each. A room with one publisher, an aiortc bot that shows its test card."""
+    """Returns the milliseconds of each click. The room has one publisher, an aiortc bot with its test card."""
     try:
         from playwright.async_api import async_playwright
     except ImportError:

@@ -1,17 +1,17 @@
-"""The envelope of our data channels: one byte n, n bytes of ASCII that name the other end, then the payload."""
+"""The envelope of our data channels: one byte n, n bytes of ASCII that name the peer, then the payload."""
 
 SERVER = "server"
-"""The destination, and the sender, that is the server itself."""
+"""The name of the server as destination and as sender."""
 
 
 def seal(name: str, payload: bytes) -> bytes:
-    """`name`: a participant's sid, `server`, or empty for everybody."""
+    """Returns a message with its envelope. `name`: a participant's sid, `server`, or empty for everybody."""
     address = name.encode("ascii")
     return bytes([len(address)]) + address + payload
 
 
 def unseal(message: bytes) -> tuple[str, bytes]:
-    """The other end and the payload. Raises ValueError."""
+    """Returns the name of the peer and the payload. Raises ValueError."""
     if not message or len(message) < 1 + message[0]:
         raise ValueError(f"a message of {len(message)} octets is shorter than its envelope")
     end = 1 + message[0]

@@ -29,7 +29,7 @@ HEADING = f"{'':<58} {'p50':>9} {'p95':>9} {'':<3} {'n':>3}  target"
 
 
 async def table(parts: Mapping[str, Callable[[], Awaitable[Sequence[Figure]]]], wanted: Sequence[str]) -> None:
-    """Measures the parts that are wanted, and prints each when it is known."""
+    """Measures the wanted parts and prints each result when it is known."""
     print(HEADING)
     for name, measure in parts.items():
         if name in wanted:

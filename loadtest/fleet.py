@@ -1,4 +1,4 @@
-"""Light clients in a process of their own, told what to do by lines of JSON: `python -m loadtest.fleet`."""
+"""Light clients in a separate process that receives commands as lines of JSON: `python -m loadtest.fleet`."""
 
 import asyncio
 import json
@@ -14,18 +14,18 @@ from loadtest import wire
 from loadtest.wire.sdp import Kind
 
 TOGETHER = 8
-"""Joins under way at once."""
+"""The number of concurrent joins."""
 LIMIT = 120.0
-"""Seconds for an order to be carried out."""
+"""The time limit of a command in seconds."""
 
 
 class FleetError(Exception):
-    """A fleet could not do what it was told; the sentence is its own."""
+    """A command of a fleet failed. The sentence comes from the fleet's process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Of all clients of a fleet since the last report."""
+    """The counters of all clients of a fleet since the last report."""
 
     clients: int
     packets: int
@@ -37,17 +37,17 @@ class Report:
 
 
 class Fleet:
-    """The other side of the pipe."""
+    """Controls a fleet's process over a pipe."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def publish(self, url: str, tokens: Sequence[str], sends: Sequence[Kind] = ("audio", "video")) -> None:
-        """One client for each token; returns when all are connected and play."""
+        """Starts one publisher for each token. Returns when all are connected and send."""
         await self._order(do="publish", url=url, tokens=tokens, sends=sends)
 
     async def watch(self, url: str, tokens: Sequence[str], *, audios: int, videos: int, sample: int = 1) -> None:
-        """Returns when all are connected."""
+        """Starts one viewer for each token. Returns when all are connected."""
         await self._order(do="watch", url=url, tokens=tokens, audios=audios, videos=videos, sample=sample)
 
     async def report(self) -> Report:
@@ -55,7 +55,7 @@ class Fleet:
         return Report(**answer | {"latencies": tuple(answer["latencies"])})
 
     def freeze(self) -> None:
-        """SIGSTOP: the process neither sends nor reads any more, and its sockets stay open."""
+        """Sends SIGSTOP: the process neither sends nor reads, and its sockets stay open."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -76,7 +76,7 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet() -> AsyncIterator[Fleet]:
-    """A process for the length of the block. It is killed: what it has in rooms goes with the service."""
+    """Runs a fleet for the duration of the block. The process is killed; its participants end with the service."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -145,7 +145,7 @@ class Crew:
 
 
 async def obey() -> None:
-    """Line by line, until the pipe closes: whoever started us is gone then, and so are we."""
+    """Executes commands line by line until the pipe closes, because then the parent process is gone."""
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     crew = Crew()
@@ -164,7 +164,7 @@ async def obey() -> None:
 
 
 def quantiles(values: Sequence[float]) -> tuple[float, float]:
-    """The median, and what 95 % do not exceed (linear between neighbours)."""
+    """Returns the median and the 95th percentile (linear between neighbours)."""
     if len(values) < 2:
         return (values[0], values[0]) if values else (float("nan"), float("nan"))
     return statistics.median(values), statistics.quantiles(values, n=20, method="inclusive")[-1]

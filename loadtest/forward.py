@@ -1,7 +1,7 @@
 """`python -m loadtest forward`: microseconds of the service's CPU time for each packet it forwards, end to end.
 
 One publisher of 1.5 Mbit/s in frames of five or six packets, 30 a second, and N viewers in other processes that give
-transport-wide feedback every 100 ms and receiver reports every second: what reaches the service is mostly theirs.
+transport-wide feedback every 100 ms and receiver reports every second: most incoming packets are from viewers.
 """
 
 import asyncio
@@ -17,22 +17,22 @@ from loadtest.service import serving
 ROOM = "bench"
 SIZES = (10, 100)
 TARGET = 3.5
-"""us at N = 100."""
+"""Microseconds at N = 100."""
 SETTLE = 3.0
 """Seconds."""
 SAMPLE = 16
-"""Of so many packets a viewer decrypts one: the cores are needed for what is measured."""
+"""A viewer decrypts one packet of this many, because the measured service needs the cores."""
 VIEWERS_IN_A_PROCESS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened between two looks at the service."""
+    """Differences between two samples of the service's counters."""
 
     viewers: int
     cpu: float
     worker: float
-    """Seconds of CPU time: of the process, and of its packet threads in it."""
+    """Seconds of CPU time of the packet threads. `cpu` is that of the whole process."""
     seconds: float
     forwarded: float
     sent: float
@@ -60,11 +60,11 @@ HEADING = (
 
 
 async def run(seconds: float = 20.0, sizes: Sequence[int] = SIZES) -> None:
-    """Prints the table, row by row. The service gets a core of its own, as that of the peers did."""
+    """Prints the table, row by row. The service gets its own core, as in the measurements of other servers."""
     cores = sorted(os.sched_getaffinity(0))
     core = cores[-1] if len(cores) > 1 else None
     if core is not None:
-        os.sched_setaffinity(0, cores[:-1])  # inherited by the clients
+        os.sched_setaffinity(0, cores[:-1])  # clients inherit this
     print(HEADING)
     for viewers in sizes:
         window = await measure(viewers, seconds, core)

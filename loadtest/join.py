@@ -1,7 +1,7 @@
-"""`python -m loadtest join`: how long a join takes, what a viewer costs, and when a silent one is given up.
+"""`python -m loadtest join`: measures the time of a join, the memory of a viewer, and when a silent viewer is dropped.
 
-Wall time on loopback, on a machine that may have other things to do: figures to print, next to their targets, and
-nothing that a test should depend on.
+Times are wall time on loopback, on a machine that may be busy. They are printed next to their targets; no test should
+depend on them.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from loadtest.wire.sdp import VP8
 ROOM = "bench"
 PUBLISHERS = 10
 WARM_UP = 2
-"""Joins that are not counted: the first ones load code that later ones find loaded."""
+"""The number of first joins that are not counted, because they load code."""
 PAUSE = 0.5
-"""Seconds between two joins: keyframes are asked of a publisher every 0.3 s at most, and each join needs a new one."""
+"""Seconds between two joins. Each join needs a new keyframe, and a publisher is asked for one at most every 0.3 s."""
 MEMORY_BASE, MEMORY_VIEWERS = 50, 200
-"""Memory is what the process grows by between so many viewers and so many."""
+"""Memory is measured as the growth of the process between these numbers of viewers."""
 SETTLE = 3.0
 """Seconds."""
 SILENCES = 5
 POLL = 0.1
 FROZEN = 20.0
-"""Seconds for which a participant is frozen that is to come back; it is kept for 30."""
+"""Seconds for which a participant is frozen before it returns. The service keeps it for 30."""
 PARTS = ("join", "click", "silence", "memory")
 
 
@@ -46,7 +46,7 @@ async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
 
 @asynccontextmanager
 async def published(count: int) -> AsyncIterator[tuple[Service, Fleet]]:
-    """A fresh service, and a room in which so many publish audio and video from another process."""
+    """Runs a new service with a room in which `count` publishers send audio and video from another process."""
     async with serving() as service, fleet() as publishers:
         await publishers.publish(service.whip(), [service.token(f"publisher-{i}", ROOM) for i in range(count)])
         await asyncio.sleep(SETTLE)
@@ -54,7 +54,7 @@ async def published(count: int) -> AsyncIterator[tuple[Service, Fleet]]:
 
 
 async def join(repetitions: int) -> list[Figure]:
-    """A WHEP client that offers sections for the whole room."""
+    """Measures a WHEP client that offers sections for the whole room."""
     answers, transports, packets, keyframes, everybody = [], [], [], [], []
     async with published(PUBLISHERS) as (service, _):
         for i in range(WARM_UP + repetitions):
@@ -65,7 +65,7 @@ async def join(repetitions: int) -> list[Figure]:
                 keyframe = await client.receiver.first_keyframe
                 complete = await _all_keyframes(client)
             await session.end()
-            await asyncio.sleep(PAUSE + 0.033 * i / repetitions)  # another moment of the publishers' frames each time
+            await asyncio.sleep(PAUSE + 0.033 * i / repetitions)  # another phase of the publishers' frames each time
             if i >= WARM_UP:
                 answers.append(1e3 * (session.answered - session.began))
                 transports.append(1e3 * (session.connected - session.answered))
@@ -82,7 +82,7 @@ async def join(repetitions: int) -> list[Figure]:
 
 
 async def _all_keyframes(client: wire.Client) -> float:
-    """When the last of the first keyframes began."""
+    """Returns when the last of the first keyframes began."""
     while True:
         began = [one.keyframe_at for one in client.receiver.by_kind(VP8) if one.keyframe_at is not None]
         if len(began) == PUBLISHERS:
@@ -96,7 +96,7 @@ async def click(repetitions: int) -> list[Figure]:
 
 
 async def memory() -> list[Figure]:
-    """The service's RSS for each further viewer of one video track, while media flows to all."""
+    """Measures the service's RSS per additional viewer of one video track, while media flows to all."""
     async with published(1) as (service, _), fleet() as first, fleet() as second:
         tokens = [service.token(f"viewer-{i}", ROOM) for i in range(MEMORY_VIEWERS)]
         await first.watch(service.whep(), tokens[:MEMORY_BASE], audios=0, videos=1, sample=64)
@@ -109,7 +109,8 @@ async def memory() -> list[Figure]:
 
 
 async def silence() -> list[Figure]:
-    """From SIGSTOP to the last packet that left for it, by the service's own count; then it comes back."""
+    """Measures the time from SIGSTOP to the last packet sent to the viewer, by the service's count, and its
+    recovery."""
     quiet, back = [], []
     async with published(1) as (service, _):
         for i in range(SILENCES):
@@ -133,7 +134,7 @@ async def silence() -> list[Figure]:
 
 
 async def _last_sent(service: Service, patience: float = 2.0) -> float:
-    """When the count of forwarded packets grew last: it has to stand still for a while."""
+    """Returns when the count of forwarded packets last grew. It must be constant for `patience` seconds."""
     count, since = -1.0, time.monotonic()
     while time.monotonic() - since < patience:
         forwarded = (await service.metrics())["sfu_packets_forwarded"]
@@ -144,7 +145,7 @@ async def _last_sent(service: Service, patience: float = 2.0) -> float:
 
 
 async def _comes_back(viewer: Fleet) -> float:
-    """Seconds until packets come that did not wait in the socket."""
+    """Returns the seconds until packets arrive that were not queued in the socket."""
     began = time.monotonic()
     while time.monotonic() - began < 60:
         report = await viewer.report()

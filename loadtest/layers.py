@@ -1,7 +1,8 @@
-"""`python -m loadtest layers`: how fast layers switch, what switching costs the publishers, and who is kept waiting.
+"""`python -m loadtest layers`: measures how fast layers switch, the cost for publishers, and how long viewers wait.
 
-Over loopback, through the whole service: from a client's `settings` on its WebSocket to the packet that it receives.
-The publishers' encoders are light ones: a request is answered by the next frame, within 33 ms, as a browser's is.
+It measures over loopback through the whole service: from a client's `settings` on its WebSocket to the packet that it
+receives. The publishers' encoders are simulated: like a browser's they answer a request in the next frame, within 33
+ms.
 """
 
 import asyncio
@@ -23,10 +24,10 @@ from sfu.model import Quality
 ROOM = "bench"
 SETTLE = 3.0
 PAUSE = 1.0
-"""Seconds between switches: a keyframe a time, none of them shared."""
+"""Seconds between switches, so that each switch needs its own keyframe."""
 PEOPLE = 12
 CHANGE = 5.0
-"""Seconds for which one has the floor."""
+"""Seconds for which one participant speaks."""
 JOINS = 50
 PARTS = ("switch", "speakers", "joins")
 
@@ -37,7 +38,7 @@ async def run(repetitions: int = 20, parts: Sequence[str] = PARTS) -> None:
 
 
 async def switches(repetitions: int) -> list[Figure]:
-    """One viewer of a simulcast goes up and down; the floor of the time is the rest of the frame under way."""
+    """Switches one viewer of a simulcast up and down. The shortest possible time is the rest of the current frame."""
     up: list[float] = []
     down: list[float] = []
     gaps: list[float] = []
@@ -65,7 +66,7 @@ async def switches(repetitions: int) -> list[Figure]:
 
 @asynccontextmanager
 async def meeting(service: Service, people: int) -> AsyncIterator[list[Person]]:
-    """So many, each of whom sees all others small."""
+    """Runs a meeting in which each participant receives all others in low quality."""
     async with contextlib.AsyncExitStack() as stack:
         present: list[Person] = []
         for i in range(people):
@@ -79,12 +80,12 @@ async def meeting(service: Service, people: int) -> AsyncIterator[list[Person]]:
 
 
 async def see(present: Sequence[Person], who: Person, quality: Quality) -> None:
-    """All others want to see somebody like this, at the same moment."""
+    """All others request this quality of one participant at the same time."""
     await asyncio.gather(*(one.settings(who.track, quality) for one in present if one is not who))
 
 
 async def speakers() -> list[Figure]:
-    """Who speaks is seen large by everybody, who spoke before small again."""
+    """Everybody receives the speaker in high quality and the previous speaker in low quality again."""
     changes: list[int] = []
     async with serving() as service, meeting(service, PEOPLE) as present:
         encoders = [one for person in present for one in person.encoders()]
@@ -113,7 +114,7 @@ async def speakers() -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an encoder has made."""
+    """The counters of an encoder."""
 
     keyframes: int
     octets: int
@@ -132,7 +133,7 @@ class Made:
 
 
 async def joins() -> list[Figure]:
-    """So many viewers within one second; a publisher in another process."""
+    """`JOINS` viewers join within one second. The publisher is in another process."""
     async with serving() as service, fleet() as publishers:
         await publishers.publish(service.whip(), [service.token("publisher", ROOM)], ["video"])
         await asyncio.sleep(SETTLE)

@@ -1,4 +1,4 @@
-"""Lets aiortc reach a server on this machine: it leaves out the loopback interface by itself."""
+"""Lets aiortc reach a server on this machine. By default aiortc ignores the loopback interface."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ import aioice.ice
 
 
 def allow(url: str) -> None:
-    """For the whole process: ICE checks leave from the loopback address if the server has one."""
+    """Makes ICE checks of the whole process use the loopback address if the server has one."""
     host = urlsplit(url).hostname or ""
     try:
         address = "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host))

@@ -1,4 +1,4 @@
-"""A participant by the WebSocket, its media a light client: it sends a simulcast, and says what it wants to see."""
+"""A participant with a WebSocket and a light media client. It sends a simulcast and requests qualities."""
 
 import asyncio
 import contextlib
@@ -15,19 +15,19 @@ from sfu.signalling import messages
 from sfu.signalling.messages import ServerMessage
 
 LIMIT = 10.0
-"""Seconds for what one waits for here."""
+"""The time limit of each wait in seconds."""
 POLL = 0.002
 
 
 class Person:
-    """Made by `person`: joined, connected and, with `publishes`, sending."""
+    """A participant made by `person`: joined, connected and, with `publishes`, sending."""
 
     def __init__(self, signaling: Signaling, client: wire.Client) -> None:
         self.client = client
         self.slots: dict[str, SlotInfo] = {}
-        """What each receive section shows, by mid."""
+        """The content of each receive section, by mid."""
         self.track = ""
-        """The sid of the published one."""
+        """The sid of the published track."""
         self._signaling = signaling
 
     async def settings(self, track: str, quality: Quality) -> None:
@@ -42,12 +42,12 @@ class Person:
                     self.slots[mid] = slot
 
     def encoders(self) -> list[Vp8]:
-        """Of the published camera, lowest first."""
+        """Returns the encoders of the published camera, lowest first."""
         sources = (sender.source for sender in self.client.senders)
         return [source for source in sources if isinstance(source, Vp8)]
 
     async def video(self) -> Reception:
-        """The reception of the one video stream that comes."""
+        """Returns the reception of the only video stream, as soon as it arrives."""
         async with asyncio.timeout(LIMIT):
             while True:
                 if found := self.client.receiver.by_kind(VP8):
@@ -59,7 +59,7 @@ class Person:
 async def person(
     url: str, room: str, token: str, *, publishes: Simulcast | None = None, videos: int = 0, sample: int = 1
 ) -> AsyncIterator[Person]:
-    """Leaves at the end of the block. Raises what joining and connecting raise."""
+    """Joins for the duration of the block. Raises the errors of joining and connecting."""
     client = wire.Client(sends=["video"] if publishes else [], simulcast=publishes, videos=videos, sample=sample)
     early: list[ServerMessage] = []
     signaling = Signaling(url, room, token, early.append)
@@ -89,7 +89,7 @@ async def person(
 
 
 async def shows(reception: Reception, encoding: int, since: float) -> float:
-    """When, after `since` (CLOCK_MONOTONIC), packets of this encoding began to come. Raises TimeoutError."""
+    """Returns when packets of this encoding started to arrive after `since` (CLOCK_MONOTONIC). Raises TimeoutError."""
     async with asyncio.timeout(LIMIT):
         while True:
             at, newest = reception.encodings[-1] if reception.encodings else (0.0, -1)

@@ -1,4 +1,4 @@
-"""What reaches a bot of one track: how much of it, in which size, and whether it shows what was sent."""
+"""The reception of one track by a bot: frames, sizes, and whether the picture is the one that was sent."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,26 +14,26 @@ from sfu.model import TrackInfo
 @dataclass(slots=True)
 class Received:
     identity: str
-    """The publisher's."""
+    """The publisher's identity."""
     info: TrackInfo
     frames: int = 0
-    """Decoded."""
+    """The number of decoded frames."""
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Frames by width and height."""
     size: tuple[int, int] = (0, 0)
-    """Of the last frame."""
+    """The size of the last frame."""
     cards: Counter[int] = field(default_factory=Counter)
     """Frames that were readable test cards, by the number of the card."""
     reading: testcard.Reading | None = None
-    """Of the last frame that was readable."""
+    """The reading of the last readable frame."""
     advanced: int = 0
-    """Times that the counter of a card grew: the picture moves."""
+    """How often the counter of a card increased, which shows that the picture moves."""
     went_back: int = 0
-    """Times that it fell."""
+    """How often the counter decreased."""
     unreadable: int = 0
-    """Frames that were no test card."""
+    """The number of frames without a readable test card."""
     pitch: float | None = None
-    """Hertz of what was last heard; None: silence."""
+    """The last pitch in hertz. None: silence."""
     _heard: list[NDArray[np.int16]] = field(default_factory=list)
 
     def handle_video(self, frame: VideoFrame) -> None:
@@ -59,11 +59,11 @@ class Received:
             self._heard.clear()
 
     def hears(self, card: int) -> bool:
-        """Whether it sounds like this card."""
+        """Returns whether the last pitch is that of this card."""
         return self.pitch is not None and abs(self.pitch - tone.frequency_of(card)) <= 7.5
 
     def summary(self) -> dict[str, object]:
-        """For people and for JSON."""
+        """Returns a summary for people and for JSON."""
         common: dict[str, object] = {
             "participant": self.identity,
             "source": self.info.source.value,

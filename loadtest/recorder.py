@@ -1,4 +1,4 @@
-"""What a bot saw and heard, in a folder: a PNG a second of every picture, a WAV file of every sound."""
+"""Records the media of a bot in a folder: one PNG per second of each video track, one WAV file of each audio track."""
 
 import re
 import wave
@@ -18,7 +18,7 @@ INTERVAL = 1.0
 
 class Recorder:
     def __init__(self, folder: Path) -> None:
-        """Makes the folder. Raises OSError."""
+        """Creates the folder. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.pictures = 0
@@ -52,7 +52,7 @@ class Recorder:
 
 
 def png(frame: VideoFrame) -> bytes:
-    """The picture as a PNG file."""
+    """Returns the picture as a PNG file."""
     picture = frame.reformat(format="rgb24")
     encoder = av.CodecContext.create("png", "w")
     assert isinstance(encoder, VideoCodecContext)
@@ -63,5 +63,5 @@ def png(frame: VideoFrame) -> bytes:
 
 
 def _stem(identity: str, info: TrackInfo) -> str:
-    # Identities are the application's, and may be anything.
+    # Applications choose identities, so they may contain any characters.
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{identity}-{info.source.value}-{info.sid}").lstrip(".")

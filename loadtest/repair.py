@@ -1,4 +1,4 @@
-"""How long a viewer waits from its NACK to the retransmission, while the service is busy with others."""
+"""Measures the time from a viewer's NACK to the retransmission while the service is busy with other viewers."""
 
 import asyncio
 import random
@@ -12,11 +12,11 @@ from loadtest.wire import rtcp
 from loadtest.wire.sdp import VP8, VP8_RTX
 
 REQUESTS = 60
-"""NACKs of each form."""
+"""The number of NACKs of each form."""
 BETWEEN = 0.03
-"""Seconds between two, on average: they shall meet the service at any moment of its turns."""
+"""Mean seconds between two NACKs. Times are random, so that NACKs arrive at any phase of the service's loop."""
 LIMIT = 1.0
-"""Seconds after which a NACK counts as lost; the wait for it is left out."""
+"""Seconds after which a NACK counts as lost. Lost NACKs are not measured."""
 SETTLE = 0.5
 
 
@@ -25,9 +25,9 @@ class Repairs:
     """Seconds."""
 
     alone: list[float]
-    """The NACK is a datagram of its own, as reduced-size RTCP has it (RFC 5506): browsers."""
+    """The NACK is alone in its datagram, as reduced-size RTCP (RFC 5506) of browsers."""
     behind_report: list[float]
-    """A receiver report stands before it, as in any other compound (RFC 3550 s6.1)."""
+    """A receiver report precedes the NACK, as in other compounds (RFC 3550 s6.1)."""
 
     def row(self) -> str:
         forms = (("alone", self.alone), ("behind a report", self.behind_report))
@@ -36,7 +36,7 @@ class Repairs:
 
 
 async def measure(service: Service, room: str) -> Repairs:
-    """With one viewer more, which asks for what it has just received."""
+    """Measures with one additional viewer, which requests packets that it has just received."""
     viewer = wire.Client(videos=1)
     session = await wire.open_session(service.whep(), service.token("prober", room), viewer)
     try:

@@ -1,4 +1,5 @@
-"""A fresh service process to measure: quiet, on free ports of loopback, with a key of its own; and what it has used."""
+"""Runs a new service process for measurements, on free ports of loopback with its own key, and reads its resource
+usage."""
 
 import asyncio
 import contextlib
@@ -37,11 +38,12 @@ class Service:
         return f"{self.url}/v1/whep"
 
     def cpu(self) -> float:
-        """Seconds of CPU time so far, all threads: the clock of clock_getcpuclockid(3), not the ticks of /proc."""
+        """Returns the seconds of CPU time so far, of all threads: from clock_getcpuclockid(3), not the ticks of
+        /proc."""
         return time.clock_gettime(~self.pid << 3 | 2)
 
     def worker_cpu(self) -> float:
-        """The same of its packet threads alone."""
+        """Returns the seconds of CPU time of the packet threads."""
         used = 0.0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(OSError):
@@ -50,18 +52,18 @@ class Service:
         return used
 
     def rss(self) -> int:
-        """Octets of memory that the process holds."""
+        """Returns the resident memory of the process in octets."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     async def metrics(self) -> dict[str, float]:
-        """The counters of /metrics, without those that have labels."""
+        """Returns the counters of /metrics, except those with labels."""
         _, _, text = await wire.request("GET", f"{self.internal_url}/metrics")
         lines = (line.rpartition(" ") for line in text.decode().splitlines() if not line.startswith("#"))
         return {name.removesuffix("_total"): float(value) for name, _, value in lines if "{" not in name}
 
 
 def token(identity: str, room: str, key: str = KEY, secret: str = SECRET) -> str:
-    """Signed here and not by the service's own code: a second opinion on tokens, too."""
+    """Returns a token. It is signed here and not by the service's code, so that it also checks the format."""
     video = {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True}
     claims = {"iss": key, "sub": identity, "exp": int(time.time()) + 3600, "video": video}
     return jwt.encode(claims, secret, algorithm="HS256")
@@ -69,7 +71,7 @@ def token(identity: str, room: str, key: str = KEY, secret: str = SECRET) -> str
 
 @asynccontextmanager
 async def serving(core: int | None = None, **settings: object) -> AsyncIterator[Service]:
-    """Runs `sfu serve` for the length of the block, on one core only if told so. `settings` are SFU_* in lower case."""
+    """Runs `sfu serve` for the duration of the block, on one core if given. `settings` are SFU_* in lower case."""
     port, internal = _free_ports(2)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
     environ |= {
@@ -80,7 +82,7 @@ async def serving(core: int | None = None, **settings: object) -> AsyncIterator[
         "SFU_INTERNAL_PORT": str(internal),
         "SFU_LOG_LEVEL": "warning",
         "SFU_MAX_PARTICIPANTS": "0",
-        # Everybody comes from one address here.
+        # All clients have the same address here.
         "SFU_JOINS_PER_ADDRESS": "100000",
         "SFU_JOINS_PER_KEY": "100000",
     }
@@ -95,7 +97,7 @@ async def serving(core: int | None = None, **settings: object) -> AsyncIterator[
         yield service
     finally:
         if process.returncode is None:
-            process.kill()  # those inside are ours: there is nobody to take leave of
+            process.kill()  # all participants are test clients, so no orderly end is needed
         async with asyncio.timeout(STOP_LIMIT):
             await process.wait()
 

@@ -1,4 +1,4 @@
-"""Our WebSocket protocol from the client's side: requests and their answers, and coming back after a cut."""
+"""The client side of our WebSocket protocol: requests with their replies, and resuming after a disconnect."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from sfu.signalling.messages import ClientMessage, ServerMessage
 
 SUBPROTOCOL = "sfu.v1"
 LIMIT = 10.0
-"""Seconds for a connection to open, and for an answer to come."""
+"""The time limit for a connection to open and for a reply, in seconds."""
 FIRST_RETRY, LONGEST_RETRY = 0.1, 2.0
 
 Request = (
@@ -39,7 +39,7 @@ _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discr
 
 
 class Refused(Exception):
-    """The server said no. `code` is its word for it, the text its sentence."""
+    """The server refused a request. `code` is its error code, the text its sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -47,13 +47,13 @@ class Refused(Exception):
 
 
 class Signaling:
-    """One participant's WebSocket. `run` reads it; what is no answer goes to `handle`."""
+    """One participant's WebSocket. `run` reads it and passes messages that are no replies to `handle`."""
 
     def __init__(self, url: str, room: str, token: str, handle: Callable[[ServerMessage], None]) -> None:
         self.left: messages.Left | None = None
-        """Set when it is over."""
+        """Set when the session has ended."""
         self.resumes = 0
-        """Cuts it came back from."""
+        """The number of resumed disconnects."""
         self._url = url
         self._room = room
         self._token = token
@@ -67,11 +67,11 @@ class Signaling:
         self._open = asyncio.Event()
 
     def listen(self, handle: Callable[[ServerMessage], None]) -> None:
-        """From now on somebody else is told what is no answer."""
+        """Replaces the handler of messages that are no replies."""
         self._handle = handle
 
     async def join(self, *, auto_subscribe: bool) -> messages.Joined:
-        """The first connection. Raises Refused, or OSError if nobody is there."""
+        """Opens the first connection and joins. Raises Refused, or OSError if the server is unreachable."""
         join = messages.Join("join", auto_subscribe, client=Client("sfu-bot", "0.1.0"))
         try:
             first = await self._connect(join)
@@ -82,7 +82,7 @@ class Signaling:
         raise Refused("unexpected", f"the server began with {first.type}")
 
     async def run(self) -> None:
-        """Reads until it is over; a cut connection is resumed as long as the server keeps the session."""
+        """Reads until the session ends. Resumes after a disconnect as long as the server keeps the session."""
         while self.left is None:
             try:
                 await self._read()
@@ -92,7 +92,8 @@ class Signaling:
         self._fail(Refused(self.left.reason.value, self.left.message))
 
     async def request(self, request: Request) -> Reply:
-        """Asks, with an `id` of ours. Raises Refused, TimeoutError, or ConnectionError if the connection was cut."""
+        """Sends a request with a new `id` and returns the reply. Raises Refused, TimeoutError, or ConnectionError after
+        a disconnect."""
         await self._open.wait()
         id, self._next_id = self._next_id, self._next_id + 1
         future = self._pending[id] = asyncio.get_running_loop().create_future()
@@ -108,7 +109,7 @@ class Signaling:
         await self._socket.send(_client.dump_json(message).decode())
 
     def cut(self) -> None:
-        """As a network does: the connection is gone, and the server is not told."""
+        """Aborts the connection without notifying the server, as a network failure does."""
         if self._socket is not None:
             self._socket.transport.abort()
 
@@ -162,7 +163,7 @@ class Signaling:
         raise ConnectionClosed(None, None)
 
     async def _resume(self) -> None:
-        """Raises Refused if the session is over, ConnectionError if nobody answered in its time."""
+        """Resumes the session. Raises Refused if it has ended, ConnectionError if the server did not reply in time."""
         self._open.clear()
         self._fail(ConnectionError("the connection was cut"))
         assert self._session is not None, "only who has joined resumes"
@@ -193,7 +194,7 @@ class Signaling:
 
 
 async def dev_token(url: str, room: str, name: str) -> str:
-    """A token of a server in development mode, with a fresh identity. Raises Refused."""
+    """Returns a token of a server in development mode, with a new identity. Raises Refused."""
     async with httpx.AsyncClient(timeout=LIMIT) as client:
         reply = await client.post(f"{url.rstrip('/')}/v1/dev/token", json={"room": room, "name": name})
     if reply.status_code != 200:
@@ -204,7 +205,7 @@ async def dev_token(url: str, room: str, name: str) -> str:
 
 
 def _detail(refused: InvalidStatus) -> str:
-    """The sentence of the problem document that came instead of a WebSocket."""
+    """Returns the sentence of the problem document that refused the handshake."""
     try:
         return str(json.loads(refused.response.body or b"")["detail"])
     except (ValueError, KeyError, TypeError):
@@ -215,5 +216,5 @@ def _address(url: str, room: str, *, resume: bool) -> str:
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     path = f"{parts.path.rstrip('/')}/v1/rooms/{quote(room, safe='')}/rtc"
-    # A server may keep the door open for somebody whose token has expired, if it knows that this is a resume.
+    # A server that knows of the resume may accept a handshake with an expired token.
     return urlunsplit((scheme, parts.netloc, path, "resume=1" if resume else "", ""))

@@ -1,4 +1,4 @@
-"""What a bot plays: a test card with its tone, or a file."""
+"""The media that a bot sends: a test card with its tone, or a file."""
 
 import asyncio
 import time
@@ -29,12 +29,12 @@ class Source:
 
 
 def card(number: int, width: int = 320, height: int = 180, fps: int = 15, *, sound: bool = True) -> Source:
-    """Test card `number`, 0 to 255, of even width and height, with its tone."""
+    """Returns test card `number`, 0 to 255, with its tone. Width and height must be even."""
     return Source(CardTrack(number, width, height, fps), ToneTrack(number) if sound else None)
 
 
 def file(path: Path) -> Source:
-    """Whatever FFmpeg reads, again and again. Raises FileNotFoundError, or ValueError if there is nothing to play."""
+    """Returns a looped file in any format of FFmpeg. Raises FileNotFoundError, or ValueError if it has no media."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     player = MediaPlayer(str(path), loop=True)
@@ -44,7 +44,7 @@ def file(path: Path) -> Source:
 
 
 class CardTrack(MediaStreamTrack):
-    """Frames in real time: an encoder that is too slow gets fewer of them, not late ones."""
+    """Produces frames in real time. An encoder that is too slow gets fewer frames, not late ones."""
 
     kind = "video"
 

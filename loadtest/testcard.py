@@ -1,12 +1,12 @@
-"""A moving test card that a machine can read back, at any size: which card it is, and which frame of it.
+"""A moving test card that a program can read at any size: the number of the card and of the frame.
 
 The picture, in parts of its width and height:
 
     rows 0-3 of 8, 8 columns    32 cells, black or white: the frame counter (16 bits), the card's number (8), a CRC (8)
     rows 4-5                    stripes in the card's colour, for people
-    rows 6-7                    a white bar on black, 1/8 wide, its place given by the counter: the same said twice
+    rows 6-7                    a white bar on black, 1/8 wide, whose place repeats the counter
 
-A cell of a picture of 80x45 is 10x5 pixels: what survives that survives simulcast and a poor network.
+A cell of a picture of 80x45 is 10x5 pixels, which stays readable after simulcast scaling and on a poor network.
 """
 
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ Pixels = NDArray[np.uint8]
 
 COLUMNS = 8
 STEPS = 64
-"""Places of the bar; then it starts again from the left."""
+"""The number of places of the bar. Then it starts again from the left."""
 BLACK, WHITE, MIDDLE = 16, 235, 125
 """Luma of BT.601 limited range."""
 MARGIN = 35
 """A cell nearer to the middle than this is not readable."""
 SALT = 0xA5
-"""So that a black picture is no card."""
+"""Salt of the CRC, so that a black picture is not a valid card."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a picture says of itself."""
+    """The content of a test card."""
 
     card: int
     """0 to 255."""
@@ -39,7 +39,7 @@ class Reading:
 
 
 def draw(card: int, counter: int, width: int, height: int) -> VideoFrame:
-    """Frame `counter` of a card; width and height are even."""
+    """Returns frame `counter` of a card. Width and height must be even."""
     counter &= 0xFFFF
     picture = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
     luma = picture[:height]
@@ -54,7 +54,7 @@ def draw(card: int, counter: int, width: int, height: int) -> VideoFrame:
     left = round(_bar(counter) * width)
     luma[height * 3 // 4 :, left : left + width // 8] = WHITE
 
-    # Chroma planes lie below, two rows of theirs in one of ours: coloured only where the stripes are.
+    # The chroma planes lie below, two of their rows in one of the array. Only the stripes are coloured.
     chroma = picture[height:].reshape(2, height // 2, width // 2)
     chroma[0, height // 4 : height * 3 // 8] = 64 + card * 37 % 128
     chroma[1, height // 4 : height * 3 // 8] = 64 + card * 91 % 128
@@ -62,7 +62,7 @@ def draw(card: int, counter: int, width: int, height: int) -> VideoFrame:
 
 
 def read(frame: VideoFrame) -> Reading | None:
-    """None: it is no test card, or too damaged to be sure."""
+    """Reads a test card. None: the frame is no test card, or too damaged."""
     luma = luma_of(frame)
     height, width = luma.shape
     if width < COLUMNS * 4 or height < 32:
@@ -88,7 +88,7 @@ def read(frame: VideoFrame) -> Reading | None:
 
 
 def luma_of(frame: VideoFrame) -> Pixels:
-    """The Y plane, without the padding of its lines."""
+    """Returns the Y plane without the padding of its lines."""
     if not frame.format.name.startswith("yuv"):
         frame = frame.reformat(format="yuv420p")
     plane = frame.planes[0]
@@ -101,19 +101,19 @@ def _span(index: int, count: int, size: int) -> slice:
 
 
 def _middle(cell: Pixels) -> float:
-    """Of the inner quarter: the edges are where a codec saves."""
+    """Returns the mean of the inner quarter, because codecs lose detail at the edges."""
     height, width = cell.shape
     inner = cell[height // 4 : max(height * 3 // 4, height // 4 + 1), width // 4 : max(width * 3 // 4, width // 4 + 1)]
     return float(inner.mean())
 
 
 def _bar(counter: int) -> float:
-    """Where the bar begins, from 0 to 7/8."""
+    """Returns where the bar begins, from 0 to 7/8."""
     return counter % STEPS / STEPS * 7 / 8
 
 
 def _crc(octets: bytes) -> int:
-    """CRC-8 with the polynomial 0x07."""
+    """Returns the CRC-8 with the polynomial 0x07."""
     crc = 0
     for octet in octets:
         crc ^= octet

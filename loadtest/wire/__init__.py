@@ -1,7 +1,7 @@
-"""A light WebRTC client for load and for misbehaviour: own ICE, SDP and RTP, OpenSSL for DTLS, libsrtp for SRTP.
+"""A light WebRTC client for load tests and misbehaviour: own ICE, SDP and RTP, OpenSSL for DTLS, libsrtp for SRTP.
 
-It decodes nothing and shows nothing: it proves what was forwarded, when, and what it cost. The second opinion on what
-WebRTC *is* are browsers and aiortc.
+It decodes nothing and shows nothing. It measures what was forwarded, when, and at which cost. Browsers and aiortc test
+the conformance to WebRTC.
 """
 
 from loadtest.wire.client import WRONG_FINGERPRINT, Client

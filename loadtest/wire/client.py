@@ -1,4 +1,5 @@
-"""A peer connection without a media library: it offers, connects, sends prepared payloads, and measures what comes."""
+"""A peer connection without a media library: it offers, connects, sends prepared payloads, and measures received
+media."""
 
 import asyncio
 import time
@@ -17,7 +18,7 @@ class Client:
     """Offer first, then `connect` with the answer, from wherever that comes: WHIP, WHEP, or the WebSocket.
 
     `sends` are tracks published (`simulcast`: video in three encodings), `audios` and `videos` the receive sections. To
-    be made on a running loop. Ways to misbehave: `fingerprint=WRONG_FINGERPRINT`, `half_an_ice_check`, `vanish`.
+    be created on a running loop. Ways to misbehave: `fingerprint=WRONG_FINGERPRINT`, `half_an_ice_check`, `vanish`.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Client:
         self._playing: list[asyncio.Task[None]] = []
 
     async def connect(self, answer: str, limit: float = 10.0) -> None:
-        """Until media can flow. Raises ConnectError or HandshakeError, and ValueError about the answer."""
+        """Connects. Returns when media can flow. Raises ConnectError, HandshakeError, or ValueError for an unusable
+        answer."""
         await self.transport.connect(sdp.remote(answer), limit)
         self._give_feedback()
 
@@ -67,14 +69,14 @@ class Client:
             self._playing.append(asyncio.create_task(sender.run(self.transport, self._numbers)))
 
     def nack(self, ssrc: int, lost: Sequence[int]) -> None:
-        """Asks for packets once more, lost or not; they come on the RTX stream: `Reception.repaired`."""
+        """Requests packets again, lost or not. They arrive on the RTX stream: `Reception.repaired`."""
         self.transport.send_rtcp(self.receiver.nack(ssrc, list(lost)))
 
     def ask_keyframe(self, ssrc: int) -> None:
         self.transport.send_rtcp(self.receiver.pli(ssrc))
 
     def half_an_ice_check(self, answer: str) -> None:
-        """The first half of a check, a whole one that nominates nothing, and never to be heard of again."""
+        """Sends the first half of a check, and a complete one that nominates nothing."""
         self.transport.open(sdp.remote(answer))
         check = self.transport.check(nominate=False)
         self.transport.send(check[: len(check) // 2])
@@ -82,12 +84,12 @@ class Client:
         self.vanish()
 
     def vanish(self) -> None:
-        """The socket closes, and nobody is told."""
+        """Closes the socket without notifying the server."""
         self._stop()
         self.transport.close(politely=False)
 
     def close(self) -> None:
-        """BYE and close_notify."""
+        """Sends BYE and close_notify, then closes."""
         self._stop()
         for sender in self.senders:
             self.transport.send_rtcp(rtcp.bye(sender.ssrc))

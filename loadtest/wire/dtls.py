@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 MTU = 1200
-"""Octets of a datagram of ours at most."""
+"""The maximum size of our datagrams in octets."""
 RECORD_HEADER = 13
 """RFC 6347 s4.1: the length of the record is in its last two octets."""
 
@@ -19,7 +19,7 @@ CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 
 
 class HandshakeError(Exception):
-    """The peer refused us, or we it; the sentence says which."""
+    """The peer refused the handshake, or we did. The sentence says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,16 @@ PROFILES = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate, and what every connection with it shares."""
+    """A certificate and the TLS context that its connections share."""
 
     context: SSL.Context
     fingerprint: str
-    """SHA-256, as a=fingerprint has it."""
+    """SHA-256, in the format of a=fingerprint."""
 
 
 @cache
 def identity(profiles: tuple[Profile, ...] = PROFILES) -> Identity:
-    """One certificate for the whole process: making one costs as much as a handshake."""
+    """Returns the certificate of the whole process. It is shared, because creating one costs as much as a handshake."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loadtest")])
     now = datetime.datetime.now(datetime.UTC)
@@ -62,7 +62,7 @@ def identity(profiles: tuple[Profile, ...] = PROFILES) -> Identity:
     )
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_options(SSL.OP_NO_TICKET)
-    # Certificates are self-signed: their fingerprint counts, and is looked at when the handshake is over.
+    # Certificates are self-signed. Their fingerprint is checked after the handshake.
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
     context.use_certificate(certificate)
     context.use_privatekey(key)
@@ -85,7 +85,7 @@ class Handshake:
         self._ssl.set_ciphertext_mtu(MTU)
         self._expected = expected
         self.sessions: tuple[pylibsrtp.Session, pylibsrtp.Session] | None = None
-        """SRTP to send and to receive with, once the handshake is over."""
+        """The SRTP sessions to send and to receive, after the handshake."""
         self.is_closed = False
         """The peer sent close_notify, or a fatal alert."""
 
@@ -93,12 +93,12 @@ class Handshake:
         return self._advance()
 
     def receive(self, datagram: bytes) -> list[bytes]:
-        """What to send in return. Raises HandshakeError."""
+        """Handles a datagram. Returns the datagrams to send. Raises HandshakeError."""
         self._ssl.bio_write(datagram)
         return self._advance()
 
     def timeout(self) -> float | None:
-        """Seconds until our last flight is to be sent again."""
+        """Returns the seconds until our last flight must be sent again."""
         return None if self.sessions else self._ssl.DTLSv1_get_timeout()
 
     def handle_timeout(self) -> list[bytes]:
@@ -106,7 +106,7 @@ class Handshake:
         return self._flush()
 
     def close(self) -> list[bytes]:
-        """A close_notify."""
+        """Returns the datagrams of a close_notify."""
         try:
             self._ssl.shutdown()
         except SSL.Error:
@@ -147,7 +147,8 @@ class Handshake:
         )
 
     def _flush(self) -> list[bytes]:
-        """The memory BIO has records without bounds between datagrams: as many as fit go into each."""
+        """Returns the pending records as datagrams, with as many in each as fit. The memory BIO does not separate
+        datagrams."""
         datagrams: list[bytes] = []
         try:
             records = self._ssl.bio_read(65_536)

@@ -1,4 +1,4 @@
-"""WHIP (RFC 9725) and WHEP as a client: one POST for a session, one DELETE to end it. No HTTP library in the way."""
+"""A WHIP (RFC 9725) and WHEP client: one POST starts a session, one DELETE ends it. It uses no HTTP library."""
 
 import asyncio
 import time
@@ -9,29 +9,29 @@ from loadtest.wire.client import Client
 
 
 class Refused(Exception):
-    """The server said no; the status and its sentence."""
+    """The server refused the request: its status and sentence."""
 
 
 @dataclass(slots=True)
 class Session:
-    """A client that is connected, and the resource that stands for it. Times: CLOCK_MONOTONIC, seconds."""
+    """A connected client and its WHIP or WHEP resource. Times are CLOCK_MONOTONIC in seconds."""
 
     client: Client
     location: str
     token: str
     began: float
-    """When the TCP connection was begun."""
+    """When the TCP connection was started."""
     answered: float
     connected: float
 
     async def end(self) -> None:
-        """DELETE, then the transport."""
+        """Deletes the resource, then closes the client."""
         await request("DELETE", self.location, self.token)
         self.client.close()
 
 
 async def open_session(url: str, token: str, client: Client, limit: float = 10.0) -> Session:
-    """`url`: of the WHIP or WHEP door. Raises Refused, ConnectError, HandshakeError."""
+    """Opens a session and connects. `url`: the WHIP or WHEP endpoint. Raises Refused, ConnectError, HandshakeError."""
     began = time.monotonic()
     status, headers, body = await request("POST", url, token, client.offer.encode(), "application/sdp")
     answered = time.monotonic()
@@ -44,7 +44,7 @@ async def open_session(url: str, token: str, client: Client, limit: float = 10.0
 async def request(
     method: str, url: str, token: str = "", body: bytes = b"", content_type: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers by lower-case name, and body. One connection for one request, plain HTTP/1.1."""
+    """Returns status, headers by lower-case name, and body. Each request uses its own connection, plain HTTP/1.1."""
     parts = urlsplit(url)
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]

@@ -1,4 +1,4 @@
-"""Synthetic VP8 and Opus: payloads that an SFU takes for real, each with the time at which it was sent at its end."""
+"""Synthetic VP8 and Opus payloads that an SFU accepts as real. Each ends with the time at which it was sent."""
 
 import struct
 import time
@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 
 MARK = b"sfu-wire"
 STAMP = struct.Struct("!8sqB")
-"""What a payload ends with: the mark, CLOCK_MONOTONIC in ns, which all processes of a machine share, and which
-encoding it is of."""
+"""The end of a payload: the mark, CLOCK_MONOTONIC in ns (shared by all processes of a machine), and the encoding."""
 
 VP8_PAYLOAD = 1_176
-"""Octets: with RTP header, extensions and tag, a datagram of about 1,200."""
+"""Octets. With RTP header, extensions and tag the datagram has about 1,200."""
 FPS = 30
 BITRATE = 1_500_000
 KEYFRAME_FACTOR = 3
-"""A keyframe is so many times as long as another frame."""
+"""A keyframe is larger than other frames by this factor."""
 TEMPORAL = (0, 2, 1, 2)
 """Temporal ids of successive frames where there are three temporal layers (L1T3)."""
 
@@ -32,7 +31,7 @@ class Vp8:
     width: int = 640
     height: int = 360
     encoding: int = 0
-    """Which of a simulcast, lowest first."""
+    """The index of the encoding in a simulcast, lowest first."""
     temporal: Sequence[int] = (0,)
     """Temporal ids of successive frames."""
     wants_keyframe: bool = True
@@ -65,7 +64,7 @@ class Vp8:
             self.keyframes += 1
             self._pattern = 0
         temporal = self.temporal[self._pattern % len(self.temporal)]
-        # A frame that needs layer 0 alone is a point to step up at: of ours all but the second of layer 2.
+        # Receivers can switch up at frames that depend on layer 0 only: here all but the second of layer 2.
         sync = 0x20 if temporal == 1 or (temporal == 2 and self._pattern % 4 == 1) else 0
         self._pattern += 1
         self._base += temporal == 0
@@ -117,7 +116,7 @@ def stamped(payload: bytes, encoding: int = 0) -> bytes:
 
 
 def origin(payload: bytes) -> tuple[float, int] | None:
-    """Seconds since the payload was made, and of which encoding it is; None if it is none of ours."""
+    """Returns the seconds since the payload was created, and its encoding. None: it is not one of these payloads."""
     if len(payload) < STAMP.size:
         return None
     mark, sent, encoding = STAMP.unpack_from(payload, len(payload) - STAMP.size)
@@ -125,5 +124,5 @@ def origin(payload: bytes) -> tuple[float, int] | None:
 
 
 def is_keyframe(payload: bytes) -> bool:
-    """Whether a VP8 payload with a descriptor like ours begins a keyframe."""
+    """Returns whether a VP8 payload with a descriptor like ours starts a keyframe."""
     return len(payload) > 6 and payload[0] & 0x17 == 0x10 and payload[1] & 0xB0 == 0xA0 and payload[6] & 1 == 0

@@ -1,4 +1,4 @@
-"""What a light client receives: counted by SSRC, measured, and answered with the feedback that an SFU expects."""
+"""The receiver of a light client: counts and measures packets by SSRC, and sends the feedback that an SFU expects."""
 
 import asyncio
 import random
@@ -28,33 +28,33 @@ class Reception:
     packets: int = 0
     octets: int = 0
     gaps: int = 0
-    """Numbers that were jumped over, whether or not they came later."""
+    """The number of skipped sequence numbers, whether or not they arrived later."""
     highest: int = -1
     """Extended sequence number."""
     start: int = 0
     keyframe_at: float | None = None
-    """When the first packet of a keyframe came first."""
+    """When the first packet of the first keyframe arrived."""
     last_at: float = 0.0
     last_sr: int = 0
     last_sr_at: float = 0.0
     encodings: list[tuple[float, int]] = field(default_factory=list)
-    """When packets of another encoding than before began to come, and of which. Of the packets looked into."""
+    """When the encoding changed, and to which, among the decrypted packets."""
     longest_gap: float = 0.0
-    """Seconds between two packets; whoever measures sets it back to 0."""
+    """The longest time between two packets in seconds. The measuring code resets it to 0."""
     repaired: set[int] = field(default_factory=set)
-    """On an RTX stream: the original numbers it brought (RFC 4588)."""
+    """On an RTX stream: the original numbers of its packets (RFC 4588)."""
 
 
 class Receiver:
-    """`sample`: one packet in so many is decrypted for its latency; all are, until a keyframe was seen."""
+    """`sample`: one packet of this many is decrypted for its latency. Until the first keyframe all are decrypted."""
 
     def __init__(self, *, sample: int = 1) -> None:
         self.receptions: dict[int, Reception] = {}
         self.packets = 0
         self.latencies: list[float] = []
-        """Seconds, of the packets decrypted."""
+        """Latencies of the decrypted packets in seconds."""
         self.refused = 0
-        """Packets that did not decrypt."""
+        """The number of packets that could not be decrypted."""
         loop = asyncio.get_running_loop()
         self.first_packet: asyncio.Future[float] = loop.create_future()
         self.first_keyframe: asyncio.Future[float] = loop.create_future()
@@ -122,7 +122,7 @@ class Receiver:
                 self.first_keyframe.set_result(now)
 
     def _note_arrival(self, datagram: bytes, at: int, now: float) -> None:
-        """The transport-wide number among the one-byte elements (RFC 8285 s4.2)."""
+        """Records the transport-wide number from the one-byte elements (RFC 8285 s4.2)."""
         if datagram[at : at + 2] != b"\xbe\xde":
             return
         end = at + 4 + 4 * int.from_bytes(datagram[at + 2 : at + 4])
@@ -146,7 +146,7 @@ class Receiver:
                     reception.last_sr, reception.last_sr_at = ntp >> 16 & 0xFFFF_FFFF, time.monotonic()
 
     def poll_rtcp(self, now: float) -> list[bytes]:
-        """The compounds that are due; call it every `FEEDBACK_INTERVAL`."""
+        """Returns the compounds that are due. Call it every `FEEDBACK_INTERVAL`."""
         due = []
         if self._arrivals:
             arrivals, self._arrivals = self._arrivals, []

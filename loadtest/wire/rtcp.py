@@ -1,4 +1,4 @@
-"""The RTCP that a light client says and hears (RFC 3550 s6, RFC 4585, transport-wide feedback)."""
+"""The RTCP that a light client sends and receives (RFC 3550 s6, RFC 4585, transport-wide feedback)."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def receiver_report(ssrc: int, reports: Sequence[Report]) -> bytes:
 
 
 def nack(ssrc: int, media: int, lost: Sequence[int]) -> bytes:
-    """One entry for each number: nothing here is lost in such numbers that a bit mask would pay."""
+    """Returns a NACK with one entry per number. Losses are too few here for bit masks."""
     body = struct.pack("!II", ssrc, media) + b"".join(struct.pack("!HH", number, 0) for number in lost)
     return _packet(TRANSPORT_FEEDBACK, NACK, body)
 
@@ -87,7 +87,7 @@ def transport_feedback(ssrc: int, media: int, count: int, arrivals: Sequence[tup
 
 
 def packets(compound: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Type, count or format, and body of each. Stops at what is broken."""
+    """Yields type, count or format, and body of each packet. Stops at a malformed packet."""
     at = 0
     while at + 4 <= len(compound):
         first, type_, words = struct.unpack_from("!BBH", compound, at)
@@ -99,7 +99,7 @@ def packets(compound: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def nacked(body: bytes) -> tuple[int, list[int]]:
-    """The media SSRC and the sequence numbers of a generic NACK's body (RFC 4585 s6.2.1)."""
+    """Returns the media SSRC and the sequence numbers of a generic NACK's body (RFC 4585 s6.2.1)."""
     (media,) = struct.unpack_from("!I", body, 4)
     numbers = []
     for first, mask in struct.iter_unpack("!HH", body[8:]):

@@ -1,4 +1,4 @@
-"""Offers as text, and the little that is read of an answer (RFC 9429, 8839, 8842)."""
+"""Writes offers, and reads the few needed values of an answer (RFC 9429, 8839, 8842)."""
 
 import re
 import secrets
@@ -8,7 +8,7 @@ from typing import Literal
 
 Kind = Literal["audio", "video"]
 Simulcast = Literal["rid", "group"]
-"""How its encodings are told apart: by RID, or by the SSRCs of a group."""
+"""How encodings are identified: by RID, or by the SSRCs of a group."""
 
 OPUS, VP8, VP8_RTX = 111, 96, 97
 MID_EXTENSION, TRANSPORT_CC, AUDIO_LEVEL, RID_EXTENSION = 1, 2, 3, 4
@@ -37,7 +37,7 @@ CODECS: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """An m-section of ours: `ssrc` where we send in it."""
+    """An m-section of the client. `ssrc` is set if the client sends in it."""
 
     mid: str
     kind: Kind
@@ -51,7 +51,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Whom the answer tells us to talk to."""
+    """The server's address and credentials in the answer."""
 
     address: str
     port: int

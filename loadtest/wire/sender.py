@@ -22,17 +22,17 @@ from loadtest.wire.sdp import (
 from loadtest.wire.transport import Transport
 
 HISTORY = 512
-"""Packets that can be asked for again."""
+"""The number of packets kept for retransmission."""
 REPORT_INTERVAL = 1.0
 """Seconds between sender reports."""
 SPEECH, PAUSE = 0x80 | 20, 80
 """RFC 6464: a voice at -20 dBov, and no voice at -80."""
 WORD, BREATH = 50, 5
-"""Packets from one pause to the next, and of a pause: what never pauses is taken for noise."""
+"""Packets from one pause to the next, and packets of a pause. Audio without pauses is taken for noise."""
 
 
 class Sender:
-    """A track, or one encoding of a simulcast: that has a SSRC of its own and is not repaired."""
+    """A track, or one encoding of a simulcast. Simulcast encodings have their own SSRC and are not repaired."""
 
     def __init__(
         self, section: Section, source: Vp8 | Opus | None = None, *, rid: str = "", ssrc: int | None = None
@@ -54,9 +54,9 @@ class Sender:
         self._report_due = 0.0
 
     async def run(self, transport: Transport, numbers: "Numbers") -> None:
-        """Until cancelled. The schedule is absolute: what was late is caught up with, and the rate holds."""
+        """Sends until cancelled. The schedule is absolute: delayed frames are sent late, and the rate is kept."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + random.random() * self.source.interval  # publishers of one room are not in step
+        due = loop.time() + random.random() * self.source.interval  # publishers of a room are not synchronised
         while True:
             await asyncio.sleep(due - loop.time())
             self.send_frame(transport, numbers)
@@ -87,7 +87,7 @@ class Sender:
             transport.send_rtcp(rtcp.sender_report(self.ssrc, time.time(), timestamp, self.packets, self.octets))
 
     def handle_pli(self) -> None:
-        """The next frame is a keyframe: an encoder does not make one between two frames."""
+        """Makes the next frame a keyframe. Like an encoder, it makes none between two frames."""
         self.keyframe_requests += 1
         if isinstance(self.source, Vp8):
             self.source.wants_keyframe = True
@@ -122,7 +122,7 @@ class Sender:
 
 
 class Numbers:
-    """Transport-wide sequence numbers: one row for all tracks of a transport."""
+    """Transport-wide sequence numbers: one sequence for all tracks of a transport."""
 
     def __init__(self) -> None:
         self._last = 0

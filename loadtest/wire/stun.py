@@ -54,7 +54,7 @@ def binding_success(transaction: bytes, address: str, port: int, password: str) 
 
 
 def verify(datagram: bytes, password: str) -> tuple[int, bytes]:
-    """The type and the transaction of a message whose integrity holds. Raises ValueError with a sentence."""
+    """Verifies the integrity of a message. Returns its type and transaction. Raises ValueError with a sentence."""
     if len(datagram) < HEADER.size:
         raise ValueError("a STUN message is shorter than its header")
     type_, length, cookie, transaction = HEADER.unpack_from(datagram)

@@ -15,18 +15,18 @@ from loadtest.wire.dtls import Handshake, HandshakeError, Identity
 from loadtest.wire.sdp import Remote
 
 TICK = 0.05
-"""Seconds between looks at what is due before the transport is connected."""
+"""Seconds between checks for due work before the transport is connected."""
 CHECK_TIMEOUT = 0.1
 """Seconds until an unanswered first check is sent again, doubling (RFC 8489 s6.2.1 has 0.5: we are on loopback)."""
 CONSENT_INTERVAL = 2.5
 """Seconds, +-20 %, as Chromium has it; RFC 7675 s5.1 says 5."""
 RECEIVE_BATCH = 64
-"""Datagrams read before others have their turn."""
+"""The number of datagrams read before other tasks run."""
 RECEIVE_BUFFER = 1 << 20
 
 
 class ConnectError(Exception):
-    """The transport did not come up; the sentence says what was missing."""
+    """The transport did not connect. The sentence says what was missing."""
 
 
 class Transport:
@@ -38,7 +38,7 @@ class Transport:
         self.password = secrets.token_hex(12)
         self.checks_answered = 0
         self.closed = asyncio.Event()
-        """By either side."""
+        """Set when either side has closed the transport."""
         self._identity = identity
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ class Transport:
             raise ConnectError(f"not connected within {limit:g} s: {stage}") from None
 
     def open(self, remote: Remote) -> None:
-        """The socket alone: nothing is sent."""
+        """Opens the socket. Sends nothing."""
         self._remote = remote
         family = socket.AF_INET6 if ipaddress.ip_address(remote.address).version == 6 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -89,7 +89,7 @@ class Transport:
             self.send(self._outbound.protect_rtcp(compound))
 
     def unprotect_rtp(self, datagram: bytes) -> bytes | None:
-        """None if it is not genuine, or was seen before."""
+        """Returns the decrypted packet. None: it is not authentic, or a replay."""
         if self._inbound is None:
             return None
         try:
@@ -106,13 +106,13 @@ class Transport:
             return None
 
     def send(self, datagram: bytes) -> None:
-        """As it is. What the kernel cannot take is lost, as on any network."""
+        """Sends a datagram unchanged. It is lost if the kernel cannot take it."""
         if self._socket:
             with contextlib.suppress(OSError):
                 self._socket.send(datagram)
 
     def check(self, *, nominate: bool = True) -> bytes:
-        """A connectivity check, not sent yet."""
+        """Returns a connectivity check without sending it."""
         assert self._remote, "open() comes first"
         self._transaction = stun.new_transaction()
         username = f"{self._remote.ufrag}:{self.ufrag}"
@@ -121,7 +121,7 @@ class Transport:
         )
 
     def close(self, *, politely: bool = True) -> None:
-        """With a close_notify, or as if the cable had been pulled. A second call does nothing."""
+        """Closes with a close_notify, or silently if not `politely`. A second call does nothing."""
         if self._socket is None:
             return
         if politely and self._handshake:
