@@ -76,7 +76,7 @@ class Client:
         self.transport.send_rtcp(self.receiver.pli(ssrc))
 
     def half_an_ice_check(self, answer: str) -> None:
-        """Sends the first half of a check, and a complete one that nominates nothing."""
+        """Sends the first half of a check and a complete one that nominates nothing, then vanishes."""
         self.transport.open(sdp.remote(answer))
         check = self.transport.check(nominate=False)
         self.transport.send(check[: len(check) // 2])
