@@ -7,8 +7,8 @@ from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 
+from .room.test_viewing import arriving, simulcast
 from .scene import START, Client, Scene, scene
-from .test_viewing import arriving, simulcast
 
 THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))
 

@@ -10,7 +10,7 @@ from sfu.model import Kind, Quality
 from sfu.plane import AudioLevels, Layer
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene
+from ..scene import Client, Scene, scene
 from .test_demand import arriving
 
 STEPS = 120

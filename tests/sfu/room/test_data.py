@@ -10,7 +10,7 @@ from sfu.negotiation.channels import LOSSY, RELIABLE
 from sfu.plane import ChannelState, Message, TransportState
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene, turn
+from ..scene import Client, Scene, scene, turn
 
 
 async def talkers(it: Scene, *names: str, **may: Any) -> list[Client]:

@@ -3,7 +3,7 @@
 from sfu.model import DisconnectReason, Kind, ParticipantState, SlotInfo, Source
 from sfu.signalling import messages
 
-from .scene import scene, turn
+from ..scene import scene, turn
 
 
 async def test_a_join_gets_a_snapshot_of_the_room_and_is_announced_to_the_others() -> None:

@@ -6,7 +6,7 @@ from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene, sdp, tracks_of, turn
+from ..scene import Client, Scene, scene, sdp, tracks_of, turn
 
 
 async def simulcast(it: Scene) -> tuple[Client, Client, str]:

@@ -8,7 +8,7 @@ from sfu.model import DisconnectReason, Grant, ParticipantState, SlotInfo
 from sfu.signalling import messages
 from sfu.signalling.sessions import refusal
 
-from .scene import Client, Scene, grant, scene
+from ..scene import Client, Scene, grant, scene
 
 
 async def connected(it: Scene, identity: str) -> Client:

@@ -9,7 +9,7 @@ from sfu.errors import Unavailable
 from sfu.model import Kind, Source
 from sfu.signalling import messages
 
-from .scene import FINGERPRINT, Scene, scene, sdp
+from ..scene import FINGERPRINT, Scene, scene, sdp
 
 
 async def test_a_section_is_bound_by_name_then_by_msid_then_by_kind() -> None:

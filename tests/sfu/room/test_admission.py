@@ -13,7 +13,7 @@ from sfu.plane import TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
-from .scene import Scene, grant, scene, sdp, turn
+from ..scene import Scene, grant, scene, sdp, turn
 
 RECEIVE = [("audio", "recvonly"), ("video", "recvonly")]
 SEND = [("audio", "sendonly"), ("video", "sendonly")]

@@ -10,7 +10,7 @@ from sfu.plane import AudioLevels, Layer, LayerRate, Layers, TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
-from .scene import Scene, grant, scene, sdp, tracks_of, turn
+from ..scene import Scene, grant, scene, sdp, tracks_of, turn
 
 SEND = [("audio", "sendonly"), ("video", "sendonly")]
 DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")

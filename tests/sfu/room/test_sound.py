@@ -8,7 +8,7 @@ from sfu.model import Kind, Source
 from sfu.plane import AudioPolicy
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene
+from ..scene import Client, Scene, scene
 from .test_speaking import converse
 
 

@@ -6,7 +6,7 @@ from sfu.model import Permissions, Speaker
 from sfu.plane import AudioLevels
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene
+from ..scene import Client, Scene, scene
 
 
 async def speak(it: Scene, seconds: float, **levels: tuple[Client, str, int]) -> None:

@@ -8,8 +8,8 @@ from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 
+from ..scene import Client, Scene, scene, tracks_of
 from . import test_viewing as simulcast
-from .scene import Client, Scene, scene, tracks_of
 
 REASON = "this client cannot decode AV1"
 

@@ -10,8 +10,8 @@ from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
 
-from .scene import Client, Scene, scene, tracks_of
-from .test_explaining import explained
+from ..scene import Client, Scene, scene, tracks_of
+from ..test_explaining import explained
 
 SIZES = {"q": (150_000, 320, 180), "h": (500_000, 640, 360), "f": (1_500_000, 1280, 720)}
 ORDERS = ["".join(order) for order in permutations("qhf")]

@@ -6,7 +6,7 @@ from sfu.model import Kind, ParticipantKind, Quality, Source, WantedEncoding
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
 
-from .scene import Client, Scene, grant, scene, sdp, tracks_of
+from ..scene import Client, Scene, grant, scene, sdp, tracks_of
 from .test_viewing import arriving
 
 RIDS = ("q", "h", "f")

@@ -17,7 +17,7 @@ from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene, turn
+from ..scene import Client, Scene, scene, turn
 from .test_crowd import Crowd
 from .test_demand import arriving
 

@@ -16,7 +16,7 @@ from sfu.errors import (
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 from sfu.signalling import messages
 
-from .scene import grant, scene, turn
+from ..scene import grant, scene, turn
 
 
 async def test_a_room_that_exists_with_the_same_options_is_found_again() -> None:

@@ -9,7 +9,7 @@ from sfu.plane import AudioLevels, LayerRate, Layers
 from sfu.plane import Layer as PlaneLayer
 from sfu.signalling import messages
 
-from .scene import Client, Scene, scene
+from ..scene import Client, Scene, scene
 from .test_viewing import simulcast
 
 SIZES = ((320, 180), (640, 360), (1280, 720))

@@ -8,7 +8,7 @@ from sfu.errors import NotAllowed, NotFound, Stale
 from sfu.model import DisconnectReason, Kind, ParticipantState, Permissions, Source
 from sfu.signalling import messages
 
-from .scene import START, Client, Scene, grant, scene, turn
+from ..scene import START, Client, Scene, grant, scene, turn
 
 
 async def pair(it: Scene, **may: Any) -> tuple[Client, Client, str]:
