@@ -2,14 +2,11 @@
 multiplied, many lines, many sections. Each generator yields about as many characters as it is told."""
 
 import string
-from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from ...cost import Grow
 from .offers import AUDIO, TRANSPORT, VIDEO, Part, offer, section
-
-Grow = Callable[[int], str]
-"""A text of about so many characters."""
 
 NAMES = (
     "candidate", "end-of-candidates", "extmap", "fingerprint", "fmtp", "group", "ice-pwd", "ice-ufrag", "mid", "msid",

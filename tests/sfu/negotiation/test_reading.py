@@ -11,8 +11,9 @@ from sfu.negotiation.reading import Reading
 from sfu.negotiation.sdp import SessionDescription
 from sfu.signalling import messages
 
+from ...cost import Grow
 from ..scene import scene, sdp
-from .hostile import PRODUCTS, Grow
+from .hostile import PRODUCTS
 from .offers import VIDEO, answered, offer, section
 
 LONG = offer(*(section(VIDEO, str(mid)) for mid in range(100)))
