@@ -116,11 +116,12 @@ bench-layers: setup ## How fast layers switch, what that costs publishers, a slo
 	$(BIN)/python -m tests.benchmark.crowd
 	$(CARGO) bench --profile release --locked -p plane-core --bench slot
 
-bench-crowd: setup ## What one change of a large room costs Python: a join, a microphone, another dominant speaker
+bench-crowd: setup ## What one change of a large room costs Python: a join, a microphone, another dominant speaker, a message to all
 	$(BIN)/python -m tests.benchmark.crowd
 	$(BIN)/python -m tests.benchmark.large_room --members 200 --publishers 10
 	$(BIN)/python -m tests.benchmark.large_room
 	$(BIN)/python -m tests.benchmark.large_room --members 1000 --publishers 50
+	$(BIN)/python -m tests.benchmark.sockets
 
 bench-offers: setup ## How long the event loop waits while large offers arrive, and what they cost
 	$(BIN)/python -m tests.benchmark.offers
