@@ -121,6 +121,10 @@ class Plane:
         """Per slot a ladder: the layers it may show, best first. The plane steps down it and never off it; an empty one
         pauses the slot. All in one command per worker."""
 
+    def set_muted(self, track: int, muted: bool) -> None:
+        """While a track is muted, slots that show it send nothing, whatever their ladders. They do not report that; the
+        audio of a track that still arrives continues without a report, too."""
+
     def set_audio(self, policy: AudioPolicy) -> None:
         """How the sound of a room is forwarded; replaces what was said of that room. Tracks that no policy names are
         forwarded as they come. `remove` takes the room's id, too."""

@@ -43,6 +43,14 @@ pub enum Command {
     },
     /// Sets the layers that each of these slots may show.
     SetTargets(Vec<(SlotId, Ladder)>),
+    /// Mutes a track for all slots that show it, or ends that: while it is muted they forward nothing, whatever their
+    /// ladders. Slots do not report this, because the application knows it.
+    SetMuted {
+        /// The track.
+        track: TrackId,
+        /// False: slots forward again, audio from the next packet on, video from the next keyframe on.
+        muted: bool,
+    },
     /// Sets how the sound of a room is forwarded.
     SetAudio(AudioPolicy),
     /// Requests keyframes of all encodings of the track, as soon as its publisher may be asked.

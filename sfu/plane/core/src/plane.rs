@@ -72,7 +72,7 @@ struct Placed {
     slot: Slot,
     transport: usize,
     /// The ladder that was set last, numbered by the encodings that a spec lists.
-    told: Option<Ladder>,
+    told: Ladder,
 }
 
 /// The state of one worker, sans-IO: it opens no socket and reads no clock.

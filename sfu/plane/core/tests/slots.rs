@@ -3,7 +3,7 @@
 mod sim;
 
 use plane_core::Event;
-use plane_core::command::Kind;
+use plane_core::command::{Command, Kind};
 use plane_core::event::Cause;
 use plane_core::id::SlotId;
 use plane_core::layer::Layer;
@@ -146,6 +146,91 @@ fn a_muted_publisher_comes_back_without_a_jump() {
         assert!(packets.len() > 190, "{} packets", packets.len());
         assert_eq!(call.plane.stats().nacks_sent, 0);
     }
+}
+
+#[test]
+fn a_muted_track_reaches_nobody_and_its_slots_report_nothing() {
+    for kind in [Kind::Audio, Kind::Video] {
+        let mut call = Call::new(10);
+        let (alice, bob, carol, dave) = (call.join(), call.join(), call.join(), call.join());
+        let track = call.publish(alice, kind, &[]);
+        let slots = [(bob, call.subscribe(bob, track, kind)), (carol, call.subscribe(carol, track, kind))];
+        call.run(ms(1_000));
+        for _ in 0..3 {
+            let reported: Vec<_> = slots.iter().map(|&(_, slot)| switches(&call, slot).len()).collect();
+            call.apply(Command::SetMuted { track, muted: true });
+            call.run(ms(50));
+            let quiet: Vec<_> = slots.iter().map(|&(viewer, _)| call.peers[viewer].received.len()).collect();
+            // Neither another ladder nor a slot that shows it from now on ends the mute.
+            call.show(slots[0].1, Some(track), &[Layer::new(0, 3), Layer::new(1, 3)]);
+            let late = call.subscribe(dave, track, kind);
+            let others = call.peers[dave].received.len();
+            call.run(ms(2_000));
+            for (&(viewer, slot), (quiet, reported)) in slots.iter().zip(quiet.iter().zip(&reported)) {
+                assert_eq!(call.peers[viewer].received.len(), *quiet, "{kind:?}");
+                assert_eq!(switches(&call, slot).len(), *reported, "{kind:?}: {:?}", switches(&call, slot));
+            }
+            assert_eq!(call.peers[dave].received.len(), others, "{kind:?}");
+            assert_eq!(switches(&call, late), [], "{kind:?}");
+            call.apply(Command::SetMuted { track, muted: false });
+            call.run(ms(1_000));
+            for (&(viewer, slot), (quiet, reported)) in slots.iter().zip(quiet.iter().zip(&reported)) {
+                assert!(call.peers[viewer].received.len() > quiet + 40, "{kind:?}");
+                let since = &switches(&call, slot)[*reported..];
+                // Audio continues at once. A picture needs a keyframe first, which is told.
+                assert_eq!(since.is_empty(), kind == Kind::Audio, "{since:?}");
+                assert!(since.last().is_none_or(|last| last.0.is_some() && last.1 == Cause::None), "{since:?}");
+            }
+            assert!(matches!(switches(&call, late)[..], [.., (Some(_), Cause::None)]), "{kind:?}");
+            call.apply(Command::Remove(late.0));
+        }
+        for (viewer, slot) in slots {
+            let rate = if kind == Kind::Video { 90 } else { 48 };
+            assert_continuous(&whole(&call, viewer, slot), rate * (2_050 + 150));
+        }
+    }
+}
+
+#[test]
+fn a_slot_leaves_a_muted_track_for_another_and_comes_back() {
+    let mut call = Call::new(11);
+    let (alice, bob, carol) = (call.join(), call.join(), call.join());
+    let (muted, other) = (call.publish(alice, Kind::Audio, &[]), call.publish(bob, Kind::Audio, &[]));
+    let slot = call.add_slot(carol, Kind::Audio);
+    call.apply(Command::SetMuted { track: muted, muted: true });
+    call.subscribe_to(slot, muted);
+    call.run(ms(500));
+    assert!(call.peers[carol].received.is_empty());
+    call.subscribe_to(slot, other);
+    call.run(ms(500));
+    let heard = call.peers[carol].received.len();
+    assert!(heard > 20);
+    assert_eq!(switches(&call, slot).last(), Some(&(Some(Layer::new(0, 0)), Cause::None)));
+    call.subscribe_to(slot, muted);
+    call.run(ms(40));
+    let heard = call.peers[carol].received.len();
+    call.run(ms(500));
+    assert_eq!(call.peers[carol].received.len(), heard);
+    call.apply(Command::Remove(muted.0));
+    call.subscribe_to(slot, other);
+    call.run(ms(500));
+    assert!(call.peers[carol].received.len() > heard + 20);
+}
+
+#[test]
+fn a_track_that_stopped_while_it_was_muted_is_reported_when_the_mute_ends() {
+    let mut call = Call::new(12);
+    let (alice, bob) = (call.join(), call.join());
+    let (track, camera) = (call.publish(alice, Kind::Audio, &[]), call.publish(alice, Kind::Video, &[]));
+    let (slot, _) = (call.subscribe(bob, track, Kind::Audio), call.subscribe(bob, camera, Kind::Video));
+    call.run(ms(1_000));
+    call.apply(Command::SetMuted { track, muted: true });
+    call.peers[alice].sources[0].active = false;
+    call.run(ms(5_000));
+    assert!(matches!(switches(&call, slot).last(), Some((Some(_), Cause::None))));
+    call.apply(Command::SetMuted { track, muted: false });
+    call.run(ms(100));
+    assert_eq!(switches(&call, slot).last(), Some(&(None, Cause::Publisher)));
 }
 
 #[test]

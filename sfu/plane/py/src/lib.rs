@@ -82,6 +82,10 @@ impl Plane {
         self.apply(Command::SetTargets(targets.into_iter().map(target).collect()))
     }
 
+    fn set_muted(&self, track: u64, muted: bool) -> PyResult<()> {
+        self.apply(Command::SetMuted { track: TrackId(track), muted })
+    }
+
     fn set_audio(&self, policy: AudioPolicy) -> PyResult<()> {
         self.apply(Command::SetAudio(policy.into_core()))
     }

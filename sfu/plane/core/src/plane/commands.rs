@@ -36,6 +36,7 @@ impl Plane {
             Command::SetTargets(targets) => {
                 targets.into_iter().for_each(|(slot, ladder)| self.set_target(slot, ladder, now));
             }
+            Command::SetMuted { track, muted } => self.set_muted(track, muted, now),
             Command::SetAudio(policy) => self.set_audio(policy),
             Command::RequestKeyframe(track) => self.request_keyframes(track, now),
             Command::OpenChannel(spec) => self.open_channel(spec, now),
@@ -114,7 +115,8 @@ impl Plane {
         let rtx_sequence = (self.random.next() & 0x3FFF) as u16;
         let timestamp = self.random.next() as u32;
         let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
-        let slot = self.slots.insert(Placed { slot, transport: key, told: None });
+        let told = slot.ladder().to_vec();
+        let slot = self.slots.insert(Placed { slot, transport: key, told });
         self.transports[key].slots.push(slot);
         self.transports[key].slots_by_ssrc.insert(self.slots[slot].slot.spec.ssrc, slot);
         self.places.insert(id.0, Place::Slot(slot));
@@ -124,18 +126,17 @@ impl Plane {
         let Some(slot) = self.slot(slot) else { return };
         let track = track.filter(|track| matches!(self.places.get(&track.0), Some(Place::Track(_))));
         self.leave_source(slot);
-        let mut lives = Lives::default();
+        let (mut lives, mut muted) = (Lives::default(), false);
         if let Some(&Place::Track(place)) = track.and_then(|track| self.places.get(&track.0)) {
             self.tracks[place].subscribe(slot);
             self.transports[self.slots[slot].transport].sending.renew();
-            lives = self.tracks[place].track.lives();
+            (lives, muted) = (self.tracks[place].track.lives(), self.tracks[place].muted);
         }
+        self.slots[slot].slot.muted = muted;
         self.slots[slot].slot.set_source(track, lives);
-        if let Some(told) = self.slots[slot].told.clone() {
-            let ladder = self.placed(slot, told);
-            if self.slots[slot].slot.ladder() != ladder {
-                self.slots[slot].slot.set_ladder(ladder);
-            }
+        let ladder = self.placed(slot);
+        if self.slots[slot].slot.ladder() != ladder {
+            self.slots[slot].slot.set_ladder(ladder);
         }
         self.expect(slot, listed(self.slots[slot].slot.ladder()));
         self.slot_changed(slot, now);
@@ -143,8 +144,8 @@ impl Plane {
 
     fn set_target(&mut self, slot: SlotId, ladder: Ladder, now: Instant) {
         let Some(key) = self.slot(slot) else { return };
-        self.slots[key].told = Some(ladder.clone());
-        let ladder = self.placed(key, ladder);
+        self.slots[key].told = ladder;
+        let ladder = self.placed(key);
         let slot = &mut self.slots[key].slot;
         let before = listed(slot.ladder());
         slot.set_ladder(ladder);
@@ -153,12 +154,28 @@ impl Plane {
         self.slot_changed(key, now);
     }
 
-    /// Converts a ladder to the places of the encodings of the slot's source.
-    fn placed(&self, slot: usize, ladder: Ladder) -> Ladder {
-        let source = self.slots[slot].slot.source();
-        match source.and_then(|track| self.places.get(&track.0)) {
-            Some(&Place::Track(track)) => self.tracks[track].track.ladder(&ladder),
-            _ => ladder,
+    /// Mutes a track for all its slots, or ends that. Their ladders stay, and apply again when the mute ends.
+    fn set_muted(&mut self, track: TrackId, muted: bool, now: Instant) {
+        let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
+        self.tracks[track].muted = muted;
+        for index in 0..self.tracks[track].subscribers().len() {
+            let slot = self.tracks[track].subscribers()[index];
+            let ladder = self.placed(slot);
+            self.slots[slot].slot.set_muted(muted, ladder);
+            if !muted {
+                self.expect(slot, listed(self.slots[slot].slot.ladder()));
+                self.slot_changed(slot, now);
+            }
+        }
+    }
+
+    /// The ladder that was set last, with the places of the encodings of the slot's source. Empty: the source is muted.
+    fn placed(&self, slot: usize) -> Ladder {
+        let Placed { slot, told, .. } = &self.slots[slot];
+        match slot.source().and_then(|track| self.places.get(&track.0)) {
+            Some(&Place::Track(track)) if self.tracks[track].muted => Ladder::new(),
+            Some(&Place::Track(track)) => self.tracks[track].track.ladder(told),
+            _ => told.clone(),
         }
     }
 
@@ -249,6 +266,7 @@ impl Plane {
             transport.retire_dropped();
         }
         for &slot in published.subscribers() {
+            self.slots[slot].slot.muted = false;
             self.slots[slot].slot.set_source(None, Lives::default());
             self.report(slot);
         }

@@ -16,13 +16,15 @@ pub struct Published {
     /// The arena key of its publisher's transport.
     pub transport: usize,
     subscribers: Vec<usize>,
+    /// Its slots forward nothing.
+    pub muted: bool,
     /// The audio settings of its room.
     pub sound: Sound,
 }
 
 impl Published {
     pub fn new(spec: TrackSpec, transport: usize) -> Self {
-        Self { track: Track::new(spec), transport, subscribers: Vec::new(), sound: Sound::default() }
+        Self { track: Track::new(spec), transport, subscribers: Vec::new(), muted: false, sound: Sound::default() }
     }
 
     pub fn id(&self) -> TrackId {

@@ -8,28 +8,30 @@ use crate::send::selector::Selector;
 
 #[derive(Debug)]
 pub struct News {
+    /// Layer and cause at the last update.
+    now: (Option<Layer>, Cause),
     /// Layer and cause of the last event.
     told: (Option<Layer>, Cause),
-    /// The selector's version at that time.
+    /// The selector's version at the last update.
     version: u32,
     /// More packets are missing than can be retransmitted: the slot waits for a keyframe.
     pub lost: bool,
     /// The publisher's payload type for which the subscriber has none.
     refusing: Option<PayloadType>,
-    switched: Option<SlotEvent>,
     refused: Option<SlotEvent>,
 }
 
 impl Default for News {
     fn default() -> Self {
-        Self { told: (None, Cause::Paused), version: 0, lost: false, refusing: None, switched: None, refused: None }
+        let paused = (None, Cause::Paused);
+        Self { now: paused, told: paused, version: 0, lost: false, refusing: None, refused: None }
     }
 }
 
 impl News {
     /// Called when the slot shows another track. The same layer of the new track is a change.
     pub fn forget_source(&mut self) {
-        self.told.0 = None;
+        (self.now.0, self.told.0) = (None, None);
         self.lost = false;
         self.refusing = None;
     }
@@ -62,23 +64,24 @@ impl News {
         self.version != selector.version()
     }
 
-    /// The layer of the last event.
+    /// The layer at the last update.
     pub fn layer(&self) -> Option<Layer> {
-        self.told.0
+        self.now.0
     }
 
-    /// Prepares an event if the layer or the cause changed. `paused`: the slot is to forward nothing.
+    /// Records the layer and the cause. A change is an event; one that ends before it is polled is none. `paused`: the slot is to forward nothing.
     pub fn update(&mut self, selector: &Selector, paused: bool) {
         self.version = selector.version();
         let cause = if paused { Cause::Paused } else { self.cause(selector) };
-        let (layer, cause) = (selector.leaves(), cause);
-        if std::mem::replace(&mut self.told, (layer, cause)) != (layer, cause) {
-            self.switched = Some(SlotEvent::Switched { layer, cause });
-        }
+        self.now = (selector.leaves(), cause);
     }
 
     pub fn poll(&mut self) -> Option<SlotEvent> {
-        self.refused.take().or_else(|| self.switched.take())
+        if self.refused.is_some() {
+            return self.refused.take();
+        }
+        let (layer, cause) = self.now;
+        (std::mem::replace(&mut self.told, self.now) != self.now).then_some(SlotEvent::Switched { layer, cause })
     }
 
     /// Why the slot forwards no better layer.

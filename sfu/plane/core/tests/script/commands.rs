@@ -63,7 +63,10 @@ impl Script {
             10 => self.set_audio(choices),
             11 => {
                 let track = choices.pick(&self.tracks.iter().map(|spec| spec.id).collect::<Vec<_>>())?;
-                self.call.apply(Command::RequestKeyframe(track));
+                self.call.apply(match choices.octet()? % 3 {
+                    0 => Command::RequestKeyframe(track),
+                    octet => Command::SetMuted { track, muted: octet == 1 },
+                });
                 Some(())
             }
             12 | 13 => self.channel(choices),

@@ -25,6 +25,8 @@ use crate::time::{Duration, Instant};
 pub struct Slot {
     pub spec: SlotSpec,
     source: Option<TrackId>,
+    /// The source is muted. Nothing is reported of it.
+    pub muted: bool,
     selector: Selector,
     rewriter: Rewriter,
     history: History,
@@ -62,6 +64,7 @@ impl Slot {
         let describes = spec.extensions.id(Extension::DependencyDescriptor).is_some();
         Self {
             source: None,
+            muted: false,
             selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }, describes),
             rewriter: Rewriter::new(first_sequence, first_timestamp),
             history: History::new(if is_video { SENT_VIDEO } else { SENT_AUDIO }),
@@ -112,7 +115,8 @@ impl Slot {
         self.source.is_none() || self.selector.is_paused()
     }
 
-    /// Sets the track that the slot shows, and which of its layers arrive. The slot's numbers continue.
+    /// Sets the track that the slot shows, and which of its layers arrive. The slot's numbers continue. `muted` is set
+    /// before.
     pub fn set_source(&mut self, source: Option<TrackId>, lives: Lives) {
         if self.source == source {
             return;
@@ -134,6 +138,16 @@ impl Slot {
     pub fn set_ladder(&mut self, ladder: Ladder) {
         self.selector.set_ladder(ladder);
         self.update_news();
+    }
+
+    /// Called when the source is muted, or no longer. `ladder`: the layers to show from now on.
+    pub fn set_muted(&mut self, muted: bool, ladder: Ladder) {
+        self.muted = muted;
+        self.selector.set_ladder(ladder);
+        // Audio that flows continues with the next packet, as it was reported before the mute.
+        if self.spec.kind == Kind::Video || !self.selector.has_alternative() {
+            self.update_news();
+        }
     }
 
     /// Updates which encodings of the source arrive, or which spatial layers of its only one.
@@ -412,8 +426,11 @@ impl Slot {
         self.mapping
     }
 
-    /// Reports the forwarded layer and its cause if either changed.
+    /// Reports the forwarded layer and its cause if either changed. Nothing is reported of a muted source.
     fn update_news(&mut self) {
+        if self.muted {
+            return;
+        }
         self.news.update(&self.selector, self.is_paused());
     }
 }
