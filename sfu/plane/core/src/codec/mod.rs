@@ -12,6 +12,7 @@ pub mod h265;
 mod nal;
 #[doc(hidden)]
 pub mod parameters;
+pub(crate) mod shape;
 #[doc(hidden)]
 pub mod vp8;
 #[doc(hidden)]

@@ -7,11 +7,12 @@ use crate::broken::{Broken, contain};
 use crate::command::Path;
 use crate::discard::Discard;
 use crate::receive::encoding::Taken;
+use crate::receive::packet::Packet;
 use crate::receive::track::Route;
 use crate::rtp::elements::{self, AudioLevel, Extensions};
 use crate::rtp::header::Header;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Outgoing, Packet, Replay, Slot};
+use crate::send::{Outgoing, Replay, Slot};
 use crate::time::Instant;
 use crate::transport::Transport;
 
@@ -188,7 +189,7 @@ pub(super) fn leave(
     now: Instant,
 ) {
     if let Some(before) = slot.poll_parameter_sets() {
-        transport.send(key, track, before, packet.octets(before.patch), now);
+        transport.send(key, track, before, before.patch.octets(packet), now);
     }
-    transport.send(key, track, outgoing, packet.octets(outgoing.patch), now);
+    transport.send(key, track, outgoing, outgoing.patch.octets(packet), now);
 }

@@ -2,9 +2,11 @@
 
 use crate::command::TrackSpec;
 use crate::id::TrackId;
+use crate::receive::cache::Cached;
+use crate::receive::packet::Packet;
 use crate::receive::track::Track;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::{Cached, Packet, redundancy};
+use crate::send::redundancy;
 use crate::time::Instant;
 use crate::timer::Timer;
 

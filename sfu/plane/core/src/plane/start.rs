@@ -7,6 +7,7 @@ use crate::command::Kind;
 use crate::discard::Discard;
 use crate::limits::{MEDIA_OVERHEAD, START_PACKETS};
 use crate::send::Slot;
+use crate::send::compression::Compression;
 use crate::time::{Duration, Instant, ms};
 use crate::transport::Transport;
 
@@ -148,10 +149,11 @@ pub(super) fn fast(
     if asking.is_some_and(|asking| asking <= time) {
         return false;
     }
-    let Some(compression) = start.compression(place, time, slot.room(now), now) else { return false };
+    let Some(span) = start.span() else { return false };
+    let compression = Compression::new(&span, place, time, slot.room(now), now);
     transport.starts.take(cost);
     *steps += start.len() as u64;
-    let packets = start.packets(compression, track.is_alone(), encoding.stream.clock());
+    let packets = start.packets(place, track.is_alone(), encoding.stream.clock());
     let began = slot.catch_up(compression, packets, now, |outgoing, octets| {
         transport.send(keys.0, keys.1, outgoing, octets, now);
     });

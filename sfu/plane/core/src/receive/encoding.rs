@@ -10,13 +10,13 @@ use crate::receive::cache::{Cache, Cached, Stored};
 use crate::receive::clarity::Clarity;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::life::Life;
+use crate::receive::packet::Packet;
 use crate::receive::start::Start;
 use crate::receive::stream::{Arrival, Stream};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 use crate::rtp::rtx;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::Packet;
 use crate::time::{Duration, Instant};
 
 /// Most packets of a keyframe before its first slice: parameter sets and other units.
@@ -240,10 +240,8 @@ impl Encoding {
             description,
         };
         self.cache.insert(seq, stored, payload, now);
-        if payload_type.codec.is_video()
-            && let Some(cached) = self.cache.get(seq)
-        {
-            self.start.insert(&Packet::again(cached, self.place, None), stored, payload, most_kept(&self.keyframes));
+        if payload_type.codec.is_video() && self.cache.get(seq).is_some() {
+            self.start.insert(seq, stored, payload, now, most_kept(&self.keyframes));
         }
     }
 

@@ -17,6 +17,7 @@ pub mod keyframe;
 pub mod life;
 pub mod loudest;
 pub mod nack;
+pub mod packet;
 pub mod pulse;
 pub mod rates;
 pub mod reception;

@@ -2,29 +2,17 @@
 //! the publisher could send another keyframe.
 //!
 //! All packets since the keyframe are recorded, so that a slot can account for the numbers that it leaves out; payloads
-//! are stored only for the lowest temporal layer, which is what a slot shows while it catches up. The timestamps are
-//! compressed, since all packets leave at once: with the original ones a receiver would play the past and stay behind
-//! for as long as it shows the track.
-//!
-//! ```text
-//! source    K · · T0 · · T0 · · T0 · · T0|        |: the live edge, where both timelines agree
-//! leaves                           K T0T0T0T0| T0 · · …
-//! ```
+//! are stored only for the lowest temporal layer, which is what a slot shows while it catches up.
 
+use crate::codec::shape;
 use crate::receive::cache::{Cached, Stored};
+use crate::receive::packet::Packet;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::passing::Packet;
-use crate::send::selector;
 use crate::time::{Duration, Instant, ms};
 
 /// A keyframe older than this is dropped. Hardware encoders send one at least every 10 s.
 const MOST_AGE: Duration = ms(12_000);
-/// Most time from the keyframe to the live edge on the compressed timeline: a receiver that takes the first packet for
-/// live plays everything later by this.
-const LONGEST_SPAN: Duration = ms(40);
-/// The highest compression factor: frames at 90 per second are still two ticks apart.
-const MOST_COMPRESSED: u32 = 500;
 /// Octets of a recorded packet beside its payload.
 const NOTE: usize = size_of::<Noted>();
 
@@ -43,6 +31,20 @@ impl Noted {
     fn is_whole(&self) -> bool {
         self.cached.payload.len() == self.payload_length
     }
+}
+
+/// The recorded packets of an encoding: from a keyframe to the live edge.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub first: ExtendedSeq,
+    pub last: ExtendedSeq,
+    /// The live edge: the newest timestamp, and the arrival of its packet.
+    pub timestamp: u32,
+    pub received: Instant,
+    /// From the timestamp of `first` to the live edge.
+    pub ticks: u32,
+    /// Ticks per second.
+    pub rate: u32,
 }
 
 /// The stored packets of one encoding, for all its subscribers.
@@ -64,23 +66,23 @@ pub struct Start {
 impl Start {
     /// Records a packet, in any order. `most` limits the octets of memory: if the packet would exceed it, everything is
     /// dropped until the next keyframe.
-    pub fn insert(&mut self, packet: &Packet, stored: Stored<'_>, payload: &[u8], most: usize) {
-        self.newest = self.newest.max(packet.seq);
-        let begins = packet.description.keyframe && !self.continues_keyframe(packet);
+    pub fn insert(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], received: Instant, most: usize) {
+        self.newest = self.newest.max(seq);
+        let begins = stored.description.keyframe && !self.continues_keyframe(seq, stored.timestamp);
         if begins {
-            self.forget_before(packet.seq);
+            self.forget_before(seq);
         }
         let Some(first) = self.noted.first() else {
             if begins && NOTE + payload.len() <= most {
-                self.push(0, packet, stored, payload);
+                self.push(0, seq, stored, payload, received);
             }
             return;
         };
-        let late_keyframe = begins && first.cached.timestamp == packet.timestamp;
-        if packet.seq < first.cached.seq && !late_keyframe {
+        let late_keyframe = begins && first.cached.timestamp == stored.timestamp;
+        if seq < first.cached.seq && !late_keyframe {
             return;
         }
-        let old = packet.received.saturating_duration_since(first.cached.received) > MOST_AGE;
+        let old = received.saturating_duration_since(first.cached.received) > MOST_AGE;
         if self.held + NOTE + payload.len() > most {
             self.drop_spare();
         }
@@ -88,9 +90,9 @@ impl Start {
             self.forget();
             return;
         }
-        let newest = self.noted.last().is_some_and(|last| last.cached.seq < packet.seq);
-        let place = if newest { self.noted.len() } else { self.place(packet.seq).unwrap_or_else(|place| place) };
-        self.push(place, packet, stored, payload);
+        let newest = self.noted.last().is_some_and(|last| last.cached.seq < seq);
+        let place = if newest { self.noted.len() } else { self.place(seq).unwrap_or_else(|place| place) };
+        self.push(place, seq, stored, payload, received);
     }
 
     /// True if a keyframe and all packets since are recorded.
@@ -160,54 +162,37 @@ impl Start {
         self.noted.iter_mut().map(|noted| &mut noted.cached).filter(move |cached| cached.seq > seq)
     }
 
-    /// How a slot catches up with the live edge if sending the stored packets takes `time`. The compressed span fits
-    /// into `room`, the slot's free time behind what it has shown.
-    pub fn compression(&self, encoding: u8, time: Duration, room: Duration, now: Instant) -> Option<Compression> {
+    /// The span of the recorded packets.
+    pub fn span(&self) -> Option<Span> {
         let (first, last) = (&self.noted.first()?.cached, &self.noted.last()?.cached);
         // In H.264 a later picture may be of an earlier time.
         let behind = |cached: &Cached| first.timestamp.wrapping_sub(cached.timestamp) as i32;
         let edge = self.noted.iter().rev().map(|noted| &noted.cached).min_by_key(|cached| behind(cached))?;
-        let ticks = edge.timestamp.wrapping_sub(first.timestamp);
-        // Time since the edge arrived.
-        let waited = now.saturating_duration_since(edge.received);
-        let span = time.min(LONGEST_SPAN.saturating_sub(waited)).min(room);
-        let rate = first.payload_type.clock_rate;
-        let span = (span.as_micros() as u64 * u64::from(rate) / 1_000_000) as u32;
-        Some(Compression {
-            encoding,
+        Some(Span {
             first: first.seq,
             last: last.seq,
             timestamp: edge.timestamp,
             received: edge.received,
-            rate,
-            from: ticks.max(1),
-            to: span.max(ticks.div_ceil(MOST_COMPRESSED)).min(ticks),
-            since: ExtendedSeq(0),
+            ticks: edge.timestamp.wrapping_sub(first.timestamp),
+            rate: first.payload_type.clock_rate,
         })
     }
 
-    /// All packets in the form that a slot forwards while it catches up.
-    pub fn packets(
-        &self,
-        compression: Compression,
-        alone: bool,
-        clock: Option<SenderClock>,
-    ) -> impl Iterator<Item = Packet<'_>> {
+    /// All recorded packets, in order.
+    pub fn packets(&self, encoding: u8, alone: bool, clock: Option<SenderClock>) -> impl Iterator<Item = Packet<'_>> {
         self.noted.iter().map(move |noted| Packet {
             alone,
             payload_length: noted.payload_length,
             recovered: false,
-            timestamp: compression.timestamp(noted.cached.timestamp),
-            received: compression.received(noted.cached.timestamp),
-            ..Packet::again(&noted.cached, compression.encoding, clock)
+            ..Packet::again(&noted.cached, encoding, clock)
         })
     }
 
     /// True for a further packet of the current keyframe: parameter sets and the first slice both count as its
     /// beginning (RFC 6184).
-    fn continues_keyframe(&self, packet: &Packet) -> bool {
+    fn continues_keyframe(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
         let first = self.noted.first().map(|first| &first.cached);
-        first.is_some_and(|first| first.timestamp == packet.timestamp && first.seq < packet.seq)
+        first.is_some_and(|first| first.timestamp == timestamp && first.seq < seq)
     }
 
     /// Drops the packets before a keyframe. Newer packets stay if the keyframe arrived late.
@@ -219,8 +204,8 @@ impl Start {
         self.spare.extend(older);
     }
 
-    fn push(&mut self, place: usize, packet: &Packet, stored: Stored<'_>, payload: &[u8]) {
-        let kept = if selector::is_lowest(packet) { payload } else { &[] };
+    fn push(&mut self, place: usize, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], received: Instant) {
+        let kept = if shape::is_lowest(stored.description) { payload } else { &[] };
         self.octets += kept.len();
         let noted = match self.spare.pop() {
             Some(mut noted) => {
@@ -228,12 +213,10 @@ impl Start {
                 if noted.cached.payload.capacity() > 2 * kept.len() {
                     noted.cached.payload = Vec::new();
                 }
-                noted.cached.replace(packet.seq, stored, kept, packet.received);
+                noted.cached.replace(seq, stored, kept, received);
                 Noted { payload_length: payload.len(), ..noted }
             }
-            None => {
-                Noted { cached: Cached::new(packet.seq, stored, kept, packet.received), payload_length: payload.len() }
-            }
+            None => Noted { cached: Cached::new(seq, stored, kept, received), payload_length: payload.len() },
         };
         self.held += noted.memory();
         self.whole += usize::from(noted.is_whole());
@@ -247,63 +230,5 @@ impl Start {
 
     fn place(&self, seq: ExtendedSeq) -> Result<usize, usize> {
         self.noted.binary_search_by_key(&seq, |noted| noted.cached.seq)
-    }
-}
-
-/// Compresses the timeline of one encoding before its live edge linearly, towards the edge.
-#[derive(Clone, Copy, Debug)]
-pub struct Compression {
-    encoding: u8,
-    /// Packets before `first` left with their own timestamps, if they did; packets after `last` are live.
-    first: ExtendedSeq,
-    last: ExtendedSeq,
-    /// The live edge: the newest timestamp and its arrival.
-    timestamp: u32,
-    received: Instant,
-    /// Hz.
-    rate: u32,
-    /// `from` ticks are compressed to `to` ticks.
-    from: u32,
-    to: u32,
-    /// The first number of the slot that leaves with a compressed timestamp.
-    since: ExtendedSeq,
-}
-
-impl Compression {
-    pub fn encoding(&self) -> u8 {
-        self.encoding
-    }
-
-    /// Sets `since`, the next number of the slot.
-    pub fn since(self, since: ExtendedSeq) -> Self {
-        Self { since, ..self }
-    }
-
-    /// True if a packet belongs to the compressed part. A late one must leave with the timestamp of its frame.
-    pub fn covers(&self, packet: &Packet) -> bool {
-        packet.encoding == self.encoding && (self.first..=self.last).contains(&packet.seq)
-    }
-
-    /// Returns a late packet, which leaves as number `seq`, with the timestamp that its frame left with: the compressed
-    /// one from `since` on, before that the original one.
-    pub fn at_its_time<'a>(&self, packet: &Packet<'a>, seq: ExtendedSeq) -> Packet<'a> {
-        let caught_up = seq >= self.since;
-        let timestamp = if caught_up { self.timestamp(packet.timestamp) } else { packet.timestamp };
-        Packet { timestamp, ..*packet }
-    }
-
-    pub fn timestamp(&self, timestamp: u32) -> u32 {
-        self.timestamp.wrapping_sub(self.ticks_behind(timestamp))
-    }
-
-    /// The arrival time that fits the compressed timestamp.
-    fn received(&self, timestamp: u32) -> Instant {
-        let micros = u64::from(self.ticks_behind(timestamp)) * 1_000_000 / u64::from(self.rate.max(1));
-        self.received.checked_sub(Duration::from_micros(micros)).unwrap_or(self.received)
-    }
-
-    fn ticks_behind(&self, timestamp: u32) -> u32 {
-        let behind = (self.timestamp.wrapping_sub(timestamp) as i32).max(0);
-        (u64::from(behind.unsigned_abs()) * u64::from(self.to) / u64::from(self.from)) as u32
     }
 }

@@ -7,6 +7,7 @@
 //!                                        its payload, from the encoding's cache           -> packet::write
 //! ```
 
+pub mod compression;
 pub mod flight;
 pub mod history;
 pub mod keyframe_budget;
@@ -31,11 +32,13 @@ mod tests;
 pub(crate) use crate::receive::cache::Cached;
 #[cfg(test)]
 pub(crate) use crate::receive::cache::{Cache, Stored};
+/// For tests and benchmarks, beside what they hand to a slot.
+pub use crate::receive::packet::Packet;
 #[cfg(test)]
 pub(crate) use crate::receive::start::Start;
 pub use flight::Flight;
 pub use pacer::{Class, Pacer};
-pub use passing::{Nack, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
+pub use passing::{Nack, Outgoing, Patch, Replay, SlotEvent, Transmission};
 pub use repeats::Varied;
 pub use round_trip::RoundTrip;
 pub use slot::Slot;

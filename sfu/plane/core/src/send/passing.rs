@@ -2,75 +2,13 @@
 
 use std::num::NonZeroU16;
 
-use crate::codec::{Description, PayloadType};
 use crate::command::Kind;
 use crate::event::Cause;
 use crate::id::TrackId;
 use crate::layer::Layer;
-use crate::receive::cache::Cached;
-use crate::rtp::clock::SenderClock;
+use crate::receive::packet::Packet;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::redundancy::{self, Copies};
-use crate::time::Instant;
-
-/// A packet of the slot's source, as received.
-#[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
-    pub encoding: u8,
-    /// The encoding is the only one of its track: the layers to choose from are within it (SVC).
-    pub alone: bool,
-    /// Keyframes of its encoding cannot be recognised: it is end-to-end encrypted and has no dependency descriptor.
-    pub encrypted: bool,
-    pub seq: ExtendedSeq,
-    pub timestamp: u32,
-    pub marker: bool,
-    /// The publisher's payload type.
-    pub payload_type: &'a PayloadType,
-    pub payload_length: usize,
-    pub description: &'a Description,
-    /// The sender's clock for its encoding.
-    pub clock: Option<SenderClock>,
-    /// The packet arrived late or by RTX, after a newer one of its encoding.
-    pub recovered: bool,
-    pub received: Instant,
-    /// Octets of the parameter sets that a decoder needs before it; 0 if there are none.
-    pub parameter_sets: usize,
-    /// The earlier packets that may be copied into it for subscribers that take redundancy (RFC 2198). None: no
-    /// redundancy is added to it.
-    pub copies: Option<Copies>,
-}
-
-impl<'a> Packet<'a> {
-    /// A packet from the cache, for a number that a subscriber misses and was never sent ([`Nack::Missing`]).
-    pub fn again(cached: &'a Cached, encoding: u8, clock: Option<SenderClock>) -> Self {
-        Self {
-            encoding,
-            alone: false,
-            encrypted: false,
-            seq: cached.seq,
-            timestamp: cached.timestamp,
-            marker: cached.marker,
-            payload_type: &cached.payload_type,
-            payload_length: cached.payload.len(),
-            description: &cached.description,
-            clock,
-            recovered: true,
-            received: cached.received,
-            parameter_sets: cached.parameter_sets.len(),
-            copies: None,
-        }
-    }
-
-    /// Octets of its payload with `patch` applied.
-    pub fn octets(&self, patch: Patch) -> usize {
-        match (patch, self.copies) {
-            (Patch::Empty, _) => 0,
-            (Patch::ParameterSets, _) => self.parameter_sets,
-            (Patch::RedMade { earlier, .. }, Some(copies)) => redundancy::octets(self.payload_length, copies, earlier),
-            _ => self.payload_length,
-        }
-    }
-}
+use crate::send::redundancy;
 
 /// What to rewrite in the payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +44,16 @@ pub enum Patch {
 }
 
 impl Patch {
+    /// Octets of the payload of `packet` with the patch applied.
+    pub fn octets(self, packet: &Packet) -> usize {
+        match (self, packet.copies) {
+            (Self::Empty, _) => 0,
+            (Self::ParameterSets, _) => packet.parameter_sets,
+            (Self::RedMade { earlier, .. }, Some(copies)) => redundancy::octets(packet.payload_length, copies, earlier),
+            _ => packet.payload_length,
+        }
+    }
+
     /// The patch for one packet of a source that the subscriber is shown since number `begun`.
     pub fn of(self, packet: &Packet, begun: u64) -> Self {
         match (self, packet.copies) {

@@ -11,10 +11,9 @@
 
 use crate::codec::Codec;
 use crate::receive::cache::{Cache, Cached};
+pub use crate::receive::packet::{Copies, MOST_COPIES};
 use crate::rtp::sequence::ExtendedSeq;
 
-/// The most copies in a packet. libwebrtc: audio_encoder_copy_red.cc has one by default and accepts up to nine.
-pub const MOST: usize = 2;
 /// The timestamp offset has 14 bits: 341 ms at 48 kHz. Packets before a pause (DTX) are not copied.
 const MOST_OFFSET: u32 = (1 << 14) - 1;
 /// The block length has 10 bits.
@@ -25,9 +24,6 @@ pub const MOST_OCTETS: usize = 1_000;
 const HEADER: usize = 4;
 /// The F bit: another block header follows.
 const MORE: u8 = 1 << 7;
-
-/// Octets of the packets that may be copied into a packet: the one before it, then the one before that. 0: not copied.
-pub type Copies = [u16; MOST];
 
 /// Selects which of the `distance` packets before `packet` may be copied into it. Packets that are not cached are
 /// skipped.
@@ -66,7 +62,7 @@ pub fn octets(primary: usize, copies: Copies, bits: u8) -> usize {
 }
 
 /// The earlier packets that are copied into an outgoing one.
-pub type Earlier<'a> = [Option<&'a Cached>; MOST];
+pub type Earlier<'a> = [Option<&'a Cached>; MOST_COPIES];
 
 /// Looks up the packets that `bits` name. None if one is no longer cached: without it the packet would differ from its
 /// first transmission.

@@ -39,7 +39,7 @@ impl AudioPolicy {
             return refuse(format!("track {stray} is always forwarded, but not among the ranked ones"));
         }
         let loudest = within("loudest", loudest, 0, 1_000)?;
-        let redundancy = within("redundancy", redundancy, 0, plane_core::send::redundancy::MOST as i64)?;
+        let redundancy = within("redundancy", redundancy, 0, plane_core::send::redundancy::MOST_COPIES as i64)?;
         Ok(Self { id, loudest, ranked, always, redundancy, redundant })
     }
 }

@@ -22,8 +22,8 @@ mod timeline;
 use std::collections::VecDeque;
 
 use crate::codec::dependency::DependencyDescriptor;
+use crate::receive::packet::Packet;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::passing::Packet;
 use crate::time::Instant;
 
 use run::{Frame, Ids, Offsets, Run};

@@ -1,8 +1,9 @@
 //! A run: source packets with consecutive new numbers, and the offsets that are added to each of their numbers.
 
 use crate::codec::{vp8, vp9};
+use crate::receive::packet::Packet;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::passing::{Packet, Patch};
+use crate::send::passing::Patch;
 
 const PICTURE_ID_MASK: u16 = 0x7FFF;
 const KEY_INDEX_MASK: u8 = 0x1F;

@@ -1,7 +1,7 @@
 //! Continues the timestamps where one source follows another.
 
+use crate::receive::packet::Packet;
 use crate::rtp::clock::SenderClock;
-use crate::send::passing::Packet;
 use crate::send::rewriter::run::Ids;
 use crate::time::{Duration, Instant, ms};
 

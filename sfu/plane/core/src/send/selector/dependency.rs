@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::choice::{Choice, Limit};
 use crate::codec::dependency::{DependencyDescriptor, Structure};
-use crate::send::passing::Packet;
+use crate::receive::packet::Packet;
 
 #[derive(Debug)]
 pub struct Filter {

@@ -3,19 +3,8 @@
 use super::choice::{Choice, Limit, Verdict};
 use super::{dependency, temporal, vp9};
 use crate::codec::dependency::DependencyDescriptor;
-use crate::codec::vp9::Numbers;
-use crate::send::passing::Packet;
-
-/// The layer information of a packet, by which packets can be dropped.
-#[derive(Clone, Copy, Debug)]
-pub enum Shape<'a> {
-    /// No layer information: nothing can be dropped.
-    Whole,
-    /// VP8 with numbers that can be rewritten so that receivers see no gap.
-    Vp8,
-    Vp9(&'a Numbers),
-    Dependency(&'a DependencyDescriptor),
-}
+use crate::codec::shape::Shape;
+use crate::receive::packet::Packet;
 
 #[derive(Debug)]
 pub enum Filter {
@@ -28,24 +17,7 @@ pub enum Filter {
 /// Above any spatial layer.
 const ALL: u8 = u8::MAX;
 
-impl<'a> Shape<'a> {
-    pub fn of(packet: &Packet<'a>) -> Self {
-        let description = packet.description;
-        if let Some(numbers) = &description.vp8
-            && numbers.picture_id.is_some()
-            && numbers.tl0_picture_index.is_some()
-        {
-            return Shape::Vp8;
-        }
-        if let Some(numbers) = &description.vp9
-            && numbers.picture_id.is_some()
-            && numbers.has_layers
-        {
-            return Shape::Vp9(numbers);
-        }
-        description.dependency.as_ref().map_or(Shape::Whole, Shape::Dependency)
-    }
-
+impl Shape<'_> {
     /// True if a frame that was missing while `choice` applied can be decoded and is useful.
     pub fn belongs(&self, packet: &Packet, choice: Choice) -> bool {
         match self {
@@ -77,7 +49,7 @@ impl<'a> Shape<'a> {
 impl Filter {
     /// Starts at the first packet of a keyframe, which is forwarded.
     pub fn new(packet: &Packet, limit: Limit) -> Self {
-        match Shape::of(packet) {
+        match Shape::of(packet.description) {
             Shape::Whole => Filter::Whole { picture: packet.timestamp, temporal: limit.temporal },
             Shape::Vp8 => Filter::Vp8(temporal::Filter::new(packet, limit)),
             Shape::Vp9(numbers) => Filter::Vp9(vp9::Filter::new(packet, numbers, limit)),
@@ -88,7 +60,7 @@ impl Filter {
     /// True if a packet newer than all before is forwarded. A packet without the layer information of the ones before
     /// it is forwarded.
     pub fn select(&mut self, packet: &Packet, limit: impl FnOnce() -> Limit) -> bool {
-        match (self, Shape::of(packet)) {
+        match (self, Shape::of(packet.description)) {
             (Filter::Vp8(filter), Shape::Vp8) => filter.select(packet, limit),
             (Filter::Vp9(filter), Shape::Vp9(numbers)) => filter.select(packet, numbers, limit),
             (Filter::Dependency(filter), Shape::Dependency(frame)) => filter.select(packet, frame, limit),
@@ -110,7 +82,7 @@ impl Filter {
             (_, None) => return Verdict::Sends { ends_picture: false, targets: 0 },
             _ => false,
         };
-        let targets = Shape::of(packet).targets(packet, self.choice());
+        let targets = Shape::of(packet.description).targets(packet, self.choice());
         Verdict::Sends { ends_picture, targets }
     }
 

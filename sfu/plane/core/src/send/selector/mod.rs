@@ -22,12 +22,13 @@ mod rungs;
 mod temporal;
 mod vp9;
 
+use crate::codec::shape::Shape;
 use crate::layer::{Ladder, Layer, Lives};
+use crate::receive::packet::Packet;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::passing::Packet;
 
 use choice::Limit;
-use filter::{Filter, Shape};
+use filter::Filter;
 use past::Past;
 use rungs::Rungs;
 
@@ -234,7 +235,7 @@ impl Selector {
         let Some(choice) = self.past.choice(packet) else {
             return Verdict::LeftOut;
         };
-        let shape = Shape::of(packet);
+        let shape = Shape::of(packet.description);
         if !shape.belongs(packet, choice) {
             return Verdict::LeftOut;
         }
@@ -247,12 +248,7 @@ impl Selector {
     }
 }
 
-/// True if a slot that catches up forwards the packet, whatever its ladder.
-pub fn is_lowest(packet: &Packet) -> bool {
-    packet.description.temporal == 0 || matches!(Shape::of(packet), Shape::Whole)
-}
-
 fn hold_back(catching_up: bool, packet: &Packet, limit: Limit) -> Limit {
-    let held = catching_up && !matches!(Shape::of(packet), Shape::Whole);
+    let held = catching_up && !matches!(Shape::of(packet.description), Shape::Whole);
     if held { Limit { temporal: 0, ..limit } } else { limit }
 }

@@ -2,7 +2,7 @@
 //! stream.
 
 use super::choice::Choice;
-use crate::send::passing::Packet;
+use crate::receive::packet::Packet;
 
 /// The number of changes that are kept: a few per second in which packets can still arrive late.
 const MOST: usize = 8;

@@ -4,8 +4,8 @@ use super::choice::Limit;
 use crate::codec::Codec;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::limits::SDP_ENCODINGS;
+use crate::receive::packet::Packet;
 use crate::rtp::sequence::ExtendedSeq;
-use crate::send::passing::Packet;
 
 /// The most spatial layers within an encoding. SVC has three in practice.
 const MOST: usize = 4;

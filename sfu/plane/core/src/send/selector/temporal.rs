@@ -3,7 +3,7 @@
 
 use super::choice::{Choice, Limit};
 use crate::codec::Description;
-use crate::send::passing::Packet;
+use crate::receive::packet::Packet;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {

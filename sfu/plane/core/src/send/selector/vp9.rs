@@ -6,7 +6,7 @@
 
 use super::choice::{Choice, Limit};
 use crate::codec::{Description, vp9};
-use crate::send::passing::Packet;
+use crate::receive::packet::Packet;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {

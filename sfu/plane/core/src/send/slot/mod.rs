@@ -6,15 +6,16 @@ use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::limits::{SENT_AUDIO, SENT_VIDEO};
-use crate::receive::start::Compression;
+use crate::receive::packet::Packet;
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
+use crate::send::compression::Compression;
 use crate::send::history::{Entry, History};
 use crate::send::keyframe_budget::KeyframeBudget;
 use crate::send::mapping::Mapping;
 use crate::send::news::News;
 use crate::send::outage::Reported;
-use crate::send::passing::{DependencyPatch, Outgoing, Packet, Patch, Replay, SlotEvent, Transmission};
+use crate::send::passing::{DependencyPatch, Outgoing, Patch, Replay, SlotEvent, Transmission};
 use crate::send::repeats::Repeats;
 use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
@@ -231,8 +232,8 @@ impl Slot {
         self.caught_up
     }
 
-    /// Shows an encoding from a past keyframe on: sends all its packets since then, in order. False if nothing of it
-    /// can be shown.
+    /// Shows an encoding from a past keyframe on: sends all its packets since then, in order and with compressed
+    /// timestamps. False if nothing of it can be shown.
     pub fn catch_up<'a>(
         &mut self,
         compression: Compression,
@@ -244,6 +245,7 @@ impl Slot {
         self.compression = Some(compression.since(ExtendedSeq(since)));
         self.selector.catch_up(true);
         for packet in packets {
+            let packet = compression.compress(&packet);
             if let Some(outgoing) = self.handle_packet(&packet, now) {
                 if let Some(before) = self.poll_parameter_sets() {
                     leaves(before, packet.parameter_sets);
@@ -310,7 +312,7 @@ impl Slot {
         if self.selector.leaves() != self.news.layer() || begins {
             self.update_news();
         }
-        self.reports.sent(packet.octets(numbers.patch));
+        self.reports.sent(numbers.patch.octets(packet));
         let rtx = mapping.rtx && self.spec.rtx_ssrc.is_some();
         let outgoing = Outgoing {
             kind: self.spec.kind,

@@ -5,6 +5,7 @@ use super::wire::Wire;
 use super::*;
 use crate::codec::vp8;
 use crate::receive::start::Start;
+use crate::send::compression::Compression;
 
 const PLENTY: usize = 10_000_000;
 const RATE: u64 = 10_000_000;
@@ -23,7 +24,7 @@ fn insert(start: &mut Start, sent: &Sent, most: usize) {
         parameter_sets: &[],
         description: &sent.description,
     };
-    start.insert(&sent.packet(false), stored, &sent.payload, most);
+    start.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at, most);
 }
 
 /// A camera of 30 frames a second with three temporal layers, and what was kept of it since its keyframe.
@@ -39,9 +40,10 @@ fn camera(pictures: u32) -> (Source, Start, Vec<Sent>, Instant) {
 }
 
 fn catch_up(slot: &mut Slot, start: &Start, now: Instant) -> Vec<Outgoing> {
-    let compression = start.compression(0, start.time_to_send(RATE), slot.room(now), now).expect("something is kept");
+    let span = start.span().expect("something is kept");
+    let compression = Compression::new(&span, 0, start.time_to_send(RATE), slot.room(now), now);
     let mut left = Vec::new();
-    let packets = start.packets(compression, false, None);
+    let packets = start.packets(0, false, None);
     slot.catch_up(compression, packets, now, |outgoing, _| left.push(outgoing));
     left
 }
@@ -150,9 +152,10 @@ fn a_sender_report_after_it_tells_the_time_of_the_live_edge() {
     let heard = now - ms(700);
     let clock = SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp: source.timestamp.wrapping_sub(63_000), heard };
     let mut slot = all_layers();
-    let compression = start.compression(0, start.time_to_send(RATE), slot.room(now), now).expect("something is kept");
+    let span = start.span().expect("something is kept");
+    let compression = Compression::new(&span, 0, start.time_to_send(RATE), slot.room(now), now);
     let mut left = Vec::new();
-    slot.catch_up(compression, start.packets(compression, false, Some(clock)), now, |outgoing, _| left.push(outgoing));
+    slot.catch_up(compression, start.packets(0, false, Some(clock)), now, |outgoing, _| left.push(outgoing));
     source.clock = Some(clock);
     let live = source.picture("0", 1, now + FRAME).remove(0);
     let leaves = slot.handle_packet(&live.packet(false), live.at).expect("it leaves");

@@ -6,6 +6,7 @@ use super::*;
 use crate::rtp::elements;
 use crate::rtp::header::{FIXED, Header};
 use crate::rtp::passed::Passed;
+use crate::send::compression::Compression;
 use crate::send::redundancy::{Copies, Earlier};
 
 const VARIED: Varied = Varied { transport_sequence: Some(1), abs_send_time: 0, padding: 0 };
@@ -65,7 +66,7 @@ impl Wire {
         let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
         cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
         let start = self.starts.entry(at).or_default();
-        start.insert(&sent.packet(recovered), stored, &sent.payload, 10_000_000);
+        start.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at, 10_000_000);
         let packet = Packet { copies: self.copies(at, sent.seq), ..sent.packet(recovered) };
         if let Some(outgoing) = self.slot.handle_packet(&packet, sent.at) {
             self.first_time(&outgoing);
@@ -80,10 +81,10 @@ impl Wire {
         let Some(start) = self.starts.get(&at).filter(|start| waits && start.is_whole()) else {
             return false;
         };
-        let compression = start.compression(encoding, start.time_to_send(10_000_000), self.slot.room(now), now);
-        let compression = compression.expect("something is kept");
+        let span = start.span().expect("something is kept");
+        let compression = Compression::new(&span, encoding, start.time_to_send(10_000_000), self.slot.room(now), now);
         let mut left = Vec::new();
-        let packets = start.packets(compression, self.alone, None);
+        let packets = start.packets(encoding, self.alone, None);
         let began = self.slot.catch_up(compression, packets, now, |outgoing, _| left.push(outgoing));
         left.iter().for_each(|outgoing| self.first_time(outgoing));
         assert_eq!(began, !left.is_empty());
