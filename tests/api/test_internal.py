@@ -1,5 +1,8 @@
 """The internal listener: live, ready, metrics, drain. And that the public one has none of it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from sfu.plane import _native
@@ -44,6 +47,14 @@ async def test_metrics_name_joins_rooms_packets_and_discards(server: Server) -> 
         if server.plane is not None:
             assert lines['sfu_discards_total{reason="srtp_auth"}'] == "4.0"
             assert lines['sfu_timers_total{timer="consent"}'] == "3.0"
+
+
+async def test_readme_lists_metrics_that_exist(server: Server) -> None:
+    text = (await server.internal.get("/metrics")).text
+    there = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE sfu_")}
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    listed = set(re.findall(r"`(sfu_[a-z_]+?)(?:{[a-z]+})?`", readme.partition("## Metrics")[2].partition("\n## ")[0]))
+    assert "sfu_longest_pause_seconds" in listed and listed <= there
 
 
 @pytest.mark.parametrize("path", ["/drain?limit=-1", "/drain?limit=soon"])
