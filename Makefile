@@ -122,6 +122,7 @@ bench-crowd: setup ## What one change of a large room costs Python: a join, a mi
 	$(BIN)/python -m tests.benchmark.large_room
 	$(BIN)/python -m tests.benchmark.large_room --members 1000 --publishers 50
 	$(BIN)/python -m tests.benchmark.sockets
+	$(BIN)/python -m tests.benchmark.collector
 
 bench-offers: setup ## How long the event loop waits while large offers arrive, and what they cost
 	$(BIN)/python -m tests.benchmark.offers

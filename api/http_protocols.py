@@ -81,6 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # A cycle: only the collector would free this protocol.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -180,6 +181,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections_of_listener.forget(self.transport)
         super().connection_lost(exc)
+        # Both are cycles: only the collector would free this protocol, in a long pause (api/collector.py).
+        self.conn.parser.close()
+        if hasattr(self, "scope"):
+            self.scope.pop(CONNECTION, None)  # type: ignore[misc]
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -15,7 +14,7 @@ from dataclasses import replace
 import uvloop
 from fastapi import FastAPI
 
-from api import descriptors, dev, devfile, lan, logs, tls
+from api import collector, descriptors, dev, devfile, lan, logs, tls
 from api.app import create_app
 from api.health import Health, create_internal_app
 from api.listener import bind, listening
@@ -83,9 +82,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
                     "set SFU_ANNOUNCED_ADDRESSES"
                 )
             _announce(app, settings, url)
-            # Objects made during startup are permanent. Scanning them in each collection would stop the loop for 30 ms.
-            gc.collect()
-            gc.freeze()
+            collector.settle()
             stack.enter_context(health.pauses.watching(lambda: not sfu.has_rooms))
             await stop.wait(sfu)
         return FAILED if sfu.failure is not None else OK

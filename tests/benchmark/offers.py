@@ -6,11 +6,11 @@ packet plane is the fake one of the tests.
 """
 
 import asyncio
-import gc
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+from api import collector
 from sfu.config import Config
 from sfu.limits import SDP_OCTETS
 from sfu.service import Sfu
@@ -72,7 +72,7 @@ async def measure(texts: Sequence[str]) -> tuple[float, float]:
 
 def main() -> None:
     print(f"{OFFERS} offers at a time; target: no turn of the loop above {TARGET_MS:.0f} ms, 50 ms for 100 kB")
-    gc.freeze()  # as the service does when it has started: what the tests import is not looked at again and again
+    collector.settle()
     worst = 0.0
     for kind, grow in KINDS.items():
         texts = [grow(SDP_OCTETS - 16_384).replace("s=-", f"s={number}") for number in range(OFFERS)]

@@ -8,7 +8,6 @@ server for as long; the clients are another process (`tests/benchmark/clients.py
 import argparse
 import asyncio
 import cProfile
-import gc
 import json
 import pstats
 import statistics
@@ -20,7 +19,7 @@ from contextlib import asynccontextmanager
 
 import uvloop
 
-from api import listener
+from api import collector, listener
 from sfu.plane import Event, Layer, Switched, _native
 from sfu.room.participant import Participant
 
@@ -115,8 +114,7 @@ async def measure(
         for number in range(viewers):
             await room.join(f"viewer{number}")
         await asyncio.sleep(2 * WINDOW)
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         joins, receivers, idle = [], [], []
         for number in range(rounds):
             idle.append(await spent(lambda: asyncio.sleep(0)))
