@@ -22,10 +22,7 @@ from sfu.errors import (
 )
 
 if TYPE_CHECKING:
-    from sfu.room.participant import Participant
-    from sfu.room.room import Room
     from sfu.service import Sfu
-    from sfu.signalling.media_session import MediaSession
     from sfu.signalling.requests import Session
     from sfu.signalling.sessions import refusal
 
@@ -34,13 +31,10 @@ __all__ = [
     "Conflict",
     "InvalidRequest",
     "LimitExceeded",
-    "MediaSession",
     "NativeModuleError",
     "NegotiationError",
     "NotAllowed",
     "NotFound",
-    "Participant",
-    "Room",
     "Session",
     "Sfu",
     "SfuError",
@@ -51,9 +45,6 @@ __all__ = [
 ]
 
 _NEED_THE_NATIVE_MODULE = {
-    "MediaSession": "sfu.signalling.media_session",
-    "Participant": "sfu.room.participant",
-    "Room": "sfu.room.room",
     "Session": "sfu.signalling.requests",
     "Sfu": "sfu.service",
     "refusal": "sfu.signalling.sessions",

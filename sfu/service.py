@@ -1,54 +1,38 @@
-"""The service: owns the plane, the rooms and every task; admits participants; dispatches events to rooms."""
+"""The service: owns the plane, the rooms and every task, and dispatches the events of the plane to rooms."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from types import MappingProxyType, TracebackType
-from typing import NamedTuple, Self, TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
-from sfu import limits, names
-from sfu.commands import Command
+from sfu import execution
+from sfu.commands import ANYONE, Command, Join, Resume
 from sfu.config import Config
 from sfu.context import Context
-from sfu.errors import Conflict, InvalidRequest, NotAllowed, NotFound, TooManyRequests
-from sfu.execution import Execution
 from sfu.facts import Tally
 from sfu.failures import Failures
+from sfu.joins import Joins
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import Census, DisconnectReason, Grant, ParticipantKind, RoomOptions
+from sfu.model import Census, DisconnectReason, Grant, ParticipantKind
 from sfu.negotiation.reading import Reading
 from sfu.negotiation.sdp import SessionDescription
 from sfu.plane import Event, _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
 from sfu.quotas import Quotas
-from sfu.quoting import quote
 from sfu.revocations import Revocations
 from sfu.room.room import OnMessage, Room
+from sfu.rooms import Rooms
 from sfu.signalling import messages
-from sfu.signalling.media_session import MediaSession
+from sfu.signalling.media_session import MediaSessions
 from sfu.signalling.requests import Session
 from sfu.signalling.sessions import Signalling
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
-
-BY_ITSELF = (
-    DisconnectReason.CLIENT_INITIATED,
-    DisconnectReason.CONNECTION_TIMEOUT,
-    DisconnectReason.MEDIA_FAILURE,
-    DisconnectReason.SIGNAL_CLOSE,
-)
-"""Reasons for the end of a media session that its client caused, or did not survive."""
-
-
-class Ended(NamedTuple):
-    at: float
-    kind: ParticipantKind
-    room: str
 
 
 class Sfu:
@@ -65,14 +49,10 @@ class Sfu:
         on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config or Config()
-        self.rooms: dict[str, Room] = {}
-        """By name."""
         self.failure: str | None = None
         """Why a packet thread ended. The process should end, too."""
         self.failures = Failures()
         """Contained exceptions, which did not end the process."""
-        self.joins = 0
-        """The number of participants ever admitted."""
         self.facts = Tally()
         """How often what happened, of all rooms there ever were."""
         self.failed = asyncio.Event()
@@ -86,18 +66,27 @@ class Sfu:
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
         self._signalling = Signalling(self._context, self.execute)
-        self._sessions: dict[str, MediaSession] = {}
-        self._ended: dict[str, Ended] = {}
-        """Media sessions that ended by themselves, by id, oldest first."""
-        self._on_message = on_message
+        self.rooms = Rooms(
+            self._context,
+            self._plane,
+            self._lifecycle,
+            self._quotas,
+            self._revocations,
+            readers=(self.facts.read,),
+            on_message=on_message,
+            on_open=self._signalling.open,
+            on_close=self._handle_closed,
+        )
+        """Live objects, for tests. Everybody else asks by `execute`."""
+        self.media_sessions = MediaSessions(clock)
+        """As `rooms`."""
+        self._joins = Joins(
+            self._context, self._lifecycle, self._quotas, self._revocations, self.rooms, self.media_sessions
+        )
+        self._node = execution.Node(self.config, self.rooms, self.media_sessions, self._joins, self.drain)
         self._on_failure = on_failure
-        self._turn: dict[Room, None] = {}
-        """Rooms with changes to flush at the end of this turn of the loop."""
-        self._homes: dict[str, Room] = {}
-        """The room of each participant, by sid."""
         self._empty = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
-        self._execution = Execution(self)
         self._ticking: asyncio.Task[None] | None = None
 
     # Its life
@@ -130,6 +119,11 @@ class Sfu:
     def has_rooms(self) -> bool:
         return bool(self.rooms)
 
+    @property
+    def joins(self) -> int:
+        """The number of participants ever admitted."""
+        return self._joins.count
+
     def drain(self, limit: float | None = None) -> None:
         """Starts a drain: no new participants; present ones receive `draining` and have `limit` seconds. If called
         again, an earlier deadline counts."""
@@ -139,7 +133,7 @@ class Sfu:
         deadline = int((self._context.wall() + limit) * 1000)
         for room in self.rooms.values():
             room.note_drain(deadline)
-        self._end_turn()
+        self.rooms.end_turn()
         self._note_empty()
         log.info("draining: rooms=%d limit=%.1fs", len(self.rooms), limit)
 
@@ -157,9 +151,8 @@ class Sfu:
     def close(self) -> None:
         """Removes all participants, with a reason, and accepts nothing more."""
         self._lifecycle.close()
-        for room in list(self.rooms.values()):
-            self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
-        self._end_turn()
+        self.rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+        self.rooms.end_turn()
         if self._ticking is not None:
             self._ticking.cancel()
         self._note_empty()
@@ -169,9 +162,9 @@ class Sfu:
         return self._plane.stats()
 
     async def execute(self, command: Command[R]) -> R:
-        """Carries out a command of `sfu/commands.py`. Returns its result, or raises an SfuError and has then changed
+        """Carries out a command of `sfu/commands`. Returns its result, or raises an SfuError and has then changed
         nothing."""
-        return await self._execution.execute(command)
+        return await execution.execute(self._node, command)
 
     def census(self) -> Census:
         """Counts rooms, participants and tracks."""
@@ -182,37 +175,13 @@ class Sfu:
             tracks=sum(track.primary is None for p in inside for track in p.tracks.values()),
         )
 
-    # Rooms
-
-    def create_room(self, name: str, options: RoomOptions | None = None, *, key: str = "") -> tuple[Room, bool]:
-        """Returns the room, and whether it is new. A room that exists with the same options is returned as it is.
-        `key`: the API key for whose quota the room counts."""
-        options = options or self.config.room
-        present = self.rooms.get(name)
-        if present is not None:
-            if options not in (present.options, present.made_with):
-                raise Conflict(f"the room {quote(name)} exists with other options")
-            return present, False
-        room = self._build_room(name, options, key)
-        self._keep(room)
-        return room, True
-
-    def room(self, name: str) -> Room:
-        found = self.rooms.get(name)
-        if found is None:
-            raise NotFound(f"there is no room {quote(name)}")
-        return found
-
-    def delete_room(self, name: str) -> None:
-        self._close_room(self.room(name), DisconnectReason.ROOM_DELETED)
-
     # Participants
 
     @asynccontextmanager
     async def attach(
         self, grant: Grant | None, room: str, join: messages.Join, *, address: str = "", via: str | None = None
     ) -> AsyncIterator[Session]:
-        """Attaches a WebSocket to a new or resumed participant. Leaving the block detaches it; the session can be
+        """Connects a WebSocket with a new or resumed participant. Leaving the block disconnects it; the session can be
         resumed.
 
         `address`: the client's address, for the quota of joins. `via`: the server's address that the request reached,
@@ -221,11 +190,14 @@ class Sfu:
         With `join.resume` the session's secret counts and no grant is needed. Raises what `refusal` turns into a
         message.
         """
-        self._quotas.join("" if join.resume or grant is None else grant.key, address, self._context.now())
+        by = grant or ANYONE
         if join.resume:
-            session = self._signalling.resume(self.rooms.get(room), grant, join.resume)
+            sid, secret, seq = join.resume.sid, join.resume.secret, join.resume.seq
+            member = await self.execute(Resume(by, room, sid, secret, address))
+            session = self._signalling.reconnect(self.rooms.find(room), member, seq)
         else:
-            session = self._join(grant, room, join, via)
+            member = await self.execute(Join(by, room, join.auto_subscribe, join.client, address, via))
+            session = self._signalling.connect(self.rooms.find(room), member)
         if self.state is State.DRAINING:
             remaining = self._lifecycle.deadline - self._context.now()
             session.send(messages.Draining(int((self._context.wall() + remaining) * 1000)))
@@ -235,97 +207,29 @@ class Sfu:
             self._signalling.detach(session)
 
     async def read_offer(self, sdp: str) -> SessionDescription:
-        """Parses an offer for `open_session`, in slices, so the event loop continues. Raises NegotiationError."""
+        """Parses an offer for `OpenMediaSession`, in slices, so the event loop continues. Raises NegotiationError."""
         return await self._context.reading.read(sdp)
-
-    def open_session(
-        self,
-        grant: Grant,
-        room: str,
-        kind: ParticipantKind,
-        sdp: str | SessionDescription,
-        *,
-        participant: str | None = None,
-        address: str = "",
-        via: str | None = None,
-    ) -> MediaSession:
-        """Opens a WHIP (`INGRESS`) or WHEP (`VIEWER`) session. A viewer sees only `participant`, if one is named."""
-        if kind is ParticipantKind.STANDARD:
-            raise InvalidRequest("a media session publishes or watches")
-        permissions = grant.permissions
-        if kind is ParticipantKind.INGRESS and not permissions.can_publish:
-            raise NotAllowed("this token does not allow to publish")
-        if kind is ParticipantKind.VIEWER:
-            if not permissions.can_subscribe:
-                raise NotAllowed("this token does not allow to subscribe")
-            permissions = replace(permissions, can_publish=False, can_publish_data=False, hidden=True)
-        self._quotas.join(grant.key, address, self._context.now())
-        home = self._admit(grant, room)
-        member = home.prepare(replace(grant, permissions=permissions), kind, only=participant, via=via)
-        try:
-            session = MediaSession.open(home, member, sdp)
-        finally:
-            # A refused offer leaves no room behind.
-            if len(home.members):
-                self._keep(home)
-        self.joins += 1
-        self._sessions[session.id] = session
-        return session
-
-    @property
-    def media_sessions(self) -> Mapping[str, MediaSession]:
-        """Open media sessions, by their unguessable id."""
-        self._forget_sessions()
-        return MappingProxyType(self._sessions)
-
-    def has_ended(self, id: str, kind: ParticipantKind, room: str | None) -> bool:
-        """Returns whether a media session ended by itself within the last minute: its client may not know yet."""
-        self._forget_sessions()
-        ended = self._ended.get(id)
-        return ended is not None and ended.kind is kind and room in (None, ended.room)
 
     def require_valid(self, grant: Grant, room: str) -> None:
         """Raises Revoked if a token with this grant is revoked for the room."""
-        self._revocations.admit(room, grant, self._context.wall())
+        self._joins.require_valid(grant, room)
 
-    def readmit(self, room: str, identity: str, jti: str | None = None) -> None:
-        """Readmits an identity that was removed, or whose grant was reduced: with the token of this `jti`, or without
-        one with every token issued from now on. The room need not exist."""
-        self._revocations.readmit(names.room_name(room), names.identity(identity), self._context.wall(), jti)
+    def require_budget(self, grant: Grant, address: str) -> None:
+        """Raises TooManyRequests if a join of this key or address would be refused now, for an early refusal."""
+        self._joins.require_budget(grant, address)
 
     # Time
 
     def handle_timeout(self, now: float) -> None:
         """Does what is due: speakers, participants who left too long ago, empty rooms, the end of a drain."""
-        for room in list(self.rooms.values()):
-            try:
-                room.handle_timeout(now)
-                self._signalling.handle_timeout(room)
-                expires = room.expires_at()
-                if expires is not None and expires <= now:
-                    self._close_room(room, DisconnectReason.ROOM_DELETED)
-            except Exception as error:
-                # The others of this tick have done nothing wrong.
-                self.failures.note("tick", error, f"room={room.name}")
-        self._forget_sessions()
+        self.rooms.handle_timeout(now)
+        self._signalling.handle_timeout()
+        self.media_sessions.handle_timeout()
         self._revocations.handle_timeout(self._context.wall())
         self._quotas.handle_timeout(now)
         if self.state is State.DRAINING and self._lifecycle.deadline <= now:
-            for room in list(self.rooms.values()):
-                self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
+            self.rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
         self._note_empty()
-
-    def _forget_sessions(self) -> None:
-        now = self._context.now()
-        gone = [session for session in self._sessions.values() if not session.is_open]
-        for session in gone:
-            del self._sessions[session.id]
-            if not session.was_closed and session.participant.disconnect_reason in BY_ITSELF:
-                self._ended[session.id] = Ended(now, session.participant.kind, session.room.name)
-        for id in list(self._ended):
-            if self._ended[id].at > now - limits.ENDED_SECONDS and len(self._ended) <= limits.ENDED_SESSIONS:
-                break
-            del self._ended[id]
 
     async def _tick(self) -> None:
         while True:
@@ -338,112 +242,18 @@ class Sfu:
 
     # Below
 
-    def _join(self, grant: Grant | None, room: str, join: messages.Join, via: str | None) -> Session:
-        if grant is None:
-            raise NotAllowed("a join needs a grant")
-        home = self._admit(grant, room)
-        member = home.prepare(
-            grant, ParticipantKind.STANDARD, auto_subscribe=join.auto_subscribe, client=join.client, via=via
-        )
-        self._keep(home)
-        home.enter(member)
-        self.joins += 1
-        return self._signalling.join(home, member)
-
-    def _admit(self, grant: Grant, name: str) -> Room:
-        """The room someone with this grant may enter now. One that is new is not kept before somebody enters."""
-        self._lifecycle.admit()
-        names.room_name(name)
-        if not grant.room_join:
-            raise NotAllowed("this token does not allow to join a room")
-        if grant.room and grant.room != name:
-            raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(name)}")
-        self.require_valid(grant, name)
-        names.identity(grant.identity)
-        present = self.rooms.get(name)
-        if present is None or present.members.named(grant.identity) is None:
-            self._quotas.require_participant(grant.key)
-        if present is not None:
-            return present
-        if not self.config.create_on_demand and not grant.room_create:
-            raise NotFound(f"there is no room {quote(name)}")
-        return self._build_room(name, self.config.room, grant.key)
-
-    def require_budget(self, grant: Grant, address: str) -> None:
-        """Raises TooManyRequests if a join of this key or address would be refused now, for an early refusal."""
-        self._quotas.require(grant.key, address, self._context.now())
-
-    def _keep(self, room: Room) -> None:
-        if self.rooms.setdefault(room.name, room) is room and not room.is_kept:
-            room.is_kept = True
-            self._signalling.open(room)
-            self._quotas.make(room.key)
-
-    def _build_room(self, name: str, options: RoomOptions, key: str) -> Room:
-        self._lifecycle.admit()
-        if len(self.rooms) >= self.config.max_rooms:
-            sentence = f"this server has {self.config.max_rooms} rooms, and makes no more"
-            raise TooManyRequests(sentence, "rooms", limits.RETRY_SECONDS)
-        self._quotas.require_room(key)
-        worker, candidates = self._place()
-        return Room(
-            self._context,
-            name,
-            options,
-            worker=worker,
-            candidates=candidates,
-            revocations=self._revocations,
-            quotas=self._quotas,
-            key=key,
-            homes=self._homes,
-            soon=self._soon,
-            on_message=self._on_message,
-            readers=(self.facts.read,),
-        )
-
-    def _place(self) -> tuple[int, tuple[tuple[str, int], ...]]:
-        """The worker with the fewest participants, and where it is reached."""
-        addresses = self._plane.addresses()
-        load = [0] * len(addresses)
-        for room in self.rooms.values():
-            load[room.worker] += len(room.members) + 1
-        worker = load.index(min(load))
-        address, port = addresses[worker]
-        return worker, tuple((announced, port) for announced in self.config.announced_addresses or (address,))
-
-    def _close_room(self, room: Room, reason: DisconnectReason) -> None:
-        try:
-            room.close(reason)
-        except Exception as error:
-            self.failures.note("closing", error, f"room={room.name}")
-        if self.rooms.get(room.name) is room:
-            del self.rooms[room.name]
-            self._signalling.close(room)
-            self._quotas.close(room.key)
+    def _handle_closed(self, room: Room) -> None:
+        self._signalling.close(room)
         self._note_empty()
 
     def _note_empty(self) -> None:
-        if self.state is not State.RUNNING and not any(len(room.members) for room in self.rooms.values()):
+        if self.state is not State.RUNNING and not self.rooms.has_participants:
             self._empty.set()
-
-    def _soon(self, room: Room) -> None:
-        if not self._turn and self.state is not State.CLOSED:
-            asyncio.get_running_loop().call_soon(self._end_turn)
-        self._turn[room] = None
-
-    def _end_turn(self) -> None:
-        turn, self._turn = self._turn, {}
-        for room in turn:
-            try:
-                room.flush()
-            except Exception as error:
-                # The others of this turn have done nothing wrong.
-                self.failures.note("turn", error, f"room={room.name}")
 
     def _dispatch(self, event: Event) -> None:
         match event:
             case _native.AudioLevels(levels=levels):
-                self._hand_out_levels(levels)
+                self.rooms.handle_levels(levels)
             case _native.WorkerFailed(worker=worker, reason=reason):
                 self._fail(worker, reason)
             case _native.TransportState(transport=id) | _native.ChannelState(transport=id):
@@ -457,31 +267,17 @@ class Sfu:
 
     def _hand_out(self, id: int, event: Event) -> None:
         sid = self._context.binding.owners.get(id)
-        room = self._homes.get(sid) if sid is not None else None
+        room = self.rooms.of_participant(sid) if sid is not None else None
         if sid is not None and room is not None:
             room.handle_event(sid, event)
-
-    def _hand_out_levels(self, levels: list[tuple[int, bytes]]) -> None:
-        by_room: dict[Room, list[tuple[int, bytes]]] = {}
-        for track, samples in levels:
-            room = self._homes.get(self._context.binding.owners.get(track, ""))
-            if room is not None:
-                by_room.setdefault(room, []).append((track, samples))
-        now = self._context.now()
-        for room, heard in by_room.items():
-            try:
-                room.handle_levels(heard, now)
-            except Exception as error:
-                self.failures.note("event", error, f"event=AudioLevels room={room.name}")
 
     def _fail(self, worker: int, reason: str) -> None:
         """A packet thread panicked: never half dead."""
         self.failure = f"worker {worker} failed: {reason}"
         log.critical("%s", self.failure)
         self._lifecycle.close()
-        for room in list(self.rooms.values()):
-            self._close_room(room, DisconnectReason.SERVER_SHUTDOWN)
-        self._end_turn()
+        self.rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+        self.rooms.end_turn()
         self.failed.set()
         if self._on_failure is not None:
             try:

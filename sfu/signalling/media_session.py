@@ -1,17 +1,26 @@
 """Sessions of participants without a WebSocket: publishers by WHIP (RFC 9725) and viewers by WHEP."""
 
 import secrets
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Self
 
+from sfu import limits
 from sfu.commands import MediaSessionInfo
-from sfu.errors import NegotiationError, Stale
+from sfu.errors import NegotiationError, NotFound, Stale
 from sfu.model import DisconnectReason, ParticipantKind
 from sfu.negotiation.fragment import fragment, restarts_ice
 from sfu.negotiation.sdp import SessionDescription
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.room.tracks import MIME, Track
+
+BY_ITSELF = (
+    DisconnectReason.CLIENT_INITIATED,
+    DisconnectReason.CONNECTION_TIMEOUT,
+    DisconnectReason.MEDIA_FAILURE,
+    DisconnectReason.SIGNAL_CLOSE,
+)
+"""Reasons for the end of a session that its client caused, or did not survive."""
 
 
 class MediaSession:
@@ -89,6 +98,64 @@ class MediaSession:
     def close(self) -> None:
         self.was_closed = True
         self.room.depart(self.participant, DisconnectReason.CLIENT_INITIATED)
+
+
+class _Ended(NamedTuple):
+    at: float
+    kind: ParticipantKind
+    room: str
+
+
+class MediaSessions(Mapping[str, MediaSession]):
+    """The open sessions, by their unguessable id, and which ones ended by themselves within the last minute."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._open: dict[str, MediaSession] = {}
+        self._ended: dict[str, _Ended] = {}
+        """Oldest first."""
+
+    def __getitem__(self, id: str) -> MediaSession:
+        self.handle_timeout()
+        return self._open[id]
+
+    def __iter__(self) -> Iterator[str]:
+        self.handle_timeout()
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        self.handle_timeout()
+        return len(self._open)
+
+    def add(self, session: MediaSession) -> None:
+        self._open[session.id] = session
+
+    def find(self, id: str, kind: ParticipantKind, room: str | None) -> MediaSession:
+        """Returns an open session. `room`: None for any. Raises NotFound."""
+        found = self._open.get(id)
+        if found is None or not found.is_open or found.participant.kind is not kind:
+            raise NotFound("there is no such session: it has ended, or never was")
+        if room not in (None, found.room.name):
+            raise NotFound("there is no such session in this room")
+        return found
+
+    def has_ended(self, id: str, kind: ParticipantKind, room: str | None) -> bool:
+        """Returns whether a session ended by itself within the last minute: its client may not know yet."""
+        self.handle_timeout()
+        ended = self._ended.get(id)
+        return ended is not None and ended.kind is kind and room in (None, ended.room)
+
+    def handle_timeout(self) -> None:
+        """Forgets sessions that have ended, and after a minute that they did."""
+        now = self._now()
+        for session in [session for session in self._open.values() if not session.is_open]:
+            del self._open[session.id]
+            if not session.was_closed and session.participant.disconnect_reason in BY_ITSELF:
+                self._ended[session.id] = _Ended(now, session.participant.kind, session.room.name)
+        for id in list(self._ended):
+            if self._ended[id].at > now - limits.ENDED_SECONDS and len(self._ended) <= limits.ENDED_SESSIONS:
+                break
+            del self._ended[id]
 
 
 def _no_codec(tracks: Sequence[Track]) -> str:

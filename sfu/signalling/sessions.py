@@ -1,11 +1,9 @@
 """The sessions of participants with WebSockets: joining starts a session, and a new connection may resume one."""
 
-import hmac
-
 from sfu.commands import Executor, Member
 from sfu.context import Context
 from sfu.errors import SfuError, Stale, TooManyRequests, Unavailable
-from sfu.model import DisconnectReason, Grant
+from sfu.model import DisconnectReason
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
@@ -44,29 +42,21 @@ class Signalling:
         """Forgets a room that is closed."""
         self._views.pop(room, None)
 
-    def join(self, room: Room, participant: Participant) -> Session:
-        """Returns the session of a participant that has just entered."""
-        return self._snapshot(room, participant, is_resumed=False)
+    def connect(self, room: Room, member: Member) -> Session:
+        """Returns the session of a participant that has just joined."""
+        return self._snapshot(room, _signals(room, member), is_resumed=False)
 
-    def resume(self, room: Room | None, grant: Grant | None, resume: messages.Resume) -> Session:
-        """Resumes the session of a participant over another connection. Raises Stale if there is none, or it is not the
-        client's."""
-        participant = room.members.get(resume.sid) if room is not None else None
-        if room is None or participant is None or not participant.signals:
-            raise Stale("your session has ended: join anew")
-        if participant.resume_secret is None:
-            raise Stale("your session was revoked: join anew, with a new token")
-        if not hmac.compare_digest(participant.resume_secret.encode(), resume.secret.encode()):
-            raise Stale("this is not the secret of the session: join anew")
-        if grant is not None and grant.identity != participant.identity:
-            raise Stale("the session belongs to another identity: join anew")
+    def reconnect(self, room: Room, member: Member, seq: int) -> Session:
+        """Returns the session of a participant over another connection, whose client has all messages up to `seq`.
+        Raises Stale if there is no message of this number."""
+        participant = _signals(room, member)
         tail = self._views[room].tail(participant)
-        if resume.seq > tail.seq or resume.seq < 0:
+        if seq > tail.seq or seq < 0:
             raise Stale("the session never had a message of this number: join anew")
-        if not tail.reaches(resume.seq):
+        if not tail.reaches(seq):
             room.retell(participant)
             return self._snapshot(room, participant, is_resumed=True)
-        outbox = tail.open(resume.seq, messages.Resumed(resume.seq + 1))
+        outbox = tail.open(seq, messages.Resumed(seq + 1))
         participant.signal_gone = None
         return self._session(room, participant, tail, outbox)
 
@@ -76,9 +66,10 @@ class Signalling:
             session.tail.shut(GOING_AWAY, drop=True)
             session.standing.signal_gone = self._context.now()
 
-    def handle_timeout(self, room: Room) -> None:
-        for sid in self._views[room].poll_failed():
-            room.tell_again(sid)
+    def handle_timeout(self) -> None:
+        for room, view in self._views.items():
+            for sid in view.poll_failed():
+                room.tell_again(sid)
 
     def _snapshot(self, room: Room, participant: Participant, *, is_resumed: bool) -> Session:
         view = self._views[room]
@@ -93,3 +84,10 @@ class Signalling:
     ) -> Session:
         by = Member(room.name, participant.sid)
         return Session(by, participant, tail, outbox, self._context, self._execute, is_snapshot=is_snapshot)
+
+
+def _signals(room: Room, member: Member) -> Participant:
+    participant = room.members.get(member.sid)
+    if participant is None:
+        raise Stale("your session has ended: join anew")
+    return participant

@@ -11,7 +11,7 @@ from api.settings import Mode, Settings, read
 from sfu import limits
 from sfu.model import ParticipantKind
 
-from ..sfu.scene import grant, scene, sdp
+from ..sfu.scene import grant, open_session, scene, sdp
 
 GOOD = {"SFU_KEYS": "key: a secret of thirty-two bytes or more"}
 HERE, LINK = 254, 253
@@ -163,7 +163,7 @@ async def test_the_address_that_a_request_came_to_leads_the_answer(via: str, fir
     announces = ("192.0.2.7", "10.1.2.3", "2001:db8::7")
     async with scene(Config(announced_addresses=announces)) as it:
         offer = sdp([("video", "recvonly")])
-        session = it.sfu.open_session(grant("ada"), "room", ParticipantKind.VIEWER, offer, via=via)
+        session = open_session(it.sfu, grant("ada"), "room", ParticipantKind.VIEWER, offer, via=via)
         lines = [line.split() for line in session.answer.splitlines() if line.startswith("a=candidate:")]
         assert lines[0][4] == (first or "192.0.2.7")
         assert sorted(line[4] for line in lines) == sorted(announces)

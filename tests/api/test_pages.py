@@ -116,7 +116,7 @@ async def test_a_page_of_any_list_has_no_more_than_was_asked_for_nor_than_a_repl
     server: Server, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
-        server.sfu.create_room(f"beside {number}")
+        server.sfu.rooms.create(f"beside {number}")
     async with server.client("bob"), server.client("ada") as ada, server.client("eve") as eve:
         for publisher in (ada, eve):
             for number in range(3):

@@ -381,7 +381,7 @@ async def test_who_comes_back_to_a_snapshot_is_sent_a_token_again(server: Server
     async with server.client("ada") as ada:
         secret = ada.joined["resume_secret"]
     for number in range(300):
-        server.sfu.room("room").update(metadata=str(number))
+        server.sfu.rooms.find("room").update(metadata=str(number))
         await asyncio.sleep(0)
     async with server.rtc("room", "?resume=1") as socket:
         client = Client(socket)

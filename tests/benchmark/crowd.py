@@ -143,7 +143,7 @@ async def measure(joins: int, profile: cProfile.Profile | None) -> list[float]:
         crowd = Crowd(it)
         for number in range(MEMBERS):
             await crowd.join(f"p{number}")
-            it.sfu.room("room").update(last_n=VISIBLE)
+            it.sfu.rooms.find("room").update(last_n=VISIBLE)
         spent = []
         for number in range(joins):
             crowd.told.clear()

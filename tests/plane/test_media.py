@@ -9,8 +9,11 @@ import pytest
 from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from sfu import Config, MediaSession, Sfu
+from sfu import Config, Sfu
 from sfu.model import Grant, ParticipantKind
+from sfu.signalling.media_session import MediaSession
+
+from ..sfu.scene import open_session
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +60,7 @@ async def publishing(sfu: Sfu, room: str) -> AsyncIterator[MediaSession]:
     connection.addTrack(VideoStreamTrack())
     connection.addTrack(AudioStreamTrack())
     await connection.setLocalDescription(await connection.createOffer())
-    session = sfu.open_session(grant("alice", room), room, ParticipantKind.INGRESS, connection.localDescription.sdp)
+    session = open_session(sfu, grant("alice", room), room, ParticipantKind.INGRESS, connection.localDescription.sdp)
     await connection.setRemoteDescription(RTCSessionDescription(session.answer, "answer"))
     yield session
     await connection.close()
@@ -70,7 +73,7 @@ async def watching(sfu: Sfu, room: str, identity: str, *, address: str | None = 
     connection.addTransceiver("video", direction="recvonly")
     connection.addTransceiver("audio", direction="recvonly")
     await connection.setLocalDescription(await connection.createOffer())
-    session = sfu.open_session(grant(identity, room), room, ParticipantKind.VIEWER, connection.localDescription.sdp)
+    session = open_session(sfu, grant(identity, room), room, ParticipantKind.VIEWER, connection.localDescription.sdp)
     answer = session.answer
     if address is not None:
         lines = answer.splitlines(keepends=True)

@@ -10,11 +10,22 @@ from sfu import commands
 from sfu.commands import ADMINISTRATOR as HOST
 from sfu.config import Config
 from sfu.model import Client as Caller
-from sfu.model import Explanation, Grant, Kind, PermissionChanges, Permissions, PublishedTrack, Source, SubscriptionInfo
+from sfu.model import (
+    Explanation,
+    Grant,
+    Kind,
+    ParticipantKind,
+    PermissionChanges,
+    Permissions,
+    PublishedTrack,
+    Source,
+    SubscriptionInfo,
+)
 from sfu.plane import Event, _native
 from sfu.room.room import Room
 from sfu.service import Sfu
 from sfu.signalling import messages
+from sfu.signalling.media_session import MediaSession
 from sfu.signalling.requests import Session
 
 from .fake_plane import FakePlane
@@ -56,6 +67,11 @@ def grant(
         expires=expires,
         jti=jti,
     )
+
+
+def open_session(sfu: Sfu, who: Grant, room: str, kind: ParticipantKind, offer: str, **options: Any) -> MediaSession:
+    """Carries out `OpenMediaSession`, and returns the live session."""
+    return sfu._joins.open_media_session(commands.OpenMediaSession(who, room, kind, offer, **options))
 
 
 def tracks_of(room: Room) -> list[PublishedTrack]:
@@ -129,7 +145,7 @@ class Client:
         """Kind and direction of each; the mid is the index."""
         self.codecs: tuple[str, ...] = ("VP8",)
         """Video, the one it sends first."""
-        self.room = scene.sfu.room(session.by.room)
+        self.room = scene.sfu.rooms.find(session.by.room)
         participant = self.room.members.get(session.by.sid)
         assert participant is not None
         self.participant = participant

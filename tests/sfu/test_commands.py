@@ -8,7 +8,7 @@ import pytest
 
 from sfu import commands
 from sfu.commands import ADMINISTRATOR, ANYONE, Command, Departed, Member
-from sfu.errors import InvalidRequest, LimitExceeded, NotAllowed, NotFound, SfuError
+from sfu.errors import InvalidRequest, LimitExceeded, NotAllowed, NotFound, SfuError, Stale
 from sfu.execution import HANDLERS
 from sfu.limits import WISHES
 from sfu.model import Declaration, Grant, Kind, ParticipantKind, Permissions, Source, WishChanges
@@ -70,6 +70,7 @@ RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("subscribe", lambda by: commands.Subscribe(by, "room", "alice", [], True), MODERATORS),
     ("explain", lambda by: commands.ExplainSubscriptions(by, "room", "alice"), MODERATORS),
     ("remove", lambda by: commands.RemoveParticipant(by, "room", "alice"), MODERATORS),
+    ("join", lambda by: commands.Join(by, "room"), {"token without rights"}),
     ("leave", lambda by: commands.Leave(by), set()),
     ("drain", lambda by: commands.Drain(by, 60.0), {"administrator"}),
 ]
@@ -113,6 +114,26 @@ async def test_a_participant_may_ask_for_itself_and_not_for_others() -> None:
             await it.sfu.execute(commands.MuteTrack(NOBODY, "room", "alice", camera, True))
         with pytest.raises(InvalidRequest, match="names no participant"):
             await it.sfu.execute(commands.MuteTrack(ADMINISTRATOR, "room", None, camera, True))
+
+
+async def test_a_session_is_resumed_by_whoever_has_its_secret_and_no_other_identity() -> None:
+    async with scene() as it:
+        alice = await it.client("alice")
+        resume = commands.Resume(ANYONE, "room", alice.sid, alice.secret)
+        assert await it.sfu.execute(resume) == member(alice)
+        assert await it.sfu.execute(dataclasses.replace(resume, by=NOBODY)) == member(alice)
+        for wrong in ({"secret": "guess"}, {"sid": "PA_other"}, {"room": "other"}, {"by": grant("bob")}):
+            with pytest.raises(Stale):
+                await it.sfu.execute(dataclasses.replace(resume, **wrong))
+
+
+async def test_who_joins_and_never_connects_leaves_after_the_resume_window() -> None:
+    async with scene() as it:
+        await it.sfu.execute(commands.Join(grant("alice"), "room"))
+        await it.pass_time(it.sfu.config.resume_window - 0.1)
+        assert it.sfu.rooms["room"].members.named("alice") is not None
+        await it.pass_time(0.2)
+        assert it.sfu.rooms["room"].members.named("alice") is None
 
 
 async def test_a_participant_may_not_change_its_own_permissions() -> None:

@@ -25,7 +25,7 @@ async def test_those_inside_are_told_at_once_and_nobody_new_comes_in() -> None:
         assert refused.value.retry_after > 0
         assert refusal(refused.value).reason is DisconnectReason.SERVER_SHUTDOWN
         with pytest.raises(Unavailable):
-            it.sfu.create_room("new")
+            it.sfu.rooms.create("new")
 
 
 async def test_a_cut_connection_still_comes_back() -> None:

@@ -16,7 +16,7 @@ from sfu.service import Sfu
 from sfu.signalling import messages
 
 from .fake_plane import FakePlane
-from .scene import Client, Scene, grant, scene, sdp, turn
+from .scene import Client, Scene, grant, open_session, scene, sdp, turn
 
 
 def broken(*_: object, **__: object) -> Any:
@@ -162,8 +162,8 @@ async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene() as it:
-        first, _ = it.sfu.create_room("first")
-        it.sfu.create_room("second")
+        first, _ = it.sfu.rooms.create("first")
+        it.sfu.rooms.create("second")
         monkeypatch.setattr(first, "handle_timeout", broken)
         await it.pass_time(it.sfu.config.room.empty_timeout + 1)
         assert "second" not in it.sfu.rooms
@@ -205,7 +205,7 @@ async def test_who_leaves_is_gone_whole_though_a_part_of_that_fails(step: str, m
         assert transport not in it.plane.transports
         assert ada.last(messages.Left)
         assert bob.last(messages.Participants).participants[-1].identity == "ada"
-        it.sfu.delete_room("room")
+        it.sfu.rooms.delete("room")
         assert not it.plane.transports, "and a room is closed, whatever fails for one in it"
 
 
@@ -245,7 +245,7 @@ async def test_an_offer_that_fails_here_leaves_nothing_in_the_plane(monkeypatch:
     async with scene() as it:
         monkeypatch.setattr(it.plane, "add_slot", broken)
         with pytest.raises(RuntimeError):
-            it.sfu.open_session(grant("eve"), "room", ParticipantKind.VIEWER, sdp([("video", "recvonly")]))
+            open_session(it.sfu, grant("eve"), "room", ParticipantKind.VIEWER, sdp([("video", "recvonly")]))
         assert not it.plane.transports
 
 

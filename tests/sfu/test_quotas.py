@@ -9,7 +9,7 @@ from sfu.model import Grant, ParticipantKind
 from sfu.quotas import Quotas
 from sfu.signalling.messages import Join
 
-from .scene import Scene, grant, scene, sdp
+from .scene import Scene, grant, open_session, scene, sdp
 
 SENDING = sdp([("audio", "sendonly")])
 
@@ -75,12 +75,12 @@ async def test_a_room_is_kept_only_when_somebody_is_in_it() -> None:
     async with scene() as it:
         for number in range(50):
             with pytest.raises(NegotiationError):
-                it.sfu.open_session(of_key("a"), f"r{number}", ParticipantKind.INGRESS, "v=0")
+                open_session(it.sfu, of_key("a"), f"r{number}", ParticipantKind.INGRESS, "v=0")
             with pytest.raises(SfuError):
                 async with it.sfu.attach(of_key("x" * 300), f"r{number}", Join("join")):
                     pass
         assert it.sfu.rooms == {} and counts(it) == ({}, {})
-        session = it.sfu.open_session(of_key("a"), "room", ParticipantKind.INGRESS, SENDING)
+        session = open_session(it.sfu, of_key("a"), "room", ParticipantKind.INGRESS, SENDING)
         assert list(it.sfu.rooms) == ["room"] and counts(it) == ({"k": 1}, {"k": 1})
         session.close()
         await it.pass_time(60)
@@ -90,18 +90,18 @@ async def test_a_room_is_kept_only_when_somebody_is_in_it() -> None:
 async def test_a_key_has_so_many_rooms_and_participants_and_others_theirs() -> None:
     async with scene(Config(max_rooms_per_key=2, max_participants_per_key=3)) as it:
         for identity, room in (("a", "1"), ("b", "2"), ("c", "1")):
-            it.sfu.open_session(of_key(identity), room, ParticipantKind.INGRESS, SENDING)
+            open_session(it.sfu, of_key(identity), room, ParticipantKind.INGRESS, SENDING)
         with pytest.raises(TooManyRequests, match="has 3 participants") as full:
-            it.sfu.open_session(of_key("d"), "1", ParticipantKind.INGRESS, SENDING)
+            open_session(it.sfu, of_key("d"), "1", ParticipantKind.INGRESS, SENDING)
         assert full.value.limit == "participants_per_key"
         await it.sfu.execute(ChangeParticipant(ADMINISTRATOR, "1", "c", name="C"))
         it.sfu.media_sessions[next(iter(it.sfu.media_sessions))].close()
         with pytest.raises(TooManyRequests, match="has 2 rooms") as full:
-            it.sfu.open_session(of_key("d"), "3", ParticipantKind.INGRESS, SENDING)
+            open_session(it.sfu, of_key("d"), "3", ParticipantKind.INGRESS, SENDING)
         assert full.value.limit == "rooms_per_key"
-        it.sfu.open_session(of_key("d", "other"), "3", ParticipantKind.INGRESS, SENDING)
-        it.sfu.create_room("4", key="third")
+        open_session(it.sfu, of_key("d", "other"), "3", ParticipantKind.INGRESS, SENDING)
+        it.sfu.rooms.create("4", key="third")
         assert counts(it) == ({"k": 2, "other": 1, "third": 1}, {"k": 2, "other": 1})
         for name in list(it.sfu.rooms):
-            it.sfu.delete_room(name)
+            it.sfu.rooms.delete(name)
         assert counts(it) == ({}, {})

@@ -12,7 +12,7 @@ from sfu.negotiation.fragment import fragment, restart, restarts_ice
 from sfu.negotiation.sdp import SessionDescription
 from sfu.signalling import messages
 
-from ..scene import grant, scene
+from ..scene import grant, open_session, scene
 from .hostile import growths, lines
 from .offers import AUDIO, DATA, FRESH, LOCAL, TRANSPORT, VIDEO, answered, offer
 
@@ -110,7 +110,7 @@ async def test_whatever_is_answered_the_plane_can_be_told_by_every_door(texts: l
             assert isinstance(reply, messages.Answer) or reply.code == "negotiation_failed", reply
             for door in (ParticipantKind.INGRESS, ParticipantKind.VIEWER):
                 try:
-                    session = it.sfu.open_session(grant(door.value), "room", door, text)
+                    session = open_session(it.sfu, grant(door.value), "room", door, text)
                 except NegotiationError:
                     continue
                 session.close()

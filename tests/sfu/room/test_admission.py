@@ -13,7 +13,7 @@ from sfu.plane import TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
-from ..scene import Scene, grant, scene, sdp, turn
+from ..scene import Scene, grant, open_session, scene, sdp, turn
 
 RECEIVE = [("audio", "recvonly"), ("video", "recvonly")]
 SEND = [("audio", "sendonly"), ("video", "sendonly")]
@@ -21,11 +21,11 @@ SEND = [("audio", "sendonly"), ("video", "sendonly")]
 
 def whep(it: Scene, identity: str = "ada", room: str = "room", *, max_viewers: int = 0) -> MediaSession:
     who = replace(grant(identity), max_viewers=max_viewers)
-    return it.sfu.open_session(who, room, ParticipantKind.VIEWER, sdp(RECEIVE, "viewer00"))
+    return open_session(it.sfu, who, room, ParticipantKind.VIEWER, sdp(RECEIVE, "viewer00"))
 
 
 def whip(it: Scene, identity: str = "ada") -> MediaSession:
-    return it.sfu.open_session(grant(identity), "room", ParticipantKind.INGRESS, sdp(SEND, "sender00"))
+    return open_session(it.sfu, grant(identity), "room", ParticipantKind.INGRESS, sdp(SEND, "sender00"))
 
 
 def names(it: Scene) -> list[str]:
@@ -205,9 +205,9 @@ async def test_the_room_of_nobody_who_has_gone_is_kept() -> None:
             whep(it)
             whip(it)
             await it.pass_time(11)
-        assert len(it.sfu._homes) == len(it.sfu.rooms["room"].members) == 4
-        it.sfu.delete_room("room")
-        assert it.sfu._homes == {}
+        assert len(it.sfu.rooms._homes) == len(it.sfu.rooms["room"].members) == 4
+        it.sfu.rooms.delete("room")
+        assert it.sfu.rooms._homes == {}
         assert it.sfu._context.binding.owners == {}
 
 

@@ -104,7 +104,7 @@ async def test_a_group_lasts_as_long_as_its_last_channel() -> None:
             await open_channel(it, bob, 902, "game", "closed")
             assert group not in it.plane.groups
         assert len(it.plane.groups) == 2, "those of the room's own channels"
-        it.sfu.delete_room("room")
+        it.sfu.rooms.delete("room")
         await turn()
         assert (it.plane.groups, it.plane.members) == ({}, {})
 

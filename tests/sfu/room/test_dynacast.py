@@ -6,7 +6,7 @@ from sfu.model import Kind, ParticipantKind, Quality, Source, WantedEncoding
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
 
-from ..scene import Client, Scene, grant, scene, sdp, tracks_of
+from ..scene import Client, Scene, grant, open_session, scene, sdp, tracks_of
 from .test_viewing import arriving
 
 RIDS = ("q", "h", "f")
@@ -76,7 +76,7 @@ async def test_a_viewer_by_whep_counts() -> None:
         alice, camera = await publisher(it)
         await it.pass_time(40)
         assert alice.last(Wanted).paused
-        it.sfu.open_session(grant("eve"), "room", ParticipantKind.VIEWER, sdp([("video", "recvonly")]))
+        open_session(it.sfu, grant("eve"), "room", ParticipantKind.VIEWER, sdp([("video", "recvonly")]))
         await it.pass_time(0)
         assert alice.heard(Wanted) == [wanted(camera, True, True, True)]
 

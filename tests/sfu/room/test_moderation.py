@@ -90,7 +90,7 @@ async def test_a_kicked_participant_is_out_and_comes_back_neither_by_secret_nor_
 async def test_a_revocation_outlives_its_room_and_is_forgotten_when_the_tokens_have_expired() -> None:
     async with scene() as it:
         await it.client("alice", grant_=grant("alice", expires=int(START) + 100_000))
-        it.sfu.room("room").remove("alice")
+        it.sfu.rooms.find("room").remove("alice")
         await it.pass_time(30)
         assert "room" not in it.sfu.rooms
         await it.pass_time(99_970)
@@ -104,11 +104,11 @@ async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         await alice.session.note_token(START, START + 200_000.5)
-        it.sfu.room("room").remove("alice")
-        it.sfu.readmit("room", "alice")
+        it.sfu.rooms.find("room").remove("alice")
+        it.sfu._joins.readmit("room", "alice")
         await it.client("alice", grant_=grant("alice", issued=START + 1))
         await it.pass_time(10)
-        it.sfu.room("room").remove("alice")
+        it.sfu.rooms.find("room").remove("alice")
         await it.pass_time(199_980)
         with pytest.raises(NotAllowed):
             await it.client("alice")
@@ -116,7 +116,7 @@ async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
 
 async def test_a_kick_of_nobody_is_not_found() -> None:
     async with scene() as it:
-        room, _ = it.sfu.create_room("room")
+        room, _ = it.sfu.rooms.create("room")
         with pytest.raises(NotFound, match="there is no participant 'ghost' in the room 'room'"):
             room.remove("ghost")
 

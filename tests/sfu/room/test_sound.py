@@ -88,7 +88,7 @@ async def test_the_same_is_not_said_twice_and_the_last_word_is_taken_back() -> N
         await bob.connect("audio recvonly")
         await alice.ask(messages.Mute, track=voice, muted=True)
         assert it.plane.count("set_audio") == said
-        it.sfu.delete_room("room")
+        it.sfu.rooms.delete("room")
         await it.pass_time(0)
         assert not it.plane.audio
 

@@ -10,7 +10,7 @@ from sfu.plane import AudioLevels, Layer, LayerRate, Layers, TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
-from ..scene import Scene, grant, scene, sdp, tracks_of, turn
+from ..scene import Scene, grant, open_session, scene, sdp, tracks_of, turn
 
 SEND = [("audio", "sendonly"), ("video", "sendonly")]
 DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
@@ -18,7 +18,7 @@ RECEIVE = [("audio", "recvonly"), ("video", "recvonly")]
 
 
 async def whip(it: Scene, identity: str, sections: list[tuple[str, str]] = SEND, **may: Any) -> MediaSession:
-    session = it.sfu.open_session(grant(identity, **may), "room", ParticipantKind.INGRESS, sdp(sections, identity))
+    session = open_session(it.sfu, grant(identity, **may), "room", ParticipantKind.INGRESS, sdp(sections, identity))
     await turn()
     return session
 
@@ -26,8 +26,8 @@ async def whip(it: Scene, identity: str, sections: list[tuple[str, str]] = SEND,
 async def whep(
     it: Scene, identity: str, sections: list[tuple[str, str]] = RECEIVE, participant: str | None = None, **may: Any
 ) -> MediaSession:
-    session = it.sfu.open_session(
-        grant(identity, **may), "room", ParticipantKind.VIEWER, sdp(sections, identity), participant=participant
+    session = open_session(
+        it.sfu, grant(identity, **may), "room", ParticipantKind.VIEWER, sdp(sections, identity), participant=participant
     )
     await turn()
     return session
@@ -139,7 +139,7 @@ async def test_an_offer_in_which_nothing_fits_is_refused_and_leaves_nothing_behi
         await turn()
         alice.heard()
         with pytest.raises(NegotiationError, match=sentence):
-            it.sfu.open_session(grant("alice"), "room", kind, sdp(sections))
+            open_session(it.sfu, grant("alice"), "room", kind, sdp(sections))
         await turn()
         assert alice.heard() == [] and alice.room.participant("alice").sid == alice.sid, "nobody was replaced"
         plane = it.plane
@@ -240,7 +240,7 @@ async def test_a_viewer_hears_what_of_the_room_it_cannot_decode(
     async with scene() as it:
         await published(it, h264=True, opus=True)
         offer = sdp(RECEIVE, "viewer", codecs=codecs)
-        assert it.sfu.open_session(grant("viewer"), "room", ParticipantKind.VIEWER, offer).undecodable == undecodable
+        assert open_session(it.sfu, grant("viewer"), "room", ParticipantKind.VIEWER, offer).undecodable == undecodable
 
 
 async def test_a_viewer_that_can_decode_nothing_is_refused_with_the_codec_that_it_lacks() -> None:
@@ -249,13 +249,13 @@ async def test_a_viewer_that_can_decode_nothing_is_refused_with_the_codec_that_i
         offer = sdp(RECEIVE, "viewer", codecs=("VP8",))
         before = len(it.plane.transports)
         with pytest.raises(NegotiationError) as error:
-            it.sfu.open_session(grant("viewer"), "room", ParticipantKind.VIEWER, offer)
+            open_session(it.sfu, grant("viewer"), "room", ParticipantKind.VIEWER, offer)
         assert str(error.value) == (
             "the offer has no codec for what is published: it is video/H264, and no a=rtpmap of the offer is that"
         )
         assert len(it.plane.transports) == before
         audio_alone = sdp([("audio", "recvonly")], "viewer")
-        assert it.sfu.open_session(grant("viewer"), "room", ParticipantKind.VIEWER, audio_alone).undecodable == ()
+        assert open_session(it.sfu, grant("viewer"), "room", ParticipantKind.VIEWER, audio_alone).undecodable == ()
 
 
 async def test_a_viewer_that_comes_first_is_not_refused() -> None:
@@ -268,7 +268,7 @@ async def published(it: Scene, *, h264: bool, opus: bool) -> None:
     """A studio; of what is true the first packets have come, so that its codec is known."""
     sections = [("video", "sendonly"), *([("audio", "sendonly")] if opus else [])]
     offer = sdp(sections, "studio", codecs=("H264",))
-    session = it.sfu.open_session(grant("studio"), "room", ParticipantKind.INGRESS, offer)
+    session = open_session(it.sfu, grant("studio"), "room", ParticipantKind.INGRESS, offer)
     await turn()
     for track in session.participant.tracks.values():
         codec = "h264" if track.kind is Kind.VIDEO else "opus"

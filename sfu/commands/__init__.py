@@ -1,0 +1,187 @@
+"""Everything that can be asked of the service, as data. `sfu/execution` carries it out.
+
+A command has who asks (`by`), its arguments, and the type of its result: `await sfu.execute(command)` returns the
+result or raises an `SfuError`. Arguments and results are plain data and views of `sfu/model.py`, never a room or a
+participant, so that a command can be carried out on another node. `NEEDS` has the right that a command needs; it is
+checked when the command is carried out, and nowhere else.
+
+| command | REST `/v1/rooms…` | WebSocket | others | needs |
+| --- | --- | --- | --- | --- |
+| `CreateRoom` | `POST` | | | roomCreate |
+| `ListRooms` | `GET` | | | roomList |
+| `ShowRoom` | `GET /{room}` | | | roomList, or roomAdmin for the room |
+| `ChangeRoom` | `PATCH /{room}` | | | roomAdmin for the room |
+| `DeleteRoom` | `DELETE /{room}` | | | roomCreate, or roomAdmin for the room |
+| `ListTracks` | `GET /{room}/tracks` | | | roomAdmin for the room |
+| `SendData` | `POST /{room}/data` | | | roomAdmin for the room |
+| `ListParticipants` | `GET …/participants` | | | roomAdmin for the room |
+| `ShowParticipant` | `GET …/{identity}` | | | roomAdmin for the room; of itself: nothing |
+| `ChangeParticipant` | `PATCH …/{identity}` | `update` | | roomAdmin for the room; of itself: can_update_own_metadata |
+| `RemoveParticipant` | `DELETE …/{identity}` | | | roomAdmin for the room |
+| `ReadmitParticipant` | `POST …/{identity}/readmit` | | | roomAdmin for the room |
+| `MuteTrack` | `POST …/{identity}/mute` | `mute` | | roomAdmin for the room; of itself: nothing |
+| `ListSubscriptions` | `GET …/{identity}/subscriptions` | | | roomAdmin for the room; of itself: nothing |
+| `SetSubscriptions` | `PUT …/{identity}/subscriptions` | `settings` | | roomAdmin for the room; of itself: nothing |
+| `Subscribe` | | `subscribe` | | roomAdmin for the room; of itself: nothing |
+| `ExplainSubscriptions` | `GET …/{identity}/explain` | | | roomAdmin for the room; of itself: nothing |
+| `DeclareTrack` | | `publish` | | a participant, for itself: can_publish, can_publish_sources |
+| `UnpublishTrack` | | `unpublish` | | a participant, for itself |
+| `AnswerOffer` | | `offer` | | a participant, for itself |
+| `NoteToken` | | (`token` was sent) | | a participant, for itself |
+| `Leave` | | `leave` | | a participant, for itself |
+| `Join` | | `join` | | roomJoin for the room |
+| `Resume` | | `join` with `resume` | | the secret of the session |
+| `OpenMediaSession` | | | `POST` of WHIP and WHEP | roomJoin for the room; can_publish or can_subscribe |
+| `FindMediaSession` | | | `PATCH` of WHIP and WHEP | the id of the session |
+| `TrickleIce`, `RestartIce` | | | `PATCH` of WHIP and WHEP | the id of the session |
+| `EndMediaSession` | | | `DELETE` of WHIP and WHEP | the id of the session |
+| `Drain` | | | `POST /drain` | the administrator |
+
+The CLI uses REST. A program that embeds the service asks as `ADMINISTRATOR`, who needs no grant. `Sfu.attach` asks for
+`Join` or `Resume` and holds the connection of the participant.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sfu.commands.base import (
+    ADMINISTRATOR,
+    ANYONE,
+    Administrator,
+    Anyone,
+    Asker,
+    Command,
+    Departed,
+    Executor,
+    Member,
+    Page,
+    Right,
+)
+from sfu.commands.participants import (
+    Answered,
+    AnswerOffer,
+    ChangeParticipant,
+    DeclareTrack,
+    ExplainSubscriptions,
+    Leave,
+    ListSubscriptions,
+    MuteTrack,
+    NoteToken,
+    OfParticipant,
+    ReadmitParticipant,
+    RemoveParticipant,
+    SetSubscriptions,
+    ShowParticipant,
+    Subscribe,
+    UnpublishTrack,
+)
+from sfu.commands.rooms import (
+    ChangeRoom,
+    Created,
+    CreateRoom,
+    DeleteRoom,
+    Drain,
+    ListParticipants,
+    ListRooms,
+    ListTracks,
+    OfRoom,
+    SendData,
+    ShowRoom,
+)
+from sfu.commands.sessions import (
+    EndMediaSession,
+    FindMediaSession,
+    Join,
+    MediaSessionInfo,
+    OfMediaSession,
+    OpenMediaSession,
+    Restarted,
+    RestartIce,
+    Resume,
+    TrickleIce,
+)
+
+__all__ = [
+    "ADMINISTRATOR",
+    "ANYONE",
+    "NEEDS",
+    "Administrator",
+    "AnswerOffer",
+    "Answered",
+    "Anyone",
+    "Asker",
+    "ChangeParticipant",
+    "ChangeRoom",
+    "Command",
+    "CreateRoom",
+    "Created",
+    "DeclareTrack",
+    "DeleteRoom",
+    "Departed",
+    "Drain",
+    "EndMediaSession",
+    "Executor",
+    "ExplainSubscriptions",
+    "FindMediaSession",
+    "Join",
+    "Leave",
+    "ListParticipants",
+    "ListRooms",
+    "ListSubscriptions",
+    "ListTracks",
+    "MediaSessionInfo",
+    "Member",
+    "MuteTrack",
+    "NoteToken",
+    "OfMediaSession",
+    "OfParticipant",
+    "OfRoom",
+    "OpenMediaSession",
+    "Page",
+    "ReadmitParticipant",
+    "RemoveParticipant",
+    "RestartIce",
+    "Restarted",
+    "Resume",
+    "Right",
+    "SendData",
+    "SetSubscriptions",
+    "ShowParticipant",
+    "ShowRoom",
+    "Subscribe",
+    "TrickleIce",
+    "UnpublishTrack",
+]
+
+NEEDS: Mapping[type[Command[Any]], Right] = {
+    CreateRoom: Right.CREATE_ROOMS,
+    ListRooms: Right.LIST_ROOMS,
+    ShowRoom: Right.VIEW_ROOM,
+    ChangeRoom: Right.MODERATE,
+    DeleteRoom: Right.CLOSE_ROOM,
+    ListTracks: Right.MODERATE,
+    SendData: Right.MODERATE,
+    ListParticipants: Right.MODERATE,
+    ShowParticipant: Right.OWN_OR_MODERATE,
+    ChangeParticipant: Right.OWN_OR_MODERATE,
+    RemoveParticipant: Right.MODERATE,
+    ReadmitParticipant: Right.MODERATE,
+    MuteTrack: Right.OWN_OR_MODERATE,
+    ListSubscriptions: Right.OWN_OR_MODERATE,
+    SetSubscriptions: Right.OWN_OR_MODERATE,
+    Subscribe: Right.OWN_OR_MODERATE,
+    ExplainSubscriptions: Right.OWN_OR_MODERATE,
+    DeclareTrack: Right.OWN,
+    UnpublishTrack: Right.OWN,
+    AnswerOffer: Right.OWN,
+    NoteToken: Right.OWN,
+    Leave: Right.OWN,
+    Join: Right.JOIN,
+    Resume: Right.SESSION,
+    OpenMediaSession: Right.JOIN,
+    FindMediaSession: Right.SESSION,
+    TrickleIce: Right.SESSION,
+    RestartIce: Right.SESSION,
+    EndMediaSession: Right.SESSION,
+    Drain: Right.ADMINISTER,
+}

@@ -1,0 +1,88 @@
+"""Commands about rooms, and about the service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sfu import limits
+from sfu.commands.base import Command, Page, R
+from sfu.model import ParticipantInfo, PublishedTrack, RoomChanges, RoomInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    room: RoomInfo
+    is_new: bool
+    """False: it existed with these options."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRoom(Command[Created]):
+    """Creates a room. Conflict: it exists with other options."""
+
+    room: str
+    options: RoomChanges = field(default_factory=RoomChanges)
+    """Missing ones have the service's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRooms(Command[Page[RoomInfo]]):
+    """Lists rooms by name."""
+
+    after: str = ""
+    limit: int = limits.LIST_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class OfRoom(Command[R]):
+    """A command that concerns one room, by its name. NotFound: there is none."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowRoom(OfRoom[RoomInfo]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRoom(OfRoom[RoomInfo]):
+    changes: RoomChanges
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoom(OfRoom[None]):
+    """Removes all participants, with a reason, and the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListTracks(OfRoom[Page[PublishedTrack]]):
+    """Lists published tracks in the order in which their publishers joined."""
+
+    after: str = ""
+    limit: int = limits.LIST_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class SendData(OfRoom[int]):
+    """Sends a message of the server over data channels. Returns the number of participants with a channel for it."""
+
+    payload: bytes
+    reliable: bool = True
+    to: Sequence[str] | None = None
+    """Identities. None: all participants."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListParticipants(OfRoom[Page[ParticipantInfo]]):
+    """Lists participants by identity, hidden ones too."""
+
+    after: str = ""
+    limit: int = limits.LIST_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Command[None]):
+    """Starts a drain: no new participants; present ones are informed."""
+
+    limit: float | None = None
+    """Seconds. None: the service's setting."""

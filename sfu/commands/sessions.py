@@ -1,0 +1,112 @@
+"""Commands that start, resume and end sessions: by WebSocket, WHIP and WHEP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sfu.commands.base import Anyone, Command, Member, R
+from sfu.model import Client, Grant, ParticipantKind
+from sfu.negotiation.sdp import SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Command[Member]):
+    """Joins a room as a participant with a WebSocket. It leaves unless a connection is made within the resume
+    window."""
+
+    by: Grant | Anyone
+    room: str
+    auto_subscribe: bool = True
+    client: Client | None = None
+    address: str = ""
+    """That of the client, for the quota of joins."""
+    via: str | None = None
+    """The server's address that the request reached, which is announced first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Command[Member]):
+    """Proves that a new connection may continue a session. Stale: there is none, or it is not the client's."""
+
+    by: Grant | Anyone
+    room: str
+    sid: str
+    secret: str
+    address: str = ""
+    """That of the client, for the quota of joins."""
+
+
+# WHIP and WHEP
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSessionInfo:
+    """A WHIP or WHEP session."""
+
+    id: str
+    """Unguessable, and safe in URLs. Who knows it may restart and end the session."""
+    etag: str
+    """That of its ICE session."""
+    answer: str
+    undecodable: Sequence[str] = ()
+    """Published media types for which the viewer has sections, but no codec."""
+    inactive: Sequence[str] = ()
+    """Mids of sections that would send but may not publish."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMediaSession(Command[MediaSessionInfo]):
+    """Opens a WHIP (`INGRESS`) or WHEP (`VIEWER`) session."""
+
+    by: Grant
+    room: str
+    kind: ParticipantKind
+    offer: str | SessionDescription
+    participant: str | None = None
+    """The only identity that a viewer sees. None: all."""
+    address: str = ""
+    """That of the client, for the quota of joins."""
+    via: str | None = None
+    """The server's address that the request reached, which is announced first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfMediaSession(Command[R]):
+    """NotFound: there is no session of this id and kind in the room."""
+
+    id: str
+    kind: ParticipantKind
+    room: str | None
+    """None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindMediaSession(OfMediaSession[MediaSessionInfo]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    etag: str
+    fragment: str | None
+    """The reply. None: the credentials are the present ones, and nothing was restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrickleIce(OfMediaSession[MediaSessionInfo]):
+    """Reads candidates (RFC 8840). Stale: the fragment or the ETags are of an older ICE session."""
+
+    fragment: str
+    etags: Sequence[str] | None = None
+    """None: they are unknown, and the fragment's credentials say which ICE session is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartIce(OfMediaSession[Restarted]):
+    """Restarts ICE (RFC 9725 s4.3.3)."""
+
+    fragment: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndMediaSession(OfMediaSession[None]):
+    """Ends a session. One that ended by itself within the last minute is ended without an error."""

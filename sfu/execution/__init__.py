@@ -1,0 +1,29 @@
+"""Carries out the commands of `sfu/commands`: the only place where requests meet rooms and participants.
+
+`execute` finds who asks, checks the right that the command needs, and calls the handler of its type.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from sfu.commands import Command
+from sfu.errors import InvalidRequest
+from sfu.execution import participants, rooms, sessions
+from sfu.execution.node import Handler, Node
+from sfu.execution.rights import Standing
+
+__all__ = ["HANDLERS", "Node", "execute"]
+
+R = TypeVar("R")
+
+HANDLERS: Mapping[type[Command[Any]], Handler] = {**rooms.HANDLERS, **participants.HANDLERS, **sessions.HANDLERS}
+
+
+async def execute(node: Node, command: Command[R]) -> R:
+    """Returns the command's result. Raises an SfuError, and has then changed nothing."""
+    handler = HANDLERS.get(type(command))
+    if handler is None:
+        raise InvalidRequest(f"{type(command).__name__} is no command of this service")
+    standing = Standing.of(command.by, node.rooms)
+    standing.require(command)
+    return cast(R, handler(node, command, standing))

@@ -1,0 +1,27 @@
+"""The state of this process that commands are carried out on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sfu.config import Config
+from sfu.joins import Joins
+from sfu.rooms import Rooms
+from sfu.signalling.media_session import MediaSessions
+
+if TYPE_CHECKING:
+    from sfu.execution.rights import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    config: Config
+    rooms: Rooms
+    sessions: MediaSessions
+    joins: Joins
+    drain: Callable[[float | None], None]
+
+
+Handler = Callable[[Node, Any, "Standing"], Any]
+"""Carries out a command of one type for somebody who has the right to it. A handler is synchronous, so that no other
+request comes between a check and the change."""

@@ -1,0 +1,136 @@
+"""Carries out commands about participants."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sfu import commands, limits, paging
+from sfu.commands import Command, Page
+from sfu.errors import LimitExceeded, NotAllowed
+from sfu.execution.node import Handler, Node
+from sfu.execution.rights import Standing
+from sfu.model import (
+    DisconnectReason,
+    Explanation,
+    ParticipantInfo,
+    SubscriptionInfo,
+    TrackInfo,
+)
+
+
+def show_participant(node: Node, command: commands.ShowParticipant, standing: Standing) -> ParticipantInfo:
+    _, participant = standing.find(node.rooms, command)
+    return participant.info()
+
+
+def change_participant(node: Node, command: commands.ChangeParticipant, standing: Standing) -> ParticipantInfo:
+    asker = standing.participant
+    if asker is not None and standing.is_own(command) and not standing.moderates(command.room):
+        if command.permissions is not None:
+            raise NotAllowed("you may not change your own permissions")
+        if not asker.permissions.can_update_own_metadata:
+            raise NotAllowed("you may not change your own name, metadata and attributes")
+    room, participant = standing.find(node.rooms, command)
+    permissions = participant.permissions
+    if command.permissions is not None:
+        permissions = replace(permissions, **command.permissions)
+    room.moderation.update(
+        participant,
+        name=command.name,
+        metadata=command.metadata,
+        attributes=command.attributes,
+        permissions=permissions,
+    )
+    return participant.info()
+
+
+def remove_participant(node: Node, command: commands.RemoveParticipant, standing: Standing) -> None:
+    # Viewers that share the token are removed even if no participant has the identity itself.
+    identity = command.identity
+    if identity is None:
+        identity = standing.find(node.rooms, command)[1].identity
+    node.rooms.find(command.room).remove(identity)
+
+
+def readmit_participant(node: Node, command: commands.ReadmitParticipant, _: Standing) -> None:
+    node.joins.readmit(command.room, command.identity, command.jti)
+
+
+def mute_track(node: Node, command: commands.MuteTrack, standing: Standing) -> ParticipantInfo:
+    room, participant = standing.find(node.rooms, command)
+    if standing.is_own(command):
+        room.moderation.mute(participant, command.track, command.muted)
+    else:
+        room.moderation.silence(participant, command.track, command.muted)
+    return participant.info()
+
+
+def list_subscriptions(node: Node, command: commands.ListSubscriptions, standing: Standing) -> Page[SubscriptionInfo]:
+    room, participant = standing.find(node.rooms, command)
+    entries = paging.by_order(room.stage.overview.subscriptions(participant, paging.order(command.after)))
+    return Page(*paging.page(entries, command.limit, paging.of_subscription))
+
+
+def set_subscriptions(node: Node, command: commands.SetSubscriptions, standing: Standing) -> None:
+    room, participant = standing.find(node.rooms, command)
+    count = len(command.wishes)
+    if count > limits.WISHES:
+        raise LimitExceeded(f"one request has settings of at most {limits.WISHES} tracks, not {count}")
+    room.stage.demand(participant, dict(command.wishes), command.only)
+    room.flush_soon()
+
+
+def subscribe(node: Node, command: commands.Subscribe, standing: Standing) -> None:
+    room, participant = standing.find(node.rooms, command)
+    room.stage.subscribe(participant, command.tracks, command.on)
+    room.flush_soon()
+
+
+def explain(node: Node, command: commands.ExplainSubscriptions, standing: Standing) -> Page[Explanation]:
+    room, participant = standing.find(node.rooms, command)
+    entries = paging.by_order(room.stage.overview.explain(participant, paging.order(command.after)))
+    return Page(*paging.page(entries, command.limit, paging.of_explanation))
+
+
+def declare_track(node: Node, command: commands.DeclareTrack, standing: Standing) -> TrackInfo:
+    _, participant = standing.own()
+    return participant.declare(command.track).info()
+
+
+def unpublish_track(node: Node, command: commands.UnpublishTrack, standing: Standing) -> None:
+    room, participant = standing.own()
+    room.moderation.unpublish(participant, participant.publishing.find(command.track), "you unpublished it")
+
+
+def answer_offer(node: Node, command: commands.AnswerOffer, standing: Standing) -> commands.Answered:
+    room, participant = standing.own()
+    outcome = room.offer(participant, command.offer, command.cids)
+    return commands.Answered(outcome.answer, outcome.mids, outcome.undeclared)
+
+
+def note_token(node: Node, command: commands.NoteToken, standing: Standing) -> None:
+    room, participant = standing.own()
+    room.note_token(participant, command.issued, command.expires, command.jti)
+
+
+def leave(node: Node, _: commands.Leave, standing: Standing) -> None:
+    room, participant = standing.own()
+    room.depart(participant, DisconnectReason.CLIENT_INITIATED)
+
+
+HANDLERS: Mapping[type[Command[Any]], Handler] = {
+    commands.ShowParticipant: show_participant,
+    commands.ChangeParticipant: change_participant,
+    commands.RemoveParticipant: remove_participant,
+    commands.ReadmitParticipant: readmit_participant,
+    commands.MuteTrack: mute_track,
+    commands.ListSubscriptions: list_subscriptions,
+    commands.SetSubscriptions: set_subscriptions,
+    commands.Subscribe: subscribe,
+    commands.ExplainSubscriptions: explain,
+    commands.DeclareTrack: declare_track,
+    commands.UnpublishTrack: unpublish_track,
+    commands.AnswerOffer: answer_offer,
+    commands.NoteToken: note_token,
+    commands.Leave: leave,
+}
