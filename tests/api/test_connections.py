@@ -117,7 +117,8 @@ async def test_idle_connections_beyond_the_bound_of_an_address_are_closed_oldest
     server = await start(max_unauthenticated=4)
     dialled = [await dial(server) for _ in range(10)]
     ended = [asyncio.ensure_future(ends(reader)) for reader, _ in dialled]
-    await asyncio.sleep(0.3)
+    await asyncio.wait(ended[:6])
+    await asyncio.sleep(0.1)
     assert [one.done() for one in ended] == [True] * 6 + [False] * 4
     for one in ended:
         one.cancel()

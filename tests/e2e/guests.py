@@ -152,7 +152,7 @@ async def wrong_fingerprint(guest: Guest) -> None:
     try:
         await guest.client.connect(answer, limit=1.0)
         # Our side of a handshake may be over before the service refuses our certificate.
-        await asyncio.wait_for(guest.client.transport.closed.wait(), 2.0)
+        await asyncio.wait_for(guest.client.transport.closed.wait(), 20.0)
     except (ConnectError, HandshakeError):
         pass
     guest.client.vanish()
