@@ -140,9 +140,10 @@ class SectionsMissing:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionChanged:
-    """Another layer of a track reaches a subscriber, or none does."""
+    """Another layer of a track reaches these subscribers, or none does."""
 
-    subscriber: str
+    subscribers: tuple[str, ...]
+    """Those whose subscription has this state now."""
     state: SubscriptionState
 
 

@@ -34,7 +34,6 @@ class Supply:
 
     kind: Kind
     source: Source
-    is_muted: bool
     sizes: tuple[tuple[int, int], ...]
     """Width and height of each spatial layer in pixels, lowest first: measured, else estimated."""
     rates: Mapping[Layer, Rate]
@@ -52,19 +51,21 @@ class Target:
     ladder: tuple[Layer, ...]
     """The ladder, best layer first. Empty: nothing is sent."""
     cause: Cause
-    """What limits the target: none, demand, bandwidth, muted, or paused (off, or not visible)."""
+    """What limits the target: none, demand, bandwidth, or paused (off, or not visible)."""
 
 
 def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
-    """Returns the target of each demand, in order. `budget`: bits per second for all together. None: no limit."""
+    """Returns the target of each demand, in order. `budget`: bits per second for all together. None: no limit.
+
+    Mutes do not count: the plane stops a muted track for all subscribers.
+    """
     targets = [_wished(demand) for demand in demands]
     return targets if budget is None else _within(budget, demands, targets)
 
 
 def wanted(demand: Demand) -> Layer | None:
-    """Returns the best layer that a subscriber asks for, regardless of its network and of mutes. None: it asks for
-    nothing."""
-    return max(_unmuted(demand).ladder, default=None)
+    """Returns the best layer that a subscriber asks for, regardless of its network. None: it asks for nothing."""
+    return max(_wished(demand).ladder, default=None)
 
 
 def priority(demand: Demand) -> int:
@@ -96,10 +97,6 @@ def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int,
 
 
 def _wished(demand: Demand) -> Target:
-    return Target((), Cause.MUTED) if demand.supply.is_muted else _unmuted(demand)
-
-
-def _unmuted(demand: Demand) -> Target:
     supply, wish = demand.supply, demand.wish
     if wish.quality is Quality.OFF:
         return Target((), Cause.PAUSED)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from sfu.facts import Facts, SubscriptionChanged
 from sfu.model import Layer, SubscriptionState, Wish
 from sfu.policy import allocation
 from sfu.room.tracks import Track
@@ -41,3 +42,22 @@ class Decisions:
         if found is None:
             found = self._states[key] = make()
         return found
+
+
+class States:
+    """Collects the states to report, each with its subscribers."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[int, tuple[SubscriptionState, list[str]]] = {}
+        """By the `id()` of the state, which stays valid while the state is stored here."""
+
+    def add(self, subscriber: str, state: SubscriptionState) -> None:
+        found = self._subscribers.get(id(state))
+        if found is None:
+            self._subscribers[id(state)] = state, [subscriber]
+        else:
+            found[1].append(subscriber)
+
+    def append_to(self, facts: Facts) -> None:
+        for state, subscribers in self._subscribers.values():
+            facts.append(SubscriptionChanged(tuple(subscribers), state))

@@ -99,7 +99,7 @@ class Moderation:
     def _muted(self, participant: Participant, track: Track, *, by_moderator: bool) -> None:
         is_muted = track.silenced if by_moderator else track.muted
         self._facts.append(TrackMuted(participant.sid, track.sid, is_muted, by_moderator))
-        self._stage.retarget(track)
+        self._stage.mute(track)
         if track.sid in participant.tracks:
             self._note(participant)
 

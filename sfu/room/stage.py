@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sfu.context import Context
 from sfu.errors import NotAllowed
-from sfu.facts import Facts, SubscriptionChanged
+from sfu.facts import Facts
 from sfu.model import Kind, Wish, WishChanges
 from sfu.plane import _native
-from sfu.room.decisions import Decisions
+from sfu.room.decisions import Decisions, States
 from sfu.room.dynacast import Publishers
 from sfu.room.members import Members
 from sfu.room.overview import Overview
@@ -34,6 +34,10 @@ class Stage:
         self.speech = Speech(self.tracks, facts)
         self._publishers = Publishers(members, facts, context.now, context.failures)
         self._sound = sound
+        self._plane_ids: dict[str, int] = {}
+        """The key of each track in `by_plane_id`, by sid."""
+        self._mutes: dict[str, Track] = {}
+        """Tracks that were muted or unmuted since the last `flush`, by sid."""
         self._audio_policy_changed = False
         """The audio policy of the room may have to be sent again."""
         self._loudest = 0
@@ -64,7 +68,8 @@ class Stage:
         if track.backup is not None:
             self.withdraw(track.backup)
         self._publishers.withdraw(track)
-        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
+        self._mutes.pop(track.sid, None)
+        self.by_plane_id.pop(self._plane_ids.pop(track.sid, 0), None)
         if track.primary is not None:
             self._turn.plan(track.primary.viewers)
         if self.tracks.pop(track.sid, None) is None:
@@ -79,7 +84,6 @@ class Stage:
     def move(self, track: Track) -> None:
         """Handles a track whose id in the plane changed."""
         self._audio_policy_changed |= track.kind is Kind.AUDIO
-        self.by_plane_id = {id: t for id, t in self.by_plane_id.items() if t is not track}
         self._index(track)
         self._publishers.retell(track)
         self._turn.plan((track.primary or track).viewers)
@@ -89,14 +93,14 @@ class Stage:
         self._reconsider(track.primary or track)
         self._publishers.touch()
 
-    def retarget(self, track: Track) -> None:
-        """Handles a track that was muted or unmuted."""
+    def mute(self, track: Track) -> None:
+        """Handles a track that was muted or unmuted. The plane stops its media for all subscribers at once."""
         self._audio_policy_changed |= track.kind is Kind.AUDIO
         if track.is_muted:
             self.speech.quiet(track)
         by = "a moderator" if track.silenced else track.identity if track.muted else ""
         track.publishing.muted(self._context.milliseconds(), by)
-        self._reconsider(track)
+        self._mutes[track.sid] = track
 
     def owner_changed(self, publisher: Participant) -> None:
         """Handles a publisher that was hidden or became visible."""
@@ -178,12 +182,13 @@ class Stage:
 
     def has_work(self) -> bool:
         """Returns whether `flush` has work."""
-        return self._audio_policy_changed or self._turn.has_work() or self._publishers.has_work()
+        return self._audio_policy_changed or bool(self._mutes) or self._turn.has_work() or self._publishers.has_work()
 
     # The end of a turn
 
     def flush(self) -> None:
         """Applies the changes of this turn. If one subscriber fails, it is tried again in a later turn."""
+        self._send_mutes()
         if self._audio_policy_changed:
             self._send_audio_policy()
         self._turn.flush()
@@ -219,28 +224,27 @@ class Stage:
         if is_reshaped:
             # An encoding that never arrived is not stopped. This one can be stopped now.
             self._publishers.touch()
-        decisions = Decisions()
+        decisions, states = Decisions(), States()
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
             try:
-                self._tell_layers(viewer, track, decisions, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
+                self._update_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
+                for state in viewer.viewing.layers_news(track, decisions):
+                    states.add(sid, state)
             except Exception as error:
                 self._context.failures.note("subscriber", error, f"sid={sid}")
                 self._turn.plan([sid])
+        states.append_to(self._facts)
         return track if seen and track.primary is None else None
 
-    def _tell_layers(
-        self, viewer: Participant, track: Track, decisions: Decisions, *, is_recoded: bool, is_reshaped: bool
-    ) -> None:
+    def _update_layers(self, viewer: Participant, track: Track, *, is_recoded: bool, is_reshaped: bool) -> None:
         if is_recoded and viewer.viewing.handle_codec(track):
             self._turn.plan([viewer.sid])
         # Measured frame rates always vary. They matter only to subscribers that request a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
             self._judge(viewer, track.primary or track)
-        for state in viewer.viewing.layers_news(track, decisions):
-            self._facts.append(SubscriptionChanged(viewer.sid, state))
 
     def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
         """Handles a new ranking of the encodings."""
@@ -267,6 +271,29 @@ class Stage:
             # Visible tracks take precedence if there are too few sections.
             self.touch(subscriber)
 
+    def _send_mutes(self) -> None:
+        mutes, self._mutes = self._mutes, {}
+        for track in mutes.values():
+            try:
+                self._send_mute(track)
+            except Exception as error:
+                # A later turn tries again.
+                self._context.failures.note("mute", error, f"sid={track.owner}")
+                self._mutes[track.sid] = track
+
+    def _send_mute(self, track: Track) -> None:
+        switched = track.is_stopped != track.is_muted
+        if switched and track.plane_id is not None:
+            self._context.binding.plane.set_muted(track.plane_id, track.is_muted)
+        track.is_stopped = track.is_muted
+        if track.backup is not None:
+            self._send_mute(track.backup)
+        for sid in track.viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                viewer.viewing.handle_mute(track, switched=switched)
+                self._turn.report(sid)
+
     def _send_audio_policy(self) -> None:
         try:
             self._sound.tell(self.ranking.by_join(), self.speech.dominant, self._loudest)
@@ -286,5 +313,10 @@ class Stage:
             self._turn.decide(viewer.sid)
 
     def _index(self, track: Track) -> None:
+        self.by_plane_id.pop(self._plane_ids.pop(track.sid, 0), None)
         if track.plane_id is not None:
             self.by_plane_id[track.plane_id] = track
+            self._plane_ids[track.sid] = track.plane_id
+        track.is_stopped = False
+        if track.is_muted:
+            self._mutes[track.sid] = track

@@ -152,6 +152,18 @@ class Subscriptions:
             self._stale[slot.mid] = None
         return slot is not None
 
+    def handle_mute(self, track: Track, *, switched: bool) -> None:
+        """Handles a track that was muted or unmuted. `switched`: its media stopped or continues."""
+        slot = self.showing(track)
+        if slot is None:
+            return
+        self._changed[slot.mid] = None
+        if switched:
+            slot.since = self._context.milliseconds()
+            if track.kind is Kind.VIDEO:
+                # It begins again with a keyframe, which the plane reports. Audio continues without a report.
+                slot.layer, slot.lacks = None, Cause.NONE
+
     def allocate(self, targets: Targets, decisions: Decisions) -> None:
         """Decides the layers of the marked slots. Appends changed targets to `targets`."""
         for mid in self._stale:
@@ -318,7 +330,10 @@ class Subscriptions:
 
     def _standing(self, track: Track) -> Standing:
         slot = self.showing(track) or NOWHERE
-        shown, target = slot.shown or track, slot.target
+        shown, target, current = slot.shown or track, slot.target, slot.layer
+        held_by = Cause(target.cause) if target is not None else Cause.NONE
+        if track.is_muted:
+            target, current, held_by = None, None, Cause.MUTED
         return Standing(
             subscriber=self.identity,
             publisher=track.identity,
@@ -332,10 +347,10 @@ class Subscriptions:
             if track.sid in self._selection.beyond
             else "",
             target=target.ladder[0] if target is not None and target.ladder else None,
-            held_by=Cause(target.cause) if target is not None else Cause.NONE,
-            current=slot.layer,
+            held_by=held_by,
+            current=current,
             lacks=slot.lacks,
-            picture=shown.picture(slot.layer),
+            picture=shown.picture(current),
             is_arriving=shown.is_arriving,
             facts=shown.publishing.facts,
         )

@@ -66,6 +66,8 @@ class Track:
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each subscriber asks for, by sid. A subscriber that paused it or cannot decode it is not
     included."""
+    is_stopped: bool = False
+    """The plane has it muted."""
     told: Wish | None = None
     """The encodings that its publisher was last asked to send. None: all."""
 
@@ -110,7 +112,7 @@ class Track:
     def supply(self) -> allocation.Supply:
         """Returns the available layers."""
         sizes = allocation.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
-        return allocation.Supply(self.kind, self.source, self.is_muted, sizes, self.rates)
+        return allocation.Supply(self.kind, self.source, sizes, self.rates)
 
     def wanted(self) -> Layer | None:
         """Returns the best layer that any subscriber wants, regardless of mutes. None: nobody wants the track."""

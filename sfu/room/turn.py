@@ -6,8 +6,8 @@ Changes only mark subscribers. `flush` plans them, decides their layers, command
 from collections.abc import Callable, Iterable, Mapping
 
 from sfu.context import Context
-from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
-from sfu.room.decisions import Decisions
+from sfu.facts import Facts, SectionsMissing, SlotsChanged
+from sfu.room.decisions import Decisions, States
 from sfu.room.dynacast import Publishers
 from sfu.room.members import Members
 from sfu.room.participant import Participant
@@ -84,7 +84,9 @@ class Turn:
             self._publishers.touch()
         self._publishers.flush()
         news, self._reports = self._reports, {}
-        self._each({**stale, **news}, lambda subscriber: self._note_news(subscriber, decisions), self._reports)
+        states = States()
+        self._each({**stale, **news}, lambda one: _collect(one, decisions, states), self._reports)
+        states.append_to(self._facts)
 
     def _select(self, subscriber: Participant, dirty: dict[str, None]) -> None:
         """Marks a subscriber whose selection differs from its slots."""
@@ -133,6 +135,7 @@ class Turn:
             self._each(refused, lambda one: one.viewing.retarget(), self._decisions)
             self._decisions.update(refused)
 
-    def _note_news(self, subscriber: Participant, decisions: Decisions) -> None:
-        for state in subscriber.viewing.news(decisions):
-            self._facts.append(SubscriptionChanged(subscriber.sid, state))
+
+def _collect(subscriber: Participant, decisions: Decisions, states: States) -> None:
+    for state in subscriber.viewing.news(decisions):
+        states.add(subscriber.sid, state)

@@ -127,8 +127,11 @@ class View:
                 self._put(subscriber, messages.Slots(slots))
             case facts.SectionsMissing(subscriber=subscriber, audio=audio, video=video):
                 self._put(subscriber, messages.Renegotiate(audio, video))
-            case facts.SubscriptionChanged(subscriber=subscriber, state=state):
-                self._put(subscriber, _subscription(state))
+            case facts.SubscriptionChanged(subscribers=subscribers, state=state):
+                message = _subscription(state)
+                octets = weigh(message)
+                for subscriber in subscribers:
+                    self._put(subscriber, message, octets)
             case facts.SpeakersChanged(speakers=speakers):
                 self._tell_all(messages.Speakers(speakers))
             case facts.DominantSpeakerChanged(participant=participant, track=track):

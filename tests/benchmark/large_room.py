@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from sfu.model import Kind, Source
-from sfu.plane import Layer, Switched, _native
+from sfu.plane import _native
 from sfu.signalling import messages
 
 from ..sfu.scene import Client, Scene, scene, turn
@@ -62,15 +62,10 @@ class LargeRoom:
             client.heard()
 
     async def mute(self, client: Client) -> None:
-        """Mutes its microphone, or allows it again."""
+        """Mutes its microphone, or allows it again. The plane reports nothing of that."""
         tracks = client.participant.tracks.values()
         track = next(track for track in tracks if track.kind is Kind.AUDIO)
         await client.ask(messages.Mute, track=track.sid, muted=not track.muted)
-        slots = [slot for slot, source in self.it.plane.sources.items() if source == track.plane_id]
-        layer = None if track.muted else Layer(0, 0)
-        await self.it.say(
-            *(Switched(slot, track.plane_id, layer, "paused" if track.muted else "none") for slot in slots)
-        )
 
     async def report(self, client: Client, fps: float) -> None:
         """The plane's report of its camera."""

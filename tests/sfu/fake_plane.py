@@ -27,6 +27,8 @@ class FakePlane:
         self.sources: dict[int, int | None] = {}
         self.audio: dict[int, _native.AudioPolicy] = {}
         """By the room's id."""
+        self.muted: set[int] = set()
+        """Tracks."""
         self.ladders: dict[int, list[tuple[int, int]]] = {}
         self.channels: dict[int, _native.ChannelSpec] = {}
         self.groups: dict[int, bool] = {}
@@ -106,6 +108,11 @@ class FakePlane:
         self._note("set_targets", targets)
         for slot, ladder in targets:
             self.ladders[slot] = [(layer.spatial, layer.temporal) for layer in ladder]
+
+    def set_muted(self, track: int, muted: bool) -> None:
+        self._note("set_muted", track, muted)
+        assert track in self.tracks
+        (self.muted.add if muted else self.muted.discard)(track)
 
     def set_audio(self, policy: _native.AudioPolicy) -> None:
         self._note("set_audio", policy)

@@ -293,7 +293,9 @@ class Client:
         return {mid: tracks[source] if source is not None else None for mid, source in sources.items()}
 
     def ladder(self, mid: str) -> list[tuple[int, int]]:
-        return self.scene.plane.ladders[self.slot(mid)]
+        """What the slot may send: of a muted track nothing."""
+        plane, slot = self.scene.plane, self.slot(mid)
+        return [] if plane.sources.get(slot) in plane.muted else plane.ladders[slot]
 
     def channel(self, label: str) -> int:
         return self.participant.channels.own[label]

@@ -23,7 +23,7 @@ def supply(of: Sequence[tuple[int, int]] = WIDE, temporal: int = 3, fps: float =
         for at in range(temporal if str(spatial) in arrive else 0):
             bps = int((150_000, 500_000, 1_500_000)[spatial] * SHARES[at - temporal])
             rates[Layer(spatial, at)] = Rate(bps, width, height, fps / 2 ** (temporal - 1 - at))
-    return Supply(Kind.VIDEO, Source.CAMERA, False, tuple(of), rates)
+    return Supply(Kind.VIDEO, Source.CAMERA, tuple(of), rates)
 
 
 def target(wish: Wish, of: Supply) -> Target:
@@ -40,7 +40,7 @@ def ladder(result: Target) -> str:
     return " ".join(f"{layer.spatial}{layer.temporal}" for layer in result.ladder)
 
 
-NOTHING_KNOWN = Supply(Kind.VIDEO, Source.CAMERA, False, sizes(3, (0, 0), {}), {})
+NOTHING_KNOWN = Supply(Kind.VIDEO, Source.CAMERA, sizes(3, (0, 0), {}), {})
 ONE = supply(WIDE[2:], temporal=1)
 
 WISHES: Sequence[tuple[str, Wish, Supply, str, str]] = [
@@ -87,12 +87,10 @@ def test_a_wish_gets(why: str, wish: Wish, of: Supply, after: str, cause: str) -
     assert (ladder(result), result.cause) == (after, cause)
 
 
-def test_audio_goes_on_where_nothing_is_seen_and_stops_where_it_is_muted_or_off() -> None:
-    sound = Supply(Kind.AUDIO, Source.MICROPHONE, False, sizes(1, (0, 0), {}), {})
-    muted = Supply(Kind.AUDIO, Source.MICROPHONE, True, sizes(1, (0, 0), {}), {})
+def test_audio_goes_on_where_nothing_is_seen_and_stops_where_it_is_off() -> None:
+    sound = Supply(Kind.AUDIO, Source.MICROPHONE, sizes(1, (0, 0), {}), {})
     assert target(Wish(visible=False, fps=1), sound) == Target(rungs("00"), Cause.NONE)
     assert target(Wish(Quality.OFF), sound) == Target((), Cause.PAUSED)
-    assert target(Wish(), muted) == Target((), Cause.MUTED)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +128,8 @@ BUDGETS: Sequence[tuple[int, str]] = [
 
 def crowd() -> list[Demand]:
     camera = supply()
-    screen = Supply(Kind.VIDEO, Source.SCREEN_SHARE, False, camera.sizes, camera.rates)
-    voice = Supply(Kind.AUDIO, Source.MICROPHONE, False, (), {Layer(0, 0): Rate(40_000, 0, 0, 50.0)})
+    screen = Supply(Kind.VIDEO, Source.SCREEN_SHARE, camera.sizes, camera.rates)
+    voice = Supply(Kind.AUDIO, Source.MICROPHONE, (), {Layer(0, 0): Rate(40_000, 0, 0, 50.0)})
     return [Demand(of, Wish()) for of in (screen, camera, camera, voice)]
 
 
@@ -181,7 +179,7 @@ def test_a_shared_screen_is_above_all_that_nobody_has_wished_to_be_above_it(
 def test_sound_goes_before_any_picture_wherever_it_is_listed(sound_at: int) -> None:
     rates = {Layer(0, 0): Rate(32_000, 0, 0, 50.0)}
     demands = [Demand(replace(supply(), source=Source.SCREEN_SHARE), Wish(priority=255))]
-    demands.insert(sound_at, Demand(Supply(Kind.AUDIO, Source.MICROPHONE, False, (), rates), Wish()))
+    demands.insert(sound_at, Demand(Supply(Kind.AUDIO, Source.MICROPHONE, (), rates), Wish()))
     # Enough for either: the lowest layer of the picture takes 75 kbit/s.
     results = allocate(100_000, demands)
     assert (len(results[sound_at].ladder), ladder(results[1 - sound_at])) == (1, "")
