@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 import sfu.model
 import sfu.signalling.messages
+import sfu.views
 from api import docstrings, messages
 from sfu import limits
 from sfu.signalling.messages import (
@@ -143,7 +144,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     ]
     _, made = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=_Generator)
     found: dict[str, dict[str, Any]] = made["$defs"]
-    texts = docstrings.of_fields(sfu.signalling.messages) | docstrings.of_fields(sfu.model)
+    texts = {
+        **docstrings.of_fields(sfu.signalling.messages),
+        **docstrings.of_fields(sfu.model),
+        **docstrings.of_fields(sfu.views),
+    }
     for name, schema in found.items():
         properties = schema.get("properties", {})
         for field, text in texts.get(name, {}).items():

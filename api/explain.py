@@ -9,7 +9,7 @@ from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
 from sfu import commands, limits
-from sfu.model import Explanation
+from sfu.views import Explanation
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 

@@ -10,7 +10,8 @@ from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
 from sfu import commands, limits
-from sfu.model import ParticipantInfo, PermissionChanges, Quality, Source, SubscriptionInfo, WishChanges
+from sfu.model import PermissionChanges, Quality, Source, WishChanges
+from sfu.views import ParticipantInfo, SubscriptionInfo
 
 router = APIRouter(prefix="/v1/rooms/{room:name}/participants", tags=["participants"])
 

@@ -13,7 +13,8 @@ from api.errors import responses
 from api.pages import NEXT, After, Limit
 from sfu import commands, limits
 from sfu.errors import InvalidRequest
-from sfu.model import PublishedTrack, RoomChanges, RoomInfo
+from sfu.model import RoomChanges
+from sfu.views import PublishedTrack, RoomInfo
 
 router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
 

@@ -32,9 +32,10 @@ from loadtest.received import Received
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused, Signaling
 from loadtest.sources import Source as Played
-from sfu.model import Kind, ParticipantInfo, ParticipantState, Quality, SlotInfo, Source, TrackInfo
+from sfu.model import Kind, ParticipantState, Quality, Source
 from sfu.signalling import messages
 from sfu.signalling.messages import ServerMessage
+from sfu.views import ParticipantInfo, SlotInfo, TrackInfo
 
 T = TypeVar("T")
 

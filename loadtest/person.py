@@ -10,9 +10,10 @@ from loadtest.signaling import Signaling
 from loadtest.wire.media import Vp8
 from loadtest.wire.receiver import Reception
 from loadtest.wire.sdp import VP8, Simulcast
-from sfu.model import Kind, Quality, SlotInfo, Source
+from sfu.model import Kind, Quality, Source
 from sfu.signalling import messages
 from sfu.signalling.messages import ServerMessage
+from sfu.views import SlotInfo
 
 LIMIT = 10.0
 """The time limit of each wait in seconds."""

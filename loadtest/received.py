@@ -8,7 +8,7 @@ from av import AudioFrame, VideoFrame
 from numpy.typing import NDArray
 
 from loadtest import testcard, tone
-from sfu.model import TrackInfo
+from sfu.views import TrackInfo
 
 
 @dataclass(slots=True)

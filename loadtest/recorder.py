@@ -10,7 +10,7 @@ from av import AudioFrame, VideoFrame
 from av.video.codeccontext import VideoCodecContext
 
 from loadtest import tone
-from sfu.model import TrackInfo
+from sfu.views import TrackInfo
 
 INTERVAL = 1.0
 """Seconds between two pictures of a track."""

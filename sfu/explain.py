@@ -7,7 +7,8 @@ count when they are written, and by age when they are read.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from sfu.model import Cause, Decision, Kind, Layer, Picture, Quality, Source, Step, Wish
+from sfu.model import Cause, Kind, Layer, Quality, Source, Step, Wish
+from sfu.views import Decision, Picture
 
 AGE = 60_000
 """Milliseconds for which a decision is reported."""

@@ -10,16 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sfu.failures import Failures
-from sfu.model import (
-    DisconnectReason,
-    ParticipantInfo,
-    ParticipantKind,
-    SlotInfo,
-    Speaker,
-    SubscriptionState,
-    TrackInfo,
-    WantedEncoding,
-)
+from sfu.model import DisconnectReason, ParticipantKind
+from sfu.views import ParticipantInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
 
 # ------------------------------------------------------------------------------------------------- participants
 

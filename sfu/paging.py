@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from sfu import limits
 from sfu.errors import InvalidRequest
-from sfu.model import Explanation, Order, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
+from sfu.model import Order
 from sfu.quoting import quote
+from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 T = TypeVar("T")
 

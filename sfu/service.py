@@ -16,7 +16,7 @@ from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.joins import Joins
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import Census, DisconnectReason, Grant, ParticipantKind
+from sfu.model import DisconnectReason, Grant, ParticipantKind
 from sfu.negotiation.reading import Reading
 from sfu.negotiation.sdp import SessionDescription
 from sfu.plane import Event, _native
@@ -29,6 +29,7 @@ from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSessions
 from sfu.signalling.requests import Session
 from sfu.signalling.sessions import Signalling
+from sfu.views import Census
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from av import AudioFrame, VideoFrame
 from loadtest import loopback
 from loadtest.received import Received
 from loadtest.sources import Source as Played
-from sfu.model import Kind, Source, TrackInfo
+from sfu.model import Kind, Source
+from sfu.views import TrackInfo
 
 
 class Peer:

@@ -1,7 +1,7 @@
 """Everything that can be asked of the service, as data. `sfu/execution` carries it out.
 
 A command has who asks (`by`), its arguments, and the type of its result: `await sfu.execute(command)` returns the
-result or raises an `SfuError`. Arguments and results are plain data and views of `sfu/model.py`, never a room or a
+result or raises an `SfuError`. Arguments and results are plain data and views of `sfu/views.py`, never a room or a
 participant, so that a command can be carried out on another node. `NEEDS` has the right that a command needs; it is
 checked when the command is carried out, and nowhere else.
 

@@ -5,16 +5,9 @@ from dataclasses import dataclass
 
 from sfu import limits
 from sfu.commands.base import Command, Page, R
-from sfu.model import (
-    Declaration,
-    Explanation,
-    ParticipantInfo,
-    PermissionChanges,
-    SubscriptionInfo,
-    TrackInfo,
-    WishChanges,
-)
+from sfu.model import Declaration, PermissionChanges, WishChanges
 from sfu.negotiation.sdp import SessionDescription
+from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo
 
 
 @dataclass(frozen=True, slots=True)

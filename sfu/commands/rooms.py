@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from sfu import limits
 from sfu.commands.base import Command, Page, R
-from sfu.model import ParticipantInfo, PublishedTrack, RoomChanges, RoomInfo
+from sfu.model import RoomChanges
+from sfu.views import ParticipantInfo, PublishedTrack, RoomInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,8 @@ from sfu.commands import Command, Page
 from sfu.errors import LimitExceeded, NotAllowed
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
-from sfu.model import (
-    DisconnectReason,
-    Explanation,
-    ParticipantInfo,
-    SubscriptionInfo,
-    TrackInfo,
-)
+from sfu.model import DisconnectReason
+from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo
 
 
 def show_participant(node: Node, command: commands.ShowParticipant, standing: Standing) -> ParticipantInfo:

@@ -8,11 +8,7 @@ from sfu import commands, paging
 from sfu.commands import Command, Page
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
-from sfu.model import (
-    ParticipantInfo,
-    PublishedTrack,
-    RoomInfo,
-)
+from sfu.views import ParticipantInfo, PublishedTrack, RoomInfo
 
 
 def create_room(node: Node, command: commands.CreateRoom, standing: Standing) -> commands.Created:

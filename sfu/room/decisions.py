@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sfu.facts import Facts, SubscriptionChanged
-from sfu.model import Layer, SubscriptionState, Wish
+from sfu.model import Layer, Wish
 from sfu.policy import allocation
 from sfu.room.tracks import Track
+from sfu.views import SubscriptionState
 
 
 class Decision(NamedTuple):

@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 from sfu.facts import BackupWanted, EncodingsWanted, Facts
 from sfu.failures import Failures
-from sfu.model import Kind, WantedEncoding
+from sfu.model import Kind
 from sfu.policy.dynacast import Dynacast, Hold, Wish, certain
 from sfu.room.members import Members
 from sfu.room.tracks import Track
+from sfu.views import WantedEncoding
 
 FEATURE = "wanted"
 """The feature of clients that can stop and start encodings. Other clients would ignore the request."""

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from sfu.errors import NotFound
-from sfu.model import FIRST, BackupInfo, Explanation, Order, PublishedTrack, SubscriptionInfo
+from sfu.model import FIRST, Order
 from sfu.quoting import quote
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
 from sfu.room.tracks import MIME, Track
+from sfu.views import BackupInfo, Explanation, PublishedTrack, SubscriptionInfo
 
 
 class Overview:

@@ -11,17 +11,7 @@ from collections.abc import Mapping
 from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
-from sfu.model import (
-    Client,
-    Declaration,
-    DisconnectReason,
-    Grant,
-    ParticipantInfo,
-    ParticipantKind,
-    ParticipantState,
-    Source,
-    new_sid,
-)
+from sfu.model import Client, Declaration, DisconnectReason, Grant, ParticipantKind, ParticipantState, Source, new_sid
 from sfu.negotiation.channels import Channels
 from sfu.negotiation.negotiation import Allow
 from sfu.negotiation.sdp import SessionDescription
@@ -31,6 +21,7 @@ from sfu.policy.presence import departs_at
 from sfu.room.publications import Outcome, Publications
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
+from sfu.views import ParticipantInfo
 
 
 class Participant:

@@ -26,17 +26,7 @@ from sfu.facts import (
     TrackUnpublished,
 )
 from sfu.failures import Failures
-from sfu.model import (
-    Client,
-    DisconnectReason,
-    Grant,
-    ParticipantInfo,
-    ParticipantKind,
-    RoomChanges,
-    RoomInfo,
-    RoomOptions,
-    new_sid,
-)
+from sfu.model import Client, DisconnectReason, Grant, ParticipantKind, RoomChanges, RoomOptions, new_sid
 from sfu.negotiation.sdp import SessionDescription
 from sfu.negotiation.transport import MediaState
 from sfu.plane import Event, _native
@@ -52,6 +42,7 @@ from sfu.room.participant import Participant
 from sfu.room.publications import Outcome
 from sfu.room.sound import Sound
 from sfu.room.stage import Stage
+from sfu.views import ParticipantInfo, RoomInfo
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sfu.model import Cause, Kind, Layer, SubscriptionState
+from sfu.model import Cause, Kind, Layer
 from sfu.policy import allocation
 from sfu.room.tracks import MIME, Track
+from sfu.views import SubscriptionState
 
 
 @dataclass(eq=False, slots=True)

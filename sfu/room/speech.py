@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 
 from sfu.facts import DominantSpeakerChanged, Facts, SpeakersChanged
-from sfu.model import Speaker
 from sfu.policy import dominance, speakers
 from sfu.room.participant import Participant
 from sfu.room.tracks import Track
+from sfu.views import Speaker
 
 
 class Speech:

@@ -7,18 +7,7 @@ from typing import Literal
 from sfu import explain
 from sfu.context import Context
 from sfu.explain import Record, Standing
-from sfu.model import (
-    Cause,
-    Explanation,
-    Kind,
-    Layer,
-    Quality,
-    SlotInfo,
-    Step,
-    SubscriptionInfo,
-    SubscriptionState,
-    Wish,
-)
+from sfu.model import Cause, Kind, Layer, Quality, Step, Wish
 from sfu.negotiation.transport import Transport
 from sfu.plane import _native
 from sfu.policy import allocation
@@ -27,6 +16,7 @@ from sfu.room.decisions import Decisions
 from sfu.room.slot import Slot
 from sfu.room.tracks import MIME, Track
 from sfu.room.wishes import Wishes
+from sfu.views import Explanation, SlotInfo, SubscriptionInfo, SubscriptionState
 
 NEWS = 0.25
 """A smaller relative change of a bit rate is not reported."""

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sfu.explain import Publishing
-from sfu.model import EncodingInfo, Kind, Layer, Order, Picture, Rate, Source, TrackInfo
+from sfu.model import Kind, Layer, Order, Rate, Source
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
 from sfu.policy.dynacast import Wish
 from sfu.room.simulcast import Simulcast
+from sfu.views import EncodingInfo, Picture, TrackInfo
 
 WITHOUT_SPATIAL = ("vp8", "h264", "h265")
 """Codecs whose streams have one spatial layer in browsers (RFC 7741 s1; no browser implements RFC 6190)."""

@@ -11,22 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import (
-    BackupCodec,
-    Cause,
-    Client,
-    DisconnectReason,
-    Kind,
-    Layer,
-    ParticipantInfo,
-    Quality,
-    RoomInfo,
-    SlotInfo,
-    Source,
-    Speaker,
-    TrackInfo,
-    WantedEncoding,
-)
+from sfu.model import BackupCodec, Cause, Client, DisconnectReason, Kind, Layer, Quality, Source
+from sfu.views import ParticipantInfo, RoomInfo, SlotInfo, Speaker, TrackInfo, WantedEncoding
 
 # ------------------------------------------------------------------------------------------- client to server
 

@@ -9,8 +9,8 @@ from collections import deque
 from typing import NamedTuple
 
 from sfu import limits
-from sfu.model import ParticipantInfo
 from sfu.signalling.messages import Joined, Participants, ServerMessage
+from sfu.views import ParticipantInfo
 
 LEFT = 1000
 GOING_AWAY = 1001

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sfu import facts
 from sfu.context import Context
-from sfu.model import DisconnectReason, ParticipantInfo, SubscriptionState
+from sfu.model import DisconnectReason
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
 from sfu.signalling.outbox import LEFT, Tail, weigh
+from sfu.views import ParticipantInfo, SubscriptionState
 
 REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
     DisconnectReason.CLIENT_INITIATED: ("you left", False),

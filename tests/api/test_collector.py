@@ -45,10 +45,10 @@ async def test_a_closed_websocket_and_its_participant_are_freed_without_the_coll
     for _ in range(200):
         if server.plane is not None:
             server.plane.commands.clear()
-        if count() == before:
+        if count() <= before:
             return
         await asyncio.sleep(0.05)
-    assert count() == before
+    assert count() <= before
 
 
 def count() -> int:

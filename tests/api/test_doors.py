@@ -32,7 +32,7 @@ USED = {
 }
 """Of `Sfu`. Rooms, participants and media sessions are not among these."""
 
-MODULES = {"model", "signalling"}
+MODULES = {"model", "signalling", "views"}
 """Of the package `sfu`."""
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from api import explain, participants, rooms
 from sfu import limits, paging
-from sfu.model import Decision, Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
+from sfu.views import Decision, Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 from .server import Client, Server, admin
 from .test_rest import ROOM, is_problem

@@ -13,7 +13,7 @@ import pytest
 import websockets
 from pydantic import TypeAdapter
 
-from sfu.model import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
+from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 from .server import KEY, SECRET, Client, Server, admin, token
 

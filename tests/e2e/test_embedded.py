@@ -7,9 +7,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from loadtest import envelope, loopback
 from sfu import Config, Sfu
 from sfu.commands import ADMINISTRATOR, SendData
-from sfu.model import Grant, ParticipantInfo
+from sfu.model import Grant
 from sfu.signalling.messages import Answer, Join, Offer
 from sfu.signalling.requests import Session
+from sfu.views import ParticipantInfo
 
 from .waiting import when
 

@@ -11,19 +11,10 @@ from websockets.typing import Subprotocol
 
 from api.messages import decode, encode
 from loadtest import envelope
-from sfu.model import (
-    Kind,
-    ParticipantInfo,
-    ParticipantKind,
-    ParticipantState,
-    Permissions,
-    RoomInfo,
-    SlotInfo,
-    Source,
-    TrackInfo,
-)
+from sfu.model import Kind, ParticipantKind, ParticipantState, Permissions, Source
 from sfu.signalling import messages
 from sfu.signalling.messages import ClientMessage, ServerMessage
+from sfu.views import ParticipantInfo, RoomInfo, SlotInfo, TrackInfo
 
 
 def person(identity: str, tracks: Sequence[TrackInfo] = (), version: int = 1) -> ParticipantInfo:

@@ -14,8 +14,9 @@ from loadtest.__main__ import main
 from loadtest.bot import Bot
 from loadtest.recorder import Recorder
 from loadtest.signaling import Refused
-from sfu.model import DisconnectReason, Kind, ParticipantState, SlotInfo, Source
+from sfu.model import DisconnectReason, Kind, ParticipantState, Source
 from sfu.signalling import messages
+from sfu.views import SlotInfo
 
 from .fake_server import fake_server, person, track
 

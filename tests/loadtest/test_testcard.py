@@ -11,7 +11,8 @@ from av.video.codeccontext import VideoCodecContext
 from loadtest import sources, testcard, tone
 from loadtest.received import Received
 from loadtest.recorder import png
-from sfu.model import Kind, Source, TrackInfo
+from sfu.model import Kind, Source
+from sfu.views import TrackInfo
 
 INFO = TrackInfo("TR_1", Kind.VIDEO, Source.CAMERA)
 

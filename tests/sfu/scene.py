@@ -10,23 +10,14 @@ from sfu import commands
 from sfu.commands import ADMINISTRATOR as HOST
 from sfu.config import Config
 from sfu.model import Client as Caller
-from sfu.model import (
-    Explanation,
-    Grant,
-    Kind,
-    ParticipantKind,
-    PermissionChanges,
-    Permissions,
-    PublishedTrack,
-    Source,
-    SubscriptionInfo,
-)
+from sfu.model import Grant, Kind, ParticipantKind, PermissionChanges, Permissions, Source
 from sfu.plane import Event, _native
 from sfu.room.room import Room
 from sfu.service import Sfu
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 from sfu.signalling.requests import Session
+from sfu.views import Explanation, PublishedTrack, SubscriptionInfo
 
 from .fake_plane import FakePlane
 

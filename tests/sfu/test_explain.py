@@ -7,7 +7,8 @@ import pytest
 
 from sfu import explain
 from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, Publishing, Record, Standing
-from sfu.model import Cause, Kind, Layer, Picture, Quality, Source, Step, Wish
+from sfu.model import Cause, Kind, Layer, Quality, Source, Step, Wish
+from sfu.views import Picture
 
 TOP, LOW = Layer(2, 2), Layer(0, 2)
 FINE = Standing(

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sfu.model import Cause, Decision, Explanation, Layer, Picture, Quality, Step
+from sfu.model import Cause, Layer, Quality, Step
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
+from sfu.views import Decision, Explanation, Picture
 
 from .room.test_viewing import arriving, simulcast
 from .scene import START, Client, Scene, scene

@@ -1,7 +1,8 @@
 """A call: join, offer, publish, subscribe, leave."""
 
-from sfu.model import DisconnectReason, Kind, ParticipantState, SlotInfo, Source
+from sfu.model import DisconnectReason, Kind, ParticipantState, Source
 from sfu.signalling import messages
+from sfu.views import SlotInfo
 
 from ..scene import scene, turn
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from sfu.errors import LimitExceeded, NotFound
-from sfu.model import ParticipantInfo, Permissions
+from sfu.model import Permissions
 from sfu.negotiation.channels import LOSSY, RELIABLE
 from sfu.plane import ChannelState, Message, TransportState
 from sfu.signalling import messages
+from sfu.views import ParticipantInfo
 
 from ..scene import Client, Scene, scene, turn
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sfu.model import Kind, ParticipantKind, Quality, Source, WantedEncoding
+from sfu.model import Kind, ParticipantKind, Quality, Source
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
+from sfu.views import WantedEncoding
 
 from ..scene import Client, Scene, grant, open_session, scene, sdp, tracks_of
 from .test_viewing import arriving

@@ -3,10 +3,11 @@
 import pytest
 
 from sfu.errors import NotFound
-from sfu.model import BackupCodec, BackupInfo, Cause, Kind, Quality, Source
+from sfu.model import BackupCodec, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
+from sfu.views import BackupInfo
 
 from ..scene import Client, Scene, scene, tracks_of
 from . import test_viewing as simulcast

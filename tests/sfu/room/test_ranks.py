@@ -4,11 +4,12 @@ from itertools import permutations
 
 import pytest
 
-from sfu.model import Kind, Layer, Quality, Source, WantedEncoding
+from sfu.model import Kind, Layer, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 from sfu.signalling.messages import Wanted
+from sfu.views import WantedEncoding
 
 from ..scene import Client, Scene, scene, tracks_of
 from ..test_explaining import explained

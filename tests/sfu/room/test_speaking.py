@@ -2,9 +2,10 @@
 
 import pytest
 
-from sfu.model import Permissions, Speaker
+from sfu.model import Permissions
 from sfu.plane import AudioLevels
 from sfu.signalling import messages
+from sfu.views import Speaker
 
 from ..scene import Client, Scene, scene
 

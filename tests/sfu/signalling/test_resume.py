@@ -4,9 +4,10 @@ import pytest
 
 from sfu.config import Config
 from sfu.errors import Stale
-from sfu.model import DisconnectReason, Grant, ParticipantState, SlotInfo
+from sfu.model import DisconnectReason, Grant, ParticipantState
 from sfu.signalling import messages
 from sfu.signalling.sessions import refusal
+from sfu.views import SlotInfo
 
 from ..scene import Client, Scene, grant, scene
 

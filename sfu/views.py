@@ -1,0 +1,296 @@
+"""What REST and WebSocket send of participants, tracks, rooms and subscriptions: data without behaviour.
+
+Fields are those of the JSON; docstrings are published in `/v1/protocol.json`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sfu.model import (
+    Cause,
+    DisconnectReason,
+    Kind,
+    Layer,
+    ParticipantKind,
+    ParticipantState,
+    Permissions,
+    Source,
+    Step,
+    Wish,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingInfo:
+    """One encoding (simulcast stream) of a track, as measured."""
+
+    rid: str = ""
+    spatial: int = 0
+    """Its rank among the encodings that arrive, from 0, lowest first."""
+    active: bool = False
+    """It arrives."""
+    bitrate: int = 0
+    """Bits per second."""
+    width: int = 0
+    """Pixels; 0: unknown."""
+    height: int = 0
+    """Pixels; 0: unknown."""
+    fps: float = 0.0
+    """Frames per second."""
+    wanted: bool = True
+    """False: the publisher was asked to stop it, since no subscriber wants it."""
+    offered: int = 0
+    """Its place in the publisher's offer, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupInfo:
+    """The backup codec of a track, for subscribers that cannot decode the first."""
+
+    mime: str
+    wanted: bool
+    """A subscriber needs it."""
+    active: bool
+    """It is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackInfo:
+    """A published track."""
+
+    sid: str
+    """The server's id."""
+    kind: Kind
+    source: Source
+    name: str = ""
+    muted: bool = False
+    width: int = 0
+    """Pixels, as declared; 0: unknown."""
+    height: int = 0
+    """Pixels, as declared; 0: unknown."""
+    mime: str = ""
+    """The codec that arrives, for example `video/VP8`. Empty until the first packet."""
+    mid: str = ""
+    """The mid of the publisher's section. Empty until an offer has the section."""
+    simulcast: bool = False
+    """It has several encodings."""
+    stream: str = ""
+    """As declared: tracks with the same value belong together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantInfo:
+    """A participant of a room."""
+
+    sid: str
+    """The server's id, one per session."""
+    identity: str
+    """The application's id, from the token."""
+    name: str
+    """Free text."""
+    state: ParticipantState
+    kind: ParticipantKind
+    metadata: str
+    attributes: Mapping[str, str]
+    permissions: Permissions
+    joined_at: int
+    """Milliseconds since the epoch."""
+    version: int
+    """Increases by one with every visible change."""
+    tracks: tuple[TrackInfo, ...] = ()
+    """The tracks it publishes."""
+    disconnect_reason: DisconnectReason | None = None
+    """Why it left. Null: it is in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomInfo:
+    """A room: its options and its state."""
+
+    sid: str
+    """The server's id."""
+    name: str
+    """The application's id, from the token or path."""
+    created_at: int
+    """Milliseconds since the epoch."""
+    max_participants: int
+    """0: no limit."""
+    empty_timeout: float
+    """Seconds after which the room is deleted if nobody joins."""
+    departure_timeout: float
+    """Seconds after which the room is deleted once the last participant left."""
+    metadata: str
+    locked: bool
+    """No new participant may join."""
+    last_n: int
+    """The most video tracks that a participant is shown. 0: all."""
+    on_stage: tuple[str, ...]
+    """Identities whose video is shown first, in this order."""
+    loudest: int
+    """The most microphones that are forwarded at a time. 0: all."""
+    num_participants: int
+    """Hidden participants are not counted."""
+    num_publishers: int
+    """Participants that publish at least one track."""
+    dominant_speaker: str
+    """The sid of the dominant speaker. Empty: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The numbers of a service."""
+
+    rooms: int
+    participants: Mapping[ParticipantKind, int]
+    """Hidden ones too."""
+    tracks: int
+    """Published tracks, without backups."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrack:
+    """A published track: the encodings that arrive, and who is shown it."""
+
+    participant: str
+    """The publisher's identity."""
+    track: TrackInfo
+    encodings: tuple[EncodingInfo, ...]
+    """Lowest first."""
+    subscribers: tuple[str, ...]
+    """Identities of participants that have it in a slot. Hidden ones are left out."""
+    paused: bool = False
+    """The publisher was asked to stop it, since nobody watches it."""
+    backup: BackupInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    """The track that a receive section shows."""
+
+    track: str
+    """The track's sid."""
+    participant: str
+    """The publisher's sid."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEncoding:
+    """Whether the publisher is to send an encoding."""
+
+    rid: str
+    """Empty if the track has one encoding, or if its encodings differ by SSRC alone."""
+    wanted: bool
+    """False: stop sending the encoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """The audio level of one participant."""
+
+    participant: str
+    """The participant's sid."""
+    track: str
+    """The sid of the microphone's track."""
+    level: float
+    """0 (silent) to 1 (loudest), in steps of 1/8."""
+    active: bool
+    """False: the participant stopped speaking."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """What reaches a subscriber of a track: the layer on the wire, or why there is none."""
+
+    track: str
+    state: Literal["active", "paused", "pending", "refused"]
+    layer: Layer | None = None
+    width: int = 0
+    height: int = 0
+    bitrate: int = 0
+    """Bits per second of that layer as the publisher sends it."""
+    reason: str = ""
+    cause: Cause = Cause.NONE
+    """What keeps it from being better."""
+    mime: str = ""
+    """Of what reaches the subscriber, or of what it cannot decode; empty while it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionInfo:
+    """One track as one participant receives it: what it wants, what is sent, and why."""
+
+    track: str
+    participant: str
+    """The publisher's identity."""
+    desired: bool
+    """It is subscribed."""
+    wish: Wish
+    mid: str
+    """The mid of the receive section that shows it. Empty: none."""
+    state: str
+    """`active`, `paused`, `pending`, `refused`, or `off` if it is not subscribed."""
+    layer: Layer | None = None
+    """The layer that is sent. Null: none."""
+    reason: str = ""
+    """A sentence: why no layer is sent."""
+    cause: Cause = Cause.NONE
+    """What prevents a better layer."""
+    mime: str = ""
+    """The codec that it receives, or that it cannot decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A layer as its publisher sends it, including the layers it depends on: pixels, frames per second, bits per
+    second. 0: unknown."""
+
+    layer: Layer
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    bitrate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One entry of the record of a subscription."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    what: Step
+    layer: Layer | None = None
+    """The layer that was chosen. None: no layer."""
+    cause: Cause = Cause.NONE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one participant receives one track as it does.
+
+    `wanted`, `allowed`, `target` and `current` are ordered: each is the one before it, or less.
+    """
+
+    track: str
+    participant: str
+    """The publisher's identity."""
+    source: Source
+    mid: str
+    """The mid of the receive section that shows it. Empty: none."""
+    wanted: Picture | None
+    """The best layer that the subscriber asks for, whether it arrives or not. None: nothing."""
+    allowed: Picture | None
+    """The best layer that mutes, rules of the room and bandwidth allow."""
+    target: Picture | None
+    """The best layer that the room requests of the packet plane."""
+    current: Picture | None
+    """The layer that is sent."""
+    since: int
+    """When `current` last changed, in milliseconds since the epoch. 0: never."""
+    cause: Cause
+    sentence: str
+    publisher: tuple[str, ...]
+    """What the publisher does that limits all its subscribers, for example `ignores keyframe requests`."""
+    decisions: tuple[Decision, ...]
+    """The decisions of the last minute, oldest first."""
