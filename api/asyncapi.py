@@ -184,7 +184,7 @@ REPLY = "The id of the request."
 SEQ = {
     "type": "integer",
     "minimum": 0,
-    "description": "Counted per participant from 1. 0: the client is not admitted, and has no session.",
+    "description": "Counted per participant from 1, without gaps. 0: the client is not admitted, and has no session.",
 }
 SECURITY: dict[str, dict[str, str]] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "HS256; see PROTOCOL.md."},

@@ -15,6 +15,7 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from api.connections import Connection, Connections
 from api.handshakes import Handshake
@@ -196,6 +197,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.max_message_size = limits.MESSAGE_OCTETS
         if self._connection is not None:
             self._connection.know()
+
+    def write_text(self, data: bytes) -> bool:
+        """Sends a text frame at once. False: the client does not read what was sent before, or the connection ends."""
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        if self.conn.state is not State.OPEN:
+            return False
+        self.conn.send_text(data)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= limits.FRAGMENTS:

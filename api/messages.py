@@ -10,6 +10,7 @@ from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.quoting import quote
 from sfu.signalling.messages import ClientMessage, ServerMessage
+from sfu.signalling.outbox import Outgoing
 
 _client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Discriminator("type")])
 _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discriminator("type")])
@@ -29,16 +30,20 @@ def decode(text: str | bytes) -> ClientMessage:
     return message
 
 
-def encode(seq: int, message: ServerMessage) -> bytes:
-    """Encodes a message of the server with its `seq`."""
-    # The same message is often sent to all participants of a room.
-    kept = _encoded.get(id(message))
-    if kept is None or kept[0] is not message:
-        kept = message, _server.dump_json(message)[1:]
-        _encoded[id(message)] = kept
-        if len(_encoded) > REMEMBERED:
-            del _encoded[next(iter(_encoded))]
-    return b'{"seq":%d,' % seq + kept[1]
+def encode(seq: int, message: ServerMessage | Outgoing) -> bytes:
+    """Encodes a message of the server with its `seq`. A shared message is encoded once."""
+    if isinstance(message, Outgoing):
+        body = message.body or _body(message.message)
+        if message.is_shared:
+            message.body = body
+    else:
+        body = _body(message)
+    return b'{"seq":%d,' % seq + body
+
+
+def _body(message: ServerMessage) -> bytes:
+    """Returns the JSON after `seq`."""
+    return _server.dump_json(message)[1:]
 
 
 def request_id(text: str | bytes) -> int:
@@ -56,10 +61,6 @@ def adapters() -> tuple[TypeAdapter[ClientMessage], TypeAdapter[ServerMessage]]:
     return _client, _server
 
 
-REMEMBERED = 32
-_encoded: dict[int, tuple[ServerMessage, bytes]] = {}
-"""JSON after `seq` of the last messages, by the `id()` of the message, which stays valid while the message is stored
-here."""
 _any: TypeAdapter[Any] = TypeAdapter(Any)
 
 

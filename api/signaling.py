@@ -12,6 +12,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from api import auth, messages
 from api.dependencies import SettingsDep, SfuDep, address_of, know, reached_at
 from api.errors import close_code, problem_of
+from api.http_protocols import CONNECTION, WebSocketProtocol
 from sfu import limits
 from sfu.bucket import Bucket
 from sfu.errors import InvalidRequest, SfuError, Unauthenticated, Unavailable
@@ -19,6 +20,7 @@ from sfu.lifecycle import State
 from sfu.model import Grant
 from sfu.service import Sfu
 from sfu.signalling.messages import Error, Join, Token
+from sfu.signalling.outbox import Outgoing, Write
 from sfu.signalling.requests import Session, cost
 from sfu.signalling.sessions import refusal
 
@@ -187,9 +189,27 @@ async def _pause(budget: Bucket, spent: float) -> None:
 
 
 async def _tell(websocket: WebSocket, session: Session) -> None:
+    session.outbox.write = _writer(websocket)
     with contextlib.suppress(WebSocketDisconnect):
-        async for seq, message in session.outbox:
-            await websocket.send_text(messages.encode(seq, message).decode())
+        async for seq, outgoing in session.outbox.outgoing():
+            await websocket.send_text(messages.encode(seq, outgoing).decode())
+
+
+def _writer(websocket: WebSocket) -> Write | None:
+    """Returns what sends a message at once: a message to many is sent without waking a task for each. None: the server
+    is not ours."""
+    protocol = websocket.scope.get(CONNECTION)
+    if not isinstance(protocol, WebSocketProtocol):
+        return None
+
+    def write(seq: int, outgoing: Outgoing) -> bool:
+        try:
+            return protocol.write_text(messages.encode(seq, outgoing))
+        except Exception:
+            # The task meets the same exception, and its connection ends.
+            return False
+
+    return write
 
 
 async def _renew(session: Session, keys: Mapping[str, str]) -> None:

@@ -6,6 +6,8 @@ it through an `Outbox`. If the WebSocket falls behind the tail, it is closed. It
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from sfu import limits
@@ -24,9 +26,26 @@ HALF = 128
 """Requests of a connection wait while it has more unread messages than this."""
 
 
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """A message to one participant, or to many, who share this object."""
+
+    message: ServerMessage
+    octets: int
+    """Its weight, as returned by `weigh`."""
+    is_shared: bool = False
+    body: bytes | None = None
+    """The message as encoded, without its number. The codec keeps it here if the message is shared, so that it is
+    encoded once."""
+
+    @classmethod
+    def of(cls, message: ServerMessage, *, is_shared: bool = False) -> "Outgoing":
+        return cls(message, weigh(message), is_shared)
+
+
 class Kept(NamedTuple):
     seq: int
-    message: ServerMessage
+    outgoing: Outgoing
     end: int
     """Octets of all messages up to the end of this one."""
 
@@ -43,11 +62,12 @@ class Tail:
         self.octets = 0
         """The octets of all messages so far, including dropped ones."""
 
-    def put(self, message: ServerMessage, octets: int | None = None) -> None:
-        """Appends a message. `octets`: its weight if known, as returned by `weigh`."""
+    def put(self, message: ServerMessage | Outgoing) -> None:
+        """Appends a message. `Outgoing`: one that others receive, too."""
+        outgoing = message if isinstance(message, Outgoing) else Outgoing.of(message)
         self.seq += 1
-        self.octets += weigh(message) if octets is None else octets
-        self._kept.append(Kept(self.seq, message, self.octets))
+        self.octets += outgoing.octets
+        self._kept.append(Kept(self.seq, outgoing, self.octets))
         while self.octets - self._kept[0].end > limits.OUTBOX_OCTETS:
             self._kept.popleft()
         if self._outbox is not None:
@@ -57,7 +77,7 @@ class Tail:
         """Returns whether all messages after `seq` are still kept."""
         return self.seq - len(self._kept) <= seq <= self.seq
 
-    def after(self, seq: int) -> tuple[int, ServerMessage]:
+    def after(self, seq: int) -> tuple[int, Outgoing]:
         """Returns the message after `seq`, with its number. `reaches(seq)` must hold."""
         return self._kept[seq - self.seq][:2]
 
@@ -86,14 +106,22 @@ class Tail:
         return self._outbox is outbox
 
 
+Write = Callable[[int, Outgoing], bool]
+"""Sends a message with its number. False: that is not possible now, and the reader takes it. Raises nothing."""
+
+
 class Outbox:
     """One connection's view of a tail: an iterator over `(seq, message)`. At its end `close_code` is set."""
 
     def __init__(self, tail: Tail, after: int, first: ServerMessage | None) -> None:
         self._tail = tail
         self._read = after
-        self._first = first
+        self._first = Outgoing.of(first) if first is not None else None
         self._last: int | None = None
+        self._is_waiting = False
+        """The reader has read everything and waits."""
+        self.write: Write | None = None
+        """Sends a message at once, without waking the reader."""
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
         self._space.set()
@@ -105,6 +133,9 @@ class Outbox:
         """Called after a message was put into the tail."""
         if not self._tail.reaches(self._read):
             self.close(POLICY, drop=True)
+            return
+        if self._is_waiting and self.write is not None and self.write(*self._tail.after(self._read)):
+            self._read += 1
             return
         if self._is_behind():
             self._space.clear()
@@ -134,6 +165,19 @@ class Outbox:
         return self
 
     async def __anext__(self) -> tuple[int, ServerMessage]:
+        seq, outgoing = await self._next()
+        return seq, outgoing.message
+
+    async def outgoing(self) -> AsyncIterator[tuple[int, Outgoing]]:
+        """Iterates like the outbox itself, over messages that keep how they are encoded."""
+        while True:
+            try:
+                item = await self._next()
+            except StopAsyncIteration:
+                return
+            yield item
+
+    async def _next(self) -> tuple[int, Outgoing]:
         while True:
             if self._first is not None:
                 first, self._first = self._first, None
@@ -147,7 +191,11 @@ class Outbox:
                     self._space.set()
                 return item
             self._wake.clear()
-            await self._wake.wait()
+            self._is_waiting = True
+            try:
+                await self._wake.wait()
+            finally:
+                self._is_waiting = False
 
 
 def weigh(message: ServerMessage) -> int:

@@ -12,7 +12,7 @@ from sfu.model import DisconnectReason
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
-from sfu.signalling.outbox import LEFT, Tail, weigh
+from sfu.signalling.outbox import LEFT, Outgoing, Tail
 from sfu.views import ParticipantInfo, SubscriptionState
 
 REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
@@ -129,10 +129,9 @@ class View:
             case facts.SectionsMissing(subscriber=subscriber, audio=audio, video=video):
                 self._put(subscriber, messages.Renegotiate(audio, video))
             case facts.SubscriptionChanged(subscribers=subscribers, state=state):
-                message = _subscription(state)
-                octets = weigh(message)
+                outgoing = Outgoing.of(_subscription(state), is_shared=len(subscribers) > 1)
                 for subscriber in subscribers:
-                    self._put(subscriber, message, octets)
+                    self._put(subscriber, outgoing)
             case facts.SpeakersChanged(speakers=speakers):
                 self._tell_all(messages.Speakers(speakers))
             case facts.DominantSpeakerChanged(participant=participant, track=track):
@@ -140,17 +139,17 @@ class View:
 
     def _tell_all(self, message: messages.ServerMessage) -> None:
         """Sends a message to all who are in the room. Those who have left receive only `left`."""
-        octets = weigh(message)
+        outgoing = Outgoing.of(message, is_shared=True)
         for sid in self._tails:
             if sid in self._members:
-                self._put(sid, message, octets)
+                self._put(sid, outgoing)
 
-    def _put(self, sid: str, message: messages.ServerMessage, octets: int | None = None) -> None:
+    def _put(self, sid: str, message: messages.ServerMessage | Outgoing) -> None:
         tail = self._tails.get(sid)
         if tail is None:  # WHIP and WHEP have no WebSocket.
             return
         try:
-            tail.put(message, octets)
+            tail.put(message)
         except Exception as error:
             # Most messages go to many participants: the remaining ones must still receive this message.
             self._failures.note("tell", error, f"sid={sid}")

@@ -13,7 +13,8 @@ from api.errors import STATUS
 from sfu.errors import InvalidRequest, SfuError
 from sfu.model import Kind
 from sfu.negotiation import capabilities
-from sfu.signalling.messages import ClientMessage, ServerMessage
+from sfu.signalling.messages import ClientMessage, Ok, ServerMessage
+from sfu.signalling.outbox import Outgoing
 
 from ..documents.markdown import anchors, headings, tables
 
@@ -60,6 +61,13 @@ def test_an_example_of_the_server_is_what_the_codec_writes(example: dict[str, An
     kinds = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(ServerMessage)}
     message = TypeAdapter(kinds[body["type"]]).validate_python(body)
     assert json.loads(messages.encode(example["seq"], message)) == example
+
+
+def test_a_message_to_many_is_encoded_once_and_numbered_for_each() -> None:
+    shared, single = Outgoing.of(Ok(7), is_shared=True), Outgoing.of(Ok(7))
+    assert [json.loads(messages.encode(seq, shared))["seq"] for seq in (1, 2)] == [1, 2]
+    assert messages.encode(3, shared) == messages.encode(3, single) == messages.encode(3, Ok(7))
+    assert (shared.body, single.body) == (b'"id":7,"type":"ok"}', None), "only the shared one is kept"
 
 
 @pytest.mark.parametrize("id", [None, "one", 1.5, 2**53])

@@ -54,11 +54,11 @@ class Room:
 
     @property
     def members(self) -> int:
-        return len(self.server.sfu.room("room").members)
+        return len(self.server.sfu.rooms.find("room").members)
 
     async def join(self, name: str, *, publishes: bool = False) -> None:
         sid = await self.clients.join(name, publishes=publishes)
-        participant = self.server.sfu.room("room").members.get(sid)
+        participant = self.server.sfu.rooms.find("room").members.get(sid)
         assert participant is not None
         await self._connect(participant)
 
@@ -89,7 +89,7 @@ class Room:
 
     async def announce(self, text: str) -> None:
         """Causes one message to everybody."""
-        self.server.sfu.room("room").update(metadata=text)
+        self.server.sfu.rooms.find("room").update(metadata=text)
 
 
 async def spent(change: Callable[[], Awaitable[object]]) -> float:
