@@ -6,7 +6,7 @@ and camera of one participant prefer slots of the same index: browsers treat the
 as one stream and play them in sync.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu.model import Kind, Source
@@ -66,73 +66,116 @@ def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[
     )
 
 
-def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> list[Wanted]:
-    """Returns the tracks for one subscriber: visible ones first, and at most `last_n` video tracks (0: all)."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The tracks that a subscriber wants, by kind, highest priority first."""
+
+    audio: tuple[Wanted, ...]
+    video: tuple[Wanted, ...]
+
+
+def ranked(wanted: Iterable[Wanted], unseen: Collection[str] = ()) -> Ranked:
+    """Returns the wanted tracks by kind. `wanted`: highest priority first. Tracks in `unseen` are not visible and come
+    last."""
     if unseen:
         wanted = sorted(wanted, key=lambda track: track.track in unseen)
-    beyond = {track.track for track in [one for one in wanted if one.kind is Kind.VIDEO][last_n:]} if last_n else set()
-    return [track for track in wanted if track.track not in beyond] if beyond else list(wanted)
+    audio: list[Wanted] = []
+    video: list[Wanted] = []
+    for track in wanted:
+        (audio if track.kind is Kind.AUDIO else video).append(track)
+    return Ranked(tuple(audio), tuple(video))
 
 
-def select(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int, sections: tuple[int, int]) -> Selection:
-    """Returns the selection of one subscriber. `wanted`: highest priority first. `sections`: numbers of audio and
-    video."""
-    chosen = choose(wanted, unseen, last_n)
-    audio = [track for track in chosen if track.kind is Kind.AUDIO]
-    video = [track for track in chosen if track.kind is Kind.VIDEO]
-    places = (audio[: sections[0]], video[: sections[1]])
-    without = (audio[sections[0] :], video[sections[1] :])
-    shown = tuple(track for tracks in places for track in tracks)
+def select(
+    wanted: Ranked,
+    last_n: int,
+    sections: tuple[int, int],
+    *,
+    own: Collection[str] = (),
+    unseen: Collection[str] = (),
+) -> Selection:
+    """Returns the selection of one subscriber.
+
+    `last_n`: the most video tracks (0: all). `sections`: numbers of audio and video. `own`: tracks of the subscriber
+    itself, which it is not shown.
+    """
+    audio, video = _others(wanted.audio, own), _others(wanted.video, own)
+    chosen = video[:last_n] if last_n else video
+    shown = audio[: sections[0]] + chosen[: sections[1]]
     return Selection(
         wanted=shown,
-        tracks=frozenset(track.track for track in shown),
-        missing=(_seen(without[0], unseen), _seen(without[1], unseen)),
+        tracks=frozenset([track.track for track in shown]),
+        missing=(_seen(audio[sections[0] :], unseen), _seen(chosen[sections[1] :], unseen)),
         last_n=last_n,
-        beyond=frozenset(t.track for t in wanted) - {t.track for t in chosen} if last_n else frozenset(),
+        beyond=frozenset([track.track for track in video[last_n:]]) if last_n else frozenset(),
     )
 
 
-def plan(
-    wanted: Sequence[Wanted],
-    sections: Sequence[tuple[str, Kind]],
-    present: Mapping[str, str | None],
-) -> Mapping[str, str | None]:
-    """Returns the track of each section, by mid. `wanted`: highest priority first. `sections`: mid and kind, in the
-    order of the SDP.
+class Layout:
+    """The tracks in the sections of one subscriber. A change costs what it changes, not what there is."""
 
-    `present`: the tracks that sections show now. Tracks that are no longer wanted are removed.
-    """
-    columns: dict[Kind, list[str]] = {kind: [] for kind in Kind}
-    for mid, kind in sections:
-        columns[kind].append(mid)
-    of_kind: dict[Kind, list[Wanted]] = {kind: [] for kind in Kind}
-    for track in wanted:
-        of_kind[track.kind].append(track)
-    chosen = {kind: of_kind[kind][: len(columns[kind])] for kind in Kind}
-
-    keep = {track.track for tracks in chosen.values() for track in tracks}
-    shown: dict[str, str | None] = {}
-    place: dict[str, int] = {}
-    for mids in columns.values():
-        for index, mid in enumerate(mids):
-            showing = present.get(mid)
+    def __init__(self, sections: Iterable[tuple[str, Kind]], present: Mapping[str, str | None]) -> None:
+        """`sections`: mid and kind, in the order of the SDP. `present`: the tracks that they show, by mid."""
+        self._mids: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+        self._shown: dict[Kind, list[str | None]] = {kind: [] for kind in Kind}
+        """The track of each section, in the order of `_mids`."""
+        self._places: dict[str, tuple[Kind, int]] = {}
+        """Kind and index of the section of each track."""
+        for mid, kind in sections:
+            track = present.get(mid)
             # A track is shown in one slot only, even if `present` has it twice.
-            if showing not in keep or showing in place:
-                showing = None
-            shown[mid] = showing
-            if showing is not None:
-                place[showing] = index
+            if track in self._places:
+                track = None
+            if track is not None:
+                self._places[track] = (kind, len(self._mids[kind]))
+            self._mids[kind].append(mid)
+            self._shown[kind].append(track)
+        self.tracks = frozenset(self._places)
+        """All tracks that are shown."""
 
-    by_source = {(track.participant, track.source): track.track for tracks in chosen.values() for track in tracks}
-    for kind in (Kind.VIDEO, Kind.AUDIO):
-        for track in chosen[kind]:
-            if track.track in place:
-                continue
-            partner = by_source.get((track.participant, PARTNER.get(track.source, Source.UNKNOWN)))
-            index = _free_index(columns, kind, shown, place.get(partner) if partner else None)
-            shown[columns[kind][index]] = track.track
-            place[track.track] = index
-    return shown
+    def shown(self) -> dict[str, str | None]:
+        """Returns the track of each section, by mid."""
+        return {mid: track for kind in Kind for mid, track in zip(self._mids[kind], self._shown[kind], strict=True)}
+
+    def fit(self, selection: Selection) -> dict[str, str | None]:
+        """Shows the selected tracks, for which there are sections, and no others. Returns the changed sections, by
+        mid."""
+        wanted, now = selection.wanted, selection.tracks
+        changed: dict[str, str | None] = {}
+        for gone in sorted(self.tracks - now):
+            kind, index = self._places.pop(gone)
+            self._shown[kind][index] = None
+            changed[self._mids[kind][index]] = None
+        added = now - self.tracks
+        if added:
+            new = [track for track in wanted if track.track in added]
+            for track in sorted(new, key=lambda track: track.kind is not Kind.VIDEO):
+                index = self._free_index(track.kind, self._preferred(track, wanted))
+                self._places[track.track] = (track.kind, index)
+                self._shown[track.kind][index] = track.track
+                changed[self._mids[track.kind][index]] = track.track
+        self.tracks = now
+        return changed
+
+    def _preferred(self, track: Wanted, wanted: Sequence[Wanted]) -> int | None:
+        """Returns the index of the track that is played in sync with this one."""
+        source = PARTNER.get(track.source)
+        if source is None:
+            return None
+        partners = [one for one in wanted if one.participant == track.participant and one.source is source]
+        place = self._places.get(partners[-1].track) if partners else None
+        return place[1] if place is not None else None
+
+    def _free_index(self, kind: Kind, preferred: int | None) -> int:
+        """Returns the preferred index if free, else one that is free in the other kind too, else the first free one."""
+        shown, other = self._shown[kind], self._shown[Kind.AUDIO if kind is Kind.VIDEO else Kind.VIDEO]
+        if preferred is not None and preferred < len(shown) and shown[preferred] is None:
+            return preferred
+        free = [index for index, track in enumerate(shown) if track is None]
+        for index in free:
+            if index >= len(other) or other[index] is None:
+                return index
+        return free[0]
 
 
 def growth(missing: int, sections: int, limit: int) -> int:
@@ -146,15 +189,5 @@ def _seen(tracks: Sequence[Wanted], unseen: Collection[str]) -> int:
     return sum(1 for track in tracks if track.track not in unseen) if unseen else len(tracks)
 
 
-def _free_index(
-    columns: Mapping[Kind, Sequence[str]], kind: Kind, shown: Mapping[str, str | None], preferred: int | None
-) -> int:
-    """Returns the preferred index if free, else one that is free in the other kind too, else the first free one."""
-    other = columns[Kind.AUDIO if kind is Kind.VIDEO else Kind.VIDEO]
-    free = [index for index, mid in enumerate(columns[kind]) if shown[mid] is None]
-    if preferred in free and preferred is not None:
-        return preferred
-    for index in free:
-        if index >= len(other) or shown[other[index]] is None:
-            return index
-    return free[0]
+def _others(tracks: tuple[Wanted, ...], own: Collection[str]) -> tuple[Wanted, ...]:
+    return tuple([track for track in tracks if track.track not in own]) if own else tracks

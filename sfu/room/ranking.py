@@ -7,6 +7,7 @@ from sfu.policy import slots
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 from sfu.room.tracks import Track
+from sfu.room.wishes import Wishes
 
 
 class Ranking:
@@ -20,8 +21,11 @@ class Ranking:
         self._on_stage: tuple[str, ...] = ()
         self._joined: list[Track] | None = None
         self._ranked: list[Track] | None = None
+        self._wanted: dict[bool, slots.Ranked] = {}
+        """The tracks that subscribers without individual wishes want, by `auto`."""
         self._shared: dict[tuple[bool, tuple[int, int]], slots.Selection] = {}
-        """Selections of subscribers without individual wishes, by `auto` and numbers of sections."""
+        """Selections of subscribers who publish nothing and have no individual wishes, by `auto` and numbers of
+        sections."""
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> bool:
         """Sets which participants a large room shows, see `RoomOptions`. Returns whether this changed."""
@@ -34,6 +38,7 @@ class Ranking:
     def reorder(self) -> None:
         """Clears the caches, because tracks, their priority or their visibility changed."""
         self._joined = self._ranked = None
+        self._wanted.clear()
         self._shared.clear()
 
     def by_join(self) -> list[Track]:
@@ -51,19 +56,25 @@ class Ranking:
         if not subscriber.permissions.can_subscribe:
             return slots.NOTHING
         viewing = subscriber.viewing
-        if not viewing.wishes.is_plain or subscriber.tracks:
-            return self._selected(subscriber)
-        key = (viewing.wishes.auto, viewing.sections)
+        wishes, own, sections = viewing.wishes, subscriber.tracks, viewing.sections
+        if not wishes.is_plain:
+            wanted = slots.ranked([track.claim for track in wishes.among(self._by_rank())], wishes.unseen)
+            return slots.select(wanted, self._last_n, sections, own=own, unseen=wishes.unseen)
+        if own:
+            return slots.select(self._plain(wishes), self._last_n, sections, own=own)
+        key = (wishes.auto, sections)
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._shared[key] = self._selected(subscriber)
+            shared = self._shared[key] = slots.select(self._plain(wishes), self._last_n, sections)
         return shared
 
-    def _selected(self, subscriber: Participant) -> slots.Selection:
-        viewing = subscriber.viewing
-        others = [track for track in self._by_rank() if track.owner != subscriber.sid]
-        wanted = [track.claim for track in viewing.wishes.among(others)]
-        return slots.select(wanted, viewing.wishes.unseen, self._last_n, viewing.sections)
+    def _plain(self, wishes: Wishes) -> slots.Ranked:
+        """Returns what all subscribers without individual wishes want that have the same `auto`."""
+        wanted = self._wanted.get(wishes.auto)
+        if wanted is None:
+            wanted = slots.ranked([track.claim for track in wishes.among(self._by_rank())])
+            self._wanted[wishes.auto] = wanted
+        return wanted
 
     def _by_rank(self) -> list[Track]:
         """Returns the visible tracks, highest priority first."""

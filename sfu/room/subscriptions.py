@@ -40,8 +40,8 @@ class Subscriptions:
         self.sections = (0, 0)
         """The numbers of audio and of video slots."""
         self._selection = policy.NOTHING
-        self._planned: frozenset[str] | None = None
-        """Sids of the tracks that its slots were planned for. None: `refresh` is due."""
+        self._layout: policy.Layout | None = None
+        """What its slots show. None: not known, so that `refresh` looks at every slot."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may have changed."""
@@ -82,28 +82,36 @@ class Subscriptions:
                 self._leave(slot.track)
         self._by_id = {slot.id: slot for slot in self.slots.values()}
         audio = sum(1 for slot in self.slots.values() if slot.kind is Kind.AUDIO)
-        self.sections, self._planned = (audio, len(self.slots) - audio), None
+        self.sections, self._layout = (audio, len(self.slots) - audio), None
 
     def select(self, selection: policy.Selection) -> bool:
         """Sets the tracks to show. Returns whether `refresh` is due."""
         self._selection = selection
-        return self._planned != selection.tracks
+        return self._layout is None or self._layout.tracks != selection.tracks
+
+    def check(self) -> None:
+        """Lets `refresh` look at every slot, because tracks in them may have moved in the plane."""
+        self._layout = None
 
     def refresh(self, tracks: Mapping[str, Track]) -> dict[str, SlotInfo | None]:
         """Assigns the selected tracks to slots. Returns the changes. `tracks`: those of the room, by sid."""
-        self._planned = None
-        plan = policy.plan(
-            self._selection.wanted,
+        before, self._layout = self._layout, None
+        layout = before or self._present()
+        for mid, sid in layout.fit(self._selection).items():
+            self._fill(self.slots[mid], tracks[sid] if sid is not None else None)
+        if before is None:
+            for slot in self.slots.values():
+                if not slot.is_current:
+                    self._fill(slot, slot.track)
+        self._layout = layout
+        told, self._untold = self._untold, {}
+        return told
+
+    def _present(self) -> policy.Layout:
+        return policy.Layout(
             [(slot.mid, slot.kind) for slot in self.slots.values()],
             {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
         )
-        planned = [(self.slots[mid], tracks[sid] if sid is not None else None) for mid, sid in plan.items()]
-        changed = [(slot, track) for slot, track in planned if slot.track is not track or not slot.is_current]
-        for slot, track in changed:
-            self._fill(slot, track)
-        self._planned = self._selection.tracks
-        told, self._untold = self._untold, {}
-        return told
 
     def _fill(self, slot: Slot, track: Track | None) -> None:
         """Puts a track into a slot, or clears it. The command comes first: if it fails, the slot is unchanged and the
@@ -187,7 +195,7 @@ class Subscriptions:
                 self._leave(slot.track)
         self.slots.clear()
         self._by_id.clear()
-        self.sections, self._planned, self._selection = (0, 0), None, policy.NOTHING
+        self.sections, self._layout, self._selection = (0, 0), None, policy.NOTHING
 
     def renegotiate(self, limit: int) -> tuple[int, int] | None:
         """Returns the numbers of audio and video sections to request. None: there are enough, or they were

@@ -70,10 +70,11 @@ class Turn:
         """Updates the marked subscribers. If one fails, it is marked again for a later turn, and the others are
         updated."""
         dirty, self._plans = self._plans, {}
+        self._each(dirty, self._check, self._plans)
         if self._all:
             self._all = False
-            self._each([member.sid for member in self._members], lambda one: self._select(one, dirty), self._plans)
-        self._each(dirty, self._refresh, self._plans)
+            every = [member.sid for member in self._members if member.sid not in dirty]
+            self._each(every, lambda one: self._plan(one, dirty), self._plans)
         stale, self._decisions = {**dirty, **self._decisions}, {}
         targets: dict[str, Targets] = {}
         decisions = Decisions()
@@ -88,25 +89,20 @@ class Turn:
         self._each({**stale, **news}, lambda one: _collect(one, decisions, states), self._reports)
         states.append_to(self._facts)
 
-    def _select(self, subscriber: Participant, dirty: dict[str, None]) -> None:
-        """Marks a subscriber whose selection differs from its slots."""
-        if subscriber.sid in dirty or subscriber.transport.negotiated is None:
+    def _check(self, subscriber: Participant) -> None:
+        """Plans a subscriber, and looks at each of its slots."""
+        subscriber.viewing.check()
+        self._plan(subscriber, {})
+
+    def _plan(self, subscriber: Participant, dirty: dict[str, None]) -> None:
+        """Plans a subscriber, and marks it as `dirty` if its selection differs from its slots."""
+        if subscriber.transport.negotiated is None:
             return
         if subscriber.viewing.select(self._ranking.selection(subscriber)):
             dirty[subscriber.sid] = None
-        else:
-            self._ask_for_sections(subscriber)
-
-    def _refresh(self, subscriber: Participant) -> None:
-        if subscriber.transport.negotiated is None:
-            return
-        subscriber.viewing.select(self._ranking.selection(subscriber))
-        changed = subscriber.viewing.refresh(self._tracks)
-        if changed:
-            self._facts.append(SlotsChanged(subscriber.sid, changed))
-        self._ask_for_sections(subscriber)
-
-    def _ask_for_sections(self, subscriber: Participant) -> None:
+            changed = subscriber.viewing.refresh(self._tracks)
+            if changed:
+                self._facts.append(SlotsChanged(subscriber.sid, changed))
         if subscriber.signals:
             more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:

@@ -1,12 +1,14 @@
 """Which track each section shows, as tables."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from sfu.model import Kind, Source
-from sfu.policy.slots import Wanted, choose, growth, order, plan, select
+from sfu.policy.slots import Layout, Wanted, growth, order, ranked, select
+
+from .full_plan import choose, plan
 
 
 def sections(audio: int, video: int) -> list[tuple[str, Kind]]:
@@ -24,6 +26,20 @@ def wanted(words: str) -> list[Wanted]:
         "other": (Kind.VIDEO, Source.UNKNOWN),
     }
     return [Wanted(word, word.split(".")[0], *sources[word.split(".")[1]]) for word in words.split()]
+
+
+def fitted(
+    want: Sequence[Wanted], places: Sequence[tuple[str, Kind]], present: Mapping[str, str | None]
+) -> Mapping[str, str | None]:
+    """What the sections show, after what they show at present."""
+    layout = Layout(places, present)
+    count = (sum(kind is Kind.AUDIO for _, kind in places), sum(kind is Kind.VIDEO for _, kind in places))
+    changed = layout.fit(select(ranked(want), 0, count))
+    before = {mid: present.get(mid) for mid, _ in places}
+    now = layout.shown()
+    # The second section of a track that `present` has twice is empty already.
+    assert changed.items() >= {(mid, now[mid]) for mid in now if now[mid] not in (before[mid], None)}
+    return now
 
 
 def shown(words: str) -> dict[str, str | None]:
@@ -61,7 +77,7 @@ TABLE: Sequence[tuple[str, str, tuple[int, int], str, str]] = [
 
 @pytest.mark.parametrize(("why", "want", "count", "before", "after"), TABLE, ids=[row[0] for row in TABLE])
 def test_sections_show(why: str, want: str, count: tuple[int, int], before: str, after: str) -> None:
-    result = plan(order(wanted(want), {}, {}), sections(*count), shown(before))
+    result = fitted(order(wanted(want), {}, {}), sections(*count), shown(before))
     assert {mid: track for mid, track in result.items() if track} == shown(after)
     assert set(result) == {mid for mid, _ in sections(*count)}
 
@@ -101,8 +117,8 @@ def test_of_a_large_room_one_is_shown(why: str, ordered: str, unseen: str, last_
 
 
 def test_what_is_not_visible_is_not_missing() -> None:
-    selection = select(wanted("A.cam B.cam C.cam"), ("A.cam",), 0, (0, 1))
-    assert plan(selection.wanted, sections(0, 1), shown("v0=A.cam")) == {"v0": "B.cam"}
+    selection = select(ranked(wanted("A.cam B.cam C.cam"), ("A.cam",)), 0, (0, 1), unseen=("A.cam",))
+    assert fitted(selection.wanted, sections(0, 1), shown("v0=A.cam")) == {"v0": "B.cam"}
     assert selection.missing == (0, 1)
 
 
@@ -112,16 +128,23 @@ def test_whatever_happens_the_first_are_shown_once_and_who_stays_does_not_move(s
     everybody = wanted(" ".join(f"{name}.{what}" for name in "ABCDEFGH" for what in ("cam", "mic", "screen")))
     present: dict[str, str | None] = {}
     places = sections(4, 5)
+    layout = Layout(places, present)
     for _ in range(30):
         unseen = {track.track for track in chance.sample(everybody, 5) if track.kind is Kind.VIDEO}
         last_n = chance.choice((0, 2, 4))
         ordered = order(chance.sample(everybody, 12), {"C": 0}, {"D": chance.randrange(3), "E": 1})
-        chosen = choose(ordered, unseen, last_n)
+        who = chance.choice("AX")
+        own = {track.track for track in everybody if track.participant == who}
+        others = [track for track in ordered if track.track not in own]
+        chosen = choose(others, unseen, last_n)
         result = plan(chosen, places, present)
-        selection = select(ordered, unseen, last_n, (4, 5))
+        selection = select(ranked(ordered, unseen), last_n, (4, 5), own=own, unseen=unseen)
         assert plan(selection.wanted, places, present) == result, "what has no section makes no difference"
+        changed = layout.fit(selection)
+        assert layout.shown() == result and layout.tracks == selection.tracks
+        assert changed == {mid: result[mid] for mid in result if present.get(mid) != result[mid] or mid in changed}
         assert selection.tracks == {track for track in result.values() if track}
-        assert selection.beyond == {t.track for t in ordered} - {t.track for t in chosen}
+        assert selection.beyond == {t.track for t in others} - {t.track for t in chosen}
         for kind, count in ((Kind.AUDIO, 4), (Kind.VIDEO, 5)):
             first = [track.track for track in chosen if track.kind is kind][:count]
             now = [track for mid, of in places if of is kind and (track := result[mid])]
@@ -132,7 +155,7 @@ def test_whatever_happens_the_first_are_shown_once_and_who_stays_does_not_move(s
 
 
 def test_what_has_no_section_is_missing() -> None:
-    assert select(wanted("A.cam B.cam C.screen A.mic"), (), 0, (1, 1)).missing == (0, 2)
+    assert select(ranked(wanted("A.cam B.cam C.screen A.mic")), 0, (1, 1)).missing == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
 from sfu.signalling import messages
 
+from ..policy import full_plan
 from ..scene import Client, Scene, scene, turn
 from .test_crowd import Crowd
 from .test_demand import arriving
@@ -33,9 +34,9 @@ def planned(client: Client) -> Mapping[str, str | None]:
     visible = [track.claim for track in stage.overview.visible_to(participant)]
     ordered = slots.order(visible, ranks, stage.speech.spoke)
     wanted = [claim for claim in ordered if viewing.wishes.wants(stage.tracks[claim.track])]
-    chosen = slots.choose(wanted, viewing.wishes.unseen, room.options.last_n)
+    chosen = full_plan.choose(wanted, viewing.wishes.unseen, room.options.last_n)
     sections = [(slot.mid, slot.kind) for slot in viewing.slots.values()]
-    return slots.plan(chosen, sections, shown(client))
+    return full_plan.plan(chosen, sections, shown(client))
 
 
 def shown(client: Client) -> Mapping[str, str | None]:
