@@ -73,6 +73,8 @@ pub struct Transport {
     pub extensions: ExtensionMap,
     pub router: Router,
     pub arrivals: Arrivals,
+    /// A stream of the peer flowed in every silence of another that began before this.
+    pub flowed: Option<Instant>,
     pub pacer: Pacer<Queued>,
     /// STUN responses and DTLS handshakes, each with the path it must take. They are not paced or stopped.
     pub control: VecDeque<(Path, Vec<u8>)>,
@@ -128,6 +130,7 @@ impl Transport {
             extensions: ExtensionMap::default(),
             router: Router::new(),
             arrivals: Arrivals::new(),
+            flowed: None,
             pacer: Pacer::new(),
             control: VecDeque::new(),
             rtcp: VecDeque::new(),

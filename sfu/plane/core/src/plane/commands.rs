@@ -262,7 +262,7 @@ impl Plane {
         self.levels.remove(published.id());
         self.forget_sound(published.id(), published.sound);
         if let Some(transport) = self.transports.get_mut(published.transport) {
-            transport.router.remove(published.id());
+            transport.router.remove(&published.track);
             transport.retire_dropped();
         }
         for &slot in published.subscribers() {

@@ -1,16 +1,15 @@
-//! Determines which streams of a transport's tracks flow: judges silences by the transport's other tracks, and informs
-//! slots.
+//! Determines which streams of a transport's tracks flow: judges silences by whether other media of the transport flowed,
+//! and informs slots.
 
 use super::Plane;
-use crate::receive::pulse::Pulse;
 use crate::time::Instant;
 
 impl Plane {
     /// Judges the silences of a track that are due.
     pub(super) fn handle_track_silence(&mut self, key: usize, judged: usize, now: Instant) {
-        let others = self.transports[key].tracks.iter().filter(|&&track| track != judged);
-        let elsewhere: Vec<Pulse> = others.flat_map(|&track| self.tracks[track].track.pulses()).collect();
-        self.tracks[judged].track.handle_silence(&elsewhere, now);
+        self.steps += 1;
+        let elsewhere = self.transports[key].flowed;
+        self.tracks[judged].track.handle_silence(elsewhere, now);
         self.update_lives(judged, now);
     }
 

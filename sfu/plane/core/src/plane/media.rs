@@ -1,11 +1,14 @@
 //! The path of media: from the publisher to the pacers of all transports that are shown its track.
 
+use std::cell::Cell;
+
 use super::published::Published;
 use super::sound::Hearing;
 use super::{Place, Plane, report, start};
 use crate::broken::{Broken, contain};
 use crate::command::Path;
 use crate::discard::Discard;
+use crate::id::TrackId;
 use crate::receive::encoding::Taken;
 use crate::receive::packet::Packet;
 use crate::receive::track::Route;
@@ -130,7 +133,11 @@ impl Plane {
         if before != after {
             self.update_kept(key, before, after, now);
         }
-        Ok((track, route, extensions.audio_level, taken?))
+        let taken = taken?;
+        let evidence = self.tracks[track].track.encodings.get(route.encoding).and_then(|state| state.life.evidence());
+        let transport = self.transports.receiving(key);
+        transport.flowed = transport.flowed.max(evidence);
+        Ok((track, route, extensions.audio_level, taken))
     }
 
     /// Finds the route of the first packet of an SSRC: by MID and RID, or by its payload type.
@@ -142,9 +149,16 @@ impl Plane {
         now: Instant,
     ) -> Result<Route, Discard> {
         let transport = self.transports.receiving(key);
-        self.steps += transport.tracks.len() as u64;
-        let tracks: Vec<_> = transport.tracks.iter().map(|&track| &self.tracks[track].track).collect();
-        let route = transport.router.route(header, extensions, &tracks, now);
+        let looked_at = Cell::new(0);
+        let track = |id: TrackId| match self.places.get(&id.0) {
+            Some(&Place::Track(track)) => {
+                looked_at.update(|tracks| tracks + 1);
+                Some(&self.tracks[track].track)
+            }
+            _ => None,
+        };
+        let route = transport.router.route(header, extensions, track, now);
+        self.steps += looked_at.get();
         transport.retire_dropped();
         if let (Err(_), Some(srtp)) = (route, &mut transport.srtp) {
             srtp.inbound.retire(header.ssrc);

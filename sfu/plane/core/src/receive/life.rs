@@ -38,6 +38,11 @@ impl Life {
         self.whole.pulse()
     }
 
+    /// It flowed in every silence that began before this.
+    pub fn evidence(&self) -> Option<Instant> {
+        self.whole.pulse().as_ref().and_then(Pulse::evidence)
+    }
+
     /// Applies a change of the sender's layers allocation: `before` and `now` have a bit for each spatial layer that is
     /// sent.
     pub fn allocate(&mut self, before: u8, now: u8) {
@@ -70,18 +75,18 @@ impl Life {
         self.whole.is_gone(now)
     }
 
-    /// Decides whether silences mean a stop. `siblings` are the other encodings of the track, `elsewhere` is other
-    /// media of the transport.
-    pub fn handle_silence(&mut self, siblings: &[Pulse], elsewhere: &[Pulse], now: Instant) {
-        let others = || siblings.iter().chain(elsewhere);
+    /// Decides whether silences mean a stop. `siblings` are all encodings of the track; other media of the transport
+    /// flowed in every silence that began before `elsewhere`.
+    pub fn handle_silence(&mut self, siblings: &[Pulse], elsewhere: Option<Instant>, now: Instant) {
         let layers = self.layers.each_ref().map(Activity::pulse);
         for layer in &mut self.layers {
             if let Some(silence) = layer.overdue(now) {
-                layer.handle_silence(vouch(silence, layers.iter().flatten(), others()), now);
+                let elsewhere = siblings.iter().filter_map(Pulse::evidence).max().max(elsewhere);
+                layer.handle_silence(vouch(silence, layers.iter().flatten(), elsewhere), now);
             }
         }
         if let Some(silence) = self.whole.overdue(now) {
-            self.whole.handle_silence(vouch(silence, siblings.iter(), others()), now);
+            self.whole.handle_silence(vouch(silence, siblings.iter(), elsewhere), now);
         }
     }
 
@@ -107,14 +112,10 @@ impl Life {
 }
 
 /// Which other streams flowed since `silence` began.
-fn vouch<'a>(
-    silence: Instant,
-    mut siblings: impl Iterator<Item = &'a Pulse>,
-    mut others: impl Iterator<Item = &'a Pulse>,
-) -> Voucher {
+fn vouch<'a>(silence: Instant, mut siblings: impl Iterator<Item = &'a Pulse>, elsewhere: Option<Instant>) -> Voucher {
     if siblings.any(|pulse| pulse.vouches(silence)) {
         Voucher::Sibling
-    } else if others.any(|pulse| pulse.vouches(silence)) {
+    } else if elsewhere.is_some_and(|until| silence < until) {
         Voucher::Transport
     } else {
         Voucher::Nobody
@@ -142,7 +143,7 @@ mod tests {
             for spatial in 0..if frame < 30 { 3 } else { 2 } {
                 life.handle_packet(spatial, frame, false, at);
             }
-            life.handle_silence(&[], &[], at);
+            life.handle_silence(&[], None, at);
         }
         assert_eq!(life.lives(), Lives { flowing: 0b011, stopped: 0b100 });
         assert!(life.is_flowing());

@@ -7,6 +7,8 @@ const TICK: Duration = ms(20);
 /// Packets this far apart show that a stream flows. After an outage of the whole transport, one stream may resume a
 /// little before another.
 const VOUCHES: Duration = ms(160);
+/// The same in ticks.
+const VOUCHING: u32 = (VOUCHES.as_millis() / TICK.as_millis()) as u32;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Pulse {
@@ -30,17 +32,16 @@ impl Pulse {
         }
     }
 
-    /// True if the stream flowed while another was silent.
-    pub fn vouches(&self, silence: Instant) -> bool {
-        self.span_since(silence) >= VOUCHES
+    /// The stream flowed in every silence that began before this: it has packets [`VOUCHES`] apart after it. None if it
+    /// flowed for less.
+    pub fn evidence(&self) -> Option<Instant> {
+        let earlier = self.ticks >> VOUCHING;
+        (earlier != 0).then(|| self.newest - TICK * (VOUCHING + earlier.trailing_zeros()))
     }
 
-    /// The time from the first to the last tick with packets that began after `silence`.
-    fn span_since(&self, silence: Instant) -> Duration {
-        let behind = self.newest.saturating_duration_since(silence);
-        let ticks = (behind.as_nanos().div_ceil(TICK.as_nanos())).min(u128::from(u32::BITS)) as u32;
-        let after = self.ticks & u32::MAX.checked_shr(u32::BITS - ticks).unwrap_or(0);
-        TICK * after.checked_ilog2().unwrap_or(0)
+    /// True if the stream flowed while another was silent.
+    pub fn vouches(&self, silence: Instant) -> bool {
+        self.evidence().is_some_and(|until| silence < until)
     }
 }
 
@@ -48,26 +49,38 @@ impl Pulse {
 mod tests {
     use super::*;
 
-    #[test]
-    fn its_span_is_of_what_came_since_the_silence_began() {
-        let start = Instant::now();
+    fn beats(start: Instant, times: impl IntoIterator<Item = u64>) -> Pulse {
         let mut pulse = Pulse::new(start);
-        for at in (0..=600).step_by(40) {
-            pulse.beat(start + ms(at));
-        }
-        let spans = [0, 100, 300, 500, 590, 600, 700].map(|silence| pulse.span_since(start + ms(silence)).as_millis());
-        assert_eq!(spans, [560, 480, 280, 80, 0, 0, 0]);
+        times.into_iter().for_each(|at| pulse.beat(start + ms(at)));
+        pulse
     }
 
     #[test]
-    fn a_burst_after_a_silence_spans_nothing() {
+    fn it_vouches_for_silences_after_which_it_flowed_for_160_ms() {
+        let start = Instant::now();
+        let pulse = beats(start, (0..=600).step_by(40));
+        let vouches = [0, 300, 439, 440, 500, 600, 700].map(|silence| pulse.vouches(start + ms(silence)));
+        assert_eq!(vouches, [true, true, true, false, false, false, false]);
+        assert_eq!(pulse.evidence(), Some(start + ms(440)));
+    }
+
+    #[test]
+    fn a_burst_after_a_silence_is_no_evidence() {
+        let start = Instant::now();
+        assert!(!beats(start, [400, 401, 402, 403]).vouches(start), "only one tick is after it");
+        assert_eq!(beats(start, [400, 401, 3_600_000]).evidence(), None);
+    }
+
+    #[test]
+    fn evidence_never_fades_while_a_stream_flows() {
         let start = Instant::now();
         let mut pulse = Pulse::new(start);
-        for at in [400, 401, 402, 403] {
+        let mut before = None;
+        for at in (0..3_000).step_by(33) {
             pulse.beat(start + ms(at));
+            assert!(pulse.evidence() >= before, "at {at} ms");
+            before = pulse.evidence();
         }
-        assert_eq!(pulse.span_since(start), ms(0));
-        pulse.beat(start + ms(3_600_000));
-        assert_eq!(pulse.span_since(start), ms(0));
+        assert_eq!(before.map(|until| until >= start + ms(2_700)), Some(true));
     }
 }

@@ -8,6 +8,10 @@
 //! section that cannot be distinguished, one is forwarded completely, and a late packet of a replaced stream does not
 //! restore that stream.
 
+mod names;
+
+use std::collections::{BTreeMap, HashMap};
+
 use crate::command::TrackSpec;
 use crate::discard::Discard;
 use crate::id::TrackId;
@@ -16,19 +20,23 @@ use crate::receive::track::{Route, Track, is_rtx};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 use crate::time::Instant;
+use names::Names;
 
 #[derive(Clone, Copy, Debug)]
 struct Binding {
-    ssrc: u32,
     route: Route,
     /// Since when another SSRC matches its route while this one was never heard.
     contested: Option<Instant>,
 }
 
-/// The SSRCs of one transport, sorted; at most two for each encoding of its tracks, media and RTX.
+/// The SSRCs of one transport, at most two for each encoding of its tracks: media and RTX. No packet costs more than
+/// the logarithm of their number.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
-    bindings: Vec<Binding>,
+    bindings: BTreeMap<u32, Binding>,
+    /// The SSRC that has each route.
+    ssrcs: HashMap<Route, u32>,
+    names: Names,
     /// SSRCs that no longer have a route.
     dropped: Vec<u32>,
     /// The track of the last `SurplusSsrc`.
@@ -42,13 +50,16 @@ impl Router {
 
     /// The route of a known SSRC.
     pub fn lookup(&self, ssrc: u32) -> Option<Route> {
-        self.find(ssrc).ok().map(|place| self.bindings[place].route)
+        self.bindings.get(&ssrc).map(|binding| binding.route)
     }
 
     /// Binds the SSRCs that a track's description declares. Learned SSRCs of encodings that stay are kept.
     pub fn declare(&mut self, track: &Track) {
         let (id, places) = (track.spec.id, track.places());
-        self.drop_routes(|known| known.track == id && !places.contains(&known.encoding));
+        self.names.insert(&track.spec);
+        for gone in (0..track.encodings.len()).filter(|place| !places.contains(place)) {
+            self.drop_encoding(id, gone);
+        }
         for (declared, &encoding) in track.spec.encodings.iter().zip(places) {
             for (ssrc, rtx) in [(declared.ssrc, false), (declared.rtx_ssrc, true)] {
                 if let Some(ssrc) = ssrc {
@@ -58,17 +69,19 @@ impl Router {
         }
     }
 
-    pub fn remove(&mut self, track: TrackId) {
-        self.drop_routes(|route| route.track == track);
+    pub fn remove(&mut self, track: &Track) {
+        self.names.remove(track.spec.id);
+        for encoding in 0..track.encodings.len() {
+            self.drop_encoding(track.spec.id, encoding);
+        }
     }
 
     /// Removes an SSRC that sent RTCP BYE, and its RTX SSRC.
     pub fn forget(&mut self, ssrc: u32) -> Option<Route> {
-        let place = self.find(ssrc).ok()?;
-        self.dropped.push(ssrc);
-        let route = self.bindings.remove(place).route;
+        let route = self.lookup(ssrc)?;
+        self.drop_route(&route);
         if !route.rtx {
-            self.drop_routes(|known| known == Route { rtx: true, ..route });
+            self.drop_route(&Route { rtx: true, ..route });
         }
         Some(route)
     }
@@ -83,32 +96,32 @@ impl Router {
         self.dropped.pop()
     }
 
-    /// Finds the route of a packet among the transport's `tracks`, and binds its SSRC to it.
+    /// Finds the route of a packet, and binds its SSRC to it. `track` looks up a track of the transport.
     ///
     /// # Errors
     /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission whose encoding is
     /// unknown or whose stream is not accepted. `SurplusSsrc` if another stream of the same route flows. `UnknownSsrc`
     /// for any other packet without a route.
-    pub fn route(
+    pub fn route<'a>(
         &mut self,
         header: &Header,
         extensions: &Extensions,
-        tracks: &[&Track],
+        track: impl Fn(TrackId) -> Option<&'a Track>,
         now: Instant,
     ) -> Result<Route, Discard> {
         if let Some(route) = self.lookup(header.ssrc) {
             // An SSRC may move to another m-section; its MID shows it.
-            let track = tracks.iter().find(|track| track.spec.id == route.track);
-            if extensions.mid.is_none_or(|mid| track.is_some_and(|track| track.spec.mid == mid)) {
+            if extensions.mid.is_none_or(|mid| track(route.track).is_some_and(|track| track.spec.mid == mid)) {
                 return Ok(route);
             }
         }
         // A (repaired) RID in the packet has priority over SDP.
         let unnamed = extensions.repaired_rid.or(extensions.rid).is_none();
-        let route = match repaired(header.ssrc, tracks).filter(|_| unnamed) {
+        let repaired = self.names.repaired(header.ssrc).filter(|_| unnamed);
+        let route = match repaired.and_then(|(id, primary)| Some((track(id)?, primary))) {
             Some((track, primary)) => self.repair_of(primary, header.payload_type, track)?,
             None => {
-                let (track, rtx) = track_of(header.payload_type, extensions, tracks)?;
+                let (track, rtx) = self.track_of(header.payload_type, extensions, track)?;
                 let route = Route { track: track.spec.id, encoding: encoding_of(track, rtx, extensions)?, rtx };
                 self.contest(&route, header.ssrc, track, now)?;
                 route
@@ -116,6 +129,33 @@ impl Router {
         };
         self.bind(header.ssrc, route);
         Ok(route)
+    }
+
+    /// The only track that matches the packet, and whether its payload type there is for retransmissions.
+    fn track_of<'a>(
+        &self,
+        number: u8,
+        extensions: &Extensions,
+        track: impl Fn(TrackId) -> Option<&'a Track>,
+    ) -> Result<(&'a Track, bool), Discard> {
+        let Some(mid) = extensions.mid else {
+            let only = self.names.only(number, extensions).and_then(track).ok_or(Discard::UnknownSsrc)?;
+            return Ok((only, is_rtx(&only.spec, number).ok_or(Discard::UnknownSsrc)?));
+        };
+        let of_mid = self.names.of_mid(mid);
+        let mut candidates = of_mid
+            .iter()
+            .filter_map(|&id| track(id))
+            .filter_map(|track| Some((track, is_rtx(&track.spec, number)?)))
+            .filter(|&(track, rtx)| rid_of(rtx, extensions).is_none_or(|rid| has_rid(&track.spec, rid)));
+        match (candidates.next(), candidates.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => {
+                let first = of_mid.first().and_then(|&id| track(id)).ok_or(Discard::UnknownSsrc)?;
+                Err(is_rtx(&first.spec, number).map_or(Discard::UnknownPayloadType, |_| Discard::UnknownSsrc))
+            }
+            _ => Err(Discard::UnknownSsrc),
+        }
     }
 
     /// The route of the RTX stream that SDP pairs with `primary`: that of `primary`, or an error while `primary` has
@@ -130,8 +170,8 @@ impl Router {
 
     /// Checks whether `ssrc` may take a route: an error while another SSRC has it and is heard, or may be heard soon.
     fn contest(&mut self, route: &Route, ssrc: u32, track: &Track, now: Instant) -> Result<(), Discard> {
-        let present = self.bindings.iter_mut().find(|known| known.route == *route && known.ssrc != ssrc);
-        let Some(present) = present else { return Ok(()) };
+        let present = self.ssrcs.get(route).filter(|&&known| known != ssrc);
+        let Some(present) = present.and_then(|known| self.bindings.get_mut(known)) else { return Ok(()) };
         let gone = match track.is_gone(route, now) {
             Some(gone) => gone,
             None => now >= *present.contested.get_or_insert(now) + GONE,
@@ -148,51 +188,30 @@ impl Router {
 
     /// Binds an SSRC to a route, one to one. If the media SSRC of an encoding changes, its RTX SSRC is dropped.
     fn bind(&mut self, ssrc: u32, route: Route) {
-        let moved = !route.rtx && self.bindings.iter().any(|known| known.route == route && known.ssrc != ssrc);
-        let repair = Route { rtx: true, ..route };
-        self.drop_routes(|known| known == route || (moved && known == repair));
+        if self.ssrcs.get(&route).is_some_and(|&known| known != ssrc) {
+            self.drop_route(&route);
+            if !route.rtx {
+                self.drop_route(&Route { rtx: true, ..route });
+            }
+        }
         self.dropped.retain(|&dropped| dropped != ssrc);
-        let binding = Binding { ssrc, route, contested: None };
-        match self.find(ssrc) {
-            Ok(place) => self.bindings[place] = binding,
-            Err(place) => self.bindings.insert(place, binding),
+        if let Some(former) = self.bindings.insert(ssrc, Binding { route, contested: None }) {
+            self.ssrcs.remove(&former.route);
+        }
+        self.ssrcs.insert(route, ssrc);
+    }
+
+    fn drop_encoding(&mut self, track: TrackId, encoding: usize) {
+        for rtx in [false, true] {
+            self.drop_route(&Route { track, encoding, rtx });
         }
     }
 
-    fn drop_routes(&mut self, gone: impl Fn(Route) -> bool) {
-        let Self { bindings, dropped, .. } = self;
-        dropped.extend(bindings.iter().filter(|known| gone(known.route)).map(|known| known.ssrc));
-        bindings.retain(|known| !gone(known.route));
-    }
-
-    fn find(&self, ssrc: u32) -> Result<usize, usize> {
-        self.bindings.binary_search_by_key(&ssrc, |binding| binding.ssrc)
-    }
-}
-
-/// The media stream that an SSRC repairs, as declared in SDP (`a=ssrc-group:FID`).
-fn repaired<'a>(ssrc: u32, tracks: &[&'a Track]) -> Option<(&'a Track, u32)> {
-    tracks.iter().find_map(|&track| {
-        let pair = track.spec.repairs.iter().find(|&&(_, repair)| repair == ssrc)?;
-        Some((track, pair.0))
-    })
-}
-
-/// The only track that matches the packet, and whether its payload type there is for retransmissions.
-fn track_of<'a>(number: u8, extensions: &Extensions, tracks: &[&'a Track]) -> Result<(&'a Track, bool), Discard> {
-    let named = |track: &&&'a Track| extensions.mid.is_none_or(|mid| track.spec.mid == mid);
-    let mut candidates = tracks
-        .iter()
-        .filter(named)
-        .filter_map(|track| Some((*track, is_rtx(&track.spec, number)?)))
-        .filter(|&(track, rtx)| rid_of(rtx, extensions).is_none_or(|rid| has_rid(&track.spec, rid)));
-    match (candidates.next(), candidates.next()) {
-        (Some(only), None) => Ok(only),
-        (None, _) if extensions.mid.is_some() => {
-            let track = tracks.iter().find(named).ok_or(Discard::UnknownSsrc)?;
-            Err(is_rtx(&track.spec, number).map_or(Discard::UnknownPayloadType, |_| Discard::UnknownSsrc))
+    fn drop_route(&mut self, route: &Route) {
+        if let Some(ssrc) = self.ssrcs.remove(route) {
+            self.bindings.remove(&ssrc);
+            self.dropped.push(ssrc);
         }
-        _ => Err(Discard::UnknownSsrc),
     }
 }
 
@@ -216,8 +235,12 @@ fn rid_of<'a>(rtx: bool, extensions: &Extensions<'a>) -> Option<&'a str> {
 }
 
 fn has_rid(track: &TrackSpec, rid: &str) -> bool {
-    let unnamed_only = track.encodings.len() == 1 && track.encodings.iter().all(|only| only.rid.is_none());
-    unnamed_only || track.encodings.iter().any(|encoding| encoding.rid.as_deref() == Some(rid))
+    takes_any_rid(track) || track.encodings.iter().any(|encoding| encoding.rid.as_deref() == Some(rid))
+}
+
+/// True if its only encoding has no RID.
+fn takes_any_rid(track: &TrackSpec) -> bool {
+    track.encodings.len() == 1 && track.encodings.iter().all(|only| only.rid.is_none())
 }
 
 #[cfg(test)]

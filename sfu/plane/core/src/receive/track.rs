@@ -21,7 +21,7 @@ use crate::timer::Timer;
 const REPAIRS_GONE: Duration = ms(3_000);
 
 /// The track and the encoding that the packets of an SSRC belong to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Route {
     pub track: TrackId,
     /// The encoding's index in [`Track::encodings`].

@@ -2,14 +2,16 @@
 //! highest index for each retired SSRC. Both are bounded, because a session may publish new SSRCs forever.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::replay::Window;
 use crate::limits::SSRCS;
 
-/// Lookups scan the list and try the last result first: packets arrive in runs, and there are few SSRCs.
+/// Lookups try the last result first, because packets arrive in runs.
 pub(super) struct Streams<const WORDS: usize> {
     ssrcs: Vec<u32>,
+    /// The place of each SSRC in the lists.
+    places: BTreeMap<u32, usize>,
     windows: Vec<Window<WORDS>>,
     /// When each window was used last, on `clock`, which counts the uses of all windows.
     uses: Vec<u64>,
@@ -21,13 +23,21 @@ pub(super) struct Streams<const WORDS: usize> {
 
 impl<const WORDS: usize> Streams<WORDS> {
     pub(super) fn new() -> Self {
-        Self { ssrcs: Vec::new(), windows: Vec::new(), uses: Vec::new(), clock: 0, last: 0, retired: VecDeque::new() }
+        Self {
+            ssrcs: Vec::new(),
+            places: BTreeMap::new(),
+            windows: Vec::new(),
+            uses: Vec::new(),
+            clock: 0,
+            last: 0,
+            retired: VecDeque::new(),
+        }
     }
 
     /// The window of an SSRC in use.
     pub(super) fn find(&mut self, ssrc: u32) -> Option<&mut Window<WORDS>> {
         if self.ssrcs.get(self.last) != Some(&ssrc) {
-            self.last = self.ssrcs.iter().position(|&known| known == ssrc)?;
+            self.last = *self.places.get(&ssrc)?;
         }
         self.clock = self.clock.wrapping_add(1);
         *self.uses.get_mut(self.last)? = self.clock;
@@ -50,6 +60,7 @@ impl<const WORDS: usize> Streams<WORDS> {
             None => Window::default(),
         };
         self.last = self.ssrcs.len();
+        self.places.insert(ssrc, self.last);
         self.clock = self.clock.wrapping_add(1);
         self.ssrcs.push(ssrc);
         self.uses.push(self.clock);
@@ -59,7 +70,7 @@ impl<const WORDS: usize> Streams<WORDS> {
 
     /// Retires an SSRC. If it is used again, it continues above its highest index.
     pub(super) fn retire(&mut self, ssrc: u32) {
-        if let Some(place) = self.ssrcs.iter().position(|&known| known == ssrc) {
+        if let Some(&place) = self.places.get(&ssrc) {
             self.retire_at(place);
         }
     }
@@ -77,6 +88,10 @@ impl<const WORDS: usize> Streams<WORDS> {
 
     fn retire_at(&mut self, place: usize) {
         let ssrc = self.ssrcs.swap_remove(place);
+        self.places.remove(&ssrc);
+        if let Some(&moved) = self.ssrcs.get(place) {
+            self.places.insert(moved, place);
+        }
         self.uses.swap_remove(place);
         if let Some(highest) = self.windows.swap_remove(place).highest() {
             if self.retired.len() >= SSRCS {

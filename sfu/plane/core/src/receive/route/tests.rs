@@ -59,7 +59,10 @@ fn header(ssrc: u32, payload_type: u8) -> Header {
 /// Of tracks of which nothing was heard.
 fn routed(router: &mut Router, header: &Header, of: &Extensions, specs: &[&TrackSpec]) -> Result<Route, Discard> {
     let tracks: Vec<Track> = specs.iter().map(|&spec| Track::new(spec.clone())).collect();
-    router.route(header, of, &tracks.iter().collect::<Vec<_>>(), Instant::now())
+    for track in tracks.iter().filter(|track| !router.names.knows(track.id())).collect::<Vec<_>>() {
+        router.declare(track);
+    }
+    router.route(header, of, |id| tracks.iter().find(|track| track.id() == id), Instant::now())
 }
 
 fn names<'a>(mid: &'a str, rid: &'a str, repaired_rid: &'a str) -> Extensions<'a> {
@@ -149,8 +152,9 @@ fn an_update_keeps_what_was_learned_of_encodings_that_stay() {
     router.declare(&track);
     let kept = [1, 2, 3].map(|ssrc| router.lookup(ssrc));
     assert_eq!(kept, [to(3, 0, false).ok(), None, to(3, 2, false).ok()], "each has its place, wherever it is listed");
-    router.remove(TrackId(3));
+    router.remove(&track);
     assert_eq!(router.lookup(1), None);
+    assert!(router.names.is_empty() && router.ssrcs.is_empty() && router.bindings.is_empty());
 }
 
 /// One track, whose packets have a MID, and the time in ms.
@@ -169,7 +173,7 @@ impl Receiver {
 
     fn receive(&mut self, ssrc: u32, at: u64) -> Result<Route, Discard> {
         let (mid, now) = (self.track.spec.mid.clone(), self.start + ms(at));
-        let route = self.router.route(&header(ssrc, VP8), &names(&mid, "", ""), &[&self.track], now)?;
+        let route = self.router.route(&header(ssrc, VP8), &names(&mid, "", ""), |_| Some(&self.track), now)?;
         self.track.bind(&route, ssrc, now);
         self.track.encodings[route.encoding].life.handle_packet(0, at as u32, false, now);
         Ok(route)
@@ -260,12 +264,17 @@ fn every_track_and_encoding_that_is_allowed_gets_a_route() {
     let tracks: Vec<&TrackSpec> = specs.iter().collect();
     let (mut router, mut ssrc) = (Router::new(), 0);
     let owned: Vec<Track> = tracks.iter().map(|&spec| Track::new(spec.clone())).collect();
-    let known: Vec<&Track> = owned.iter().collect();
+    owned.iter().for_each(|track| router.declare(track));
     for track in &tracks {
         for rid in &rids {
             for (number, names) in [(VP8, names(&track.mid, rid, "")), (VP8_RTX, names(&track.mid, "", rid))] {
                 ssrc += 1;
-                let found = router.route(&header(ssrc, number), &names, &known, Instant::now());
+                let found = router.route(
+                    &header(ssrc, number),
+                    &names,
+                    |id| owned.iter().find(|track| track.id() == id),
+                    Instant::now(),
+                );
                 assert!(found.is_ok(), "{} {rid}", track.mid);
             }
         }
@@ -292,7 +301,7 @@ fn ssrcs_are_dropped_with_what_they_led_to() {
         receiver.receive(ssrc, at).expect("it is its only track");
         assert_eq!(dropped(&mut receiver.router), gone, "{ssrc} takes the place of the one before");
     }
-    receiver.router.remove(TrackId(2));
+    receiver.router.remove(&receiver.track);
     assert_eq!(dropped(&mut receiver.router), [8]);
     router.forget(20);
     assert_eq!(dropped(&mut router), [20, 21], "BYE, and what repaired it");

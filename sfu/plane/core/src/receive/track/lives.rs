@@ -38,13 +38,10 @@ impl Track {
         places.filter(|(at, _)| wanted >> at & 1 != 0).for_each(|(_, state)| state.life.expect(u8::MAX));
     }
 
-    pub fn pulses(&self) -> impl Iterator<Item = Pulse> {
-        self.encodings.iter().filter_map(|state| state.life.pulse())
-    }
-
-    /// Decides whether silent encodings have stopped. `elsewhere` has the pulses of the transport's other tracks.
-    pub fn handle_silence(&mut self, elsewhere: &[Pulse], now: Instant) {
-        let pulses: Vec<Pulse> = self.pulses().collect();
+    /// Decides whether silent encodings have stopped. Media of the transport flowed in every silence that began before
+    /// `elsewhere`.
+    pub fn handle_silence(&mut self, elsewhere: Option<Instant>, now: Instant) {
+        let pulses: Vec<Pulse> = self.encodings.iter().filter_map(|state| state.life.pulse()).collect();
         self.encodings.iter_mut().for_each(|state| state.life.handle_silence(&pulses, elsewhere, now));
     }
 

@@ -130,7 +130,7 @@ impl World {
         let (step, waiting) = (self.step, &mut self.waiting);
         let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= step).map(|(_, sent)| sent).collect();
         due.iter().for_each(|sent| self.wire.push(sent, true));
-        self.life.handle_silence(&[], &[], now);
+        self.life.handle_silence(&[], None, now);
         self.wire.slot.set_lives(self.life.lives());
     }
 
