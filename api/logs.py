@@ -3,6 +3,8 @@
 import logging
 import re
 
+from sfu.plane.binding import TRACE
+
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|(?<=access_token=)[^\s&\"']+")
 """A JWT, or its beginning, starts with the base64 of `{"`. After `access_token=` any text is a token."""
 
@@ -14,8 +16,9 @@ class Redacting(logging.Formatter):
         return _TOKEN.sub("<token>", super().format(record))
 
 
-def configure(level: str) -> None:
-    """Logs to stderr. Libraries log from warnings on, at any level, because their lines contain query strings."""
+def configure(level: str, *, trace: bool = False) -> None:
+    """Logs to stderr. Libraries log from warnings on, at any level, because their lines contain query strings. `trace`:
+    the plane's decisions are logged, at any level."""
     handler = logging.StreamHandler()
     handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -26,3 +29,5 @@ def configure(level: str) -> None:
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(logging.WARNING)
+    if trace:
+        logging.getLogger(TRACE).setLevel(logging.DEBUG)

@@ -32,7 +32,7 @@ FAILED = 1
 
 def run(settings: Settings, *, plane: PlaneApi | None = None) -> int:
     """Serves until a signal, a drain or a failure. Returns the exit code. `plane` is for tests."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, trace=bool(settings.trace))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, plane=plane))

@@ -14,6 +14,7 @@ from api.auth import MIN_SECRET
 from sfu import limits
 from sfu.config import Config
 from sfu.model import RoomOptions
+from sfu.plane.binding import check_trace
 
 PREFIX = "SFU_"
 _DEFAULTS = Config()
@@ -64,6 +65,7 @@ class Settings:
     revocation_memory: float
     viewers_per_token: int
     log_level: str
+    trace: str
     mode: Mode = Mode()
 
     @property
@@ -104,6 +106,7 @@ class Settings:
             redundancy=self.redundancy,
             revocation=self.revocation_memory,
             viewers_per_token=self.viewers_per_token,
+            trace=self.trace,
         )
 
 
@@ -245,6 +248,11 @@ def _level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError(f"needs debug, info, warning or error, not {text!r}")
     return text.lower()
+
+
+def _trace(text: str) -> str:
+    check_trace(text)
+    return text
 
 
 def _always(text: object) -> Callable[[Mode], str]:
@@ -406,6 +414,13 @@ TABLE: tuple[Setting, ...] = (
         _number(_DEFAULTS.revocation),
     ),
     Setting("log_level", "debug, info, warning or error.", _level, lambda mode: "warning" if mode.dev else "info"),
+    Setting(
+        "trace",
+        "Decisions of the packet plane to log, 'level' or 'target=level', several separated by commas: levels off, "
+        "info, debug; targets commands, transport, ice, layers, keyframes, resends, discards. Empty: none.",
+        _trace,
+        _always(""),
+    ),
 )
 
 CLIENT: Mapping[str, str] = {

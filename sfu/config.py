@@ -55,6 +55,8 @@ class Config:
     first address of the sockets."""
     seed: int | None = None
     """The seed of the plane's random numbers, except keys and tags. None: a new one."""
+    trace: str = ""
+    """The decisions of the plane that are logged under `sfu.plane.trace`: see `PlaneConfig.trace`. Empty: none."""
     version: str = "0.1.0"
     """The version that `joined` reports."""
 

@@ -30,6 +30,7 @@ try:
         SlotSpec,
         Stats,
         Switched,
+        TraceLine,
         TrackSpec,
         TransportSpec,
         TransportState,
@@ -45,7 +46,18 @@ WORKER_SHIFT = 40
 PEER_OPENED = 1 << 39
 """Set in ids of channels that peers open, never in the caller's."""
 
-Event = TransportState | Layers | Switched | Refused | AudioLevels | ChannelState | Message | Buffered | WorkerFailed
+Event = (
+    TransportState
+    | Layers
+    | Switched
+    | Refused
+    | AudioLevels
+    | ChannelState
+    | Message
+    | Buffered
+    | TraceLine
+    | WorkerFailed
+)
 
 __all__ = [
     "PEER_OPENED",
@@ -73,6 +85,7 @@ __all__ = [
     "SlotSpec",
     "Stats",
     "Switched",
+    "TraceLine",
     "TrackSpec",
     "TransportSpec",
     "TransportState",

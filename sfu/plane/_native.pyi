@@ -34,6 +34,7 @@ __all__ = [
     "SlotSpec",
     "Stats",
     "Switched",
+    "TraceLine",
     "TrackSpec",
     "TransportSpec",
     "TransportState",
@@ -164,11 +165,20 @@ class Plane:
     def poll(
         self,
     ) -> list[
-        TransportState | Layers | Switched | Refused | AudioLevels | ChannelState | Message | Buffered | WorkerFailed
+        TransportState
+        | Layers
+        | Switched
+        | Refused
+        | AudioLevels
+        | ChannelState
+        | Message
+        | Buffered
+        | TraceLine
+        | WorkerFailed
     ]:
-        """What happened since the last call, in order; never blocks. All but `Message` are state: of each thing only
-        the newest is kept. Messages wait in a ring per transport, `DataLimits.server_messages` long; behind a full one
-        the sender waits."""
+        """What happened since the last call, in order; never blocks. All but `Message` and `TraceLine` are state: of
+        each thing only the newest is kept. Messages wait in a ring per transport, `DataLimits.server_messages` long;
+        behind a full one the sender waits."""
 
     def stats(self) -> Stats:
         """The counters as last published: they may lag by a quarter of a second."""
@@ -184,6 +194,7 @@ class PlaneConfig:
         silence: Silence | None = None,
         data: DataLimits | None = None,
         seed: int | None = None,
+        trace: str = "",
     ) -> PlaneConfig: ...
     @property
     def hosts(self) -> list[str]:
@@ -202,6 +213,12 @@ class PlaneConfig:
     @property
     def seed(self) -> int | None:
         """Decides every random number but keys and tags; None: the system's. For tests."""
+
+    @property
+    def trace(self) -> str:
+        """The decisions that become `TraceLine` events: `level` or `target=level`, several separated by commas. Levels
+        are off, info, debug and trace; targets are commands, transport, ice, layers, keyframes, resends, discards and
+        packets (only in builds with the feature `packet-events`). Empty: none."""
 
 @final
 class Silence:
@@ -751,6 +768,22 @@ class Buffered:
     def channel(self) -> int: ...
     @property
     def octets(self) -> int: ...
+
+@final
+class TraceLine:
+    """A decision of the plane, as a line for the log: see `PlaneConfig.trace`. Lines over 100 a second of one worker
+    and target are dropped; a line of the target `dropped` has their number."""
+
+    __match_args__ = ("level", "target", "text")
+    def __new__(cls, level: str, target: str, text: str) -> TraceLine: ...
+    @property
+    def level(self) -> str:
+        """error, warn, info, debug or trace."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def text(self) -> str: ...
 
 @final
 class WorkerFailed:

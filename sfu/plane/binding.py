@@ -12,6 +12,11 @@ from sfu.plane import WORKER_SHIFT, Event, _native
 
 log = logging.getLogger(__name__)
 
+TRACE = "sfu.plane.trace"
+"""The parent of the loggers of the plane's decisions, one per target: `sfu.plane.trace.ice`."""
+LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO}
+"""Of trace lines. Python has nothing below DEBUG."""
+
 Ladder = Sequence[Layer]
 """Layers, best first."""
 
@@ -79,11 +84,24 @@ class Binding:
 
     def read(self) -> None:
         for event in self.plane.poll():
+            if isinstance(event, _native.TraceLine):
+                logging.getLogger(f"{TRACE}.{event.target}").log(
+                    LEVELS.get(event.level, logging.DEBUG), "%s", event.text
+                )
+                continue
             try:
                 self._dispatch(event)
             except Exception as error:
                 # An event is lost for one participant; those behind it in the batch belong to others.
                 self._failures.note("event", error, f"event={type(event).__name__}")
+
+
+def check_trace(text: str) -> None:
+    """Raises ValueError with a sentence if `Config.trace` cannot have this value."""
+    try:
+        _native.PlaneConfig(hosts=["127.0.0.1"], udp_port=0, workers=1, trace=text)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("trace ")) from None
 
 
 def open_plane(config: Config) -> PlaneApi:
@@ -112,6 +130,7 @@ def open_plane(config: Config) -> PlaneApi:
                 server_messages=data.server_messages,
             ),
             seed=config.seed,
+            trace=config.trace,
         )
     )
     if not plane.sets_reports_apart():

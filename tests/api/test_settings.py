@@ -71,6 +71,7 @@ def test_settings_become_the_config_of_the_service() -> None:
         ({"SFU_MAX_CONNECTIONS": "1"}, "SFU_MAX_CONNECTIONS needs a whole number from 16"),
         ({"SFU_TRUSTED_PROXIES": "10.0.0.0/33"}, "SFU_TRUSTED_PROXIES needs addresses or networks"),
         ({"SFU_LOG_LEVEL": "loud"}, "SFU_LOG_LEVEL needs debug"),
+        ({"SFU_TRACE": "ice=loud"}, "SFU_TRACE needs 'level' or 'target=level', several separated by commas, not"),
         ({"SFU_PROT": "1"}, "SFU_PROT is not a setting; did you mean SFU_PORT?"),
         ({"SFU_XYZZY": "1"}, "SFU_XYZZY is not a setting: see sfu serve --print-config."),
         ({"SFU_SERVICE_HOST": "10.0.0.1"}, "SFU_SERVICE_HOST is not a setting; Kubernetes injects"),

@@ -11,6 +11,7 @@ from sfu.plane import (
     Message,
     Refused,
     Switched,
+    TraceLine,
     TransportState,
     WorkerFailed,
 )
@@ -25,6 +26,7 @@ EVENTS: list[Event] = [
     ChannelState(1, 4, "open", "chat", "", ""),
     Message(4, b"hello", True),
     Buffered(4, 9),
+    TraceLine("info", "ice", "path nominated"),
     WorkerFailed(0, "a reason"),
 ]
 
@@ -49,6 +51,8 @@ def told(event: Event) -> tuple[object, ...]:
             return channel, payload, text
         case Buffered(channel, octets):
             return channel, octets
+        case TraceLine(level, target, text):
+            return level, target, text
         case WorkerFailed(worker, reason):
             return worker, reason
         case _:
@@ -66,6 +70,7 @@ def test_every_event_is_matched_by_position() -> None:
         (1, 4, "open", "chat", "", ""),
         (4, b"hello", True),
         (4, 9),
+        ("info", "ice", "path nominated"),
         (0, "a reason"),
     ]
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import logging
 import os
 import select
 import socket
@@ -12,8 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from sfu.config import Config
-from sfu.plane import Plane, PlaneConfig, Stats, TransportSpec, _native
-from sfu.plane.binding import open_plane
+from sfu.failures import Failures
+from sfu.plane import Event, Plane, PlaneConfig, Stats, TransportSpec, _native
+from sfu.plane.binding import TRACE, Binding, PlaneApi, open_plane
 
 MakePlane = Callable[..., Plane]
 
@@ -22,7 +24,7 @@ def is_readable(plane: Plane, seconds: float = 0.0) -> bool:
     return bool(select.select([plane.fileno()], [], [], seconds)[0])
 
 
-def eventually(plane: Plane, done: Callable[[Stats], bool]) -> Stats:
+def eventually(plane: PlaneApi, done: Callable[[Stats], bool]) -> Stats:
     """Waits on counters, not on time."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -44,6 +46,25 @@ def test_a_port_that_is_taken_is_an_error_with_a_sentence_its_number_and_the_add
     with pytest.raises(OSError, match=f"UDP port {port} of 127.0.0.1 cannot be used") as refused:
         Plane(PlaneConfig(hosts=["127.0.0.1"], udp_port=port, workers=1))
     assert (refused.value.errno, refused.value.filename) == (errno.EADDRINUSE, f"127.0.0.1:{port}")
+
+
+def test_decisions_are_logged_under_their_target_if_they_are_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger(TRACE).setLevel(logging.DEBUG)
+    for asked, expected in (("discards,ice=off", True), ("ice", False), ("", False)):
+        caplog.clear()
+        plane = open_plane(Config(hosts=("127.0.0.1",), udp_port=0, trace=asked))
+        others: list[Event] = []
+        binding = Binding(plane, others.append, Failures())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.sendto(bytes([255] * 20), plane.addresses()[0])
+            eventually(plane, lambda stats: stats.discards["unknown_protocol"] == 1)
+            where = f"127.0.0.1:{stranger.getsockname()[1]}"
+        binding.read()
+        plane.close()
+        lines = [(line.name, line.levelno, line.message) for line in caplog.records if line.name.startswith(TRACE)]
+        text = f'worker{{index=0}}: discarded remote={where} why="unknown_protocol" total=1'
+        assert lines == ([(f"{TRACE}.discards", logging.DEBUG, text)] if expected else []) and not others
 
 
 def test_a_kernel_that_does_not_set_reports_apart_is_told_of_once(

@@ -27,6 +27,7 @@ impl Message {
 pub struct Batch {
     buffer: Box<[u8]>,
     used: usize,
+    datagrams: usize,
     messages: Vec<Message>,
 }
 
@@ -42,7 +43,7 @@ const MAX_MESSAGE: usize = 60_000;
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { buffer: vec![0; CAPACITY].into_boxed_slice(), used: 0, messages: Vec::new() }
+        Self { buffer: vec![0; CAPACITY].into_boxed_slice(), used: 0, datagrams: 0, messages: Vec::new() }
     }
 }
 
@@ -71,6 +72,7 @@ impl Batch {
         }
         let start = self.used;
         self.used += length;
+        self.datagrams += 1;
         if let Some(last) = self.messages.last_mut()
             && last.path == path
             && length <= last.segment
@@ -99,6 +101,11 @@ impl Batch {
         self.messages.iter().map(|message| (message, &self.buffer[message.range.clone()]))
     }
 
+    /// The number of datagrams, and their octets.
+    pub fn totals(&self) -> (usize, usize) {
+        (self.datagrams, self.used)
+    }
+
     /// True if it holds no datagram.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
@@ -107,6 +114,7 @@ impl Batch {
     /// Empties the batch after it was sent.
     pub fn clear(&mut self) {
         self.used = 0;
+        self.datagrams = 0;
         self.messages.clear();
     }
 }

@@ -89,6 +89,30 @@ pub enum Command {
     Remove(u64),
 }
 
+impl Command {
+    /// Its name, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::AddTransport(_) => "add_transport",
+            Command::RestartIce { .. } => "restart_ice",
+            Command::OpenSctp { .. } => "open_sctp",
+            Command::AddTrack(_) => "add_track",
+            Command::UpdateTrack(_) => "update_track",
+            Command::AddSlot(_) => "add_slot",
+            Command::SetSource { .. } => "set_source",
+            Command::SetTargets(_) => "set_targets",
+            Command::SetMuted { .. } => "set_muted",
+            Command::SetAudio(_) => "set_audio",
+            Command::RequestKeyframe(_) => "request_keyframe",
+            Command::OpenChannel(_) => "open_channel",
+            Command::AddGroup { .. } => "add_group",
+            Command::JoinGroup { .. } => "join_group",
+            Command::Send { .. } => "send",
+            Command::Remove(_) => "remove",
+        }
+    }
+}
+
 /// The media kind of a track or a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {

@@ -39,6 +39,7 @@ pub mod srtp;
 pub mod stats;
 pub mod time;
 pub mod timer;
+pub mod trace;
 mod transport;
 
 pub use command::Command;

@@ -256,6 +256,15 @@ pub const KEYFRAME_CREDIT: u32 = 20;
 /// The time after which one more may be requested.
 pub const KEYFRAME_CREDIT_REFILL: Duration = ms(3_000);
 
+// ---- The log ----
+
+/// Lines a second of one target in the trace of a worker: peers cause them, and a log of all of them would cost more
+/// than the packets.
+pub const TRACE_LINES_PER_SECOND: u32 = 100;
+
+/// Lines of all workers that wait for the application: a burst of every target, for a short pause of it.
+pub const TRACE_LINES_WAITING: usize = 1_024;
+
 // ---- Data channels ----
 
 /// Streams of an SCTP association in each direction, as Chromium has them.

@@ -44,8 +44,9 @@ use crate::layer::Ladder;
 use crate::owners::Owners;
 use crate::receive::audio_level::Levels;
 use crate::send::{Slot, SlotEvent};
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats, reached_power_of_two};
 use crate::time::Instant;
+use crate::trace::{self, packet_event};
 use crate::transport::Queued;
 use arena::Arena;
 use asked::Asked;
@@ -195,6 +196,11 @@ impl Plane {
         stats
     }
 
+    /// The counters of each transport.
+    pub fn counters(&self) -> impl Iterator<Item = (TransportId, &Counters)> {
+        self.transports.iter().map(|(_, transport)| (transport.id, &transport.counters))
+    }
+
     /// The number of entries in all indexes. It is 0 without transports, unless entries leaked.
     pub fn indexes(&self) -> usize {
         let names = self.places.len() + self.channels.len() + self.memberships.len();
@@ -223,23 +229,29 @@ impl Plane {
         self.steps += 1;
         self.stats.packets_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
+        let mut owner = None;
         let result = match protocol(datagram) {
             Ok(Protocol::Stun) if agent::is_response(datagram) => self.handle_answer(datagram, path, received, now),
             Ok(Protocol::Stun) => self.handle_stun(datagram, path, now),
             Ok(other) => match self.by_path.get(&path) {
-                Some(key) => match other {
-                    Protocol::Rtp => self.handle_media(key, datagram, &path, received, now),
-                    Protocol::Rtcp => self.handle_rtcp(key, datagram, &path, received, now),
-                    _ => self.handle_dtls(key, datagram, path, now),
-                },
+                Some(key) => {
+                    owner = Some(key);
+                    self.count_received(key, datagram.len());
+                    match other {
+                        Protocol::Rtp => self.handle_media(key, datagram, &path, received, now),
+                        Protocol::Rtcp => self.handle_rtcp(key, datagram, &path, received, now),
+                        _ => self.handle_dtls(key, datagram, path, now),
+                    }
+                }
                 None if other == Protocol::Rtcp => self.handle_moved(datagram, path, received, now),
                 None => Err(Discard::UnknownAddress),
             },
             Err(why) => Err(why),
         };
         if let Err(why) = result {
-            self.stats.discard(why);
+            self.count_discarded(owner, why, &path);
         }
+        packet_event!(octets = datagram.len(), remote = %path.remote, ?result, "received");
         result
     }
 
@@ -247,9 +259,16 @@ impl Plane {
     /// nothing to send.
     pub fn poll_transmit(&mut self, batch: &mut Batch, now: Instant) -> bool {
         self.transmit_farewells(batch);
-        while let Some(key) = self.transports.first_to_send()
-            && self.transmit(key, batch, now)
-        {
+        while let Some(key) = self.transports.first_to_send() {
+            let (datagrams, octets) = batch.totals();
+            let is_done = self.transmit(key, batch, now);
+            if let Some(counters) = self.transports.counters(key) {
+                counters.packets_sent += (batch.totals().0 - datagrams) as u64;
+                counters.bytes_sent += (batch.totals().1 - octets) as u64;
+            }
+            if !is_done {
+                break;
+            }
             self.transports.first_has_sent();
         }
         self.stats.count_sent(batch);
@@ -259,6 +278,34 @@ impl Plane {
     /// Takes the next event for the application, in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    fn count_received(&mut self, key: usize, octets: usize) {
+        if let Some(counters) = self.transports.counters(key) {
+            counters.packets_received += 1;
+            counters.bytes_received += octets as u64;
+        }
+    }
+
+    /// Counts a discarded datagram: of the transport that owns its path, or of nobody.
+    #[cold]
+    fn count_discarded(&mut self, owner: Option<usize>, why: Discard, path: &Path) {
+        let before = self.stats.discarded(why);
+        self.stats.discard(why);
+        let total = self.stats.discarded(why);
+        match owner {
+            Some(key) => self.transports.discard(key, why, 1),
+            None if reached_power_of_two(before, total) => {
+                tracing::debug!(target: trace::DISCARDS, remote = %path.remote, why = why.label(), total, "discarded");
+            }
+            None => {}
+        }
+    }
+
+    /// Counts a discard of one transport, of a datagram's part or of something of our own.
+    fn discard(&mut self, key: usize, why: Discard, count: usize) {
+        self.stats.discard_many(why, count);
+        self.transports.discard(key, why, count);
     }
 
     fn report(&mut self, slot: usize) {
@@ -285,9 +332,13 @@ fn report(events: &mut VecDeque<Event>, slot: &mut Slot, source: Option<&Publish
         events.push_back(match event {
             SlotEvent::Switched { layer, cause } => {
                 let layer = layer.map(|layer| source.map_or(layer, |source| source.track.listed(layer)));
+                tracing::debug!(target: trace::LAYERS, slot = id.0, ?track, ?layer, ?cause, "switched");
                 Event::Switched { slot: id, track, layer, cause }
             }
-            SlotEvent::Refused { reason } => Event::Refused { slot: id, track, reason },
+            SlotEvent::Refused { reason } => {
+                tracing::debug!(target: trace::LAYERS, slot = id.0, ?track, reason, "refused");
+                Event::Refused { slot: id, track, reason }
+            }
         });
     }
 }

@@ -60,6 +60,74 @@ impl Default for Stats {
     }
 }
 
+/// The counters of one transport since it was added. Those of its peer's requests are not in [`Stats`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams of RTP, RTCP and DTLS from the peer's paths.
+    pub packets_received: u64,
+    /// Octets of these datagrams.
+    pub bytes_received: u64,
+    /// Datagrams.
+    pub packets_sent: u64,
+    /// Octets of datagrams.
+    pub bytes_sent: u64,
+    /// Media packets sent, first transmissions only.
+    pub packets_forwarded: u64,
+    /// Media packets that were retransmitted.
+    pub packets_retransmitted: u64,
+    /// PLI and FIR sent to the peer.
+    pub keyframe_requests: u64,
+    /// Packets that were requested from the peer.
+    pub nacks_sent: u64,
+    /// PLI and FIR of the peer about our slots. Repetitions in one datagram count once.
+    pub keyframe_requests_received: u64,
+    /// Packets that the peer requested. Repetitions in one datagram count once.
+    pub nacks_received: u64,
+    discards: [u64; Discard::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            packets_received: 0,
+            bytes_received: 0,
+            packets_sent: 0,
+            bytes_sent: 0,
+            packets_forwarded: 0,
+            packets_retransmitted: 0,
+            keyframe_requests: 0,
+            nacks_sent: 0,
+            keyframe_requests_received: 0,
+            nacks_received: 0,
+            discards: [0; Discard::ALL.len()],
+        }
+    }
+}
+
+impl Counters {
+    /// Counts discarded datagrams, or parts of them. Returns true if their number has reached a power of two since.
+    pub(crate) fn discard(&mut self, why: Discard, count: usize) -> bool {
+        let before = self.discards[why as usize];
+        self.discards[why as usize] += count as u64;
+        reached_power_of_two(before, self.discards[why as usize])
+    }
+
+    /// The number of discards for one reason.
+    pub fn discarded(&self, why: Discard) -> u64 {
+        self.discards[why as usize]
+    }
+
+    /// The reasons with discards, and their number.
+    pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL.iter().map(|&why| (why, self.discarded(why))).filter(|&(_, count)| count > 0)
+    }
+}
+
+/// True if a count that rose passed 1, 2, 4, 8 and so on: an event at these is bounded, whatever is counted.
+pub(crate) fn reached_power_of_two(before: u64, after: u64) -> bool {
+    after.checked_ilog2() > before.checked_ilog2()
+}
+
 impl Stats {
     /// Counts one discarded datagram, or a part of one.
     pub fn discard(&mut self, why: Discard) {
@@ -98,5 +166,20 @@ impl Stats {
     /// The number of discards for each reason.
     pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
         Discard::ALL.iter().map(|&why| (why, self.discarded(why)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_reports_each_power_of_two_once() {
+        let mut counters = Counters::default();
+        let reports = (1..=9).filter(|_| counters.discard(Discard::Padding, 1));
+        assert_eq!(reports.count(), 4, "at 1, 2, 4 and 8");
+        assert!(counters.discard(Discard::Padding, 7), "16 lies between");
+        assert!(!counters.discard(Discard::Padding, 0));
+        assert_eq!(counters.discards().collect::<Vec<_>>(), [(Discard::Padding, 16)]);
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::command::{DtlsRole, IceCredentials, Path, SctpSpec, TransportSpec};
 use crate::config::{Config, DataLimits};
 use crate::data::{Data, PeerIds};
+use crate::discard::Discard;
 use crate::dtls::Session;
 use crate::event::{Event, TransportState};
 use crate::ice::agent::Agent;
@@ -23,8 +24,10 @@ use crate::send::outage::Unanswered;
 use crate::send::repairs::Repairs;
 use crate::send::{Flight, Outgoing, Pacer, RoundTrip, StartBudget};
 use crate::srtp::context::{Inbound, Outbound};
+use crate::stats::Counters;
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
+use crate::trace;
 
 /// The interval of reports for slots that show nothing, while nothing else is reported: well within the silence that
 /// ends consent.
@@ -104,6 +107,7 @@ pub struct Transport {
     pub next_trim: Option<Instant>,
     /// It is in the plane's list of transports with something to send.
     pub sends: bool,
+    pub counters: Counters,
     /// The SSRC of the last received packet with a transport-wide number.
     heard_ssrc: u32,
     #[cfg(test)]
@@ -149,6 +153,7 @@ impl Transport {
             kept: 0,
             next_trim: None,
             sends: false,
+            counters: Counters::default(),
             heard_ssrc: 0,
             #[cfg(test)]
             faulty: false,
@@ -185,12 +190,21 @@ impl Transport {
             return None;
         }
         self.state = Some(state);
+        tracing::info!(target: trace::TRANSPORT, transport = self.id.0, ?state, reason, "state changed");
         if state != TransportState::Connected {
             self.pacer.clear();
             self.rtcp.clear();
             self.unanswered = Unanswered::default();
         }
         Some(Event::TransportState { transport: self.id, state, reason })
+    }
+
+    /// Counts discards for this transport, and emits an event for some of them.
+    pub fn discard(&mut self, why: Discard, count: usize) {
+        if self.counters.discard(why, count) {
+            let total = self.counters.discarded(why);
+            tracing::debug!(target: trace::DISCARDS, transport = self.id.0, why = why.label(), total, "discarded");
+        }
     }
 
     /// Records when a packet with a transport-wide number arrived, for the feedback to its sender.

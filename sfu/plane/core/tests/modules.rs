@@ -14,7 +14,7 @@ const RANKS: [&[&str]; 10] = [
     &["command"],
     &["rtcp", "rtp", "codec"],
     &["limits", "timer", "demux"],
-    &["broken", "discard", "id", "layer", "owners", "time"],
+    &["broken", "discard", "id", "layer", "owners", "time", "trace"],
 ];
 
 fn rank(module: &str) -> usize {

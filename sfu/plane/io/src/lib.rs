@@ -6,9 +6,11 @@ pub mod mailbox;
 pub mod port;
 pub mod reports;
 pub mod socket;
+pub mod trace;
 pub mod worker;
 pub mod workers;
 
 pub use mailbox::News;
 pub use port::CannotBind;
+pub use trace::Trace;
 pub use workers::{Config, Workers};

@@ -10,6 +10,8 @@ use plane_core::event::ChannelState;
 use plane_core::id::{ChannelId, PEER_OPENED, SlotId, TrackId, TransportId};
 use plane_core::{Command, Event};
 
+use crate::trace::Line;
+
 /// An entry in the inbox of a worker.
 #[derive(Debug)]
 pub enum Note {
@@ -23,6 +25,10 @@ pub enum Note {
 #[derive(Clone, PartialEq, Debug)]
 pub enum News {
     Event(Event),
+    /// A line for the log.
+    Trace(Line),
+    /// So many lines were over a limit since the last time.
+    TraceDropped(u64),
     /// The worker's thread panicked or failed. It forwards nothing any more, and the process should end.
     WorkerFailed {
         worker: usize,
@@ -102,6 +108,9 @@ struct Letters {
     /// The newest entry of each key. A newer entry with the same key replaces it.
     newest: HashMap<Key, u64>,
     messages: HashMap<TransportId, usize>,
+    /// Lines for the log that wait, and the number that was dropped.
+    lines: usize,
+    dropped_lines: u64,
 }
 
 /// Identifies the state that an event describes. A newer event with the same key replaces it.
@@ -155,6 +164,27 @@ impl Outbox {
         self.wake();
     }
 
+    /// Adds a line for the log, unless `most` wait, and wakes the reader if it must be woken.
+    pub fn push_line(&self, line: Line, most: usize) {
+        let mut letters = lock(&self.letters);
+        if letters.lines >= most {
+            letters.dropped_lines += 1;
+            return;
+        }
+        let wake = letters.letters.is_empty();
+        letters.lines += 1;
+        letters.append(None, News::Trace(line));
+        drop(letters);
+        if wake {
+            self.wake();
+        }
+    }
+
+    /// Counts a line that was dropped before it was made.
+    pub fn drop_line(&self) {
+        lock(&self.letters).dropped_lines += 1;
+    }
+
     pub fn wake(&self) {
         self.wake.set();
     }
@@ -164,13 +194,14 @@ impl Outbox {
         // Clear before reading: an event that arrives in between then wakes the reader once too often, never once too
         // few.
         self.wake.clear();
-        let Letters { letters, messages, .. } = {
+        let Letters { letters, messages, dropped_lines, .. } = {
             let mut letters = lock(&self.letters);
             let next = letters.next;
             std::mem::replace(&mut *letters, Letters { next, ..Letters::default() })
         };
         let drained = messages.into_iter().filter(|&(_, waiting)| waiting >= self.ring).map(|(transport, _)| transport);
-        (letters.into_values().collect(), drained.collect())
+        let dropped = (dropped_lines > 0).then_some(News::TraceDropped(dropped_lines));
+        (letters.into_values().chain(dropped).collect(), drained.collect())
     }
 }
 

@@ -20,6 +20,7 @@ use plane_core::{Command, Plane};
 
 use crate::mailbox::{Inbox, News, Note, Outbox};
 use crate::port::Port;
+use crate::trace::{self, Trace};
 use crate::worker::{Worker, supervise};
 
 /// The time that all workers together have to send BYE and close_notify and to end.
@@ -41,6 +42,8 @@ pub struct Config {
     pub seed: Option<u64>,
     pub silence: Silence,
     pub data: DataLimits,
+    /// The events that become [`News::Trace`].
+    pub trace: Trace,
 }
 
 /// The running workers; dropping this ends them. A forked child has the memory but not the threads, so there all
@@ -102,6 +105,7 @@ impl Workers {
         let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint(), sets_reports_apart };
         let mut workers = Workers { process: std::process::id(), crew: mem::ManuallyDrop::new(crew) };
         for (index, port) in ports.into_iter().enumerate() {
+            let asked = config.trace.clone();
             let config = plane_core::Config {
                 seed: seed.wrapping_add((index as u64).wrapping_mul(SPREAD)),
                 identity: identity.clone(),
@@ -111,7 +115,7 @@ impl Workers {
                 data: config.data,
             };
             // An early return drops `workers`, which ends the workers already running.
-            let member = Member::start(index, config, port, workers.crew.outbox.clone())?;
+            let member = Member::start(index, config, port, workers.crew.outbox.clone(), asked)?;
             workers.crew.members.push(member);
         }
         Ok(workers)
@@ -258,7 +262,13 @@ impl Drop for Workers {
 }
 
 impl Member {
-    fn start(index: usize, config: plane_core::Config, port: Port, outbox: Arc<Outbox>) -> io::Result<Member> {
+    fn start(
+        index: usize,
+        config: plane_core::Config,
+        port: Port,
+        outbox: Arc<Outbox>,
+        asked: Trace,
+    ) -> io::Result<Member> {
         let address = *port.addresses().first().ok_or_else(|| io::Error::other("no host address to bind to"))?;
         let inbox = Arc::new(Inbox::new()?);
         let published = Arc::default();
@@ -270,7 +280,8 @@ impl Member {
             let _alive: Sender<()> = alive;
             supervise(index, &inbox_of_thread, &outbox, || {
                 let plane = Plane::new(config);
-                Worker::new(index, plane, port, inbox_of_thread.clone(), outbox.clone(), publishes).run()
+                let mut worker = Worker::new(index, plane, port, inbox_of_thread.clone(), outbox.clone(), publishes);
+                trace::with(&asked, index, &outbox, || worker.run())
             });
         };
         let handle = without_signals(|| thread::Builder::new().name(format!("sfu-worker-{index}")).spawn(work))?;

@@ -5,13 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plane_core::config::{DataLimits, Silence};
-use plane_io::{Config, Workers};
+use plane_io::{Config, Trace, Workers};
 
 const RECEIVER_REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 1];
 const MEDIA: [u8; 12] = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
 
 fn start(hosts: &[&str], workers: usize) -> Workers {
     let config = Config {
+        trace: Trace::default(),
         hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
         udp_port: 0,
         workers,

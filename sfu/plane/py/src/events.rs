@@ -72,6 +72,7 @@ event!(ChannelState {
 });
 event!(Message { channel: u64, payload: Vec<u8>, text: bool });
 event!(Buffered { channel: u64, octets: usize });
+event!(TraceLine { level: String, target: String, text: String });
 event!(WorkerFailed { worker: usize, reason: String });
 
 /// Converts an event to its Python object.
@@ -80,6 +81,14 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
         News::Event(event) => event,
         News::WorkerFailed { worker, reason } => {
             return WorkerFailed { worker, reason }.into_bound_py_any(py);
+        }
+        News::Trace(line) => {
+            let (level, target) = (line.level.as_str().to_lowercase(), line.target.to_owned());
+            return TraceLine { level, target, text: line.text }.into_bound_py_any(py);
+        }
+        News::TraceDropped(count) => {
+            let text = format!("{count} lines over the limit were dropped");
+            return TraceLine { level: "info".into(), target: "dropped".into(), text }.into_bound_py_any(py);
         }
     };
     match event {

@@ -177,8 +177,8 @@ mod _native {
     use super::Plane;
     #[pymodule_export]
     use crate::events::{
-        AudioLevels, Buffered, ChannelState, LayerRate, Layers, Message, Refused, Stats, Switched, TransportState,
-        WorkerFailed,
+        AudioLevels, Buffered, ChannelState, LayerRate, Layers, Message, Refused, Stats, Switched, TraceLine,
+        TransportState, WorkerFailed,
     };
     #[pymodule_export]
     use crate::specs::{

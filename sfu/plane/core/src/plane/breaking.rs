@@ -27,7 +27,7 @@ impl Plane {
         if let Some(Broken(why)) = broken
             && let Err(why) = self.break_transport::<()>(key, why)
         {
-            self.stats.discard(why);
+            self.discard(key, why, 1);
         }
     }
 }

@@ -7,12 +7,14 @@ use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::{Ladder, Layer, Lives};
 use crate::send::Slot;
 use crate::time::Instant;
+use crate::trace;
 use crate::transport::Transport;
 
 impl Plane {
     /// Carries out a command; there is no reply. A command does nothing if it refers to an id that is gone or never
     /// existed, or adds one that is in use.
     pub fn apply(&mut self, command: Command, now: Instant) {
+        let _span = tracing::debug_span!(target: trace::COMMANDS, "command", name = command.name()).entered();
         match command {
             Command::AddTransport(spec) => self.add_transport(spec, now),
             Command::RestartIce { transport, ice } => {

@@ -8,6 +8,7 @@ use crate::event::TransportState;
 use crate::ice::agent;
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::Instant;
+use crate::trace;
 use crate::transport::Srtp;
 
 impl Plane {
@@ -36,6 +37,7 @@ impl Plane {
                 transport.flush_dtls(path);
             }
             if answer.nominated.is_some() {
+                tracing::info!(target: trace::ICE, transport = transport.id.0, remote = %path.remote, "path nominated");
                 self.begin_slots(key, now);
             }
         }
@@ -70,6 +72,8 @@ impl Plane {
         }
         self.forget_stale_paths(key);
         if let Some(owner) = former {
+            let (former, transport) = (self.transports[owner].id.0, self.transports[key].id.0);
+            tracing::info!(target: trace::ICE, transport, former, remote = %path.remote, "path taken over");
             self.transports[owner].agent.forget(&path);
             self.hold(owner);
         }
@@ -102,6 +106,8 @@ impl Plane {
         agent.handle_response(datagram, path, now)?;
         if self.transports[owner].agent.paths().heard_after(&path, claimed) {
             self.transports[key].agent.paths_mut().give_up_claim();
+            let transport = self.transports[key].id.0;
+            tracing::info!(target: trace::ICE, transport, remote = %path.remote, "claim of a path given up");
             return Err(Discard::AddressTaken);
         }
         self.transports[key].agent.paths_mut().win(&path, now);
@@ -153,7 +159,7 @@ impl Plane {
                         self.handle_authenticated(key, path, true, now);
                     }
                     if let Err(why) = self.handle_sctp(key, &packet, now) {
-                        self.stats.discard(why);
+                        self.discard(key, why, 1);
                     }
                 }
                 dtls::Event::Failed(reason) => self.events.extend(transport.enter(TransportState::Failed, reason)),
@@ -185,6 +191,9 @@ impl Plane {
             self.events.extend(transport.enter(TransportState::Disconnected, "nothing was heard for too long"));
         }
         if trial_is_over || is_silent || is_gone {
+            tracing::info!(
+                target: trace::ICE, transport = transport.id.0, trial_is_over, is_silent, is_gone, "path given up"
+            );
             self.hold(key);
         }
     }

@@ -14,6 +14,7 @@ use crate::rtcp::{Compounds, report};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
+use crate::trace;
 
 /// Intervals of the reports of a transport with video, and of one without. libwebrtc: rtp_rtcp_interface.h,
 /// kDefaultVideoReportInterval.
@@ -86,6 +87,9 @@ impl Plane {
         self.asked.clear();
         let whole = compound::parse(compound, |packet| self.handle_rtcp_packet(key, packet, path, received, now));
         while let Some(slot) = self.asked.poll_picture() {
+            if let Some(counters) = self.transports.counters(key) {
+                counters.keyframe_requests_received += 1;
+            }
             self.handle_keyframe_request(slot, now);
         }
         whole
@@ -113,7 +117,7 @@ impl Plane {
             }
             Packet::TransportFeedback(feedback) => {
                 if let Err(why) = self.handle_transport_feedback(key, feedback, path, now) {
-                    self.stats.discard(why);
+                    self.discard(key, why, 1);
                 }
             }
             Packet::Bye { ssrcs } => {
@@ -168,13 +172,15 @@ impl Plane {
         let Some(slot) = self.slot_by_ssrc(key, media) else { return };
         let round_trip = self.transports[key].round_trip.get();
         self.asked.begin(slot);
+        let (mut asked, mut refused) = (0, 0);
         for sequence in lost.iter() {
             self.steps += 1;
             if !self.asked.packet(sequence) {
                 continue;
             }
+            asked += 1;
             if !self.transports[key].repairs.is_allowed() {
-                self.stats.discard(Discard::RepairLimit);
+                refused += 1;
                 continue;
             }
             let placed = &mut self.slots[slot];
@@ -184,12 +190,20 @@ impl Plane {
                     let Some(&Place::Track(track)) = self.places.get(&outgoing.track.0) else { continue };
                     match cached(&self.tracks, track, &outgoing).map(|cached| cached.payload.len()) {
                         Some(octets) => self.transports[key].send(slot, track, outgoing, octets, now),
-                        None => self.stats.discard(Discard::CacheMiss),
+                        None => self.discard(key, Discard::CacheMiss, 1),
                     }
                 }
                 Nack::Missing { encoding, seq } => self.recover(key, slot, usize::from(encoding), seq, now),
                 Nack::Ignore => {}
             }
+        }
+        if let Some(counters) = self.transports.counters(key) {
+            counters.nacks_received += asked;
+        }
+        if refused > 0 {
+            self.discard(key, Discard::RepairLimit, refused);
+            let transport = self.transports[key].id.0;
+            tracing::debug!(target: trace::RESENDS, transport, media, refused, "refused: the peer's limit is used up");
         }
     }
 
@@ -210,6 +224,10 @@ impl Plane {
         if let Some(state) = published.track.encodings.get_mut(encoding)
             && state.stream.ask_for(seq, now)
         {
+            tracing::debug!(
+                target: trace::RESENDS, track = published.track.spec.id.0, encoding, seq = seq.0,
+                "not cached: requested of the publisher"
+            );
             // It costs as much as it makes the publisher send.
             self.transports[key].repairs.take(DATAGRAM);
         }
@@ -239,6 +257,7 @@ impl Plane {
                 if !lost.is_empty() {
                     requested += lost.len();
                     self.stats.nacks_sent += lost.len() as u64;
+                    transport.counters.nacks_sent += lost.len() as u64;
                     out.add(|out| feedback::write_nack(out, sender, ssrc, &lost));
                 }
                 if asked {
@@ -248,12 +267,17 @@ impl Plane {
                     Some(Due::Request) => {
                         asked = true;
                         self.stats.keyframe_requests += 1;
+                        transport.counters.keyframe_requests += 1;
+                        tracing::debug!(target: trace::KEYFRAMES, track = published.track.spec.id.0, ssrc, "requested");
                         out.add(|out| match pli {
                             true => feedback::write_pli(out, sender, ssrc),
                             false => feedback::write_fir(out, sender, ssrc, state.keyframes.sequence()),
                         });
                     }
-                    Some(Due::Ignored) => ignored.push(track),
+                    Some(Due::Ignored) => {
+                        tracing::debug!(target: trace::KEYFRAMES, track = published.track.spec.id.0, ssrc, "ignored");
+                        ignored.push(track);
+                    }
                     None => {}
                 }
             }
@@ -274,7 +298,7 @@ impl Plane {
         // Nothing is sent to a silent peer: subscribers' requests to it would queue up for as long as it is silent.
         if !out.is_empty() && transport.sends_media() {
             let refused = self.transports[key].queue_rtcp(&out);
-            self.stats.discard_many(Discard::Unsent, refused);
+            self.discard(key, Discard::Unsent, refused);
         }
         for track in ignored {
             self.begin_without_keyframe(track, now);
@@ -319,7 +343,7 @@ impl Plane {
             });
         }
         let refused = transport.queue_rtcp(&out);
-        self.stats.discard_many(Discard::Unsent, refused);
+        self.discard(key, Discard::Unsent, refused);
     }
 
     fn slot_by_ssrc(&self, key: usize, ssrc: u32) -> Option<usize> {

@@ -51,7 +51,7 @@ impl Plane {
         }
         while let Some(why) = self.transports.get_mut(key).and_then(|t| t.data.as_mut()).and_then(|d| d.poll_discard())
         {
-            self.stats.discard(why);
+            self.discard(key, why, 1);
         }
         self.flush_data(key, now);
     }
@@ -90,7 +90,10 @@ impl Plane {
                     self.events.push_back(Event::Message { transport, channel: from, payload: delivery.payload, text });
                 }
             }
-            Err(why) => self.stats.discard(why),
+            Err(why) => match self.channels.get(&from) {
+                Some(&key) => self.discard(key, why, 1),
+                None => self.stats.discard(why),
+            },
         }
     }
 
@@ -102,7 +105,7 @@ impl Plane {
             };
             let Some(data) = self.transports[key].data.as_mut() else { continue };
             if let Err(why) = data.send(*channel, payload, text, now) {
-                self.stats.discard(why);
+                self.discard(key, why, 1);
             }
             self.flush_data(key, now);
         }

@@ -9,6 +9,7 @@ use crate::limits::{MEDIA_OVERHEAD, START_PACKETS};
 use crate::send::Slot;
 use crate::send::compression::Compression;
 use crate::time::{Duration, Instant, ms};
+use crate::trace;
 use crate::transport::Transport;
 
 /// A decoder that asks for a keyframe may restart from the stored packets no more often than this.
@@ -54,7 +55,12 @@ impl Plane {
         {
             let cost = self.tracks[track].track.encoding(encoding).map_or(0, |kept| kept.start().cost(MEDIA_OVERHEAD));
             if !self.transports[placed.transport].starts.allows(cost, now) {
-                return self.stats.discard(Discard::RepairLimit);
+                let key = placed.transport;
+                tracing::debug!(
+                    target: trace::KEYFRAMES, slot = placed.slot.spec.id.0,
+                    "fast start withheld: the peer's limit is used up"
+                );
+                return self.discard(key, Discard::RepairLimit, 1);
             }
             placed.slot.interrupt();
             if self.fast_start(slot, track, now) {
@@ -63,6 +69,8 @@ impl Plane {
         }
         if self.tracks[track].track.is_asking(encoding) || self.slots[slot].slot.keyframe_budget.allow(now) {
             self.request_keyframe(track, encoding, now);
+        } else {
+            self.trace_withheld(slot);
         }
     }
 
@@ -73,10 +81,18 @@ impl Plane {
         let placed = &mut self.slots[slot];
         if placed.slot.spec.kind == Kind::Video
             && let Some(encoding) = placed.slot.encoding()
-            && (self.tracks[track].track.is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now))
         {
-            self.request_keyframe(track, encoding, now);
+            if self.tracks[track].track.is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now) {
+                self.request_keyframe(track, encoding, now);
+            } else {
+                self.trace_withheld(slot);
+            }
         }
+    }
+
+    fn trace_withheld(&self, slot: usize) {
+        let slot = self.slots[slot].slot.spec.id.0;
+        tracing::debug!(target: trace::KEYFRAMES, slot, "request withheld: the subscriber's limit is used up");
     }
 
     pub(super) fn resume_pictures(&mut self, key: usize, now: Instant) {
@@ -160,5 +176,9 @@ pub(super) fn fast(
     if slot.poll_anew() {
         transport.report_soon(now);
     }
+    tracing::debug!(
+        target: trace::KEYFRAMES, slot = slot.spec.id.0, encoding = place, packets = start.len(), octets = cost, began,
+        "started from cached packets"
+    );
     began && slot.wanted_keyframe().is_none()
 }

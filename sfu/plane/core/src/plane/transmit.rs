@@ -15,6 +15,7 @@ use crate::send::{Cached, Outgoing, Patch, Slot, Transmission, Varied, packet};
 use crate::srtp::context::Outbound;
 use crate::stats::Stats;
 use crate::time::{Instant, Ntp};
+use crate::trace::packet_event;
 use crate::transport::{Queued, Transport};
 
 /// Packets of a frame whose sizes differ by less are padded to one size (RFC 3550 s5.1), so that they leave as one
@@ -79,7 +80,7 @@ impl Plane {
             leaving.clear();
             if let Err(Broken(why)) = written {
                 let _ = self.break_transport::<()>(key, why);
-                self.stats.discard(Discard::InvariantBroken);
+                self.discard(key, Discard::InvariantBroken, 1);
                 break true;
             }
         };
@@ -131,6 +132,7 @@ impl Plane {
             };
             let (Some((cached, earlier)), Some(placed)) = (whole(tracks, track, outgoing), slots.get_mut(slot)) else {
                 stats.discard(Discard::CacheMiss);
+                transport.discard(Discard::CacheMiss, 1);
                 continue;
             };
             if frame <= index {
@@ -149,17 +151,26 @@ impl Plane {
                 Ok(length) if batch.push(path, length).is_ok() => {}
                 Ok(_) => {
                     stats.discard(Discard::Unsent);
+                    transport.discard(Discard::Unsent, 1);
                     continue;
                 }
                 Err(why) => {
                     stats.discard(why);
+                    transport.discard(why, 1);
                     continue;
                 }
             }
             match outgoing.transmission.is_first() {
-                true => stats.packets_forwarded += 1,
-                false => stats.packets_retransmitted += 1,
+                true => {
+                    stats.packets_forwarded += 1;
+                    transport.counters.packets_forwarded += 1;
+                }
+                false => {
+                    stats.packets_retransmitted += 1;
+                    transport.counters.packets_retransmitted += 1;
+                }
             }
+            packet_event!(transport = transport.id.0, ssrc = outgoing.ssrc, seq = outgoing.seq.0, "sent");
         }
     }
 

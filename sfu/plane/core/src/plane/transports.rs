@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 
 use super::arena::{Arena, Timed};
+use crate::discard::Discard;
+use crate::stats::Counters;
 use crate::time::Instant;
 use crate::timer::{Due, Timer};
 use crate::transport::Transport;
@@ -63,6 +65,18 @@ impl Transports {
             self.sending.push_back(key);
         }
         transport
+    }
+
+    /// The counters of a transport, if it still exists. Counting moves no deadline.
+    pub fn counters(&mut self, key: usize) -> Option<&mut Counters> {
+        self.contains(key).then(|| &mut self.arena.unarmed(key).counters)
+    }
+
+    /// Counts discards for a transport, if it still exists.
+    pub fn discard(&mut self, key: usize, why: Discard, count: usize) {
+        if self.contains(key) {
+            self.arena.unarmed(key).discard(why, count);
+        }
     }
 
     /// The number of transports with something to send.

@@ -5,6 +5,7 @@ use crate::command::Path;
 use crate::event::{Event, TransportState};
 use crate::ice::paths::Move;
 use crate::time::Instant;
+use crate::trace;
 
 /// The result of an authenticated packet.
 #[derive(Default)]
@@ -87,6 +88,8 @@ impl Transport {
         let Some(moved) = self.agent.settle(now) else { return false };
         self.consent.moved(now);
         self.round_trip.moved();
+        let remote = self.agent.selected().map(|path| path.remote);
+        tracing::info!(target: trace::ICE, transport = self.id.0, ?remote, because = ?moved, "media moved");
         match moved {
             Move::Proven if self.srtp.is_some() => self.sending.consent(),
             Move::Tried if self.srtp.is_some() => self.sending.try_path(now),

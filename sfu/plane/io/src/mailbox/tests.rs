@@ -32,7 +32,7 @@ fn channel(channel: u64, state: ChannelState) -> Event {
 fn events(outbox: &Outbox) -> Vec<Event> {
     let event = |news| match news {
         News::Event(event) => event,
-        News::WorkerFailed { .. } => panic!("no worker failed"),
+        other => panic!("not an event: {other:?}"),
     };
     outbox.take().0.into_iter().map(event).collect()
 }

@@ -9,6 +9,7 @@ use super::*;
 
 fn config(workers: usize) -> Config {
     Config {
+        trace: Trace::default(),
         hosts: vec!["127.0.0.1".parse().unwrap()],
         udp_port: 0,
         workers,

@@ -131,12 +131,15 @@ pub struct PlaneConfig {
     silence: Silence,
     data: DataLimits,
     seed: Option<u64>,
+    trace: String,
 }
 
 #[pymethods]
 impl PlaneConfig {
     #[new]
-    #[pyo3(signature = (*, hosts, udp_port, workers, silence = None, data = None, seed = None))]
+    #[pyo3(signature = (*, hosts, udp_port, workers, silence = None, data = None, seed = None, trace = ""))]
+    // One argument per field, named at every call.
+    #[allow(clippy::too_many_arguments)]
     fn new(
         hosts: Vec<String>,
         udp_port: i64,
@@ -144,6 +147,7 @@ impl PlaneConfig {
         silence: Option<Silence>,
         data: Option<DataLimits>,
         seed: Option<u64>,
+        trace: &str,
     ) -> PyResult<Self> {
         let udp_port = within("udp_port", udp_port, 0, 65_535)?;
         let workers = within("workers", workers, 1, 256)?;
@@ -156,6 +160,9 @@ impl PlaneConfig {
         if let Some(bad) = hosts.iter().find(|host| host.parse::<IpAddr>().is_err()) {
             return refuse(format!("host {bad:?} is not an IP address"));
         }
+        if let Err(sentence) = trace.parse::<plane_io::Trace>() {
+            return refuse(format!("trace {sentence}"));
+        }
         let silence = match silence {
             Some(silence) => silence,
             None => Silence::new(4.0, 8.0, 15.0, 2.5)?,
@@ -164,7 +171,7 @@ impl PlaneConfig {
             Some(data) => data,
             None => DataLimits::new(64, 65_536, 200, 400, 262_144, 524_288, 100_000, 2.0, 64)?,
         };
-        Ok(Self { hosts, udp_port, workers, silence, data, seed })
+        Ok(Self { hosts, udp_port, workers, silence, data, seed, trace: trace.to_owned() })
     }
 }
 
@@ -177,6 +184,7 @@ impl PlaneConfig {
             seed: self.seed,
             silence: self.silence.to_core(),
             data: self.data.to_core(),
+            trace: self.trace.parse().unwrap_or_default(),
         }
     }
 }
