@@ -5,7 +5,8 @@ One broken participant or room must not affect others, or fill the log with the 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
@@ -42,6 +43,14 @@ class Failures:
             return
         self._logged.add(kind)
         log.error("contained, and logged this once: where=%s %s", where, about, exc_info=error)
+
+    @contextmanager
+    def contained(self, where: str, about: str = "") -> Iterator[None]:
+        """Records an exception of the block, which is not raised further."""
+        try:
+            yield
+        except Exception as error:
+            self.note(where, error, about)
 
     def each(
         self,

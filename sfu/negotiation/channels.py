@@ -93,11 +93,6 @@ class Channels:
 
     def _declare(self, transport: int | None, label: str) -> None:
         id = self.own[label] if label in self._awaited else self._binding.new_id(self._worker, self._owner)
-        self.own[label] = id
-        if transport is None:
-            self._awaited.add(label)
-        else:
-            self._awaited.discard(label)
         self._binding.plane.open_channel(
             _native.ChannelSpec(
                 id=id,
@@ -108,3 +103,8 @@ class Channels:
                 remote=True,
             )
         )
+        self.own[label] = id
+        if transport is None:
+            self._awaited.add(label)
+        else:
+            self._awaited.discard(label)

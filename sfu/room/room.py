@@ -345,19 +345,19 @@ class Room:
             self.flush_soon()
 
     def handle_timeout(self, now: float) -> None:
-        try:
+        failures = self._context.failures
+        # A part that fails in every tick keeps nobody in the room.
+        with failures.contained("tick", f"room={self.name}"):
             self.stage.handle_timeout(now)
-        except Exception as error:
-            self._context.failures.note("tick", error, f"room={self.name}")
-        self._admission.handle_timeout(now)
-        if self._has_work():
-            # This includes work that failed in an earlier turn.
-            self.flush_soon()
+        with failures.contained("tick", f"room={self.name}"):
+            self._admission.handle_timeout(now)
+        with failures.contained("tick", f"room={self.name}"):
+            if self._has_work():
+                # This includes work that failed in an earlier turn.
+                self.flush_soon()
         for participant in list(self.members):
-            try:
+            with failures.contained("departure", f"sid={participant.sid}"):
                 self._handle_absence(participant, now)
-            except Exception as error:
-                self._context.failures.note("departure", error, f"sid={participant.sid}")
 
     # The end of a turn
 

@@ -59,12 +59,15 @@ class MediaSession:
             undecodable, wanted = room.stage.overview.undecodable(participant)
             if undecodable and len(undecodable) == len(wanted):
                 raise NegotiationError(_no_codec(undecodable))
+            room.enter(participant)
+            room.follow(participant, outcome)
         except BaseException:
-            # Nobody else knows the participant, so its objects in the plane would leak.
-            participant.lose_transport()
+            # The client has no session that it could end.
+            if participant.sid in room.members:
+                room.depart(participant, DisconnectReason.JOIN_FAILURE)
+            else:
+                participant.lose_transport()
             raise
-        room.enter(participant)
-        room.follow(participant, outcome)
         is_publisher = participant.kind is ParticipantKind.INGRESS
         return cls(room, participant, outcome.answer, undecodable, outcome.undeclared if is_publisher else ())
 

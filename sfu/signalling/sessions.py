@@ -8,7 +8,7 @@ from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
 from sfu.signalling.outbox import GOING_AWAY, Outbox, Tail
-from sfu.signalling.requests import Session
+from sfu.signalling.requests import Session, Standing
 from sfu.signalling.view import View
 
 
@@ -63,8 +63,7 @@ class Signalling:
     def detach(self, session: Session) -> None:
         """Handles a lost connection. The participant may resume over another one."""
         if session.tail.is_read_by(session.outbox):
-            session.tail.shut(GOING_AWAY, drop=True)
-            session.standing.signal_gone = self._context.now()
+            self._lose(session.standing, session.tail)
 
     def handle_timeout(self) -> None:
         for room, view in self._views.items():
@@ -75,9 +74,18 @@ class Signalling:
         view = self._views[room]
         tail = view.tail(participant)
         outbox = tail.open(tail.seq)
-        tail.put(view.joined(participant, resumed=is_resumed))
+        try:
+            tail.put(view.joined(participant, resumed=is_resumed))
+        except BaseException:
+            # No connection detaches from this outbox, and the one before it was replaced.
+            self._lose(participant, tail)
+            raise
         participant.signal_gone = None
         return self._session(room, participant, tail, outbox, is_snapshot=is_resumed)
+
+    def _lose(self, standing: Standing, tail: Tail) -> None:
+        tail.shut(GOING_AWAY, drop=True)
+        standing.signal_gone = self._context.now()
 
     def _session(
         self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from sfu.errors import SfuError
 from sfu.failures import Failures
 from sfu.model import Kind, ParticipantKind, Source
 from sfu.plane import _native
+from sfu.room.admission import Admission
 from sfu.room.stage import Stage
 from sfu.service import Sfu
 from sfu.signalling import messages
+from sfu.signalling.outbox import REPLACED
+from sfu.signalling.view import View
 
 from .fake_plane import FakePlane
 from .scene import Client, Scene, grant, open_session, scene, sdp, turn
@@ -170,13 +174,83 @@ async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_
         assert it.sfu.failures.counts["tick"] == 1
 
 
-async def test_a_stage_that_fails_its_tick_keeps_nobody_who_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", ["stage.handle_timeout", "_admission.handle_timeout", "_has_work"])
+async def test_a_part_of_a_room_that_fails_in_every_tick_keeps_nobody_who_is_gone(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with scene() as it:
         ada = await it.client("ada")
-        monkeypatch.setattr(it.sfu.rooms["room"].stage, "handle_timeout", broken)
+        room, (*path, name) = it.sfu.rooms["room"], part.split(".")
+        monkeypatch.setattr(attrgetter(*path)(room) if path else room, name, broken)
         await ada.cut()
         await it.pass_time(it.sfu.config.resume_window + 1)
         assert not it.sfu.rooms["room"].participants
+        assert it.sfu.failures.counts["tick"] == 1
+
+
+@pytest.mark.parametrize("part", ["rooms", "_signalling", "media_sessions", "_revocations", "_quotas"])
+async def test_a_part_of_the_service_that_fails_in_every_tick_delays_no_drain(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene() as it:
+        await it.client("ada")
+        monkeypatch.setattr(type(getattr(it.sfu, part)), "handle_timeout", broken)
+        it.sfu.drain(5.0)
+        await it.pass_time(5.1)
+        assert not it.sfu.rooms
+        await asyncio.wait_for(it.sfu.wait_empty(), 60)
+
+
+async def test_who_resumes_and_cannot_be_given_a_snapshot_is_gone_after_the_resume_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(Config(outbox=3)) as it:
+        ada = await it.client("ada")
+        room = it.sfu.rooms["room"]
+        for number in range(5):
+            room.update(metadata=str(number))
+            await turn()
+            ada.heard()
+        with monkeypatch.context() as patched:
+            patched.setattr(View, "joined", broken)
+            with pytest.raises(RuntimeError):
+                await it.resume(ada, 1)
+        assert ada.session.outbox.close_code == REPLACED
+        await ada.cut()
+        await it.pass_time(it.sfu.config.resume_window - 1)
+        assert (await it.resume(ada, 1)).last(messages.Joined).resumed, "until then it may try again"
+        await it.blocks.aclose()
+        await it.pass_time(it.sfu.config.resume_window)
+        assert not room.participants
+
+
+async def test_a_publisher_by_whip_that_cannot_enter_leaves_nothing_in_the_plane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as it:
+        await it.client("bob")
+        for of, name in ((Admission, "begin"), (Stage, "publish")):
+            with monkeypatch.context() as patched:
+                patched.setattr(of, name, broken)
+                with pytest.raises(RuntimeError):
+                    open_session(it.sfu, grant("ada"), "room", ParticipantKind.INGRESS, sdp([("audio", "sendonly")]))
+            await turn()
+            assert not it.plane.transports and not it.plane.tracks
+            assert list(it.sfu.rooms["room"].participants) == ["bob"]
+
+
+async def test_a_channel_that_could_not_be_opened_is_removed_with_its_participant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        assert list(it.plane.channels) == [ada.channel("sfu-reliable")], "it awaits the first offer"
+        with monkeypatch.context() as patched:
+            patched.setattr(it.plane, "open_channel", broken)
+            await ada.offer("application")
+        assert it.sfu.failures.counts["request"] == 1
+        it.sfu.rooms["room"].remove("ada")
+        assert not it.plane.channels
 
 
 async def test_the_tick_itself_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
