@@ -214,6 +214,7 @@ impl Script {
             6 => choices.pick(&[ROOMS, GROUPS].concat())?,
             _ => choices.pick(&self.transports)?.0,
         };
+        self.removed.insert(id);
         self.call.apply(Command::Remove(id));
         Some(())
     }

@@ -9,10 +9,11 @@ mod datagrams;
 mod octets;
 mod reports;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use plane_core::Command;
 use plane_core::command::{DtlsRole, Kind, TrackSpec};
+use plane_core::event::TransportState;
 use plane_core::id::{ChannelId, SlotId, TransportId};
 use plane_core::time::{Duration, ms};
 
@@ -23,6 +24,8 @@ use octets::Octets;
 /// Steps of one script, and the time that may pass in it: so a script ends soon.
 const MOST_STEPS: usize = 256;
 const LONGEST: Duration = ms(180_000);
+/// A Binding Indication keeps a participant for a minute (`ice/consent.rs`).
+const LONGEST_SILENCE: Duration = ms(61_000);
 const MOST_PEERS: usize = 4;
 const MOST_TRACKS: usize = 12;
 const MOST_SLOTS: usize = 24;
@@ -54,6 +57,8 @@ struct Script {
     slots: Vec<SlotId>,
     channels: Vec<ChannelId>,
     sent: HashMap<(usize, u32), Sent>,
+    /// Ids that the application has removed.
+    removed: HashSet<u64>,
     left: Duration,
     restarts: u32,
 }
@@ -70,6 +75,7 @@ impl Script {
             slots: Vec::new(),
             channels: Vec::new(),
             sent: HashMap::new(),
+            removed: HashSet::new(),
             left: LONGEST,
             restarts: 0,
         };
@@ -177,9 +183,19 @@ impl Script {
         Some(())
     }
 
-    /// Everybody leaves: of all there was nothing is left.
+    /// Everybody falls silent, which the plane reports, and leaves: of all there was nothing is left.
     fn end(mut self) {
         self.call.run(ms(1_000));
+        self.call.peers.iter_mut().for_each(|peer| peer.alive = false);
+        self.call.run(LONGEST_SILENCE);
+        for transport in &self.transports {
+            let is_known = !self.removed.contains(&transport.0);
+            let last = self.call.states(*transport).last().copied();
+            assert!(
+                !is_known || last != Some(TransportState::Connected),
+                "{transport:?} is silent for {LONGEST_SILENCE:?}"
+            );
+        }
         let mut ids: Vec<u64> = self.transports.iter().map(|id| id.0).collect();
         ids.extend(self.channels.iter().map(|id| id.0).chain(commands::ROOMS).chain(commands::GROUPS));
         for id in ids {
