@@ -127,12 +127,17 @@ class Signaling:
     async def _connect(self, join: messages.Join) -> ServerMessage:
         protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(f"bearer.{self._token}")]
         address = _address(self._url, self._room, resume=join.resume is not None)
-        self._socket = await connect(address, subprotocols=protocols, open_timeout=LIMIT, max_size=None)
-        await self.say(join)
-        async with asyncio.timeout(LIMIT):
-            message = self._decode(await self._socket.recv(decode=False))
+        socket = self._socket = await connect(address, subprotocols=protocols, open_timeout=LIMIT, max_size=None)
+        try:
+            await self.say(join)
+            async with asyncio.timeout(LIMIT):
+                message = self._decode(await socket.recv(decode=False))
+        except BaseException:
+            # Whoever is cancelled here does not read this connection, and the server would keep the participant.
+            socket.transport.abort()
+            raise
         if isinstance(message, messages.Left):
-            await self._socket.close()
+            await socket.close()
             raise Refused(message.reason.value, message.message)
         if isinstance(message, messages.Joined):
             self._session = (message.you.sid, message.resume_secret)
