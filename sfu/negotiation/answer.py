@@ -16,6 +16,8 @@ from sfu.negotiation.attributes import Extmap, Rid, RtpMap
 from sfu.negotiation.sdp import MediaSection, SessionDescription
 from sfu.negotiation.specs import Local, PayloadType, Sctp, Section
 
+LINE = "\r\n"
+"""The end of a line."""
 SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
 
@@ -54,33 +56,33 @@ def write(
     text += ["a=ice-lite", "a=ice-options:trickle"]
     if offer.session.has("extmap-allow-mixed"):
         text.append("a=extmap-allow-mixed")
-    transport = [
+    lines_of_transport = [
         f"a=ice-ufrag:{local.ufrag}",
         f"a=ice-pwd:{local.pwd}",
         f"a=fingerprint:sha-256 {local.fingerprint}",
         f"a=setup:{'passive' if role == 'server' else 'active'}",
     ]
     if tls_id is not None:
-        transport.append(f"a=tls-id:{_own_tls_id(local, tls_id)}")
+        lines_of_transport.append(f"a=tls-id:{_own_tls_id(local, tls_id)}")
+    transport = LINE.join(lines_of_transport)
     tagged = tag(lines, bundle)
     port, connection = _default_address(local)
-    codecs: dict[tuple[int, bool], list[str]] = {}
-    """Of sections that list the same, written once."""
+    common: dict[tuple[object, ...], Common] = {}
     for line in lines:
-        # Without its header extension there is nothing to give transport-wide feedback on.
-        counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
-        key = (id(line.formats), counts)
-        if key not in codecs:
-            codecs[key] = [text for format in line.formats for text in _codec(*format, counts=counts)]
         if line.section.rejected:
             text += _rejected(line, transport)
             continue
-        text.append(f"m={line.section.kind} {port} {line.offered.protocol} {' '.join(_formats(line))}")
-        text += [connection, *_mid(line), *transport]
+        # Sections that list the same have the very same tuples, and live as long as the offer does.
+        key = (id(line.formats), id(line.extensions), line.offered.formats, line.sctp)
+        of = common.get(key)
+        if of is None:
+            of = common[key] = Common.of(line)
+        text.append(f"m={line.section.kind} {port} {line.offered.protocol} {of.formats}")
+        text += [connection, *_mid(line), transport]
         if line.section.mid == tagged:
             text += candidates(local)
-        text += _data(line, line.sctp) if line.sctp else _media(line, local, codecs[key])
-    return "\r\n".join(text) + "\r\n"
+        text += _data(line, line.sctp) if line.sctp else _media(line, local, of)
+    return LINE.join(text) + LINE
 
 
 def candidates(local: Local) -> list[str]:
@@ -127,15 +129,39 @@ def _mid(line: Line) -> list[str]:
     return [] if line.offered.offered_mid is None else [f"a=mid:{line.offered.offered_mid}"]
 
 
-def _rejected(line: Line, transport: Sequence[str]) -> Iterator[str]:
+def _rejected(line: Line, transport: str) -> Iterator[str]:
     """Port 0, a format and the mid. The rest is for aiortc, which refuses the whole answer without it."""
     yield f"m={line.section.kind} 0 {line.offered.protocol} {line.offered.formats[0]}"
     yield "c=IN IP4 0.0.0.0"
     yield from _mid(line)
-    yield from transport
+    yield transport
     yield "a=inactive"
     if line.section.kind in ("audio", "video"):
         yield "a=rtcp-mux"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The lines that sections with equal formats and extensions share, written once."""
+
+    formats: str
+    extensions: str
+    """One line or several; empty: none."""
+    codecs: str
+    """One line or several; empty: none."""
+
+    @classmethod
+    def of(cls, line: Line) -> "Common":
+        # Without its header extension there is nothing to give transport-wide feedback on.
+        counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
+        codecs = [text for format in line.formats for text in _codec(*format, counts=counts)]
+        return cls(" ".join(_formats(line)), LINE.join(map(_extension, line.extensions)), LINE.join(codecs))
+
+
+def _extension(extension: Extmap) -> str:
+    direction = f"/{SWAPPED.get(extension.direction, extension.direction)}" if extension.explicit else ""
+    attributes = f" {extension.attributes}" if extension.attributes else ""
+    return f"a=extmap:{extension.id}{direction} {extension.uri}{attributes}"
 
 
 def _formats(line: Line) -> Iterator[str]:
@@ -155,7 +181,7 @@ def _data(line: Line, sctp: Sctp) -> Iterator[str]:
     yield f"a=max-message-size:{limits.DATA_MESSAGE_OCTETS}"
 
 
-def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:
+def _media(line: Line, local: Local, common: Common) -> Iterator[str]:
     publication, slot = line.section.publication, line.section.slot
     match publication is not None, slot is not None:
         case True, True:
@@ -168,16 +194,15 @@ def _media(line: Line, local: Local, codecs: Sequence[str]) -> Iterator[str]:
             yield "a=inactive"
     if line.offered.has("extmap-allow-mixed"):
         yield "a=extmap-allow-mixed"
-    for extension in line.extensions:
-        direction = f"/{SWAPPED.get(extension.direction, extension.direction)}" if extension.explicit else ""
-        attributes = f" {extension.attributes}" if extension.attributes else ""
-        yield f"a=extmap:{extension.id}{direction} {extension.uri}{attributes}"
+    if common.extensions:
+        yield common.extensions
     yield "a=rtcp-mux"
     if line.offered.has("rtcp-rsize"):
         yield "a=rtcp-rsize"
     if slot:
         yield f"a=msid:slot-{slot.index} slot-{line.offered.offered_mid or slot.index}"
-    yield from codecs
+    if common.codecs:
+        yield common.codecs
     if publication and publication.encodings[0].rid:
         rids = [encoding.rid or "" for encoding in publication.encodings]
         answered = {str(payload_type.number) for _, payload_type in line.formats}

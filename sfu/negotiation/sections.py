@@ -48,6 +48,8 @@ class Sections:
         self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
         self.kept: dict[str, Slot] = {}
         self._common: dict[tuple[int, int, Kind, bool], Common] = {}
+        self._same: dict[tuple[int, int, int], bool] = {}
+        """Whether kept slots have the payload types and extensions of `Common`, by the `id()` of all three."""
         self._codecs = 0
         """Payload types in `_common`."""
         self._session_extensions = self._ours(offer.session.extmaps)
@@ -149,11 +151,20 @@ class Sections:
         kept = self.kept.get(mid)
         payload_types, extensions = common.received, common.received_extensions
         index = kept.index if kept else next(self._free[kind])
-        if kept and (set(kept.payload_types), kept.extensions) == (set(payload_types), extensions):
+        if kept and self._is_same(kept, common):
             return kept
         rtx = any(payload_type.rtx is not None for payload_type in payload_types)
         ssrc, rtx_ssrc = self._fresh_ssrc(), self._fresh_ssrc() if rtx else None
         return Slot(mid, kind, ssrc, rtx_ssrc, payload_types, extensions, index)
+
+    def _is_same(self, kept: Slot, common: Common) -> bool:
+        # Kept slots, and `_common`, live as long as the offer is answered.
+        key = (id(kept.payload_types), id(kept.extensions), id(common))
+        same = self._same.get(key)
+        if same is None:
+            same = set(kept.payload_types) == set(common.received) and kept.extensions == common.received_extensions
+            self._same[key] = same
+        return same
 
     def _fresh_ssrc(self) -> int:
         for _ in range(100):

@@ -172,17 +172,22 @@ class Transport:
             self._specs[mid] = spec
 
     def _adopt_slots(self, slots: Mapping[str, Slot]) -> None:
-        for mid, id in self.slots.items():
+        for mid, plane_id in self.slots.items():
             if mid not in slots or slots[mid].ssrc != self._ssrcs[mid]:
-                self._binding.remove(id)
+                self._binding.remove(plane_id)
         present, self.slots, self.kinds, self.codecs = self.slots, {}, {}, {}
+        common: dict[int, tuple[frozenset[str], list[_native.PayloadType]]] = {}
         for mid, slot in slots.items():
-            id = present.get(mid, 0)
-            if not id or slot.ssrc != self._ssrcs[mid]:
-                id = self._binding.new_id(self._worker, self._owner)
-                self._binding.plane.add_slot(_slot_spec(id, self._id(), slot))
-            self.slots[mid], self.kinds[mid] = id, slot.kind
-            self.codecs[mid] = frozenset(p.codec for p in slot.payload_types)
+            # Slots of equal sections have the very same tuple.
+            found = common.get(id(slot.payload_types))
+            if found is None:
+                codecs = frozenset(p.codec for p in slot.payload_types)
+                found = common[id(slot.payload_types)] = (codecs, _payload_types(slot.payload_types))
+            plane_id = present.get(mid, 0)
+            if not plane_id or slot.ssrc != self._ssrcs[mid]:
+                plane_id = self._binding.new_id(self._worker, self._owner)
+                self._binding.plane.add_slot(_slot_spec(plane_id, self._id(), slot, found[1]))
+            self.slots[mid], self.kinds[mid], self.codecs[mid] = plane_id, slot.kind, found[0]
         self._ssrcs = {mid: slot.ssrc for mid, slot in slots.items()}
 
     def _id(self) -> int:
@@ -247,7 +252,7 @@ def _track_spec(id: int, transport: int, publication: Publication) -> _native.Tr
     )
 
 
-def _slot_spec(id: int, transport: int, slot: Slot) -> _native.SlotSpec:
+def _slot_spec(id: int, transport: int, slot: Slot, payload_types: list[_native.PayloadType]) -> _native.SlotSpec:
     return _native.SlotSpec(
         id=id,
         transport=transport,
@@ -255,6 +260,6 @@ def _slot_spec(id: int, transport: int, slot: Slot) -> _native.SlotSpec:
         mid=slot.mid,
         ssrc=slot.ssrc,
         rtx_ssrc=slot.rtx_ssrc,
-        payload_types=_payload_types(slot.payload_types),
+        payload_types=payload_types,
         extensions=_extensions(slot.extensions),
     )

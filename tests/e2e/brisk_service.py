@@ -13,7 +13,7 @@ from pathlib import Path
 from api.cli import main
 from api.settings import Settings
 from sfu.config import Config, Silence
-from sfu.negotiation import sdp
+from sfu.negotiation import body
 
 WINDOW = 3.0
 """Seconds, of the resume window."""
@@ -42,7 +42,7 @@ def allocated() -> int:
 
 def tell(*_: object) -> None:
     # What was read of offers is kept for the next ones, within a budget: no leak.
-    for recent in (sdp._levels, sdp._codecs, sdp._extensions):
+    for recent in (body._bodies, body._codecs, body._extensions):
         recent.clear()
     gc.collect()
     held = {

@@ -125,7 +125,7 @@ def test_a_section_that_is_rejected_has_a_sentence(text: str, previous: Negotiat
 
 def sentences() -> Iterator[str]:
     """Patterns of what is said of sections that are rejected."""
-    for name in ("sdp.py", "sections.py"):
+    for name in ("body.py", "sections.py"):
         for node in ast.walk(ast.parse((HOME / name).read_text())):
             value: ast.AST | None = None
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._rejected":
