@@ -21,7 +21,7 @@ from sfu.model import Grant
 from sfu.service import Sfu
 from sfu.signalling.messages import Error, Join, Token
 from sfu.signalling.outbox import Outgoing, Write
-from sfu.signalling.requests import Session, cost
+from sfu.signalling.requests import SignallingSession, cost
 from sfu.signalling.sessions import refusal
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ async def _first_message(websocket: WebSocket) -> Join:
     return message
 
 
-async def _converse(websocket: WebSocket, session: Session, keys: Mapping[str, str]) -> int | None:
+async def _converse(websocket: WebSocket, session: SignallingSession, keys: Mapping[str, str]) -> int | None:
     """Runs the session until one side ends it. Returns the close code to send. None: the client is gone."""
     outbox = session.outbox
     async with asyncio.TaskGroup() as tasks:
@@ -161,7 +161,7 @@ async def _converse(websocket: WebSocket, session: Session, keys: Mapping[str, s
     return listening.result() if listening.done() and not listening.cancelled() else None
 
 
-async def _listen(websocket: WebSocket, session: Session) -> int | None:
+async def _listen(websocket: WebSocket, session: SignallingSession) -> int | None:
     budget = Bucket(limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST, time.monotonic())
     while True:
         received = await websocket.receive()
@@ -188,7 +188,7 @@ async def _pause(budget: Bucket, spent: float) -> None:
         await asyncio.sleep(wait)
 
 
-async def _tell(websocket: WebSocket, session: Session) -> None:
+async def _tell(websocket: WebSocket, session: SignallingSession) -> None:
     session.outbox.write = _writer(websocket)
     with contextlib.suppress(WebSocketDisconnect):
         async for seq, outgoing in session.outbox.outgoing():
@@ -212,7 +212,7 @@ def _writer(websocket: WebSocket) -> Write | None:
     return write
 
 
-async def _renew(session: Session, keys: Mapping[str, str]) -> None:
+async def _renew(session: SignallingSession, keys: Mapping[str, str]) -> None:
     """Sends a new token at half the life of the previous one, and immediately when permissions change, because earlier
     tokens may be revoked then. The token grants the present permissions."""
     issued, expires = session.grant.issued, float(session.grant.expires)

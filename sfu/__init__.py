@@ -23,7 +23,7 @@ from sfu.errors import (
 
 if TYPE_CHECKING:
     from sfu.service import Sfu
-    from sfu.signalling.requests import Session
+    from sfu.signalling.requests import SignallingSession
     from sfu.signalling.sessions import refusal
 
 __all__ = [
@@ -35,9 +35,9 @@ __all__ = [
     "NegotiationError",
     "NotAllowed",
     "NotFound",
-    "Session",
     "Sfu",
     "SfuError",
+    "SignallingSession",
     "Stale",
     "Unauthenticated",
     "Unavailable",
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 _NEED_THE_NATIVE_MODULE = {
-    "Session": "sfu.signalling.requests",
+    "SignallingSession": "sfu.signalling.requests",
     "Sfu": "sfu.service",
     "refusal": "sfu.signalling.sessions",
 }

@@ -56,13 +56,13 @@ class Record:
         return [decision for decision in self._entries if decision.at >= at]
 
 
-def told(now: int, *records: Record) -> tuple[Decision, ...]:
+def recent(now: int, *records: Record) -> tuple[Decision, ...]:
     """Returns the decisions of the last minute from all records, in order."""
     found = [decision for record in records for decision in record.since(now - AGE)]
     return tuple(sorted(found, key=lambda decision: decision.at))
 
 
-class Publishing:
+class PublisherRecord:
     """What a publisher does with a track, independent of subscribers."""
 
     __slots__ = ("_codec", "_now", "_seen", "record")

@@ -117,7 +117,7 @@ LOUDEST = 1000
 """Microphones that a room may forward at a time: nobody can hear more apart.
 Source: the ranking's cost, `receive/loudest.rs`."""
 STAGE = 256
-"""Identities on a room's stage.
+"""Identities in `on_stage` of a room.
 Source: more than SLOTS are never shown at a time."""
 
 # -------------------------------------------------------------------------------------------------------- one picture

@@ -27,7 +27,7 @@ from sfu.room.room import OnMessage, Room
 from sfu.rooms import Rooms
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSessions
-from sfu.signalling.requests import Session
+from sfu.signalling.requests import SignallingSession
 from sfu.signalling.sessions import Signalling
 from sfu.views import Census
 
@@ -181,7 +181,7 @@ class Sfu:
     @asynccontextmanager
     async def attach(
         self, grant: Grant | None, room: str, join: messages.Join, *, address: str = "", via: str | None = None
-    ) -> AsyncIterator[Session]:
+    ) -> AsyncIterator[SignallingSession]:
         """Connects a WebSocket with a new or resumed participant. Leaving the block disconnects it; the session can be
         resumed.
 

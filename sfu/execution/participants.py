@@ -62,7 +62,7 @@ def mute_track(node: Node, command: commands.MuteTrack, standing: Standing) -> P
 
 def list_subscriptions(node: Node, command: commands.ListSubscriptions, standing: Standing) -> Page[SubscriptionInfo]:
     room, participant = standing.find(node.rooms, command)
-    entries = paging.by_order(room.stage.overview.subscriptions(participant, paging.order(command.after)))
+    entries = paging.by_order(room.forwarding.overview.subscriptions(participant, paging.order(command.after)))
     return Page(*paging.page(entries, command.limit, paging.of_subscription))
 
 
@@ -71,19 +71,19 @@ def set_subscriptions(node: Node, command: commands.SetSubscriptions, standing: 
     count = len(command.wishes)
     if count > limits.WISHES:
         raise LimitExceeded(f"one request has settings of at most {limits.WISHES} tracks, not {count}")
-    room.stage.demand(participant, dict(command.wishes), command.only)
+    room.forwarding.demand(participant, dict(command.wishes), command.only)
     room.flush_soon()
 
 
 def subscribe(node: Node, command: commands.Subscribe, standing: Standing) -> None:
     room, participant = standing.find(node.rooms, command)
-    room.stage.subscribe(participant, command.tracks, command.on)
+    room.forwarding.subscribe(participant, command.tracks, command.on)
     room.flush_soon()
 
 
 def explain(node: Node, command: commands.ExplainSubscriptions, standing: Standing) -> Page[Explanation]:
     room, participant = standing.find(node.rooms, command)
-    entries = paging.by_order(room.stage.overview.explain(participant, paging.order(command.after)))
+    entries = paging.by_order(room.forwarding.overview.explain(participant, paging.order(command.after)))
     return Page(*paging.page(entries, command.limit, paging.of_explanation))
 
 

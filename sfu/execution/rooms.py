@@ -40,7 +40,7 @@ def delete_room(node: Node, command: commands.DeleteRoom, _: Standing) -> None:
 
 
 def list_tracks(node: Node, command: commands.ListTracks, _: Standing) -> Page[PublishedTrack]:
-    entries = paging.by_order(node.rooms.find(command.room).stage.overview.published(paging.order(command.after)))
+    entries = paging.by_order(node.rooms.find(command.room).forwarding.overview.published(paging.order(command.after)))
     return Page(*paging.page(entries, command.limit, paging.of_track))
 
 

@@ -20,9 +20,9 @@ from sfu.negotiation.specs import (
     Negotiated,
     PayloadType,
     Publication,
+    ReceiveSection,
     Sctp,
     Section,
-    Slot,
 )
 from sfu.quoting import quote
 
@@ -33,9 +33,9 @@ __all__ = [
     "Negotiated",
     "PayloadType",
     "Publication",
+    "ReceiveSection",
     "Sctp",
     "Section",
-    "Slot",
     "negotiate",
     "restarts_ice",
 ]

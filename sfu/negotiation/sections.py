@@ -10,7 +10,7 @@ from sfu.model import Kind
 from sfu.negotiation import answer, capabilities, parameter_sets
 from sfu.negotiation.attributes import Extmap, RtpMap, number
 from sfu.negotiation.sdp import MediaSection, SessionDescription
-from sfu.negotiation.specs import Allow, Encoding, Negotiated, PayloadType, Publication, Sctp, Section, Slot
+from sfu.negotiation.specs import Allow, Encoding, Negotiated, PayloadType, Publication, ReceiveSection, Sctp, Section
 from sfu.quoting import quote
 
 LOCAL_SCTP_PORT = 5000
@@ -46,7 +46,7 @@ class Sections:
         self.ids = capabilities.extension_ids(offer)
         self.muxed = any(section.has("rtcp-mux") for section in offer.sections)
         self.used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
-        self.kept: dict[str, Slot] = {}
+        self.kept: dict[str, ReceiveSection] = {}
         self._common: dict[tuple[int, int, Kind, bool], Common] = {}
         self._same: dict[tuple[int, int, int], bool] = {}
         """Whether kept slots have the payload types and extensions of `Common`, by the `id()` of all three."""
@@ -145,7 +145,7 @@ class Sections:
     def _ours(self, extensions: Sequence[Extmap]) -> tuple[Extmap, ...]:
         return tuple(e for e in extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id)
 
-    def _slot(self, mid: str, kind: Kind, common: Common) -> Slot:
+    def _slot(self, mid: str, kind: Kind, common: Common) -> ReceiveSection:
         """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
         other payload types or extensions it is another one."""
         kept = self.kept.get(mid)
@@ -155,9 +155,9 @@ class Sections:
             return kept
         rtx = any(payload_type.rtx is not None for payload_type in payload_types)
         ssrc, rtx_ssrc = self._fresh_ssrc(), self._fresh_ssrc() if rtx else None
-        return Slot(mid, kind, ssrc, rtx_ssrc, payload_types, extensions, index)
+        return ReceiveSection(mid, kind, ssrc, rtx_ssrc, payload_types, extensions, index)
 
-    def _is_same(self, kept: Slot, common: Common) -> bool:
+    def _is_same(self, kept: ReceiveSection, common: Common) -> bool:
         # Kept slots, and `_common`, live as long as the offer is answered.
         key = (id(kept.payload_types), id(kept.extensions), id(common))
         same = self._same.get(key)

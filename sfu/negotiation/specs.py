@@ -76,7 +76,7 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ReceiveSection:
     """A section in which the client receives."""
 
     mid: str
@@ -98,7 +98,7 @@ class Section:
     kind: str
     """`audio`, `video`, `application`, or another kind that a client offers, which is rejected."""
     publication: Publication | None = None
-    slot: Slot | None = None
+    slot: ReceiveSection | None = None
     rejected: bool = False
     """Answered with port 0. Its place may be reused under another mid."""
 
@@ -143,5 +143,5 @@ class Negotiated:
         return tuple(section.publication for section in self.sections if section.publication)
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
+    def slots(self) -> tuple[ReceiveSection, ...]:
         return tuple(section.slot for section in self.sections if section.slot)

@@ -18,7 +18,7 @@ from sfu.negotiation.negotiation import (
     Negotiated,
     PayloadType,
     Publication,
-    Slot,
+    ReceiveSection,
     negotiate,
     restarts_ice,
 )
@@ -171,7 +171,7 @@ class Transport:
             self.tracks[mid] = id
             self._specs[mid] = spec
 
-    def _adopt_slots(self, slots: Mapping[str, Slot]) -> None:
+    def _adopt_slots(self, slots: Mapping[str, ReceiveSection]) -> None:
         for mid, plane_id in self.slots.items():
             if mid not in slots or slots[mid].ssrc != self._ssrcs[mid]:
                 self._binding.remove(plane_id)
@@ -252,7 +252,9 @@ def _track_spec(id: int, transport: int, publication: Publication) -> _native.Tr
     )
 
 
-def _slot_spec(id: int, transport: int, slot: Slot, payload_types: list[_native.PayloadType]) -> _native.SlotSpec:
+def _slot_spec(
+    id: int, transport: int, slot: ReceiveSection, payload_types: list[_native.PayloadType]
+) -> _native.SlotSpec:
     return _native.SlotSpec(
         id=id,
         transport=transport,

@@ -48,7 +48,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EncodingRequest:
     """The encodings that a publisher is asked to send."""
 
     encodings: tuple[bool, ...]
@@ -57,13 +57,14 @@ class Wish:
     """No encoding is wanted, because there is no subscriber."""
 
 
-def certain(wish: Wish, known: Set[int]) -> Wish:
+def certain(request: EncodingRequest, known: Set[int]) -> EncodingRequest:
     """Returns the request if only the encodings of the ranks `known` ever arrived. An encoding is stopped only if it is
     certainly better than one that continues. The ranks of encodings that never arrived are a guess."""
-    if wish.paused:
-        return wish
-    least = min((rank for rank in known if wish.encodings[rank]), default=len(wish.encodings))
-    return Wish(tuple(on or rank <= least or rank not in known for rank, on in enumerate(wish.encodings)), paused=False)
+    if request.paused:
+        return request
+    least = min((rank for rank in known if request.encodings[rank]), default=len(request.encodings))
+    encodings = tuple(on or rank <= least or rank not in known for rank, on in enumerate(request.encodings))
+    return EncodingRequest(encodings, paused=False)
 
 
 class Dynacast:
@@ -77,10 +78,10 @@ class Dynacast:
         self._had_viewers = False
 
     @property
-    def wish(self) -> Wish:
+    def request(self) -> EncodingRequest:
         if not self._track.is_on:
-            return Wish((False,) * self.encodings, paused=True)
-        return Wish((True, *(hold.is_on for hold in self._upper)), paused=False)
+            return EncodingRequest((False,) * self.encodings, paused=True)
+        return EncodingRequest((True, *(hold.is_on for hold in self._upper)), paused=False)
 
     def update(self, highest: int | None, now: float) -> None:
         """`highest`: the best encoding that a subscriber needs, from 0. Lower ones stay on as a fallback. None: no

@@ -36,7 +36,7 @@ class Change:
 class _Voice:
     """One track's window and its smoothed level."""
 
-    __slots__ = ("active", "heard", "level", "loudest", "observed", "told")
+    __slots__ = ("active", "heard", "level", "loudest", "observed", "reported")
 
     def __init__(self, now: float) -> None:
         self.heard = now
@@ -45,7 +45,7 @@ class _Voice:
         self.active = 0
         self.loudest = 127
         self.level = 0.0
-        self.told = 0.0
+        self.reported = 0.0
 
     def record(self, levels: bytes, now: float) -> None:
         self.heard = now
@@ -90,7 +90,7 @@ class Speakers:
     def remove(self, track: str) -> Change | None:
         """Removes a track that is muted or unpublished. Returns the change to report."""
         voice = self._voices.pop(track, None)
-        return Change(track, 0.0, False) if voice is not None and voice.told else None
+        return Change(track, 0.0, False) if voice is not None and voice.reported else None
 
     def changes(self, now: float) -> list[Change]:
         """Returns the changes since the previous call, at most once per window."""
@@ -103,7 +103,7 @@ class Speakers:
                 del self._voices[track]
                 voice.level = 0.0
             level = voice.quantised()
-            if level != voice.told:
-                voice.told = level
+            if level != voice.reported:
+                voice.reported = level
                 changes.append(Change(track, level, level > 0))
         return changes

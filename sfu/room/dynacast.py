@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sfu.facts import BackupWanted, EncodingsWanted, Facts
 from sfu.failures import Failures
 from sfu.model import Kind
-from sfu.policy.dynacast import Dynacast, Hold, Wish, certain
+from sfu.policy.dynacast import Dynacast, EncodingRequest, Hold, certain
 from sfu.room.members import Members
 from sfu.room.tracks import Track
 from sfu.views import WantedEncoding
@@ -21,7 +21,7 @@ BACKUP_LINGERS = 5.0
 """Seconds for which a backup is still sent after nobody needs it."""
 
 
-class Publishers:
+class EncodingRequests:
     """The requests to the publishers of one room."""
 
     def __init__(self, members: Members, facts: Facts, now: Callable[[], float], failures: Failures) -> None:
@@ -35,7 +35,7 @@ class Publishers:
         """The demand for tracks whose publishers can stop encodings, by sid."""
         self._needs: dict[str, Hold] = {}
         """The demand for declared backups, by the sid of the primary."""
-        self._untold: dict[str, None] = {}
+        self._unreported: dict[str, None] = {}
         """Sids of tracks whose publishers must receive the requests again."""
         self._is_stale = False
         """The demand may have changed since the last `flush`."""
@@ -48,7 +48,7 @@ class Publishers:
         now = self._now()
         owner = self._members.get(track.owner)
         self._tracks[track.sid] = track
-        track.told = None
+        track.requested = None
         if owner is not None and FEATURE in owner.client.features:
             self._wants[track.sid] = Dynacast(len(track.simulcast.offered), now)
         if track.backup is not None:
@@ -57,17 +57,17 @@ class Publishers:
         self._is_stale = True
 
     def withdraw(self, track: Track) -> None:
-        for known in (self._tracks, self._wants, self._needs, self._untold):
+        for known in (self._tracks, self._wants, self._needs, self._unreported):
             known.pop(track.sid, None)
 
     def touch(self) -> None:
-        """Marks the demand as changed, because a slot or a wish changed."""
+        """Marks the demand as changed, because a slot or a request changed."""
         self._is_stale = True
 
-    def retell(self, track: Track) -> None:
+    def request_again(self, track: Track) -> None:
         """Repeats the requests for a track, because its publisher may have lost them or restarted."""
         if track.sid in self._tracks:
-            self._untold[track.sid] = None
+            self._unreported[track.sid] = None
             self._is_stale = True
 
     def handle_timeout(self) -> None:
@@ -82,8 +82,8 @@ class Publishers:
         if not self._is_stale:
             return
         self._is_stale = False
-        now, untold = self._now(), self._untold
-        self._untold = {}
+        now, untold = self._now(), self._unreported
+        self._unreported = {}
         for track in self._tracks.values():
             if track.owner not in self._members:
                 continue
@@ -92,7 +92,7 @@ class Publishers:
                 self._ask_for_backup(track, now, again=track.sid in untold)
             except Exception as error:
                 self._failures.note("publisher", error, f"sid={track.owner}")
-                self._untold[track.sid] = None
+                self._unreported[track.sid] = None
                 self._is_stale = True
         due = [*(wants.due() for wants in self._wants.values()), *(need.off_at() for need in self._needs.values())]
         self._due = min((at for at in due if at is not None), default=None)
@@ -102,15 +102,15 @@ class Publishers:
         if wants is None:
             return
         if wants.encodings != len(track.simulcast.offered):  # Another offer changed the encodings.
-            wants, track.told = Dynacast(len(track.simulcast.offered), now), None
+            wants, track.requested = Dynacast(len(track.simulcast.offered), now), None
             self._wants[track.sid] = wants
         wanted = track.wanted()
         wants.update(wanted.spatial if wanted is not None else None, now)
-        wish = certain(wants.wish, track.simulcast.known())
-        is_whole = track.told is None and all(wish.encodings)
-        if again or not (is_whole or track.told == wish):
-            track.told = wish
-            self._facts.append(_wanted(track, wish))
+        request = certain(wants.request, track.simulcast.known())
+        is_whole = track.requested is None and all(request.encodings)
+        if again or not (is_whole or track.requested == request):
+            track.requested = request
+            self._facts.append(_wanted(track, request))
 
     def _ask_for_backup(self, track: Track, now: float, *, again: bool) -> None:
         need, backup = self._needs.get(track.sid), track.backup
@@ -128,8 +128,8 @@ class Publishers:
         return any(slot is not None and slot.needs_backup(track) for slot in slots)
 
 
-def _wanted(track: Track, wish: Wish) -> EncodingsWanted:
+def _wanted(track: Track, request: EncodingRequest) -> EncodingsWanted:
     # In the order of the offer, because encodings without a RID are identified by their place.
     offered = enumerate(track.simulcast.offered)
-    encodings = (WantedEncoding(rid, wish.encodings[track.simulcast.rank(place)]) for place, rid in offered)
-    return EncodingsWanted(track.owner, track.sid, tuple(encodings), wish.paused)
+    encodings = (WantedEncoding(rid, request.encodings[track.simulcast.rank(place)]) for place, rid in offered)
+    return EncodingsWanted(track.owner, track.sid, tuple(encodings), request.paused)

@@ -13,9 +13,9 @@ from sfu.facts import Facts, ParticipantHidden, TrackMuted, TrackUnpublished
 from sfu.model import ParticipantState, Permissions
 from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
+from sfu.room.forwarding import Forwarding
 from sfu.room.messaging import Messaging
 from sfu.room.participant import Participant
-from sfu.room.stage import Stage
 from sfu.room.tracks import Track
 
 
@@ -33,7 +33,7 @@ class Moderation:
         self,
         context: Context,
         room: str,
-        stage: Stage,
+        forwarding: Forwarding,
         messaging: Messaging,
         facts: Facts,
         note: Callable[[Participant], None],
@@ -42,7 +42,7 @@ class Moderation:
         self._context = context
         self._room = room
         """The room's name."""
-        self._stage = stage
+        self._forwarding = forwarding
         self._messaging = messaging
         self._facts = facts
         self._note = note
@@ -90,7 +90,7 @@ class Moderation:
 
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
         published = track.sid in participant.tracks
-        self._stage.withdraw(track)
+        self._forwarding.withdraw(track)
         participant.publishing.withdraw(track)
         self._facts.append(TrackUnpublished(participant.sid, track.sid, reason))
         if published:
@@ -99,7 +99,7 @@ class Moderation:
     def _muted(self, participant: Participant, track: Track, *, by_moderator: bool) -> None:
         is_muted = track.silenced if by_moderator else track.muted
         self._facts.append(TrackMuted(participant.sid, track.sid, is_muted, by_moderator))
-        self._stage.mute(track)
+        self._forwarding.mute(track)
         if track.sid in participant.tracks:
             self._note(participant)
 
@@ -119,11 +119,11 @@ class Moderation:
             if track.primary is None and not participant.may_publish(track.source):
                 self.unpublish(participant, track, "you may no longer publish it")
         if before.can_subscribe != permissions.can_subscribe:
-            self._stage.touch(participant)
+            self._forwarding.touch(participant)
         if before.can_publish_data != permissions.can_publish_data:
             self._messaging.touch(participant)
         if before.hidden != permissions.hidden:
-            self._stage.owner_changed(participant)
+            self._forwarding.owner_changed(participant)
             if permissions.hidden:
                 info = replace(participant.info(), state=ParticipantState.DISCONNECTED)
                 self._facts.append(ParticipantHidden(info))

@@ -60,7 +60,7 @@ class Overview:
                     track=track.info(),
                     encodings=track.encodings(),
                     subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
-                    paused=track.told is not None and track.told.paused,
+                    paused=track.requested is not None and track.requested.paused,
                     backup=_backup(track),
                 ),
             )

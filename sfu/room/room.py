@@ -34,6 +34,7 @@ from sfu.quotas import Quotas
 from sfu.quoting import quote
 from sfu.revocations import Revocations
 from sfu.room.admission import Admission
+from sfu.room.forwarding import Forwarding
 from sfu.room.journal import Journal
 from sfu.room.members import Membership
 from sfu.room.messaging import Messaging, unseal
@@ -41,7 +42,6 @@ from sfu.room.moderation import Moderation
 from sfu.room.participant import Participant
 from sfu.room.publications import Outcome
 from sfu.room.sound import Sound
-from sfu.room.stage import Stage
 from sfu.views import ParticipantInfo, RoomInfo
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,13 @@ class Room:
         self.members = Membership()
         self._facts = Facts(self.sid, context.failures, context.milliseconds, lambda: soon(self))
         self._sound = Sound(context, worker, self.sid)
-        self.stage = Stage(context, self.members, self._facts, self._sound)
-        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
+        self.forwarding = Forwarding(context, self.members, self._facts, self._sound)
+        self.forwarding.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members, context.failures, worker, self.sid)
         self._facts.readers += (Journal(self.name).read, *readers)
         self._admission = Admission(context, self.name, self.members, revocations)
         self.moderation = Moderation(
-            context, self.name, self.stage, self._messaging, self._facts, self._note, revocations
+            context, self.name, self.forwarding, self._messaging, self._facts, self._note, revocations
         )
         self._context = context
         self._candidates = candidates
@@ -113,7 +113,7 @@ class Room:
 
     def info(self) -> RoomInfo:
         visible = [p for p in self.members if not p.is_hidden]
-        dominant = self.stage.speech.dominant
+        dominant = self.forwarding.speech.dominant
         return RoomInfo(
             sid=self.sid,
             name=self.name,
@@ -215,9 +215,9 @@ class Room:
             parts.callback(participant.transport.close)
             parts.callback(participant.channels.close)
             parts.callback(self._messaging.touch, participant)
-            parts.callback(self.stage.forget, participant)
+            parts.callback(self.forwarding.forget, participant)
             for track in reversed(list(participant.tracks.values())):
-                parts.callback(self.stage.withdraw, track)
+                parts.callback(self.forwarding.withdraw, track)
 
     def close(self, reason: DisconnectReason) -> None:
         for participant in list(self.members):
@@ -234,13 +234,13 @@ class Room:
             return None
         return self._empty_since + (self.options.departure_timeout if self._was_entered else self.options.empty_timeout)
 
-    def retell(self, participant: Participant) -> None:
+    def report_again(self, participant: Participant) -> None:
         """Reports slots and own tracks again, because the client starts from a snapshot and lost the earlier
         reports."""
-        self.stage.retell(participant)
+        self.forwarding.report_again(participant)
         self.flush_soon()
 
-    def tell_again(self, sid: str) -> None:
+    def report_participant(self, sid: str) -> None:
         """Reports a participant again, because a reader failed to process it."""
         self._facts.append(ParticipantChanged(sid))
 
@@ -262,7 +262,7 @@ class Room:
         if options == self.options:
             return
         self.options = names.room_options(options)
-        self.stage.set_policy(options.last_n, options.on_stage, options.loudest)
+        self.forwarding.set_policy(options.last_n, options.on_stage, options.loudest)
         self._facts.append(RoomChanged())
         self.flush_soon()
 
@@ -280,19 +280,19 @@ class Room:
     def follow(self, participant: Participant, outcome: Outcome) -> None:
         """Applies the consequences of an answered offer for other participants."""
         for track in outcome.withdrawn:
-            self.stage.withdraw(track)
+            self.forwarding.withdraw(track)
             if track.primary is None:
                 self._facts.append(TrackUnpublished(participant.sid, track.sid, "its m-section no longer sends"))
         for track in outcome.published:
-            self.stage.publish(track)
+            self.forwarding.publish(track)
             if track.primary is None:
                 self._facts.append(TrackPublished(participant.sid, track.info()))
         for track in outcome.moved:
-            self.stage.move(track)
+            self.forwarding.move(track)
         for track in outcome.reshaped:
-            self.stage.reshape(track)
+            self.forwarding.reshape(track)
         self._messaging.touch(participant)
-        self.stage.touch(participant)
+        self.forwarding.touch(participant)
         self.flush_soon()
 
     # Data
@@ -316,16 +316,16 @@ class Room:
             case _native.TransportState():
                 self._handle_transport(participant, event)
             case _native.Layers():
-                if self.stage.handle_layers(event) is not None:
+                if self.forwarding.handle_layers(event) is not None:
                     self._note(participant)
-                if self.stage.has_work():
+                if self.forwarding.has_work():
                     self.flush_soon()
             case _native.Switched():
                 participant.viewing.handle_switched(event)
-                self.stage.news(participant)
+                self.forwarding.news(participant)
                 self.flush_soon()
             case _native.Refused():
-                self.stage.refuse(participant, event)
+                self.forwarding.refuse(participant, event)
                 self.flush_soon()
             case _native.ChannelState():
                 if event.transport == participant.transport.id and participant.channels.handle_state(event):
@@ -340,15 +340,15 @@ class Room:
                 log.debug("an event that concerns no participant: %s", type(event).__name__)
 
     def handle_levels(self, levels: Sequence[tuple[int, bytes]], now: float) -> None:
-        self.stage.handle_levels(levels, now)
-        if self.stage.has_work():
+        self.forwarding.handle_levels(levels, now)
+        if self.forwarding.has_work():
             self.flush_soon()
 
     def handle_timeout(self, now: float) -> None:
         failures = self._context.failures
         # A part that fails in every tick keeps nobody in the room.
         with failures.contained("tick", f"room={self.name}"):
-            self.stage.handle_timeout(now)
+            self.forwarding.handle_timeout(now)
         with failures.contained("tick", f"room={self.name}"):
             self._admission.handle_timeout(now)
         with failures.contained("tick", f"room={self.name}"):
@@ -367,7 +367,7 @@ class Room:
 
     def flush(self) -> None:
         """Applies the changes of this turn and passes the facts to their readers."""
-        for part in (self.stage, self._messaging, self._facts):
+        for part in (self.forwarding, self._messaging, self._facts):
             try:
                 part.flush()
             except Exception as error:
@@ -376,7 +376,7 @@ class Room:
     # Internal
 
     def _has_work(self) -> bool:
-        return self.stage.has_work() or self._messaging.has_work() or self._facts.is_pending
+        return self.forwarding.has_work() or self._messaging.has_work() or self._facts.is_pending
 
     def _handle_absence(self, participant: Participant, now: float) -> None:
         at = participant.departs_at()
@@ -422,7 +422,7 @@ class Room:
                 return
             self._messaging.touch(participant)
             for track in participant.lose_transport():
-                self.stage.withdraw(track)
+                self.forwarding.withdraw(track)
                 if track.primary is None:
                     self._facts.append(TrackUnpublished(participant.sid, track.sid, event.reason, is_kept=True))
             self._expect_data(participant)

@@ -36,7 +36,7 @@ class Slot:
     unreadable: int | None = None
     """The plane's id of a track that it refused to send here, because the client negotiated another profile of the
     codec."""
-    told: SubscriptionState | None = None
+    reported: SubscriptionState | None = None
 
     def can_decode(self, track: Track) -> bool:
         """Returns whether the client can decode the track. True while the codec is unknown, until the first packet

@@ -47,7 +47,7 @@ class Subscriptions:
         """Mids whose target may have changed."""
         self._changed: dict[str, None] = {}
         """Mids whose `SubscriptionState` may have changed."""
-        self._untold: dict[str, SlotInfo | None] = {}
+        self._unreported: dict[str, SlotInfo | None] = {}
         """Contents of slots, by mid, that the client does not know yet."""
         self._asked: tuple[int, ...] = ()
 
@@ -104,8 +104,8 @@ class Subscriptions:
                 if not slot.is_current:
                     self._fill(slot, slot.track)
         self._layout = layout
-        told, self._untold = self._untold, {}
-        return told
+        changes, self._unreported = self._unreported, {}
+        return changes
 
     def _present(self) -> policy.Layout:
         return policy.Layout(
@@ -125,11 +125,11 @@ class Subscriptions:
         if before is not None and before is not track and before.viewers.get(self._owner) == slot.mid:
             self._leave(before)
         if before is not track:
-            self._untold[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
+            self._unreported[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
         if slot.shown is not None:
             slot.shown.asked.pop(self._owner, None)
         slot.track, slot.shown, slot.source = track, shown, source
-        slot.layer, slot.refused, slot.told, slot.target, slot.commanded = None, "", None, None, None
+        slot.layer, slot.refused, slot.reported, slot.target, slot.commanded = None, "", None, None, None
         slot.lacks, slot.since = Cause.NONE, 0
         if track is not None:
             track.viewers[self._owner] = slot.mid
@@ -270,16 +270,16 @@ class Subscriptions:
             if slot is None or slot.track is None:
                 continue
             message = self._shared_state(slot, slot.track, decisions)
-            if slot.told is None or _is_news(slot.told, message):
-                slot.told = message
+            if slot.reported is None or _is_news(slot.reported, message):
+                slot.reported = message
                 yield message
         self._changed.clear()
 
-    def retell(self) -> None:
+    def report_again(self) -> None:
         """Reports everything again after a snapshot, because the client has lost the earlier reports."""
         self._asked = ()
         for slot in self.slots.values():
-            slot.told = None
+            slot.reported = None
             self._changed[slot.mid] = None
 
     def view(self, track: Track) -> SubscriptionInfo:
@@ -323,7 +323,7 @@ class Subscriptions:
             cause=explain.cause(of),
             sentence=explain.sentence(of),
             publisher=of.facts,
-            decisions=explain.told(now, own, *(one.publishing.record for one in sent)),
+            decisions=explain.recent(now, own, *(one.publishing.record for one in sent)),
         )
 
     def _standing(self, track: Track) -> Standing:
@@ -419,8 +419,8 @@ class Subscriptions:
                 source.asked.pop(self._owner, None)
 
 
-def _is_news(told: SubscriptionState, now: SubscriptionState) -> bool:
-    if (told.state, told.layer, told.width, told.height, told.reason, told.cause, told.mime) != (
+def _is_news(before: SubscriptionState, now: SubscriptionState) -> bool:
+    if (before.state, before.layer, before.width, before.height, before.reason, before.cause, before.mime) != (
         now.state,
         now.layer,
         now.width,
@@ -430,4 +430,4 @@ def _is_news(told: SubscriptionState, now: SubscriptionState) -> bool:
         now.mime,
     ):
         return True
-    return abs(now.bitrate - told.bitrate) > NEWS * max(told.bitrate, 1)
+    return abs(now.bitrate - before.bitrate) > NEWS * max(before.bitrate, 1)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sfu.explain import Publishing
+from sfu.explain import PublisherRecord
 from sfu.model import Kind, Layer, Order, Rate, Source
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
-from sfu.policy.dynacast import Wish
+from sfu.policy.dynacast import EncodingRequest
 from sfu.room.simulcast import Simulcast
 from sfu.views import EncodingInfo, Picture, TrackInfo
 
@@ -62,14 +62,14 @@ class Track:
     """The participants that have it in a slot: mids by sid."""
     claim: slots.Wanted = field(init=False)
     """The claim of this track to a receive section."""
-    publishing: Publishing = field(default_factory=Publishing)
+    publishing: PublisherRecord = field(default_factory=PublisherRecord)
     """What its publisher does that affects all subscribers."""
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each subscriber asks for, by sid. A subscriber that paused it or cannot decode it is not
     included."""
     is_stopped: bool = False
     """The plane has it muted."""
-    told: Wish | None = None
+    requested: EncodingRequest | None = None
     """The encodings that its publisher was last asked to send. None: all."""
 
     primary: "Track | None" = None
@@ -134,17 +134,17 @@ class Track:
 
     def is_wanted(self, spatial: int) -> bool:
         """Returns whether the encoding is wanted. False: its publisher was asked to stop it."""
-        if self.told is None:
+        if self.requested is None:
             return True
         # SVC has all spatial layers in one encoding.
-        return self.told.encodings[min(spatial, len(self.told.encodings) - 1)]
+        return self.requested.encodings[min(spatial, len(self.requested.encodings) - 1)]
 
     def offer(self, rids: tuple[str, ...]) -> bool:
         """Sets the encodings of its section, in the order of the offer. True: the plane now names them differently."""
         if rids == self.simulcast.offered:
             return False
         if self.simulcast.offer(rids):
-            self.told, self.rates, self.sizes = None, {}, self.simulcast.sizes()
+            self.requested, self.rates, self.sizes = None, {}, self.simulcast.sizes()
         return True
 
     def handle_layers(self, event: Layers) -> bool:
@@ -170,9 +170,9 @@ class Track:
         return before != (self.codec, self.width, self.height)
 
     def _rerank(self, moved: Mapping[int, int]) -> None:
-        if self.told is not None:
-            on = {moved[rank]: is_on for rank, is_on in enumerate(self.told.encodings)}
-            self.told = replace(self.told, encodings=tuple(on[rank] for rank in sorted(on)))
+        if self.requested is not None:
+            on = {moved[rank]: is_on for rank, is_on in enumerate(self.requested.encodings)}
+            self.requested = replace(self.requested, encodings=tuple(on[rank] for rank in sorted(on)))
         self.sizes = self.simulcast.sizes()
 
     def best(self, layer: Layer) -> Layer:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from sfu.context import Context
 from sfu.facts import Facts, SectionsMissing, SlotsChanged
 from sfu.room.decisions import Decisions, States
-from sfu.room.dynacast import Publishers
+from sfu.room.dynacast import EncodingRequests
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
@@ -24,7 +24,7 @@ class Turn:
         facts: Facts,
         tracks: Mapping[str, Track],
         ranking: Ranking,
-        publishers: Publishers,
+        publishers: EncodingRequests,
     ) -> None:
         self._context = context
         self._members = members

@@ -56,7 +56,7 @@ class MediaSession:
                 raise NegotiationError("the offer sends nothing that may be published here")
             if participant.kind is ParticipantKind.VIEWER and not participant.viewing.slots:
                 raise NegotiationError("the offer has no section in which something can be received")
-            undecodable, wanted = room.stage.overview.undecodable(participant)
+            undecodable, wanted = room.forwarding.overview.undecodable(participant)
             if undecodable and len(undecodable) == len(wanted):
                 raise NegotiationError(_no_codec(undecodable))
             room.enter(participant)

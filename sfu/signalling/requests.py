@@ -35,7 +35,7 @@ class Standing(Protocol):
     signal_gone: float | None
 
 
-class Session:
+class SignallingSession:
     """The connection between a WebSocket and its participant. `outbox` has the messages to send."""
 
     def __init__(

@@ -8,7 +8,7 @@ from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
 from sfu.signalling.outbox import GOING_AWAY, Outbox, Tail
-from sfu.signalling.requests import Session, Standing
+from sfu.signalling.requests import SignallingSession, Standing
 from sfu.signalling.view import View
 
 
@@ -42,11 +42,11 @@ class Signalling:
         """Forgets a room that is closed."""
         self._views.pop(room, None)
 
-    def connect(self, room: Room, member: Member) -> Session:
+    def connect(self, room: Room, member: Member) -> SignallingSession:
         """Returns the session of a participant that has just joined."""
         return self._snapshot(room, _signals(room, member), is_resumed=False)
 
-    def reconnect(self, room: Room, member: Member, seq: int) -> Session:
+    def reconnect(self, room: Room, member: Member, seq: int) -> SignallingSession:
         """Returns the session of a participant over another connection, whose client has all messages up to `seq`.
         Raises Stale if there is no message of this number."""
         participant = _signals(room, member)
@@ -54,13 +54,13 @@ class Signalling:
         if seq > tail.seq or seq < 0:
             raise Stale("the session never had a message of this number: join anew")
         if not tail.reaches(seq):
-            room.retell(participant)
+            room.report_again(participant)
             return self._snapshot(room, participant, is_resumed=True)
         outbox = tail.open(seq, messages.Resumed(seq + 1))
         participant.signal_gone = None
         return self._session(room, participant, tail, outbox)
 
-    def detach(self, session: Session) -> None:
+    def detach(self, session: SignallingSession) -> None:
         """Handles a lost connection. The participant may resume over another one."""
         if session.tail.is_read_by(session.outbox):
             self._lose(session.standing, session.tail)
@@ -68,9 +68,9 @@ class Signalling:
     def handle_timeout(self) -> None:
         for room, view in self._views.items():
             for sid in view.poll_failed():
-                room.tell_again(sid)
+                room.report_participant(sid)
 
-    def _snapshot(self, room: Room, participant: Participant, *, is_resumed: bool) -> Session:
+    def _snapshot(self, room: Room, participant: Participant, *, is_resumed: bool) -> SignallingSession:
         view = self._views[room]
         tail = view.tail(participant)
         outbox = tail.open(tail.seq)
@@ -89,9 +89,9 @@ class Signalling:
 
     def _session(
         self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False
-    ) -> Session:
+    ) -> SignallingSession:
         by = Member(room.name, participant.sid)
-        return Session(by, participant, tail, outbox, self._context, self._execute, is_snapshot=is_snapshot)
+        return SignallingSession(by, participant, tail, outbox, self._context, self._execute, is_snapshot=is_snapshot)
 
 
 def _signals(room: Room, member: Member) -> Participant:

@@ -67,17 +67,17 @@ class View:
         return failed
 
     def read(self, entries: Sequence[facts.Entry]) -> None:
-        told = [entry.fact for entry in entries]
-        self._tell_participants(told)
-        if any(isinstance(fact, facts.RoomChanged) for fact in told):
+        happened = [entry.fact for entry in entries]
+        self._tell_participants(happened)
+        if any(isinstance(fact, facts.RoomChanged) for fact in happened):
             self._tell_all(messages.Room(self._room.info()))
-        for fact in told:
+        for fact in happened:
             self._tell(fact)
 
-    def _tell_participants(self, told: Iterable[facts.Fact]) -> None:
+    def _tell_participants(self, happened: Iterable[facts.Fact]) -> None:
         changed: dict[str, None] = {}
         gone: list[ParticipantInfo] = []
-        for fact in told:
+        for fact in happened:
             match fact:
                 case facts.ParticipantJoined(sid=sid) | facts.ParticipantChanged(sid=sid):
                     changed[sid] = None

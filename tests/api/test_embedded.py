@@ -14,7 +14,7 @@ from api.app import create_app
 from api.listener import bind, listening
 from api.settings import read
 from sfu.plane import _native
-from sfu.signalling.requests import Session
+from sfu.signalling.requests import SignallingSession
 
 from .plane import CountingPlane
 from .server import KEY, SECRET, Server, admin, sdp, token
@@ -104,7 +104,7 @@ async def test_a_connection_that_fails_here_is_closed_with_1011_and_resumed(
 
     async with server.client("ada") as ada:
         with monkeypatch.context() as patched:
-            patched.setattr(Session, "handle", broken)
+            patched.setattr(SignallingSession, "handle", broken)
             await ada.say("subscribe", id=1, tracks=[], on=True)
             assert await ada.closed() == (1011, "something failed here; it is in the log")
         assert server.sfu.failures.counts["websocket"] == 1

@@ -9,13 +9,13 @@ from sfu import Config, Sfu
 from sfu.commands import ADMINISTRATOR, SendData
 from sfu.model import Grant
 from sfu.signalling.messages import Answer, Join, Offer
-from sfu.signalling.requests import Session
+from sfu.signalling.requests import SignallingSession
 from sfu.views import ParticipantInfo
 
 from .waiting import when
 
 
-async def answer_of(session: Session) -> Answer:
+async def answer_of(session: SignallingSession) -> Answer:
     async for _, message in session.outbox:
         if isinstance(message, Answer):
             return message

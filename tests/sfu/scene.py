@@ -16,7 +16,7 @@ from sfu.room.room import Room
 from sfu.service import Sfu
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
-from sfu.signalling.requests import Session
+from sfu.signalling.requests import SignallingSession
 from sfu.views import Explanation, PublishedTrack, SubscriptionInfo
 
 from .fake_plane import FakePlane
@@ -66,7 +66,7 @@ def open_session(sfu: Sfu, who: Grant, room: str, kind: ParticipantKind, offer: 
 
 
 def tracks_of(room: Room) -> list[PublishedTrack]:
-    return [view for _, view in room.stage.overview.published()]
+    return [view for _, view in room.forwarding.overview.published()]
 
 
 class Scene:
@@ -127,7 +127,7 @@ async def scene(config: Config | None = None, **arguments: Any) -> AsyncIterator
 class Client:
     """One browser, as far as signalling goes: it offers sections, and reads what it is told."""
 
-    def __init__(self, scene: Scene, session: Session, block: AsyncExitStack) -> None:
+    def __init__(self, scene: Scene, session: SignallingSession, block: AsyncExitStack) -> None:
         self.scene = scene
         self.session = session
         self.block = block
@@ -279,7 +279,7 @@ class Client:
 
     def shows(self) -> dict[str, str | None]:
         """The sid of the track that the plane puts in each section, by mid."""
-        tracks = {track.plane_id: track.sid for track in self.room.stage.tracks.values()}
+        tracks = {track.plane_id: track.sid for track in self.room.forwarding.tracks.values()}
         sources = {mid: self.scene.plane.sources.get(id) for mid, id in self.participant.transport.slots.items()}
         return {mid: tracks[source] if source is not None else None for mid, source in sources.items()}
 

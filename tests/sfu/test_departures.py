@@ -18,11 +18,11 @@ from sfu.model import Kind, ParticipantKind, RoomOptions, Source
 from sfu.negotiation.channels import Channels
 from sfu.plane import _native
 from sfu.room.admission import Admission
+from sfu.room.forwarding import Forwarding
 from sfu.room.messaging import Messaging
 from sfu.room.moderation import Moderation
 from sfu.room.participant import Participant
 from sfu.room.publications import Publications
-from sfu.room.stage import Stage
 from sfu.room.subscriptions import Subscriptions
 from sfu.signalling import messages
 from sfu.signalling.outbox import Tail
@@ -61,13 +61,13 @@ BREAKABLE: tuple[Bug, ...] = (
     (Moderation, "revoke"),
     (Participant, "info"),
     (Publications, "adopt"),
-    (Stage, "flush"),
-    (Stage, "forget"),
-    (Stage, "handle_timeout"),
-    (Stage, "publish"),
-    (Stage, "retell"),
-    (Stage, "touch"),
-    (Stage, "withdraw"),
+    (Forwarding, "flush"),
+    (Forwarding, "forget"),
+    (Forwarding, "handle_timeout"),
+    (Forwarding, "publish"),
+    (Forwarding, "report_again"),
+    (Forwarding, "touch"),
+    (Forwarding, "withdraw"),
     (Subscriptions, "adopt"),
     (Subscriptions, "clear"),
     (Signalling, "handle_timeout"),

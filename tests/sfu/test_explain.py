@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sfu import explain
-from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, Publishing, Record, Standing
+from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, PublisherRecord, Record, Standing
 from sfu.model import Cause, Kind, Layer, Quality, Source, Step, Wish
 from sfu.views import Picture
 
@@ -135,7 +135,7 @@ def test_a_decision_is_kept_once_until_another_of_its_step_comes() -> None:
     assert not record.note(3, Step.TARGET, TOP)
     assert record.note(4, Step.TARGET, LOW, Cause.DEMAND)
     assert record.note(5, Step.TARGET, TOP)
-    assert [decision.at for decision in explain.told(5, record)] == [1, 2, 4, 5]
+    assert [decision.at for decision in explain.recent(5, record)] == [1, 2, 4, 5]
 
 
 def test_the_last_minute_of_all_records_is_told_in_order() -> None:
@@ -143,7 +143,7 @@ def test_the_last_minute_of_all_records_is_told_in_order() -> None:
     for second in range(90):
         record = one if second % 2 else other
         record.note(second * 1000, Step.CURRENT, Layer(second % 3, second % 2), detail=str(second))
-    seen = [decision.at // 1000 for decision in explain.told(89_000, one, other)]
+    seen = [decision.at // 1000 for decision in explain.recent(89_000, one, other)]
     assert seen == list(range(29, 90))
 
 
@@ -151,11 +151,11 @@ def test_a_record_keeps_the_latest_however_many_there_are() -> None:
     record = Record()
     for at in range(10_000):
         record.note(at, Step.CURRENT, Layer(at % 2, 0))
-    assert [decision.at for decision in explain.told(10_000, record)] == list(range(10_000 - explain.MOST, 10_000))
+    assert [decision.at for decision in explain.recent(10_000, record)] == list(range(10_000 - explain.MOST, 10_000))
 
 
 def test_a_publisher_that_stops_its_top_encoding_is_noted_and_so_is_its_return() -> None:
-    alice = Publishing()
+    alice = PublisherRecord()
     alice.arriving(1, "vp8", {0, 1, 2})
     assert list(alice.facts) == []
     alice.arriving(2, "vp8", {0, 1})
@@ -163,41 +163,41 @@ def test_a_publisher_that_stops_its_top_encoding_is_noted_and_so_is_its_return()
     assert list(alice.facts) == [STOPPED_TOP]
     alice.arriving(4, "vp8", {0, 1, 2})
     assert list(alice.facts) == []
-    assert [(d.at, d.detail) for d in explain.told(4, alice.record)] == [
+    assert [(d.at, d.detail) for d in explain.recent(4, alice.record)] == [
         (2, "has stopped its top encoding"),
         (4, "no longer: has stopped its top encoding"),
     ]
 
 
 def test_an_encoding_that_it_was_asked_to_stop_is_not_held_against_it() -> None:
-    alice = Publishing()
+    alice = PublisherRecord()
     alice.arriving(1, "vp8", {0, 1, 2})
     alice.arriving(2, "vp8", {0, 1}, unwanted={2})
     assert list(alice.facts) == []
 
 
 def test_a_publisher_of_whom_nothing_arrives_has_not_stopped_its_top_encoding_alone() -> None:
-    alice = Publishing()
+    alice = PublisherRecord()
     alice.arriving(1, "vp8", {0, 1, 2})
     alice.arriving(2, "vp8", set())
     assert list(alice.facts) == []
 
 
 def test_who_ignores_keyframe_requests_is_named() -> None:
-    alice = Publishing()
+    alice = PublisherRecord()
     alice.arriving(1, "vp8", {0}, deaf=True)
     assert list(alice.facts) == [DEAF]
-    assert [d.detail for d in explain.told(1, alice.record)] == [DEAF]
+    assert [d.detail for d in explain.recent(1, alice.record)] == [DEAF]
 
 
 def test_streams_that_are_ignored_are_told_with_their_ssrcs() -> None:
-    alice = Publishing()
+    alice = PublisherRecord()
     alice.arriving(1, "vp8", {0}, surplus=[201, 301])
     alice.arriving(2, "vp8", {0}, surplus=[201, 301])
     assert alice.facts == (SURPLUS,)
     alice.arriving(3, "vp8", {0})
     assert alice.facts == ()
-    assert [(d.at, d.detail) for d in explain.told(3, alice.record)] == [
+    assert [(d.at, d.detail) for d in explain.recent(3, alice.record)] == [
         (1, SURPLUS),
         (1, "the streams with SSRC 201, 301 are ignored"),
         (3, f"no longer: {SURPLUS}"),
@@ -205,7 +205,7 @@ def test_streams_that_are_ignored_are_told_with_their_ssrcs() -> None:
 
 
 def test_another_codec_has_another_top() -> None:
-    alice = Publishing()
+    alice = PublisherRecord()
     alice.arriving(1, "vp9", {0, 1, 2})
     alice.arriving(2, "vp8", {0})
     assert list(alice.facts) == []

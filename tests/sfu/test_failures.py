@@ -13,7 +13,7 @@ from sfu.failures import Failures
 from sfu.model import Kind, ParticipantKind, Source
 from sfu.plane import _native
 from sfu.room.admission import Admission
-from sfu.room.stage import Stage
+from sfu.room.forwarding import Forwarding
 from sfu.service import Sfu
 from sfu.signalling import messages
 from sfu.signalling.outbox import REPLACED
@@ -130,7 +130,7 @@ async def test_a_message_that_one_member_cannot_be_told_reaches_the_others(monke
         assert it.sfu.failures.counts["tell"] > 0
 
 
-@pytest.mark.parametrize("where", ["stage", "_messaging"])
+@pytest.mark.parametrize("where", ["forwarding", "_messaging"])
 async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +143,7 @@ async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
             room.update(metadata="new")
             await turn()
             assert it.sfu.failures.counts["turn"] > 0
-            if where != "stage":
+            if where != "forwarding":
                 assert bob.shows()["2"] == track
             assert bob.last(messages.Room).room.metadata == "new"
         await it.pass_time(0.2)
@@ -174,7 +174,7 @@ async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_
         assert it.sfu.failures.counts["tick"] == 1
 
 
-@pytest.mark.parametrize("part", ["stage.handle_timeout", "_admission.handle_timeout", "_has_work"])
+@pytest.mark.parametrize("part", ["forwarding.handle_timeout", "_admission.handle_timeout", "_has_work"])
 async def test_a_part_of_a_room_that_fails_in_every_tick_keeps_nobody_who_is_gone(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +229,7 @@ async def test_a_publisher_by_whip_that_cannot_enter_leaves_nothing_in_the_plane
 ) -> None:
     async with scene() as it:
         await it.client("bob")
-        for of, name in ((Admission, "begin"), (Stage, "publish")):
+        for of, name in ((Admission, "begin"), (Forwarding, "publish")):
             with monkeypatch.context() as patched:
                 patched.setattr(of, name, broken)
                 with pytest.raises(RuntimeError):
@@ -271,7 +271,7 @@ async def test_who_leaves_is_gone_whole_though_a_part_of_that_fails(step: str, m
     async with scene() as it:
         ada, bob, _ = await three(it)
         await ada.camera()
-        monkeypatch.setattr(it.sfu.rooms["room"].stage, step, broken)
+        monkeypatch.setattr(it.sfu.rooms["room"].forwarding, step, broken)
         transport = ada.transport
         with pytest.raises(RuntimeError):
             it.sfu.rooms["room"].remove("ada")
@@ -309,7 +309,7 @@ async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: py
 async def test_a_request_that_fails_here_is_answered_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
         ada = await it.client("ada")
-        monkeypatch.setattr(Stage, "subscribe", broken)
+        monkeypatch.setattr(Forwarding, "subscribe", broken)
         error = await ada.ask(messages.Subscribe, tracks=(), on=True)
         assert (error.id, error.code) == (1, SfuError.code)
         assert it.sfu.failures.counts["request"] == 1

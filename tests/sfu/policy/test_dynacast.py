@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.policy.dynacast import GRACE, LOWER_AFTER, PAUSE_AFTER, Dynacast, Wish, certain
+from sfu.policy.dynacast import GRACE, LOWER_AFTER, PAUSE_AFTER, Dynacast, EncodingRequest, certain
 
 NOBODY = None
-ALL = Wish((True, True, True), paused=False)
-LOW = Wish((True, False, False), paused=False)
-MIDDLE = Wish((True, True, False), paused=False)
-PAUSED = Wish((False, False, False), paused=True)
+ALL = EncodingRequest((True, True, True), paused=False)
+LOW = EncodingRequest((True, False, False), paused=False)
+MIDDLE = EncodingRequest((True, True, False), paused=False)
+PAUSED = EncodingRequest((False, False, False), paused=True)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ PAUSED = Wish((False, False, False), paused=True)
         ([(0, NOBODY), (60, NOBODY), (90, 2)], [ALL, PAUSED, ALL]),
     ],
 )
-def test_more_is_asked_for_at_once_and_less_after_a_while(steps: Any, expected: list[Wish]) -> None:
+def test_more_is_asked_for_at_once_and_less_after_a_while(steps: Any, expected: list[EncodingRequest]) -> None:
     dynacast = Dynacast(3, 0.0)
     wishes = []
     for now, highest in steps:
         dynacast.update(highest, now)
-        wishes.append(dynacast.wish)
+        wishes.append(dynacast.request)
     assert wishes == expected
 
 
@@ -47,23 +47,25 @@ def test_more_is_asked_for_at_once_and_less_after_a_while(steps: Any, expected: 
         (LOW, {0}, ALL),
         (LOW, {2}, ALL),
         (LOW, {1, 2}, ALL),
-        (LOW, {0, 1}, Wish((True, False, True), paused=False)),
+        (LOW, {0, 1}, EncodingRequest((True, False, True), paused=False)),
         (LOW, {0, 2}, MIDDLE),
         (MIDDLE, {1, 2}, MIDDLE),
         (MIDDLE, {0, 2}, MIDDLE),
         (PAUSED, set(), PAUSED),
     ],
 )
-def test_only_what_is_better_than_something_that_arrives_is_stopped(wish: Wish, known: set[int], asked: Wish) -> None:
+def test_only_what_is_better_than_something_that_arrives_is_stopped(
+    wish: EncodingRequest, known: set[int], asked: EncodingRequest
+) -> None:
     assert certain(wish, known) == asked
 
 
 def test_a_track_of_one_encoding_is_whole_or_paused() -> None:
     dynacast = Dynacast(1, 0.0)
     dynacast.update(None, 29.0)
-    assert dynacast.wish == Wish((True,), paused=False)
+    assert dynacast.request == EncodingRequest((True,), paused=False)
     dynacast.update(None, 30.0)
-    assert dynacast.wish == Wish((False,), paused=True)
+    assert dynacast.request == EncodingRequest((False,), paused=True)
 
 
 def test_it_says_when_to_look_again() -> None:
@@ -77,7 +79,7 @@ def test_it_says_when_to_look_again() -> None:
     dynacast.update(None, 111.0)
     assert dynacast.due() == 110.0 + LOWER_AFTER
     dynacast.handle_timeout(114.5)
-    assert dynacast.wish == LOW
+    assert dynacast.request == LOW
     assert dynacast.due() == 111.0 + PAUSE_AFTER
 
 
@@ -96,14 +98,14 @@ def test_whatever_viewers_do_what_is_wanted_is_sent_and_what_is_not_is_stopped_w
     unwanted = [0.0] * 3
     alone = 0.0
     changes = wanted_changes = 0
-    before_wish, before = dynacast.wish, None
+    before_wish, before = dynacast.request, None
     for ticks, highest in moments:
         wanted_changes += highest != before
         before = highest
         for _ in range(ticks):
             now += TICK
             dynacast.update(highest, now)
-            wish = dynacast.wish
+            wish = dynacast.request
             changes += wish != before_wish
             before_wish = wish
             alone = 0.0 if highest is not None else alone + TICK

@@ -120,7 +120,7 @@ class Crowd:
             self.check_what_is_asked(self.people[0])
 
     def check_what_it_is_shown(self, one: Client) -> None:
-        stage, viewing = one.room.stage, one.participant.viewing
+        stage, viewing = one.room.forwarding, one.participant.viewing
         shown = {mid: sid for mid, sid in one.shows().items() if sid is not None}
         assert len(set(shown.values())) == len(shown), "a track is shown once"
         assert {mid: info.track for mid, info in viewing.shown().items() if info} == shown, "as it was told"
@@ -141,7 +141,7 @@ class Crowd:
 
     def check_what_is_asked(self, one: Client) -> None:
         # A mute empties the ladders, and changes nothing of what is asked for. Who cannot decode it asks for nothing.
-        heard = {sid: track for sid, track in one.room.stage.tracks.items() if not track.is_muted}
+        heard = {sid: track for sid, track in one.room.forwarding.tracks.items() if not track.is_muted}
         best: dict[str, dict[str, Any]] = {sid: {} for sid in heard}
         for viewer in self.people:
             for mid, sid in viewer.shows().items():

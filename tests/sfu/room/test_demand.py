@@ -122,7 +122,7 @@ async def test_the_best_layer_that_anybody_wants_is_known_for_each_track() -> No
         alice, bob, camera = await simulcast(it)
         carol = await it.client("carol")
         await carol.connect("video recvonly")
-        track = alice.room.stage.tracks[camera]
+        track = alice.room.forwarding.tracks[camera]
         assert track.wanted() == Layer(2, 3)
         await it.say(arriving(alice.plane_track(camera)))
         await demand(bob, camera, height=180)

@@ -29,7 +29,7 @@ EXAMPLES = 25
 def planned(client: Client) -> Mapping[str, str | None]:
     """The plan for one subscriber from everything there is."""
     room, participant = client.room, client.participant
-    viewing, stage = participant.viewing, room.stage
+    viewing, stage = participant.viewing, room.forwarding
     ranks = {room.participant(one).sid: n for n, one in enumerate(room.options.on_stage) if one in room.participants}
     visible = [track.claim for track in stage.overview.visible_to(participant)]
     ordered = slots.order(visible, ranks, stage.speech.spoke)
@@ -100,10 +100,10 @@ async def test_a_track_that_nobody_has_a_section_for_moves_nobody() -> None:
 async def test_what_many_viewers_are_to_be_shown_is_computed_once() -> None:
     async with scene() as it:
         viewers = await audience(it, 5)
-        selections = {id(one.room.stage.ranking.selection(one.participant)) for one in viewers}
+        selections = {id(one.room.forwarding.ranking.selection(one.participant)) for one in viewers}
         assert len(selections) == 1
         await viewers[0].ask(messages.Settings, track=viewers[0].shows()["1"], visible=False)
-        selections = {id(one.room.stage.ranking.selection(one.participant)) for one in viewers}
+        selections = {id(one.room.forwarding.ranking.selection(one.participant)) for one in viewers}
         assert len(selections) == 2, "who has wishes of its own has a selection of its own"
 
 
@@ -127,7 +127,7 @@ DIFFERENCES: dict[str, Alter] = {
 async def test_who_differs_from_other_viewers_of_a_track_is_told_otherwise(what: str) -> None:
     async with scene() as it:
         viewers = await audience(it, 2)
-        (track, *_) = [track for track in viewers[0].room.stage.tracks.values() if track.viewers]
+        (track, *_) = [track for track in viewers[0].room.forwarding.tracks.values() if track.viewers]
         await it.say(arriving(track.plane_id or 0, 2))
         decisions, states = Decisions(), []
         for viewer in viewers:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sfu.config import Config
 from sfu.signalling import messages
 from sfu.signalling.outbox import POLICY, Outgoing, Tail
-from sfu.signalling.requests import Session
+from sfu.signalling.requests import SignallingSession
 
 from ..scene import Scene, grant, scene
 
@@ -100,7 +100,7 @@ class Reader:
     def __init__(self, it: Scene, logs: dict[Tail, Log]) -> None:
         self.read_to = 0
         """The number of the last message."""
-        self.session: Session
+        self.session: SignallingSession
         self._it = it
         self._logs = logs
         self._block = AsyncExitStack()

@@ -35,7 +35,7 @@ async def whep(
 
 def shows(it: Scene, session: MediaSession) -> dict[str, str | None]:
     """Identity and source in each section."""
-    tracks = {t.plane_id: f"{t.identity} {t.source.value}" for t in session.room.stage.tracks.values()}
+    tracks = {t.plane_id: f"{t.identity} {t.source.value}" for t in session.room.forwarding.tracks.values()}
     slots = session.participant.transport.slots
     return {mid: tracks.get(it.plane.sources.get(id)) for mid, id in slots.items()}
 

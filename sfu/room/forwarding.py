@@ -1,4 +1,4 @@
-"""The stage of a room: its published tracks, and the wishes and slots of subscribers.
+"""What a room forwards: its published tracks, and the wishes and slots of subscribers.
 
 Changes only mark subscribers. `turn.py` applies them once per turn of the event loop.
 """
@@ -11,7 +11,7 @@ from sfu.facts import Facts
 from sfu.model import Kind, Wish, WishChanges
 from sfu.plane import _native
 from sfu.room.decisions import Decisions, States
-from sfu.room.dynacast import Publishers
+from sfu.room.dynacast import EncodingRequests
 from sfu.room.members import Members
 from sfu.room.overview import Overview
 from sfu.room.participant import Participant
@@ -23,7 +23,7 @@ from sfu.room.turn import Turn
 from sfu.room.wishes import changed
 
 
-class Stage:
+class Forwarding:
     def __init__(self, context: Context, members: Members, facts: Facts, sound: Sound) -> None:
         self.tracks: dict[str, Track] = {}
         """Published tracks by sid."""
@@ -32,7 +32,7 @@ class Stage:
         self._members = members
         self._facts = facts
         self.speech = Speech(self.tracks, facts)
-        self._publishers = Publishers(members, facts, context.now, context.failures)
+        self._publishers = EncodingRequests(members, facts, context.now, context.failures)
         self._sound = sound
         self._plane_ids: dict[str, int] = {}
         """The key of each track in `by_plane_id`, by sid."""
@@ -85,7 +85,7 @@ class Stage:
         """Handles a track whose id in the plane changed."""
         self._audio_policy_changed |= track.kind is Kind.AUDIO
         self._index(track)
-        self._publishers.retell(track)
+        self._publishers.request_again(track)
         self._turn.plan((track.primary or track).viewers)
 
     def reshape(self, track: Track) -> None:
@@ -111,12 +111,12 @@ class Stage:
 
     # Subscribers
 
-    def retell(self, member: Participant) -> None:
+    def report_again(self, member: Participant) -> None:
         """Reports slots and own tracks again, because the client starts from a snapshot and lost the earlier
         reports."""
-        member.viewing.retell()
+        member.viewing.report_again()
         for track in member.tracks.values():
-            self._publishers.retell(track)
+            self._publishers.request_again(track)
         self.touch(member)
 
     def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
