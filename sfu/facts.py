@@ -114,18 +114,18 @@ class BackupWanted:
 
 @dataclass(frozen=True, slots=True)
 class SlotsChanged:
-    """Receive sections show other tracks from now on."""
+    """Receive sections of these subscribers show other tracks from now on."""
 
-    subscriber: str
+    subscribers: tuple[str, ...]
     slots: Mapping[str, SlotInfo | None]
     """By mid; None: the section shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SectionsMissing:
-    """A subscriber wants more tracks than it has receive sections for."""
+    """These subscribers want more tracks than they have receive sections for."""
 
-    subscriber: str
+    subscribers: tuple[str, ...]
     audio: int
     video: int
 

@@ -6,7 +6,7 @@ and camera of one participant prefer slots of the same index: browsers treat the
 as one stream and play them in sync.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu.model import Kind, Source
@@ -112,70 +112,92 @@ def select(
 
 
 class Layout:
-    """The tracks in the sections of one subscriber. A change costs what it changes, not what there is."""
+    """The tracks in the sections of subscribers. It never changes, so that all subscribers may share it who have the
+    same sections and are shown the same."""
 
-    def __init__(self, sections: Iterable[tuple[str, Kind]], present: Mapping[str, str | None]) -> None:
-        """`sections`: mid and kind, in the order of the SDP. `present`: the tracks that they show, by mid."""
-        self._mids: dict[Kind, list[str]] = {kind: [] for kind in Kind}
-        self._shown: dict[Kind, list[str | None]] = {kind: [] for kind in Kind}
-        """The track of each section, in the order of `_mids`."""
-        self._places: dict[str, tuple[Kind, int]] = {}
-        """Kind and index of the section of each track."""
-        for mid, kind in sections:
-            track = present.get(mid)
-            # A track is shown in one slot only, even if `present` has it twice.
-            if track in self._places:
-                track = None
-            if track is not None:
-                self._places[track] = (kind, len(self._mids[kind]))
-            self._mids[kind].append(mid)
-            self._shown[kind].append(track)
+    __slots__ = ("__weakref__", "_mids", "_places", "_shown", "tracks")
+
+    def __init__(self, mids: Sequence[tuple[str, ...]], shown: Sequence[tuple[str | None, ...]]) -> None:
+        """`mids`: of the audio sections, then of the video sections, in the order of the SDP. `shown`: their tracks."""
+        self._mids = mids
+        self._shown = shown
+        self._places: dict[str, tuple[int, int]] = {}
+        """Kind, as an index of `shown`, and index of the section of each track."""
+        for kind, column in enumerate(shown):
+            for index, track in enumerate(column):
+                if track is not None:
+                    self._places[track] = (kind, index)
         self.tracks = frozenset(self._places)
         """All tracks that are shown."""
 
+    @classmethod
+    def of(cls, sections: Iterable[tuple[str, Kind]], present: Mapping[str, str | None]) -> "Layout":
+        """`sections`: mid and kind, in the order of the SDP. `present`: the tracks that they show, by mid."""
+        mids: tuple[list[str], list[str]] = ([], [])
+        shown: tuple[list[str | None], list[str | None]] = ([], [])
+        seen: set[str | None] = {None}
+        for mid, kind in sections:
+            track = present.get(mid)
+            mids[COLUMNS[kind]].append(mid)
+            # A track is shown in one slot only, even if `present` has it twice.
+            shown[COLUMNS[kind]].append(None if track in seen else track)
+            seen.add(track)
+        return cls(tuple(map(tuple, mids)), tuple(map(tuple, shown)))
+
+    @property
+    def key(self) -> Hashable:
+        """Equal layouts have equal keys."""
+        return (self._mids, self._shown)
+
     def shown(self) -> dict[str, str | None]:
         """Returns the track of each section, by mid."""
-        return {mid: track for kind in Kind for mid, track in zip(self._mids[kind], self._shown[kind], strict=True)}
+        columns = zip(self._mids, self._shown, strict=True)
+        return {mid: track for mids, tracks in columns for mid, track in zip(mids, tracks, strict=True)}
 
-    def fit(self, selection: Selection) -> dict[str, str | None]:
-        """Shows the selected tracks, for which there are sections, and no others. Returns the changed sections, by
-        mid."""
+    def fit(self, selection: Selection) -> tuple["Layout", dict[str, Wanted | None]]:
+        """Returns the layout that shows the selected tracks, for which there are sections, and no others; and the
+        changed sections, by mid."""
         wanted, now = selection.wanted, selection.tracks
-        changed: dict[str, str | None] = {}
+        shown = tuple(map(list, self._shown))
+        places = dict(self._places)
+        changed: dict[str, Wanted | None] = {}
         for gone in sorted(self.tracks - now):
-            kind, index = self._places.pop(gone)
-            self._shown[kind][index] = None
+            kind, index = places.pop(gone)
+            shown[kind][index] = None
             changed[self._mids[kind][index]] = None
         added = now - self.tracks
-        if added:
-            new = [track for track in wanted if track.track in added]
-            for track in sorted(new, key=lambda track: track.kind is not Kind.VIDEO):
-                index = self._free_index(track.kind, self._preferred(track, wanted))
-                self._places[track.track] = (track.kind, index)
-                self._shown[track.kind][index] = track.track
-                changed[self._mids[track.kind][index]] = track.track
-        self.tracks = now
-        return changed
+        new = [track for track in wanted if track.track in added] if added else []
+        for track in sorted(new, key=lambda track: track.kind is not Kind.VIDEO):
+            kind = COLUMNS[track.kind]
+            index = _free_index(shown[kind], shown[1 - kind], _preferred(track, wanted, places))
+            places[track.track] = (kind, index)
+            shown[kind][index] = track.track
+            changed[self._mids[kind][index]] = track
+        return Layout(self._mids, tuple(map(tuple, shown))), changed
 
-    def _preferred(self, track: Wanted, wanted: Sequence[Wanted]) -> int | None:
-        """Returns the index of the track that is played in sync with this one."""
-        source = PARTNER.get(track.source)
-        if source is None:
-            return None
-        partners = [one for one in wanted if one.participant == track.participant and one.source is source]
-        place = self._places.get(partners[-1].track) if partners else None
-        return place[1] if place is not None else None
 
-    def _free_index(self, kind: Kind, preferred: int | None) -> int:
-        """Returns the preferred index if free, else one that is free in the other kind too, else the first free one."""
-        shown, other = self._shown[kind], self._shown[Kind.AUDIO if kind is Kind.VIDEO else Kind.VIDEO]
-        if preferred is not None and preferred < len(shown) and shown[preferred] is None:
-            return preferred
-        free = [index for index, track in enumerate(shown) if track is None]
-        for index in free:
-            if index >= len(other) or other[index] is None:
-                return index
-        return free[0]
+COLUMNS = {Kind.AUDIO: 0, Kind.VIDEO: 1}
+
+
+def _preferred(track: Wanted, wanted: Sequence[Wanted], places: Mapping[str, tuple[int, int]]) -> int | None:
+    """Returns the index of the track that is played in sync with this one."""
+    source = PARTNER.get(track.source)
+    if source is None:
+        return None
+    partners = [one for one in wanted if one.participant == track.participant and one.source is source]
+    place = places.get(partners[-1].track) if partners else None
+    return place[1] if place is not None else None
+
+
+def _free_index(shown: Sequence[str | None], other: Sequence[str | None], preferred: int | None) -> int:
+    """Returns the preferred index if free, else one that is free in the other kind too, else the first free one."""
+    if preferred is not None and preferred < len(shown) and shown[preferred] is None:
+        return preferred
+    free = [index for index, track in enumerate(shown) if track is None]
+    for index in free:
+        if index >= len(other) or other[index] is None:
+            return index
+    return free[0]
 
 
 def growth(missing: int, sections: int, limit: int) -> int:

@@ -1,13 +1,13 @@
 """Caches decisions that many subscribers share: the layers of a track, and the reported subscription state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sfu.facts import Facts, SubscriptionChanged
+from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
 from sfu.model import Layer, Wish
 from sfu.policy import allocation
 from sfu.room.tracks import Track
-from sfu.views import SubscriptionState
+from sfu.views import SlotInfo, SubscriptionState
 
 
 class Decision(NamedTuple):
@@ -45,6 +45,27 @@ class Decisions:
         return found
 
 
+class Plans:
+    """Collects what plans change, each change with its subscribers."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, tuple[Mapping[str, SlotInfo | None], list[str]]] = {}
+        """By the `id()` of the contents, which stays valid while they are stored here."""
+        self._missing: dict[tuple[int, int], list[str]] = {}
+
+    def changed(self, subscriber: str, slots: Mapping[str, SlotInfo | None]) -> None:
+        self._slots.setdefault(id(slots), (slots, []))[1].append(subscriber)
+
+    def missing(self, subscriber: str, sections: tuple[int, int]) -> None:
+        self._missing.setdefault(sections, []).append(subscriber)
+
+    def append_to(self, facts: Facts) -> None:
+        for slots, subscribers in self._slots.values():
+            facts.append(SlotsChanged(tuple(subscribers), slots))
+        for (audio, video), subscribers in self._missing.items():
+            facts.append(SectionsMissing(tuple(subscribers), audio, video))
+
+
 class States:
     """Collects the states to report, each with its subscribers."""
 
@@ -53,11 +74,7 @@ class States:
         """By the `id()` of the state, which stays valid while the state is stored here."""
 
     def add(self, subscriber: str, state: SubscriptionState) -> None:
-        found = self._subscribers.get(id(state))
-        if found is None:
-            self._subscribers[id(state)] = state, [subscriber]
-        else:
-            found[1].append(subscriber)
+        self._subscribers.setdefault(id(state), (state, []))[1].append(subscriber)
 
     def append_to(self, facts: Facts) -> None:
         for state, subscribers in self._subscribers.values():

@@ -13,6 +13,7 @@ from sfu.plane import _native
 from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.room.decisions import Decisions
+from sfu.room.layouts import Layouts
 from sfu.room.slot import Slot
 from sfu.room.tracks import MIME, Track
 from sfu.room.wishes import Wishes
@@ -48,8 +49,11 @@ class Subscriptions:
         self._changed: dict[str, None] = {}
         """Mids whose `SubscriptionState` may have changed."""
         self._unreported: dict[str, SlotInfo | None] = {}
-        """Contents of slots, by mid, that the client does not know yet."""
+        """Contents of slots, by mid, that the client does not know yet, because a command failed."""
         self._asked: tuple[int, ...] = ()
+        """The missing and the present sections when more were last requested."""
+        self._is_asked = False
+        """No offer came since then."""
 
     # Wishes
 
@@ -83,35 +87,40 @@ class Subscriptions:
         self._by_id = {slot.id: slot for slot in self.slots.values()}
         audio = sum(1 for slot in self.slots.values() if slot.kind is Kind.AUDIO)
         self.sections, self._layout = (audio, len(self.slots) - audio), None
+        self._is_asked = False
 
     def select(self, selection: policy.Selection) -> bool:
         """Sets the tracks to show. Returns whether `refresh` is due."""
         self._selection = selection
-        return self._layout is None or self._layout.tracks != selection.tracks
+        layout = self._layout
+        return layout is None or (layout.tracks is not selection.tracks and layout.tracks != selection.tracks)
 
     def check(self) -> None:
         """Lets `refresh` look at every slot, because tracks in them may have moved in the plane."""
         self._layout = None
 
-    def refresh(self, tracks: Mapping[str, Track]) -> dict[str, SlotInfo | None]:
-        """Assigns the selected tracks to slots. Returns the changes. `tracks`: those of the room, by sid."""
+    def refresh(self, tracks: Mapping[str, Track], layouts: Layouts) -> Mapping[str, SlotInfo | None]:
+        """Assigns the selected tracks to slots. Returns the changes: one object for all subscribers with the same ones.
+        `tracks`: those of the room, by sid."""
         before, self._layout = self._layout, None
-        layout = before or self._present()
-        for mid, sid in layout.fit(self._selection).items():
-            self._fill(self.slots[mid], tracks[sid] if sid is not None else None)
-        if before is None:
-            for slot in self.slots.values():
-                if not slot.is_current:
-                    self._fill(slot, slot.track)
+        layout, changed = layouts.fit(before or layouts.of(self.slots), self._selection)
+        filled = []
+        try:
+            for mid, content in changed.items():
+                self._fill(self.slots[mid], tracks[content.track] if content is not None else None)
+                filled.append(mid)
+            if before is None:
+                for slot in self.slots.values():
+                    if not slot.is_current:
+                        self._fill(slot, slot.track)
+        except Exception:
+            # The client is told when the others are filled, too.
+            self._unreported.update((mid, changed[mid]) for mid in filled)
+            raise
         self._layout = layout
-        changes, self._unreported = self._unreported, {}
-        return changes
-
-    def _present(self) -> policy.Layout:
-        return policy.Layout(
-            [(slot.mid, slot.kind) for slot in self.slots.values()],
-            {slot.mid: slot.track.sid for slot in self.slots.values() if slot.track is not None},
-        )
+        if self._unreported:
+            changed, self._unreported = {**self._unreported, **changed}, {}
+        return changed
 
     def _fill(self, slot: Slot, track: Track | None) -> None:
         """Puts a track into a slot, or clears it. The command comes first: if it fails, the slot is unchanged and the
@@ -124,8 +133,6 @@ class Subscriptions:
         self._context.binding.plane.set_source(slot.id, source)
         if before is not None and before is not track and before.viewers.get(self._owner) == slot.mid:
             self._leave(before)
-        if before is not track:
-            self._unreported[slot.mid] = SlotInfo(track.sid, track.owner) if track is not None else None
         if slot.shown is not None:
             slot.shown.asked.pop(self._owner, None)
         slot.track, slot.shown, slot.source = track, shown, source
@@ -198,15 +205,15 @@ class Subscriptions:
         self.sections, self._layout, self._selection = (0, 0), None, policy.NOTHING
 
     def renegotiate(self, limit: int) -> tuple[int, int] | None:
-        """Returns the numbers of audio and video sections to request. None: there are enough, or they were
-        requested before without effect."""
+        """Returns the numbers of audio and video sections to request. None: there are enough, or a request has not
+        been followed by an offer yet, or the same request had no effect."""
         missing, sections = self._selection.missing, self.sections
-        if missing == (0, 0) or (*missing, *sections) == self._asked:
+        if self._is_asked or missing == (0, 0) or (*missing, *sections) == self._asked:
             return None
         audio, video = (policy.growth(*of, limit) for of in zip(missing, sections, strict=True))
         if not audio and not video:
             return None
-        self._asked = (*missing, *sections)
+        self._asked, self._is_asked = (*missing, *sections), True
         return audio, video
 
     def shown(self) -> Mapping[str, SlotInfo | None]:
@@ -277,7 +284,7 @@ class Subscriptions:
 
     def report_again(self) -> None:
         """Reports everything again after a snapshot, because the client has lost the earlier reports."""
-        self._asked = ()
+        self._asked, self._is_asked = (), False
         for slot in self.slots.values():
             slot.reported = None
             self._changed[slot.mid] = None

@@ -6,9 +6,10 @@ Changes only mark subscribers. `flush` plans them, decides their layers, command
 from collections.abc import Callable, Iterable, Mapping
 
 from sfu.context import Context
-from sfu.facts import Facts, SectionsMissing, SlotsChanged
-from sfu.room.decisions import Decisions, States
+from sfu.facts import Facts
+from sfu.room.decisions import Decisions, Plans, States
 from sfu.room.dynacast import EncodingRequests
+from sfu.room.layouts import Layouts
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
@@ -33,6 +34,7 @@ class Turn:
         """Published tracks by sid. The room owns this mapping."""
         self._ranking = ranking
         self._publishers = publishers
+        self._layouts = Layouts()
         self._all = False
         """The selection of any subscriber may have changed."""
         self._plans: dict[str, None] = {}
@@ -70,11 +72,14 @@ class Turn:
         """Updates the marked subscribers. If one fails, it is marked again for a later turn, and the others are
         updated."""
         dirty, self._plans = self._plans, {}
-        self._each(dirty, self._check, self._plans)
+        plans = Plans()
+        self._each(dirty, lambda one: self._check(one, plans), self._plans)
         if self._all:
             self._all = False
             every = [member.sid for member in self._members if member.sid not in dirty]
-            self._each(every, lambda one: self._plan(one, dirty), self._plans)
+            self._each(every, lambda one: self._plan(one, dirty, plans), self._plans)
+        self._layouts.clear()
+        plans.append_to(self._facts)
         stale, self._decisions = {**dirty, **self._decisions}, {}
         targets: dict[str, Targets] = {}
         decisions = Decisions()
@@ -89,24 +94,25 @@ class Turn:
         self._each({**stale, **news}, lambda one: _collect(one, decisions, states), self._reports)
         states.append_to(self._facts)
 
-    def _check(self, subscriber: Participant) -> None:
+    def _check(self, subscriber: Participant, plans: Plans) -> None:
         """Plans a subscriber, and looks at each of its slots."""
         subscriber.viewing.check()
-        self._plan(subscriber, {})
+        self._plan(subscriber, {}, plans)
 
-    def _plan(self, subscriber: Participant, dirty: dict[str, None]) -> None:
+    def _plan(self, subscriber: Participant, dirty: dict[str, None], plans: Plans) -> None:
         """Plans a subscriber, and marks it as `dirty` if its selection differs from its slots."""
         if subscriber.transport.negotiated is None:
             return
-        if subscriber.viewing.select(self._ranking.selection(subscriber)):
+        viewing = subscriber.viewing
+        if viewing.select(self._ranking.selection(subscriber)):
             dirty[subscriber.sid] = None
-            changed = subscriber.viewing.refresh(self._tracks)
+            changed = viewing.refresh(self._tracks, self._layouts)
             if changed:
-                self._facts.append(SlotsChanged(subscriber.sid, changed))
+                plans.changed(subscriber.sid, changed)
         if subscriber.signals:
-            more = subscriber.viewing.renegotiate(self._context.config.max_slots)
+            more = viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
-                self._facts.append(SectionsMissing(subscriber.sid, *more))
+                plans.missing(subscriber.sid, more)
 
     def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
         self._context.failures.each("subscriber", self._members, sids, work, again)

@@ -124,18 +124,21 @@ class View:
                 self._put(owner, messages.Wanted(track, encodings, paused))
             case facts.BackupWanted(owner=owner, track=track, is_wanted=is_wanted):
                 self._put(owner, messages.Backup(track, is_wanted))
-            case facts.SlotsChanged(subscriber=subscriber, slots=slots):
-                self._put(subscriber, messages.Slots(slots))
-            case facts.SectionsMissing(subscriber=subscriber, audio=audio, video=video):
-                self._put(subscriber, messages.Renegotiate(audio, video))
+            case facts.SlotsChanged(subscribers=subscribers, slots=slots):
+                self._tell_some(subscribers, messages.Slots(slots))
+            case facts.SectionsMissing(subscribers=subscribers, audio=audio, video=video):
+                self._tell_some(subscribers, messages.Renegotiate(audio, video))
             case facts.SubscriptionChanged(subscribers=subscribers, state=state):
-                outgoing = Outgoing.of(_subscription(state), is_shared=len(subscribers) > 1)
-                for subscriber in subscribers:
-                    self._put(subscriber, outgoing)
+                self._tell_some(subscribers, _subscription(state))
             case facts.SpeakersChanged(speakers=speakers):
                 self._tell_all(messages.Speakers(speakers))
             case facts.DominantSpeakerChanged(participant=participant, track=track):
                 self._tell_all(messages.DominantSpeaker(participant, track))
+
+    def _tell_some(self, sids: Sequence[str], message: messages.ServerMessage) -> None:
+        outgoing = Outgoing.of(message, is_shared=len(sids) > 1)
+        for sid in sids:
+            self._put(sid, outgoing)
 
     def _tell_all(self, message: messages.ServerMessage) -> None:
         """Sends a message to all who are in the room. Those who have left receive only `left`."""

@@ -86,6 +86,17 @@ async def test_more_sections_are_asked_for_once_and_filled_when_they_come() -> N
         assert bob.shows() == {"0": screen, "1": camera}
 
 
+async def test_a_client_that_does_not_offer_is_asked_for_more_sections_once_however_many_tracks_come() -> None:
+    async with scene() as it:
+        alice, bob = await it.client("alice"), await it.client("bob")
+        await bob.connect("video recvonly")
+        for _ in range(5):
+            await alice.camera()
+        assert bob.heard(messages.Renegotiate) == [messages.Renegotiate(audio=0, video=1)]
+        await bob.offer("video recvonly")
+        assert bob.heard(messages.Renegotiate) == [messages.Renegotiate(audio=0, video=3)]
+
+
 async def test_a_client_that_leaves_takes_its_tracks_along() -> None:
     async with scene() as it:
         alice = await it.client("alice")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sfu import facts
 from sfu.model import Cause, Layer, Quality, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.policy import allocation, slots
@@ -19,6 +20,7 @@ from sfu.signalling import messages
 
 from ..policy import full_plan
 from ..scene import Client, Scene, scene, turn
+from ..test_facts import record
 from .test_crowd import Crowd
 from .test_demand import arriving
 
@@ -105,6 +107,23 @@ async def test_what_many_viewers_are_to_be_shown_is_computed_once() -> None:
         await viewers[0].ask(messages.Settings, track=viewers[0].shows()["1"], visible=False)
         selections = {id(one.room.forwarding.ranking.selection(one.participant)) for one in viewers}
         assert len(selections) == 2, "who has wishes of its own has a selection of its own"
+
+
+async def test_viewers_whose_sections_change_alike_share_one_fact() -> None:
+    async with scene() as it:
+        viewers = await audience(it, 5)
+        other = await it.client("other")
+        await other.connect("audio recvonly", "video recvonly", "video recvonly")
+        await viewers[0].ask(messages.Subscribe, tracks=[viewers[0].shows()["1"]], on=False)
+        entries = record(it)
+        it.sfu.rooms.find("room").remove("ada")
+        await turn()
+        told = [entry.fact for entry in entries if isinstance(entry.fact, facts.SlotsChanged)]
+        (alike,) = [fact for fact in told if len(fact.subscribers) > 1]
+        assert set(alike.subscribers) == {one.sid for one in viewers[1:]}
+        messages_of = [viewer.last(messages.Slots) for viewer in viewers[1:]]
+        assert all(message is messages_of[0] for message in messages_of), "it is encoded once"
+        assert other.last(messages.Slots) is not messages_of[0]
 
 
 Alter = Callable[[Subscriptions, Slot, Track], object]
