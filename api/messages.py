@@ -1,6 +1,7 @@
 """Converts the messages of `sfu.signalling.messages` to and from JSON: one union per direction, discriminated by
 `type`."""
 
+import json
 from typing import Annotated, Any
 
 from pydantic import Discriminator, TypeAdapter, ValidationError
@@ -21,10 +22,13 @@ def decode(text: str | bytes) -> ClientMessage:
     try:
         message = _client.validate_json(text, strict=True)
     except ValidationError as error:
-        sentence = _sentence(error)
-        if sentence is not None:
-            raise InvalidRequest(sentence) from None
-        message = _client.validate_json(text)
+        whole = _with_integers(text) if _may_have_whole_floats(error) else None
+        if whole is None:
+            raise InvalidRequest(_sentence(error)) from None
+        try:
+            message = _client.validate_json(whole, strict=True)
+        except ValidationError as error:
+            raise InvalidRequest(_sentence(error)) from None
     if not _is_exact(getattr(message, "id", 0)):
         raise InvalidRequest("The message has an id that is no integer of at most 53 bits.")
     return message
@@ -53,6 +57,8 @@ def request_id(text: str | bytes) -> int:
     except ValidationError:
         return 0
     number = raw.get("id") if isinstance(raw, dict) else None
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     return number if isinstance(number, int) and not isinstance(number, bool) and _is_exact(number) else 0
 
 
@@ -68,15 +74,11 @@ def _is_exact(number: int) -> bool:
     return -limits.REQUEST_ID <= number <= limits.REQUEST_ID
 
 
-def _sentence(error: ValidationError) -> str | None:
-    """Returns the first mistake. None: nothing is wrong but integers like `640.0`, which are integers in JSON
-    Schema."""
+def _sentence(error: ValidationError) -> str:
+    """Describes the first mistake."""
     if error.error_count() > limits.FAULTS:  # Describing a mistake costs three times as much as finding it.
         return f"The message is wrong in {error.error_count()} places."
-    faults = error.errors(include_url=False, include_context=False)
-    first = next((fault for fault in faults if not _is_whole_float(fault)), None)
-    if first is None:
-        return None
+    first = _faults(error)[0]
     where = ".".join(quote(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
     if first["type"] == "union_tag_invalid":
         return "The message has a type that is not known."
@@ -87,6 +89,37 @@ def _sentence(error: ValidationError) -> str | None:
     return f"The message is wrong at {where or 'its top'}: {first['msg']}."
 
 
+def _faults(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False)
+
+
+# `640.0` is an integer in JSON Schema (draft 2020-12, s6.1.1 of Validation), and some languages have no other numbers.
+# Strict validation refuses it.
+
+
+def _may_have_whole_floats(error: ValidationError) -> bool:
+    return error.error_count() > limits.FAULTS or any(map(_is_whole_float, _faults(error)))
+
+
 def _is_whole_float(fault: ErrorDetails) -> bool:
     given = fault["input"]
     return fault["type"] == "int_type" and isinstance(given, float) and given.is_integer()
+
+
+def _with_integers(text: str | bytes) -> str | None:
+    """Returns the message with its whole floats as integers. None: it has none."""
+    found = 0
+
+    def number(literal: str) -> int | float:
+        nonlocal found
+        value = float(literal)
+        if not value.is_integer():
+            return value
+        found += 1
+        return int(value)
+
+    try:
+        whole = json.dumps(json.loads(text, parse_float=number))
+    except (ValueError, RecursionError):
+        return None
+    return whole if found else None

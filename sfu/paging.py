@@ -7,18 +7,20 @@ costs nothing.
 import heapq
 import re
 from collections.abc import Callable, Iterable, Iterator
+from json import JSONEncoder
 from typing import TypeVar
 
 from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.model import Order
 from sfu.quoting import quote
-from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
+from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo, TrackInfo
 
 T = TypeVar("T")
 
 ENTRY = 1024
 """Octets of an entry without what makes some of them longer than others, roughly."""
+_json = JSONEncoder(ensure_ascii=False).encode
 PLACE = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 
 
@@ -43,38 +45,48 @@ def page(entries: Iterable[tuple[str, T]], limit: int, weigh: Callable[[T], int]
     """A page of these entries, each with its place, and the last place if there are more. They are made as they are
     taken, one more than is shown."""
     found: list[T] = []
-    last, octets = "", 0
+    last, weight = "", 0
     for place, entry in entries:
-        if len(found) == limit or octets >= limits.LIST_OCTETS:
+        if len(found) == limit or weight >= limits.LIST_OCTETS:
             return found, last
         found.append(entry)
-        last, octets = place, octets + weigh(entry)
+        last, weight = place, weight + weigh(entry)
     return found, ""
 
 
-# Octets of an entry in JSON, roughly.
+# Octets of an entry in JSON, roughly; those of texts that clients choose exactly.
 
 
 def of_room(room: RoomInfo) -> int:
-    return ENTRY + len(room.metadata) + _texts(room.on_stage)
+    return ENTRY + octets(room.name) + octets(room.metadata) + octets(room.dominant_speaker) + _texts(room.on_stage)
 
 
 def of_participant(participant: ParticipantInfo) -> int:
     attributes = _texts(participant.attributes) + _texts(participant.attributes.values())
-    return ENTRY + len(participant.metadata) + attributes + ENTRY // 2 * len(participant.tracks)
+    own = octets(participant.identity) + octets(participant.name) + octets(participant.metadata)
+    return ENTRY + own + attributes + sum(map(_of_track, participant.tracks))
 
 
 def of_track(track: PublishedTrack) -> int:
-    return ENTRY + _texts(track.subscribers)
+    return ENTRY + octets(track.participant) + _of_track(track.track) + _texts(track.subscribers)
 
 
 def of_subscription(subscription: SubscriptionInfo) -> int:
-    return ENTRY
+    return ENTRY + octets(subscription.participant)
 
 
 def of_explanation(explanation: Explanation) -> int:
-    return ENTRY + ENTRY // 4 * len(explanation.decisions)
+    return ENTRY + octets(explanation.participant) + ENTRY // 4 * len(explanation.decisions)
+
+
+def _of_track(track: TrackInfo) -> int:
+    return ENTRY // 2 + octets(track.name) + octets(track.stream)
+
+
+def octets(text: str) -> int:
+    """Returns the octets of a text in JSON: of its UTF-8, with quotes and escape sequences."""
+    return len(_json(text).encode(errors="surrogatepass"))
 
 
 def _texts(texts: Iterable[str]) -> int:
-    return sum(len(text) + 4 for text in texts)
+    return sum(octets(text) + 2 for text in texts)

@@ -25,7 +25,7 @@ FIELDS = (
 )  # fmt: skip
 VALUES = (
     "1", '""', "null", "[]", "{}", "-1e999", '"\\ud800"', '{"track": 1}', '{"track": "x", "fps": "y"}', '"\\u00e9"',
-    '{"x": {"x": [0]}}', "9" * 30,
+    '{"x": {"x": [0]}}', "9" * 30, "1.0", '{"track": "x", "width": 640.0}',
 )  # fmt: skip
 
 relaxed = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from api import messages, participants, rooms
 from api.bodies import RequestBody
+from sfu import limits
 from sfu.errors import InvalidRequest
-from sfu.signalling.messages import ClientMessage
+from sfu.signalling.messages import ClientMessage, Settings
 
 WRONG: dict[type, list[Any]] = {
     int: [True, False, "1", "", 1.5],
@@ -136,3 +137,31 @@ def test_a_whole_float_is_no_excuse_for_what_else_is_wrong() -> None:
     wrong = {"type": "settings", "id": 1, "track": "TR", "width": 640.0, "visible": "yes"}
     with pytest.raises(InvalidRequest, match=r"wrong at settings\.visible"):
         messages.decode(json.dumps(wrong))
+
+
+def test_any_number_of_whole_floats_are_integers() -> None:
+    settings = [{"track": f"TR_{n}", "width": 640.0, "height": 3.6e2} for n in range(limits.FAULTS)]
+    decoded = messages.decode(json.dumps({"type": "settings", "id": 5.0, "tracks": settings}))
+    assert isinstance(decoded, Settings) and (decoded.id, type(decoded.id)) == (5, int)
+    assert {(one.width, one.height, type(one.width)) for one in decoded.tracks} == {(640, 360, int)}
+
+
+def test_beside_many_whole_floats_the_first_mistake_is_named() -> None:
+    settings: list[dict[str, Any]] = [{"track": f"TR_{n}", "width": 640.0} for n in range(2 * limits.FAULTS)]
+    settings[20]["height"] = 360.5
+    with pytest.raises(InvalidRequest, match=r"wrong at settings\.tracks\.20\.height"):
+        messages.decode(json.dumps({"type": "settings", "id": 1, "tracks": settings}))
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN", "-Infinity", "0.5"])
+def test_a_number_that_is_no_integer_is_refused_among_whole_floats_too(number: str) -> None:
+    many = ",".join('{"track": "TR", "width": 640.0}' for _ in range(20))
+    with pytest.raises(InvalidRequest):
+        messages.decode(f'{{"type": "settings", "id": 1, "tracks": [{many}, {{"track": "TR", "width": {number}}}]}}')
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [("5", 5), ("5.0", 5), ("5e0", 5), ("5.5", 0), ('"5"', 0), ("true", 0), ("1e300", 0)]
+)
+def test_an_error_names_the_id_of_its_request(given: str, named: int) -> None:
+    assert messages.request_id(f'{{"type": "publish", "id": {given}}}') == named

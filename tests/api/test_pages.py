@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from api import explain, participants, rooms
 from sfu import limits, paging
@@ -22,6 +23,10 @@ EXPLANATION = TypeAdapter(Explanation).validate_python(explain.EXAMPLE)
 DECISION: Decision = EXPLANATION.decisions[0]
 ATTRIBUTES = {str(number): "v" * 200 for number in range(256)}
 
+AWKWARD = ("é" * 30_000, "😀" * 15_000, '"' * 60_000, "\x01" * 60_000)
+"""As many octets as metadata may have; in JSON as many, twice as many, and six times as many."""
+NAMES = "😀" * 256
+
 ENTRIES: list[tuple[str, Any, Any]] = [
     ("a room", A_ROOM, paging.of_room),
     ("a room with metadata", replace(A_ROOM, metadata="m" * 60_000), paging.of_room),
@@ -36,6 +41,20 @@ ENTRIES: list[tuple[str, Any, Any]] = [
     ("one with 64 tracks", replace(PARTICIPANT, tracks=(TRACK.track,) * 64), paging.of_participant),
     ("a track", TRACK, paging.of_track),
     ("a track with 5,000 viewers", replace(TRACK, subscribers=("viewer",) * 5_000), paging.of_track),
+    *((f"a room with {m[0]!r}", replace(A_ROOM, metadata=m), paging.of_room) for m in AWKWARD),
+    *((f"one with {m[0]!r}", replace(PARTICIPANT, metadata=m), paging.of_participant) for m in AWKWARD),
+    *(
+        (f"one with attributes of {m[0]!r}", replace(PARTICIPANT, attributes={"a": m}), paging.of_participant)
+        for m in AWKWARD
+    ),
+    ("one with long names", replace(PARTICIPANT, identity=NAMES, name=NAMES), paging.of_participant),
+    (
+        "a track with long names",
+        replace(
+            TRACK, participant=NAMES, track=replace(TRACK.track, name=NAMES, stream=NAMES), subscribers=(NAMES,) * 90
+        ),
+        paging.of_track,
+    ),
     ("a subscription", SUBSCRIPTION, paging.of_subscription),
     ("an explanation", EXPLANATION, paging.of_explanation),
     ("an explanation with 64 decisions", replace(EXPLANATION, decisions=(DECISION,) * 64), paging.of_explanation),
@@ -85,6 +104,19 @@ async def paged(server: Server, path: str, limit: int) -> list[list[Any]]:
         found.append(reply[PAGED[path]])
         after = reply["next"]
     return found
+
+
+@pytest.mark.parametrize("text", [*AWKWARD, "\x7f\u2028\n\t\b\f\r\\/<>&", ""], ids=lambda text: repr(text[:1]))
+def test_a_text_weighs_its_octets_in_json(text: str) -> None:
+    assert paging.octets(text) == len(to_json(text))
+
+
+@pytest.mark.parametrize("metadata", AWKWARD, ids=lambda text: repr(text[:1]))
+def test_a_page_exceeds_its_octets_by_one_entry_at_most_whatever_the_text(metadata: str) -> None:
+    entry = replace(PARTICIPANT, metadata=metadata)
+    found, _ = paging.page(((str(n), entry) for n in range(500)), 500, paging.of_participant)
+    octets = len(TypeAdapter(list[ParticipantInfo]).dump_json(found))
+    assert octets <= limits.LIST_OCTETS + len(TypeAdapter(ParticipantInfo).dump_json(entry))
 
 
 async def test_every_list_of_rest_comes_in_pages(server: Server) -> None:
