@@ -14,7 +14,6 @@ from api.auth import MIN_SECRET
 from sfu import limits
 from sfu.config import Config
 from sfu.model import RoomOptions
-from sfu.plane.binding import check_trace
 
 PREFIX = "SFU_"
 _DEFAULTS = Config()
@@ -251,7 +250,11 @@ def _level(text: str) -> str:
 
 
 def _trace(text: str) -> str:
-    check_trace(text)
+    if text:
+        # Only here: `sfu doctor` reads settings without the native module, too.
+        from sfu.plane.binding import check_trace
+
+        check_trace(text)
     return text
 
 
