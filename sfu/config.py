@@ -72,8 +72,9 @@ class Config:
     """Seconds in which a session can be resumed, and after which a participant without media is removed."""
     drain_limit: float = 60.0
     """Seconds that present participants have during a drain."""
-    tick: float = 0.2
-    """Seconds between two ticks: half an observation window of the speaking indication."""
+    tick: float = limits.NEWS_SECONDS
+    """Seconds between two ticks: half an observation window of the speaking indication. Messages about others leave
+    with it in large rooms."""
     outbox: int = limits.OUTBOX_MESSAGES
     """Messages stored per participant: what a resume can replay, and how far a slow reader may fall behind."""
     revocation: float = 86_400.0

@@ -49,7 +49,9 @@
  * | `warning`                          | `{ message, mids }`: the peer connection sends an undeclared track   |
  * | `draining`                         | `{ deadline, url }`: the server shuts down then (ms since the epoch) |
  *
- * The `sender` of data is a sid, or `server`; its `participant` is null for the server and for hidden participants.
+ * The `sender` of data is a sid, or `server`; its `participant` is null for the server, for hidden participants, and, in a room of
+ * more than 50, for up to 0.2 s after a participant joined. There, other events about participants and speakers are late, too:
+ * PROTOCOL.md, "Large rooms".
  * When a track moves to another receive section, `trackSubscribed` fires again with its new `mediaStreamTrack`. Elements given
  * to `track.attach` follow automatically. Attach a local track for a preview.
  */

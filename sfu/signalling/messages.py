@@ -274,7 +274,8 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class Participants:
-    """Participants that joined, changed or left."""
+    """Participants that joined, changed or left. In a room of more than 50 participants, those that did so within
+    0.2 s come together."""
 
     participants: tuple[ParticipantInfo, ...]
     """Each is complete. `state` is `disconnected` for one that left. Ignore one whose `version` is lower than the known
@@ -349,7 +350,8 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Speakers:
-    """Participants who started or stopped speaking, or whose level changed."""
+    """Participants who started or stopped speaking, or whose level changed. In a room of more than 50 participants,
+    at most every 0.5 s."""
 
     speakers: tuple[Speaker, ...]
     """Only those that changed."""
@@ -358,7 +360,8 @@ class Speakers:
 
 @dataclass(frozen=True, slots=True)
 class DominantSpeaker:
-    """The dominant speaker changed. Both fields are empty if the previous one left or was muted."""
+    """The dominant speaker changed. Both fields are empty if the previous one left or was muted. In a room of more than
+    50 participants, at most every 0.5 s."""
 
     participant: str = ""
     """The participant's sid."""

@@ -202,9 +202,14 @@ def weigh(message: ServerMessage) -> int:
     """Returns the weight of a message in octets: the length of its texts, and a constant for everything else."""
     match message:
         case Joined():
-            return _BASE + len(message.room.metadata) + sum(map(_weigh, message.participants)) + _weigh(message.you)
+            return (
+                _BASE
+                + len(message.room.metadata)
+                + sum(map(weigh_participant, message.participants))
+                + weigh_participant(message.you)
+            )
         case Participants():
-            return _BASE + sum(map(_weigh, message.participants))
+            return _BASE + sum(map(weigh_participant, message.participants))
         case _:
             names = message.__dataclass_fields__
             return _BASE + sum(_texts(getattr(message, name)) for name in names)
@@ -215,7 +220,8 @@ _BASE = 256
 _PART = 64
 
 
-def _weigh(info: ParticipantInfo) -> int:
+def weigh_participant(info: ParticipantInfo) -> int:
+    """Returns the octets of a participant in a message, as `weigh` counts them."""
     attributes = sum(len(name) + len(value) for name, value in info.attributes.items()) if info.attributes else 0
     return 2 * _BASE + len(info.metadata) + attributes + 2 * _BASE * len(info.tracks)
 

@@ -67,6 +67,11 @@ class Signalling:
 
     def handle_timeout(self) -> None:
         for room, view in self._views.items():
+            try:
+                view.handle_timeout()
+            except Exception as error:
+                # The others of this tick have done nothing wrong.
+                self._context.failures.note("tick", error, f"room={room.name}")
             for sid in view.poll_failed():
                 room.report_participant(sid)
 

@@ -1,17 +1,19 @@
 """Turns the facts of a room into messages of our WebSocket protocol to its participants.
 
 Participants that joined, changed or left are reported in one message per turn, before everything else: if fifty
-participants join in one turn, each of them receives one message.
+participants join in one turn, each of them receives one message. In rooms of more than `limits.SMALL_ROOM` what others
+do waits for the next tick of the service (`news.py`); what concerns one participant leaves at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sfu import facts
+from sfu import facts, limits
 from sfu.context import Context
 from sfu.model import DisconnectReason
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
+from sfu.signalling.news import News, Speech
 from sfu.signalling.outbox import LEFT, Outgoing, Tail
 from sfu.views import ParticipantInfo, SubscriptionState
 
@@ -41,6 +43,9 @@ class View:
         """Tails by sid, including those of participants that left and were not notified yet."""
         self._failed: dict[str, None] = {}
         """Sids of participants that could not be described."""
+        self._news = News()
+        self._speech = Speech()
+        self._room_changed = False
 
     def tail(self, participant: Participant) -> Tail:
         """Returns the tail of a participant. It exists from the first call until the participant has left."""
@@ -50,6 +55,7 @@ class View:
         """Returns the snapshot that a client starts from."""
         others = (p for p in self._members if p is not participant and not p.is_hidden)
         config = self._context.config
+        self._news.skip(participant.sid)
         return messages.Joined(
             room=self._room.info(),
             you=participant.info(),
@@ -66,27 +72,70 @@ class View:
         failed, self._failed = self._failed, {}
         return failed
 
+    def handle_timeout(self) -> None:
+        """Sends what waited in a large room."""
+        self._tell_news()
+        self._tell_speech()
+
     def read(self, entries: Sequence[facts.Entry]) -> None:
         happened = [entry.fact for entry in entries]
-        self._tell_participants(happened)
-        if any(isinstance(fact, facts.RoomChanged) for fact in happened):
-            self._tell_all(messages.Room(self._room.info()))
+        self._room_changed |= any(isinstance(fact, facts.RoomChanged) for fact in happened)
+        self._note_participants(happened)
+        if not self._is_large:
+            self._tell_news()
+            self._news.forget()
         for fact in happened:
             self._tell(fact)
+        self._tell_speech()
 
-    def _tell_participants(self, happened: Iterable[facts.Fact]) -> None:
+    @property
+    def _is_large(self) -> bool:
+        return len(self._members) > limits.SMALL_ROOM
+
+    def _note_participants(self, happened: Iterable[facts.Fact]) -> None:
+        joined: dict[str, None] = {}
         changed: dict[str, None] = {}
-        gone: list[ParticipantInfo] = []
         for fact in happened:
             match fact:
-                case facts.ParticipantJoined(sid=sid) | facts.ParticipantChanged(sid=sid):
+                case facts.ParticipantJoined(sid=sid):
+                    joined[sid] = None
+                case facts.ParticipantChanged(sid=sid):
                     changed[sid] = None
                 case facts.ParticipantHidden(info=info) | facts.ParticipantLeft(info=info, was_hidden=False):
-                    gone.append(info)
-        described = [self._describe(sid) for sid in changed]
-        news = (*gone, *(info for info in described if info is not None))
-        if news:
-            self._tell_all(messages.Participants(news))
+                    self._news.add(info)
+        for sid in joined | changed:
+            described = self._describe(sid)
+            if described is None:
+                continue
+            self._news.add(described)
+            if sid in changed and self._is_large:
+                # What others are told later, the participant itself is told at once.
+                self._put(sid, messages.Participants((described,)))
+
+    def _tell_news(self) -> None:
+        """Sends every participant what it has not been sent of the others and of the room."""
+        if not self._news.is_empty:
+            for sid in self._present():
+                self._introduce(sid)
+            self._news.clear()
+        if self._room_changed:
+            self._room_changed = False
+            self._tell_all(messages.Room(self._room.info()))
+
+    def _note_speech(self, change: messages.Speakers | messages.DominantSpeaker) -> None:
+        self._speech.add(change)
+        if not self._is_large:
+            self._tell_speech()
+
+    def _tell_speech(self) -> None:
+        interval = limits.SPEECH_SECONDS if self._is_large else 0.0
+        for message in self._speech.take(self._context.now(), interval):
+            self._tell_all(message)
+
+    def _introduce(self, sid: str) -> None:
+        """Sends a participant what it has not been sent of the others."""
+        for outgoing in self._news.take(sid, knows_itself=self._is_large):
+            self._put(sid, outgoing)
 
     def _describe(self, sid: str) -> ParticipantInfo | None:
         """Returns the info for other participants. None: there is nothing to report to them. A hidden participant
@@ -131,26 +180,29 @@ class View:
             case facts.SubscriptionChanged(subscribers=subscribers, state=state):
                 self._tell_some(subscribers, _subscription(state))
             case facts.SpeakersChanged(speakers=speakers):
-                self._tell_all(messages.Speakers(speakers))
+                self._note_speech(messages.Speakers(speakers))
             case facts.DominantSpeakerChanged(participant=participant, track=track):
-                self._tell_all(messages.DominantSpeaker(participant, track))
+                self._note_speech(messages.DominantSpeaker(participant, track))
 
     def _tell_some(self, sids: Sequence[str], message: messages.ServerMessage) -> None:
-        outgoing = Outgoing.of(message, is_shared=len(sids) > 1)
+        outgoing, named = Outgoing.of(message, is_shared=len(sids) > 1), _named(message)
         for sid in sids:
-            self._put(sid, outgoing)
+            self._put(sid, outgoing, named)
 
     def _tell_all(self, message: messages.ServerMessage) -> None:
         """Sends a message to all who are in the room. Those who have left receive only `left`."""
-        outgoing = Outgoing.of(message, is_shared=True)
-        for sid in self._tails:
-            if sid in self._members:
-                self._put(sid, outgoing)
+        self._tell_some(self._present(), message)
 
-    def _put(self, sid: str, message: messages.ServerMessage | Outgoing) -> None:
+    def _present(self) -> list[str]:
+        return [sid for sid in self._tails if sid in self._members]
+
+    def _put(self, sid: str, message: messages.ServerMessage | Outgoing, named: Collection[str] = ()) -> None:
+        """Sends a message. `named`: the participants and tracks in it, by sid, which are introduced first."""
         tail = self._tails.get(sid)
         if tail is None:  # WHIP and WHEP have no WebSocket.
             return
+        if named and self._news.introduces(sid, named):
+            self._introduce(sid)
         try:
             tail.put(message)
         except Exception as error:
@@ -170,3 +222,18 @@ def _subscription(state: SubscriptionState) -> messages.Subscription:
         state.cause,
         state.mime,
     )
+
+
+def _named(message: messages.ServerMessage) -> Collection[str]:
+    """Returns the sids of the participants and tracks of others that a message names."""
+    match message:
+        case messages.Slots(slots=slots):
+            return [sid for slot in slots.values() if slot is not None for sid in (slot.participant, slot.track)]
+        case messages.Subscription(track=track):
+            return [track]
+        case messages.Speakers(speakers=speakers):
+            return [sid for speaker in speakers for sid in (speaker.participant, speaker.track)]
+        case messages.DominantSpeaker(participant=participant, track=track):
+            return [participant, track]
+        case _:
+            return ()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from api import messages as wire
+from sfu import limits
 from sfu.model import Kind, Source
 from sfu.plane import Layer, LayerRate, Layers, Switched, _native
 from sfu.room.tracks import Track
@@ -60,6 +61,8 @@ class Crowd:
         await self.offer(client, ["audio sendonly", "video sendonly"], {str(mid): "m", str(mid + 1): "c"})
         self.read()
         await self.arrive(client)
+        # In a room of more than fifty, what others did leaves with the tick.
+        await self.it.pass_time(limits.NEWS_SECONDS)
         self.read()
 
     async def offer(self, client: Client, new: list[str], tracks: dict[str, str]) -> None:

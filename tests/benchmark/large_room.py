@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
+from sfu import limits
 from sfu.model import Kind, Source
 from sfu.plane import _native
 from sfu.signalling import messages
@@ -57,7 +58,9 @@ class LargeRoom:
         self.microphones += [track.plane_id or 0 for track in published if track.kind is Kind.AUDIO]
 
     def read(self) -> None:
-        """Everybody takes what it was told: a client that reads nothing is let go."""
+        """Everybody is told what waited, and takes what it was told: a client that reads nothing is let go."""
+        self.it.clock.now += limits.NEWS_SECONDS
+        self.it.sfu.handle_timeout(self.it.clock.now)
         for client in self.clients:
             client.heard()
 

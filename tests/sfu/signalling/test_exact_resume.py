@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import NamedTuple
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfu import limits
 from sfu.config import Config
 from sfu.signalling import messages
 from sfu.signalling.outbox import POLICY, Outgoing, Tail
@@ -34,10 +36,12 @@ ACTS = ("broadcast", "own", "time", "read", "cut", "resume", "replace", "come", 
 acts = st.builds(Act, st.sampled_from(ACTS), st.integers(0, 1), st.integers(0, CAPACITY + 3))
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(acts, max_size=40))
-def test_each_message_comes_once_and_in_order_or_the_client_starts_anew(script: list[Act]) -> None:
-    asyncio.run(play(script))
+@pytest.mark.parametrize("small", [1, limits.SMALL_ROOM], ids=["large room", "small room"])
+@settings(max_examples=100, deadline=None)
+@given(script=st.lists(acts, max_size=40))
+def test_each_message_comes_once_and_in_order_or_the_client_starts_anew(small: int, script: list[Act]) -> None:
+    with patch.object(limits, "SMALL_ROOM", small):
+        asyncio.run(play(script))
 
 
 async def play(script: list[Act]) -> None:
