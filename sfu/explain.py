@@ -35,25 +35,27 @@ class Record:
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._entries: list[Decision] = []
+        self._entries: list[tuple[int, Step, Layer | None, Cause, str]] = []
+        """The fields of decisions. Many are noted, few are read."""
 
     def note(
         self, at: int, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
     ) -> bool:
         """Adds a decision; `at` is in ms since the epoch. False: it repeats the last decision of its step and is not
         stored."""
-        for last in reversed(self._entries):
-            if last.what is what:
-                if (last.layer, last.cause, last.detail) == (layer, cause, detail):
+        entries = self._entries
+        for last in reversed(entries):
+            if last[1] is what:
+                if last[2:] == (layer, cause, detail):
                     return False
                 break
-        if len(self._entries) == MOST:
-            del self._entries[0]
-        self._entries.append(Decision(at, what, layer, cause, detail))
+        if len(entries) == MOST:
+            del entries[0]
+        entries.append((at, what, layer, cause, detail))
         return True
 
     def since(self, at: int) -> list[Decision]:
-        return [decision for decision in self._entries if decision.at >= at]
+        return [Decision(*entry) for entry in self._entries if entry[0] >= at]
 
 
 def recent(now: int, *records: Record) -> tuple[Decision, ...]:

@@ -25,17 +25,23 @@ class Decisions:
 
     def __init__(self) -> None:
         self._decided: dict[tuple[Track, Wish], Decision] = {}
+        self._found: dict[tuple[int, int], tuple[Track, Wish, Decision]] = {}
+        """The same by the `id()` of both, which stay valid while they are stored here: hashing a wish takes longer."""
         self._states: dict[tuple[object, ...], SubscriptionState] = {}
 
     def of(self, track: Track, wish: Wish) -> Decision:
-        found = self._decided.get((track, wish))
-        if found is None:
+        found = self._found.get((id(track), id(wish)))
+        if found is not None:
+            return found[2]
+        decision = self._decided.get((track, wish))
+        if decision is None:
             demand = allocation.Demand(track.supply(), wish)
             # Without a budget tracks do not compete, so each is decided alone.
             (target,) = allocation.allocate(None, [demand])
-            found = Decision(target, track.simulcast.named(target.ladder), allocation.wanted(demand))
-            self._decided[track, wish] = found
-        return found
+            decision = Decision(_one(target), track.simulcast.named(target.ladder), allocation.wanted(demand))
+            self._decided[track, wish] = decision
+        self._found[id(track), id(wish)] = track, wish, decision
+        return decision
 
     def state(self, key: tuple[object, ...], make: Callable[[], SubscriptionState]) -> SubscriptionState:
         """Returns the state of all subscriptions with this key. The key holds everything that the state depends on."""
@@ -43,6 +49,18 @@ class Decisions:
         if found is None:
             found = self._states[key] = make()
         return found
+
+
+TARGETS = 1024
+"""The number of targets that are remembered. Ladders have a few rungs, so that far fewer occur."""
+_targets: dict[allocation.Target, allocation.Target] = {}
+
+
+def _one(target: allocation.Target) -> allocation.Target:
+    """Returns one object for equal targets."""
+    if len(_targets) >= TARGETS:
+        _targets.clear()
+    return _targets.setdefault(target, target)
 
 
 class Plans:

@@ -25,7 +25,7 @@ class Slot:
     target: allocation.Target | None = None
     """The last decision for this source."""
     commanded: tuple[Layer, ...] | None = None
-    """The ladder last sent to the plane. None: none was sent for this source."""
+    """The ladder last sent to the plane, which keeps it when the source changes. None: none was sent, or it failed."""
     layer: Layer | None = None
     """The layer that is sent."""
     lacks: Cause = Cause.NONE

@@ -16,7 +16,7 @@ from sfu.room.decisions import Decisions
 from sfu.room.layouts import Layouts
 from sfu.room.slot import Slot
 from sfu.room.tracks import MIME, Track
-from sfu.room.wishes import Wishes
+from sfu.room.wishes import ANY, Wishes
 from sfu.views import Explanation, SlotInfo, SubscriptionInfo, SubscriptionState
 
 NEWS = 0.25
@@ -128,7 +128,7 @@ class Subscriptions:
         before = slot.track
         if before is not track:
             slot.unreadable = None
-        shown = slot.choose(track) if track is not None else None
+        shown = track if track is None or track.backup is None else slot.choose(track)
         source = shown.plane_id if shown is not None else None
         self._context.binding.plane.set_source(slot.id, source)
         if before is not None and before is not track and before.viewers.get(self._owner) == slot.mid:
@@ -136,7 +136,8 @@ class Subscriptions:
         if slot.shown is not None:
             slot.shown.asked.pop(self._owner, None)
         slot.track, slot.shown, slot.source = track, shown, source
-        slot.layer, slot.refused, slot.reported, slot.target, slot.commanded = None, "", None, None, None
+        # The ladder stays: the plane applies it to the new source, by the places of encodings in its offer.
+        slot.layer, slot.refused, slot.reported, slot.target = None, "", None, None
         slot.lacks, slot.since = Cause.NONE, 0
         if track is not None:
             track.viewers[self._owner] = slot.mid
@@ -277,7 +278,7 @@ class Subscriptions:
             if slot is None or slot.track is None:
                 continue
             message = self._shared_state(slot, slot.track, decisions)
-            if slot.reported is None or _is_news(slot.reported, message):
+            if slot.reported is None or (slot.reported is not message and _is_news(slot.reported, message)):
                 slot.reported = message
                 yield message
         self._changed.clear()
@@ -377,7 +378,10 @@ class Subscriptions:
     def _note(
         self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
     ) -> None:
-        self._records.setdefault(track.sid, Record()).note(self._context.milliseconds(), what, layer, cause, detail)
+        record = self._records.get(track.sid)
+        if record is None:
+            record = self._records[track.sid] = Record()
+        record.note(self._context.milliseconds(), what, layer, cause, detail)
 
     # Internal
 
@@ -387,11 +391,17 @@ class Subscriptions:
         return slot if slot is not None and slot.track is track else None
 
     def _shared_state(self, slot: Slot, track: Track, decisions: Decisions) -> SubscriptionState:
-        refusal = (slot.refused, slot.unreadable, slot.codecs)
-        key: tuple[object, ...] = (track, slot.shown, *refusal)
-        if not track.silenced and not track.muted:
+        # Equal targets are one object. It and the tracks live as long as the slot is looked at.
+        key: tuple[object, ...]
+        if track.silenced or track.muted:
+            key = (id(track), id(slot.shown), slot.refused, slot.unreadable, slot.codecs)
+        else:
             wish, is_beyond = self.wishes.of(track), track.sid in self._selection.beyond
-            key = (*key, wish, self.wishes.wants(track), is_beyond, slot.layer, slot.lacks, slot.target)
+            key = (
+                *(id(track), id(slot.shown), slot.refused, slot.unreadable, slot.codecs),
+                *(None if wish is ANY else wish, self.wishes.wants(track), is_beyond),
+                *(slot.layer, slot.lacks, id(slot.target)),
+            )
         return decisions.state(key, lambda: self._subscription(slot, track))
 
     def _subscription(self, slot: Slot, track: Track) -> SubscriptionState:

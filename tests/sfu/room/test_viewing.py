@@ -173,14 +173,19 @@ async def test_what_really_arrives_is_in_the_publishers_view_and_the_codec_is_to
         assert bob.heard(messages.Participants) == [], "a rate is not news for everybody"
 
 
-async def test_a_slot_emptied_and_filled_again_commands_source_and_ladder() -> None:
+async def test_a_slot_emptied_and_filled_again_keeps_its_ladder_in_the_plane() -> None:
     async with scene() as it:
         _, bob, camera = await simulcast(it)
+        ladder = bob.ladder("0")
         before = len(it.plane.commands)
         await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
         await bob.ask(messages.Subscribe, tracks=(camera,), on=True)
         names = [command[0] for command in it.plane.commands[before:]]
-        assert names == ["set_source", "set_source", "set_targets"]
+        assert names == ["set_source", "set_source"] and ladder
+        await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
+        await bob.ask(messages.Settings, track=camera, quality=Quality.LOW)
+        await bob.ask(messages.Subscribe, tracks=(camera,), on=True)
+        assert bob.ladder("0") == ladder[-1:], "another ladder is sent"
 
 
 async def test_sections_taken_back_lose_their_track_and_others_keep_theirs() -> None:
