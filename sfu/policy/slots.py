@@ -117,17 +117,20 @@ class Layout:
 
     __slots__ = ("__weakref__", "_mids", "_places", "_shown", "tracks")
 
-    def __init__(self, mids: Sequence[tuple[str, ...]], shown: Sequence[tuple[str | None, ...]]) -> None:
-        """`mids`: of the audio sections, then of the video sections, in the order of the SDP. `shown`: their tracks."""
+    def __init__(
+        self,
+        mids: tuple[tuple[str, ...], ...],
+        shown: tuple[tuple[str | None, ...], ...],
+        places: Mapping[str, tuple[int, int]],
+        tracks: frozenset[str],
+    ) -> None:
         self._mids = mids
+        """Of the audio sections, then of the video sections, in the order of the SDP."""
         self._shown = shown
-        self._places: dict[str, tuple[int, int]] = {}
+        """The tracks of `mids`."""
+        self._places = places
         """Kind, as an index of `shown`, and index of the section of each track."""
-        for kind, column in enumerate(shown):
-            for index, track in enumerate(column):
-                if track is not None:
-                    self._places[track] = (kind, index)
-        self.tracks = frozenset(self._places)
+        self.tracks = tracks
         """All tracks that are shown."""
 
     @classmethod
@@ -135,14 +138,17 @@ class Layout:
         """`sections`: mid and kind, in the order of the SDP. `present`: the tracks that they show, by mid."""
         mids: tuple[list[str], list[str]] = ([], [])
         shown: tuple[list[str | None], list[str | None]] = ([], [])
-        seen: set[str | None] = {None}
+        places: dict[str, tuple[int, int]] = {}
         for mid, kind in sections:
-            track = present.get(mid)
-            mids[COLUMNS[kind]].append(mid)
+            column, track = COLUMNS[kind], present.get(mid)
             # A track is shown in one slot only, even if `present` has it twice.
-            shown[COLUMNS[kind]].append(None if track in seen else track)
-            seen.add(track)
-        return cls(tuple(map(tuple, mids)), tuple(map(tuple, shown)))
+            if track in places:
+                track = None
+            if track is not None:
+                places[track] = (column, len(mids[column]))
+            mids[column].append(mid)
+            shown[column].append(track)
+        return cls(tuple(map(tuple, mids)), tuple(map(tuple, shown)), places, frozenset(places))
 
     @property
     def key(self) -> Hashable:
@@ -167,13 +173,15 @@ class Layout:
             changed[self._mids[kind][index]] = None
         added = now - self.tracks
         new = [track for track in wanted if track.track in added] if added else []
-        for track in sorted(new, key=lambda track: track.kind is not Kind.VIDEO):
+        if len(new) > 1:
+            new.sort(key=lambda track: track.kind is not Kind.VIDEO)
+        for track in new:
             kind = COLUMNS[track.kind]
             index = _free_index(shown[kind], shown[1 - kind], _preferred(track, wanted, places))
             places[track.track] = (kind, index)
             shown[kind][index] = track.track
             changed[self._mids[kind][index]] = track
-        return Layout(self._mids, tuple(map(tuple, shown))), changed
+        return Layout(self._mids, tuple(map(tuple, shown)), places, now), changed
 
 
 COLUMNS = {Kind.AUDIO: 0, Kind.VIDEO: 1}
