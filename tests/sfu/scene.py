@@ -16,6 +16,7 @@ from sfu.room.room import Room
 from sfu.service import Sfu
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
+from sfu.signalling.outbox import Outgoing
 from sfu.signalling.requests import SignallingSession
 from sfu.views import Explanation, PublishedTrack, SubscriptionInfo
 
@@ -157,22 +158,30 @@ class Client:
 
     def heard(self, *kinds: type[Any]) -> list[Any]:
         """Everything told since the last time; with `kinds`, only those, and the rest is kept."""
-        outbox = self.session.outbox
+        self._heard += [outgoing.message for _, outgoing in self.delivered()]
+        if not kinds:
+            heard, self._heard = self._heard, []
+            return heard
+        matching = [m for m in self._heard if isinstance(m, kinds)]
+        self._heard = [m for m in self._heard if m not in matching]
+        return matching
+
+    def delivered(self) -> list[tuple[int, Outgoing]]:
+        """What its connection has to send, numbered."""
+        found = []
         while True:
-            step = outbox.__anext__()
+            step = self.session.outbox._next()
             try:
                 step.send(None)
             except StopIteration as result:
-                self.seq, message = result.value
-                self._heard.append(message)
+                found.append(result.value)
+                self.seq = result.value[0]
                 continue
             except StopAsyncIteration:
                 break
             step.close()
             break
-        matching = [m for m in self._heard if not kinds or isinstance(m, kinds)]
-        self._heard = [m for m in self._heard if m not in matching]
-        return matching
+        return found
 
     def last(self, kind: type[M]) -> M:
         found = self.heard(kind)
