@@ -63,7 +63,7 @@ def _wrong(error: Exception) -> str:
         case jwt.InvalidSignatureError():
             return "The token's signature does not match its API key."
         case jwt.InvalidAudienceError():
-            return "The token is for somebody else: it has an audience (aud), and tokens of this server have none."
+            return "The token has an audience (aud), which tokens for this server must not have."
         case jwt.InvalidTokenError():
             return f"The token is not valid: {quote(str(error).rstrip('.'))[1:-1]}."
         case _:

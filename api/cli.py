@@ -59,7 +59,7 @@ def _print_version(is_asked: bool) -> None:
 @app.callback()
 def _common_options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version, and stop.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
@@ -93,13 +93,13 @@ def _serve_signature() -> inspect.Signature:
     """One flag for each row of the table of settings, by the same name."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     switches = (
-        ("dev", "--dev", "Development mode: makes a key and gives tokens to this machine; one worker."),
+        ("dev", "--dev", "Development mode: creates a key, and tokens for this machine; one worker."),
         (
             "lan",
             "--lan",
-            "For phones in the local network: announces our address there, with a self-signed certificate.",
+            "For phones in the local network: announces this machine's address, with a self-signed certificate.",
         ),
-        ("print_config", "--print-config", "Print every setting, where it came from and what it means, and stop."),
+        ("print_config", "--print-config", "Print every setting with its value, origin and meaning, and exit."),
     )
     parameters = [
         inspect.Parameter(name, keyword, default=False, annotation=Annotated[bool, typer.Option(flag, help=meaning)])
@@ -116,7 +116,7 @@ def _serve_signature() -> inspect.Signature:
 
 
 _serve.__signature__ = _serve_signature()  # type: ignore[attr-defined]
-app.command("serve", help="Run the service. Every flag is also a variable, SFU_NAME; a flag wins.")(_serve)
+app.command("serve", help="Run the service. Every flag is also a variable, SFU_NAME; the flag has priority.")(_serve)
 
 
 # token
@@ -124,14 +124,14 @@ app.command("serve", help="Run the service. Every flag is also a variable, SFU_N
 
 @app.command()
 def token(
-    identity: Annotated[str, typer.Option(help="Who it is for; the application's own name of the participant.")],
-    room: Annotated[str, typer.Option(help="The room it is for; without, every room.")] = "",
+    identity: Annotated[str, typer.Option(help="The identity: the application's own name of the participant.")],
+    room: Annotated[str, typer.Option(help="The only room of the token. Omitted: every room.")] = "",
     name: Annotated[str, typer.Option(help="The name shown to others.")] = "",
     metadata: Annotated[str, typer.Option(help="Free text of the application.")] = "",
-    ttl: Annotated[float, typer.Option(help="Seconds it is good for.", min=1, max=1e9)] = 6 * 3600,
+    ttl: Annotated[float, typer.Option(help="Seconds until the token expires.", min=1, max=1e9)] = 6 * 3600,
     join: Annotated[bool, typer.Option("--join/--no-join", help="May join.")] = True,
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="May publish tracks.")] = True,
-    subscribe: Annotated[bool, typer.Option("--subscribe/--no-subscribe", help="May be shown tracks.")] = True,
+    subscribe: Annotated[bool, typer.Option("--subscribe/--no-subscribe", help="May subscribe to tracks.")] = True,
     data: Annotated[bool, typer.Option("--data/--no-data", help="May send data.")] = True,
     source: Annotated[list[Source] | None, typer.Option(help="May publish only these sources.")] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Not seen by others.")] = False,
@@ -139,7 +139,7 @@ def token(
     create: Annotated[bool, typer.Option("--create", help="May create and delete rooms by REST.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="May list rooms by REST.")] = False,
     max_viewers: Annotated[
-        int, typer.Option(min=0, help="WHEP sessions it may have in a room, if more than the service allows.")
+        int, typer.Option(min=0, help="Maximum WHEP sessions in a room, if more than the service's setting.")
     ] = 0,
     update_own: Annotated[bool, typer.Option("--update-own", help="May change its own name and metadata.")] = False,
 ) -> None:
@@ -149,7 +149,7 @@ def token(
         if room:
             names.room_name(room)
     except SfuError as error:
-        raise SettingsError(f"No server takes such a token: {error}.") from None
+        raise SettingsError(f"A server would refuse this token: {error}.") from None
     key, secret = client.credentials()
     grant = Grant(
         identity=identity,
@@ -170,7 +170,7 @@ def token(
 
 # rooms, participants
 
-AsJson = Annotated[bool, typer.Option("--json", help="As the service sends it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the JSON of the service.")]
 
 
 @rooms.command("list")
@@ -184,13 +184,23 @@ def list_rooms(as_json: AsJson = False) -> None:
 def create_room(
     name: str,
     max_participants: Annotated[int | None, typer.Option(min=0, help="0: no limit.")] = None,
-    empty_timeout: Annotated[float | None, typer.Option(min=0, help="Seconds until it goes if nobody joins.")] = None,
-    departure_timeout: Annotated[float | None, typer.Option(min=0, help="Seconds it stays after the last one.")] = None,
+    empty_timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until it is deleted if nobody joins.")
+    ] = None,
+    departure_timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until it is deleted once the last participant left.")
+    ] = None,
     metadata: Annotated[str | None, typer.Option(help="Free text of the application.")] = None,
-    locked: Annotated[bool | None, typer.Option("--locked", help="Nobody may join yet.")] = None,
-    last_n: Annotated[int | None, typer.Option(min=0, help="Video tracks each one is shown at most; 0: all.")] = None,
-    on_stage: Annotated[list[str] | None, typer.Option(help="An identity that is shown first; once for each.")] = None,
-    loudest: Annotated[int | None, typer.Option(min=0, help="Microphones heard at a time at most; 0: all.")] = None,
+    locked: Annotated[bool | None, typer.Option("--locked", help="No new participant may join.")] = None,
+    last_n: Annotated[
+        int | None, typer.Option(min=0, help="Maximum video tracks that a participant is shown. 0: all.")
+    ] = None,
+    on_stage: Annotated[
+        list[str] | None, typer.Option(help="An identity whose video is shown first. Repeat for more.")
+    ] = None,
+    loudest: Annotated[
+        int | None, typer.Option(min=0, help="Maximum microphones that are forwarded at a time. 0: all.")
+    ] = None,
 ) -> None:
     """Create a room and print its sid. A room that exists with the same options is no error."""
     wish = {
@@ -232,7 +242,7 @@ def readmit_participant(
     room: str,
     identity: str,
     jti: Annotated[
-        str | None, typer.Option(help="The id of one token; else every token made from now on lets it in.")
+        str | None, typer.Option(help="The id of one token. Omitted: every token issued from now on.")
     ] = None,
 ) -> None:
     """Readmit a participant that was removed, or whose grant was reduced."""
@@ -251,7 +261,7 @@ def explain(room: str, identity: str, as_json: AsJson = False) -> None:
     for line in report.explanations(body["subscriptions"], now=int(time.time() * 1000)):
         print(line)
     if not body["subscriptions"]:
-        print(f"Nobody else publishes anything that {identity} could be shown.")
+        print(f"No other participant publishes a track that {identity} may receive.")
 
 
 # drain, doctor
@@ -260,10 +270,10 @@ def explain(room: str, identity: str, as_json: AsJson = False) -> None:
 @app.command()
 def drain(
     wait: Annotated[
-        bool, typer.Option("--wait", help="Return only when everybody has gone, or the limit let them go.")
+        bool, typer.Option("--wait", help="Return when all participants have left, or at the limit.")
     ] = False,
     limit: Annotated[
-        float | None, typer.Option(min=0, help="Seconds that those inside have; else SFU_DRAIN_LIMIT.")
+        float | None, typer.Option(min=0, help="Seconds that present participants have. Omitted: SFU_DRAIN_LIMIT.")
     ] = None,
 ) -> None:
     """Drain: admit no new participants, and stop the service when it is empty. Uses the internal listener

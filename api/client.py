@@ -28,9 +28,9 @@ def credentials() -> tuple[str, str]:
     environ = os.environ
     if environ.get("SFU_API_KEY") or environ.get("SFU_API_SECRET"):
         if not (environ.get("SFU_API_KEY") and environ.get("SFU_API_SECRET")):
-            raise SettingsError("SFU_API_KEY and SFU_API_SECRET go together: one of them is not set.")
+            raise SettingsError("Only one of SFU_API_KEY and SFU_API_SECRET is set: set both.")
         if len(environ["SFU_API_SECRET"].encode()) < auth.MIN_SECRET:
-            raise SettingsError(f"SFU_API_SECRET has fewer than {auth.MIN_SECRET} bytes: no server takes it.")
+            raise SettingsError(f"SFU_API_SECRET has fewer than {auth.MIN_SECRET} bytes: servers refuse it.")
         return environ["SFU_API_KEY"], environ["SFU_API_SECRET"]
     if environ.get("SFU_KEYS"):
         try:
@@ -77,7 +77,9 @@ def drain(limit: float | None, *, wait: bool) -> None:
     environ = os.environ
     port = environ.get("SFU_INTERNAL_PORT")
     if not port:
-        raise SettingsError("SFU_INTERNAL_PORT is not set: a drain is asked of the internal listener.")
+        raise SettingsError(
+            "SFU_INTERNAL_PORT is not set: set it to the service's internal port, which drain connects to."
+        )
     host = (environ.get("SFU_INTERNAL_HOST") or environ.get("SFU_HOST") or "127.0.0.1").split(",")[0].strip()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/drain"
@@ -113,15 +115,15 @@ def _ask(method: str, url: str, *, headers: dict[str, str] | None = None, body: 
     except httpx.TransportError as error:
         if isinstance(error, httpx.ConnectError) and "certificate" not in str(error).lower():
             raise NobodyThere(f"Nothing answers at {origin}: is the service running, and SFU_URL right?") from None
-        raise ClientError(f"{origin} cannot be asked: {str(error).rstrip('.')}.") from None
+        raise ClientError(f"The request to {origin} failed: {str(error).rstrip('.')}.") from None
     except httpx.InvalidURL:
-        raise ClientError(f"{origin} is not an address of a service.") from None
+        raise ClientError(f"{origin} is not a valid URL: check SFU_URL.") from None
     if reply.is_success:
         return reply.json() if reply.content else None
     try:
         detail = reply.json()["detail"]
     except (ValueError, KeyError, TypeError):
-        detail = f"{origin} answers {reply.status_code}, and is perhaps no SFU."
+        detail = f"{origin} answered {reply.status_code}, and may not be an SFU: check SFU_URL."
     raise ClientError(str(detail))
 
 

@@ -54,10 +54,10 @@ def opened(app: FastAPI) -> Sfu:
     application is run by the outer application only."""
     sfu = getattr(app.state, "sfu", None)
     if sfu is None:
-        raise Unavailable("the service is not open: the application around it has to run its lifespan")
+        raise Unavailable("the service is not open: the application that mounts it must run its lifespan")
     assert isinstance(sfu, Sfu)
     if sfu.failure is not None:
-        raise Unavailable(f"the service has failed and does not come back: {sfu.failure}")
+        raise Unavailable(f"the service has failed and must be restarted: {sfu.failure}")
     return sfu
 
 

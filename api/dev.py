@@ -113,7 +113,7 @@ async def give_token(body: TokenRequest, request: Request, settings: SettingsDep
 async def enter(invite: str, door: DoorDep) -> RedirectResponse:
     """The target of the QR code of --lan: stores the invitation as a cookie and redirects to the page."""
     if not door.invitation or not hmac.compare_digest(invite.encode(), door.invitation.encode()):
-        raise NotAllowed("this invitation is not, or no longer, good")
+        raise NotAllowed("this invitation is wrong or outdated: scan the QR code that the service prints now")
     reply = RedirectResponse("/", status_code=303)
     reply.set_cookie(COOKIE, invite, httponly=True, secure=True, samesite="strict")
     return reply

@@ -48,7 +48,7 @@ def keep(development: Development, path: Path = FILE) -> None:
         draft.replace(path)
     except OSError as error:
         raise SettingsError(
-            f"--dev keeps its key in {path.absolute()}, and cannot write it: {error.strerror}."
+            f"--dev cannot write its key to {path.absolute()}: {error.strerror}. Start it in a writable folder."
         ) from None
 
 

@@ -73,10 +73,10 @@ def _buffer(direction: str, path: Path) -> Finding:
     try:
         allowed = int(path.read_text())
     except (OSError, ValueError):
-        return Finding(what, True, "not told by this system")
+        return Finding(what, True, "unknown on this system")
     name = "net.core." + path.name
     if allowed < WANTED_BUFFER:
-        found = f"at most {allowed // 1024} KiB, {WANTED_BUFFER // 1024} are wanted"
+        found = f"at most {allowed // 1024} KiB; {WANTED_BUFFER // 1024} KiB are recommended"
         return Finding(what, False, found, f"sysctl -w {name}={WANTED_BUFFER}")
     return Finding(what, True, f"up to {allowed // 1024} KiB")
 
@@ -88,15 +88,15 @@ def _addresses(settings: Settings) -> Finding:
     only_here = all(ipaddress.ip_address(address).is_loopback for address in announced)
     if settings.reaches_only_here:
         fix = "set SFU_ANNOUNCED_ADDRESSES to the address that clients reach"
-        return Finding(what, False, f"{found}: this machine has no address but the loopback one", fix)
+        return Finding(what, False, f"{found}: this machine has only loopback addresses", fix)
     if only_here and not settings.mode.dev:
         fix = "set SFU_ANNOUNCED_ADDRESSES to the address that clients reach, and SFU_HOST to 0.0.0.0"
-        return Finding(what, False, f"{found}: reached from this machine only", fix)
+        return Finding(what, False, f"{found}: reachable from this machine only", fix)
     if only_here:
-        return Finding(what, True, f"{found}: reached from this machine only, as development mode has it")
+        return Finding(what, True, f"{found}: reachable from this machine only, because of development mode")
     if all(ipaddress.ip_address(address).is_private for address in announced):
         return Finding(
-            what, True, f"{found}: reached from the same network only; for others set SFU_ANNOUNCED_ADDRESSES"
+            what, True, f"{found}: reachable from the same network only; for other networks set SFU_ANNOUNCED_ADDRESSES"
         )
     return Finding(what, True, found)
 
@@ -112,7 +112,7 @@ def _crypto() -> Finding:
         flags = ""
     has_aes = any(word in flags.split() for word in ("aes", "pmull"))
     return Finding(
-        "crypto", True, "BoringSSL" + (", with AES in hardware" if has_aes else "; AES in hardware is not seen")
+        "crypto", True, "BoringSSL" + (", with AES in hardware" if has_aes else "; no AES in hardware found")
     )
 
 
@@ -121,12 +121,12 @@ def _segmentation() -> Finding:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
     except OSError:
-        return Finding("UDP_SEGMENT", False, "not there: each datagram is sent alone", "Linux 4.18 or newer")
+        return Finding("UDP_SEGMENT", False, "not available: each datagram is sent alone", "Linux 4.18 or newer")
     return Finding("UDP_SEGMENT", True, "found")
 
 
 def _reports_apart() -> Finding:
-    what = "reports apart from media"
+    what = "reports separate from media"
     program = ctypes.create_string_buffer(RETURN_ZERO)
     option = struct.pack("@HP", 1, ctypes.addressof(program))  # struct sock_fprog
     try:
@@ -135,6 +135,6 @@ def _reports_apart() -> Finding:
             probe.bind(("127.0.0.1", 0))
             probe.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, option)
     except OSError:
-        found = "not possible: reports of viewers wake the packet threads one by one"
+        found = "not available: each report of a viewer wakes a packet thread"
         return Finding(what, False, found, "Linux 4.6 or newer, and a sandbox that allows SO_ATTACH_REUSEPORT_CBPF")
     return Finding(what, True, "possible")

@@ -151,7 +151,7 @@ def install(app: FastAPI) -> None:
             # No route matches: it is a file of the page.
             methods = ", ".join(_methods(request) or ("GET", "HEAD"))
             detail, headers = (
-                f"{request.method} is not among the methods of this address: {methods}",
+                f"{request.method} is not supported at this path: use {methods}",
                 {"Allow": methods},
             )
         return problem(status, _code(status), _sentence(detail), headers)
@@ -184,12 +184,12 @@ def install(app: FastAPI) -> None:
 
 def failed() -> JSONResponse:
     """Returns the problem document of an unexpected exception."""
-    return problem(500, SfuError.code, "Something failed here; it is in the log.")
+    return problem(500, SfuError.code, "An internal error occurred; the server logged it.")
 
 
 def nothing_here() -> JSONResponse:
     """Returns the problem document for an unknown path."""
-    return problem(404, NotFound.code, "There is nothing at this address.")
+    return problem(404, NotFound.code, "There is nothing at this path.")
 
 
 def too_large(limit: int) -> HTTPException:

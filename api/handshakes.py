@@ -85,7 +85,7 @@ class TlsServer:
             except OSError as error:
                 if error.errno not in EXHAUSTED:
                     raise
-                log.error("no connection can be accepted for %g s: %s", PAUSE, error.strerror)
+                log.error("connections cannot be accepted; next attempt in %g s: %s", PAUSE, error.strerror)
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(listening)
                 loop.call_later(PAUSE, self._resume, listening)

@@ -158,7 +158,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_head and self._octets > 0:
-            self.refuse(http.HTTPStatus.REQUEST_TIMEOUT, "The headers did not come in time.")
+            self.refuse(http.HTTPStatus.REQUEST_TIMEOUT, "The headers did not arrive in time.")
         else:
             # There is no request yet, or the application waits for a body and has not replied.
             self.transport.abort()

@@ -78,7 +78,7 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
             )
             if settings.reaches_only_here:
                 log.warning(
-                    "media is reached from this machine only, which has no address but the loopback one: "
+                    "media is reachable from this machine only, because it has only loopback addresses: "
                     "set SFU_ANNOUNCED_ADDRESSES"
                 )
             _announce(app, settings, url)
@@ -117,7 +117,11 @@ class Stop:
         if self._heard > 1 or at_once or health.sfu is None:
             self._now.set()
             return
-        log.info("%s: draining, for at most %g s; once more to stop now", number.name, self._settings.drain_limit)
+        log.info(
+            "%s: draining for at most %g s; repeat the signal to stop immediately",
+            number.name,
+            self._settings.drain_limit,
+        )
         health.sfu.drain()
 
     def _reload(self, certificate: ssl.SSLContext | None) -> None:

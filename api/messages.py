@@ -30,7 +30,7 @@ def decode(text: str | bytes) -> ClientMessage:
         except ValidationError as error:
             raise InvalidRequest(_sentence(error)) from None
     if not _is_exact(getattr(message, "id", 0)):
-        raise InvalidRequest("The message has an id that is no integer of at most 53 bits.")
+        raise InvalidRequest("The id of the message must be an integer of at most 53 bits.")
     return message
 
 
@@ -86,7 +86,7 @@ def _sentence(error: ValidationError) -> str:
         return "The message has no type."
     if first["type"] == "json_invalid":
         return "The message is not JSON."
-    return f"The message is wrong at {where or 'its top'}: {first['msg']}."
+    return f"The message is wrong at {where or 'its top level'}: {first['msg']}."
 
 
 def _faults(error: ValidationError) -> list[ErrorDetails]:

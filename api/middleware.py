@@ -83,7 +83,9 @@ class Failed:
         try:
             await self._app(scope, receive, noted)
         except ClientDisconnect:
-            log.debug("%s %s: gone before its body was here", scope["method"], loggable(scope["path"]))
+            log.debug(
+                "%s %s: the client disconnected before its body arrived", scope["method"], loggable(scope["path"])
+            )
         except Exception as error:
             log.error("%s %s failed", scope["method"], loggable(scope["path"]), exc_info=error)
             if not has_begun:
@@ -99,7 +101,7 @@ class Cors(CORSMiddleware):
             return response
         method = request_headers["access-control-request-method"]
         allowed = ", ".join(self.allow_methods)
-        sentence = f"the method {quoting.quote(method)} is not among those of this service: {allowed}"
+        sentence = f"the method {quoting.quote(method)} is not supported: use {allowed}"
         headers = {name: value for name, value in response.headers.items() if name.startswith(("access-", "vary"))}
         refused = problem_of(InvalidRequest(sentence))
         refused.headers.update(headers)

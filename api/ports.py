@@ -66,9 +66,9 @@ def _reason_and_fix(ports: Ports, number: int, error: OSError) -> tuple[str, str
     setting, host_setting = _named(ports.setting), _named(ports.host_setting)
     match error.errno:
         case errno.EADDRINUSE:
-            return "taken, perhaps by a service that runs already", f"stop that, or set {setting}"
+            return "in use, perhaps by a running service", f"stop it, or set {setting}"
         case errno.EADDRNOTAVAIL:
-            return "not available, since this machine does not have the address", f"set {host_setting}"
+            return "not available, because this machine does not have the address", f"set {host_setting}"
         case errno.EACCES | errno.EPERM if number < FIRST_UNPRIVILEGED:
             return "not permitted", f"set {setting} to {FIRST_UNPRIVILEGED} or more"
         case errno.EACCES | errno.EPERM:

@@ -135,7 +135,7 @@ def _answers(description: str) -> dict[str, Any]:
     responses={
         **responses(400, 403, 409, 415, 422, 429, 503),
         201: _answers("It is new."),
-        200: _answers("It was there, the same."),
+        200: _answers("It existed already, with the same options."),
     },
 )
 async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
@@ -194,7 +194,7 @@ async def send_data(
 ) -> Delivery:
     """Sends a message of the server over the data channels of the room. Needs roomAdmin for the room."""
     if (body.text is None) == (body.base64 is None):
-        raise InvalidRequest("a message has either text or base64")
+        raise InvalidRequest("a message needs either text or base64")
     try:
         payload = (
             base64.b64decode(body.base64, validate=True) if body.base64 is not None else (body.text or "").encode()
@@ -202,5 +202,5 @@ async def send_data(
     except UnicodeEncodeError:
         raise InvalidRequest("the text has half of a surrogate pair, which is no character") from None
     except (binascii.Error, ValueError):
-        raise InvalidRequest("base64 does not hold base64 (RFC 4648)") from None
+        raise InvalidRequest("the value of base64 is not base64 (RFC 4648)") from None
     return Delivery(receivers=await sfu.execute(commands.SendData(grant, room, payload, body.reliable, body.to)))

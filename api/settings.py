@@ -170,7 +170,7 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise ValueError(f"needs IP addresses, and {text!r} is none") from None
+        raise ValueError(f"needs IP addresses, not {text!r}") from None
 
 
 def _addresses(text: str) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ def _reachable(text: str) -> tuple[str, ...]:
     found = _addresses(text)
     for address in found:
         if ipaddress.ip_address(address).is_unspecified:
-            raise ValueError(f"needs addresses that clients can reach: {address} stands for any")
+            raise ValueError(f"needs addresses that clients can reach: {address} means any address")
     return found
 
 
@@ -483,7 +483,7 @@ def require_startable(settings: Settings) -> None:
             f"SFU_UDP_PORT is too high for {settings.workers} workers: the last would have port {last}."
         )
     if settings.internal_port and settings.internal_port == settings.port:
-        raise SettingsError("SFU_INTERNAL_PORT is the same as SFU_PORT: what is internal needs a port of its own.")
+        raise SettingsError("SFU_INTERNAL_PORT is the same as SFU_PORT: the internal listener needs its own port.")
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

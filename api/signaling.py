@@ -88,7 +88,7 @@ async def _receive_guest(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str]
     except Exception as error:
         # The session is kept and can be resumed over another connection.
         sfu.failures.note("websocket", error, f"room={knock.room}")
-        code, reason = INTERNAL, "something failed here; it is in the log"
+        code, reason = INTERNAL, "an internal error occurred; the server logged it"
     await _close(websocket, code, reason)
 
 
@@ -106,7 +106,7 @@ def _knock(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -
         auth.admits(grant, room)
         sfu.require_valid(grant, room)
         if sfu.state is not State.RUNNING:
-            raise Unavailable("this server is draining: join again elsewhere, or in a while")
+            raise Unavailable("this server is draining: join elsewhere, or later")
         sfu.require_budget(grant, address_of(websocket))
     except SfuError as refused:
         return Knock(room, refusal=refused)
@@ -131,7 +131,7 @@ async def _first_message(websocket: WebSocket) -> Join:
             received = await websocket.receive()
     except TimeoutError:
         waited = f"{limits.FIRST_MESSAGE_SECONDS:g} seconds"
-        raise InvalidRequest(f"nothing came for {waited}: the first message is join") from None
+        raise InvalidRequest(f"no message arrived within {waited}: the first message must be join") from None
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1005))
     text = received.get("text")

@@ -40,8 +40,8 @@ def reload(live: ssl.SSLContext, certificate: Path, key: Path) -> bool:
     try:
         context(certificate, key)
     except SettingsError as error:
-        log.error("the certificate stays as it was: %s", error)
+        log.error("the certificate was not reloaded: %s", error)
         return False
     live.load_cert_chain(certificate, key)
-    log.info("the certificate was read again")
+    log.info("the certificate was reloaded")
     return True

@@ -49,7 +49,10 @@ CREATED: dict[int | str, dict[str, Any]] = {
 }
 PATCHED: dict[int | str, dict[str, Any]] = {
     **responses(400, 404, 412, 415, 428),
-    200: {"description": "ICE is restarted: our credentials.", "content": {FRAGMENT: {"schema": {"type": "string"}}}},
+    200: {
+        "description": "ICE is restarted: the server's credentials.",
+        "content": {FRAGMENT: {"schema": {"type": "string"}}},
+    },
     204: {"description": "Read."},
 }
 

@@ -214,7 +214,7 @@ def _detail(refused: InvalidStatus) -> str:
     try:
         return str(json.loads(refused.response.body or b"")["detail"])
     except (ValueError, KeyError, TypeError):
-        return f"the server answered {refused.response.status_code}, and is perhaps no SFU"
+        return f"the server answered {refused.response.status_code}, and may not be an SFU"
 
 
 def _address(url: str, room: str, *, resume: bool) -> str:

@@ -17,8 +17,8 @@ MOST = 64
 
 STOPPED_TOP = "has stopped its top encoding"
 DEAF = "ignores keyframe requests"
-SURPLUS = "sends more streams in its section than can be told apart, of which one is taken"
-LACKS_PARAMETERS = "sends keyframes without parameter sets (SPS, PPS), which whoever joins late cannot decode"
+SURPLUS = "sends several streams in one section without RIDs or a SIM group, of which one is forwarded"
+LACKS_PARAMETERS = "sends keyframes without parameter sets (SPS, PPS), so later viewers cannot decode them"
 ENCRYPTED = "sends it end-to-end encrypted"
 
 CALLED = {
@@ -222,7 +222,7 @@ SHOWN: Mapping[Cause, str] = {
     Cause.DEMAND: "{subscriber} asks for no more",
     Cause.BANDWIDTH: "the network of {subscriber} carries no more",
     Cause.PUBLISHER: "{publisher} sends nothing better at present",
-    Cause.ENCRYPTED: "the layer stays as it is, since keyframes cannot be recognised in what is encrypted",
+    Cause.ENCRYPTED: "the layer is fixed, because keyframes cannot be recognised in encrypted media",
     Cause.WAITING_FOR_KEYFRAME: "a keyframe of a better layer is awaited",
     Cause.LOSS: "packets are lost on the way from {publisher}",
 }
@@ -231,8 +231,8 @@ HIDDEN: Mapping[Cause, str] = {
     Cause.DEMAND: "{subscriber} does not ask for it",
     Cause.BANDWIDTH: "the network of {subscriber} does not carry even its lowest layer",
     Cause.PUBLISHER: "nothing of it arrives from {publisher}",
-    Cause.PAUSED: "{subscriber} has switched it off, or out of sight",
-    Cause.ENCRYPTED: "where it could begin cannot be recognised in what is encrypted",
+    Cause.PAUSED: "{subscriber} has switched it off, or does not show it",
+    Cause.ENCRYPTED: "no keyframe can be recognised in encrypted media",
     Cause.WAITING_FOR_KEYFRAME: "a keyframe is awaited",
     Cause.LOSS: "packets were lost for good, and a keyframe is awaited",
 }

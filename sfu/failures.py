@@ -42,7 +42,12 @@ class Failures:
         if kind in self._logged or len(self._logged) >= KINDS:
             return
         self._logged.add(kind)
-        log.error("contained, and logged this once: where=%s %s", where, about, exc_info=error)
+        log.error(
+            "contained an exception; further ones of this kind are only counted: where=%s %s",
+            where,
+            about,
+            exc_info=error,
+        )
 
     @contextmanager
     def contained(self, where: str, about: str = "") -> Iterator[None]:

@@ -62,13 +62,13 @@ class Joins:
         room = self._rooms.get(command.room)
         participant = room.members.get(command.sid) if room is not None else None
         if room is None or participant is None or not participant.signals:
-            raise Stale("your session has ended: join anew")
+            raise Stale("your session has ended: join with a new session")
         if participant.resume_secret is None:
-            raise Stale("your session was revoked: join anew, with a new token")
+            raise Stale("your session was revoked: join with a new session and a new token")
         if not hmac.compare_digest(participant.resume_secret.encode(), command.secret.encode()):
-            raise Stale("this is not the secret of the session: join anew")
+            raise Stale("the secret of the session is wrong: join with a new session")
         if isinstance(command.by, Grant) and command.by.identity != participant.identity:
-            raise Stale("the session belongs to another identity: join anew")
+            raise Stale("the session belongs to another identity: join with a new session")
         return Member(room.name, participant.sid)
 
     def open_media_session(self, command: OpenMediaSession) -> MediaSession:
@@ -76,7 +76,7 @@ class Joins:
         if not isinstance(grant, Grant):
             raise NotAllowed("a media session needs a grant")
         if kind is ParticipantKind.STANDARD:
-            raise InvalidRequest("a media session publishes or watches")
+            raise InvalidRequest("a media session must publish or watch")
         permissions = grant.permissions
         if kind is ParticipantKind.INGRESS and not permissions.can_publish:
             raise NotAllowed("this token does not allow to publish")

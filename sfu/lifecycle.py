@@ -22,7 +22,7 @@ class Lifecycle:
     def admit(self) -> None:
         """Raises Unavailable if no new participant may join."""
         if self.state is State.DRAINING:
-            raise Unavailable("this server is draining: join again elsewhere, or in a while")
+            raise Unavailable("this server is draining: join elsewhere, or later")
         if self.state is State.CLOSED:
             raise Unavailable("this server is closed")
 

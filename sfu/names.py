@@ -82,7 +82,7 @@ def _identifier(what: str, name: str) -> str:
         raise InvalidRequest(f"{what} must not be empty")
     text(what, name)
     if all(unicodedata.category(character) in UNSEEN for character in name):
-        raise InvalidRequest(f"{what} needs a character that can be seen")
+        raise InvalidRequest(f"{what} needs a visible character")
     return name
 
 

@@ -37,7 +37,7 @@ def order(after: str) -> Order:
     """Where the page before ended. Raises InvalidRequest for what no page says."""
     match = PLACE.fullmatch(after or "0.0")
     if match is None:
-        raise InvalidRequest(f"after is the `next` of the page before, which {quote(after)} is not")
+        raise InvalidRequest(f"the parameter after must be the `next` of the previous page, not {quote(after)}")
     return int(match[1]), int(match[2])
 
 

@@ -42,13 +42,13 @@ class Quotas:
     def require_participant(self, key: str) -> None:
         most = self._config.max_participants_per_key
         if key and self.participants[key] >= most:
-            sentence = f"the API key {quote(key)} has {most} participants, and may have no more"
+            sentence = f"the API key {quote(key)} has {most} participants, its maximum: try again later"
             raise TooManyRequests(sentence, "participants_per_key", limits.RETRY_SECONDS)
 
     def require_room(self, key: str) -> None:
         most = self._config.max_rooms_per_key
         if key and self.rooms[key] >= most:
-            sentence = f"the API key {quote(key)} has {most} rooms, and may have no more"
+            sentence = f"the API key {quote(key)} has {most} rooms, its maximum: try again later"
             raise TooManyRequests(sentence, "rooms_per_key", limits.RETRY_SECONDS)
 
     def make(self, key: str) -> None:

@@ -115,7 +115,9 @@ class Revocations:
         retry_after = math.ceil(wait) + 1 if wait > 0 else 0
         sentence = "this token was revoked: the participant was removed, or its grant was reduced"
         if retry_after:
-            sentence += f"; one made in {retry_after} s lets it in, or a moderator readmits it before that"
+            sentence += (
+                f"; tokens issued in {retry_after} s or later are accepted, or earlier ones after a moderator's readmit"
+            )
         raise Revoked(sentence, retry_after)
 
     def handle_timeout(self, wall: float) -> None:
@@ -146,4 +148,4 @@ class Revocations:
             due, room, identity = self._due[0]
         heapq.heappop(self._due)
         del self._entries[room, identity]
-        log.warning("more than %d revocations: one is forgotten before its time: room=%s", limits.REVOCATIONS, room)
+        log.warning("more than %d revocations: dropped the next to expire: room=%s", limits.REVOCATIONS, room)

@@ -88,7 +88,9 @@ class Rooms(Mapping[str, Room]):
         self._lifecycle.admit()
         most = self._context.config.max_rooms
         if len(self._rooms) >= most:
-            raise TooManyRequests(f"this server has {most} rooms, and makes no more", "rooms", limits.RETRY_SECONDS)
+            raise TooManyRequests(
+                f"this server has {most} rooms, its maximum: try again later", "rooms", limits.RETRY_SECONDS
+            )
         self._quotas.require_room(key)
         worker, candidates = self._place()
         return Room(

@@ -53,7 +53,7 @@ class Standing(NamedTuple):
         right = commands.NEEDS[type(command)]
         if right is Right.OWN:
             if self.participant is None:
-                raise NotAllowed("only a participant can ask this, for itself")
+                raise NotAllowed("only the participant itself may send this command")
             return
         if isinstance(command.by, commands.Administrator) or right in (Right.JOIN, Right.SESSION):
             return
@@ -61,7 +61,7 @@ class Standing(NamedTuple):
             return
         grant = self.grant
         if right is Right.ADMINISTER or grant is None:
-            raise NotAllowed("only the administrator of the service can ask this")
+            raise NotAllowed("only the administrator of the service may send this command")
         if right is Right.CREATE_ROOMS:
             if not grant.room_create:
                 raise NotAllowed("this token does not allow to create rooms (roomCreate)")

@@ -122,9 +122,11 @@ def _remote(offer: SessionDescription) -> Remote:
     """Of the first section that says who it is: what one section lacks, or says wrongly, another of the bundle has."""
     candidates = _candidates(offer)
     if not candidates:
-        raise NegotiationError("the offer has no m-section that is wanted")
+        raise NegotiationError("the offer has no m-section that can be used")
     if offer.session.has("ice-lite"):
-        raise NegotiationError("a=ice-lite: the offer is ICE lite, as we are, and nobody would send checks")
+        raise NegotiationError(
+            "a=ice-lite: both the offer and the server are ICE lite, so neither would send checks: offer full ICE"
+        )
     tagged = next((section for section in candidates if section.ice), None)
     if tagged is None or tagged.ice is None:
         raise NegotiationError(_no_credentials(candidates[0]))
@@ -181,5 +183,5 @@ def _nothing_in_common(offer: SessionDescription, allow: Allow) -> str:
         return "the offer has nothing but data channels, which are not allowed"
     names = dict.fromkeys(c.name for s in live for c in s.codecs if c.name not in ("rtx", "red"))
     if not names:
-        return "the offer has nothing that we speak"
-    return f"the offer has no codec that we speak, only {quote(', '.join(names))}"
+        return "the offer has nothing that the server supports"
+    return f"the offer has no supported codec, only {quote(', '.join(names))}"

@@ -189,10 +189,10 @@ def _check_bundle(offer: SessionDescription, lines: Sequence[answer.Line]) -> No
         return
     first = outside[0]
     if first.offered_mid is None:
-        raise NegotiationError(f"the {first.kind} section {first.index} has no a=mid, by which it could be bundled")
+        raise NegotiationError(f"the {first.kind} section {first.index} has no a=mid, which bundling needs")
     raise NegotiationError(
-        f"a=group:BUNDLE does not name the {first.kind} section {quote(first.mid)}, and there is one transport for all:"
-        " set the bundle policy max-bundle"
+        f"a=group:BUNDLE does not name the {first.kind} section {quote(first.mid)}, "
+        "but the server has one transport for all: set the bundle policy max-bundle"
     )
 
 

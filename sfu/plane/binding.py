@@ -134,5 +134,5 @@ def open_plane(config: Config) -> PlaneApi:
         )
     )
     if not plane.sets_reports_apart():
-        log.warning("the kernel does not set reports apart from media: each wakes a worker; `sfu doctor` tells more")
+        log.warning("the kernel does not separate reports from media, so each report wakes a worker: see `sfu doctor`")
     return plane

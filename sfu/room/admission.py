@@ -64,7 +64,7 @@ class Admission:
         name, most = grant.identity, max(self._context.config.viewers_per_token, grant.max_viewers)
         of_token = (p for p in self._members if p.grant.identity == name)
         if sum(p.kind is ParticipantKind.VIEWER for p in of_token) >= most:
-            sentence = f"the token of {quote(name)} has {most} viewers in this room, and may have no more"
+            sentence = f"the token of {quote(name)} has {most} viewers in this room, its maximum: try again later"
             raise TooManyRequests(sentence, "viewers_per_token", limits.RETRY_SECONDS)
 
     def _take_over(self, identity: str, present: Participant | None) -> None:
@@ -79,7 +79,7 @@ class Admission:
         if len(lately) >= limits.TAKEOVERS:
             self._note(identity)
             raise Contended(
-                f"publishers take {quote(identity)} from each other: end one of them, or try again in "
+                f"several publishers replace each other as {quote(identity)}: stop all but one, or try again in "
                 f"{limits.TAKEOVER_SECONDS:g} s"
             )
 

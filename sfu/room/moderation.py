@@ -74,7 +74,7 @@ class Moderation:
         """Mutes or unmutes a track for its owner. Raises NotAllowed if a moderator muted it."""
         track = participant.publishing.find(sid)
         if track.silenced and not muted:
-            raise NotAllowed("a moderator muted this track, and has to allow it again")
+            raise NotAllowed("a moderator muted this track: only a moderator can unmute it")
         if track.muted != muted:
             track.muted = muted
             self._muted(participant, track, by_moderator=False)

@@ -69,13 +69,13 @@ class Publications:
     def declare(self, declaration: Declaration) -> Track:
         """Declares a track, and its backup. Raises if the request is not allowed."""
         if not declaration.cid:
-            raise InvalidRequest("a track needs a cid, by which its m-section is found")
+            raise InvalidRequest("a track needs a cid, which offers refer to")
         names.text("a cid", declaration.cid)
         names.text("the name of a track", declaration.name)
         names.text("the stream of a track", declaration.stream)
         for what, pixels in (("width", declaration.width), ("height", declaration.height)):
             if not 0 <= pixels <= limits.PIXELS:
-                raise InvalidRequest(f"a {what} is 0 (not known) to {limits.PIXELS} pixels, which this is not")
+                raise InvalidRequest(f"a {what} must be 0 (unknown) to {limits.PIXELS} pixels")
         if declaration.cid in self._cids():
             raise Conflict(f"you have already published a track with the cid {quote(declaration.cid)}")
         present = [t for t in (*self.declared.values(), *self.tracks.values()) if t.primary is None]
@@ -196,7 +196,7 @@ class Publications:
                 f"{quote(declaration.backup.mime)} cannot be the backup of a track of kind {declaration.kind.value}"
             )
         if not cid or cid == declaration.cid or cid in self._cids():
-            raise Conflict(f"a backup needs a cid of its own, which {quote(cid)} is not")
+            raise Conflict(f"a backup needs a cid of its own, not {quote(cid)}")
         return codec
 
     def _declare(self, declaration: Declaration, cid: str) -> Track:

@@ -72,5 +72,5 @@ def changed(wish: Wish, **changes: Unpack[WishChanges]) -> Wish:
         raise InvalidRequest(f"a frame rate is 0 (any) to {limits.FPS:g}, not {after.fps}")
     if not 0 <= after.priority <= limits.PRIORITY:
         most = limits.PRIORITY
-        raise InvalidRequest(f"a priority is 1 to {most}, or 0 for what its source has, not {after.priority}")
+        raise InvalidRequest(f"a priority is 1 to {most}, or 0 for the default of its source, not {after.priority}")
     return after

@@ -55,7 +55,7 @@ class MediaSession:
             if participant.kind is ParticipantKind.INGRESS and not participant.tracks:
                 raise NegotiationError("the offer sends nothing that may be published here")
             if participant.kind is ParticipantKind.VIEWER and not participant.viewing.slots:
-                raise NegotiationError("the offer has no section in which something can be received")
+                raise NegotiationError("the offer has no section that receives")
             undecodable, wanted = room.forwarding.overview.undecodable(participant)
             if undecodable and len(undecodable) == len(wanted):
                 raise NegotiationError(_no_codec(undecodable))
@@ -137,7 +137,7 @@ class MediaSessions(Mapping[str, MediaSession]):
         """Returns an open session. `room`: None for any. Raises NotFound."""
         found = self._open.get(id)
         if found is None or not found.is_open or found.participant.kind is not kind:
-            raise NotFound("there is no such session: it has ended, or never was")
+            raise NotFound("there is no such session: it has ended or never existed")
         if room not in (None, found.room.name):
             raise NotFound("there is no such session in this room")
         return found
@@ -163,7 +163,7 @@ class MediaSessions(Mapping[str, MediaSession]):
 
 def _no_codec(tracks: Sequence[Track]) -> str:
     named = ", ".join(dict.fromkeys(MIME[track.codec] for track in tracks))
-    return f"the offer has no codec for what is published: it is {named}, and no a=rtpmap of the offer is that"
+    return f"the offer has no codec for what is published ({named})"
 
 
 def _new_etag() -> str:

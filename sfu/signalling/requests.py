@@ -101,7 +101,9 @@ class SignallingSession:
             # The client receives an error for this request and keeps its connection.
             self._context.failures.note("request", error, f"type={message.type} sid={self.by.sid}")
             self.send(
-                messages.Error(getattr(message, "id", 0), SfuError.code, "something failed here; it is in the log")
+                messages.Error(
+                    getattr(message, "id", 0), SfuError.code, "an internal error occurred; the server logged it"
+                )
             )
 
     def _is_over(self) -> bool:

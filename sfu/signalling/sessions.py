@@ -52,7 +52,7 @@ class Signalling:
         participant = _signals(room, member)
         tail = self._views[room].tail(participant)
         if seq > tail.seq or seq < 0:
-            raise Stale("the session never had a message of this number: join anew")
+            raise Stale("the session has no message with this seq: join with a new session")
         if not tail.reaches(seq):
             room.report_again(participant)
             return self._snapshot(room, participant, is_resumed=True)
@@ -102,5 +102,5 @@ class Signalling:
 def _signals(room: Room, member: Member) -> Participant:
     participant = room.members.get(member.sid)
     if participant is None:
-        raise Stale("your session has ended: join anew")
+        raise Stale("your session has ended: join with a new session")
     return participant

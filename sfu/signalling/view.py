@@ -19,14 +19,14 @@ from sfu.views import ParticipantInfo, SubscriptionState
 
 REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
     DisconnectReason.CLIENT_INITIATED: ("you left", False),
-    DisconnectReason.DUPLICATE_IDENTITY: ("somebody joined with your identity, and takes your place", False),
-    DisconnectReason.SERVER_SHUTDOWN: ("this server stops: join again elsewhere, or in a while", True),
+    DisconnectReason.DUPLICATE_IDENTITY: ("another participant joined with your identity and replaced you", False),
+    DisconnectReason.SERVER_SHUTDOWN: ("this server stops: join elsewhere, or later", True),
     DisconnectReason.PARTICIPANT_REMOVED: ("you were removed from the room", False),
     DisconnectReason.ROOM_DELETED: ("the room was closed", False),
-    DisconnectReason.SIGNAL_CLOSE: ("your connection was gone for too long", True),
-    DisconnectReason.CONNECTION_TIMEOUT: ("your media was gone for too long", True),
+    DisconnectReason.SIGNAL_CLOSE: ("your WebSocket was disconnected for too long", True),
+    DisconnectReason.CONNECTION_TIMEOUT: ("your media connection was silent for too long", True),
     DisconnectReason.MEDIA_FAILURE: ("your media connection failed", True),
-    DisconnectReason.JOIN_FAILURE: ("you were not let in", False),
+    DisconnectReason.JOIN_FAILURE: ("you were not admitted", False),
 }
 """The sentence for a participant that leaves, and whether it should join again."""
 

@@ -106,7 +106,7 @@ async def test_a_connection_that_fails_here_is_closed_with_1011_and_resumed(
         with monkeypatch.context() as patched:
             patched.setattr(SignallingSession, "handle", broken)
             await ada.say("subscribe", id=1, tracks=[], on=True)
-            assert await ada.closed() == (1011, "something failed here; it is in the log")
+            assert await ada.closed() == (1011, "an internal error occurred; the server logged it")
         assert server.sfu.failures.counts["websocket"] == 1
         async with server.rtc(query="?resume=1") as socket:
             again = type(ada)(socket)

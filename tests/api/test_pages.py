@@ -178,7 +178,7 @@ async def test_a_page_goes_on_where_it_ended_also_if_that_track_is_gone(server: 
         assert [one["track"]["sid"] for one in rest["tracks"]] == sids[1:]
         for wrong in ("TR_5hJk2mNpQrSt", "1", "1.x", "-1.2", "1.2.3", "\u0661.1"):
             refused = await server.http.get(path, params={"after": wrong}, headers=bearer())
-            assert is_problem(refused, 400, "`next` of the page before")
+            assert is_problem(refused, 400, "`next` of the previous page")
 
 
 async def ask_ok(client: Client, cid: str) -> str:

@@ -31,7 +31,7 @@ MEDIA = Ports("UDP", ("10.0.0.1",), range(7882, 7884), "udp_port")
             INTERNAL,
             errno.EADDRNOTAVAIL,
             "10.0.0.1:9000",
-            "TCP port 9000 on 10.0.0.1 is not available, since this machine does not have the address: "
+            "TCP port 9000 on 10.0.0.1 is not available, because this machine does not have the address: "
             "set SFU_INTERNAL_HOST (--internal-host).",
         ),
         (

@@ -234,8 +234,8 @@ async def test_a_port_that_is_taken_is_one_sentence_that_names_the_fix(
         variable, host_variable = f"SFU_{setting.upper()}", f"SFU_{host_setting.upper()}"
         given = FREE_PORTS | {variable: str(port), host_variable: "127.0.0.1"}
         code, _, err = await said(tmp_path, "serve", module="api.cli", **given)
-    reason = f"{protocol} port {port} on 127.0.0.1 is taken, perhaps by a service that runs already"
-    fix = f"stop that, or set {variable} (--{setting.replace('_', '-')})"
+    reason = f"{protocol} port {port} on 127.0.0.1 is in use, perhaps by a running service"
+    fix = f"stop it, or set {variable} (--{setting.replace('_', '-')})"
     assert (code, err) == (1, f"sfu: {reason}: {fix}.\n")
 
 
@@ -244,15 +244,15 @@ async def test_of_several_udp_ports_the_one_that_is_taken_is_named(tmp_path: Pat
     with taken("UDP", after=first) as port:
         given = FREE_PORTS | {"SFU_UDP_PORT": str(first), "SFU_WORKERS": "2"}
         code, _, err = await said(tmp_path, "serve", module="api.cli", **given)
-    assert code == 1 and err.startswith(f"sfu: UDP port {port} on 127.0.0.1 is taken") and "set SFU_UDP_PORT" in err
+    assert code == 1 and err.startswith(f"sfu: UDP port {port} on 127.0.0.1 is in use") and "set SFU_UDP_PORT" in err
 
 
 async def test_doctor_says_the_same_of_a_taken_port_as_serve(tmp_path: Path) -> None:
     with taken("TCP") as port:
         given = FREE_PORTS | {"SFU_INTERNAL_PORT": str(port)}
         code, out, _ = await said(tmp_path, "doctor", **given)
-    reason = f"TCP port {port} on 127.0.0.1: taken, perhaps by a service that runs already"
-    assert code == 1 and f"FAIL  {reason}. Fix: stop that, or set SFU_INTERNAL_PORT (--internal-port).\n" in out
+    reason = f"TCP port {port} on 127.0.0.1: in use, perhaps by a running service"
+    assert code == 1 and f"FAIL  {reason}. Fix: stop it, or set SFU_INTERNAL_PORT (--internal-port).\n" in out
 
 
 async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
         assert await served(process.port) == second
         process.signal(signal.SIGTERM)
         code, log = await process.ended()
-        assert code == 0 and "the certificate stays as it was" in log
+        assert code == 0 and "the certificate was not reloaded" in log
 
 
 async def test_the_client_commands_speak_to_a_development_server_of_the_same_folder(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ async def test_the_client_commands_speak_to_a_development_server_of_the_same_fol
             await ada.say("join")
             assert (await ada.hear("joined"))["you"]["permissions"]["can_publish"] is False
             assert "ada" in (await said(tmp_path, "participants", "list", "lobby"))[1]
-            nothing = "Nobody else publishes anything that ada could be shown.\n"
+            nothing = "No other participant publishes a track that ada may receive.\n"
             assert await said(tmp_path, "explain", "lobby", "ada") == (0, nothing, "")
             assert json.loads((await said(tmp_path, "explain", "lobby", "ada", "--json"))[1]) == {"subscriptions": []}
             assert (await said(tmp_path, "explain", "lobby", "eve"))[0] == 1
@@ -331,12 +331,12 @@ async def test_doctor_has_one_line_for_each_thing_and_a_fix_for_what_is_wrong(tm
     port = free_port()
     code, out, _ = await said(tmp_path, "doctor", "--dev", SFU_PORT=str(port), SFU_UDP_PORT=str(port))
     assert f"TCP port {port} on 127.0.0.1: free" in out and f"UDP port {port}" in out
-    assert all(word in out for word in ("buffer", "announced addresses", "UDP_SEGMENT", "reports apart from media"))
+    assert all(word in out for word in ("buffer", "announced addresses", "UDP_SEGMENT", "reports separate from media"))
     assert code == (1 if "FAIL" in out else 0)
     assert all("Fix: " in line for line in out.splitlines() if line.startswith("FAIL"))
     async with running(tmp_path) as process:
         code, out, _ = await said(tmp_path, "doctor", "--dev", SFU_PORT=str(process.port), SFU_UDP_PORT=str(port))
-        assert code == 1 and f"FAIL  TCP port {process.port} on 127.0.0.1: taken" in out
+        assert code == 1 and f"FAIL  TCP port {process.port} on 127.0.0.1: in use" in out
 
 
 async def test_a_request_whose_body_never_ends_is_cut_off_and_is_no_error(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ async def test_why_a_participant_gets_a_track_as_it_does_is_explained(server: Se
         )
         (seen,) = (await server.call("GET", ROOM + "/participants/bob/explain")).json()["subscriptions"]
         assert (seen["track"], seen["participant"], seen["source"], seen["cause"]) == (track, "ada", "camera", "paused")
-        assert seen["sentence"] == "ada's camera is not shown to bob: bob has switched it off, or out of sight."
+        assert seen["sentence"] == "ada's camera is not shown to bob: bob has switched it off, or does not show it."
         assert (seen["target"], seen["current"], seen["publisher"]) == (None, None, [])
         assert [one["what"] for one in seen["decisions"]] == ["shown", "target", "wanted", "target"]
         assert (await server.call("GET", ROOM + "/participants/ada/explain")).json()["subscriptions"] == []
@@ -244,7 +244,7 @@ async def test_names_with_a_slash_are_found_as_percent_2f(server: Server) -> Non
         await Client(socket).say("join")
         assert (await Client(socket).hear("joined"))["you"]["identity"] == "ada/1"
         assert (await server.call("GET", room + "/participants/ada%2F1")).json()["identity"] == "ada/1"
-        assert is_problem(await server.call("GET", room + "/participants/ada/1"), 404, "nothing at this address")
+        assert is_problem(await server.call("GET", room + "/participants/ada/1"), 404, "nothing at this path")
         assert is_problem(await server.call("GET", room + "/participants/ada%2F2"), 404, "'ada/2'")
         assert (await server.call("DELETE", room + "/participants/ada%2F1")).status_code == 204
     assert is_problem(await server.call("GET", room + "/tracks", as_=admin("school")), 403, "'school/3b'")

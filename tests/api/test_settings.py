@@ -58,7 +58,7 @@ def test_settings_become_the_config_of_the_service() -> None:
         ({"SFU_PORT": "65536"}, "SFU_PORT needs"),
         ({"SFU_PORT": "٣"}, "SFU_PORT needs"),
         ({"SFU_UDP_PORT": "65535", "SFU_WORKERS": "2"}, "SFU_UDP_PORT is too high for 2 workers"),
-        ({"SFU_HOST": "example.org"}, "SFU_HOST needs IP addresses, and 'example.org' is none"),
+        ({"SFU_HOST": "example.org"}, "SFU_HOST needs IP addresses, not 'example.org'"),
         ({"SFU_HOST": ""}, "SFU_HOST needs at least one"),
         ({"SFU_ANNOUNCED_ADDRESSES": "0.0.0.0"}, "SFU_ANNOUNCED_ADDRESSES needs addresses that clients can reach"),
         ({"SFU_WORKERS": "0"}, "SFU_WORKERS needs a whole number from 1"),

@@ -109,7 +109,7 @@ async def test_a_websocket_to_nowhere_is_told_so(server: Server, path: str) -> N
         async with websockets.connect(f"ws://127.0.0.1:{server.port}{path}", origin="http://page.example"):  # type: ignore[arg-type]
             pass
     assert refused.value.response.status_code == 404
-    assert json.loads(refused.value.response.body)["detail"] == "There is nothing at this address."
+    assert json.loads(refused.value.response.body)["detail"] == "There is nothing at this path."
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ async def test_the_third_publisher_within_ten_seconds_is_told_to_wait(server: Se
     first, second = await post(server, "/v1/whip"), await post(server, "/v1/whip")
     assert is_problem(await patch(server, first.headers["Location"], If_Match="*"), 404)
     refused = await post(server, "/v1/whip")
-    assert is_problem(refused, 409, "end one of them")
+    assert is_problem(refused, 409, "stop all but one")
     assert refused.headers["Retry-After"] == "10"
     assert (await server.http.delete(second.headers["Location"])).status_code == 200
     assert (await post(server, "/v1/whip")).status_code == 201

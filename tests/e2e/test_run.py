@@ -95,7 +95,7 @@ async def machine(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, str
         print(f"\n`make run` is tested with {way}.")
     if why:
         if addresses.own_address() is None:
-            pytest.skip("this machine has no address but the loopback one")
+            pytest.skip("this machine has only loopback addresses")
         yield FREE_PORTS
         return
     async with linked() as link:

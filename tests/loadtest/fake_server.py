@@ -103,7 +103,7 @@ class FakeServer:
         offered = socket.request.headers["Sec-WebSocket-Protocol"]
         self.requests.append((socket.request.path, offered, "resume" if join.resume else "join"))
         if self.refuses is not None or (join.resume and not self.resumable):
-            refusal = messages.Left(messages.DisconnectReason.STATE_MISMATCH, "join anew", "rejoin")
+            refusal = messages.Left(messages.DisconnectReason.STATE_MISMATCH, "join with a new session", "rejoin")
             await self.say(self.refuses or refusal)
             await socket.close(1008)
         elif join.resume:

@@ -118,7 +118,7 @@ async def test_a_session_that_is_over_is_told_where_the_bot_waits() -> None:
     async with fake_server() as server, Bot(server.url, room="lobby", token="t") as bot:
         server.resumable = False
         bot.cut()
-        with pytest.raises(Refused, match="join anew"):
+        with pytest.raises(Refused, match="join with a new session"):
             await bot.until(lambda: bot.resumes == 1)
 
 

@@ -167,7 +167,7 @@ REFUSED = {
     "a name for an address": ({**KEYS, "media": {"announcedAddresses": ["sfu.example.com"]}}, "not valid ipv4"),
     "a setting the chart makes": ({**KEYS, "settings": {"SFU_PORT": 1}}, "the chart sets this one itself"),
     "too many ports": ({**KEYS, "media": {"port": 65535, "workers": 2}}, "the last would be above 65535"),
-    "one port for two": ({**KEYS, "http": {"port": 7881}}, "what is internal needs a port of its own"),
+    "one port for two": ({**KEYS, "http": {"port": 7881}}, "the internal listener needs its own port"),
 }
 
 

@@ -77,7 +77,7 @@ def test_a_kernel_that_does_not_set_reports_apart_is_told_of_once(
     monkeypatch.setattr(_native, "Plane", lambda _: SimpleNamespace(sets_reports_apart=lambda: False))
     open_plane(config)
     (message,) = caplog.messages
-    assert "does not set reports apart from media" in message
+    assert "does not separate reports from media" in message
 
 
 def test_the_fingerprint_is_a_sha_256_and_of_this_plane_alone(make_plane: MakePlane) -> None:

@@ -45,7 +45,7 @@ TABLE = [
     (
         replace(SMALL, lacks=Cause.ENCRYPTED),
         "encrypted",
-        SMALL_SHOWN + "the layer stays as it is, since keyframes cannot be recognised in what is encrypted.",
+        SMALL_SHOWN + "the layer is fixed, because keyframes cannot be recognised in encrypted media.",
     ),
     (replace(SMALL, lacks=Cause.LOSS), "loss", SMALL_SHOWN + "packets are lost on the way from alice."),
     (replace(NOTHING, lacks=Cause.WAITING_FOR_KEYFRAME), "waiting_for_keyframe", NOT_SHOWN + "a keyframe is awaited."),
@@ -69,7 +69,7 @@ TABLE = [
     (
         replace(NOTHING, target=None, held_by=Cause.PAUSED),
         "paused",
-        NOT_SHOWN + "bob has switched it off, or out of sight.",
+        NOT_SHOWN + "bob has switched it off, or does not show it.",
     ),
     (replace(NOTHING, mid=""), "paused", NOT_SHOWN + "bob has no receive section free for it."),
     (
@@ -88,7 +88,7 @@ TABLE = [
         replace(FINE, facts=(LACKS_PARAMETERS,)),
         "none",
         "alice's camera is shown to bob at 1280x720, 30 frames/s, 1.5 Mbit/s: that is the best there is; "
-        "alice sends keyframes without parameter sets (SPS, PPS), which whoever joins late cannot decode.",
+        "alice sends keyframes without parameter sets (SPS, PPS), so later viewers cannot decode them.",
     ),
     (
         replace(SMALL, lacks=Cause.PUBLISHER, facts=(STOPPED_TOP, DEAF)),

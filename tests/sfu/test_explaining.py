@@ -161,7 +161,7 @@ async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
         await it.say(bob.switched("0", PlaneLayer(1, 1), "encrypted"))
         seen = await explained(bob)
         assert (seen.cause, seen.publisher) == (Cause.ENCRYPTED, ("sends it end-to-end encrypted",))
-        assert seen.sentence.endswith("since keyframes cannot be recognised in what is encrypted.")
+        assert seen.sentence.endswith("because keyframes cannot be recognised in encrypted media.")
 
 
 async def test_nothing_arrives_and_then_a_keyframe_is_awaited() -> None:

@@ -50,7 +50,7 @@ def test_what_steers_a_terminal_or_turns_its_surroundings_is_refused_and_named(n
 @pytest.mark.parametrize("name", [" ", "\u3000\u3000", "\u200d", "\u200c \u200e"])
 def test_a_name_of_which_nothing_is_seen_is_none(name: str) -> None:
     for check in (names.room_name, names.identity):
-        with pytest.raises(InvalidRequest, match="needs a character that can be seen"):
+        with pytest.raises(InvalidRequest, match="needs a visible character"):
             check(name)
     assert names.text("a display name", name) == name
 

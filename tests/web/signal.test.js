@@ -135,7 +135,7 @@ test('a session that came back too late is joined anew, and what was asked in it
   it.socket.break();
   await it.next();
   it.socket.open();
-  it.socket.say({ type: 'left', seq: 0, reason: 'state_mismatch', message: 'join anew', action: 'rejoin' });
+  it.socket.say({ type: 'left', seq: 0, reason: 'state_mismatch', message: 'join with a new session', action: 'rejoin' });
   await assert.rejects(asked, { code: 'session_ended' });
   await it.next(1_000);
   it.socket.open();
@@ -196,7 +196,7 @@ test('a session taken over by another connection ends', async (t) => {
 });
 
 for (const [how, refuse] of [
-  ['is told to join anew', (it) => it.socket.say({ type: 'left', seq: 0, reason: 'join_failure', message: 'too many join', action: 'rejoin' })],
+  ['is told to join with a new session', (it) => it.socket.say({ type: 'left', seq: 0, reason: 'join_failure', message: 'too many join', action: 'rejoin' })],
   ['is closed with 1013', (it) => it.socket.break(1013, 'too many join')],
 ]) {
   test(`a first join that ${how}, since the server is busy, is tried again, later and later`, async (t) => {

@@ -272,7 +272,7 @@ def test_of_what_is_not_bundled_nothing_is_answered_rather_than_half(bundle: str
     with pytest.raises(NegotiationError) as error:
         answered(offer(section(AUDIO, "0"), section(VIDEO, "1"), bundle=bundle))
     assert str(error.value) == (
-        f"a=group:BUNDLE does not name the {left_out}, and there is one transport for all: "
+        f"a=group:BUNDLE does not name the {left_out}, but the server has one transport for all: "
         "set the bundle policy max-bundle"
     )
 

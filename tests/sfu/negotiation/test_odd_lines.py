@@ -205,7 +205,7 @@ REJECTED: list[tuple[str, str, list[bool]]] = [
 # (3) The offer is refused: nothing is left, or an answer could not be about it. The sentence names the line.
 REFUSED: list[tuple[str, str]] = [
     (offer(), "the offer has no m-section"),
-    (offer(stopped(AUDIO, "0")), "the offer has no m-section that is wanted"),
+    (offer(stopped(AUDIO, "0")), "the offer has no m-section that can be used"),
     (edited(ONE, ("m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=")), "'m=' is not an m-line"),
     (edited(ONE, ("m=audio 9", "m=audio x")), "'m=audio x UDP/TLS/RTP/SAVPF 111' is not an m-line"),
     (edited(ONE, ("a=fingerprint", "a=x")), "the offer has no a=fingerprint"),
@@ -233,24 +233,24 @@ REFUSED: list[tuple[str, str]] = [
     ),
     (
         edited(ONE, ("s=-", "s=-\r\na=ice-lite")),
-        "a=ice-lite: the offer is ICE lite, as we are, and nobody would send checks",
+        "a=ice-lite: both the offer and the server are ICE lite, so neither would send checks: offer full ICE",
     ),
     (edited(ONE, ("a=rtcp-mux", "a=x")), "the section '0' does not offer a=rtcp-mux"),
     (edited(TWO, ("a=rtcp-mux", "a=x")), "the section '0' does not offer a=rtcp-mux"),
-    (edited(ONE, ("opus/48000/2", "G722/8000")), "the offer has no codec that we speak, only 'g722'"),
-    (edited(ONE, ("a=rtpmap:111", "a=x")), "the offer has nothing that we speak"),
+    (edited(ONE, ("opus/48000/2", "G722/8000")), "the offer has no supported codec, only 'g722'"),
+    (edited(ONE, ("a=rtpmap:111", "a=x")), "the offer has nothing that the server supports"),
     (
         offer(section(edited_part(AUDIO, "opus/48000/2", "G722/8000"), "0"), section(AUDIO, "0")),
         "two m-sections have '0'",
     ),
     (
         offer(section(edited_part(AUDIO, "opus/48000/2", "G722/8000"), "0"), stopped(AUDIO, "0")),
-        "the offer has no codec that we speak, only 'g722'",
+        "the offer has no supported codec, only 'g722'",
     ),
-    (TWO.replace("a=mid:1\r\n", "", 1), "the video section 1 has no a=mid, by which it could be bundled"),
+    (TWO.replace("a=mid:1\r\n", "", 1), "the video section 1 has no a=mid, which bundling needs"),
     (
         edited(TWO, ("a=group:BUNDLE 0 1\r\n", "")),
-        "a=group:BUNDLE does not name the audio section '0', and there is one transport for all: "
+        "a=group:BUNDLE does not name the audio section '0', but the server has one transport for all: "
         "set the bundle policy max-bundle",
     ),
 ]
@@ -285,15 +285,15 @@ def test_nothing_is_left_and_the_client_is_told_of_which_line(text: str, sentenc
     ("part", "allow", "sentence"),
     [
         (DATA, Allow(data=False), "the offer has nothing but data channels, which are not allowed"),
-        ((*DATA[:2], "a=sctp-port:0"), Allow(), "the offer has nothing that we speak"),
+        ((*DATA[:2], "a=sctp-port:0"), Allow(), "the offer has nothing that the server supports"),
         (
             edited_part(AUDIO, "opus/48000/2", "G722/8000"),
             Allow(data=False),
-            "the offer has no codec that we speak, only 'g722'",
+            "the offer has no supported codec, only 'g722'",
         ),
-        (edited_part(VIDEO, "VP8/", "VP7/"), Allow(), "the offer has no codec that we speak, only 'vp7'"),
-        (edited_part(VIDEO, "a=rtpmap:96", "a=x"), Allow(), "the offer has nothing that we speak"),
-        (edited_part(AUDIO, "opus/48000/2", "red/48000/2"), Allow(), "the offer has nothing that we speak"),
+        (edited_part(VIDEO, "VP8/", "VP7/"), Allow(), "the offer has no supported codec, only 'vp7'"),
+        (edited_part(VIDEO, "a=rtpmap:96", "a=x"), Allow(), "the offer has nothing that the server supports"),
+        (edited_part(AUDIO, "opus/48000/2", "red/48000/2"), Allow(), "the offer has nothing that the server supports"),
         (
             (
                 "m=audio 9 UDP/TLS/RTP/SAVPF 96 97 98 99 100 101 102 103 104",
@@ -301,7 +301,7 @@ def test_nothing_is_left_and_the_client_is_told_of_which_line(text: str, sentenc
                 *(f"a=rtpmap:{96 + n} x{n}/8000" for n in range(9)),
             ),
             Allow(),
-            "the offer has no codec that we speak, only 'x0, x1, x2, x3, x4, x5, x6, x7, x8'",
+            "the offer has no supported codec, only 'x0, x1, x2, x3, x4, x5, x6, x7, x8'",
         ),
     ],
 )

@@ -153,7 +153,7 @@ async def test_a_second_publisher_replaces_the_first_and_the_third_within_ten_se
         assert (first.is_open, second.is_open) == (False, True)
         assert ("remove", gone) in it.plane.commands, "which says close_notify"
         assert first.participant.disconnect_reason is DisconnectReason.DUPLICATE_IDENTITY
-        with pytest.raises(Contended, match=r"publishers take 'ada' from each other: .* try again in 10 s"):
+        with pytest.raises(Contended, match=r"several publishers replace each other as 'ada': .* try again in 10 s"):
             whip(it)
         assert second.is_open
         whip(it, "bob")

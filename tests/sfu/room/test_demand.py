@@ -145,7 +145,7 @@ async def test_the_best_layer_that_anybody_wants_is_known_for_each_track() -> No
         ({"height": 65_536}, "a height is 0 (any) to 65535 pixels, not 65536"),
         ({"fps": float("nan")}, "a frame rate is 0 (any) to 1000, not nan"),
         ({"fps": -5.0}, "a frame rate is 0 (any) to 1000, not -5.0"),
-        ({"priority": 256}, "a priority is 1 to 255, or 0 for what its source has, not 256"),
+        ({"priority": 256}, "a priority is 1 to 255, or 0 for the default of its source, not 256"),
     ],
 )
 async def test_a_number_that_cannot_be_is_refused_and_changes_nothing(settings: dict[str, Any], sentence: str) -> None:

@@ -127,8 +127,8 @@ async def test_with_too_few_sections_a_viewer_follows_the_dominant_speaker_and_s
     ("kind", "sections", "sentence"),
     [
         (ParticipantKind.INGRESS, RECEIVE, "the offer sends nothing that may be published here"),
-        (ParticipantKind.VIEWER, SEND, "the offer has no section in which something can be received"),
-        (ParticipantKind.VIEWER, [("application", "")], "the offer has no section in which something can be received"),
+        (ParticipantKind.VIEWER, SEND, "the offer has no section that receives"),
+        (ParticipantKind.VIEWER, [("application", "")], "the offer has no section that receives"),
     ],
 )
 async def test_an_offer_in_which_nothing_fits_is_refused_and_leaves_nothing_behind(
@@ -250,9 +250,7 @@ async def test_a_viewer_that_can_decode_nothing_is_refused_with_the_codec_that_i
         before = len(it.plane.transports)
         with pytest.raises(NegotiationError) as error:
             open_session(it.sfu, grant("viewer"), "room", ParticipantKind.VIEWER, offer)
-        assert str(error.value) == (
-            "the offer has no codec for what is published: it is video/H264, and no a=rtpmap of the offer is that"
-        )
+        assert str(error.value) == ("the offer has no codec for what is published (video/H264)")
         assert len(it.plane.transports) == before
         audio_alone = sdp([("audio", "recvonly")], "viewer")
         assert open_session(it.sfu, grant("viewer"), "room", ParticipantKind.VIEWER, audio_alone).undecodable == ()

@@ -80,7 +80,7 @@ async def test_an_expired_token_does_not_matter_but_the_secret_does() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         await alice.cut()
-        with pytest.raises(Stale, match="this is not the secret of the session"):
+        with pytest.raises(Stale, match="the secret of the session is wrong"):
             await it.resume(alice, secret="guessed")
         await it.resume(alice)
 
@@ -88,8 +88,8 @@ async def test_an_expired_token_does_not_matter_but_the_secret_does() -> None:
 @pytest.mark.parametrize(
     ("seq", "who", "sentence"),
     [
-        (10_000, None, "the session never had a message of this number"),
-        (-1, None, "the session never had a message of this number"),
+        (10_000, None, "the session has no message with this seq"),
+        (-1, None, "the session has no message with this seq"),
         (1, "mallory", "the session belongs to another identity"),
     ],
 )
@@ -116,7 +116,7 @@ async def test_a_late_one_is_told_to_join_anew_in_one_reply() -> None:
             await it.resume(alice)
         left = refusal(refused.value)
         assert (left.reason, left.action) == (DisconnectReason.STATE_MISMATCH, "rejoin")
-        assert left.message == "your session has ended: join anew"
+        assert left.message == "your session has ended: join with a new session"
 
 
 async def test_who_has_media_stays_without_a_websocket_until_that_is_silent_too() -> None:
