@@ -74,6 +74,8 @@ class Participant:
         )
         self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
         self._context = context
+        self._described: tuple[tuple[object, ...], ParticipantInfo] | None = None
+        """Everything that may change of the last `info` without tracks, and that info."""
 
     # Views
 
@@ -100,6 +102,18 @@ class Participant:
         return self.permissions.hidden
 
     def info(self) -> ParticipantInfo:
+        if self.tracks:
+            return self._describe()
+        # Each join needs the info of all, and in a large room most are viewers of whom nothing changed.
+        present = (
+            *(self.version, self.identity, self.name, self.state, self.metadata, self.attributes),
+            *(self.permissions, self.disconnect_reason),
+        )
+        if self._described is None or self._described[0] != present:
+            self._described = (present, self._describe())
+        return self._described[1]
+
+    def _describe(self) -> ParticipantInfo:
         return ParticipantInfo(
             sid=self.sid,
             identity=self.identity,

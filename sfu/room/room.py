@@ -112,7 +112,7 @@ class Room:
         return self._context.failures
 
     def info(self) -> RoomInfo:
-        visible = [p for p in self.members if not p.is_hidden]
+        publishers = map(self.members.get, {track.owner for track in self.forwarding.tracks.values()})
         dominant = self.forwarding.speech.dominant
         return RoomInfo(
             sid=self.sid,
@@ -126,8 +126,8 @@ class Room:
             last_n=self.options.last_n,
             on_stage=self.options.on_stage,
             loudest=self.options.loudest,
-            num_participants=len(visible),
-            num_publishers=sum(1 for p in visible if p.tracks),
+            num_participants=sum(not p.permissions.hidden for p in self.members),
+            num_publishers=sum(p is not None and not p.is_hidden for p in publishers),
             dominant_speaker=dominant.owner if dominant is not None else "",
         )
 

@@ -49,6 +49,7 @@ def shown(client: Client) -> Mapping[str, str | None]:
 def check(it: Scene, clients: list[Client]) -> None:
     decisions = Decisions()
     for client in clients:
+        assert client.participant.info() == client.participant._describe()
         assert shown(client) == planned(client)
         viewing = client.participant.viewing
         for slot in viewing.slots.values():
