@@ -89,7 +89,11 @@ class Forwarding:
         self._turn.plan((track.primary or track).viewers)
 
     def reshape(self, track: Track) -> None:
-        """Handles a track whose encodings changed, or their order."""
+        """Handles a track whose encodings changed, or their order: the same ladder may name other encodings now."""
+        for sid in (track.primary or track).viewers:
+            viewer = self._members.get(sid)
+            if viewer is not None:
+                viewer.viewing.rename(track)
         self._reconsider(track.primary or track)
         self._publishers.touch()
 

@@ -190,6 +190,12 @@ class Subscriptions:
                 shown.asked.pop(self._owner, None)
         self._stale.clear()
 
+    def rename(self, track: Track) -> None:
+        """Forgets the ladder that was sent for a track or backup, because its encodings have other numbers now."""
+        slot = self.showing(track.primary or track)
+        if slot is not None and slot.shown is track:
+            slot.commanded = None
+
     def retarget(self) -> None:
         """Marks all targets to be decided and sent again, because the plane did not get the last ones."""
         for slot in self.slots.values():

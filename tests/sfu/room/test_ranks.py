@@ -164,3 +164,15 @@ async def test_another_offer_in_another_order_keeps_the_ranks_and_tells_the_plan
         assert [(e.rid, e.width) for e in tracks_of(bob.room)[0].encodings] == [("q", 0), ("f", 0)], (
             "to be measured again"
         )
+
+
+async def test_a_ladder_with_the_same_numbers_is_sent_again_after_another_offer() -> None:
+    async with scene() as it:
+        alice, bob, camera = await published(it, "qhf")
+        await it.say(arriving(alice.plane_track(camera), "qhf"))
+        await bob.ask(messages.Settings, track=camera, quality=Quality.LOW)
+        before = it.plane.count("set_targets")
+        # The plane keeps what its slots show, so that numbers of the list before do not count for it.
+        alice.sections[0] = ("video/qfh", "sendonly")
+        await alice.offer(tracks={"0": "c"})
+        assert (ladder(bob, "qfh"), it.plane.count("set_targets")) == ("q", before + 1)

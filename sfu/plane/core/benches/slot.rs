@@ -11,7 +11,7 @@ use plane_core::id::{SlotId, TrackId, TransportId};
 use plane_core::layer::{Layer, Lives};
 use plane_core::rtp::extension::{Extension, ExtensionMap};
 use plane_core::rtp::sequence::ExtendedSeq;
-use plane_core::send::{Packet, Slot};
+use plane_core::send::{EncodingId, Packet, Slot};
 use plane_core::time::{Duration, Instant, ms};
 
 /// Of each frame, as of a picture of 1.5 Mbit/s with one spatial layer.
@@ -81,7 +81,7 @@ fn feed(slot: &mut Slot, codec: Codec, packets: &[Made]) -> usize {
         let received = start + ms(33) * (made.timestamp / 3_000);
         let packet = Packet {
             parameter_sets: 0,
-            encoding: 0,
+            encoding: EncodingId::first(0),
             alone: true,
             encrypted: false,
             seq: ExtendedSeq(made.seq),

@@ -289,6 +289,31 @@ fn an_encoding_that_is_listed_elsewhere_is_shown_on_and_one_that_is_gone_gives_w
 }
 
 #[test]
+fn a_ladder_names_the_same_encodings_after_an_update_lists_them_elsewhere() {
+    for (keep, rung, expected) in [(&[2, 0, 1][..], 1, 1), (&[2, 1, 0], 0, 0), (&[1, 2], 2, 2), (&[1, 0], 2, 0)] {
+        let mut call = Call::new(34);
+        let (alice, bob) = (call.join(), call.join());
+        let mut kept = None;
+        let camera = call.publish_with(alice, Kind::Video, &["q", "h", "f"], |spec| kept = Some(spec.clone()));
+        let slot = call.add_slot(bob, Kind::Video);
+        call.show(slot, Some(camera), &[Layer::new(rung, 3), Layer::new(0, 3)]);
+        call.run(ms(1_000));
+        let mut spec = kept.expect("it was published");
+        spec.encodings = keep.iter().map(|&at: &usize| spec.encodings[at].clone()).collect();
+        // What the slot was told last is used again when the mute ends.
+        call.apply(Command::SetMuted { track: camera, muted: true });
+        call.apply(Command::UpdateTrack(spec));
+        call.run(ms(500));
+        call.apply(Command::SetMuted { track: camera, muted: false });
+        call.run(ms(1_500));
+        let packets = whole(&call, bob, slot);
+        let last = origin(&packets[packets.len() - 1].2).0;
+        assert_eq!(last, call.peers[alice].sources[expected].ssrc, "{keep:?}, rung {rung}");
+        assert!(shown(&packets).iter().all(|(_, at_keyframe)| *at_keyframe), "{keep:?}");
+    }
+}
+
+#[test]
 fn an_encoding_that_takes_the_place_of_another_is_not_taken_for_it() {
     let mut call = Call::new(32);
     let (alice, bob) = (call.join(), call.join());

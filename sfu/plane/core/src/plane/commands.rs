@@ -5,6 +5,7 @@ use super::{Place, Placed, Plane};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::{Ladder, Layer, Lives};
+use crate::receive::rung::{EncodingId, Rung};
 use crate::send::Slot;
 use crate::time::Instant;
 use crate::trace;
@@ -77,26 +78,33 @@ impl Plane {
         self.places.insert(id.0, Place::Track(track));
     }
 
-    /// Updates a track. Slots refer to encodings by place, and places stay, so that forwarding goes on unless its
-    /// encoding is gone. The ladders that slots have refer to the old list until the application has seen the new one
-    /// and sends new ladders.
+    /// Updates a track. Slots refer to encodings by id, so that forwarding goes on unless the encoding is gone. Until the
+    /// application sends new ladders, those that slots have name the same encodings as before, wherever the new spec
+    /// lists them; a new encoding in the place of a removed one takes its rung.
     fn update_track(&mut self, spec: TrackSpec, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
         let published = &mut self.tracks[track];
         let transport = &mut self.transports[published.transport];
         transport.extensions.merge(&spec.extensions);
         let (key, before) = (published.transport, published.track.memory());
+        let (listed, was_alone) = (published.track.ids().to_vec(), published.track.is_alone());
         let gone = published.track.update(spec, now);
+        let (relisted, is_alone) = (published.track.ids().to_vec(), published.track.is_alone());
         transport.router.declare(&published.track);
         transport.retire_dropped();
         let after = published.track.memory();
         self.update_kept(key, before, after, now);
         for index in 0..self.tracks[track].subscribers().len() {
-            let slot = self.tracks[track].subscribers()[index];
-            for &place in &gone {
-                self.slots[slot].slot.source_restarted(place as u8);
+            let key_of_slot = self.tracks[track].subscribers()[index];
+            let Placed { slot, told, .. } = &mut self.slots[key_of_slot];
+            for &encoding in &gone {
+                slot.encoding_removed(encoding);
             }
-            self.slots[slot].slot.report_layer_again();
+            if !was_alone && !is_alone {
+                renumber(told, &listed, &relisted);
+            }
+            slot.report_layer_again();
+            self.use_told(key_of_slot);
         }
         self.update_lives(track, now);
         for index in 0..self.tracks[track].subscribers().len() {
@@ -117,7 +125,7 @@ impl Plane {
         let rtx_sequence = (self.random.next() & 0x3FFF) as u16;
         let timestamp = self.random.next() as u32;
         let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
-        let told = slot.ladder().to_vec();
+        let told = slot.ladder().iter().map(|rung| rung.layer).collect();
         let slot = self.slots.insert(Placed { slot, transport: key, told });
         self.transports[key].slots.push(slot);
         self.transports[key].slots_by_ssrc.insert(self.slots[slot].slot.spec.ssrc, slot);
@@ -136,10 +144,7 @@ impl Plane {
         }
         self.slots[slot].slot.muted = muted;
         self.slots[slot].slot.set_source(track, lives);
-        let ladder = self.placed(slot);
-        if self.slots[slot].slot.ladder() != ladder {
-            self.slots[slot].slot.set_ladder(ladder);
-        }
+        self.use_told(slot);
         self.expect(slot, listed(self.slots[slot].slot.ladder()));
         self.slot_changed(slot, now);
     }
@@ -171,13 +176,21 @@ impl Plane {
         }
     }
 
-    /// The ladder that was set last, with the places of the encodings of the slot's source. Empty: the source is muted.
-    fn placed(&self, slot: usize) -> Ladder {
+    /// Sets the slot's ladder to the one that was set last, if that means other encodings now.
+    fn use_told(&mut self, slot: usize) {
+        let ladder = self.placed(slot);
+        if self.slots[slot].slot.ladder() != ladder {
+            self.slots[slot].slot.set_ladder(ladder);
+        }
+    }
+
+    /// The ladder that was set last, with the encodings of the slot's source. Empty: the source is muted.
+    fn placed(&self, slot: usize) -> Vec<Rung> {
         let Placed { slot, told, .. } = &self.slots[slot];
         match slot.source().and_then(|track| self.places.get(&track.0)) {
-            Some(&Place::Track(track)) if self.tracks[track].muted => Ladder::new(),
+            Some(&Place::Track(track)) if self.tracks[track].muted => Vec::new(),
             Some(&Place::Track(track)) => self.tracks[track].track.ladder(told),
-            _ => told.clone(),
+            _ => told.iter().map(|&layer| layer.into()).collect(),
         }
     }
 
@@ -264,7 +277,7 @@ impl Plane {
         self.levels.remove(published.id());
         self.forget_sound(published.id(), published.sound);
         if let Some(transport) = self.transports.get_mut(published.transport) {
-            transport.router.remove(&published.track);
+            transport.router.remove(published.id());
             transport.retire_dropped();
         }
         for &slot in published.subscribers() {
@@ -302,7 +315,21 @@ impl Plane {
     }
 }
 
-/// The spatial layers of a ladder, as bits.
-fn listed(ladder: &[Layer]) -> u8 {
-    ladder.iter().fold(0, |bits, rung| bits | 1 << (rung.spatial & 7))
+/// The encodings or spatial layers of a ladder, as bits.
+fn listed(ladder: &[Rung]) -> u8 {
+    ladder.iter().fold(0, |bits, rung| bits | 1 << (rung.layer.spatial & 7))
+}
+
+/// Changes a ladder of indices in the list `before` to those in the list `now`. The rung of a removed encoding goes to
+/// the new one in its place, if there is one. If no rung remains, the ladder stays: it names encodings by the new list.
+fn renumber(ladder: &mut Ladder, before: &[EncodingId], now: &[EncodingId]) {
+    let index = |layer: &Layer| {
+        let was = *before.get(usize::from(layer.spatial))?;
+        let index = now.iter().position(|&id| id == was || id == was.successor())?;
+        Some(Layer { spatial: index as u8, ..*layer })
+    };
+    let renumbered: Ladder = ladder.iter().filter_map(index).collect();
+    if !renumbered.is_empty() {
+        *ladder = renumbered;
+    }
 }

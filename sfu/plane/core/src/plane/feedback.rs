@@ -7,6 +7,7 @@ use crate::command::{Kind, Path};
 use crate::discard::Discard;
 use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
 use crate::receive::keyframe::Due;
+use crate::receive::rung::EncodingId;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::feedback::{self, Lost};
 use crate::rtcp::twcc::Feedback;
@@ -101,7 +102,7 @@ impl Plane {
             Packet::SenderReport { ssrc, ntp, rtp, reports, .. } => {
                 if let Some(route) = self.transports[key].router.lookup(ssrc)
                     && let Some(&Place::Track(track)) = self.places.get(&route.track.0)
-                    && let Some(state) = self.tracks[track].track.encodings.get_mut(route.encoding)
+                    && let Some(state) = self.tracks[track].track.encoding_mut(route.encoding)
                     && !route.rtx
                 {
                     state.stream.handle_sender_report(ntp, rtp, received);
@@ -193,7 +194,7 @@ impl Plane {
                         None => self.discard(key, Discard::CacheMiss, 1),
                     }
                 }
-                Nack::Missing { encoding, seq } => self.recover(key, slot, usize::from(encoding), seq, now),
+                Nack::Missing { encoding, seq } => self.recover(key, slot, encoding, seq, now),
                 Nack::Ignore => {}
             }
         }
@@ -209,23 +210,23 @@ impl Plane {
 
     /// Recovers a packet that never left by the slot: from the cache if it has arrived meanwhile, else by a request to
     /// the publisher.
-    fn recover(&mut self, key: usize, slot: usize, encoding: usize, seq: ExtendedSeq, now: Instant) {
+    fn recover(&mut self, key: usize, slot: usize, encoding: EncodingId, seq: ExtendedSeq, now: Instant) {
         let placed = &mut self.slots[slot];
         let Some(&Place::Track(track)) = placed.slot.source().and_then(|track| self.places.get(&track.0)) else {
             return;
         };
         let published = &mut self.tracks[track];
-        if let Some(packet) = published.packet(encoding as u8, seq) {
+        if let Some(packet) = published.packet(encoding, seq) {
             if let Some(outgoing) = placed.slot.handle_packet(&packet, now) {
                 leave((slot, track), &mut placed.slot, &mut self.transports[key], &packet, outgoing, now);
             }
             return;
         }
-        if let Some(state) = published.track.encodings.get_mut(encoding)
+        if let Some(state) = published.track.encoding_mut(encoding)
             && state.stream.ask_for(seq, now)
         {
             tracing::debug!(
-                target: trace::RESENDS, track = published.track.spec.id.0, encoding, seq = seq.0,
+                target: trace::RESENDS, track = published.track.spec.id.0, encoding = ?encoding, seq = seq.0,
                 "not cached: requested of the publisher"
             );
             // It costs as much as it makes the publisher send.

@@ -41,21 +41,21 @@ impl Plane {
         };
         let hearing = self.handle_level(track, level, taken.recovered, now);
         if hearing == Hearing::HeldBack {
-            if let Some(encoding) = self.tracks[track].track.encodings.get_mut(route.encoding) {
+            if let Some(encoding) = self.tracks[track].track.encoding_mut(route.encoding) {
                 encoding.hold_back(&taken);
             }
             return Ok(());
         }
         self.update_lives(track, now);
         let published = &self.tracks[track];
-        let Some(mut packet) = published.packet(route.encoding as u8, taken.seq) else { return Err(Discard::TooLate) };
+        let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
         let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
         let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
             if taken.replaced {
-                placed.slot.source_restarted(route.encoding as u8);
+                placed.slot.source_restarted(route.encoding);
             }
             if hearing == Hearing::Resumes {
                 placed.slot.source_resumed();
@@ -84,7 +84,7 @@ impl Plane {
                         let transport = self.transports.sending(placed.transport);
                         let keys = (slot, track);
                         if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
-                            wished |= 1 << encoding;
+                            wished |= encoding.bit();
                         }
                     }
                 }
@@ -134,7 +134,7 @@ impl Plane {
             self.update_kept(key, before, after, now);
         }
         let taken = taken?;
-        let evidence = self.tracks[track].track.encodings.get(route.encoding).and_then(|state| state.life.evidence());
+        let evidence = self.tracks[track].track.encoding(route.encoding).and_then(|state| state.life.evidence());
         let transport = self.transports.receiving(key);
         transport.flowed = transport.flowed.max(evidence);
         Ok((track, route, extensions.audio_level, taken))

@@ -4,6 +4,7 @@ use crate::command::TrackSpec;
 use crate::id::TrackId;
 use crate::receive::cache::Cached;
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::receive::track::Track;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::redundancy;
@@ -47,7 +48,7 @@ impl Published {
     }
 
     /// Returns a stored packet in the form that slots forward.
-    pub fn packet(&self, encoding: u8, seq: ExtendedSeq) -> Option<Packet<'_>> {
+    pub fn packet(&self, encoding: EncodingId, seq: ExtendedSeq) -> Option<Packet<'_>> {
         let (alone, encoding) = (self.track.is_alone(), self.track.encoding(encoding)?);
         let packet = encoding.packet(seq)?;
         let distance = self.sound.redundancy;
@@ -57,7 +58,7 @@ impl Published {
     }
 
     /// Returns a stored packet if its payload is stored.
-    pub fn cached(&self, encoding: u8, seq: ExtendedSeq) -> Option<&Cached> {
+    pub fn cached(&self, encoding: EncodingId, seq: ExtendedSeq) -> Option<&Cached> {
         self.track.encoding(encoding)?.cached(seq)
     }
 }

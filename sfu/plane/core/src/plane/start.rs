@@ -6,6 +6,7 @@ use super::{Place, Plane, report};
 use crate::command::Kind;
 use crate::discard::Discard;
 use crate::limits::{MEDIA_OVERHEAD, START_PACKETS};
+use crate::receive::rung::EncodingId;
 use crate::send::Slot;
 use crate::send::compression::Compression;
 use crate::time::{Duration, Instant, ms};
@@ -102,7 +103,7 @@ impl Plane {
         }
     }
 
-    fn request_keyframe(&mut self, track: usize, encoding: u8, now: Instant) {
+    fn request_keyframe(&mut self, track: usize, encoding: EncodingId, now: Instant) {
         let publisher = self.tracks[track].transport;
         let round_trip = self.transports[publisher].round_trip.get();
         self.tracks[track].track.request_keyframe(encoding, round_trip, now);
@@ -177,7 +178,7 @@ pub(super) fn fast(
         transport.report_soon(now);
     }
     tracing::debug!(
-        target: trace::KEYFRAMES, slot = slot.spec.id.0, encoding = place, packets = start.len(), octets = cost, began,
+        target: trace::KEYFRAMES, slot = slot.spec.id.0, encoding = ?place, packets = start.len(), octets = cost, began,
         "started from cached packets"
     );
     began && slot.wanted_keyframe().is_none()

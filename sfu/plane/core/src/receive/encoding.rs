@@ -11,6 +11,7 @@ use crate::receive::clarity::Clarity;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::life::Life;
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::receive::start::Start;
 use crate::receive::stream::{Arrival, Stream};
 use crate::rtp::elements::Extensions;
@@ -22,10 +23,9 @@ use crate::time::{Duration, Instant};
 /// Most packets of a keyframe before its first slice: parameter sets and other units.
 const MOST_PARAMETERS: u64 = 8;
 
-/// An encoding is identified by its place in [`Track::encodings`](super::track::Track::encodings). It keeps the place
-/// for as long as a spec names it; an encoding that takes the place later has higher numbers.
+/// One encoding of a track. It keeps its id for as long as a spec names it.
 pub struct Encoding {
-    place: u8,
+    pub id: EncodingId,
     /// Declared in the spec, or learned from its packets.
     pub ssrc: Option<u32>,
     pub rtx_ssrc: Option<u32>,
@@ -99,10 +99,10 @@ impl Parameters {
 }
 
 impl Encoding {
-    pub fn new(track: &TrackSpec, spec: &EncodingSpec, place: u8) -> Self {
+    pub fn new(track: &TrackSpec, spec: &EncodingSpec, id: EncodingId) -> Self {
         let video = track.kind == Kind::Video;
         Self {
-            place,
+            id,
             ssrc: spec.ssrc,
             rtx_ssrc: spec.rtx_ssrc,
             stream: Stream::new(clock_rate(track), track.nack, video),
@@ -128,11 +128,12 @@ impl Encoding {
         self.stream.set_nack(track.nack);
     }
 
-    /// Resets an encoding that no spec names any more. Its numbers are not reused.
+    /// Resets an encoding that no spec names any more, and gives the next one at its place the next id. Its numbers are
+    /// not reused.
     pub fn vacate(&mut self, track: &TrackSpec) {
         self.stream.restart();
         let stream = std::mem::replace(&mut self.stream, Stream::new(clock_rate(track), false, false));
-        *self = Self { stream, ..Self::new(track, &EncodingSpec::default(), self.place) };
+        *self = Self { stream, ..Self::new(track, &EncodingSpec::default(), self.id.successor()) };
     }
 
     /// Sets the SSRC of its packets. A different SSRC is a different stream with its own timestamps and pictures: the
@@ -255,7 +256,7 @@ impl Encoding {
 
     /// Returns a stored packet in the form that slots forward, without what only its track knows.
     pub fn packet(&self, seq: ExtendedSeq) -> Option<Packet<'_>> {
-        let packet = Packet::again(self.cached(seq)?, self.place, self.stream.clock());
+        let packet = Packet::again(self.cached(seq)?, self.id, self.stream.clock());
         Some(Packet { encrypted: self.clarity.is_encrypted(), ..packet })
     }
 

@@ -22,6 +22,7 @@ pub mod pulse;
 pub mod rates;
 pub mod reception;
 pub mod route;
+pub mod rung;
 pub mod start;
 pub mod stream;
 pub mod track;

@@ -2,6 +2,7 @@
 
 use crate::codec::{Description, PayloadType};
 use crate::receive::cache::Cached;
+use crate::receive::rung::EncodingId;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::Instant;
@@ -17,7 +18,7 @@ pub type Copies = [u16; MOST_COPIES];
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     /// Its encoding in the track.
-    pub encoding: u8,
+    pub encoding: EncodingId,
     /// The encoding is the only one of its track: the layers to choose from are within it (SVC).
     pub alone: bool,
     /// Keyframes of its encoding cannot be recognised: it is end-to-end encrypted and has no dependency descriptor.
@@ -49,7 +50,7 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// A packet from the cache, without what its track knows of it.
-    pub fn again(cached: &'a Cached, encoding: u8, clock: Option<SenderClock>) -> Self {
+    pub fn again(cached: &'a Cached, encoding: EncodingId, clock: Option<SenderClock>) -> Self {
         Self {
             encoding,
             alone: false,

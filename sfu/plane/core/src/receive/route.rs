@@ -16,6 +16,7 @@ use crate::command::TrackSpec;
 use crate::discard::Discard;
 use crate::id::TrackId;
 use crate::receive::activity::GONE;
+use crate::receive::rung::EncodingId;
 use crate::receive::track::{Route, Track, is_rtx};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
@@ -37,6 +38,8 @@ pub struct Router {
     /// The SSRC that has each route.
     ssrcs: HashMap<Route, u32>,
     names: Names,
+    /// The encodings that each track had when it was last described.
+    encodings: HashMap<TrackId, Vec<EncodingId>>,
     /// SSRCs that no longer have a route.
     dropped: Vec<u32>,
     /// The track of the last `SurplusSsrc`.
@@ -55,12 +58,13 @@ impl Router {
 
     /// Binds the SSRCs that a track's description declares. Learned SSRCs of encodings that stay are kept.
     pub fn declare(&mut self, track: &Track) {
-        let (id, places) = (track.spec.id, track.places());
+        let (id, ids) = (track.spec.id, track.ids());
         self.names.insert(&track.spec);
-        for gone in (0..track.encodings.len()).filter(|place| !places.contains(place)) {
+        let before = self.encodings.insert(id, ids.to_vec()).unwrap_or_default();
+        for gone in before.into_iter().filter(|encoding| !ids.contains(encoding)) {
             self.drop_encoding(id, gone);
         }
-        for (declared, &encoding) in track.spec.encodings.iter().zip(places) {
+        for (declared, &encoding) in track.spec.encodings.iter().zip(ids) {
             for (ssrc, rtx) in [(declared.ssrc, false), (declared.rtx_ssrc, true)] {
                 if let Some(ssrc) = ssrc {
                     self.bind(ssrc, Route { track: id, encoding, rtx });
@@ -69,10 +73,10 @@ impl Router {
         }
     }
 
-    pub fn remove(&mut self, track: &Track) {
-        self.names.remove(track.spec.id);
-        for encoding in 0..track.encodings.len() {
-            self.drop_encoding(track.spec.id, encoding);
+    pub fn remove(&mut self, track: TrackId) {
+        self.names.remove(track);
+        for encoding in self.encodings.remove(&track).unwrap_or_default() {
+            self.drop_encoding(track, encoding);
         }
     }
 
@@ -201,7 +205,7 @@ impl Router {
         self.ssrcs.insert(route, ssrc);
     }
 
-    fn drop_encoding(&mut self, track: TrackId, encoding: usize) {
+    fn drop_encoding(&mut self, track: TrackId, encoding: EncodingId) {
         for rtx in [false, true] {
             self.drop_route(&Route { track, encoding, rtx });
         }
@@ -215,18 +219,18 @@ impl Router {
     }
 }
 
-fn encoding_of(track: &Track, rtx: bool, extensions: &Extensions) -> Result<usize, Discard> {
-    let encodings = track.spec.encodings.iter().zip(track.places());
+fn encoding_of(track: &Track, rtx: bool, extensions: &Extensions) -> Result<EncodingId, Discard> {
+    let encodings = track.spec.encodings.iter().zip(track.ids());
     // A single encoding needs no RID, neither in its spec nor in its packets.
     if let [only] = track.spec.encodings.as_slice()
         && (only.rid.is_none() || rid_of(rtx, extensions).is_none())
     {
-        return Ok(track.places()[0]);
+        return Ok(track.ids()[0]);
     }
     let unknown = if rtx { Discard::RtxUnmatched } else { Discard::UnknownSsrc };
     let rid = rid_of(rtx, extensions).ok_or(unknown)?;
     let mut named = encodings.filter(|(encoding, _)| encoding.rid.as_deref() == Some(rid));
-    named.next().map(|(_, &place)| place).ok_or(unknown)
+    named.next().map(|(_, &id)| id).ok_or(unknown)
 }
 
 /// The RID of the encoding: on an RTX stream the repaired RID (RFC 8852 s3.2); some senders repeat the RID instead.

@@ -7,6 +7,7 @@
 use crate::codec::shape;
 use crate::receive::cache::{Cached, Stored};
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::rtp::clock::SenderClock;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
@@ -179,7 +180,12 @@ impl Start {
     }
 
     /// All recorded packets, in order.
-    pub fn packets(&self, encoding: u8, alone: bool, clock: Option<SenderClock>) -> impl Iterator<Item = Packet<'_>> {
+    pub fn packets(
+        &self,
+        encoding: EncodingId,
+        alone: bool,
+        clock: Option<SenderClock>,
+    ) -> impl Iterator<Item = Packet<'_>> {
         self.noted.iter().map(move |noted| Packet {
             alone,
             payload_length: noted.payload_length,

@@ -8,8 +8,10 @@ use crate::codec::{Codec, PayloadType};
 use crate::command::{EncodingSpec, TrackSpec};
 use crate::discard::Discard;
 use crate::id::TrackId;
-use crate::layer::{Ladder, Layer, Lives};
+use crate::layer::{Layer, Lives};
+use crate::limits::SDP_ENCODINGS;
 use crate::receive::encoding::{Encoding, Received, Taken};
+use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 use crate::rtp::layers_allocation::LayersAllocation;
@@ -24,19 +26,17 @@ const REPAIRS_GONE: Duration = ms(3_000);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Route {
     pub track: TrackId,
-    /// The encoding's index in [`Track::encodings`].
-    pub encoding: usize,
+    pub encoding: EncodingId,
     /// The SSRC carries retransmissions (RFC 4588).
     pub rtx: bool,
 }
 
 pub struct Track {
     pub spec: TrackSpec,
-    /// Indexed by place: an encoding keeps its place as long as a spec names it, wherever it is in the spec's list.
-    /// Slots, caches and queued packets refer to it by place.
+    /// By place. Slots, caches and queued packets refer to an encoding by its id.
     pub encodings: Vec<Encoding>,
-    /// The place of each encoding of the spec.
-    places: Vec<usize>,
+    /// The encodings of the spec, in its order.
+    ids: Vec<EncodingId>,
     /// The last layers allocation of the sender.
     allocation: Option<LayersAllocation>,
     /// The last reported value.
@@ -52,14 +52,16 @@ pub struct Track {
 }
 
 impl Track {
-    pub fn new(spec: TrackSpec) -> Self {
-        let encodings =
-            (0..).zip(&spec.encodings).map(|(place, encoding)| Encoding::new(&spec, encoding, place)).collect();
-        let places = (0..spec.encodings.len()).collect();
+    /// Of a spec with more than [`SDP_ENCODINGS`] encodings, the first ones count.
+    pub fn new(mut spec: TrackSpec) -> Self {
+        spec.encodings.truncate(SDP_ENCODINGS);
+        let ids: Vec<_> = (0..).map(EncodingId::first).take(spec.encodings.len()).collect();
+        let encodings = ids.iter().zip(&spec.encodings).map(|(&id, encoding)| Encoding::new(&spec, encoding, id));
+        let encodings = encodings.collect();
         Self {
             spec,
             encodings,
-            places,
+            ids,
             allocation: None,
             lives: Lives::default(),
             surplus: Vec::new(),
@@ -73,33 +75,39 @@ impl Track {
         self.spec.id
     }
 
-    /// The encoding at a place.
-    pub fn encoding(&self, place: u8) -> Option<&Encoding> {
-        self.encodings.get(usize::from(place))
+    /// The encoding with this id. None: it was removed.
+    pub fn encoding(&self, id: EncodingId) -> Option<&Encoding> {
+        self.encodings.get(id.place()).filter(|encoding| encoding.id == id)
     }
 
-    /// Applies a new spec with the same id. Encodings that it still names keep their place and state. Returns the
-    /// places of removed encodings; an encoding that takes such a place later has higher numbers.
-    pub fn update(&mut self, spec: TrackSpec, now: Instant) -> Vec<usize> {
-        let mut known: Vec<_> = self.spec.encodings.iter().zip(self.places.drain(..)).collect();
-        let kept: Vec<Option<usize>> = spec
+    pub fn encoding_mut(&mut self, id: EncodingId) -> Option<&mut Encoding> {
+        self.encodings.get_mut(id.place()).filter(|encoding| encoding.id == id)
+    }
+
+    /// Applies a new spec with the same id. Encodings that it still names keep their ids and state. Returns the removed
+    /// ones.
+    pub fn update(&mut self, mut spec: TrackSpec, now: Instant) -> Vec<EncodingId> {
+        spec.encodings.truncate(SDP_ENCODINGS);
+        let mut known: Vec<_> = self.spec.encodings.iter().zip(self.ids.drain(..)).collect();
+        let kept: Vec<Option<EncodingId>> = spec
             .encodings
             .iter()
             .map(|new| known.iter().position(|(old, _)| is_same(old, new)).map(|at| known.remove(at).1))
             .collect();
-        let gone: Vec<usize> = known.into_iter().map(|(_, place)| place).collect();
-        for &place in &gone {
-            self.encodings[place].vacate(&spec);
+        let gone: Vec<EncodingId> = known.into_iter().map(|(_, id)| id).collect();
+        for &id in &gone {
+            self.encodings[id.place()].vacate(&spec);
         }
-        let mut free = (0..).filter(|place| !kept.contains(&Some(*place)));
+        let taken: u8 = kept.iter().flatten().fold(0, |taken, id| taken | id.bit());
+        let mut free = (0..SDP_ENCODINGS).filter(|place| taken >> place & 1 == 0);
         for (new, kept) in spec.encodings.iter().zip(&kept) {
-            // `free` never ends.
-            let Some(place) = kept.or_else(|| free.next()) else { break };
+            // There are no more encodings than places.
+            let Some(place) = kept.map(EncodingId::place).or_else(|| free.next()) else { break };
             match self.encodings.get_mut(place) {
                 Some(state) => state.update(&spec, new),
-                None => self.encodings.push(Encoding::new(&spec, new, place as u8)),
+                None => self.encodings.push(Encoding::new(&spec, new, EncodingId::first(place as u8))),
             }
-            self.places.push(place);
+            self.ids.push(self.encodings[place].id);
         }
         self.spec = spec;
         // The sender may number its streams differently now.
@@ -109,35 +117,37 @@ impl Track {
         gone
     }
 
-    /// The place of each encoding of the spec, in the spec's order.
-    pub fn places(&self) -> &[usize] {
-        &self.places
+    /// The encodings of the spec, in its order.
+    pub fn ids(&self) -> &[EncodingId] {
+        &self.ids
     }
 
     /// True if the track has a single encoding. Its spatial layers are then selectable layers.
     pub fn is_alone(&self) -> bool {
-        self.places == [0]
+        matches!(self.ids.as_slice(), [only] if only.place() == 0)
     }
 
-    /// Converts a ladder from indices in the spec's list to places.
-    pub fn ladder(&self, listed: &[Layer]) -> Ladder {
+    /// Converts a ladder from indices in the spec's list to encodings.
+    pub fn ladder(&self, listed: &[Layer]) -> Vec<Rung> {
         if self.is_alone() {
-            return listed.to_vec();
+            return listed.iter().map(|&layer| Rung { encoding: self.ids[0], layer }).collect();
         }
-        let placed =
-            |rung: &Layer| Some(Layer { spatial: *self.places.get(usize::from(rung.spatial))? as u8, ..*rung });
-        listed.iter().filter_map(placed).collect()
+        let rung = |layer: &Layer| {
+            let encoding = *self.ids.get(usize::from(layer.spatial))?;
+            Some(Rung { encoding, layer: Layer { spatial: encoding.place() as u8, ..*layer } })
+        };
+        listed.iter().filter_map(rung).collect()
     }
 
     /// Converts a layer from the encoding's place to its index in the spec.
     pub fn listed(&self, layer: Layer) -> Layer {
-        let index = self.places.iter().position(|&place| place == usize::from(layer.spatial));
+        let index = self.ids.iter().position(|id| id.place() == usize::from(layer.spatial));
         index.filter(|_| !self.is_alone()).map_or(layer, |index| Layer { spatial: index as u8, ..layer })
     }
 
     /// True if another stream may take over the route. None: no packet has arrived by it yet.
     pub fn is_gone(&self, route: &Route, now: Instant) -> Option<bool> {
-        let state = self.encodings.get(route.encoding)?;
+        let state = self.encoding(route.encoding)?;
         if route.rtx {
             return state.repaired().map(|at| now >= at + REPAIRS_GONE);
         }
@@ -159,10 +169,10 @@ impl Track {
     ) -> Result<Taken, Discard> {
         let end = header.payload_end(packet)?;
         let payload = packet.get(header.length..end).ok_or(Discard::Truncated)?;
-        let before = self.encodings.get(route.encoding).ok_or(Discard::UnknownSsrc)?.memory();
+        let before = self.encoding(route.encoding).ok_or(Discard::UnknownSsrc)?.memory();
         self.bind(route, header.ssrc, now);
         let Self { spec, encodings, .. } = self;
-        let encoding = encodings.get_mut(route.encoding).ok_or(Discard::UnknownSsrc)?;
+        let encoding = encodings.get_mut(route.encoding.place()).ok_or(Discard::UnknownSsrc)?;
         let taken = match payload_type(spec, header.payload_type) {
             Some((payload_type, rtx)) => {
                 let packet = Received { header, extensions, payload, payload_type, rtx, at: received };
@@ -183,7 +193,7 @@ impl Track {
 
     /// Records the SSRC that a route was found for.
     pub fn bind(&mut self, route: &Route, ssrc: u32, now: Instant) {
-        match (self.encodings.get_mut(route.encoding), route.rtx) {
+        match (self.encoding_mut(route.encoding), route.rtx) {
             (Some(encoding), true) => encoding.bind_rtx(ssrc, now),
             (Some(encoding), false) => encoding.bind(ssrc),
             (None, _) => {}

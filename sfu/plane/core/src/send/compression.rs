@@ -7,6 +7,7 @@
 //! ```
 
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::receive::start::Span;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
@@ -20,7 +21,7 @@ const MOST_COMPRESSED: u32 = 500;
 /// Compresses the timeline of one encoding before its live edge linearly, towards the edge.
 #[derive(Clone, Copy, Debug)]
 pub struct Compression {
-    encoding: u8,
+    encoding: EncodingId,
     /// Packets before `first` left with their own timestamps, if they did; packets after `last` are live.
     first: ExtendedSeq,
     last: ExtendedSeq,
@@ -39,7 +40,7 @@ pub struct Compression {
 impl Compression {
     /// How a slot catches up with the live edge if sending the stored packets takes `time`. The compressed span fits
     /// into `room`, the slot's free time behind what it has shown.
-    pub fn new(span: &Span, encoding: u8, time: Duration, room: Duration, now: Instant) -> Self {
+    pub fn new(span: &Span, encoding: EncodingId, time: Duration, room: Duration, now: Instant) -> Self {
         // Time since the edge arrived.
         let waited = now.saturating_duration_since(span.received);
         let longest = time.min(LONGEST_SPAN.saturating_sub(waited)).min(room);
@@ -57,7 +58,7 @@ impl Compression {
         }
     }
 
-    pub fn encoding(&self) -> u8 {
+    pub fn encoding(&self) -> EncodingId {
         self.encoding
     }
 

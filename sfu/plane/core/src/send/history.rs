@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use crate::command::Kind;
 use crate::id::TrackId;
 use crate::limits::RESENDS;
+use crate::receive::rung::EncodingId;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::time::{Duration, Instant};
@@ -27,7 +28,7 @@ pub struct Entry {
     frame: Option<(u16, NonZeroU16)>,
     /// The template id offset of its [`DependencyPatch`].
     templates: u8,
-    pub encoding: u8,
+    pub encoding: EncodingId,
     /// The second octet of the RTP header (RFC 3550 s5.1).
     marker_and_payload_type: u8,
     resends: u8,
@@ -190,7 +191,7 @@ mod tests {
             timestamp: 0,
             marker: false,
             payload_type: 96,
-            encoding: 0,
+            encoding: EncodingId::first(0),
             source_seq: ExtendedSeq(900 + seq),
             track: TrackId(1),
             patch: Patch::None,

@@ -34,6 +34,7 @@ pub(crate) use crate::receive::cache::Cached;
 pub(crate) use crate::receive::cache::{Cache, Stored};
 /// For tests and benchmarks, beside what they hand to a slot.
 pub use crate::receive::packet::Packet;
+pub use crate::receive::rung::{EncodingId, Rung};
 #[cfg(test)]
 pub(crate) use crate::receive::start::Start;
 pub use flight::Flight;

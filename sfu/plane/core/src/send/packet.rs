@@ -138,6 +138,7 @@ mod tests {
     use crate::rtp::header::Header;
     use crate::rtp::passed::Passed;
     use crate::rtp::sequence::ExtendedSeq;
+    use crate::send::EncodingId;
     use crate::send::tests::{OPUS, RED, VP8, spec};
     use crate::time::Instant;
 
@@ -166,7 +167,7 @@ mod tests {
             timestamp: 0x0102_0304,
             marker: true,
             payload_type: 120,
-            encoding: 0,
+            encoding: EncodingId::first(0),
             source_seq: ExtendedSeq(70_000),
             track: TrackId(1),
             patch,

@@ -7,6 +7,7 @@ use crate::event::Cause;
 use crate::id::TrackId;
 use crate::layer::Layer;
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::redundancy;
 
@@ -114,7 +115,7 @@ pub struct Outgoing {
     pub marker: bool,
     pub payload_type: u8,
     /// Locates the payload: `source_seq` in the cache of `encoding` of `track`.
-    pub encoding: u8,
+    pub encoding: EncodingId,
     pub source_seq: ExtendedSeq,
     pub track: TrackId,
     pub patch: Patch,
@@ -143,7 +144,7 @@ pub enum Nack {
     ///
     /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
     Missing {
-        encoding: u8,
+        encoding: EncodingId,
         seq: ExtendedSeq,
     },
     /// Just sent, sent often enough, or too old.
@@ -156,6 +157,6 @@ pub enum Nack {
 /// [`handle_packet`]: crate::send::slot::Slot::handle_packet
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replay {
-    pub encoding: u8,
+    pub encoding: EncodingId,
     pub seqs: std::ops::RangeInclusive<u64>,
 }

@@ -4,14 +4,15 @@ use super::Track;
 use crate::layer::Lives;
 use crate::receive::life::Life;
 use crate::receive::pulse::Pulse;
+use crate::receive::rung::EncodingId;
 use crate::rtp::layers_allocation::LayersAllocation;
 use crate::time::Instant;
 
 impl Track {
     /// Applies a layers allocation that a packet of `encoding` carried. An allocation that numbers the streams
     /// differently from the offer is ignored.
-    pub(super) fn allocate(&mut self, encoding: usize, mut allocation: LayersAllocation) {
-        if self.places.get(usize::from(allocation.stream)) != Some(&encoding) {
+    pub(super) fn allocate(&mut self, encoding: EncodingId, mut allocation: LayersAllocation) {
+        if self.ids.get(usize::from(allocation.stream)) != Some(&encoding) {
             return;
         }
         let before = self.allocation.take();
@@ -21,9 +22,9 @@ impl Track {
         let sent = |allocation: &LayersAllocation, stream: usize| {
             allocation.stream(stream).fold(0, |bits, (spatial, _)| bits | 1_u8 << spatial)
         };
-        for (stream, &place) in self.places.iter().enumerate() {
+        for (stream, id) in self.ids.iter().enumerate() {
             let before = before.as_ref().map_or(u8::MAX, |before| sent(before, stream));
-            self.encodings[place].life.allocate(before, sent(&allocation, stream));
+            self.encodings[id.place()].life.allocate(before, sent(&allocation, stream));
         }
         self.allocation = Some(allocation);
     }

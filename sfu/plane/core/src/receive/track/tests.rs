@@ -40,8 +40,12 @@ fn receive(track: &mut Track, encoding: usize, sequence: u16, now: Instant) {
     state.life.handle_packet(0, u32::from(sequence), false, now);
 }
 
+fn id(place: u8) -> EncodingId {
+    EncodingId::first(place)
+}
+
 fn media(encoding: usize) -> Route {
-    Route { track: TrackId(1), encoding, rtx: false }
+    Route { track: TrackId(1), encoding: EncodingId::first(encoding as u8), rtx: false }
 }
 
 #[test]
@@ -52,10 +56,11 @@ fn an_update_keeps_the_state_of_encodings_with_the_same_rid() {
     receive(&mut track, 2, 9, now);
     track.update(spec(&[(Some("f"), None), (Some("x"), None)]), now);
     let seen = |track: &Track| track.encodings.iter().map(|state| state.stream.highest().is_some()).collect::<Vec<_>>();
-    assert_eq!((seen(&track), track.places()), (vec![false, false, true], &[2, 0][..]), "each has its place");
+    let ids = [id(2), id(0).successor()];
+    assert_eq!((seen(&track), track.ids()), (vec![false, false, true], &ids[..]), "each has its place");
     assert_eq!(track.encodings.iter().map(|state| state.ssrc).collect::<Vec<_>>(), [None, None, Some(77)]);
     let top = Layer::new(0, 1);
-    assert_eq!((track.ladder(&[top]), track.listed(Layer::new(2, 1))), (vec![Layer::new(2, 1)], top));
+    assert_eq!((track.ladder(&[top]), track.listed(Layer::new(2, 1))), (vec![Rung::from(Layer::new(2, 1))], top));
 }
 
 #[test]
@@ -63,9 +68,10 @@ fn what_takes_the_place_of_another_encoding_has_higher_numbers() {
     let (mut track, now) = (Track::new(spec(&[(Some("q"), None), (Some("h"), None)])), Instant::now());
     receive(&mut track, 1, 60_000, now);
     let before = track.encodings[1].stream.highest();
-    assert_eq!(track.update(spec(&[(Some("q"), None)]), now), [1]);
+    assert_eq!(track.update(spec(&[(Some("q"), None)]), now), [id(1)]);
     assert!(track.update(spec(&[(Some("x"), None), (Some("q"), None)]), now).is_empty());
-    assert_eq!(track.places(), [1, 0]);
+    assert_eq!(track.ids(), [id(1).successor(), id(0)]);
+    assert!(track.encoding(id(1)).is_none(), "who refers to it finds nothing");
     receive(&mut track, 1, 5, now);
     assert!(track.encodings[1].stream.highest() > before);
 }

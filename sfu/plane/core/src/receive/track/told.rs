@@ -30,8 +30,8 @@ impl Track {
     pub(super) fn layers(&mut self, now: Instant) -> Vec<LayerRate> {
         let simulcast = !self.is_alone();
         let mut layers = Vec::new();
-        for (index, &place) in self.places.iter().enumerate() {
-            let state = &mut self.encodings[place];
+        for (index, id) in self.ids.iter().enumerate() {
+            let state = &mut self.encodings[id.place()];
             if !state.life.is_flowing() {
                 continue;
             }

@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 
 use crate::codec::dependency::DependencyDescriptor;
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::Instant;
 
@@ -102,7 +103,7 @@ impl Rewriter {
     }
 
     /// Called when an encoding of the track becomes another stream, or none. Its late packets are dropped.
-    pub fn forget_encoding(&mut self, encoding: u8) {
+    pub fn forget_encoding(&mut self, encoding: EncodingId) {
         if self.runs.back().is_some_and(|run| run.encoding == encoding) {
             self.skipping = None;
         }
@@ -114,7 +115,7 @@ impl Rewriter {
 
     /// How far `seq` is ahead of the next expected number of `encoding`; negative if it is behind. None: the newest
     /// packet was of another encoding.
-    pub fn distance(&self, encoding: u8, seq: ExtendedSeq) -> Option<i64> {
+    pub fn distance(&self, encoding: EncodingId, seq: ExtendedSeq) -> Option<i64> {
         let run = self.runs.back().filter(|run| run.encoding == encoding)?;
         Some(seq.0.wrapping_sub(run.end) as i64)
     }
@@ -285,7 +286,7 @@ impl Rewriter {
     }
 
     /// The source packet that a number is reserved for.
-    pub fn source(&self, seq: ExtendedSeq) -> Option<(u8, ExtendedSeq)> {
+    pub fn source(&self, seq: ExtendedSeq) -> Option<(EncodingId, ExtendedSeq)> {
         let run = self.runs.iter().rev().find(|run| run.output <= seq.0)?;
         let source = run.first + (seq.0 - run.output);
         (source < run.end).then_some((run.encoding, ExtendedSeq(source)))

@@ -2,6 +2,7 @@
 
 use crate::codec::{vp8, vp9};
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Patch;
 
@@ -36,7 +37,7 @@ impl Frame {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    pub encoding: u8,
+    pub encoding: EncodingId,
     /// The first source number, and one past the last seen.
     pub first: u64,
     pub end: u64,

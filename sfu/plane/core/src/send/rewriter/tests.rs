@@ -28,7 +28,7 @@ fn runs_are_as_drawn_above() {
     assert_eq!(left, [(10, 1), (11, 2), (13, 4), (14, 5), (15, 6), (16, 7), (19, 8), (20, 9), (22, 11)]);
     let late = |seq| rewriter.late(&sent(seq)).map(|numbers| numbers.seq.0);
     assert_eq!([late(12), late(21), late(17), late(18)], [Some(3), Some(10), None, None]);
-    assert_eq!(rewriter.source(ExtendedSeq(10)), Some((0, ExtendedSeq(21))));
+    assert_eq!(rewriter.source(ExtendedSeq(10)), Some((EncodingId::first(0), ExtendedSeq(21))));
     assert_eq!(rewriter.source(ExtendedSeq(12)), None);
     assert_eq!(rewriter.highest(), Some(ExtendedSeq(11)));
 }

@@ -1,6 +1,7 @@
 //! Continues the timestamps where one source follows another.
 
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::rtp::clock::SenderClock;
 use crate::send::rewriter::run::Ids;
 use crate::time::{Duration, Instant, ms};
@@ -19,7 +20,7 @@ pub(super) struct Last {
     pub timestamp: u32,
     pub received: Instant,
     pub clock: Option<SenderClock>,
-    pub encoding: u8,
+    pub encoding: EncodingId,
     /// False once the slot shows another track, or the encoding becomes another stream.
     pub same_track: bool,
     pub timestamp_offset: u32,

@@ -23,8 +23,9 @@ mod temporal;
 mod vp9;
 
 use crate::codec::shape::Shape;
-use crate::layer::{Ladder, Layer, Lives};
+use crate::layer::{Layer, Lives};
 use crate::receive::packet::Packet;
+use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::sequence::ExtendedSeq;
 
 use choice::Limit;
@@ -40,7 +41,7 @@ const LATE_KEYFRAME: u64 = 128;
 /// The encoding that is forwarded.
 #[derive(Debug)]
 struct Shown {
-    encoding: u8,
+    encoding: EncodingId,
     filter: Filter,
     /// Its first packet had a dependency descriptor.
     described: bool,
@@ -57,7 +58,7 @@ pub struct Selector {
 
 impl Selector {
     /// `describes`: the subscriber gets dependency descriptors.
-    pub fn new(ladder: Ladder, describes: bool) -> Self {
+    pub fn new(ladder: Vec<Rung>, describes: bool) -> Self {
         Self { rungs: Rungs::new(ladder, describes), ..Self::default() }
     }
 
@@ -65,15 +66,15 @@ impl Selector {
     pub fn shown(&self) -> Option<Layer> {
         let shown = self.shown.as_ref()?;
         let choice = shown.filter.choice();
-        Some(Layer::new(if self.rungs.alone { choice.spatial } else { shown.encoding }, choice.temporal))
+        Some(Layer::new(if self.rungs.alone { choice.spatial } else { shown.encoding.place() as u8 }, choice.temporal))
     }
 
     /// The encoding that is forwarded now.
-    pub fn encoding(&self) -> Option<u8> {
+    pub fn encoding(&self) -> Option<EncodingId> {
         self.shown.as_ref().map(|shown| shown.encoding)
     }
 
-    pub fn ladder(&self) -> &[Layer] {
+    pub fn ladder(&self) -> &[Rung] {
         self.rungs.ladder()
     }
 
@@ -88,7 +89,7 @@ impl Selector {
 
     /// Replaces the ladder. An empty one stops the slot at once. Any other applies from the next picture on, or from
     /// the next keyframes on; until then the shown layer continues.
-    pub fn set_ladder(&mut self, ladder: Ladder) {
+    pub fn set_ladder(&mut self, ladder: Vec<Rung>) {
         self.rungs.set_ladder(ladder);
         if self.is_paused() {
             self.shown = None;
@@ -125,7 +126,7 @@ impl Selector {
 
     /// True if keyframes of the shown encoding, or of the one to show, cannot be recognised.
     pub fn is_fixed(&self) -> bool {
-        let target = || self.rungs.target().map(|rung| if self.rungs.alone { 0 } else { rung.spatial });
+        let target = || self.rungs.target().map(|rung| self.rungs.encoding(&rung));
         self.encoding().or_else(target).is_some_and(|encoding| self.rungs.is_encrypted(encoding))
     }
 
@@ -140,8 +141,13 @@ impl Selector {
         *self = Self::new(ladder, self.rungs.describes);
     }
 
+    /// Called when the encoding is removed: its rungs arrive no more.
+    pub fn remove_encoding(&mut self, encoding: EncodingId) {
+        self.rungs.remove(encoding);
+    }
+
     /// Called when the encoding becomes another stream: its numbers restart.
-    pub fn forget_encoding(&mut self, encoding: u8) {
+    pub fn forget_encoding(&mut self, encoding: EncodingId) {
         if self.encoding() == Some(encoding) {
             self.shown = None;
         }
@@ -150,19 +156,19 @@ impl Selector {
     }
 
     /// The encoding whose keyframe is awaited.
-    pub fn wanted(&self) -> Option<u8> {
+    pub fn wanted(&self) -> Option<EncodingId> {
         let target = self.rungs.target()?;
         let Some(shown) = &self.shown else {
-            return Some(if self.rungs.alone { 0 } else { target.spatial });
+            return Some(self.rungs.encoding(&target));
         };
         if self.rungs.is_encrypted(shown.encoding) {
             return None;
         }
         if self.rungs.alone {
-            let spatial = self.rungs.available(target.spatial)?;
+            let spatial = self.rungs.available(target.layer.spatial)?;
             return shown.filter.needs_keyframe(spatial).then_some(shown.encoding);
         }
-        (shown.encoding != target.spatial).then_some(target.spatial)
+        (shown.encoding != target.encoding).then_some(target.encoding)
     }
 
     /// True: the next packets come from the cache, in order. False: they are live again.
@@ -170,16 +176,15 @@ impl Selector {
         self.catching_up = catching_up;
     }
 
-    /// Records a received packet of any encoding. False if no slot can show its encoding.
-    pub fn handle_packet(&mut self, packet: &Packet) -> bool {
-        if self.catching_up && self.newest(packet.encoding) >= packet.seq {
-            return true;
+    /// Records a received packet of any encoding.
+    pub fn handle_packet(&mut self, packet: &Packet) {
+        if !self.catching_up || self.newest(packet.encoding) < packet.seq {
+            self.rungs.handle_packet(packet);
         }
-        self.rungs.handle_packet(packet)
     }
 
     /// The newest packet received of an encoding.
-    pub fn newest(&self, encoding: u8) -> ExtendedSeq {
+    pub fn newest(&self, encoding: EncodingId) -> ExtendedSeq {
         self.rungs.newest(encoding)
     }
 
@@ -187,7 +192,7 @@ impl Selector {
     pub fn is_switch(&mut self, packet: &Packet) -> bool {
         if packet.encrypted {
             let begins = self.rungs.begins_unread(packet);
-            let best = self.rungs.best_alive().is_some_and(|rung| self.rungs.alone || rung.spatial == packet.encoding);
+            let best = self.rungs.best_alive().is_some_and(|rung| self.rungs.alone || rung.encoding == packet.encoding);
             return begins && best && self.shown.is_none();
         }
         if !packet.description.keyframe || !self.rungs.lists(packet.encoding) {

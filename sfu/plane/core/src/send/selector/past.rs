@@ -3,16 +3,15 @@
 
 use super::choice::Choice;
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 
 /// The number of changes that are kept: a few per second in which packets can still arrive late.
 const MOST: usize = 8;
 
-/// Marks an entry of no encoding.
-const NONE: u8 = u8::MAX;
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Change {
-    encoding: u8,
+    /// None: an entry of no encoding.
+    encoding: Option<EncodingId>,
     choice: Choice,
     /// The first source number and the picture for which the choice applied. It applies to missing packets of that
     /// picture, too.
@@ -29,27 +28,27 @@ pub struct Past {
 
 impl Past {
     /// Records that `choice` applies to `packet`, the newest of its encoding.
-    pub fn remember(&mut self, encoding: u8, packet: &Packet, choice: Choice) {
+    pub fn remember(&mut self, encoding: EncodingId, packet: &Packet, choice: Choice) {
         let last = self.count.checked_sub(1).map(|last| self.changes[last % MOST]);
-        let same = last.is_some_and(|last| (last.encoding, last.choice) == (encoding, choice));
+        let same = last.is_some_and(|last| (last.encoding, last.choice) == (Some(encoding), choice));
         if !same {
-            let change = Change { encoding, choice, from: packet.seq.0, timestamp: packet.timestamp };
+            let change = Change { encoding: Some(encoding), choice, from: packet.seq.0, timestamp: packet.timestamp };
             self.changes[self.count % MOST] = change;
             self.count += 1;
         }
     }
 
     /// Called when the numbers of an encoding restart.
-    pub fn forget(&mut self, encoding: u8) {
-        for change in self.changes.iter_mut().filter(|change| change.encoding == encoding) {
-            change.encoding = NONE;
+    pub fn forget(&mut self, encoding: EncodingId) {
+        for change in self.changes.iter_mut().filter(|change| change.encoding == Some(encoding)) {
+            change.encoding = None;
         }
     }
 
     /// The choice that applied when `packet` was missing. None: its encoding was not shown, or it is too long ago.
     pub fn choice(&self, packet: &Packet) -> Option<Choice> {
         let newest_first = (self.count.saturating_sub(MOST)..self.count).rev().map(|at| &self.changes[at % MOST]);
-        let mut of_encoding = newest_first.filter(|change| change.encoding == packet.encoding);
+        let mut of_encoding = newest_first.filter(|change| change.encoding == Some(packet.encoding));
         let held = of_encoding.find(|change| change.from <= packet.seq.0 || change.timestamp == packet.timestamp);
         held.map(|change| change.choice)
     }

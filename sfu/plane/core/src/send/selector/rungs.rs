@@ -2,9 +2,10 @@
 
 use super::choice::Limit;
 use crate::codec::Codec;
-use crate::layer::{Ladder, Layer, Lives};
+use crate::layer::{Layer, Lives};
 use crate::limits::SDP_ENCODINGS;
 use crate::receive::packet::Packet;
+use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::sequence::ExtendedSeq;
 
 /// The most spatial layers within an encoding. SVC has three in practice.
@@ -14,10 +15,14 @@ const ALL: u8 = 7;
 
 #[derive(Debug, Default)]
 pub struct Rungs {
-    ladder: Ladder,
+    ladder: Vec<Rung>,
+    /// The encoding at each place.
+    present: [EncodingId; SDP_ENCODINGS],
     /// The source has one encoding, and each rung names a spatial layer of it. Otherwise each rung names an encoding,
     /// which is shown with all its spatial layers.
     pub alone: bool,
+    /// That encoding.
+    only: EncodingId,
     /// The subscriber gets dependency descriptors.
     pub describes: bool,
     lives: Lives,
@@ -37,19 +42,26 @@ pub struct Rungs {
 }
 
 impl Rungs {
-    pub fn new(ladder: Ladder, describes: bool) -> Self {
-        Self { ladder, describes, ..Self::default() }
+    pub fn new(ladder: Vec<Rung>, describes: bool) -> Self {
+        let present = std::array::from_fn(|place| EncodingId::first(place as u8));
+        let mut rungs = Self { present, describes, ..Self::default() };
+        rungs.set_ladder(ladder);
+        rungs
     }
 
-    pub fn ladder(&self) -> &[Layer] {
+    pub fn ladder(&self) -> &[Rung] {
         &self.ladder
     }
 
-    pub fn take_ladder(&mut self) -> Ladder {
+    pub fn take_ladder(&mut self) -> Vec<Rung> {
         std::mem::take(&mut self.ladder)
     }
 
-    pub fn set_ladder(&mut self, ladder: Ladder) {
+    /// Its rungs are of encodings that the source has.
+    pub fn set_ladder(&mut self, ladder: Vec<Rung>) {
+        for rung in &ladder {
+            self.present[rung.encoding.place()] = rung.encoding;
+        }
         self.ladder = ladder;
         self.version = self.version.wrapping_add(1);
     }
@@ -63,34 +75,40 @@ impl Rungs {
         self.version
     }
 
-    /// Records a received packet. False if no slot can show its encoding.
-    pub fn handle_packet(&mut self, packet: &Packet) -> bool {
-        let encoding = usize::from(packet.encoding);
-        if encoding >= SDP_ENCODINGS {
-            return false;
+    /// Records a received packet.
+    pub fn handle_packet(&mut self, packet: &Packet) {
+        let (encoding, place) = (packet.encoding, packet.encoding.place());
+        if self.present[place] != encoding {
+            self.forget(self.present[place]);
+            self.present[place] = encoding;
         }
-        self.newest[encoding] = self.newest[encoding].max(packet.seq);
+        self.newest[place] = self.newest[place].max(packet.seq);
         if self.alone != packet.alone || self.is_encrypted(packet.encoding) != packet.encrypted {
             self.alone = packet.alone;
-            self.encrypted = self.encrypted & !(1 << encoding) | u8::from(packet.encrypted) << encoding;
+            self.encrypted = self.encrypted & !encoding.bit() | u8::from(packet.encrypted) << place;
             self.version = self.version.wrapping_add(1);
         }
         if self.alone {
+            self.only = encoding;
             self.learn_layers(packet, usize::from(packet.description.spatial).min(MOST - 1));
         }
-        true
+    }
+
+    /// The encoding whose keyframe a rung needs.
+    pub fn encoding(&self, rung: &Rung) -> EncodingId {
+        if self.alone { self.only } else { rung.encoding }
     }
 
     /// True if a packet begins a picture of an encoding whose pictures cannot be read: the packets of a picture share a
     /// timestamp.
     pub fn begins_unread(&mut self, packet: &Packet) -> bool {
-        let before = std::mem::replace(&mut self.timestamps[usize::from(packet.encoding)], packet.timestamp);
+        let before = std::mem::replace(&mut self.timestamps[packet.encoding.place()], packet.timestamp);
         !packet.recovered && before != packet.timestamp
     }
 
     /// True if keyframes of an encoding cannot be recognised.
-    pub fn is_encrypted(&self, encoding: u8) -> bool {
-        encoding < 8 && self.encrypted >> encoding & 1 != 0
+    pub fn is_encrypted(&self, encoding: EncodingId) -> bool {
+        self.encrypted & encoding.bit() != 0
     }
 
     fn learn_layers(&mut self, packet: &Packet, spatial: usize) {
@@ -119,15 +137,20 @@ impl Rungs {
         }
     }
 
-    pub fn newest(&self, encoding: u8) -> ExtendedSeq {
-        self.newest.get(usize::from(encoding)).copied().unwrap_or_default()
+    pub fn newest(&self, encoding: EncodingId) -> ExtendedSeq {
+        self.newest[encoding.place()]
     }
 
-    pub fn forget(&mut self, encoding: u8) {
-        if let Some(newest) = self.newest.get_mut(usize::from(encoding)) {
-            *newest = ExtendedSeq::default();
-            self.encrypted &= !(1 << encoding);
-        }
+    /// The source has no such encoding any more.
+    pub fn remove(&mut self, encoding: EncodingId) {
+        self.present[encoding.place()] = encoding.successor();
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// The numbers of an encoding restart.
+    pub fn forget(&mut self, encoding: EncodingId) {
+        self.newest[encoding.place()] = ExtendedSeq::default();
+        self.encrypted &= !encoding.bit();
         if self.alone {
             (self.layers, self.told_at, self.most) = (0, 0, 0);
         }
@@ -135,12 +158,12 @@ impl Rungs {
     }
 
     /// True if the ladder lists an encoding.
-    pub fn lists(&self, encoding: u8) -> bool {
+    pub fn lists(&self, encoding: EncodingId) -> bool {
         !self.ladder.is_empty() && (self.alone || self.rank(encoding).is_some())
     }
 
     /// True if a keyframe of encoding `other` is better than the shown encoding `present`.
-    pub fn prefers(&self, other: u8, present: u8) -> bool {
+    pub fn prefers(&self, other: EncodingId, present: EncodingId) -> bool {
         if self.alone || other == present || !self.flows(other) {
             return false;
         }
@@ -153,17 +176,17 @@ impl Rungs {
     /// True if a spatial layer is the one that the best rung names, or the highest that ever existed if the rung names
     /// a higher one.
     pub fn is_best(&self, spatial: u8) -> bool {
-        let Some(best) = self.ladder.first() else {
+        let Some(Rung { layer: best, .. }) = self.ladder.first() else {
             return false;
         };
         best.spatial == spatial || (self.alone && spatial == best.spatial.min(self.most))
     }
 
     /// The best rung that arrives.
-    pub fn best_alive(&self) -> Option<Layer> {
-        let arrives = |rung: &&Layer| match self.alone {
-            true => self.has_layer(rung.spatial),
-            false => self.flows(rung.spatial),
+    pub fn best_alive(&self) -> Option<Rung> {
+        let arrives = |rung: &&Rung| match self.alone {
+            true => self.has_layer(rung.layer.spatial),
+            false => self.is_present(rung.encoding) && has(self.lives.flowing, rung.layer.spatial),
         };
         self.ladder.iter().find(arrives).copied()
     }
@@ -174,7 +197,7 @@ impl Rungs {
     }
 
     /// The best rung that arrives, or the best of all if none arrives.
-    pub fn target(&self) -> Option<Layer> {
+    pub fn target(&self) -> Option<Rung> {
         self.best_alive().or(self.ladder.first().copied())
     }
 
@@ -184,26 +207,27 @@ impl Rungs {
     }
 
     /// The limit for `encoding`, of which temporal layers up to `temporal` are forwarded now.
-    pub fn limit(&self, encoding: u8, temporal: u8) -> Limit {
+    pub fn limit(&self, encoding: EncodingId, temporal: u8) -> Limit {
         let Some(target) = self.target() else {
             return Limit { spatial: ALL, temporal, uppermost: ALL };
         };
         if self.alone {
-            return Limit { spatial: target.spatial, temporal: target.temporal, uppermost: self.uppermost() };
+            let Layer { spatial, temporal } = target.layer;
+            return Limit { spatial, temporal, uppermost: self.uppermost() };
         }
         let temporal = match self.rank(encoding) {
             // Until the keyframe of the encoding to show instead arrives, only the lowest temporal layer of this one is
             // forwarded.
-            Some(rank) if self.rank(target.spatial).is_some_and(|target| rank < target) => 0,
-            Some(rank) => self.ladder[rank].temporal,
+            Some(rank) if self.rank(target.encoding).is_some_and(|target| rank < target) => 0,
+            Some(rank) => self.ladder[rank].layer.temporal,
             None => 0,
         };
         Limit { spatial: ALL, temporal, uppermost: ALL }
     }
 
     /// Better rungs have lower ranks.
-    fn rank(&self, encoding: u8) -> Option<usize> {
-        self.ladder.iter().position(|rung| rung.spatial == encoding)
+    fn rank(&self, encoding: EncodingId) -> Option<usize> {
+        self.ladder.iter().position(|rung| rung.encoding == encoding)
     }
 
     /// True if a spatial layer of the only encoding arrives.
@@ -215,8 +239,12 @@ impl Rungs {
         self.available(MOST as u8).unwrap_or(0)
     }
 
-    fn flows(&self, encoding: u8) -> bool {
-        has(self.lives.flowing, encoding)
+    fn flows(&self, encoding: EncodingId) -> bool {
+        self.is_present(encoding) && self.lives.flowing & encoding.bit() != 0
+    }
+
+    fn is_present(&self, encoding: EncodingId) -> bool {
+        self.present[encoding.place()] == encoding
     }
 }
 

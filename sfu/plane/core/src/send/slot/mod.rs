@@ -4,9 +4,10 @@ mod feedback;
 
 use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
-use crate::layer::{Ladder, Layer, Lives};
+use crate::layer::{Layer, Lives};
 use crate::limits::{SENT_AUDIO, SENT_VIDEO};
 use crate::receive::packet::Packet;
+use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::compression::Compression;
@@ -43,7 +44,7 @@ pub struct Slot {
     news: News,
     replay: Option<Replay>,
     /// The last result of [`Slot::poll_keyframe_request`].
-    wished: Option<u8>,
+    wished: Option<EncodingId>,
     /// The compression of the last catch-up, and when it took place.
     compression: Option<Compression>,
     caught_up: Option<Instant>,
@@ -66,7 +67,7 @@ impl Slot {
         Self {
             source: None,
             muted: false,
-            selector: Selector::new(if is_video { Ladder::new() } else { vec![Layer::new(0, 0)] }, describes),
+            selector: Selector::new(if is_video { Vec::new() } else { vec![Layer::new(0, 0).into()] }, describes),
             rewriter: Rewriter::new(first_sequence, first_timestamp),
             history: History::new(if is_video { SENT_VIDEO } else { SENT_AUDIO }),
             repeats: Repeats::default(),
@@ -103,7 +104,7 @@ impl Slot {
         self.selector.shown()
     }
 
-    pub fn ladder(&self) -> &[Layer] {
+    pub fn ladder(&self) -> &[Rung] {
         self.selector.ladder()
     }
 
@@ -136,13 +137,13 @@ impl Slot {
         self.update_news();
     }
 
-    pub fn set_ladder(&mut self, ladder: Ladder) {
-        self.selector.set_ladder(ladder);
+    pub fn set_ladder(&mut self, ladder: impl IntoIterator<Item: Into<Rung>>) {
+        self.selector.set_ladder(ladder.into_iter().map(Into::into).collect());
         self.update_news();
     }
 
     /// Called when the source is muted, or no longer. `ladder`: the layers to show from now on.
-    pub fn set_muted(&mut self, muted: bool, ladder: Ladder) {
+    pub fn set_muted(&mut self, muted: bool, ladder: Vec<Rung>) {
         self.muted = muted;
         self.selector.set_ladder(ladder);
         // Audio that flows continues with the next packet, as it was reported before the mute.
@@ -157,9 +158,15 @@ impl Slot {
         self.update_news();
     }
 
-    /// Called when an encoding of the source becomes another stream (its SSRC changed), or none: its numbers restart.
-    /// If another encoding is shown, it continues.
-    pub fn source_restarted(&mut self, encoding: u8) {
+    /// Called when an encoding of the source is removed. If another encoding is shown, it continues.
+    pub fn encoding_removed(&mut self, encoding: EncodingId) {
+        self.selector.remove_encoding(encoding);
+        self.source_restarted(encoding);
+    }
+
+    /// Called when an encoding of the source becomes another stream (its SSRC changed): its numbers restart. If another
+    /// encoding is shown, it continues.
+    pub fn source_restarted(&mut self, encoding: EncodingId) {
         self.selector.forget_encoding(encoding);
         self.rewriter.forget_encoding(encoding);
         self.compression = self.compression.filter(|compression| compression.encoding() != encoding);
@@ -188,7 +195,7 @@ impl Slot {
     }
 
     /// The encoding whose keyframe this slot waits for.
-    pub fn wanted_keyframe(&self) -> Option<u8> {
+    pub fn wanted_keyframe(&self) -> Option<EncodingId> {
         if self.source.is_none() || self.spec.kind == Kind::Audio || self.news.is_refusing() {
             return None;
         }
@@ -197,7 +204,7 @@ impl Slot {
 
     /// The encoding whose keyframe is newly needed since the last call: packets were lost for good, or the shown
     /// encoding stopped.
-    pub fn poll_keyframe_request(&mut self) -> Option<u8> {
+    pub fn poll_keyframe_request(&mut self) -> Option<EncodingId> {
         let wanted = self.wanted_keyframe();
         if self.wished == wanted {
             return None;
@@ -208,12 +215,12 @@ impl Slot {
 
     /// The encoding whose keyframe a PLI or FIR of the subscriber asks for: the one that is awaited, or else the shown
     /// one.
-    pub fn keyframe_source(&self) -> Option<u8> {
+    pub fn keyframe_source(&self) -> Option<EncodingId> {
         self.wanted_keyframe().or_else(|| self.selector.encoding())
     }
 
     /// The encoding that is forwarded now.
-    pub fn encoding(&self) -> Option<u8> {
+    pub fn encoding(&self) -> Option<EncodingId> {
         self.selector.encoding()
     }
 
@@ -266,7 +273,8 @@ impl Slot {
     /// None: the packet is not sent through this slot, or not now.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
         let track = self.source?;
-        if !self.selector.handle_packet(packet) || self.selector.is_paused() {
+        self.selector.handle_packet(packet);
+        if self.selector.is_paused() {
             return None;
         }
         self.news.set_payload_type(packet.payload_type);

@@ -50,7 +50,7 @@ fn of_full_svc_all_up_to_the_target_leaves_and_a_lower_one_is_there_at_once() {
         assert_eq!(call.slot.wanted_keyframe(), None);
         assert_eq!(call.show("---"), "01 01 01");
         call.slot.set_ladder(ladder(ALL));
-        assert_eq!(call.slot.wanted_keyframe(), Some(0));
+        assert_eq!(call.slot.wanted_keyframe(), Some(id(0)));
         assert_eq!(call.show("--k-"), "01 01 012 012");
         assert_eq!(call.slot.wanted_keyframe(), None);
     }
@@ -62,7 +62,7 @@ fn of_key_svc_only_the_target_leaves_between_keyframes_and_while_one_is_waited_f
         let mut call = Call::new(codec, "L3T3_KEY", ALL);
         assert_eq!(call.show("k----"), "012 2 2 2 2");
         call.slot.set_ladder(ladder(&[(1, 3), (0, 3)]));
-        assert_eq!(call.slot.wanted_keyframe(), Some(0));
+        assert_eq!(call.slot.wanted_keyframe(), Some(id(0)));
         // T2, T1, T2 stay out, T0 is shown.
         assert_eq!(call.show("----"), ". . . 2");
         assert_eq!(call.show("k--"), "01 1 1");
@@ -270,7 +270,7 @@ fn encodings_of_vp9_and_av1_change_at_a_keyframe_and_have_temporal_layers() {
         assert_eq!(show(&mut slot, 1, "k---"), "0212");
         assert_eq!(show(&mut slot, 0, "----"), "....");
         slot.set_ladder(ladder(&[(0, 1)]));
-        assert_eq!(slot.wanted_keyframe(), Some(0));
+        assert_eq!(slot.wanted_keyframe(), Some(id(0)));
         assert_eq!(show(&mut slot, 1, "----"), "0...", "the least of it until the keyframe of the other");
         assert_eq!(show(&mut slot, 0, "k---"), "0.1.");
         assert_eq!(show(&mut slot, 1, "k"), ".");
@@ -297,7 +297,7 @@ fn encodings_of_h264_and_h265_change_at_a_keyframe_and_leave_whole() {
             };
             sent.into_iter().zip(units).filter_map(show).collect::<Vec<_>>()
         };
-        let left = |encoding| (encoding, Patch::None);
+        let left = |place| (id(place), Patch::None);
         assert_eq!(show(0, &units[..2]), [left(0); 2]);
         assert_eq!(show(1, &units[2..]), []);
         assert_eq!(show(0, &units[2..]), [left(0)]);

@@ -23,6 +23,11 @@ use crate::rtp::extension::{Extension, ExtensionMap};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, Ntp, ms};
 
+/// The first encoding at a place.
+pub(in crate::send) fn id(place: u8) -> EncodingId {
+    EncodingId::first(place)
+}
+
 pub(in crate::send) const VP8: PayloadType =
     PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
 pub(in crate::send) const VP9: PayloadType = PayloadType { number: 98, codec: Codec::Vp9, rtx: Some(99), ..VP8 };
@@ -54,7 +59,7 @@ impl Sent {
     pub fn packet(&self, recovered: bool) -> Packet<'_> {
         Packet {
             parameter_sets: 0,
-            encoding: self.encoding,
+            encoding: id(self.encoding),
             alone: self.alone,
             encrypted: false,
             seq: ExtendedSeq(self.seq),

@@ -78,7 +78,7 @@ proptest! {
                 Vp8Step::Start { encoding, pause } => {
                     if pause {
                         let before = wire.slot.ladder().to_vec();
-                        wire.slot.set_ladder(Vec::new());
+                        wire.slot.set_ladder(ladder(&[]));
                         wire.slot.set_ladder(before);
                     }
                     wire.catch_up(encoding, now);

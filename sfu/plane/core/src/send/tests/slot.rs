@@ -40,7 +40,7 @@ fn a_slot_without_a_ladder_is_paused_and_shows_from_the_first_keyframe_after_it_
     let (mut slot, mut source, now) = (slot(Kind::Video), Source::new(0), Instant::now());
     assert!(feed(&mut slot, &source.picture("key", 2, now)).is_empty());
     slot.set_ladder(ladder(&[(0, 2)]));
-    assert_eq!(slot.wanted_keyframe(), Some(0));
+    assert_eq!(slot.wanted_keyframe(), Some(id(0)));
     assert!(feed(&mut slot, &source.picture("0", 2, now)).is_empty());
     let shown = feed(&mut slot, &source.picture("key", 2, now));
     assert_eq!(numbers(&shown), [0, 1]);
@@ -56,7 +56,7 @@ fn numbers_go_on_over_a_pause_and_the_timeline_with_the_source() {
     let (mut slot, mut source, now) = (slot(Kind::Video), Source::new(0), Instant::now());
     slot.set_ladder(ladder(&[(0, 2)]));
     let mut shown = feed(&mut slot, &source.picture("key", 2, now));
-    slot.set_ladder(Vec::new());
+    slot.set_ladder(ladder(&[]));
     for n in 1..10 {
         assert!(feed(&mut slot, &source.picture("0", 2, now + FRAME * n)).is_empty());
     }
@@ -76,7 +76,7 @@ fn a_packet_lost_on_the_way_to_us_keeps_its_number_free_and_takes_it_once() {
     assert_eq!(numbers(&feed(&mut slot, &[key[0].clone(), key[3].clone()])), [0, 3]);
     assert_eq!(
         slot.handle_nack(FIRST as u16 + 1, now, ROUND_TRIP),
-        Nack::Missing { encoding: 0, seq: ExtendedSeq(key[1].seq) }
+        Nack::Missing { encoding: id(0), seq: ExtendedSeq(key[1].seq) }
     );
     let came = late(&mut slot, &key[1]).expect("its number is free");
     assert!(came.seq.0 == FIRST + 1 && came.transmission.is_first());
@@ -92,7 +92,7 @@ fn a_keyframe_whose_beginning_comes_late_takes_what_came_before_along() {
     let key = source.picture("key", 3, now);
     assert!(feed(&mut slot, &key[1..]).is_empty());
     assert_eq!(late(&mut slot, &key[0]).map(|came| came.seq.0), Some(FIRST));
-    assert_eq!(slot.poll_replay(), Some(Replay { encoding: 0, seqs: key[1].seq..=key[2].seq }));
+    assert_eq!(slot.poll_replay(), Some(Replay { encoding: id(0), seqs: key[1].seq..=key[2].seq }));
     assert_eq!(slot.poll_replay(), None);
     assert_eq!(late(&mut slot, &key[1]).map(|came| came.seq.0), Some(FIRST + 1));
     assert_eq!(late(&mut slot, &key[2]).map(|came| came.seq.0), Some(FIRST + 2));
@@ -119,7 +119,7 @@ fn the_present_encoding_flows_until_the_others_keyframe_and_all_counters_go_on()
     let mut shown = feed(&mut slot, &low.picture("key", 1, now));
     assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::WaitingForKeyframe)));
     assert!(feed(&mut slot, &high.picture("0", 2, now)).is_empty());
-    assert_eq!(slot.wanted_keyframe(), Some(2));
+    assert_eq!(slot.wanted_keyframe(), Some(id(2)));
     shown.extend(feed(&mut slot, &low.picture("0", 1, now + FRAME)));
     shown.extend(feed(&mut slot, &high.picture("key", 2, now + FRAME * 2)));
     assert_eq!(switched(&mut slot), Some((Some((2, 2)), Cause::None)));
@@ -130,7 +130,7 @@ fn the_present_encoding_flows_until_the_others_keyframe_and_all_counters_go_on()
     assert_eq!(slot.wanted_keyframe(), None);
 
     slot.set_ladder(ladder(&[(0, 2)]));
-    assert_eq!(slot.wanted_keyframe(), Some(0));
+    assert_eq!(slot.wanted_keyframe(), Some(id(0)));
     shown.extend(feed(&mut slot, &high.picture("0", 1, now + FRAME * 4)));
     shown.extend(feed(&mut slot, &low.picture("key", 1, now + FRAME * 5)));
     assert!(feed(&mut slot, &high.picture("key", 1, now + FRAME * 6)).is_empty());
@@ -297,13 +297,13 @@ fn a_dead_rung_is_left_and_taken_again_at_keyframes() {
     feed(&mut slot, &high.picture("key", 1, now));
     assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
     slot.set_lives(Lives { flowing: 0b01, stopped: 0b10 });
-    assert_eq!(slot.poll_keyframe_request(), Some(0));
+    assert_eq!(slot.poll_keyframe_request(), Some(id(0)));
     assert_eq!(feed(&mut slot, &low.picture("0", 1, now)), []);
     assert_eq!(feed(&mut slot, &low.picture("key", 1, now)).len(), 1);
     assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::Publisher)));
     assert_eq!(feed(&mut slot, &high.picture("key", 1, now)), [], "what comes of it by the way");
     slot.set_lives(Lives { flowing: 0b11, stopped: 0 });
-    assert_eq!(slot.poll_keyframe_request(), Some(1));
+    assert_eq!(slot.poll_keyframe_request(), Some(id(1)));
     assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::WaitingForKeyframe)));
     assert_eq!(feed(&mut slot, &high.picture("key", 1, now)).len(), 1);
     assert_eq!(switched(&mut slot), Some((Some((1, 2)), Cause::None)));
@@ -326,7 +326,7 @@ fn what_leaves_is_told_with_the_cause_why_nothing_better_does() {
     assert_eq!(switched(&mut slot), Some((None, Cause::Loss)));
     feed(&mut slot, &source.picture("key", 1, now));
     assert_eq!(switched(&mut slot), Some((Some((0, 2)), Cause::None)));
-    slot.set_ladder(Vec::new());
+    slot.set_ladder(ladder(&[]));
     assert_eq!(switched(&mut slot), Some((None, Cause::Paused)));
 }
 
@@ -359,7 +359,7 @@ fn a_source_that_jumped_begins_anew_at_a_keyframe_without_a_gap() {
         feed(&mut slot, &source.picture("key", 1, now));
         source.seq = source.seq.wrapping_add_signed(jump);
         assert!(feed(&mut slot, &source.picture("0", 1, now)).is_empty());
-        assert_eq!(slot.wanted_keyframe(), Some(0), "after a jump of {jump}");
+        assert_eq!(slot.wanted_keyframe(), Some(id(0)), "after a jump of {jump}");
         assert_eq!(numbers(&feed(&mut slot, &source.picture("key", 1, now))), [1]);
     }
 }
@@ -378,7 +378,7 @@ fn a_codec_the_subscriber_does_not_speak_is_refused_once_and_red_is_taken_apart(
     assert_eq!(slot.poll_event(), None);
     assert_eq!(slot.wanted_keyframe(), None, "a keyframe would not help");
     assert!(feed(&mut slot, &source.picture("0", 1, now)).is_empty());
-    assert_eq!(slot.wanted_keyframe(), Some(0), "the publisher changed its codec");
+    assert_eq!(slot.wanted_keyframe(), Some(id(0)), "the publisher changed its codec");
 
     let mut slot = super::slot(Kind::Audio);
     let red = Sent { payload_type: RED, ..source.sound(now) };
@@ -418,6 +418,6 @@ fn the_sender_report_is_of_the_timeline_that_left() {
     let shown = feed(&mut slot, &source.picture("key", 2, now));
     let report = slot.sender_report(now + ms(100), Ntp(1)).expect("it is shown");
     assert_eq!((report.ssrc, report.rtp, report.packets), (0x5107, shown[0].timestamp + 9_000, 2));
-    slot.set_ladder(Vec::new());
+    slot.set_ladder(ladder(&[]));
     assert_eq!(slot.sender_report(now, Ntp(1)), None, "nothing leaves");
 }

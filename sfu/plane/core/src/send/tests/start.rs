@@ -41,9 +41,9 @@ fn camera(pictures: u32) -> (Source, Start, Vec<Sent>, Instant) {
 
 fn catch_up(slot: &mut Slot, start: &Start, now: Instant) -> Vec<Outgoing> {
     let span = start.span().expect("something is kept");
-    let compression = Compression::new(&span, 0, start.time_to_send(RATE), slot.room(now), now);
+    let compression = Compression::new(&span, id(0), start.time_to_send(RATE), slot.room(now), now);
     let mut left = Vec::new();
-    let packets = start.packets(0, false, None);
+    let packets = start.packets(id(0), false, None);
     slot.catch_up(compression, packets, now, |outgoing, _| left.push(outgoing));
     left
 }
@@ -141,7 +141,7 @@ fn after_a_switch_there_is_no_room_and_the_past_takes_next_to_no_time() {
     let left = catch_up(&mut slot, &start, now);
     let after = left.last().expect("some left").timestamp.wrapping_sub(before);
     assert!((1..=12 * 90).contains(&after), "{after} ticks after what was shown");
-    assert_eq!(slot.encoding(), Some(0));
+    assert_eq!(slot.encoding(), Some(id(0)));
 }
 
 #[test]
@@ -153,9 +153,9 @@ fn a_sender_report_after_it_tells_the_time_of_the_live_edge() {
     let clock = SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp: source.timestamp.wrapping_sub(63_000), heard };
     let mut slot = all_layers();
     let span = start.span().expect("something is kept");
-    let compression = Compression::new(&span, 0, start.time_to_send(RATE), slot.room(now), now);
+    let compression = Compression::new(&span, id(0), start.time_to_send(RATE), slot.room(now), now);
     let mut left = Vec::new();
-    slot.catch_up(compression, start.packets(0, false, Some(clock)), now, |outgoing, _| left.push(outgoing));
+    slot.catch_up(compression, start.packets(id(0), false, Some(clock)), now, |outgoing, _| left.push(outgoing));
     source.clock = Some(clock);
     let live = source.picture("0", 1, now + FRAME).remove(0);
     let leaves = slot.handle_packet(&live.packet(false), live.at).expect("it leaves");

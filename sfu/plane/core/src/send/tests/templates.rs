@@ -178,7 +178,7 @@ fn who_joins_late_is_told_the_structure_under_ids_of_its_own() {
     assert_eq!(early.ids(&mut source), (4, 12));
 
     let (mut late, mut reader) = (World::new(), Reader::default());
-    late.wire.slot.set_ladder(Vec::new());
+    late.wire.slot.set_ladder(ladder(&[]));
     (0..3).for_each(|n| drop(late.show(&mut source, n == 0)));
     late.wire.slot.set_ladder(ladder(&[(2, 3)]));
     assert!(late.wire.catch_up(0, late.now));

@@ -14,8 +14,8 @@ const VARIED: Varied = Varied { transport_sequence: Some(1), abs_send_time: 0, p
 /// A subscriber's view: what left under each number, as octets.
 pub(super) struct Wire {
     pub slot: Slot,
-    caches: BTreeMap<(TrackId, u8), Cache>,
-    starts: BTreeMap<(TrackId, u8), Start>,
+    caches: BTreeMap<(TrackId, EncodingId), Cache>,
+    starts: BTreeMap<(TrackId, EncodingId), Start>,
     /// Timestamp and payload.
     pub sent: BTreeMap<u64, (u32, Vec<u8>)>,
     /// The whole packet, and where its payload begins.
@@ -62,7 +62,7 @@ impl Wire {
             description: &sent.description,
         };
         self.alone = sent.alone;
-        let at = (self.slot.source().expect("it shows one"), sent.encoding);
+        let at = (self.slot.source().expect("it shows one"), id(sent.encoding));
         let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
         cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
         let start = self.starts.entry(at).or_default();
@@ -76,6 +76,7 @@ impl Wire {
 
     /// The slot waits for a keyframe, and begins with what is kept of an encoding, if nothing of it is missing.
     pub fn catch_up(&mut self, encoding: u8, now: Instant) -> bool {
+        let encoding = id(encoding);
         let at = (self.slot.source().expect("it shows one"), encoding);
         let waits = self.slot.wanted_keyframe().is_some() && self.slot.encoding() != Some(encoding);
         let Some(start) = self.starts.get(&at).filter(|start| waits && start.is_whole()) else {
@@ -92,13 +93,13 @@ impl Wire {
     }
 
     /// As the plane finds them.
-    fn copies(&self, at: (TrackId, u8), seq: u64) -> Option<Copies> {
+    fn copies(&self, at: (TrackId, EncodingId), seq: u64) -> Option<Copies> {
         let cached = self.caches[&at].get(ExtendedSeq(seq))?;
         (self.distance > 0).then(|| redundancy::copies(cached, self.distance, &self.caches[&at]))
     }
 
     /// What came before the beginning of its picture did.
-    fn replay(&mut self, at: (TrackId, u8), now: Instant) {
+    fn replay(&mut self, at: (TrackId, EncodingId), now: Instant) {
         let replay = self.slot.poll_replay().map_or(Vec::new(), |replay| replay.seqs.collect());
         for seq in replay {
             let Some(cached) = self.caches[&at].get(ExtendedSeq(seq)) else {
@@ -126,7 +127,7 @@ impl Wire {
             (outgoing.seq.wire(), outgoing.timestamp, header)
         );
         let payload = octets[header..].to_vec();
-        self.sources.insert(outgoing.seq.0, (outgoing.encoding, outgoing.source_seq.0));
+        self.sources.insert(outgoing.seq.0, (outgoing.encoding.place() as u8, outgoing.source_seq.0));
         self.packets.insert(outgoing.seq.0, (octets, parsed));
         let before = self.sent.insert(outgoing.seq.0, (outgoing.timestamp, payload));
         assert_eq!(before, None, "number {} left twice", outgoing.seq.0);
