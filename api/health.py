@@ -1,14 +1,18 @@
-"""The internal listener: liveness, readiness, metrics, and the start of a drain."""
+"""The internal listener: liveness, readiness, metrics, captures, and the start of a drain."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from api import errors
 from api.metrics import CONTENT_TYPE, Metrics
 from api.pauses import Pauses
+from sfu import limits
 from sfu.commands import ADMINISTRATOR, Drain
 from sfu.errors import Unavailable
 from sfu.lifecycle import State
@@ -28,6 +32,19 @@ class Health:
         if self.sfu is None:
             return "starting"
         return "failed" if self.sfu.failure is not None else self.sfu.state.value
+
+
+class Download(StreamingResponse):
+    """A file whose source is closed when it was sent, or its client has gone, also before the first octet."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], source: AsyncExitStack) -> None:
+        headers = {"Content-Disposition": 'attachment; filename="capture.pcapng"', "Cache-Control": "no-store"}
+        super().__init__(pieces, media_type="application/x-pcapng", headers=headers)
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._source:
+            await super().__call__(scope, receive, send)
 
 
 class DrainState(BaseModel):
@@ -68,6 +85,21 @@ def create_internal_app(health: Health) -> FastAPI:
             raise Unavailable("the service is not open")
         await health.sfu.execute(Drain(ADMINISTRATOR, limit))
         return drain_state()
+
+    @app.get("/capture")
+    async def capture(
+        room: str,
+        identity: str,
+        seconds: Annotated[float, Query(gt=0, le=limits.CAPTURE_SECONDS)] = 10.0,
+        octets: Annotated[int, Query(gt=0, le=limits.CAPTURE_OCTETS)] = limits.CAPTURE_OCTETS,
+    ) -> Response:
+        """The clear RTP and RTCP of a participant, both ways, as a pcapng file while it is captured. SFU_CAPTURES must
+        allow it. Closing the connection stops the capture."""
+        if health.sfu is None:
+            raise Unavailable("the service is not open")
+        stack = AsyncExitStack()
+        pieces = await stack.enter_async_context(health.sfu.capture(room, identity, seconds=seconds, octets=octets))
+        return Download(pieces, stack)
 
     @app.get("/drain")
     async def show_drain() -> DrainState:

@@ -65,6 +65,7 @@ class Settings:
     viewers_per_token: int
     log_level: str
     trace: str
+    captures: bool
     mode: Mode = Mode()
 
     @property
@@ -106,6 +107,7 @@ class Settings:
             revocation=self.revocation_memory,
             viewers_per_token=self.viewers_per_token,
             trace=self.trace,
+            captures=self.captures,
         )
 
 
@@ -315,7 +317,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "internal_port",
-        "TCP port of /live, /ready, /metrics and POST /drain. Do not publish it. Empty: off.",
+        "TCP port of /live, /ready, /metrics, GET /capture and POST /drain. Do not publish it. Empty: off.",
         _optional_port,
         _always(""),
     ),
@@ -423,6 +425,12 @@ TABLE: tuple[Setting, ...] = (
         "info, debug; targets commands, transport, ice, layers, keyframes, resends, discards. Empty: none.",
         _trace,
         _always(""),
+    ),
+    Setting(
+        "captures",
+        "Whether GET /capture of SFU_INTERNAL_PORT returns the clear packets of a participant. Its media is private.",
+        _switch,
+        _always("false"),
     ),
 )
 

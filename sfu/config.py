@@ -57,6 +57,8 @@ class Config:
     """The seed of the plane's random numbers, except keys and tags. None: a new one."""
     trace: str = ""
     """The decisions of the plane that are logged under `sfu.plane.trace`: see `PlaneConfig.trace`. Empty: none."""
+    captures: bool = False
+    """Captures of clear media are allowed to the administrator."""
     version: str = "0.1.0"
     """The version that `joined` reports."""
 

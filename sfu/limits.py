@@ -294,6 +294,12 @@ Source: ours; a removal each second, for a day."""
 READMISSIONS = 16
 """Tokens that are named one by one for the identity of a revocation. Beyond it the oldest no longer counts.
 Source: ours; one a device."""
+CAPTURE_OCTETS = 64 << 20
+"""Of a capture of clear packets: so many wait for a reader that stalls.
+Source: ours; 25 s of 20 Mbit/s."""
+CAPTURE_SECONDS = 300
+"""Of a capture: clear media is private, so a forgotten one ends.
+Source: ours; time to repeat what a user complains of."""
 ANNOUNCED_ADDRESSES = 16
 """Addresses of this machine that an answer lists, where SFU_HOST stands for all of them.
 Source: ours; browsers pair each with each of their own (libwebrtc tries 100 pairs at most)."""

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sfu import execution
-from sfu.commands import ANYONE, Command, Join, Resume
+from sfu import execution, limits
+from sfu.captures import Captures
+from sfu.commands import ADMINISTRATOR, ANYONE, Command, Join, Resume, StartCapture, StopCapture
 from sfu.config import Config
 from sfu.context import Context
 from sfu.facts import Tally
@@ -84,7 +85,10 @@ class Sfu:
         self._joins = Joins(
             self._context, self._lifecycle, self._quotas, self._revocations, self.rooms, self.media_sessions
         )
-        self._node = execution.Node(self.config, self.rooms, self.media_sessions, self._joins, self.drain)
+        self._captures = Captures(self.config, self._plane)
+        self._node = execution.Node(
+            self.config, self.rooms, self.media_sessions, self._joins, self._captures, self.drain
+        )
         self._on_failure = on_failure
         self._empty = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -207,6 +211,18 @@ class Sfu:
         finally:
             self._signalling.detach(session)
 
+    @asynccontextmanager
+    async def capture(
+        self, room: str, identity: str, *, seconds: float, octets: int = limits.CAPTURE_OCTETS
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Captures the clear RTP and RTCP of a participant, for the administrator: yields the pieces of a pcapng file.
+        Leaving the block stops the capture."""
+        id = await self.execute(StartCapture(ADMINISTRATOR, room, identity, seconds, octets))
+        try:
+            yield self._captures.find(id).pieces()
+        finally:
+            await self.execute(StopCapture(ADMINISTRATOR, id))
+
     async def read_offer(self, sdp: str) -> SessionDescription:
         """Parses an offer for `OpenMediaSession`, in slices, so the event loop continues. Raises NegotiationError."""
         return await self._context.reading.read(sdp)
@@ -263,6 +279,8 @@ class Sfu:
                 self.rooms.handle_levels(levels)
             case _native.WorkerFailed(worker=worker, reason=reason):
                 self._fail(worker, reason)
+            case _native.Captured():
+                self._captures.handle(event)
             case _native.TransportState(transport=id) | _native.ChannelState(transport=id):
                 self._hand_out(id, event)
             case _native.Layers(track=id):

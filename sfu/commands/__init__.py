@@ -35,10 +35,12 @@ checked when the command is carried out, and nowhere else.
 | `FindMediaSession` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `TrickleIce`, `RestartIce` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `EndMediaSession` | | | `DELETE` of WHIP and WHEP | the id of the session |
+| `StartCapture`, `StopCapture` | | | `GET /capture` | the administrator, if `Config.captures` allows it |
 | `Drain` | | | `POST /drain` | the administrator |
 
 The CLI uses REST. A program that embeds the service asks as `ADMINISTRATOR`, who needs no grant. `Sfu.attach` asks for
-`Join` or `Resume` and holds the connection of the participant.
+`Join` or `Resume` and holds the connection of the participant; `Sfu.capture` asks for `StartCapture` and holds the
+file.
 """
 
 from collections.abc import Mapping
@@ -72,6 +74,8 @@ from sfu.commands.participants import (
     RemoveParticipant,
     SetSubscriptions,
     ShowParticipant,
+    StartCapture,
+    StopCapture,
     Subscribe,
     UnpublishTrack,
 )
@@ -148,6 +152,8 @@ __all__ = [
     "SetSubscriptions",
     "ShowParticipant",
     "ShowRoom",
+    "StartCapture",
+    "StopCapture",
     "Subscribe",
     "TrickleIce",
     "UnpublishTrack",
@@ -183,5 +189,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     TrickleIce: Right.SESSION,
     RestartIce: Right.SESSION,
     EndMediaSession: Right.SESSION,
+    StartCapture: Right.ADMINISTER,
+    StopCapture: Right.ADMINISTER,
     Drain: Right.ADMINISTER,
 }

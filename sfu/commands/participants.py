@@ -138,3 +138,20 @@ class NoteToken(Command[None]):
 @dataclass(frozen=True, slots=True)
 class Leave(Command[None]):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class StartCapture(OfParticipant[int]):
+    """Captures the clear RTP and RTCP of a participant, both ways: returns the id of the capture. Conflict: another one
+    is running."""
+
+    seconds: float = 10.0
+    """At most `limits.CAPTURE_SECONDS`."""
+    octets: int = limits.CAPTURE_OCTETS
+
+
+@dataclass(frozen=True, slots=True)
+class StopCapture(Command[None]):
+    """Stops a capture, also one that has ended by itself."""
+
+    id: int

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sfu.captures import Captures
 from sfu.config import Config
 from sfu.joins import Joins
 from sfu.rooms import Rooms
@@ -19,6 +20,7 @@ class Node:
     rooms: Rooms
     sessions: MediaSessions
     joins: Joins
+    captures: Captures
     drain: Callable[[float | None], None]
 
 

@@ -113,6 +113,16 @@ def leave(node: Node, _: commands.Leave, standing: Standing) -> None:
     room.depart(participant, DisconnectReason.CLIENT_INITIATED)
 
 
+def start_capture(node: Node, command: commands.StartCapture, standing: Standing) -> int:
+    room, participant = standing.find(node.rooms, command)
+    who = f"room={room.name} identity={participant.identity}"
+    return node.captures.start(participant.transport.id, who, command.seconds, command.octets)
+
+
+def stop_capture(node: Node, command: commands.StopCapture, _: Standing) -> None:
+    node.captures.stop(command.id)
+
+
 HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.ShowParticipant: show_participant,
     commands.ChangeParticipant: change_participant,
@@ -128,4 +138,6 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.AnswerOffer: answer_offer,
     commands.NoteToken: note_token,
     commands.Leave: leave,
+    commands.StartCapture: start_capture,
+    commands.StopCapture: stop_capture,
 }

@@ -11,6 +11,7 @@ try:
         AudioLevels,
         AudioPolicy,
         Buffered,
+        Captured,
         ChannelSpec,
         ChannelState,
         DataLimits,
@@ -55,6 +56,7 @@ Event = (
     | ChannelState
     | Message
     | Buffered
+    | Captured
     | TraceLine
     | WorkerFailed
 )
@@ -65,6 +67,7 @@ __all__ = [
     "AudioLevels",
     "AudioPolicy",
     "Buffered",
+    "Captured",
     "ChannelSpec",
     "ChannelState",
     "DataLimits",

@@ -15,6 +15,7 @@ __all__ = [
     "AudioLevels",
     "AudioPolicy",
     "Buffered",
+    "Captured",
     "ChannelSpec",
     "ChannelState",
     "DataLimits",
@@ -152,6 +153,14 @@ class Plane:
     def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None:
         """From the server: one payload in, fanned out by the plane."""
 
+    def start_capture(self, transport: int, octets: int, seconds: float) -> None:
+        """Captures the clear RTP and RTCP of a transport, both ways, as a pcapng file: see `Captured`. It ends after so
+        many octets (at most 64 MB) or seconds (at most 300). A worker has one capture at a time: this ends the one
+        before."""
+
+    def stop_capture(self, transport: int) -> None:
+        """Ends the capture of this transport, if there is one."""
+
     def remove(self, id: int) -> None:
         """A transport, track, slot, channel or group, and all that hangs on it."""
 
@@ -173,12 +182,13 @@ class Plane:
         | ChannelState
         | Message
         | Buffered
+        | Captured
         | TraceLine
         | WorkerFailed
     ]:
-        """What happened since the last call, in order; never blocks. All but `Message` and `TraceLine` are state: of
-        each thing only the newest is kept. Messages wait in a ring per transport, `DataLimits.server_messages` long;
-        behind a full one the sender waits."""
+        """What happened since the last call, in order; never blocks. All but `Message`, `Captured` and `TraceLine` are
+        state: of each thing only the newest is kept. Messages wait in a ring per transport, as long as
+        `DataLimits.server_messages`; behind a full one the sender waits."""
 
     def stats(self) -> Stats:
         """The counters as last published: they may lag by a quarter of a second."""
@@ -768,6 +778,19 @@ class Buffered:
     def channel(self) -> int: ...
     @property
     def octets(self) -> int: ...
+
+@final
+class Captured:
+    """A piece of the file of a capture: the pieces in their order are the file. `ended`: why no more follow."""
+
+    __match_args__ = ("transport", "octets", "ended")
+    def __new__(cls, transport: int, octets: bytes, ended: str | None) -> Captured: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def octets(self) -> bytes: ...
+    @property
+    def ended(self) -> str | None: ...
 
 @final
 class TraceLine:

@@ -64,6 +64,6 @@ async def test_a_bad_limit_is_refused(server: Server, path: str) -> None:
     assert server.sfu.state == "running"
 
 
-@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics", "/drain"])
+@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics", "/drain", "/capture"])
 async def test_the_public_listener_has_none_of_it(server: Server, path: str) -> None:
     assert (await server.http.get(path)).status_code == 404

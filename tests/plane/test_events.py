@@ -3,6 +3,7 @@
 from sfu.plane import (
     AudioLevels,
     Buffered,
+    Captured,
     ChannelState,
     Event,
     Layer,
@@ -26,6 +27,7 @@ EVENTS: list[Event] = [
     ChannelState(1, 4, "open", "chat", "", ""),
     Message(4, b"hello", True),
     Buffered(4, 9),
+    Captured(1, b"a piece", None),
     TraceLine("info", "ice", "path nominated"),
     WorkerFailed(0, "a reason"),
 ]
@@ -51,6 +53,8 @@ def told(event: Event) -> tuple[object, ...]:
             return channel, payload, text
         case Buffered(channel, octets):
             return channel, octets
+        case Captured(transport, octets, ended):
+            return transport, octets, ended
         case TraceLine(level, target, text):
             return level, target, text
         case WorkerFailed(worker, reason):
@@ -70,6 +74,7 @@ def test_every_event_is_matched_by_position() -> None:
         (1, 4, "open", "chat", "", ""),
         (4, b"hello", True),
         (4, 9),
+        (1, b"a piece", None),
         ("info", "ice", "path nominated"),
         (0, "a reason"),
     ]

@@ -136,6 +136,12 @@ class FakePlane:
         assert channel in self.channels or channel in self._of_peers
         self.members[channel] = Member(group, name, may_send)
 
+    def start_capture(self, transport: int, octets: int, seconds: float) -> None:
+        self._note("start_capture", transport, octets, seconds)
+
+    def stop_capture(self, transport: int) -> None:
+        self._note("stop_capture", transport)
+
     def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None:
         self._note("send", channels, payload)
         self.sent.append((list(channels), payload))

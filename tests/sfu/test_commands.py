@@ -72,6 +72,7 @@ RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("remove", lambda by: commands.RemoveParticipant(by, "room", "alice"), MODERATORS),
     ("join", lambda by: commands.Join(by, "room"), {"token without rights"}),
     ("leave", lambda by: commands.Leave(by), set()),
+    ("stop a capture", lambda by: commands.StopCapture(by, 1), {"administrator"}),
     ("drain", lambda by: commands.Drain(by, 60.0), {"administrator"}),
 ]
 

@@ -7,6 +7,7 @@ use crate::codec::PayloadType;
 use crate::id::{ChannelId, GroupId, RoomId, SlotId, TrackId, TransportId};
 use crate::layer::Ladder;
 use crate::rtp::extension::ExtensionMap;
+use crate::time::Duration;
 
 /// One command of the application.
 #[derive(Clone, Debug)]
@@ -85,6 +86,18 @@ pub enum Command {
         /// The message is UTF-8 text (RFC 8831 s8).
         text: bool,
     },
+    /// Captures the clear RTP and RTCP of a transport, in both directions, as a pcapng file: see `Event::Captured`. A
+    /// worker has one capture at a time: this ends the one before.
+    StartCapture {
+        /// The transport.
+        transport: TransportId,
+        /// The capture ends after this many octets, at most `limits::CAPTURE_OCTETS`.
+        octets: usize,
+        /// The capture ends after this time, at most `limits::CAPTURE_TIME`.
+        time: Duration,
+    },
+    /// Ends the capture of this transport, if there is one.
+    StopCapture(TransportId),
     /// Removes a transport, track, slot, channel or group, and everything it owns.
     Remove(u64),
 }
@@ -108,6 +121,8 @@ impl Command {
             Command::AddGroup { .. } => "add_group",
             Command::JoinGroup { .. } => "join_group",
             Command::Send { .. } => "send",
+            Command::StartCapture { .. } => "start_capture",
+            Command::StopCapture(_) => "stop_capture",
             Command::Remove(_) => "remove",
         }
     }

@@ -1,4 +1,4 @@
-//! The plane's events to the application. All except [`Event::Message`] are state: the newest per key is enough.
+//! The plane's events to the application. All except [`Event::Message`] and [`Event::Captured`] are state: the newest per key is enough.
 
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::Layer;
@@ -83,6 +83,15 @@ pub enum Event {
         payload: Vec<u8>,
         /// The message is UTF-8 text (RFC 8831 s8).
         text: bool,
+    },
+    /// A piece of a capture. The pieces in their order are the file.
+    Captured {
+        /// The transport; none if all are captured.
+        transport: Option<TransportId>,
+        /// The octets of this piece.
+        octets: Vec<u8>,
+        /// Why the capture ended, as text for people. None: more pieces follow.
+        ended: Option<&'static str>,
     },
     /// The octets queued for the peer of a channel rose above, or fell below, half of the limit.
     Buffered {

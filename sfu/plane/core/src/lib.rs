@@ -9,6 +9,7 @@
 
 pub mod batch;
 mod broken;
+mod capture;
 pub mod codec;
 pub mod command;
 pub mod config;

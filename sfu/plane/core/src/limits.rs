@@ -256,6 +256,18 @@ pub const KEYFRAME_CREDIT: u32 = 20;
 /// The time after which one more may be requested.
 pub const KEYFRAME_CREDIT_REFILL: Duration = ms(3_000);
 
+// ---- Captures ----
+
+/// Octets of a capture, which wait for a reader that stalls: 25 s of 20 Mbit/s. A worker has one at a time.
+/// `sfu/limits.py` has the same.
+pub const CAPTURE_OCTETS: usize = 64 << 20;
+
+/// The time of a capture: clear media is private, so a forgotten one ends.
+pub const CAPTURE_TIME: Duration = ms(300_000);
+
+/// Octets of a piece of a capture, which leaves at once.
+pub const CAPTURE_PIECE: usize = 64 << 10;
+
 // ---- The log ----
 
 /// Lines a second of one target in the trace of a worker: peers cause them, and a log of all of them would cost more

@@ -2,7 +2,7 @@
 //!
 //! This file only dispatches. Transports, tracks and slots have their own modules; the operations that involve several
 //! of them are in `plane/`: `asked` (the requests of one datagram, each once), `breaking` (ends a broken transport),
-//! `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
+//! `capturing` (clear packets for Wireshark), `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
 //! of slots that show nothing), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
 //! much is cached), `messages` (data channels), `start` (how a waiting slot gets a picture), `timeouts` (expired
 //! timers), `transmit` (sending).
@@ -10,6 +10,7 @@
 mod arena;
 mod asked;
 mod breaking;
+mod capturing;
 mod commands;
 mod connection;
 mod feedback;
@@ -32,6 +33,7 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use crate::batch::Batch;
+use crate::capture::Capture;
 use crate::command::Path;
 use crate::config::Config;
 use crate::data::{Group, PeerIds};
@@ -107,7 +109,7 @@ struct Placed {
 /// - **The batch** belongs to the caller: `poll_transmit` appends whole datagrams while there is room. For the plane, a
 ///   datagram in it has been sent; one that the socket refuses is lost, and the caller counts it by
 ///   [`count_discard`](Plane::count_discard).
-/// - **Events are state**: the newest of each key is enough, except for `Event::Message`. A caller that cannot take
+/// - **Events are state**: the newest of each key is enough, except for `Event::Message` and `Event::Captured`. A caller that cannot take
 ///   more messages of a transport calls [`hold_messages`](Plane::hold_messages); they then wait in its SCTP
 ///   association.
 /// - **A discard is no error**: `handle_datagram` returns why a datagram, or a part of it, was discarded, for tests. It
@@ -150,6 +152,7 @@ pub struct Plane {
     events: VecDeque<Event>,
     stats: Stats,
     memory: Memory,
+    capture: Option<Box<Capture>>,
     /// See [`Plane::steps`].
     steps: u64,
 }
@@ -182,6 +185,7 @@ impl Plane {
             events: VecDeque::new(),
             stats: Stats::default(),
             memory: Memory::default(),
+            capture: None,
             steps: 0,
         }
     }
@@ -277,7 +281,7 @@ impl Plane {
 
     /// Takes the next event for the application, in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| self.poll_captured())
     }
 
     fn count_received(&mut self, key: usize, octets: usize) {

@@ -48,6 +48,8 @@ timers! {
     Layers = "layers",
     /// The worker reports the levels of its microphones to the application.
     AudioLevels = "audio_levels",
+    /// A piece of the capture leaves, or the capture ends.
+    Capture = "capture",
 }
 
 /// A set of timers.

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules by rank, highest first. `ARCHITECTURE.md` has the same order.
-const RANKS: [&[&str]; 10] = [
+const RANKS: [&[&str]; 11] = [
     &["plane"],
     &["transport"],
     &["send", "data", "ice"],
     &["receive", "config", "stats"],
     &["dtls"],
-    &["srtp", "batch", "event"],
+    &["srtp", "batch", "capture"],
+    &["event"],
     &["command"],
     &["rtcp", "rtp", "codec"],
     &["limits", "timer", "demux"],

@@ -247,7 +247,7 @@ fn key(worker: usize, event: &Event) -> Option<Key> {
         Event::AudioLevels(_) => Some(Key::AudioLevels(worker)),
         Event::ChannelState { channel, .. } => Some(Key::Channel(*channel)),
         Event::Buffered { channel, .. } => Some(Key::Buffered(*channel)),
-        Event::Message { .. } => None,
+        Event::Message { .. } | Event::Captured { .. } => None,
     }
 }
 

@@ -317,6 +317,7 @@ fn id(command: &Command) -> u64 {
         Command::JoinGroup { channel, .. } => channel.0,
         Command::SetTargets(targets) => targets.first().map_or(0, |(slot, _)| slot.0),
         Command::Send { channels, .. } => channels.first().map_or(0, |channel| channel.0),
+        Command::StartCapture { transport, .. } | Command::StopCapture(transport) => transport.0,
         Command::Remove(id) => *id,
     }
 }

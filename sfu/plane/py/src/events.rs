@@ -72,6 +72,7 @@ event!(ChannelState {
 });
 event!(Message { channel: u64, payload: Vec<u8>, text: bool });
 event!(Buffered { channel: u64, octets: usize });
+event!(Captured { transport: u64, octets: Vec<u8>, ended: Option<String> });
 event!(TraceLine { level: String, target: String, text: String });
 event!(WorkerFailed { worker: usize, reason: String });
 
@@ -126,6 +127,11 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
         }
         Event::Message { transport: _, channel, payload, text } => {
             Message { channel: channel.0, payload, text }.into_bound_py_any(py)
+        }
+        Event::Captured { transport, octets, ended } => {
+            // Only tests capture all transports at once.
+            let (transport, ended) = (transport.map_or(0, |transport| transport.0), ended.map(str::to_owned));
+            Captured { transport, octets, ended }.into_bound_py_any(py)
         }
         Event::Buffered { channel, octets } => Buffered { channel: channel.0, octets }.into_bound_py_any(py),
     }

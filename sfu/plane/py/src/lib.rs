@@ -18,7 +18,7 @@ use pyo3::types::PyList;
 
 use crate::events::{Stats, to_python};
 use crate::specs::{
-    AudioPolicy, ChannelSpec, IceCredentials, PlaneConfig, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec,
+    AudioPolicy, ChannelSpec, IceCredentials, PlaneConfig, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec, capture,
     membership,
 };
 
@@ -114,6 +114,14 @@ impl Plane {
         self.apply(Command::Send { channels, payload: payload.to_vec(), text })
     }
 
+    fn start_capture(&self, transport: u64, octets: i64, seconds: f64) -> PyResult<()> {
+        self.apply(capture(transport, octets, seconds)?)
+    }
+
+    fn stop_capture(&self, transport: u64) -> PyResult<()> {
+        self.apply(Command::StopCapture(TransportId(transport)))
+    }
+
     fn remove(&self, id: u64) -> PyResult<()> {
         self.apply(Command::Remove(id))
     }
@@ -177,7 +185,7 @@ mod _native {
     use super::Plane;
     #[pymodule_export]
     use crate::events::{
-        AudioLevels, Buffered, ChannelState, LayerRate, Layers, Message, Refused, Stats, Switched, TraceLine,
+        AudioLevels, Buffered, Captured, ChannelState, LayerRate, Layers, Message, Refused, Stats, Switched, TraceLine,
         TransportState, WorkerFailed,
     };
     #[pymodule_export]

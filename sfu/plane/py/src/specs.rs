@@ -13,4 +13,4 @@ pub use config::{DataLimits, PlaneConfig, Silence};
 pub use data::{ChannelSpec, membership};
 pub use media::{EncodingSpec, Layer, PayloadType, Rung, SlotSpec, TrackSpec};
 pub use sound::AudioPolicy;
-pub use transport::{Fingerprint, IceCredentials, SctpSpec, TransportSpec};
+pub use transport::{Fingerprint, IceCredentials, SctpSpec, TransportSpec, capture};

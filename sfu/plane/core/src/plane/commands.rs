@@ -46,6 +46,8 @@ impl Plane {
             Command::AddGroup { id, enveloped } => self.add_group(id, enveloped),
             Command::JoinGroup { group, channel, member } => self.join_group(group, channel, member),
             Command::Send { channels, payload, text } => self.send_message(&channels, &payload, text, now),
+            Command::StartCapture { transport, octets, time } => self.start_capture(transport, octets, time, now),
+            Command::StopCapture(transport) => self.end_capture(Some(transport), "it was stopped"),
             Command::Remove(id) => self.remove(id, now),
         }
     }
@@ -254,8 +256,9 @@ impl Plane {
     /// Removes a transport and everything it owns. Its BYE and close_notify leave with the next batch, from a queue of
     /// the plane, since the transport is gone by then.
     fn remove_transport(&mut self, key: usize, now: Instant) {
-        let farewell = self.farewell(key);
+        let farewell = self.farewell(key, now);
         self.farewells.extend(farewell);
+        self.end_capture(Some(self.transports[key].id), "its transport was removed");
         for track in std::mem::take(&mut self.transports[key].tracks) {
             self.places.remove(&self.tracks[track].id().0);
             self.remove_track(track, now);

@@ -3,6 +3,7 @@
 use super::media::leave;
 use super::transmit::cached;
 use super::{Place, Plane};
+use crate::capture::Direction;
 use crate::command::{Kind, Path};
 use crate::discard::Discard;
 use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
@@ -41,6 +42,9 @@ impl Plane {
         let transport = &mut self.transports[key];
         let srtp = transport.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
         let length = srtp.inbound.unprotect_rtcp(datagram)?;
+        if let Some(capture) = &mut self.capture {
+            capture.packet(transport.id, Direction::In, path, &datagram[..length], received);
+        }
         self.handle_authenticated(key, path, true, now);
         self.handle_compound(key, &datagram[..length], path, received, now)
     }
@@ -62,6 +66,9 @@ impl Plane {
         // Different peers may have the same SSRC: a packet that is not authentic is of an unknown peer.
         let srtp = self.transports[key].srtp.as_mut().ok_or(Discard::UnknownAddress)?;
         let length = srtp.inbound.unprotect_rtcp(datagram).map_err(|_| Discard::UnknownAddress)?;
+        if let Some(capture) = &mut self.capture {
+            capture.packet(self.transports[key].id, Direction::In, &path, &datagram[..length], received);
+        }
         self.transports[key].agent.handle_moved(path, octets, now);
         self.give(path, key);
         self.handle_authenticated(key, &path, false, now);

@@ -6,6 +6,7 @@ use super::published::Published;
 use super::sound::Hearing;
 use super::{Place, Plane, report, start};
 use crate::broken::{Broken, contain};
+use crate::capture::Direction;
 use crate::command::Path;
 use crate::discard::Discard;
 use crate::id::TrackId;
@@ -31,7 +32,7 @@ impl Plane {
         now: Instant,
     ) -> Result<(), Discard> {
         let mut is_authentic = false;
-        let taken = contain(|| self.take_in(key, datagram, received, now, &mut is_authentic));
+        let taken = contain(|| self.take_in(key, datagram, path, received, now, &mut is_authentic));
         if is_authentic {
             self.handle_authenticated(key, path, true, now);
         }
@@ -106,6 +107,7 @@ impl Plane {
         &mut self,
         key: usize,
         datagram: &mut [u8],
+        path: &Path,
         received: Instant,
         now: Instant,
         is_authentic: &mut bool,
@@ -118,6 +120,9 @@ impl Plane {
         let length = srtp.inbound.unprotect_rtp(datagram, &header)?;
         *is_authentic = true;
         let packet = &datagram[..length];
+        if let Some(capture) = &mut self.capture {
+            capture.packet(transport.id, Direction::In, path, packet, received);
+        }
         let extensions = elements::read(&transport.extensions, &header, packet)?;
         transport.handle_arrival(&header, &extensions, received);
         let route = match transport.router.lookup(header.ssrc) {

@@ -21,6 +21,9 @@ impl Plane {
             self.stats.count_timer(Timer::AudioLevels);
             self.events.push_back(Event::AudioLevels(levels));
         }
+        if self.capture.as_mut().is_some_and(|capture| capture.handle_timeout(now)) {
+            self.stats.count_timer(Timer::Capture);
+        }
         let mut overdue = std::mem::take(&mut self.overdue);
         // Twice: a slot that learns of a silence may need a keyframe, which is requested at once. Timers that expire
         // again after that are handled next time.
@@ -43,7 +46,8 @@ impl Plane {
     /// When [`Plane::handle_timeout`] is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let media = [self.transports.poll_timeout(), self.tracks.poll_timeout()];
-        media.into_iter().chain([self.levels.poll_timeout()]).flatten().min()
+        let captured = self.capture.as_ref().and_then(|capture| capture.poll_timeout());
+        media.into_iter().chain([self.levels.poll_timeout(), captured]).flatten().min()
     }
 
     /// Handles the expired timers of one transport.

@@ -5,6 +5,7 @@ use super::arena::Arena;
 use super::published::Published;
 use crate::batch::{Batch, Full};
 use crate::broken::{Broken, contain};
+use crate::capture::{Capture, Direction};
 use crate::command::Path;
 use crate::discard::Discard;
 use crate::limits::{ANY_DATAGRAM, DATAGRAM, SRTCP_OVERHEAD};
@@ -56,6 +57,9 @@ impl Plane {
             if !transport.sending.is_allowed() {
                 break;
             }
+            if let Some(capture) = &mut self.capture {
+                capture.packet(transport.id, Direction::Out, &path, compound, now);
+            }
             if srtp.outbound.protect_rtcp(compound) {
                 transport.sending.spend(compound.len());
                 if copy(batch, path, compound, &mut self.stats) == Err(Full) {
@@ -95,7 +99,7 @@ impl Plane {
 
     /// Writes packets into the batch. It changes only its own transport.
     fn write(&mut self, key: usize, path: Path, leaving: &[Queued], batch: &mut Batch, ntp: Ntp, now: Instant) {
-        let Self { transports, tracks, slots, stats, .. } = self;
+        let Self { transports, tracks, slots, stats, capture, .. } = self;
         let transport = transports.sending(key);
         // The middle 24 bits: 6 of seconds, 18 of a fraction.
         let abs_send_time = (ntp.0 >> 14) as u32 & 0x00FF_FFFF;
@@ -145,7 +149,7 @@ impl Plane {
                 outgoing,
                 (cached, earlier),
                 (padding, abs_send_time),
-                space,
+                (space, path, capture.as_deref_mut()),
                 now,
             ) {
                 Ok(length) if batch.push(path, length).is_ok() => {}
@@ -184,7 +188,7 @@ impl Plane {
 
     /// Returns the remaining control datagrams, BYE (RFC 3550 s6.6) and close_notify of a transport that is about to be
     /// removed.
-    pub(super) fn farewell(&mut self, key: usize) -> Vec<(Path, Vec<u8>)> {
+    pub(super) fn farewell(&mut self, key: usize, now: Instant) -> Vec<(Path, Vec<u8>)> {
         let transport = &mut self.transports[key];
         let mut datagrams: Vec<_> = transport.control.drain(..).collect();
         let (Some(path), true) = (transport.agent.selected(), transport.sends_media()) else { return datagrams };
@@ -197,6 +201,9 @@ impl Plane {
                 report::write_receiver_report(&mut compound, transport.ssrc, &[]);
                 report::write_sdes_cname(&mut compound, transport.ssrc, &transport.cname);
                 report::write_bye(&mut compound, sources);
+                if let Some(capture) = &mut self.capture {
+                    capture.packet(transport.id, Direction::Out, &path, &compound, now);
+                }
                 if srtp.outbound.protect_rtcp(&mut compound) {
                     datagrams.push((path, compound));
                 }
@@ -227,7 +234,7 @@ impl Transport {
         outgoing: &Outgoing,
         (cached, earlier): (&Cached, Earlier<'_>),
         (padding, abs_send_time): (u8, u32),
-        out: &mut [u8],
+        (out, path, mut capture): (&mut [u8], Path, Option<&mut Capture>),
         now: Instant,
     ) -> Result<usize, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
@@ -256,14 +263,22 @@ impl Transport {
             length += padding;
             out[length - 1] = varied.padding;
         }
+        let id = self.id;
+        let captured = capture.as_mut().map(|capture| capture.packet(id, Direction::Out, &path, &out[..length], now));
+        let undo = || capture.zip(captured).map(|(capture, before)| capture.undo(before));
         let (ssrc, index) = (outgoing.ssrc, outgoing.seq.0);
         if let Some(proof) = before {
             let length = srtp.outbound.protect_rtp_again(out, header, length, (ssrc, index), proof);
             self.sending.spend(length);
-            return if length == 0 { Err(Discard::RepeatChanged) } else { Ok(length) };
+            if length == 0 {
+                undo();
+                return Err(Discard::RepeatChanged);
+            }
+            return Ok(length);
         }
         let length = srtp.outbound.protect_rtp(out, header, length, ssrc, index);
         if length == 0 {
+            undo();
             return Err(Discard::TooLate);
         }
         if outgoing.transmission == Transmission::Remembered && remembered {

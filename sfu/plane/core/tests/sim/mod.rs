@@ -5,6 +5,7 @@
 pub mod account;
 pub mod audit;
 pub mod budget;
+pub mod pcap;
 pub mod peer;
 pub mod source;
 pub mod stream;
@@ -86,6 +87,8 @@ pub struct Call {
     pub audit: Audit,
     pub budget: Budget,
     identity: Arc<Identity>,
+    /// Writes what the plane captured, if `SFU_SIM_CAPTURE` names a folder.
+    recording: Option<pcap::Recording>,
 }
 
 impl Call {
@@ -105,8 +108,11 @@ impl Call {
             silence,
             data: DataLimits::default(),
         };
+        let mut plane = Plane::new(config);
+        let recording = pcap::Recording::start(&mut plane, now);
         Self {
-            plane: Plane::new(config),
+            plane,
+            recording,
             now,
             peers: Vec::new(),
             events: Vec::new(),
@@ -382,7 +388,10 @@ impl Call {
         }
         self.budget.look(&self.plane);
         while let Some(event) = self.plane.poll_event() {
-            self.events.push(event);
+            match (&mut self.recording, event) {
+                (Some(recording), Event::Captured { transport: None, octets, .. }) => recording.add(&octets),
+                (_, event) => self.events.push(event),
+            }
         }
         for index in 0..self.peers.len() {
             while let Some(datagram) = self.peers[index].poll_transmit() {

@@ -2,9 +2,10 @@
 
 use plane_core::command as core;
 use plane_core::id::TransportId;
+use plane_core::limits::CAPTURE_OCTETS;
 use pyo3::prelude::*;
 
-use super::checks::{digest_length, not_empty, refuse, within};
+use super::checks::{digest_length, not_empty, refuse, seconds, within};
 use crate::words::{DtlsRole, Hash};
 
 #[pyclass(frozen, eq, hash, get_all, from_py_object, module = "sfu.plane._native")]
@@ -142,4 +143,10 @@ impl SctpSpec {
         let max_message_size = if self.max_message_size == 0 { u32::MAX } else { self.max_message_size };
         core::SctpSpec { local_port: self.local_port, remote_port: self.remote_port, max_message_size }
     }
+}
+
+/// Checks the arguments of `start_capture` and makes its command.
+pub fn capture(transport: u64, octets: i64, time: f64) -> PyResult<core::Command> {
+    let (transport, time) = (TransportId(transport), seconds("seconds", time)?);
+    Ok(core::Command::StartCapture { transport, octets: within("octets", octets, 1, CAPTURE_OCTETS as i64)?, time })
 }
