@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sfu import limits
-from sfu.signalling.messages import Joined, Participants, ServerMessage
+from sfu.signalling.messages import Joined, Participants, ServerMessage, Subscription
 from sfu.views import ParticipantInfo
 
 LEFT = 1000
@@ -210,6 +210,8 @@ def weigh(message: ServerMessage) -> int:
             )
         case Participants():
             return _BASE + sum(map(weigh_participant, message.participants))
+        case Subscription():  # The most frequent one.
+            return 2 * _BASE + len(message.reason)
         case _:
             names = message.__dataclass_fields__
             return _BASE + sum(_texts(getattr(message, name)) for name in names)
