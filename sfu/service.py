@@ -275,6 +275,9 @@ class Sfu:
 
     def _dispatch(self, event: Event) -> None:
         match event:
+            # The most frequent one first.
+            case _native.Switched(slot=id) | _native.Refused(slot=id):
+                self._hand_out(id, event)
             case _native.AudioLevels(levels=levels):
                 self.rooms.handle_levels(levels)
             case _native.WorkerFailed(worker=worker, reason=reason):
@@ -284,8 +287,6 @@ class Sfu:
             case _native.TransportState(transport=id) | _native.ChannelState(transport=id):
                 self._hand_out(id, event)
             case _native.Layers(track=id):
-                self._hand_out(id, event)
-            case _native.Switched(slot=id) | _native.Refused(slot=id):
                 self._hand_out(id, event)
             case _native.Message(channel=id) | _native.Buffered(channel=id):
                 self._hand_out(id, event)

@@ -7,6 +7,7 @@ from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
 from sfu.model import Layer, Wish
 from sfu.policy import allocation
 from sfu.room.tracks import Track
+from sfu.room.wishes import ANY
 from sfu.views import SlotInfo, SubscriptionState
 
 
@@ -35,11 +36,7 @@ class Decisions:
             return found[2]
         decision = self._decided.get((track, wish))
         if decision is None:
-            demand = allocation.Demand(track.supply(), wish)
-            # Without a budget tracks do not compete, so each is decided alone.
-            (target,) = allocation.allocate(None, [demand])
-            decision = Decision(_one(target), track.simulcast.named(target.ladder), allocation.wanted(demand))
-            self._decided[track, wish] = decision
+            decision = self._decided[track, wish] = _remembered(track) if wish is ANY else _decide(track, wish)
         self._found[id(track), id(wish)] = track, wish, decision
         return decision
 
@@ -49,6 +46,22 @@ class Decisions:
         if found is None:
             found = self._states[key] = make()
         return found
+
+
+def _decide(track: Track, wish: Wish) -> Decision:
+    demand = allocation.Demand(track.supply(), wish)
+    # Without a budget tracks do not compete, so each is decided alone.
+    (target,) = allocation.allocate(None, [demand])
+    return Decision(_one(target), track.simulcast.named(target.ladder), allocation.wanted(demand))
+
+
+def _remembered(track: Track) -> Decision:
+    """Returns the decision for subscribers without a wish. It is made again only when the track's layers change."""
+    shape, last = track.shape(), track.decided
+    if last is None or last[0] != shape:
+        last = track.decided = (shape, _decide(track, ANY))
+    decision: Decision = last[1]
+    return decision
 
 
 TARGETS = 1024

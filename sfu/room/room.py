@@ -313,6 +313,11 @@ class Room:
         if participant is None:
             return
         match event:
+            # The most frequent one first.
+            case _native.Switched():
+                participant.viewing.handle_switched(event)
+                self.forwarding.news(participant)
+                self.flush_soon()
             case _native.TransportState():
                 self._handle_transport(participant, event)
             case _native.Layers():
@@ -320,10 +325,6 @@ class Room:
                     self._note(participant)
                 if self.forwarding.has_work():
                     self.flush_soon()
-            case _native.Switched():
-                participant.viewing.handle_switched(event)
-                self.forwarding.news(participant)
-                self.flush_soon()
             case _native.Refused():
                 self.forwarding.refuse(participant, event)
                 self.flush_soon()

@@ -235,10 +235,10 @@ class Subscriptions:
         slot = self._reporting(event)
         if slot is None:
             return
-        layer = None
-        if event.layer is not None:
-            spatial = event.layer.spatial if slot.shown is None else slot.shown.simulcast.rank(event.layer.spatial)
-            layer = Layer(spatial, event.layer.temporal)
+        layer, sent = None, event.layer  # Each look at a field of the event makes an object.
+        if sent is not None:
+            spatial = sent.spatial if slot.shown is None else slot.shown.simulcast.rank(sent.spatial)
+            layer = Layer(spatial, sent.temporal)
         if layer is None and slot.refused:
             return
         if layer is not None and slot.shown is slot.track:

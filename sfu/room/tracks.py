@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sfu.explain import PublisherRecord
 from sfu.model import Kind, Layer, Order, Rate, Source
@@ -67,6 +68,8 @@ class Track:
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each subscriber asks for, by sid. A subscriber that paused it or cannot decode it is not
     included."""
+    decided: tuple[tuple[object, ...], Any] | None = None
+    """A `shape`, and the decision for it (`decisions.py`)."""
     is_stopped: bool = False
     """The plane has it muted."""
     requested: EncodingRequest | None = None

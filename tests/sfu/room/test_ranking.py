@@ -12,10 +12,11 @@ from sfu import facts
 from sfu.model import Cause, Layer, Quality, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.policy import allocation, slots
-from sfu.room.decisions import Decisions
+from sfu.room.decisions import Decisions, _decide, _remembered
 from sfu.room.slot import Slot
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
+from sfu.room.wishes import ANY
 from sfu.signalling import messages
 
 from ..policy import full_plan
@@ -54,7 +55,8 @@ def check(it: Scene, clients: list[Client]) -> None:
         viewing = client.participant.viewing
         for slot in viewing.slots.values():
             assert slot.is_current and it.plane.sources.get(slot.id) == slot.source
-            if slot.track is not None:
+            if slot.track is not None and slot.shown is not None:
+                assert _remembered(slot.shown) == _decide(slot.shown, ANY)
                 # What one subscriber is told of it is what all others are told whose subscriptions look the same.
                 own = viewing._subscription(slot, slot.track)
                 assert viewing._shared_state(slot, slot.track, decisions) == own
