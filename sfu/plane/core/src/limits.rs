@@ -102,6 +102,21 @@ pub const STEPS_PER_DATAGRAM: usize = 1 << 16;
 /// from the last keyframe to now.
 pub const STEPS_PER_SLOT: usize = 1 + CACHED_VIDEO + STARTS_AT_ONCE / MEDIA_OVERHEAD;
 
+// ---- Work of expired timers, in steps ----
+
+/// The timers that one thing may have.
+const TIMERS: usize = 16;
+
+/// Steps of the expired timers of one transport: the arrivals that it is told of, and each timer.
+pub const TIMER_STEPS_PER_TRANSPORT: usize = FEEDBACKS_AT_ONCE * STATUSES_TOLD + 2 * TIMERS;
+
+/// The same for each track: the packets that its encodings miss, of which all NACKs to one peer name at most
+/// [`REQUESTED_AT_ONCE`].
+pub const TIMER_STEPS_PER_TRACK: usize = SDP_ENCODINGS * (2 + MISSING_PACKETS) + 2 * TIMERS;
+
+/// The same for each slot, in addition to the packets with which it starts.
+pub const TIMER_STEPS_PER_SLOT: usize = 4 + STEPS_PER_SLOT;
+
 /// Octets of header, extensions and tag beside a payload, as budgets of octets count them.
 pub const MEDIA_OVERHEAD: usize = 60;
 
@@ -339,6 +354,7 @@ mod tests {
                 NAMED + STARTS_AT_ONCE / MEDIA_OVERHEAD + TRACKS * SDP_ENCODINGS + 2 * SLOTS + REQUESTED_AT_ONCE,
                 STEPS_PER_DATAGRAM,
             ),
+            ("each timer is a step", crate::timer::Timer::ALL.len(), TIMERS),
             ("whoever is sent little may have all of its burst", REPAIR_BURST, REPAIRS_AT_ONCE),
             ("an outage is shorter than what is remembered", ARRIVAL_HOLE as usize, ARRIVALS),
             ("no number is remembered twice", ARRIVALS, usize::from(FEEDBACK_STATUSES)),

@@ -212,7 +212,8 @@ impl Plane {
     }
 
     /// The steps of work so far, each of about the same cost: a packet checked for a subscriber, a number of a NACK, a
-    /// block of a report, a chunk of feedback. [`limits`](crate::limits) bounds the steps of one datagram.
+    /// block of a report, a chunk of feedback, an attribute of a check, an expired timer. [`limits`](crate::limits)
+    /// bounds the steps of one datagram, and of the timers of each transport, track and slot.
     pub fn steps(&self) -> u64 {
         self.steps
     }

@@ -117,6 +117,11 @@ impl Paths {
         self.selected
     }
 
+    /// The number of the peer's paths, with its claim.
+    pub fn count(&self) -> usize {
+        self.known().count()
+    }
+
     pub fn is_valid(&self, path: &Path) -> bool {
         self.valid.iter().any(|valid| valid.path == *path)
     }

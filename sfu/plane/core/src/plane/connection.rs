@@ -9,7 +9,7 @@ use crate::ice::agent;
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::Instant;
 use crate::trace;
-use crate::transport::Srtp;
+use crate::transport::{Srtp, Transport};
 
 impl Plane {
     pub(super) fn handle_stun(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
@@ -22,6 +22,7 @@ impl Plane {
         let key = self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
         let owner = self.by_path.get(&path).filter(|&owner| owner != key);
         let taken = owner.is_some_and(|owner| self.transports[owner].holds(&path, now));
+        self.steps += stun_steps(datagram, &self.transports[key]);
         let answer = self.transports[key].agent.handle_request(datagram, path, taken, now);
         if let (Err(Discard::AddressTaken), Some(owner)) = (&answer, owner) {
             self.transports[owner].claimant = Some(key);
@@ -81,6 +82,7 @@ impl Plane {
 
     fn handle_stun_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
         let owner = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
+        self.steps += stun_steps(datagram, &self.transports[owner]);
         let key = match self.transports[owner].agent.handle_response(datagram, path, now) {
             Err(Discard::StunUnexpected) => self.handle_proof_of_claim(owner, datagram, path, now)?,
             heard => heard.map(|()| owner)?,
@@ -217,4 +219,10 @@ impl Plane {
         let agent = &self.transports[key].agent;
         self.by_path.retain(key, |path| agent.is_valid(path));
     }
+}
+
+/// The steps of a check or of an answer to ours: an attribute for each 4 octets (RFC 8489 s14), and the paths of the
+/// peer.
+fn stun_steps(datagram: &[u8], transport: &Transport) -> u64 {
+    (datagram.len() / 4 + transport.agent.paths().count()) as u64
 }

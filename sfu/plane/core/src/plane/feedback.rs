@@ -301,6 +301,7 @@ impl Plane {
             if !more {
                 break;
             }
+            self.steps += transport.arrivals.told() as u64;
         }
         transport.arrivals.forget_untold(now);
         // Nothing is sent to a silent peer: subscribers' requests to it would queue up for as long as it is silent.
@@ -324,6 +325,7 @@ impl Plane {
         // RFC 3550 s6.3.5: intervals are random, so that reports of many sessions do not coincide.
         let interval = if video { VIDEO_REPORTS } else { AUDIO_REPORTS };
         transport.next_report = now + interval.mul_f32(0.75 + (self.random.next() % 500) as f32 / 1_000.0);
+        self.steps += (transport.slots.len() + transport.tracks.len()) as u64;
         if !transport.sends_media() {
             return;
         }

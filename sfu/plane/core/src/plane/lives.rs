@@ -17,6 +17,7 @@ impl Plane {
     /// encoding.
     pub(super) fn update_lives(&mut self, track: usize, now: Instant) {
         let Some(lives) = self.tracks[track].track.poll_lives(now) else { return };
+        self.steps += self.tracks[track].subscribers().len() as u64;
         for index in 0..self.tracks[track].subscribers().len() {
             let slot = self.tracks[track].subscribers()[index];
             let placed = &mut self.slots[slot];

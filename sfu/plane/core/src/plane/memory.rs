@@ -109,6 +109,7 @@ impl Plane {
             return;
         }
         transport.next_trim = None;
+        self.steps += transport.tracks.len() as u64;
         for at in 0..transport.tracks.len() {
             let track = self.transports[key].tracks[at];
             let before = self.tracks[track].track.memory();

@@ -58,6 +58,7 @@ impl Plane {
             tracks => (Due::default(), tracks),
         };
         for timer in overdue.iter().flat_map(|one| one.due.iter()) {
+            self.steps += 1;
             self.stats.count_timer(timer);
         }
         if own.has(Timer::Dtls) {
@@ -91,6 +92,7 @@ impl Plane {
             self.poll_feedback(key, asking.filter_map(|one| one.track), now);
         }
         for track in tracks.iter().filter(|track| track.due.has(Timer::Layers)).filter_map(|one| one.track) {
+            self.steps += self.tracks[track].track.encodings.len() as u64;
             self.events.extend(self.tracks[track].track.poll_layers(now));
         }
         if own.has(Timer::Reports) {

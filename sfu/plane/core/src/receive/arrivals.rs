@@ -89,6 +89,11 @@ impl Arrivals {
     }
 
     /// Appends one feedback packet if one is due. Call it until it returns false: one packet may not hold everything.
+    /// The statuses of the last feedback.
+    pub fn told(&self) -> usize {
+        self.deltas.len()
+    }
+
     pub fn poll_feedback(&mut self, sender_ssrc: u32, media_ssrc: u32, now: Instant, out: &mut Vec<u8>) -> bool {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return false;

@@ -12,7 +12,7 @@ use plane_core::demux::{Protocol, protocol};
 use plane_core::limits::{
     AMPLIFICATION, ARRIVALS_MEMORY, CAUSED_AT_ONCE, DATAGRAM, FEEDBACK_PER_SECOND, HANDSHAKE_PER_SECOND,
     KEPT_PER_TRANSPORT, MISSING_MEMORY, REPORTS_PER_SECOND, SENT_MEMORY, STEPS_PER_DATAGRAM, STEPS_PER_SLOT,
-    WAITING_MEMORY,
+    TIMER_STEPS_PER_SLOT, TIMER_STEPS_PER_TRACK, TIMER_STEPS_PER_TRANSPORT, WAITING_MEMORY,
 };
 use plane_core::time::{Duration, Instant, ms};
 use plane_core::{Discard, Plane};
@@ -88,6 +88,17 @@ impl Budget {
     /// What leaves with this SSRC has left before with another.
     pub fn note_repairs(&mut self, ssrc: Option<u32>) {
         self.repairs.extend(ssrc);
+    }
+
+    /// Lets the plane do what is due, within the work that timers may cause.
+    pub fn handle_timeout(&mut self, plane: &mut Plane, now: Instant) {
+        let before = plane.steps();
+        plane.handle_timeout(now);
+        let (steps, stats) = ((plane.steps() - before) as usize, plane.stats());
+        let allowed = stats.transports as usize * TIMER_STEPS_PER_TRANSPORT
+            + stats.tracks as usize * TIMER_STEPS_PER_TRACK
+            + stats.slots as usize * TIMER_STEPS_PER_SLOT;
+        assert!(steps <= allowed, "{steps} steps of timers, {allowed} are allowed");
     }
 
     /// Gives a datagram to the plane, and notes what it allows.

@@ -332,7 +332,7 @@ impl Call {
                 }
             }
             if self.plane.poll_timeout().is_some_and(|due| due <= self.now) {
-                self.plane.handle_timeout(self.now);
+                self.budget.handle_timeout(&mut self.plane, self.now);
             }
             for peer in &mut self.peers {
                 peer.handle_timeout(self.now);
