@@ -59,6 +59,10 @@ class News:
         """Marks everything as read by a receiver that gets a snapshot."""
         self._read[receiver] = self._count
 
+    def introduced(self, sids: Iterable[str]) -> list[str]:
+        """Returns which of these participants and tracks some receivers may not know yet."""
+        return [sid for sid in sids if sid in self._introduced]
+
     def introduces(self, receiver: str, sids: Iterable[str]) -> bool:
         """Returns whether what the receiver has not got introduces one of these participants or tracks."""
         read = self._read.get(receiver, 0)

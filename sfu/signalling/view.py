@@ -185,7 +185,7 @@ class View:
                 self._note_speech(messages.DominantSpeaker(participant, track))
 
     def _tell_some(self, sids: Sequence[str], message: messages.ServerMessage) -> None:
-        outgoing, named = Outgoing.of(message, is_shared=len(sids) > 1), _named(message)
+        outgoing, named = Outgoing.of(message, is_shared=len(sids) > 1), self._news.introduced(_named(message))
         for sid in sids:
             self._put(sid, outgoing, named)
 
