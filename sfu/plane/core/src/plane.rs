@@ -4,8 +4,8 @@
 //! of them are in `plane/`: `asked` (the requests of one datagram, each once), `breaking` (ends a broken transport),
 //! `capturing` (clear packets for Wireshark), `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
 //! of slots that show nothing), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
-//! much is cached), `messages` (data channels), `start` (how a waiting slot gets a picture), `timeouts` (expired
-//! timers), `transmit` (sending).
+//! much is cached), `messages` (data channels), `sink` (what gets the packets of a track), `start` (how a waiting slot
+//! gets a picture), `timeouts` (expired timers), `transmit` (sending).
 
 mod arena;
 mod asked;
@@ -22,6 +22,7 @@ mod media;
 mod memory;
 mod messages;
 mod published;
+mod sink;
 mod sound;
 mod start;
 mod timeouts;
@@ -155,6 +156,8 @@ pub struct Plane {
     capture: Option<Box<Capture>>,
     /// See [`Plane::steps`].
     steps: u64,
+    #[cfg(test)]
+    taps: Vec<sink::Tap>,
 }
 
 impl Plane {
@@ -187,6 +190,8 @@ impl Plane {
             memory: Memory::default(),
             capture: None,
             steps: 0,
+            #[cfg(test)]
+            taps: Vec::new(),
         }
     }
 

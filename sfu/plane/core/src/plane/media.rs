@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use super::published::Published;
+use super::sink::{Before, PeerSink, deliver};
 use super::sound::Hearing;
-use super::{Place, Plane, report, start};
+use super::{Place, Plane};
 use crate::broken::{Broken, contain};
 use crate::capture::Direction;
 use crate::command::Path;
@@ -12,6 +13,7 @@ use crate::discard::Discard;
 use crate::id::TrackId;
 use crate::receive::encoding::Taken;
 use crate::receive::packet::Packet;
+use crate::receive::rung::EncodingId;
 use crate::receive::track::Route;
 use crate::rtp::elements::{self, AudioLevel, Extensions};
 use crate::rtp::header::Header;
@@ -53,44 +55,25 @@ impl Plane {
         packet.recovered = taken.recovered;
         let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
         let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
+        let before = Before { restarted: taken.replaced, resumed: hearing == Hearing::Resumes };
         for &slot in published.subscribers() {
             let placed = &mut self.slots[slot];
-            if taken.replaced {
-                placed.slot.source_restarted(route.encoding);
-            }
-            if hearing == Hearing::Resumes {
-                placed.slot.source_resumed();
-            }
-            // No numbers are assigned for a peer that cannot receive: a gap of 2^15 would break its rollover counter.
-            if !self.transports[placed.transport].sends_media() {
-                if !placed.slot.is_paused()
-                    && self.transports[placed.transport].may_try_picture(now)
-                    && self.transports[placed.transport].sending.try_picture(now)
-                {
-                    tried.push(placed.transport);
-                }
-                continue;
-            }
-            match placed.slot.handle_packet(&packet, now) {
-                Some(outgoing) => {
-                    let transport = self.transports.sending(placed.transport);
-                    leave((slot, track), &mut placed.slot, transport, &packet, outgoing, now);
-                    steps += replay(published, (slot, track), &mut placed.slot, transport, now);
-                    if placed.slot.poll_anew() {
-                        transport.report_soon(now);
-                    }
-                }
-                None => {
-                    if let Some(encoding) = placed.slot.poll_keyframe_request() {
-                        let transport = self.transports.sending(placed.transport);
-                        let keys = (slot, track);
-                        if !start::fast(published, keys, &mut placed.slot, transport, round_trip, now, &mut steps) {
-                            wished |= encoding.bit();
-                        }
-                    }
-                }
-            }
-            report(&mut self.events, &mut placed.slot, Some(published));
+            let mut sink = PeerSink {
+                keys: (slot, track),
+                slot: &mut placed.slot,
+                transport: placed.transport,
+                transports: &mut self.transports,
+                round_trip,
+                events: &mut self.events,
+                tried: &mut tried,
+            };
+            let wanted = deliver(&mut sink, published, &packet, before, now, &mut steps);
+            wished |= wanted.map_or(0, EncodingId::bit);
+        }
+        #[cfg(test)]
+        for tap in self.taps.iter_mut().filter(|tap| tap.track == track) {
+            let wanted = deliver(tap, published, &packet, before, now, &mut steps);
+            wished |= wanted.map_or(0, EncodingId::bit);
         }
         self.steps += steps;
         if wished != 0 {
@@ -178,7 +161,7 @@ impl Plane {
 
 /// Sends the packets of a picture that arrived before its first packet. Returns how many packets were looked at. `keys`
 /// are those of the slot and its track.
-fn replay(
+pub(super) fn replay(
     published: &Published,
     keys: (usize, usize),
     slot: &mut Slot,
