@@ -4,6 +4,18 @@
 //! commands and the time are arguments; datagrams and events are polled. [`Plane`] documents the order of calls.
 //! Everything else is internal: the modules that are hidden here are public only for tests, benchmarks and fuzz
 //! targets.
+//!
+//! # The shapes of a media packet
+//!
+//! ```text
+//! datagram -> Header, Extensions -> Received -> Arrival (to Stream)    -> Taken
+//!                                            -> Stored  (to the cache) -> Cached
+//! Cached   -> Packet -> Slot -> Outgoing -> Queued -> pacer -> datagram
+//!                                        -> Entry  -> Outgoing, for a retransmission
+//! ```
+//!
+//! Only `Cached` and `Entry` outlive the datagram, and only `Cached` has a payload.
+//! `ARCHITECTURE.md` has a table of what each is for.
 
 #![warn(missing_docs)]
 

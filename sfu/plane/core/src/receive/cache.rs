@@ -44,7 +44,10 @@ pub struct Cached {
     pub dependency_descriptor: Vec<u8>,
     pub parameter_sets: Vec<u8>,
     pub description: Description,
+    /// Empty if only its length is kept.
     pub payload: Vec<u8>,
+    /// Octets of the payload as it arrived.
+    pub payload_length: usize,
     pub received: Instant,
     /// Octets of its buffers and of its description's structure.
     pub octets: usize,
@@ -64,6 +67,7 @@ impl Cached {
             parameter_sets: stored.parameter_sets.to_vec(),
             description: stored.description.clone(),
             payload: payload.to_vec(),
+            payload_length: payload.len(),
             received: now,
             octets: 0,
         };
@@ -85,8 +89,14 @@ impl Cached {
         self.description.clone_from(stored.description);
         self.payload.clear();
         self.payload.extend_from_slice(payload);
+        self.payload_length = payload.len();
         self.received = now;
         self.octets = self.count();
+    }
+
+    /// True if its payload is stored.
+    pub fn is_whole(&self) -> bool {
+        self.payload.len() == self.payload_length
     }
 
     fn count(&self) -> usize {

@@ -59,7 +59,7 @@ impl<'a> Packet<'a> {
             timestamp: cached.timestamp,
             marker: cached.marker,
             payload_type: &cached.payload_type,
-            payload_length: cached.payload.len(),
+            payload_length: cached.payload_length,
             description: &cached.description,
             clock,
             recovered: true,

@@ -14,25 +14,8 @@ use crate::time::{Duration, Instant, ms};
 
 /// A keyframe older than this is dropped. Hardware encoders send one at least every 10 s.
 const MOST_AGE: Duration = ms(12_000);
-/// Octets of a recorded packet beside its payload.
-const NOTE: usize = size_of::<Noted>();
-
-#[derive(Debug)]
-struct Noted {
-    /// The payload is empty if it is not stored.
-    cached: Cached,
-    payload_length: usize,
-}
-
-impl Noted {
-    fn memory(&self) -> usize {
-        NOTE + self.cached.octets
-    }
-
-    fn is_whole(&self) -> bool {
-        self.cached.payload.len() == self.payload_length
-    }
-}
+/// Octets of a recorded packet beside its buffers.
+const NOTE: usize = size_of::<Cached>();
 
 /// The recorded packets of an encoding: from a keyframe to the live edge.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +34,10 @@ pub struct Span {
 /// The stored packets of one encoding, for all its subscribers.
 #[derive(Debug, Default)]
 pub struct Start {
-    /// Sorted by sequence number; the first packet of the keyframe is first.
-    noted: Vec<Noted>,
+    /// Sorted by sequence number; the first packet of the keyframe is first. Some have no payload.
+    noted: Vec<Cached>,
     /// Dropped entries whose buffers are reused.
-    spare: Vec<Noted>,
+    spare: Vec<Cached>,
     /// Octets of the stored payloads, and the number of packets with their payload.
     octets: usize,
     whole: usize,
@@ -79,11 +62,11 @@ impl Start {
             }
             return;
         };
-        let late_keyframe = begins && first.cached.timestamp == stored.timestamp;
-        if seq < first.cached.seq && !late_keyframe {
+        let late_keyframe = begins && first.timestamp == stored.timestamp;
+        if seq < first.seq && !late_keyframe {
             return;
         }
-        let old = received.saturating_duration_since(first.cached.received) > MOST_AGE;
+        let old = received.saturating_duration_since(first.received) > MOST_AGE;
         if self.held + NOTE + payload.len() > most {
             self.drop_spare();
         }
@@ -91,14 +74,14 @@ impl Start {
             self.forget();
             return;
         }
-        let newest = self.noted.last().is_some_and(|last| last.cached.seq < seq);
+        let newest = self.noted.last().is_some_and(|last| last.seq < seq);
         let place = if newest { self.noted.len() } else { self.place(seq).unwrap_or_else(|place| place) };
         self.push(place, seq, stored, payload, received);
     }
 
     /// True if a keyframe and all packets since are recorded.
     pub fn is_whole(&self) -> bool {
-        let first = self.noted.first().map(|first| first.cached.seq.0);
+        let first = self.noted.first().map(|first| first.seq.0);
         first.is_some_and(|first| first + self.noted.len() as u64 == self.newest.0 + 1)
     }
 
@@ -124,7 +107,7 @@ impl Start {
 
     /// Time since its keyframe began to arrive.
     pub fn age(&self, now: Instant) -> Duration {
-        self.noted.first().map_or(Duration::MAX, |first| now.saturating_duration_since(first.cached.received))
+        self.noted.first().map_or(Duration::MAX, |first| now.saturating_duration_since(first.received))
     }
 
     /// Time to send the stored payloads at `rate` bits per second.
@@ -155,20 +138,20 @@ impl Start {
     /// Returns a packet if its payload is stored.
     pub fn get(&self, seq: ExtendedSeq) -> Option<&Cached> {
         let noted = &self.noted[self.place(seq).ok()?];
-        noted.is_whole().then_some(&noted.cached)
+        noted.is_whole().then_some(noted)
     }
 
     /// The recorded packets with numbers above `seq`.
     pub fn behind(&mut self, seq: ExtendedSeq) -> impl Iterator<Item = &mut Cached> {
-        self.noted.iter_mut().map(|noted| &mut noted.cached).filter(move |cached| cached.seq > seq)
+        self.noted.iter_mut().filter(move |cached| cached.seq > seq)
     }
 
     /// The span of the recorded packets.
     pub fn span(&self) -> Option<Span> {
-        let (first, last) = (&self.noted.first()?.cached, &self.noted.last()?.cached);
+        let (first, last) = (self.noted.first()?, self.noted.last()?);
         // In H.264 a later picture may be of an earlier time.
         let behind = |cached: &Cached| first.timestamp.wrapping_sub(cached.timestamp) as i32;
-        let edge = self.noted.iter().rev().map(|noted| &noted.cached).min_by_key(|cached| behind(cached))?;
+        let edge = self.noted.iter().rev().min_by_key(|cached| behind(cached))?;
         Some(Span {
             first: first.seq,
             last: last.seq,
@@ -186,26 +169,21 @@ impl Start {
         alone: bool,
         clock: Option<SenderClock>,
     ) -> impl Iterator<Item = Packet<'_>> {
-        self.noted.iter().map(move |noted| Packet {
-            alone,
-            payload_length: noted.payload_length,
-            recovered: false,
-            ..Packet::again(&noted.cached, encoding, clock)
-        })
+        self.noted.iter().map(move |noted| Packet { alone, recovered: false, ..Packet::again(noted, encoding, clock) })
     }
 
     /// True for a further packet of the current keyframe: parameter sets and the first slice both count as its
     /// beginning (RFC 6184).
     fn continues_keyframe(&self, seq: ExtendedSeq, timestamp: u32) -> bool {
-        let first = self.noted.first().map(|first| &first.cached);
+        let first = self.noted.first();
         first.is_some_and(|first| first.timestamp == timestamp && first.seq < seq)
     }
 
     /// Drops the packets before a keyframe. Newer packets stay if the keyframe arrived late.
     fn forget_before(&mut self, seq: ExtendedSeq) {
-        let newer = self.noted.iter().position(|noted| noted.cached.seq > seq).unwrap_or(self.noted.len());
+        let newer = self.noted.iter().position(|noted| noted.seq > seq).unwrap_or(self.noted.len());
         let older = self.noted.drain(..newer);
-        self.octets -= older.as_slice().iter().map(|noted| noted.cached.payload.len()).sum::<usize>();
+        self.octets -= older.as_slice().iter().map(|noted| noted.payload.len()).sum::<usize>();
         self.whole -= older.as_slice().iter().filter(|noted| noted.is_whole()).count();
         self.spare.extend(older);
     }
@@ -213,28 +191,34 @@ impl Start {
     fn push(&mut self, place: usize, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], received: Instant) {
         let kept = if shape::is_lowest(stored.description) { payload } else { &[] };
         self.octets += kept.len();
-        let noted = match self.spare.pop() {
+        let mut noted = match self.spare.pop() {
             Some(mut noted) => {
-                self.held -= noted.memory();
-                if noted.cached.payload.capacity() > 2 * kept.len() {
-                    noted.cached.payload = Vec::new();
+                self.held -= memory(&noted);
+                if noted.payload.capacity() > 2 * kept.len() {
+                    noted.payload = Vec::new();
                 }
-                noted.cached.replace(seq, stored, kept, received);
-                Noted { payload_length: payload.len(), ..noted }
+                noted.replace(seq, stored, kept, received);
+                noted
             }
-            None => Noted { cached: Cached::new(seq, stored, kept, received), payload_length: payload.len() },
+            None => Cached::new(seq, stored, kept, received),
         };
-        self.held += noted.memory();
+        noted.payload_length = payload.len();
+        self.held += memory(&noted);
         self.whole += usize::from(noted.is_whole());
         self.noted.insert(place, noted);
     }
 
     fn drop_spare(&mut self) {
-        self.held -= self.spare.drain(..).map(|noted| noted.memory()).sum::<usize>();
+        self.held -= self.spare.drain(..).map(|noted| memory(&noted)).sum::<usize>();
         self.spare.shrink_to_fit();
     }
 
     fn place(&self, seq: ExtendedSeq) -> Result<usize, usize> {
-        self.noted.binary_search_by_key(&seq, |noted| noted.cached.seq)
+        self.noted.binary_search_by_key(&seq, |noted| noted.seq)
     }
+}
+
+/// Octets of memory of a recorded packet.
+fn memory(noted: &Cached) -> usize {
+    NOTE + noted.octets
 }

@@ -153,6 +153,7 @@ mod tests {
             parameter_sets: Vec::new(),
             description: Description::default(),
             payload: payload.to_vec(),
+            payload_length: payload.len(),
             received: Instant::now(),
             octets: 0,
         }
