@@ -14,7 +14,7 @@ PROFILE := --release --locked
 NATIVE := sfu/plane/_native.abi3.so
 RUST_SOURCES := Cargo.toml Cargo.lock sfu/plane/_native.pyi $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers bench-crowd bench-offers image clean
+.PHONY: help run setup test check check-long lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers bench-crowd bench-offers image clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -85,6 +85,9 @@ mutants: setup ## Change the pure parts in small ways and tell what no test noti
 	    $(if $(AGAIN),--again)
 
 check: lint types test test-fuzz ## What CI runs: lint, types, tests
+
+check-long: setup browsers ## The tests that wait for a minute or more, which make check leaves out
+	$(BIN)/python -m pytest -m long
 
 lint: setup ## ruff, rustfmt, clippy, import-linter
 	$(BIN)/ruff check .

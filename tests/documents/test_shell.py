@@ -3,7 +3,8 @@
 What differs from a reader's terminal (`shims`):
 
 - `curl` fails when the server refuses.
-- `make test`, `check`, `test-e2e` and `format` are planned only (`make -n`), and `make setup` is taken as done.
+- `make test`, `check`, `check-long`, `test-e2e` and `format` are planned only (`make -n`), and `make setup` is taken as
+  done.
 - `make run` returns when the service listens, as if it had been started in another terminal.
 - `cargo test` runs where the tests of the crate are built; elsewhere the package and the module are looked up.
 - `helm` renders, validates and reads the settings; `kubectl` keeps the secret that the chart then has to find.

@@ -14,7 +14,10 @@ pytestmark = pytest.mark.browser
 
 WAITS = (9.0, 5.0)
 """Seconds: one comes, then another, then the publisher. The first has waited for longer than the 8 s after which a peer
-that says nothing is sent nothing. `waiting.rs` has those who wait for minutes."""
+that says nothing is sent nothing."""
+LONG_WAIT = 88.0
+"""Seconds: longer than any participant is kept that says nothing, and three of the Binding Indications that libnice
+sends every 25 s. `waiting.rs` has the same in virtual time."""
 
 
 @pytest.mark.skipif(not is_installed(), reason=MISSING)
@@ -32,3 +35,14 @@ async def test_gstreamer_that_waited_longer_than_any_silence_sees_who_comes(serv
                 await patient.see(30)
                 await late.see(1)
             assert (patient.state, late.state) == ("connected", "connected")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not is_installed(), reason=MISSING)
+async def test_gstreamer_that_waited_for_a_minute_and_a_half_sees_who_comes(server: Server, room: str) -> None:
+    async with watching(server, token("patient", room)) as patient:
+        await asyncio.sleep(LONG_WAIT)
+        assert patient.state == "connected"
+        async with Peer(server.url, token("camera", room)) as camera:
+            await camera.publish(sources.card(3))
+            await patient.see(30)
