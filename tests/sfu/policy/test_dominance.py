@@ -6,7 +6,15 @@ import random
 
 import pytest
 
-from sfu.policy.dominance import IMMEDIATE_SCORES, LONG_SCORES, MEDIUM_SCORES, SILENT, Dominance
+from sfu.policy.dominance import (
+    FLOOR_WINDOW,
+    IMMEDIATE_SCORES,
+    LONG_SCORES,
+    MEDIUM_SCORES,
+    SILENT,
+    Dominance,
+    _Voice,
+)
 
 NOTHING = 255
 """No packet came."""
@@ -230,3 +238,12 @@ def test_the_score_is_the_likelihood_ratio_of_speech_and_silence(
     scores: tuple[float, ...], active: int, score: float
 ) -> None:
     assert math.exp(scores[active]) == pytest.approx(score, rel=1e-4)
+
+
+def test_the_noise_floor_rises_after_its_window_of_samples() -> None:
+    voice = _Voice(0.0)
+    voice.record(bytes([SILENT - 10]))
+    voice.record(bytes([SILENT - 40] * (FLOOR_WINDOW - 1)))
+    assert voice.floor == 10
+    voice.record(bytes([SILENT - 40]))
+    assert voice.floor == math.isqrt(10 * 40)

@@ -95,6 +95,12 @@ def test_evidence_counts_in_its_order() -> None:
     assert ranked([Seen(320, 180, 900_000), Seen(bps=150_000)], offered) == (1, 0)
 
 
+def test_an_unknown_bit_rate_is_no_evidence() -> None:
+    unknown, known = Seen(640, 360), Seen(640, 360, 500_000)
+    assert ranked([known, unknown], (0, 1)) == (0, 1)
+    assert ranked([unknown, known], (0, 1)) == (0, 1)
+
+
 def test_whatever_is_known_each_encoding_has_one_rank_and_a_ranking_stands() -> None:
     chance = random.Random(9)
     for _ in range(2_000):
