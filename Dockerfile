@@ -1,13 +1,13 @@
 # syntax=docker/dockerfile:1
-# The service as an image: docker build -t sfu . Three stages: the wheel, its packages, and what runs.
+# The service as an image: docker build -t sfu . Three stages: wheel, packages, runtime.
 # Behind a proxy that ends TLS: --build-arg PIP_CERT=/run/ca.crt, with that file mounted for the build.
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim-bookworm
 
-# The wheel: Rust, and what BoringSSL is patched, compiled and bound with.
+# The wheel. Needs Rust, and the tools that patch, compile and bind BoringSSL.
 FROM ${RUST_IMAGE} AS wheel
 ARG PIP_CERT
-# The base image decides the versions: they follow it.
+# The base image determines the versions of these packages.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ git make python3-venv \
@@ -22,11 +22,11 @@ RUN python3 -m venv /build \
 COPY Cargo.toml Cargo.lock pyproject.toml README.md LICENSE ./
 COPY sfu sfu
 COPY api api
-# The target folder outlives the build where the engine keeps such caches: the next one compiles only what changed.
+# If the engine keeps caches, the target folder survives, and the next build compiles only changes.
 RUN --mount=type=cache,target=/src/target \
     /build/bin/maturin build --release --locked --strip --out /wheel
 
-# Its packages, pinned, in an environment of their own.
+# The wheel and its pinned dependencies in a virtual environment.
 FROM ${PYTHON_IMAGE} AS packages
 ARG PIP_CERT
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -36,7 +36,7 @@ RUN python3 -m venv /opt/sfu \
     && /opt/sfu/bin/python -m pip install --constraint /constraints.txt /wheel/*.whl \
     && /opt/sfu/bin/python -m pip uninstall --yes pip
 
-# What runs: no compiler, nobody's account, and nothing is ever written.
+# The runtime: no compiler, an unprivileged user, and nothing is written.
 FROM ${PYTHON_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="sfu" \
       org.opencontainers.image.description="A selective forwarding unit: WebRTC rooms steered by REST and WebSocket." \

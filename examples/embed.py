@@ -1,4 +1,4 @@
-"""The service inside an application of your own: its routes and log-in are yours, all else is the SFU's.
+"""The service embedded in your own application, which has its own routes and log-in.
 
 SFU_KEYS="school: $(openssl rand -hex 32)" python examples/embed.py [PORT]
 """
@@ -24,7 +24,7 @@ settings, _ = read(os.environ)
 
 
 def end(reason: str) -> None:
-    """A packet thread ended, everybody was let go: whatever started this process should start it again."""
+    """A packet thread ended and everybody was disconnected. Ends the process, so that its supervisor restarts it."""
     print(f"ending: {reason}", file=sys.stderr)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -34,7 +34,7 @@ service = create_app(settings, on_failure=end)
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """A mounted application is not started by the one around it: this opens and closes the Sfu."""
+    """FastAPI does not run the lifespan of a mounted application. This opens and closes the Sfu."""
     async with service.router.lifespan_context(service):
         yield
 
@@ -49,7 +49,7 @@ class Pupil(BaseModel):
 
 @app.post("/class/{name}/enter")
 async def enter(name: str, pupil: Pupil) -> dict[str, str]:
-    """Who may come in is your decision, made before this line. The token says it to the SFU."""
+    """Decide here who may join. The token carries the decision to the SFU."""
     key, secret = next(iter(settings.keys.items()))
     grant = Grant(
         identity=pupil.name.lower(),
@@ -65,7 +65,7 @@ async def enter(name: str, pupil: Pupil) -> dict[str, str]:
 
 @app.get("/class/{name}")
 async def attendance(name: str) -> dict[str, list[str]]:
-    """Commands are what REST does, without HTTP and without a token."""
+    """Commands do the same as REST, without HTTP and without a token."""
     sfu: Sfu = service.state.sfu
     try:
         page = await sfu.execute(ListParticipants(ADMINISTRATOR, name))
@@ -77,6 +77,6 @@ async def attendance(name: str) -> dict[str, list[str]]:
 app.mount("/", service)
 
 if __name__ == "__main__":
-    # Compression costs more than all the rest of a WebSocket message.
+    # Compression would cost more than everything else of a WebSocket message.
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
     uvicorn.run(app, port=port, access_log=False, ws_per_message_deflate=False)

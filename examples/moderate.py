@@ -1,4 +1,4 @@
-"""Steers a room from a backend: nothing but HTTP and a JWT.
+"""Moderates a room from a backend, with HTTP and a JWT only.
 
 SFU_KEYS="key: secret" python examples/moderate.py URL ROOM [--mute WHO] [--remove WHO] [--say TEXT] [--lock]
 """
@@ -13,7 +13,7 @@ import jwt
 
 
 def token(room: str) -> str:
-    """Good for a minute, for one room."""
+    """Returns a token that moderates one room for a minute."""
     key, _, secret = os.environ["SFU_KEYS"].partition(":")
     grant = {"room": room, "roomAdmin": True}
     claims = {"iss": key.strip(), "sub": "moderator", "exp": int(time.time()) + 60, "video": grant}
@@ -21,7 +21,7 @@ def token(room: str) -> str:
 
 
 class Room:
-    """The REST door of one room. Every refusal is a problem document (RFC 9457), whose `detail` is a sentence."""
+    """The REST API of one room. Each error is a problem document (RFC 9457), whose `detail` is a sentence."""
 
     def __init__(self, url: str, name: str) -> None:
         self._url = f"{url}/v1/rooms/{name}"
@@ -34,7 +34,7 @@ class Room:
         return answer.json() if answer.content else None
 
     def mute(self, identity: str) -> None:
-        """All that someone publishes. Only a moderator takes that back."""
+        """Mutes all tracks of a participant. Only a moderator can unmute them."""
         for track in self.ask("GET", f"/participants/{identity}")["tracks"]:
             self.ask("POST", f"/participants/{identity}/mute", {"track": track["sid"], "muted": True})
 
@@ -48,13 +48,13 @@ class Room:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Steers a room from a backend.")
+    parser = argparse.ArgumentParser(description="Moderates a room from a backend.")
     parser.add_argument("url")
     parser.add_argument("room")
-    parser.add_argument("--mute", metavar="WHO", help="nothing they publish is forwarded any more")
-    parser.add_argument("--remove", metavar="WHO", help="out; their tokens of before no longer let them in")
-    parser.add_argument("--say", metavar="TEXT", help="a data message of the server to everybody")
-    parser.add_argument("--lock", action="store_true", help="nobody new comes in")
+    parser.add_argument("--mute", metavar="WHO", help="mute all tracks of this identity")
+    parser.add_argument("--remove", metavar="WHO", help="remove this identity and refuse its present tokens")
+    parser.add_argument("--say", metavar="TEXT", help="send a data message to everybody")
+    parser.add_argument("--lock", action="store_true", help="admit no new participants")
     wish = parser.parse_args()
     room = Room(wish.url, wish.room)
     if wish.mute:

@@ -37,7 +37,7 @@ async def publish(url: str, token: str, source: sources.Source, seconds: float) 
             raise SystemExit(answer.json()["detail"])
         session = urljoin(url, answer.headers["Location"])
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        # Ends when told to, when interrupted, or when a moderator has removed us.
+        # Ends after `seconds`, when interrupted, or when a moderator removed the publisher.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), seconds)
         await http.delete(session)
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Publishes into a room by WHIP.")
     parser.add_argument("url")
     parser.add_argument("token")
-    parser.add_argument("--play", type=Path, help="instead of the test card")
+    parser.add_argument("--play", type=Path, help="a file or device to publish instead of the test card")
     parser.add_argument("--seconds", type=float, default=3600)
     wish = parser.parse_args()
     loopback.allow(wish.url)

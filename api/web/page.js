@@ -1,4 +1,4 @@
-/** The try-it page: the lobby, the way into a call and out of it. What a call looks like is in page/. */
+/** The try-it page: the lobby, joining and leaving a call. page/ has the view of a call. */
 
 import { SfuError, join } from './client.js';
 import { show, wire } from './page/buttons.js';
@@ -25,7 +25,7 @@ const chat = new Chat({
   complain: toast,
 });
 
-/** The form as it was left, and the room of the link. */
+/** Fills the form with its last values, and the room of the link. */
 function prepare() {
   const { elements } = element('join');
   const address = new URLSearchParams(location.search);
@@ -79,7 +79,7 @@ function begin(room, devices) {
   });
   refreshButtons();
   attempt(() => call?.devices.start(devices));
-  // For the console of whoever tries the client.
+  // For experiments in the console.
   Object.assign(globalThis, { room });
 }
 
@@ -158,7 +158,7 @@ wire({
 });
 document.addEventListener('keydown', ({ key }) => key === 'Escape' && !element('chat').hidden && chat.toggle(false));
 element('join').addEventListener('submit', enter);
-// Closed for good, not put aside: then the others need not wait for the resume window.
+// The page is closed, not suspended: leave, so that the others need not wait for the resume window.
 addEventListener('pagehide', ({ persisted }) => !persisted && call?.room.leave());
 prepare();
 refreshButtons();

@@ -59,7 +59,7 @@ def test_a_missing_tool_is_named_in_one_sentence(run: Run, missing: str, sentenc
 def test_browsers_are_skipped_at_a_desk_with_a_word(run: Run) -> None:
     seen = run("install-browsers", *(tool for tool in BROWSERS if tool != "firefox-esr"))
     assert seen.returncode == 0
-    assert "what needs firefox-esr is skipped until you install that" in seen.stdout
+    assert "tests that need firefox-esr are skipped until you install them" in seen.stdout
 
 
 def test_browsers_are_never_skipped_in_ci(run: Run) -> None:

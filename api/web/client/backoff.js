@@ -1,11 +1,11 @@
-/** When to try again. Pure: time and chance are arguments. */
+/** When to retry. Pure: time and randomness are arguments. */
 
 const FIRST = 250;
 const LONGEST = 5_000;
 
 /**
- * Milliseconds to wait before an attempt: at once, then twice as long each time, with a random share of up to half so
- * that a room which was cut does not come back in one moment.
+ * Milliseconds to wait before an attempt: none before the first, then twice as long each time. Up to half of it is random,
+ * so that the clients of a room do not reconnect at the same moment.
  *
  * @param {number} attempt From 0.
  * @param {number} chance 0 to 1.

@@ -1,9 +1,9 @@
-/** The same picture in another codec, in a section of its own, while the server says that somebody needs it. */
+/** The same video in another codec, in its own section, while the server says that a subscriber needs it. */
 
 import { isOver } from './errors.js';
 
 export class Backup {
-  /** The server's name for it, while it is sent: `wanted` names its encodings by it. */
+  /** The sid of the backup while it is sent. `wanted` refers to it. */
   sid = '';
   /** @type {import('./sending.js').Sending | null} */
   sending = null;
@@ -32,14 +32,14 @@ export class Backup {
     return this.#running;
   }
 
-  /** What it is the backup of ends, and offers: its section ends too. */
+  /** Ends the backup with its primary track, whose next offer ends this section, too. */
   end() {
     this.#isWanted = false;
     if (this.sending) this.ways.peer()?.removeSender(this.sending.transceiver);
     this.forget();
   }
 
-  /** The peer connection is another: the server asks again, if need be. */
+  /** The peer connection was replaced: the server requests the backup again if it is needed. */
   forget() {
     this.#isWanted = false;
     this.sending = null;

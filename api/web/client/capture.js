@@ -1,11 +1,11 @@
-/** Cameras, microphones and screens, asked for as a call wants them. */
+/** Cameras, microphones and screens, with the constraints that suit a call. */
 
 const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 const SCREEN = { frameRate: { ideal: 15 } };
 
 /**
- * Both in one question to the user, where both are wanted.
+ * Requests camera and microphone in one prompt if both are wanted.
  *
  * @param {{camera?: boolean | MediaTrackConstraints, microphone?: boolean | MediaTrackConstraints}} wanted
  * @returns {Promise<{camera: MediaStreamTrack | null, microphone: MediaStreamTrack | null}>}
@@ -30,7 +30,7 @@ export async function capture({ camera = false, microphone = false }) {
 export async function captureScreen(constraints = {}) {
   const media = await navigator.mediaDevices.getDisplayMedia({ video: { ...SCREEN, ...constraints }, audio: true });
   const [picture] = media.getVideoTracks();
-  // Text stays sharp at fewer frames, rather than the reverse.
+  // Prefer sharp text to a high frame rate.
   if (!picture.contentHint) picture.contentHint = 'detail';
   return { picture, sound: media.getAudioTracks()[0] ?? null };
 }

@@ -1,15 +1,15 @@
 /**
  * Messages over data channels. On our two channels a message is one byte n, n bytes of ASCII that name the destination
- * (none: everybody; `server`: the server; else a participant's sid), then the payload. It arrives with the sender there.
+ * (none: everybody; `server`: the server; otherwise a participant's sid), then the payload. On arrival the name is the sender's.
  */
 
 import { SfuError } from './errors.js';
 import { participantNamed } from './named.js';
 
 export const SERVER = 'server';
-/** Octets of a whole message: what the server takes. */
+/** Maximum octets of a message with its header; the server accepts no more. */
 export const LARGEST = 64 * 1024;
-/** Octets that wait in the browser: beyond, reliable messages wait for room, lossy ones are lost. */
+/** Maximum octets in the browser's buffer. Beyond it reliable messages wait, and lossy ones are dropped. */
 const HIGH_WATER = 256 * 1024;
 const LOW_WATER = 64 * 1024;
 const REOPEN = 1_000;
@@ -55,7 +55,7 @@ export class Data {
     this.#open('lossy', { ordered: false, maxRetransmits: 0 });
   }
 
-  /** Nothing more is sent: who waits is told. */
+  /** Sends nothing more, and rejects the senders that wait. */
   close() {
     this.#pc = null;
     this.#wake();
@@ -97,7 +97,7 @@ export class Data {
       if (message) this.received(message.name, message.payload, which === 'reliable');
     };
     channel.onclose = () => {
-      // The server closes the channel of somebody too slow to read. It may be opened again.
+      // The server closes the channel of a client that reads too slowly. The channel may be opened again.
       if (this.#pc === pc && pc.connectionState === 'connected') setTimeout(() => this.#pc === pc && this.#open(which, options), REOPEN);
     };
   }
@@ -116,12 +116,12 @@ function bytes(payload) {
 }
 
 /**
- * The names by which messages are sent.
+ * The destination names of a message.
  *
  * @param {any} to Participants, their sids or identities, or `server`; undefined: everybody.
  * @param {readonly import('./remote.js').Participant[]} people Those who are there.
  * @returns {string[]}
- * @throws {SfuError} `not_found`: somebody who is not there.
+ * @throws {SfuError} `not_found`: no such participant.
  */
 export function addresses(to, people) {
   if (to === undefined) return [''];

@@ -1,11 +1,11 @@
-/** What the screen can use of each track: looks at the elements that show it, and tells what has changed. */
+/** Observes the elements that show tracks, and reports the size and visibility of each track when they change. */
 
 import { isOver } from './errors.js';
 import { described } from './named.js';
 
-/** Milliseconds for which a size, or being out of sight, must last to be told. Who comes into sight is told at once. */
+/** Milliseconds for which a size, or being invisible, must last before it is reported. A visible track is reported at once. */
 const PATIENCE = 250;
-/** Pixels in which sizes are told, rounded up: a layout that breathes is no news. */
+/** Sizes are rounded up to this many pixels, so small layout changes are not reported. */
 const STEP = 8;
 
 /** @typedef {{visible?: boolean, width?: number, height?: number}} Wish In pixels of the screen; 0: any. */
@@ -30,7 +30,7 @@ export class Demand {
 
   /** @param {string} track Its sid. @param {Element} element One element shows one track at a time. */
   watch(track, element) {
-    // Not instanceof: an element of another window has another class.
+    // No instanceof: an element of another window has another class.
     if (element?.nodeType !== 1) throw new TypeError(`A track is watched in an element of a page; this is ${described(element)}.`);
     if (this.#views.get(element)?.track === track) return;
     this.#open();
@@ -38,12 +38,12 @@ export class Demand {
     this.#views.set(element, { track, isInSight: false });
     element.addEventListener('resize', this.#later, { signal: this.#ended.signal });
     this.#sizes?.observe(element);
-    // Its first report comes with the next frame, also of what is out of sight.
+    // The observer's first report comes with the next frame, also for invisible elements.
     this.#sights?.observe(element);
   }
 
   /**
-   * With the last element of a track goes what was said of it.
+   * Removes an element. After the last element of a track, its settings are reset.
    *
    * @param {Element} element
    * @param {string} [track] Only if it is this one that the element shows.
@@ -87,11 +87,11 @@ export class Demand {
     });
     document.addEventListener('visibilitychange', this.#look, { signal });
     for (const event of ['enterpictureinpicture', 'leavepictureinpicture']) document.addEventListener(event, this.#look, { signal });
-    // Zooming, and another screen, change how many pixels a CSS pixel has.
+    // Zooming or moving to another screen changes the number of screen pixels per CSS pixel.
     addEventListener('resize', this.#later, { signal });
   }
 
-  /** Who has come into sight is told at once, all else when it lasts. */
+  /** Reports visible tracks at once, and other changes when they last. */
   #look = () => {
     this.#report((now, before) => now.visible === true && before?.visible !== true);
     this.#later();
@@ -105,7 +105,7 @@ export class Demand {
   /** @param {(now: Wish, before: Wish | undefined) => boolean} counts */
   #report(counts) {
     const news = [...this.#now()].filter(([track, now]) => counts(now, this.#told.get(track)));
-    // What goes makes room for what comes.
+    // Hidden tracks first: their receive sections become free for the visible ones.
     news.sort(([, a], [, b]) => Number(a.visible) - Number(b.visible));
     for (const [track, now] of news) {
       const before = this.#told.get(track);
@@ -144,7 +144,7 @@ function measured(element) {
 }
 
 /**
- * The box that a picture is fitted into so that it is drawn as large as in this one: a picture that covers its box is cut.
+ * The box in which a fitted picture is as large as in this one, where the picture covers the box and is cropped.
  *
  * @param {{width: number, height: number}} box
  * @param {string} fit `object-fit` of the element.

@@ -1,6 +1,6 @@
-/** What a track is sent as: its simulcast streams, their bitrates, the order of codecs. Pure. */
+/** How a track is sent: its simulcast streams, their bitrates, and the order of codecs. Pure. */
 
-/** Bits per second that a VP8 picture of so many pixels (at 30 frames a second) is worth, smallest first. */
+/** Bits per second for a VP8 picture of this many pixels at 30 frames per second, smallest first. */
 const LADDER = [
   [320 * 180, 150_000],
   [640 * 360, 500_000],
@@ -39,7 +39,7 @@ export function encodingsFor({ kind, source, width, height, simulcast, scalabili
   const rate = maxFramerate ? { maxFramerate } : {};
   if (scalabilityMode) return [{ maxBitrate: best, scalabilityMode, ...rate }];
   if (simulcast === false) return [{ maxBitrate: best, ...rate }];
-  // A quarter of a screen cannot be read: it gets two streams, not three.
+  // Text is unreadable at a quarter of the screen's size, so a screen has two streams, not three.
   const scales = source === 'screen_share' ? { h: 2, f: 1 } : { q: 4, h: 2, f: 1 };
   return Object.entries(scales).map(([rid, scale]) => ({
     rid,
@@ -50,7 +50,7 @@ export function encodingsFor({ kind, source, width, height, simulcast, scalabili
 }
 
 /**
- * All codecs, those of the wished name first. Null: the browser has none of that name, or none is wished.
+ * All codecs, those of the requested name first. Null: the browser has none of that name, or none was requested.
  *
  * @template {{mimeType: string}} C
  * @param {readonly C[]} codecs As of `RTCRtpSender.getCapabilities(kind)`.
@@ -64,12 +64,12 @@ export function prefer(codecs, name) {
   return [...codecs.filter(isWished), ...codecs.filter((codec) => !isWished(codec))];
 }
 
-/** What browsers of all kinds decode, beside what some do not. */
+/** A codec that every browser decodes, as the backup of codecs that some do not. */
 const WIDESPREAD = 'vp8';
 const RARE = new Set(['av1', 'vp9', 'h265']);
 
 /**
- * How a track is sent for those who cannot decode it. Null: not at all.
+ * The options of the backup for subscribers that cannot decode the track. Null: no backup.
  *
  * @template {{codec?: string, backupCodec?: string | false, encodings?: any, scalabilityMode?: string}} O
  * @param {O} options As published.
@@ -79,6 +79,6 @@ const RARE = new Set(['av1', 'vp9', 'h265']);
 export function backupFor(options, codecs) {
   const wished = options.backupCodec ?? (RARE.has(options.codec?.toLowerCase() ?? '') ? WIDESPREAD : false);
   if (!wished || wished.toLowerCase() === (options.codec ?? WIDESPREAD).toLowerCase() || !prefer(codecs, wished)) return null;
-  // Layers and encodings of one's own are for the codec they were made for.
+  // The caller's own layers and encodings apply only to the codec that they were made for.
   return { ...options, codec: wished, encodings: undefined, scalabilityMode: undefined };
 }

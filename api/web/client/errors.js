@@ -1,8 +1,8 @@
-/** What goes wrong, with the code and the sentence of the server. */
+/** The error of the client, with a code and a sentence. */
 
 export class SfuError extends Error {
   /**
-   * @param {string} code As in the server's `error` message, its disconnect reason, or one of ours: `unreachable`,
+   * @param {string} code As in the server's `error` message, its disconnect reason, or one of the client: `unreachable`,
    *   `session_ended`, `closed`, `too_large`, `not_published`, `not_found`, `own_track`.
    * @param {string} message A sentence.
    */
@@ -13,7 +13,7 @@ export class SfuError extends Error {
   }
 }
 
-/** The session or the room is over: not the fault of what was asked. @param {unknown} error */
+/** True if the session or the room ended, so the request itself was not refused. @param {unknown} error */
 export function isOver(error) {
   return error instanceof SfuError && (error.code === 'closed' || error.code === 'session_ended');
 }

@@ -1,4 +1,4 @@
-/** A track that we publish. It outlives the session: after a new join it is published again, under a new sid. */
+/** A track that this client publishes. After a new join it is published again, with a new sid. */
 
 import { described } from './named.js';
 import { Playable } from './playable.js';
@@ -8,26 +8,26 @@ import { Playable } from './playable.js';
  * @property {'camera' | 'microphone' | 'screen_share' | 'screen_share_audio' | 'unknown'} [source]
  * @property {string} [name]
  * @property {string} [stream] Tracks that name the same stream belong together.
- * @property {boolean} [muted] From the start.
- * @property {boolean} [encrypted] End to end, by a transform of the caller's: the server makes nothing of what is in it.
+ * @property {boolean} [muted] True: the track starts muted.
+ * @property {boolean} [encrypted] True: the caller's transform encrypts it end to end, so the server does not read payloads.
  * @property {boolean} [simulcast] Default: true for video.
- * @property {string} [codec] Sent if the browser can; default `vp8` for video.
- * @property {string | false} [backupCodec] Sent too, while somebody in the room cannot decode `codec`. Default: `vp8`
- *   beside `av1`, `vp9` and `h265`, none beside others.
+ * @property {string} [codec] Used if the browser can send it. Default: `vp8` for video.
+ * @property {string | false} [backupCodec] Sent, too, while a subscriber cannot decode `codec`. Default: `vp8`
+ *   for `av1`, `vp9` and `h265`, otherwise none.
  * @property {string} [scalabilityMode] SVC instead of simulcast, such as `L3T3_KEY` with `vp9` or `av1`.
  * @property {number} [maxBitrate] Bits per second of the best encoding.
  * @property {number} [maxFramerate]
- * @property {RTCRtpEncodingParameters[]} [encodings] Instead of all of the above.
+ * @property {RTCRtpEncodingParameters[]} [encodings] Replaces `simulcast`, `scalabilityMode`, `maxBitrate` and `maxFramerate`.
  */
 
 export class LocalTrack extends Playable {
-  /** The server's name for it; empty while it is not published. */
+  /** The server's id of the track. Empty: not published. */
   sid = '';
-  /** Ours: the section of an offer is known by it. */
+  /** The client's id of the track. It identifies the section in an offer. */
   cid = newCid();
-  /** As the server hears it. */
+  /** Whether it speaks, according to the server. */
   speaking = false;
-  /** Its section, while it has one. @type {import('./sending.js').Sending | null} */
+  /** The section in which it is sent. Null: none. @type {import('./sending.js').Sending | null} */
   sending = null;
   /** @type {import('./backup.js').Backup | null} */
   backup = null;
@@ -47,7 +47,7 @@ export class LocalTrack extends Playable {
     this.source = options.source ?? 'unknown';
     this.name = options.name ?? '';
     this.muted = options.muted ?? false;
-    /** A moderator muted it: only a moderator can allow it again. */
+    /** A moderator muted it; only a moderator can unmute it. */
     this.silenced = false;
     this.obey();
     this.#watch();
@@ -58,27 +58,27 @@ export class LocalTrack extends Playable {
     return this.sending?.transceiver ?? null;
   }
 
-  /** Of the sections it is sent in: its own, and its backup's. @returns {string[]} */
+  /** The mids of its section and of its backup's section. @returns {string[]} */
   get mids() {
     return [this.sending, this.backup?.sending].flatMap((sending) => sending?.transceiver.mid ?? []);
   }
 
-  /** Stops or starts sending it, and tells everybody. @param {boolean} muted */
+  /** Mutes or unmutes it for everybody. @param {boolean} muted */
   async mute(muted) {
     await this.publisher.mute(this, muted);
   }
 
-  /** Ends it. The MediaStreamTrack stays the caller's, to stop or to use elsewhere. */
+  /** Ends the publication. Does not stop the MediaStreamTrack, which belongs to the caller. */
   async unpublish() {
     await this.publisher.unpublish(this);
   }
 
   /**
-   * Another picture or sound in the same track, without renegotiation. Null: nothing is sent; with `mute(true)` before,
-   * that is how a camera is switched off, light and all.
+   * Replaces the media of the track without renegotiation. Null: sends nothing. To switch a camera off, with its light,
+   * call `mute(true)` first.
    *
    * @param {MediaStreamTrack | null} mediaStreamTrack Of the same kind.
-   * @throws {TypeError} It is something else.
+   * @throws {TypeError} It is not a MediaStreamTrack of this kind.
    */
   async replaceTrack(mediaStreamTrack) {
     if (mediaStreamTrack !== null && (!isMedia(mediaStreamTrack) || mediaStreamTrack.kind !== this.kind)) {
@@ -92,13 +92,13 @@ export class LocalTrack extends Playable {
     this.#watch();
   }
 
-  /** Muted tracks are silent and black at the source, whatever the server does with them. */
+  /** Applies `muted` at the source: audio is silent and video is black. */
   obey() {
     if (this.mediaStreamTrack) this.mediaStreamTrack.enabled = !this.muted;
   }
 
   #watch() {
-    // The user ended it, such as by the browser's own button under a shared screen, or the device is gone.
+    // The user ended it (for example by the browser's button for a shared screen), or the device was removed.
     if (this.mediaStreamTrack) this.mediaStreamTrack.onended = () => this.publisher.unpublish(this, 'it ended').catch(() => {});
   }
 }
@@ -109,6 +109,6 @@ function isMedia(value) {
 }
 
 function newCid() {
-  // `crypto.randomUUID` exists on secure origins only; this is a name, no secret.
+  // `crypto.randomUUID` exists on secure origins only. The cid is not secret.
   return globalThis.crypto?.randomUUID?.() ?? `cid-${Math.random().toString(36).slice(2)}${Date.now().toString(36)}`;
 }

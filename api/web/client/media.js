@@ -1,4 +1,4 @@
-/** The media of a room: one peer connection after another, restarted when the network is another, and what flows. */
+/** The media of a room: its peer connection, which is replaced or restarted when needed, and its statistics. */
 
 import { isOver } from './errors.js';
 import { Peer } from './peer.js';
@@ -19,7 +19,7 @@ export class Media {
   /** What is known of each flow, for its rate. @type {Map<string, import('./stats.js').Flow>} */
   #flows = new Map();
   #wasUp = false;
-  /** The network is another: restart ICE as soon as the server can be asked. */
+  /** The network changed: restart ICE when the WebSocket is open. */
   #hasMoved = false;
 
   /**
@@ -36,7 +36,7 @@ export class Media {
   }
 
   /**
-   * Another peer connection takes the place of the one before.
+   * Replaces the peer connection.
    *
    * @param {{audio: number, video: number}} slots Receive sections in its first offer.
    * @returns {RTCPeerConnection}
@@ -64,7 +64,7 @@ export class Media {
 
   async #offer(sdp, tracks) {
     const answer = await this.ways.request({ type: 'offer', sdp, tracks });
-    // One that we name, and the server no longer knows, was unpublished meanwhile: no fault of anybody's.
+    // The server may not know a named track any more, because it was unpublished meanwhile. That is no error.
     const strange = (answer.undeclared ?? []).filter((mid) => !(mid in tracks));
     if (strange.length > 0) this.ways.undeclared(strange);
     return answer;
@@ -75,7 +75,7 @@ export class Media {
     return this.peer?.received(mid) ?? null;
   }
 
-  /** Where nobody waits for the outcome: an offer that fails otherwise than by the end of its session is a new join's. */
+  /** For callers that do not wait: if an offer fails, and the session has not ended, the client joins again. */
   negotiate() {
     const { peer } = this;
     peer?.negotiate().catch((error) => {
@@ -85,19 +85,19 @@ export class Media {
     });
   }
 
-  /** The network is another. */
+  /** The network changed. */
   handleMoved() {
     this.#hasMoved = true;
   }
 
-  /** The server can be asked again. */
+  /** The WebSocket is open again. */
   handleReachable() {
     if (!this.#wasUp || (!this.#hasMoved && this.state === 'connected')) return;
     this.#hasMoved = false;
     this.peer?.restart();
   }
 
-  /** What flows, by the browser's counters. Null: there is no connection. */
+  /** The browser's statistics. Null: there is no connection. */
   async read() {
     return this.peer && read((await this.peer.pc.getStats()).values(), this.#flows);
   }

@@ -1,4 +1,4 @@
-/** What callers name by an object or by a word: tracks and participants. What names nothing is an error with a sentence. */
+/** Finds tracks and participants by object, sid or identity. An unknown one is an error with a sentence. */
 
 import { SfuError } from './errors.js';
 
@@ -9,8 +9,8 @@ import { SfuError } from './errors.js';
  * @param {import('./remote.js').Others} others Those who are there.
  * @param {Iterable<import('./local.js').LocalTrack>} own One's own tracks, which are not shown to oneself.
  * @returns {import('./remote.js').RemoteTrack}
- * @throws {SfuError} `own_track`, or `not_found`: it is not published (any more).
- * @throws {TypeError} It is neither a track nor a sid.
+ * @throws {SfuError} `own_track`, or `not_found`: it is not published, or no longer.
+ * @throws {TypeError} The argument is neither a track nor a sid.
  */
 export function trackNamed(named, others, own) {
   const sid = typeof named === 'string' ? named : /** @type {any} */ (named)?.sid;
@@ -25,7 +25,7 @@ export function trackNamed(named, others, own) {
 }
 
 /**
- * A participant, by itself, its sid or its identity.
+ * Finds a participant by object, sid or identity.
  *
  * @param {unknown} named
  * @param {readonly import('./remote.js').Participant[]} people Those who are there.

@@ -1,4 +1,4 @@
-/** When to look after the connection: the network is another, or somebody looks at the page again. */
+/** Reports when to check the connection: the network changed, or the page became visible again. */
 
 /**
  * @param {object} then
@@ -8,7 +8,7 @@
  */
 export function watchNetwork({ moved, seen }, signal) {
   globalThis.addEventListener?.('online', moved, { signal });
-  // Chromium tells every new estimate of the speed by the same event: only another kind of network counts.
+  // Chromium fires this event for each new estimate of the speed, too. Only another type of network counts.
   const network = /** @type {any} */ (globalThis.navigator)?.connection;
   let kind = network?.type;
   const changed = () => {

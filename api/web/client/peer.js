@@ -1,10 +1,10 @@
 /**
- * The peer connection (RFC 9429): we always offer, one offer at a time; receive sections are slots; ICE restarts.
+ * The peer connection (RFC 9429): the client always offers, one offer at a time; receive sections are slots; ICE restarts.
  */
 
-/** A path that was lost may come back by itself; the browser has waited for seconds before it says so. */
+/** A lost path may recover by itself. The browser waits for seconds before it reports the loss. */
 const GRACE = 1_000;
-/** Between ICE restarts that did not help, and how many of them. Milliseconds. */
+/** Milliseconds between ICE restarts that failed, and the maximum number of restarts. */
 const RESTART_INTERVAL = 4_000;
 const MAX_RESTARTS = 5;
 
@@ -80,7 +80,7 @@ export class Peer {
   }
 
   /**
-   * An offer that begins after this call, behind the one under way; calls that wait share it.
+   * Makes an offer after the one in progress. Calls that wait share one offer.
    *
    * @returns {Promise<Record<string, string> | null>} Which track each accepted sending section is, by mid. Null: closed.
    */
@@ -96,7 +96,7 @@ export class Peer {
     return next;
   }
 
-  /** New ICE credentials: the path may be another from now on. Media keeps the old one until a check succeeds. */
+  /** Restarts ICE with new credentials. Media keeps the old path until a check of the new one succeeds. */
   restart() {
     clearTimeout(this.#timer);
     if (this.#isClosed || !this.events.isReachable()) return;
@@ -105,7 +105,7 @@ export class Peer {
       return;
     }
     this.pc.restartIce();
-    // A refusal or a cut is seen to where it happens; here it is only not the end.
+    // A refusal or a disconnect is handled elsewhere. Here it must not end the restarts.
     this.negotiate().catch(() => {});
     this.#timer = setTimeout(() => this.#isWell() || this.restart(), RESTART_INTERVAL);
   }
@@ -127,7 +127,7 @@ export class Peer {
     }
     let answer;
     try {
-      // Our candidates are not needed: the server learns addresses from the checks, so the offer does not wait for any.
+      // The server learns addresses from connectivity checks, so the offer does not wait for candidates.
       answer = await this.events.offer(this.pc.localDescription?.sdp ?? '', tracks);
     } catch (error) {
       if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' });
@@ -163,7 +163,7 @@ export class Peer {
 
 /**
  * Lets the server send AV1 and VP9 layers with their dependency descriptor: Chromium offers the header extension only
- * where it sends layers itself, and does not decode several spatial layers without it.
+ * only where it sends layers itself, and does not decode several spatial layers without the extension.
  *
  * @param {RTCRtpTransceiver & {getHeaderExtensionsToNegotiate?: Function, setHeaderExtensionsToNegotiate?: Function}} transceiver
  */
@@ -176,6 +176,6 @@ function wantDependencyDescriptor(transceiver) {
   try {
     transceiver.setHeaderExtensionsToNegotiate(extensions);
   } catch {
-    // An older form of the same methods: the other codecs do without.
+    // Older browsers lack this form of the methods. Other codecs do not need the extension.
   }
 }

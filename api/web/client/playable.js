@@ -1,4 +1,4 @@
-/** What can be played in an element: a track of ours or of another, alone or with its partner of the other kind. */
+/** A local or remote track that elements can play, alone or with a track of the other kind. */
 
 import { described } from './named.js';
 
@@ -13,7 +13,7 @@ export class Playable {
   /** @type {Set<HTMLMediaElement>} */
   #elements = new Set();
 
-  /** What is played now. Null: nothing arrives, or nothing is sent. */
+  /** The media that is played. Null: nothing is received, or nothing is sent. */
   get mediaStreamTrack() {
     return this.#media;
   }
@@ -24,12 +24,12 @@ export class Playable {
   }
 
   /**
-   * Plays it in an element, beside what the element plays of the other kind: a picture and its sound share one element
-   * and stay in step. It also plays after the track has moved into another receive section. A track of the same kind
+   * Plays the track in an element, with the element's track of the other kind: video and audio share one element
+   * and stay synchronous. It also plays after the track has moved into another receive section. A track of the same kind
    * that was attached before is detached.
    *
    * @param {HTMLMediaElement} element With the attribute `autoplay`, and a `<video>` with `playsinline`.
-   * @throws {TypeError} It is no element that plays.
+   * @throws {TypeError} The argument is no <video> or <audio> element.
    */
   attach(element) {
     const player = playerOf(element);
@@ -42,10 +42,10 @@ export class Playable {
   }
 
   /**
-   * Ends what `attach` began. The element goes on playing what it has of the other kind.
+   * Detaches the track from the element, which continues to play its track of the other kind.
    *
    * @param {HTMLMediaElement} element
-   * @throws {TypeError} It is no element that plays.
+   * @throws {TypeError} The argument is no <video> or <audio> element.
    */
   detach(element) {
     const player = playerOf(element);
@@ -64,7 +64,7 @@ function kindOf(track) {
 
 /** @param {HTMLMediaElement} element @returns {Player} */
 function playerOf(element) {
-  // Not instanceof: an element of another window, such as a picture-in-picture document, has other classes.
+  // No instanceof: an element of another window, such as a picture-in-picture document, has other classes.
   if (typeof element !== 'object' || element === null || !('srcObject' in element)) {
     throw new TypeError(`A track is attached to a <video> or <audio> element; this is ${described(element)}.`);
   }
@@ -75,7 +75,7 @@ function playerOf(element) {
   return player;
 }
 
-/** The stream is kept and its tracks are exchanged: a new one would interrupt the sound when only the picture changes. */
+/** Keeps the stream and exchanges its tracks: a new stream would interrupt the audio when only the video changes. */
 function refresh(element) {
   const { stream, audio, video } = playerOf(element);
   const wanted = [audio, video].flatMap((track) => track?.mediaStreamTrack ?? []);

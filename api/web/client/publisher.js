@@ -1,4 +1,4 @@
-/** What we publish: captured, declared, offered, bound; muted and ended; and published again after a new join. */
+/** The published tracks: captures, declares, offers, mutes and ends them, and publishes them again after a new join. */
 
 import { Backup } from './backup.js';
 import { capture, captureScreen } from './capture.js';
@@ -83,7 +83,7 @@ export class Publisher {
     try {
       await this.ways.request({ type: 'mute', track: local.sid, muted });
     } catch (error) {
-      if (isOver(error)) return; // It is published again as it is now.
+      if (isOver(error)) return; // The new join publishes the track in its present state.
       local.muted = before;
       local.obey();
       throw error;
@@ -100,7 +100,7 @@ export class Publisher {
     await withdrawn;
   }
 
-  /** By the server: it ended there. */
+  /** The server ended the publication. */
   handleUnpublished({ track: sid, reason }) {
     const local = this.find(sid);
     if (!local) return;
@@ -108,7 +108,7 @@ export class Publisher {
     this.ways.emit('localTrackUnpublished', { track: local, reason });
   }
 
-  /** By a moderator. Allowed again is not switched on again: that is the owner's to do. */
+  /** A moderator muted the track, or allows it again. Only the owner unmutes it then. */
   handleMuted({ track: sid, muted }) {
     const local = this.find(sid);
     if (!local) return;
@@ -118,7 +118,7 @@ export class Publisher {
     this.ways.emit('localTrackMuted', { track: local, muted });
   }
 
-  /** Which encodings somebody wants; by the server, of a track or of its backup. */
+  /** The server reports which encodings of a track, or of its backup, are wanted. */
   handleWanted(wish) {
     for (const { sid, sending, backup } of this.tracks) {
       if (sid === wish.track) sending?.obey(wish);
@@ -126,7 +126,7 @@ export class Publisher {
     }
   }
 
-  /** Somebody cannot decode a track, or nobody any more who could not. */
+  /** The server requests the backup of a track, or no longer needs it. */
   handleBackup({ track: sid, wanted }) {
     this.find(sid)?.backup?.want(wanted);
   }
@@ -139,12 +139,12 @@ export class Publisher {
         local.muted = info.muted;
         local.obey();
       } else if (local.sid && local.transceiver?.currentDirection === 'sendonly') {
-        this.unpublish(local, 'it is no longer published').catch(() => {}); // The server knows no such track: right.
+        this.unpublish(local, 'it is no longer published').catch(() => {}); // The server does not know the track, as wanted.
       }
     }
   }
 
-  /** Another peer connection within the same session: the server keeps what is declared, by its cid. */
+  /** The peer connection was replaced in the same session: the server keeps the declared tracks by cid. */
   attachAgain() {
     for (const local of this.tracks) {
       if (!local.sid) continue;
@@ -153,7 +153,7 @@ export class Publisher {
     }
   }
 
-  /** The session is another: its tracks will have other sids. */
+  /** The session was replaced: tracks get new sids. */
   forget() {
     for (const local of this.tracks) {
       if (local.sid) this.#lost.add(local);
@@ -163,7 +163,7 @@ export class Publisher {
     }
   }
 
-  /** Publishes in the new session what was lost with the old one. What is refused there is given up. */
+  /** Publishes the tracks of the old session in the new one. Tracks that are refused there end. */
   async restore() {
     for (const local of this.#lost) {
       try {
@@ -178,12 +178,12 @@ export class Publisher {
     this.release();
   }
 
-  /** Lets go those who wait for a new join: it has come, or will not. */
+  /** Releases callers that wait for a new join: it has happened, or will not. */
   release() {
     for (const resume of this.#overtaken.splice(0)) resume();
   }
 
-  /** What we opened ourselves is not left on where nobody gets it. */
+  /** Stops a device that the client opened if its track cannot be published. */
   async #publishCaptured(mediaStreamTrack, options) {
     try {
       return await this.publish(mediaStreamTrack, options);
@@ -212,7 +212,7 @@ export class Publisher {
       encrypted: local.options.encrypted ?? false,
     });
     if (!this.tracks.has(local)) {
-      // Unpublished while the server was being asked.
+      // The track was unpublished while the request was pending.
       await this.ways.request({ type: 'unpublish', track: track.sid });
       return;
     }

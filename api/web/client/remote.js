@@ -1,17 +1,17 @@
-/** The others in a room and what they publish, kept up to date from the server's messages. No network, no browser. */
+/** The other participants of a room and their tracks, updated by the server's messages. No network, no browser. */
 
 import { Playable } from './playable.js';
 
-/** Receive sections of a kind in the first offer, at most: who joins a crowd asks for the rest as the server says. */
+/** Maximum receive sections of a kind in the first offer. In a large room the server requests more. */
 const MOST_AT_FIRST = 32;
 
-/** What arrives of it is in `mediaStreamTrack`, and plays in the elements given to `attach`. */
+/** A track of another participant. `mediaStreamTrack` has its media; elements given to `attach` play it. */
 export class RemoteTrack extends Playable {
-  /** While it is shown to us: the section it is in. */
+  /** The receive section that shows it; empty if none does. */
   mid = '';
   /** What the server says reaches us: `{ state, layer, width, height, bitrate, reason }`. @type {any} */
   subscription = null;
-  /** 0 silent to 1 loudest. */
+  /** From 0 (silent) to 1 (loudest). */
   level = 0;
   speaking = false;
 
@@ -126,7 +126,7 @@ export class Others {
     }
   }
 
-  /** A section for each track that is there already saves the round trip of being asked for it. */
+  /** The number of receive sections for the present tracks, which saves the round trip of `renegotiate`. */
   firstSlots() {
     const slots = { audio: 0, video: 0 };
     for (const { tracks } of this.participants.values()) {
@@ -135,13 +135,13 @@ export class Others {
     return slots;
   }
 
-  /** The peer connection is another: no section shows anything. */
+  /** The peer connection was replaced: no section shows a track. */
   forgetSlots() {
     this.#slots.clear();
   }
 
   /**
-   * Brings the tracks in line with what the sections show.
+   * Updates the tracks to what the sections show.
    *
    * @param {(mid: string) => MediaStreamTrack | null} received What arrives in a section.
    * @returns {News[]}

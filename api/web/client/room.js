@@ -1,4 +1,4 @@
-/** A room as one participant sees it: joins, publishes, subscribes, and stays in over cut connections. */
+/** A room as one participant sees it: joins, publishes and subscribes, and resumes after a disconnect. */
 
 import { Data, addresses, seal } from './data.js';
 import { Demand, handleRefusal } from './demand.js';
@@ -71,7 +71,7 @@ export class Room extends EventTarget {
     return this.#publisher.tracks;
   }
 
-  /** Of the media alone: `new`, `connecting`, `connected`, `disconnected`, `failed`. */
+  /** State of the media connection: `new`, `connecting`, `connected`, `disconnected`, `failed`. */
   get mediaState() {
     return this.#media.state;
   }
@@ -95,7 +95,7 @@ export class Room extends EventTarget {
     });
   }
 
-  /** Leaves for good. Tracks are not stopped: they are the caller's. */
+  /** Leaves the room. Does not stop MediaStreamTracks, which belong to the caller. */
   async leave() {
     this.#signal.say({ type: 'leave' });
     this.#signal.close('client_initiated', 'You left.');
@@ -123,10 +123,10 @@ export class Room extends EventTarget {
   }
 
   /**
-   * A screen or window, and its sound if the user shares it.
+   * Publishes a screen or window, and its audio if the user shares it.
    *
    * @param {import('./local.js').PublishOptions & {constraints?: MediaTrackConstraints}} [options]
-   * @returns {Promise<import('./local.js').LocalTrack[]>} The picture first.
+   * @returns {Promise<import('./local.js').LocalTrack[]>} The video first.
    */
   async publishScreen(options = {}) {
     return this.#publisher.publishScreen(options);
@@ -134,7 +134,7 @@ export class Room extends EventTarget {
 
   // ----------------------------------------------------------------------------------------------- subscribing
 
-  /** With `autoSubscribe: false`, or after `unsubscribe`. @param {Named | readonly Named[]} tracks */
+  /** Subscribes to tracks: needed with `autoSubscribe: false`, or after `unsubscribe`. @param {Named | readonly Named[]} tracks */
   async subscribe(tracks) {
     await this.#wishes.subscribe(this.#sids(tracks), true);
   }
@@ -145,7 +145,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * How a track is wanted here; what is left out stays as it was.
+   * Sets how to receive a track. Omitted fields keep their value.
    *
    * @param {Named} track
    * @param {import('./wishes.js').Settings} settings
@@ -155,13 +155,13 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Has the element decide what is sent of a track: as many pixels as it has on the screen, nothing while it is out of
-   * sight or the page is hidden. Several elements may show one track. Its size must come from the page's layout: an
-   * element as large as its picture would never ask for a larger one. An element decides about one track at a time.
+   * Receives a track in the size of an element, and nothing while the element or the page is not visible. Several
+   * elements may show one track; an element watches one track at a time. The page's layout must set the element's size:
+   * an element that takes its size from the picture would never request a larger picture.
    *
-   * @param {Named} track A picture: sound has no size, and is heard out of sight, too.
-   * @param {Element} element A video, or what stands for it until there is a picture.
-   * @returns {() => void} Ends it: the track is wanted in any size again, once no element shows it.
+   * @param {Named} track A video track. Audio has no size, and is received also if it is not visible.
+   * @param {Element} element A video element, or a placeholder until there is a picture.
+   * @returns {() => void} Stops watching. The track is received in any size when no element watches it.
    */
   watch(track, element) {
     const { sid, kind } = this.#find(track);
@@ -179,7 +179,7 @@ export class Room extends EventTarget {
     return [tracks].flat().map((track) => this.#find(track).sid);
   }
 
-  /** Of oneself, where the token allows it. @param {{name?: string, metadata?: string, attributes?: Record<string, string>}} changes */
+  /** Changes the own name, metadata or attributes, if the token allows it. @param {{name?: string, metadata?: string, attributes?: Record<string, string>}} changes */
   async update(changes) {
     await this.#signal.request({ type: 'update', ...changes });
   }
@@ -187,9 +187,9 @@ export class Room extends EventTarget {
   // ------------------------------------------------------------------------------------------------------ data
 
   /**
-   * In order and complete. Resolves when it is on its way.
+   * Sends a message reliably and in order. Resolves when the browser has accepted it.
    *
-   * @param {string | ArrayBuffer | ArrayBufferView} payload At most 64 KiB with its address.
+   * @param {string | ArrayBuffer | ArrayBufferView} payload At most 64 KiB with the destination.
    * @param {{to?: 'server' | Participant | string | readonly (Participant | string)[]}} [options] Participants, or
    *   their sids or identities. Default: everybody.
    */
@@ -198,11 +198,11 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Now or never; the parameters are those of `sendReliable`.
+   * Sends a message unreliably. The parameters are those of `sendReliable`.
    *
    * @param {string | ArrayBuffer | ArrayBufferView} payload
    * @param {{to?: 'server' | Participant | string | readonly (Participant | string)[]}} [options]
-   * @returns {boolean} False: it was lost at once.
+   * @returns {boolean} False: it was dropped.
    */
   sendLossy(payload, { to } = {}) {
     return this.#data.sendLossy(addresses(to, [...this.participants.values()]).map((name) => seal(name, payload)));
@@ -211,7 +211,7 @@ export class Room extends EventTarget {
   // ----------------------------------------------------------------------------------------------------- stats
 
   /**
-   * What really flows, by the browser's counters; rates are over the last half second, or since the call before that.
+   * Statistics of the browser. Rates are over the last half second, or since the call before that.
    *
    * @returns {Promise<{received: Map<string, import('./stats.js').Received & {subscription: any}>,
    *   sent: Map<string, import('./stats.js').Sent[]>, roundTrip: number | null}>} By the sids of the tracks.
@@ -232,7 +232,7 @@ export class Room extends EventTarget {
     this.#dispatch(this.#others.snapshot(message.participants, message.slots));
     if (how === 'snapshot') {
       this.#publisher.handleSnapshot(message.you.tracks);
-      // The server may have asked for an offer with more sections in what was missed: it asks again after this one.
+      // A missed message may have requested an offer with more sections. The server requests it again after this offer.
       this.#media.negotiate();
     } else {
       this.#publisher.forget();
@@ -286,7 +286,7 @@ export class Room extends EventTarget {
       case 'draining':
         this.#emit('draining', { deadline: message.deadline, url: message.url });
         break;
-      // A type that is not known here is a newer server's, and no harm.
+      // Ignore unknown types: they are from a newer server.
     }
   }
 
@@ -296,7 +296,7 @@ export class Room extends EventTarget {
       const wasThere = this.you.state !== 'joining';
       this.you.update(me);
       this.#emit('participantChanged', { participant: this.you });
-      // The server has given up our transport: what we publish waits there, under the same cid, for a new one.
+      // The server closed the transport. It keeps the published tracks, by cid, for a new one.
       if (wasThere && me.state === 'joining') this.#replaceMedia();
     }
     this.#dispatch(this.#others.participantsChanged(infos.filter((info) => info !== me)));
@@ -321,7 +321,7 @@ export class Room extends EventTarget {
   }
 
   #handleData(sender, payload, reliable) {
-    // Its sender may be known by data before the WebSocket has told of it; a hidden one never is.
+    // Data may arrive before the WebSocket reports the sender. Hidden senders are never reported.
     const participant = this.participants.get(sender) ?? null;
     this.#emit('data', { sender, participant, reliable, payload, text: () => new TextDecoder().decode(payload) });
   }
@@ -348,7 +348,7 @@ export class Room extends EventTarget {
     this.#data.attach(this.#media.renew(this.#firstSlots()));
   }
 
-  /** Another peer connection within the same session. */
+  /** Replaces the peer connection in the same session. */
   #replaceMedia() {
     this.#others.forgetSlots();
     this.#reconcile();
@@ -363,7 +363,7 @@ export class Room extends EventTarget {
     return isShown ? this.#others.firstSlots() : { audio: 0, video: 0 };
   }
 
-  /** After a join: the first offer. After another join also what was wished for and published before. */
+  /** After a join: makes the first offer. After a repeated join: restores settings and published tracks, too. */
   async #restore() {
     await this.#media.peer?.negotiate();
     await this.#wishes.restore();

@@ -1,13 +1,13 @@
-/** A section in which we send, and which of its encodings run: those that the server says somebody wants (`wanted`). */
+/** A section that sends. Runs only the encodings that the server wants (message `wanted`). */
 
-/** setParameters fails while a negotiation changes the same sender: then again, milliseconds apart. */
+/** setParameters fails while a negotiation changes the same sender. Milliseconds between attempts. */
 const ATTEMPTS = 10;
 const PAUSE = 100;
 
 /** @typedef {{encodings: {rid: string, wanted: boolean}[], paused: boolean}} Wish */
 
 export class Sending {
-  /** Which encodings the application lets run at all, in order. @type {boolean[]} */
+  /** Which encodings the application allows, in order. @type {boolean[]} */
   #allowed;
   /** @type {Wish | null} */
   #wish = null;
@@ -16,14 +16,14 @@ export class Sending {
 
   /**
    * @param {RTCRtpTransceiver} transceiver
-   * @param {RTCRtpEncodingParameters[]} encodings As it was made.
+   * @param {RTCRtpEncodingParameters[]} encodings As in `addTransceiver`.
    */
   constructor(transceiver, encodings) {
     this.transceiver = transceiver;
     this.#allowed = encodings.map(({ active = true }) => active);
   }
 
-  /** Resolves when the last wish of all is carried out, or cannot be. @param {Wish} wish */
+  /** Applies a wish. Resolves when the newest wish is applied, or cannot be. @param {Wish} wish */
   obey(wish) {
     this.#wish = wish;
     this.#running ??= this.#carryOut().finally(() => (this.#running = null));
@@ -50,10 +50,10 @@ export class Sending {
 }
 
 /**
- * Which encodings of a sender run. Pure.
+ * Returns which encodings of a sender run. Pure.
  *
  * @param {{rid?: string}[]} encodings As of `getParameters`.
- * @param {Wish} wish One it does not name runs: its server is of another mind than we know.
+ * @param {Wish} wish Encodings that it does not name run.
  * @param {boolean[]} allowed
  * @returns {boolean[]}
  */

@@ -1,9 +1,9 @@
 /**
- * The WebSocket of a participant: numbered messages in, requests and their answers, and coming back after a cut.
+ * The WebSocket of a participant: numbered messages, requests with replies, and resuming after a disconnect.
  *
- * A connection that breaks is dialled again with `resume`. What was asked and not answered by then is asked again, but
- * only behind a fence: a request whose answer comes after everything the server replays. Without it a request that did
- * arrive would be made twice.
+ * After a disconnect the client connects again with `resume`, and repeats requests without a reply. It first sends a fence,
+ * a small request whose reply follows all messages that the server replays. Without the fence, a request that had arrived
+ * would be repeated.
  */
 
 import { delay } from './backoff.js';
@@ -11,28 +11,28 @@ import { SfuError } from './errors.js';
 
 const PROTOCOL = 'sfu.v1';
 const VERSION = '0.1.0';
-/** What `wanted` says is carried out: see sending.js. */
+/** The client obeys `wanted`: see sending.js. */
 const FEATURES = ['wanted'];
 const REPLACED = 4000;
 const POLICY = 1008;
 const BUSY = 1013;
-/** Of backoff.js, the attempt that is waited for first where the server is busy: half a second to one. */
+/** The first attempt (see backoff.js) after a busy server: a delay of 0.5 to 1 s. */
 const BUSY_ATTEMPT = 3;
-/** Milliseconds in which a dialled connection must be open and answered, and in which a request must be. */
+/** Time limits in milliseconds: for a connection to open and be answered, and for the reply to a request. */
 const DIAL_LIMIT = 10_000;
 const ANSWER_LIMIT = 15_000;
 const ANSWERS = new Set(['answer', 'published', 'ok', 'error']);
 
 /**
  * @typedef {object} Events
- * @property {(joined: any, how: 'new' | 'snapshot') => void} joined The state of the room, from which to start anew.
- * @property {(message: any) => void} message Everything else that is no answer.
+ * @property {(joined: any, how: 'new' | 'snapshot') => void} joined The complete state of the room.
+ * @property {(message: any) => void} message Any other message that is no reply.
  * @property {(state: 'open' | 'broken') => void} state
- * @property {(reason: string, sentence: string) => void} closed It is over.
+ * @property {(reason: string, sentence: string) => void} closed The session ended.
  */
 
 export class Signal {
-  /** Requests that wait for their answer, by id, in the order they were made. @type {Map<number, any>} */
+  /** Requests without a reply, by id, in order. @type {Map<number, any>} */
   #pending = new Map();
   /** @type {WebSocket | null} */
   #socket = null;
@@ -66,18 +66,18 @@ export class Signal {
     return this.#isOpen;
   }
 
-  /** The first connection. A refusal or an unreachable server ends it: `events.closed` says why. A busy one is asked
-   * again, for as long as a lost connection is. */
+  /** Connects for the first time. Fails if the server refuses or is unreachable: see `events.closed`. If the server is
+   * busy, retries for as long as for a lost connection. */
   open() {
     return this.#dial();
   }
 
   /**
-   * Asks, and waits for the answer, over cuts if need be.
+   * Sends a request and waits for the reply, also after a resume.
    *
    * @param {Record<string, any>} message Without its `id`.
-   * @returns {Promise<any>} The answer.
-   * @throws {SfuError} What the server refused; or `session_ended`, `closed`.
+   * @returns {Promise<any>} The reply.
+   * @throws {SfuError} The server's refusal, or `session_ended`, `closed`.
    */
   request(message) {
     if (this.#isClosed) return Promise.reject(new SfuError('closed', 'You are no longer in the room.'));
@@ -89,12 +89,12 @@ export class Signal {
     });
   }
 
-  /** Says something that has no answer; lost if the connection is broken. */
+  /** Sends a message that has no reply. It is lost if the connection is broken. */
   say(message) {
     if (this.#isOpen) this.#socket?.send(JSON.stringify(message));
   }
 
-  /** Gives up a connection that seems dead, or belongs to a network that is gone, and resumes over another. */
+  /** Closes a connection that is silent, or whose network is gone, and resumes over a new one. */
   redial() {
     if (this.#isClosed) return;
     if (!this.#isOpen && this.#socket !== null) return;
@@ -103,7 +103,7 @@ export class Signal {
     this.#schedule();
   }
 
-  /** The session is beyond repair: joins anew. */
+  /** The session cannot be resumed: joins with a new session. */
   rejoin() {
     if (this.#isClosed) return;
     this.#forget();
@@ -135,7 +135,7 @@ export class Signal {
     try {
       socket = new this.Socket(address(this.options.url, this.options.room), [PROTOCOL, `bearer.${token}`]);
     } catch (error) {
-      // A token or an address that is none throws here, and would again.
+      // An invalid token or URL throws here, and would throw again.
       this.close('join_failure', error instanceof Error ? error.message : String(error));
       return;
     }
@@ -168,7 +168,7 @@ export class Signal {
       case 'resumed':
         this.#opened();
         if (this.#session) this.#fence();
-        else this.redial(); // It was given up while this was on its way.
+        else this.redial(); // The session was abandoned meanwhile.
         return;
       case 'token':
         this.#freshToken = message.token;
@@ -229,7 +229,7 @@ export class Signal {
     this.events.state('open');
   }
 
-  /** Ends the socket without hearing of it again. */
+  /** Closes the socket and ignores its later events. */
   #drop(code = 1000) {
     clearTimeout(this.#dialTimer);
     const socket = this.#socket;
@@ -241,7 +241,7 @@ export class Signal {
     socket.close(code);
   }
 
-  /** The session is over; what was asked in it is not answered any more. */
+  /** The session ended: rejects its pending requests. */
   #forget() {
     this.#session = null;
     this.#seq = 0;
@@ -257,13 +257,13 @@ export class Signal {
     }
   }
 
-  /** A connection that never was: the first attempt ends it, later ones are tried again for a while. */
+  /** A connection failed to open. The first attempt fails at once; later ones are retried for a while. */
   #retry(reason, sentence) {
     if (this.#brokenSince === 0) this.close(reason, sentence);
     else this.#schedule(reason, sentence);
   }
 
-  /** Not let in for now (too many join at once, or the server drains): tried again for a while, the first time too. */
+  /** Not admitted for now (too many joins, or draining): retries for a while, also the first attempt. */
   #wait(reason, sentence) {
     this.#attempt = Math.max(this.#attempt, BUSY_ATTEMPT);
     this.#schedule(reason, sentence);
@@ -283,7 +283,7 @@ export class Signal {
     this.#timer = setTimeout(() => this.#dial(), delay(this.#attempt++, Math.random()));
   }
 
-  /** Asks again what the server did not hear: what is unanswered once an answer to something later has come. */
+  /** Repeats requests that did not reach the server: those without a reply when a later request has one. */
   #fence() {
     const asked = [...this.#pending.values()];
     if (asked.length === 0) return;

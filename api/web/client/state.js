@@ -1,10 +1,10 @@
-/** The state of a room, from those of its two connections. Pure. */
+/** The state of a room, derived from its two connections. Pure. */
 
 /**
- * One word for two connections, WebSocket and media.
+ * Returns one state for two connections, WebSocket and media.
  *
  * @param {'connecting' | 'connected' | 'reconnecting' | 'closed'} before
- * @param {boolean} isWell Both are up.
+ * @param {boolean} isWell Both are connected.
  * @returns {'connecting' | 'connected' | 'reconnecting' | 'closed'}
  */
 export function overall(before, isWell) {

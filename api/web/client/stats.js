@@ -1,15 +1,15 @@
-/** What really flows, from the browser's own counters (RTCStatsReport). Pure: two readings make a rate. */
+/** Statistics from the browser's counters (RTCStatsReport). Pure: a rate needs two readings. */
 
 /**
  * @typedef {object} Received
  * @property {string} mid
  * @property {'audio' | 'video'} kind
- * @property {string} codec `VP8`, `opus`, …; empty if not known.
+ * @property {string} codec `VP8`, `opus`, …; empty: unknown.
  * @property {number} bitrate Bits per second.
- * @property {number} width Of the decoded picture; pixels.
+ * @property {number} width Pixels of the decoded picture.
  * @property {number} height
  * @property {number} fps
- * @property {number} lost Packets that did not come in the time the bitrate is of.
+ * @property {number} lost Packets lost in the interval of the bitrate.
  * @property {number} framesDecoded
  */
 
@@ -24,13 +24,13 @@
  * @property {string} limitedBy `none`, `cpu`, `bandwidth`, `other`
  */
 
-/** Milliseconds that a rate is read over, at least: readings in between repeat the last one. */
+/** Minimum milliseconds between two readings of a rate. Earlier readings repeat the last one. */
 const WINDOW = 500;
 
 /**
  * @param {Iterable<any>} reports The values of an RTCStatsReport.
- * @param {Map<string, Flow>} flows What is known of each flow, by the id of its report; brought up to date.
- * @returns {{received: Received[], sent: Sent[], roundTrip: number | null}} Milliseconds, null while not known.
+ * @param {Map<string, Flow>} flows The state of each flow, by the id of its report. Updated.
+ * @returns {{received: Received[], sent: Sent[], roundTrip: number | null}} Milliseconds. Null: unknown.
  */
 export function read(reports, flows) {
   const all = [...reports];
@@ -80,11 +80,11 @@ function picture({ frameWidth = 0, frameHeight = 0, framesPerSecond = 0 }) {
 }
 
 /**
- * A reading by the sids of the tracks.
+ * Returns a reading by the sids of the tracks.
  *
  * @param {{received: any[], sent: any[], roundTrip: number | null} | null} reading Null: there is no connection.
  * @param {readonly any[]} remote Tracks of others.
- * @param {Iterable<any>} local One's own.
+ * @param {Iterable<any>} local Local tracks.
  */
 export function byTrack(reading, remote, local) {
   const received = new Map();

@@ -1,24 +1,24 @@
-/** What one wants to be shown, and how: asked of the server once, and again after a new join. */
+/** Subscriptions and settings: sent to the server once, and again after a new join. */
 
 import { isOver } from './errors.js';
 
 /**
- * @typedef {object} Settings How one wants to see a track. What is left out stays as it was.
- * @property {'low' | 'medium' | 'high' | 'off'} [quality] The best that is worth its bits; `off` pauses it.
- * @property {number} [width] Of the box it is fitted into, in pixels of the screen. 0: any.
+ * @typedef {object} Settings How to receive a track. Omitted fields keep their value.
+ * @property {'low' | 'medium' | 'high' | 'off'} [quality] The best encoding to send; `off` pauses the track.
+ * @property {number} [width] The box that the picture is fitted into, in screen pixels. 0: any.
  * @property {number} [height]
  * @property {number} [fps] Frames per second that are enough. 0: any.
- * @property {number} [priority] Who goes first where not all have room, 1 to 255. 0: as its source has it.
- * @property {boolean} [visible] Video that is not visible is not sent.
+ * @property {number} [priority] 1 to 255; higher is served first. 0: the default of its source.
+ * @property {boolean} [visible] False: video is not sent; audio is.
  */
 
-/** Tracks of one message: as many as the server takes. */
+/** Maximum tracks in one message that the server accepts. */
 const MOST = 256;
 
 export class Wishes {
   /** By sid. @type {Map<string, {on?: boolean, settings?: Settings}>} */
   #wishes = new Map();
-  /** What is said at the end of this turn, in one message: by sid. @type {Map<string, Settings>} */
+  /** Settings to send in one message at the end of this turn, by sid. @type {Map<string, Settings>} */
   #unsaid = new Map();
   /** @type {Promise<void> | null} */
   #saying = null;
@@ -57,7 +57,7 @@ export class Wishes {
     await Promise.all(parts.map((tracks) => this.#sayTogether(tracks)));
   }
 
-  /** One track that has gone meanwhile does not cost the others their settings. @param {({track: string} & Settings)[]} tracks */
+  /** Sends settings. If one track is gone, the others still get theirs. @param {({track: string} & Settings)[]} tracks */
   async #sayTogether(tracks) {
     try {
       await this.request({ type: 'settings', tracks });
@@ -69,7 +69,7 @@ export class Wishes {
     }
   }
 
-  /** The server knows nothing of them: says those again whose tracks are there still. */
+  /** The server has lost them: sends again those of tracks that still exist. */
   async restore() {
     for (const sid of [...this.#wishes.keys()]) if (!this.isThere(sid)) this.#wishes.delete(sid);
     for (const on of [true, false]) {

@@ -11,12 +11,12 @@ export function wire(actions, signal) {
   document.addEventListener('keydown', (event) => press(event, actions), { signal });
 }
 
-/** Shows what is on. @param {{isHeard: boolean, isSeen: boolean, isSharing: boolean, withStats: boolean}} now */
+/** Shows which buttons are on. @param {{isHeard: boolean, isSeen: boolean, isSharing: boolean, withStats: boolean}} now */
 export function show({ isHeard, isSeen, isSharing, withStats }) {
   look('microphone', isHeard ? 'mic' : 'mic-off', isHeard ? 'Mute (m)' : 'Unmute (m)', 'Microphone', isHeard, !isHeard);
   look('camera', isSeen ? 'camera' : 'camera-off', isSeen ? 'Camera off (v)' : 'Camera on (v)', 'Camera', isSeen, !isSeen);
   look('screen', 'screen', isSharing ? 'Stop sharing (s)' : 'Share your screen (s)', 'Share your screen', isSharing);
-  look('chat-toggle', 'chat', 'Chat (c)'); // Its label, with the unread, is the chat's.
+  look('chat-toggle', 'chat', 'Chat (c)'); // chat.js sets its label, which counts unread messages.
   look('stats-toggle', 'stats', 'Figures in the tiles (i)', 'Figures in the tiles', withStats);
 }
 

@@ -1,4 +1,4 @@
-/** A call on the screen: what happens in the room becomes tiles, sounds, words and buttons. */
+/** A call on the screen: shows the events of the room as tiles, audio, texts and buttons. */
 
 import { Devices } from './devices.js';
 import { Sounds } from './sounds.js';
@@ -25,7 +25,7 @@ export class Call {
    * @param {HTMLElement} parts.status
    * @param {import('./chat.js').Chat} parts.chat
    * @param {(words: string) => void} parts.tell
-   * @param {() => void} parts.changed Buttons may look otherwise.
+   * @param {() => void} parts.changed Called when the state of buttons changed.
    * @param {(why: string) => void} parts.over
    */
   constructor(room, parts) {
@@ -73,7 +73,7 @@ export class Call {
     on('data', (message) => chat.receive(message));
     on('localTrackMuted', ({ track, muted }) => tell(muted ? `A moderator muted your ${track.source}.` : `You may switch on your ${track.source} again.`));
     on('localTrackUnpublished', ({ reason }) => reason !== 'it ended' && tell(`You no longer publish: ${reason}.`));
-    on('draining', ({ deadline }) => tell(`This server stops at ${new Date(deadline).toLocaleTimeString()}: the call will go on over another, or end.`));
+    on('draining', ({ deadline }) => tell(`This server stops at ${new Date(deadline).toLocaleTimeString()}: the call continues on another server, or ends.`));
     on('left', ({ reason, message }) => over(reason === 'client_initiated' ? '' : message));
   }
 
@@ -87,7 +87,7 @@ export class Call {
     for (const key of this.tiles.keys()) if (key.startsWith(participant.sid)) this.tiles.remove(key);
   }
 
-  /** Brings tiles and buttons in line with the room. */
+  /** Updates tiles and buttons to the state of the room. */
   #refresh() {
     const { you } = this.room;
     if (!you || this.room.state === 'closed') return;
@@ -140,7 +140,7 @@ export class Call {
         const key = track.source === 'screen_share' ? `${participant.sid}/${track.sid}` : participant.sid;
         this.tiles.figures(key, figures(received.get(track.sid), track.subscription), track.subscription?.state);
       }
-      // Who shows no picture is heard: that flow is what its tile gets.
+      // A participant without video: its tile shows the figures of its audio.
       const [sound] = of(participant, 'audio');
       if (of(participant, 'video').length === 0) this.tiles.figures(participant.sid, sound ? figures(received.get(sound.sid), sound.subscription) : '', sound?.subscription?.state);
     }

@@ -39,7 +39,7 @@ export class Chat {
     this.toggle(false);
   }
 
-  /** A message of the data channel; what is no chat is somebody else's business. */
+  /** Handles a message of the data channel. Ignores messages that are not chat. */
   receive({ text, participant }) {
     let message;
     try {
@@ -52,7 +52,7 @@ export class Chat {
     if (this.parts.panel.hidden) this.#count(this.#unread + 1);
   }
 
-  /** @param {string} words Of the page itself: who came, who left. */
+  /** @param {string} words A notice of the page, such as a join. */
   notice(words) {
     const item = document.createElement('li');
     item.className = 'notice';
@@ -120,7 +120,7 @@ export class Chat {
       badge.setAttribute('aria-hidden', 'true');
       toggle.append(badge);
     }
-    // The label of a button is all that is read of it, not what is in it.
+    // Screen readers read only the label of a button, not its content.
     toggle.setAttribute('aria-label', unread > 0 ? `Chat, ${unread} unread` : 'Chat');
   }
 }

@@ -1,4 +1,4 @@
-/** Our own camera, microphone and screen: on, off, and back on. */
+/** The local camera, microphone and screen: switches them on and off. */
 
 import { capture } from '../client.js';
 
@@ -10,7 +10,7 @@ export class Devices {
   #tracks = { microphone: null, camera: null };
   /** @type {LocalTrack[]} */
   #screen = [];
-  /** What is being switched: a second press meanwhile is none. @type {Set<string>} */
+  /** Devices that are being switched. A second press meanwhile is ignored. @type {Set<string>} */
   #busy = new Set();
 
   /** @param {Room} room @param {() => void} changed */
@@ -33,7 +33,7 @@ export class Devices {
     return this.#screen.length > 0;
   }
 
-  /** What our own tile shows. @returns {LocalTrack | null} */
+  /** What the local tile shows. @returns {LocalTrack | null} */
   get picture() {
     return this.isSeen ? this.#tracks.camera : null;
   }
@@ -48,7 +48,7 @@ export class Devices {
     return { camera: this.#tracks.camera?.sid ?? '', screen: this.#screen[0]?.sid ?? '' };
   }
 
-  /** What was chosen in the lobby, in one question to the user. @param {{microphone: boolean, camera: boolean}} wanted */
+  /** Opens the devices chosen in the lobby, with one prompt. @param {{microphone: boolean, camera: boolean}} wanted */
   async start(wanted) {
     if (!wanted.microphone && !wanted.camera) return;
     await this.#once('microphone', () => this.#once('camera', () => this.#start(wanted)));
@@ -62,7 +62,7 @@ export class Devices {
     });
   }
 
-  /** Off means off: the camera is let go, and its light goes out. */
+  /** Off releases the camera, so its light goes out. */
   toggleCamera() {
     return this.#once('camera', async () => {
       const track = this.#tracks.camera;
@@ -98,7 +98,7 @@ export class Devices {
     });
   }
 
-  /** Lets all devices go. */
+  /** Releases all devices. */
   stop() {
     for (const track of [this.#tracks.microphone, this.#tracks.camera, ...this.#screen]) track?.mediaStreamTrack?.stop();
     this.#tracks = { microphone: null, camera: null };
@@ -133,7 +133,7 @@ export class Devices {
     }
   }
 
-  /** Ended by the browser's own button, by the server, or because the device is gone. */
+  /** The track was ended by the browser's button, by the server, or because the device was removed. */
   #forget(track) {
     track.mediaStreamTrack?.stop();
     if (this.#tracks.microphone === track) this.#tracks.microphone = null;
@@ -141,7 +141,7 @@ export class Devices {
     if (this.#screen.includes(track)) {
       const others = this.#screen.filter((other) => other !== track);
       this.#screen = [];
-      // The sound of a screen goes with its picture.
+      // The audio of a screen ends with its video.
       for (const other of others) end(other).catch(() => {});
     }
     this.changed();
@@ -154,7 +154,7 @@ async function end(track) {
   await track.unpublish();
 }
 
-/** Both, or the one of the two that there is: better than none. Who said no is not asked again. */
+/** Captures both devices, or the one that works. If the user refused, does not ask again. */
 async function either(wanted) {
   try {
     return { media: await capture(wanted), missing: null };

@@ -1,6 +1,6 @@
-/** Where tiles go: the grid whose tiles are largest, or one tile in the light and the others in a strip. Pure. */
+/** Positions of tiles: the grid with the largest tiles, or one large tile and the others in a strip. Pure. */
 
-/** Width to height. A camera picture may be cut to any of these; the first that yields most wins. */
+/** Width to height. A camera picture may be cropped to any of these. The first with the largest tiles is used. */
 const RATIOS = [16 / 9, 4 / 3, 1];
 const STRIP = { share: 0.22, narrowest: 110 };
 
@@ -45,7 +45,7 @@ export function arrange(count, width, height, gap, spot) {
   return [first, ...grid(count - 1, width, strip, gap, 0, height - strip)];
 }
 
-/** Centred; so is a last row that is not full. */
+/** Centres the grid, and a last row that is not full. */
 function grid(count, width, height, gap, left, top) {
   const best = bestGrid(count, width, height, gap);
   const tall = best.rows * best.height + gap * (best.rows - 1);

@@ -1,4 +1,4 @@
-/** What is heard: an audio element for each sound that reaches us, and a button where the browser wants a click first. */
+/** Audio: one element for each received audio track, and a button if the browser needs a click first. */
 
 export class Sounds {
   /** @type {Map<import('../client.js').RemoteTrack, HTMLAudioElement>} */

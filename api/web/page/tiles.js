@@ -12,7 +12,7 @@ import { hue, initials } from './words.js';
  * @property {HTMLElement} figures
  * @property {boolean} isScreen
  * @property {Picture | null} picture
- * @property {string} track Sid of the remote picture; empty if there is none or it is ours.
+ * @property {string} track Sid of the remote video. Empty: none, or it is local.
  * @property {() => void} unwatch
  */
 
@@ -22,7 +22,7 @@ export class Tiles {
 
   /**
    * @param {HTMLElement} container
-   * @param {(track: string, video: HTMLVideoElement) => () => void} watch Has the tile decide what is sent of a track.
+   * @param {(track: string, video: HTMLVideoElement) => () => void} watch Watches a track in the tile.
    */
   constructor(container, watch) {
     this.container = container;
@@ -100,7 +100,7 @@ export class Tiles {
   arrange() {
     const { clientWidth: width, clientHeight: height } = this.container;
     const gap = parseFloat(getComputedStyle(this.container).getPropertyValue('--gap')) || 8;
-    // A shared screen is what everybody came to see.
+    // A shared screen comes first.
     const tiles = [...this.#tiles.values()].sort((a, b) => Number(b.isScreen) - Number(a.isScreen));
     const boxes = arrange(tiles.length, width, height, gap, tiles[0]?.isScreen ?? false);
     boxes.forEach((box, index) => {
@@ -119,7 +119,7 @@ export class Tiles {
       '<output class="figures" aria-live="off"></output>';
     element.setAttribute('role', 'group');
     const video = /** @type {HTMLVideoElement} */ (part(element, 'video'));
-    video.muted = true; // Sound has elements of its own; without this nothing may play by itself.
+    video.muted = true; // Audio has its own elements. Browsers autoplay only muted video.
     const tile = { element, video, figures: part(element, '.figures'), isScreen, picture: null, track: '', unwatch: () => {} };
     this.#tiles.set(key, tile);
     this.container.append(element);

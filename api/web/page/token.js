@@ -1,9 +1,9 @@
-/** Where the page gets its token: pasted, or in development mode from the server itself. */
+/** The token of the page: pasted, or in development mode from the server. */
 
 export class NoDevToken extends Error {}
 
 /**
- * A token for somebody new in a room. Each has a fresh identity.
+ * Returns a token with a new identity for a room.
  *
  * @param {string} room @param {string} name
  * @returns {Promise<string>}

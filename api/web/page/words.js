@@ -1,4 +1,4 @@
-/** Figures and reasons as people read them. Pure. */
+/** Figures and reasons as texts. Pure. */
 
 /** @param {number} bitsPerSecond */
 export function bitrate(bitsPerSecond) {
@@ -6,7 +6,7 @@ export function bitrate(bitsPerSecond) {
   return `${Math.round(bitsPerSecond / 1_000)} kbit/s`;
 }
 
-/** Why a tile gets no better, where that is not known from the state. */
+/** Why a tile gets no better layer, if the state does not say it. */
 const CAUSES = {
   demand: 'as much as asked for',
   bandwidth: 'held by the network',
@@ -17,11 +17,11 @@ const CAUSES = {
 };
 
 /**
- * What a tile gets: the layer by the server's word, size and bitrate by the browser's own count. A small tile cuts it off
- * at its end, so what matters most comes first.
+ * What a tile receives: the layer as the server reports it, size and bitrate from the browser's counters. A small tile
+ * truncates the text, so the most important part comes first.
  *
  * @param {any} flow As of `room.stats().received`; undefined before the first reading.
- * @param {any} subscription The server's; null before it has said anything.
+ * @param {any} subscription The server's message. Null: none yet.
  */
 export function figures(flow, subscription) {
   if (subscription && subscription.state !== 'active') {
@@ -38,7 +38,7 @@ export function figures(flow, subscription) {
   return parts.join(' · ');
 }
 
-/** What our own tile sends. @param {any[]} flows As of `room.stats().sent`. */
+/** What the local tile sends. @param {any[]} flows As of `room.stats().sent`. */
 export function sending(flows) {
   const active = flows.filter((flow) => flow.bitrate > 0).sort((a, b) => a.width - b.width);
   if (active.length === 0) return '';
@@ -57,21 +57,21 @@ export function initials(name) {
   return letters.map((word) => first(word).toUpperCase()).join('') || '?';
 }
 
-/** What a person takes for the first letter: a family of emoji is one. @param {string} word */
+/** The first letter as a reader sees it: an emoji of several code points is one. @param {string} word */
 function first(word) {
   const [letter] = 'Segmenter' in Intl ? [...new Intl.Segmenter().segment(word)].map(({ segment }) => segment) : [...word];
   return letter;
 }
 
 /**
- * A name within a sentence, whose direction of writing it does not turn (UAX #9 s2.4).
+ * A name inside a sentence, isolated so that it does not change the writing direction (UAX #9 s2.4).
  * @param {string} name
  */
 export function isolated(name) {
   return `\u2068${name}\u2069`;
 }
 
-/** A hue of one's own, the same wherever the identity is seen. @param {string} identity */
+/** A hue derived from the identity. @param {string} identity */
 export function hue(identity) {
   let hash = 2166136261; // FNV-1a
   for (const char of identity) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 16777619);
