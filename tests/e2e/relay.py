@@ -38,6 +38,15 @@ class Relay:
     _client: tuple[str, int] | None = None
     _outside: asyncio.DatagramTransport | None = None
     _inside: asyncio.DatagramTransport | None = None
+    _service: tuple[str, int] = ("", 0)
+
+    async def move(self) -> None:
+        """Gives the client another address, as the service sees it. What goes to the one before is lost."""
+        before = self._inside
+        loop = asyncio.get_running_loop()
+        self._inside, _ = await loop.create_datagram_endpoint(lambda: _Inside(self), remote_addr=self._service)
+        if before is not None:
+            before.close()
 
     def answer(self, sdp: str) -> str:
         """The answer, with this relay in the place of the service's addresses."""
@@ -98,11 +107,12 @@ async def relaying(answer: str, network: Network) -> AsyncIterator[Relay]:
     relay = Relay(network)
     loop = asyncio.get_running_loop()
     outside, _ = await loop.create_datagram_endpoint(lambda: _Outside(relay), local_addr=(found[2], 0))
-    inside, _ = await loop.create_datagram_endpoint(lambda: _Inside(relay), remote_addr=(found[2], int(found[3])))
-    relay._outside, relay._inside = outside, inside
+    relay._outside, relay._service = outside, (found[2], int(found[3]))
+    await relay.move()
     relay._address = cast(tuple[str, int], outside.get_extra_info("sockname"))[:2]
     try:
         yield relay
     finally:
         outside.close()
-        inside.close()
+        if relay._inside is not None:
+            relay._inside.close()

@@ -1,6 +1,7 @@
 """Another address in the middle of a call, as a NAT gives one: media is proven there, and goes on. Counted only."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
@@ -11,10 +12,13 @@ from sfu.model import Kind
 from ..peer import Peer
 from .browser import Page
 from .chromium import Chromium
+from .firefox import Firefox
 from .gstreamer import MISSING, is_installed, watching
 from .nat import FRONT, SERVICE, Nat, behind_nat
+from .relay import Network, Relay
 from .server import Server, default_address, serving, token
 from .test_doors import knock, see
+from .test_loss import Doors, decoded
 from .waiting import until
 
 pytestmark = pytest.mark.browser
@@ -97,6 +101,28 @@ async def test_gstreamer_that_makes_no_checks_moves(room: str) -> None:
         await eye.see(30)
         assert nat.down > 30
         assert await is_there(server, room, "eye")
+
+
+async def test_firefox_that_only_watches_moves(firefox: Firefox, site: str, room: str) -> None:
+    """It pairs nothing with a loopback address, so a relay stands between it and the service."""
+    shape = {"sends": [{"kind": "video", "codec": "vp8"}]}
+    async with serving() as server, AsyncExitStack() as stack:
+        doors = Doors(server, site, room, stack)
+        await doors.open(firefox, "whip", "cam", shape, Network())
+        viewer, relay = await doors.open(firefox, "whep", "eye", {"receives": ["video"]}, Network())
+        await decoded(viewer, 1)
+        for _ in range(2):
+            await relay.move()
+            before = relay.down
+            await until(
+                lambda: _down(relay), lambda down, before=before: down > before + 30, "datagrams come", limit=60.0
+            )
+            await decoded(viewer, 30)
+        assert await is_there(server, room, "eye")
+
+
+async def _down(relay: Relay) -> int:
+    return relay.down
 
 
 async def _delivered(nat: Nat) -> int:
