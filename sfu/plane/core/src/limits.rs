@@ -212,6 +212,9 @@ pub const SENT_MEMORY: usize = 5 << 20;
 /// Octets of the lists of missing packets of a participant's encodings, if all are full: 64 KB of each.
 pub const MISSING_MEMORY: usize = 32 << 20;
 
+/// Octets of the replay windows of a participant's SSRCs and of ours, and of retired SSRCs of both.
+pub const WINDOWS_MEMORY: usize = 2 << 20;
+
 /// Octets of the remembered arrivals of one participant.
 pub const ARRIVALS_MEMORY: usize = 256 * 1024;
 
@@ -318,7 +321,7 @@ mod tests {
     use crate::send::history::History;
     use crate::send::redundancy;
     use crate::send::repeats::Repeats;
-    use crate::srtp::Profile;
+    use crate::srtp::{self, Profile};
 
     /// Octets of memory of a packet that is kept: its payload, and what is noted of it.
     const KEPT_PACKET: usize = 1_460 + 300;
@@ -380,6 +383,7 @@ mod tests {
                 (ARRIVALS + ARRIVAL_HOLE as usize).next_power_of_two() * Arrivals::PLACE,
                 ARRIVALS_MEMORY,
             ),
+            ("windows of all SSRCs are kept", srtp::MOST_MEMORY, WINDOWS_MEMORY),
             (
                 "what waits is bounded by its kinds",
                 (WAITING_CONTROL + HANDSHAKE_DATAGRAMS) * ANY_DATAGRAM + COMPOUNDS_WAITING * DATAGRAM,

@@ -22,7 +22,8 @@ impl Default for Memory {
     }
 }
 
-/// The memory that a participant causes, in octets, without that of the DTLS and SCTP libraries.
+/// The memory that a participant causes, in octets, without that of the DTLS and SCTP libraries, which have limits of
+/// their own: of a handshake message, and of the windows of an association.
 #[derive(Clone, Copy, Debug)]
 pub struct Remembered {
     /// The participant's transport.
@@ -35,6 +36,8 @@ pub struct Remembered {
     pub missing: usize,
     /// Arrival times of packets with transport-wide numbers.
     pub arrivals: usize,
+    /// Replay windows and retired SSRCs of SRTP.
+    pub windows: usize,
     /// Queued datagrams.
     pub waiting: usize,
     /// Messages of data channels that are not acknowledged, or wait for a channel to open.
@@ -50,6 +53,7 @@ impl Plane {
             sent: transport.slots.iter().map(|&slot| self.slots[slot].slot.memory()).sum(),
             missing: transport.tracks.iter().map(|&track| self.tracks[track].track.missing_memory()).sum(),
             arrivals: transport.arrivals.memory(),
+            windows: transport.srtp.as_ref().map_or(0, |srtp| srtp.inbound.memory() + srtp.outbound.memory()),
             waiting: transport.waiting(),
             messages: transport.data.as_ref().map_or(0, |data| data.memory()),
         })

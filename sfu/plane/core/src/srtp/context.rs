@@ -23,6 +23,13 @@ const RTP_WORDS: usize = 16;
 /// 128 packets.
 const RTCP_WORDS: usize = 2;
 
+/// Octets of the windows and retired SSRCs of both directions, at most.
+#[cfg(test)]
+pub(crate) const MOST_MEMORY: usize =
+    2 * Streams::<RTP_WORDS>::MOST + Streams::<RTCP_WORDS>::MOST + 2 * RETIRED_SSRCS * RETIRED;
+/// Octets of a retired SSRC of ours, with its part of the table.
+const RETIRED: usize = 8;
+
 const NOT_ENCRYPTED: Broken = Broken("a packet could not be encrypted");
 
 /// Octets of the authentication tag that identify a packet.
@@ -59,6 +66,11 @@ impl Outbound {
             rtcp_index: 0,
             broken: None,
         }
+    }
+
+    /// Octets of what is remembered of the SSRCs that were sent.
+    pub fn memory(&self) -> usize {
+        self.used.memory().saturating_add(self.retired.capacity().saturating_mul(RETIRED))
     }
 
     /// Octets that the profile of this context adds to an RTP packet.
@@ -197,6 +209,11 @@ impl Inbound {
             rtp_streams: Streams::new(),
             rtcp_streams: Streams::new(),
         }
+    }
+
+    /// Octets of what is remembered of the SSRCs that were received.
+    pub fn memory(&self) -> usize {
+        self.rtp_streams.memory().saturating_add(self.rtcp_streams.memory())
     }
 
     /// Verifies and decrypts in place. Returns the length of the decrypted packet, without the tag. After an error the

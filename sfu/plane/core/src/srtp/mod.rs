@@ -9,6 +9,8 @@ mod streams;
 
 use std::fmt;
 
+#[cfg(test)]
+pub(crate) use context::MOST_MEMORY;
 pub use context::{Inbound, Outbound};
 
 /// A protection profile, negotiated by DTLS (RFC 5764 s4.1.2, RFC 7714 s14.2).

@@ -81,6 +81,20 @@ impl<const WORDS: usize> Streams<WORDS> {
         self.retired.retain(|known| known.0 != ssrc);
     }
 
+    /// Octets of the state of one SSRC in use.
+    const IN_USE: usize = size_of::<Window<WORDS>>() + size_of::<(u32, u64)>() + size_of::<(u32, usize)>();
+    const RETIRED: usize = size_of::<(u32, u64)>();
+
+    /// Octets of all SSRCs that fit, in lists that may have grown to twice their number.
+    #[cfg(test)]
+    pub(super) const MOST: usize = 2 * SSRCS * (Self::IN_USE + Self::RETIRED);
+
+    /// Octets of the SSRCs in use and of retired ones.
+    pub(super) fn memory(&self) -> usize {
+        let in_use = self.windows.capacity().saturating_mul(Self::IN_USE);
+        in_use.saturating_add(self.retired.capacity().saturating_mul(Self::RETIRED))
+    }
+
     /// The number of SSRCs in use.
     pub(super) fn len(&self) -> usize {
         self.ssrcs.len()
