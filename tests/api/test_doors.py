@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 DOORS = sorted([*ROOT.glob("api/*.py"), ROOT / "sfu/signalling/requests.py", ROOT / "examples/embed.py"])
 USED = {
     "execute",
-    # A connection is held by a block.
+    # A connection and a capture are held by a block.
     "attach",
+    "capture",
     "require_budget",
     "require_valid",
     "read_offer",
