@@ -1,5 +1,6 @@
 """Another address in the middle of a call, as a NAT gives one: media is proven there, and goes on. Counted only."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -15,8 +16,9 @@ from .chromium import Chromium
 from .firefox import Firefox
 from .gstreamer import MISSING, is_installed, watching
 from .nat import FRONT, SERVICE, Nat, behind_nat
-from .relay import Network, Relay
+from .relay import Network, Relay, relaying
 from .server import Server, default_address, serving, token
+from .signalling import voice
 from .test_doors import knock, see
 from .test_loss import Doors, decoded
 from .waiting import until
@@ -119,6 +121,49 @@ async def test_firefox_that_only_watches_moves(firefox: Firefox, site: str, room
             )
             await decoded(viewer, 30)
         assert await is_there(server, room, "eye")
+
+
+async def test_firefox_with_a_muted_microphone_moves(firefox: Firefox, site: str, room: str) -> None:
+    """Only its RTCP and its checks prove the new path: no media comes from it."""
+    shape = {"sends": [{"kind": "video", "codec": "vp8"}]}
+    async with serving() as server, AsyncExitStack() as stack:
+        await Doors(server, site, room, stack).open(firefox, "whip", "cam", shape, Network())
+        page = await firefox.page(site)
+        stack.push_async_callback(page.close)
+        eye = await stack.enter_async_context(voice(server, room, "eye"))
+        answer = await eye.offer(await page.call("offer", {"both": ["audio"], "receives": ["video"]}))
+        relay = await stack.enter_async_context(relaying(answer.sdp, Network()))
+        await page.call("accept", relay.answer(answer.sdp))
+        await decoded(page, 30)
+        await page.call("bareMute")
+        await until(lambda: _sent(page), _Steady(), "it sends no media any more")
+        sent = await _sent(page)
+        for _ in range(2):
+            await relay.move()
+            before = relay.down
+            await until(
+                lambda: _down(relay), lambda down, before=before: down > before + 30, "datagrams come", limit=60.0
+            )
+            await decoded(page, 30)
+        assert await _sent(page) == sent
+        assert await is_there(server, room, "eye")
+
+
+class _Steady:
+    """Holds once a reading is the same for a second."""
+
+    def __init__(self) -> None:
+        self._last = -1
+        self._since = time.monotonic()
+
+    def __call__(self, reading: int) -> bool:
+        if reading != self._last:
+            self._last, self._since = reading, time.monotonic()
+        return time.monotonic() - self._since > 1.0
+
+
+async def _sent(page: Page) -> int:
+    return sum(flow["packets"] for flow in await page.call("bareSent"))
 
 
 async def _down(relay: Relay) -> int:

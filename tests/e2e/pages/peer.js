@@ -363,6 +363,9 @@ async function nominated(pc) {
 
 export const bareFlows = () => inbound(bare);
 export const bareSent = () => outbound(bare);
+
+/** From now on no media leaves. */
+export const bareMute = () => Promise.all(bare.getSenders().map((sender) => sender.replaceTrack(null)));
 export const bareTransport = async () => [...(await bare.getStats()).values()].find(({ type }) => type === 'transport') ?? null;
 
 /** Ends everything: the page is as new. */
