@@ -18,6 +18,7 @@ from sfu.bucket import Bucket
 from sfu.errors import InvalidRequest, SfuError, Unauthenticated, Unavailable
 from sfu.lifecycle import State
 from sfu.model import Grant
+from sfu.quoting import octets
 from sfu.service import Sfu
 from sfu.signalling.messages import Error, Join, Token
 from sfu.signalling.outbox import Outgoing, Write
@@ -137,7 +138,7 @@ async def _first_message(websocket: WebSocket) -> Join:
     text = received.get("text")
     if text is None:
         raise NotText("messages are text, not binary")
-    if len(text) > limits.FIRST_MESSAGE_OCTETS:
+    if octets(text) > limits.FIRST_MESSAGE_OCTETS:
         raise InvalidRequest(f"the first message has at most {limits.FIRST_MESSAGE_OCTETS} octets")
     message = messages.decode(text)
     if not isinstance(message, Join):
@@ -175,10 +176,10 @@ async def _listen(websocket: WebSocket, session: SignallingSession) -> int | Non
             message = messages.decode(text)
         except InvalidRequest as error:
             session.send(Error(messages.request_id(text), error.code, str(error)))
-            await _pause(budget, 1 + len(text) / limits.COST_OCTETS)
+            await _pause(budget, 1 + octets(text) / limits.COST_OCTETS)
             continue
         # Nothing is dropped: a client that exceeds its budget is read more slowly.
-        await _pause(budget, cost(message, len(text)))
+        await _pause(budget, cost(message, octets(text)))
         await session.handle(message)
 
 

@@ -1,4 +1,5 @@
-"""Quotes a client's text in our sentences. Only these functions may put outside text into a sentence."""
+"""Quotes a client's text in our sentences, and measures it. Only `quote` and `legible` may put outside text into a
+sentence."""
 
 from sfu import limits
 
@@ -23,3 +24,8 @@ def _shown(character: str) -> str:
     if character in JOINERS or (character.isprintable() and character != "\\"):
         return character
     return character.encode("unicode_escape").decode()
+
+
+def octets(text: str) -> int:
+    """Returns the octets of a text in UTF-8. Half of a surrogate pair, which JSON may name, counts as three."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

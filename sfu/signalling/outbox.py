@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sfu import limits
+from sfu.quoting import octets
 from sfu.signalling.messages import Joined, Participants, ServerMessage, Subscription
 from sfu.views import ParticipantInfo
 
@@ -199,19 +200,19 @@ class Outbox:
 
 
 def weigh(message: ServerMessage) -> int:
-    """Returns the weight of a message in octets: the length of its texts, and a constant for everything else."""
+    """Returns the weight of a message in octets: its texts in UTF-8, and a constant for everything else."""
     match message:
         case Joined():
             return (
                 _BASE
-                + len(message.room.metadata)
+                + octets(message.room.metadata)
                 + sum(map(weigh_participant, message.participants))
                 + weigh_participant(message.you)
             )
         case Participants():
             return _BASE + sum(map(weigh_participant, message.participants))
         case Subscription():  # The most frequent one.
-            return 2 * _BASE + len(message.reason)
+            return 2 * _BASE + octets(message.reason)
         case _:
             names = message.__dataclass_fields__
             return _BASE + sum(_texts(getattr(message, name)) for name in names)
@@ -224,13 +225,13 @@ _PART = 64
 
 def weigh_participant(info: ParticipantInfo) -> int:
     """Returns the octets of a participant in a message, as `weigh` counts them."""
-    attributes = sum(len(name) + len(value) for name, value in info.attributes.items()) if info.attributes else 0
-    return 2 * _BASE + len(info.metadata) + attributes + 2 * _BASE * len(info.tracks)
+    attributes = sum(octets(name) + octets(value) for name, value in info.attributes.items()) if info.attributes else 0
+    return 2 * _BASE + octets(info.metadata) + attributes + 2 * _BASE * len(info.tracks)
 
 
 def _texts(value: object) -> int:
     if isinstance(value, str):
-        return len(value)
+        return octets(value)
     if isinstance(value, dict | list | tuple):
         return _PART * len(value)
-    return len(getattr(value, "metadata", ""))
+    return octets(getattr(value, "metadata", ""))

@@ -146,9 +146,11 @@ async def test_websockets_without_a_token_go_when_their_first_message_does_not_c
 
 
 @pytest.mark.parametrize("bearer", [{}, {"Authorization": f"Bearer {token()}"}], ids=["no token", "a token"])
-async def test_a_first_message_has_at_most_64_kb(server: Server, bearer: dict[str, str]) -> None:
+@pytest.mark.parametrize("unit", ["x", "\u00e9"])
+async def test_a_first_message_has_at_most_64_kb(server: Server, bearer: dict[str, str], unit: str) -> None:
+    sdk = unit * (limits.FIRST_MESSAGE_OCTETS // len(unit.encode()))
     async with server.rtc(additional_headers={"Origin": "http://page.example", **bearer}) as socket:
-        await socket.send(json.dumps({"type": "join", "client": {"sdk": "x" * limits.FIRST_MESSAGE_OCTETS}}))
+        await socket.send(json.dumps({"type": "join", "client": {"sdk": sdk}}, ensure_ascii=False))
         assert (await Client(socket).closed())[0] in (1008, 1009)
     assert "room" not in server.sfu.rooms
 

@@ -98,6 +98,11 @@ def large(octets: int) -> Error:
     return Error(0, "code", "x" * octets)
 
 
+def test_the_weight_of_a_message_counts_the_octets_of_its_texts() -> None:
+    for text in ("x" * 1_000, "\u00e9" * 1_000, "\U0001f600" * 1_000):
+        assert weigh(Error(0, "code", text)) >= len(text.encode())
+
+
 def kept(tail: Tail) -> int:
     """Octets that a tail holds."""
     first = next(seq for seq in range(tail.seq + 1) if tail.reaches(seq))
