@@ -137,17 +137,22 @@ class Bot:
     async def until(self, condition: Callable[[], T], limit: float | None = 10.0) -> T:
         """Waits until the condition holds, and checks it at every message and frame. Returns its value.
 
-        Raises TimeoutError after `limit` seconds, Refused if the bot is removed, or the error that ended its
-        connection.
+        Raises TimeoutError with a report of the bot after `limit` seconds, Refused if the bot is removed, or the
+        error that ended its connection.
         """
-        async with asyncio.timeout(limit):
-            while not (value := condition()):
-                if self._failure is not None:
-                    raise self._failure
-                if self.left is not None:
-                    raise Refused(self.left.reason.value, self.left.message)
-                self._news.clear()
-                await self._news.wait()
+        try:
+            async with asyncio.timeout(limit) as scope:
+                while not (value := condition()):
+                    if self._failure is not None:
+                        raise self._failure
+                    if self.left is not None:
+                        raise Refused(self.left.reason.value, self.left.message)
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            raise TimeoutError(f"after {limit} s: {self.report()}") from error
         return value
 
     # Observations
@@ -168,6 +173,7 @@ class Bot:
             "media": self.pc.connectionState,
             "published": {cid: info.sid for cid, info in self.published.items()},
             "received": [received.summary() for received in self.tracks.values()],
+            "slots": {mid: slot and slot.track for mid, slot in self.slots.items()},
             "messages": len(self.messages),
             "resumes": self.resumes,
         }
@@ -179,18 +185,24 @@ class Bot:
         declaration = messages.Publish("publish", 0, cid, Kind(track.kind), source, name)
         reply = await self._signaling.request(declaration)
         assert isinstance(reply, messages.Published), "a publish is answered by published"
-        self._senders[cid] = self.pc.addTransceiver(track, direction="sendonly")
         self.published[cid] = reply.track
-        await self._negotiate()
+
+        def add() -> None:
+            self._senders[cid] = self.pc.addTransceiver(track, direction="sendonly")
+
+        await self._negotiate(add)
         return reply.track
 
     async def unpublish(self, cid: str) -> None:
         info = self.published.pop(cid)
         await self._signaling.request(messages.Unpublish("unpublish", 0, info.sid))
-        transceiver = self._senders.pop(cid)
-        transceiver.sender.replaceTrack(None)
-        transceiver.direction = "inactive"
-        await self._negotiate()
+
+        def end() -> None:
+            transceiver = self._senders.pop(cid)
+            transceiver.sender.replaceTrack(None)
+            transceiver.direction = "inactive"
+
+        await self._negotiate(end)
 
     async def mute(self, cid: str, muted: bool) -> None:
         await self._signaling.request(messages.Mute("mute", 0, self.published[cid].sid, muted))
@@ -273,8 +285,13 @@ class Bot:
         await self.until(lambda: self.pc.connectionState == "connected")
         await self._negotiate()
 
-    async def _negotiate(self) -> None:
+    async def _negotiate(self, change: Callable[[], None] = lambda: None) -> None:
+        """Makes an offer after the one in progress, with a change of the sections.
+
+        aiortc binds a section that is added between an offer and its answer to a transport that never connects.
+        """
         async with self._negotiating:
+            change()
             for kind in Kind:
                 for _ in range(self._wanted[kind]):
                     self.pc.addTransceiver(kind.value, direction="recvonly")

@@ -54,6 +54,17 @@ async def test_what_a_bot_publishes_is_declared_named_in_the_offer_and_arrives()
         assert reading is not None and reading.card == 7
 
 
+async def test_tracks_published_at_the_same_time_share_the_connected_transport() -> None:
+    pictures = [sources.CardTrack(card, 320, 180, 15) for card in (1, 2, 3)]
+    async with fake_server() as server, Bot(server.url, room="lobby", token="t") as bot:
+        await asyncio.gather(*(bot.publish(track, Source.CAMERA, cid=str(track.card)) for track in pictures))
+        senders = [transceiver.sender for transceiver in bot.pc.getTransceivers()]
+        assert [sender.track for sender in senders] == pictures
+        assert {sender.transport for sender in senders} == {bot.pc.sctp.transport}
+        for picture in pictures:
+            picture.stop()
+
+
 async def test_sections_that_are_asked_for_show_what_their_slots_say(tmp_path: Path) -> None:
     played = sources.card(33)
     assert played.video is not None and played.audio is not None
@@ -128,6 +139,12 @@ async def test_a_bot_that_is_put_out_says_why() -> None:
         await bot.until(lambda: bot.left)
         with pytest.raises(Refused, match="you were removed"):
             await bot.until(lambda: False)
+
+
+async def test_a_wait_that_ends_without_success_reports_the_bot() -> None:
+    async with fake_server() as server, Bot(server.url, room="lobby", token="t") as bot:
+        with pytest.raises(TimeoutError, match="'identity': 'bot', 'media': 'connected'"):
+            await bot.until(lambda: False, 0.0)
 
 
 async def test_a_bot_that_is_not_let_in_raises_the_reason() -> None:
