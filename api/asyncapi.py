@@ -1,4 +1,4 @@
-"""`GET /v1/protocol.json`: the WebSocket protocol as an AsyncAPI 3.0 document, made from `sfu/signalling/messages.py`.
+"""`GET /v1/protocol.json`: the WebSocket protocol as an AsyncAPI 3.0 document, made from `sfu/signalling/messages`.
 
 Each message of either direction has a JSON Schema (the subset that draft-07 and 2020-12 share). Actions are the
 server's: it receives what a client sends. Prose and examples are in PROTOCOL.md.
@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 import sfu.model
-import sfu.signalling.messages
+import sfu.signalling.messages.client
+import sfu.signalling.messages.server
 import sfu.views
 from api import docstrings, messages
 from sfu import limits
@@ -145,7 +146,8 @@ def schemas() -> dict[str, dict[str, Any]]:
     _, made = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=_Generator)
     found: dict[str, dict[str, Any]] = made["$defs"]
     texts = {
-        **docstrings.of_fields(sfu.signalling.messages),
+        **docstrings.of_fields(sfu.signalling.messages.client),
+        **docstrings.of_fields(sfu.signalling.messages.server),
         **docstrings.of_fields(sfu.model),
         **docstrings.of_fields(sfu.views),
     }

@@ -1,4 +1,4 @@
-"""The defaults of the service, with units and reasons. Does not read the environment: `api/settings.py` does."""
+"""The defaults of the service, with units and reasons. Does not read the environment: `api/settings` does."""
 
 from dataclasses import dataclass, field
 

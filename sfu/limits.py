@@ -3,7 +3,7 @@
 Each row says why the number is what it is, and where it comes from (`Source:`). The packet plane has its own table,
 `sfu/plane/core/src/limits.rs`; a name that is in both has the same value in both. `tests/sfu/test_limits.py` checks
 that, and that the rows do not contradict one another. A row that an operator may change is the default of a setting
-in `api/settings.py`.
+in `api/settings`.
 """
 
 # ----------------------------------------------------------------------------------------------- one message or body

@@ -11,7 +11,7 @@ from websockets.typing import Subprotocol
 
 from api.messages import decode, encode
 from loadtest import envelope
-from sfu.model import Kind, ParticipantKind, ParticipantState, Permissions, Source
+from sfu.model import DisconnectReason, Kind, ParticipantKind, ParticipantState, Permissions, Source
 from sfu.signalling import messages
 from sfu.signalling.messages import ClientMessage, ServerMessage
 from sfu.views import ParticipantInfo, RoomInfo, SlotInfo, TrackInfo
@@ -103,7 +103,7 @@ class FakeServer:
         offered = socket.request.headers["Sec-WebSocket-Protocol"]
         self.requests.append((socket.request.path, offered, "resume" if join.resume else "join"))
         if self.refuses is not None or (join.resume and not self.resumable):
-            refusal = messages.Left(messages.DisconnectReason.STATE_MISMATCH, "join with a new session", "rejoin")
+            refusal = messages.Left(DisconnectReason.STATE_MISMATCH, "join with a new session", "rejoin")
             await self.say(self.refuses or refusal)
             await socket.close(1008)
         elif join.resume:

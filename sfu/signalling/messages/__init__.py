@@ -1,0 +1,86 @@
+"""The signalling messages of both directions: one dataclass per message, identified by `type`.
+
+The WebSocket carries them as JSON (`api/messages.py`); another signalling protocol is another codec over the same
+classes. The server answers a request that has an `id` with a message of the same `id`: `answer`, `published`, `ok` or
+`error`. Each message of the server has a `seq`, counted per participant from 1; the outbox adds it.
+
+Docstrings are published in `/v1/protocol.json` (`api/asyncapi.py`): write them for authors of clients.
+"""
+
+from sfu.signalling.messages.client import (
+    Candidate,
+    ClientMessage,
+    Join,
+    Leave,
+    Mute,
+    Offer,
+    Publish,
+    Resume,
+    Settings,
+    Subscribe,
+    TrackSettings,
+    Unpublish,
+    Update,
+)
+from sfu.signalling.messages.server import (
+    Answer,
+    Backup,
+    DominantSpeaker,
+    Draining,
+    Error,
+    Joined,
+    Left,
+    Muted,
+    Ok,
+    Participants,
+    Published,
+    Renegotiate,
+    Resumed,
+    Room,
+    ServerInfo,
+    ServerMessage,
+    Slots,
+    Speakers,
+    Subscription,
+    Token,
+    Unpublished,
+    Wanted,
+)
+
+__all__ = [
+    "Answer",
+    "Backup",
+    "Candidate",
+    "ClientMessage",
+    "DominantSpeaker",
+    "Draining",
+    "Error",
+    "Join",
+    "Joined",
+    "Leave",
+    "Left",
+    "Mute",
+    "Muted",
+    "Offer",
+    "Ok",
+    "Participants",
+    "Publish",
+    "Published",
+    "Renegotiate",
+    "Resume",
+    "Resumed",
+    "Room",
+    "ServerInfo",
+    "ServerMessage",
+    "Settings",
+    "Slots",
+    "Speakers",
+    "Subscribe",
+    "Subscription",
+    "Token",
+    "TrackSettings",
+    "Unpublish",
+    "Unpublished",
+    "Update",
+    "Wanted",
+]
