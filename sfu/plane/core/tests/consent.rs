@@ -92,8 +92,8 @@ fn an_answer_that_is_not_the_peers_proves_nothing() {
     // A STUN server answers everybody.
     let mut server = Message::builder_success(&request, MessageWriteVec::new());
     server.add_fingerprint().expect("room");
-    let wrong_password = peer::answer(&request, "guessed");
-    let right = peer::answer(&request, &call.peers[mallory].ice().remote_pwd);
+    let wrong_password = peer::ice::answer(&request, "guessed");
+    let right = peer::ice::answer(&request, &call.peers[mallory].ice().remote_pwd);
     let (own, elsewhere) = (call.path(mallory), Path { remote: ([203, 0, 113, 79], 53).into(), ..victim });
     for (path, answer, why) in [
         (victim, server.finish(), Discard::StunIntegrity),
@@ -148,7 +148,7 @@ fn checks_forged_under_the_address_of_another_cost_it_nothing() {
 /// Of what the server asked somebody else at this peer's address, the last.
 fn answer_misdirected(call: &mut Call, at: usize, by: usize) -> Option<Result<(), Discard>> {
     let request = call.peers[at].misdirected.as_mut()?.pop()?;
-    let answer = peer::answer(&Message::from_bytes(&request).unwrap(), &call.peers[by].ice().remote_pwd);
+    let answer = peer::ice::answer(&Message::from_bytes(&request).unwrap(), &call.peers[by].ice().remote_pwd);
     let path = call.path(at);
     Some(call.inject(path, answer))
 }

@@ -1,0 +1,107 @@
+//! The RTCP of a simulated participant: its reports and transport-wide feedback, and what the server sends.
+
+use plane_core::rtcp::compound::{self, Packet};
+use plane_core::rtcp::{report, twcc};
+use plane_core::time::{Instant, ms};
+
+use super::Peer;
+
+/// Transport-wide feedback that came.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// In units of 64 ms.
+    pub reference: i32,
+    /// By number: after the arrival before it, in units of 250 us. None: not arrived.
+    pub packets: Vec<(u16, Option<i16>)>,
+}
+
+impl Told {
+    fn new(feedback: &twcc::Feedback<'_>) -> Self {
+        Self { reference: feedback.reference, packets: feedback.packets().collect() }
+    }
+}
+
+impl Peer {
+    pub fn send_rtcp(&mut self, mut compound: Vec<u8>) {
+        if let Some(outbound) = &mut self.outbound {
+            outbound.protect_rtcp(&mut compound);
+            self.outgoing.push_back(compound);
+        }
+    }
+
+    pub(super) fn handle_rtcp(&mut self, datagram: &mut [u8], now: Instant) {
+        let inbound = self.inbound.as_mut().expect("RTCP comes after the handshake");
+        let length = inbound.unprotect_rtcp(datagram).expect("the server's RTCP is authentic, and new");
+        self.compounds.push_back(datagram[..length].to_vec());
+        self.compounds.truncate(100);
+        let mut packets = Vec::new();
+        compound::parse(&datagram[..length], |packet| packets.push(packet)).expect("its RTCP is well formed");
+        for packet in packets {
+            match packet {
+                Packet::SenderReport { ssrc, ntp, rtp, .. } => {
+                    self.sender_reports.push((ssrc, ntp, rtp, now));
+                    self.last_reports.insert(ssrc, (ntp.compact(), now));
+                }
+                Packet::Pli { media } => {
+                    self.plis.push((media, now));
+                    for source in self.sources.iter_mut().filter(|source| source.ssrc == media) {
+                        source.keyframe_wanted = true;
+                    }
+                }
+                Packet::Nack { media, lost, .. } => self.retransmit(media, lost.iter().collect(), now),
+                Packet::TransportFeedback(feedback) => self.feedback.push(Told::new(&feedback)),
+                Packet::Bye { ssrcs } => self.byes.extend(ssrcs),
+                _ => {}
+            }
+        }
+    }
+
+    /// Receiver reports, and what arrived by transport-wide number.
+    pub(super) fn report(&mut self, now: Instant) {
+        let blocks: Vec<_> = self
+            .last_reports
+            .iter()
+            .map(|(&ssrc, &(last_sr, at))| report::ReportBlock {
+                ssrc,
+                fraction_lost: 0,
+                cumulative_lost: self.lost(ssrc),
+                highest: u32::from(self.expected.get(&ssrc).map_or(0, |next| next.wrapping_sub(1))),
+                jitter: 0,
+                last_sr,
+                delay_since_last_sr: ((now - at).as_secs_f64() * 65_536.0) as u32,
+            })
+            .collect();
+        let mut out = Vec::new();
+        if !blocks.is_empty() {
+            report::write_receiver_report(&mut out, 1, &blocks);
+        }
+        let arrived = std::mem::take(&mut self.unreported);
+        if let (Some(&(base, first)), true) = (arrived.first(), self.sends_feedback) {
+            let reference = ((first - self.origin).as_millis() / 64) as i32;
+            let mut previous = self.origin + ms(reference as u64 * 64);
+            let mut deltas = Vec::new();
+            for (number, at) in arrived {
+                let place = usize::from(number.wrapping_sub(base));
+                // A late one: it was reported as lost.
+                if place < deltas.len() || place >= 1 << 15 {
+                    continue;
+                }
+                deltas.resize(place, None);
+                let delta = (at.saturating_duration_since(previous).as_micros() / 250) as i16;
+                previous = at;
+                deltas.push(Some(delta));
+            }
+            twcc::write_feedback(&mut out, 1, 1, self.feedback_count, reference, base, &deltas);
+            self.feedback_count = self.feedback_count.wrapping_add(1);
+        }
+        if !out.is_empty() {
+            self.send_rtcp(out);
+        }
+    }
+
+    /// Of the numbers since the first one (RFC 3550 A.3).
+    fn lost(&self, ssrc: u32) -> i32 {
+        let (Some(next), Some((first, came))) = (self.expected.get(&ssrc), self.counted.get(&ssrc)) else { return 0 };
+        i32::from(next.wrapping_sub(*first)) - i32::from(*came)
+    }
+}
