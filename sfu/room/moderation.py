@@ -56,8 +56,7 @@ class Moderation:
         new_attributes = participant.attributes
         if attributes is not None:
             new_attributes = names.merged(participant.attributes, attributes)
-        participant.name, participant.metadata, participant.attributes = new_name, new_metadata, new_attributes
-        participant.grant = replace(participant.grant, name=new_name, metadata=new_metadata, attributes=new_attributes)
+        participant.describe(new_name, new_metadata, new_attributes)
         permissions = changes.get("permissions")
         if permissions is not None and permissions != participant.permissions:
             self._permit(participant, permissions)
@@ -104,9 +103,8 @@ class Moderation:
             self._note(participant)
 
     def _permit(self, participant: Participant, permissions: Permissions) -> None:
-        before, participant.permissions = participant.permissions, permissions
-        participant.grant = replace(participant.grant, permissions=permissions)
-        participant.grant_changed.set()
+        before = participant.permissions
+        participant.permit(permissions)
         if participant.shares_token:
             pass  # Other viewers share the token.
         elif is_reduced(before, permissions):

@@ -7,11 +7,22 @@ import asyncio
 import math
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
-from sfu.model import Client, Declaration, DisconnectReason, Grant, ParticipantKind, ParticipantState, Source, new_sid
+from sfu.model import (
+    Client,
+    Declaration,
+    DisconnectReason,
+    Grant,
+    ParticipantKind,
+    ParticipantState,
+    Permissions,
+    Source,
+    new_sid,
+)
 from sfu.negotiation.channels import Channels
 from sfu.negotiation.negotiation import Allow
 from sfu.negotiation.sdp import SessionDescription
@@ -74,8 +85,8 @@ class Participant:
         )
         self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
         self._context = context
-        self._described: tuple[tuple[object, ...], ParticipantInfo] | None = None
-        """Everything that may change of the last `info` without tracks, and that info."""
+        self._described: ParticipantInfo | None = None
+        """The last `info`, while nothing of it changed. None while there are tracks, which change by themselves."""
 
     # Views
 
@@ -102,16 +113,30 @@ class Participant:
         return self.permissions.hidden
 
     def info(self) -> ParticipantInfo:
-        if self.tracks:
-            return self._describe()
         # Each join needs the info of all, and in a large room most are viewers of whom nothing changed.
-        present = (
-            *(self.version, self.identity, self.name, self.state, self.metadata, self.attributes),
-            *(self.permissions, self.disconnect_reason),
-        )
-        if self._described is None or self._described[0] != present:
-            self._described = (present, self._describe())
-        return self._described[1]
+        if self._described is not None:
+            return self._described
+        info = self._describe()
+        if not self.tracks:
+            self._described = info
+        return info
+
+    def describe(self, name: str, metadata: str, attributes: Mapping[str, str]) -> None:
+        """Sets what the others are told of it."""
+        self.name, self.metadata, self.attributes = name, metadata, attributes
+        self.grant = replace(self.grant, name=name, metadata=metadata, attributes=attributes)
+        self._described = None
+
+    def permit(self, permissions: Permissions) -> None:
+        self.permissions = permissions
+        self.grant = replace(self.grant, permissions=permissions)
+        self.grant_changed.set()
+        self._described = None
+
+    def changed(self) -> None:
+        """Counts a change of `info`."""
+        self.version += 1
+        self._described = None
 
     def _describe(self) -> ParticipantInfo:
         return ParticipantInfo(
@@ -138,6 +163,7 @@ class Participant:
     def rename(self, identity: str) -> None:
         """Renames a viewer whose identity a publisher takes. Nobody else knows the viewer, because it is hidden."""
         self.identity = self.viewing.identity = identity
+        self._described = None
 
     def departs_at(self) -> float | None:
         """Returns when it is removed for absence. None: it is present."""
@@ -174,6 +200,7 @@ class Participant:
         negotiated, local = self.transport.consider(offer, allow)
 
         # Nothing below fails.
+        self._described = None
         had_data = self.transport.has_data
         renewed = self.transport.adopt(negotiated, local)
         if renewed:
@@ -190,6 +217,7 @@ class Participant:
     def handle_media(self, state: MediaState) -> None:
         """Handles a state that the plane reports for the transport."""
         self.transport.state = state
+        self._described = None
         if state is MediaState.CONNECTED:
             self.media_gone = None
         else:
@@ -197,6 +225,7 @@ class Participant:
 
     def lose_transport(self) -> list[Track]:
         """Closes the transport after its media ended. Returns the published tracks, which wait for another offer."""
+        self._described = None
         self.transport.close()
         self.channels.close()
         self.viewing.clear()

@@ -126,7 +126,7 @@ class Room:
             last_n=self.options.last_n,
             on_stage=self.options.on_stage,
             loudest=self.options.loudest,
-            num_participants=sum(not p.permissions.hidden for p in self.members),
+            num_participants=len(self.members.visible()),
             num_publishers=sum(p is not None and not p.is_hidden for p in publishers),
             dominant_speaker=dominant.owner if dominant is not None else "",
         )
@@ -393,12 +393,12 @@ class Room:
 
     def _note(self, participant: Participant) -> None:
         """Reports that the `ParticipantInfo` changed."""
-        participant.version += 1
+        participant.changed()
         self._facts.append(ParticipantChanged(participant.sid))
 
     def _note_departure(self, participant: Participant, reason: DisconnectReason) -> None:
         participant.disconnect_reason = reason
-        participant.version += 1
+        participant.changed()
         self._facts.append(ParticipantLeft(participant.info(), reason, participant.is_hidden))
 
     def _expect_data(self, participant: Participant) -> None:

@@ -6,9 +6,8 @@ it through an `Outbox`. If the WebSocket falls behind the tail, it is closed. It
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from sfu import limits
 from sfu.quoting import octets
@@ -44,19 +43,13 @@ class Outgoing:
         return cls(message, weigh(message), is_shared)
 
 
-class Kept(NamedTuple):
-    seq: int
-    outgoing: Outgoing
-    end: int
-    """Octets of all messages up to the end of this one."""
-
-
 class Tail:
     """The last messages of one participant: at most `capacity`, and at most `limits.OUTBOX_OCTETS` without the oldest.
     The oldest is not counted, so that a snapshot of a large room is kept whatever its size."""
 
     def __init__(self, capacity: int) -> None:
-        self._kept: deque[Kept] = deque(maxlen=capacity)
+        self._kept: deque[tuple[int, Outgoing, int]] = deque(maxlen=capacity)
+        """Each with its number, and the octets of all messages up to its end."""
         self._outbox: Outbox | None = None
         self.seq = 0
         """The number of the newest message."""
@@ -68,9 +61,10 @@ class Tail:
         outgoing = message if isinstance(message, Outgoing) else Outgoing.of(message)
         self.seq += 1
         self.octets += outgoing.octets
-        self._kept.append(Kept(self.seq, outgoing, self.octets))
-        while self.octets - self._kept[0].end > limits.OUTBOX_OCTETS:
-            self._kept.popleft()
+        kept = self._kept
+        kept.append((self.seq, outgoing, self.octets))
+        while self.octets - kept[0][2] > limits.OUTBOX_OCTETS:
+            kept.popleft()
         if self._outbox is not None:
             self._outbox.notice()
 
@@ -82,11 +76,13 @@ class Tail:
         """Returns the message after `seq`, with its number. `reaches(seq)` must hold."""
         return self._kept[seq - self.seq][:2]
 
-    def unread(self, seq: int) -> tuple[int, int]:
-        """Returns the number of messages after `seq` and their octets, except those of the next message. `reaches(seq)`
-        must hold."""
+    def unread(self, seq: int) -> tuple[int, int] | None:
+        """Returns the number of messages after `seq`, and their octets except those of the next message. None: some are
+        not kept any more."""
         behind = self.seq - seq
-        return behind, self.octets - self._kept[-behind].end if behind else 0
+        if behind > len(self._kept):
+            return None
+        return (behind, self.octets - self._kept[-behind][2]) if behind else (0, 0)
 
     def open(self, after: int, first: ServerMessage | None = None) -> "Outbox":
         """Opens a reader that starts after `after`. Ends the present reader, because a participant has one connection.
@@ -132,13 +128,14 @@ class Outbox:
 
     def notice(self) -> None:
         """Called after a message was put into the tail."""
-        if not self._tail.reaches(self._read):
+        unread = self._tail.unread(self._read)
+        if unread is None:
             self.close(POLICY, drop=True)
             return
         if self._is_waiting and self.write is not None and self.write(*self._tail.after(self._read)):
             self._read += 1
             return
-        if self._is_behind():
+        if _is_much(unread):
             self._space.clear()
         self._wake.set()
 
@@ -157,10 +154,6 @@ class Outbox:
         """Waits until the reader keeps up. So a client that floods the server with requests waits for its own
         replies."""
         await self._space.wait()
-
-    def _is_behind(self) -> bool:
-        count, octets = self._tail.unread(self._read)
-        return count > HALF or octets > limits.OUTBOX_OCTETS // 2
 
     def __aiter__(self) -> "Outbox":
         return self
@@ -188,7 +181,8 @@ class Outbox:
             if self._read < self._tail.seq:
                 item = self._tail.after(self._read)
                 self._read += 1
-                if not self._is_behind():
+                unread = self._tail.unread(self._read)
+                if unread is not None and not _is_much(unread):
                     self._space.set()
                 return item
             self._wake.clear()
@@ -199,6 +193,11 @@ class Outbox:
                 self._is_waiting = False
 
 
+def _is_much(unread: tuple[int, int]) -> bool:
+    """Returns whether a reader is so far behind that its requests wait."""
+    return unread[0] > HALF or unread[1] > limits.OUTBOX_OCTETS // 2
+
+
 def weigh(message: ServerMessage) -> int:
     """Returns the weight of a message in octets: its texts in UTF-8, and a constant for everything else."""
     match message:
@@ -206,11 +205,11 @@ def weigh(message: ServerMessage) -> int:
             return (
                 _BASE
                 + octets(message.room.metadata)
-                + sum(map(weigh_participant, message.participants))
+                + _weigh_participants(message.participants)
                 + weigh_participant(message.you)
             )
         case Participants():
-            return _BASE + sum(map(weigh_participant, message.participants))
+            return _BASE + _weigh_participants(message.participants)
         case Subscription():  # The most frequent one.
             return 2 * _BASE + octets(message.reason)
         case _:
@@ -227,6 +226,12 @@ def weigh_participant(info: ParticipantInfo) -> int:
     """Returns the octets of a participant in a message, as `weigh` counts them."""
     attributes = sum(octets(name) + octets(value) for name, value in info.attributes.items()) if info.attributes else 0
     return 2 * _BASE + octets(info.metadata) + attributes + 2 * _BASE * len(info.tracks)
+
+
+def _weigh_participants(infos: Sequence[ParticipantInfo]) -> int:
+    # A snapshot of a large room has many of whom only the names are known.
+    varied = [info for info in infos if info.tracks or info.metadata or info.attributes]
+    return 2 * _BASE * (len(infos) - len(varied)) + sum(map(weigh_participant, varied))
 
 
 def _texts(value: object) -> int:

@@ -53,13 +53,13 @@ class View:
 
     def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
         """Returns the snapshot that a client starts from."""
-        others = (p for p in self._members if p is not participant and not p.is_hidden)
+        others = [p.info() for p in self._members.visible() if p is not participant]
         config = self._context.config
         self._news.skip(participant.sid)
         return messages.Joined(
             room=self._room.info(),
             you=participant.info(),
-            participants=tuple(p.info() for p in others),
+            participants=tuple(others),
             resume_secret=participant.resume_secret or "",
             server=messages.ServerInfo(version=config.version, resume_window=config.resume_window),
             slots=participant.viewing.shown(),
@@ -186,28 +186,32 @@ class View:
 
     def _tell_some(self, sids: Sequence[str], message: messages.ServerMessage) -> None:
         outgoing, named = Outgoing.of(message, is_shared=len(sids) > 1), self._news.introduced(_named(message))
+        # It is called for each member of a large room, several times for one change.
+        tails, news, note = self._tails, self._news, self._failures.note
         for sid in sids:
-            self._put(sid, outgoing, named)
+            tail = tails.get(sid)
+            if tail is None:  # WHIP and WHEP have no WebSocket.
+                continue
+            if named and news.introduces(sid, named):
+                self._introduce(sid)
+            try:
+                tail.put(outgoing)
+            except Exception as error:
+                # The remaining ones must still receive this message.
+                note("tell", error, f"sid={sid}")
 
     def _tell_all(self, message: messages.ServerMessage) -> None:
         """Sends a message to all who are in the room. Those who have left receive only `left`."""
         self._tell_some(self._present(), message)
 
     def _present(self) -> list[str]:
-        return [sid for sid in self._tails if sid in self._members]
+        return [participant.sid for participant in self._members]
 
-    def _put(self, sid: str, message: messages.ServerMessage | Outgoing, named: Collection[str] = ()) -> None:
-        """Sends a message. `named`: the participants and tracks in it, by sid, which are introduced first."""
+    def _put(self, sid: str, message: messages.ServerMessage | Outgoing) -> None:
         tail = self._tails.get(sid)
-        if tail is None:  # WHIP and WHEP have no WebSocket.
-            return
-        if named and self._news.introduces(sid, named):
-            self._introduce(sid)
-        try:
-            tail.put(message)
-        except Exception as error:
-            # Most messages go to many participants: the remaining ones must still receive this message.
-            self._failures.note("tell", error, f"sid={sid}")
+        if tail is not None:
+            with self._failures.contained("tell", f"sid={sid}"):
+                tail.put(message)
 
 
 def _subscription(state: SubscriptionState) -> messages.Subscription:
