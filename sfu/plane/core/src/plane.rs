@@ -41,7 +41,7 @@ use crate::data::{Group, PeerIds};
 use crate::demux::{Protocol, protocol};
 use crate::discard::Discard;
 use crate::event::Event;
-use crate::ice::agent;
+use crate::ice::binding;
 use crate::id::{ChannelId, TransportId};
 use crate::layer::Ladder;
 use crate::owners::Owners;
@@ -241,7 +241,7 @@ impl Plane {
         self.stats.bytes_received += datagram.len() as u64;
         let mut owner = None;
         let result = match protocol(datagram) {
-            Ok(Protocol::Stun) if agent::is_response(datagram) => self.handle_answer(datagram, path, received, now),
+            Ok(Protocol::Stun) if binding::is_response(datagram) => self.handle_answer(datagram, path, received, now),
             Ok(Protocol::Stun) => self.handle_stun(datagram, path, now),
             Ok(other) => match self.by_path.get(&path) {
                 Some(key) => {

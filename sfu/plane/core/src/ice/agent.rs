@@ -6,28 +6,13 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
-use stun_types::attribute::{
-    Attribute, AttributeStaticType, AttributeType, ErrorCode, Fingerprint, MessageIntegrity, MessageIntegritySha256,
-    RawAttribute, UnknownAttributes, Username, XorMappedAddress,
-};
-use stun_types::message::{
-    BINDING, IntegrityAlgorithm, IntegrityKey, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt,
-    MessageWriteVec, ShortTermCredentials, StunParseError, StunWriteError,
-};
+use stun_types::message::{IntegrityKey, Message, MessageClass, ShortTermCredentials};
 
+use super::binding;
 use super::paths::{Due, Move, Paths};
 use crate::command::{IceCredentials, Path};
 use crate::discard::Discard;
 use crate::time::{Duration, Instant, ms};
-
-/// RFC 8445 s16.1.
-const PRIORITY: AttributeType = AttributeType::new(0x0024);
-const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
-const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
-
-/// The priority in our requests: that of a peer-reflexive candidate (RFC 8445 s5.1.2.1). No candidate pair is formed
-/// from it.
-const OUR_PRIORITY: u32 = 0x6E00_01FF;
 
 /// A pair that was not nominated again for this long gives way to one of lower priority. Firefox nominates every pair
 /// it checks, in any order, and uses the best one. Chromium nominates only the pair it uses, at least every 2.5 s once
@@ -153,20 +138,20 @@ impl Agent {
         taken: bool,
         now: Instant,
     ) -> Result<Answer, Discard> {
-        let message = parse(datagram, MessageClass::Request)?;
+        let message = binding::parse(datagram, MessageClass::Request)?;
         let login = self.login(&message)?;
         let algorithm = message.validate_integrity_with_key(&login.key).map_err(|_| Discard::StunIntegrity)?;
 
         let generation = login.generation;
-        let refusal = refusal(&message);
+        let refusal = binding::refusal(&message);
         if taken && refusal.is_none() {
             self.paths.claim(path, generation, now, unguessable);
             self.paths.pay(&path, datagram.len());
             return Err(Discard::AddressTaken);
         }
         let response = match &refusal {
-            Some(refusal) => refuse(&message, refusal, &login.key, algorithm),
-            None => agree(&message, path, &login.key, algorithm),
+            Some(refusal) => binding::refuse(&message, refusal, &login.key, algorithm),
+            None => binding::agree(&message, path, &login.key, algorithm),
         };
         let response = response.map_err(|_| Discard::StunMalformed)?;
         if response.len() > datagram.len() {
@@ -177,8 +162,8 @@ impl Agent {
         }
         self.paths.checked(path, generation, now);
         self.paths.pay(&path, datagram.len());
-        let nominates = message.has_attribute(USE_CANDIDATE);
-        let changed = nominates && self.nominate(path, priority(&message), generation, now);
+        let nominates = binding::nominates(&message);
+        let changed = nominates && self.nominate(path, binding::priority(&message), generation, now);
         if let Some(nominated) = self.nominated.as_ref().filter(|_| nominates) {
             let (means, is_late) = (nominated.path, generation < nominated.generation);
             self.paths.want(means, now);
@@ -204,7 +189,7 @@ impl Agent {
     /// Handles the answer to our request, which proves that the path is the peer's. The answer must be signed by the
     /// peer: a STUN server answers everybody, and so proves nothing.
     pub fn handle_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        let message = parse(datagram, MessageClass::Success)?;
+        let message = binding::parse(datagram, MessageClass::Success)?;
         let generation =
             self.paths.asked(&path, u128::from(message.transaction_id())).ok_or(Discard::StunUnexpected)?;
         let login = self.login_of(generation);
@@ -229,17 +214,13 @@ impl Agent {
     /// The next Binding request, and the path to send it over.
     pub fn poll_request(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
         let due = self.paths.poll_request(now)?;
-        Some((due.path, self.request(&due).ok()?))
+        Some((due.path, self.request(&due)?))
     }
 
-    fn request(&self, due: &Due) -> Result<Vec<u8>, StunWriteError> {
+    fn request(&self, due: &Due) -> Option<Vec<u8>> {
         let login = self.login_of(due.generation);
-        let kind = MessageType::from_class_method(MessageClass::Request, BINDING);
-        let mut request = Message::builder(kind, due.transaction.into(), MessageWriteVec::with_capacity(128));
-        request.add_attribute(&Username::new(&format!("{}:{}", login.remote_ufrag(), login.local_ufrag()))?)?;
-        request.add_attribute(&RawAttribute::new(PRIORITY, &OUR_PRIORITY.to_be_bytes()))?;
-        request.add_attribute(&RawAttribute::new(ICE_CONTROLLED, &self.tie_breaker.to_be_bytes()))?;
-        sign(request, &login.remote_key, IntegrityAlgorithm::Sha1)
+        let username = format!("{}:{}", login.remote_ufrag(), login.local_ufrag());
+        binding::request(due.transaction, &username, self.tie_breaker, &login.remote_key).ok()
     }
 
     /// Moves media to another path if one is due. Returns why it moved.
@@ -261,7 +242,7 @@ impl Agent {
     }
 
     fn login(&self, message: &Message) -> Result<&Login, Discard> {
-        let username = message.raw_attribute(Username::TYPE).ok_or(Discard::StunUnknownUser)?;
+        let username = binding::user(message)?;
         std::iter::once(&self.current)
             .chain(&self.previous)
             .find(|login| *login.username.as_bytes() == *username.value)
@@ -297,132 +278,6 @@ fn unguessable() -> u128 {
     // BoringSSL's random generator cannot fail.
     let _ = boring::rand::rand_bytes(&mut octets);
     u128::from_be_bytes(octets) >> 32
-}
-
-/// True if the datagram is a response to our request, by its class (RFC 8489 s5).
-pub fn is_response(datagram: &[u8]) -> bool {
-    matches!(datagram, [0x01, 0x01 | 0x11, ..])
-}
-
-/// True if the datagram is a Binding Indication, by its class. An indication is not authenticated.
-pub fn is_indication(datagram: &[u8]) -> bool {
-    matches!(datagram, [0x00, 0x11, ..])
-}
-
-/// Checks a Binding Indication.
-///
-/// # Errors
-/// If it is not a well-formed Binding Indication. It may lack a fingerprint (RFC 8445 s11), but a fingerprint must be
-/// right.
-pub fn check_indication(datagram: &[u8]) -> Result<(), Discard> {
-    well_formed(datagram, MessageClass::Indication).map(|_| ())
-}
-
-/// The local ufrag in a check, not yet authenticated. It identifies the transport that the check is for.
-pub fn username(datagram: &[u8]) -> Result<&str, Discard> {
-    let mut rest = datagram.get(20..).ok_or(Discard::Truncated)?;
-    while let Some((header, tail)) = rest.split_at_checked(4) {
-        let [high, low, length_high, length_low] = *header else { return Err(Discard::StunMalformed) };
-        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-        if u16::from_be_bytes([high, low]) == Username::TYPE.value() {
-            let value = tail.get(..length).ok_or(Discard::StunMalformed)?;
-            let value = std::str::from_utf8(value).map_err(|_| Discard::StunMalformed)?;
-            return Ok(value.split_once(':').map_or(value, |(local, _)| local));
-        }
-        rest = tail.get(length.next_multiple_of(4)..).ok_or(Discard::StunMalformed)?;
-    }
-    Err(Discard::StunUnknownUser)
-}
-
-/// Parses a Binding message of this class that has a right fingerprint.
-fn parse(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Discard> {
-    let message = well_formed(datagram, class)?;
-    if message.has_attribute(Fingerprint::TYPE) { Ok(message) } else { Err(Discard::StunFingerprint) }
-}
-
-/// Parses a Binding message of this class. It may lack a fingerprint, but a fingerprint must be right.
-fn well_formed(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Discard> {
-    let message = Message::from_bytes(datagram).map_err(|error| match error {
-        StunParseError::FingerprintMismatch => Discard::StunFingerprint,
-        StunParseError::Truncated { .. } => Discard::Truncated,
-        _ => Discard::StunMalformed,
-    })?;
-    // The library reads attributes to the end of the datagram, but the length in the header must match it (RFC 8489
-    // s5).
-    let length = datagram.get(2..4).map_or(0, |bytes| bytes.iter().fold(0, |n, &byte| n << 8 | usize::from(byte)));
-    if length.saturating_add(20) != datagram.len() {
-        return Err(Discard::StunMalformed);
-    }
-    if !message.has_class(class) || !message.has_method(BINDING) {
-        return Err(Discard::StunUnexpected);
-    }
-    Ok(message)
-}
-
-fn priority(message: &Message) -> u32 {
-    let value = message.raw_attribute(PRIORITY).and_then(|attribute| <[u8; 4]>::try_from(&*attribute.value).ok());
-    value.map_or(0, u32::from_be_bytes)
-}
-
-/// Why a check with the right password is refused nevertheless.
-enum Refusal {
-    /// 420: a comprehension-required attribute is unknown (RFC 8489 s6.3.1).
-    Unknown(AttributeType),
-    /// 487: a lite agent is controlled, so the peer must not be (RFC 8445 s7.3.1.1).
-    RoleConflict,
-}
-
-fn refusal(message: &Message) -> Option<Refusal> {
-    const UNDERSTOOD: [AttributeType; 5] =
-        [Username::TYPE, MessageIntegrity::TYPE, MessageIntegritySha256::TYPE, PRIORITY, USE_CANDIDATE];
-    let unknown = message
-        .iter_attributes()
-        .map(|(_, attribute)| attribute.get_type())
-        .find(|kind| kind.comprehension_required() && !UNDERSTOOD.contains(kind));
-    match unknown {
-        Some(kind) => Some(Refusal::Unknown(kind)),
-        None => message.has_attribute(ICE_CONTROLLED).then_some(Refusal::RoleConflict),
-    }
-}
-
-fn refuse(
-    message: &Message,
-    refusal: &Refusal,
-    key: &IntegrityKey,
-    algorithm: IntegrityAlgorithm,
-) -> Result<Vec<u8>, StunWriteError> {
-    let mut response = Message::builder_error(message, MessageWriteVec::with_capacity(96));
-    match refusal {
-        Refusal::Unknown(kind) => {
-            response.add_attribute(&ErrorCode::new(420, "Unknown Attribute")?)?;
-            response.add_attribute(&UnknownAttributes::new(&[*kind]))?;
-        }
-        Refusal::RoleConflict => response.add_attribute(&ErrorCode::new(487, "Role Conflict")?)?,
-    }
-    sign(response, key, algorithm)
-}
-
-fn agree(
-    message: &Message,
-    path: Path,
-    key: &IntegrityKey,
-    algorithm: IntegrityAlgorithm,
-) -> Result<Vec<u8>, StunWriteError> {
-    let mut response = Message::builder_success(message, MessageWriteVec::with_capacity(96));
-    // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d, but peers know their address in the IPv4 form.
-    let seen = std::net::SocketAddr::new(path.remote.ip().to_canonical(), path.remote.port());
-    response.add_attribute(&XorMappedAddress::new(seen, message.transaction_id()))?;
-    sign(response, key, algorithm)
-}
-
-fn sign(
-    mut response: MessageWriteVec,
-    key: &IntegrityKey,
-    algorithm: IntegrityAlgorithm,
-) -> Result<Vec<u8>, StunWriteError> {
-    response.add_message_integrity_with_key(key, algorithm)?;
-    response.add_fingerprint()?;
-    Ok(response.finish())
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! still present.
 
 pub mod agent;
+pub mod binding;
 pub mod consent;
 pub mod paths;
 pub mod sending;
 
-pub use agent::{Agent, Answer, username};
+pub use agent::{Agent, Answer};
 pub use consent::Consent;

@@ -5,7 +5,7 @@ use crate::command::Path;
 use crate::discard::Discard;
 use crate::dtls;
 use crate::event::TransportState;
-use crate::ice::agent;
+use crate::ice::binding;
 use crate::srtp::context::{Inbound, Outbound};
 use crate::time::Instant;
 use crate::trace;
@@ -13,13 +13,13 @@ use crate::transport::{Srtp, Transport};
 
 impl Plane {
     pub(super) fn handle_stun(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        if agent::is_response(datagram) {
+        if binding::is_response(datagram) {
             return self.handle_stun_response(datagram, path, now);
         }
-        if agent::is_indication(datagram) {
+        if binding::is_indication(datagram) {
             return self.handle_indication(datagram, path, now);
         }
-        let key = self.by_ufrag.get(agent::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
+        let key = self.by_ufrag.get(binding::username(datagram)?).ok_or(Discard::StunUnknownUser)?;
         let owner = self.by_path.get(&path).filter(|&owner| owner != key);
         let taken = owner.is_some_and(|owner| self.transports[owner].holds(&path, now));
         self.steps += stun_steps(datagram, &self.transports[key]);
@@ -120,7 +120,7 @@ impl Plane {
     /// Handles a Binding Indication. Over the selected path it keeps the participant present, but is no consent to
     /// send.
     fn handle_indication(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        agent::check_indication(datagram)?;
+        binding::check_indication(datagram)?;
         let key = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
         let transport = &mut self.transports[key];
         if transport.agent.selected() != Some(path) {

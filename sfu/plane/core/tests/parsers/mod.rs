@@ -13,7 +13,8 @@ use plane_core::command::{DtlsRole, IceCredentials, Member, Path, SctpSpec};
 use plane_core::config::DataLimits;
 use plane_core::data::{Data, Group, PeerIds, dcep};
 use plane_core::demux;
-use plane_core::ice::agent::{self, Agent};
+use plane_core::ice::agent::Agent;
+use plane_core::ice::binding;
 use plane_core::id::ChannelId;
 use plane_core::rtcp::compound;
 use plane_core::rtp::elements;
@@ -42,7 +43,7 @@ pub const PARSERS: [(&str, Parser); 12] = [
 
 pub fn stun(bytes: &[u8]) {
     let _ = demux::protocol(bytes);
-    let _ = agent::username(bytes);
+    let _ = binding::username(bytes);
     let mut agent = Agent::new(IceCredentials {
         local_ufrag: "server0".into(),
         local_pwd: "password-of-the-server-for-0".into(),
@@ -53,7 +54,7 @@ pub fn stun(bytes: &[u8]) {
     let path = Path { local: address, remote: address };
     let _ = agent.handle_response(bytes, path, Instant::now());
     let answer = agent.handle_request(bytes, path, false, Instant::now());
-    assert!(answer.is_err() || agent::username(bytes) == Ok("server0"));
+    assert!(answer.is_err() || binding::username(bytes) == Ok("server0"));
 }
 
 pub fn rtp(bytes: &[u8]) {

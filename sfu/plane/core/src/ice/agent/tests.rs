@@ -1,9 +1,14 @@
 //! Checks of a browser and of everybody else, as the agent answers them.
 
 use proptest::prelude::*;
-use stun_types::attribute::{AttributeWriteExt, RawAttribute};
+use stun_types::attribute::{
+    AttributeStaticType, AttributeType, AttributeWriteExt, ErrorCode, Fingerprint, RawAttribute, UnknownAttributes,
+    Username, XorMappedAddress,
+};
+use stun_types::message::{BINDING, IntegrityAlgorithm, MessageWrite, MessageWriteExt, MessageWriteVec};
 
 use super::*;
+use crate::ice::binding::{PRIORITY, USE_CANDIDATE, username};
 use crate::ice::paths::{Move, Paths};
 
 const ICE_CONTROLLING: AttributeType = AttributeType::new(0x802A);
