@@ -4,8 +4,8 @@
 //! of them are in `plane/`: `asked` (the requests of one datagram, each once), `breaking` (ends a broken transport),
 //! `capturing` (clear packets for Wireshark), `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
 //! of slots that show nothing), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
-//! much is cached), `messages` (data channels), `sink` (what gets the packets of a track), `start` (how a waiting slot
-//! gets a picture), `timeouts` (expired timers), `transmit` (sending).
+//! much is cached), `messages` (data channels), `sink` (what gets the packets of a track), `start` (how a waiting sink
+//! gets a picture), `subscribers` (what a track's sinks learn of it), `timeouts` (expired timers), `transmit` (sending).
 
 mod arena;
 mod asked;
@@ -25,6 +25,7 @@ mod published;
 mod sink;
 mod sound;
 mod start;
+mod subscribers;
 mod timeouts;
 mod transmit;
 mod transports;
@@ -43,7 +44,6 @@ use crate::discard::Discard;
 use crate::event::Event;
 use crate::ice::binding;
 use crate::id::{ChannelId, TransportId};
-use crate::layer::Ladder;
 use crate::owners::Owners;
 use crate::receive::audio_level::Levels;
 use crate::send::{Slot, SlotEvent};
@@ -57,6 +57,7 @@ use memory::Memory;
 pub use memory::Remembered;
 use messages::Awaited;
 use published::Published;
+use sink::Placed;
 use sound::Sounds;
 use timeouts::Overdue;
 use transports::Transports;
@@ -69,14 +70,6 @@ enum Place {
     Slot(usize),
     Sounds(usize),
     Group(usize),
-}
-
-/// A slot and the arena key of its transport.
-struct Placed {
-    slot: Slot,
-    transport: usize,
-    /// The ladder that was set last, numbered by the encodings that a spec lists.
-    told: Ladder,
 }
 
 /// The state of one worker, sans-IO: it opens no socket and reads no clock.
@@ -157,7 +150,7 @@ pub struct Plane {
     /// See [`Plane::steps`].
     steps: u64,
     #[cfg(test)]
-    taps: Vec<sink::Tap>,
+    taps: Slab<sink::Tap>,
 }
 
 impl Plane {
@@ -191,7 +184,7 @@ impl Plane {
             capture: None,
             steps: 0,
             #[cfg(test)]
-            taps: Vec::new(),
+            taps: Slab::new(),
         }
     }
 
@@ -318,13 +311,12 @@ impl Plane {
         self.transports.discard(key, why, count);
     }
 
-    fn report(&mut self, slot: usize) {
-        let slot = &mut self.slots[slot].slot;
-        let source = match slot.source().and_then(|track| self.places.get(&track.0)) {
-            Some(&Place::Track(track)) => self.tracks.get(track),
+    /// The track that a slot shows.
+    fn source(&self, slot: usize) -> Option<usize> {
+        match self.places.get(&self.slots[slot].slot.source()?.0) {
+            Some(&Place::Track(track)) => Some(track),
             _ => None,
-        };
-        report(&mut self.events, slot, source);
+        }
     }
 
     fn transport(&self, id: TransportId) -> Option<usize> {

@@ -1,11 +1,11 @@
 //! Carries out the application's commands. A command about a removed object does nothing.
 
 use super::published::Published;
-use super::{Place, Placed, Plane};
+use super::sink::{Placed, Subscriber, Update};
+use super::{Place, Plane, report};
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
-use crate::layer::{Ladder, Layer, Lives};
-use crate::receive::rung::{EncodingId, Rung};
+use crate::layer::Ladder;
 use crate::send::Slot;
 use crate::time::Instant;
 use crate::trace;
@@ -80,9 +80,7 @@ impl Plane {
         self.places.insert(id.0, Place::Track(track));
     }
 
-    /// Updates a track. Slots refer to encodings by id, so that forwarding goes on unless the encoding is gone. Until the
-    /// application sends new ladders, those that slots have name the same encodings as before, wherever the new spec
-    /// lists them; a new encoding in the place of a removed one takes its rung.
+    /// Updates a track. Sinks refer to encodings by id, so that forwarding goes on unless the encoding is gone.
     fn update_track(&mut self, spec: TrackSpec, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
         let published = &mut self.tracks[track];
@@ -91,27 +89,12 @@ impl Plane {
         let (key, before) = (published.transport, published.track.memory());
         let (listed, was_alone) = (published.track.ids().to_vec(), published.track.is_alone());
         let gone = published.track.update(spec, now);
-        let (relisted, is_alone) = (published.track.ids().to_vec(), published.track.is_alone());
+        let is_alone = published.track.is_alone();
         transport.router.declare(&published.track);
         transport.retire_dropped();
         let after = published.track.memory();
         self.update_kept(key, before, after, now);
-        for index in 0..self.tracks[track].subscribers().len() {
-            let key_of_slot = self.tracks[track].subscribers()[index];
-            let Placed { slot, told, .. } = &mut self.slots[key_of_slot];
-            for &encoding in &gone {
-                slot.encoding_removed(encoding);
-            }
-            if !was_alone && !is_alone {
-                renumber(told, &listed, &relisted);
-            }
-            slot.report_layer_again();
-            self.use_told(key_of_slot);
-        }
-        self.update_lives(track, now);
-        for index in 0..self.tracks[track].subscribers().len() {
-            self.slot_changed(self.tracks[track].subscribers()[index], now);
-        }
+        self.source_updated(track, &Update { gone: &gone, before: &listed, renumbers: !was_alone && !is_alone }, now);
     }
 
     fn add_slot(&mut self, spec: SlotSpec) {
@@ -127,8 +110,7 @@ impl Plane {
         let rtx_sequence = (self.random.next() & 0x3FFF) as u16;
         let timestamp = self.random.next() as u32;
         let slot = Slot::new(spec, sequence, rtx_sequence, timestamp);
-        let told = slot.ladder().iter().map(|rung| rung.layer).collect();
-        let slot = self.slots.insert(Placed { slot, transport: key, told });
+        let slot = self.slots.insert(Placed::new(slot, key));
         self.transports[key].slots.push(slot);
         self.transports[key].slots_by_ssrc.insert(self.slots[slot].slot.spec.ssrc, slot);
         self.places.insert(id.0, Place::Slot(slot));
@@ -136,100 +118,40 @@ impl Plane {
 
     fn set_source(&mut self, slot: SlotId, track: Option<TrackId>, now: Instant) {
         let Some(slot) = self.slot(slot) else { return };
-        let track = track.filter(|track| matches!(self.places.get(&track.0), Some(Place::Track(_))));
-        self.leave_source(slot);
-        let (mut lives, mut muted) = (Lives::default(), false);
-        if let Some(&Place::Track(place)) = track.and_then(|track| self.places.get(&track.0)) {
-            self.tracks[place].subscribe(slot);
-            self.transports[self.slots[slot].transport].sending.renew();
-            (lives, muted) = (self.tracks[place].track.lives(), self.tracks[place].muted);
+        let (subscriber, former) = (Subscriber::Slot(slot), self.source(slot));
+        match (track.and_then(|track| self.track(track)), former) {
+            (Some(track), former) => {
+                if let Some(former) = former {
+                    self.tracks[former].unsubscribe(subscriber);
+                }
+                self.subscribe(subscriber, track, now);
+            }
+            (None, Some(former)) => self.unsubscribe(subscriber, former),
+            (None, None) => {}
         }
-        self.slots[slot].slot.muted = muted;
-        self.slots[slot].slot.set_source(track, lives);
-        self.use_told(slot);
-        self.expect(slot, listed(self.slots[slot].slot.ladder()));
-        self.slot_changed(slot, now);
     }
 
     fn set_target(&mut self, slot: SlotId, ladder: Ladder, now: Instant) {
-        let Some(key) = self.slot(slot) else { return };
-        self.slots[key].told = ladder;
-        let ladder = self.placed(key);
-        let slot = &mut self.slots[key].slot;
-        let before = listed(slot.ladder());
-        slot.set_ladder(ladder);
-        let added = listed(slot.ladder()) & !before;
-        self.expect(key, added);
-        self.slot_changed(key, now);
+        let Some(slot) = self.slot(slot) else { return };
+        let track = self.source(slot);
+        let added = self.slots[slot].set_ladder(ladder, track.map(|track| &self.tracks[track]));
+        match track {
+            Some(track) => {
+                self.expect(Subscriber::Slot(slot), track, added);
+                self.begin(Subscriber::Slot(slot), track, now);
+            }
+            None => report(&mut self.events, &mut self.slots[slot].slot, None),
+        }
     }
 
-    /// Mutes a track for all its slots, or ends that. Their ladders stay, and apply again when the mute ends.
     fn set_muted(&mut self, track: TrackId, muted: bool, now: Instant) {
-        let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
-        self.tracks[track].muted = muted;
-        for index in 0..self.tracks[track].subscribers().len() {
-            let slot = self.tracks[track].subscribers()[index];
-            let ladder = self.placed(slot);
-            self.slots[slot].slot.set_muted(muted, ladder);
-            if !muted {
-                self.expect(slot, listed(self.slots[slot].slot.ladder()));
-                self.slot_changed(slot, now);
-            }
-        }
-    }
-
-    /// Sets the slot's ladder to the one that was set last, if that means other encodings now.
-    fn use_told(&mut self, slot: usize) {
-        let ladder = self.placed(slot);
-        if self.slots[slot].slot.ladder() != ladder {
-            self.slots[slot].slot.set_ladder(ladder);
-        }
-    }
-
-    /// The ladder that was set last, with the encodings of the slot's source. Empty: the source is muted.
-    fn placed(&self, slot: usize) -> Vec<Rung> {
-        let Placed { slot, told, .. } = &self.slots[slot];
-        match slot.source().and_then(|track| self.places.get(&track.0)) {
-            Some(&Place::Track(track)) if self.tracks[track].muted => Vec::new(),
-            Some(&Place::Track(track)) => self.tracks[track].track.ladder(told),
-            _ => told.iter().map(|&layer| layer.into()).collect(),
-        }
-    }
-
-    /// The slot wants rungs of its source that it did not want before. If no other slot wants them, the publisher may
-    /// have stopped them for that reason, so their first packet is enough to flow again. If another slot does and they
-    /// do not arrive, they have stopped.
-    fn expect(&mut self, slot: usize, rungs: u8) {
-        let source = self.slots[slot].slot.source();
-        let Some(&Place::Track(track)) = source.and_then(|track| self.places.get(&track.0)) else { return };
-        let mut unwanted = rungs;
-        for &other in self.tracks[track].subscribers() {
-            // In a large audience another slot soon wants the same, so that this rarely looks at all of it.
-            if unwanted == 0 {
-                return;
-            }
-            let shown = &self.slots[other].slot;
-            if other != slot && !shown.is_refusing() {
-                unwanted &= !listed(shown.ladder());
-            }
-        }
-        self.tracks[track].track.expect(unwanted);
-    }
-
-    /// Reports the slot's events, and starts it if it waits for a keyframe.
-    fn slot_changed(&mut self, slot: usize, now: Instant) {
-        self.report(slot);
-        self.begin(slot, now);
-    }
-
-    fn leave_source(&mut self, slot: usize) {
-        if let Some(&Place::Track(track)) = self.slots[slot].slot.source().and_then(|track| self.places.get(&track.0)) {
-            self.tracks[track].unsubscribe(slot);
+        if let Some(track) = self.track(track) {
+            self.mute(track, muted, now);
         }
     }
 
     fn request_keyframes(&mut self, track: TrackId, now: Instant) {
-        let Some(&Place::Track(track)) = self.places.get(&track.0) else { return };
+        let Some(track) = self.track(track) else { return };
         let publisher = self.tracks[track].transport;
         self.tracks[track].track.request_keyframes(u8::MAX, self.transports[publisher].round_trip.get(), now);
     }
@@ -283,15 +205,15 @@ impl Plane {
             transport.router.remove(published.id());
             transport.retire_dropped();
         }
-        for &slot in published.subscribers() {
-            self.slots[slot].slot.muted = false;
-            self.slots[slot].slot.set_source(None, Lives::default());
-            self.report(slot);
+        for &subscriber in published.subscribers() {
+            self.source_removed(subscriber, track);
         }
     }
 
     fn remove_slot(&mut self, slot: usize) {
-        self.leave_source(slot);
+        if let Some(track) = self.source(slot) {
+            self.tracks[track].unsubscribe(Subscriber::Slot(slot));
+        }
         let key = slot;
         let Placed { slot, transport, .. } = self.slots.remove(slot);
         if let Some(transport) = self.transports.get_mut(transport) {
@@ -299,6 +221,13 @@ impl Plane {
                 transport.slots_by_ssrc.remove(&slot.spec.ssrc);
             }
             transport.retire_own([Some(slot.spec.ssrc), slot.spec.rtx_ssrc].into_iter().flatten());
+        }
+    }
+
+    fn track(&self, id: TrackId) -> Option<usize> {
+        match self.places.get(&id.0) {
+            Some(&Place::Track(track)) => Some(track),
+            _ => None,
         }
     }
 
@@ -315,24 +244,5 @@ impl Plane {
         for id in ids {
             self.remove(id.0, now);
         }
-    }
-}
-
-/// The encodings or spatial layers of a ladder, as bits.
-fn listed(ladder: &[Rung]) -> u8 {
-    ladder.iter().fold(0, |bits, rung| bits | 1 << (rung.layer.spatial & 7))
-}
-
-/// Changes a ladder of indices in the list `before` to those in the list `now`. The rung of a removed encoding goes to
-/// the new one in its place, if there is one. If no rung remains, the ladder stays: it names encodings by the new list.
-fn renumber(ladder: &mut Ladder, before: &[EncodingId], now: &[EncodingId]) {
-    let index = |layer: &Layer| {
-        let was = *before.get(usize::from(layer.spatial))?;
-        let index = now.iter().position(|&id| id == was || id == was.successor())?;
-        Some(Layer { spatial: index as u8, ..*layer })
-    };
-    let renumbered: Ladder = ladder.iter().filter_map(index).collect();
-    if !renumbered.is_empty() {
-        *ladder = renumbered;
     }
 }

@@ -1,7 +1,8 @@
 //! Determines which streams of a transport's tracks flow: judges silences by whether other media of the transport flowed,
-//! and informs slots.
+//! and informs sinks.
 
 use super::Plane;
+use super::sink::{Sink, with_sink};
 use crate::time::Instant;
 
 impl Plane {
@@ -13,20 +14,21 @@ impl Plane {
         self.update_lives(judged, now);
     }
 
-    /// Informs the slots of a track if its flowing streams have changed; a slot may then need a keyframe of another
+    /// Informs the sinks of a track if its flowing streams have changed; a sink may then need a keyframe of another
     /// encoding.
     pub(super) fn update_lives(&mut self, track: usize, now: Instant) {
         let Some(lives) = self.tracks[track].track.poll_lives(now) else { return };
         self.steps += self.tracks[track].subscribers().len() as u64;
         for index in 0..self.tracks[track].subscribers().len() {
-            let slot = self.tracks[track].subscribers()[index];
-            let placed = &mut self.slots[slot];
-            placed.slot.set_lives(lives);
-            let wishes =
-                self.transports[placed.transport].sends_media() && placed.slot.poll_keyframe_request().is_some();
-            self.report(slot);
+            let subscriber = self.tracks[track].subscribers()[index];
+            let (tracks, mut sinks) = self.sinks();
+            let wishes = with_sink!(sinks, subscriber, track, sink => {
+                let wishes = sink.set_lives(lives);
+                sink.report(&tracks[track]);
+                wishes
+            });
             if wishes {
-                self.begin(slot, now);
+                self.begin(subscriber, track, now);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::published::Published;
-use super::sink::{Before, PeerSink, deliver};
+use super::sink::{Before, deliver, with_sink};
 use super::sound::Hearing;
 use super::{Place, Plane};
 use crate::broken::{Broken, contain};
@@ -23,8 +23,8 @@ use crate::time::Instant;
 use crate::transport::Transport;
 
 impl Plane {
-    /// Handles a media packet: unprotects, routes and receives it; then each slot selects, rewrites and records it and
-    /// hands it to its pacer.
+    /// Handles a media packet: unprotects, routes and receives it; then each sink of the track takes it: a slot
+    /// selects, rewrites and records it and hands it to its pacer.
     pub(super) fn handle_media(
         &mut self,
         key: usize,
@@ -50,33 +50,20 @@ impl Plane {
             return Ok(());
         }
         self.update_lives(track, now);
-        let published = &self.tracks[track];
+        let (tracks, mut sinks) = self.sinks();
+        let published = &tracks[track];
         let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
         packet.recovered = taken.recovered;
-        let (mut wished, round_trip) = (0u8, self.transports[key].round_trip.get());
-        let (mut tried, mut steps) = (Vec::new(), published.subscribers().len() as u64);
+        let mut wished = 0u8;
+        *sinks.steps += published.subscribers().len() as u64;
         let before = Before { restarted: taken.replaced, resumed: hearing == Hearing::Resumes };
-        for &slot in published.subscribers() {
-            let placed = &mut self.slots[slot];
-            let mut sink = PeerSink {
-                keys: (slot, track),
-                slot: &mut placed.slot,
-                transport: placed.transport,
-                transports: &mut self.transports,
-                round_trip,
-                events: &mut self.events,
-                tried: &mut tried,
-            };
-            let wanted = deliver(&mut sink, published, &packet, before, now, &mut steps);
+        for &subscriber in published.subscribers() {
+            let wanted = with_sink!(sinks, subscriber, track, sink => deliver(sink, published, &packet, before, now));
             wished |= wanted.map_or(0, EncodingId::bit);
         }
-        #[cfg(test)]
-        for tap in self.taps.iter_mut().filter(|tap| tap.track == track) {
-            let wanted = deliver(tap, published, &packet, before, now, &mut steps);
-            wished |= wanted.map_or(0, EncodingId::bit);
-        }
-        self.steps += steps;
+        let tried = sinks.tried;
         if wished != 0 {
+            let round_trip = self.transports[key].round_trip.get();
             self.tracks[track].track.request_keyframes(wished, round_trip, now);
         }
         for silent in tried {

@@ -1,4 +1,4 @@
-//! A published track with the slots that show it and its room's audio settings.
+//! A published track with its subscribers and its room's audio settings.
 
 use crate::command::TrackSpec;
 use crate::id::TrackId;
@@ -12,14 +12,15 @@ use crate::time::Instant;
 use crate::timer::Timer;
 
 use super::arena::Timed;
+use super::sink::Subscriber;
 use super::sound::Sound;
 
 pub struct Published {
     pub track: Track,
     /// The arena key of its publisher's transport.
     pub transport: usize,
-    subscribers: Vec<usize>,
-    /// Its slots forward nothing.
+    subscribers: Vec<Subscriber>,
+    /// Its subscribers receive nothing.
     pub muted: bool,
     /// The audio settings of its room.
     pub sound: Sound,
@@ -34,17 +35,17 @@ impl Published {
         self.track.id()
     }
 
-    /// The arena keys of the slots that show it.
-    pub fn subscribers(&self) -> &[usize] {
+    /// What receives it.
+    pub(super) fn subscribers(&self) -> &[Subscriber] {
         &self.subscribers
     }
 
-    pub fn subscribe(&mut self, slot: usize) {
-        self.subscribers.push(slot);
+    pub(super) fn subscribe(&mut self, subscriber: Subscriber) {
+        self.subscribers.push(subscriber);
     }
 
-    pub fn unsubscribe(&mut self, slot: usize) {
-        self.subscribers.retain(|&other| other != slot);
+    pub(super) fn unsubscribe(&mut self, subscriber: Subscriber) {
+        self.subscribers.retain(|&other| other != subscriber);
     }
 
     /// Returns a stored packet in the form that slots forward.

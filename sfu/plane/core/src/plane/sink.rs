@@ -1,43 +1,96 @@
-//! What gets the packets of a track. The path of media asks a sink what it needs, and hands it packets; how a sink sends
-//! or keeps them is its own matter. Only the sink of a peer has a transport.
+//! What gets the packets of a track. The path of media asks a sink what it needs, tells it what happens to its source,
+//! and hands it packets; how a sink sends or keeps them is its own matter. Only the sink of a peer has a transport.
 //!
 //! ```text
-//! handle_media -> deliver -> Sink { source_restarted  source_resumed  is_ready  handle_packet -> keyframe request }
-//!                             PeerSink: a slot, its transport                        a tap: neither
+//! handle_media ----> deliver -> Sink { is_ready  handle_packet -> keyframe request }
+//! subscribers  ---------------> Sink { set_source  source_*  set_lives  report  wanted*  start }
+//!                               PeerSink: a slot, its transport         a tap: neither
 //! ```
+
+mod peer;
+#[cfg(test)]
+mod tap;
 
 use std::collections::VecDeque;
 
-use super::media::{leave, replay};
+use slab::Slab;
+
+use super::Plane;
+use super::arena::Arena;
 use super::published::Published;
 use super::transports::Transports;
-use super::{report, start};
 use crate::event::Event;
+use crate::layer::Lives;
 use crate::receive::packet::Packet;
 use crate::receive::rung::EncodingId;
-use crate::send::Slot;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
-/// A receiver of a track's packets. Its calls are dispatched statically.
+pub(super) use peer::{PeerSink, Placed};
+#[cfg(test)]
+pub(super) use tap::Tap;
+
+/// Names a receiver of a track's packets, by its kind and its arena key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Subscriber {
+    /// The slot of a peer.
+    Slot(usize),
+    /// A recorder without a transport, for tests.
+    #[cfg(test)]
+    Tap(usize),
+}
+
+/// A receiver of a track's packets. Its calls are dispatched statically, by [`with_sink`].
 pub(super) trait Sink {
+    /// From now on it receives this track. Nothing happens if it does already.
+    fn set_source(&mut self, source: &Published);
+
+    /// From now on it receives no track.
+    fn source_removed(&mut self);
+
+    /// The spec of the track changed.
+    fn source_updated(&mut self, source: &Published, update: &Update);
+
+    /// The track was muted, or no longer is.
+    fn source_muted(&mut self, source: &Published);
+
     /// An encoding became another stream: its numbers restart.
     fn source_restarted(&mut self, encoding: EncodingId);
 
     /// The source continues after its packets were held back for all sinks.
     fn source_resumed(&mut self);
 
+    /// Sets which encodings of the source arrive. Returns true if it newly needs a keyframe.
+    fn set_lives(&mut self, lives: Lives) -> bool;
+
+    /// Reports to the application what changed since the last call, if it reports anything.
+    fn report(&mut self, source: &Published);
+
+    /// The encodings of its source that it wants, or the spatial layers of the only one, as bits.
+    fn wanted(&self) -> u8;
+
+    /// The encoding whose keyframe it waits for. None also while it cannot receive: it would miss the keyframe.
+    fn wanted_keyframe(&self) -> Option<EncodingId>;
+
+    /// Starts with the packets since the last keyframe, if it waits for one and this takes less time than a request.
+    /// Returns true if it no longer waits.
+    fn start(&mut self, source: &Published, now: Instant) -> bool;
+
     /// True if it can take packets now.
     fn is_ready(&mut self, now: Instant) -> bool;
 
     /// Takes a packet of any encoding, or ignores it; the payload is in the cache of `source`. Returns the encoding whose
-    /// keyframe it newly needs. `steps` counts the packets that it looks at in addition.
-    fn handle_packet(
-        &mut self,
-        source: &Published,
-        packet: &Packet,
-        now: Instant,
-        steps: &mut u64,
-    ) -> Option<EncodingId>;
+    /// keyframe it newly needs.
+    fn handle_packet(&mut self, source: &Published, packet: &Packet, now: Instant) -> Option<EncodingId>;
+}
+
+/// What changed with the spec of a track.
+pub(super) struct Update<'a> {
+    /// The removed encodings.
+    pub gone: &'a [EncodingId],
+    /// The encodings of the spec before, in its order.
+    pub before: &'a [EncodingId],
+    /// Ladders of indices in that order mean the same encodings in the new order.
+    pub renumbers: bool,
 }
 
 /// What happened to the encoding of a packet before it.
@@ -57,7 +110,6 @@ pub(super) fn deliver<S: Sink>(
     packet: &Packet,
     before: Before,
     now: Instant,
-    steps: &mut u64,
 ) -> Option<EncodingId> {
     if before.restarted {
         sink.source_restarted(packet.encoding);
@@ -68,186 +120,65 @@ pub(super) fn deliver<S: Sink>(
     if !sink.is_ready(now) {
         return None;
     }
-    sink.handle_packet(source, packet, now, steps)
+    sink.handle_packet(source, packet, now)
 }
 
-/// The slot of a peer, which sends by the peer's transport.
-pub(super) struct PeerSink<'a> {
-    /// The arena keys of the slot and of its track.
-    pub keys: (usize, usize),
-    pub slot: &'a mut Slot,
-    /// The arena key of its transport.
-    pub transport: usize,
+/// Everything that sinks change.
+pub(super) struct Sinks<'a> {
+    pub slots: &'a mut Slab<Placed>,
     pub transports: &'a mut Transports,
-    /// The publisher's.
-    pub round_trip: Duration,
     pub events: &'a mut VecDeque<Event>,
+    /// See [`Plane::steps`].
+    pub steps: &'a mut u64,
     /// Transports that may try a picture although nothing is heard of their peers.
-    pub tried: &'a mut Vec<usize>,
+    pub tried: Vec<usize>,
+    #[cfg(test)]
+    pub taps: &'a mut Slab<Tap>,
 }
 
-impl Sink for PeerSink<'_> {
-    fn source_restarted(&mut self, encoding: EncodingId) {
-        self.slot.source_restarted(encoding);
+impl Sinks<'_> {
+    /// The sink of a slot, which shows the track with this arena key.
+    #[inline]
+    pub fn peer(&mut self, slot: usize, track: usize) -> PeerSink<'_> {
+        let Self { slots, transports, events, steps, tried, .. } = self;
+        PeerSink { keys: (slot, track), placed: &mut slots[slot], transports, events, steps, tried }
     }
+}
 
-    fn source_resumed(&mut self) {
-        self.slot.source_resumed();
-    }
-
-    /// No numbers are assigned for a peer that cannot receive: a gap of 2^15 would break its rollover counter.
-    fn is_ready(&mut self, now: Instant) -> bool {
-        let key = self.transport;
-        if self.transports[key].sends_media() {
-            return true;
-        }
-        if !self.slot.is_paused()
-            && self.transports[key].may_try_picture(now)
-            && self.transports[key].sending.try_picture(now)
-        {
-            self.tried.push(key);
-        }
-        false
-    }
-
-    fn handle_packet(
-        &mut self,
-        source: &Published,
-        packet: &Packet,
-        now: Instant,
-        steps: &mut u64,
-    ) -> Option<EncodingId> {
-        let Self { keys, slot, transport: key, transports, round_trip, events, .. } = self;
-        let mut wanted = None;
-        if let Some(outgoing) = slot.handle_packet(packet, now) {
-            let transport = transports.sending(*key);
-            leave(*keys, slot, transport, packet, outgoing, now);
-            *steps += replay(source, *keys, slot, transport, now);
-            if slot.poll_anew() {
-                transport.report_soon(now);
+/// Evaluates an expression with the sink of a subscriber, once for each kind of sink.
+macro_rules! with_sink {
+    ($sinks:ident, $subscriber:expr, $track:expr, $sink:ident => $body:expr) => {
+        match $subscriber {
+            $crate::plane::sink::Subscriber::Slot(key) => {
+                let $sink = &mut $sinks.peer(key, $track);
+                $body
             }
-        } else if let Some(encoding) = slot.poll_keyframe_request() {
-            let transport = transports.sending(*key);
-            let started = start::fast(source, *keys, slot, transport, *round_trip, now, steps);
-            wanted = Some(encoding).filter(|_| !started);
-        }
-        report(events, slot, Some(source));
-        wanted
-    }
-}
-
-/// A sink without a transport: a recorder, for tests of the shape.
-#[cfg(test)]
-#[derive(Default)]
-pub(super) struct Tap {
-    /// The arena key of its track.
-    pub track: usize,
-    pub is_ready: bool,
-    /// The encodings that it had a packet of. It asks for a keyframe with the first one.
-    known: Vec<EncodingId>,
-    /// Encoding, timestamp and payload of each packet.
-    pub packets: Vec<(EncodingId, u32, Vec<u8>)>,
-    pub restarts: Vec<EncodingId>,
-}
-
-#[cfg(test)]
-impl Sink for Tap {
-    fn source_restarted(&mut self, encoding: EncodingId) {
-        self.restarts.push(encoding);
-    }
-
-    fn source_resumed(&mut self) {}
-
-    fn is_ready(&mut self, _: Instant) -> bool {
-        self.is_ready
-    }
-
-    fn handle_packet(&mut self, source: &Published, packet: &Packet, _: Instant, _: &mut u64) -> Option<EncodingId> {
-        let payload = source.cached(packet.encoding, packet.seq).map(|cached| cached.payload.clone());
-        self.packets.push((packet.encoding, packet.timestamp, payload.unwrap_or_default()));
-        if self.known.contains(&packet.encoding) {
-            return None;
-        }
-        self.known.push(packet.encoding);
-        Some(packet.encoding)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{Codec, PayloadType};
-    use crate::command::{Command, EncodingSpec, Kind, TrackSpec};
-    use crate::id::{TrackId, TransportId};
-    use crate::plane::fixture::{keys, path, plane};
-    use crate::rtp::extension::ExtensionMap;
-    use crate::srtp::Outbound;
-    use crate::time::ms;
-
-    const VP8: PayloadType = PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: None };
-
-    #[test]
-    fn a_sink_without_a_transport_gets_the_packets_of_a_track_and_its_keyframe_requests_reach_the_publisher() {
-        let start = Instant::now();
-        let (mut plane, _) = plane(start);
-        let ssrcs = [1_000, 2_000];
-        plane.apply(
-            Command::AddTrack(TrackSpec {
-                id: TrackId(100),
-                transport: TransportId(1),
-                kind: Kind::Video,
-                mid: "0".into(),
-                payload_types: vec![VP8],
-                encodings: ssrcs.map(|ssrc| EncodingSpec { ssrc: Some(ssrc), ..EncodingSpec::default() }).into(),
-                extensions: ExtensionMap::default(),
-                parameter_sets: Vec::new(),
-                nack: true,
-                pli: true,
-                fir: false,
-                repairs: Vec::new(),
-            }),
-            start,
-        );
-        let Some(&crate::plane::Place::Track(track)) = plane.places.get(&100) else { panic!("it was added") };
-        let mut peer = Outbound::new(&keys());
-        let mut send = |plane: &mut crate::plane::Plane, ssrc: u32, sequence: u16, now: Instant| {
-            let mut packet = vec![0; 200];
-            packet[..2].copy_from_slice(&[0x80, VP8.number]);
-            packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-            packet[4..8].copy_from_slice(&(u32::from(sequence) * 3_000).to_be_bytes());
-            packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
-            // VP8, in the middle of a frame.
-            packet[12..32].fill(sequence as u8);
-            packet[12] = 0;
-            let length = peer.protect_rtp(&mut packet, 12, 32, ssrc, u64::from(sequence));
-            plane.handle_datagram(&mut packet[..length], path(1), now, now).expect("it is taken");
-        };
-        plane.taps.push(Tap { track, ..Tap::default() });
-        send(&mut plane, ssrcs[0], 1, start);
-        assert!(plane.taps[0].packets.is_empty(), "it was not ready");
-        plane.taps[0].is_ready = true;
-        for sequence in 2..=5 {
-            for ssrc in ssrcs {
-                send(&mut plane, ssrc, sequence, start + ms(33) * u32::from(sequence));
+            #[cfg(test)]
+            $crate::plane::sink::Subscriber::Tap(key) => {
+                let $sink = &mut $sinks.taps[key];
+                $body
             }
         }
-        let of = |place| {
-            let packets = plane.taps[0].packets.iter().filter(move |packet| packet.0 == EncodingId::first(place));
-            packets.map(|(_, timestamp, payload)| (*timestamp, payload[1])).collect::<Vec<_>>()
+    };
+}
+pub(super) use with_sink;
+
+impl Plane {
+    /// The tracks, and everything that their sinks change.
+    #[inline]
+    pub(super) fn sinks(&mut self) -> (&Arena<Published>, Sinks<'_>) {
+        let Self { tracks, slots, transports, events, steps, .. } = self;
+        #[cfg(test)]
+        let taps = &mut self.taps;
+        let sinks = Sinks {
+            slots,
+            transports,
+            events,
+            steps,
+            tried: Vec::new(),
+            #[cfg(test)]
+            taps,
         };
-        let expected: Vec<(u32, u8)> = (2..=5).map(|sequence| (sequence * 3_000, sequence as u8)).collect();
-        assert_eq!((of(0), of(1)), (expected.clone(), expected));
-        let asked = |plane: &crate::plane::Plane| {
-            let encodings = &plane.tracks[track].track.encodings;
-            encodings.iter().all(|encoding| encoding.keyframes.is_asking())
-        };
-        assert!(asked(&plane), "its needs are merged with those of slots");
-        plane.handle_timeout(start + ms(1_000));
-        assert!(plane.stats().keyframe_requests > 0);
-        // Another stream takes the place of the first one.
-        plane.tracks[track].track.encodings[0].bind(3_000);
-        plane.tracks[track].track.encodings[0].bind(ssrcs[0]);
-        send(&mut plane, ssrcs[0], 6, start + ms(1_100));
-        assert_eq!(plane.taps[0].restarts, [EncodingId::first(0)]);
+        (tracks, sinks)
     }
 }

@@ -1,8 +1,9 @@
-//! Gives a picture to a slot that waits for a keyframe: from the packets since the last one, if that takes less time
+//! Gives a picture to a sink that waits for a keyframe: from the packets since the last one, if that takes less time
 //! than a request to the publisher; otherwise by a request.
 
+use super::Plane;
 use super::published::Published;
-use super::{Place, Plane, report};
+use super::sink::{Sink, Subscriber, with_sink};
 use crate::command::Kind;
 use crate::discard::Discard;
 use crate::limits::{MEDIA_OVERHEAD, START_PACKETS};
@@ -17,13 +18,15 @@ use crate::transport::Transport;
 const ANEW: Duration = ms(2_000);
 
 impl Plane {
-    /// Starts a slot that may wait for a keyframe: its source or ladder changed, or its peer has become able to
-    /// receive. Nothing is requested for a peer that cannot receive yet: it would miss the keyframe.
-    pub(super) fn begin(&mut self, slot: usize, now: Instant) {
-        let Some(track) = self.shown_track(slot) else { return };
-        if !self.fast_start(slot, track, now)
-            && let Some(encoding) = self.slots[slot].slot.wanted_keyframe()
-        {
+    /// Starts a sink that may wait for a keyframe: its source or ladder changed, or it has become able to receive.
+    pub(super) fn begin(&mut self, subscriber: Subscriber, track: usize, now: Instant) {
+        let (tracks, mut sinks) = self.sinks();
+        let source = &tracks[track];
+        let wanted = with_sink!(sinks, subscriber, track, sink => {
+            sink.report(source);
+            if sink.start(source, now) { None } else { sink.wanted_keyframe() }
+        });
+        if let Some(encoding) = wanted {
             self.request_keyframe(track, encoding, now);
         }
     }
@@ -32,16 +35,19 @@ impl Plane {
     pub(super) fn begin_slots(&mut self, key: usize, now: Instant) {
         self.steps += self.transports[key].slots.len() as u64;
         for slot in self.transports[key].slots.clone() {
-            self.begin(slot, now);
+            if let Some(track) = self.source(slot) {
+                self.begin(Subscriber::Slot(slot), track, now);
+            }
         }
     }
 
-    /// The publisher ignores a keyframe request: starts the waiting slots from the stored packets.
+    /// The publisher ignores a keyframe request: starts the waiting sinks from the stored packets.
     pub(super) fn begin_without_keyframe(&mut self, track: usize, now: Instant) {
-        self.steps += self.tracks[track].subscribers().len() as u64;
-        for index in 0..self.tracks[track].subscribers().len() {
-            let slot = self.tracks[track].subscribers()[index];
-            self.fast_start(slot, track, now);
+        let (tracks, mut sinks) = self.sinks();
+        let source = &tracks[track];
+        *sinks.steps += source.subscribers().len() as u64;
+        for &subscriber in source.subscribers() {
+            with_sink!(sinks, subscriber, track, sink => sink.start(source, now));
         }
     }
 
@@ -64,7 +70,8 @@ impl Plane {
                 return self.discard(key, Discard::RepairLimit, 1);
             }
             placed.slot.interrupt();
-            if self.fast_start(slot, track, now) {
+            let (tracks, mut sinks) = self.sinks();
+            if sinks.peer(slot, track).start(&tracks[track], now) {
                 return;
             }
         }
@@ -109,25 +116,9 @@ impl Plane {
         self.tracks[track].track.request_keyframe(encoding, round_trip, now);
     }
 
-    /// Tries a fast start. Returns true if the slot no longer waits.
-    fn fast_start(&mut self, slot: usize, track: usize, now: Instant) -> bool {
-        let published = &self.tracks[track];
-        let round_trip = self.transports[published.transport].round_trip.get();
-        let placed = &mut self.slots[slot];
-        let transport = self.transports.sending(placed.transport);
-        let started = fast(published, (slot, track), &mut placed.slot, transport, round_trip, now, &mut self.steps);
-        report(&mut self.events, &mut placed.slot, Some(published));
-        started
-    }
-
     /// The track that the slot is to show, if its peer can receive.
     fn shown_track(&self, slot: usize) -> Option<usize> {
-        let placed = &self.slots[slot];
-        let source = placed.slot.source().filter(|_| self.transports[placed.transport].sends_media())?;
-        match self.places.get(&source.0) {
-            Some(&Place::Track(track)) => Some(track),
-            _ => None,
-        }
+        self.source(slot).filter(|_| self.transports[self.slots[slot].transport].sends_media())
     }
 }
 
