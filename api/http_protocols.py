@@ -15,7 +15,7 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.protocol import State
+from websockets.protocol import OPEN
 
 from api.connections import Connection, Connections
 from api.handshakes import Handshake
@@ -164,18 +164,51 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
+class Turn:
+    """The present turn of the event loop. The first frame to a connection leaves at once, and further frames of the
+    same turn leave together at its end, because each write to a socket costs as much as all else of a message."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._is_running = False
+        self._holding: list[WebSocketProtocol] = []
+
+    def begin(self) -> None:
+        if not self._is_running:
+            self._is_running = True
+            asyncio.get_running_loop().call_soon(self._end)
+
+    def hold(self, protocol: "WebSocketProtocol") -> None:
+        """Registers a connection with frames that leave at the end of the turn."""
+        self._holding.append(protocol)
+
+    def _end(self) -> None:
+        self.number += 1
+        self._is_running = False
+        holding, self._holding = self._holding, []
+        for protocol in holding:
+            protocol.release()
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Drops a silent peer immediately: an orderly close would wait until the peer has read all queued data. It also
     does not log refusals: uvicorn logs an error for every handshake that is not answered by a WebSocket."""
 
     connections_of_listener: Connections
+    turn: Turn
     _connection: Connection | None = None
+    _written_in = -1
+    """The turn of the last frame of `write_text`."""
+    _held: list[bytes]
+    """Frames that leave at the end of the turn."""
+    _held_octets = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._connection = self.connections_of_listener.of(transport)
         if self._connection is not None:
             self._connection.is_busy = False
+        self._held = []
         self._controls = Bucket(limits.CONTROL_FRAMES_PER_SECOND, limits.CONTROL_FRAME_BURST, time.monotonic())
         self.conn.max_message_size = limits.FIRST_MESSAGE_OCTETS
 
@@ -202,11 +235,32 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Sends a text frame at once. False: the client does not read what was sent before, or the connection ends."""
         if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
             return False
-        if self.conn.state is not State.OPEN:
+        if self.conn.state is not OPEN:
             return False
-        self.conn.send_text(data)
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        # The library takes three times as long to make the same frame, for each of hundreds of receivers.
+        frame = text_frame(data)
+        if self._written_in != self.turn.number:
+            self._written_in = self.turn.number
+            self.turn.begin()
+            self.transport.write(frame)
+            return True
+        if not self._held:
+            self.turn.hold(self)
+        self._held.append(frame)
+        self._held_octets += len(frame)
+        if self._held_octets > limits.TURN_OCTETS:
+            self.release()
         return True
+
+    def release(self) -> None:
+        """Sends the frames that wait for the end of the turn, unless the connection ends."""
+        held, self._held, self._held_octets = self._held, [], 0
+        if held and self.conn.state is OPEN and not self.close_sent and not self.transport.is_closing():
+            self.transport.write(b"".join(held))
+
+    def shutdown(self) -> None:
+        self.release()
+        super().shutdown()
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= limits.FRAGMENTS:
@@ -233,6 +287,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     async def send(self, message: ASGISendEvent) -> None:
+        self.release()
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
@@ -242,7 +297,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.handle_parser_exception()
 
 
+def text_frame(data: bytes) -> bytes:
+    """Returns a whole message as one frame, unmasked and uncompressed (RFC 6455 s5.2)."""
+    size = len(data)
+    if size < 126:
+        return b"\x81%c%b" % (size, data)
+    if size < 1 << 16:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2), data)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8), data)
+
+
 def protocols(connections: Connections) -> tuple[type[HttpProtocol], type[WebSocketProtocol]]:
     """Returns the protocol classes of one listener."""
-    given = {"connections_of_listener": connections}
+    given = {"connections_of_listener": connections, "turn": Turn()}
     return type("HttpOfListener", (HttpProtocol,), given), type("WebSocketOfListener", (WebSocketProtocol,), given)

@@ -245,6 +245,9 @@ WISHES = 256
 """Tracks of one message `settings`.
 Source: SLOTS of both kinds."""
 
+TURN_OCTETS = 64 * 1024
+"""Of frames to one WebSocket that wait for the end of a turn of the event loop; then they leave before it.
+Source: the size above which asyncio's transports ask to write no more."""
 CLOSE_SECONDS = 2.0
 """For a close frame to leave: a peer that reads nothing takes none.
 Source: ours; one resend of TCP."""

@@ -66,7 +66,7 @@ class Tail:
         while self.octets - kept[0][2] > limits.OUTBOX_OCTETS:
             kept.popleft()
         if self._outbox is not None:
-            self._outbox.notice()
+            self._outbox.notice(outgoing)
 
     def reaches(self, seq: int) -> bool:
         """Returns whether all messages after `seq` are still kept."""
@@ -126,14 +126,15 @@ class Outbox:
         self.lost = asyncio.Event()
         """Set when the connection must end now, even in the middle of a send: replaced, or too slow."""
 
-    def notice(self) -> None:
+    def notice(self, newest: Outgoing) -> None:
         """Called after a message was put into the tail."""
+        seq = self._tail.seq
+        if self._is_waiting and self._read == seq - 1 and self.write is not None and self.write(seq, newest):
+            self._read = seq
+            return
         unread = self._tail.unread(self._read)
         if unread is None:
             self.close(POLICY, drop=True)
-            return
-        if self._is_waiting and self.write is not None and self.write(*self._tail.after(self._read)):
-            self._read += 1
             return
         if _is_much(unread):
             self._space.clear()
