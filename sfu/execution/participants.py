@@ -99,7 +99,7 @@ def unpublish_track(node: Node, command: commands.UnpublishTrack, standing: Stan
 
 def answer_offer(node: Node, command: commands.AnswerOffer, standing: Standing) -> commands.Answered:
     room, participant = standing.own()
-    outcome = room.offer(participant, command.offer, command.cids)
+    outcome = room.negotiations.offer(participant, command.offer, command.cids)
     return commands.Answered(outcome.answer, outcome.mids, outcome.undeclared)
 
 

@@ -235,7 +235,7 @@ class Forwarding:
                 continue
             try:
                 self._update_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
-                for state in viewer.viewing.layers_news(track, decisions):
+                for state in viewer.reports.layers_news(track, decisions):
                     states.add(sid, state)
             except Exception as error:
                 self._context.failures.note("subscriber", error, f"sid={sid}")

@@ -39,14 +39,14 @@ class Overview:
         """Yields the subscription of each visible track `after` this order. It is a generator: a list may be long."""
         for track in self.visible_to(subscriber):
             if track.order > after:
-                yield track.order, subscriber.viewing.view(track)
+                yield track.order, subscriber.reports.view(track)
 
     def explain(self, subscriber: Participant, after: Order = FIRST) -> Iterator[tuple[Order, Explanation]]:
         """Yields the explanation of each visible track `after` this order: why it is sent as it is."""
         may_subscribe = subscriber.permissions.can_subscribe
         for track in self.visible_to(subscriber):
             if track.order > after:
-                yield track.order, subscriber.viewing.explain(track, may_subscribe=may_subscribe)
+                yield track.order, subscriber.reports.explain(track, may_subscribe=may_subscribe)
 
     def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
         for track in self._ranking.by_join():

@@ -30,6 +30,7 @@ from sfu.negotiation.transport import MediaState, Transport
 from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
 from sfu.room.publications import Outcome, Publications
+from sfu.room.reports import Reports
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
 from sfu.views import ParticipantInfo
@@ -84,6 +85,7 @@ class Participant:
             is_ingress=kind is ParticipantKind.INGRESS,
         )
         self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
+        self.reports = Reports(context, self.viewing)
         self._context = context
         self._described: ParticipantInfo | None = None
         """The last `info`, while nothing of it changed. None while there are tracks, which change by themselves."""

@@ -22,12 +22,9 @@ from sfu.facts import (
     ParticipantLeft,
     Reader,
     RoomChanged,
-    TrackPublished,
-    TrackUnpublished,
 )
 from sfu.failures import Failures
 from sfu.model import Client, DisconnectReason, Grant, ParticipantKind, RoomChanges, RoomOptions, new_sid
-from sfu.negotiation.sdp import SessionDescription
 from sfu.negotiation.transport import MediaState
 from sfu.plane import Event, _native
 from sfu.quotas import Quotas
@@ -39,8 +36,8 @@ from sfu.room.journal import Journal
 from sfu.room.members import Membership
 from sfu.room.messaging import Messaging, unseal
 from sfu.room.moderation import Moderation
+from sfu.room.negotiations import Negotiations
 from sfu.room.participant import Participant
-from sfu.room.publications import Outcome
 from sfu.room.sound import Sound
 from sfu.views import ParticipantInfo, RoomInfo
 
@@ -84,6 +81,7 @@ class Room:
         self.moderation = Moderation(
             context, self.name, self.forwarding, self._messaging, self._facts, self._note, revocations
         )
+        self.negotiations = Negotiations(self.forwarding, self._messaging, self._facts, self._note, self.flush_soon)
         self._context = context
         self._candidates = candidates
         self._revocations = revocations
@@ -184,7 +182,7 @@ class Room:
         self.members.add(participant)
         self._homes[participant.sid] = self
         self._quotas.enter(participant.grant.key)
-        self._expect_data(participant)
+        self.negotiations.expect_data(participant)
         self._facts.append(ParticipantJoined(participant.sid, participant.identity, participant.kind))
 
     def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
@@ -264,35 +262,6 @@ class Room:
         self.options = names.room_options(options)
         self.forwarding.set_policy(options.last_n, options.on_stage, options.loudest)
         self._facts.append(RoomChanged())
-        self.flush_soon()
-
-    # Publishing
-
-    def offer(self, participant: Participant, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
-        """Answers an offer and applies its consequences."""
-        before = participant.state
-        outcome = participant.answer(offer, named)
-        self.follow(participant, outcome)
-        if outcome.withdrawn or outcome.published or participant.state is not before:
-            self._note(participant)
-        return outcome
-
-    def follow(self, participant: Participant, outcome: Outcome) -> None:
-        """Applies the consequences of an answered offer for other participants."""
-        for track in outcome.withdrawn:
-            self.forwarding.withdraw(track)
-            if track.primary is None:
-                self._facts.append(TrackUnpublished(participant.sid, track.sid, "its m-section no longer sends"))
-        for track in outcome.published:
-            self.forwarding.publish(track)
-            if track.primary is None:
-                self._facts.append(TrackPublished(participant.sid, track.info()))
-        for track in outcome.moved:
-            self.forwarding.move(track)
-        for track in outcome.reshaped:
-            self.forwarding.reshape(track)
-        self._messaging.touch(participant)
-        self.forwarding.touch(participant)
         self.flush_soon()
 
     # Data
@@ -401,13 +370,6 @@ class Room:
         participant.changed()
         self._facts.append(ParticipantLeft(participant.info(), reason, participant.is_hidden))
 
-    def _expect_data(self, participant: Participant) -> None:
-        """Queues reliable messages until the participant's offer arrives. WHIP and WHEP sessions have already made
-        one."""
-        if participant.signals:
-            participant.channels.expect()
-            self._messaging.touch(participant)
-
     def _handle_transport(self, participant: Participant, event: _native.TransportState) -> None:
         if event.transport != participant.transport.id:
             return
@@ -421,10 +383,5 @@ class Room:
                     participant, DisconnectReason.MEDIA_FAILURE if failed else DisconnectReason.CLIENT_INITIATED
                 )
                 return
-            self._messaging.touch(participant)
-            for track in participant.lose_transport():
-                self.forwarding.withdraw(track)
-                if track.primary is None:
-                    self._facts.append(TrackUnpublished(participant.sid, track.sid, event.reason, is_kept=True))
-            self._expect_data(participant)
+            self.negotiations.lose(participant, event.reason)
         self._note(participant)

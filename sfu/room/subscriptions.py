@@ -1,29 +1,20 @@
 """The subscriptions of one participant: wishes, slots, and the layers that are sent."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from sfu import explain
 from sfu.context import Context
-from sfu.explain import Record, Standing
-from sfu.model import Cause, Kind, Layer, Quality, Step, Wish
+from sfu.explain import Record
+from sfu.model import Cause, Kind, Layer, Step, Wish
 from sfu.negotiation.transport import Transport
 from sfu.plane import _native
-from sfu.policy import allocation
 from sfu.policy import slots as policy
 from sfu.room.decisions import Decisions
 from sfu.room.layouts import Layouts
 from sfu.room.slot import Slot
-from sfu.room.tracks import MIME, Track
-from sfu.room.wishes import ANY, Wishes
-from sfu.views import Explanation, SlotInfo, SubscriptionInfo, SubscriptionState
-
-NEWS = 0.25
-"""A smaller relative change of a bit rate is not reported."""
-
-NOWHERE = Slot(0, "", Kind.VIDEO)
-"""Stands for the slot of a track that is in no slot."""
+from sfu.room.tracks import Track
+from sfu.room.wishes import Wishes
+from sfu.views import SlotInfo
 
 Targets = list[tuple[int, Sequence[Layer]]]
 
@@ -36,17 +27,17 @@ class Subscriptions:
         self._context = context
         self._owner = owner
         self.identity = identity
-        self._records: dict[str, Record] = {}
+        self.records: dict[str, Record] = {}
         """The record of decisions of each track, by sid."""
         self.sections = (0, 0)
         """The numbers of audio and of video slots."""
-        self._selection = policy.NOTHING
+        self.selection = policy.NOTHING
         self._layout: policy.Layout | None = None
         """What its slots show. None: not known, so that `refresh` looks at every slot."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
         """Mids whose target may have changed."""
-        self._changed: dict[str, None] = {}
+        self.changed: dict[str, None] = {}
         """Mids whose `SubscriptionState` may have changed."""
         self._unreported: dict[str, SlotInfo | None] = {}
         """Contents of slots, by mid, that the client does not know yet, because a command failed."""
@@ -68,7 +59,7 @@ class Subscriptions:
     def forget(self, track: Track) -> None:
         """Removes a track that is no longer published."""
         self.wishes.forget(track)
-        self._records.pop(track.sid, None)
+        self.records.pop(track.sid, None)
 
     # Slots
 
@@ -91,7 +82,7 @@ class Subscriptions:
 
     def select(self, selection: policy.Selection) -> bool:
         """Sets the tracks to show. Returns whether `refresh` is due."""
-        self._selection = selection
+        self.selection = selection
         layout = self._layout
         return layout is None or (layout.tracks is not selection.tracks and layout.tracks != selection.tracks)
 
@@ -103,7 +94,7 @@ class Subscriptions:
         """Assigns the selected tracks to slots. Returns the changes: one object for all subscribers with the same ones.
         `tracks`: those of the room, by sid."""
         before, self._layout = self._layout, None
-        layout, changed = layouts.fit(before or layouts.of(self.slots), self._selection)
+        layout, changed = layouts.fit(before or layouts.of(self.slots), self.selection)
         filled = []
         try:
             for mid, content in changed.items():
@@ -163,7 +154,7 @@ class Subscriptions:
         slot = self.showing(track)
         if slot is None:
             return
-        self._changed[slot.mid] = None
+        self.changed[slot.mid] = None
         if switched:
             slot.since = self._context.milliseconds()
             if track.kind is Kind.VIDEO:
@@ -179,7 +170,7 @@ class Subscriptions:
             track, shown = slot.track, slot.shown
             decision = decisions.of(shown, self.wishes.of(track))
             target, ladder = decision.target, decision.ladder
-            self._changed[slot.mid] = None
+            self.changed[slot.mid] = None
             if slot.commanded != ladder:
                 targets.append((slot.id, ladder))
             slot.target, slot.commanded = target, ladder
@@ -209,12 +200,12 @@ class Subscriptions:
                 self._leave(slot.track)
         self.slots.clear()
         self._by_id.clear()
-        self.sections, self._layout, self._selection = (0, 0), None, policy.NOTHING
+        self.sections, self._layout, self.selection = (0, 0), None, policy.NOTHING
 
     def renegotiate(self, limit: int) -> tuple[int, int] | None:
         """Returns the numbers of audio and video sections to request. None: there are enough, or a request has not
         been followed by an offer yet, or the same request had no effect."""
-        missing, sections = self._selection.missing, self.sections
+        missing, sections = self.selection.missing, self.sections
         if self._is_asked or missing == (0, 0) or (*missing, *sections) == self._asked:
             return None
         audio, video = (policy.growth(*of, limit) for of in zip(missing, sections, strict=True))
@@ -253,14 +244,6 @@ class Subscriptions:
             self._stale[slot.mid] = None
             self._reached(slot, None, Cause.CODEC, event.reason)
 
-    def layers_news(self, track: Track, decisions: Decisions) -> Iterable[SubscriptionState]:
-        """Returns the states to report after the arriving layers of a track or backup changed. This happens once a
-        second."""
-        slot = self.showing(track.primary or track)
-        if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
-            self._changed[slot.mid] = None
-            yield from self.news(decisions)
-
     def rerank(self, track: Track, moved: Mapping[int, int]) -> None:
         """Renumbers the sent layer after the encodings of a track or backup were ranked again. `moved`: new ranks by
         old ones. The sent media stays the same."""
@@ -277,95 +260,12 @@ class Subscriptions:
         self._stale[slot.mid] = None
         return slot.choose(slot.track) is not slot.shown
 
-    def news(self, decisions: Decisions) -> Iterable[SubscriptionState]:
-        """Returns the states that changed enough to be reported."""
-        for mid in self._changed:
-            slot = self.slots.get(mid)
-            if slot is None or slot.track is None:
-                continue
-            message = self._shared_state(slot, slot.track, decisions)
-            if slot.reported is None or (slot.reported is not message and _is_news(slot.reported, message)):
-                slot.reported = message
-                yield message
-        self._changed.clear()
-
     def report_again(self) -> None:
         """Reports everything again after a snapshot, because the client has lost the earlier reports."""
         self._asked, self._is_asked = (), False
         for slot in self.slots.values():
             slot.reported = None
-            self._changed[slot.mid] = None
-
-    def view(self, track: Track) -> SubscriptionInfo:
-        slot = self.showing(track)
-        desired = self.wishes.wants(track)
-        now = self._subscription(slot, track) if slot is not None else None
-        return SubscriptionInfo(
-            track=track.sid,
-            participant=track.identity,
-            desired=desired,
-            wish=self.wishes.of(track),
-            mid=slot.mid if slot is not None else "",
-            state=now.state if now is not None else "pending" if desired else "off",
-            layer=now.layer if now is not None else None,
-            reason=now.reason if now is not None else "no receive section is free" if desired else "",
-            cause=explain.cause(self._standing(track)),
-            mime=now.mime if now is not None else "",
-        )
-
-    # Explanations
-
-    def explain(self, track: Track, *, may_subscribe: bool) -> Explanation:
-        slot, of = self.showing(track) or NOWHERE, self._standing(track)
-        shown = slot.shown or track
-        if not may_subscribe:
-            of = replace(of, kept_out=f"{self.identity} may not subscribe")
-        wanted = allocation.wanted(allocation.Demand(shown.supply(), self.wishes.of(track))) if of.desired else None
-        allowed = of.target if of.mid else wanted
-        now, own = self._context.milliseconds(), self._records.get(track.sid, Record())
-        sent = (track,) if shown is track else (track, shown)
-        return Explanation(
-            track=track.sid,
-            participant=track.identity,
-            source=track.source,
-            mid=of.mid,
-            wanted=shown.picture(wanted),
-            allowed=shown.picture(allowed if not (of.muted_by or of.kept_out) else None),
-            target=shown.picture(of.target),
-            current=of.picture,
-            since=slot.since,
-            cause=explain.cause(of),
-            sentence=explain.sentence(of),
-            publisher=of.facts,
-            decisions=explain.recent(now, own, *(one.publishing.record for one in sent)),
-        )
-
-    def _standing(self, track: Track) -> Standing:
-        slot = self.showing(track) or NOWHERE
-        shown, target, current = slot.shown or track, slot.target, slot.layer
-        held_by = Cause(target.cause) if target is not None else Cause.NONE
-        if track.is_muted:
-            target, current, held_by = None, None, Cause.MUTED
-        return Standing(
-            subscriber=self.identity,
-            publisher=track.identity,
-            source=track.source,
-            kind=track.kind,
-            desired=self.wishes.wants(track),
-            mid=slot.mid,
-            refused=slot.refusal,
-            muted_by="a moderator" if track.silenced else track.identity if track.muted else "",
-            kept_out=f"the room limits pictures to {self._selection.last_n}"
-            if track.sid in self._selection.beyond
-            else "",
-            target=target.ladder[0] if target is not None and target.ladder else None,
-            held_by=held_by,
-            current=current,
-            lacks=slot.lacks,
-            picture=shown.picture(current),
-            is_arriving=shown.is_arriving,
-            facts=shown.publishing.facts,
-        )
+            self.changed[slot.mid] = None
 
     def _reporting(self, event: _native.Switched | _native.Refused) -> Slot | None:
         """Returns the slot of an event. None: it is gone, or its source has changed since."""
@@ -377,16 +277,16 @@ class Subscriptions:
         if slot.layer != layer or not slot.since:
             slot.since = self._context.milliseconds()
         slot.layer, slot.lacks, slot.refused = layer, lacks, refused
-        self._changed[slot.mid] = None
+        self.changed[slot.mid] = None
         if slot.track is not None:
             self._note(slot.track, Step.CURRENT, layer, lacks, refused)
 
     def _note(
         self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
     ) -> None:
-        record = self._records.get(track.sid)
+        record = self.records.get(track.sid)
         if record is None:
-            record = self._records[track.sid] = Record()
+            record = self.records[track.sid] = Record()
         record.note(self._context.milliseconds(), what, layer, cause, detail)
 
     # Internal
@@ -396,61 +296,10 @@ class Subscriptions:
         slot = self.slots.get(track.viewers.get(self._owner, ""))
         return slot if slot is not None and slot.track is track else None
 
-    def _shared_state(self, slot: Slot, track: Track, decisions: Decisions) -> SubscriptionState:
-        # Equal targets are one object. It and the tracks live as long as the slot is looked at.
-        key: tuple[object, ...]
-        if track.silenced or track.muted:
-            key = (id(track), id(slot.shown), slot.refused, slot.unreadable, slot.codecs)
-        else:
-            wish, is_beyond = self.wishes.of(track), track.sid in self._selection.beyond
-            key = (
-                *(id(track), id(slot.shown), slot.refused, slot.unreadable, slot.codecs),
-                *(None if wish is ANY else wish, self.wishes.wants(track), is_beyond),
-                *(slot.layer, slot.lacks, id(slot.target)),
-            )
-        return decisions.state(key, lambda: self._subscription(slot, track))
-
-    def _subscription(self, slot: Slot, track: Track) -> SubscriptionState:
-        wish, of = self.wishes.of(track), self._standing(track)
-        shown = slot.shown or track
-        cause, mime = explain.cause(of), MIME.get(shown.codec, "")
-        if of.refused:
-            state: Literal["pending", "refused"] = "pending" if slot.is_waiting_for_backup else "refused"
-            reason, codec = f"this client {of.refused}", MIME.get(track.codec, "")
-            return SubscriptionState(track.sid, state, reason=reason, cause=cause, mime=codec)
-        if track.silenced:
-            return SubscriptionState(track.sid, "paused", reason="muted by a moderator", cause=cause)
-        if track.muted:
-            return SubscriptionState(track.sid, "paused", reason="muted by its publisher", cause=cause)
-        if wish.quality is Quality.OFF:
-            return SubscriptionState(track.sid, "paused", reason="switched off by the subscriber", cause=cause)
-        if not wish.visible and track.kind is Kind.VIDEO:
-            return SubscriptionState(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
-        if slot.layer is None:
-            return SubscriptionState(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
-        bps, width, height, _ = shown.rate(slot.layer)
-        return SubscriptionState(
-            track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime
-        )
-
     def _leave(self, track: Track) -> None:
-        if track.sid in self._records:
+        if track.sid in self.records:
             self._note(track, Step.SHOWN, detail="in no section")
         track.viewers.pop(self._owner, None)
         for source in (track, track.backup):
             if source is not None:
                 source.asked.pop(self._owner, None)
-
-
-def _is_news(before: SubscriptionState, now: SubscriptionState) -> bool:
-    if (before.state, before.layer, before.width, before.height, before.reason, before.cause, before.mime) != (
-        now.state,
-        now.layer,
-        now.width,
-        now.height,
-        now.reason,
-        now.cause,
-        now.mime,
-    ):
-        return True
-    return abs(now.bitrate - before.bitrate) > NEWS * max(before.bitrate, 1)

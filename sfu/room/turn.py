@@ -139,5 +139,5 @@ class Turn:
 
 
 def _collect(subscriber: Participant, decisions: Decisions, states: States) -> None:
-    for state in subscriber.viewing.news(decisions):
+    for state in subscriber.reports.news(decisions):
         states.add(subscriber.sid, state)

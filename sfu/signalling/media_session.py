@@ -60,7 +60,7 @@ class MediaSession:
             if undecodable and len(undecodable) == len(wanted):
                 raise NegotiationError(_no_codec(undecodable))
             room.enter(participant)
-            room.follow(participant, outcome)
+            room.negotiations.follow(participant, outcome)
         except BaseException:
             # The client has no session that it could end.
             if participant.sid in room.members:

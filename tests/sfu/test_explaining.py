@@ -222,5 +222,5 @@ async def test_decisions_are_told_for_a_minute_and_a_record_goes_with_its_track(
         assert [d.what for d in (await explained(bob)).decisions] == [Step.CURRENT]
         await alice.ask(messages.Unpublish, track=camera)
         assert await bob.explain() == []
-        records: Any = bob.participant.viewing._records
+        records: Any = bob.participant.viewing.records
         assert records == {}

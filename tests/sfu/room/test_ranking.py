@@ -58,8 +58,8 @@ def check(it: Scene, clients: list[Client]) -> None:
             if slot.track is not None and slot.shown is not None:
                 assert _remembered(slot.shown) == _decide(slot.shown, ANY)
                 # What one subscriber is told of it is what all others are told whose subscriptions look the same.
-                own = viewing._subscription(slot, slot.track)
-                assert viewing._shared_state(slot, slot.track, decisions) == own
+                own = client.participant.reports.state(slot, slot.track)
+                assert client.participant.reports.shared_state(slot, slot.track, decisions) == own
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -160,6 +160,6 @@ async def test_who_differs_from_other_viewers_of_a_track_is_told_otherwise(what:
             assert slot is not None
             if states:
                 DIFFERENCES[what](viewing, slot, track)
-            states.append(viewing._shared_state(slot, track, decisions))
-            assert states[-1] == viewing._subscription(slot, track)
+            states.append(viewer.participant.reports.shared_state(slot, track, decisions))
+            assert states[-1] == viewer.participant.reports.state(slot, track)
         assert states[0] != states[1]
