@@ -9,12 +9,18 @@ from pydantic_core import ErrorDetails
 
 from sfu import limits
 from sfu.errors import InvalidRequest
+from sfu.negotiation.recent import Recent
 from sfu.quoting import quote
-from sfu.signalling.messages import ClientMessage, ServerMessage
+from sfu.signalling.messages import ClientMessage, Joined, Participants, ServerMessage
 from sfu.signalling.outbox import Outgoing
+from sfu.views import ParticipantInfo
 
 _client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Discriminator("type")])
 _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discriminator("type")])
+_participant: TypeAdapter[ParticipantInfo] = TypeAdapter(ParticipantInfo)
+_participants: Recent[int, tuple[ParticipantInfo, bytes]] = Recent(limits.ENCODED_OCTETS)
+"""Participants as encoded, by `id()`. A room keeps the info of a participant until it changes, and each joiner is sent
+those of all others."""
 
 
 def decode(text: str | bytes) -> ClientMessage:
@@ -47,7 +53,19 @@ def encode(seq: int, message: ServerMessage | Outgoing) -> bytes:
 
 def _body(message: ServerMessage) -> bytes:
     """Returns the JSON after `seq`."""
-    return _server.dump_json(message)[1:]
+    if not isinstance(message, Joined | Participants):
+        return _server.dump_json(message)[1:]
+    others = b",".join(map(_encoded, message.participants))
+    return b'"participants":[%b],%b' % (others, _server.dump_json(message, exclude={"participants"})[1:])
+
+
+def _encoded(info: ParticipantInfo) -> bytes:
+    def encode() -> tuple[tuple[ParticipantInfo, bytes], int]:
+        text = _participant.dump_json(info)
+        return (info, text), 512 + 2 * len(text)
+
+    # The cache keeps the info, too, so no other one has its id.
+    return _participants.recall(id(info), encode)[1]
 
 
 def request_id(text: str | bytes) -> int:

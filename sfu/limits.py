@@ -248,6 +248,9 @@ Source: SLOTS of both kinds."""
 TURN_OCTETS = 64 * 1024
 """Of frames to one WebSocket that wait for the end of a turn of the event loop; then they leave before it.
 Source: the size above which asyncio's transports ask to write no more."""
+ENCODED_OCTETS = 16 * 1024 * 1024
+"""Of participants that are kept as encoded, with their texts; the others are encoded again for the next joiner.
+Source: ours; the participants of a room of ten thousand."""
 CLOSE_SECONDS = 2.0
 """For a close frame to leave: a peer that reads nothing takes none.
 Source: ours; one resend of TCP."""
