@@ -53,6 +53,15 @@ Source: measured, 3 ms at most."""
 SDP_SLICE = 0.002
 """Seconds for which the loop waits while a long offer is read.
 Source: ours; a tenth of the 20 ms of a packet of sound, in which signalling may be late."""
+SDP_PREVIOUS = 32 * 1024 * 1024
+"""Octets, about, of the last offers of participants, whose sections are not parsed and answered again.
+Source: ours; those of two hundred browsers with 17 sections. A participant offers again soon or seldom."""
+SDP_HEADS = 2 * 1024 * 1024
+"""Octets, about, of the lines that stand before the mids of sections, which each offer repeats.
+Source: ours; four kinds of heads of two hundred offers."""
+SDP_COMMON = 4 * 1024 * 1024
+"""Octets, about, of what sections of equal codecs and extensions share, for offers and for answers.
+Source: ours; a hundred kinds and versions of browsers with 40 codecs, four kinds of sections each."""
 SDP_FEEDBACK_LINES = 1024
 """Lines of a=rtcp-fb of one section: eight for each of 128 payload types.
 Source: libwebrtc writes up to five."""

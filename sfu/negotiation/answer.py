@@ -6,19 +6,28 @@ in each. Candidates are in the tagged section only.
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from sfu import limits
 from sfu.negotiation import capabilities
 from sfu.negotiation.attributes import Extmap, Rid, RtpMap
+from sfu.negotiation.recent import Recent
 from sfu.negotiation.sdp import MediaSection, SessionDescription
 from sfu.negotiation.specs import Local, PayloadType, Sctp, Section
 
 LINE = "\r\n"
 """The end of a line."""
 SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
+
+
+@dataclass(slots=True)
+class Written:
+    """The lines of an answered section, if they were written: they are the same again if `terms` are."""
+
+    terms: tuple[object, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class Line:
     formats: tuple[tuple[RtpMap, PayloadType], ...] = ()
     extensions: tuple[Extmap, ...] = ()
     sctp: Sctp | None = None
+    written: Written | None = None
+    """Kept with the section. None: the section is written anew in each answer."""
 
 
 def tag(lines: Sequence[Line], bundle: tuple[str, ...]) -> str:
@@ -67,21 +78,31 @@ def write(
     transport = LINE.join(lines_of_transport)
     tagged = tag(lines, bundle)
     port, connection = _default_address(local)
+    terms = (transport, port, connection, local.cname)
     common: dict[tuple[object, ...], Common] = {}
     for line in lines:
         if line.section.rejected:
             text += _rejected(line, transport)
             continue
+        written, is_tagged = line.written, line.section.mid == tagged
+        if written is not None and written.terms == terms and not is_tagged:
+            text += written.lines
+            continue
         # Sections that list the same have the very same tuples, and live as long as the offer does.
         key = (id(line.formats), id(line.extensions), line.offered.formats, line.sctp)
         of = common.get(key)
         if of is None:
-            of = common[key] = Common.of(line)
-        text.append(f"m={line.section.kind} {port} {line.offered.protocol} {of.formats}")
-        text += [connection, *_mid(line), transport]
-        if line.section.mid == tagged:
-            text += candidates(local)
-        text += _data(line, line.sctp) if line.sctp else _media(line, local, of)
+            of = common[key] = _common_of(line)
+        begin = (
+            f"m={line.section.kind} {port} {line.offered.protocol} {of.formats}",
+            connection,
+            *_mid(line),
+            transport,
+        )
+        end = tuple(_data(line, line.sctp) if line.sctp else _media(line, local, of))
+        text += (*begin, *candidates(local), *end) if is_tagged else (*begin, *end)
+        if written is not None:
+            written.terms, written.lines = terms, (*begin, *end)
     return LINE.join(text) + LINE
 
 
@@ -156,6 +177,32 @@ class Common:
         counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
         codecs = [text for format in line.formats for text in _codec(*format, counts=counts)]
         return cls(" ".join(_formats(line)), LINE.join(map(_extension, line.extensions)), LINE.join(codecs))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A written `Common`, and the tuples whose `id()` is its key."""
+
+    common: Common
+    formats: tuple[tuple[RtpMap, PayloadType], ...]
+    extensions: tuple[Extmap, ...]
+
+
+_commons: Recent[Hashable, Kept] = Recent(limits.SDP_COMMON)
+
+
+def _common_of(line: Line) -> Common:
+    """Returns what sections with the same formats and extensions have, of all participants."""
+    if line.sctp:
+        return Common.of(line)
+
+    def compute() -> tuple[Kept, int]:
+        common = Common.of(line)
+        weight = 512 * (len(line.formats) + len(line.extensions) + 1) + 64 * len(line.offered.formats)
+        weight += len(common.formats) + len(common.extensions) + len(common.codecs)
+        return Kept(common, line.formats, line.extensions), weight
+
+    return _commons.recall((id(line.formats), id(line.extensions), line.offered.formats), compute).common
 
 
 def _extension(extension: Extmap) -> str:

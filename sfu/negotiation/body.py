@@ -104,9 +104,19 @@ def split(text: str) -> tuple[str, Attributes, int]:
     if mid < 0:
         return text, {}, 0
     end = text.find("\n", mid + 1)
+    head, line, tail = text[: mid + 1], text[mid + 1 : end if end >= 0 else len(text)], text[end:] if end >= 0 else ""
+    rest, own, count = _heads.recall(head, lambda: (_without_own(head), 4 * len(head) + 1024))
+    own_mid = ATTRIBUTE.fullmatch(line)
+    if own_mid is None:
+        return rest + line + tail, own, count
+    return rest + tail, {**own, "mid": [*own.get("mid", ()), own_mid[2].strip(" ")]}, count + 1
+
+
+def _without_own(text: str) -> tuple[str, Attributes, int]:
+    """As `split`, of all lines."""
     own: dict[str, list[str]] = {}
     rest, last, count = [], 0, 0
-    for match in ATTRIBUTE.finditer(text, 0, end if end >= 0 else len(text)):
+    for match in ATTRIBUTE.finditer(text):
         name, value = match.groups(default="")
         if name in OWN:
             own.setdefault(name, []).append(value.strip(" "))
@@ -135,6 +145,8 @@ def extensions(lines: Sequence[str]) -> tuple[Extmap, ...]:
 
 # What is offered again, for one section more, is the same for all others; and a client that shows sixteen pictures
 # offers sixteen sections of the same forty payload types, and so do the others. Budgets are octets, roughly.
+_heads: Recent[str, tuple[str, Attributes, int]] = Recent(limits.SDP_HEADS)
+"""The lines before the mids, without those of `OWN`. Most sections of an offer have the same."""
 _bodies: Recent[str, Body] = Recent(32 << 20)
 _codecs: Recent[tuple[tuple[str, ...], ...], tuple[RtpMap, ...]] = Recent(4 << 20)
 _extensions: Recent[tuple[str, ...], tuple[Extmap, ...]] = Recent(1 << 20)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from sfu import limits
+from sfu.negotiation.previous import Previous
 from sfu.negotiation.sdp import SessionDescription
 
 
@@ -12,14 +13,22 @@ class Reading:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
+        self._previous = Previous(limits.SDP_PREVIOUS)
         self._turn = asyncio.Lock()
         """The lock for one slice between two turns of the loop, for any number of offers. First come, first served."""
 
-    async def read(self, text: str) -> SessionDescription:
-        """Parses an offer; a short one at once. Raises NegotiationError."""
+    async def read(self, text: str, owner: str = "") -> SessionDescription:
+        """Parses an offer; a short one at once. Raises NegotiationError. `owner`: the sid of the participant, whose
+        last offer may have the same sections."""
         if len(text) <= limits.SDP_AT_ONCE:
             return SessionDescription.parse(text)
-        steps = SessionDescription.steps(text)
+        offer = await self._read_in_slices(text, self._previous.find(owner))
+        if owner:
+            self._previous.keep(owner, offer)
+        return offer
+
+    async def _read_in_slices(self, text: str, previous: SessionDescription | None) -> SessionDescription:
+        steps = SessionDescription.steps(text, previous)
         began = self._now()
         while True:
             async with self._turn:

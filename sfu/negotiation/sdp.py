@@ -44,6 +44,10 @@ class SessionLines(Lines):
         self.extmaps = extensions(self.values("extmap"))
         self.direction: Direction = next((one for one in DIRECTIONS if self.has(one)), "sendrecv")
 
+    def passes_on(self) -> Attributes:
+        """Returns what sections may inherit: all but the groups (RFC 5888 s5)."""
+        return {name: values for name, values in self._values.items() if name != "group"}
+
 
 class MediaSection(Lines):
     """An m-section. Attributes that it lacks come from the session level, where RFC 8866 permits it."""
@@ -51,6 +55,9 @@ class MediaSection(Lines):
     def __init__(self, text: str, session: SessionLines, index: int = 0) -> None:
         body, self._own = parse(text)
         super().__init__(text, body.attributes)
+        self.body = body
+        self.answered: object = None
+        """What `sections.py` keeps of the last answer to this section."""
         self._session = session
         self.index = index
         self.kind, self.port, self.protocol, self.formats = body.kind, body.port, body.protocol, body.formats
@@ -125,8 +132,11 @@ class SessionDescription:
                 return cast(SessionDescription, end.value)
 
     @classmethod
-    def steps(cls, text: str) -> Generator[None, None, "SessionDescription"]:
-        """As `parse`, one section at a time. Each step takes a few milliseconds at most."""
+    def steps(
+        cls, text: str, previous: "SessionDescription | None" = None
+    ) -> Generator[None, None, "SessionDescription"]:
+        """As `parse`, one section at a time. Each step takes a few milliseconds at most. Sections that are as in the
+        `previous` offer are the same objects."""
         if len(text) > limits.SDP_OCTETS:
             raise NegotiationError(f"the SDP has {len(text)} characters, and {limits.SDP_OCTETS} are allowed")
         if not text.startswith("v=0"):
@@ -135,8 +145,14 @@ class SessionDescription:
         session = SessionLines(first)
         groups = [value.split() for value in session.values("group")[: limits.SDP_SECTIONS]]
         bundle = next((tuple(group[1:]) for group in groups if group[:1] == ["BUNDLE"]), None)
+        # All that a section inherits is the same.
+        inherits_same = previous is not None and session.passes_on() == previous.session.passes_on()
+        known = previous.sections if previous is not None and inherits_same else ()
         sections = []
         for index, level in enumerate(rest):
+            if index < len(known) and known[index].text == level:
+                sections.append(known[index])
+                continue
             yield
             sections.append(MediaSection(level, session, index))
         return cls(session, tuple(sections), bundle)

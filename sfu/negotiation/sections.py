@@ -1,7 +1,7 @@
 """The m-sections of an offer and their answers (RFC 8841, 8853): publications and slots."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu import limits
@@ -9,6 +9,7 @@ from sfu.errors import NegotiationError
 from sfu.model import Kind
 from sfu.negotiation import answer, capabilities, parameter_sets
 from sfu.negotiation.attributes import Extmap, RtpMap, number
+from sfu.negotiation.recent import Recent
 from sfu.negotiation.sdp import MediaSection, SessionDescription
 from sfu.negotiation.specs import Allow, Encoding, Negotiated, PayloadType, Publication, ReceiveSection, Sctp, Section
 from sfu.quoting import quote
@@ -29,6 +30,28 @@ class Common:
     received: tuple[PayloadType, ...]
     """The formats that the client accepts, with aliases."""
     received_extensions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A computed `Common`, and the tuples whose `id()` is its key."""
+
+    common: Common
+    codecs: tuple[RtpMap, ...]
+    extmaps: tuple[Extmap, ...]
+
+
+_commons: Recent[Hashable, Kept] = Recent(limits.SDP_COMMON)
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last answer to a section: it is the same again if these are."""
+
+    common: Common
+    publishes: bool
+    section: Section
+    written: answer.Written
 
 
 class Sections:
@@ -117,13 +140,25 @@ class Sections:
         if not self.muxed:
             # Of one bundle, one section that says so will do: there is one transport to multiplex on.
             return self._rejected(section, f"the section {quote(section.mid)} does not offer a=rtcp-mux")
+        publishes = section.sends and self.allow.publishes(section.mid, kind)
+        receives = section.receives and self.allow.subscribe
+        last = section.answered
+        if isinstance(last, Last) and self._is_answered(last, common, publishes=publishes, receives=receives):
+            return answer.Line(section, last.section, common.formats, common.extensions, written=last.written)
         publication = slot = None
-        if section.sends and self.allow.publishes(section.mid, kind):
+        if publishes:
             publication = _publication(section, kind, common.formats, common.extensions)
-        if section.receives and self.allow.subscribe:
+        if receives:
             slot = self._slot(section.mid, kind, common)
-        accepted = Section(section.mid, kind.value, publication, slot)
-        return answer.Line(section, accepted, common.formats, common.extensions)
+        accepted, written = Section(section.mid, kind.value, publication, slot), answer.Written()
+        section.answered = Last(common, publishes, accepted, written)
+        return answer.Line(section, accepted, common.formats, common.extensions, written=written)
+
+    def _is_answered(self, last: Last, common: Common, *, publishes: bool, receives: bool) -> bool:
+        """Returns whether the last answer to a section answers it again."""
+        slot = last.section.slot
+        is_slot = slot is not None and slot is self.kept.get(slot.mid) if receives else slot is None
+        return is_slot and last.common is common and last.publishes == publishes
 
     def _in_common(self, section: MediaSection, kind: Kind) -> Common | None:
         """None: other sections have listed all that an offer may list."""
@@ -131,19 +166,32 @@ class Sections:
         key = (id(section.codecs), id(section.extmaps), kind, section.has_extension_for_mid)
         common = self._common.get(key)
         if common is None and self._codecs <= limits.SDP_ALL_CODECS:
-            formats = _formats(section, kind)
-            self._codecs += len(formats)
-            ours = {e.uri: e for e in (*self._session_extensions, *self._ours(section.extmaps))}
-            if not section.has_extension_for_mid:
-                ours.pop(capabilities.MID, None)
-            extensions = tuple(ours.values())
-            received = _with_aliases(tuple(payload_type for _, payload_type in formats))
-            common = Common(formats, extensions, received, capabilities.ids_by_name(extensions, "recvonly"))
+            ours = tuple(map(self._is_ours, section.extmaps))
+
+            def compute() -> tuple[Kept, int]:
+                weight = 512 * (len(section.codecs) + len(section.extmaps) + len(self._session_extensions) + 1)
+                return Kept(self._common_of(section, kind), section.codecs, section.extmaps), weight
+
+            # Participants with the same browser have the very same tuples, too. The cache keeps them.
+            common = _commons.recall((*key, ours, self._session_extensions), compute).common
+            self._codecs += len(common.formats)
             self._common[key] = common
         return common
 
+    def _common_of(self, section: MediaSection, kind: Kind) -> Common:
+        formats = _formats(section, kind)
+        ours = {e.uri: e for e in (*self._session_extensions, *self._ours(section.extmaps))}
+        if not section.has_extension_for_mid:
+            ours.pop(capabilities.MID, None)
+        extensions = tuple(ours.values())
+        received = _with_aliases(tuple(payload_type for _, payload_type in formats))
+        return Common(formats, extensions, received, capabilities.ids_by_name(extensions, "recvonly"))
+
     def _ours(self, extensions: Sequence[Extmap]) -> tuple[Extmap, ...]:
-        return tuple(e for e in extensions if self.ids.get(capabilities.EXTENSIONS.get(e.uri, "")) == e.id)
+        return tuple(filter(self._is_ours, extensions))
+
+    def _is_ours(self, extension: Extmap) -> bool:
+        return self.ids.get(capabilities.EXTENSIONS.get(extension.uri, "")) == extension.id
 
     def _slot(self, mid: str, kind: Kind, common: Common) -> ReceiveSection:
         """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
@@ -162,7 +210,8 @@ class Sections:
         key = (id(kept.payload_types), id(kept.extensions), id(common))
         same = self._same.get(key)
         if same is None:
-            same = set(kept.payload_types) == set(common.received) and kept.extensions == common.received_extensions
+            is_list = kept.payload_types is common.received or set(kept.payload_types) == set(common.received)
+            same = is_list and kept.extensions == common.received_extensions
             self._same[key] = same
         return same
 

@@ -71,6 +71,8 @@ class Transport:
         self._worker = worker
         self._owner = owner
         self._specs: dict[str, _native.TrackSpec] = {}
+        self._publications: dict[str, Publication] = {}
+        """Those of `_specs`, by mid."""
         self._ssrcs: dict[str, int] = {}
         """Of the slots, by mid."""
         self._sctp = False
@@ -124,7 +126,7 @@ class Transport:
         """Stops receiving what this section sends."""
         id = self.tracks.pop(mid, None)
         if id is not None:
-            del self._specs[mid]
+            del self._specs[mid], self._publications[mid]
             self._binding.remove(id)
 
     def close(self) -> None:
@@ -139,7 +141,7 @@ class Transport:
         self.local = _fresh(self.local)
         self.state = MediaState.NEW
         self._sctp = False
-        for gone in (self.tracks, self._specs, self.slots, self.kinds, self.codecs, self._ssrcs):
+        for gone in (self.tracks, self._specs, self._publications, self.slots, self.kinds, self.codecs, self._ssrcs):
             gone.clear()
 
     def _open(self, negotiated: Negotiated, local: Local) -> None:
@@ -162,6 +164,8 @@ class Transport:
             self.drop_track(mid)
         for mid, publication in publications.items():
             known = self.tracks.get(mid)
+            if known is not None and self._publications[mid] is publication:
+                continue
             id = self._binding.new_id(self._worker, self._owner) if known is None else known
             spec = _track_spec(id, self._id(), publication)
             if known is None:
@@ -169,7 +173,7 @@ class Transport:
             elif spec != self._specs[mid]:
                 self._binding.plane.update_track(spec)
             self.tracks[mid] = id
-            self._specs[mid] = spec
+            self._specs[mid], self._publications[mid] = spec, publication
 
     def _adopt_slots(self, slots: Mapping[str, ReceiveSection]) -> None:
         for mid, plane_id in self.slots.items():

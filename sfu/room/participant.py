@@ -188,7 +188,7 @@ class Participant:
 
     async def read_offer(self, sdp: str) -> SessionDescription:
         """Parses an offer without blocking the event loop. Raises NegotiationError."""
-        return await self._context.reading.read(sdp)
+        return await self._context.reading.read(sdp, self.sid)
 
     def answer(self, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
         """Answers an offer and sends the resulting commands to the plane. A refused offer changes nothing.

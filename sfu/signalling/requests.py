@@ -88,7 +88,7 @@ class SignallingSession:
             return
         try:
             if isinstance(message, messages.Offer):
-                offer = await self._context.reading.read(message.sdp)
+                offer = await self._context.reading.read(message.sdp, self.by.sid)
                 if not self._is_over():
                     await self._answer(message, offer)
             else:
