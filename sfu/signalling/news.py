@@ -77,7 +77,8 @@ class News:
         if batch is None:
             batch = _batch(change.info for change in self._changes.values() if change.number > read)
             self._batches[read] = batch
-        return () if knows_itself and batch.sids == {receiver} else batch.messages
+        is_about_itself = len(batch.sids) == 1 and receiver in batch.sids
+        return () if knows_itself and is_about_itself else batch.messages
 
     def clear(self) -> None:
         """Forgets the changes, after every receiver took them."""

@@ -115,8 +115,9 @@ class View:
     def _tell_news(self) -> None:
         """Sends every participant what it has not been sent of the others and of the room."""
         if not self._news.is_empty:
+            is_large = self._is_large
             for sid in self._present():
-                self._introduce(sid)
+                self._introduce(sid, knows_itself=is_large)
             self._news.clear()
         if self._room_changed:
             self._room_changed = False
@@ -132,9 +133,9 @@ class View:
         for message in self._speech.take(self._context.now(), interval):
             self._tell_all(message)
 
-    def _introduce(self, sid: str) -> None:
+    def _introduce(self, sid: str, *, knows_itself: bool) -> None:
         """Sends a participant what it has not been sent of the others."""
-        for outgoing in self._news.take(sid, knows_itself=self._is_large):
+        for outgoing in self._news.take(sid, knows_itself=knows_itself):
             self._put(sid, outgoing)
 
     def _describe(self, sid: str) -> ParticipantInfo | None:
@@ -193,7 +194,7 @@ class View:
             if tail is None:  # WHIP and WHEP have no WebSocket.
                 continue
             if named and news.introduces(sid, named):
-                self._introduce(sid)
+                self._introduce(sid, knows_itself=self._is_large)
             try:
                 tail.put(outgoing)
             except Exception as error:
@@ -209,9 +210,12 @@ class View:
 
     def _put(self, sid: str, message: messages.ServerMessage | Outgoing) -> None:
         tail = self._tails.get(sid)
-        if tail is not None:
-            with self._failures.contained("tell", f"sid={sid}"):
-                tail.put(message)
+        if tail is None:
+            return
+        try:
+            tail.put(message)
+        except Exception as error:  # Not `contained`, which takes as long as the rest: each change calls this for all.
+            self._failures.note("tell", error, f"sid={sid}")
 
 
 def _subscription(state: SubscriptionState) -> messages.Subscription:
