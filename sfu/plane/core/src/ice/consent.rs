@@ -12,8 +12,9 @@ use crate::time::{Duration, Instant, ms};
 /// How long a gap counts for the patience with a peer: the minute before its silence began.
 const MEMORY: Duration = ms(60_000);
 
-/// How long a Binding Indication (RFC 8445 s11) shows that the participant is present. libnice sends one every 25 s;
-/// one may get lost.
+/// How long a Binding Indication (RFC 8445 s11) shows that the participant is present: libnice sends one every 25 s, and
+/// one may get lost. Shorter silences in the configuration do not shorten it, because no setting of ours changes how
+/// often clients send it. Longer ones extend it: it shows as much as any packet.
 const KEPT_ALIVE: Duration = ms(60_000);
 
 /// A participant that has sent nothing since the handshake may be silent for this multiple of the longest silence: 30
@@ -137,7 +138,7 @@ impl Consent {
         let patient = self.heard
             + if self.said_nothing() { patience.max(self.config.longest.saturating_mul(FIRST_WORD)) } else { patience };
         if let Some(kept) = self.kept_alive.filter(|&kept| kept > self.heard) {
-            return Some(patient.max(kept + KEPT_ALIVE));
+            return Some(patient.max(kept + KEPT_ALIVE.max(self.config.longest)));
         }
         let feedback = self.run.filter(|_| self.returns_feedback).and_then(|run| {
             // A run that has just begun cannot have been answered yet: a microphone unmuted 4 s after the last check of
@@ -256,6 +257,17 @@ mod tests {
         assert_eq!(consent.poll_timeout(), Some(start + ms(575_000 + 60_000)));
         consent.refresh(start + ms(590_000));
         assert!(consent.poll_timeout() <= Some(start + ms(605_000)), "who says more is missed sooner");
+    }
+
+    #[test]
+    fn an_indication_counts_for_a_minute_also_with_short_silences_and_for_the_longest_one_if_that_is_longer() {
+        let start = Instant::now();
+        for (longest, expected) in [(ms(2_000), ms(60_000)), (ms(60_000), ms(60_000)), (ms(90_000), ms(90_000))] {
+            let config = Silence { shortest: ms(1_000), longest, ..Silence::default() };
+            let mut consent = Consent::new(config, start);
+            consent.kept_alive(start + ms(25_000));
+            assert_eq!(consent.poll_timeout(), Some(start + ms(25_000) + expected), "{longest:?}");
+        }
     }
 
     #[test]
