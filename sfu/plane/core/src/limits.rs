@@ -40,6 +40,10 @@ pub const FEEDBACK_STATUSES: u16 = 1 << 15;
 /// requests of one (nack_requester.cc, kMaxNackPackets). The others are requested a round trip later.
 pub const REQUESTED_AT_ONCE: usize = 1_000;
 
+/// Entries of lists of missing packets that one round of NACKs to a publisher reads before it pauses: eight full lists.
+/// The track that exceeds it is finished; the next turn goes on with the track after it.
+pub const MISSING_READ_AT_ONCE: usize = 8 * MISSING_PACKETS;
+
 /// Octets a second of reports to one peer: those of 256 slots and 512 encodings twice.
 pub const REPORTS_PER_SECOND: usize = 64 * 1024;
 
@@ -107,12 +111,13 @@ pub const STEPS_PER_SLOT: usize = 1 + CACHED_VIDEO + STARTS_AT_ONCE / MEDIA_OVER
 /// The timers that one thing may have.
 const TIMERS: usize = 16;
 
-/// Steps of the expired timers of one transport: the arrivals that it is told of, and each timer.
-pub const TIMER_STEPS_PER_TRANSPORT: usize = FEEDBACKS_AT_ONCE * STATUSES_TOLD + 2 * TIMERS;
+/// Steps of the expired timers of one transport: the arrivals that it is told of, two rounds of NACKs with the last
+/// track of each, and each timer.
+pub const TIMER_STEPS_PER_TRANSPORT: usize =
+    FEEDBACKS_AT_ONCE * STATUSES_TOLD + 2 * (MISSING_READ_AT_ONCE + SDP_ENCODINGS * MISSING_PACKETS) + 2 * TIMERS;
 
-/// The same for each track: the packets that its encodings miss, of which all NACKs to one peer name at most
-/// [`REQUESTED_AT_ONCE`].
-pub const TIMER_STEPS_PER_TRACK: usize = SDP_ENCODINGS * (2 + MISSING_PACKETS) + 2 * TIMERS;
+/// The same for each track: its encodings, and each timer.
+pub const TIMER_STEPS_PER_TRACK: usize = SDP_ENCODINGS * 3 + 2 * TIMERS;
 
 /// The same for each slot, in addition to the packets with which it starts.
 pub const TIMER_STEPS_PER_SLOT: usize = 4 + STEPS_PER_SLOT;

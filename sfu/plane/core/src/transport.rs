@@ -16,6 +16,7 @@ use crate::ice::consent::Consent;
 use crate::ice::sending::Sending;
 use crate::id::TransportId;
 use crate::receive::arrivals::Arrivals;
+use crate::receive::nack::Round;
 use crate::receive::route::Router;
 use crate::rtp::elements::Extensions;
 use crate::rtp::extension::ExtensionMap;
@@ -108,6 +109,8 @@ pub struct Transport {
     /// It is in the plane's list of transports with something to send.
     pub sends: bool,
     pub counters: Counters,
+    /// The NACKs to the peer that are due.
+    pub nacks: Round,
     /// The SSRC of the last received packet with a transport-wide number.
     heard_ssrc: u32,
     #[cfg(test)]
@@ -154,6 +157,7 @@ impl Transport {
             next_trim: None,
             sends: false,
             counters: Counters::default(),
+            nacks: Round::default(),
             heard_ssrc: 0,
             #[cfg(test)]
             faulty: false,

@@ -6,8 +6,9 @@ use super::{Place, Plane};
 use crate::capture::Direction;
 use crate::command::{Kind, Path};
 use crate::discard::Discard;
-use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, REQUESTED_AT_ONCE};
+use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, MISSING_READ_AT_ONCE, REQUESTED_AT_ONCE};
 use crate::receive::keyframe::Due;
+use crate::receive::nack::Round;
 use crate::receive::rung::EncodingId;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::feedback::{self, Lost};
@@ -241,26 +242,34 @@ impl Plane {
         }
     }
 
-    /// Queues the feedback to a transport's publisher that is due: NACKs and keyframe requests for some of its tracks,
-    /// and arrivals.
+    /// Queues the feedback to a transport's publisher that is due: NACKs and keyframe requests for some of its tracks, in
+    /// the order of their keys, and arrivals. Tracks beyond [`MISSING_READ_AT_ONCE`] stay due: the next call begins with
+    /// them.
     pub(super) fn poll_feedback(&mut self, key: usize, tracks: impl Iterator<Item = usize>, now: Instant) {
         let transport = self.transports.receiving(key);
         let (sender, round_trip) = (transport.ssrc, transport.round_trip.get());
         let mut out = Compounds::default();
         let mut lost = std::mem::take(&mut self.lost);
-        let (mut ignored, mut requested) = (Vec::new(), 0);
+        let mut ignored = Vec::new();
+        let (Round { from, mut requested }, mut read, mut rest) = (transport.nacks, 0, None);
         for track in tracks {
+            if track < from || read >= MISSING_READ_AT_ONCE {
+                rest = rest.or((track >= from).then_some(track));
+                self.tracks.arm(track);
+                continue;
+            }
             let published = &mut self.tracks[track];
             let (pli, fir) = (published.track.spec.pli, published.track.spec.fir);
             let mut asked = false;
             for state in &mut published.track.encodings {
                 let Some(ssrc) = state.ssrc else { continue };
-                self.steps += 1;
+                let missing = state.stream.due_nacks(now);
+                read += missing;
+                self.steps += 1 + missing as u64;
                 lost.clear();
                 if state.stream.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
                     state.keyframes.request(now);
                 }
-                self.steps += lost.len() as u64;
                 lost.truncate(REQUESTED_AT_ONCE - requested);
                 if !lost.is_empty() {
                     requested += lost.len();
@@ -294,6 +303,7 @@ impl Plane {
             }
         }
         self.lost = lost;
+        transport.nacks = rest.map_or(Round::default(), |from| Round { from, requested });
         let media = transport.heard_ssrc();
         for _ in 0..FEEDBACKS_AT_ONCE {
             let mut more = false;

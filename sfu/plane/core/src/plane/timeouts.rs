@@ -107,6 +107,10 @@ mod tests {
     use crate::codec::{Codec, PayloadType};
     use crate::command::{Command, EncodingSpec, Kind, TrackSpec};
     use crate::id::{TrackId, TransportId};
+    use crate::limits::{
+        MISSING_PACKETS, MISSING_READ_AT_ONCE, REQUESTED_AT_ONCE, SDP_ENCODINGS, TIMER_STEPS_PER_TRACK,
+        TIMER_STEPS_PER_TRANSPORT, TRACKS, UNMEASURED_ROUND_TRIP,
+    };
     use crate::plane::fixture::{keys, path, plane};
     use crate::rtp::extension::ExtensionMap;
     use crate::srtp::Outbound;
@@ -116,6 +120,12 @@ mod tests {
 
     /// The first participant publishes so many microphones.
     fn publish(plane: &mut Plane, tracks: u64, now: Instant) {
+        publish_encodings(plane, tracks, 1, now);
+    }
+
+    /// The same with so many encodings each.
+    fn publish_encodings(plane: &mut Plane, tracks: u64, encodings: u64, now: Instant) {
+        let ssrc = |track, encoding| 1_000 + (track * encodings + encoding) as u32;
         for track in 0..tracks {
             let spec = TrackSpec {
                 id: TrackId(100 + track),
@@ -123,7 +133,9 @@ mod tests {
                 kind: Kind::Audio,
                 mid: track.to_string(),
                 payload_types: vec![OPUS],
-                encodings: vec![EncodingSpec { rid: None, ssrc: Some(1_000 + track as u32), rtx_ssrc: None }],
+                encodings: (0..encodings)
+                    .map(|encoding| EncodingSpec { rid: None, ssrc: Some(ssrc(track, encoding)), rtx_ssrc: None })
+                    .collect(),
                 extensions: ExtensionMap::default(),
                 parameter_sets: Vec::new(),
                 nack: true,
@@ -169,6 +181,35 @@ mod tests {
         });
         assert!(looks[0] <= 210, "{looks:?}");
         assert_eq!(looks, [looks[0]; 3]);
+    }
+
+    #[test]
+    fn lists_of_missing_packets_are_read_over_several_turns_and_each_one_once() {
+        let start = Instant::now();
+        let (mut plane, _) = plane(start);
+        publish_encodings(&mut plane, TRACKS as u64, SDP_ENCODINGS as u64, start);
+        let mut peer = Outbound::new(&keys());
+        let lists = TRACKS * SDP_ENCODINGS;
+        for sequence in [1, MISSING_PACKETS as u16 + 2] {
+            (0..lists as u32).for_each(|ssrc| send(&mut plane, &mut peer, 1_000 + ssrc, sequence, start));
+        }
+        let due = start + ms(10);
+        let (mut read, mut turns) = (0, 0);
+        while plane.poll_timeout().is_some_and(|at| at <= due) {
+            let before = plane.steps();
+            plane.handle_timeout(due);
+            let steps = (plane.steps() - before) as usize;
+            assert!(steps <= TIMER_STEPS_PER_TRANSPORT + TRACKS * TIMER_STEPS_PER_TRACK, "{steps} steps");
+            (read, turns) = (read + steps, turns + 1);
+        }
+        let (all, a_turn) = (lists * MISSING_PACKETS, 2 * MISSING_READ_AT_ONCE);
+        assert_eq!(turns, all / a_turn, "what waits is read as soon as others had their turn");
+        let others = turns * (TIMER_STEPS_PER_TRANSPORT - a_turn + TRACKS * TIMER_STEPS_PER_TRACK);
+        assert!((all..all + others).contains(&read), "{read} steps for {all} packets");
+        assert_eq!(plane.stats().nacks_sent, REQUESTED_AT_ONCE as u64, "as many as in one turn");
+        // Those that were not requested are requested in the next round.
+        plane.handle_timeout(due + UNMEASURED_ROUND_TRIP);
+        assert_eq!(plane.stats().nacks_sent, 2 * REQUESTED_AT_ONCE as u64);
     }
 
     #[test]

@@ -16,6 +16,16 @@ const REORDER_WAIT: Duration = ms(10);
 /// libwebrtc: nack_requester.cc, process interval.
 const SHORTEST_WAIT: Duration = ms(20);
 
+/// The progress of the NACKs to one publisher that are due. Reading all lists of all its encodings at once would delay
+/// everybody else, so a round may take several turns.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round {
+    /// The arena key of the track with which the next turn goes on; 0 begins a new round.
+    pub from: usize,
+    /// The packets that this round has requested so far.
+    pub requested: usize,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     seq: ExtendedSeq,
@@ -85,6 +95,11 @@ impl Nacks {
             self.next = self.missing.iter().map(|missing| missing.due).min();
         }
         std::mem::take(&mut self.overflowed)
+    }
+
+    /// The number of entries that [`Nacks::poll`] reads now.
+    pub fn due(&self, now: Instant) -> usize {
+        if self.next.is_some_and(|next| next <= now) { self.missing.len() } else { 0 }
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {

@@ -175,6 +175,11 @@ impl Stream {
         self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, round_trip, lost)) && self.video
     }
 
+    /// The number of missing packets that [`Stream::poll_nack`] looks at now.
+    pub fn due_nacks(&self, now: Instant) -> usize {
+        self.nacks.as_ref().map_or(0, |nacks| nacks.due(now))
+    }
+
     /// Octets of the list of missing packets.
     pub fn missing_memory(&self) -> usize {
         self.nacks.as_ref().map_or(0, Nacks::memory)
