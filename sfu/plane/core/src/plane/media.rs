@@ -95,11 +95,16 @@ impl Plane {
         }
         let extensions = elements::read(&transport.extensions, &header, packet)?;
         transport.handle_arrival(&header, &extensions, received);
-        let route = match transport.router.lookup(header.ssrc) {
-            Some(route) => route,
-            None => self.find_route(key, &header, &extensions, now)?,
+        let known = transport.router.lookup(header.ssrc).and_then(|route| self.with_track(route));
+        let (route, track) = match known {
+            Some((route, track)) if extensions.mid.is_none_or(|mid| mid == self.tracks[track].track.spec.mid) => {
+                (route, track)
+            }
+            _ => {
+                let route = self.find_route(key, &header, &extensions, now)?;
+                self.with_track(route).ok_or(Discard::UnknownSsrc)?
+            }
         };
-        let Some(&Place::Track(track)) = self.places.get(&route.track.0) else { return Err(Discard::UnknownSsrc) };
         self.make_room(key, now);
         let published = &mut self.tracks[track];
         let before = published.track.memory();
@@ -115,7 +120,16 @@ impl Plane {
         Ok((track, route, extensions.audio_level, taken))
     }
 
-    /// Finds the route of the first packet of an SSRC: by MID and RID, or by its payload type.
+    /// A route with the arena key of its track.
+    fn with_track(&self, route: Route) -> Option<(Route, usize)> {
+        match self.places.get(&route.track.0) {
+            Some(&Place::Track(track)) => Some((route, track)),
+            _ => None,
+        }
+    }
+
+    /// Finds the route of a packet by MID and RID, or by its payload type: of the first one of an SSRC, and of one with
+    /// another MID than that of its SSRC's track.
     fn find_route(
         &mut self,
         key: usize,
@@ -135,12 +149,18 @@ impl Plane {
         let route = transport.router.route(header, extensions, track, now);
         self.steps += looked_at.get();
         transport.retire_dropped();
-        if let (Err(_), Some(srtp)) = (route, &mut transport.srtp) {
+        if let (None, Some(srtp)) = (transport.router.lookup(header.ssrc), &mut transport.srtp) {
             srtp.inbound.retire(header.ssrc);
         }
+        let left = transport.router.poll_left();
         if let Some(&Place::Track(track)) = transport.router.poll_surplus().and_then(|track| self.places.get(&track.0))
         {
             self.tracks[track].track.handle_surplus(header.ssrc, now);
+        }
+        if let Some((left, track)) = left.and_then(|route| self.with_track(route)) {
+            let before = self.tracks[track].track.memory();
+            self.tracks[track].track.unbind(&left, header.ssrc);
+            self.update_kept(key, before, self.tracks[track].track.memory(), now);
         }
         route
     }

@@ -147,6 +147,16 @@ impl Encoding {
         }
     }
 
+    /// Notes that the stream of this SSRC now belongs to another track. The stored state is dropped, so that the next
+    /// stream does not continue it. That nothing arrives is noticed like any silence.
+    pub fn unbind(&mut self, ssrc: u32) {
+        if self.ssrc == Some(ssrc) {
+            self.clarity = Clarity::default();
+            (self.ssrc, self.rtx_ssrc, self.repaired) = (None, None, None);
+            self.restart();
+        }
+    }
+
     /// Sets the SSRC of its retransmissions, of which one has just arrived.
     pub fn bind_rtx(&mut self, ssrc: u32, now: Instant) {
         (self.rtx_ssrc, self.repaired) = (Some(ssrc), Some(now));

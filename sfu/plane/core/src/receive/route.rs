@@ -7,6 +7,9 @@
 //! A route has one SSRC. Other SSRCs that match it are ignored while that one is heard: of several streams in one
 //! section that cannot be distinguished, one is forwarded completely, and a late packet of a replaced stream does not
 //! restore that stream.
+//!
+//! The MID of a packet has priority over what is known of its SSRC: the SSRC moves to that m-section, and a packet
+//! whose MID is unknown is dropped. libwebrtc: rtp_demuxer.cc, ResolveSink.
 
 mod names;
 
@@ -20,14 +23,20 @@ use crate::receive::rung::EncodingId;
 use crate::receive::track::{Route, Track, is_rtx};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
-use crate::time::Instant;
+use crate::time::{Duration, Instant, ms};
 use names::Names;
+
+/// An SSRC that moved to another m-section stays there for this long: a move drops the stored packets of the encoding
+/// that it leaves. Packets with another MID are dropped meanwhile. They are late, or their sender alternates.
+const BETWEEN_MOVES: Duration = ms(1_000);
 
 #[derive(Clone, Copy, Debug)]
 struct Binding {
     route: Route,
     /// Since when another SSRC matches its route while this one was never heard.
     contested: Option<Instant>,
+    /// When it came from another m-section.
+    moved: Option<Instant>,
 }
 
 /// The SSRCs of one transport, at most two for each encoding of its tracks: media and RTX. No packet costs more than
@@ -44,6 +53,8 @@ pub struct Router {
     dropped: Vec<u32>,
     /// The track of the last `SurplusSsrc`.
     surplus: Option<TrackId>,
+    /// The route that the last moved SSRC had.
+    left: Option<Route>,
 }
 
 impl Router {
@@ -95,6 +106,11 @@ impl Router {
         self.surplus.take()
     }
 
+    /// The route of media that the SSRC of the last packet had before it moved to another m-section.
+    pub fn poll_left(&mut self) -> Option<Route> {
+        self.left.take()
+    }
+
     /// The next SSRC that lost its route: its track or encoding was removed, or another SSRC replaced it.
     pub fn poll_dropped(&mut self) -> Option<u32> {
         self.dropped.pop()
@@ -105,7 +121,7 @@ impl Router {
     /// # Errors
     /// `UnknownPayloadType` if its track has not negotiated it. `RtxUnmatched` for a retransmission whose encoding is
     /// unknown or whose stream is not accepted. `SurplusSsrc` if another stream of the same route flows. `UnknownSsrc`
-    /// for any other packet without a route.
+    /// for any other packet without a route, and if its SSRC came from another m-section less than a second ago.
     pub fn route<'a>(
         &mut self,
         header: &Header,
@@ -113,25 +129,32 @@ impl Router {
         track: impl Fn(TrackId) -> Option<&'a Track>,
         now: Instant,
     ) -> Result<Route, Discard> {
-        if let Some(route) = self.lookup(header.ssrc) {
-            // An SSRC may move to another m-section; its MID shows it.
-            if extensions.mid.is_none_or(|mid| track(route.track).is_some_and(|track| track.spec.mid == mid)) {
-                return Ok(route);
+        let is_of = |id| extensions.mid.is_none_or(|mid| track(id).is_some_and(|track| track.spec.mid == mid));
+        let known = self.bindings.get(&header.ssrc).copied();
+        if let Some(known) = known {
+            if is_of(known.route.track) {
+                return Ok(known.route);
+            }
+            if known.moved.is_some_and(|at| now < at + BETWEEN_MOVES) {
+                return Err(Discard::UnknownSsrc);
             }
         }
-        // A (repaired) RID in the packet has priority over SDP.
+        // A MID or a (repaired) RID in the packet has priority over SDP.
         let unnamed = extensions.repaired_rid.or(extensions.rid).is_none();
-        let repaired = self.names.repaired(header.ssrc).filter(|_| unnamed);
+        let repaired = self.names.repaired(header.ssrc).filter(|&(id, _)| unnamed && is_of(id));
         let route = match repaired.and_then(|(id, primary)| Some((track(id)?, primary))) {
             Some((track, primary)) => self.repair_of(primary, header.payload_type, track)?,
             None => {
-                let (track, rtx) = self.track_of(header.payload_type, extensions, track)?;
+                let (track, rtx) = self.track_of(header.payload_type, extensions, &track)?;
                 let route = Route { track: track.spec.id, encoding: encoding_of(track, rtx, extensions)?, rtx };
                 self.contest(&route, header.ssrc, track, now)?;
                 route
             }
         };
         self.bind(header.ssrc, route);
+        if let Some(former) = known {
+            self.leave(header.ssrc, former.route, now);
+        }
         Ok(route)
     }
 
@@ -199,10 +222,21 @@ impl Router {
             }
         }
         self.dropped.retain(|&dropped| dropped != ssrc);
-        if let Some(former) = self.bindings.insert(ssrc, Binding { route, contested: None }) {
+        if let Some(former) = self.bindings.insert(ssrc, Binding { route, contested: None, moved: None }) {
             self.ssrcs.remove(&former.route);
         }
         self.ssrcs.insert(route, ssrc);
+    }
+
+    /// Notes that an SSRC has left a route for another one. The SSRC of its retransmissions follows by its own MID.
+    fn leave(&mut self, ssrc: u32, former: Route, now: Instant) {
+        if let Some(binding) = self.bindings.get_mut(&ssrc) {
+            binding.moved = Some(now);
+        }
+        if !former.rtx {
+            self.drop_route(&Route { rtx: true, ..former });
+            self.left = Some(former);
+        }
     }
 
     fn drop_encoding(&mut self, track: TrackId, encoding: EncodingId) {

@@ -200,6 +200,14 @@ impl Track {
         }
     }
 
+    /// Notes that an SSRC has left a route of this track for another track.
+    pub fn unbind(&mut self, route: &Route, ssrc: u32) {
+        if let Some(encoding) = self.encoding_mut(route.encoding) {
+            encoding.unbind(ssrc);
+            self.count();
+        }
+    }
+
     /// Octets of the lists of missing packets of all encodings.
     pub fn missing_memory(&self) -> usize {
         self.encodings.iter().map(|encoding| encoding.stream.missing_memory()).sum()

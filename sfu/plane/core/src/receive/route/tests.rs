@@ -253,6 +253,53 @@ fn an_ssrc_may_move_to_another_m_section() {
 }
 
 #[test]
+fn the_latest_mid_counts_at_most_once_a_second() {
+    let specs = [single(1, Kind::Video), single(2, Kind::Video)];
+    let tracks = specs.map(Track::new);
+    let (mut router, start) = (Router::new(), Instant::now());
+    tracks.iter().for_each(|track| router.declare(track));
+    let route = |router: &mut Router, number, mid, at| {
+        let ssrc = if number == VP8 { 7 } else { 8 };
+        let track = |id| tracks.iter().find(|track| track.id() == id);
+        router.route(&header(ssrc, number), &names(mid, "", ""), track, start + ms(at))
+    };
+    let refused = Err(Discard::UnknownSsrc);
+    for (number, mid, at, expected, left) in [
+        (VP8, "1", 0, to(1, 0, false), None),
+        (VP8_RTX, "1", 1, to(1, 0, true), None),
+        // It moves, and its retransmissions follow by their own MID.
+        (VP8, "2", 10, to(2, 0, false), Some(1)),
+        (VP8_RTX, "", 11, refused, None),
+        (VP8_RTX, "2", 12, to(2, 0, true), None),
+        // One from before its move is late.
+        (VP8, "1", 15, refused, None),
+        (VP8, "", 20, to(2, 0, false), None),
+        (VP8, "1", 1_009, refused, None),
+        (VP8, "9", 1_010, refused, None),
+        (VP8, "2", 1_010, to(2, 0, false), None),
+        (VP8, "1", 1_010, to(1, 0, false), Some(2)),
+        (VP8, "2", 1_011, refused, None),
+    ] {
+        assert_eq!(route(&mut router, number, mid, at), expected, "{number} with {mid:?} at {at}");
+        assert_eq!(router.poll_left().map(|route| route.track.0), left, "{number} with {mid:?} at {at}");
+    }
+}
+
+#[test]
+fn an_ssrc_does_not_move_to_a_section_whose_stream_flows() {
+    let mut receiver = Receiver::new(single(2, Kind::Video));
+    let other = Track::new(single(3, Kind::Video));
+    receiver.router.declare(&other);
+    receiver.receive(7, 0).expect("it is the first one");
+    let tracks = [&receiver.track, &other];
+    let track = |id| tracks.into_iter().find(|track| track.id() == id);
+    let mut route = |ssrc, mid| receiver.router.route(&header(ssrc, VP8), &names(mid, "", ""), track, receiver.start);
+    assert_eq!(route(8, "3"), to(3, 0, false));
+    assert_eq!(route(8, "2"), Err(Discard::SurplusSsrc));
+    assert_eq!(route(8, ""), to(3, 0, false), "it keeps its own");
+}
+
+#[test]
 fn every_track_and_encoding_that_is_allowed_gets_a_route() {
     let rids: Vec<String> = (0..SDP_ENCODINGS).map(|rid| format!("r{rid}")).collect();
     let specs: Vec<TrackSpec> = (0..TRACKS as u64)
