@@ -8,8 +8,7 @@
 //! # The shapes of a media packet
 //!
 //! ```text
-//! datagram -> Header, Extensions -> Received -> Arrival (to Stream)    -> Taken
-//!                                            -> Stored  (to the cache) -> Cached
+//! datagram -> Header, Extensions -> Arrival -> Cached (in the cache and the start) -> Taken
 //! Cached   -> Packet -> Slot -> Outgoing -> Queued -> pacer -> datagram
 //!                                        -> Entry  -> Outgoing, for a retransmission
 //! ```

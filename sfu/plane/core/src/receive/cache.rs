@@ -3,7 +3,7 @@
 
 use crate::codec::{Description, PayloadType};
 use crate::limits::{CACHED_AUDIO, CACHED_FOR, CACHED_VIDEO};
-use crate::rtp::passed::Passed;
+use crate::receive::arrival::Arrival;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 
@@ -13,25 +13,6 @@ pub const FIRST_ROOM: usize = 32;
 /// a pause may be: of a still screen only the next packet shows that they were lost.
 pub const LONGEST_PAUSE: Duration = ms(12_000);
 
-/// The parts of a packet that are stored with its payload.
-#[derive(Clone, Copy, Debug)]
-pub struct Stored<'a> {
-    pub timestamp: u32,
-    pub marker: bool,
-    /// The publisher's payload type.
-    pub payload_type: &'a PayloadType,
-    /// The header extensions that are passed to subscribers unchanged.
-    pub passed: Passed<'a>,
-    /// The dependency descriptor (AV1 RTP specification, appendix A) as on the wire; empty if there was none.
-    pub dependency_descriptor: &'a [u8],
-    /// The payload of a packet of parameter sets that a decoder needs before this one ([`ParameterSets::packet`]);
-    /// empty if it needs none.
-    ///
-    /// [`ParameterSets::packet`]: crate::codec::parameters::ParameterSets::packet
-    pub parameter_sets: &'a [u8],
-    pub description: &'a Description,
-}
-
 /// One decrypted packet. Its buffers are reused for a later packet.
 #[derive(Debug)]
 pub struct Cached {
@@ -39,7 +20,7 @@ pub struct Cached {
     pub timestamp: u32,
     pub marker: bool,
     pub payload_type: PayloadType,
-    /// As written by [`Passed::store`].
+    /// As written by [`Passed::store`](crate::rtp::passed::Passed::store).
     pub passed: Vec<u8>,
     pub dependency_descriptor: Vec<u8>,
     pub parameter_sets: Vec<u8>,
@@ -54,20 +35,20 @@ pub struct Cached {
 }
 
 impl Cached {
-    pub fn new(seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) -> Self {
+    pub fn new(seq: ExtendedSeq, arrival: &Arrival, description: &Description, now: Instant) -> Self {
         let mut passed = Vec::new();
-        stored.passed.store(&mut passed);
+        arrival.passed.store(&mut passed);
         let mut cached = Self {
             seq,
-            timestamp: stored.timestamp,
-            marker: stored.marker,
-            payload_type: *stored.payload_type,
+            timestamp: arrival.timestamp,
+            marker: arrival.marker,
+            payload_type: *arrival.payload_type,
             passed,
-            dependency_descriptor: stored.dependency_descriptor.to_vec(),
-            parameter_sets: stored.parameter_sets.to_vec(),
-            description: stored.description.clone(),
-            payload: payload.to_vec(),
-            payload_length: payload.len(),
+            dependency_descriptor: arrival.dependency_descriptor.unwrap_or_default().to_vec(),
+            parameter_sets: arrival.parameter_sets.to_vec(),
+            description: description.clone(),
+            payload: arrival.payload.to_vec(),
+            payload_length: arrival.payload.len(),
             received: now,
             octets: 0,
         };
@@ -76,20 +57,20 @@ impl Cached {
     }
 
     /// Replaces the packet by another one, in the same buffers.
-    pub fn replace(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) {
+    pub fn replace(&mut self, seq: ExtendedSeq, arrival: &Arrival, description: &Description, now: Instant) {
         self.seq = seq;
-        self.timestamp = stored.timestamp;
-        self.marker = stored.marker;
-        self.payload_type = *stored.payload_type;
-        stored.passed.store(&mut self.passed);
+        self.timestamp = arrival.timestamp;
+        self.marker = arrival.marker;
+        self.payload_type = *arrival.payload_type;
+        arrival.passed.store(&mut self.passed);
         self.dependency_descriptor.clear();
-        self.dependency_descriptor.extend_from_slice(stored.dependency_descriptor);
+        self.dependency_descriptor.extend_from_slice(arrival.dependency_descriptor.unwrap_or_default());
         self.parameter_sets.clear();
-        self.parameter_sets.extend_from_slice(stored.parameter_sets);
-        self.description.clone_from(stored.description);
+        self.parameter_sets.extend_from_slice(arrival.parameter_sets);
+        self.description.clone_from(description);
         self.payload.clear();
-        self.payload.extend_from_slice(payload);
-        self.payload_length = payload.len();
+        self.payload.extend_from_slice(arrival.payload);
+        self.payload_length = arrival.payload.len();
         self.received = now;
         self.octets = self.count();
     }
@@ -126,7 +107,7 @@ impl Cache {
     }
 
     /// Stores a packet, unless its place in the ring holds a newer one.
-    pub fn insert(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], now: Instant) {
+    pub fn insert(&mut self, seq: ExtendedSeq, arrival: &Arrival, description: &Description, now: Instant) {
         if self.ring.is_empty() {
             self.ring.resize_with(FIRST_ROOM, || None);
         }
@@ -139,10 +120,10 @@ impl Cache {
             Some(cached) if cached.seq >= seq => return,
             Some(cached) => {
                 self.octets -= cached.octets;
-                cached.replace(seq, stored, payload, now);
+                cached.replace(seq, arrival, description, now);
                 cached
             }
-            empty => empty.insert(Cached::new(seq, stored, payload, now)),
+            empty => empty.insert(Cached::new(seq, arrival, description, now)),
         };
         self.octets += kept.octets;
     }
@@ -241,16 +222,8 @@ mod tests {
         PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
 
     fn insert(cache: &mut Cache, seq: u64, payload: &[u8], now: Instant) {
-        let stored = Stored {
-            timestamp: seq as u32,
-            marker: false,
-            payload_type: &VP8,
-            passed: Passed::default(),
-            dependency_descriptor: &[],
-            parameter_sets: &[],
-            description: &Description::default(),
-        };
-        cache.insert(ExtendedSeq(seq), stored, payload, now);
+        let arrival = Arrival { timestamp: seq as u32, ..Arrival::of(&VP8, payload, now) };
+        cache.insert(ExtendedSeq(seq), &arrival, &Description::default(), now);
     }
 
     fn payload(cache: &Cache, seq: u64) -> Option<&[u8]> {

@@ -6,17 +6,15 @@ use crate::codec::parameters::ParameterSets;
 use crate::codec::{self, Codec, Description, PayloadType};
 use crate::command::{EncodingSpec, Kind, TrackSpec};
 use crate::discard::Discard;
-use crate::receive::cache::{Cache, Cached, Stored};
+use crate::receive::arrival::Arrival;
+use crate::receive::cache::{Cache, Cached};
 use crate::receive::clarity::Clarity;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::life::Life;
 use crate::receive::packet::Packet;
 use crate::receive::rung::EncodingId;
 use crate::receive::start::Start;
-use crate::receive::stream::{Arrival, Stream};
-use crate::rtp::elements::Extensions;
-use crate::rtp::header::Header;
-use crate::rtp::rtx;
+use crate::receive::stream::Stream;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant};
 
@@ -43,20 +41,6 @@ pub struct Encoding {
     repaired: Option<Instant>,
     /// Another stream took its place, and the slots that show it do not know yet.
     replaced: bool,
-}
-
-/// A decrypted packet of an encoding, and what its track knows of it.
-pub struct Received<'a> {
-    pub header: &'a Header,
-    pub extensions: &'a Extensions<'a>,
-    /// Without padding. A retransmission's payload begins with the original sequence number.
-    pub payload: &'a [u8],
-    /// The packet's payload type; of a retransmission, the original packet's.
-    pub payload_type: &'a PayloadType,
-    /// The packet arrived by RTX.
-    pub rtx: bool,
-    /// The kernel's timestamp of arrival.
-    pub at: Instant,
 }
 
 /// The result for an accepted packet.
@@ -174,48 +158,36 @@ impl Encoding {
     ///
     /// # Errors
     /// The reason why the packet is dropped.
-    pub fn handle_packet(&mut self, packet: &Received, track: &TrackSpec, now: Instant) -> Result<Taken, Discard> {
-        let Received { header, extensions, mut payload, payload_type, rtx, at } = *packet;
-        let mut sequence = header.sequence;
-        if rtx {
-            sequence = rtx::original_sequence(payload)?;
-            payload = payload.get(rtx::OSN..).unwrap_or_default();
-        } else if self.stream.begins_anew(sequence) {
+    pub fn handle_packet(&mut self, arrival: &Arrival, track: &TrackSpec, now: Instant) -> Result<Taken, Discard> {
+        let &Arrival { sequence, timestamp, payload, retransmitted, .. } = arrival;
+        if !retransmitted && self.stream.begins_anew(sequence) {
             self.restart();
         }
-        let mut description = self.describe(payload_type, payload, extensions)?;
+        let mut description = self.describe(arrival)?;
         self.clarity.handle_description(&description);
         if self.clarity.is_encrypted() {
             (description.keyframe, description.size) = (false, None);
         }
-        if description.lacks_parameters && self.may_have_begun(self.stream.peek(sequence), header.timestamp) {
+        if description.lacks_parameters && self.may_have_begun(self.stream.peek(sequence), timestamp) {
             description.keyframe = false;
         }
-        let arrival = Arrival {
-            sequence,
-            timestamp: header.timestamp,
-            payload_length: payload.len(),
-            description: &description,
-            retransmitted: rtx,
-            received: at,
-        };
-        self.stream.set_clock_rate(payload_type.clock_rate);
+        self.stream.set_clock_rate(arrival.payload_type.clock_rate);
         let starts = self.life.is_silent(now);
-        let seq = self.stream.handle_packet(&arrival, now)?;
+        let seq = self.stream.handle_packet(arrival, &description, now)?;
         if starts {
             self.keyframes.handle_start(now);
         }
         if description.keyframe {
-            self.handle_keyframe(header.timestamp, now);
+            self.handle_keyframe(timestamp, now);
         }
-        self.keep(seq, packet, payload, &description, track, now);
+        self.keep(seq, arrival, &description, track, now);
         let highest = self.stream.highest().unwrap_or(seq);
-        let recovered = rtx || highest != seq;
+        let recovered = retransmitted || highest != seq;
         if recovered && description.dependency.as_ref().is_some_and(|frame| frame.structure_attached) {
             self.read_again(seq, highest);
         }
         if !payload.is_empty() {
-            self.life.handle_packet(description.spatial, header.timestamp, recovered, now);
+            self.life.handle_packet(description.spatial, timestamp, recovered, now);
         }
         Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
     }
@@ -230,29 +202,22 @@ impl Encoding {
     fn keep(
         &mut self,
         seq: ExtendedSeq,
-        packet: &Received,
-        payload: &[u8],
+        arrival: &Arrival,
         description: &Description,
         track: &TrackSpec,
         now: Instant,
     ) {
-        let payload_type = packet.payload_type;
-        let parameter_sets = match payload_type.codec {
-            Codec::H264 | Codec::H265 => self.parameters.before(payload_type, track, payload, description),
+        let codec = arrival.payload_type.codec;
+        let parameter_sets = match codec {
+            Codec::H264 | Codec::H265 => {
+                self.parameters.before(arrival.payload_type, track, arrival.payload, description)
+            }
             _ => &[],
         };
-        let stored = Stored {
-            timestamp: packet.header.timestamp,
-            marker: packet.header.marker,
-            payload_type,
-            passed: packet.extensions.passed,
-            dependency_descriptor: packet.extensions.dependency_descriptor.unwrap_or_default(),
-            parameter_sets,
-            description,
-        };
-        self.cache.insert(seq, stored, payload, now);
-        if payload_type.codec.is_video() && self.cache.get(seq).is_some() {
-            self.start.insert(seq, stored, payload, now, most_kept(&self.keyframes));
+        let arrival = Arrival { parameter_sets, ..*arrival };
+        self.cache.insert(seq, &arrival, description, now);
+        if codec.is_video() && self.cache.get(seq).is_some() {
+            self.start.insert(seq, &arrival, description, now, most_kept(&self.keyframes));
         }
     }
 
@@ -327,16 +292,12 @@ impl Encoding {
         }
     }
 
-    fn describe(
-        &mut self,
-        payload_type: &PayloadType,
-        payload: &[u8],
-        extensions: &Extensions<'_>,
-    ) -> Result<Description, Discard> {
-        if payload.is_empty() || !payload_type.codec.is_video() {
+    fn describe(&mut self, arrival: &Arrival) -> Result<Description, Discard> {
+        let codec = arrival.payload_type.codec;
+        if arrival.payload.is_empty() || !codec.is_video() {
             return Ok(Description::default());
         }
-        describe(&mut self.structures, payload_type.codec, payload, extensions.dependency_descriptor)
+        describe(&mut self.structures, codec, arrival.payload, arrival.dependency_descriptor)
     }
 
     /// True if packets may be missing between the previous picture and this packet: they may be the parameter sets,

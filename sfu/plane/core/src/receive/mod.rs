@@ -6,6 +6,7 @@
 //! ```
 
 pub mod activity;
+pub mod arrival;
 pub mod arrivals;
 pub mod audio_level;
 pub mod cache;

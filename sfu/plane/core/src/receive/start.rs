@@ -4,8 +4,9 @@
 //! All packets since the keyframe are recorded, so that a slot can account for the numbers that it leaves out; payloads
 //! are stored only for the lowest temporal layer, which is what a slot shows while it catches up.
 
-use crate::codec::shape;
-use crate::receive::cache::{Cached, Stored};
+use crate::codec::{Description, shape};
+use crate::receive::arrival::Arrival;
+use crate::receive::cache::Cached;
 use crate::receive::packet::Packet;
 use crate::receive::rung::EncodingId;
 use crate::rtp::clock::SenderClock;
@@ -50,33 +51,41 @@ pub struct Start {
 impl Start {
     /// Records a packet, in any order. `most` limits the octets of memory: if the packet would exceed it, everything is
     /// dropped until the next keyframe.
-    pub fn insert(&mut self, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], received: Instant, most: usize) {
+    pub fn insert(
+        &mut self,
+        seq: ExtendedSeq,
+        arrival: &Arrival,
+        description: &Description,
+        received: Instant,
+        most: usize,
+    ) {
+        let octets = NOTE + arrival.payload.len();
         self.newest = self.newest.max(seq);
-        let begins = stored.description.keyframe && !self.continues_keyframe(seq, stored.timestamp);
+        let begins = description.keyframe && !self.continues_keyframe(seq, arrival.timestamp);
         if begins {
             self.forget_before(seq);
         }
         let Some(first) = self.noted.first() else {
-            if begins && NOTE + payload.len() <= most {
-                self.push(0, seq, stored, payload, received);
+            if begins && octets <= most {
+                self.push(0, seq, arrival, description, received);
             }
             return;
         };
-        let late_keyframe = begins && first.timestamp == stored.timestamp;
+        let late_keyframe = begins && first.timestamp == arrival.timestamp;
         if seq < first.seq && !late_keyframe {
             return;
         }
         let old = received.saturating_duration_since(first.received) > MOST_AGE;
-        if self.held + NOTE + payload.len() > most {
+        if self.held + octets > most {
             self.drop_spare();
         }
-        if old || self.held + NOTE + payload.len() > most {
+        if old || self.held + octets > most {
             self.forget();
             return;
         }
         let newest = self.noted.last().is_some_and(|last| last.seq < seq);
         let place = if newest { self.noted.len() } else { self.place(seq).unwrap_or_else(|place| place) };
-        self.push(place, seq, stored, payload, received);
+        self.push(place, seq, arrival, description, received);
     }
 
     /// True if a keyframe and all packets since are recorded.
@@ -188,21 +197,29 @@ impl Start {
         self.spare.extend(older);
     }
 
-    fn push(&mut self, place: usize, seq: ExtendedSeq, stored: Stored<'_>, payload: &[u8], received: Instant) {
-        let kept = if shape::is_lowest(stored.description) { payload } else { &[] };
-        self.octets += kept.len();
+    fn push(
+        &mut self,
+        place: usize,
+        seq: ExtendedSeq,
+        arrival: &Arrival,
+        description: &Description,
+        received: Instant,
+    ) {
+        let payload = if shape::is_lowest(description) { arrival.payload } else { &[] };
+        let kept = Arrival { payload, ..*arrival };
+        self.octets += payload.len();
         let mut noted = match self.spare.pop() {
             Some(mut noted) => {
                 self.held -= memory(&noted);
-                if noted.payload.capacity() > 2 * kept.len() {
+                if noted.payload.capacity() > 2 * payload.len() {
                     noted.payload = Vec::new();
                 }
-                noted.replace(seq, stored, kept, received);
+                noted.replace(seq, &kept, description, received);
                 noted
             }
-            None => Cached::new(seq, stored, kept, received),
+            None => Cached::new(seq, &kept, description, received),
         };
-        noted.payload_length = payload.len();
+        noted.payload_length = arrival.payload.len();
         self.held += memory(&noted);
         self.whole += usize::from(noted.is_whole());
         self.noted.insert(place, noted);

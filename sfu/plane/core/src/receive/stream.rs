@@ -5,6 +5,7 @@ use crate::codec::Description;
 use crate::discard::Discard;
 use crate::event::LayerRate;
 use crate::limits::ENCODING_HISTORY;
+use crate::receive::arrival::Arrival;
 use crate::receive::clock::Clock;
 use crate::receive::history::History;
 use crate::receive::nack::Nacks;
@@ -44,19 +45,6 @@ pub struct Stream {
 struct Frame {
     timestamp: u32,
     next_spatial: u8,
-}
-
-/// A decrypted packet, as received or as unwrapped from its retransmission.
-pub struct Arrival<'a> {
-    pub sequence: u16,
-    pub timestamp: u32,
-    /// Octets without padding; zero if the packet is padding only.
-    pub payload_length: usize,
-    pub description: &'a Description,
-    /// The packet arrived by RTX.
-    pub retransmitted: bool,
-    /// The kernel's timestamp of arrival.
-    pub received: Instant,
 }
 
 impl Stream {
@@ -119,7 +107,12 @@ impl Stream {
     ///
     /// # Errors
     /// `Duplicate`, `TooLate`; `RtxUnmatched` for a retransmission of a packet that was never sent.
-    pub fn handle_packet(&mut self, arrival: &Arrival, now: Instant) -> Result<ExtendedSeq, Discard> {
+    pub fn handle_packet(
+        &mut self,
+        arrival: &Arrival,
+        description: &Description,
+        now: Instant,
+    ) -> Result<ExtendedSeq, Discard> {
         let seq = self.peek(arrival.sequence);
         if arrival.retransmitted && self.highest().is_some_and(|highest| seq.0 > highest.0 + MAX_RETRANSMITTED_LEAD) {
             return Err(Discard::RtxUnmatched);
@@ -132,13 +125,12 @@ impl Stream {
             }
             self.reception.handle_packet(seq, arrival.timestamp, arrival.received);
         }
-        let keyframe = arrival.description.keyframe;
         if let Some(nacks) = &mut self.nacks {
-            nacks.handle_packet(seq, keyframe, now);
+            nacks.handle_packet(seq, description.keyframe, now);
         }
-        if arrival.payload_length > 0 {
-            let frame = self.video && self.begins_frame(arrival);
-            self.rates.handle_packet(arrival.description, arrival.payload_length, frame, now);
+        if !arrival.payload.is_empty() {
+            let frame = self.video && self.begins_frame(arrival.timestamp, description.spatial);
+            self.rates.handle_packet(description, arrival.payload.len(), frame, now);
         }
         Ok(seq)
     }
@@ -214,19 +206,19 @@ impl Stream {
 
     /// True if the packet is the first of a frame in its spatial layer. Frames are distinguished by timestamp: not
     /// every codec marks their start, and the packet with the mark may be lost.
-    fn begins_frame(&mut self, arrival: &Arrival) -> bool {
-        let next_spatial = arrival.description.spatial.saturating_add(1);
+    fn begins_frame(&mut self, timestamp: u32, spatial: u8) -> bool {
+        let next_spatial = spatial.saturating_add(1);
         let Some(frame) = &mut self.frame else {
-            self.frame = Some(Frame { timestamp: arrival.timestamp, next_spatial });
+            self.frame = Some(Frame { timestamp, next_spatial });
             return true;
         };
-        let ahead = i64::from(arrival.timestamp.wrapping_sub(frame.timestamp) as i32);
+        let ahead = i64::from(timestamp.wrapping_sub(frame.timestamp) as i32);
         // Far behind: the sender restarted its timestamps.
         if ahead > 0 || ahead < -i64::from(self.clock_rate) * LONGEST_DELAY.as_secs() as i64 {
-            *frame = Frame { timestamp: arrival.timestamp, next_spatial };
+            *frame = Frame { timestamp, next_spatial };
             return true;
         }
-        let first = ahead == 0 && arrival.description.spatial >= frame.next_spatial;
+        let first = ahead == 0 && spatial >= frame.next_spatial;
         if first {
             frame.next_spatial = next_spatial;
         }

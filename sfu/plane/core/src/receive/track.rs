@@ -10,7 +10,8 @@ use crate::discard::Discard;
 use crate::id::TrackId;
 use crate::layer::{Layer, Lives};
 use crate::limits::SDP_ENCODINGS;
-use crate::receive::encoding::{Encoding, Received, Taken};
+use crate::receive::arrival::Arrival;
+use crate::receive::encoding::{Encoding, Taken};
 use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
@@ -174,10 +175,9 @@ impl Track {
         let Self { spec, encodings, .. } = self;
         let encoding = encodings.get_mut(route.encoding.place()).ok_or(Discard::UnknownSsrc)?;
         let taken = match payload_type(spec, header.payload_type) {
-            Some((payload_type, rtx)) => {
-                let packet = Received { header, extensions, payload, payload_type, rtx, at: received };
-                encoding.handle_packet(&packet, spec, now).inspect(|_| self.codec = Some(payload_type.codec))
-            }
+            Some(kind) => Arrival::read(header, extensions, payload, kind, received)
+                .and_then(|arrival| encoding.handle_packet(&arrival, spec, now))
+                .inspect(|_| self.codec = Some(kind.0.codec)),
             None => Err(Discard::UnknownPayloadType),
         };
         self.memory = self.memory + encoding.memory() - before;

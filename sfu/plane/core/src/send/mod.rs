@@ -29,9 +29,11 @@ pub mod start_budget;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use crate::receive::cache::Cached;
 #[cfg(test)]
-pub(crate) use crate::receive::cache::{Cache, Stored};
+pub(crate) use crate::receive::arrival::Arrival;
+#[cfg(test)]
+pub(crate) use crate::receive::cache::Cache;
+pub(crate) use crate::receive::cache::Cached;
 /// For tests and benchmarks, beside what they hand to a slot.
 pub use crate::receive::packet::Packet;
 pub use crate::receive::rung::{EncodingId, Rung};

@@ -24,8 +24,9 @@ impl Class {
     const COUNT: usize = 4;
 }
 
+/// An item of a queue.
 #[derive(Debug)]
-struct Queued<T> {
+struct Waiting<T> {
     octets: usize,
     since: Instant,
     item: T,
@@ -34,7 +35,7 @@ struct Queued<T> {
 /// One queue per class. Each is first in, first out, so sequence numbers stay in order.
 #[derive(Debug)]
 pub struct Pacer<T> {
-    queues: [VecDeque<Queued<T>>; Class::COUNT],
+    queues: [VecDeque<Waiting<T>>; Class::COUNT],
     octets: usize,
 }
 
@@ -52,7 +53,7 @@ impl<T> Pacer<T> {
     /// Queues an item that takes `octets` on the wire.
     pub fn push(&mut self, class: Class, octets: usize, item: T, now: Instant) {
         self.octets += octets;
-        self.queues[class as usize].push_back(Queued { octets, since: now, item });
+        self.queues[class as usize].push_back(Waiting { octets, since: now, item });
     }
 
     /// Takes the next item that may be sent now.

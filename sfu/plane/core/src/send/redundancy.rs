@@ -157,8 +157,7 @@ impl Iterator for Blocks<'_> {
 mod tests {
     use super::*;
     use crate::codec::{Description, PayloadType};
-    use crate::rtp::passed::Passed;
-    use crate::send::Stored;
+    use crate::send::Arrival;
     use crate::send::tests::{OPUS, RED};
     use crate::time::Instant;
 
@@ -173,17 +172,10 @@ mod tests {
         let (mut cache, mut timestamp) = (Cache::new(false), 0xFFFF_FF00_u32);
         for (seq, (length, ticks, payload_type)) in (FIRST..).zip(packets) {
             timestamp = timestamp.wrapping_add(*ticks);
-            let stored = Stored {
-                timestamp,
-                marker: false,
-                payload_type,
-                passed: Passed::default(),
-                dependency_descriptor: &[],
-                parameter_sets: &[],
-                description: &Description::default(),
-            };
+            let (payload, now) = (vec![seq as u8; *length], Instant::now());
+            let arrival = Arrival { timestamp, ..Arrival::of(payload_type, &payload, now) };
             if *length > 0 {
-                cache.insert(ExtendedSeq(seq), stored, &vec![seq as u8; *length], Instant::now());
+                cache.insert(ExtendedSeq(seq), &arrival, &Description::default(), now);
             }
         }
         cache

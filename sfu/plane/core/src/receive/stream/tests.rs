@@ -1,8 +1,11 @@
 //! One stream over wraps, losses, bursts and restarts.
 
 use super::*;
+use crate::codec::{Codec, PayloadType};
 use crate::time::ms;
 use proptest::prelude::*;
+
+const VP8: PayloadType = PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
 
 fn video() -> Stream {
     Stream::new(90_000, true, true)
@@ -10,15 +13,9 @@ fn video() -> Stream {
 
 /// One packet a frame, a frame each 33 ms.
 fn receive(stream: &mut Stream, sequence: u16, retransmitted: bool, now: Instant) -> Result<ExtendedSeq, Discard> {
-    let arrival = Arrival {
-        sequence,
-        timestamp: u32::from(sequence) * 3_000,
-        payload_length: 1_000,
-        description: &Description::default(),
-        retransmitted,
-        received: now,
-    };
-    stream.handle_packet(&arrival, now)
+    let timestamp = u32::from(sequence) * 3_000;
+    let arrival = Arrival { sequence, timestamp, retransmitted, ..Arrival::of(&VP8, &[0; 1_000], now) };
+    stream.handle_packet(&arrival, &Description::default(), now)
 }
 
 #[test]
@@ -124,15 +121,9 @@ fn frames_are_counted_by_timestamp_and_spatial_layer() {
     let mut sequence = 0;
     for frame in 0..30_u32 {
         for spatial in [0, 0, 1, 1, 1] {
-            let arrival = Arrival {
-                sequence,
-                timestamp: frame * 3_000,
-                payload_length: 100,
-                description: &Description { spatial, ..Description::default() },
-                retransmitted: false,
-                received: start,
-            };
-            stream.handle_packet(&arrival, start + ms(33) * frame).unwrap();
+            let arrival = Arrival { sequence, timestamp: frame * 3_000, ..Arrival::of(&VP8, &[0; 100], start) };
+            let description = Description { spatial, ..Description::default() };
+            stream.handle_packet(&arrival, &description, start + ms(33) * frame).unwrap();
             sequence += 1;
         }
     }
@@ -145,15 +136,9 @@ fn frames_are_counted_by_timestamp_and_spatial_layer() {
 fn frames_are_still_counted_when_timestamps_begin_anew() {
     let (mut stream, start) = (video(), Instant::now());
     for sequence in (50_000..50_010).chain(50..60) {
-        let arrival = Arrival {
-            sequence: sequence as u16 % 100,
-            timestamp: sequence * 3_000,
-            payload_length: 100,
-            description: &Description::default(),
-            retransmitted: false,
-            received: start,
-        };
-        stream.handle_packet(&arrival, start).unwrap();
+        let (number, timestamp) = (sequence as u16 % 100, sequence * 3_000);
+        let arrival = Arrival { sequence: number, timestamp, ..Arrival::of(&VP8, &[0; 100], start) };
+        stream.handle_packet(&arrival, &Description::default(), start).unwrap();
     }
     assert_eq!(stream.rates(None, 0, start + ms(1_100)), []);
     assert_eq!(stream.rates(None, 0, start + ms(500))[0].fps, 40.0);
@@ -162,15 +147,8 @@ fn frames_are_still_counted_when_timestamps_begin_anew() {
 #[test]
 fn padding_fills_its_number_and_counts_for_nothing() {
     let (mut stream, now) = (video(), Instant::now());
-    let padding = Arrival {
-        sequence: 2,
-        timestamp: 0,
-        payload_length: 0,
-        description: &Description::default(),
-        retransmitted: false,
-        received: now,
-    };
-    stream.handle_packet(&padding, now).unwrap();
+    let padding = Arrival { sequence: 2, ..Arrival::of(&VP8, &[], now) };
+    stream.handle_packet(&padding, &Description::default(), now).unwrap();
     assert_eq!(stream.rates(None, 0, now), []);
     receive(&mut stream, 1, false, now).unwrap();
     receive(&mut stream, 3, false, now).unwrap();

@@ -3,7 +3,6 @@ use crate::codec::{Codec, Description};
 use crate::command::Kind;
 use crate::id::{TrackId, TransportId};
 use crate::limits::SURPLUS_SSRCS;
-use crate::receive::stream::Arrival;
 use crate::rtp::extension::ExtensionMap;
 
 fn spec(encodings: &[(Option<&str>, Option<u32>)]) -> TrackSpec {
@@ -27,16 +26,10 @@ fn spec(encodings: &[(Option<&str>, Option<u32>)]) -> TrackSpec {
 
 fn receive(track: &mut Track, encoding: usize, sequence: u16, now: Instant) {
     let description = Description { size: Some((320, 180)), ..Description::default() };
-    let arrival = Arrival {
-        sequence,
-        timestamp: 0,
-        payload_length: 500,
-        description: &description,
-        retransmitted: false,
-        received: now,
-    };
+    let payload_type = track.spec.payload_types[0];
+    let arrival = Arrival { sequence, ..Arrival::of(&payload_type, &[0; 500], now) };
     let state = &mut track.encodings[encoding];
-    state.stream.handle_packet(&arrival, now).unwrap();
+    state.stream.handle_packet(&arrival, &description, now).unwrap();
     state.life.handle_packet(0, u32::from(sequence), false, now);
 }
 

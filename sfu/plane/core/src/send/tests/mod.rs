@@ -74,6 +74,17 @@ impl Sent {
             copies: None,
         }
     }
+
+    /// The packet as it arrives.
+    pub fn arrival(&self) -> Arrival<'_> {
+        Arrival {
+            sequence: self.seq as u16,
+            timestamp: self.timestamp,
+            marker: self.marker,
+            dependency_descriptor: Some(&self.descriptor),
+            ..Arrival::of(&self.payload_type, &self.payload, self.at)
+        }
+    }
 }
 
 /// One VP8 encoding of a publisher, or its opus.

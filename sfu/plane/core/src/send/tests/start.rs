@@ -15,16 +15,7 @@ fn ids(sent: &Sent) -> (u64, u8) {
 }
 
 fn insert(start: &mut Start, sent: &Sent, most: usize) {
-    let stored = Stored {
-        timestamp: sent.timestamp,
-        marker: sent.marker,
-        payload_type: &sent.payload_type,
-        passed: Default::default(),
-        dependency_descriptor: &sent.descriptor,
-        parameter_sets: &[],
-        description: &sent.description,
-    };
-    start.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at, most);
+    start.insert(ExtendedSeq(sent.seq), &sent.arrival(), &sent.description, sent.at, most);
 }
 
 /// A camera of 30 frames a second with three temporal layers, and what was kept of it since its keyframe.

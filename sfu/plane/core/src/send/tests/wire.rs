@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::rtp::elements;
 use crate::rtp::header::{FIXED, Header};
-use crate::rtp::passed::Passed;
 use crate::send::compression::Compression;
 use crate::send::redundancy::{Copies, Earlier};
 
@@ -52,21 +51,13 @@ impl Wire {
     }
 
     pub fn push(&mut self, sent: &Sent, recovered: bool) {
-        let stored = Stored {
-            timestamp: sent.timestamp,
-            marker: sent.marker,
-            payload_type: &sent.payload_type,
-            passed: Passed::default(),
-            dependency_descriptor: &sent.descriptor,
-            parameter_sets: &[],
-            description: &sent.description,
-        };
+        let arrival = sent.arrival();
         self.alone = sent.alone;
         let at = (self.slot.source().expect("it shows one"), id(sent.encoding));
         let cache = self.caches.entry(at).or_insert_with(|| Cache::new(true));
-        cache.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at);
+        cache.insert(ExtendedSeq(sent.seq), &arrival, &sent.description, sent.at);
         let start = self.starts.entry(at).or_default();
-        start.insert(ExtendedSeq(sent.seq), stored, &sent.payload, sent.at, 10_000_000);
+        start.insert(ExtendedSeq(sent.seq), &arrival, &sent.description, sent.at, 10_000_000);
         let packet = Packet { copies: self.copies(at, sent.seq), ..sent.packet(recovered) };
         if let Some(outgoing) = self.slot.handle_packet(&packet, sent.at) {
             self.first_time(&outgoing);
