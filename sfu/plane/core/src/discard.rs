@@ -61,7 +61,7 @@ discards! {
     RtcpMalformed = "rtcp_malformed",
     /// Transport-wide feedback about packets that were not sent.
     FeedbackUnsent = "feedback_unsent",
-    /// No SSRC, MID or RID leads to a track.
+    /// No SSRC, MID or RID leads to a track, or an SSRC that has just moved to another m-section shows another MID.
     UnknownSsrc = "unknown_ssrc",
     /// Another stream of its m-section arrives, and nothing distinguishes the two.
     SurplusSsrc = "surplus_ssrc",
