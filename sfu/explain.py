@@ -1,7 +1,7 @@
 """Why a subscription receives its layer: the record of decisions, the limiting cause, and one sentence.
 
-The code that decides writes into a `Record`; each subscription and each published track has one. Records are bounded by
-count when they are written, and by age when they are read.
+Each subscription and each published track has a `Record`, which `sfu/room/records.py` fills from facts. Records are
+bounded by count when they are written, and by age when they are read.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -29,30 +29,29 @@ CALLED = {
 }
 
 
+Entry = tuple[int, Step, Layer | None, Cause, str]
+"""The fields of a `Decision`. Many are recorded, few are read."""
+
+
 class Record:
     """Recent decisions, oldest first."""
 
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._entries: list[tuple[int, Step, Layer | None, Cause, str]] = []
-        """The fields of decisions. Many are noted, few are read."""
+        self._entries: list[Entry] = []
 
-    def note(
-        self, at: int, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
-    ) -> bool:
-        """Adds a decision; `at` is in ms since the epoch. False: it repeats the last decision of its step and is not
-        stored."""
-        entries = self._entries
+    def add(self, entry: Entry) -> None:
+        """Adds a decision, unless it repeats the last one of its step."""
+        entries, what = self._entries, entry[1]
         for last in reversed(entries):
             if last[1] is what:
-                if last[2:] == (layer, cause, detail):
-                    return False
+                if last[4] == entry[4] and last[3] is entry[3] and last[2] == entry[2]:
+                    return
                 break
         if len(entries) == MOST:
             del entries[0]
-        entries.append((at, what, layer, cause, detail))
-        return True
+        entries.append(entry)
 
     def since(self, at: int) -> list[Decision]:
         return [Decision(*entry) for entry in self._entries if entry[0] >= at]
@@ -64,15 +63,16 @@ def recent(now: int, *records: Record) -> tuple[Decision, ...]:
     return tuple(sorted(found, key=lambda decision: decision.at))
 
 
-class PublisherRecord:
+class PublisherState:
     """What a publisher does with a track, independent of subscribers."""
 
-    __slots__ = ("_codec", "_now", "_seen", "record")
+    __slots__ = ("_codec", "_ignored", "_now", "_seen")
 
     def __init__(self) -> None:
-        self.record = Record()
         self._now: tuple[str, ...] = ()
         self._codec = ""
+        self._ignored = ""
+        """The SSRCs of streams that are ignored."""
         self._seen: set[int] = set()
         """Encodings, or spatial layers, that ever arrived, by rank."""
 
@@ -81,19 +81,12 @@ class PublisherRecord:
         """Returns what the publisher does that limits subscribers, for example `ignores keyframe requests`."""
         return self._now
 
-    def muted(self, at: int, by: str) -> None:
-        """Records a mute. `by` is empty: it was unmuted."""
-        self.record.note(at, Step.PUBLISHER, detail=f"muted by {by}" if by else "no longer muted")
-
-    def rerank(self, at: int, moved: Mapping[int, int], names: Sequence[str], offered: Sequence[str]) -> None:
-        """Its encodings have other ranks by what arrives: `moved` by their old ones, `names` lowest first."""
+    def rerank(self, moved: Mapping[int, int]) -> None:
+        """Handles a new ranking of the encodings. `moved`: new ranks by old ones."""
         self._seen = {moved.get(rank, rank) for rank in self._seen}
-        detail = f"its encodings are {', '.join(names)}, lowest first; its offer lists {', '.join(offered)}"
-        self.record.note(at, Step.PUBLISHER, detail=detail)
 
     def arriving(
         self,
-        at: int,
         codec: str,
         alive: Set[int],
         *,
@@ -102,9 +95,11 @@ class PublisherRecord:
         encrypted: bool = False,
         surplus: Sequence[int] = (),
         lacks_parameters: bool = False,
-    ) -> None:
-        """These encodings (or spatial layers) arrive. It was asked not to send the `unwanted` ones. Streams whose SSRCs
-        are `surplus` are ignored."""
+    ) -> list[str]:
+        """Handles the encodings (or spatial layers) that arrive. Returns what changed, for the record.
+
+        `unwanted`: those that it was asked to stop. `surplus`: SSRCs of ignored streams.
+        """
         if codec != self._codec:
             self._codec, self._seen = codec, set()
         self._seen |= alive
@@ -118,15 +113,24 @@ class PublisherRecord:
             (LACKS_PARAMETERS, lacks_parameters),
         )
         now = tuple(fact for fact, holds in facts if holds)
-        for fact in (*now, *self._now):
-            if fact not in self._now:
-                self.record.note(at, Step.PUBLISHER, detail=fact)
-            elif fact not in now:
-                self.record.note(at, Step.PUBLISHER, detail=f"no longer: {fact}")
+        changes = [fact for fact in now if fact not in self._now]
+        changes += [f"no longer: {fact}" for fact in self._now if fact not in now]
         self._now = now
-        if surplus:
-            ignored = ", ".join(map(str, surplus))
-            self.record.note(at, Step.PUBLISHER, detail=f"the streams with SSRC {ignored} are ignored")
+        ignored = ", ".join(map(str, surplus))
+        if ignored and ignored != self._ignored:
+            changes.append(f"the streams with SSRC {ignored} are ignored")
+        self._ignored = ignored
+        return changes
+
+
+def muted(by: str) -> str:
+    """Says that a track was muted. `by` is empty: it was unmuted."""
+    return f"muted by {by}" if by else "no longer muted"
+
+
+def reranked(names: Sequence[str], offered: Sequence[str]) -> str:
+    """Says in which order the encodings of a track are by what arrives. `names`: lowest first."""
+    return f"its encodings are {', '.join(names)}, lowest first; its offer lists {', '.join(offered)}"
 
 
 def wish(of: Wish) -> str:

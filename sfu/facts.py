@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sfu.failures import Failures
-from sfu.model import DisconnectReason, ParticipantKind
+from sfu.model import Cause, DisconnectReason, Layer, ParticipantKind, Step
 from sfu.views import ParticipantInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
 
 # ------------------------------------------------------------------------------------------------- participants
@@ -139,6 +139,42 @@ class SubscriptionChanged:
     state: SubscriptionState
 
 
+# ----------------------------------------------------------------------------------------------------- decisions
+
+
+class Decided(NamedTuple):
+    """A decision about the subscriptions of these participants to a track."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    track: str
+    step: Step
+    """Who decided."""
+    layer: Layer | None
+    """The layer that was chosen. None: no layer."""
+    cause: Cause
+    detail: str
+    subscribers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsMade:
+    """What was decided in a turn about subscriptions; about each of them in order."""
+
+    decisions: tuple[Decided, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishingChanged:
+    """What a publisher does with a track, for all subscribers: it mutes it, or ignores keyframe requests."""
+
+    owner: str
+    track: str
+    """The track, or the one whose backup it is about."""
+    detail: str
+    is_backup: bool = False
+
+
 # ----------------------------------------------------------------------------------------------------- speaking
 
 
@@ -172,6 +208,8 @@ Fact = (
     | SlotsChanged
     | SectionsMissing
     | SubscriptionChanged
+    | DecisionsMade
+    | PublishingChanged
     | SpeakersChanged
     | DominantSpeakerChanged
 )

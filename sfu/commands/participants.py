@@ -87,7 +87,8 @@ class Subscribe(OfParticipant[None]):
 
 @dataclass(frozen=True, slots=True)
 class ExplainSubscriptions(OfParticipant[Page[Explanation]]):
-    """Explains why the participant receives its tracks as it does."""
+    """Explains why the participant receives its tracks as it does. The record has decisions up to the last turn of the
+    event loop."""
 
     after: str = ""
     limit: int = limits.LIST_PAGE

@@ -5,17 +5,20 @@ Changes only mark subscribers. `turn.py` applies them once per turn of the event
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from sfu import explain
 from sfu.context import Context
 from sfu.errors import NotAllowed
-from sfu.facts import Facts
+from sfu.facts import Facts, PublishingChanged
 from sfu.model import Kind, Wish, WishChanges
 from sfu.plane import _native
 from sfu.room.decisions import Decisions, States
 from sfu.room.dynacast import EncodingRequests
 from sfu.room.members import Members
+from sfu.room.notes import Notes
 from sfu.room.overview import Overview
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
+from sfu.room.records import Records
 from sfu.room.sound import Sound
 from sfu.room.speech import Speech
 from sfu.room.tracks import Track
@@ -24,7 +27,9 @@ from sfu.room.wishes import changed
 
 
 class Forwarding:
-    def __init__(self, context: Context, members: Members, facts: Facts, sound: Sound) -> None:
+    def __init__(
+        self, context: Context, members: Members, facts: Facts, notes: Notes, records: Records, sound: Sound
+    ) -> None:
         self.tracks: dict[str, Track] = {}
         """Published tracks by sid."""
         self.by_plane_id: dict[int, Track] = {}
@@ -42,8 +47,8 @@ class Forwarding:
         """The audio policy of the room may have to be sent again."""
         self._loudest = 0
         self.ranking = Ranking(members, self.tracks, self.speech.spoke)
-        self.overview = Overview(members, self.tracks, self.ranking)
-        self._turn = Turn(context, members, facts, self.tracks, self.ranking, self._publishers)
+        self.overview = Overview(members, self.tracks, self.ranking, records)
+        self._turn = Turn(context, members, facts, notes, self.tracks, self.ranking, self._publishers)
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...], loudest: int) -> None:
         """Sets which participants a large room shows and hears, see `RoomOptions`."""
@@ -103,7 +108,7 @@ class Forwarding:
         if track.is_muted:
             self.speech.quiet(track)
         by = "a moderator" if track.silenced else track.identity if track.muted else ""
-        track.publishing.muted(self._context.milliseconds(), by)
+        self._note(track, explain.muted(by))
         self._mutes[track.sid] = track
 
     def owner_changed(self, publisher: Participant) -> None:
@@ -214,8 +219,7 @@ class Forwarding:
             self._rerank(track, ranking)
         alive = {at.spatial for at in track.rates}
         unwanted = {spatial for spatial in range(len(track.simulcast.offered)) if not track.is_wanted(spatial)}
-        track.publishing.arriving(
-            self._context.milliseconds(),
+        changes = track.publishing.arriving(
             track.codec,
             alive,
             unwanted=unwanted,
@@ -224,6 +228,8 @@ class Forwarding:
             surplus=event.surplus,
             lacks_parameters=event.lacks_parameters,
         )
+        for change in changes:
+            self._note(track, change)
         is_reshaped = track.shape() != shape
         if is_reshaped:
             # An encoding that never arrived is not stopped. This one can be stopped now.
@@ -253,9 +259,10 @@ class Forwarding:
     def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
         """Handles a new ranking of the encodings."""
         moved = {rank: track.simulcast.rank(place) for rank, place in enumerate(before)}
-        now, offered = self._context.milliseconds(), track.simulcast.names()
+        offered = track.simulcast.names()
         names = [offered[place] for place in track.simulcast.ranking]
-        track.publishing.rerank(now, moved, names, offered)
+        track.publishing.rerank(moved)
+        self._note(track, explain.reranked(names, offered))
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is not None:
@@ -315,6 +322,12 @@ class Forwarding:
     def _judge(self, viewer: Participant, track: Track) -> None:
         if viewer.viewing.reconsider(track):
             self._turn.decide(viewer.sid)
+
+    def _note(self, track: Track, change: str) -> None:
+        """Notes what the publisher does with a track or its backup."""
+        backup_of = track.primary
+        sid = (backup_of or track).sid
+        self._facts.append(PublishingChanged(track.owner, sid, change, is_backup=backup_of is not None))
 
     def _index(self, track: Track) -> None:
         self.by_plane_id.pop(self._plane_ids.pop(track.sid, 0), None)

@@ -8,16 +8,18 @@ from sfu.quoting import quote
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
+from sfu.room.records import Records
 from sfu.room.tracks import MIME, Track
 from sfu.views import BackupInfo, Explanation, PublishedTrack, SubscriptionInfo
 
 
 class Overview:
-    def __init__(self, members: Members, tracks: Mapping[str, Track], ranking: Ranking) -> None:
+    def __init__(self, members: Members, tracks: Mapping[str, Track], ranking: Ranking, records: Records) -> None:
         self._members = members
         self._tracks = tracks
         """Published tracks by sid. The room owns this mapping."""
         self._ranking = ranking
+        self._records = records
 
     def find(self, subscriber: Participant, sid: str) -> Track:
         """Returns a track that is visible to the subscriber. Raises NotFound."""
@@ -46,7 +48,7 @@ class Overview:
         may_subscribe = subscriber.permissions.can_subscribe
         for track in self.visible_to(subscriber):
             if track.order > after:
-                yield track.order, subscriber.reports.explain(track, may_subscribe=may_subscribe)
+                yield track.order, subscriber.reports.explain(track, self._records, may_subscribe=may_subscribe)
 
     def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
         for track in self._ranking.by_join():

@@ -29,6 +29,7 @@ from sfu.negotiation.sdp import SessionDescription
 from sfu.negotiation.transport import MediaState, Transport
 from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
+from sfu.room.notes import Notes
 from sfu.room.publications import Outcome, Publications
 from sfu.room.reports import Reports
 from sfu.room.subscriptions import Subscriptions
@@ -42,6 +43,7 @@ class Participant:
         context: Context,
         grant: Grant,
         kind: ParticipantKind,
+        notes: Notes,
         *,
         identity: str,
         worker: int,
@@ -84,7 +86,7 @@ class Participant:
             order=order,
             is_ingress=kind is ParticipantKind.INGRESS,
         )
-        self.viewing = Subscriptions(context, self.sid, identity, auto_subscribe, only)
+        self.viewing = Subscriptions(context, notes, self.sid, identity, auto_subscribe, only)
         self.reports = Reports(context, self.viewing)
         self._context = context
         self._described: ParticipantInfo | None = None

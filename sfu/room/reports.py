@@ -6,10 +6,11 @@ from typing import Literal
 
 from sfu import explain
 from sfu.context import Context
-from sfu.explain import Record, Standing
+from sfu.explain import Standing
 from sfu.model import Cause, Kind, Quality
 from sfu.policy import allocation
 from sfu.room.decisions import Decisions
+from sfu.room.records import Records
 from sfu.room.slot import Slot
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import MIME, Track
@@ -65,7 +66,7 @@ class Reports:
             mime=now.mime if now is not None else "",
         )
 
-    def explain(self, track: Track, *, may_subscribe: bool) -> Explanation:
+    def explain(self, track: Track, records: Records, *, may_subscribe: bool) -> Explanation:
         slot, of = self._viewing.showing(track) or NOWHERE, self._standing(track)
         shown = slot.shown or track
         if not may_subscribe:
@@ -73,8 +74,7 @@ class Reports:
         demand = allocation.Demand(shown.supply(), self._viewing.wishes.of(track))
         wanted = allocation.wanted(demand) if of.desired else None
         allowed = of.target if of.mid else wanted
-        now, own = self._context.milliseconds(), self._viewing.records.get(track.sid, Record())
-        sent = (track,) if shown is track else (track, shown)
+        now, shows_backup = self._context.milliseconds(), shown is not track
         return Explanation(
             track=track.sid,
             participant=track.identity,
@@ -88,7 +88,7 @@ class Reports:
             cause=explain.cause(of),
             sentence=explain.sentence(of),
             publisher=of.facts,
-            decisions=explain.recent(now, own, *(one.publishing.record for one in sent)),
+            decisions=records.recent(now, track.sid, self._viewing.owner, shows_backup=shows_backup),
         )
 
     def shared_state(self, slot: Slot, track: Track, decisions: Decisions) -> SubscriptionState:

@@ -37,7 +37,9 @@ from sfu.room.members import Membership
 from sfu.room.messaging import Messaging, unseal
 from sfu.room.moderation import Moderation
 from sfu.room.negotiations import Negotiations
+from sfu.room.notes import Notes
 from sfu.room.participant import Participant
+from sfu.room.records import Records
 from sfu.room.sound import Sound
 from sfu.views import ParticipantInfo, RoomInfo
 
@@ -73,10 +75,11 @@ class Room:
         self.members = Membership()
         self._facts = Facts(self.sid, context.failures, context.milliseconds, lambda: soon(self))
         self._sound = Sound(context, worker, self.sid)
-        self.forwarding = Forwarding(context, self.members, self._facts, self._sound)
+        self._notes, records = Notes(context.milliseconds), Records()
+        self.forwarding = Forwarding(context, self.members, self._facts, self._notes, records, self._sound)
         self.forwarding.set_policy(options.last_n, options.on_stage, options.loudest)
         self._messaging = Messaging(context.binding, self.members, context.failures, worker, self.sid)
-        self._facts.readers += (Journal(self.name).read, *readers)
+        self._facts.readers += (Journal(self.name).read, records.read, *readers)
         self._admission = Admission(context, self.name, self.members, revocations)
         self.moderation = Moderation(
             context, self.name, self.forwarding, self._messaging, self._facts, self._note, revocations
@@ -159,6 +162,7 @@ class Room:
             self._context,
             grant,
             kind,
+            self._notes,
             identity=identity,
             worker=self.worker,
             order=self._order,

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from sfu import explain
 from sfu.context import Context
-from sfu.explain import Record
 from sfu.model import Cause, Kind, Layer, Step, Wish
 from sfu.negotiation.transport import Transport
 from sfu.plane import _native
 from sfu.policy import slots as policy
 from sfu.room.decisions import Decisions
 from sfu.room.layouts import Layouts
+from sfu.room.notes import Notes
 from sfu.room.slot import Slot
 from sfu.room.tracks import Track
 from sfu.room.wishes import Wishes
@@ -20,15 +20,16 @@ Targets = list[tuple[int, Sequence[Layer]]]
 
 
 class Subscriptions:
-    def __init__(self, context: Context, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
+    def __init__(
+        self, context: Context, notes: Notes, owner: str, identity: str, auto: bool, only: str | None = None
+    ) -> None:
         self.slots: dict[str, Slot] = {}
         """Slots by mid, in the order of the sections."""
         self.wishes = Wishes(auto, only)
         self._context = context
-        self._owner = owner
+        self._notes = notes
+        self.owner = owner
         self.identity = identity
-        self.records: dict[str, Record] = {}
-        """The record of decisions of each track, by sid."""
         self.sections = (0, 0)
         """The numbers of audio and of video slots."""
         self.selection = policy.NOTHING
@@ -59,7 +60,6 @@ class Subscriptions:
     def forget(self, track: Track) -> None:
         """Removes a track that is no longer published."""
         self.wishes.forget(track)
-        self.records.pop(track.sid, None)
 
     # Slots
 
@@ -122,16 +122,16 @@ class Subscriptions:
         shown = track if track is None or track.backup is None else slot.choose(track)
         source = shown.plane_id if shown is not None else None
         self._context.binding.plane.set_source(slot.id, source)
-        if before is not None and before is not track and before.viewers.get(self._owner) == slot.mid:
+        if before is not None and before is not track and before.viewers.get(self.owner) == slot.mid:
             self._leave(before)
         if slot.shown is not None:
-            slot.shown.asked.pop(self._owner, None)
+            slot.shown.asked.pop(self.owner, None)
         slot.track, slot.shown, slot.source = track, shown, source
         # The ladder stays: the plane applies it to the new source, by the places of encodings in its offer.
         slot.layer, slot.refused, slot.reported, slot.target = None, "", None, None
         slot.lacks, slot.since = Cause.NONE, 0
         if track is not None:
-            track.viewers[self._owner] = slot.mid
+            track.viewers[self.owner] = slot.mid
             self._stale[slot.mid] = None
             self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
 
@@ -173,12 +173,13 @@ class Subscriptions:
             self.changed[slot.mid] = None
             if slot.commanded != ladder:
                 targets.append((slot.id, ladder))
+            if slot.target is not target:
+                self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, target.cause)
             slot.target, slot.commanded = target, ladder
-            self._note(track, Step.TARGET, target.ladder[0] if target.ladder else None, target.cause)
             if decision.wanted is not None and slot.can_decode(shown):
-                shown.asked[self._owner] = decision.wanted
+                shown.asked[self.owner] = decision.wanted
             else:
-                shown.asked.pop(self._owner, None)
+                shown.asked.pop(self.owner, None)
         self._stale.clear()
 
     def rename(self, track: Track) -> None:
@@ -274,32 +275,30 @@ class Subscriptions:
 
     def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
         """Records the state of a slot that the plane reports."""
-        if slot.layer != layer or not slot.since:
+        is_first = not slot.since
+        if slot.layer != layer or is_first:
             slot.since = self._context.milliseconds()
+        is_new = is_first or (slot.layer, slot.lacks, slot.refused) != (layer, lacks, refused)
         slot.layer, slot.lacks, slot.refused = layer, lacks, refused
         self.changed[slot.mid] = None
-        if slot.track is not None:
+        if slot.track is not None and is_new:
             self._note(slot.track, Step.CURRENT, layer, lacks, refused)
 
     def _note(
         self, track: Track, what: Step, layer: Layer | None = None, cause: Cause = Cause.NONE, detail: str = ""
     ) -> None:
-        record = self.records.get(track.sid)
-        if record is None:
-            record = self.records[track.sid] = Record()
-        record.note(self._context.milliseconds(), what, layer, cause, detail)
+        self._notes.add(self.owner, track.sid, what, layer, cause, detail)
 
     # Internal
 
     def showing(self, track: Track) -> Slot | None:
         """Returns the slot that shows a track or its backup."""
-        slot = self.slots.get(track.viewers.get(self._owner, ""))
+        slot = self.slots.get(track.viewers.get(self.owner, ""))
         return slot if slot is not None and slot.track is track else None
 
     def _leave(self, track: Track) -> None:
-        if track.sid in self.records:
-            self._note(track, Step.SHOWN, detail="in no section")
-        track.viewers.pop(self._owner, None)
+        self._note(track, Step.SHOWN, detail="in no section")
+        track.viewers.pop(self.owner, None)
         for source in (track, track.backup):
             if source is not None:
-                source.asked.pop(self._owner, None)
+                source.asked.pop(self.owner, None)

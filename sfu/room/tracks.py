@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sfu.explain import PublisherRecord
+from sfu.explain import PublisherState
 from sfu.model import Kind, Layer, Order, Rate, Source
 from sfu.plane import Layers
 from sfu.policy import allocation, slots
@@ -63,7 +63,7 @@ class Track:
     """The participants that have it in a slot: mids by sid."""
     claim: slots.Wanted = field(init=False)
     """The claim of this track to a receive section."""
-    publishing: PublisherRecord = field(default_factory=PublisherRecord)
+    publishing: PublisherState = field(default_factory=PublisherState)
     """What its publisher does that affects all subscribers."""
     asked: dict[str, Layer] = field(default_factory=dict)
     """The best layer that each subscriber asks for, by sid. A subscriber that paused it or cannot decode it is not

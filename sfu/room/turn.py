@@ -11,6 +11,7 @@ from sfu.room.decisions import Decisions, Plans, States
 from sfu.room.dynacast import EncodingRequests
 from sfu.room.layouts import Layouts
 from sfu.room.members import Members
+from sfu.room.notes import Notes
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
 from sfu.room.subscriptions import Targets
@@ -23,6 +24,7 @@ class Turn:
         context: Context,
         members: Members,
         facts: Facts,
+        notes: Notes,
         tracks: Mapping[str, Track],
         ranking: Ranking,
         publishers: EncodingRequests,
@@ -30,6 +32,7 @@ class Turn:
         self._context = context
         self._members = members
         self._facts = facts
+        self._notes = notes
         self._tracks = tracks
         """Published tracks by sid. The room owns this mapping."""
         self._ranking = ranking
@@ -93,6 +96,7 @@ class Turn:
         states = States()
         self._each({**stale, **news}, lambda one: _collect(one, decisions, states), self._reports)
         states.append_to(self._facts)
+        self._notes.append_to(self._facts)
 
     def _check(self, subscriber: Participant, plans: Plans) -> None:
         """Plans a subscriber, and looks at each of its slots."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sfu import explain
-from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, PublisherRecord, Record, Standing
+from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, PublisherState, Record, Standing
 from sfu.model import Cause, Kind, Layer, Quality, Source, Step, Wish
 from sfu.views import Picture
 
@@ -130,11 +130,11 @@ def test_a_mute_is_named_before_what_follows_from_it() -> None:
 
 def test_a_decision_is_kept_once_until_another_of_its_step_comes() -> None:
     record = Record()
-    assert record.note(1, Step.TARGET, TOP)
-    assert record.note(2, Step.CURRENT, LOW)
-    assert not record.note(3, Step.TARGET, TOP)
-    assert record.note(4, Step.TARGET, LOW, Cause.DEMAND)
-    assert record.note(5, Step.TARGET, TOP)
+    record.add((1, Step.TARGET, TOP, Cause.NONE, ""))
+    record.add((2, Step.CURRENT, LOW, Cause.NONE, ""))
+    record.add((3, Step.TARGET, Layer(TOP.spatial, TOP.temporal), Cause.NONE, ""))
+    record.add((4, Step.TARGET, LOW, Cause.DEMAND, ""))
+    record.add((5, Step.TARGET, TOP, Cause.NONE, ""))
     assert [decision.at for decision in explain.recent(5, record)] == [1, 2, 4, 5]
 
 
@@ -142,7 +142,7 @@ def test_the_last_minute_of_all_records_is_told_in_order() -> None:
     one, other = Record(), Record()
     for second in range(90):
         record = one if second % 2 else other
-        record.note(second * 1000, Step.CURRENT, Layer(second % 3, second % 2), detail=str(second))
+        record.add((second * 1000, Step.CURRENT, Layer(second % 3, second % 2), Cause.NONE, str(second)))
     seen = [decision.at // 1000 for decision in explain.recent(89_000, one, other)]
     assert seen == list(range(29, 90))
 
@@ -150,64 +150,54 @@ def test_the_last_minute_of_all_records_is_told_in_order() -> None:
 def test_a_record_keeps_the_latest_however_many_there_are() -> None:
     record = Record()
     for at in range(10_000):
-        record.note(at, Step.CURRENT, Layer(at % 2, 0))
+        record.add((at, Step.CURRENT, Layer(at % 2, 0), Cause.NONE, ""))
     assert [decision.at for decision in explain.recent(10_000, record)] == list(range(10_000 - explain.MOST, 10_000))
 
 
 def test_a_publisher_that_stops_its_top_encoding_is_noted_and_so_is_its_return() -> None:
-    alice = PublisherRecord()
-    alice.arriving(1, "vp8", {0, 1, 2})
+    alice = PublisherState()
+    assert alice.arriving("vp8", {0, 1, 2}) == []
     assert list(alice.facts) == []
-    alice.arriving(2, "vp8", {0, 1})
-    alice.arriving(3, "vp8", {0, 1})
+    assert alice.arriving("vp8", {0, 1}) == ["has stopped its top encoding"]
+    assert alice.arriving("vp8", {0, 1}) == []
     assert list(alice.facts) == [STOPPED_TOP]
-    alice.arriving(4, "vp8", {0, 1, 2})
+    assert alice.arriving("vp8", {0, 1, 2}) == ["no longer: has stopped its top encoding"]
     assert list(alice.facts) == []
-    assert [(d.at, d.detail) for d in explain.recent(4, alice.record)] == [
-        (2, "has stopped its top encoding"),
-        (4, "no longer: has stopped its top encoding"),
-    ]
 
 
 def test_an_encoding_that_it_was_asked_to_stop_is_not_held_against_it() -> None:
-    alice = PublisherRecord()
-    alice.arriving(1, "vp8", {0, 1, 2})
-    alice.arriving(2, "vp8", {0, 1}, unwanted={2})
+    alice = PublisherState()
+    alice.arriving("vp8", {0, 1, 2})
+    alice.arriving("vp8", {0, 1}, unwanted={2})
     assert list(alice.facts) == []
 
 
 def test_a_publisher_of_whom_nothing_arrives_has_not_stopped_its_top_encoding_alone() -> None:
-    alice = PublisherRecord()
-    alice.arriving(1, "vp8", {0, 1, 2})
-    alice.arriving(2, "vp8", set())
+    alice = PublisherState()
+    alice.arriving("vp8", {0, 1, 2})
+    alice.arriving("vp8", set())
     assert list(alice.facts) == []
 
 
 def test_who_ignores_keyframe_requests_is_named() -> None:
-    alice = PublisherRecord()
-    alice.arriving(1, "vp8", {0}, deaf=True)
+    alice = PublisherState()
+    assert alice.arriving("vp8", {0}, deaf=True) == [DEAF]
     assert list(alice.facts) == [DEAF]
-    assert [d.detail for d in explain.recent(1, alice.record)] == [DEAF]
 
 
 def test_streams_that_are_ignored_are_told_with_their_ssrcs() -> None:
-    alice = PublisherRecord()
-    alice.arriving(1, "vp8", {0}, surplus=[201, 301])
-    alice.arriving(2, "vp8", {0}, surplus=[201, 301])
+    alice = PublisherState()
+    assert alice.arriving("vp8", {0}, surplus=[201, 301]) == [SURPLUS, "the streams with SSRC 201, 301 are ignored"]
+    assert alice.arriving("vp8", {0}, surplus=[201, 301]) == []
     assert alice.facts == (SURPLUS,)
-    alice.arriving(3, "vp8", {0})
+    assert alice.arriving("vp8", {0}) == [f"no longer: {SURPLUS}"]
     assert alice.facts == ()
-    assert [(d.at, d.detail) for d in explain.recent(3, alice.record)] == [
-        (1, SURPLUS),
-        (1, "the streams with SSRC 201, 301 are ignored"),
-        (3, f"no longer: {SURPLUS}"),
-    ]
 
 
 def test_another_codec_has_another_top() -> None:
-    alice = PublisherRecord()
-    alice.arriving(1, "vp9", {0, 1, 2})
-    alice.arriving(2, "vp8", {0})
+    alice = PublisherState()
+    alice.arriving("vp9", {0, 1, 2})
+    alice.arriving("vp8", {0})
     assert list(alice.facts) == []
 
 
