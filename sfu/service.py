@@ -13,9 +13,9 @@ from sfu.captures import Captures
 from sfu.commands import ADMINISTRATOR, ANYONE, Command, Join, Resume, StartCapture, StopCapture
 from sfu.config import Config
 from sfu.context import Context
+from sfu.execution.joins import Joins
 from sfu.facts import Tally
 from sfu.failures import Failures
-from sfu.joins import Joins
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import DisconnectReason, Grant, ParticipantKind
 from sfu.negotiation.reading import Reading

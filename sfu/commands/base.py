@@ -59,7 +59,7 @@ class Right(Enum):
     OWN = auto()
     """A participant asks it for itself."""
     JOIN = auto()
-    """A token with roomJoin for the room. `sfu/joins.py` checks it, after it has counted the attempt."""
+    """A token with roomJoin for the room. `sfu/execution/joins.py` checks it, after it has counted the attempt."""
     SESSION = auto()
     """Nothing: the command has the unguessable id or secret of a session, which only its client was told."""
     ADMINISTER = auto()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfu.captures import Captures
 from sfu.config import Config
-from sfu.joins import Joins
+from sfu.execution.joins import Joins
 from sfu.rooms import Rooms
 from sfu.signalling.media_session import MediaSessions
 
