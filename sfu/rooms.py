@@ -42,7 +42,7 @@ class Rooms(Mapping[str, Room]):
         self._on_open = on_open
         self._on_close = on_close
         self._rooms: dict[str, Room] = {}
-        self._homes: dict[str, Room] = {}
+        self._by_participant: dict[str, Room] = {}
         """The room of each participant, by sid."""
         self._turn: dict[Room, None] = {}
         """Rooms with changes to flush at the end of this turn of the loop."""
@@ -68,7 +68,7 @@ class Rooms(Mapping[str, Room]):
 
     def of_participant(self, sid: str) -> Room | None:
         """Returns the room in which a participant is."""
-        return self._homes.get(sid)
+        return self._by_participant.get(sid)
 
     def create(self, name: str, options: RoomOptions | None = None, *, key: str = "") -> tuple[Room, bool]:
         """Returns the room, and whether it is new. A room that exists with the same options is returned as it is.
@@ -102,7 +102,7 @@ class Rooms(Mapping[str, Room]):
             revocations=self._revocations,
             quotas=self._quotas,
             key=key,
-            homes=self._homes,
+            by_participant=self._by_participant,
             soon=self._soon,
             on_message=self._on_message,
             readers=self._readers,
@@ -137,7 +137,7 @@ class Rooms(Mapping[str, Room]):
         """Passes audio levels, by the id of the track, to the rooms of the tracks."""
         by_room: dict[Room, list[tuple[int, bytes]]] = {}
         for track, samples in levels:
-            room = self._homes.get(self._context.binding.owners.get(track, ""))
+            room = self._by_participant.get(self._context.binding.owners.get(track, ""))
             if room is not None:
                 by_room.setdefault(room, []).append((track, samples))
         now = self._context.now()

@@ -33,7 +33,7 @@ from sfu.revocations import Revocations
 from sfu.room.admission import Admission
 from sfu.room.forwarding import Forwarding
 from sfu.room.journal import Journal
-from sfu.room.members import Membership
+from sfu.room.members import Members, Membership
 from sfu.room.messaging import Messaging, unseal
 from sfu.room.moderation import Moderation
 from sfu.room.negotiations import Negotiations
@@ -61,7 +61,7 @@ class Room:
         revocations: Revocations,
         quotas: Quotas,
         key: str,
-        homes: dict[str, "Room"],
+        by_participant: dict[str, "Room"],
         soon: Callable[["Room"], None],
         on_message: OnMessage | None,
         readers: Sequence[Reader] = (),
@@ -72,7 +72,8 @@ class Room:
         self.made_with = options
         self.worker = worker
         self.created_at = context.milliseconds()
-        self.members = Membership()
+        self._membership = Membership()
+        self.members: Members = self._membership
         self._facts = Facts(self.sid, context.failures, context.milliseconds, lambda: soon(self))
         self._sound = Sound(context, worker, self.sid)
         self._notes, records = Notes(context.milliseconds), Records()
@@ -91,7 +92,7 @@ class Room:
         self._quotas = quotas
         self.key = key
         """The API key that created the room."""
-        self._homes = homes
+        self._by_participant = by_participant
         """The room of every participant of the service, by sid."""
         self._soon = soon
         self._on_message = on_message
@@ -178,13 +179,13 @@ class Room:
         renamed."""
         present = self.members.named(participant.identity)
         if present is not None and present.kind is ParticipantKind.VIEWER:
-            self.members.rename(present, self._admission.free_identity(present.grant.identity))
+            self._membership.rename(present, self._admission.free_identity(present.grant.identity))
         elif present is not None:
             self.depart(present, DisconnectReason.DUPLICATE_IDENTITY)
         self._admission.begin(participant)
         self._was_entered = True
-        self.members.add(participant)
-        self._homes[participant.sid] = self
+        self._membership.add(participant)
+        self._by_participant[participant.sid] = self
         self._quotas.enter(participant.grant.key)
         self.negotiations.expect_data(participant)
         self._facts.append(ParticipantJoined(participant.sid, participant.identity, participant.kind))
@@ -204,9 +205,9 @@ class Room:
 
     def depart(self, participant: Participant, reason: DisconnectReason) -> None:
         """Removes a participant and everything it owns, even if a part of that fails."""
-        if not self.members.remove(participant):
+        if not self._membership.remove(participant):
             return
-        self._homes.pop(participant.sid, None)
+        self._by_participant.pop(participant.sid, None)
         self._quotas.leave(participant.grant.key)
         participant.resume_secret = None
         self._empty_since = self._context.now()

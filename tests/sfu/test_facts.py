@@ -10,13 +10,14 @@ from sfu.failures import Failures
 from sfu.model import DisconnectReason, Kind, Source
 from sfu.signalling import messages
 
+from ..live import rooms_of
 from .scene import Scene, scene, turn
 
 
 def record(it: Scene) -> list[Entry]:
     """All facts of the room from now on."""
     entries: list[Entry] = []
-    it.sfu.rooms["room"].readers.append(entries.extend)
+    rooms_of(it.sfu)["room"].readers.append(entries.extend)
     return entries
 
 
@@ -34,10 +35,10 @@ async def test_a_call_is_a_row_of_facts_numbered_without_gaps() -> None:
         camera = await ada.camera()
         await ada.ask(messages.Mute, track=camera, muted=True)
         await ada.ask(messages.Unpublish, track=camera)
-        it.sfu.rooms["room"].remove("ada")
+        rooms_of(it.sfu)["room"].remove("ada")
         await turn()
         assert [entry.seq for entry in entries] == list(range(entries[0].seq, entries[0].seq + len(entries)))
-        assert {entry.room for entry in entries} == {it.sfu.rooms["room"].sid}
+        assert {entry.room for entry in entries} == {rooms_of(it.sfu)["room"].sid}
         assert all(entry.at == int(it.clock.wall() * 1000) for entry in entries)
         told = names(entries)
         for name in ("ParticipantJoined", "TrackPublished", "SlotsChanged", "TrackMuted", "TrackUnpublished"):
@@ -75,6 +76,38 @@ def test_the_first_fact_of_a_turn_asks_for_its_flush_and_every_reader_gets_all()
     )
     log.append(facts.RoomChanged())
     assert asked == ["flush", "flush"]
+
+
+async def test_a_reader_that_fails_loses_its_own_facts_of_a_turn_and_nobody_elses() -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        await ada.connect("video recvonly")
+        room = rooms_of(it.sfu)["room"]
+        failing, calls = [True], []
+
+        def fails(entries: Sequence[Entry]) -> None:
+            calls.append(names(entries))
+            if failing:
+                raise RuntimeError("a bug")
+
+        # Before all others: the log, the messages, the records, the metrics.
+        room.readers.insert(0, fails)
+        last = record(it)
+        bob = await it.client("bob")
+        camera = await bob.camera()
+        assert it.sfu.failures.counts["reader"] == len(calls) > 0
+        assert [name for turn in calls for name in turn] == names(last)
+        assert it.sfu.facts.counts["TrackPublished"] == 1
+        assert any(
+            slot and slot.track == camera for slots in ada.heard(messages.Slots) for slot in slots.slots.values()
+        )
+        (seen,) = await ada.explain()
+        assert [decision.detail for decision in seen.decisions if decision.detail] == ["in section 0"]
+
+        failing.clear()
+        count = len(calls)
+        await bob.ask(messages.Unpublish, track=camera)
+        assert "TrackUnpublished" in [name for turn in calls[count:] for name in turn], "it gets those of later turns"
 
 
 def test_facts_speak_the_words_of_the_model_alone() -> None:

@@ -1,0 +1,13 @@
+"""The live objects of a service, for tests alone. Doors ask by `Sfu.execute` and get views."""
+
+from sfu.rooms import Rooms
+from sfu.service import Sfu
+from sfu.signalling.media_session import MediaSessions
+
+
+def rooms_of(sfu: Sfu) -> Rooms:
+    return sfu._rooms
+
+
+def media_sessions_of(sfu: Sfu) -> MediaSessions:
+    return sfu._media_sessions
