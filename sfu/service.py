@@ -68,7 +68,7 @@ class Sfu:
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
         self._signalling = Signalling(self._context, self.execute)
-        self.rooms = Rooms(
+        self._rooms = Rooms(
             self._context,
             self._plane,
             self._lifecycle,
@@ -79,15 +79,13 @@ class Sfu:
             on_open=self._signalling.open,
             on_close=self._handle_closed,
         )
-        """Live objects, for tests. Everybody else asks by `execute`."""
-        self.media_sessions = MediaSessions(clock)
-        """As `rooms`."""
+        self._media_sessions = MediaSessions(clock)
         self._joins = Joins(
-            self._context, self._lifecycle, self._quotas, self._revocations, self.rooms, self.media_sessions
+            self._context, self._lifecycle, self._quotas, self._revocations, self._rooms, self._media_sessions
         )
         self._captures = Captures(self.config, self._plane)
         self._node = execution.Node(
-            self.config, self.rooms, self.media_sessions, self._joins, self._captures, self.drain
+            self.config, self._rooms, self._media_sessions, self._joins, self._captures, self.drain
         )
         self._on_failure = on_failure
         self._empty = asyncio.Event()
@@ -122,7 +120,7 @@ class Sfu:
 
     @property
     def has_rooms(self) -> bool:
-        return bool(self.rooms)
+        return bool(self._rooms)
 
     @property
     def joins(self) -> int:
@@ -136,11 +134,11 @@ class Sfu:
         if not self._lifecycle.drain(self._context.now() + limit):
             return
         deadline = int((self._context.wall() + limit) * 1000)
-        for room in self.rooms.values():
+        for room in self._rooms.values():
             room.note_drain(deadline)
-        self.rooms.end_turn()
+        self._rooms.end_turn()
         self._note_empty()
-        log.info("draining: rooms=%d limit=%.1fs", len(self.rooms), limit)
+        log.info("draining: rooms=%d limit=%.1fs", len(self._rooms), limit)
 
     async def wait_empty(self) -> None:
         """Waits until a draining service is empty, or its limit has removed the last participants."""
@@ -156,8 +154,8 @@ class Sfu:
     def close(self) -> None:
         """Removes all participants, with a reason, and accepts nothing more."""
         self._lifecycle.close()
-        self.rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
-        self.rooms.end_turn()
+        self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+        self._rooms.end_turn()
         if self._ticking is not None:
             self._ticking.cancel()
         self._note_empty()
@@ -173,9 +171,9 @@ class Sfu:
 
     def census(self) -> Census:
         """Counts rooms, participants and tracks."""
-        inside = [p for room in self.rooms.values() for p in room.members]
+        inside = [p for room in self._rooms.values() for p in room.members]
         return Census(
-            rooms=len(self.rooms),
+            rooms=len(self._rooms),
             participants={kind: sum(1 for p in inside if p.kind is kind) for kind in ParticipantKind},
             tracks=sum(track.primary is None for p in inside for track in p.tracks.values()),
         )
@@ -199,10 +197,10 @@ class Sfu:
         if join.resume:
             sid, secret, seq = join.resume.sid, join.resume.secret, join.resume.seq
             member = await self.execute(Resume(by, room, sid, secret, address))
-            session = self._signalling.reconnect(self.rooms.find(room), member, seq)
+            session = self._signalling.reconnect(self._rooms.find(room), member, seq)
         else:
             member = await self.execute(Join(by, room, join.auto_subscribe, join.client, address, via))
-            session = self._signalling.connect(self.rooms.find(room), member)
+            session = self._signalling.connect(self._rooms.find(room), member)
         if self.state is State.DRAINING:
             remaining = self._lifecycle.deadline - self._context.now()
             session.send(messages.Draining(int((self._context.wall() + remaining) * 1000)))
@@ -241,17 +239,17 @@ class Sfu:
         """Does what is due: speakers, participants who left too long ago, empty rooms, the end of a drain."""
         # A part that fails in every tick keeps nobody else in a room, and does not delay the end of a drain.
         with self.failures.contained("tick"):
-            self.rooms.handle_timeout(now)
+            self._rooms.handle_timeout(now)
         with self.failures.contained("tick"):
             self._signalling.handle_timeout()
         with self.failures.contained("tick"):
-            self.media_sessions.handle_timeout()
+            self._media_sessions.handle_timeout()
         with self.failures.contained("tick"):
             self._revocations.handle_timeout(self._context.wall())
         with self.failures.contained("tick"):
             self._quotas.handle_timeout(now)
         if self.state is State.DRAINING and self._lifecycle.deadline <= now:
-            self.rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+            self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
         self._note_empty()
 
     async def _tick(self) -> None:
@@ -270,7 +268,7 @@ class Sfu:
         self._note_empty()
 
     def _note_empty(self) -> None:
-        if self.state is not State.RUNNING and not self.rooms.has_participants:
+        if self.state is not State.RUNNING and not self._rooms.has_participants:
             self._empty.set()
 
     def _dispatch(self, event: Event) -> None:
@@ -279,7 +277,7 @@ class Sfu:
             case _native.Switched(slot=id) | _native.Refused(slot=id):
                 self._hand_out(id, event)
             case _native.AudioLevels(levels=levels):
-                self.rooms.handle_levels(levels)
+                self._rooms.handle_levels(levels)
             case _native.WorkerFailed(worker=worker, reason=reason):
                 self._fail(worker, reason)
             case _native.Captured():
@@ -293,7 +291,7 @@ class Sfu:
 
     def _hand_out(self, id: int, event: Event) -> None:
         sid = self._context.binding.owners.get(id)
-        room = self.rooms.of_participant(sid) if sid is not None else None
+        room = self._rooms.of_participant(sid) if sid is not None else None
         if sid is not None and room is not None:
             room.handle_event(sid, event)
 
@@ -302,8 +300,8 @@ class Sfu:
         self.failure = f"worker {worker} failed: {reason}"
         log.critical("%s", self.failure)
         self._lifecycle.close()
-        self.rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
-        self.rooms.end_turn()
+        self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+        self._rooms.end_turn()
         self.failed.set()
         if self._on_failure is not None:
             try:

@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from api.connections import Connections, subscriber
 from sfu import limits
 
+from ..live import rooms_of
 from .conftest import Start
 from .server import Client, Server, admin, token
 
@@ -152,7 +153,7 @@ async def test_a_first_message_has_at_most_64_kb(server: Server, bearer: dict[st
     async with server.rtc(additional_headers={"Origin": "http://page.example", **bearer}) as socket:
         await socket.send(json.dumps({"type": "join", "client": {"sdk": sdk}}, ensure_ascii=False))
         assert (await Client(socket).closed())[0] in (1008, 1009)
-    assert "room" not in server.sfu.rooms
+    assert "room" not in rooms_of(server.sfu)
 
 
 async def raw(server: Server, *frames: Frame) -> int:

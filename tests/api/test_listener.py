@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from api import listener, logs
 from api.middleware import loggable
 
+from ..live import rooms_of
 from .conftest import Start
 from .server import Client, Server, token
 
@@ -61,11 +62,11 @@ async def test_silence_drops_a_websocket_and_its_participant_may_resume(
     server = await start()
     raw = RawSocket(server.port)
     await raw.open()
-    await until(lambda: "room" in server.sfu.rooms)
-    ada = server.sfu.rooms["room"].participant("ada")
+    await until(lambda: "room" in rooms_of(server.sfu))
+    ada = rooms_of(server.sfu)["room"].participant("ada")
     assert ada.signal_gone is None
     await until(lambda: ada.signal_gone is not None)
-    assert server.sfu.rooms["room"].participants == {"ada": ada}
+    assert rooms_of(server.sfu)["room"].participants == {"ada": ada}
     raw.writer.close()
 
 
@@ -81,8 +82,8 @@ async def test_a_client_that_answers_pings_is_kept(start: Start, monkeypatch: py
 async def test_a_reader_that_is_too_slow_is_let_go_and_the_others_are_not(server: Server) -> None:
     raw = RawSocket(server.port)
     await raw.open()
-    await until(lambda: "room" in server.sfu.rooms)
-    room = server.sfu.rooms["room"]
+    await until(lambda: "room" in rooms_of(server.sfu))
+    room = rooms_of(server.sfu)["room"]
     ada = room.participant("ada")
     async with server.client("bob") as bob:
         for number in range(600):

@@ -12,6 +12,7 @@ from api import explain, participants, rooms
 from sfu import limits, paging
 from sfu.views import Decision, Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
+from ..live import rooms_of
 from .server import Client, Server, admin
 from .test_rest import ROOM, is_problem
 
@@ -148,7 +149,7 @@ async def test_a_page_of_any_list_has_no_more_than_was_asked_for_nor_than_a_repl
     server: Server, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
-        server.sfu.rooms.create(f"beside {number}")
+        rooms_of(server.sfu).create(f"beside {number}")
     async with server.client("bob"), server.client("ada") as ada, server.client("eve") as eve:
         for publisher in (ada, eve):
             for number in range(3):

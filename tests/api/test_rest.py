@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
+from ..live import rooms_of
 from .server import KEY, SECRET, Client, Server, admin, token
 
 ROOM = "/v1/rooms/room"
@@ -309,7 +310,7 @@ async def test_a_failure_nobody_foresaw_is_a_500_without_details(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("inside")
 
-    monkeypatch.setattr(server.sfu.rooms, "find", fail)
+    monkeypatch.setattr(rooms_of(server.sfu), "find", fail)
     origin = {"Origin": "http://page.example", "Authorization": f"Bearer {admin()}"}
     reply = await server.http.get(ROOM, headers=origin)
     assert is_problem(reply, 500) and "inside" not in reply.text
@@ -343,7 +344,7 @@ async def test_a_preflight_of_an_unknown_method_is_a_problem_that_names_those_th
 async def test_lists_come_in_pages(server: Server) -> None:
     names = [f"room {number:02}" for number in range(25)]
     for name in reversed(names):
-        server.sfu.rooms.create(name)
+        rooms_of(server.sfu).create(name)
     seen: list[str] = []
     after, pages = "", 0
     while pages == 0 or after:

@@ -14,6 +14,7 @@ from sfu.bucket import Bucket
 from sfu.commands import ADMINISTRATOR, ListSubscriptions
 from sfu.model import Wish
 
+from ..live import rooms_of
 from .conftest import Start
 from .server import KEY, OTHER_SECRET, SECRET, Client, Server, admin, token
 
@@ -144,7 +145,7 @@ async def test_half_a_character_in_a_token_lets_nobody_in_and_nobody_fall(
 async def test_a_token_of_either_key_counts_while_keys_rotate(start: Start) -> None:
     server = await start(keys=f"old: {SECRET}, new: {OTHER_SECRET}")
     async with server.client("ada", key="old"), server.client("bob", key="new", secret=OTHER_SECRET):
-        assert len(server.sfu.rooms["room"].participants) == 2
+        assert len(rooms_of(server.sfu)["room"].participants) == 2
 
 
 async def test_a_cut_connection_resumes_by_its_secret_without_a_token(server: Server) -> None:
@@ -200,7 +201,7 @@ async def test_leave_is_answered_and_closed_as_normal(server: Server) -> None:
         await ada.say("leave")
         assert (await ada.hear("left"))["reason"] == "client_initiated"
         assert (await ada.closed())[0] == 1000
-    assert not server.sfu.rooms["room"].participants
+    assert not rooms_of(server.sfu)["room"].participants
 
 
 async def test_the_first_message_must_be_join(server: Server) -> None:
@@ -381,7 +382,7 @@ async def test_who_comes_back_to_a_snapshot_is_sent_a_token_again(server: Server
     async with server.client("ada") as ada:
         secret = ada.joined["resume_secret"]
     for number in range(300):
-        server.sfu.rooms.find("room").update(metadata=str(number))
+        rooms_of(server.sfu).find("room").update(metadata=str(number))
         await asyncio.sleep(0)
     async with server.rtc("room", "?resume=1") as socket:
         client = Client(socket)

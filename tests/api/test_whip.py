@@ -14,6 +14,7 @@ from sfu.bucket import Bucket
 from sfu.model import Source
 from sfu.plane import TransportState
 
+from ..live import media_sessions_of, rooms_of
 from ..sfu.scene import sdp
 from .conftest import Start
 from .server import Client, Server, admin, token
@@ -140,7 +141,7 @@ async def test_a_refusal_says_why_and_leaves_nobody_behind(
     server: Server, path: str, offer: str, given: dict[str, Any], status: int, sentence: str
 ) -> None:
     assert is_problem(await post(server, path, offer, **given), status, sentence)
-    assert server.sfu.rooms == {}
+    assert rooms_of(server.sfu) == {}
 
 
 async def test_joins_beyond_the_rate_are_429_and_say_which_limit_and_when(
@@ -206,7 +207,7 @@ async def test_a_session_that_ended_by_itself_can_be_deleted_for_a_minute(
 ) -> None:
     created = await post(server, f"/v1/{door}", SENDING if door == "whip" else RECEIVING)
     where = created.headers["Location"]
-    (session,) = server.sfu.media_sessions.values()
+    (session,) = media_sessions_of(server.sfu).values()
     transport = session.participant.transport.id
     assert transport is not None
     session.room.handle_event(session.participant.sid, TransportState(transport, state, "test"))

@@ -26,6 +26,7 @@ from sfu.plane import Layer, LayerRate, Layers, Switched, _native
 from sfu.room.tracks import Track
 from sfu.signalling import messages
 
+from ..live import rooms_of
 from ..sfu.scene import Client, Scene, scene
 
 MEMBERS = 50
@@ -152,7 +153,7 @@ async def measure(joins: int, profile: cProfile.Profile | None) -> list[float]:
         crowd = Crowd(it)
         for number in range(MEMBERS):
             await crowd.join(f"p{number}")
-            it.sfu.rooms.find("room").update(last_n=VISIBLE)
+            rooms_of(it.sfu).find("room").update(last_n=VISIBLE)
         spent = []
         for number in range(joins):
             crowd.told.clear()

@@ -18,6 +18,7 @@ from sfu.model import Kind, Source
 from sfu.plane import _native
 from sfu.signalling import messages
 
+from ..live import rooms_of
 from ..sfu.scene import Client, Scene, scene, turn
 from .crowd import Crowd, arriving
 
@@ -78,12 +79,12 @@ class LargeRoom:
 
     async def speak(self, microphone: int) -> None:
         """Loud in one microphone, silent in the others, until the dominant speaker is another."""
-        before = self.it.sfu.rooms.find("room").forwarding.speech.dominant
+        before = rooms_of(self.it.sfu).find("room").forwarding.speech.dominant
         for beat in range(100):
             self.it.clock.now += 0.1
             levels = [(one, bytes([18 if one == microphone and beat else 127]) * 5) for one in self.microphones]
             await self.it.say(_native.AudioLevels(levels=levels))
-            if self.it.sfu.rooms.find("room").forwarding.speech.dominant is not before:
+            if rooms_of(self.it.sfu).find("room").forwarding.speech.dominant is not before:
                 return
         raise AssertionError("the dominant speaker did not change within ten seconds")
 

@@ -24,6 +24,7 @@ from sfu.plane import Event, Layer, Switched, _native
 from sfu.room.participant import Participant
 
 from ..api.server import Server, serving
+from ..live import rooms_of
 from .crowd import arriving
 
 JOIN_MS = 8.0
@@ -54,11 +55,11 @@ class Room:
 
     @property
     def members(self) -> int:
-        return len(self.server.sfu.rooms.find("room").members)
+        return len(rooms_of(self.server.sfu).find("room").members)
 
     async def join(self, name: str, *, publishes: bool = False) -> None:
         sid = await self.clients.join(name, publishes=publishes)
-        participant = self.server.sfu.rooms.find("room").members.get(sid)
+        participant = rooms_of(self.server.sfu).find("room").members.get(sid)
         assert participant is not None
         await self._connect(participant)
 
@@ -89,7 +90,7 @@ class Room:
 
     async def announce(self, text: str) -> None:
         """Causes one message to everybody."""
-        self.server.sfu.rooms.find("room").update(metadata=text)
+        rooms_of(self.server.sfu).find("room").update(metadata=text)
 
 
 async def spent(change: Callable[[], Awaitable[object]]) -> float:

@@ -20,6 +20,7 @@ from sfu.signalling.outbox import Outgoing
 from sfu.signalling.requests import SignallingSession
 from sfu.views import Explanation, PublishedTrack, SubscriptionInfo
 
+from ..live import rooms_of
 from .fake_plane import FakePlane
 
 M = TypeVar("M")
@@ -137,7 +138,7 @@ class Client:
         """Kind and direction of each; the mid is the index."""
         self.codecs: tuple[str, ...] = ("VP8",)
         """Video, the one it sends first."""
-        self.room = scene.sfu.rooms.find(session.by.room)
+        self.room = rooms_of(scene.sfu).find(session.by.room)
         participant = self.room.members.get(session.by.sid)
         assert participant is not None
         self.participant = participant

@@ -14,6 +14,7 @@ from sfu.limits import WISHES
 from sfu.model import Declaration, Grant, Kind, ParticipantKind, Permissions, Source, WishChanges
 from sfu.signalling import messages
 
+from ..live import rooms_of
 from .scene import Client, Scene, grant, scene, turn
 
 BASES = {commands.Command, commands.OfRoom, commands.OfParticipant, commands.OfMediaSession}
@@ -132,9 +133,9 @@ async def test_who_joins_and_never_connects_leaves_after_the_resume_window() -> 
     async with scene() as it:
         await it.sfu.execute(commands.Join(grant("alice"), "room"))
         await it.pass_time(it.sfu.config.resume_window - 0.1)
-        assert it.sfu.rooms["room"].members.named("alice") is not None
+        assert rooms_of(it.sfu)["room"].members.named("alice") is not None
         await it.pass_time(0.2)
-        assert it.sfu.rooms["room"].members.named("alice") is None
+        assert rooms_of(it.sfu)["room"].members.named("alice") is None
 
 
 async def test_a_participant_may_not_change_its_own_permissions() -> None:

@@ -29,6 +29,7 @@ from sfu.signalling.outbox import Tail
 from sfu.signalling.sessions import Signalling
 from sfu.signalling.view import View
 
+from ..live import rooms_of
 from .fake_plane import FakePlane
 from .scene import Client, Scene, grant, scene, sdp, turn
 
@@ -271,13 +272,13 @@ class Departures(RuleBasedStateMachine):
         await self.it.say(*(_native.TransportState(transport=id, state="disconnected", reason="test") for id in silent))
         await self.it.pass_time(0.2)
         await self.it.pass_time(WINDOW)
-        present = [(p.identity, p.signal_gone, p.media_gone) for room in sfu.rooms.values() for p in room.members]
+        present = [(p.identity, p.signal_gone, p.media_gone) for room in rooms_of(sfu).values() for p in room.members]
         assert present == []
         left = [*plane.transports, *plane.tracks, *plane.slots, *plane.channels]
         assert left == []
-        assert sfu.rooms._homes == {}
+        assert rooms_of(sfu)._by_participant == {}
         await self.it.pass_time(EMPTY)
-        assert not sfu.rooms
+        assert not rooms_of(sfu)
         assert (plane.groups, plane.audio) == ({}, {})
         if not self.had_bugs:
             assert sfu.failures.counts == {}

@@ -10,6 +10,7 @@ from sfu.model import DisconnectReason
 from sfu.signalling import messages
 from sfu.signalling.sessions import refusal
 
+from ..live import rooms_of
 from .scene import START, scene, turn
 
 
@@ -25,7 +26,7 @@ async def test_those_inside_are_told_at_once_and_nobody_new_comes_in() -> None:
         assert refused.value.retry_after > 0
         assert refusal(refused.value).reason is DisconnectReason.SERVER_SHUTDOWN
         with pytest.raises(Unavailable):
-            it.sfu.rooms.create("new")
+            rooms_of(it.sfu).create("new")
 
 
 async def test_a_cut_connection_still_comes_back() -> None:

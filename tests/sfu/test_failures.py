@@ -19,6 +19,7 @@ from sfu.signalling import messages
 from sfu.signalling.outbox import REPLACED
 from sfu.signalling.view import View
 
+from ..live import rooms_of
 from .fake_plane import FakePlane
 from .scene import Client, Scene, grant, open_session, scene, sdp, turn
 
@@ -124,7 +125,7 @@ async def test_a_message_that_one_member_cannot_be_told_reaches_the_others(monke
     async with scene() as it:
         ada, bob, cyd = await three(it)
         monkeypatch.setattr(bob.session.tail, "put", broken)
-        it.sfu.rooms["room"].update(metadata="new")
+        rooms_of(it.sfu)["room"].update(metadata="new")
         await turn()
         for client in (ada, cyd):
             assert client.last(messages.Room).room.metadata == "new"
@@ -137,7 +138,7 @@ async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
 ) -> None:
     async with scene() as it:
         ada, bob, _ = await three(it)
-        room = it.sfu.rooms["room"]
+        room = rooms_of(it.sfu)["room"]
         with monkeypatch.context() as patched:
             patched.setattr(getattr(room, where), "flush", broken)
             track = await ada.camera()
@@ -154,9 +155,9 @@ async def test_one_part_of_a_turn_that_fails_leaves_the_other_parts(
 async def test_a_reader_of_facts_that_fails_takes_no_fact_from_the_others() -> None:
     async with scene() as it:
         ada = await it.client("ada")
-        room = it.sfu.rooms["room"]
+        room = rooms_of(it.sfu)["room"]
         room.readers.insert(0, broken)
-        it.sfu.rooms["room"].update(metadata="new")
+        rooms_of(it.sfu)["room"].update(metadata="new")
         await turn()
         assert ada.last(messages.Room).room.metadata == "new"
         assert it.sfu.facts.counts["RoomChanged"] == 1
@@ -167,11 +168,11 @@ async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene() as it:
-        first, _ = it.sfu.rooms.create("first")
-        it.sfu.rooms.create("second")
+        first, _ = rooms_of(it.sfu).create("first")
+        rooms_of(it.sfu).create("second")
         monkeypatch.setattr(first, "handle_timeout", broken)
         await it.pass_time(it.sfu.config.room.empty_timeout + 1)
-        assert "second" not in it.sfu.rooms
+        assert "second" not in rooms_of(it.sfu)
         assert it.sfu.failures.counts["tick"] == 1
 
 
@@ -181,15 +182,15 @@ async def test_a_part_of_a_room_that_fails_in_every_tick_keeps_nobody_who_is_gon
 ) -> None:
     async with scene() as it:
         ada = await it.client("ada")
-        room, (*path, name) = it.sfu.rooms["room"], part.split(".")
+        room, (*path, name) = rooms_of(it.sfu)["room"], part.split(".")
         monkeypatch.setattr(attrgetter(*path)(room) if path else room, name, broken)
         await ada.cut()
         await it.pass_time(it.sfu.config.resume_window + 1)
-        assert not it.sfu.rooms["room"].participants
+        assert not rooms_of(it.sfu)["room"].participants
         assert it.sfu.failures.counts["tick"] == 1
 
 
-@pytest.mark.parametrize("part", ["rooms", "_signalling", "media_sessions", "_revocations", "_quotas"])
+@pytest.mark.parametrize("part", ["_rooms", "_signalling", "_media_sessions", "_revocations", "_quotas"])
 async def test_a_part_of_the_service_that_fails_in_every_tick_delays_no_drain(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +199,7 @@ async def test_a_part_of_the_service_that_fails_in_every_tick_delays_no_drain(
         monkeypatch.setattr(type(getattr(it.sfu, part)), "handle_timeout", broken)
         it.sfu.drain(5.0)
         await it.pass_time(5.1)
-        assert not it.sfu.rooms
+        assert not rooms_of(it.sfu)
         await asyncio.wait_for(it.sfu.wait_empty(), 60)
 
 
@@ -207,7 +208,7 @@ async def test_who_resumes_and_cannot_be_given_a_snapshot_is_gone_after_the_resu
 ) -> None:
     async with scene(Config(outbox=3)) as it:
         ada = await it.client("ada")
-        room = it.sfu.rooms["room"]
+        room = rooms_of(it.sfu)["room"]
         for number in range(5):
             room.update(metadata=str(number))
             await turn()
@@ -237,7 +238,7 @@ async def test_a_publisher_by_whip_that_cannot_enter_leaves_nothing_in_the_plane
                     open_session(it.sfu, grant("ada"), "room", ParticipantKind.INGRESS, sdp([("audio", "sendonly")]))
             await turn()
             assert not it.plane.transports and not it.plane.tracks
-            assert list(it.sfu.rooms["room"].participants) == ["bob"]
+            assert list(rooms_of(it.sfu)["room"].participants) == ["bob"]
 
 
 async def test_a_channel_that_could_not_be_opened_is_removed_with_its_participant(
@@ -250,7 +251,7 @@ async def test_a_channel_that_could_not_be_opened_is_removed_with_its_participan
             patched.setattr(it.plane, "open_channel", broken)
             await ada.offer("application")
         assert it.sfu.failures.counts["request"] == 1
-        it.sfu.rooms["room"].remove("ada")
+        rooms_of(it.sfu)["room"].remove("ada")
         assert not it.plane.channels
 
 
@@ -272,15 +273,15 @@ async def test_who_leaves_is_gone_whole_though_a_part_of_that_fails(step: str, m
     async with scene() as it:
         ada, bob, _ = await three(it)
         await ada.camera()
-        monkeypatch.setattr(it.sfu.rooms["room"].forwarding, step, broken)
+        monkeypatch.setattr(rooms_of(it.sfu)["room"].forwarding, step, broken)
         transport = ada.transport
         with pytest.raises(RuntimeError):
-            it.sfu.rooms["room"].remove("ada")
+            rooms_of(it.sfu)["room"].remove("ada")
         await turn()
         assert transport not in it.plane.transports
         assert ada.last(messages.Left)
         assert bob.last(messages.Participants).participants[-1].identity == "ada"
-        it.sfu.rooms.delete("room")
+        rooms_of(it.sfu).delete("room")
         assert not it.plane.transports, "and a room is closed, whatever fails for one in it"
 
 
@@ -288,10 +289,10 @@ async def test_a_room_that_cannot_be_closed_keeps_no_other_open(monkeypatch: pyt
     async with scene() as it:
         await it.client("ada", "first")
         bob = await it.client("bob", "second")
-        monkeypatch.setattr(it.sfu.rooms["first"], "close", broken)
+        monkeypatch.setattr(rooms_of(it.sfu)["first"], "close", broken)
         it.sfu.close()
         assert bob.last(messages.Left)
-        assert not it.sfu.rooms
+        assert not rooms_of(it.sfu)
 
 
 async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,9 +301,9 @@ async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: py
         for client in (ada, bob):
             await client.connect("application")
         of_ada, of_bob = [client.plane_track(await client.microphone()) for client in (ada, bob)]
-        monkeypatch.setattr(it.sfu.rooms["first"], "handle_levels", broken)
+        monkeypatch.setattr(rooms_of(it.sfu)["first"], "handle_levels", broken)
         heard: list[object] = []
-        monkeypatch.setattr(it.sfu.rooms["second"], "handle_levels", lambda levels, now: heard.append(levels))
+        monkeypatch.setattr(rooms_of(it.sfu)["second"], "handle_levels", lambda levels, now: heard.append(levels))
         await it.say(_native.AudioLevels(levels=[(of_ada, b"\x10" * 5), (of_bob, b"\x10" * 5)]))
         assert heard == [[(of_bob, b"\x10" * 5)]]
 

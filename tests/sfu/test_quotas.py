@@ -9,6 +9,7 @@ from sfu.model import Grant, ParticipantKind
 from sfu.quotas import Quotas
 from sfu.signalling.messages import Join
 
+from ..live import media_sessions_of, rooms_of
 from .scene import Scene, grant, open_session, scene, sdp
 
 SENDING = sdp([("audio", "sendonly")])
@@ -79,12 +80,12 @@ async def test_a_room_is_kept_only_when_somebody_is_in_it() -> None:
             with pytest.raises(SfuError):
                 async with it.sfu.attach(of_key("x" * 300), f"r{number}", Join("join")):
                     pass
-        assert it.sfu.rooms == {} and counts(it) == ({}, {})
+        assert rooms_of(it.sfu) == {} and counts(it) == ({}, {})
         session = open_session(it.sfu, of_key("a"), "room", ParticipantKind.INGRESS, SENDING)
-        assert list(it.sfu.rooms) == ["room"] and counts(it) == ({"k": 1}, {"k": 1})
+        assert list(rooms_of(it.sfu)) == ["room"] and counts(it) == ({"k": 1}, {"k": 1})
         session.close()
         await it.pass_time(60)
-        assert it.sfu.rooms == {} and counts(it) == ({}, {})
+        assert rooms_of(it.sfu) == {} and counts(it) == ({}, {})
 
 
 async def test_a_key_has_so_many_rooms_and_participants_and_others_theirs() -> None:
@@ -95,13 +96,13 @@ async def test_a_key_has_so_many_rooms_and_participants_and_others_theirs() -> N
             open_session(it.sfu, of_key("d"), "1", ParticipantKind.INGRESS, SENDING)
         assert full.value.limit == "participants_per_key"
         await it.sfu.execute(ChangeParticipant(ADMINISTRATOR, "1", "c", name="C"))
-        it.sfu.media_sessions[next(iter(it.sfu.media_sessions))].close()
+        media_sessions_of(it.sfu)[next(iter(media_sessions_of(it.sfu)))].close()
         with pytest.raises(TooManyRequests, match="has 2 rooms") as full:
             open_session(it.sfu, of_key("d"), "3", ParticipantKind.INGRESS, SENDING)
         assert full.value.limit == "rooms_per_key"
         open_session(it.sfu, of_key("d", "other"), "3", ParticipantKind.INGRESS, SENDING)
-        it.sfu.rooms.create("4", key="third")
+        rooms_of(it.sfu).create("4", key="third")
         assert counts(it) == ({"k": 2, "other": 1, "third": 1}, {"k": 2, "other": 1})
-        for name in list(it.sfu.rooms):
-            it.sfu.rooms.delete(name)
+        for name in list(rooms_of(it.sfu)):
+            rooms_of(it.sfu).delete(name)
         assert counts(it) == ({}, {})

@@ -10,6 +10,7 @@ from sfu.errors import NotAllowed
 from sfu.model import Grant, Permissions
 from sfu.revocations import LEEWAY, Revocations, Revoked
 
+from ..live import rooms_of
 from .scene import START, grant, scene
 
 PUBLISHES, WATCHES = Permissions(), Permissions(can_publish=False)
@@ -171,8 +172,8 @@ def test_they_are_bounded_and_the_next_to_be_forgotten_goes_first(monkeypatch: p
 async def test_the_service_keeps_out_a_token_of_a_fast_clock_and_readmits_by_jti_when_the_room_is_gone() -> None:
     async with scene(Config(revocation=100_000.0)) as it:
         await it.client("ada", grant_=grant("ada", issued=START + 50))
-        it.sfu.rooms.find("room").remove("ada")
-        it.sfu.rooms.delete("room")
+        rooms_of(it.sfu).find("room").remove("ada")
+        rooms_of(it.sfu).delete("room")
         with pytest.raises(NotAllowed):
             await it.client("ada", grant_=grant("ada", issued=START + 50))
         it.sfu._joins.readmit("room", "ada", "one")
@@ -182,7 +183,7 @@ async def test_the_service_keeps_out_a_token_of_a_fast_clock_and_readmits_by_jti
 async def test_who_was_sent_a_token_while_readmitted_comes_back_with_that() -> None:
     async with scene() as it:
         await it.client("ada")
-        it.sfu.rooms.find("room").remove("ada")
+        rooms_of(it.sfu).find("room").remove("ada")
         it.sfu._joins.readmit("room", "ada", "one")
         ada = await it.client("ada", grant_=replace(grant("ada"), jti="one"))
         await ada.session.note_token(START + 1, START + 3601, "two")

@@ -8,6 +8,7 @@ from sfu.errors import NegotiationError
 from sfu.model import Kind
 from sfu.signalling import messages
 
+from ...live import rooms_of
 from ..scene import scene
 from .offers import NAMES, answered, captured
 
@@ -63,4 +64,4 @@ async def test_whatever_is_answered_the_plane_can_be_told(name: str) -> None:
         await it.pass_time(0)
         plane = it.plane
         assert not (plane.transports or plane.tracks or plane.slots or plane.channels)
-        assert not it.sfu.rooms["room"].participants
+        assert not rooms_of(it.sfu)["room"].participants

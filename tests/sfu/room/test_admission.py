@@ -13,6 +13,7 @@ from sfu.plane import TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
+from ...live import rooms_of
 from ..scene import Scene, grant, open_session, scene, sdp, turn
 
 RECEIVE = [("audio", "recvonly"), ("video", "recvonly")]
@@ -29,7 +30,7 @@ def whip(it: Scene, identity: str = "ada") -> MediaSession:
 
 
 def names(it: Scene) -> list[str]:
-    return list(it.sfu.rooms["room"].participants)
+    return list(rooms_of(it.sfu)["room"].participants)
 
 
 async def permit(it: Scene, session: MediaSession, **changes: Any) -> None:
@@ -62,7 +63,7 @@ async def test_a_viewer_ends_no_publisher_of_its_identity_and_a_publisher_ends_n
             await client.connect(*[" ".join(section) for section in SEND])
             publisher = None
         late = whep(it)
-        assert it.sfu.rooms["room"].participant("ada").kind is not ParticipantKind.VIEWER
+        assert rooms_of(it.sfu)["room"].participant("ada").kind is not ParticipantKind.VIEWER
         assert early.is_open and late.is_open and (publisher is None or publisher.is_open)
         assert sorted(names(it)) == ["ada", "ada#2", "ada#3"]
         assert [early.participant.identity, late.participant.identity] == ["ada#2", "ada#3"]
@@ -117,7 +118,7 @@ async def test_viewers_count_in_the_limit_of_the_room() -> None:
 async def test_a_locked_room_takes_no_more_viewers_of_a_token_that_is_in() -> None:
     async with scene() as it:
         whep(it)
-        it.sfu.rooms["room"].update(locked=True)
+        rooms_of(it.sfu)["room"].update(locked=True)
         with pytest.raises(NotAllowed, match="is locked"):
             whep(it)
         with pytest.raises(NotAllowed, match="is locked"):
@@ -128,19 +129,19 @@ async def test_removing_a_token_s_identity_removes_all_its_viewers_and_revokes_i
     async with scene() as it:
         viewers = [whep(it) for _ in range(3)]
         viewers[0].close()
-        it.sfu.rooms["room"].remove("ada")
+        rooms_of(it.sfu)["room"].remove("ada")
         assert not any(viewer.is_open for viewer in viewers)
         with pytest.raises(NotAllowed, match="revoked"):
             whep(it)
         with pytest.raises(NotFound):
-            it.sfu.rooms["room"].remove("ada")
+            rooms_of(it.sfu)["room"].remove("ada")
 
 
 async def test_removing_one_viewer_leaves_the_others_and_the_token() -> None:
     async with scene() as it:
         first, second, third = [whep(it) for _ in range(3)]
         await permit(it, second, can_subscribe=False)
-        it.sfu.rooms["room"].remove("ada#2")
+        rooms_of(it.sfu)["room"].remove("ada#2")
         assert [one.is_open for one in (first, second, third)] == [True, False, True]
         assert whep(it).participant.identity == "ada#2"
 
@@ -192,7 +193,7 @@ async def test_an_encoder_that_left_in_order_is_followed_at_once() -> None:
 async def test_what_is_known_of_publishers_is_forgotten() -> None:
     async with scene() as it:
         whip(it)
-        room = it.sfu.rooms["room"]
+        room = rooms_of(it.sfu)["room"]
         await it.pass_time(11)
         assert room._admission._begun == {}
 
@@ -205,9 +206,9 @@ async def test_the_room_of_nobody_who_has_gone_is_kept() -> None:
             whep(it)
             whip(it)
             await it.pass_time(11)
-        assert len(it.sfu.rooms._homes) == len(it.sfu.rooms["room"].members) == 4
-        it.sfu.rooms.delete("room")
-        assert it.sfu.rooms._homes == {}
+        assert len(rooms_of(it.sfu)._by_participant) == len(rooms_of(it.sfu)["room"].members) == 4
+        rooms_of(it.sfu).delete("room")
+        assert rooms_of(it.sfu)._by_participant == {}
         assert it.sfu._context.binding.owners == {}
 
 

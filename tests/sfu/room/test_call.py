@@ -4,6 +4,7 @@ from sfu.model import DisconnectReason, Kind, ParticipantState, Source
 from sfu.signalling import messages
 from sfu.views import SlotInfo
 
+from ...live import rooms_of
 from ..scene import scene, turn
 
 
@@ -125,4 +126,4 @@ async def test_everything_that_belonged_to_the_last_one_is_gone_from_the_plane()
             await turn()
         plane = it.plane
         assert not (plane.transports or plane.tracks or plane.slots or plane.channels)
-        assert it.sfu.rooms["room"]._context.binding.owners == {}
+        assert rooms_of(it.sfu)["room"]._context.binding.owners == {}

@@ -11,6 +11,7 @@ from sfu.plane import ChannelState, Message, TransportState
 from sfu.signalling import messages
 from sfu.views import ParticipantInfo
 
+from ...live import rooms_of
 from ..scene import Client, Scene, scene, turn
 
 
@@ -105,7 +106,7 @@ async def test_a_group_lasts_as_long_as_its_last_channel() -> None:
             await open_channel(it, bob, 902, "game", "closed")
             assert group not in it.plane.groups
         assert len(it.plane.groups) == 2, "those of the room's own channels"
-        it.sfu.rooms.delete("room")
+        rooms_of(it.sfu).delete("room")
         await turn()
         assert (it.plane.groups, it.plane.members) == ({}, {})
 

@@ -8,6 +8,7 @@ from sfu.errors import NotAllowed, NotFound, Stale
 from sfu.model import DisconnectReason, Kind, ParticipantState, Permissions, Source
 from sfu.signalling import messages
 
+from ...live import rooms_of
 from ..scene import START, Client, Scene, grant, scene, turn
 
 
@@ -90,9 +91,9 @@ async def test_a_kicked_participant_is_out_and_comes_back_neither_by_secret_nor_
 async def test_a_revocation_outlives_its_room_and_is_forgotten_when_the_tokens_have_expired() -> None:
     async with scene() as it:
         await it.client("alice", grant_=grant("alice", expires=int(START) + 100_000))
-        it.sfu.rooms.find("room").remove("alice")
+        rooms_of(it.sfu).find("room").remove("alice")
         await it.pass_time(30)
-        assert "room" not in it.sfu.rooms
+        assert "room" not in rooms_of(it.sfu)
         await it.pass_time(99_970)
         with pytest.raises(NotAllowed):
             await it.client("alice")
@@ -104,11 +105,11 @@ async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         await alice.session.note_token(START, START + 200_000.5)
-        it.sfu.rooms.find("room").remove("alice")
+        rooms_of(it.sfu).find("room").remove("alice")
         it.sfu._joins.readmit("room", "alice")
         await it.client("alice", grant_=grant("alice", issued=START + 1))
         await it.pass_time(10)
-        it.sfu.rooms.find("room").remove("alice")
+        rooms_of(it.sfu).find("room").remove("alice")
         await it.pass_time(199_980)
         with pytest.raises(NotAllowed):
             await it.client("alice")
@@ -116,7 +117,7 @@ async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
 
 async def test_a_kick_of_nobody_is_not_found() -> None:
     async with scene() as it:
-        room, _ = it.sfu.rooms.create("room")
+        room, _ = rooms_of(it.sfu).create("room")
         with pytest.raises(NotFound, match="there is no participant 'ghost' in the room 'room'"):
             room.remove("ghost")
 

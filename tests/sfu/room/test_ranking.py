@@ -19,6 +19,7 @@ from sfu.room.tracks import Track
 from sfu.room.wishes import ANY
 from sfu.signalling import messages
 
+from ...live import rooms_of
 from ..policy import full_plan
 from ..scene import Client, Scene, scene, turn
 from ..test_facts import record
@@ -119,7 +120,7 @@ async def test_viewers_whose_sections_change_alike_share_one_fact() -> None:
         await other.connect("audio recvonly", "video recvonly", "video recvonly")
         await viewers[0].ask(messages.Subscribe, tracks=[viewers[0].shows()["1"]], on=False)
         entries = record(it)
-        it.sfu.rooms.find("room").remove("ada")
+        rooms_of(it.sfu).find("room").remove("ada")
         await turn()
         told = [entry.fact for entry in entries if isinstance(entry.fact, facts.SlotsChanged)]
         (alike,) = [fact for fact in told if len(fact.subscribers) > 1]

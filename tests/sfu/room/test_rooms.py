@@ -16,25 +16,26 @@ from sfu.errors import (
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 from sfu.signalling import messages
 
+from ...live import rooms_of
 from ..scene import grant, open_session, scene, turn
 
 
 async def test_a_room_that_exists_with_the_same_options_is_found_again() -> None:
     async with scene() as it:
         options = RoomOptions(max_participants=5)
-        room, made = it.sfu.rooms.create("room", options)
-        assert made and it.sfu.rooms.create("room", options) == (room, False)
+        room, made = rooms_of(it.sfu).create("room", options)
+        assert made and rooms_of(it.sfu).create("room", options) == (room, False)
         room.update(metadata="changed")
-        assert it.sfu.rooms.create("room", options) == (room, False), "a retry is still the same request"
+        assert rooms_of(it.sfu).create("room", options) == (room, False), "a retry is still the same request"
         with pytest.raises(Conflict, match="the room 'room' exists with other options"):
-            it.sfu.rooms.create("room", RoomOptions())
+            rooms_of(it.sfu).create("room", RoomOptions())
 
 
 async def test_a_join_makes_its_room_unless_that_is_switched_off() -> None:
     async with scene(Config(create_on_demand=False)) as it:
         with pytest.raises(NotFound, match="there is no room 'room'"):
             await it.client("alice")
-        it.sfu.rooms.create("room")
+        rooms_of(it.sfu).create("room")
         await it.client("alice")
 
 
@@ -49,10 +50,10 @@ async def test_a_join_makes_its_room_unless_that_is_switched_off() -> None:
 async def test_a_bad_name_is_refused(name: str, sentence: str) -> None:
     async with scene() as it:
         with pytest.raises(SfuError, match=sentence):
-            it.sfu.rooms.create(name)
+            rooms_of(it.sfu).create(name)
         with pytest.raises(SfuError, match=sentence):
             await it.client("alice", name)
-        assert it.sfu.rooms == {}
+        assert rooms_of(it.sfu) == {}
 
 
 @pytest.mark.parametrize(
@@ -73,16 +74,16 @@ async def test_a_grant_that_does_not_reach_is_refused(who: Grant, sentence: str)
 
 async def test_a_full_room_takes_nobody_but_the_hidden_and_who_is_in_already() -> None:
     async with scene() as it:
-        it.sfu.rooms.create("room", RoomOptions(max_participants=2))
+        rooms_of(it.sfu).create("room", RoomOptions(max_participants=2))
         await it.client("alice")
         await it.client("bob")
         with pytest.raises(RoomFull, match="the room 'room' is full: 2 are in it"):
             await it.client("carol")
         await it.client("ghost", hidden=True)
         await it.client("bob")
-        it.sfu.rooms.find("room").update(max_participants=3)
+        rooms_of(it.sfu).find("room").update(max_participants=3)
         await it.client("carol")
-        it.sfu.rooms.find("room").update(max_participants=1)
+        rooms_of(it.sfu).find("room").update(max_participants=1)
         await it.client("bob")
         with pytest.raises(RoomFull):
             await it.client("dave")
@@ -135,39 +136,39 @@ async def test_a_replaced_client_can_say_nothing_more() -> None:
 
 async def test_an_empty_room_goes_after_its_time() -> None:
     async with scene() as it:
-        it.sfu.rooms.create("never", RoomOptions(empty_timeout=300))
+        rooms_of(it.sfu).create("never", RoomOptions(empty_timeout=300))
         alice = await it.client("alice", "left")
         await it.pass_time(299)
-        assert set(it.sfu.rooms) == {"never", "left"}
+        assert set(rooms_of(it.sfu)) == {"never", "left"}
         await it.pass_time(2)
-        assert set(it.sfu.rooms) == {"left"}, "nobody ever joined"
+        assert set(rooms_of(it.sfu)) == {"left"}, "nobody ever joined"
         await alice.session.handle(messages.Leave("leave"))
         await it.pass_time(19)
-        assert set(it.sfu.rooms) == {"left"}
+        assert set(rooms_of(it.sfu)) == {"left"}
         await it.pass_time(2)
-        assert it.sfu.rooms == {}, "the last one left"
+        assert rooms_of(it.sfu) == {}, "the last one left"
 
 
 async def test_who_was_not_let_in_is_nobody_who_left() -> None:
     async with scene() as it:
-        it.sfu.rooms.create("room", RoomOptions(empty_timeout=300, departure_timeout=1))
+        rooms_of(it.sfu).create("room", RoomOptions(empty_timeout=300, departure_timeout=1))
         with pytest.raises(NegotiationError):
             open_session(it.sfu, grant("alice"), "room", ParticipantKind.INGRESS, "v=0")
         await it.pass_time(299)
-        assert set(it.sfu.rooms) == {"room"}
+        assert set(rooms_of(it.sfu)) == {"room"}
 
 
 async def test_a_closed_room_lets_everybody_go_with_the_reason() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         await alice.connect("audio recvonly")
-        it.sfu.rooms.delete("room")
+        rooms_of(it.sfu).delete("room")
         await turn()
         left = alice.last(messages.Left)
         assert (left.reason, left.message) == (DisconnectReason.ROOM_DELETED, "the room was closed")
-        assert not it.plane.transports and it.sfu.rooms == {}
+        assert not it.plane.transports and rooms_of(it.sfu) == {}
         with pytest.raises(NotFound):
-            it.sfu.rooms.delete("room")
+            rooms_of(it.sfu).delete("room")
 
 
 async def test_metadata_changed_is_told_once_and_unchanged_not_at_all() -> None:
@@ -186,7 +187,7 @@ async def test_metadata_changed_is_told_once_and_unchanged_not_at_all() -> None:
 @pytest.mark.parametrize("fields", [{"max_participants": -1}, {"empty_timeout": -1.0}, {"departure_timeout": -1.0}])
 async def test_options_out_of_range_change_nothing(fields: dict[str, float]) -> None:
     async with scene() as it:
-        room, _ = it.sfu.rooms.create("room")
+        room, _ = rooms_of(it.sfu).create("room")
         with pytest.raises(InvalidRequest):
             room.update(**fields)  # type: ignore[arg-type]
         assert room.options == RoomOptions()
@@ -194,7 +195,7 @@ async def test_options_out_of_range_change_nothing(fields: dict[str, float]) -> 
 
 async def test_rooms_are_bounded() -> None:
     async with scene(Config(max_rooms=1)) as it:
-        it.sfu.rooms.create("one")
+        rooms_of(it.sfu).create("one")
         with pytest.raises(TooManyRequests, match="this server has 1 rooms"):
             await it.client("alice", "two")
 

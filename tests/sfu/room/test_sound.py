@@ -8,6 +8,7 @@ from sfu.model import Kind, Source
 from sfu.plane import AudioPolicy
 from sfu.signalling import messages
 
+from ...live import rooms_of
 from ..scene import Client, Scene, scene
 from .test_speaking import converse
 
@@ -88,7 +89,7 @@ async def test_the_same_is_not_said_twice_and_the_last_word_is_taken_back() -> N
         await bob.connect("audio recvonly")
         await alice.ask(messages.Mute, track=voice, muted=True)
         assert it.plane.count("set_audio") == said
-        it.sfu.rooms.delete("room")
+        rooms_of(it.sfu).delete("room")
         await it.pass_time(0)
         assert not it.plane.audio
 

@@ -17,6 +17,7 @@ from sfu.signalling import messages
 from sfu.signalling.outbox import POLICY, Outgoing, Tail
 from sfu.signalling.requests import SignallingSession
 
+from ...live import rooms_of
 from ..scene import Scene, grant, scene
 
 CAPACITY = 8
@@ -53,7 +54,7 @@ async def play(script: list[Act]) -> None:
                 match act.what:
                     case "broadcast":
                         for part in range(act.number):
-                            it.sfu.rooms.find("room").update(metadata=f"{number}.{part}")
+                            rooms_of(it.sfu).find("room").update(metadata=f"{number}.{part}")
                             await asyncio.sleep(0)
                     case "own":
                         for part in range(act.number):
@@ -73,9 +74,9 @@ async def play(script: list[Act]) -> None:
                         await it.client(f"other{number}")
                     case "go":
                         for name in [
-                            p.identity for p in it.sfu.rooms.find("room").members if p.identity.startswith("other")
+                            p.identity for p in rooms_of(it.sfu).find("room").members if p.identity.startswith("other")
                         ]:
-                            it.sfu.rooms.find("room").remove(name)
+                            rooms_of(it.sfu).find("room").remove(name)
                         await asyncio.sleep(0)
             await it.pass_time(1)
             for reader in readers:

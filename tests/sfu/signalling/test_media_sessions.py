@@ -10,6 +10,7 @@ from sfu.plane import AudioLevels, Layer, LayerRate, Layers, TransportState
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 
+from ...live import media_sessions_of
 from ..scene import Scene, grant, open_session, scene, sdp, tracks_of, turn
 
 SEND = [("audio", "sendonly"), ("video", "sendonly")]
@@ -144,7 +145,7 @@ async def test_an_offer_in_which_nothing_fits_is_refused_and_leaves_nothing_behi
         assert alice.heard() == [] and alice.room.participant("alice").sid == alice.sid, "nobody was replaced"
         plane = it.plane
         assert not (plane.transports or plane.tracks or plane.slots) and len(plane.channels) == 1, "hers is awaited"
-        assert not it.sfu.media_sessions
+        assert not media_sessions_of(it.sfu)
 
 
 async def test_the_grant_must_allow_it() -> None:
@@ -160,9 +161,9 @@ async def test_the_grant_must_allow_it() -> None:
 async def test_a_session_is_found_by_its_id_until_it_is_closed() -> None:
     async with scene() as it:
         session = await whip(it, "studio")
-        assert it.sfu.media_sessions[session.id] is session and len(session.id) >= 32
+        assert media_sessions_of(it.sfu)[session.id] is session and len(session.id) >= 32
         session.close()
-        assert session.id not in it.sfu.media_sessions
+        assert session.id not in media_sessions_of(it.sfu)
         assert not it.plane.transports and not it.plane.tracks
         session.close()
 

@@ -18,6 +18,7 @@ from sfu.signalling import messages
 from sfu.signalling.news import News, Speech
 from sfu.views import ParticipantInfo, Speaker
 
+from ...live import rooms_of
 from ..scene import Client, Scene, scene, turn
 
 
@@ -241,7 +242,7 @@ def test_whatever_happens_nothing_is_named_before_it_is_introduced(script: list[
                     watcher = everybody[which % len(everybody)]
                     await act(it, everybody, watcher, what, number)
                 await it.pass_time(1)
-                there = {p.sid: p.info() for p in it.sfu.rooms.find("room").members}
+                there = {p.sid: p.info() for p in rooms_of(it.sfu).find("room").members}
                 for watcher in everybody:
                     watcher.read()
                     assert watcher.infos == there
