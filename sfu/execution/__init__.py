@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from sfu.commands import Command
+from sfu.commands import Command, Join, OpenMediaSession, Resume
 from sfu.errors import InvalidRequest
 from sfu.execution import participants, rooms, sessions
 from sfu.execution.node import Handler, Node
@@ -16,7 +16,14 @@ __all__ = ["HANDLERS", "Node", "execute"]
 
 R = TypeVar("R")
 
-HANDLERS: Mapping[type[Command[Any]], Handler] = {**rooms.HANDLERS, **participants.HANDLERS, **sessions.HANDLERS}
+HANDLERS: Mapping[type[Command[Any]], Handler] = {
+    Join: lambda node, command, _: node.joins.join(command),
+    Resume: lambda node, command, _: node.joins.resume(command),
+    OpenMediaSession: lambda node, command, _: node.joins.open_media_session(command).info(),
+    **rooms.HANDLERS,
+    **participants.HANDLERS,
+    **sessions.HANDLERS,
+}
 
 
 async def execute(node: Node, command: Command[R]) -> R:

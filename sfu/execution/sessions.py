@@ -1,4 +1,4 @@
-"""Carries out commands about joins and sessions."""
+"""Carries out commands about the sessions of WHIP and WHEP. `joins.py` opens them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,18 +8,6 @@ from sfu.commands import Command
 from sfu.errors import PreconditionRequired, Stale
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
-
-
-def join(node: Node, command: commands.Join, _: Standing) -> commands.Member:
-    return node.joins.join(command)
-
-
-def resume(node: Node, command: commands.Resume, _: Standing) -> commands.Member:
-    return node.joins.resume(command)
-
-
-def open_media_session(node: Node, command: commands.OpenMediaSession, _: Standing) -> commands.MediaSessionInfo:
-    return node.joins.open_media_session(command).info()
 
 
 def find_media_session(node: Node, command: commands.FindMediaSession, _: Standing) -> commands.MediaSessionInfo:
@@ -49,9 +37,6 @@ def end_media_session(node: Node, command: commands.EndMediaSession, _: Standing
 
 
 HANDLERS: Mapping[type[Command[Any]], Handler] = {
-    commands.Join: join,
-    commands.Resume: resume,
-    commands.OpenMediaSession: open_media_session,
     commands.FindMediaSession: find_media_session,
     commands.TrickleIce: trickle_ice,
     commands.RestartIce: restart_ice,
