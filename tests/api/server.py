@@ -25,6 +25,8 @@ from .plane import CountingPlane
 
 KEY = "key"
 SECRET = "a secret of thirty-two bytes or more"
+ROOM = "/v1/rooms/room"
+ORIGIN = {"Origin": "http://page.example"}
 OTHER_SECRET = "another secret that is long enough to sign"
 
 
@@ -154,3 +156,19 @@ def token(
 
 def admin(room: str = "") -> str:
     return token("admin", room=room, room_join=False, room_admin=True, room_create=True, room_list=True)
+
+
+def bearer() -> dict[str, str]:
+    """The headers of an administrator."""
+    return {"Authorization": f"Bearer {admin()}"}
+
+
+def is_problem(reply: httpx.Response, status: int, sentence: str = "") -> bool:
+    """Checks a refusal (RFC 9457)."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    body = reply.json()
+    assert body["status"] == status and body["title"] and body["code"]
+    assert body["detail"][0].isupper() and body["detail"][-1] in ".?!"
+    assert sentence in body["detail"], body["detail"]
+    return True

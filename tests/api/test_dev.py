@@ -10,8 +10,7 @@ from api import auth, devfile, lan
 from api.dev import COOKIE
 
 from .conftest import Start
-from .server import KEY, SECRET, Client, Server
-from .test_rest import is_problem
+from .server import KEY, SECRET, Client, Server, is_problem
 
 WISH = {"room": "room", "name": "Ada Lovelace"}
 

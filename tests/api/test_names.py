@@ -6,8 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from ..sfu.test_names import BAD, GOOD
-from .server import Client, Server, admin, token
-from .test_rest import is_problem
+from .server import Client, Server, admin, is_problem, token
 from .test_whip import RECEIVING, SENDING, patch, post
 
 

@@ -13,8 +13,7 @@ from sfu import limits, paging
 from sfu.views import Decision, Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 from ..live import rooms_of
-from .server import Client, Server, admin
-from .test_rest import ROOM, is_problem
+from .server import ROOM, Client, Server, admin, is_problem
 
 A_ROOM = TypeAdapter(RoomInfo).validate_python(rooms.ROOM)
 TRACK = TypeAdapter(PublishedTrack).validate_python(rooms.TRACK)

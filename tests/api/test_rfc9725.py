@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from .server import Server, token
-from .test_rest import is_problem
+from .server import Server, is_problem, token
 from .test_whip import FRAGMENT, RECEIVING, SENDING, fragment, patch, post
 
 ORIGIN = {"Origin": "https://studio.example"}

@@ -17,8 +17,7 @@ from sfu.plane import TransportState
 from ..live import media_sessions_of, rooms_of
 from ..sfu.scene import sdp
 from .conftest import Start
-from .server import Client, Server, admin, token
-from .test_rest import is_problem
+from .server import Client, Server, admin, is_problem, token
 
 SENDING = sdp([("audio", "sendonly"), ("video", "sendonly")])
 RECEIVING = sdp([("audio", "recvonly"), ("video", "recvonly")])
