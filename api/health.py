@@ -80,7 +80,7 @@ def create_internal_app(health: Health) -> FastAPI:
 
     @app.post("/drain", status_code=202)
     async def begin_drain(limit: Annotated[float | None, Query(ge=0, le=1e7)] = None) -> DrainState:
-        """Nobody new; those inside are told, and have `limit` seconds. The process ends when they have gone."""
+        """Starts a drain: nobody can join. The process ends when all have left, at the latest after `limit` seconds."""
         if health.sfu is None:
             raise Unavailable("the service is not open")
         await health.sfu.execute(Drain(ADMINISTRATOR, limit))

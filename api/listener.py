@@ -23,7 +23,7 @@ PING_TIMEOUT = 10.0
 USER_TIMEOUT = 20_000
 """Milliseconds for which sent data may stay unacknowledged (RFC 5482). Otherwise a vanished peer with data in flight
 holds its connection for a quarter of an hour."""
-FAREWELL = 2.0
+CLOSE_SECONDS = 2.0
 """Seconds for requests and WebSockets to end when the listener stops."""
 
 
@@ -93,7 +93,7 @@ class Listener(uvicorn.Server):
                 connection.transport.abort()
         if self.server_state.tasks:
             # Each WebSocket closes with its own code. uvicorn would close all with 1012.
-            await asyncio.wait(self.server_state.tasks, timeout=FAREWELL)
+            await asyncio.wait(self.server_state.tasks, timeout=CLOSE_SECONDS)
         for connection in list(self.server_state.connections):
             # Without this, a request whose body never ends would delay the stop once more.
             if (
@@ -134,7 +134,7 @@ async def listening(
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(FAREWELL),
+        timeout_graceful_shutdown=int(CLOSE_SECONDS),
         ssl_context_factory=(lambda *_: tls) if tls is not None else None,
     )
     server = Listener(config, connections, before_close)

@@ -31,8 +31,8 @@ class Repairs:
 
     def row(self) -> str:
         forms = (("alone", self.alone), ("behind a report", self.behind_report))
-        told = (f"{name} {quantiles(waits)[0] * 1e3:.1f} / {quantiles(waits)[1] * 1e3:.1f}" for name, waits in forms)
-        return f"           NACK to retransmission, ms p50 / p95: {', '.join(told)}"
+        rows = (f"{name} {quantiles(waits)[0] * 1e3:.1f} / {quantiles(waits)[1] * 1e3:.1f}" for name, waits in forms)
+        return f"           NACK to retransmission, ms p50 / p95: {', '.join(rows)}"
 
 
 async def measure(service: Service, room: str) -> Repairs:

@@ -29,7 +29,7 @@ CALLED = {
 }
 
 
-Entry = tuple[int, Step, Layer | None, Cause, str]
+Noted = tuple[int, Step, Layer | None, Cause, str]
 """The fields of a `Decision`. Many are recorded, few are read."""
 
 
@@ -39,9 +39,9 @@ class Record:
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[Noted] = []
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Noted) -> None:
         """Adds a decision, unless it repeats the last one of its step."""
         entries, what = self._entries, entry[1]
         for last in reversed(entries):
@@ -197,7 +197,7 @@ def cause(of: Standing) -> Cause:
     if of.target is None:
         return Cause.PUBLISHER if of.held_by is Cause.NONE and not of.is_arriving else of.held_by
     if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
-        # The plane was told a moment ago, and has not said yet what it makes of it.
+        # The target was sent a moment ago, and the plane has not reported a layer yet.
         return Cause.WAITING_FOR_KEYFRAME if of.is_arriving else Cause.PUBLISHER
     if not of.is_arriving and of.lacks in (Cause.NONE, Cause.PAUSED):
         # The plane goes on showing a layer of which nothing comes any more.

@@ -118,14 +118,14 @@ NAME_CHARACTERS = 256
 Source: ours, and what other SFUs allow."""
 METADATA_OCTETS = 64 * 1024
 """Of UTF-8, of metadata, and of all attributes together. Every member of a room is sent it.
-Source: DATA_MESSAGE_OCTETS, the other way to tell everybody something."""
+Source: DATA_MESSAGE_OCTETS, the other way to send something to everybody."""
 ATTRIBUTES = 256
 """Attributes of a participant.
 Source: METADATA_OCTETS, at 256 octets each."""
 LOUDEST = 1000
 """Microphones that a room may forward at a time: nobody can hear more apart.
 Source: the ranking's cost, `receive/loudest.rs`."""
-STAGE = 256
+ON_STAGE = 256
 """Identities in `on_stage` of a room.
 Source: more than SLOTS are never shown at a time."""
 
@@ -158,7 +158,7 @@ OUTBOX_OCTETS = 4 * 1024 * 1024
 Source: ours; everybody of a room of sixty changes metadata of the full size."""
 
 SMALL_ROOM = 50
-"""Participants up to whom everybody is told at once what others do.
+"""Participants of a room in which everybody receives at once what others do.
 Source: measured; a message to 50 takes 1 ms, and each join causes three."""
 NEWS_SECONDS = 0.2
 """For which messages about others wait in a larger room, so that each client receives one for all of them.
@@ -292,7 +292,7 @@ LIST_OCTETS = 1024 * 1024
 and decisions make an entry as much as 64 KB and more.
 Source: LIST_PAGE entries of 2 KB; 10 ms of the event loop."""
 RETRY_SECONDS = 5
-"""That whoever meets a full service is told to wait.
+"""The `Retry-After` of a service that is full.
 Source: ours; people leave all the time."""
 VIEWERS_PER_TOKEN = 50
 """WHEP sessions of one `sub` in a room at the same time; a claim may raise it. Each has a transport of its own.

@@ -70,8 +70,8 @@ def room_options(options: RoomOptions) -> RoomOptions:
         raise InvalidRequest("last_n is 0 (all) or more")
     if not 0 <= options.loudest <= limits.LOUDEST:
         raise InvalidRequest(f"loudest is 0 (all) to {limits.LOUDEST}")
-    if len(options.on_stage) > limits.STAGE:
-        raise LimitExceeded(f"there are at most {limits.STAGE} on stage, not {len(options.on_stage)}")
+    if len(options.on_stage) > limits.ON_STAGE:
+        raise LimitExceeded(f"there are at most {limits.ON_STAGE} on stage, not {len(options.on_stage)}")
     for name in options.on_stage:
         identity(name)
     return options
@@ -95,7 +95,7 @@ def _refuse_control(what: str, value: str) -> None:
 
 
 def _octets(what: str, value: str) -> int:
-    """Of UTF-8. JSON may name half of a character (`\\ud800`), which nobody could be told of."""
+    """Of UTF-8. JSON may name half of a character (`\\ud800`), which no message can carry."""
     try:
         return len(value.encode())
     except UnicodeEncodeError:

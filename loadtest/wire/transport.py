@@ -67,8 +67,8 @@ class Transport:
             async with asyncio.timeout(limit):
                 await self._connected
         except TimeoutError:
-            stage = "no DTLS handshake" if self._handshake else "no answer to our checks"
-            raise ConnectError(f"not connected within {limit:g} s: {stage}") from None
+            reason = "no DTLS handshake" if self._handshake else "no answer to our checks"
+            raise ConnectError(f"not connected within {limit:g} s: {reason}") from None
 
     def open(self, remote: Remote) -> None:
         """Opens the socket. Sends nothing."""

@@ -61,7 +61,7 @@ class Right(Enum):
     JOIN = auto()
     """A token with roomJoin for the room. `sfu/execution/joins.py` checks it, after it has counted the attempt."""
     SESSION = auto()
-    """Nothing: the command has the unguessable id or secret of a session, which only its client was told."""
+    """Nothing: the command has the unguessable id or secret of a session, which only its client knows."""
     ADMINISTER = auto()
 
 

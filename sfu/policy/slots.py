@@ -1,6 +1,6 @@
 """Assigns tracks to receive sections: from wanted and shown tracks to the new assignment and the missing sections.
 
-If there are too few sections, the order is: participants on stage, shared screens, the last speakers, the first to
+If there are too few sections, the order is: participants of `on_stage`, shared screens, the last speakers, the first to
 join. Visible tracks precede all that are not visible. A track keeps its slot, so that nothing on a screen jumps. Audio
 and camera of one participant prefer slots of the same index: browsers treat the n-th audio and the n-th video section
 as one stream and play them in sync.

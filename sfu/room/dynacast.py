@@ -82,14 +82,14 @@ class EncodingRequests:
         if not self._is_stale:
             return
         self._is_stale = False
-        now, untold = self._now(), self._unreported
+        now, unreported = self._now(), self._unreported
         self._unreported = {}
         for track in self._tracks.values():
             if track.owner not in self._members:
                 continue
             try:
-                self._ask_for_encodings(track, now, again=track.sid in untold)
-                self._ask_for_backup(track, now, again=track.sid in untold)
+                self._ask_for_encodings(track, now, again=track.sid in unreported)
+                self._ask_for_backup(track, now, again=track.sid in unreported)
             except Exception as error:
                 self._failures.note("publisher", error, f"sid={track.owner}")
                 self._unreported[track.sid] = None

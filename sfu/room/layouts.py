@@ -39,8 +39,8 @@ class Layouts:
         found = self._transitions.get(key)
         if found is None:
             after, changed = layout.fit(selection)
-            told = {mid: SlotInfo(to.track, to.participant) if to else None for mid, to in changed.items()}
-            found = self._transitions[key] = (layout, selection, Transition(self._shared(after), told))
+            contents = {mid: SlotInfo(to.track, to.participant) if to else None for mid, to in changed.items()}
+            found = self._transitions[key] = (layout, selection, Transition(self._shared(after), contents))
         return found[2]
 
     def clear(self) -> None:

@@ -105,7 +105,7 @@ class Subscriptions:
                     if not slot.is_current:
                         self._fill(slot, slot.track)
         except Exception:
-            # The client is told when the others are filled, too.
+            # They are reported when the others are filled, too.
             self._unreported.update((mid, changed[mid]) for mid in filled)
             raise
         self._layout = layout

@@ -109,7 +109,7 @@ class View:
                 continue
             self._news.add(described)
             if sid in changed and self._is_large:
-                # What others are told later, the participant itself is told at once.
+                # The others receive it later, the participant itself at once.
                 self._put(sid, messages.Participants((described,)))
 
     def _tell_news(self) -> None:

@@ -59,7 +59,7 @@ def test_a_bound_that_holds_another_is_the_larger_one() -> None:
         (2 * limits.SDP_FORMATS + limits.SDP_FEEDBACK_LINES, limits.SDP_LINES),
         (limits.SDP_ENCODINGS, limits.SDP_RIDS),
         (limits.SDP_ENCODINGS, limits.SDP_GROUPS),
-        (limits.STAGE, limits.SDP_SECTIONS),
+        (limits.ON_STAGE, limits.SDP_SECTIONS),
         (limits.MESSAGES_PER_SECOND, limits.MESSAGE_BURST),
         (limits.SLOTS, limits.MESSAGE_BURST),
         (limits.DATA_MESSAGES_PER_SECOND, limits.DATA_MESSAGE_BURST),

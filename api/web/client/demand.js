@@ -15,7 +15,7 @@ export class Demand {
   /** @type {Map<Element, View>} */
   #views = new Map();
   /** What the server knows, by track. @type {Map<string, Wish>} */
-  #told = new Map();
+  #sent = new Map();
   #timer = 0;
   #ended = new AbortController();
   /** @type {ResizeObserver | null} */
@@ -23,9 +23,9 @@ export class Demand {
   /** @type {IntersectionObserver | null} */
   #sights = null;
 
-  /** @param {(track: string, wish: Wish) => void} tell */
-  constructor(tell) {
-    this.tell = tell;
+  /** @param {(track: string, wish: Wish) => void} send */
+  constructor(send) {
+    this.send = send;
   }
 
   /** @param {string} track Its sid. @param {Element} element One element shows one track at a time. */
@@ -57,12 +57,12 @@ export class Demand {
     this.#sights?.unobserve(element);
     const isShown = [...this.#views.values()].some(({ track }) => track === view.track);
     if (isShown) this.#later();
-    else if (this.#told.delete(view.track)) this.tell(view.track, { visible: true, width: 0, height: 0 });
+    else if (this.#sent.delete(view.track)) this.send(view.track, { visible: true, width: 0, height: 0 });
   }
 
   /** It is no longer published. @param {string} track */
   forget(track) {
-    this.#told.delete(track);
+    this.#sent.delete(track);
     for (const [element, view] of [...this.#views]) if (view.track === track) this.unwatch(element);
   }
 
@@ -104,15 +104,15 @@ export class Demand {
 
   /** @param {(now: Wish, before: Wish | undefined) => boolean} counts */
   #report(counts) {
-    const news = [...this.#now()].filter(([track, now]) => counts(now, this.#told.get(track)));
+    const news = [...this.#now()].filter(([track, now]) => counts(now, this.#sent.get(track)));
     // Hidden tracks first: their receive sections become free for the visible ones.
     news.sort(([, a], [, b]) => Number(a.visible) - Number(b.visible));
     for (const [track, now] of news) {
-      const before = this.#told.get(track);
+      const before = this.#sent.get(track);
       const wish = difference(before, now);
       if (!wish) continue;
-      this.#told.set(track, { ...before, ...now });
-      this.tell(track, wish);
+      this.#sent.set(track, { ...before, ...now });
+      this.send(track, wish);
     }
   }
 
