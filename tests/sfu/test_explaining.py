@@ -6,7 +6,7 @@ from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
 from sfu.views import Decision, Explanation, Picture
 
-from .room.test_viewing import arriving, simulcast
+from .room.test_subscriptions import arriving, simulcast
 from .scene import START, Client, Scene, scene, turn
 
 THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))

@@ -10,7 +10,7 @@ from sfu.plane import Layer as PlaneLayer
 from sfu.signalling import messages
 
 from ..scene import Client, Scene, scene
-from .test_viewing import simulcast
+from .test_subscriptions import simulcast
 
 SIZES = ((320, 180), (640, 360), (1280, 720))
 

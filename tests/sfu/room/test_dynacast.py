@@ -8,7 +8,7 @@ from sfu.signalling.messages import Wanted
 from sfu.views import WantedEncoding
 
 from ..scene import Client, Scene, grant, open_session, scene, sdp, tracks_of
-from .test_viewing import arriving
+from .test_subscriptions import arriving
 
 RIDS = ("q", "h", "f")
 THREE = ((150_000, 320, 180), (500_000, 640, 360), (1_500_000, 1280, 720))

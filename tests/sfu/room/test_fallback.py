@@ -10,7 +10,7 @@ from sfu.signalling import messages
 from sfu.views import BackupInfo
 
 from ..scene import Client, Scene, scene, tracks_of
-from . import test_viewing as simulcast
+from . import test_subscriptions as simulcast
 
 REASON = "this client cannot decode AV1"
 

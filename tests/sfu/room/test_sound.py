@@ -10,7 +10,7 @@ from sfu.signalling import messages
 
 from ...live import rooms_of
 from ..scene import Client, Scene, scene
-from .test_speaking import converse
+from .test_speech import converse
 
 
 def told(it: Scene) -> AudioPolicy:

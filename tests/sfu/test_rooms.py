@@ -16,8 +16,8 @@ from sfu.errors import (
 from sfu.model import DisconnectReason, Grant, ParticipantKind, RoomOptions
 from sfu.signalling import messages
 
-from ...live import rooms_of
-from ..scene import grant, open_session, scene, turn
+from ..live import rooms_of
+from .scene import grant, open_session, scene, turn
 
 
 async def test_a_room_that_exists_with_the_same_options_is_found_again() -> None:

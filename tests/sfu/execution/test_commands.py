@@ -14,8 +14,8 @@ from sfu.limits import WISHES
 from sfu.model import Declaration, Grant, Kind, ParticipantKind, Permissions, Source, WishChanges
 from sfu.signalling import messages
 
-from ..live import rooms_of
-from .scene import Client, Scene, grant, scene, turn
+from ...live import rooms_of
+from ..scene import Client, Scene, grant, scene, turn
 
 BASES = {commands.Command, commands.OfRoom, commands.OfParticipant, commands.OfMediaSession}
 ALL = {
