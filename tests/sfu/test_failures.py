@@ -365,3 +365,21 @@ def test_a_kind_of_failure_is_logged_once_and_counted_each_time(caplog: pytest.L
     assert len(caplog.records) == 2
     assert "where=turn room=lobby" in caplog.text
     assert "RuntimeError: a bug" in caplog.text, "with its traceback"
+
+
+def test_a_block_contains_exceptions_and_records_them() -> None:
+    failures = Failures()
+    for _ in range(2):
+        with failures.contained("tick", "room=lobby"):
+            raise ValueError("a bug")
+    with failures.contained("tick"):
+        pass
+    assert failures.counts == {"tick": 2}
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt])
+def test_a_block_does_not_contain_what_ends_a_task_or_the_process(kind: type[BaseException]) -> None:
+    failures = Failures()
+    with pytest.raises(kind), failures.contained("tick"):
+        raise kind
+    assert failures.counts == {}
