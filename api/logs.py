@@ -17,8 +17,8 @@ class Redacting(logging.Formatter):
 
 
 def configure(level: str, *, trace: bool = False) -> None:
-    """Logs to stderr. Libraries log from warnings on, at any level, because their lines contain query strings. `trace`:
-    the plane's decisions are logged, at any level."""
+    """Logs to stderr. Libraries log warnings and errors only, at any level, because their lines contain query strings.
+    `trace`: the plane's decisions are logged, at any level."""
     handler = logging.StreamHandler()
     handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

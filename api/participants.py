@@ -59,7 +59,7 @@ class Participants(BaseModel):
 
 
 class PermissionsChange(BaseModel):
-    """What is left out stays as it is."""
+    """Omitted fields keep their value."""
 
     model_config = ConfigDict(extra="forbid")
     can_publish: Boolean | None = Field(None, examples=[False])
@@ -71,7 +71,7 @@ class PermissionsChange(BaseModel):
 
 
 class ParticipantChange(RequestBody):
-    """What is left out stays as it is; an attribute set to the empty string is deleted."""
+    """Omitted fields keep their value. An attribute set to the empty string is deleted."""
 
     name: str | None = Field(None, examples=["Ada Lovelace"])
     metadata: str | None = None
@@ -113,7 +113,7 @@ class TrackWish(BaseModel):
 
 
 class SubscriptionsWish(RequestBody):
-    """What is left out stays as it is."""
+    """Omitted fields keep their value."""
 
     tracks: list[str] | None = Field(
         None, description="Exactly these, of the tracks that are published now.", examples=[["TR_5hJk2mNpQrSt"]]

@@ -1,7 +1,7 @@
 """Captures of the clear RTP and RTCP of one participant, as pcapng files for Wireshark: one at a time.
 
 Clear media is private: captures are off unless `Config.captures` allows them, and each is logged. The plane ends a
-capture after its octets or seconds; the pieces that it has sent wait here for their reader, up to the octets.
+capture after its maximum of octets or seconds. Its pieces wait here for their reader, up to that many octets.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Capture:
-    """The file of one capture, piece by piece."""
+    """One capture, as the pieces of a file."""
 
     def __init__(self) -> None:
         self._pieces: asyncio.Queue[_native.Captured] = asyncio.Queue()
@@ -27,7 +27,7 @@ class Capture:
         self._pieces.put_nowait(piece)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The pieces of the file, in order, until the capture has ended."""
+        """Yields the pieces of the file, in order, until the capture has ended."""
         while True:
             piece = await self._pieces.get()
             if piece.octets:
@@ -37,13 +37,13 @@ class Capture:
 
 
 class Captures:
-    """The capture that runs."""
+    """The running capture."""
 
     def __init__(self, config: Config, plane: PlaneApi) -> None:
         self._config = config
         self._plane = plane
         self._running: dict[int, Capture] = {}
-        """By the plane's id of the transport."""
+        """Captures by the plane's id of the transport."""
 
     def start(self, transport: int | None, who: str, seconds: float, octets: int) -> int:
         """Starts a capture. Returns its id."""

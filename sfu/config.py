@@ -18,7 +18,7 @@ class Silence:
     shortest: float = 8.0
     longest: float = 15.0
     factor: float = 2.5
-    """Times the longest gap of the last minute, between `shortest` and `longest`."""
+    """The limit is this many times the longest gap of the last minute, but within `shortest` and `longest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class DataLimits:
     messages_per_second: int = limits.DATA_MESSAGES_PER_SECOND
     message_burst: int = limits.DATA_MESSAGE_BURST
     buffered: int = 256 * 1024
-    """Queued and unacknowledged: beyond it the association's window sticks at one MTU after a time-out."""
+    """Octets queued and unacknowledged. With more, the association's window stays at one MTU after a time-out."""
     receive_window: int = 512 * 1024
     backlog_octets: int = 100_000
     """Reliable messages stored for a channel that is still opening."""
@@ -58,7 +58,7 @@ class Config:
     trace: str = ""
     """The decisions of the plane that are logged under `sfu.plane.trace`: see `PlaneConfig.trace`. Empty: none."""
     captures: bool = False
-    """Captures of clear media are allowed to the administrator."""
+    """The administrator may capture clear media."""
     version: str = "0.1.0"
     """The version that `joined` reports."""
 
@@ -68,7 +68,7 @@ class Config:
     room: RoomOptions = field(default_factory=RoomOptions)
     """The options of a room that a join creates."""
     create_on_demand: bool = True
-    """A join creates its room."""
+    """True: a join creates its room."""
 
     resume_window: float = 30.0
     """Seconds in which a session can be resumed, and after which a participant without media is removed."""
@@ -88,9 +88,9 @@ class Config:
     """Rooms of one API key at a time."""
     max_participants_per_key: int = limits.PARTICIPANTS_PER_KEY
     joins_per_key: int = limits.JOINS_PER_KEY
-    """A second; twice as many at once."""
+    """Joins per second; twice as many at once."""
     joins_per_address: int = limits.JOINS_PER_ADDRESS
-    """A second; twice as many at once."""
+    """Joins per second; twice as many at once."""
     viewers_per_token: int = limits.VIEWERS_PER_TOKEN
     """WHEP sessions of one `sub` in a room. A claim of the token may raise it."""
     max_tracks: int = limits.TRACKS

@@ -1,19 +1,19 @@
-"""What can be refused, as exceptions. A bad datagram is none of these: it is counted in the plane.
+"""The exceptions of refused requests. A bad datagram raises none of them: the plane counts it.
 
-SfuError                      something asked for cannot be done; `str()` is a sentence for the one who asked
+SfuError                      the request cannot be fulfilled; `str()` is a sentence for the client
  ├─ InvalidRequest            the request itself is wrong
- │   ├─ NegotiationError      an offer that cannot be answered
- │   └─ PreconditionRequired  it must say which ICE session it means
- ├─ Unauthenticated           no token, or one that does not hold
- ├─ NotAllowed                the grant does not reach so far
- ├─ NotFound                  no such room, participant, track or session
+ │   ├─ NegotiationError      the offer cannot be answered
+ │   └─ PreconditionRequired  the request must name its ICE session
+ ├─ Unauthenticated           there is no token, or it is not valid
+ ├─ NotAllowed                the grant does not permit the request
+ ├─ NotFound                  there is no such room, participant, track or session
  ├─ Conflict                  it exists, with other options
  │   └─ Contended             two publishers replace each other under one identity
- ├─ RoomFull                  it has as many participants as it may
- ├─ TooManyRequests           a key, an address or the service has as much as it may: later
- ├─ LimitExceeded             what was sent is longer, or more, than is allowed
- ├─ Stale                     an ETag or a resume names something that has moved on
- └─ Unavailable               draining or closed: elsewhere, or later
+ ├─ RoomFull                  the room has its maximum of participants
+ ├─ TooManyRequests           a key, an address or the service has reached a limit: try again later
+ ├─ LimitExceeded             a request, name, text or list is too long
+ ├─ Stale                     an ETag or a resume names something that has changed since
+ └─ Unavailable               the service is draining, closed or failed: use another server, or try again later
 
 ImportError
  └─ NativeModuleError         the packet plane cannot be imported: only whoever installed the package can fix it

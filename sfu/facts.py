@@ -1,6 +1,6 @@
-"""What happened in a room, as data in the words of the model. Readers make messages, metrics and logs of it.
+"""Events of a room, as data in the terms of the model. Readers turn them into messages, metrics and logs.
 
-The parts of a room append facts to its `Facts` while a turn of the event loop goes on. At the end of the turn the room
+The parts of a room append facts to its `Facts` during a turn of the event loop. At the end of the turn the room
 hands the list to every reader. A reader that fails loses its own facts of that turn and no other reader's.
 """
 
@@ -25,14 +25,14 @@ class ParticipantJoined:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantChanged:
-    """Its `ParticipantInfo` is another one, with a higher `version`."""
+    """The `ParticipantInfo` changed; its `version` is higher."""
 
     sid: str
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantHidden:
-    """It stays, and the others no longer see it."""
+    """The participant stays, but the others no longer see it."""
 
     info: ParticipantInfo
 
@@ -49,12 +49,12 @@ class ParticipantLeft:
 
 @dataclass(frozen=True, slots=True)
 class RoomChanged:
-    """Its `RoomInfo` is another one."""
+    """The `RoomInfo` changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrainStarted:
-    """The service lets everybody go at `deadline`, or at an earlier one than before; ms since the epoch."""
+    """The service removes everybody at `deadline`, in ms since the epoch. A later fact may have an earlier deadline."""
 
     deadline: int
 
@@ -75,12 +75,12 @@ class TrackUnpublished:
     track: str
     reason: str
     is_kept: bool = False
-    """Its declaration stays: the owner may offer it again, after its media transport has failed."""
+    """True: the declaration stays, because the media transport failed and the owner may offer the track again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackMuted:
-    """Muted, or unmuted."""
+    """A track was muted or unmuted."""
 
     owner: str
     track: str
@@ -95,9 +95,9 @@ class EncodingsWanted:
     owner: str
     track: str
     encodings: tuple[WantedEncoding, ...]
-    """In the order of the offer."""
+    """The wanted encodings, in the order of the offer."""
     paused: bool
-    """None is wanted."""
+    """True: no encoding is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,11 @@ class BackupWanted:
 
 @dataclass(frozen=True, slots=True)
 class SlotsChanged:
-    """Receive sections of these subscribers show other tracks from now on."""
+    """Receive sections of these subscribers show other tracks."""
 
     subscribers: tuple[str, ...]
     slots: Mapping[str, SlotInfo | None]
-    """By mid; None: the section shows nothing."""
+    """Contents of the changed sections, by mid. None: the section shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +132,10 @@ class SectionsMissing:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionChanged:
-    """Another layer of a track reaches these subscribers, or none does."""
+    """These subscribers receive another layer of a track, or none."""
 
     subscribers: tuple[str, ...]
-    """Those whose subscription has this state now."""
+    """The subscribers whose subscription has this state."""
     state: SubscriptionState
 
 
@@ -187,7 +187,7 @@ class SpeakersChanged:
 
 @dataclass(frozen=True, slots=True)
 class DominantSpeakerChanged:
-    """Both empty: the dominant speaker left or was muted, and nobody has followed."""
+    """The dominant speaker changed. Both fields are empty if the previous one left or was muted."""
 
     participant: str = ""
     track: str = ""
@@ -216,12 +216,12 @@ Fact = (
 
 
 class Entry(NamedTuple):
-    """A fact and where it stands. `(room, epoch, seq)` names it for good."""
+    """A fact and its position. `(room, epoch, seq)` identifies it forever."""
 
     room: str
     """The sid of the room."""
     seq: int
-    """By room, from 1 without gaps."""
+    """Counted per room, from 1 without gaps."""
     at: int
     """Milliseconds since the epoch."""
     fact: Fact
@@ -230,12 +230,12 @@ class Entry(NamedTuple):
 
 
 Reader = Callable[[Sequence[Entry]], None]
-"""Gets the facts of one turn, oldest first, and must not change the room."""
+"""Receives the facts of one turn, oldest first. Must not change the room."""
 
 
 @dataclass(slots=True)
 class Facts:
-    """The facts of one room that no reader has got yet."""
+    """The facts of one room that no reader has received yet."""
 
     room: str
     """The sid of the room."""
@@ -243,7 +243,7 @@ class Facts:
     milliseconds: Callable[[], int]
     """Since the epoch."""
     on_first: Callable[[], None]
-    """Called with the first fact of a turn: the room has to be flushed."""
+    """Called with the first fact of a turn, because the room must be flushed."""
     readers: list[Reader] = field(default_factory=list)
     _seq: int = 0
     _pending: list[Entry] = field(default_factory=list)
@@ -259,7 +259,7 @@ class Facts:
         return bool(self._pending)
 
     def flush(self) -> None:
-        """Hands the facts of this turn to every reader."""
+        """Passes the facts of this turn to every reader."""
         entries, self._pending = self._pending, []
         if not entries:
             return

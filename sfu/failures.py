@@ -1,4 +1,4 @@
-"""Contained exceptions: counted by place, and logged once per kind.
+"""Contained exceptions are counted by place, and logged once per kind.
 
 One broken participant or room must not affect others, or fill the log with the same traceback five times a second.
 """

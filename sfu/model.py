@@ -1,6 +1,6 @@
-"""The data model of rooms: ids, grants, options, layers, and what is asked of a subscription.
+"""The data model of rooms: ids, grants, options, layers, and wishes.
 
-Data without behaviour; the terms are those of ARCHITECTURE.md. `sfu/views.py` has what is sent to clients.
+Data without behaviour; the terms are those of ARCHITECTURE.md. `sfu/views.py` has the data that clients receive.
 """
 
 import secrets
@@ -260,9 +260,9 @@ class WishChanges(TypedDict, total=False):
 
 
 Order = tuple[int, int]
-"""Where a track stands among those of its room: when its publisher joined, and when it was declared, from 1 on."""
+"""The position of a track in its room: the number of its publisher's join, and of its declaration; both from 1."""
 FIRST: Order = (0, 0)
-"""Before all tracks."""
+"""The position before all tracks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,5 +301,5 @@ class Declaration:
     height: int = 0
     stream: str = ""
     encrypted: bool = False
-    """End to end: nothing can be made of what is in its packets."""
+    """Encrypted end to end: the server cannot read its payloads."""
     backup: BackupCodec | None = None

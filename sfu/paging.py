@@ -1,7 +1,6 @@
-"""Lists that come in pages: as many entries as are asked for, and no more octets than one reply may have.
+"""Lists in pages, bounded by the requested number of entries and by the octets that one reply may have.
 
-`next` of a page is `after` of the next request. It names a place: that its entry is gone meanwhile
-costs nothing.
+`next` of a page is `after` of the next request. It names a place, which stays valid when its entry is removed.
 """
 
 import heapq
@@ -19,13 +18,13 @@ from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, Su
 T = TypeVar("T")
 
 ENTRY = 1024
-"""Octets of an entry without what makes some of them longer than others, roughly."""
+"""Approximate octets of an entry without its texts and lists of variable length."""
 _json = JSONEncoder(ensure_ascii=False).encode
 PLACE = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 
 
 def by_name(names: Iterable[str], after: str, limit: int) -> list[str]:
-    """The names that a page may have, sorted, and one more."""
+    """Returns the names that a page may have, sorted, and one more."""
     return heapq.nsmallest(limit + 1, (name for name in names if name > after))
 
 
@@ -34,7 +33,7 @@ def by_order(entries: Iterable[tuple[Order, T]]) -> Iterator[tuple[str, T]]:
 
 
 def order(after: str) -> Order:
-    """Where the page before ended. Raises InvalidRequest for what no page says."""
+    """Parses the place where the previous page ended. Raises InvalidRequest if it is none."""
     match = PLACE.fullmatch(after or "0.0")
     if match is None:
         raise InvalidRequest(f"the parameter after must be the `next` of the previous page, not {quote(after)}")
@@ -42,8 +41,8 @@ def order(after: str) -> Order:
 
 
 def page(entries: Iterable[tuple[str, T]], limit: int, weigh: Callable[[T], int]) -> tuple[list[T], str]:
-    """A page of these entries, each with its place, and the last place if there are more. They are made as they are
-    taken, one more than is shown."""
+    """Returns a page of these entries, each with its place, and the last place if there are more. At most one entry
+    more than the page has is made."""
     found: list[T] = []
     last, weight = "", 0
     for place, entry in entries:
@@ -54,7 +53,7 @@ def page(entries: Iterable[tuple[str, T]], limit: int, weigh: Callable[[T], int]
     return found, ""
 
 
-# Octets of an entry in JSON, roughly; those of texts that clients choose exactly.
+# Returns the approximate octets of an entry in JSON; those of texts that clients choose are exact.
 
 
 def of_room(room: RoomInfo) -> int:

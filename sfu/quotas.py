@@ -1,4 +1,4 @@
-"""Quotas per API key and per address: joins a second, rooms, participants."""
+"""Quotas: joins a second per API key and per address, and rooms and participants per key."""
 
 import math
 from collections import Counter
@@ -79,7 +79,7 @@ class Quotas:
         found = buckets.get(name)
         if found is None:
             if len(buckets) >= limits.ADDRESSES:
-                # Whoever asked first has most of its budget back.
+                # The oldest one has most of its budget back.
                 del buckets[next(iter(buckets))]
             found = buckets[name] = Bucket(rate, SAVED * rate, now)
         return found

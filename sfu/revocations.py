@@ -31,7 +31,7 @@ class Revoked(NotAllowed):
 
 @dataclass(slots=True)
 class _Entry:
-    """Of one identity in one room; times in seconds since the epoch."""
+    """The revocation of one identity in one room; times are in seconds since the epoch."""
 
     until: float = 0.0
     """When the entry is removed."""
@@ -92,7 +92,7 @@ class Revocations:
         if entry is None:
             return
         if jti is None:
-            # Many backends tell the time in whole seconds, rounded down.
+            # Many backends round times down to whole seconds.
             entry.made_from = min(entry.made_from, math.floor(wall))
         elif jti not in entry.readmitted:
             entry.readmitted.append(jti)
@@ -108,10 +108,10 @@ class Revocations:
         entry = self._entries.get((room, grant.identity))
         if entry is None or entry.admits(grant):
             return
-        # One that shows itself is not to count again when what is known of its siblings has expired.
+        # A token that was used is refused until it expires, even if the entry would otherwise expire earlier.
         entry.until = max(entry.until, grant.expires + LEEWAY)
         wait = max(entry.removed, entry.reduced) - wall
-        # A second more, as many backends tell the time in whole seconds, rounded down.
+        # One second more, because many backends round times down to whole seconds.
         retry_after = math.ceil(wait) + 1 if wait > 0 else 0
         sentence = "this token was revoked: the participant was removed, or its grant was reduced"
         if retry_after:
@@ -141,7 +141,7 @@ class Revocations:
         return entry
 
     def _forget_first(self) -> None:
-        """Room for another: the next to be forgotten goes."""
+        """Removes the entry that would expire first, to make room for another."""
         due, room, identity = self._due[0]
         while (until := self._entries[room, identity].until) > due:
             heapq.heapreplace(self._due, (until, room, identity))

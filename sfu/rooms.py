@@ -1,4 +1,5 @@
-"""The rooms of a service: makes them on the worker with the fewest participants, ends their turns, and closes them."""
+"""The rooms of a service: creates each on the worker with the fewest participants, ends their turns, and closes
+them."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -156,7 +157,7 @@ class Rooms(Mapping[str, Room]):
                 if expires is not None and expires <= now:
                     self.close(room, DisconnectReason.ROOM_DELETED)
             except Exception as error:
-                # The others of this tick have done nothing wrong.
+                # The failure of one room does not affect the others of this tick.
                 self._context.failures.note("tick", error, f"room={room.name}")
 
     def end_turn(self) -> None:
@@ -166,7 +167,7 @@ class Rooms(Mapping[str, Room]):
             try:
                 room.flush()
             except Exception as error:
-                # The others of this turn have done nothing wrong.
+                # The failure of one room does not affect the others of this turn.
                 self._context.failures.note("turn", error, f"room={room.name}")
 
     def _soon(self, room: Room) -> None:

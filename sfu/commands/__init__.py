@@ -1,6 +1,6 @@
-"""Everything that can be asked of the service, as data. `sfu/execution` carries it out.
+"""Every request to the service, as data. `sfu/execution` carries it out.
 
-A command has who asks (`by`), its arguments, and the type of its result: `await sfu.execute(command)` returns the
+A command has its author (`by`), its arguments, and the type of its result: `await sfu.execute(command)` returns the
 result or raises an `SfuError`. Arguments and results are plain data and views of `sfu/views.py`, never a room or a
 participant, so that a command can be carried out on another node. `NEEDS` has the right that a command needs; it is
 checked when the command is carried out, and nowhere else.
@@ -38,8 +38,8 @@ checked when the command is carried out, and nowhere else.
 | `StartCapture`, `StopCapture` | | | `GET /capture` | the administrator, if `Config.captures` allows it |
 | `Drain` | | | `POST /drain` | the administrator |
 
-The CLI uses REST. A program that embeds the service asks as `ADMINISTRATOR`, who needs no grant. `Sfu.attach` asks for
-`Join` or `Resume` and holds the connection of the participant; `Sfu.capture` asks for `StartCapture` and holds the
+The CLI uses REST. A program that embeds the service sends commands as `ADMINISTRATOR`, who needs no grant. `Sfu.attach`
+sends `Join` or `Resume` and holds the connection of the participant; `Sfu.capture` sends `StartCapture` and holds the
 file.
 """
 

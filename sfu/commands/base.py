@@ -1,4 +1,4 @@
-"""Who asks, which right a command needs, and what every command is."""
+"""The base of all commands, their authors, and the rights that they need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """The process itself: a program that embeds the service, or the internal listener. Nothing is refused to it."""
+    """The process itself: a program that embeds the service, or the internal listener. It has every right."""
 
 
 ADMINISTRATOR = Administrator()
@@ -22,7 +22,7 @@ ADMINISTRATOR = Administrator()
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant, over its own connection. Its present permissions count, not those of the token it joined with."""
+    """A participant, over its own connection. Its present permissions count, not those of its token."""
 
     room: str
     sid: str
@@ -30,21 +30,21 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Anyone:
-    """Somebody without a token: the client of a media session, which names it by its unguessable id."""
+    """A client without a token: it names its media session by the unguessable id."""
 
 
 ANYONE = Anyone()
 
 Asker = Administrator | Member | Grant | Anyone
-"""A grant is that of a verified token."""
+"""A grant stands for a client with a verified token."""
 
 
 class Departed(NotFound):
-    """The participant that asks has left its room."""
+    """The participant that sent the command has left its room."""
 
 
 class Right(Enum):
-    """What the asker of a command needs. The administrator has all of them."""
+    """The right that the author of a command needs. The administrator has all of them."""
 
     CREATE_ROOMS = auto()
     LIST_ROOMS = auto()
@@ -55,9 +55,9 @@ class Right(Enum):
     MODERATE = auto()
     """roomAdmin for the room."""
     OWN_OR_MODERATE = auto()
-    """A participant may ask it for itself; for another one it needs roomAdmin for the room."""
+    """A participant may send it for itself; for another one it needs roomAdmin for the room."""
     OWN = auto()
-    """A participant asks it for itself."""
+    """A participant sends it for itself."""
     JOIN = auto()
     """A token with roomJoin for the room. `sfu/execution/joins.py` checks it, after it has counted the attempt."""
     SESSION = auto()

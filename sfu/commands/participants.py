@@ -1,4 +1,4 @@
-"""Commands about a participant, some of which it asks for itself only."""
+"""Commands about a participant. It sends some of them for itself only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo
 
 @dataclass(frozen=True, slots=True)
 class OfParticipant(Command[R]):
-    """A command that concerns one participant. NotFound: there is no such room or participant."""
+    """A command about one participant. NotFound: there is no such room or participant."""
 
     room: str
     identity: str | None
-    """None: the participant that asks."""
+    """None: the participant that sends the command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class ShowParticipant(OfParticipant[ParticipantInfo]):
 
 @dataclass(frozen=True, slots=True)
 class ChangeParticipant(OfParticipant[ParticipantInfo]):
-    """Changes a participant. What is None or missing keeps its value."""
+    """Changes a participant. A field that is None or missing keeps its value."""
 
     name: str | None = None
     metadata: str | None = None
     attributes: Mapping[str, str] | None = None
     """Attributes to change. An empty string deletes the attribute."""
     permissions: PermissionChanges | None = None
-    """They need roomAdmin, also for oneself. Removing one revokes the participant's tokens."""
+    """A change needs roomAdmin, also of the participant's own. Removing a permission revokes its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class SetSubscriptions(OfParticipant[None]):
     """Sets how a participant receives tracks. If one of them is refused, none is changed."""
 
     wishes: Sequence[tuple[str, WishChanges]]
-    """By sid, at most `limits.WISHES`. The last one of a track counts."""
+    """Settings by sid, at most `limits.WISHES`. The last one of a track counts."""
     only: Sequence[str] | None = None
-    """Of the tracks that are published now, it is subscribed to these. None: as before."""
+    """The only present tracks to be subscribed to. None: no change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe(OfParticipant[None]):
-    """Subscribes to tracks, or no longer. If one of them is refused, none is changed."""
+    """Subscribes to tracks, or unsubscribes. If one of them is refused, none is changed."""
 
     tracks: Sequence[str]
     on: bool
@@ -99,7 +99,7 @@ class ExplainSubscriptions(OfParticipant[Page[Explanation]]):
 
 @dataclass(frozen=True, slots=True)
 class DeclareTrack(Command[TrackInfo]):
-    """Announces a track that a later offer will send."""
+    """Declares a track that a later offer will send."""
 
     track: Declaration
 
@@ -120,16 +120,17 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOffer(Command[Answered]):
-    """Answers an offer, and publishes what it sends. An offer that is refused changes nothing."""
+    """Answers an offer, and publishes the tracks that it sends. A refused offer changes nothing."""
 
     offer: SessionDescription
     cids: Mapping[str, str]
-    """The cid of each sending section, by mid, where the client says so."""
+    """The cids of sending sections by mid, as far as the client gives them."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteToken(Command[None]):
-    """Records that the participant was sent a token: a revocation has to outlast it. Seconds since the epoch."""
+    """Records a token that was sent to the participant. A revocation must outlast it. Times are in seconds since the
+    epoch."""
 
     issued: float
     expires: float

@@ -22,7 +22,7 @@ class CreateRoom(Command[Created]):
 
     room: str
     options: RoomChanges = field(default_factory=RoomChanges)
-    """Missing ones have the service's default."""
+    """Missing options have the service's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ListRooms(Command[Page[RoomInfo]]):
 
 @dataclass(frozen=True, slots=True)
 class OfRoom(Command[R]):
-    """A command that concerns one room, by its name. NotFound: there is none."""
+    """A command about one room, by its name. NotFound: there is no such room."""
 
     room: str
 
@@ -83,7 +83,7 @@ class ListParticipants(OfRoom[Page[ParticipantInfo]]):
 
 @dataclass(frozen=True, slots=True)
 class Drain(Command[None]):
-    """Starts a drain: no new participants; present ones are informed."""
+    """Starts a drain: new participants are refused, present ones are informed."""
 
     limit: float | None = None
     """Seconds. None: the service's setting."""

@@ -10,7 +10,7 @@ from sfu.negotiation.sdp import SessionDescription
 
 @dataclass(frozen=True, slots=True)
 class Join(Command[Member]):
-    """Joins a room as a participant with a WebSocket. It leaves unless a connection is made within the resume
+    """Joins a room as a participant with a WebSocket. The participant leaves unless it connects within the resume
     window."""
 
     by: Grant | Anyone
@@ -25,7 +25,8 @@ class Join(Command[Member]):
 
 @dataclass(frozen=True, slots=True)
 class Resume(Command[Member]):
-    """Proves that a new connection may continue a session. Stale: there is none, or it is not the client's."""
+    """Proves that a new connection may continue a session. Stale: there is no such session, or it is another
+    client's."""
 
     by: Grant | Anyone
     room: str
@@ -43,9 +44,9 @@ class MediaSessionInfo:
     """A WHIP or WHEP session."""
 
     id: str
-    """Unguessable, and safe in URLs. Who knows it may restart and end the session."""
+    """Unguessable, and safe in URLs. A client that knows it may restart and end the session."""
     etag: str
-    """That of its ICE session."""
+    """The ETag of its ICE session."""
     answer: str
     undecodable: Sequence[str] = ()
     """Published media types for which the viewer has sections, but no codec."""
@@ -71,7 +72,7 @@ class OpenMediaSession(Command[MediaSessionInfo]):
 
 @dataclass(frozen=True, slots=True)
 class OfMediaSession(Command[R]):
-    """NotFound: there is no session of this id and kind in the room."""
+    """A command about one session. NotFound: the room has no session of this id and kind."""
 
     id: str
     kind: ParticipantKind
@@ -88,7 +89,7 @@ class FindMediaSession(OfMediaSession[MediaSessionInfo]):
 class Restarted:
     etag: str
     fragment: str | None
-    """The reply. None: the credentials are the present ones, and nothing was restarted."""
+    """The reply. None: the credentials were the present ones, so nothing was restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class TrickleIce(OfMediaSession[MediaSessionInfo]):
 
     fragment: str
     etags: Sequence[str] | None = None
-    """None: they are unknown, and the fragment's credentials say which ICE session is meant."""
+    """None: unknown; the fragment's credentials identify the ICE session."""
 
 
 @dataclass(frozen=True, slots=True)

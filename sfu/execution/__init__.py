@@ -1,6 +1,6 @@
 """Carries out the commands of `sfu/commands`: the only place where requests meet rooms and participants.
 
-`execute` finds who asks, checks the right that the command needs, and calls the handler of its type.
+`execute` finds the author, checks the right that the command needs, and calls the handler of its type.
 """
 
 from collections.abc import Mapping

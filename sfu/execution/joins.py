@@ -1,6 +1,6 @@
-"""Who may enter a room, and under which identity: joins and resumes of WebSockets, and sessions of WHIP and WHEP.
+"""Admits clients to rooms: joins and resumes of WebSockets, and sessions of WHIP and WHEP.
 
-Every attempt counts towards the quotas of its key and its address, also one that is refused.
+Every attempt, even a refused one, counts towards the quotas of its key and its address.
 """
 
 import hmac
@@ -91,7 +91,7 @@ class Joins:
         try:
             session = MediaSession.open(room, participant, command.offer)
         finally:
-            # A refused offer leaves no room behind.
+            # A refused offer creates no room.
             if len(room.members):
                 self._rooms.keep(room)
         self._sessions.add(session)

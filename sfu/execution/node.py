@@ -25,5 +25,5 @@ class Node:
 
 
 Handler = Callable[[Node, Any, "Standing"], Any]
-"""Carries out a command of one type for somebody who has the right to it. A handler is synchronous, so that no other
+"""Carries out a command of one type, after the right was checked. A handler is synchronous, so that no other
 request comes between a check and the change."""

@@ -1,4 +1,4 @@
-"""Who asks, and whether it has the right that a command needs."""
+"""Finds the author of a command, and checks that it has the right that the command needs."""
 
 from typing import Any, NamedTuple
 
@@ -13,17 +13,17 @@ from sfu.rooms import Rooms
 
 
 class Standing(NamedTuple):
-    """Who asks, as found when the command is carried out."""
+    """The author of a command, when the command is carried out."""
 
     grant: Grant | None
-    """None: the administrator, or somebody without a token."""
+    """None: the administrator, or a client without a token."""
     participant: Participant | None
     room: Room | None
-    """Of the participant."""
+    """The room of the participant."""
 
     @classmethod
     def of(cls, by: commands.Asker, rooms: Rooms) -> "Standing":
-        """Raises Departed if a participant asks that has left its room."""
+        """Raises Departed if the author is a participant that has left its room."""
         if isinstance(by, Grant):
             return cls(by, None, None)
         if not isinstance(by, Member):
@@ -35,12 +35,12 @@ class Standing(NamedTuple):
         return cls(participant.grant, participant, room)
 
     def own(self) -> tuple[Room, Participant]:
-        """Returns the participant that asks for itself (`Right.OWN`)."""
+        """Returns the author, a participant that acts for itself (`Right.OWN`)."""
         assert self.room is not None and self.participant is not None
         return self.room, self.participant
 
     def find(self, rooms: Rooms, command: commands.OfParticipant[Any]) -> tuple[Room, Participant]:
-        """Returns the participant that the command concerns. Raises NotFound."""
+        """Returns the participant that the command is about. Raises NotFound."""
         if command.identity is None:
             if self.participant is None:
                 raise InvalidRequest("the command names no participant")
@@ -49,7 +49,7 @@ class Standing(NamedTuple):
         return room, room.participant(command.identity)
 
     def require(self, command: Command[Any]) -> None:
-        """Raises NotAllowed if the command needs a right that who asks does not have."""
+        """Raises NotAllowed if the author lacks the right that the command needs."""
         right = commands.NEEDS[type(command)]
         if right is Right.OWN:
             if self.participant is None:
@@ -72,7 +72,7 @@ class Standing(NamedTuple):
             _require_moderator(grant, command)
 
     def is_own(self, command: Command[Any]) -> bool:
-        """Returns whether a participant asks for itself."""
+        """Returns whether a participant acts for itself."""
         if self.room is None or self.participant is None or not isinstance(command, commands.OfParticipant):
             return False
         itself = (self.room.name, self.participant.identity)

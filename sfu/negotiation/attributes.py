@@ -18,13 +18,13 @@ DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inacti
 STATIC = {0: ("pcmu", 8000), 8: ("pcma", 8000), 9: ("g722", 8000)}  # RFC 3551 s6: known without a=rtpmap
 
 RTPMAP = re.compile(r"([0-9]{1,3}) +([A-Za-z0-9_.+-]{1,64})/([0-9]{1,7})(?:/([0-9]{1,2}))? *", re.ASCII)
-# After the URI one space at least, and then no space: two ways to read the same run of spaces would be tried in turn.
+# At least one space after the URI, then no space: otherwise two patterns would try the same run of spaces in turn.
 EXTMAP = re.compile(r"([0-9]{1,5})(?:/(sendrecv|sendonly|recvonly|inactive))? +([!-~]+)(?: +([!-~][ -~]*))?", re.ASCII)
 RID = re.compile(r"([A-Za-z0-9_-]+) +(send|recv)(?: +([!-~]+))? *", re.ASCII)
 ICE_CHARS = re.compile(r"[A-Za-z0-9+/=_-]+", re.ASCII)  # RFC 8839 s5.4, and what base64url adds
 FINGERPRINT = re.compile(r"([A-Za-z0-9-]+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*) *", re.ASCII)
 DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
-"""Octets of each hash function with which certificates are compared."""
+"""Octets of the digest of each hash function that compares certificates."""
 
 
 def number(text: str, limit: int) -> int | None:
@@ -159,7 +159,7 @@ def simulcast(value: str, declared: Mapping[str, Rid]) -> Simulcast | None:
 
 
 def _declared(stream: str, direction: str, declared: Mapping[str, Rid]) -> tuple[str, ...]:
-    """Of the alternatives of one stream, those that a=rid declares for this direction."""
+    """Returns the alternatives of one stream that a=rid declares for this direction."""
     names = (name.removeprefix("~") for name in stream.split(",", limits.SDP_RIDS)[: limits.SDP_RIDS])
     return tuple(rid for rid in names if rid in declared and declared[rid].direction == direction)
 

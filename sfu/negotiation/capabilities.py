@@ -67,7 +67,7 @@ def av1(parameters: Parameters) -> int | None:
 
 
 def h265(parameters: Parameters) -> int | None:
-    """`profile-id` (RFC 7798 s7.1; 1 is Main), if all is in one stream."""
+    """`profile-id` (RFC 7798 s7.1; 1 is Main), if the codec uses one stream only."""
     if parameters.get("tx-mode", "SRST").upper() != "SRST":
         return None
     return number(parameters.get("profile-id", "1"), 31)
@@ -102,8 +102,9 @@ def h264(parameters: Parameters) -> int | None:
     return None
 
 
-# What else a decoder of a profile decodes. Baseline beside constrained baseline: it adds FMO, ASO and redundant
-# slices only, which no WebRTC encoder makes; Chromium prefers to send 42001f and Firefox offers only 42e01f.
+# The other profiles that a decoder of each profile decodes. A decoder of constrained baseline decodes baseline, which
+# only adds FMO, ASO and redundant slices, because no WebRTC encoder uses these. Chromium prefers to send 42001f, and
+# Firefox offers only 42e01f.
 H264_DECODES = {
     CONSTRAINED_BASELINE: (BASELINE,),
     BASELINE: (CONSTRAINED_BASELINE,),
@@ -119,13 +120,13 @@ def also_decodes(codec: str, format: int) -> tuple[int, ...]:
     match codec:
         case "h264":
             profile, mode = format >> 1, format & 1
-            modes = (1, 0) if mode else (0,)  # mode 1 allows single NAL units, all that mode 0 has (RFC 6184 s6.3)
+            modes = (1, 0) if mode else (0,)  # Mode 1 includes mode 0 (RFC 6184 s6.3).
             profiles = (profile, *H264_DECODES.get(profile, ()))
             return tuple(p << 1 | m for p in profiles for m in modes if p << 1 | m != format)
         case "av1":
-            return tuple(range(format - 1, -1, -1))  # AV1, annex A.2: each profile holds the lower ones
+            return tuple(range(format - 1, -1, -1))  # AV1, annex A.2: each profile includes the lower ones.
         case "h265":
-            return (1,) if format == 2 else ()  # Main 10 holds Main
+            return (1,) if format == 2 else ()  # Main 10 includes Main.
         case _:
             return ()
 
@@ -135,7 +136,7 @@ def also_decodes(codec: str, format: int) -> tuple[int, ...]:
 VIDEO_FEEDBACK = ("transport-cc", "ccm fir", "nack", "nack pli")
 AUDIO_FEEDBACK = ("transport-cc", "nack")
 FEC = {"minptime": "10", "useinbandfec": "1"}
-LIKED = ("maxplaybackrate", "stereo", "usedtx")  # who wishes to hear stereo, or silence unsent, publishes to the like
+LIKED = ("maxplaybackrate", "stereo", "usedtx")  # A client that requests stereo, or DTX, sends it, too.
 H264_ECHOED = ("level-asymmetry-allowed", "packetization-mode", "profile-level-id")
 H265_ECHOED = ("level-id", "profile-id", "tier-flag", "tx-mode")
 AUDIO, VIDEO = Kind.AUDIO, Kind.VIDEO
@@ -186,7 +187,7 @@ EXTENSION_TABLE = (
     Extension(MID, REWRITTEN, "mid"),
     Extension("http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", REWRITTEN, "transport_cc"),
     Extension(f"{WEBRTC}/abs-send-time", REWRITTEN, "abs_send_time"),
-    # Which layers are left out differs between subscribers: frame numbers and active targets are theirs.
+    # Frame numbers and active targets differ between subscribers, because they receive different layers.
     Extension(
         "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
         REWRITTEN,
@@ -197,17 +198,17 @@ EXTENSION_TABLE = (
     Extension(f"{WEBRTC}/abs-capture-time", PASSED, "abs_capture_time"),
     Extension(f"{WEBRTC}/video-content-type", PASSED, "content_type"),
     Extension(f"{WEBRTC}/color-space", PASSED, "color_space"),
-    # A slot is one stream of one section: its SSRC says all that these would.
+    # A slot is one stream of one section, which its SSRC identifies.
     Extension(f"{SDES}:rtp-stream-id", STRIPPED, "rid"),
     Extension(f"{SDES}:repaired-rtp-stream-id", STRIPPED, "repaired_rid"),
     Extension(f"{WEBRTC}/video-layers-allocation00", STRIPPED, "video_layers_allocation"),
-    # Senders that may not say how a picture is to be turned turn it themselves: not every receiver would (WHEP players,
-    # recorders), and a slot that changes its publisher would have to turn in the same picture.
+    # Without this extension senders rotate the picture themselves. Some receivers (WHEP players, recorders) do not
+    # rotate, and a slot that changes its publisher would have to rotate between two frames.
     Extension("urn:3gpp:video-orientation", REFUSED),
-    # Times of the publisher's own hop; towards subscribers there is another one.
+    # Send times are per hop, and each subscriber has its own.
     Extension("urn:ietf:params:rtp-hdrext:toffset", REFUSED),
     Extension(f"{WEBRTC}/video-timing", REFUSED),
-    # Nothing is mixed.
+    # The server mixes nothing.
     Extension("urn:ietf:params:rtp-hdrext:csrc-audio-level", REFUSED),
 )
 
@@ -220,7 +221,7 @@ def find(kind: Kind, offered: RtpMap) -> tuple[Codec, int] | None:
     codec = BY_NAME.get(offered.name)
     if codec is None or (codec.kind, codec.clock_rate) != (kind, offered.clock_rate):
         return None
-    # Gateways write `opus/48000` or `/1`; there is opus with two channels only (RFC 7587 s7).
+    # Gateways write `opus/48000` or `/1`, although opus always has two channels there (RFC 7587 s7).
     if offered.channels not in (1, codec.channels):
         return None
     format = codec.format(offered.parameters)
@@ -237,7 +238,7 @@ def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
     for extmaps, mixed in _levels(offer):
         for extension in extmaps:
             name = EXTENSIONS.get(extension.uri)
-            # RFC 8285: 1 to 14 have a one-byte form; above 15 the two forms must be allowed to mix.
+            # RFC 8285: ids 1 to 14 have a one-byte form. Ids above 15 require that both forms may be mixed.
             if name and (1 <= extension.id <= 14 or (mixed and 16 <= extension.id <= 255)):
                 found.setdefault(name, extension.id)
     meanings = Counter(found.values())
@@ -245,7 +246,7 @@ def extension_ids(offer: SessionDescription) -> Mapping[str, int]:
 
 
 def _levels(offer: SessionDescription) -> Iterator[tuple[tuple[Extmap, ...], bool]]:
-    """The extensions of each level, and whether both forms may be mixed there. Levels that list the same come once."""
+    """Yields the extensions of each level, and whether both forms may be mixed there. Equal levels come once."""
     mixed = offer.session.has("extmap-allow-mixed")
     yield offer.session.extmaps, mixed
     looked: set[tuple[int, bool]] = set()

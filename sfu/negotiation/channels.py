@@ -36,7 +36,7 @@ class Channels:
             self._declare(transport, label)
 
     def forget(self) -> None:
-        """Handles an offer without data: nothing is awaited any more."""
+        """Handles an offer without data: no channel is awaited any more."""
         labels, self._awaited = self._awaited, set()
         for label in labels:
             self._binding.remove(self.own.pop(label))
@@ -70,8 +70,9 @@ class Channels:
                 self._binding.owners.pop(id, None)
                 del self.own[label]
                 if id in self._opened:
-                    # Closed by the peer, or too slow: it may open it again under the same label. One that never
-                    # opened is not declared again: its association is gone, and would close it again.
+                    # The peer closed the channel, or was too slow: it may open it again under the same label. A channel
+                    # that never opened is not declared again, because its association has ended and would close it
+                    # again.
                     self._opened.discard(id)
                     self._declare(event.transport, label)
                 return True

@@ -30,7 +30,7 @@ def fragment(text: str) -> Fragment:
         raise NegotiationError(f"the fragment has {len(text)} characters, and {limits.FRAGMENT_OCTETS} are allowed")
     levels = [Lines(level) for level in levels_of(text)]
     found = [(level.value("ice-ufrag"), level.value("ice-pwd")) for level in levels]
-    # Before the sections, in each, or one here and one there: RFC 8840 s9 allows all of it.
+    # RFC 8840 s9 allows them before the sections, in each section, or one at each place.
     session_ufrag, session_pwd = found[0]
     for ufrag, pwd in [*found[1:], found[0]]:
         ice = credentials(ufrag or session_ufrag, pwd or session_pwd)

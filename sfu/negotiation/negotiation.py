@@ -112,14 +112,15 @@ def negotiate(
 
 
 def _candidates(offer: SessionDescription) -> list[MediaSection]:
-    """The sections that may speak for the transport, in the order of the bundle, then of the offer."""
+    """Returns the sections that may describe the transport, in the order of the bundle, then of the offer."""
     live = [section for section in offer.sections if not section.stopped]
     by_mid = {section.mid: section for section in live}
     return [*(by_mid[mid] for mid in dict.fromkeys(offer.bundle or ()) if mid in by_mid), *live]
 
 
 def _remote(offer: SessionDescription) -> Remote:
-    """Of the first section that says who it is: what one section lacks, or says wrongly, another of the bundle has."""
+    """Returns the client's end from the first section with usable values: if one section lacks them, another one of the
+    bundle has them."""
     candidates = _candidates(offer)
     if not candidates:
         raise NegotiationError("the offer has no m-section that can be used")
@@ -152,23 +153,24 @@ def _no_fingerprint(section: MediaSection) -> str:
 
 
 def _unchanged(previous: Negotiated) -> Remote:
-    """Every section was stopped: the transport stays as it is, for those that come."""
+    """Returns the same transport for an offer that stopped every section, because later offers may add others."""
     return Remote(previous.remote_ufrag, previous.remote_pwd, previous.fingerprints, "actpass", previous.tls_id)
 
 
 def _role(setup: str | None, current: Literal["server", "client"] | None) -> Literal["server", "client"]:
-    """Ours: passive whenever the offer allows it, and unchanged while the association lasts (RFC 8842 s5.3)."""
+    """Returns our role: passive if the offer allows it, and unchanged during the association (RFC 8842 s5.3)."""
     match setup:
         case "active":
             return "server"
         case "passive":
             return "client"
-        case _:  # actpass; and without a=setup, or with one that means nothing (RFC 8842 s5.1), any role will do
+        case _:  # With actpass, without a=setup, or with an invalid one (RFC 8842 s5.1), any role is allowed.
             return current or "server"
 
 
 def _check_places(offer: SessionDescription, previous: Negotiated | None) -> None:
-    """Sections keep their place for ever (RFC 3264 s8): without one, an answer would be about other sections."""
+    """Raises if a section is missing. Sections keep their place forever (RFC 3264 s8), because answers refer to
+    places."""
     if not offer.sections:
         raise NegotiationError("the offer has no m-section")
     if previous is not None and len(offer.sections) < len(previous.sections):

@@ -27,7 +27,7 @@ def _units(offered: RtpMap, payload_type: PayloadType) -> Iterator[bytes]:
         for text in listed[: limits.SDP_FORMAT_PARAMETER_SETS]:
             try:
                 unit = base64.b64decode(text.strip(), validate=True)
-            except ValueError:  # binascii.Error is one, and what is not ASCII another
+            except ValueError:  # Raised for text that is not base64 (binascii.Error) or not ASCII.
                 continue
             if 0 < len(unit) <= limits.SDP_PARAMETER_SET:
                 yield unit

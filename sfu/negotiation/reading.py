@@ -15,7 +15,8 @@ class Reading:
         self._now = now
         self._previous = Previous(limits.SDP_PREVIOUS)
         self._turn = asyncio.Lock()
-        """The lock for one slice between two turns of the loop, for any number of offers. First come, first served."""
+        """Held for one slice, so that the loop gets a turn after each slice, however many offers there are. It is
+        fair."""
 
     async def read(self, text: str, owner: str = "") -> SessionDescription:
         """Parses an offer; a short one at once. Raises NegotiationError. `owner`: the sid of the participant, whose
@@ -39,6 +40,6 @@ class Reading:
                 except StopIteration as read:
                     description: SessionDescription = read.value
                     if self._now() - began > limits.SDP_SLICE / 4:
-                        await asyncio.sleep(0)  # It is answered in a turn of its own: one of these in each.
+                        await asyncio.sleep(0)  # Each offer is answered in its own turn of the loop.
                     return description
                 await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A cache of recent results within a budget. Sections are offered repeatedly, and alike, so each is parsed once."""
+"""A cache of recent results within a budget. Equal sections are offered repeatedly, so each is parsed once."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable

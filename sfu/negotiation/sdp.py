@@ -1,8 +1,8 @@
 """SDP (RFC 8866): a model that keeps every line, with typed views of the attributes of WebRTC.
 
 `str()` returns what was parsed, byte for byte. A line that no view understands, that is longer than `SDP_LINE`, or that
-has a control character is kept and ignored. An unusable m-section states the reason (`fault`). Only text that is no SDP
-at all, or too large, is a `NegotiationError`.
+has a control character is kept and ignored. An unusable m-section states the reason (`fault`). Only text that is not
+SDP, or is too large, raises `NegotiationError`.
 """
 
 from collections.abc import Generator, Sequence
@@ -123,7 +123,7 @@ class SessionDescription:
 
     @classmethod
     def parse(cls, text: str) -> "SessionDescription":
-        """Parses SDP. Raises `NegotiationError` for text that is no SDP, or too large."""
+        """Parses SDP. Raises `NegotiationError` for text that is not SDP, or is too large."""
         steps = cls.steps(text)
         while True:
             try:

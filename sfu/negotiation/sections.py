@@ -21,12 +21,12 @@ SCTP_PROTOCOLS = ("UDP/DTLS/SCTP", "DTLS/SCTP")
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What sections with equal payload types and extensions share."""
+    """The result that sections with equal payload types and extensions share."""
 
     formats: tuple[tuple[RtpMap, PayloadType], ...]
     """The supported payload types."""
     extensions: tuple[Extmap, ...]
-    """The supported ones of them."""
+    """The supported ones among them."""
     received: tuple[PayloadType, ...]
     """The formats that the client accepts, with aliases."""
     received_extensions: Mapping[str, int]
@@ -138,7 +138,7 @@ class Sections:
         if section.protocol not in RTP_PROTOCOLS or not common.formats:
             return self._rejected(section)
         if not self.muxed:
-            # Of one bundle, one section that says so will do: there is one transport to multiplex on.
+            # One section of a bundle with a=rtcp-mux is enough, because the bundle has one transport.
             return self._rejected(section, f"the section {quote(section.mid)} does not offer a=rtcp-mux")
         publishes = section.sends and self.allow.publishes(section.mid, kind)
         receives = section.receives and self.allow.subscribe
@@ -161,8 +161,8 @@ class Sections:
         return is_slot and last.common is common and last.publishes == publishes
 
     def _in_common(self, section: MediaSection, kind: Kind) -> Common | None:
-        """None: other sections have listed all that an offer may list."""
-        # Sections that list the same have the very same tuples, and live as long as the offer does.
+        """Returns the `Common` of a section. None: other sections have used up the limits of the offer."""
+        # Sections with equal lists share their tuples, which live as long as the offer.
         key = (id(section.codecs), id(section.extmaps), kind, section.has_extension_for_mid)
         common = self._common.get(key)
         if common is None and self._codecs <= limits.SDP_ALL_CODECS:
@@ -194,8 +194,8 @@ class Sections:
         return self.ids.get(capabilities.EXTENSIONS.get(extension.uri, "")) == extension.id
 
     def _slot(self, mid: str, kind: Kind, common: Common) -> ReceiveSection:
-        """Its SSRCs stay while it lasts. One that ended never gets them again: its numbers would start anew. And with
-        other payload types or extensions it is another one."""
+        """Returns the slot of a section. A slot keeps its SSRCs. A new slot gets new SSRCs, because its sequence
+        numbers start again. Other payload types or extensions make a new slot."""
         kept = self.kept.get(mid)
         payload_types, extensions = common.received, common.received_extensions
         index = kept.index if kept else next(self._free[kind])
@@ -225,12 +225,13 @@ class Sections:
 
 
 def _free(taken: set[int]) -> Iterator[int]:
-    """Numbers from 0 on that are not taken."""
+    """Yields the numbers from 0 that are not taken."""
     return (index for index in itertools.count() if index not in taken)
 
 
 def _check_bundle(offer: SessionDescription, lines: Sequence[answer.Line]) -> None:
-    """There is one transport to give, so a bundle is all or nothing (RFC 8843 s7.3): half a call helps nobody."""
+    """Raises if one of several usable sections is not in the bundle (RFC 8843 s7.3). The server has one transport, and
+    half a call helps nobody."""
     accepted = [line.offered for line in lines if not line.section.rejected]
     bundled = set(offer.bundle or ())
     outside = [section for section in accepted if section.offered_mid not in bundled]
@@ -246,8 +247,8 @@ def _check_bundle(offer: SessionDescription, lines: Sequence[answer.Line]) -> No
 
 
 def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadType], ...]:
-    """The offered payload types that we speak, in the offer's order, each with its retransmission twin."""
-    offered = [c for c in section.codecs if not 64 <= c.number <= 95]  # RFC 5761 s4: those look like RTCP
+    """Returns the supported payload types in the offer's order, each with its retransmission payload type."""
+    offered = [c for c in section.codecs if not 64 <= c.number <= 95]  # RFC 5761 s4: these look like RTCP.
     rtx = {c.parameters.get("apt"): c.number for c in reversed(offered) if c.name == "rtx"}
     opus = {str(c.number) for c in offered if c.name == "opus" and capabilities.find(kind, c)}
     chosen: list[tuple[RtpMap, PayloadType]] = []
@@ -263,13 +264,14 @@ def _formats(section: MediaSection, kind: Kind) -> tuple[tuple[RtpMap, PayloadTy
 
 
 def _is_red_of(offered: RtpMap, opus: set[str]) -> bool:
-    """RFC 2198: the primary and the copies are the one opus payload type."""
+    """Returns whether the primary and all copies of this RED (RFC 2198) have the same opus payload type."""
     blocks = offered.parameters.get("", "").split("/")
     return len(set(blocks)) == 1 and blocks[0] in opus
 
 
 def _with_aliases(payload_types: Sequence[PayloadType]) -> tuple[PayloadType, ...]:
-    """A track of a profile that the client does not list, but decodes, is sent under the number it does list."""
+    """Adds profiles that the client decodes but does not list. Their tracks are sent with a payload type that it
+    lists."""
     known = {(p.codec, p.format): p for p in reversed(payload_types)}
     aliases: dict[tuple[str, int], PayloadType] = {}
     for p in payload_types:
@@ -285,7 +287,7 @@ def _publication(
     formats: tuple[tuple[RtpMap, PayloadType], ...],
     extensions: tuple[Extmap, ...],
 ) -> Publication:
-    # What is answered: nothing else was agreed on.
+    # Only answered formats count, because no others are negotiated.
     feedback = {f for offered, p in formats for f in capabilities.BY_NAME[p.codec].feedback if f in offered.feedback}
     return Publication(
         mid=section.mid,
@@ -303,7 +305,7 @@ def _publication(
 
 
 def _repairs(section: MediaSection) -> tuple[tuple[int, int], ...]:
-    """RFC 5576 s4.2."""
+    """Returns the SSRCs of FID groups (RFC 5576 s4.2)."""
     pairs = (group for semantics, group in section.ssrc_groups if semantics == "FID" and len(set(group)) == 2)
     return tuple((pair[0], pair[1]) for pair in itertools.islice(pairs, limits.SDP_REPAIRS))
 
@@ -311,9 +313,9 @@ def _repairs(section: MediaSection) -> tuple[tuple[int, int], ...]:
 def _encodings(
     section: MediaSection, formats: tuple[tuple[RtpMap, PayloadType], ...], extensions: Mapping[str, int]
 ) -> tuple[Encoding, ...]:
-    """By RID (RFC 8853); else by the SSRCs of a SIM group, as clients of old make them; else the one SSRC.
+    """Returns the encodings by RID (RFC 8853), else by the SSRCs of a SIM group (old clients), else one.
 
-    Of more than `SDP_ENCODINGS` the first are taken.
+    Only the first `SDP_ENCODINGS` are used.
     """
     if section.simulcast and "rid" in extensions:
         answered = {str(payload_type.number) for _, payload_type in formats}

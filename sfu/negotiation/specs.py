@@ -67,8 +67,8 @@ class Publication:
     pli: bool
     fir: bool
     repairs: tuple[tuple[int, int], ...]
-    """SSRCs and the SSRC of the repair of each, from FID lines; also beside RIDs, and of streams that no encoding
-    names."""
+    """SSRCs and the SSRC of the retransmissions of each, from FID lines; also if RIDs are used, and of streams without
+    an encoding."""
     msid: tuple[str, str]
     """The client's names of stream and track."""
     parameter_sets: tuple[tuple[int, bytes], ...] = ()
@@ -77,14 +77,14 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class ReceiveSection:
-    """A section in which the client receives."""
+    """A section in which the client receives media."""
 
     mid: str
     kind: Kind
     ssrc: int
     rtx_ssrc: int | None
     payload_types: tuple[PayloadType, ...]
-    """The formats of the answer, then the same numbers for formats that the client decodes, too."""
+    """The formats of the answer, then the same payload types for other formats that the client decodes."""
     extensions: Mapping[str, int]
     index: int
     """The audio and the video slot with the same index share the stream `slot-<index>`: browsers lip-sync by stream."""
@@ -126,9 +126,9 @@ class Negotiated:
     """The fingerprints of the client's certificate: `sha-256`, `sha-384` or `sha-512`, and the digest of each."""
     sctp: Sctp | None
     ice_restarted: bool
-    """Compared with the previous negotiation, as is the next field."""
+    """True: ICE restarts, compared with the previous negotiation."""
     association_changed: bool
-    """DTLS restarts (RFC 8842 s3.1): other fingerprints, another tls-id, or other roles."""
+    """True: DTLS restarts (RFC 8842 s3.1), likewise: other fingerprints, another tls-id, or other roles."""
     tls_id: str | None = None
     version: int = 1
     """The version in o=; increases by one with every answer."""

@@ -1,7 +1,7 @@
 """The transport of one participant in the plane: turns negotiated offers into commands.
 
-Only what an offer changed is commanded. A new association (other fingerprint or tls-id) is a new transport: its keys
-are new, so the SSRCs of its slots may start again, which on one transport they never may.
+An offer causes commands only for its changes. A new association (other fingerprint or tls-id) is a new transport. Its
+keys are new, so its slots may use the same SSRCs from the start, which is forbidden within one transport.
 """
 
 import secrets
@@ -38,7 +38,7 @@ class MediaState(StrEnum):
     """Not negotiated, or connecting."""
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
-    """Silent; it may resume."""
+    """Silent; media may continue."""
     FAILED = "failed"
     CLOSED = "closed"
 
@@ -60,13 +60,13 @@ class Transport:
         self.state = MediaState.NEW
         self.negotiated: Negotiated | None = None
         self.tracks: dict[str, int] = {}
-        """The plane's ids of what is received, by mid."""
+        """The plane's ids of the received tracks, by mid."""
         self.slots: dict[str, int] = {}
         """The plane's ids of the receive sections of the present offer, by mid, in its order."""
         self.kinds: dict[str, Kind] = {}
-        """Of the slots, by mid."""
+        """The kinds of the slots, by mid."""
         self.codecs: dict[str, frozenset[str]] = {}
-        """What the client decodes in each slot, by mid: names of the plane."""
+        """The codecs that the client decodes in each slot, by mid: names of the plane."""
         self._binding = binding
         self._worker = worker
         self._owner = owner
@@ -74,11 +74,11 @@ class Transport:
         self._publications: dict[str, Publication] = {}
         """Those of `_specs`, by mid."""
         self._ssrcs: dict[str, int] = {}
-        """Of the slots, by mid."""
+        """The SSRCs of the slots, by mid."""
         self._sctp = False
 
     def consider(self, offer: SessionDescription, allow: Allow) -> tuple[Negotiated, Local]:
-        """Negotiates an offer without any change. Raises NegotiationError."""
+        """Negotiates an offer and changes nothing. Raises NegotiationError."""
         local = self.local
         if restarts_ice(offer, self.negotiated):
             local = _fresh(local)
@@ -123,7 +123,7 @@ class Transport:
         return answer
 
     def drop_track(self, mid: str) -> None:
-        """Stops receiving what this section sends."""
+        """Stops receiving the track of this section."""
         id = self.tracks.pop(mid, None)
         if id is not None:
             del self._specs[mid], self._publications[mid]
@@ -182,7 +182,7 @@ class Transport:
         present, self.slots, self.kinds, self.codecs = self.slots, {}, {}, {}
         common: dict[int, tuple[frozenset[str], list[_native.PayloadType]]] = {}
         for mid, slot in slots.items():
-            # Slots of equal sections have the very same tuple.
+            # Slots of equal sections share one tuple.
             found = common.get(id(slot.payload_types))
             if found is None:
                 codecs = frozenset(p.codec for p in slot.payload_types)
@@ -222,7 +222,7 @@ def _ice(negotiated: Negotiated, local: Local) -> _native.IceCredentials:
 
 
 def _payload_types(payload_types: tuple[PayloadType, ...]) -> list[_native.PayloadType]:
-    # The table of capabilities has the plane's own words, which mypy cannot see.
+    # The table of capabilities has names of the plane, which mypy does not check.
     return [
         _native.PayloadType(
             number=p.number,

@@ -42,10 +42,10 @@ except ImportError as error:
 loading.refuse_stale(STUB_CRC32)
 
 WORKER_SHIFT = 40
-"""From this bit up, an id names its worker."""
+"""The bits from this one up are the worker of an id."""
 
 PEER_OPENED = 1 << 39
-"""Set in ids of channels that peers open, never in the caller's."""
+"""This bit is set in ids of channels that peers open, never in the caller's ids."""
 
 Event = (
     TransportState

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 TRACE = "sfu.plane.trace"
 """The parent of the loggers of the plane's decisions, one per target: `sfu.plane.trace.ice`."""
 LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO}
-"""Of trace lines. Python has nothing below DEBUG."""
+"""Python's levels of trace lines; it has none below DEBUG."""
 
 Ladder = Sequence[Layer]
 """Layers, best first."""
@@ -62,7 +62,7 @@ class Binding:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
-        """Starts to pass events to `dispatch`, on the running loop."""
+        """Starts passing events to `dispatch`, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.plane.fileno(), self.read)
 
@@ -94,7 +94,7 @@ class Binding:
             try:
                 self._dispatch(event)
             except Exception as error:
-                # An event is lost for one participant; those behind it in the batch belong to others.
+                # Only this participant loses an event. Later events of the batch belong to others.
                 self._failures.note("event", error, f"event={type(event).__name__}")
 
 

@@ -14,7 +14,7 @@ BUILD = "run `make setup` in a checkout, or reinstall the package for this platf
 def explained(error: ImportError) -> NativeModuleError:
     """Returns the exception that explains why `from ._native import …` failed."""
     if MODULE in sys.modules:
-        return _stale()  # It was loaded, and lacks a name.
+        return _stale()  # The module was loaded but lacks a name.
     if isinstance(error, ModuleNotFoundError):
         return NativeModuleError("is missing", BUILD)
     return NativeModuleError(f"cannot be loaded ({error})", BUILD)
@@ -25,7 +25,7 @@ def refuse_stale(crc32: int) -> None:
     try:
         stub = STUB.read_bytes()
     except OSError:
-        return  # Installed without stubs: there is nothing to compare with.
+        return  # The package is installed without stubs, so nothing can be compared.
     if zlib.crc32(stub) != crc32:
         raise _stale()
 

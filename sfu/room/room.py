@@ -321,7 +321,7 @@ class Room:
 
     def handle_timeout(self, now: float) -> None:
         failures = self._context.failures
-        # A part that fails in every tick keeps nobody in the room.
+        # A part that fails in every tick must not keep participants in the room.
         with failures.contained("tick", f"room={self.name}"):
             self.forwarding.handle_timeout(now)
         with failures.contained("tick", f"room={self.name}"):

@@ -1,4 +1,4 @@
-"""The audio policy of a room: which microphones the plane ranks, sent whenever it changes."""
+"""The audio policy of a room: the microphones that the plane ranks. It is sent whenever it changes."""
 
 from collections.abc import Iterable
 

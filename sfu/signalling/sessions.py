@@ -70,7 +70,7 @@ class Signalling:
             try:
                 view.handle_timeout()
             except Exception as error:
-                # The others of this tick have done nothing wrong.
+                # The failure of one room does not affect the others of this tick.
                 self._context.failures.note("tick", error, f"room={room.name}")
             for sid in view.poll_failed():
                 room.report_participant(sid)
