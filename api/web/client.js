@@ -78,7 +78,7 @@ import { Room } from './client/room.js';
  */
 
 /**
- * Joins a room. Resolves when the server has let us in; media connects while the caller goes on.
+ * Joins a room. Resolves when the server has admitted the client; media connects afterwards.
  *
  * @param {JoinOptions} options
  * @returns {Promise<Room>}

@@ -1,4 +1,4 @@
-/** The same video in another codec, in its own section, while the server says that a subscriber needs it. */
+/** The same video in another codec, in its own section. It is sent while a subscriber needs it. */
 
 import { isOver } from './errors.js';
 
@@ -12,7 +12,7 @@ export class Backup {
   #running = null;
 
   /**
-   * @param {import('./local.js').LocalTrack} local What it is the backup of.
+   * @param {import('./local.js').LocalTrack} local The primary track.
    * @param {import('./local.js').PublishOptions & {codec: string}} options How it is sent.
    * @param {(options: any, cid: string) => import('./sending.js').Sending | null} addSender
    * @param {import('./publisher.js').Ways} ways
@@ -25,7 +25,7 @@ export class Backup {
     this.ways = ways;
   }
 
-  /** Resolves when it is sent, or no longer, as was last wished. @param {boolean} isWanted */
+  /** Starts or stops sending. Resolves when the latest request is carried out. @param {boolean} isWanted */
   want(isWanted) {
     this.#isWanted = isWanted;
     this.#running ??= this.#follow().finally(() => (this.#running = null));

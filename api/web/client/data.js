@@ -27,7 +27,7 @@ export function seal(name, payload) {
   return message;
 }
 
-/** @param {Uint8Array} message @returns {{name: string, payload: Uint8Array} | null} Null: it is none of ours. */
+/** @param {Uint8Array} message @returns {{name: string, payload: Uint8Array} | null} Null: it has no valid envelope. */
 export function unseal(message) {
   const end = 1 + message[0];
   if (message.length === 0 || end > message.length) return null;
@@ -37,7 +37,7 @@ export function unseal(message) {
 export class Data {
   /** @type {Record<'reliable' | 'lossy', RTCDataChannel | null>} */
   #channels = { reliable: null, lossy: null };
-  /** Those who wait for a channel to be open and to have room. @type {Array<() => void>} */
+  /** Senders that wait until a channel is open and has room. @type {Array<() => void>} */
   #waiting = [];
   /** @type {RTCPeerConnection | null} */
   #pc = null;
@@ -48,7 +48,7 @@ export class Data {
     this.labels = { reliable: 'sfu-reliable', lossy: 'sfu-lossy' };
   }
 
-  /** Opens the channels on a peer connection; with the first offer they are there. @param {RTCPeerConnection} pc */
+  /** Opens the channels on a peer connection, before its first offer. @param {RTCPeerConnection} pc */
   attach(pc) {
     this.#pc = pc;
     this.#open('reliable', { ordered: true });
@@ -61,7 +61,7 @@ export class Data {
     this.#wake();
   }
 
-  /** Resolves when the messages are on their way. @param {readonly Uint8Array[]} messages */
+  /** Resolves when the browser has accepted the messages. @param {readonly Uint8Array[]} messages */
   async sendReliable(messages) {
     for (const message of messages) {
       for (;;) {
@@ -76,7 +76,7 @@ export class Data {
     }
   }
 
-  /** Sends what can be sent now. @param {readonly Uint8Array[]} messages @returns {boolean} False: something was lost. */
+  /** Sends messages or drops them. @param {readonly Uint8Array[]} messages @returns {boolean} False: one was dropped. */
   sendLossy(messages) {
     const channel = this.#channels.lossy;
     if (channel?.readyState !== 'open' || channel.bufferedAmount > LOW_WATER) return false;
@@ -119,7 +119,7 @@ function bytes(payload) {
  * The destination names of a message.
  *
  * @param {any} to Participants, their sids or identities, or `server`; undefined: everybody.
- * @param {readonly import('./remote.js').Participant[]} people Those who are there.
+ * @param {readonly import('./remote.js').Participant[]} people The participants in the room.
  * @returns {string[]}
  * @throws {SfuError} `not_found`: no such participant.
  */

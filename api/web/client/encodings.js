@@ -1,4 +1,4 @@
-/** How a track is sent: its simulcast streams, their bitrates, and the order of codecs. Pure. */
+/** The encodings of a sent track: its simulcast streams, their bitrates, and the order of codecs. Pure. */
 
 /** Bits per second for a VP8 picture of this many pixels at 30 frames per second, smallest first. */
 const LADDER = [
@@ -50,7 +50,7 @@ export function encodingsFor({ kind, source, width, height, simulcast, scalabili
 }
 
 /**
- * All codecs, those of the requested name first. Null: the browser has none of that name, or none was requested.
+ * All codecs, those of the requested name first. Null: the browser has none of that name, or none was much as asked for.
  *
  * @template {{mimeType: string}} C
  * @param {readonly C[]} codecs As of `RTCRtpSender.getCapabilities(kind)`.

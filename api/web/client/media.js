@@ -9,14 +9,14 @@ import { read } from './stats.js';
  * @property {(message: Record<string, any>) => Promise<any>} request
  * @property {() => boolean} isReachable Whether the server can be asked now.
  * @property {(mids: string[]) => void} undeclared Sections that would send and are no track: the server takes nothing there.
- * @property {() => void} changed `state` is another.
- * @property {() => void} rejoin Nothing helps: another join is needed.
+ * @property {() => void} changed `state` changed.
+ * @property {() => void} rejoin The connection cannot be restored: a new join is needed.
  */
 
 export class Media {
-  /** The one of now. @type {Peer | null} */
+  /** The current peer connection. @type {Peer | null} */
   peer = null;
-  /** What is known of each flow, for its rate. @type {Map<string, import('./stats.js').Flow>} */
+  /** The counters of each flow, for its rate. @type {Map<string, import('./stats.js').Flow>} */
   #flows = new Map();
   #wasUp = false;
   /** The network changed: restart ICE when the WebSocket is open. */
@@ -70,7 +70,7 @@ export class Media {
     return answer;
   }
 
-  /** What arrives in a receive section. @param {string} mid @returns {MediaStreamTrack | null} */
+  /** The media that arrives in a receive section. @param {string} mid @returns {MediaStreamTrack | null} */
   received(mid) {
     return this.peer?.received(mid) ?? null;
   }

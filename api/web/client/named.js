@@ -6,7 +6,7 @@ import { SfuError } from './errors.js';
  * The track of another participant.
  *
  * @param {unknown} named A RemoteTrack, or its sid.
- * @param {import('./remote.js').Others} others Those who are there.
+ * @param {import('./remote.js').Others} others The participants in the room.
  * @param {Iterable<import('./local.js').LocalTrack>} own One's own tracks, which are not shown to oneself.
  * @returns {import('./remote.js').RemoteTrack}
  * @throws {SfuError} `own_track`, or `not_found`: it is not published, or no longer.
@@ -28,7 +28,7 @@ export function trackNamed(named, others, own) {
  * Finds a participant by object, sid or identity.
  *
  * @param {unknown} named
- * @param {readonly import('./remote.js').Participant[]} people Those who are there.
+ * @param {readonly import('./remote.js').Participant[]} people The participants in the room.
  * @returns {import('./remote.js').Participant}
  * @throws {SfuError} `not_found`
  */

@@ -2,8 +2,8 @@
 
 /**
  * @param {object} then
- * @param {() => void} then.moved The path is another: what looks alive may be dead.
- * @param {() => void} then.seen The page is visible. Timers of hidden pages come late; this does not.
+ * @param {() => void} then.moved The path changed: connections that look open may be broken.
+ * @param {() => void} then.seen The page is visible. Timers of hidden pages fire late; this event does not.
  * @param {AbortSignal} signal Ends the watch.
  */
 export function watchNetwork({ moved, seen }, signal) {

@@ -14,15 +14,15 @@ const MAX_RESTARTS = 5;
  *   Sends an offer with the `cid` of each sending section, and yields the answer.
  * @property {() => boolean} isReachable Whether an offer would reach the server now. When it does again, `restart` is called.
  * @property {(state: RTCPeerConnectionState) => void} state
- * @property {() => void} failed Nothing helps: another peer connection is needed.
+ * @property {() => void} failed The connection cannot be restored: a new one is needed.
  */
 
 export class Peer {
-  /** The `cid` of what each sending transceiver sends. @type {Map<RTCRtpTransceiver, string>} */
+  /** The `cid` of the track of each sending transceiver. @type {Map<RTCRtpTransceiver, string>} */
   #sending = new Map();
-  /** @type {Promise<any> | null} The exchange under way. */
+  /** @type {Promise<any> | null} The offer and answer in progress. */
   #running = null;
-  /** @type {Promise<any> | null} The one that begins when it ends. */
+  /** @type {Promise<any> | null} The exchange that begins when it ends. */
   #next = null;
   #timer = 0;
   #restarts = 0;
@@ -50,13 +50,13 @@ export class Peer {
     }
   }
 
-  /** What arrives in a receive section. @param {string} mid @returns {MediaStreamTrack | null} */
+  /** The media that arrives in a receive section. @param {string} mid @returns {MediaStreamTrack | null} */
   received(mid) {
     return this.#find(mid)?.receiver.track ?? null;
   }
 
   /**
-   * @param {MediaStreamTrack | 'audio' | 'video'} track Or its kind, where there is nothing to send yet.
+   * @param {MediaStreamTrack | 'audio' | 'video'} track Or its kind, if there is no track yet.
    * @param {string} cid
    * @param {RTCRtpEncodingParameters[]} encodings
    * @param {RTCRtpCodec[] | null} codecs In the order of preference.
@@ -69,9 +69,9 @@ export class Peer {
   }
 
   /**
-   * Ends a sending section. It is stopped and not made inactive for the next track to reuse: Chromium would go on with
-   * the same SSRCs and, since the server knew them, without the MID and RID by which a new track is recognised. The
-   * m-line of a stopped section is used again by the browser itself.
+   * Ends a sending section by stopping its transceiver. An inactive section could be reused, but Chromium would
+   * continue with the same SSRCs and omit MID and RID, by which the server recognises a new track. The browser itself
+   * reuses the m-line of a stopped section.
    *
    * @param {RTCRtpTransceiver} transceiver
    */
@@ -82,7 +82,7 @@ export class Peer {
   /**
    * Makes an offer after the one in progress. Calls that wait share one offer.
    *
-   * @returns {Promise<Record<string, string> | null>} Which track each accepted sending section is, by mid. Null: closed.
+   * @returns {Promise<Record<string, string> | null>} The track of each accepted sending section, by mid. Null: closed.
    */
   negotiate() {
     if (this.#next) return this.#next;
@@ -163,7 +163,7 @@ export class Peer {
 
 /**
  * Lets the server send AV1 and VP9 layers with their dependency descriptor: Chromium offers the header extension only
- * only where it sends layers itself, and does not decode several spatial layers without the extension.
+ * where it sends layers itself, and does not decode several spatial layers without the extension.
  *
  * @param {RTCRtpTransceiver & {getHeaderExtensionsToNegotiate?: Function, setHeaderExtensionsToNegotiate?: Function}} transceiver
  */

@@ -17,9 +17,9 @@ import { Sending } from './sending.js';
 export class Publisher {
   /** @type {Set<LocalTrack>} */
   tracks = new Set();
-  /** What was published, or about to be, in a session that ended: the next one publishes it. @type {Set<LocalTrack>} */
+  /** Tracks of a session that ended. The next session publishes them. @type {Set<LocalTrack>} */
   #lost = new Set();
-  /** Those whose `publish` was overtaken by the end of a session. @type {Array<() => void>} */
+  /** Callers of `publish` whose session ended meanwhile. @type {Array<() => void>} */
   #overtaken = [];
 
   /** @param {Ways} ways */
@@ -90,7 +90,7 @@ export class Publisher {
     }
   }
 
-  /** @param {LocalTrack} local @param {string} [why] Said in `localTrackUnpublished`; absent where the caller asked. */
+  /** @param {LocalTrack} local @param {string} [why] For `localTrackUnpublished`. Absent: the caller requested it. */
   async unpublish(local, why) {
     if (!this.tracks.has(local)) return;
     const { sid } = local;
@@ -131,7 +131,7 @@ export class Publisher {
     this.find(sid)?.backup?.want(wanted);
   }
 
-  /** We are still in, but missed too much. @param {any[]} infos Our tracks, as the server has them. */
+  /** Handles a snapshot after too many missed messages. @param {any[]} infos Our tracks, as the server has them. */
   handleSnapshot(infos) {
     for (const local of [...this.tracks]) {
       const info = infos.find(({ sid }) => sid === local.sid);
@@ -178,7 +178,7 @@ export class Publisher {
     this.release();
   }
 
-  /** Releases callers that wait for a new join: it has happened, or will not. */
+  /** Releases callers that wait for a new join, which has succeeded or failed. */
   release() {
     for (const resume of this.#overtaken.splice(0)) resume();
   }

@@ -9,7 +9,7 @@ const MOST_AT_FIRST = 32;
 export class RemoteTrack extends Playable {
   /** The receive section that shows it; empty if none does. */
   mid = '';
-  /** What the server says reaches us: `{ state, layer, width, height, bitrate, reason }`. @type {any} */
+  /** The subscription as the server reports it: `{ state, layer, width, height, bitrate, reason }`. @type {any} */
   subscription = null;
   /** From 0 (silent) to 1 (loudest). */
   level = 0;
@@ -20,7 +20,7 @@ export class RemoteTrack extends Playable {
     this.update(info);
   }
 
-  /** @param {any} info A TrackInfo. @returns {boolean} Whether something is different. */
+  /** @param {any} info A TrackInfo. @returns {boolean} Whether something changed. */
   update(info) {
     const before = JSON.stringify(this.info);
     this.info = info;
@@ -72,7 +72,7 @@ export class Participant {
 export class Others {
   /** @type {Map<string, Participant>} By sid. */
   participants = new Map();
-  /** What each receive section shows, by mid, as the server said. @type {Map<string, {track: string, participant: string}>} */
+  /** The content of each receive section, by mid. @type {Map<string, {track: string, participant: string}>} */
   #slots = new Map();
 
   /** @returns {{track: RemoteTrack, participant: Participant} | null} */
@@ -84,7 +84,7 @@ export class Others {
     return null;
   }
 
-  /** All that are there, and what the sections show: who is not named is gone. @returns {News[]} */
+  /** Replaces all participants and the contents of the sections. Unnamed participants have left. @returns {News[]} */
   snapshot(infos, slots) {
     const present = new Set(infos.map((info) => info.sid));
     const news = [];
@@ -97,7 +97,7 @@ export class Others {
     return news;
   }
 
-  /** @param {any[]} infos New, changed or gone, each whole. @returns {News[]} */
+  /** @param {any[]} infos Participants that joined, changed or left, each complete. @returns {News[]} */
   participantsChanged(infos) {
     const news = [];
     for (const info of infos) {
@@ -143,7 +143,7 @@ export class Others {
   /**
    * Updates the tracks to what the sections show.
    *
-   * @param {(mid: string) => MediaStreamTrack | null} received What arrives in a section.
+   * @param {(mid: string) => MediaStreamTrack | null} received The media that arrives in a section.
    * @returns {News[]}
    */
   reconcile(received) {

@@ -13,14 +13,14 @@ import { overall } from './state.js';
 import { byTrack } from './stats.js';
 import { Wishes } from './wishes.js';
 
-/** @typedef {import('./remote.js').RemoteTrack | string} Named A track or its sid; what is neither is an error. */
+/** @typedef {import('./remote.js').RemoteTrack | string} Named A track or its sid; anything else is an error. */
 
 export class Room extends EventTarget {
   /** @type {'connecting' | 'connected' | 'reconnecting' | 'closed'} */
   state = 'connecting';
   /** The server's RoomInfo. @type {any} */
   info = null;
-  /** Oneself; what one publishes is in `localTracks`. @type {Participant | null} */
+  /** This participant. Its tracks are in `localTracks`. @type {Participant | null} */
   you = null;
 
   #signal;
@@ -76,7 +76,7 @@ export class Room extends EventTarget {
     return this.#media.state;
   }
 
-  /** The peer connection of now, for what this client has no word for. @returns {RTCPeerConnection | null} */
+  /** The current peer connection, for features that this client does not offer. @returns {RTCPeerConnection | null} */
   get peerConnection() {
     return this.#media.peer?.pc ?? null;
   }
@@ -222,7 +222,7 @@ export class Room extends EventTarget {
     return byTrack(reading, remote, this.localTracks);
   }
 
-  // ------------------------------------------------------------------------------------------- what the server says
+  // ---------------------------------------------------------------------------------------- messages of the server
 
   #handleJoined(message, how) {
     this.info = message.room;
@@ -380,7 +380,7 @@ export class Room extends EventTarget {
     this.#dispatch(this.#others.reconcile((mid) => this.#media.received(mid)));
   }
 
-  // ------------------------------------------------------------------------------------------------- staying in
+  // -------------------------------------------------------------------------------------------------- reconnecting
 
   #handleSignal(state) {
     if (state === 'open') this.#media.handleReachable();

@@ -11,7 +11,7 @@ import { SfuError } from './errors.js';
 
 const PROTOCOL = 'sfu.v1';
 const VERSION = '0.1.0';
-/** The client obeys `wanted`: see sending.js. */
+/** The client supports `wanted`: see sending.js. */
 const FEATURES = ['wanted'];
 const REPLACED = 4000;
 const POLICY = 1008;

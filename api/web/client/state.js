@@ -4,7 +4,7 @@
  * Returns one state for two connections, WebSocket and media.
  *
  * @param {'connecting' | 'connected' | 'reconnecting' | 'closed'} before
- * @param {boolean} isWell Both are connected.
+ * @param {boolean} isWell True: both are connected.
  * @returns {'connecting' | 'connected' | 'reconnecting' | 'closed'}
  */
 export function overall(before, isWell) {

@@ -24,7 +24,7 @@
  * @property {string} limitedBy `none`, `cpu`, `bandwidth`, `other`
  */
 
-/** Minimum milliseconds between two readings of a rate. Earlier readings repeat the last one. */
+/** Minimum milliseconds between two readings of a rate. A reading before that repeats the last one. */
 const WINDOW = 500;
 
 /**

@@ -69,7 +69,7 @@ export class Wishes {
     }
   }
 
-  /** The server has lost them: sends again those of tracks that still exist. */
+  /** Sends the settings of all existing tracks again, because the server lost them. */
   async restore() {
     for (const sid of [...this.#wishes.keys()]) if (!this.isThere(sid)) this.#wishes.delete(sid);
     for (const on of [true, false]) {

@@ -40,7 +40,7 @@ export class Tiles {
    * @param {boolean} [shown.isScreen]
    * @param {boolean} [shown.isMine]
    * @param {Picture | null} shown.picture Null: none, or muted.
-   * @param {string} [shown.track] Its sid, if it comes from another.
+   * @param {string} [shown.track] Its sid, if it is a remote track.
    * @param {boolean} [shown.isSilent] The microphone is off.
    */
   show(key, { identity, name, isScreen = false, isMine = false, picture, track = '', isSilent = false }) {
