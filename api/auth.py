@@ -73,7 +73,7 @@ def _wrong(error: Exception) -> str:
 def admits(grant: Grant, room: str) -> None:
     """Raises NotAllowed if the grant does not allow joining the room, so the handshake can be refused."""
     if not grant.room_join:
-        raise NotAllowed("this token does not allow to join a room (roomJoin)")
+        raise NotAllowed("this token does not allow joining a room (roomJoin)")
     if grant.room and grant.room != room:
         raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(room)}")
 
@@ -88,7 +88,7 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
         sources = tuple(Source(source) for source in video.get("canPublishSources") or ())
     except (ValueError, TypeError):
         known = ", ".join(Source)
-        raise Unauthenticated(f"The token's canPublishSources may hold only: {known}.") from None
+        raise Unauthenticated(f"The token's canPublishSources may contain only: {known}.") from None
     attributes = claims.get("attributes") or {}
     if not isinstance(attributes, Mapping) or not all(isinstance(value, str) for value in attributes.values()):
         raise Unauthenticated("The token's claim 'attributes' must map strings to strings.")

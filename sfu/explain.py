@@ -25,7 +25,7 @@ CALLED = {
     Source.CAMERA: "camera",
     Source.MICROPHONE: "microphone",
     Source.SCREEN_SHARE: "shared screen",
-    Source.SCREEN_SHARE_AUDIO: "shared screen's sound",
+    Source.SCREEN_SHARE_AUDIO: "shared screen's audio",
 }
 
 

@@ -79,10 +79,10 @@ class Joins:
             raise InvalidRequest("a media session must publish or watch")
         permissions = grant.permissions
         if kind is ParticipantKind.INGRESS and not permissions.can_publish:
-            raise NotAllowed("this token does not allow to publish")
+            raise NotAllowed("this token does not allow publishing")
         if kind is ParticipantKind.VIEWER:
             if not permissions.can_subscribe:
-                raise NotAllowed("this token does not allow to subscribe")
+                raise NotAllowed("this token does not allow subscribing")
             permissions = replace(permissions, can_publish=False, can_publish_data=False, hidden=True)
         self._quotas.join(grant.key, command.address, self._context.now())
         room = self._admit(grant, command.room)
@@ -117,7 +117,7 @@ class Joins:
         self._lifecycle.admit()
         names.room_name(name)
         if not grant.room_join:
-            raise NotAllowed("this token does not allow to join a room")
+            raise NotAllowed("this token does not allow joining a room")
         if grant.room and grant.room != name:
             raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(name)}")
         self.require_valid(grant, name)

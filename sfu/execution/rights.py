@@ -64,10 +64,10 @@ class Standing(NamedTuple):
             raise NotAllowed("only the administrator of the service may send this command")
         if right is Right.CREATE_ROOMS:
             if not grant.room_create:
-                raise NotAllowed("this token does not allow to create rooms (roomCreate)")
+                raise NotAllowed("this token does not allow creating rooms (roomCreate)")
         elif right is Right.LIST_ROOMS:
             if not grant.room_list:
-                raise NotAllowed("this token does not allow to list rooms (roomList)")
+                raise NotAllowed("this token does not allow listing rooms (roomList)")
         elif not ((right is Right.VIEW_ROOM and grant.room_list) or (right is Right.CLOSE_ROOM and grant.room_create)):
             _require_moderator(grant, command)
 
@@ -85,6 +85,6 @@ class Standing(NamedTuple):
 def _require_moderator(grant: Grant, command: Any) -> None:
     room: str = command.room
     if not grant.room_admin:
-        raise NotAllowed("this token does not allow to moderate a room (roomAdmin)")
+        raise NotAllowed("this token does not allow moderating a room (roomAdmin)")
     if grant.room and grant.room != room:
         raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(room)}")

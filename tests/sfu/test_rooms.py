@@ -59,7 +59,7 @@ async def test_a_bad_name_is_refused(name: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("who", "sentence"),
     [
-        (Grant(identity="a"), "this token does not allow to join a room"),
+        (Grant(identity="a"), "this token does not allow joining a room"),
         (Grant(identity="a", room_join=True, room="other"), "this token is for the room 'other', not for 'room'"),
         (Grant(identity="", room_join=True), "an identity must not be empty"),
         (Grant(identity="a" * 257, room_join=True), "an identity has at most 256 characters"),

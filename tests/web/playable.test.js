@@ -109,10 +109,10 @@ test('what is no element that plays is refused with a sentence', () => {
 
 test('what is no MediaStreamTrack is neither published nor put in the place of one', async () => {
   const camera = new LocalTrack({}, media('camera', 'video'), {});
-  assert.throws(() => new LocalTrack({}, undefined, {}), { name: 'TypeError', message: 'What is published is a MediaStreamTrack; this is undefined.' });
+  assert.throws(() => new LocalTrack({}, undefined, {}), { name: 'TypeError', message: 'A published track must be a MediaStreamTrack; this is undefined.' });
   assert.throws(() => new LocalTrack({}, camera, {}), { name: 'TypeError', message: /this is of the class LocalTrack/ });
   for (const wrong of [undefined, camera, media('sound', 'audio')]) {
-    await assert.rejects(camera.replaceTrack(wrong), { name: 'TypeError', message: /^What replaces it is a MediaStreamTrack of kind video, or null; this is / });
+    await assert.rejects(camera.replaceTrack(wrong), { name: 'TypeError', message: /^The new track must be a MediaStreamTrack of kind video, or null; this is / });
   }
   assert.equal(camera.mediaStreamTrack.id, 'camera');
 });

@@ -131,13 +131,13 @@ test('figures say what is there, or why it is not', () => {
   const flow = { codec: 'VP8', width: 640, height: 360, fps: 30, bitrate: 512_345 };
   assert.equal(figures(flow, { state: 'active', layer: { spatial: 1, temporal: 2 } }), 'S1 T2 · 512 kbit/s · 640×360 @30 · VP8');
   assert.equal(figures(flow, { state: 'paused', reason: 'muted by its publisher' }), 'paused: muted by its publisher');
-  assert.equal(figures(undefined, { state: 'active', layer: { spatial: 0, temporal: 1 }, cause: 'demand' }), 'S0 T1 · as much as asked for');
+  assert.equal(figures(undefined, { state: 'active', layer: { spatial: 0, temporal: 1 }, cause: 'demand' }), 'S0 T1 · as requested');
   assert.equal(figures(flow, { state: 'active', layer: null, cause: 'none' }), '512 kbit/s · 640×360 @30 · VP8');
   assert.equal(figures(undefined, null), '');
   assert.equal(bitrate(1_640_000), '1.6 Mbit/s');
   assert.equal(
     sending([{ rid: 'h', width: 640, height: 360, bitrate: 450_000, limitedBy: 'bandwidth' }, { rid: 'q', width: 320, height: 180, bitrate: 150_000, limitedBy: 'none' }, { rid: 'f', width: 0, height: 0, bitrate: 0, limitedBy: 'none' }]),
-    'q+h · 600 kbit/s · 640×360 · held by bandwidth',
+    'q+h · 600 kbit/s · 640×360 · limited by bandwidth',
   );
 });
 

@@ -104,9 +104,9 @@ test('a track is named by itself or by its sid', async (t) => {
 const WRONG = {
   'a sid that nobody has': ['TR_none', { name: 'SfuError', code: 'not_found', message: 'There is no track "TR_none" in the room.' }],
   'an empty sid': ['', { name: 'SfuError', code: 'not_found', message: 'There is no track "" in the room.' }],
-  undefined: [undefined, { name: 'TypeError', message: 'A track is named by a RemoteTrack or its sid; this is undefined.' }],
-  null: [null, { name: 'TypeError', message: 'A track is named by a RemoteTrack or its sid; this is null.' }],
-  'an object of some kind': [{ sid: 'TR_camera' }, { name: 'TypeError', message: 'A track is named by a RemoteTrack or its sid; this is of the class Object.' }],
+  undefined: [undefined, { name: 'TypeError', message: 'A track is identified by a RemoteTrack or its sid; this is undefined.' }],
+  null: [null, { name: 'TypeError', message: 'A track is identified by a RemoteTrack or its sid; this is null.' }],
+  'an object of some kind': [{ sid: 'TR_camera' }, { name: 'TypeError', message: 'A track is identified by a RemoteTrack or its sid; this is of the class Object.' }],
 };
 const METHODS = {
   watch: async (room, named) => room.watch(named, box()),
@@ -139,7 +139,7 @@ for (const [method, call] of Object.entries(METHODS)) {
 
 test('only a picture is watched, in an element, while one is in the room', async (t) => {
   const { room, camera, microphone } = await scene(t);
-  assert.throws(() => room.watch(microphone, box()), { name: 'TypeError', message: 'Only pictures are watched; the track TR_microphone is sound.' });
+  assert.throws(() => room.watch(microphone, box()), { name: 'TypeError', message: 'Only video can be watched; the track TR_microphone is audio.' });
   for (const none of [undefined, null, '#tile', camera, new EventTarget()]) {
     assert.throws(() => room.watch(camera, none), { name: 'TypeError', message: /^A track is watched in an element of a page; this is / });
   }
@@ -157,7 +157,7 @@ test('a message is addressed to a participant by itself, its sid or its identity
 test('a message to nobody is refused', async (t) => {
   const { room, ada, camera } = await scene(t);
   const cases = [['eve', '"eve"'], [null, 'null'], [camera, 'of the class RemoteTrack'], [await publish(room), 'of the class LocalTrack']];
-  const error = (whom) => ({ name: 'SfuError', code: 'not_found', message: `There is nobody ${whom} in the room.` });
+  const error = (whom) => ({ name: 'SfuError', code: 'not_found', message: `There is no participant ${whom} in the room.` });
   for (const [to, whom] of cases) {
     await assert.rejects(room.sendReliable('hello', { to }), error(whom));
     assert.throws(() => room.sendLossy('hello', { to: [ada, to] }), error(whom));
@@ -167,7 +167,7 @@ test('a message to nobody is refused', async (t) => {
 
 test('what is no MediaStreamTrack is not published', async (t) => {
   const { room, camera } = await scene(t);
-  await assert.rejects(room.publish(undefined), { name: 'TypeError', message: 'What is published is a MediaStreamTrack; this is undefined.' });
+  await assert.rejects(room.publish(undefined), { name: 'TypeError', message: 'A published track must be a MediaStreamTrack; this is undefined.' });
   await assert.rejects(room.publish(camera), { name: 'TypeError', message: /this is of the class RemoteTrack/ });
   assert.equal(room.localTracks.size, 0);
 });

@@ -50,7 +50,7 @@ export function encodingsFor({ kind, source, width, height, simulcast, scalabili
 }
 
 /**
- * All codecs, those of the requested name first. Null: the browser has none of that name, or none was much as asked for.
+ * All codecs, those of the requested name first. Null: the browser has none of that name, or none was requested.
  *
  * @template {{mimeType: string}} C
  * @param {readonly C[]} codecs As of `RTCRtpSender.getCapabilities(kind)`.

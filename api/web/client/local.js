@@ -39,7 +39,7 @@ export class LocalTrack extends Playable {
    */
   constructor(publisher, mediaStreamTrack, options) {
     super();
-    if (!isMedia(mediaStreamTrack)) throw new TypeError(`What is published is a MediaStreamTrack; this is ${described(mediaStreamTrack)}.`);
+    if (!isMedia(mediaStreamTrack)) throw new TypeError(`A published track must be a MediaStreamTrack; this is ${described(mediaStreamTrack)}.`);
     this.publisher = publisher;
     this.mediaStreamTrack = mediaStreamTrack;
     this.options = options;
@@ -82,7 +82,7 @@ export class LocalTrack extends Playable {
    */
   async replaceTrack(mediaStreamTrack) {
     if (mediaStreamTrack !== null && (!isMedia(mediaStreamTrack) || mediaStreamTrack.kind !== this.kind)) {
-      throw new TypeError(`What replaces it is a MediaStreamTrack of kind ${this.kind}, or null; this is ${described(mediaStreamTrack)}.`);
+      throw new TypeError(`The new track must be a MediaStreamTrack of kind ${this.kind}, or null; this is ${described(mediaStreamTrack)}.`);
     }
     await this.transceiver?.sender.replaceTrack(mediaStreamTrack);
     await this.backup?.sending?.transceiver.sender.replaceTrack(mediaStreamTrack);

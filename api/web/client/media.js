@@ -80,7 +80,7 @@ export class Media {
     const { peer } = this;
     peer?.negotiate().catch((error) => {
       if (isOver(error) || peer !== this.peer) return;
-      console.error('negotiation failed: joining anew', error);
+      console.error('negotiation failed: joining again', error);
       this.ways.rejoin();
     });
   }

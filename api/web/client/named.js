@@ -20,7 +20,7 @@ export function trackNamed(named, others, own) {
   const found = typeof sid === 'string' ? others.find(sid)?.track : undefined;
   if (found && (typeof named === 'string' || named === found)) return found;
   const isTrack = typeof named === 'object' && named !== null && 'attach' in named;
-  if (typeof named !== 'string' && !isTrack) throw new TypeError(`A track is named by a RemoteTrack or its sid; this is ${described(named)}.`);
+  if (typeof named !== 'string' && !isTrack) throw new TypeError(`A track is identified by a RemoteTrack or its sid; this is ${described(named)}.`);
   throw new SfuError('not_found', `There is no track ${JSON.stringify(sid)} in the room.`);
 }
 
@@ -36,7 +36,7 @@ export function participantNamed(named, people) {
   const found = people.find((one) => one === named || one.sid === named) ?? people.find((one) => one.identity === named);
   if (found) return found;
   const { identity } = /** @type {any} */ (named) ?? {};
-  throw new SfuError('not_found', `There is nobody ${typeof identity === 'string' ? JSON.stringify(identity) : described(named)} in the room.`);
+  throw new SfuError('not_found', `There is no participant ${typeof identity === 'string' ? JSON.stringify(identity) : described(named)} in the room.`);
 }
 
 /** For a sentence on what should have been something else. @param {unknown} value */

@@ -165,7 +165,7 @@ export class Room extends EventTarget {
    */
   watch(track, element) {
     const { sid, kind } = this.#find(track);
-    if (kind !== 'video') throw new TypeError(`Only pictures are watched; the track ${sid} is sound.`);
+    if (kind !== 'video') throw new TypeError(`Only video can be watched; the track ${sid} is audio.`);
     if (this.state === 'closed') throw new SfuError('closed', 'You are no longer in the room.');
     this.#demand.watch(sid, element);
     return () => this.#demand.unwatch(element, sid);
@@ -371,7 +371,7 @@ export class Room extends EventTarget {
   }
 
   #warn(mids) {
-    const message = `Nobody receives what these sections of the peer connection send, as no track was published for them: ${mids.join(', ')}. Use publish().`;
+    const message = `Nobody receives the media of these sections of the peer connection, because no track was published for them: ${mids.join(', ')}. Use publish().`;
     console.warn(`sfu: ${message}`);
     this.#emit('warning', { message, mids });
   }

@@ -209,7 +209,7 @@ export class Signal {
     this.#drop();
     if (this.#isClosed) return;
     if (code === REPLACED) {
-      this.close('duplicate_identity', 'This session goes on over another connection.');
+      this.close('duplicate_identity', 'This session continues over another connection.');
     } else if (code === POLICY && !wasOpen) {
       this.close('join_failure', reason || 'The server did not accept the token.');
     } else if (wasOpen) {
@@ -245,7 +245,7 @@ export class Signal {
   #forget() {
     this.#session = null;
     this.#seq = 0;
-    this.#fail(new SfuError('session_ended', 'The session ended before this was answered.'));
+    this.#fail(new SfuError('session_ended', 'The session ended before the reply arrived.'));
   }
 
   #fail(error) {
@@ -269,7 +269,7 @@ export class Signal {
     this.#schedule(reason, sentence);
   }
 
-  #schedule(reason = 'signal_close', sentence = 'The connection was lost and could not be made again.') {
+  #schedule(reason = 'signal_close', sentence = 'The connection was lost and could not be restored.') {
     const now = performance.now();
     if (this.#brokenSince === 0) {
       this.#brokenSince = now;

@@ -15,10 +15,10 @@ export async function devToken(room, name) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ room, name }),
   });
-  if ([401, 403, 404, 405].includes(response.status)) throw new NoDevToken('This server wants a token: paste one.');
+  if ([401, 403, 404, 405].includes(response.status)) throw new NoDevToken('This server requires a token: paste one.');
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
-    throw new Error(problem.detail ?? problem.title ?? `The server gave no token (${response.status}).`);
+    throw new Error(problem.detail ?? problem.title ?? `The server returned no token (${response.status}).`);
   }
   return (await response.json()).token;
 }

@@ -8,9 +8,9 @@ export function bitrate(bitsPerSecond) {
 
 /** Why a tile gets no better layer, if the state does not say it. */
 const CAUSES = {
-  demand: 'as much as asked for',
-  bandwidth: 'held by the network',
-  publisher: 'no better is sent',
+  demand: 'as requested',
+  bandwidth: 'limited by the network',
+  publisher: 'nothing better is sent',
   encrypted: 'fixed, encrypted',
   waiting_for_keyframe: 'better with the next keyframe',
   loss: 'packets are lost',
@@ -45,7 +45,7 @@ export function sending(flows) {
   const best = active[active.length - 1];
   const total = active.reduce((sum, flow) => sum + flow.bitrate, 0);
   const layers = active.map((flow) => flow.rid).filter(Boolean);
-  const limit = best.limitedBy === 'none' ? '' : ` · held by ${best.limitedBy}`;
+  const limit = best.limitedBy === 'none' ? '' : ` · limited by ${best.limitedBy}`;
   const size = best.width ? ` · ${best.width}×${best.height}` : '';
   return `${layers.length ? `${layers.join('+')} · ` : ''}${bitrate(total)}${size}${limit}`;
 }

@@ -150,9 +150,9 @@ async def test_an_offer_in_which_nothing_fits_is_refused_and_leaves_nothing_behi
 
 async def test_the_grant_must_allow_it() -> None:
     async with scene() as it:
-        with pytest.raises(NotAllowed, match="this token does not allow to publish"):
+        with pytest.raises(NotAllowed, match="this token does not allow publishing"):
             await whip(it, "studio", can_publish=False)
-        with pytest.raises(NotAllowed, match="this token does not allow to subscribe"):
+        with pytest.raises(NotAllowed, match="this token does not allow subscribing"):
             await whep(it, "viewer", can_subscribe=False)
         with pytest.raises(NegotiationError):
             await whip(it, "studio", [("video", "sendonly")], can_publish_sources=(Source.MICROPHONE,))
