@@ -41,39 +41,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m loadtest", description="Participants from outside.")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest", description="Test participants, and measurements of a service."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     # Abbreviations are off, so that --background can be found and removed from the second process's arguments.
     bot = commands.add_parser("bot", help="one participant that plays and records", allow_abbrev=False)
     bot.add_argument("--room", required=True, help="the room to join")
     url = os.environ.get("SFU_URL") or "http://127.0.0.1:7880"
-    bot.add_argument("--url", default=url, help="of the server (default: SFU_URL, now %(default)s)")
+    bot.add_argument("--url", default=url, help="address of the server (default: SFU_URL, now %(default)s)")
     bot.add_argument("--token", help="default: a development token, which the server gives in development mode")
-    bot.add_argument("--identity", default="bot", help="its name, if no token says another (default: %(default)s)")
+    bot.add_argument("--identity", default="bot", help="its identity, if --token is not given (default: %(default)s)")
     played = bot.add_mutually_exclusive_group()
-    played.add_argument("--play", type=Path, metavar="FILE", help="publish picture and sound of a file, over and over")
+    played.add_argument("--play", type=Path, metavar="FILE", help="publish video and audio of a file in a loop")
     played.add_argument("--test-card", action="store_true", help="publish a moving test card and a tone")
     bot.add_argument("--card", type=int, default=1, help="number of the test card, 0 to 255 (default: %(default)s)")
     bot.add_argument(
-        "--size", type=_size, default=(640, 360), metavar="WxH", help="of the test card (default: 640x360)"
+        "--size", type=_size, default=(640, 360), metavar="WxH", help="size of the test card (default: 640x360)"
     )
-    bot.add_argument("--fps", type=int, default=15, help="of the test card (default: %(default)s)")
-    bot.add_argument("--record", type=Path, metavar="DIR", help="a PNG a second of each picture, a WAV of each sound")
-    bot.add_argument("--seconds", type=float, help="leave after so long (default: when interrupted)")
+    bot.add_argument("--fps", type=int, default=15, help="frame rate of the test card (default: %(default)s)")
+    bot.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="folder for one PNG per second of each video track and one WAV of each audio track",
+    )
+    bot.add_argument("--seconds", type=float, help="leave after this many seconds (default: when interrupted)")
     bot.add_argument("--json", action="store_true", help="report as JSON")
     bot.add_argument("--background", action="store_true", help="return once it has joined, and leave it running")
     bot.set_defaults(run=_bot)
-    joins = commands.add_parser("join", help="how long a join takes, what a viewer costs: a table with the targets")
-    joins.add_argument("--repetitions", type=int, default=20, help="joins (default: %(default)s)")
-    joins.add_argument("--only", choices=join.PARTS, action="append", help="a part of it (default: all)")
+    joins = commands.add_parser(
+        "join", help="measure the time of a join and the memory of a viewer: a table with the targets"
+    )
+    joins.add_argument("--repetitions", type=int, default=20, help="number of joins (default: %(default)s)")
+    joins.add_argument("--only", choices=join.PARTS, action="append", help="only this part (default: all)")
     joins.set_defaults(run=_join)
-    forwards = commands.add_parser("forward", help="CPU time of the service for each packet it forwards")
-    forwards.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: %(default)g)")
-    forwards.add_argument("--viewers", type=int, action="append", help="how many (default: 10, then 100)")
+    forwards = commands.add_parser("forward", help="measure the CPU time of the service for each forwarded packet")
+    forwards.add_argument(
+        "--seconds", type=float, default=20.0, help="seconds of each measurement (default: %(default)g)"
+    )
+    forwards.add_argument("--viewers", type=int, action="append", help="number of viewers (default: 10, then 100)")
     forwards.set_defaults(run=_forward)
-    switches = commands.add_parser("layers", help="how fast layers switch, and what that costs the publishers")
-    switches.add_argument("--repetitions", type=int, default=20, help="switches each way (default: %(default)s)")
-    switches.add_argument("--only", choices=layers.PARTS, action="append", help="a part of it (default: all)")
+    switches = commands.add_parser("layers", help="measure how fast layers switch, and the cost for publishers")
+    switches.add_argument(
+        "--repetitions", type=int, default=20, help="number of switches in each direction (default: %(default)s)"
+    )
+    switches.add_argument("--only", choices=layers.PARTS, action="append", help="only this part (default: all)")
     switches.set_defaults(run=_layers)
     return parser
 
@@ -123,7 +136,7 @@ async def _bot(options: argparse.Namespace) -> int:
         staying = asyncio.ensure_future(bot.until(lambda: bot.left, limit=options.seconds))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, staying.cancel)
-        # This comes last: whoever reads it may end this process immediately.
+        # This line is printed last, because its reader may end this process immediately.
         print(f"{JOINED} {options.room} as {bot.joined.you.identity}, media {bot.pc.connectionState}", file=sys.stderr)
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await staying

@@ -32,7 +32,7 @@ class Report:
     gaps: int
     refused: int
     latencies: tuple[float, ...]
-    """Seconds; at most a thousand, evenly chosen."""
+    """Seconds; at most a thousand values, evenly chosen."""
     keyframe_requests: int
 
 

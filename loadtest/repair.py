@@ -22,7 +22,7 @@ SETTLE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """Seconds."""
+    """Seconds from NACK to retransmission."""
 
     alone: list[float]
     """The NACK is alone in its datagram, as reduced-size RTCP (RFC 5506) of browsers."""

@@ -133,7 +133,7 @@ class Signaling:
             async with asyncio.timeout(LIMIT):
                 message = self._decode(await socket.recv(decode=False))
         except BaseException:
-            # Whoever is cancelled here does not read this connection, and the server would keep the participant.
+            # A cancelled caller does not read this connection, and the server would keep the participant.
             socket.transport.abort()
             raise
         if isinstance(message, messages.Left):

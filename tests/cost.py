@@ -1,6 +1,6 @@
-"""What an input costs, as the tests of bounds see it: a multiple of the CPU time that reading JSON of its length takes.
+"""The cost of an input, for tests of bounds: a multiple of the CPU time for reading JSON of the same length.
 
-Both are measured in the same rounds, so that a slow or a busy machine proves the same: no bound is in seconds.
+Both are measured in the same rounds, so a slow or busy machine gives the same result. No bound is in seconds.
 """
 
 import contextlib
@@ -10,22 +10,22 @@ import time
 from collections.abc import Callable
 
 Grow = Callable[[int], str]
-"""A text of about so many characters."""
+"""Returns a text of about this many characters."""
 
 CEILING = 50
-"""Times the reading of JSON of the same length, 1 to 1.2 ms for 100 kB: the 50 ms that 100 kB may cost."""
+"""The bound as a multiple of reading JSON of the same length (1 to 1.2 ms for 100 kB): 100 kB may cost 50 ms."""
 GROWTH = 8
-"""Times the cost of a quarter of the input: four where the cost grows with the octets, sixteen with their square."""
+"""The bound as a multiple of the cost of a quarter of the input: linear cost gives four, quadratic cost sixteen."""
 ROUNDS = 16
 SHORT = 50_000
-"""Octets: what is shorter may cost as much as that."""
+"""Octets. A shorter input may cost as much as this many."""
 
 
 def costs_in_proportion(act: Callable[[str], object], small: str, large: str, *refusals: type[Exception]) -> None:
     """Asserts both bounds of `large`, about four times as long as `small`, accepted or refused.
 
-    What disturbs a measurement only adds to it, so the least of all rounds counts, and rounds go on until the bounds
-    are shown, at most `ROUNDS`. The garbage collector is off: a collection costs by what the process holds.
+    Disturbances only add to a measurement, so the minimum of all rounds counts. Rounds continue until the bounds hold,
+    at most `ROUNDS`. The garbage collector is off, because the cost of a collection depends on the whole process.
     """
     reading = before = after = float("inf")
     document = json.dumps([1] * (max(len(large), SHORT) // 3))
@@ -45,7 +45,7 @@ def costs_in_proportion(act: Callable[[str], object], small: str, large: str, *r
 
 
 def _spent(act: Callable[[str], object], text: str, *refusals: type[Exception]) -> float:
-    """Seconds of CPU time of this process."""
+    """Returns the seconds of CPU time of this process."""
     began = time.process_time()
     with contextlib.suppress(*refusals):
         act(text)

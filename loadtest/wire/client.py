@@ -15,10 +15,10 @@ WRONG_FINGERPRINT = ":".join(["AB"] * 32)
 
 
 class Client:
-    """Offer first, then `connect` with the answer, from wherever that comes: WHIP, WHEP, or the WebSocket.
+    """Send its offer, then call `connect` with the answer of WHIP, WHEP or the WebSocket.
 
-    `sends` are tracks published (`simulcast`: video in three encodings), `audios` and `videos` the receive sections. To
-    be created on a running loop. Ways to misbehave: `fingerprint=WRONG_FINGERPRINT`, `half_an_ice_check`, `vanish`.
+    `sends` are tracks published (`simulcast`: video in three encodings), `audios` and `videos` the receive sections.
+    Create it on a running loop. Ways to misbehave: `fingerprint=WRONG_FINGERPRINT`, `half_an_ice_check`, `vanish`.
     """
 
     def __init__(

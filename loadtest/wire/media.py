@@ -16,7 +16,7 @@ BITRATE = 1_500_000
 KEYFRAME_FACTOR = 3
 """A keyframe is larger than other frames by this factor."""
 TEMPORAL = (0, 2, 1, 2)
-"""Temporal ids of successive frames where there are three temporal layers (L1T3)."""
+"""Temporal ids of successive frames with three temporal layers (L1T3)."""
 
 OPUS_INTERVAL = 0.02
 OPUS_PAYLOAD = 80
@@ -54,7 +54,7 @@ class Vp8:
         return 1 / self.fps
 
     def next_frame(self) -> list[bytes]:
-        """The payloads of one frame (RFC 7741): picture id of 15 bits, TL0PICIDX and temporal id."""
+        """Returns the payloads of one frame (RFC 7741): picture id of 15 bits, TL0PICIDX and temporal id."""
         keyframe, self.wants_keyframe = self.wants_keyframe, False
         self._owed += self.bitrate / 8 / self.fps / VP8_PAYLOAD
         count = max(1, int(self._owed))
@@ -83,7 +83,7 @@ class Vp8:
 
 
 def simulcast() -> dict[str, Vp8]:
-    """Three encodings by RID, lowest first, in the proportions of a browser's."""
+    """Returns three encodings by RID, lowest first, with the proportions of a browser."""
     sizes = {"q": (320, 180, 150_000), "h": (640, 360, 500_000), "f": (1280, 720, 1_500_000)}
     return {
         rid: Vp8(bitrate=bitrate, width=width, height=height, encoding=index, temporal=TEMPORAL)
@@ -93,7 +93,7 @@ def simulcast() -> dict[str, Vp8]:
 
 @dataclass(slots=True)
 class Opus:
-    """50 packets a second, wide-band CELT by their first octet (RFC 6716 s3.1)."""
+    """50 packets a second. Their first octet states wide-band CELT (RFC 6716 s3.1)."""
 
     packets: int = 0
     clock_rate = 48_000

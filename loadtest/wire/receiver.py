@@ -58,7 +58,7 @@ class Receiver:
         loop = asyncio.get_running_loop()
         self.first_packet: asyncio.Future[float] = loop.create_future()
         self.first_keyframe: asyncio.Future[float] = loop.create_future()
-        """Of video; both on the clock of `time.monotonic`."""
+        """The times of video; both are on the clock of `time.monotonic`."""
         self._sample = sample
         self._ssrc = random.randrange(1, 2**32)
         self._arrivals: list[tuple[int, float]] = []

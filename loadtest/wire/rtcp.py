@@ -29,7 +29,7 @@ class Report:
 
 
 def sender_report(ssrc: int, now: float, timestamp: int, packets: int, octets: int) -> bytes:
-    """`now` is Unix time in seconds. With the CNAME, which ties tracks together."""
+    """Returns a sender report, with the CNAME, which connects tracks. `now` is Unix time in seconds."""
     ntp = int((now + NTP_EPOCH) * 2**32) & (2**64 - 1)
     body = struct.pack("!IQIII", ssrc, ntp, timestamp & 0xFFFF_FFFF, packets & 0xFFFF_FFFF, octets & 0xFFFF_FFFF)
     cname = struct.pack("!IBB", ssrc, 1, 4) + b"wire" + bytes(2)
@@ -60,8 +60,8 @@ def bye(ssrc: int) -> bytes:
 
 
 def transport_feedback(ssrc: int, media: int, count: int, arrivals: Sequence[tuple[int, float]]) -> bytes:
-    """draft-holmer-rmcat-transport-wide-cc-extensions-01 s3.1. `arrivals`: extended number and time in seconds,
-    ascending, at least one; `count` numbers the feedback packets."""
+    """Returns a feedback packet (draft-holmer-rmcat-transport-wide-cc-extensions-01 s3.1). `arrivals`: extended number
+    and time in seconds, ascending, at least one; `count` numbers the feedback packets."""
     base, first = arrivals[0]
     reference = int(first / REFERENCE)
     symbols, deltas = bytearray(arrivals[-1][0] - base + 1), bytearray()

@@ -44,9 +44,9 @@ class Section:
     ssrc: int | None = None
     rtx_ssrc: int | None = None
     rids: tuple[str, ...] = ()
-    """Of a simulcast (RFC 8853), lowest first; then the SSRCs are not signalled."""
+    """RIDs of a simulcast (RFC 8853), lowest first. The SSRCs are then not signalled."""
     group: tuple[int, ...] = ()
-    """SSRCs of a simulcast as clients made it before there were RIDs (RFC 5576, semantics SIM), lowest first."""
+    """SSRCs of a simulcast without RIDs, as in old clients (RFC 5576, semantics SIM), lowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,10 @@ class Remote:
 def sections(
     *, sends: Sequence[Kind] = (), rids: tuple[str, ...] = (), streams: int = 0, audios: int = 0, videos: int = 0
 ) -> tuple[Section, ...]:
-    """What is sent, then the receive sections: audio and video in turns, as a viewer of participants offers.
+    """Returns the sending sections, then the receive sections: audio and video alternate, as viewers of participants
+    offer.
 
-    `rids`: video is sent as a simulcast of these; `streams`: of a SSRC group of so many.
+    `rids`: video is a simulcast with these RIDs. `streams`: video is a simulcast of this many SSRCs in a group.
     """
     kinds: list[Kind] = [kind for i in range(max(audios, videos)) for kind in _pair(i < audios, i < videos)]
     group = tuple(new_ssrc() for _ in range(streams))
@@ -111,7 +112,7 @@ def offer(sections: Sequence[Section], *, ufrag: str, password: str, fingerprint
 
 
 def remote(answer: str) -> Remote:
-    """Raises ValueError with a sentence if we could not connect to it."""
+    """Reads the server's end from an answer. Raises ValueError with a sentence if a connection is impossible."""
     if "a=setup:passive" not in answer:
         raise ValueError("the answer does not leave the DTLS client role to us")
     address, port = _find(answer, r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", "host candidate").groups()

@@ -1,4 +1,4 @@
-"""One track that a light client sends: paced frame by frame, repaired on NACK, a keyframe on PLI."""
+"""One track that a light client sends: paces frames, retransmits on NACK, and sends a keyframe on PLI."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ REPORT_INTERVAL = 1.0
 SPEECH, PAUSE = 0x80 | 20, 80
 """RFC 6464: a voice at -20 dBov, and no voice at -80."""
 WORD, BREATH = 50, 5
-"""Packets from one pause to the next, and packets of a pause. Audio without pauses is taken for noise."""
+"""Packets from one pause to the next, and packets of a pause. The server treats audio without pauses as noise."""
 
 
 class Sender:
@@ -93,7 +93,7 @@ class Sender:
             self.source.wants_keyframe = True
 
     def handle_nack(self, lost: list[int], transport: Transport, numbers: "Numbers") -> None:
-        """RFC 4588 s4: the original number comes before the payload."""
+        """Retransmits packets (RFC 4588 s4): the original number comes before the payload."""
         for number in lost:
             packet = self._history.get(number)
             if packet is None or self.section.rtx_ssrc is None:
@@ -108,7 +108,8 @@ class Sender:
             transport.send_rtp(header + self._extensions(numbers) + number.to_bytes(2) + payload)
 
     def _extensions(self, numbers: "Numbers") -> bytes:
-        """RFC 8285 s4.2, one-byte form: MID, transport-wide number and, of audio, the level."""
+        """Returns the extensions in the one-byte form (RFC 8285 s4.2): MID, transport-wide number and, for audio, the
+        level."""
         mid = self.section.mid.encode()
         elements = bytes([MID_EXTENSION << 4 | len(mid) - 1]) + mid
         elements += bytes([TRANSPORT_CC << 4 | 1]) + numbers.next().to_bytes(2)

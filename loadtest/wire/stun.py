@@ -35,7 +35,7 @@ def new_transaction() -> bytes:
 def binding_request(
     transaction: bytes, username: str, password: str, tie_breaker: int, *, nominate: bool = True
 ) -> bytes:
-    """A connectivity check (RFC 8445 s7.2.2). `username` is "theirs:ours", `password` theirs."""
+    """Returns a connectivity check (RFC 8445 s7.2.2). `username` is "theirs:ours", `password` is theirs."""
     body = _attribute(USERNAME, username.encode())
     body += _attribute(PRIORITY, PEER_REFLEXIVE_PRIORITY.to_bytes(4))
     body += _attribute(ICE_CONTROLLING, tie_breaker.to_bytes(8))
@@ -45,7 +45,7 @@ def binding_request(
 
 
 def binding_success(transaction: bytes, address: str, port: int, password: str) -> bytes:
-    """The answer to a request that came from this address (RFC 8489 s14.2), signed with our password."""
+    """Returns the response to a request from this address (RFC 8489 s14.2), signed with our password."""
     remote = ipaddress.ip_address(address)
     pad = (MAGIC_COOKIE.to_bytes(4) + transaction)[: len(remote.packed)]
     seen = bytes(a ^ b for a, b in zip(remote.packed, pad, strict=True))

@@ -30,8 +30,8 @@ class ConnectError(Exception):
 
 
 class Transport:
-    """`on_rtp` and `on_rtcp` get datagrams that are still protected; headers are in clear,
-    and who only counts needs no more. `unprotect_rtp` and `unprotect_rtcp` are for the others."""
+    """`on_rtp` and `on_rtcp` receive encrypted datagrams. Headers are in clear, which is enough for counting.
+    `unprotect_rtp` and `unprotect_rtcp` decrypt."""
 
     def __init__(self, identity: Identity, on_rtp: Callable[[bytes], None], on_rtcp: Callable[[bytes], None]) -> None:
         self.ufrag = secrets.token_hex(4)

@@ -1,6 +1,6 @@
 """The clients of a benchmark, in a process of their own: `python -m tests.benchmark.clients PORT`.
 
-Each line on standard input joins one client: it offers sections as Chromium writes them and then reads whatever comes.
+Each line on standard input joins one client: it offers sections as Chromium writes them and then reads all messages.
 Its sid is written to standard output when its offer is answered.
 """
 

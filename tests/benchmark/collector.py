@@ -1,8 +1,8 @@
-"""How long the garbage collector stops joins into a large room: `python -m tests.benchmark.collector`.
+"""Measures how long the garbage collector stops joins into a large room: `python -m tests.benchmark.collector`.
 
-Viewers join one after another, with and without the thresholds of `api/collector.py`, in turns of one process. Counted
-is the CPU time of its thread for each join, and for the collector in it. The packet plane is the fake one of the tests,
-whose own record is emptied after each join; sockets are not in it.
+Viewers join one after another, alternately with and without the thresholds of `api/collector.py`, in one process. It
+measures the CPU time of the thread for each join, and of the collector within it. The packet plane is the fake one of
+the tests, whose record is emptied after each join; there are no sockets.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from .large_room import LargeRoom
 
 TARGET_MS = 40.0
 DEFAULT = (700, 10, 10)
-"""Of CPython up to 3.13."""
+"""The thresholds of CPython up to 3.13."""
 OURS = (collector.YOUNG, collector.MIDDLE, collector.OLD)
 
 
@@ -31,7 +31,7 @@ class Pause(NamedTuple):
 class Join(NamedTuple):
     ms: float
     members: int
-    """Present before it."""
+    """Participants before the measurement."""
     pauses: tuple[Pause, ...]
 
 

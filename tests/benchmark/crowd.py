@@ -1,9 +1,9 @@
-"""What one join into a room of fifty costs in Python, for all members together: `python -m tests.benchmark.crowd`.
+"""Measures the cost of one join into a room of fifty in Python, for all members: `python -m tests.benchmark.crowd`.
 
-Everybody publishes microphone and camera (three encodings), sees the last sixteen and hears everybody. Counted is the
-CPU time of this process from the first message of the new one until nobody has anything left to tell: signalling,
-negotiation, slots, layers, routes, and every message to every member as the JSON it leaves as. Offers are Chromium's;
-what browsers and the plane do is not counted. The packet plane is the fake one of the tests; sockets are not in it.
+Everybody publishes microphone and camera (three encodings), sees the last sixteen and hears everybody. It measures the
+CPU time of this process from the first message of the new member until all messages are sent: signalling, negotiation,
+slots, layers, routes, and every message to every member as JSON. Offers are Chromium's. The work of browsers and the
+plane is excluded. The packet plane is the fake one of the tests; there are no sockets.
 """
 
 import argparse
@@ -46,10 +46,10 @@ class Crowd:
         self.negotiated = 0.0
         """Seconds spent on offers."""
         self.others = 0.0
-        """Seconds spent by browsers and the plane, which is not counted."""
+        """Seconds spent by browsers and the plane, which are excluded."""
 
     async def join(self, name: str) -> None:
-        """As a browser does it: join, offer, media, two published tracks, and what the plane says of them."""
+        """Joins like a browser: join, offer, media, two published tracks, and the plane's events about them."""
         client = await self.it.client(name)
         self.clients.append(client)
         self.read()
@@ -64,7 +64,7 @@ class Crowd:
         await self.offer(client, ["audio sendonly", "video sendonly"], {str(mid): "m", str(mid + 1): "c"})
         self.read()
         await self.arrive(client)
-        # In a room of more than fifty, what others did leaves with the tick.
+        # In a room of more than fifty, messages about others are sent with the tick.
         await self.it.pass_time(limits.NEWS_SECONDS)
         self.read()
 
@@ -79,7 +79,8 @@ class Crowd:
         self.negotiated += time.process_time() - begun
 
     async def arrive(self, client: Client) -> None:
-        """Its media reaches the server, and everybody whose slots show it; what it is shown reaches it."""
+        """Plays the plane's events: media of the new member reaches the server and its viewers, and it receives
+        media."""
         begun = time.process_time()
         own = {track.plane_id for track in client.participant.tracks.values()}
         reports = [arriving(track) for track in client.participant.tracks.values()]
@@ -95,7 +96,7 @@ class Crowd:
         await self.it.say(*switched)
 
     def read(self) -> None:
-        """Every member's connection takes what it was told, as JSON."""
+        """Reads the messages of all members as JSON."""
         for client in self.clients:
             for seq, outgoing in client.delivered():
                 self.octets += len(wire.encode(seq, outgoing))
@@ -103,7 +104,7 @@ class Crowd:
 
 
 def arriving(track: Track, fps: float = 15.0) -> Layers:
-    """What the plane reports of a track once a second. `fps`: of the lower of two temporal layers of video."""
+    """Returns the plane's report of a track, once a second. `fps`: of the lower of two temporal layers of video."""
     assert track.plane_id is not None
     layers = [LayerRate(Layer(0, 0), 40_000, 0, 0, 50.0)]
     if track.kind is Kind.VIDEO:

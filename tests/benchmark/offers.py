@@ -1,8 +1,8 @@
-"""How long the loop waits while large offers arrive: `python -m tests.benchmark.offers`.
+"""Measures how long large offers block the loop: `python -m tests.benchmark.offers`.
 
-Four participants offer 256 KB each at the same time, of kinds that cost most. Counted is the CPU time of the loop's
-thread between two turns, so that another process on the machine is not in it, and the CPU time for 100 kB of offer. The
-packet plane is the fake one of the tests.
+Four participants offer 256 KB each at the same time, of the most expensive kinds. It measures the CPU time of the
+loop's thread between two turns, which excludes other processes, and the CPU time for 100 kB of offer. The packet plane
+is the fake one of the tests.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ KINDS = {
 
 
 async def measure(texts: Sequence[str]) -> tuple[float, float]:
-    """The longest turn of the loop, and all of them together, in ms of CPU."""
+    """Returns the longest turn of the loop, and the sum of all turns, in ms of CPU."""
     turns: list[float] = []
 
     async def watch() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
     worst = 0.0
     for kind, grow in KINDS.items():
         texts = [grow(SDP_OCTETS - 16_384).replace("s=-", f"s={number}") for number in range(OFFERS)]
-        # What was read before is not read again: each offer is another one.
+        # Results of earlier offers are cached, so all offers differ.
         texts = [text.replace("a=rtcp-mux", f"a=rtcp-mux\r\na=n:{n}") for n, text in enumerate(texts)]
         lag, spent = asyncio.run(measure(texts))
         worst = max(worst, lag)

@@ -1,8 +1,8 @@
-"""What a join and a message cost Python over real WebSockets: `python -m tests.benchmark.sockets`.
+"""Measures the cost of a join and a message in Python over real WebSockets: `python -m tests.benchmark.sockets`.
 
 The room has publishers with microphone and camera, and viewers with 8 sections of each kind and data channels. The
-server is the one of the tests, over the fake packet plane. Counted is the CPU time of its thread, less that of an idle
-server for as long; the clients are another process (`tests/benchmark/clients.py`).
+server is the one of the tests, over the fake packet plane. It measures the CPU time of its thread, minus that of an
+idle server for the same time; the clients are another process (`tests/benchmark/clients.py`).
 """
 
 import argparse
@@ -30,7 +30,7 @@ from .crowd import arriving
 JOIN_MS = 8.0
 RECEIVER_US = 25.0
 WINDOW = 0.8
-"""Seconds in which everything of a change has left; the longest that a message may wait is 0.5 s."""
+"""Seconds after which all messages of a change were sent; a message waits at most 0.5 s."""
 
 
 class Clients:
@@ -47,7 +47,7 @@ class Clients:
 
 
 class Room:
-    """The room `room` of a server, with clients that are elsewhere."""
+    """The room `room` of a server, with clients in another process."""
 
     def __init__(self, server: Server, clients: Clients) -> None:
         self.server = server
@@ -64,7 +64,7 @@ class Room:
         await self._connect(participant)
 
     async def _connect(self, participant: Participant) -> None:
-        """Says what the plane says when the participant's media is connected."""
+        """Plays the plane's event for the connected media of a participant."""
         transport = participant.transport.id
         assert transport is not None
         await self._say(_native.TransportState(transport=transport, state="connected", reason=""))
@@ -94,7 +94,7 @@ class Room:
 
 
 async def spent(change: Callable[[], Awaitable[object]]) -> float:
-    """Seconds of CPU of this thread until everything has left, those of an idle server included."""
+    """Returns the CPU seconds of this thread until all messages were sent, including those of an idle server."""
     ends = time.monotonic() + WINDOW
     begun = time.thread_time()
     await change()
@@ -106,7 +106,7 @@ async def measure(
     viewers: int, publishers: int, rounds: int, profile: cProfile.Profile | None
 ) -> tuple[list[float], list[float]]:
     """Returns the milliseconds of each join, and the microseconds of each message and receiver."""
-    # Pings of 200 connections are no part of a join.
+    # The pings of 200 connections are not part of a join.
     listener.PING_INTERVAL = 3600.0
     async with serving() as server, started(server.port) as clients:
         room = Room(server, clients)
