@@ -1,4 +1,4 @@
-"""The second opinion on WHIP and WHEP: an aiortc peer connection, which shares no code with us, at either door."""
+"""An independent WHIP and WHEP client: an aiortc peer connection, which shares no code with the server."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ class Peer:
     """`async with Peer(url, token) as peer: await peer.publish(card(3))`, or `await peer.watch()`."""
 
     def __init__(self, url: str, token: str, through: Callable[[str], Awaitable[str]] | None = None) -> None:
-        """`through`: makes the answer another one, with the addresses of a relay."""
+        """`through`: changes the answer, for example to the addresses of a relay."""
         loopback.allow(url)
         self._through = through
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.location = ""
-        """Of the session, once there is one."""
+        """The URL of the session, once it exists."""
         self.received = {kind: Received("", TrackInfo("", kind, Source.UNKNOWN)) for kind in Kind}
-        """What was decoded."""
+        """Decoded media."""
         self._url = url
         self._headers = {"Authorization": f"Bearer {token}"}
         self._reading: list[asyncio.Task[None]] = []
@@ -54,7 +54,7 @@ class Peer:
                 await task
 
     async def publish(self, played: Played) -> httpx.Response:
-        """By WHIP. Returns the answer of the door, once media is connected."""
+        """Publishes by WHIP. Returns the reply once media is connected."""
         self._played = played
         for track in (played.video, played.audio):
             if track is not None:
@@ -62,7 +62,7 @@ class Peer:
         return await self._open("/v1/whip")
 
     async def watch(self, participant: str | None = None, *, audios: int = 1, videos: int = 1) -> httpx.Response:
-        """By WHEP: what arrives is decoded into `received`."""
+        """Watches by WHEP. Decoded media is in `received`."""
         for kind, count in ((Kind.AUDIO, audios), (Kind.VIDEO, videos)):
             for _ in range(count):
                 self.pc.addTransceiver(kind.value, direction="recvonly")

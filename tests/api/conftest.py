@@ -1,4 +1,4 @@
-"""A server on a free port, over a fake plane; with SFU_TEST_PLANE=native, over the real one."""
+"""Runs a server on a free port with a fake plane; with SFU_TEST_PLANE=native, with the real one."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +18,7 @@ def real_plane() -> bool:
 
 @pytest.fixture
 async def start(real_plane: bool) -> AsyncIterator[Start]:
-    """Starts servers with the settings that a test gives, by their variables without SFU_."""
+    """Starts servers with the settings of a test: names of variables without SFU_."""
     async with AsyncExitStack() as stack:
 
         async def start(dev: bool = False, **settings: object) -> Server:

@@ -1,4 +1,4 @@
-"""A fake plane that also counts, for everything below the doors."""
+"""A fake plane that also has counters, for tests of `api`."""
 
 from types import SimpleNamespace
 from typing import Any

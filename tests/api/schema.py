@@ -1,4 +1,4 @@
-"""Messages of the server against the JSON Schemas of `/v1/protocol.json`."""
+"""Checks messages of the server against the JSON Schemas of `/v1/protocol.json`."""
 
 import json
 from functools import cache
@@ -13,7 +13,7 @@ DOCUMENT: dict[str, Any] = json.loads(asyncapi.encoded("0.1.0")[0])
 
 @cache
 def validator(type: str) -> jsonschema.Draft7Validator:
-    """Of the payload of the message of this type."""
+    """Returns the validator for the payload of this type of message."""
     payload = DOCUMENT["components"]["messages"][type]["payload"]
     return jsonschema.Draft7Validator({**payload, "components": DOCUMENT["components"]})
 

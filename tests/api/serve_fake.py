@@ -1,6 +1,6 @@
-"""`sfu …` over a fake plane, for tests of the process: `python -m tests.api.serve_fake serve --dev`.
+"""Runs `sfu …` with a fake plane, for tests of the process: `python -m tests.api.serve_fake serve --dev`.
 
-With FAKE_FAILS_AFTER, a worker of it fails after so many seconds.
+A worker fails after FAKE_FAILS_AFTER seconds.
 """
 
 import os

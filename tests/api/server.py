@@ -1,4 +1,4 @@
-"""The service in this very loop: a real uvicorn on a free port, an HTTP client, WebSockets, and tokens."""
+"""Runs the service in the test's event loop: a real uvicorn on a free port, an HTTP client, WebSockets, and tokens."""
 
 import json
 import time
@@ -73,7 +73,7 @@ class Server:
         self.internal = internal
 
     async def call(self, method: str, path: str, body: Any = None, *, as_: str | None = None) -> httpx.Response:
-        """A request of an administrator, or with the token given."""
+        """Sends a request as an administrator, or with the given token."""
         bearer = {"Authorization": f"Bearer {as_ or admin()}"}
         return await self.http.request(method, path, json=body, headers=bearer)
 
@@ -82,7 +82,7 @@ class Server:
 
     @asynccontextmanager
     async def client(self, identity: str, room: str = "room", **grant: Any) -> AsyncIterator["Client"]:
-        """Somebody who has joined."""
+        """Returns a client that has joined."""
         bearer = {"Authorization": f"Bearer {token(identity, room=room, **grant)}"}
         async with self.rtc(room, additional_headers=bearer) as socket:
             client = Client(socket)
@@ -107,7 +107,7 @@ class Client:
         await self.socket.send(json.dumps({"type": type, **fields}))
 
     async def hear(self, *types: str) -> dict[str, Any]:
-        """The next message of these types; others are passed over. Each must be as `/v1/protocol.json` says."""
+        """Returns the next message of these types and skips others. Each must be valid by `/v1/protocol.json`."""
         while True:
             message: dict[str, Any] = json.loads(await self.socket.recv())
             self.seq = message["seq"]
@@ -127,7 +127,7 @@ class Client:
         return await self.ask("offer", sdp=sdp((kind, direction) for kind, _, direction in parts))
 
     async def closed(self) -> tuple[int, str]:
-        """Reads to the end: the close code and reason."""
+        """Reads to the end. Returns the close code and reason."""
         try:
             while True:
                 await self.socket.recv()

@@ -1,4 +1,4 @@
-"""Which addresses are announced where nobody said so: of the kernel's own answer, and of machines as they may be."""
+"""The announced addresses if no setting names them: from the kernel's own reply, and from other machines."""
 
 import socket
 from collections.abc import Sequence

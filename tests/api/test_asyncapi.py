@@ -1,4 +1,4 @@
-"""/v1/protocol.json against AsyncAPI 3.0, the code and PROTOCOL.md: the same messages, the same fields."""
+"""/v1/protocol.json agrees with AsyncAPI 3.0, the code and PROTOCOL.md: the same messages, the same fields."""
 
 import inspect
 import re

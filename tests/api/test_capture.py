@@ -1,4 +1,4 @@
-"""Captures of clear packets over REST: who gets one, and what is in it."""
+"""Captures of clear packets over REST: who may make one, and its contents."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The commands that need no server: what they print, and how they end."""
+"""The commands that need no server: their output and exit codes."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The garbage collector: when it examines what, and that closed connections leave nothing for it."""
+"""The garbage collector: its thresholds, and that closed connections leave no cycles."""
 
 import asyncio
 import gc

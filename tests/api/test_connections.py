@@ -1,4 +1,4 @@
-"""What a connection may cost before a token: headers, silence, numbers, first messages, bodies that never end."""
+"""The cost of a connection before a token: headers, silence, numbers, first messages, endless bodies."""
 
 import asyncio
 import ipaddress

@@ -1,4 +1,4 @@
-"""What a message or a body costs grows with its octets, whatever stands in it, and its refusal stays short."""
+"""The cost of a message or a body grows with its octets, whatever it contains, and its refusal stays short."""
 
 import json
 import string

@@ -1,4 +1,4 @@
-"""Development mode: tokens for this machine, and for nobody else; the page."""
+"""Development mode: tokens for this machine only; the page."""
 
 import stat
 from pathlib import Path

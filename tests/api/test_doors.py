@@ -1,4 +1,4 @@
-"""Doors ask by commands: what they use of the service, and that they import no live objects."""
+"""The interfaces use commands: which parts of the service they use, and that they import no live objects."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The application inside another one: not opened, failed, and what its host hears of that."""
+"""The application inside another one: not opened, failed, and what its host learns of that."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""TLS handshakes that are not finished: they count as connections do, have their time, and keep nobody waiting."""
+"""Unfinished TLS handshakes: they count as connections, have a time limit, and delay nobody."""
 
 import asyncio
 import ssl

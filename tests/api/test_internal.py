@@ -1,4 +1,4 @@
-"""The internal listener: live, ready, metrics, drain. And that the public one has none of it."""
+"""The internal listener: live, ready, metrics, drain. The public one has none of them."""
 
 import re
 from pathlib import Path

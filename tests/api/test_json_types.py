@@ -1,4 +1,4 @@
-"""Each field of every message and request body takes values of its own JSON type only, with nothing converted."""
+"""Each field of every message and request body accepts values of its own JSON type only, without conversion."""
 
 import json
 from collections.abc import Iterator, Mapping

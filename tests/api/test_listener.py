@@ -1,4 +1,4 @@
-"""What the listener does by itself: pings, slow readers, the page, the access log, addresses."""
+"""The listener itself: pings, slow readers, the page, the access log, addresses."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What REST and metrics say of media that really flows: light clients by WHIP and WHEP, over the real plane."""
+"""REST and metrics about flowing media: light clients by WHIP and WHEP, over the real plane."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

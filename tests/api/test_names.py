@@ -1,4 +1,4 @@
-"""A name in any script is found by every door, under the path that percent-encoding gives it."""
+"""Every interface finds a name in any script, under its percent-encoded path."""
 
 import json
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Without a native module that can be used: what works all the same, and the one sentence where it does not."""
+"""Without a usable native module: what still works, and the one sentence otherwise."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Pages: their octets are counted as JSON has them, and entries are made as they are taken."""
+"""Pages: their octets are counted as in JSON, and entries are made only when needed."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The longest pauses of Python: what is read of them, and that the loop and the collector are watched."""
+"""The longest pauses of Python: their readings, and that the loop and the collector are watched."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What is said of a port that cannot be used."""
+"""The sentences about a port that cannot be used."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""The process: how it starts, what it logs, and how it ends. Over a fake plane, in a folder of its own."""
+"""The process: how it starts, what it logs, and how it ends. Over a fake plane, in a separate folder."""
 
 import asyncio
 import contextlib

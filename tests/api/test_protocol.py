@@ -1,4 +1,4 @@
-"""PROTOCOL.md against the codec: every message has an example, and every example is a message."""
+"""PROTOCOL.md agrees with the codec: every message has an example, and every example is a message."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`sfu explain`: an explanation as people read it."""
+"""`sfu explain`: an explanation as text."""
 
 from api import report
 from api.explain import EXAMPLE

@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, and the sentence for each that is wrong."""
+"""Settings: the origin of a value, and the sentence for each wrong one."""
 
 from dataclasses import fields
 from pathlib import Path

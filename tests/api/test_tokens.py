@@ -1,4 +1,4 @@
-"""Tokens that do not hold: each is refused with a sentence, and none is an error of ours."""
+"""Invalid tokens: each is refused with a sentence, and none is an internal error."""
 
 import json
 import time

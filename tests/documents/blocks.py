@@ -1,11 +1,11 @@
-"""The fenced blocks of a Markdown document, with the heading they stand under and their line."""
+"""The fenced blocks of a Markdown document, with their heading and line."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "examples/README.md", "charts/sfu/README.md")
-"""Those whose blocks are all run."""
+"""The documents whose blocks are all run."""
 FENCE = re.compile(r"^ *```(.*)$")
 
 
@@ -13,7 +13,7 @@ FENCE = re.compile(r"^ *```(.*)$")
 class Block:
     document: str
     line: int
-    """Of its first line of text, from 1."""
+    """The number of its first line of text, from 1."""
     heading: str
     language: str
     text: str
@@ -24,7 +24,7 @@ class Block:
 
 
 def blocks(root: Path, document: str) -> list[Block]:
-    """Raises ValueError for a fence that nothing closes."""
+    """Returns the blocks. Raises ValueError for an unclosed fence."""
     found: list[Block] = []
     heading, language, begin = "", None, 0
     lines: list[str] = []
@@ -46,7 +46,7 @@ def blocks(root: Path, document: str) -> list[Block]:
 
 
 def usage(root: Path, module: str) -> Block:
-    """The indented block in the first comment of a JavaScript module."""
+    """Returns the indented block in the first comment of a JavaScript module."""
     lines = (root / module).read_text().splitlines()
     begin = next(number for number, line in enumerate(lines, start=1) if line.startswith(" *     "))
     text: list[str] = []

@@ -1,4 +1,5 @@
-"""`kubectl` and `helm` without a cluster: what they are told is read, rendered and validated, and must fit together."""
+"""Replaces `kubectl` and `helm` without a cluster: reads, renders and validates their arguments, which must be
+consistent."""
 
 import argparse
 import json
@@ -8,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 VERSION = "1.37"
-"""Of Kubernetes: the newest that there is a schema for."""
+"""The newest version of Kubernetes with a schema."""
 
 
 def kubectl(arguments: list[str], secrets: Path) -> None:
-    """`create secret generic`: keeps the secret for the chart that comes after it."""
+    """`create secret generic`: stores the secret for the chart that is installed later."""
     parser = argparse.ArgumentParser(prog="kubectl", allow_abbrev=False)
     parser.add_argument("words", nargs="+")
     parser.add_argument("--from-literal", action="append", default=[])
@@ -26,7 +27,7 @@ def kubectl(arguments: list[str], secrets: Path) -> None:
 
 
 def helm(arguments: list[str], secrets: Path) -> None:
-    """`install`: Helm's engine renders the chart, and the service can read the settings that come of it."""
+    """`install`: Helm's engine renders the chart, and the service must accept the resulting settings."""
     import helm_python
     import kubernetes_validate
     import yaml
@@ -37,7 +38,7 @@ def helm(arguments: list[str], secrets: Path) -> None:
     parser.add_argument("chart", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="VALUE")
     given = parser.parse_args(arguments)
-    # One after the other, as Helm's --set does it.
+    # Values are set one after another, as by Helm's --set.
     values = helm_python.parse_set_string(",".join(given.set))
     with helm_python.Chart.load(given.chart.resolve()) as chart:
         chart.validate_schema(values)

@@ -1,4 +1,4 @@
-"""Runs a command where a network namespace may be new: brings its loopback device up first."""
+"""Runs a command, perhaps in a new network namespace: brings its loopback device up first."""
 
 import array
 import fcntl

@@ -11,7 +11,7 @@ CODE = re.compile(r"`[^`]*`")
 
 
 def prose(text: str) -> list[str]:
-    """The lines outside of fenced blocks."""
+    """Yields the lines outside of fenced blocks."""
     lines: list[str] = []
     is_code = False
     for line in text.splitlines():
@@ -23,12 +23,12 @@ def prose(text: str) -> list[str]:
 
 
 def headings(text: str) -> list[tuple[int, str]]:
-    """(level, text) of each heading, in order."""
+    """Returns level and text of each heading, in order."""
     return [(len(found[1]), found[2]) for line in prose(text) if (found := HEADING.match(line))]
 
 
 def sections(text: str) -> list[tuple[str, str]]:
-    """(heading, text below it, up to the next heading of any level)."""
+    """Returns each heading with the text up to the next heading of any level."""
     found: list[tuple[str, list[str]]] = []
     is_code = False
     for line in text.splitlines():
@@ -42,7 +42,7 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 
 def anchors(text: str) -> list[str]:
-    """The fragment of each heading. A title that occurs again gets -1, -2 …"""
+    """Returns the fragment of each heading. A repeated title gets -1, -2 …"""
     seen: Counter[str] = Counter()
     made: list[str] = []
     for _, title in headings(text):
@@ -53,13 +53,13 @@ def anchors(text: str) -> list[str]:
 
 
 def links(text: str) -> list[str]:
-    """The targets of all inline links."""
-    # In code, [x](y) is an expression.
+    """Returns the targets of all inline links."""
+    # In code, [x](y) is not a link.
     return [target for line in prose(text) for target in LINK.findall(CODE.sub("`", line))]
 
 
 def tables(text: str) -> list[list[list[str]]]:
-    """Each table as its rows of cells, the header first, the rule left out. `\\|` is a character of its cell."""
+    """Returns each table as rows of cells, with the header and without the rule. `\\|` is a character of its cell."""
     found: list[list[list[str]]] = []
     is_inside = False
     for line in prose(text):
@@ -76,7 +76,7 @@ def tables(text: str) -> list[list[list[str]]]:
 
 
 def documents(root: Path) -> list[Path]:
-    """The Markdown files of this repository, without what is built or installed in it."""
+    """Returns the Markdown files of this repository, without built or installed ones."""
     found: list[Path] = []
     for folder, names, files in os.walk(root):
         names[:] = [name for name in names if not name.startswith(".") and name not in ("target", "node_modules")]

@@ -1,4 +1,4 @@
-"""A terminal as a reader has it: bash in the repository's root runs blocks as they stand, on ports of its own."""
+"""A reader's terminal: bash in the repository's root runs the blocks unchanged, on its own ports."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ from .blocks import Block
 ROOT = Path(__file__).parents[2]
 SHIMS = Path(__file__).parent / "shims"
 PORTS = ((7880, socket.SOCK_STREAM), (7882, socket.SOCK_DGRAM), (8000, socket.SOCK_STREAM))
-"""Those that the documents name."""
+"""The ports that the documents name."""
 GOODBYE = 5.0
 """Seconds."""
 NOT_LINKED = {".sfu-dev.json"}
-"""What a service in development mode keeps beside its sources: the reader's own is left alone."""
+"""The file that development mode writes beside the sources. The reader's own is not touched."""
 
 SCRIPT = """\
 set -e -o pipefail
@@ -33,12 +33,12 @@ echo @@ the end
 
 
 class Failure(AssertionError):
-    """A block does not run as it stands."""
+    """A block does not run unchanged."""
 
 
 def run(blocks: Sequence[Block], folder: Path, *, before: Mapping[str, str], limit: float) -> str:
-    """What the blocks print, one after the other in one shell. `before` has commands for what the text in front of the
-    block under a heading asks of the reader. All processes are ended. Raises Failure."""
+    """Returns the output of the blocks, run one after another in one shell. `before` has commands for the steps that
+    the text before a heading's block asks of the reader. Ends all processes. Raises Failure."""
     isolation = namespaces()
     if not isolation:
         refuse_taken_ports()
@@ -63,7 +63,7 @@ def run(blocks: Sequence[Block], folder: Path, *, before: Mapping[str, str], lim
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            # Whoever stays behind is in the session of the shell; in a PID namespace all end with its first process.
+            # Remaining processes are in the session of the shell; in a PID namespace all end with its first process.
             _kill(shell)
     said = log.read_text(errors="replace")
     if code != 0 or "@@ the end" not in said:
@@ -75,7 +75,7 @@ def run(blocks: Sequence[Block], folder: Path, *, before: Mapping[str, str], lim
 
 @cache
 def namespaces() -> tuple[str, ...]:
-    """A command that runs another one in a network and a PID namespace of its own. Empty: this machine allows none."""
+    """Returns a command that runs another one in new network and PID namespaces. Empty: this machine allows none."""
     for right in ((), ("--user", "--map-root-user")):
         command = ("unshare", *right, "--net", "--pid", "--fork", "--kill-child")
         if shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True).returncode == 0:
@@ -84,7 +84,7 @@ def namespaces() -> tuple[str, ...]:
 
 
 def refuse_taken_ports() -> None:
-    """Raises Failure, with the port that a document needs and somebody has."""
+    """Raises Failure with the first port of a document that is in use."""
     for port, kind in PORTS:
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind is socket.SOCK_STREAM:
@@ -98,7 +98,7 @@ def refuse_taken_ports() -> None:
 
 
 def _copy(folder: Path) -> Path:
-    """The repository's root by links, so that what is made there is made apart."""
+    """Makes a copy of the repository's root from links, so that new files are separate."""
     root = folder / "root"
     root.mkdir()
     for path in ROOT.iterdir():
@@ -121,7 +121,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _kill(shell: subprocess.Popen[bytes]) -> None:
-    """Returns when all processes of the group have gone, since the next terminal may need their ports."""
+    """Returns when all processes of the group have ended, because the next terminal may need their ports."""
     deadline = time.monotonic() + GOODBYE
     with contextlib.suppress(ProcessLookupError):
         while time.monotonic() < deadline:

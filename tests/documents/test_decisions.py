@@ -1,4 +1,4 @@
-"""docs/decisions: one record a file, of one form, each in the index with its date and status."""
+"""docs/decisions: one record per file, of one form, each in the index with its date and status."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each relative link of each document leads to a file, and to a heading in it."""
+"""Each relative link of each document leads to a file and to a heading in it."""
 
 from pathlib import Path
 

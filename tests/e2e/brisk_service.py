@@ -1,4 +1,5 @@
-"""`sfu serve` that gives up the silent and the gone within a second, and on SIGUSR1 says what it holds."""
+"""Runs `sfu serve` with time limits of a second for silent and disconnected participants. On SIGUSR1 it prints its
+memory and objects."""
 
 import asyncio
 import ctypes
@@ -16,7 +17,7 @@ from sfu.config import Config, Silence
 from sfu.negotiation import body
 
 WINDOW = 3.0
-"""Seconds, of the resume window."""
+"""The resume window in seconds."""
 
 _config = Settings.config
 
@@ -27,13 +28,13 @@ def brisk(settings: Settings) -> Config:
 
 
 class Allocated(ctypes.Structure):
-    """`struct mallinfo2` of mallinfo(3): `used` and `mapped` is what malloc has given out, and not got back."""
+    """`struct mallinfo2` of mallinfo(3): `used` and `mapped` are the allocated octets that were not freed."""
 
     _fields_ = tuple((name, ctypes.c_size_t) for name in (*"abcd", "mapped", *"ef", "used", *"gh"))
 
 
 def allocated() -> int:
-    """Octets. Exact where there is one arena (MALLOC_ARENA_MAX=1), and Python uses it (PYTHONMALLOC=malloc)."""
+    """Returns octets. Exact if there is one arena (MALLOC_ARENA_MAX=1) and Python uses it (PYTHONMALLOC=malloc)."""
     ask = ctypes.CDLL(None).mallinfo2
     ask.restype = Allocated
     found = ask()
@@ -41,7 +42,7 @@ def allocated() -> int:
 
 
 def tell(*_: object) -> None:
-    # What was read of offers is kept for the next ones, within a budget: no leak.
+    # The bounded cache of parsed offers is no leak.
     for recent in (body._bodies, body._codecs, body._extensions):
         recent.clear()
     gc.collect()

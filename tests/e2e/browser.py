@@ -1,4 +1,4 @@
-"""What tests need of a browser, whichever it is: pages that call functions of `pages/peer.js`."""
+"""The interface of a browser for tests: pages that call functions of `pages/peer.js`."""
 
 import os
 import shutil
@@ -23,11 +23,11 @@ class Browser(Protocol):
 
 
 class PageError(Exception):
-    """What was thrown in the page."""
+    """An exception in the page."""
 
 
 def program(name: str, package: str) -> str:
-    """The path of an installed browser. Without it the test is skipped, or fails where CI=true."""
+    """Returns the path of an installed browser. Without one the test is skipped; with CI=true it fails."""
     found = shutil.which(name)
     if found is not None:
         return found

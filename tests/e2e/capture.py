@@ -1,7 +1,7 @@
-"""Makes the captures of `tests/data/packets` again: what browsers send, as it is inside SRTP.
+"""Makes the captures of `tests/data/packets` again: the packets of browsers without SRTP.
 
 `python -m tests.e2e.capture [name ...]` (from the top of the repository) takes a minute. A browser's offer is answered
-as the service answers it; behind the answer are aiortc's ICE and DTLS, and a file.
+as by the service; aiortc's ICE and DTLS receive the packets, which go to a file.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ from .site import site
 
 FOLDER = Path(__file__).parents[1] / "data" / "packets"
 KEYFRAME_INTERVAL = 0.5
-"""Seconds between our requests, so that there are places to switch at."""
+"""Seconds between keyframe requests, which give places to switch at."""
 FPS = 20
 START_BITRATE = 1_500
-"""kbit/s that the browser is told to begin with: there is no feedback by which it could find more."""
+"""The start bit rate of the browser in kbit/s: without feedback it cannot find a higher one."""
 KEPT = 256
-"""Octets of a packet that are kept: all that is read of one, and a little of the picture."""
+"""Octets of a packet that are kept: all parsed fields, and a little of the picture."""
 PLAIN, ENCRYPTED = 0, 0xA5
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of the best encoding, or of the best spatial layer."""
+    """The size of the best encoding, or of the best spatial layer."""
 
     width: int
     height: int
@@ -65,11 +65,11 @@ class Row:
     key: int = PLAIN
     browser: Literal["chromium", "firefox"] = "chromium"
     without: str = ""
-    """A header extension that is not accepted."""
+    """A header extension that the answer omits."""
     seconds: float = 2.2
 
     def sender(self) -> dict[str, Any]:
-        """As `offer` of `pages/peer.js` takes it."""
+        """Returns an argument of `offer` in `pages/peer.js`."""
         encodings = []
         for rid, scale in list(zip("qhf", (4, 2, 1), strict=True))[-self.encodings :]:
             encoding = {
@@ -104,7 +104,7 @@ ROWS = (
 
 
 class Tap(RTCDtlsTransport):
-    """Keeps what comes, in clear, with when it came."""
+    """Keeps decrypted packets with their times of arrival."""
 
     def __init__(self, ice: RTCIceTransport) -> None:
         super().__init__(ice, [RTCCertificate.generateCertificate()])
@@ -172,7 +172,8 @@ def with_start_bitrate(text: str) -> str:
 
 
 def write(row: Row, negotiated: Negotiated, tap: Tap) -> None:
-    """Two files: packets without retransmissions as rtpdump has them, and of the answer what reads them."""
+    """Writes two files: an rtpdump of the packets without retransmissions, and the lines of the answer that describe
+    them."""
     (publication,) = negotiated.publications
     types = {p.number: p for p in publication.payload_types}
     media = whole([(at, packet) for at, packet in tap.rtp if packet[1] & 0x7F in types])
@@ -187,13 +188,14 @@ def write(row: Row, negotiated: Negotiated, tap: Tap) -> None:
 
 
 def whole(media: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
-    """Without the last picture of each stream if its end did not come any more."""
+    """Returns the packets without the last, incomplete picture of each stream."""
     ends = {ssrc_of(packet): index for index, (_, packet) in enumerate(media) if packet[1] & 0x80}
     return [one for index, one in enumerate(media) if index <= ends.get(ssrc_of(one[1]), -1)]
 
 
 def rtpdump(media: Sequence[tuple[float, bytes]], reports: Sequence[tuple[float, bytes]]) -> Iterator[bytes]:
-    """The format of rtptools. Of each packet: its length with this head, its own (0: RTCP), when it came in ms."""
+    """Writes the format of rtptools. Each packet has its length with this header, its own length (0: RTCP), and its
+    arrival in ms."""
     yield b"#!rtpplay1.0 127.0.0.1/9\n" + struct.pack("!IIIHH", 0, 0, 0x7F00_0001, 9, 0)
     began = media[0][0]
     packets = [(at, packet, len(packet)) for at, packet in media] + [(at, packet, 0) for at, packet in reports]

@@ -13,7 +13,7 @@ from .browser import PageError, program
 ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream=fps=30,display-media-type=monitor",
-    # Without it no candidate of 127.0.0.1 is gathered, and a machine may have no other address.
+    # Without this flag no candidate of 127.0.0.1 is gathered, and a machine may have no other address.
     "--allow-loopback-in-peer-connection",
     "--autoplay-policy=no-user-gesture-required",
 )
@@ -23,7 +23,7 @@ ARGUMENTS = (
 async def chromium(
     *, trials: Sequence[str] = (), features: Sequence[str] = (), arguments: Sequence[str] = ()
 ) -> AsyncIterator["Chromium"]:
-    """One browser. `trials` are WebRTC field trials ("Name/Enabled"), `features` names of Chromium's own."""
+    """Runs one browser. `trials`: WebRTC field trials ("Name/Enabled"). `features`: features of Chromium."""
     path = program("chromium", "chromium")
     arguments = [*ARGUMENTS, *arguments]
     if trials:
@@ -62,7 +62,7 @@ class ChromiumPage:
             raise PageError(str(error)) from None
 
     async def call_as_user(self, name: str) -> Any:
-        """As if somebody had clicked: a screen is shared only then."""
+        """Calls with a user gesture, which sharing a screen requires."""
         expression = f"peer[{name!r}]()"
         done = await self._tools.send(
             "Runtime.evaluate",

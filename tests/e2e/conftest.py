@@ -45,7 +45,7 @@ async def _site() -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", name="chromium")
 async def _chromium() -> AsyncIterator[Chromium]:
-    # All three encodings, however small the picture is: a large one costs a core to encode.
+    # Sends all three encodings of a small picture, because encoding a large one takes a whole core.
     async with chromium(trials=["WebRTC-LegacySimulcastLayerLimit/Disabled"]) as browser:
         yield browser
 
@@ -58,7 +58,7 @@ async def _firefox() -> AsyncIterator[Firefox]:
 
 @pytest.fixture(params=["chromium", "firefox"])
 def browser(request: pytest.FixtureRequest) -> Browser:
-    """Each of the two in its turn."""
+    """Both browsers, one after the other."""
     browser: Browser = request.getfixturevalue(request.param)
     return browser
 
@@ -76,7 +76,7 @@ async def room(server: Server) -> str:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def enter(request: pytest.FixtureRequest, server: Server, site: str, room: str) -> AsyncIterator[Enter]:
-    """`await enter(browser, "ada")`: somebody in the room of this test, until it ends."""
+    """`await enter(browser, "ada")`: a participant in the room of this test until it ends."""
     present: list[Person] = []
 
     async def enter(browser: Browser, identity: str, **given: Any) -> Person:

@@ -1,7 +1,7 @@
-"""Replays what odd clients send, over WHIP and WHEP: an offer as it is, and packets octet by octet.
+"""Replays offers and packets of unusual clients over WHIP and WHEP, octet by octet.
 
 `Peer` signals and connects, `Stream` numbers and sends packets of one SSRC, `Peer.packets`, `requests`, `nacks` and
-`reports` say what came back. Nothing is answered by itself: a case that repairs or sends keyframes does so.
+`reports` say what came back. Nothing is answered automatically: a case itself retransmits or sends keyframes.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from .server import Server, token
 
 HEADER = struct.Struct("!BBHII")
 OWN_SSRC = 0x5EE
-"""Of the receiver reports and requests of a viewer."""
+"""The SSRC of a viewer's receiver reports and requests."""
 VIEWER = """v=0
 o=- 1 1 IN IP4 127.0.0.1
 s=-
@@ -44,12 +44,12 @@ a=rtpmap:98 H264/90000
 a=rtcp-fb:98 nack pli
 a=fmtp:98 packetization-mode=1;profile-level-id=42e01f
 """
-"""Of one video section, VP8 with retransmissions or H.264."""
+"""An offer of one video section, VP8 with retransmissions or H.264."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """An RTP packet as it came. `at`: CLOCK_MONOTONIC in seconds."""
+    """A received RTP packet. `at`: CLOCK_MONOTONIC in seconds."""
 
     at: float
     ssrc: int
@@ -58,12 +58,12 @@ class Packet:
     timestamp: int
     marker: bool
     payload: bytes
-    """Without padding; of a retransmission with the original number in front (RFC 4588 s4)."""
+    """Without padding. A retransmission begins with the original number (RFC 4588 s4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A sender report as it came."""
+    """A received sender report."""
 
     at: float
     ssrc: int
@@ -73,7 +73,7 @@ class Report:
 
 
 class Peer:
-    """A client that offers a text and sends what it is told to. To be made on a running loop."""
+    """A client that offers a given text and sends given packets. Create it on a running loop."""
 
     def __init__(self, offer: str) -> None:
         identity = dtls.identity()
@@ -82,23 +82,23 @@ class Peer:
         self.answer = ""
         self.location = ""
         self.packets: list[Packet] = []
-        """Media and retransmissions, padding left out."""
+        """Media and retransmissions, without padding packets."""
         self.reports: list[Report] = []
         self.requests: list[tuple[float, int]] = []
-        """Keyframe requests, PLI or FIR: when, and of which SSRC."""
+        """Keyframe requests, PLI or FIR: time and SSRC."""
         self.nacks: list[tuple[float, int, int]] = []
-        """When, of which SSRC, and the sequence number."""
+        """Time, SSRC and sequence number."""
         self.on_request: Callable[[int], None] = lambda ssrc: None
         """Called with the SSRC of each keyframe request."""
         self.on_nack: Callable[[int, int], None] = lambda ssrc, sequence: None
-        """Called with the SSRC and the sequence number of each packet asked for."""
+        """Called with the SSRC and the sequence number of each requested packet."""
         self.is_cut = False
-        """Nothing that is sent to it arrives."""
+        """True: it receives nothing."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, server: Server, door: str, room: str, identity: str, offer: str) -> AsyncIterator[Self]:
-        """Connected by `whip` or `whep` until the block ends. Raises Refused."""
+        """Connects by `whip` or `whep` until the block ends. Raises Refused."""
         peer = cls(offer)
         await peer.signal(server, door, room, identity)
         try:
@@ -109,7 +109,7 @@ class Peer:
             peer.transport.close()
 
     async def signal(self, server: Server, door: str, room: str, identity: str) -> None:
-        """Offers, and no more."""
+        """Offers only."""
         url = f"{server.url}/v1/{door}"
         status, headers, body = await request(
             "POST", url, token(identity, room), self.offer.encode(), "application/sdp"
@@ -161,22 +161,22 @@ class Peer:
 
 @dataclass(slots=True)
 class Stream:
-    """One SSRC of a peer: what it sends is numbered one by one, and remembered."""
+    """One SSRC of a peer. Numbers its packets one by one and stores them."""
 
     peer: Peer
     ssrc: int
     payload_type: int
     sequence: int = 1000
-    """Of the packet sent last."""
+    """The number of the last packet."""
     extensions: Mapping[int, bytes] = field(default_factory=dict)
-    """By id, in the one-byte form (RFC 8285 s4.2); a case may set others, or none, as it goes on."""
+    """Header extensions by id, in the one-byte form (RFC 8285 s4.2). A case may change them."""
     sent: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     """Timestamp and payload of each packet, by sequence number."""
     packets: int = 0
     octets: int = 0
 
     def send(self, payload: bytes, timestamp: int, *, marker: bool = True, is_lost: bool = False) -> int:
-        """Returns the sequence number. `is_lost`: it is numbered, and does not arrive."""
+        """Sends a packet. Returns the sequence number. `is_lost`: it is numbered but not sent."""
         self.sequence = self.sequence + 1 & 0xFFFF
         self.sent[self.sequence] = timestamp, payload
         self.packets += 1
@@ -189,19 +189,20 @@ class Stream:
         return self.sequence
 
     def repair(self, original: "Stream", sequence: int) -> None:
-        """Sends a packet of another stream once more, on this one (RFC 4588 s4). What was never sent is not."""
+        """Retransmits a packet of another stream on this one (RFC 4588 s4). Does nothing for packets that do not
+        exist."""
         if sequence in original.sent:
             timestamp, payload = original.sent[sequence]
             self.send(sequence.to_bytes(2) + payload, timestamp)
 
     def report(self, timestamp: int, *, now: float | None = None) -> None:
-        """A sender report that says: at `now`, in seconds since the epoch, the timestamp was that."""
+        """Sends a sender report: at `now`, in seconds since the epoch, the media had this timestamp."""
         at = time.time() if now is None else now
         self.peer.transport.send_rtcp(rtcp.sender_report(self.ssrc, at, timestamp, self.packets, self.octets))
 
 
 async def frames(count: int, interval: float) -> AsyncIterator[int]:
-    """Numbers from 0 on, one each `interval` seconds; what was late is caught up with."""
+    """Yields numbers from 0, one per `interval` seconds; catches up after delays."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(count):
@@ -210,25 +211,25 @@ async def frames(count: int, interval: float) -> AsyncIterator[int]:
 
 
 def vp8(number: int, size: tuple[int, int] | None = None) -> bytes:
-    """A frame of one packet (RFC 7741): a keyframe of that size, or one that needs the frame before it."""
+    """Returns a frame of one packet (RFC 7741): a keyframe of this size, or a frame that depends on the one before."""
     descriptor = b"\x90\x80" + struct.pack("!H", 0x8000 | number & 0x7FFF)
     frame = b"\x11\x02\x00" if size is None else b"\x10\x02\x00\x9d\x01\x2a" + struct.pack("<HH", *size)
     return (descriptor + frame).ljust(48, b"\0")
 
 
 def vp8_number(payload: bytes) -> int:
-    """The picture id of a frame that `vp8` made. What a viewer gets of one source has the source's distances."""
+    """Returns the picture id of a frame of `vp8`. A viewer receives ids with the same distances as the source's."""
     return int.from_bytes(payload[2:4]) & 0x7FFF
 
 
 def picture(packet: Packet) -> tuple[int, int] | None:
-    """The size that a VP8 keyframe as `vp8` makes it says; None of what is no keyframe."""
+    """Returns the size of a VP8 keyframe of `vp8`. None: it is no keyframe."""
     at = packet.payload.find(b"\x9d\x01\x2a", 4, 12)
     return None if at < 0 else struct.unpack_from("<HH", packet.payload, at + 3)
 
 
 def _with_transport(offer: str, ufrag: str, password: str, fingerprint: str) -> str:
-    """The offer with the ICE and DTLS lines of this client, in every place where it has some."""
+    """Returns the offer with this client's ICE and DTLS lines instead of the original ones."""
     text = re.sub(r"\r?\n", "\r\n", offer)
     for name, value in (("ice-ufrag", ufrag), ("ice-pwd", password), ("fingerprint", f"sha-256 {fingerprint}")):
         text, count = re.subn(rf"(?m)^a={name}:[^\r\n]*", f"a={name}:{value}", text)

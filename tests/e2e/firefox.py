@@ -16,15 +16,15 @@ import aiohttp
 from .browser import PageError, program
 
 PREFERENCES: dict[str, bool | int | str] = {
-    # A camera and a microphone that are not there, and nobody to ask about them.
+    # Fake camera and microphone, without a permission prompt.
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
-    # Pages are tabs, and all but one are hidden: their timers must not slow down.
+    # Pages are tabs, all but one of them hidden; the timers of hidden tabs must not be throttled.
     "dom.min_background_timeout_value": 4,
     "dom.timeout.enable_budget_timer_throttling": False,
-    # Nothing is asked of the outside world.
+    # No requests to other hosts.
     "app.update.enabled": False,
     "app.normandy.enabled": False,
     "browser.aboutwelcome.enabled": False,
@@ -85,7 +85,7 @@ class Firefox:
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Raises PageError with what the browser says."""
+        """Sends a command. Raises PageError with the browser's message."""
         self._asked += 1
         answer = self._answers[self._asked] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": self._asked, "method": method, "params": parameters})

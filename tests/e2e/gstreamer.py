@@ -22,7 +22,7 @@ def is_installed() -> bool:
 
 
 class Viewer:
-    """What GStreamer says, as it comes."""
+    """The output of GStreamer."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.said: list[dict[str, object]] = []
@@ -37,7 +37,7 @@ class Viewer:
         return next((line["state"] for line in reversed(self.said) if "state" in line), None)
 
     async def see(self, pictures: int) -> None:
-        """Waits until so many more are decoded."""
+        """Waits until this many more pictures are decoded."""
         before = self.pictures
         await when(lambda: self.pictures >= before + pictures, f"GStreamer sees {pictures} pictures more", limit=60)
 
@@ -54,7 +54,7 @@ class Viewer:
 
 @asynccontextmanager
 async def watching(server: Server, bearer: str) -> AsyncIterator[Viewer]:
-    """A viewer that is connected, with this token."""
+    """Runs a connected viewer with this token."""
     process = await asyncio.create_subprocess_exec(
         PYTHON, VIEWER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

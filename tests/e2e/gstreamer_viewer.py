@@ -1,5 +1,6 @@
-"""A viewer made of GStreamer's webrtcbin, run by the system's Python: its offer on the first line of its output, the
-answer on its input, then a line of JSON for each picture that it decodes, and whenever its connection changes.
+"""A viewer made of GStreamer's webrtcbin, run by the system's Python: It writes its offer to the first line of its
+output, reads the answer from its input, then writes a line of JSON for each decoded picture and each change of its
+connection.
 
 It is unlike browsers: libnice makes no consent checks (RFC 7675) and keeps its path alive by Binding Indications, and
 no RTCP is sent before something was received.
@@ -39,7 +40,7 @@ class Viewer:
 
     def offered(self, promise: Gst.Promise) -> None:
         promise.wait()
-        # Each in a name: the offer is part of the reply.
+        # Each object has a name, because the offer is part of the reply.
         reply = promise.get_reply()
         offer = reply["offer"]
         self.peer.emit("set-local-description", offer, Gst.Promise.new())
@@ -80,7 +81,7 @@ def say(**what: object) -> None:
 if __name__ == "__main__":
     Gst.init(None)
     if sys.argv[1:] == ["--check"]:
-        # Whether all of it is installed.
+        # Checks whether everything is installed.
         sys.exit(not all(map(Gst.ElementFactory.find, ("webrtcbin", "nicesink", "vp8dec", "srtpdec"))))
     viewer = Viewer()
     GLib.MainLoop().run()

@@ -1,7 +1,7 @@
 """Guests who join by the WebSocket or by WHIP, connect, publish and watch, and then go in one of six ways.
 
-As a script it forks a guest for each line of JSON on its input, and says which process that is when the guest is in:
-so that one can be killed.
+As a script it forks a guest for each line of JSON on its input and prints its process id once the guest has joined, so
+that it can be killed.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from sfu.signalling import messages
 from .waiting import when
 
 FEW = 3
-"""Packets that a guest sends of each track, at least."""
+"""Minimum number of packets that a guest sends of each track."""
 
 
 class Guest:
-    """By the WebSocket."""
+    """A guest that joins by the WebSocket."""
 
     def __init__(self, url: str, room: str, token: str) -> None:
         self._signaling = Signaling(url, room, token, lambda _: None)
@@ -47,7 +47,7 @@ class Guest:
         return answer.sdp
 
     async def connect(self, answer: str) -> None:
-        """Until media has gone both ways for a moment."""
+        """Connects. Returns when media has flowed in both directions."""
         client = self.client
         assert client is not None
         try:
@@ -65,7 +65,7 @@ class Guest:
         await self._end()
 
     async def cut(self) -> None:
-        """The WebSocket ends without a word."""
+        """Aborts the WebSocket."""
         self._signaling.cut()
         await self._end()
 
@@ -77,7 +77,7 @@ class Guest:
 
 
 class Ingress(Guest):
-    """By WHIP: it publishes alone, and has no WebSocket that could be cut."""
+    """A WHIP publisher, which has no WebSocket."""
 
     def __init__(self, url: str, room: str, token: str) -> None:
         super().__init__(url, room, token)
@@ -101,7 +101,7 @@ class Ingress(Guest):
 
 
 def with_data(offer: str) -> str:
-    """Data channels are agreed upon; as the light client speaks no SCTP, they wait to the end."""
+    """Negotiates data channels. The light client has no SCTP, so they never open."""
     lines = offer.splitlines()
     first = {line.partition(":")[0]: line for line in reversed(lines)}
     bundle = first["a=group"]
@@ -116,7 +116,7 @@ def with_data(offer: str) -> str:
 
 
 async def talk_and_leave(url: str, room: str, token: str) -> None:
-    """By aiortc, whose data channels open."""
+    """Joins with aiortc, whose data channels open."""
     async with Bot(url, room=room, token=token, auto_subscribe=False) as bot:
         await bot.send(b"hello")
 
@@ -129,7 +129,7 @@ async def leave(guest: Guest) -> None:
 
 
 async def cut_websocket(guest: Guest) -> None:
-    """The WebSocket first, and some time later the media, in order."""
+    """Aborts the WebSocket, and closes the media some time later."""
     await guest.connect(await guest.come())
     await guest.cut()
     await asyncio.sleep(0.2)
@@ -138,7 +138,7 @@ async def cut_websocket(guest: Guest) -> None:
 
 
 async def cut_udp(guest: Guest) -> None:
-    """The media without a word, and some time later the WebSocket, in order."""
+    """Aborts the media, and closes the WebSocket some time later."""
     await guest.connect(await guest.come())
     assert guest.client is not None
     guest.client.vanish()
@@ -151,7 +151,7 @@ async def wrong_fingerprint(guest: Guest) -> None:
     assert guest.client is not None
     try:
         await guest.client.connect(answer, limit=1.0)
-        # Our side of a handshake may be over before the service refuses our certificate.
+        # Our side of the handshake may finish before the service refuses our certificate.
         await asyncio.wait_for(guest.client.transport.closed.wait(), 20.0)
     except (ConnectError, HandshakeError):
         pass

@@ -1,6 +1,6 @@
-"""A camera as hardware makes them, by WHIP: H.264 in one profile, a keyframe each so many frames, deaf to requests.
+"""A hardware camera by WHIP: H.264 in one profile, periodic keyframes, and no response to requests.
 
-Neither RTX nor transport-wide feedback is offered: aiortc has the former only if it is preferred, and never the latter.
+It offers neither RTX nor transport-wide feedback: aiortc offers RTX only if it is preferred, and never the feedback.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RATE = 15
 
 
 class HardwareTrack(sources.CardTrack):
-    """The card, and for every 60th frame of it a call of `on_keyframe`."""
+    """The test card, with a call of `on_keyframe` for every 60th frame."""
 
     def __init__(self, card: int) -> None:
         super().__init__(card, 320, 180, RATE)
@@ -46,7 +46,7 @@ class Camera(Peer):
         transceiver.setCodecPreferences(h264[:1])
         sender = transceiver.sender
         self.track.on_keyframe = sender._send_keyframe
-        # What a PLI calls.
+        # Called for a PLI.
         sender._send_keyframe = lambda: None  # type: ignore[method-assign]
         self._played = sources.Source(self.track)
         await self._open("/v1/whip")

@@ -1,6 +1,6 @@
-"""What browsers publish in layers, and a viewer who is told by the service which of them to be shown.
+"""Layered video of browsers, and a viewer for which the test requests layers from the service.
 
-The service is asked in pixels and frames a second: so a test reaches any layer.
+Requests are in pixels and frames a second, so a test can select any layer.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from .server import Server
 from .waiting import until
 
 LIMIT = 15.0
-"""Seconds until a layer that was asked for is decoded, on a machine that does other things as well."""
+"""Seconds until a requested layer is decoded on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Shape:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The smallest of which libwebrtc makes so many layers (svc_config.cc: none below 240x135)."""
+        """Returns the smallest size of which libwebrtc makes this many layers (svc_config.cc: none below 240x135)."""
         return {1: (320, 180), 2: (480, 270), 3: (960, 540)}[self.spatial]
 
     def widths(self) -> list[int]:
         return [self.size[0] >> self.rungs - 1 - rung for rung in range(self.rungs)]
 
     def published(self) -> dict[str, Any]:
-        """As `publishSharp` of `pages/peer.js` takes it."""
+        """Returns an argument of `publishSharp` in `pages/peer.js`."""
         scales = zip("qhf", (4, 2, 1), strict=True)
         encodings: list[dict[str, Any]] = [{"scalabilityMode": self.mode}]
         if self.encodings > 1:
@@ -52,32 +52,32 @@ class Shape:
                 {"rid": rid, "scaleResolutionDownBy": scale, "scalabilityMode": self.mode} for rid, scale in scales
             ]
         width, height = self.size
-        # With a hint of detail VP9 takes it for a screen, which has no spatial layers.
+        # With the content hint `detail` VP9 treats it as a screen, which has no spatial layers.
         return {"codec": self.codec, "encodings": encodings, "width": width, "height": height, "fps": 30, "hint": ""}
 
 
 class Watched:
-    """A track of ada's that bob is shown."""
+    """A track of ada that bob receives."""
 
     def __init__(
         self, server: Server, room: str, track: str, shape: Shape, flow: Callable[[], Awaitable[Flow | None]]
     ) -> None:
-        """`flow`: what bob decodes of it, with `codec`, `width` and the count of `frames`."""
+        """`flow`: bob's decoder counters for it, with `codec`, `width` and `frames`."""
         self.server, self.track, self.shape, self.flow = server, track, shape, flow
         self.path = f"/v1/rooms/{room}/participants/bob/subscriptions"
 
     @classmethod
     def by(cls, server: Server, bob: Person, track: str, shape: Shape) -> Self:
-        """In a browser."""
+        """Returns a track watched in a browser."""
         return cls(server, bob.room, track, shape, lambda: bob.flow("ada", "camera"))
 
     async def ask(self, rung: int, *, fps: float) -> None:
-        """For one spatial layer or encoding with what is below it, at so many frames a second; 0: all of them."""
+        """Requests one spatial layer or encoding, with the ones below it, and this frame rate; 0: all frames."""
         wish = {"track": self.track, "width": self.shape.widths()[rung], "fps": fps}
         await self.server.ask("PUT", self.path, {"settings": [wish]})
 
     async def is_shown(self, rung: int, temporal: int | None = None, *, frames: int = 3) -> Flow:
-        """Waits until it is on the wire, and decoded in its size."""
+        """Waits until the layer is sent, and decoded in its size."""
         first = 0
 
         async def look() -> tuple[Flow | None, Any]:

@@ -1,7 +1,7 @@
-"""A bad network between two machines on this one: network namespaces, with `link/linkem.c` between them.
+"""A bad network between two virtual machines: network namespaces, with `link/linkem.c` between them.
 
-Whoever is within `Link.inside` makes sockets and starts processes on that machine. The thread of the event loop is what
-moves, so one module at a time does that, with browsers and services of its own.
+Code within `Link.inside` creates sockets and starts processes on that machine. The thread of the event loop changes its
+namespace, so one module at a time does that, with its own browsers and services.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ SERVER, CLIENTS = "10.78.0.1", "10.78.0.2"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Packets that were lost so far: from clients, and to them."""
+    """Numbers of lost packets: from clients, and to them."""
 
     up: int
     down: int
@@ -40,7 +40,8 @@ class Link:
 
     @contextmanager
     def inside(self, address: str) -> Iterator[None]:
-        """What this thread makes is on the machine at that address; what it has made before stays where it was."""
+        """New sockets and processes of this thread are on the machine with that address. Existing ones stay where they
+        are."""
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             _enter(self._machines[address])
@@ -50,7 +51,8 @@ class Link:
             os.close(before)
 
     async def change(self, *, loss: float, duplicates: float, late: float, delay: float = 0.01) -> None:
-        """Each way: parts of 1, and seconds. What is `late` takes the delay twice, so that others overtake it."""
+        """Sets the network in each direction: probabilities, and seconds. A `late` packet is delayed twice as long, so
+        others overtake it."""
         command = f"loss={loss * 100:g} dup={duplicates * 100:g} reorder={late * 100:g} delay={delay * 1000:g}"
         said = await self._ask(command)
         assert said == "ok", said
@@ -68,7 +70,7 @@ class Link:
 
 @cache
 def why_not() -> str:
-    """Why this machine has no such link; empty: it has. Asks the kernel for all that one takes."""
+    """Returns why this machine cannot have such a link. Empty: it can. Tries everything that the link needs."""
     if shutil.which("cc") is None:
         return "there is no C compiler (cc)"
     if not Path("/dev/net/tun").exists():
@@ -95,7 +97,7 @@ def why_not() -> str:
 
 @asynccontextmanager
 async def linked() -> AsyncIterator[Link]:
-    """Two machines that reach each other and nobody else. Ask `why_not` before."""
+    """Runs two machines that reach only each other. Call `why_not` before."""
     with tempfile.TemporaryDirectory() as folder, _machine() as server, _machine() as clients:
         process = await asyncio.create_subprocess_exec(
             *_command(_build(Path(folder)), server, clients),
@@ -126,7 +128,7 @@ def _command(program: Path, server: str, clients: str) -> list[str]:
 
 @contextmanager
 def _machine() -> Iterator[str]:
-    """The file of a new namespace, which lives as long as a process that waits in it. Raises OSError."""
+    """Returns the file of a new namespace, which exists as long as a process waits in it. Raises OSError."""
     holder = subprocess.Popen(
         ["unshare", "--net", "sh", "-c", "echo here; exec cat"],
         stdin=subprocess.PIPE,

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 Address = tuple[str, int]
 
 FRONT = "127.0.0.2"
-"""What the service announces."""
+"""The announced addresses of the service."""
 SERVICE = "127.0.0.1"
 
 
 class Nat:
     def __init__(self) -> None:
         self.port = 0
-        """Of both ends."""
+        """The addresses of both ends."""
         self.down = 0
         """Datagrams to clients since the last move."""
         self._front: asyncio.DatagramTransport | None = None
@@ -22,7 +22,7 @@ class Nat:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def move(self) -> None:
-        """Everybody has another address from now on; what goes to the old ones is lost."""
+        """Gives every client another address. Datagrams to the old ones are lost."""
         for leg in self._legs.values():
             if leg.done():
                 leg.result().close()

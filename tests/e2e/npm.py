@@ -1,4 +1,4 @@
-"""npm, as the tests use it: what is missing is told in a line of its own, and in CI fails where it could be there."""
+"""Installs npm packages for tests. Prints a line if that is impossible; in CI it fails if it should be possible."""
 
 import os
 import re
@@ -14,11 +14,12 @@ INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
 LIMIT = 120
 """Seconds."""
 OURS = ("EUSAGE", "EINTEGRITY", "EJSONPARSE", "ENOLOCK")
-"""What npm calls faults of the files that it was given; with all others the registry is out of reach, or npm broken."""
+"""npm's error codes for wrong input files. All others mean that the registry is unreachable or npm is broken."""
 
 
 def install(home: Path) -> None:
-    """What `home/package-lock.json` pins. Skips, or fails in CI, where that cannot be."""
+    """Installs the packages that `home/package-lock.json` pins. If that is impossible, skips the test, or fails in
+    CI."""
     npm = shutil.which("npm")
     if npm is None:
         _missing("it is not installed (Debian: sudo apt-get install npm)", could_be_there=_is_offered())
@@ -33,7 +34,7 @@ def install(home: Path) -> None:
 
 
 def _is_offered() -> bool:
-    """By the packages of this machine, and to this user."""
+    """Returns whether this user can install npm from this machine's packages."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
     tried = subprocess.run(["apt-get", "install", "--simulate", "-qq", "npm"], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""Somebody in a room, in a browser's page, by the client of `api/web`."""
+"""A participant in a browser's page, with the client of `api/web`."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -8,7 +8,7 @@ from .server import Server, token
 from .waiting import until
 
 FRAMES = 15
-"""Decoded frames that show that a picture flows: half a second and more, beyond the first keyframe."""
+"""The number of decoded frames that proves a flowing picture: more than half a second after the first keyframe."""
 
 Flow = dict[str, Any]
 
@@ -34,8 +34,8 @@ class Person:
         cipher: dict[str, Any] | None = None,
         **permissions: Any,
     ) -> Self:
-        """Joins. `url` is where the service is reached, if not directly; `options` those of `join` in client.js;
-        `cipher` how everything is encrypted end to end or recorded, as `pages/cipher.js` takes it."""
+        """Joins. `url`: the address of the service, if it is not reached directly. `options`: those of `join` in
+        client.js. `cipher`: the options of `pages/cipher.js`, for end-to-end encryption or a record."""
         person = cls(await browser.page(site), room, identity)
         if cipher:
             await person.page.call("encryptEverything", cipher)
@@ -50,7 +50,7 @@ class Person:
         return await self.page.call(name, *arguments)
 
     async def describe(self) -> str:
-        """For whoever reads why a test failed."""
+        """Describes the state, for the message of a failed test."""
         parts = [f"{name}: {await self.call(name)}" for name in ("state", "people", "flows", "sent", "happened")]
         return "\n  ".join(["", *parts])
 
@@ -58,14 +58,14 @@ class Person:
         return [event for event in await self.call("happened") if event["type"] == type]
 
     async def flow(self, of: str, source: str) -> Flow | None:
-        """What arrives of this participant's camera, microphone, …"""
+        """Returns the counters of what arrives of this participant's camera, microphone, …"""
         flows: list[Flow] = await self.call("flows")
         return next((flow for flow in flows if (flow["participant"], flow["source"]) == (of, source)), None)
 
     async def see(
         self, of: str, source: str = "camera", *, holds: Callable[[Flow], object] | None = None, limit: float = 20.0
     ) -> Flow:
-        """Waits until this picture is decoded for a while, and is as `holds` wants it."""
+        """Waits until this picture was decoded for a while and `holds` is true."""
         first = 0
 
         def is_seen(flow: Flow | None) -> bool:
@@ -82,7 +82,7 @@ class Person:
         return found
 
     async def see_more(self, of: str) -> None:
-        """Waits until a second more of this camera is decoded, at 30 frames a second."""
+        """Waits until one more second of this camera is decoded, at 30 frames a second."""
 
         async def frames() -> int:
             flow = await self.flow(of, "camera")
@@ -92,11 +92,11 @@ class Person:
         await until(frames, lambda now: now >= before + 30, f"{self.identity} sees more of {of}")
 
     async def become(self, wanted: str) -> None:
-        """Waits until the room of its client is in this state."""
+        """Waits until the client's room is in this state."""
         await until(lambda: self.call("state"), lambda now: now["state"] == wanted, f"{self.identity} is {wanted}")
 
     async def still(self, of: str, source: str = "camera") -> None:
-        """Waits until no frame has come for a second."""
+        """Waits until no frame has arrived for a second."""
         before, unchanged = -1, 0
 
         def is_still(flow: Flow | None) -> bool:
@@ -109,7 +109,7 @@ class Person:
         await until(lambda: self.flow(of, source), is_still, f"the {source} of {of} stands still at {self.identity}")
 
     async def hear(self, of: str, source: str = "microphone", *, limit: float = 20.0) -> Flow:
-        """Waits until a second of this sound has come from packets, not made up, and was not silence."""
+        """Waits until one second of this audio came from packets, not from concealment, and was not silence."""
 
         def is_heard(flow: Flow | None) -> bool:
             return flow is not None and flow["samples"] - flow["concealed"] > 48_000 and flow["energy"] > 0
@@ -119,7 +119,7 @@ class Person:
         return found
 
     async def watch_card(self, track: str, card: int, *, limit: float = 20.0) -> None:
-        """Waits until this test card is shown for the track, and moves: five frames of it, each later than the last."""
+        """Waits until the track shows this test card in motion: five frames, each later than the one before."""
         counters: list[int] = []
 
         async def look() -> dict[str, int] | None:

@@ -1,4 +1,5 @@
-"""A UDP relay as a bad network: it loses, doubles and delays datagrams between one client and the service."""
+"""A UDP relay that simulates a bad network: it loses, duplicates and delays datagrams between one client and the
+service."""
 
 import asyncio
 import re
@@ -13,20 +14,20 @@ CANDIDATE = re.compile(r"^(a=candidate:\S+ 1 udp \d+) (\S+) (\d+) typ host\r?$",
 
 @dataclass(slots=True)
 class Network:
-    """Of each way, by one seeded generator: equal runs lose equal datagrams of equal traffic."""
+    """The faults of each direction, from one seeded generator: equal traffic loses equal datagrams."""
 
     loss: float = 0.0
     """0 to 1."""
     duplicates: float = 0.0
     late: float = 0.0
-    """Of so many the delay is another `delay`: what was sent after them overtakes them."""
+    """The probability that a datagram is delayed by another `delay`, so that later ones overtake it."""
     delay: float = 0.01
-    """Seconds each way."""
+    """Seconds in each direction."""
 
 
 @dataclass(slots=True)
 class Relay:
-    """What it did, in datagrams: to the client, and to the service."""
+    """Numbers of datagrams: to the client, and to the service."""
 
     network: Network
     down: int = 0
@@ -41,7 +42,7 @@ class Relay:
     _service: tuple[str, int] = ("", 0)
 
     async def move(self) -> None:
-        """Gives the client another address, as the service sees it. What goes to the one before is lost."""
+        """Changes the address of the client that the service sees. Datagrams to the previous one are lost."""
         before = self._inside
         loop = asyncio.get_running_loop()
         self._inside, _ = await loop.create_datagram_endpoint(lambda: _Inside(self), remote_addr=self._service)
@@ -49,7 +50,7 @@ class Relay:
             before.close()
 
     def answer(self, sdp: str) -> str:
-        """The answer, with this relay in the place of the service's addresses."""
+        """Returns the answer with this relay's address instead of the service's."""
         lines = [line for line in sdp.splitlines() if not line.startswith("a=candidate:")]
         found = _candidate(sdp)
         host, port = self._address
@@ -81,7 +82,7 @@ class Relay:
 
 
 def _candidate(answer: str) -> re.Match[str]:
-    """The last one: Firefox reaches no service at 127.0.0.1."""
+    """Returns the last candidate: Firefox cannot reach a service at 127.0.0.1."""
     found = list(CANDIDATE.finditer(answer))
     assert found, "the answer has a candidate"
     return found[-1]
@@ -102,7 +103,7 @@ class _Inside(_Outside):
 
 @asynccontextmanager
 async def relaying(answer: str, network: Network) -> AsyncIterator[Relay]:
-    """Between one client and the service."""
+    """Runs a relay between one client and the service."""
     found = _candidate(answer)
     relay = Relay(network)
     loop = asyncio.get_running_loop()

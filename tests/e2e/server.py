@@ -1,4 +1,4 @@
-"""The service as a user starts it: `sfu serve` in a process of its own, on free ports."""
+"""Runs the service like a user: `sfu serve` in its own process, on free ports."""
 
 import asyncio
 import os
@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 async def serving(
     *command: str, environment: Mapping[str, str] | None = None, **settings: object
 ) -> AsyncIterator["Server"]:
-    """`settings` are SFU_ variables, in small letters and without SFU_. `command` stands in for `sfu serve`, and
-    `environment` has what else is to be set."""
+    """`settings`: SFU_ variables in lower case and without SFU_. `command` replaces `sfu serve`. `environment`: other
+    variables."""
     internal = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
     given: dict[str, object] = {
@@ -55,13 +55,13 @@ async def serving(
     log: list[str] = []
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        # It reads to the end: what the service says when it stops, too.
+        # Reads to the end, including the output during the stop.
         tasks.create_task(_read(process, log, listening))
         try:
             async with asyncio.timeout(START_LIMIT):
                 url = await listening
             async with httpx.AsyncClient(base_url=url) as http:
-                # At the loopback address, or where it was told to be.
+                # The loopback address, or the configured one.
                 hosts = str(given["host"]).split(",")
                 near = hosts[0] if "." in hosts[0] and hosts[0] != "0.0.0.0" else "127.0.0.1"
                 yield Server(process, url, f"http://{near}:{internal}", http, log)
@@ -76,7 +76,7 @@ class Server:
         self.process = process
         self.url = url
         self.log = log
-        """What it has printed."""
+        """Its output so far."""
         self._internal = internal
         self._http = http
         self._rooms = 0
@@ -86,12 +86,12 @@ class Server:
         return httpx.URL(self.url).port or 80
 
     def new_room(self) -> str:
-        """A name that no other test has."""
+        """Returns a name that no other test uses."""
         self._rooms += 1
         return f"room-{self._rooms}"
 
     async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        """A request of an administrator; its answer's JSON. A refusal raises."""
+        """Sends a request as an administrator. Returns the JSON of the reply. Raises if it is refused."""
         bearer = {"Authorization": f"Bearer {admin()}"}
         answer = await self._http.request(method, path, json=body, headers=bearer, **more)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
@@ -101,15 +101,15 @@ class Server:
         return await self._http.request(method, path, **more)
 
     async def metrics(self) -> dict[str, float]:
-        """Of the internal listener, by their name in the exposition format, labels included."""
+        """Returns the metrics of the internal listener, by their name in the exposition format, with labels."""
         text = (await self._http.get(f"{self._internal}/metrics")).text
         lines = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in lines}
 
 
 def addresses() -> list[str]:
-    """Where tests listen. Firefox has no candidate of its own at 127.0.0.1 and pairs no other with it: it needs the
-    address of the default route, to which packets of this machine go by the loopback device, too."""
+    """Returns the addresses at which tests listen. Firefox has no candidate at 127.0.0.1 and pairs no other with it, so
+    it needs the address of the default route, which also uses the loopback device on this machine."""
     return ["127.0.0.1", *filter(None, [default_address()])]
 
 

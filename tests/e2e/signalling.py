@@ -1,4 +1,4 @@
-"""Our WebSocket, spoken by the test itself: for offers that no client of ours would make."""
+"""Our WebSocket protocol spoken by the test itself, for offers that our clients do not make."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from .server import Server, token
 
 
 class Voice:
-    """Somebody who is in the room by signalling alone; the media is somewhere else."""
+    """A participant with signalling only; its media is elsewhere."""
 
     def __init__(self, signaling: Signaling, heard: list[ServerMessage]) -> None:
         self._signaling = signaling
@@ -22,7 +22,7 @@ class Voice:
         self._declared: set[str] = set()
 
     async def offer(self, sdp: str) -> messages.Answer:
-        """Publishes all that the offer sends, each m-section under a name of its own."""
+        """Publishes every sending m-section of the offer under its own name."""
         tracks: dict[str, str] = {}
         for mid, kind in sending(sdp):
             cid = tracks[mid] = f"track-{mid}"
@@ -53,12 +53,12 @@ async def voice(server: Server, room: str, identity: str) -> AsyncIterator[Voice
 
 
 def sections(sdp: str) -> list[str]:
-    """The m-sections of a description."""
+    """Returns the m-sections of a description."""
     return re.split(r"\r\n(?=m=)", sdp.removesuffix("\r\n"))[1:]
 
 
 def sending(sdp: str) -> list[tuple[str, Kind]]:
-    """MID and kind of what an offer sends."""
+    """Returns MID and kind of the sending sections of an offer."""
     found = []
     for section in sections(sdp):
         mid = re.search(r"a=mid:(\S+)", section)

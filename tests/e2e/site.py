@@ -1,4 +1,4 @@
-"""A front end of somebody else: serves the pages of the tests from another origin than the service's."""
+"""Another front end: serves the pages of the tests from another origin than the service's."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,12 +7,12 @@ from pathlib import Path
 from aiohttp import web
 
 PEER = Path(__file__).parent / "pages/peer.html"
-"""The page whose `peer` the tests call."""
+"""The page with the object `peer` that tests call."""
 
 
 @asynccontextmanager
 async def site(page: Path = PEER) -> AsyncIterator[str]:
-    """The address of a page, which finds its scripts beside it."""
+    """Returns the address of a page, which loads scripts from the same folder."""
     app = web.Application()
     app.router.add_static("/", page.parent)
     runner = web.AppRunner(app, access_log=None)

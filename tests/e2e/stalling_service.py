@@ -1,7 +1,7 @@
-"""`sfu serve` whose Python computes until it is told to stop, and lets no other thread have the GIL: on SIGUSR1 in the
-event loop's thread, on SIGUSR2 in another. It prints when that began and ended.
+"""Runs `sfu serve`. On a signal its Python computes and holds the GIL until the test ends the stall: on SIGUSR1 in the
+event loop's thread, on SIGUSR2 in another. It prints the beginning and the end.
 
-It is told by the first octet of the file that `STALL` names: a look at shared memory does not release the GIL.
+The test ends a stall by the first octet of the file that `STALL` names: reading shared memory does not release the GIL.
 """
 
 import mmap
@@ -15,12 +15,12 @@ from pathlib import Path
 from api.cli import main
 
 LONGEST = 120.0
-"""Seconds: whoever should tell it may be gone."""
+"""Seconds after which the stall ends by itself, because the test may be gone."""
 
 
 def compute(told: mmap.mmap) -> None:
     patience = sys.getswitchinterval()
-    # Another thread that wants the GIL asks for it only after so long.
+    # Another thread requests the GIL only after this time.
     sys.setswitchinterval(2 * LONGEST)
     say("computing")
     end = time.monotonic() + LONGEST
@@ -31,7 +31,7 @@ def compute(told: mmap.mmap) -> None:
 
 
 def say(line: str) -> None:
-    # In one piece: the log goes the same way.
+    # Written in one piece, because the log uses the same stream.
     os.write(1, f"{line}\n".encode())
 
 

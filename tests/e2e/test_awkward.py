@@ -1,4 +1,4 @@
-"""Publishers whose keyframes come when they come: whoever joins does not wait for the next one."""
+"""Publishers with rare keyframes: a new viewer does not wait for the next one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Five hundred joins that end in six ways, interleaved: nothing of them stays behind, and nobody else notices."""
+"""Five hundred joins that end in six ways, interleaved: they leave nothing behind, and nobody else notices."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""A browser is sent what it can use: the size of the element that shows a picture, and whether it is in sight."""
+"""A browser receives what it can use: the size of the element that shows a picture, and only while it is visible."""
 
 from typing import Any
 

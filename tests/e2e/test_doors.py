@@ -1,4 +1,4 @@
-"""WHIP in, WHEP out: aiortc and a browser at either door, and what they see is what was sent."""
+"""WHIP in, WHEP out: aiortc and a browser at either end receive what was sent."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A browser sends what somebody wants of its picture, in a codec that somebody decodes, and nothing else."""
+"""A browser sends the encodings that viewers want, in a codec that a viewer decodes, and nothing else."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The product without its doors: an application that embeds `Sfu` hears what participants tell the server."""
+"""The service without its HTTP interfaces: an application that embeds `Sfu` receives messages to the server."""
 
 import asyncio
 

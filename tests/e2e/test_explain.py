@@ -1,4 +1,4 @@
-"""Why a browser is shown what it is shown, while it is: as a backend asks, and as `sfu explain` would say."""
+"""Why a browser receives what it receives, meanwhile: as REST and `sfu explain` report it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""GStreamer watches by WHEP: it waits longer than any silence that ends consent to send, and sees who comes then."""
+"""GStreamer watches by WHEP: it waits longer than any silence that ends consent to send, then sees new publishers."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Loss between browsers, over a relay: what is lost is asked for and sent again, by RTX and without."""
+"""Loss between browsers, over a relay: lost packets are retransmitted, with RTX and without."""
 
 import re
 from collections.abc import AsyncIterator

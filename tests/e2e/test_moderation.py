@@ -1,4 +1,4 @@
-"""What moderators, owners and twins do to those inside, as browsers notice it."""
+"""Actions of moderators, owners and duplicate identities, as browsers notice them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Another address in the middle of a call, as a NAT gives one: media is proven there, and goes on. Counted only."""
+"""A new address during a call, as a NAT assigns one: media is proven there and continues. Counts only."""
 
 import time
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Where client libraries cannot be installed: told in CI, and a failure there if they could have been."""
+"""If client libraries cannot be installed: reported in CI, and a failure there if they could be."""
 
 import os
 import sys

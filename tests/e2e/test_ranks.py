@@ -1,4 +1,4 @@
-"""Simulcast of browsers in every order: who wishes for nothing sees the largest, and the large ones are stopped."""
+"""Simulcast of browsers in every order: a viewer without wishes sees the largest, and large ones are stopped."""
 
 from itertools import permutations
 from typing import Any

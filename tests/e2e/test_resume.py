@@ -1,4 +1,4 @@
-"""Coming back: nothing is negotiated anew after a cut, nothing is lost, and who is too late begins again."""
+"""Resuming: a cut causes no negotiation and no loss, and a client that is too late starts a new session."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""aiortc in a room with browsers, by our own protocol: what either shows is what the other sees."""
+"""aiortc in a room with browsers, by our own protocol: each sees what the other sends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Staying in: cut WebSockets resume, changed networks restart ICE, and meanwhile media goes on."""
+"""Reconnecting: cut WebSockets resume, changed networks restart ICE, and media continues meanwhile."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a trace calls wrong."""
+"""The faults that a trace reports."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,7 @@
-"""Which frames a publisher encoded, and which of them a viewer was sent, as `pages/cipher.js` records both.
+"""Compares the frames that a publisher encoded with those that a viewer was sent; `pages/cipher.js` records both.
 
-Frames are compared and counted, not timed: the claims hold however busy the machine is. A viewer's frames are recorded
-when all their packets have come, before its jitter buffer and its decoder.
+Frames are compared and counted, not timed, so the results do not depend on the load of the machine. A viewer's frame is
+recorded when all its packets have arrived, before the jitter buffer and the decoder.
 """
 
 from collections import Counter, defaultdict
@@ -11,14 +11,15 @@ from itertools import groupby, pairwise
 from typing import Any
 
 SAME = 1_350
-"""Ticks of 90 kHz: frames of encodings that are nearer than half a picture at 30 a second are of one picture."""
+"""Ticks of 90 kHz. Frames of two encodings that are closer than half a picture at 30 a second belong to one picture."""
 OVERTAKEN = 30
-"""Pictures. Where a browser has packets of several encodings to send it sends them in turn: the picture of a small
-encoding overtakes the keyframe of a large one that was captured before it."""
+"""Pictures. A browser sends packets of several encodings alternately, so the picture of a small encoding can overtake
+the keyframe of a large one that was captured earlier."""
 LATE = 6
-"""Pictures: so late the last ones of a large encoding come behind the keyframe of a small one, to which we switched."""
+"""Pictures by which the last ones of a large encoding can arrive after the keyframe of a small one that is switched
+to."""
 CYCLE = 1 << 32
-"""Of RTP timestamps."""
+"""The wrap of RTP timestamps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +32,44 @@ class Frame:
     temporal: int
     is_key: bool
     fingerprint: int
-    """Of its last octets."""
+    """A hash of its last octets."""
     number: int
-    """Of the publisher's frames of one SSRC each has another."""
+    """Unique among the publisher's frames of one SSRC."""
     needs: tuple[int, ...]
-    """Numbers of the frames that it refers to."""
+    """The numbers of the frames that it refers to."""
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """What both ends agree on."""
+        """Returns the properties that are equal at both ends."""
         return self.fingerprint, self.is_key, self.spatial, self.temporal
 
     @classmethod
     def read(cls, entry: Sequence[Any]) -> "Frame":
-        """One entry of a record."""
+        """Parses one entry of a record."""
         ssrc, timestamp, spatial, temporal, is_key, fingerprint, number, needs = entry
         return cls(ssrc, timestamp, spatial, temporal, is_key, fingerprint, number or 0, tuple(needs or ()))
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One frame that the viewer was sent, as its publisher had it."""
+    """One frame that the viewer was sent, as the publisher encoded it."""
 
     picture: int
-    """The number of the captured picture, of those that were encoded at all."""
+    """The number of the captured picture, counting encoded pictures only."""
     frame: Frame
 
 
 class Trace:
     def __init__(self, encoded: Sequence[Frame], sent: Sequence[Frame]) -> None:
-        """`encoded` in the order in which the publisher encoded it; `sent` is all that one slot of the viewer got."""
+        """`encoded`: in the order of encoding. `sent`: all frames that one slot of the viewer received."""
         self.captured = _captured(encoded)
         self.wrong: list[str] = []
-        """What the viewer should not have been sent, or should have been and was not."""
+        """Frames that were sent wrongly, or wrongly not sent."""
         self.loose: list[Shown] = []
-        """Frames of upper temporal layers that refer to something which was not sent."""
+        """Frames of upper temporal layers that refer to a frame that was not sent."""
         self.shown = self._find(encoded, sent)
         self.runs = [list(run) for _, run in groupby(self.shown, lambda one: one.frame.ssrc)]
-        """From one switch of encodings to the next."""
+        """The runs between two switches of encodings."""
         for run in self.runs:
             self._check_run(run)
         for before, after in pairwise(self.runs):
@@ -77,7 +78,7 @@ class Trace:
         self._check_whole(encoded)
 
     def _find(self, encoded: Sequence[Frame], sent: Sequence[Frame]) -> list[Shown]:
-        """Each of the viewer's frames among those of the publisher, in the viewer's order."""
+        """Finds each of the viewer's frames among those of the publisher, in the viewer's order."""
         unsent: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, frame in enumerate(encoded):
             unsent[frame.looks].append(index)
@@ -87,17 +88,17 @@ class Trace:
             if not same:
                 self.wrong.append(f"a frame that was never encoded, or was sent before: {frame}")
                 continue
-            # Of a small picture that hardly moves two frames may end alike (H.264 and VP8: seconds apart).
+            # Two frames of a small, nearly still picture may end with equal octets (H.264 and VP8: seconds apart).
             last = min(same, key=lambda index: abs(index - last))
             same.remove(last)
             found.append(Shown(self.captured[last], encoded[last]))
         return found
 
     def _check_run(self, run: Sequence[Shown]) -> None:
-        """It begins with a keyframe, goes on in the order of the source, and all that a frame refers to was sent.
+        """Checks that a run begins with a keyframe, keeps the source's order, and has all frames that it refers to.
 
-        What lies before the keyframe does not count: where an encoder of Chromium dropped a frame after it, the next
-        one of another layer names the frame before it in its place."""
+        References to frames before the keyframe are ignored: if Chromium's encoder dropped a frame after it, the next
+        frame of another layer refers to the frame before the keyframe instead."""
         if not run[0].frame.is_key:
             self.wrong.append(f"an encoding that begins without a keyframe: {run[0]}")
         for last, one in pairwise(run):
@@ -116,8 +117,8 @@ class Trace:
             there.add(one.frame.number)
 
     def _check_whole(self, encoded: Sequence[Frame]) -> None:
-        """Of each picture of the lowest temporal layer something was sent, as long as its encoding was shown: up to the
-        first picture of the next one. Of SVC that holds if the encoder made the spatial layer that was shown."""
+        """Checks that something was sent of each picture of the lowest temporal layer while its encoding was shown:
+        until the first picture of the next one. With SVC it applies if the encoder made the shown spatial layer."""
         lowest: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         for picture, frame in zip(self.captured, encoded, strict=True):
             if frame.temporal == 0:
@@ -133,7 +134,7 @@ class Trace:
 
 
 def _ordered(frames: Sequence[Frame]) -> list[Frame]:
-    """By timestamp: what was lost and repaired is recorded late."""
+    """Sorts by timestamp, because repaired frames are recorded late."""
     if not frames:
         return []
     first = frames[0].timestamp
@@ -141,7 +142,7 @@ def _ordered(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def _captured(encoded: Sequence[Frame]) -> list[int]:
-    """The number of the picture that each frame is of. The timestamps of encodings differ by constants."""
+    """Returns the number of the picture of each frame. The timestamps of encodings differ by constants."""
     apart: dict[int, Counter[int]] = defaultdict(Counter)
     last: dict[int, int] = {}
     for frame in encoded:

@@ -1,4 +1,4 @@
-"""Waiting for what can be read: a counter, a state, an event. Time alone proves nothing."""
+"""Waits for a counter, a state or an event. Elapsed time alone proves nothing."""
 
 import asyncio
 import time
@@ -16,7 +16,8 @@ async def until(
     limit: float = 20.0,
     every: float = 0.1,
 ) -> T:
-    """Reads until the reading holds, and returns it. After `limit` seconds the test fails with the last one."""
+    """Reads until the condition holds, and returns the reading. After `limit` seconds the test fails with the last
+    reading."""
     deadline = time.monotonic() + limit
     while True:
         reading = await read()
@@ -28,7 +29,7 @@ async def until(
 
 
 async def when(is_so: Callable[[], object], what: str, *, limit: float = 5.0) -> float:
-    """The moment at which it became so, by CLOCK_MONOTONIC; for what can be looked at often."""
+    """Returns the CLOCK_MONOTONIC time at which the condition became true. Polls often."""
 
     async def look() -> bool:
         return bool(is_so())

@@ -1,4 +1,4 @@
-"""A cable between a page and the service: TCP connections pass through it until it is pulled out."""
+"""A TCP proxy between a page and the service, whose connections the test can cut."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def wire(port: int) -> AsyncIterator["Wire"]:
-    """To a port of 127.0.0.1."""
+    """Runs a proxy to a port of 127.0.0.1."""
     cable = Wire(port)
     listener = await asyncio.start_server(cable.carry, "127.0.0.1", 0)
     cable.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
@@ -22,13 +22,13 @@ class Wire:
     def __init__(self, port: int) -> None:
         self.url = ""
         self.attempts = 0
-        """Connections tried while it was pulled out."""
+        """The number of connections attempted while it was cut off."""
         self._port = port
         self._is_plugged = True
         self._writers: set[asyncio.StreamWriter] = set()
 
     def pull(self) -> None:
-        """Every connection ends without a word, and no other comes up."""
+        """Aborts every connection and accepts no others."""
         self._is_plugged = False
         self.cut()
 
@@ -36,7 +36,7 @@ class Wire:
         self._is_plugged = True
 
     def cut(self) -> None:
-        """Every connection ends without a word."""
+        """Aborts every connection."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()

@@ -1,4 +1,4 @@
-"""A server that speaks our protocol, answers offers with an aiortc peer of its own, and keeps what a bot says."""
+"""A server with our protocol: it answers offers with its own aiortc peer, and records a bot's messages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -45,14 +45,14 @@ class FakeServer:
     url: str = ""
     others: list[ParticipantInfo] = field(default_factory=list)
     shows: list[tuple[MediaStreamTrack, SlotInfo]] = field(default_factory=list)
-    """What is put into the receive sections, in their order, by kind."""
+    """Tracks for the receive sections, in their order, by kind."""
     refuses: messages.Left | None = None
     resumable: bool = True
     heard: list[ClientMessage] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
-    """Path, offered subprotocols, of each connection; and whether it resumed."""
+    """Path, offered subprotocols and resume flag of each connection."""
     received: dict[str, MediaStreamTrack] = field(default_factory=dict)
-    """What the bot sends, by kind."""
+    """Tracks that the bot sends, by kind."""
     data: list[tuple[str, bytes]] = field(default_factory=list)
     """Destination and payload."""
     pc: RTCPeerConnection = field(default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[])))

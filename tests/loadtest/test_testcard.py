@@ -1,4 +1,4 @@
-"""The test card says what was drawn, through sizes and codecs; what is no card says nothing."""
+"""The test card is read as drawn, through sizes and codecs; other pictures are not read."""
 
 from fractions import Fraction
 

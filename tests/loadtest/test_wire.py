@@ -1,4 +1,4 @@
-"""The light client: what it says is what others read, and it connects, measures and misbehaves as it claims to."""
+"""The light client: others can read its packets, and it connects, measures and misbehaves as documented."""
 
 import asyncio
 import hashlib

@@ -1,8 +1,8 @@
 """Bare Debian roots: the packages that README names, an ordinary user, the installed Rust, and nothing else.
 
-A root is a folder, kept for the next run. Two things are lent to it, read-only, because making them again would take
-minutes and prove nothing: the sources of crates that cargo has fetched, and BoringSSL compiled. Its bindings are not:
-bindgen reads BoringSSL's headers in each root anew, with the libclang that `make setup` found there.
+A root is a folder, kept for the next run. Two things are mounted read-only, because making them again would take
+minutes and prove nothing: the sources of fetched crates, and compiled BoringSSL. Its bindings are made in each root:
+bindgen reads BoringSSL's headers with the libclang that `make setup` found there.
 """
 
 import re
@@ -20,11 +20,11 @@ HOME = f"/home/{USER}"
 PATH = "/opt/rust/bin:/usr/local/bin:/usr/bin:/bin"
 CHECKOUT = f"{HOME}/sfu"
 BORINGSSL = {"BORING_BSSL_PATH": "/opt/boringssl/build", "BORING_BSSL_INCLUDE_PATH": "/opt/boringssl/include"}
-"""Where boring-sys is told to find what is lent."""
+"""The mounted BoringSSL for boring-sys."""
 
 
 class BareRoot:
-    """One Debian, and a container that runs in it."""
+    """One Debian root and its container."""
 
     def __init__(self, engine: Engine, suite: str, lent: dict[str, str]) -> None:
         self.suite = suite
@@ -35,11 +35,12 @@ class BareRoot:
 
     @property
     def checkout(self) -> Path:
-        """As seen from outside."""
+        """The path of the checkout on the host."""
         return self._folder / CHECKOUT.lstrip("/")
 
     def make(self, checkout: Path) -> None:
-        """The root, unless it is there from an earlier run; in it what git tracks in `checkout`, and nothing built."""
+        """Makes the root unless it exists from an earlier run, with the files that git tracks in `checkout` and no
+        build results."""
         packages = documented(checkout)
         if not self._mark.exists() or self._mark.read_text().split() != packages:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -60,8 +61,8 @@ class BareRoot:
 
     @contextmanager
     def running(self, network: str = "none") -> Iterator[Callable[..., str]]:
-        """Its one container, for the length of the block. Yields what runs a line of bash in the checkout, as the user,
-        and returns what it prints, or raises EngineError.
+        """Runs its container during the block. Yields a function that runs a line of bash in the checkout as the user,
+        and returns its output or raises EngineError.
 
         `network`: `none` has a loopback interface alone; `host` reaches the package registries.
         """
@@ -82,13 +83,13 @@ class BareRoot:
 
 
 def documented(checkout: Path) -> list[str]:
-    """The packages that README says a Debian needs, beside Rust."""
+    """Returns the Debian packages that README names, besides Rust."""
     [packages] = re.findall(r"`sudo apt-get install ([^`]+)`", (checkout / "README.md").read_text())
     return str(packages).split()
 
 
 def lent(engine: Engine, target: Path) -> dict[str, str]:
-    """Mounts of what a root is lent, here to there. `target`: a cargo's that has compiled BoringSSL."""
+    """Returns the mounts of a root, by path on the host. `target`: a target folder with compiled BoringSSL."""
     libraries = target.glob("release/build/boring-sys-*/out/build/libssl.a")
     newest = max(libraries, key=lambda path: path.stat().st_mtime, default=None)
     assert newest, f"BoringSSL is not compiled in {target}: make setup"

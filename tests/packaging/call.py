@@ -1,4 +1,4 @@
-"""One call between processes, as a user would make it with the commands of the README: WHIP in, WHEP out.
+"""Makes one call between processes with the commands of the README: WHIP in, WHEP out.
 
 Run in a checkout after `make setup`: `.venv/bin/python -m tests.packaging.call`. Prints what arrived, as JSON.
 """
@@ -21,7 +21,7 @@ from loadtest import loopback
 URL = "http://127.0.0.1:7880"
 COMMANDS = Path(sys.executable).parent
 LIMIT = 30.0
-"""Seconds until a picture and a sound have to be there."""
+"""Seconds until video and audio must arrive."""
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def until_it_answers() -> None:
 
 
 async def watch(bearer: str) -> dict[str, str]:
-    """The first picture and the first sound that a WHEP viewer is shown, each as what it is."""
+    """Returns descriptions of the first video and audio frames of a WHEP viewer."""
     connection = RTCPeerConnection()
     sections = [connection.addTransceiver(kind, direction="recvonly") for kind in ("audio", "video")]
     try:

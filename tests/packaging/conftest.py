@@ -1,4 +1,4 @@
-"""What the packaging tests share: the folder, the rendered chart, and how a tool that is not there is spoken of."""
+"""Shared by packaging tests: the folder, the rendered chart, and skips for missing tools."""
 
 import importlib
 import os
@@ -24,7 +24,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def containers(root: Path) -> Iterator[Engine]:
-    """An engine, or a skip that says why no container can run on this machine. CI skips for no other reason."""
+    """Returns an engine, or skips with the reason why no container can run on this machine. CI skips for no other
+    reason."""
     state = root / ".platform"
     obstacle = engine.obstacle(state)
     if obstacle:
@@ -42,7 +43,8 @@ def containers(root: Path) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def helm() -> ModuleType:
-    """Helm's engine as a library. It is made for some platforms only: elsewhere the tests skip, in CI they fail."""
+    """Helm's engine as a library. It exists for some platforms only: elsewhere the tests are skipped, and fail in
+    CI."""
     try:
         return importlib.import_module("helm_python")
     except ImportError:
@@ -53,7 +55,7 @@ def helm() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def render(root: Path, helm: ModuleType) -> Render:
-    """Values to manifests by kind, as `helm template` does it: values against the schema first."""
+    """Renders values to manifests by kind, like `helm template`: checks values against the schema first."""
 
     def rendered(values: dict[str, Any], name: str = "sfu") -> dict[str, dict[str, Any]]:
         with helm.Chart.load(root / "charts/sfu") as chart:

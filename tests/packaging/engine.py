@@ -1,4 +1,5 @@
-"""A container engine with no registry: storage and runtime of its own under .platform, and whether it can work here."""
+"""A container engine without a registry: its storage and runtime are under .platform. Also checks whether it can
+work."""
 
 import json
 import os
@@ -31,7 +32,7 @@ tmp_dir = "{state}/run/libpod"
 
 
 class Engine:
-    """buildah and podman over `state`, a folder that git ignores. Nothing of the machine's own engine is touched."""
+    """buildah and podman with the folder `state`, which git ignores. The machine's own engine is not touched."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -49,7 +50,7 @@ class Engine:
             "CONTAINERS_CONF": str(state / "containers.conf"),
             "REGISTRY_AUTH_FILE": str(state / "auth.json"),
             "TMPDIR": str(temporary),
-            # No namespaces of its own for a RUN: they are refused inside other containers.
+            # A RUN gets no new namespaces, because other containers refuse them.
             "BUILDAH_ISOLATION": "chroot",
         }
 
@@ -61,7 +62,7 @@ class Engine:
         folder: Path | None = None,
         **environment: str,
     ) -> str:
-        """What the command printed. Raises EngineError with its last lines if it fails or takes too long."""
+        """Returns the output of the command. Raises EngineError with its last lines if it fails or takes too long."""
         line = [str(word) for word in command]
         try:
             seen = subprocess.run(
@@ -87,12 +88,12 @@ class Engine:
         )
 
     def start(self, name: str, image: str, *options: str, command: Sequence[str] = (), network: str = "none") -> None:
-        """A container in the background; unless told otherwise in a network of its own that leads nowhere."""
+        """Starts a container in the background, by default in an isolated network."""
         self.run(
             "podman",
             "run",
             "--detach",
-            # One of this name is there if an earlier run was killed.
+            # A container of this name exists if an earlier run was killed.
             "--replace",
             f"--name={name}",
             f"--network={network}",
@@ -103,7 +104,7 @@ class Engine:
         )
 
     def ended(self, name: str, seconds: float = 30) -> int:
-        """The exit code, once there is one. `podman wait` also waits for its monitor, which not every init reaps."""
+        """Returns the exit code after the end. `podman wait` also waits for its monitor, which not every init reaps."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             [seen] = json.loads(self.run("podman", "container", "inspect", name))
@@ -113,7 +114,7 @@ class Engine:
         raise EngineError(["podman", "run", name], f"runs after {seconds:g} s", self.run("podman", "logs", name))
 
     def until(self, seconds: float, *command: str) -> None:
-        """Again and again, until it succeeds."""
+        """Repeats the command until it succeeds."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -128,7 +129,7 @@ class Engine:
         self.run("podman", "rm", "--force", "--ignore", "--time=0", name)
 
     def close(self) -> None:
-        """No container and no mount is left; images stay, so that the next run builds only what changed."""
+        """Removes all containers and mounts. Images stay, so the next run builds only changes."""
         self.run("podman", "rm", "--all", "--force", "--time=0")
         self.run("buildah", "rm", "--all")
         self.run("podman", "image", "prune", "--force", "--filter=until=24h")
@@ -139,16 +140,16 @@ class Engine:
 
 
 class EngineError(Exception):
-    """A command of the engine failed; the text has the end of what it said."""
+    """A command of the engine failed. The text has the end of its output."""
 
     def __init__(self, command: list[str], why: str, said: str) -> None:
         super().__init__(f"{' '.join(command[:4])} …: {why}\n" + "\n".join(said.splitlines()[-60:]))
 
 
 def obstacle(state: Path) -> str | None:
-    """Why no container can run on this machine, whatever is installed. None: nothing is in the way.
+    """Returns why no container can run on this machine, whatever is installed. None: containers can run.
 
-    It asks the kernel for what a container takes, without an engine: an overlay mount, and namespaces.
+    Tries the kernel features of a container without an engine: an overlay mount, and namespaces.
     """
     if os.geteuid() != 0:
         return "making the stand-ins of the base images takes root"

@@ -1,4 +1,4 @@
-"""Run in a container of the image: what it may do there, and how the service drains with somebody inside.
+"""Runs in a container of the image: prints its rights, and how the service drains with a participant.
 
 Arguments: the path of the readiness probe, then the command that the chart calls before it stops a pod.
 """
@@ -19,7 +19,7 @@ SECONDS = 30
 
 
 def status(url: str, token: str = "") -> int:
-    """What a request is answered; a POST where there is a token. 0: nobody is there."""
+    """Returns the status of a request: a POST if there is a token. 0: nothing listens."""
     body = b"v=0\r\n" if token else None
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"} if token else {}
     try:
@@ -37,7 +37,7 @@ def token(identity: str) -> str:
 
 
 def rights() -> dict[str, str]:
-    """Of this process, as the kernel sees them."""
+    """Returns the rights of this process."""
     with open("/proc/self/status") as file:
         lines = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     return {name: lines[name].split()[0] for name in ("Uid", "Gid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")}

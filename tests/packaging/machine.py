@@ -1,5 +1,5 @@
-"""What is special about this machine: where its packages come from, its certificates, its Rust. Asked of its own tools,
-and given to builds in containers and roots alone: nothing of it is kept in what they make.
+"""Properties of this machine: its package sources, certificates and Rust. They come from its own tools and are used
+only by builds in containers and roots, whose results do not contain them.
 """
 
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from .engine import Engine
 
-# Of pip's settings, those that say where packages come from.
+# The settings of pip about package sources.
 INDEX = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "timeout", "default-timeout")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 LEFT_OUT = ("man", "doc", "locale")
-"""Of /usr/share, what no test reads."""
+"""Folders of /usr/share that no test reads."""
 
 
 def make_debian(engine: Engine, target: Path, packages: Sequence[str], suite: str = "", *options: str) -> None:
-    """A minimal Debian with these packages as a folder, or as an archive if `target` ends in .tar. `suite`: by its code
-    name; without one this machine's."""
+    """Makes a minimal Debian with these packages as a folder, or as an archive if `target` ends in .tar. `suite`: its
+    code name; default: this machine's."""
     suite = suite or _suite()
     without = (f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in LEFT_OUT)
     how = ("--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *without)
@@ -30,7 +30,7 @@ def make_debian(engine: Engine, target: Path, packages: Sequence[str], suite: st
 
 
 def package_sources(engine: Engine) -> dict[str, str]:
-    """Mounts, here to there, with which pip finds its packages in a container as it does here."""
+    """Returns mounts, by path on the host, with which pip uses the same package sources in a container."""
     mounts: dict[str, str] = {}
     if certificates := trusted():
         mounts[certificates] = f"{CERTIFICATES}:ro"
@@ -42,13 +42,13 @@ def package_sources(engine: Engine) -> dict[str, str]:
 
 
 def trusted() -> str:
-    """The file of the certificates that this machine trusts, or nothing."""
+    """Returns the file of the certificates that this machine trusts, if there is one."""
     found = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     return found if found and Path(found).is_file() else ""
 
 
 def sysroot() -> str:
-    """The folder of the Rust toolchain."""
+    """Returns the folder of the Rust toolchain."""
     return subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -63,7 +63,7 @@ def _suite() -> str:
 
 
 def _sources(suite: str) -> list[str]:
-    """Where this machine's packages come from, as lines of sources.list, with its suite replaced."""
+    """Returns this machine's package sources as lines of sources.list, with another suite."""
     line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     command = ["apt-get", "indextargets", "--format", line, "Created-By: Packages", "Origin: Debian"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -74,14 +74,14 @@ def _sources(suite: str) -> list[str]:
 
 
 def _apt_options() -> list[str]:
-    """A proxy that apt is told of."""
+    """Returns the proxy options of apt."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     found = re.findall(r"^(Acquire::https?::Proxy.*;)$", dump, re.MULTILINE)
     return [f"--aptopt={line}" for line in found]
 
 
 def _pip_settings() -> list[tuple[str, str]]:
-    """Of this machine's files and variables alike, each name once, variables first."""
+    """Returns the settings from files and variables, each name once; variables have priority."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", lines, re.MULTILINE)

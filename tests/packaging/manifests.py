@@ -1,4 +1,4 @@
-"""What the chart makes of values, as the tests of the chart and of the image read it."""
+"""The rendered chart, as tests of the chart and the image read it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ SECRET = "key: " + "s" * 32
 KEYS = {"keys": {"value": SECRET}}
 
 Render = Callable[..., dict[str, dict[str, Any]]]
-"""Values to manifests by kind."""
+"""Renders values to manifests by kind."""
 
 
 def container(manifests: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def container(manifests: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def environment(manifests: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Of the container, as a node would fill it in."""
+    """Returns the environment of the container, as a node would set it."""
     found: dict[str, str] = {}
     for variable in container(manifests)["env"]:
         source = variable.get("valueFrom", {})

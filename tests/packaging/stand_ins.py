@@ -1,6 +1,6 @@
-"""Stand-ins for the base images of the Dockerfile, made of this machine's Debian, Python and Rust, with no registry.
+"""Replaces the base images of the Dockerfile by this machine's Debian, Python and Rust, without a registry.
 
-They prove stages, paths, users, entry point, wheel and linking; not what is in the real base images.
+The images test stages, paths, users, entry point, wheel and linking, but not the contents of the real base images.
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ from .engine import Engine
 PYTHON = "localhost/sfu-stand-in/python:latest"
 RUST = "localhost/sfu-stand-in/rust:latest"
 
-# A cargo that finds these finds its crates compiled, BoringSSL among them (four CPU minutes). Our own crates are left
-# out: in the build they are in another folder, and so others to cargo.
+# With these files cargo need not compile its crates again, including BoringSSL (four CPU minutes). Our own crates are
+# omitted: cargo treats them as different because the build has them in another folder.
 SEED = f"""\
 FROM {RUST}
 RUN --mount=type=cache,target=/src/target \\
@@ -24,7 +24,7 @@ RUN --mount=type=cache,target=/src/target \\
 
 
 def make(engine: Engine) -> None:
-    """Both images, unless they are there from an earlier run."""
+    """Makes both images unless they exist from an earlier run."""
     if not engine.has(PYTHON):
         archive = engine.state / "debian.tar"
         machine.make_debian(engine, archive, ("ca-certificates", "python3", "python3-venv"))
@@ -37,7 +37,7 @@ def make(engine: Engine) -> None:
 
 
 def seed(engine: Engine, target: Path) -> None:
-    """The build's cache of compiled crates begins with ours, made by the same compiler for the same Debian."""
+    """Fills the build's cache with our compiled crates, made by the same compiler for the same Debian."""
     mark = engine.state / "seeded"
     if not mark.exists() and (target / "release/deps").is_dir():
         _build(engine, SEED, "localhost/sfu-stand-in/seed:latest", f"--volume={target}:/seed:ro")
@@ -45,8 +45,8 @@ def seed(engine: Engine, target: Path) -> None:
 
 
 def build_options(engine: Engine) -> dict[str, str]:
-    """The variables for scripts/build-image."""
-    # At the same path in the build: cargo takes a crate for another one where its source is elsewhere.
+    """Returns the variables for scripts/build-image."""
+    # Mounted at the same path in the build, because cargo compiles a crate again if its source has another path.
     home = machine.cargo_home()
     mounts = {machine.sysroot(): "/opt/rust:ro", home: f"{home}:rw"} | machine.package_sources(engine)
     volumes = " ".join(f"--volume={here}:{there}" for here, there in mounts.items())

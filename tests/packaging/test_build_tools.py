@@ -1,4 +1,4 @@
-"""scripts/configure-build: a cmake and a libclang that have been tried, or one sentence before anything is compiled."""
+"""scripts/configure-build: tested cmake and libclang, or one sentence before anything is compiled."""
 
 import importlib.machinery
 import importlib.util

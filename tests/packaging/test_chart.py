@@ -1,4 +1,4 @@
-"""The chart, rendered by Helm's own engine, against Kubernetes' schemas and against the service's own settings."""
+"""The chart, rendered by Helm's own engine: valid by Kubernetes' schemas and by the service's own settings."""
 
 from pathlib import Path
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""The Dockerfile, as a linter and as its user reads it. What it makes: test_image.py."""
+"""The Dockerfile, as a linter and its user read it. test_image.py tests the image."""
 
 import os
 import re

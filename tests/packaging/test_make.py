@@ -1,4 +1,4 @@
-"""`make` on machines that lack something: one sentence that names it."""
+"""`make` on machines without a tool: one sentence that names it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Versions: one for the whole, and each dependency pinned, with no address of where it came from."""
+"""Versions: one for the whole project, and each dependency pinned, without the address of its source."""
 
 import re
 import tomllib

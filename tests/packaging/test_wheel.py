@@ -1,4 +1,4 @@
-"""The wheel: what a user gets by `pip install`."""
+"""The wheel that a user gets by `pip install`."""
 
 import email
 import os

@@ -1,4 +1,4 @@
-"""Planes on loopback, closed whatever happens, and specs with nothing wrong about them."""
+"""Planes on loopback that are always closed, and valid specs."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

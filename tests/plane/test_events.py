@@ -1,4 +1,4 @@
-"""Events are plain values, told apart by `match`."""
+"""Events are plain values, distinguished by `match`."""
 
 from sfu.plane import (
     AudioLevels,

@@ -1,4 +1,4 @@
-"""An ICE restart and a new association through all of it: doors, negotiation, and the real plane."""
+"""An ICE restart and a new association through all layers: interfaces, negotiation, and the real plane."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""A spec is checked when it is made: a bad one is a ValueError with a sentence, and no command can fail later."""
+"""A spec is checked when it is made: a bad one is a ValueError with a sentence, so no command can fail later."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""`_native.pyi` is the specification of the seam: it must say what the module is."""
+"""`_native.pyi` is the specification of the seam: it must match the module."""
 
 import subprocess
 import sys

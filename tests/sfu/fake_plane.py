@@ -1,4 +1,4 @@
-"""A plane that only remembers what it was told, and says what the test has it say."""
+"""A fake plane: it records commands, and emits the events of a test."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Member(NamedTuple):
 
 
 class FakePlane:
-    """`commands` is everything commanded, in order, as (name, argument…); the maps are what it adds up to."""
+    """`commands`: all commands in order, as (name, argument…). The maps have the resulting state."""
 
     def __init__(self, workers: int = 1) -> None:
         self.commands: list[tuple[Any, ...]] = []
@@ -26,13 +26,13 @@ class FakePlane:
         self.slots: dict[int, _native.SlotSpec] = {}
         self.sources: dict[int, int | None] = {}
         self.audio: dict[int, _native.AudioPolicy] = {}
-        """By the room's id."""
+        """Audio policies by the room's id."""
         self.muted: set[int] = set()
         """Tracks."""
         self.ladders: dict[int, list[tuple[int, int]]] = {}
         self.channels: dict[int, _native.ChannelSpec] = {}
         self.groups: dict[int, bool] = {}
-        """Whether messages carry an envelope, by the group's id."""
+        """Whether messages have an envelope, by the group's id."""
         self.members: dict[int, Member] = {}
         """By channel."""
         self._of_peers: dict[int, int] = {}
@@ -43,7 +43,7 @@ class FakePlane:
         self._events: list[Event] = []
         self._readable, self._writable = os.pipe()
 
-    # What the test does
+    # Called by tests
 
     def say(self, *events: Event) -> None:
         for event in events:
@@ -58,7 +58,7 @@ class FakePlane:
         return sum(1 for command in self.commands if command[0] == name)
 
     def reached(self, channel: int) -> dict[int, str]:
-        """The channels that its messages go to or can name, and their names."""
+        """Returns the channels that its messages go to or can name, and their names."""
         sender = self.members.get(channel)
         if sender is None or not sender.may_send:
             return {}
@@ -67,7 +67,7 @@ class FakePlane:
         }
         return {id: of.name for id, of in others.items()}
 
-    # What the service does
+    # Called by the service
 
     def addresses(self) -> list[tuple[str, int]]:
         return [("127.0.0.1", 7882 + worker) for worker in range(self._workers)]

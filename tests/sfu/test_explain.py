@@ -1,4 +1,4 @@
-"""The record of decisions, and what is made of a standing: its cause and its sentence."""
+"""The record of decisions, and the cause and sentence of a standing."""
 
 import itertools
 from dataclasses import replace

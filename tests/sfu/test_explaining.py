@@ -1,4 +1,4 @@
-"""Why a participant gets what it is shown: what the room, the subscriptions and the plane wrote down."""
+"""Explanations of a subscription, from the records of the room, the subscriptions and the plane."""
 
 from sfu.model import Cause, Layer, Quality, Step
 from sfu.plane import Layer as PlaneLayer

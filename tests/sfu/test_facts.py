@@ -1,4 +1,4 @@
-"""What happens in a room is told as facts: numbered, timed, in order, and in no protocol's words."""
+"""Events of a room are facts: numbered, timed, in order, and independent of any protocol."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""An exception stays where it happens: with one member, one room, one event. It is counted, and logged once."""
+"""An exception affects one member, one room or one event only. It is counted, and logged once."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The table of limits: every row says why, and no two rows contradict each other, in Python or in Rust."""
+"""The table of limits: every row has a reason, and no two rows contradict each other, in Python or in Rust."""
 
 import ast
 import re

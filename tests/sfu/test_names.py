@@ -1,4 +1,4 @@
-"""What names may look like: every script and emoji, nothing that steers a terminal or turns its surroundings."""
+"""Valid names: every script and emoji, but nothing that controls a terminal or reorders the text around it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What one key and one address may have, and that a refusal leaves nothing behind."""
+"""Quotas per key and per address; a refusal has no effects."""
 
 import pytest
 

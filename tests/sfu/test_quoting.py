@@ -1,4 +1,4 @@
-"""A client's words in ours: cut, and nothing in them that hides or turns what stands beside them."""
+"""Quoted client text: cut, and without characters that hide or reorder the text around it."""
 
 import ast
 from pathlib import Path

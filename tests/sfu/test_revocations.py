@@ -1,4 +1,4 @@
-"""Who was removed stays out with every token made before, whatever the clocks say, and comes back when it is let in."""
+"""A removed participant stays out with every earlier token, whatever the clocks, and returns after `readmit`."""
 
 from dataclasses import replace
 

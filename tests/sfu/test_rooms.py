@@ -1,4 +1,4 @@
-"""Rooms: made, found, full, locked, empty, closed; who is in them under which identity."""
+"""Rooms: created, found, full, locked, empty, closed; their participants and identities."""
 
 import pytest
 

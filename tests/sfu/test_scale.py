@@ -1,4 +1,4 @@
-"""A room of fifty: what is told and commanded grows with the changes, not with their product."""
+"""A room of fifty: messages and commands grow with the changes, not with their product."""
 
 from sfu.signalling import messages
 

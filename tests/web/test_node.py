@@ -1,4 +1,4 @@
-"""The JavaScript tests, run by Node. They need no package; a machine without Node says so."""
+"""The JavaScript tests, run by Node. They need no package; without Node they are skipped with a reason."""
 
 import os
 import shutil

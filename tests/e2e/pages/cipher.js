@@ -1,6 +1,6 @@
 /**
- * A worker that looks at the frames of one transceiver as they pass: it encrypts and decrypts them end to end, as weakly
- * as may be (octets of them with a key of one), and can keep a record of them.
+ * A worker that processes the frames of one transceiver: it encrypts and decrypts them end to end (weakly, with a key
+ * of one octet), and can record them.
  *
  * Its options: `key` and `codec` of the encryption, none without a key; `traces`: keep a record; `sends`: of what is sent.
  * It sends one message for each transform that it has taken. Any message to it is answered with the record, which begins

@@ -1,10 +1,10 @@
-/** What tests ask of a page: a participant by the client that a user would take, and bare peer connections. */
+/** The functions of a page for tests: a participant with the client of users, and bare peer connections. */
 
 import { film, look } from './card.js';
 
 /** @type {any} */
 let room = null;
-/** @type {any[]} What the room told, in order. */
+/** @type {any[]} The events of the room, in order. */
 const events = [];
 /** @type {any[]} */
 const messages = [];

@@ -1,4 +1,4 @@
-"""Commands: each has a handler, a right and a row in the table; and who may ask what."""
+"""Commands: each has a handler, a right and a row in the table; and rights are enforced."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What every answer must keep, whatever the offer: the rules of RFC 9429, 8843, 8853 and ours, one function each."""
+"""Rules for every answer, whatever the offer: those of RFC 9429, 8843, 8853 and ours, one function each."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ Rule = Callable[[SessionDescription, SessionDescription], None]
 
 
 def pairs(offer: SessionDescription, answer: SessionDescription) -> Iterator[tuple[MediaSection, MediaSection]]:
-    """Offered and answered sections, without those that the answer rejects."""
+    """Returns pairs of offered and answered sections, without rejected ones."""
     for offered, answered in zip(offer.sections, answer.sections, strict=True):
         if answered.port != 0:
             yield offered, answered
@@ -82,7 +82,7 @@ def formats_stay_what_they_are(offer: SessionDescription, answer: SessionDescrip
 
 
 def retransmissions_name_their_original(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 4588 s8: apt as offered, and its payload type answered; kept for every video codec that has it offered."""
+    """RFC 4588 s8: apt as offered, and its payload type is answered. Kept for every video codec that offers it."""
     for offered, answered in pairs(offer, answer):
         numbers = {str(codec.number) for codec in answered.codecs}
         offered_apt = {c.number: c.parameters.get("apt") for c in offered.codecs if c.name == "rtx"}
@@ -107,7 +107,7 @@ def feedback_was_offered_and_is_ours(offer: SessionDescription, answer: SessionD
 
 
 def extensions_are_the_offered_ones_that_we_speak(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 8285 s5: the same ids, directions turned round; all of ours, in every section that offers them."""
+    """RFC 8285 s5: the same ids, reversed directions; all supported ones, in every section that offers them."""
     turned = {"sendonly": "recvonly", "recvonly": "sendonly"}
     for offered, answered in pairs(offer, answer):
         expected = [
@@ -119,7 +119,7 @@ def extensions_are_the_offered_ones_that_we_speak(offer: SessionDescription, ans
 
 
 def one_extension_id_has_one_meaning(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 8843 s9, across the bundle and, for the plane's sake, both ways round."""
+    """RFC 8843 s9, across the bundle; for the plane also one id for each meaning."""
     meanings = {(e.id, e.uri) for section in answer.sections for e in section.extensions}
     assert len({id for id, _ in meanings}) == len({uri for _, uri in meanings}) == len(meanings)
 
@@ -132,7 +132,7 @@ def setup_answers_the_offer(offer: SessionDescription, answer: SessionDescriptio
 
 
 def transport_is_complete_and_one(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 8839, 8445 s5: lite, credentials and a fingerprint that are the same everywhere; candidates where tagged."""
+    """RFC 8839, 8445 s5: lite, the same credentials and fingerprint in all sections; candidates in the tagged one."""
     assert answer.session.has("ice-lite")
     accepted = [section for section in answer.sections if section.port != 0]
     assert len({(s.ice, s.fingerprints, s.setup) for s in accepted}) <= 1
@@ -154,7 +154,7 @@ def rtcp_is_muxed(offer: SessionDescription, answer: SessionDescription) -> None
 
 
 def simulcast_is_mirrored(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 8853 s5.3.2: what is offered to send is answered to receive, with the same RIDs in the same order."""
+    """RFC 8853 s5.3.2: streams offered to send are answered to receive, with the same RIDs in the same order."""
     for offered, answered in pairs(offer, answer):
         sent = offered.simulcast.send if offered.simulcast and answered.receives else ()
         received = answered.simulcast.recv if answered.simulcast else ()
@@ -165,7 +165,7 @@ def simulcast_is_mirrored(offer: SessionDescription, answer: SessionDescription)
 
 
 def what_we_send_has_its_ssrcs(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 5576, 4588: an SSRC, one more for retransmissions, a stream; none of them where we do not send."""
+    """RFC 5576, 4588: an SSRC, one more for retransmissions, and a stream; none in sections that do not send."""
     seen = {ssrc for section in offer.sections for ssrc in section.ssrcs}
     for _, answered in pairs(offer, answer):
         if answered.kind == "application" or not answered.sends:
@@ -180,7 +180,7 @@ def what_we_send_has_its_ssrcs(offer: SessionDescription, answer: SessionDescrip
 
 
 def data_channels_are_plain(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 8841; no a=sctp-init, whose handshake in SDP we do not do."""
+    """RFC 8841; without a=sctp-init, because we do not support its handshake in SDP."""
     for _, answered in pairs(offer, answer):
         assert not answered.has("sctp-init")
         if answered.kind == "application":
@@ -211,6 +211,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(offer: str, answer: str) -> None:
-    """Every rule at once, for tests whose subject is something else."""
+    """Checks every rule, for tests with another subject."""
     for rule in RULES:
         rule(SessionDescription.parse(offer), SessionDescription.parse(answer))

@@ -1,5 +1,5 @@
-"""Offers and fragments made to cost as much as they can, of any size: one character over and over, lists that could be
-multiplied, many lines, many sections. Each generator yields about as many characters as it is told."""
+"""The most expensive offers and fragments of any size: repeated characters, lists that could be multiplied, many lines,
+many sections. Each generator returns about the requested number of characters."""
 
 import string
 
@@ -29,7 +29,7 @@ def one(*lines: str, session: str = "") -> str:
 
 
 def repeated(name: str, head: str, unit: str, tail: str, *, on_session: bool) -> Grow:
-    """A value that is one unit again and again, and then something else."""
+    """Returns a repeated unit, followed by something else."""
 
     def grow(size: int) -> str:
         line = f"a={name}:{head}{unit * (size // len(unit))}{tail}"
@@ -47,7 +47,7 @@ def many_lines(line: str, *, is_numbered: bool) -> Grow:
 
 
 def long_lines(name: str, head: str, unit: str) -> Grow:
-    """As many lines as fit, each just short enough to be looked at."""
+    """Returns as many lines as fit, each just short enough to be parsed."""
 
     def grow(size: int) -> str:
         line = f"a={name}:{head}{unit * (16_000 // len(unit))}"
@@ -57,7 +57,7 @@ def long_lines(name: str, head: str, unit: str) -> Grow:
 
 
 def many_sections(part: Part, *lines: str) -> Grow:
-    """Up to 256 of them; what is left of the size stands before them, for each to inherit."""
+    """Returns up to 256 sections. The rest of the size is in the session level, which each section inherits."""
 
     def grow(size: int) -> str:
         count = min(256, size // sum(len(line) + 2 for line in (*part, *lines, *TRANSPORT)))
@@ -69,7 +69,7 @@ def many_sections(part: Part, *lines: str) -> Grow:
 
 
 def many_formats(count: int) -> Grow:
-    """Every section lists payload types of its own."""
+    """Every section lists different payload types."""
 
     def grow(size: int) -> str:
         numbers = range(128 - count, 128)
@@ -82,7 +82,7 @@ def many_formats(count: int) -> Grow:
 
 
 def product(first: str, between: str, second: str) -> Grow:
-    """Half of one list, half of another that each of the first could be compared with."""
+    """Returns two lists of half the size each, whose entries could be compared pairwise."""
 
     def grow(size: int) -> str:
         half = size // 2

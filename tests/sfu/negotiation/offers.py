@@ -1,4 +1,4 @@
-"""Offers for tests: the captured ones, and edits of them that must have changed something."""
+"""Offers for tests: captured ones, and edits of them."""
 
 import itertools
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LOCAL = Local(
 )
 FRESH = Local("anew", "z" * 24, LOCAL.fingerprint, LOCAL.candidates, LOCAL.cname)
 
-# Each kind of section as small as it may be, to be put together by `offer`.
+# A minimal section of each kind, combined by `offer`.
 TRANSPORT = (
     "a=ice-ufrag:them",
     "a=ice-pwd:" + "t" * 22,
@@ -47,7 +47,7 @@ def captured(name: str) -> str:
 
 
 def edited(text: str, *edits: tuple[str, str]) -> str:
-    """`text` with every occurrence replaced; an edit that finds nothing is a mistake of the test."""
+    """Returns `text` with every occurrence replaced. Fails if there is none."""
     for old, new in edits:
         assert old in text, f"{old!r} is not in the offer"
         text = text.replace(old, new)
@@ -63,7 +63,7 @@ def stopped(part: Part, mid: str) -> Part:
 
 
 def offer(*sections: Part, bundle: str | None = None) -> str:
-    """An offer of these sections, bundled unless they are stopped, or as `bundle` says (empty: not at all)."""
+    """Returns an offer of these sections, bundled unless stopped. `bundle`: another group; empty: none."""
     mids = [line[6:] for part in sections for line in part if line.startswith("a=mid:") and " 0 " not in part[0][:20]]
     group = " ".join(mids) if bundle is None else bundle
     lines = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", *([f"a=group:BUNDLE {group}"] if group else [])]

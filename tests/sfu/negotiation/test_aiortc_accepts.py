@@ -1,4 +1,4 @@
-"""A second opinion: aiortc takes our answers to its own offers, first and later ones."""
+"""aiortc accepts our answers to its own offers, first and later ones."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

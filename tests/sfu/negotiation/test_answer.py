@@ -1,4 +1,4 @@
-"""What of an offer may stand in its answer."""
+"""The parts of an offer that may be in its answer."""
 
 import pytest
 

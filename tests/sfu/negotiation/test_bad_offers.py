@@ -1,4 +1,4 @@
-"""Offers that were damaged on their way: an answer, or a sentence for the client, and never another exception."""
+"""Damaged offers: an answer, or a sentence for the client, and never another exception."""
 
 import random
 

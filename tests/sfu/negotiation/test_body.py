@@ -1,4 +1,4 @@
-"""Sections of one browser share what they have in common, and say what they say alone."""
+"""Sections of one browser share equal parts, and keep their own."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Formats, which payload types of two participants are one and the same; and header extensions, row by row."""
+"""Formats: which payload types of two participants are interchangeable; and header extensions, row by row."""
 
 from typing import cast
 

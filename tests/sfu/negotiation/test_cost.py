@@ -1,4 +1,4 @@
-"""What an offer or a fragment costs grows with its octets, whatever stands in it: no number multiplies another."""
+"""The cost of an offer or a fragment grows with its octets, whatever it contains: no two numbers multiply."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""First offers: every captured one is answered by the rules, and means to the plane what the browser meant."""
+"""First offers: every captured one is answered by the rules, and becomes the specs that the browser meant."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Parameter sets in an offer: read where they are well formed, bounded, and of the payload type that names them."""
+"""Parameter sets in an offer: read if well-formed, bounded, and of the payload type that names them."""
 
 import base64
 

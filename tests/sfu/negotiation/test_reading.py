@@ -1,4 +1,4 @@
-"""Long offers are read in slices: the loop goes on, offers take turns, and what is read is what is read at once."""
+"""Long offers are read in slices: the loop continues, offers take turns, and the result is the same."""
 
 import asyncio
 import itertools

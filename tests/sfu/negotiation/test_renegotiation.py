@@ -1,4 +1,4 @@
-"""Later offers: what changes, what must not, and what starts anew."""
+"""Later offers: what changes, what must not change, and what restarts."""
 
 from dataclasses import replace
 

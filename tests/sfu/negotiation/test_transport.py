@@ -1,4 +1,4 @@
-"""The plane is told all that was negotiated, and afterwards only what another offer changes."""
+"""The plane receives everything that was negotiated, and then only the changes of later offers."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""The plan of one subscriber from everything there is: slow and plain, to compare `sfu.policy.slots` with."""
+"""The plan of one subscriber, computed from the whole state: slow and simple, as a reference for `sfu.policy.slots`."""
 
 from collections.abc import Collection, Mapping, Sequence
 

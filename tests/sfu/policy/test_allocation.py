@@ -1,4 +1,4 @@
-"""Which layers a wish gets, as tables; and what holds for any wish, any supply and any budget."""
+"""The layers that a wish gets, as tables; and properties of any wish, supply and budget."""
 
 import random
 from collections.abc import Sequence

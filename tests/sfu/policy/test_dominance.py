@@ -1,4 +1,4 @@
-"""Who has the floor, in virtual time: five levels of 20 ms each 100 ms, a decision each 300 ms."""
+"""The dominant speaker in virtual time: five levels of 20 ms each 100 ms, a decision each 300 ms."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What publishers are asked to send, in virtual time."""
+"""Requests to publishers, in virtual time."""
 
 from typing import Any
 

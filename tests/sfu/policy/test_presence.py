@@ -1,4 +1,4 @@
-"""Who is still present, and what a permission amounts to."""
+"""When a participant is removed, and when a permission is reduced."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ranks of encodings: by picture, else by bit rate, else as offered; in any order."""
+"""Ranks of encodings: by picture, else by bit rate, else by the offer; in any order."""
 
 import random
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""Which track each section shows, as tables."""
+"""The track that each section shows, as tables."""
 
 import random
 from collections.abc import Mapping, Sequence

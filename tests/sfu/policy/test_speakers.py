@@ -1,4 +1,4 @@
-"""Who speaks, in virtual time: five levels every 100 ms, looked at every 200 ms."""
+"""Active speakers in virtual time: five levels every 100 ms, evaluated every 200 ms."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may enter: viewers who share a token, and publishers who take one identity from each other."""
+"""Admission: viewers who share a token, and publishers who replace each other under one identity."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever people do in a room: what the plane was told is what they want, and what each track is asked for."""
+"""After random acts in a room, the state of the plane and the requests to publishers match what participants want."""
 
 import random
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a participant says of its screen, and the layers it is sent for that."""
+"""A participant's settings of size and visibility, and the layers that it is sent."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Publishers send what somebody wants: told by `wanted`, if they can; and stay told, whatever happens to them."""
+"""Publishers send what viewers want: the requests `wanted`, and their repetition after losses and restarts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Codec fallback: who cannot decode a track is told so by name, or shown its backup, sent while needed."""
+"""Codec fallback: a client that cannot decode a track is told the codec, or receives the backup, sent while needed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may message whom: the groups that channels join, and messages of the server."""
+"""Data messages: the groups that channels join, and messages of the server."""
 
 from typing import Any
 

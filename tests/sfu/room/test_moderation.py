@@ -1,4 +1,4 @@
-"""Muting, kicking, permissions changed while inside."""
+"""Muting, removing, and changing permissions of present participants."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A mute is one command to the plane and one fact, however many are shown the track."""
+"""A mute is one command to the plane and one fact, however many viewers the track has."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Publishing: declared, bound to a section, changed, taken back. A bad offer changes nothing."""
+"""Publishing: declaring, binding to a section, changing, unpublishing. A bad offer changes nothing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Subscribers are planned again only where their own answer changed, and show what a plan of everybody would show."""
+"""Subscribers are planned again only if their selection changed, with the same result as a plan of everybody."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Encodings have the ranks of their pictures, in whatever order they are offered: in ladders, wishes, REST, explain."""
+"""Encodings have the ranks of their pictures, whatever the order of the offer: in ladders, wishes, REST, explain."""
 
 from itertools import permutations
 

@@ -1,4 +1,4 @@
-"""The encodings of a track: their names, and what is known of each."""
+"""The encodings of a track: their names and their measured properties."""
 
 from sfu.plane import Layer, LayerRate
 from sfu.room.simulcast import Simulcast

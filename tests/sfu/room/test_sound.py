@@ -1,4 +1,4 @@
-"""What the plane is told of a room's sound: which microphones count, who is always heard, what is made redundant."""
+"""The audio policy sent to the plane: ranked microphones, the dominant speaker's, and redundancy."""
 
 import pytest
 

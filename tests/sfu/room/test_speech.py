@@ -1,4 +1,4 @@
-"""The speaking indication, as those in the room hear of it."""
+"""The speaking indication, as participants receive it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a participant is shown: by wish, in which quality, and what really reaches it."""
+"""What a participant is shown: its wishes, the quality, and the layer that really arrives."""
 
 from sfu.commands import ADMINISTRATOR, Subscribe
 from sfu.model import Cause, Kind, Layer, Quality, Source, Wish

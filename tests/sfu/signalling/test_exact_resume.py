@@ -1,4 +1,4 @@
-"""Resuming is exact: a client gets each message once and in order, or is told to start anew."""
+"""Resuming is exact: a client gets each message once and in order, or is told to start a new session."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What others do in a large room is told in one message at a time, in an order that stays consistent."""
+"""In a large room messages about others are combined, in an order that stays consistent."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a participant is told: numbered, bounded, readable again."""
+"""The messages of a participant: numbered, bounded, and readable again."""
 
 import asyncio
 

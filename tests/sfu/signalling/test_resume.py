@@ -1,4 +1,4 @@
-"""Coming back after a cut WebSocket, and who is present meanwhile."""
+"""Resuming after a cut WebSocket, and who is present meanwhile."""
 
 import pytest
 
