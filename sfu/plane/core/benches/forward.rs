@@ -1,5 +1,5 @@
-//! What forwarding costs in the core alone: frames of one track to N slots, from the publisher's SRTP datagrams to
-//! those of the subscribers (AES-GCM), by the real [`Plane`]. No socket, no feedback.
+//! Measures the cost of forwarding in the core alone: frames of one track to N slots, from the publisher's SRTP
+//! datagrams to those of the subscribers (AES-GCM), with the real [`Plane`]. No sockets, no feedback.
 //!
 //! `cargo bench -p plane-core` prints divan's table per frame, then nanoseconds per forwarded packet.
 
@@ -39,7 +39,7 @@ fn frame(bencher: Bencher, subscribers: usize) {
         .bench_local_values(|frame| room.borrow_mut().forward(frame));
 }
 
-/// The fastest of many short runs: other work on the machine only ever adds.
+/// The fastest of many short runs, because other work on the machine only adds time.
 fn print_table() {
     println!("\n{:>11} {:>26} {:>20}", "subscribers", "ns per forwarded packet", "packets per message");
     for subscribers in SUBSCRIBERS {
@@ -61,7 +61,7 @@ fn print_table() {
     }
 }
 
-/// One publisher, whose frames are made and encrypted outside of what is measured, and its subscribers.
+/// One publisher and its subscribers. Its frames are made and encrypted outside of the measurement.
 struct Room {
     call: Call,
     publisher: usize,
@@ -98,7 +98,7 @@ impl Room {
         room
     }
 
-    /// As libwebrtc cuts it: the last packets of a frame are one octet larger.
+    /// Packetized like libwebrtc: the last packets of a frame are one octet larger.
     fn next_frame(&mut self) -> Vec<Vec<u8>> {
         self.frames += 1;
         let timestamp = self.frames * 3_000;

@@ -1,6 +1,7 @@
-//! What one packet costs in one slot: choosing layers, giving it numbers, and remembering it. No payload is touched.
+//! Measures the cost of one packet in one slot: selecting layers, renumbering, and recording it. Payloads are not
+//! touched.
 //!
-//! `cargo bench -p plane-core --bench slot` prints nanoseconds per packet, of those that leave and those that do not.
+//! `cargo bench -p plane-core --bench slot` prints nanoseconds per packet, forwarded or not.
 
 use std::hint::black_box;
 
@@ -105,7 +106,7 @@ fn feed(slot: &mut Slot, codec: Codec, packets: &[Made]) -> usize {
     left
 }
 
-/// Pictures T0 T2 T1 T2, each of so many spatial layers; the first is a keyframe.
+/// Pictures T0 T2 T1 T2, each of this many spatial layers; the first is a keyframe.
 fn stream(codec: Codec, spatial: u8) -> Vec<Made> {
     let mut structures = Structures::default();
     let (mut seq, mut frame, mut tl0) = (70_000, 0_u16, 0_u8);
@@ -175,7 +176,7 @@ fn stream(codec: Codec, spatial: u8) -> Vec<Made> {
     made
 }
 
-/// L3T3 with nine targets: three templates a spatial layer; every frame leans on the one three before it.
+/// L3T3 with nine targets: three templates a spatial layer; every frame refers to the one three before it.
 fn descriptor(number: u16, (spatial, temporal): (u8, u8), keyframe: bool, (start, end): (bool, bool)) -> Vec<u8> {
     let mut bits: Vec<bool> = Vec::new();
     let mut put = |count: u32, value: u32| bits.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));

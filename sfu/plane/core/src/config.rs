@@ -1,4 +1,4 @@
-//! The configuration of a plane. Bounds that nobody sets are in [`crate::limits`]. Other numbers from an RFC or from
+//! The configuration of a plane. Fixed bounds are in [`crate::limits`]. Other numbers from an RFC or from
 //! libwebrtc are `const` beside their use.
 
 use std::sync::Arc;

@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// As a plain map that is walked.
+        /// Compares with a plain map that is searched.
         #[test]
         fn both_directions_agree(steps in proptest::collection::vec((0..4u8, 0..6u8, 0..4usize), 0..60)) {
             let (mut owners, mut plain) = (Owners::new(), HashMap::<u8, usize>::new());

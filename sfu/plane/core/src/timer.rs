@@ -239,7 +239,7 @@ mod tests {
     }
 
     proptest! {
-        /// Things are armed, moved and cleared at random: what is told is what a list that is searched would tell.
+        /// Arms, moves and clears deadlines at random, and compares with a list that is searched.
         #[test]
         fn the_earliest_is_always_on_top(steps in prop::collection::vec((0..20_usize, 0..3_u8, 0..1_000_u64), 1..200)) {
             let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Forwarding to many asks the allocator for nothing per packet and subscriber.
+//! Forwarding to many subscribers allocates nothing per packet and subscriber.
 
 mod sim;
 
@@ -46,7 +46,7 @@ fn a_packet_to_a_hundred_subscribers_allocates_as_little_as_to_one() {
     }
 }
 
-/// Of a packet of a picture, or of sound that leaves with the two packets before it, in a call that goes on for a while.
+/// Allocations per packet of video, or of audio that is sent with the two packets before it, in a long call.
 fn allocations(kind: Kind, subscribers: u64) -> f64 {
     let patient = ms(1_000_000_000);
     let silence = Silence { with_feedback: patient, shortest: patient, longest: patient, factor: 1.0 };

@@ -1,4 +1,4 @@
-//! Captures of clear RTP and RTCP: what a file has, and when it ends.
+//! Captures of clear RTP and RTCP: the contents of a file, and its end.
 
 mod sim;
 
@@ -11,7 +11,7 @@ use sim::Call;
 use sim::pcap::{self, Packet};
 use sim::stream::ssrc;
 
-/// A publisher with a camera, and one who watches it.
+/// A publisher with a camera, and a viewer of it.
 fn call() -> (Call, usize, usize, SlotId) {
     let mut call = Call::new(1);
     let alice = call.join();

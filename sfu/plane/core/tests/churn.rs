@@ -1,4 +1,4 @@
-//! Five hundred join and go in every way there is, while others talk: nothing stays behind.
+//! Five hundred participants join and leave in every way during a call: nothing of them remains.
 
 mod sim;
 
@@ -14,18 +14,18 @@ use sim::{Call, Link};
 
 #[derive(Clone, Copy, Debug)]
 enum Ending {
-    /// Removed in the middle of everything.
+    /// Removed during its call.
     Kicked,
-    /// It said goodbye (close_notify), then was removed.
+    /// It sent close_notify and was then removed.
     Left,
-    /// Killed: it went silent, was missed, and removed when nobody resumed.
+    /// Killed: it went silent, was reported as disconnected, and removed when nobody resumed.
     Silent,
-    /// Its network is cut both ways.
+    /// Its network is cut in both directions.
     Cut,
     WrongFingerprint,
-    /// One check, and never seen again.
+    /// It sends one check and nothing more.
     HalfAnIceCheck,
-    /// Its tracks and slots go first, one by one.
+    /// Its tracks and slots are removed first, one by one.
     PieceByPiece,
 }
 

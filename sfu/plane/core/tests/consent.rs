@@ -1,4 +1,4 @@
-//! Consent to send, per path (RFC 7675): who can forge addresses, and who really has another one.
+//! Consent to send, per path (RFC 7675): peers with forged addresses, and peers whose address changed.
 
 mod sim;
 
@@ -11,12 +11,12 @@ use sim::stream::ssrc;
 use sim::{Call, Link, peer};
 use stun_types::message::{Message, MessageWrite, MessageWriteExt, MessageWriteVec};
 
-/// Somebody who never asked for anything.
+/// A host that requested nothing.
 fn stranger(call: &Call, peer: usize) -> Path {
     Path { remote: ([203, 0, 113, 77], 53).into(), ..call.path(peer) }
 }
 
-/// A call in which the first publishes and the second watches.
+/// A call with a publisher and a viewer.
 fn watched(seed: u64) -> (Call, usize, usize, SlotId) {
     let mut call = Call::new(seed);
     let (alice, bob) = (call.join(), call.join());
@@ -26,7 +26,7 @@ fn watched(seed: u64) -> (Call, usize, usize, SlotId) {
     (call, alice, bob, slot)
 }
 
-/// A check that nominates, under an address of which it does not come.
+/// A nominating check with a forged source address.
 fn forge(call: &mut Call, peer: usize, path: Path) -> usize {
     let check = call.peers[peer].check_as(true, 4_000_000_000, &call.peers[peer].server_pwd);
     let octets = check.len();
@@ -145,7 +145,7 @@ fn checks_forged_under_the_address_of_another_cost_it_nothing() {
     }
 }
 
-/// Of what the server asked somebody else at this peer's address, the last.
+/// The last request that the server sent to somebody else at this peer's address.
 fn answer_misdirected(call: &mut Call, at: usize, by: usize) -> Option<Result<(), Discard>> {
     let request = call.peers[at].misdirected.as_mut()?.pop()?;
     let answer = peer::ice::answer(&Message::from_bytes(&request).unwrap(), &call.peers[by].ice().remote_pwd);
@@ -269,10 +269,10 @@ fn a_report_that_a_stranger_sends_on_moves_nothing() {
     assert_eq!(call.path(bob), call.peers[bob].path);
 }
 
-/// A client as it is known on the wire.
+/// The observed behaviour of a client.
 struct Client {
     name: &'static str,
-    /// Between its checks; the largest part of it by which they come sooner or later.
+    /// The interval of its checks, and the largest fraction by which it varies.
     checks: Duration,
     jitter: f64,
     reports: bool,
@@ -290,7 +290,7 @@ const CLIENTS: [Client; 5] = [
     Client { name: "none that answers", checks: ms(5_000), reports: false, answers: false, ..CHROMIUM },
 ];
 
-/// Its network changes when it has been there for so long: how long nothing comes.
+/// Changes its network after this time. Returns how long it receives nothing.
 fn gap_of_a_move(client: &Client, one_way: Duration, after: Duration, priority: u32) -> Duration {
     let mut call = Call::new(11);
     let (alice, bob) = (call.join(), call.invite(DtlsRole::Server));

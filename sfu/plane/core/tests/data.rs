@@ -1,4 +1,4 @@
-//! Messages across the plane, from channel to channel, as rooms use them (RFC 8831, 8832): no Python on the way.
+//! Messages across the plane, from channel to channel, as rooms use them (RFC 8831, 8832), without Python.
 
 mod sim;
 
@@ -15,9 +15,9 @@ use sim::{Call, Link};
 #[derive(Clone, Copy)]
 struct Member {
     peer: usize,
-    /// The plane's id.
+    /// The channel's id in the plane.
     channel: ChannelId,
-    /// The peer's own.
+    /// The channel's id at the peer.
     own: ChannelId,
 }
 
@@ -50,7 +50,7 @@ fn opened(call: &Call, peer: usize, label: &str) -> Option<ChannelId> {
     })
 }
 
-/// So many participants, each of whom has opened a channel of that label.
+/// This many participants, each with an open channel of this label.
 fn room(seed: u64, count: usize, label: &str, reliability: Reliability) -> (Call, Vec<Member>) {
     let mut call = Call::new(seed);
     let peers: Vec<_> = (0..count).map(|_| call.join()).collect();
@@ -68,7 +68,7 @@ fn name(member: &Member) -> String {
     format!("PA_{}", member.peer)
 }
 
-/// Everybody may write to everybody.
+/// Everybody may send to everybody.
 fn connect(call: &mut Call, members: &[Member], enveloped: bool) {
     let id = GroupId(call.id());
     call.apply(Command::AddGroup { id, enveloped });
@@ -81,7 +81,7 @@ fn join(call: &mut Call, group: GroupId, channel: ChannelId, name: String) {
     call.apply(Command::JoinGroup { group, channel, member: command::Member { name, may_send: true } });
 }
 
-/// The first member of a room, and a channel that somebody else is to have.
+/// The first member of a room, and a channel for another participant.
 fn connect_with(call: &mut Call, members: &[Member], other: ChannelId) {
     let id = GroupId(call.id());
     call.apply(Command::AddGroup { id, enveloped: true });
@@ -101,7 +101,7 @@ fn envelope(to: &str, body: &[u8]) -> Vec<u8> {
     [&[to.len() as u8], to.as_bytes(), body].concat()
 }
 
-/// What a participant was told.
+/// The messages that a participant received.
 fn heard(call: &Call, member: &Member) -> Vec<Vec<u8>> {
     let message = |event: &data::Event| match event {
         data::Event::Message { payload, .. } => Some(payload.clone()),
@@ -219,7 +219,7 @@ fn reliable_messages_wait_for_a_channel_that_is_still_opening() {
     assert_eq!(opened(&call, late.peer, "sfu-reliable"), Some(id));
 }
 
-/// A participant that has come, and has not offered yet: its channel, to which `room`'s first member may write.
+/// The channel of a participant that has joined but not offered yet. The room's first member may send to it.
 fn newcomer(call: &mut Call, members: &[Member], reliability: Reliability) -> ChannelSpec {
     let spec = ChannelSpec {
         id: ChannelId(call.id()),
@@ -235,7 +235,7 @@ fn newcomer(call: &mut Call, members: &[Member], reliability: Reliability) -> Ch
     spec
 }
 
-/// It has offered, and opens its end of the channel.
+/// The participant has offered, and opens its end of the channel.
 fn arrives(call: &mut Call, spec: ChannelSpec) -> Member {
     let (peer, channel) = (call.join(), spec.id);
     call.open_sctp(peer);

@@ -1,4 +1,4 @@
-//! Handshakes as participants see them: loss, wrong certificates, fragments, goodbyes (RFC 5764, 6347, 9147).
+//! Handshakes of participants: loss, wrong certificates, fragments, close_notify (RFC 5764, 6347, 9147).
 
 mod sim;
 
@@ -76,8 +76,7 @@ fn handshakes_survive_what_networks_do_to_them() {
     }
 }
 
-/// Cuts a ClientHello in two, each part a datagram of its own (RFC 6347 s4.2.3): with post-quantum key shares browsers
-/// cannot but do so.
+/// Splits a ClientHello into two datagrams (RFC 6347 s4.2.3), as browsers must do with post-quantum key shares.
 fn in_two(hello: &[u8]) -> [Vec<u8>; 2] {
     const RECORD: usize = 13;
     const MESSAGE: usize = 12;

@@ -1,4 +1,4 @@
-//! What is published reaches who subscribed: numbers contiguous, time steady, losses repaired.
+//! Published media reaches subscribers: numbers are contiguous, time advances steadily, losses are repaired.
 
 mod sim;
 

@@ -1,4 +1,4 @@
-//! Bytes that were meant to hurt: each is counted by a name, and the others in the room lose nothing.
+//! Malicious datagrams: each is counted under a reason, and other participants lose nothing.
 
 mod sim;
 
@@ -11,7 +11,7 @@ use plane_core::{Discard, Event};
 use sim::Call;
 use sim::stream::{contiguous, whole};
 
-/// Alice is seen by Bob; Mallory is in the room as well, publishes and watches.
+/// Bob watches Alice. Mallory is in the room, too, publishes and watches.
 struct Room {
     call: Call,
     mallory: usize,
@@ -37,7 +37,7 @@ impl Room {
         self.call.path(self.mallory)
     }
 
-    /// The others saw and lost nothing, everything refused has a name, and Mallory is still served.
+    /// Checks that the others lost nothing, everything refused has a reason, and Mallory is still served.
     fn assert_unharmed(mut self, refused: u64) {
         self.call.run(ms(1_000));
         let packets = whole(&self.call, self.bob, self.slot);

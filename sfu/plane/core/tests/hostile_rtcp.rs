@@ -1,4 +1,4 @@
-//! RTCP that is meant to hurt, ours and theirs: what is said fits a datagram, what is asked costs us little.
+//! Malicious RTCP, and the size of our own: reports fit a datagram, and requests cost little.
 
 mod sim;
 
@@ -17,7 +17,7 @@ use sim::stream::ssrc;
 /// A packet of VP8 in the middle of a frame.
 const DELTA: [u8; 24] = [0x10, 0x71, 3, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// So many tracks of one publisher with so many encodings each, by their SSRCs. What is sent of them is up to the test.
+/// This many tracks of one publisher with this many encodings each. Returns their SSRCs. The test sends their packets.
 fn publish_many(call: &mut Call, peer: usize, tracks: u32, encodings: u32) -> Vec<u32> {
     let mut ssrcs = Vec::new();
     for track in 0..tracks {
@@ -31,7 +31,7 @@ fn publish_many(call: &mut Call, peer: usize, tracks: u32, encodings: u32) -> Ve
     ssrcs
 }
 
-/// A batch that others filled but for so many octets.
+/// A batch that other transports filled except for this many octets.
 fn nearly_full(room: usize) -> Batch {
     let mut batch = Batch::default();
     let path = Path { local: ([192, 0, 2, 1], 7_882).into(), remote: ([203, 0, 113, 9], 9).into() };
@@ -42,7 +42,7 @@ fn nearly_full(room: usize) -> Batch {
     batch
 }
 
-/// Everything that leaves for a participant: octets of each datagram. The first batch has little room.
+/// The octets of each datagram that is sent to a participant. The first batch has little room.
 fn drain(call: &mut Call, peer: usize, room: usize, now: Instant) -> Vec<usize> {
     let path = call.path(peer);
     let (mut batch, mut lengths) = (nearly_full(room), Vec::new());
@@ -121,7 +121,7 @@ fn requests_for_many_losses_leave_in_datagrams() {
     }
 }
 
-/// 10,000 packets a second, each 999 numbers after the last, of which a late worker hears in lots.
+/// 10,000 packets a second, each 999 numbers after the last, which a delayed worker receives in bulk.
 #[test]
 fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
     let mut call = Call::new(1);
@@ -148,7 +148,7 @@ fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
     assert!((15..=most).contains(&told), "{told} datagrams of feedback, {most} are possible");
 }
 
-/// A compound of this participant, in clear; what leaves because of it stays in the plane.
+/// Handles a clear compound of this participant. The resulting datagrams stay in the plane.
 fn send_rtcp(call: &mut Call, peer: usize, mut compound: Vec<u8>, now: Instant) -> Result<(), Discard> {
     call.peers[peer].outbound.as_mut().unwrap().protect_rtcp(&mut compound);
     let path = call.path(peer);
@@ -158,7 +158,7 @@ fn send_rtcp(call: &mut Call, peer: usize, mut compound: Vec<u8>, now: Instant) 
     taken
 }
 
-/// A datagram of 2,000 octets that asks for the last packets of as many streams as it has space for.
+/// A datagram of 2,000 octets that requests the last packets of as many streams as fit.
 fn ask_for_all(call: &Call, peer: usize) -> Vec<u8> {
     let newest: std::collections::BTreeMap<u32, u16> =
         call.peers[peer].received.iter().map(|packet| (packet.ssrc, packet.sequence)).collect();
@@ -206,7 +206,7 @@ fn what_is_sent_again_is_a_share_of_what_is_sent() {
     assert!(call.discarded(Discard::RepairLimit) > 0);
 }
 
-/// 8,500 numbers, of which 17 packets never came.
+/// 8,500 numbers, 17 of which never arrived.
 #[test]
 fn numbers_of_a_datagram_are_asked_for_once_and_upstream_in_one_request() {
     let mut call = Call::new(5);
@@ -237,7 +237,7 @@ fn numbers_of_a_datagram_are_asked_for_once_and_upstream_in_one_request() {
     assert!(call.plane.stats().nacks_sent - before.nacks_sent <= 17);
 }
 
-/// A camera of many packets that lost some for good, and a viewer that misses them.
+/// A camera that lost some of many packets permanently, and a viewer that misses them.
 fn viewer_of_holes(call: &mut Call, holes: u16) -> (usize, Vec<u8>) {
     let (alice, mallory) = (call.join(), call.join());
     let camera = call.publish(alice, Kind::Video, &[]);
@@ -372,7 +372,7 @@ fn feedback_on_what_has_not_left_is_not_read() {
     }
 }
 
-/// Hardware cameras that ignore requests for keyframes, all shown to one: each picture begins anew from what is kept.
+/// Hardware cameras that ignore keyframe requests, all shown to one viewer: each picture restarts from cached packets.
 #[test]
 fn keyframe_requests_for_many_deaf_cameras_begin_as_much_anew_as_is_allowed_at_once() {
     let mut call = Call::new(10);
@@ -410,7 +410,7 @@ fn keyframe_requests_for_many_deaf_cameras_begin_as_much_anew_as_is_allowed_at_o
     assert!(again <= most, "{again} octets in 20 s, {most} are allowed");
 }
 
-/// Media that leaves, as far as the budget of the call knows.
+/// Sends media, as counted by the budget of the call.
 fn pretend(call: &mut Call, path: Path, (ssrc, number): (u32, u16), after: u64) {
     let mut datagram = vec![0; 1_000];
     (datagram[0], datagram[1]) = (0x80, 96);

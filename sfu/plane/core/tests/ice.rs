@@ -1,4 +1,4 @@
-//! Connectivity: checks, nomination, addresses that change, credentials that change (RFC 8445).
+//! Connectivity: checks, nomination, changing addresses, changing credentials (RFC 8445).
 
 mod sim;
 
@@ -21,7 +21,7 @@ fn new_credentials(call: &Call, peer: usize) -> IceCredentials {
     }
 }
 
-/// From here on the peer checks with the new credentials.
+/// Switches the peer to the new credentials.
 fn use_new_credentials(call: &mut Call, peer: usize) {
     call.peers[peer].server_ufrag = "again".into();
     call.peers[peer].server_pwd = "another-password-of-the-server".into();

@@ -1,5 +1,5 @@
-//! How soon a slot has a picture, and at how many keyframes: requests are shared, what is kept since the last keyframe
-//! serves those who come after it, and publishers that ignore requests are found out.
+//! How soon a slot has a picture, and at the cost of how many keyframes: requests are shared, cached packets since the
+//! last keyframe serve later viewers, and publishers that ignore requests are detected.
 
 mod sim;
 
@@ -20,7 +20,7 @@ fn plis(call: &Call, peer: usize, source: usize) -> usize {
     call.peers[peer].plis.iter().filter(|(media, _)| *media == ssrc).count()
 }
 
-/// From `since` on to the first packet that came through a slot.
+/// The time from `since` to the first packet of a slot.
 fn first_after(call: &Call, peer: usize, slot: SlotId, since: Instant) -> Option<Duration> {
     call.peers[peer].stream(ssrc(slot)).iter().find(|packet| packet.at >= since).map(|packet| packet.at - since)
 }
@@ -108,7 +108,7 @@ fn shown(call: &Call, of: SlotId) -> Option<u8> {
     call.events.iter().rev().find_map(switch).flatten()
 }
 
-/// A publisher who stopped its best encoding when nobody wanted it, and somebody who wants it again now.
+/// A publisher that stopped its best encoding because nobody wanted it, and a viewer that wants it again.
 fn raised(seed: u64) -> (Call, usize, SlotId) {
     let mut call = Call::new(seed);
     let (alice, bob) = (call.join(), call.join());
@@ -180,8 +180,8 @@ fn if_it_does_not_it_is_asked_after_a_round_trip_and_a_tenth_of_a_second() {
     assert_eq!(shown(&call, slot), Some(2));
 }
 
-/// A camera as hardware makes them: H.264 in one profile, a keyframe each 4 s, neither transport-wide feedback nor RTX,
-/// and requests are ignored; and its microphone.
+/// A hardware camera and its microphone: H.264 in one profile, a keyframe each 4 s, neither transport-wide feedback nor
+/// RTX, and it ignores requests.
 fn awkward(call: &mut Call, says_so: bool) -> (usize, TrackId, TrackId) {
     let peer = call.join();
     let camera = call.publish_with(peer, Kind::Video, &[], |spec| {
@@ -275,7 +275,7 @@ fn a_decoder_that_lost_its_way_begins_anew_where_no_keyframe_can_be_had() {
     assert!(contiguous(&whole(&call, bob, slot)));
 }
 
-/// What a receiver makes of a stream: which time of the publisher's, in ms of our clock, a packet is of.
+/// The time of capture that a receiver computes for a packet, in ms of our clock.
 fn captured(call: &Call, peer: usize, packet: &Received, rate: f64) -> f64 {
     let reports = &call.peers[peer].sender_reports;
     let of_stream = |report: &&(u32, Ntp, u32, Instant)| report.0 == packet.ssrc && report.3 <= packet.at;
@@ -345,7 +345,7 @@ fn a_keyframe_that_is_sooner_had_by_asking_is_asked_for() {
     assert_eq!(plis(&call, alice, 0), 1);
 }
 
-/// How a viewer tells of itself.
+/// The feedback of a viewer.
 #[derive(Clone, Copy, Debug)]
 struct Tells {
     asks: bool,
@@ -367,7 +367,7 @@ fn after_an_outage_a_viewer_has_a_picture_at_once_whether_it_asks_or_reports() {
     }
 }
 
-/// From the end of an outage of the way down until a keyframe begins to arrive.
+/// The time from the end of a downstream outage until a keyframe begins to arrive.
 fn after_outage(tells: Tells, seconds: u64) -> Option<Duration> {
     let mut call = Call::new(seconds);
     let (alice, bob) = (call.join(), call.join());

@@ -1,4 +1,4 @@
-//! Encodings that stop and come back: how soon it is noticed, by whom, and what it costs those who watch.
+//! Encodings that stop and return: how soon this is detected, and what it costs viewers.
 
 mod sim;
 
@@ -15,7 +15,7 @@ use sim::{Call, Link};
 
 const STEP: Duration = ms(5);
 
-/// The spatial layers that arrive, as told last.
+/// The last reported spatial layers that arrive.
 fn arriving(call: &Call, of: TrackId) -> BTreeSet<u8> {
     let layers = call.events.iter().rev().find_map(|event| match event {
         Event::Layers { track, layers, .. } if *track == of => Some(layers),
@@ -32,7 +32,7 @@ fn told(call: &Call, of: SlotId) -> Vec<(Option<u8>, Cause)> {
     call.events.iter().filter_map(told).collect()
 }
 
-/// How long it takes until `is` holds.
+/// The time until `is` holds.
 fn until(call: &mut Call, at_most: Duration, is: impl Fn(&Call) -> bool) -> Option<Duration> {
     let began = call.now;
     while call.now - began < at_most {
@@ -49,7 +49,7 @@ fn start(call: &mut Call, peer: usize, source: usize) {
     call.peers[peer].sources[source].active = true;
 }
 
-/// A camera of three encodings and a microphone, and who watches.
+/// A camera of three encodings and a microphone, and viewers.
 struct Scene {
     call: Call,
     alice: usize,
@@ -153,7 +153,7 @@ fn an_encoding_at_its_limit_does_not_make_slots_switch_to_and_fro() {
     assert!(told.len() <= 3, "it stopped, its keyframe of the lower came: {told:?}");
 }
 
-/// Streams of three that are on, as bits, sent on `stream`; one temporal layer each, without pictures.
+/// A layers allocation on `stream`: the active streams of three, as bits; one temporal layer each, without sizes.
 fn allocation(stream: u8, on: u8) -> Vec<u8> {
     let mut bytes = vec![stream << 6 | 2 << 4, (on & 1) << 4 | on >> 1 & 1, (on >> 2 & 1) << 4, 0];
     bytes.extend((0..3).filter(|n| on >> n & 1 != 0).map(|n| 30 << n));

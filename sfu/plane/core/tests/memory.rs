@@ -1,5 +1,5 @@
-//! What publishers make a worker keep: as much as flows, within a budget for each and for all; and SSRCs that come and go
-//! for as long as a session lasts.
+//! The memory that publishers cause: it follows their rate, within a limit for each and for all; and SSRCs that change
+//! throughout a session.
 
 mod sim;
 
@@ -11,7 +11,7 @@ use plane_core::{Command, Discard};
 use sim::Call;
 use sim::stream::{contiguous, ssrc, whole};
 
-/// A participant publishes so many tracks of four declared encodings; nobody sends yet. Their SSRCs.
+/// A participant publishes this many tracks of four declared encodings and sends nothing yet. Returns their SSRCs.
 fn crowd(call: &mut Call, peer: usize, tracks: u32) -> Vec<u32> {
     let mut ssrcs = Vec::new();
     for track in 0..tracks {
@@ -24,7 +24,7 @@ fn crowd(call: &mut Call, peer: usize, tracks: u32) -> Vec<u32> {
     ssrcs
 }
 
-/// Sends a second of an encoding at 12 Mbit/s: a keyframe, and what leans on it.
+/// Sends one second of an encoding at 12 Mbit/s: a keyframe and dependent frames.
 fn flood(call: &mut Call, peer: usize, ssrc: u32) {
     let path = call.path(peer);
     for number in 0..1_400u16 {

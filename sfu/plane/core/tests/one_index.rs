@@ -1,8 +1,8 @@
-//! One (key, SSRC, index) encrypts one plaintext, ever: whole calls at random, and every packet that leaves is watched.
+//! One (key, SSRC, index) encrypts one plaintext, ever: random calls in which every sent packet is checked.
 //!
 //! [`Outbound::protect_rtp`](plane_core::srtp::Outbound::protect_rtp) panics on a repeat, the audit of the simulated
-//! network counts what it saw, and the receivers' replay windows refuse what came twice. Half of the viewers have no RTX:
-//! to them the identical datagram leaves again, or nothing.
+//! network counts packets, and the receivers' replay windows refuse duplicates. Half of the viewers have no RTX: they
+//! are sent the identical datagram again, or nothing.
 
 mod sim;
 
@@ -55,7 +55,7 @@ enum Step {
     Leave {
         slot: usize,
     },
-    /// The publisher's encodings are others, or in another order.
+    /// The publisher's encodings change, or their order.
     Respecify {
         track: usize,
         order: u8,
@@ -102,7 +102,7 @@ fn add_slot(call: &mut Call, peer: usize, index: usize) -> SlotId {
     })
 }
 
-/// Plays a whole call; returns how many packets left, each under an index of its own.
+/// Plays a whole call. Returns the number of sent packets, each with its own index.
 fn play(seed: u64, steps: Vec<Step>) -> usize {
     let mut call = Call::new(seed);
     call.audit.watches = true;

@@ -1,4 +1,5 @@
-//! Who joins late sees H.264 whatever way its parameter sets came: by each keyframe, once, in another order, by SDP alone.
+//! Late viewers can decode H.264, however its parameter sets arrived: with each keyframe, once, in another order, in
+//! SDP alone.
 
 mod sim;
 

@@ -1,4 +1,4 @@
-//! Replays the corpora of the fuzz targets through each parser: as they are, cut short, and with flipped bits.
+//! Replays the corpora of the fuzz targets through each parser: unchanged, truncated, and with flipped bits.
 
 #[path = "parsers/mod.rs"]
 mod all;

@@ -1,4 +1,4 @@
-//! Losses and keyframes: many subscribers want, the publisher is asked once (RFC 4585, 4588, 5104).
+//! Losses and keyframes: many subscribers request, the publisher is asked once (RFC 4585, 4588, 5104).
 
 mod sim;
 
@@ -11,7 +11,7 @@ use plane_core::time::ms;
 use sim::stream::{contiguous, origin, ssrc, whole};
 use sim::{Call, H264, Link, VP8};
 
-/// A publisher with a camera and so many who watch it.
+/// A publisher with a camera and this many viewers.
 fn audience(seed: u64, count: usize) -> (Call, usize, Vec<(usize, plane_core::id::SlotId)>) {
     let mut call = Call::new(seed);
     let alice = call.join();
@@ -217,7 +217,7 @@ fn a_keyframe_can_be_asked_for_by_command() {
     assert_eq!(call.peers[alice].plis.len() - before, 1);
 }
 
-/// The next frame of a source is a keyframe, without its first packet. Its number.
+/// Sends a keyframe without its first packet. Returns the number of that packet.
 fn lose_beginning_of_keyframe(call: &mut Call, peer: usize, source: usize) -> u16 {
     let missing = call.peers[peer].sources[source].sequence;
     call.peers[peer].sources[source].keyframe_wanted = true;
@@ -225,7 +225,7 @@ fn lose_beginning_of_keyframe(call: &mut Call, peer: usize, source: usize) -> u1
     missing
 }
 
-/// Dependency descriptors of all that came through a slot, by sequence number.
+/// Dependency descriptors of all packets of a slot, by sequence number.
 fn descriptors(call: &Call, viewer: usize, slot: plane_core::id::SlotId) -> Vec<(u16, Option<Vec<u8>>)> {
     let peer = &call.peers[viewer];
     let first = peer.stream(ssrc(slot)).into_iter().map(|packet| (packet.sequence, packet.descriptor.clone()));

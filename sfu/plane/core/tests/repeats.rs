@@ -1,4 +1,4 @@
-//! Whoever was told `nack` is served: without RTX the identical datagram is sent again, or nothing.
+//! A subscriber whose answer has `nack` gets retransmissions: without RTX the identical datagram, or nothing.
 
 mod sim;
 
@@ -15,7 +15,7 @@ use plane_core::{Command, Discard};
 use sim::stream::ssrc;
 use sim::{Call, Link, OPUS};
 
-/// Somebody publishes, somebody without RTX watches or listens.
+/// A publisher, and a viewer or listener without RTX.
 fn call(seed: u64, kind: Kind, rids: &[&str]) -> (Call, usize, usize, TrackId, SlotId) {
     let mut call = Call::new(seed);
     call.audit.watches = true;
@@ -30,7 +30,7 @@ fn call(seed: u64, kind: Kind, rids: &[&str]) -> (Call, usize, usize, TrackId, S
     (call, alice, bob, track, slot)
 }
 
-/// How many numbers of a stream came, and how many between them did not.
+/// The number of received packets of a stream, and of missing ones between them.
 fn came(call: &Call, peer: usize, slot: SlotId) -> (usize, usize) {
     let numbers: BTreeSet<u16> = call.peers[peer].stream(ssrc(slot)).iter().map(|packet| packet.sequence).collect();
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return (0, 0) };

@@ -1,4 +1,4 @@
-//! RTCP of both sides: clocks that agree, who is who, who has gone (RFC 3550 s6).
+//! RTCP of both sides: consistent clocks, SDES and BYE (RFC 3550 s6).
 
 mod sim;
 
@@ -11,7 +11,8 @@ use sim::source::Falsify;
 use sim::stream::{origin, ssrc, whole};
 use sim::{Call, Link};
 
-/// How far the reports of a slot put its newest packets from when the publisher's clock says they are of, in ms.
+/// The difference between the capture times of a slot's newest packets by its reports and by the publisher's clock, in
+/// ms.
 fn skew(call: &Call, publisher: usize, source: usize, subscriber: usize, slot: SlotId, rate: f64) -> f64 {
     let (ntp, rtp) = call.peers[publisher].sources[source].clock(call.clock);
     let &(_, reported_ntp, reported_rtp, _) = call.peers[subscriber]
@@ -63,7 +64,7 @@ fn the_clock_is_right_for_what_is_shown_now_when_a_slot_has_moved() {
     assert!(skew.abs() < 50.0, "{skew} ms");
 }
 
-/// How far reports of a slot are from what flows at their time, at most, in seconds.
+/// The largest difference between a slot's reports and its media at the same time, in seconds.
 fn farthest(call: &Call, subscriber: usize, slot: SlotId, rate: f64) -> f64 {
     let peer = &call.peers[subscriber];
     let reports = peer.sender_reports.iter().filter(|report| report.0 == ssrc(slot));

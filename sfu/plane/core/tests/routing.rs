@@ -1,4 +1,4 @@
-//! Where packets of a publisher go: by SSRC, MID, RID and repaired RID (RFC 9143 s9.2, RFC 8852), whatever comes first.
+//! Routing of a publisher's packets: by SSRC, MID, RID and repaired RID (RFC 9143 s9.2, RFC 8852), in any order.
 
 mod sim;
 
@@ -111,7 +111,7 @@ fn another_ssrc_in_an_encoding_goes_on_under_the_subscribers_numbers() {
     }
 }
 
-/// Which sources the packets of a slot are of, one after another; with each change whether it is at a keyframe.
+/// The sources of a slot's packets in order, and for each change whether it is at a keyframe.
 fn shown(packets: &[Packet]) -> Vec<(u32, bool)> {
     let mut found: Vec<(u32, bool)> = Vec::new();
     for (_, _, payload) in packets {
@@ -123,7 +123,7 @@ fn shown(packets: &[Packet]) -> Vec<(u32, bool)> {
     found
 }
 
-/// Whether all packets of one source that have successive numbers had them there, too.
+/// Whether successive packets of one source had successive numbers at the source.
 fn in_step(packets: &[Packet]) -> bool {
     packets.windows(2).filter(|pair| pair[1].0 == pair[0].0.wrapping_add(1)).all(|pair| {
         let [(one, first), (other, second)] = [origin(&pair[0].2), origin(&pair[1].2)];
@@ -131,7 +131,7 @@ fn in_step(packets: &[Packet]) -> bool {
     })
 }
 
-/// Three pairs of SSRCs in one section, as `a=ssrc-group:FID` has them, without SIM group and RIDs; all of them flow.
+/// Three pairs of SSRCs in one section (`a=ssrc-group:FID`), without SIM group and RIDs; all of them flow.
 fn three_pairs(call: &mut Call, peer: usize) -> TrackId {
     let camera = call.publish_with(peer, Kind::Video, &[], |spec| {
         spec.encodings = vec![EncodingSpec { rid: None, ssrc: Some(101), rtx_ssrc: Some(102) }];

@@ -1,4 +1,4 @@
-//! Replays what the stateful fuzz target has found, and scripts of random octets: see `script/mod.rs`.
+//! Replays the inputs of the stateful fuzz target, and scripts of random octets: see `script/mod.rs`.
 
 mod inputs;
 mod script;

@@ -1,4 +1,4 @@
-//! How long silence is patience, and when it is absence; and what is there when somebody comes back.
+//! How long a silent peer counts as present, when it is disconnected, and what it receives when it returns.
 
 mod sim;
 
@@ -14,7 +14,7 @@ fn disconnected(call: &Call, peer: usize) -> bool {
     call.states(call.peers[peer].transport).contains(&TransportState::Disconnected)
 }
 
-/// Runs until the peer is disconnected: how long it took.
+/// Runs until the peer is disconnected. Returns the time.
 fn until_disconnected(call: &mut Call, peer: usize, at_most: Duration) -> Option<Duration> {
     let began: Instant = call.now;
     while call.now - began < at_most {
@@ -26,7 +26,7 @@ fn until_disconnected(call: &mut Call, peer: usize, at_most: Duration) -> Option
     None
 }
 
-/// A participant of whom nothing is heard but its checks.
+/// A participant that sends only checks.
 fn checks_only(call: &mut Call, interval: Duration, jitter: f64) -> usize {
     let peer = call.invite(DtlsRole::Server);
     call.peers[peer].sends_reports = false;

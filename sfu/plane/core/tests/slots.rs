@@ -1,4 +1,4 @@
-//! A slot shows one track after another: its numbers, its time and its keyframes go on whatever it shows.
+//! A slot shows one track after another: its numbers and its time continue, and each track starts with a keyframe.
 
 mod sim;
 
@@ -13,7 +13,7 @@ use sim::stream::{Packet, contiguous, origin, whole};
 
 const BEST: Layer = Layer::new(0, 3);
 
-/// Contiguous, and the time moves on by no more than `longest` ticks from packet to packet.
+/// Checks that numbers are contiguous and the time advances by at most `longest` ticks per packet.
 fn assert_continuous(packets: &[Packet], longest: i32) {
     assert!(contiguous(packets));
     for pair in packets.windows(2) {
@@ -22,7 +22,7 @@ fn assert_continuous(packets: &[Packet], longest: i32) {
     }
 }
 
-/// The sources in the order they were shown.
+/// The sources in the order in which they were shown.
 fn shown(packets: &[Packet]) -> Vec<u32> {
     let mut shown: Vec<u32> = packets.iter().map(|(_, _, payload)| origin(payload).0).collect();
     shown.dedup();

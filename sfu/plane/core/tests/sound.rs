@@ -1,4 +1,4 @@
-//! What a room says of its sound: only its loudest are forwarded, and redundancy goes along.
+//! The audio policy of a room: only the loudest microphones are forwarded, and redundancy is added.
 
 mod sim;
 
@@ -11,7 +11,7 @@ use plane_core::{Command, Discard};
 use sim::stream::{origin, ssrc};
 use sim::{Call, Link, OPUS};
 
-/// Speakers, each a participant with a microphone, and one who hears all of them.
+/// Speakers, each a participant with a microphone, and a listener of all of them.
 struct Room {
     call: Call,
     id: RoomId,
@@ -54,7 +54,7 @@ impl Room {
         self.call.apply(Command::SetAudio(policy));
     }
 
-    /// How many packets of each speaker come in that time, once what was under way has landed.
+    /// The number of packets of each speaker in that time, after those in flight have arrived.
     fn hear(&mut self, time: Duration) -> Vec<usize> {
         self.call.run(ms(200));
         self.call.peers[self.listener].received.clear();

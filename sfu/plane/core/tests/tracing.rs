@@ -43,7 +43,7 @@ fn lines(work: impl FnOnce()) -> Vec<String> {
     String::from_utf8(octets).expect("text").lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// A publisher with a camera, and one who watches it.
+/// A publisher with a camera, and a viewer of it.
 fn call() -> (Call, usize, usize, SlotId) {
     let mut call = Call::new(1);
     let alice = call.join();

@@ -1,4 +1,4 @@
-//! What a datagram or a timer costs does not depend on how many tracks its transport has: counted in steps.
+//! The cost of a datagram or a timer does not depend on the number of tracks of its transport: counted in steps.
 
 mod sim;
 
@@ -10,7 +10,7 @@ use plane_core::time::ms;
 use sim::source::vp8;
 use sim::{Call, VP8};
 
-/// A call in which the first participant publishes so many cameras of three encodings, and says nothing yet.
+/// A call in which the first participant publishes this many cameras of three encodings and sends nothing yet.
 fn publisher(tracks: usize) -> (Call, usize) {
     let mut call = Call::new(1);
     let peer = call.join();

@@ -1,4 +1,4 @@
-//! Who waits for something to be shown, and says little meanwhile: GStreamer makes no consent checks, sends no RTCP before
+//! Subscribers that wait for media and send little meanwhile: GStreamer makes no consent checks, sends no RTCP before
 //! it has received something, and keeps its path alive by Binding Indications (RFC 8445 s11).
 
 mod sim;
@@ -20,7 +20,7 @@ fn indication(with_fingerprint: bool) -> Vec<u8> {
     message.finish()
 }
 
-/// A subscriber of `slots` sections that shows nothing yet, and says nothing by itself once it is connected.
+/// A subscriber of `slots` sections that shows nothing yet and sends nothing by itself once connected.
 fn waiting(call: &mut Call, slots: usize) -> (usize, Vec<SlotId>) {
     let viewer = call.invite(DtlsRole::Server);
     let slots = (0..slots).map(|_| call.add_slot(viewer, Kind::Video)).collect();
@@ -31,7 +31,7 @@ fn waiting(call: &mut Call, slots: usize) -> (usize, Vec<SlotId>) {
     (viewer, slots)
 }
 
-/// Lets the time pass while an indication comes each 25 s, and reports are answered or not.
+/// Advances the time with an indication each 25 s. Reports are answered or not.
 fn wait(call: &mut Call, viewer: usize, time: Duration, answers: bool) {
     let (start, mut kept) = (call.now, call.now);
     let mut reports = call.peers[viewer].sender_reports.len();
@@ -57,7 +57,7 @@ fn report(call: &mut Call, viewer: usize) {
     call.run(ms(20));
 }
 
-/// Somebody publishes, and is shown in the slot: how long until the first picture has come.
+/// A publisher joins and is shown in the slot. Returns the time until the first picture.
 fn publish(call: &mut Call, slot: SlotId) -> (usize, Instant) {
     let alice = call.join();
     let camera = call.publish(alice, Kind::Video, &[]);

@@ -27,9 +27,9 @@ pub enum News {
     Event(Event),
     /// A line for the log.
     Trace(Line),
-    /// So many lines were over a limit since the last time.
+    /// The number of lines that exceeded a limit since the last report.
     TraceDropped(u64),
-    /// The worker's thread panicked or failed. It forwards nothing any more, and the process should end.
+    /// The worker's thread panicked or failed. It no longer forwards anything, and the process should end.
     WorkerFailed {
         worker: usize,
         reason: String,

@@ -102,7 +102,7 @@ fn grow(socket: &socket2::Socket, forced: c_int, polite: c_int) {
 
 #[cfg(test)]
 mod fixtures {
-    //! Sockets on loopback and what arrives at them.
+    //! Sockets on loopback.
 
     use std::net::UdpSocket;
     use std::time::{Duration, Instant};
@@ -125,7 +125,7 @@ mod fixtures {
         Path { local: socket.local(), remote: peer.local_addr().unwrap() }
     }
 
-    /// Loopback hands over within the sending call, but the time stamp option is switched on a little later.
+    /// Loopback delivers within the send call, but the timestamp option takes effect a little later.
     pub fn receive(socket: &Socket, inbound: &mut Inbound, count: usize) -> Vec<(Vec<u8>, Path)> {
         let mut all = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(5);

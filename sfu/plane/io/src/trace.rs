@@ -20,7 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::mailbox::Outbox;
 
-/// The events that the application asks for: the most verbose level of each target.
+/// The events that the application requests: the most verbose level of each target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace(Targets);
 
@@ -81,7 +81,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// Runs `work` with a subscriber of the asked events, whose lines go to the outbox.
+/// Runs `work` with a subscriber of the requested events, whose lines go to the outbox.
 pub fn with<R>(trace: &Trace, index: usize, outbox: &Arc<Outbox>, work: impl FnOnce() -> R) -> R {
     if trace.is_off() {
         return work();
@@ -103,7 +103,7 @@ fn dispatch(trace: &Trace, outbox: &Arc<Outbox>) -> Dispatch {
     Dispatch::new(tracing_subscriber::registry().with(layer.with_filter(filter)))
 }
 
-/// Passes the asked events within their limit.
+/// Passes the requested events within their limit.
 struct Asked {
     targets: Targets,
     buckets: Mutex<Vec<(&'static str, Bucket)>>,
@@ -202,7 +202,7 @@ mod tests {
     use crate::mailbox::News;
     use plane_core::trace;
 
-    /// The lines that come of `work`, with the number of dropped ones.
+    /// Returns the lines of `work`, and the number of dropped ones.
     fn lines(asked: &str, work: impl FnOnce()) -> (Vec<String>, u64) {
         let outbox = Arc::new(Outbox::new(1).expect("an eventfd"));
         with(&asked.parse().expect("it is asked rightly"), 3, &outbox, work);

@@ -109,7 +109,7 @@ impl Worker {
         }
     }
 
-    /// Runs until [`Note::Close`] comes.
+    /// Runs until [`Note::Close`] arrives.
     pub fn run(&mut self) -> io::Result<()> {
         loop {
             self.sleep()?;
@@ -143,7 +143,7 @@ impl Worker {
         }
     }
 
-    /// Sleeps until a datagram, a note or a deadline comes.
+    /// Sleeps until a datagram, a note or a deadline arrives.
     fn sleep(&mut self) -> io::Result<()> {
         let publish_at = self.unpublished.then_some(self.publish_at);
         let due = [self.plane.poll_timeout(), publish_at, self.reports.poll_timeout()].into_iter().flatten().min();

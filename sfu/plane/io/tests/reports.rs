@@ -1,4 +1,4 @@
-//! Reports of peers beside media, through running workers: all of them are taken in, whatever socket they come to.
+//! Reports of peers beside media, through running workers: all are received, whichever socket they come to.
 
 use std::net::{IpAddr, UdpSocket};
 use std::thread;
@@ -23,7 +23,7 @@ fn start(hosts: &[&str], workers: usize) -> Workers {
     Workers::start(&config).unwrap()
 }
 
-/// What each worker has received when it is `expected`, or after long enough.
+/// What each worker has received, once it is `expected` or after a time limit.
 fn received(workers: &Workers, expected: &[u64]) -> Vec<u64> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(bits.read(0), Ok(0));
     }
 
-    /// H.264 tables 9-2 and 9-3.
+    /// The codes of H.264 tables 9-2 and 9-3.
     #[test]
     fn exp_golomb_codes_count_upwards() {
         let bytes = [0b1_010_011_0, 0b0100_0010, 0b1_0011_000];

@@ -39,7 +39,7 @@ impl Random {
 #[derive(Clone, Copy)]
 struct Link {
     delay: Duration,
-    /// At most so much more, drawn per datagram: it reorders.
+    /// The maximum random extra delay of each datagram, which reorders them.
     jitter: Duration,
     /// In percent.
     loss: u64,
@@ -48,7 +48,7 @@ struct Link {
 
 const CLEAN: Link = Link { delay: ms(10), jitter: ms(0), loss: 0, doubled: 0 };
 
-/// What one end says of itself in the offer or the answer.
+/// The fingerprint of one end in the offer or the answer.
 fn fingerprint(identity: &Identity) -> Fingerprint {
     let digest = identity.fingerprint().split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
     Fingerprint { hash: Hash::Sha256, digest }
@@ -61,7 +61,7 @@ struct Call {
     random: Random,
     link: Link,
     ends: [Session; 2],
-    /// When, to which end, what.
+    /// Arrival, receiving end, datagram.
     flying: Vec<(Instant, usize, Vec<u8>)>,
     events: [Vec<Event>; 2],
     sent: [Vec<Vec<u8>>; 2],
@@ -84,7 +84,7 @@ impl Call {
         }
     }
 
-    /// Two ends that expect one another.
+    /// Two ends that expect each other's certificates.
     fn between(identities: &[Identity; 2], link: Link, seed: u64) -> Call {
         let start = Instant::now();
         let expected = identities.each_ref().map(|identity| [fingerprint(identity)]);
@@ -113,7 +113,7 @@ impl Call {
         }
     }
 
-    /// Lives until `done`, or for `limit`: false if that ran out.
+    /// Runs until `done` or for `limit`. False: the limit was reached.
     fn run(&mut self, limit: Duration, done: impl Fn(&Call) -> bool) -> bool {
         let end = self.now + limit;
         loop {
@@ -156,7 +156,7 @@ impl Call {
         }
     }
 
-    /// What application data `end` has received.
+    /// The application data that `end` has received.
     fn data(&self, end: usize) -> Vec<&[u8]> {
         let data = self.events[end].iter().filter_map(|event| match event {
             Event::Data(data) => Some(&data[..]),
@@ -185,12 +185,12 @@ fn identities() -> [Identity; 2] {
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::DTLS1_2, SslVersion::DTLS1_3];
 
-/// Of ends that speak `version` at most.
+/// Two identities whose contexts allow at most this version.
 fn limited_to(version: SslVersion) -> [Identity; 2] {
     [(), ()].map(|()| custom(|context| context.set_max_proto_version(Some(version))))
 }
 
-/// One end of each role, with these fingerprints to expect.
+/// One end of each role, with the fingerprints that it expects.
 fn ends(identities: &[Identity; 2], fingerprints: [&[Fingerprint]; 2], start: Instant) -> [Session; 2] {
     [
         Session::new(&identities[CLIENT], DtlsRole::Client, fingerprints[CLIENT], start),

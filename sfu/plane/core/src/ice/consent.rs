@@ -177,7 +177,7 @@ mod tests {
 
     const MINUTES_10: u64 = 600_000;
 
-    /// Plays a peer that speaks at these times (ms), and returns when it was disconnected.
+    /// Plays a peer that sends at these times (ms). Returns when it was disconnected.
     fn disconnects(consent: &mut Consent, start: Instant, heard: impl Iterator<Item = u64>) -> Vec<u64> {
         let mut disconnects = Vec::new();
         for at in heard {
@@ -190,7 +190,7 @@ mod tests {
         disconnects
     }
 
-    /// Intervals of a seeded generator between `from` and `to` ms.
+    /// Random intervals between `from` and `to` ms, from a seeded generator.
     fn jittered(from: u64, to: u64, seed: u64) -> impl Iterator<Item = u64> {
         let mut state = seed;
         let mut at = 0;

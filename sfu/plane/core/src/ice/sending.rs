@@ -141,7 +141,7 @@ impl Default for Sending {
 mod tests {
     use super::*;
 
-    /// Seconds at which a picture is tried where something is there to be shown all the time, until `end`.
+    /// Seconds at which picture trials start until `end`, if there is always a picture to send.
     fn tries(sending: &mut Sending, start: Instant, from: u64, end: u64) -> Vec<u64> {
         let mut tries = Vec::new();
         for at in (from * 1_000..end * 1_000).step_by(100) {

@@ -50,7 +50,7 @@ mod tests {
         compound
     }
 
-    /// Sends all there is: how many datagrams went to whom, and which transports ended, why.
+    /// Sends everything. Returns the number of datagrams to each peer, and the ended transports with reasons.
     fn settle(plane: &mut Plane, now: Instant) -> ([usize; 2], Vec<(u64, &'static str)>) {
         let mut batch = Batch::default();
         let mut sent = [0; 2];

@@ -118,7 +118,7 @@ mod tests {
 
     const OPUS: PayloadType = PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
 
-    /// The first participant publishes so many microphones.
+    /// The first participant publishes this many microphones.
     fn publish(plane: &mut Plane, tracks: u64, now: Instant) {
         publish_encodings(plane, tracks, 1, now);
     }

@@ -209,14 +209,14 @@ impl Activity {
 mod tests {
     use super::*;
 
-    /// One that sends a frame each `every` ms, and is judged each 5 ms with `voucher` flowing; in ms of `range`.
+    /// A stream that sends a frame each `every` ms during `range` (ms), evaluated each 5 ms while `voucher` flows.
     fn flow(activity: &mut Activity, start: Instant, range: std::ops::Range<u64>, every: u64) {
         for at in range.step_by(every as usize) {
             activity.handle_packet(at as u32, false, start + ms(at));
         }
     }
 
-    /// When, in ms, it is found stopped.
+    /// The time in ms at which its stop is detected.
     fn stopped(activity: &mut Activity, start: Instant, from: u64, voucher: Voucher) -> Option<u64> {
         (from..from + 20_000).find(|&at| {
             activity.handle_silence(voucher, start + ms(at));

@@ -187,8 +187,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// The feedback packets that are due: their first number and size, and arrivals in microseconds since time zero
-    /// of the reference.
+    /// Returns the due feedback packets: their first number and size, and arrivals in microseconds since time zero of
+    /// the reference.
     struct Told {
         shape: Vec<(u16, usize)>,
         arrived: BTreeMap<u16, i64>,
@@ -357,8 +357,8 @@ mod tests {
     }
 
     proptest! {
-        /// Loss, reordering, repetition and stamps out of order: who sums up the feedback knows
-        /// what arrived, and when. Only what came late may be too late for it.
+        /// Loss, reordering, repetition and unordered timestamps: the sum of all feedback has what arrived, and when.
+        /// Only late packets may be missing.
         #[test]
         fn every_arrival_is_told_with_its_time(
             first: u16,

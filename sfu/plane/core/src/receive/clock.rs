@@ -101,8 +101,8 @@ mod tests {
     const SECOND: u64 = 1 << 32;
     const FIRST: u32 = 862_000_000;
 
-    /// Packets each 20 ms, and reports each second: of seconds of wall time and of media, or nothing. Returns whether
-    /// there is a clock after each.
+    /// Sends packets each 20 ms and reports each second, with these seconds of wall time and of media, or no report.
+    /// Returns whether a clock exists after each.
     fn believed(reports: &[(f64, f64)]) -> Vec<bool> {
         let (mut clock, start) = (Clock::new(RATE), Instant::now());
         let mut found = Vec::new();

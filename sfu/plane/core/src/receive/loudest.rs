@@ -109,7 +109,7 @@ mod tests {
             Self { loudest, now: Instant::now() }
         }
 
-        /// 20 ms of packets at these levels: who is in.
+        /// Handles 20 ms of packets at these levels. Returns the selected microphones.
         fn handle_level(&mut self, levels: &[(u64, u8)]) -> Vec<u64> {
             self.now += ms(20);
             let heard = |&(track, level): &(u64, u8)| {

@@ -313,7 +313,7 @@ mod tests {
     }
 
     proptest! {
-        /// Loss, reordering and repetition of any kind, seen by a caller that polls each millisecond.
+        /// Random loss, reordering and repetition, for a caller that polls each millisecond.
         #[test]
         fn only_missing_packets_are_asked_for_never_twice_in_a_round_trip_and_never_too_often(
             packets in prop::collection::vec((0_u64..4, -6_i64..6), 1..300),

@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// The most that each writer is ever given at once.
+    /// The largest input of each writer.
     #[test]
     fn no_writer_makes_a_packet_that_is_longer_than_a_compound() {
         let far_apart: Vec<u16> = (0..REQUESTED_AT_ONCE as u16).map(|n| n * 17).collect();

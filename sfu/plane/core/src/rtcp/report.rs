@@ -129,7 +129,7 @@ pub fn write_bye(out: &mut Vec<u8>, ssrcs: &[u32]) {
 mod tests {
     use super::*;
 
-    /// A report on a sender report that left at second 1,000.
+    /// A report on a sender report that was sent at second 1,000.
     fn block(delay: f64) -> ReportBlock {
         let last_sr = Ntp(1_000 << 32).compact();
         ReportBlock { last_sr, delay_since_last_sr: (delay * 65_536.0) as u32, ..ReportBlock::default() }

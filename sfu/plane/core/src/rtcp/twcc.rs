@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// What `write_feedback` puts behind the SSRCs.
+    /// The octets of `write_feedback` after the SSRCs.
     fn written(reference: i32, base: u16, arrivals: &[Option<i16>]) -> Vec<u8> {
         let mut out = Vec::new();
         write_feedback(&mut out, 1, 2, 9, reference, base, arrivals);

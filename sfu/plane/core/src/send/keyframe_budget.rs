@@ -113,7 +113,8 @@ impl KeyframeBudget {
 mod tests {
     use super::*;
 
-    /// Asks every `every` ms for `seconds`; each keyframe is delivered at once if `delivers`. How many requests passed.
+    /// Requests every `every` ms for `seconds`; each keyframe is delivered at once if `delivers`. Returns the number of
+    /// allowed requests.
     fn asks(budget: &mut KeyframeBudget, start: Instant, seconds: u64, every: u64, delivers: bool) -> usize {
         let times = (0..seconds * 1_000).step_by(every as usize);
         let passed = times.filter(|&at| {

@@ -163,7 +163,7 @@ mod tests {
 
     const FIRST: u64 = 70_000;
 
-    /// Packets of these lengths, each so many ticks after the one before; one of length 0 never came.
+    /// Packets of these lengths, each this many ticks after the one before. One of length 0 was lost.
     fn cache(packets: &[(usize, u32)]) -> Cache {
         cache_of(&packets.iter().map(|&(length, ticks)| (length, ticks, OPUS)).collect::<Vec<_>>())
     }
@@ -181,7 +181,7 @@ mod tests {
         cache
     }
 
-    /// What goes along with the last of these packets.
+    /// The copies that are sent with the last of these packets.
     fn copies_of_last(packets: &[(usize, u32)], distance: u8) -> Copies {
         let cache = cache(packets);
         let last = cache.get(ExtendedSeq(FIRST + packets.len() as u64 - 1)).expect("it came");

@@ -130,7 +130,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a set that forgets nothing.
+        /// Compares the window with a set that forgets nothing.
         #[test]
         fn it_answers_as_an_endless_memory_would(steps in prop::collection::vec((0u64..4, 0u64..400), 1..400)) {
             let mut window = Window::<2>::default();

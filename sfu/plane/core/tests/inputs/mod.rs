@@ -1,4 +1,4 @@
-//! The inputs of fuzz targets: those with a name and a story, and those that a run has kept for what they reach.
+//! The inputs of fuzz targets: named ones, and those that a run kept for their coverage.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn below(folder: &str, target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target)
 }
 
-/// The files of `tests/corpora/<target>`; none, if nothing has a name yet.
+/// The files of `tests/corpora/<target>`; none if the folder does not exist.
 pub fn named(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = below("tests/corpora", target);
     let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };

@@ -1,6 +1,6 @@
 //! Every parser of hostile bytes behind one signature: the fuzz targets run them, and a test replays their corpora.
 //!
-//! A parser may refuse, never panic; and where it can write what it read, reading that gives the same again.
+//! A parser may refuse, but never panic. If it can also write, parsing its output gives the same result.
 
 #![allow(dead_code)]
 
@@ -25,7 +25,7 @@ use plane_core::rtp::rtx;
 
 type Parser = fn(&[u8]);
 
-/// By name, which is the name of the fuzz target and of the folder of its corpus.
+/// The parsers by the name of their fuzz target and corpus folder.
 pub const PARSERS: [(&str, Parser); 12] = [
     ("stun", stun),
     ("rtp", rtp),
@@ -124,7 +124,7 @@ pub fn h265(bytes: &[u8]) {
     let _ = codec::describe(Codec::H265, bytes, None);
 }
 
-/// Descriptors one behind another, each after an octet that says how long it is: what the first set up, the next use.
+/// Several descriptors, each after its length in one octet: later ones use the structures of earlier ones.
 pub fn dependency(bytes: &[u8]) {
     let mut structures = Structures::default();
     let mut rest = bytes;

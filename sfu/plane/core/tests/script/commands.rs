@@ -1,4 +1,4 @@
-//! Steps of the application: commands as its rooms give them, in any order, about what there is, was, or is to come.
+//! Steps of the application: commands of rooms, in any order, about present, past and future objects.
 
 use plane_core::Command;
 use plane_core::codec::{Codec, PayloadType};
@@ -219,7 +219,7 @@ impl Script {
         Some(())
     }
 
-    /// Somebody joins, or restarts ICE, or commands name what is not there.
+    /// A participant joins or restarts ICE, or a command names a missing object.
     fn transport(&mut self, choices: &mut Octets) -> Option<()> {
         let kind = choices.octet()?;
         match kind & 7 {
@@ -252,7 +252,7 @@ impl Script {
     }
 }
 
-/// Some of those that peers of the simulation read; with other ids, those that they pass over.
+/// A map of extensions: all that simulated peers read, or some of them; or ids that they do not know.
 fn extensions(which: u16, flags: u8) -> ExtensionMap {
     let (all, mut some) = (Call::extensions(), ExtensionMap::default());
     for (at, extension) in Extension::ALL.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Steps that send: media, connectivity checks, DTLS, SCTP, messages, and octets of no kind.
+//! Steps that send: media, connectivity checks, DTLS, SCTP, messages, and random octets.
 
 use plane_core::command::{ChannelSpec, Path, Reliability};
 use plane_core::id::ChannelId;
@@ -11,7 +11,7 @@ use super::{Script, Sent};
 use crate::sim::Call;
 use crate::sim::source::{h264, vp8};
 
-/// How far a sequence number is ahead of the one before it. A rollover counter goes no further than the last.
+/// The steps between two sequence numbers. A larger step than the last would break a rollover counter.
 const AHEAD: [u64; 12] = [1, 1, 1, 1, 1, 2, 3, 17, 100, 999, 5_000, 0x7FFF];
 /// RFC 8285 s4.3.
 const TWO_BYTE: u16 = 0x1000;
@@ -55,7 +55,7 @@ impl Script {
         Some(())
     }
 
-    /// The next index of an SSRC, or one that was left out before: none is used twice.
+    /// The next index of an SSRC, or one that was skipped before. None is used twice.
     fn next_index(&mut self, peer: usize, ssrc: u32, choice: u8) -> u64 {
         let other = self.call.peers[peer].highest_index(ssrc);
         let sent: &mut Sent = self.sent.entry((peer, ssrc)).or_default();
@@ -85,7 +85,7 @@ impl Script {
         next
     }
 
-    /// A block of header extensions: ours with values that are right, ours with any, or octets.
+    /// A block of header extensions: ours with valid or random values, or random octets.
     fn elements(&mut self, choices: &mut Octets) -> Option<Vec<u8>> {
         let which = choices.short()?;
         let mut block = Vec::new();
@@ -151,7 +151,7 @@ impl Script {
         Some(payload)
     }
 
-    /// A connectivity check, from where the peer is or from another address.
+    /// A connectivity check, from the peer's address or from another one.
     pub(super) fn stun(&mut self, choices: &mut Octets) -> Option<()> {
         let (index, kind, priority) =
             (self.peer(choices)?, choices.octet()?, choices.pick(&[1, 1_000, 2_000, u32::MAX])?);
@@ -173,7 +173,7 @@ impl Script {
         Some(())
     }
 
-    /// A record of any content, or goodbye.
+    /// A record of any content, or close_notify.
     pub(super) fn dtls(&mut self, choices: &mut Octets) -> Option<()> {
         let (peer, kind) = (self.peer(choices)?, choices.octet()?);
         if kind < 8 {
@@ -193,7 +193,7 @@ impl Script {
         Some(())
     }
 
-    /// An SCTP packet of any chunks, with the tag and the checksum that the association has.
+    /// An SCTP packet of any chunks, with a valid tag and checksum.
     pub(super) fn sctp(&mut self, choices: &mut Octets) -> Option<()> {
         let (peer, kind) = (self.peer(choices)?, choices.octet()?);
         let mut packet = self.call.peers[peer].sctp_header.to_vec();
@@ -224,7 +224,7 @@ impl Script {
         Some(())
     }
 
-    /// A channel of a peer is opened, closed, or carries a message.
+    /// A peer opens or closes a channel, or sends a message.
     pub(super) fn message(&mut self, choices: &mut Octets) -> Option<()> {
         let (peer, kind) = (self.peer(choices)?, choices.octet()?);
         let (transport, now) = (self.call.peers[peer].transport, self.call.now);
@@ -257,7 +257,7 @@ impl Script {
         Some(())
     }
 
-    /// Octets from a peer's address, or from one that nobody knows.
+    /// Octets from a peer's address, or from an unknown one.
     pub(super) fn anything(&mut self, choices: &mut Octets) -> Option<()> {
         let (peer, stranger) = (self.peer(choices)?, choices.flag()?);
         let mut path: Path = self.call.path(peer);

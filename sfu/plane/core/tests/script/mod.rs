@@ -1,8 +1,8 @@
-//! A call as octets: what a fuzzer writes is read as steps of participants who have keys, of the application, and of
-//! time. So authentic packets of any content reach every layer, in any order of commands and time-outs.
+//! A call as octets: the input of a fuzzer is parsed as steps of participants with keys, of the application, and of
+//! time. So authentic packets of any content reach every layer, in any order of commands and timeouts.
 //!
-//! Every step is one that may happen: a command has what the specs of `_native.pyi` let through, a datagram is whatever
-//! somebody who is in could send. So whatever panics is a fault of ours, and what is left behind at the end is a leak.
+//! Every step is possible in reality: commands have arguments that the specs of `_native.pyi` accept, and a datagram is
+//! one that a participant could send. So every panic is a bug, and everything that remains at the end is a leak.
 
 mod commands;
 mod datagrams;
@@ -21,7 +21,7 @@ use crate::sim::stream::ssrc;
 use crate::sim::{Call, Link};
 use octets::Octets;
 
-/// Steps of one script, and the time that may pass in it: so a script ends soon.
+/// The maximum steps and time of one script.
 const MOST_STEPS: usize = 256;
 const LONGEST: Duration = ms(180_000);
 /// A Binding Indication keeps a participant for a minute (`ice/consent.rs`).
@@ -41,12 +41,12 @@ pub fn run(octets: &[u8]) {
     script.end();
 }
 
-/// What a peer sends of one SSRC by hand.
+/// The packets that a peer sends of one SSRC by script.
 #[derive(Default)]
 struct Sent {
     highest: Option<u64>,
     timestamp: u32,
-    /// Indexes that were skipped, and may come late.
+    /// Skipped indexes, which may be sent late.
     holes: Vec<u64>,
 }
 
@@ -64,7 +64,7 @@ struct Script {
 }
 
 impl Script {
-    /// Alice publishes a camera with three encodings and a microphone, Bob is shown both; both have data channels.
+    /// Alice publishes a camera with three encodings and a microphone. Bob receives both. Both have data channels.
     fn begin() -> Self {
         let mut call = Call::new(1);
         call.audit.watches = true;
@@ -116,7 +116,7 @@ impl Script {
         self.call.run(time);
     }
 
-    /// One step; None when the octets are at their end.
+    /// Runs one step. None: the octets are used up.
     fn step(&mut self, choices: &mut Octets) -> Option<()> {
         match choices.octet()? % 32 {
             0..=6 => self.rtp(choices),
@@ -141,7 +141,7 @@ impl Script {
         choices.below(self.call.peers.len())
     }
 
-    /// An SSRC that somebody has, or nobody.
+    /// An SSRC in use, or an unused one.
     fn ssrc(&self, choices: &mut Octets) -> Option<u32> {
         let sources = self.call.peers.iter().flat_map(|peer| &peer.sources);
         let mut all: Vec<u32> = sources.flat_map(|source| [source.ssrc, source.rtx_ssrc]).collect();
@@ -150,7 +150,7 @@ impl Script {
         choices.pick(&all)
     }
 
-    /// A source sends as a browser does, for some frames.
+    /// A source sends some frames like a browser.
     fn frames(&mut self, choices: &mut Octets) -> Option<()> {
         let (peer, which, frames) = (self.peer(choices)?, choices.octet()?, choices.below(8)? + 1);
         let now = self.call.now;
@@ -164,7 +164,7 @@ impl Script {
         Some(())
     }
 
-    /// How a participant behaves from here on, and its links.
+    /// Changes the behaviour of a participant and its links.
     fn manners(&mut self, choices: &mut Octets) -> Option<()> {
         let (index, flags) = (self.peer(choices)?, choices.octet()?);
         let link = Link {
@@ -183,7 +183,7 @@ impl Script {
         Some(())
     }
 
-    /// Everybody falls silent, which the plane reports, and leaves: of all there was nothing is left.
+    /// Everybody becomes silent, which the plane reports, and is removed. Checks that nothing remains.
     fn end(mut self) {
         self.call.run(ms(1_000));
         self.call.peers.iter_mut().for_each(|peer| peer.alive = false);

@@ -1,4 +1,4 @@
-//! Choices, read from what a fuzzer wrote. Any octets are choices; None when they end.
+//! Choices, read from the input of a fuzzer. Any octets are valid; None: they are used up.
 
 pub struct Octets<'a>(pub &'a [u8]);
 
@@ -33,7 +33,7 @@ impl<'a> Octets<'a> {
         Some(among[self.below(among.len())?])
     }
 
-    /// Up to `most` octets: how many, then they.
+    /// Up to `most` octets, after their number.
     pub fn some(&mut self, most: usize) -> Option<&'a [u8]> {
         let length = usize::from(self.octet()?).min(most).min(self.0.len());
         let (taken, rest) = self.0.split_at(length);
@@ -41,7 +41,7 @@ impl<'a> Octets<'a> {
         Some(taken)
     }
 
-    /// Of all that there are those whose bit is set.
+    /// The items whose bit is set.
     pub fn subset<T: Copy>(&mut self, all: &[T]) -> Option<Vec<T>> {
         let bits = self.short()?;
         Some(all.iter().enumerate().filter(|(at, _)| bits >> (at & 15) & 1 == 1).map(|(_, &one)| one).collect())

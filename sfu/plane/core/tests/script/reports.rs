@@ -1,9 +1,9 @@
-//! Steps that send RTCP: compounds of any packets, about streams that exist or do not, authentic.
+//! Steps that send authentic RTCP: compounds of any packets, about existing or unknown streams.
 
 use super::Script;
 use super::octets::Octets;
 
-/// Octets of a compound: somebody who is in may send more than we do.
+/// The maximum octets of a compound: a participant may send more than we do.
 const LONGEST: usize = 1_400;
 
 impl Script {

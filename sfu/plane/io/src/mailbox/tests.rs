@@ -1,4 +1,4 @@
-//! Letters of a few workers, and a reader who is at times slow.
+//! Events of a few workers, and a reader that is sometimes slow.
 
 use plane_core::event::TransportState;
 

@@ -103,7 +103,7 @@ mod tests {
     use super::super::{Inbound, Socket};
     use super::*;
 
-    /// Loopback hands over within the sending call: who gets a datagram is decided when `send_to` returns.
+    /// Loopback delivers within the send call: the receiving socket is decided when `send_to` returns.
     fn lengths_at(socket: &Socket, count: usize) -> Vec<usize> {
         let mut inbound = Inbound::default();
         let all = receive(socket, &mut inbound, count);

@@ -1,4 +1,4 @@
-//! Descriptors, built bit by bit.
+//! Descriptors that are built bit by bit.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Checks of a browser and of everybody else, as the agent answers them.
+//! Checks of a browser and of other clients, and the agent's answers.
 
 use proptest::prelude::*;
 use stun_types::attribute::{
@@ -162,8 +162,8 @@ fn an_unknown_attribute_that_must_be_understood_is_refused_and_named() {
     assert!(agent.handle_request(&optional, path(1), false, Instant::now()).unwrap().validated);
 }
 
-/// Nominates in this order (milliseconds, port, priority), all from where the peer is heard, and returns where we sent
-/// after each.
+/// Nominates pairs in this order (milliseconds, port, priority) while the peer is heard on each, and returns where we
+/// sent after each.
 fn follow(agent: &mut Agent, ufrag: &'static str, start: Instant, steps: &[(u64, u16, u32)]) -> Vec<u16> {
     let mut chosen = Vec::new();
     for &(at, port, priority) in steps {

@@ -1,4 +1,4 @@
-//! When a publisher is asked for keyframes, and what is learned of how it answers.
+//! The times of keyframe requests, and what is learned from the publisher's answers.
 
 use super::*;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ fn asks(requests: &mut KeyframeRequests, now: Instant) -> bool {
     requests.poll(now, Some(now)) == Some(Due::Request)
 }
 
-/// When it asks in the first `most` ms a publisher that makes a keyframe each so many ms, come what may.
+/// The times of requests in the first `most` ms to a publisher with periodic keyframes that ignores requests.
 fn asked(requests: &mut KeyframeRequests, start: Instant, most: u64, (period, phase): (u64, u64)) -> Vec<u64> {
     let ask = |&at: &u64| {
         if (at + phase) % period == period - 1 {

@@ -56,7 +56,7 @@ fn header(ssrc: u32, payload_type: u8) -> Header {
     Header { marker: false, payload_type, sequence: 1, timestamp: 1, ssrc, padding: false, length: 12, extension: None }
 }
 
-/// Of tracks of which nothing was heard.
+/// Routes a packet among tracks that have received nothing.
 fn routed(router: &mut Router, header: &Header, of: &Extensions, specs: &[&TrackSpec]) -> Result<Route, Discard> {
     let tracks: Vec<Track> = specs.iter().map(|&spec| Track::new(spec.clone())).collect();
     for track in tracks.iter().filter(|track| !router.names.knows(track.id())).collect::<Vec<_>>() {

@@ -157,7 +157,7 @@ fn padding_fills_its_number_and_counts_for_nothing() {
 }
 
 proptest! {
-    /// Any packets in any order: each number is taken once, and what is asked for had not arrived.
+    /// Any packets in any order: each number is accepted once, and only missing packets are requested.
     #[test]
     fn no_packet_is_taken_twice_or_asked_for_after_it_came(
         packets in prop::collection::vec((0_u16..400, any::<bool>()), 1..400),

@@ -107,7 +107,7 @@ fn a_wish_for_an_encoding_that_was_never_seen_waits_for_its_ssrc() {
     assert_eq!(track.deadlines()[1], (Timer::Keyframe, Some(now)));
 }
 
-/// Its retransmissions came first, of numbers with gaps between them: few, or too many to ask for.
+/// Its retransmissions arrive first, with gaps between their numbers: few gaps, or too many to request.
 #[test]
 fn packets_of_an_encoding_whose_ssrc_is_unknown_are_not_asked_for_yet() {
     for gap in [3, 3_000] {
@@ -139,8 +139,8 @@ fn each_encoding_that_flows_is_a_layer() {
     assert_eq!(track.layers(now)[0].width, 320);
 }
 
-/// The first packet of a stream that replaces another cannot be read: the next one of the same encoding tells of it, and
-/// none of another.
+/// The first packet of a replacing stream cannot be parsed: the next one of the same encoding reports the change, but
+/// none of another encoding.
 #[test]
 fn that_a_stream_was_replaced_is_told_by_a_packet_of_its_own_encoding() {
     let (mut track, now) = (Track::new(spec(&[(Some("q"), None), (Some("h"), None)])), Instant::now());

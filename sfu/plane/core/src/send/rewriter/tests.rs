@@ -1,4 +1,4 @@
-//! Runs, and the timeline over switches.
+//! Runs, and the timeline across switches.
 
 use proptest::prelude::*;
 
@@ -80,7 +80,7 @@ fn pictures_out_of_order_of_time_do_not_take_the_timeline_back() {
 }
 
 proptest! {
-    /// Whatever sender reports say, and where there are none.
+    /// With any sender reports, and without any.
     #[test]
     fn a_switch_takes_the_timeline_neither_back_nor_75_ms_ahead_of_the_wall_clock(
         switches in prop::collection::vec((0_u64..5_000, 0_u64..20_000, any::<bool>(), 0_u8..3), 1..30),

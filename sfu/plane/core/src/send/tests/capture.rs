@@ -1,4 +1,4 @@
-//! Captures of `tests/data/packets` as a slot's source: packets of browsers, read as the plane reads them.
+//! Captures of `tests/data/packets` as a slot's source: packets of browsers, parsed like the plane does.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,16 +10,16 @@ use crate::rtcp::compound;
 use crate::rtp::elements;
 use crate::rtp::header::Header;
 
-/// One file of them.
+/// One capture file.
 pub(super) struct Capture {
     pub name: &'static str,
     pub encodings: usize,
     pub codec: Codec,
-    /// In the order in which they came.
+    /// Packets in the order of arrival.
     pub sent: Vec<Sent>,
 }
 
-/// What the `.sdp` beside it says.
+/// The contents of its `.sdp` file.
 struct Answer {
     extensions: ExtensionMap,
     payload_type: PayloadType,
@@ -134,7 +134,7 @@ fn known(uri: &str) -> Option<Extension> {
     }
 }
 
-/// The packets of a file of rtptools, when each came, and whether it is RTP. What was cut off is zeros.
+/// The packets of an rtptools file, with their arrival and whether they are RTP. Truncated octets are zero.
 fn packets(file: &[u8]) -> Vec<(Duration, Vec<u8>, bool)> {
     const FILE_HEADER: usize = 16;
     let line = file.iter().position(|&octet| octet == b'\n').expect("a line of text");

@@ -1,5 +1,6 @@
-//! What browsers sent, replayed into a slot: each layer on demand, and switched at random with losses. What a frame leans
-//! on is told by its dependency descriptor, of whatever codec it is; of VP8 without one, by its numbers.
+//! Captured packets of browsers, replayed into a slot: each layer on demand, and random switches with losses. The
+//! references of a frame come from its dependency descriptor, whatever its codec; for VP8 without one, from its
+//! numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,14 +37,14 @@ const ROWS: [(&str, usize, u8, u8); 17] = [
 /// Encoding, and frame number or picture id.
 type FrameId = (u8, u16);
 
-/// Of a packet that is not padding.
+/// The frame of a packet that is not padding.
 fn frame(sent: &Sent) -> Option<FrameId> {
     let Description { dependency, vp8, .. } = &sent.description;
     let number = dependency.as_ref().map(|frame| frame.frame_number);
     Some((sent.encoding, number.or_else(|| vp8.as_ref()?.picture_id)?))
 }
 
-/// What each frame leans on.
+/// The references of each frame.
 fn references(capture: &Capture) -> BTreeMap<FrameId, Vec<FrameId>> {
     let mut references = BTreeMap::new();
     // Of each encoding the last picture of each temporal layer (RFC 7741 s4.2).
@@ -65,11 +66,11 @@ fn references(capture: &Capture) -> BTreeMap<FrameId, Vec<FrameId>> {
     references
 }
 
-/// A subscriber of a capture, behind a link that loses nothing.
+/// A subscriber of a capture, over a link without losses.
 struct Replay<'a> {
     capture: &'a Capture,
     wire: Wire,
-    /// Frames of which a packet was lost on the way to us, and how many packets were.
+    /// Frames with lost packets on the way to us, and the number of lost packets.
     lost: BTreeSet<FrameId>,
     missing: u64,
 }
@@ -89,7 +90,7 @@ impl<'a> Replay<'a> {
         capture.sent.iter().for_each(|sent| self.wire.push(sent, false));
     }
 
-    /// What left, by number: of which packet, with its payload and not empty in place of one that was left out.
+    /// The sent packets by number, without the empty ones that replace omitted packets: the source packet of each.
     fn left(&self) -> Vec<(u64, &'a Sent)> {
         let by_number: BTreeMap<(u8, u64), &Sent> =
             self.capture.sent.iter().map(|sent| ((sent.encoding, sent.seq), sent)).collect();
@@ -122,7 +123,7 @@ impl<'a> Replay<'a> {
         self.check_numbers(&left);
     }
 
-    /// They are whole, and so is what they lean on.
+    /// Checks that the frames are complete, and so are their references.
     fn check_frames(&self, left: &[(u64, &Sent)], torn: &BTreeSet<FrameId>) {
         let mut packets: BTreeMap<FrameId, usize> = BTreeMap::new();
         self.capture.sent.iter().filter_map(frame).for_each(|id| *packets.entry(id).or_default() += 1);
@@ -140,7 +141,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// A picture that is whole ends with its only marker.
+    /// Checks that a complete picture ends with its only marker.
     fn check_markers(&self, left: &[(u64, &Sent)], torn: &BTreeSet<FrameId>) {
         let of = |sent: &Sent| (sent.encoding, sent.timestamp);
         let is_torn = |sent: &&Sent| frame(sent).is_some_and(|id| torn.contains(&id));
@@ -152,8 +153,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Picture ids of VP8 count pictures; those of VP9, and frame numbers, have a constant added from one keyframe to the
-    /// next.
+    /// Checks that picture ids of VP8 count pictures, and that those of VP9 and frame numbers have a constant offset
+    /// between two keyframes.
     fn check_numbers(&self, left: &[(u64, &Sent)]) {
         let mut structures = Structures::default();
         let mut before: Option<(&Sent, Written)> = None;
@@ -194,9 +195,9 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// What a packet left with.
+/// The numbers of a sent packet.
 struct Written {
-    /// By how much its frame number differs from the source's.
+    /// The difference of its frame number from the source's.
     offset: Option<u16>,
     picture: Option<u16>,
 }
@@ -291,12 +292,12 @@ fn who_takes_no_dependency_descriptor_is_shown_the_lowest_spatial_layer_of_av1_a
 enum Step {
     /// Index into the ladders of the row.
     Ladder(usize),
-    /// The next packet is lost, and comes after so many more; never, if 30 or more.
+    /// The next packet is late by this many packets; lost, if 30 or more.
     Lose(usize),
     Nack(u64),
 }
 
-/// What happens before which packet.
+/// Random acts, each before a packet.
 fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     let step = prop_oneof![
         3 => (0..9_usize).prop_map(Step::Ladder),
@@ -306,7 +307,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     proptest::collection::vec((0..260_usize, step), 0..40)
 }
 
-/// All ladders that begin at one rung and one temporal layer, and go down from there.
+/// All ladders that begin at one rung and one temporal layer and go down.
 fn ladders(encodings: usize, spatial: u8, temporal: u8) -> Vec<Vec<Layer>> {
     let rungs = if encodings > 1 { encodings as u8 } else { spatial };
     let down_from = |rung: u8, up: u8| (0..=rung).rev().map(|at| Layer::new(at, up)).collect();

@@ -1,4 +1,5 @@
-//! What leaves can be decoded: a model decoder that knows what every frame leans on, whatever is lost, late or switched.
+//! Sent packets can be decoded: a model decoder knows the references of every frame, with losses, late packets and
+//! switches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,20 +15,20 @@ use crate::receive::life::Life;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Which of its packets get lost, as bits, and after how many steps they come late; never, if 8 or more.
+    /// Its lost packets, as bits, and after how many steps they arrive late; never, if 8 or more.
     Picture {
         lost: u16,
         after: usize,
     },
     Ladder(usize),
-    /// The publisher sends so many spatial layers from the next keyframe on.
+    /// The publisher sends this many spatial layers from the next keyframe on.
     Sends(u8),
     Nack(u64),
     /// The slot shows another publisher.
     Track(usize),
     /// The publisher sends another structure; whether its template ids begin anew.
     Mode(usize, bool),
-    /// Whoever waits begins with what is kept.
+    /// A waiting slot starts from the cached packets.
     Start,
 }
 
@@ -59,15 +60,15 @@ fn ladders() -> [Vec<Layer>; 8] {
     ]
 }
 
-/// A publisher of scalable video, and a subscriber behind a link that loses nothing.
+/// A publisher of scalable video, and a subscriber over a link without losses.
 struct World {
     wire: Wire,
     payload_type: PayloadType,
     publisher: Publisher,
     tracks: u32,
-    /// The next picture brings another structure.
+    /// The next picture has another structure.
     changed: bool,
-    /// As the track tells the slot.
+    /// The lives that the track reports to the slot.
     life: Life,
     frames: BTreeMap<u32, Frame>,
     waiting: Vec<(usize, Sent)>,
@@ -172,7 +173,7 @@ impl World {
         }
     }
 
-    /// The frame of each packet that left, in the order of their numbers, but for the empty ones.
+    /// The frame of each sent packet, in the order of their numbers, without empty packets.
     fn left(&self) -> Vec<(u64, u32)> {
         let id = |payload: &Vec<u8>| payload.last_chunk().map(|id| u32::from_be_bytes(*id));
         self.wire.sent.iter().filter_map(|(&seq, (_, payload))| Some((seq, id(payload)?))).collect()
@@ -198,7 +199,7 @@ impl World {
         self.check_markers(&left);
     }
 
-    /// A frame leans on what left since the last keyframe before it: a decoder forgets what was before.
+    /// Checks that a frame refers only to frames sent since the last keyframe, because a decoder forgets earlier ones.
     fn check_references(&self, left: &[(u64, u32)]) {
         let mut known = BTreeSet::new();
         for (_, id) in left {
@@ -214,7 +215,7 @@ impl World {
         }
     }
 
-    /// Picture ids and frame numbers have a constant added, but where a keyframe begins anew.
+    /// Checks that picture ids and frame numbers have a constant offset between keyframes.
     fn check_numbers(&self, left: &[(u64, u32)]) {
         let mut structures = Structures::default();
         let mut before: Option<(u16, u16)> = None;
@@ -247,7 +248,7 @@ impl World {
         }
     }
 
-    /// Whoever misses structures, which ones as bits, reads no frame by another than its own.
+    /// Checks that a receiver that misses structures (as bits) reads no frame by another structure than its own.
     fn check_templates(&self, missed: u64) {
         let mut reader = Reader::default();
         let (mut structures, mut in_a_row) = (0, 0);
@@ -269,7 +270,7 @@ impl World {
         }
     }
 
-    /// A picture of which nothing was lost ends with its only marker.
+    /// Checks that a picture without losses ends with its only marker.
     fn check_markers(&self, left: &[(u64, u32)]) {
         let lost: BTreeSet<u32> = self.lost.iter().map(|id| self.frames[id].packets[0].timestamp).collect();
         let of = |id: &u32| self.frames[id].packets[0].timestamp;
@@ -284,7 +285,7 @@ impl World {
         }
     }
 
-    /// The layers of the frames that leave of the next four pictures.
+    /// The layers of the sent frames of the next four pictures.
     fn layers(&mut self) -> BTreeSet<(u8, u8)> {
         let before = self.left().len();
         (0..4).for_each(|_| self.picture(0, 0));

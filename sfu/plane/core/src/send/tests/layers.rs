@@ -1,4 +1,4 @@
-//! The table of shapes, row by row: which frames of a scalable stream leave, and when that changes.
+//! The table of stream shapes, row by row: which frames of a scalable stream are sent, and when that changes.
 
 use super::svc::{Frame, Publisher};
 use super::*;
@@ -24,7 +24,7 @@ impl Call {
         packets.filter_map(|sent| self.slot.handle_packet(&sent.packet(false), sent.at)).collect()
     }
 
-    /// Which spatial layers leave of each of the next pictures, "." for none; "k" asks for a keyframe.
+    /// The sent spatial layers of each of the next pictures, "." for none; "k" requests a keyframe.
     fn show(&mut self, pictures: &str) -> String {
         let mut shown = Vec::new();
         for what in pictures.chars() {

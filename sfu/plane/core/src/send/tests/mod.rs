@@ -1,4 +1,4 @@
-//! Publishers whose packets can be lost, late and switched, in virtual time, for the tests of this module.
+//! Publishers in virtual time whose packets can be lost, late or switched, for the tests of this module.
 
 mod capture;
 mod captured;
@@ -38,7 +38,7 @@ pub(in crate::send) const OPUS: PayloadType =
 pub(in crate::send) const RED: PayloadType =
     PayloadType { number: 63, codec: Codec::Red, format: 0, clock_rate: 48_000, rtx: None };
 
-/// A packet on its way to the slot.
+/// A packet for the slot.
 #[derive(Clone, Debug)]
 pub(in crate::send) struct Sent {
     pub encoding: u8,
@@ -113,7 +113,7 @@ impl Source {
         }
     }
 
-    /// The next picture, of `packets` packets, as `what` says: "key", or its temporal layer, with a "+" if it is a sync.
+    /// The next picture, of `packets` packets. `what`: "key", or its temporal layer, with a "+" if it is a sync.
     pub fn picture(&mut self, what: &str, packets: usize, at: Instant) -> Vec<Sent> {
         let keyframe = what == "key";
         let temporal = what.bytes().next().filter(u8::is_ascii_digit).map_or(0, |digit| digit - b'0');
@@ -159,7 +159,7 @@ impl Source {
             .collect()
     }
 
-    /// RTP padding, as Chromium probes with behind a picture.
+    /// RTP padding, like Chromium's probes after a picture.
     pub fn padding(&mut self, at: Instant) -> Sent {
         self.seq += 1;
         Sent {
@@ -222,7 +222,7 @@ pub(in crate::send) fn ladder(rungs: &[(u8, u8)]) -> Vec<Layer> {
     rungs.iter().map(|&(spatial, temporal)| Layer::new(spatial, temporal)).collect()
 }
 
-/// The clock of an encoding by which `timestamp` was captured `age` before the second 1,000.
+/// The clock of an encoding in which `timestamp` was captured `age` before the second 1,000.
 pub(in crate::send) fn clock(timestamp: u32, age: Duration) -> Option<SenderClock> {
     let rtp = timestamp.wrapping_add((age.as_millis() * 90) as u32);
     Some(SenderClock { rate: 90_000, ntp: Ntp(1_000 << 32), rtp, heard: Instant::now() })

@@ -1,4 +1,4 @@
-//! What leaves of VP8 can be decoded, and is counted: a model decoder that knows what every picture leans on.
+//! Sent VP8 can be decoded and has continuous numbers: a model decoder knows the references of every picture.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ enum Vp8Step {
     },
     Key(u8),
     Ladder(usize),
-    /// Nothing is shown for a moment; then it begins with what is kept.
+    /// The slot shows nothing for a moment, then starts from the cached packets.
     Start {
         encoding: u8,
         pause: bool,
@@ -37,7 +37,7 @@ fn vp8_steps() -> impl Strategy<Value = Vec<Vp8Step>> {
     proptest::collection::vec(step, 1..200)
 }
 
-/// A VP8 picture: its place among all, and what it leans on.
+/// A VP8 picture: its index, and its references.
 struct Picture {
     references: Vec<usize>,
     temporal: u8,

@@ -1,4 +1,4 @@
-//! Whatever a publisher, the network and the application do: no number leaves twice, none is left out by us.
+//! Random acts of a publisher, the network and the application: no number is sent twice, and none is skipped.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,8 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Of an encoding: what, packets, and which of them get lost (and come late after so many steps, if below 8).
+    /// A picture of an encoding: its kind, its packets, the lost ones (as bits), and after how many steps they arrive
+    /// late (if below 8).
     Picture {
         encoding: u8,
         what: usize,

@@ -1,4 +1,4 @@
-//! Redundant audio (RFC 2198) as a subscriber gets it: of plain opus, of RED, with and without losses.
+//! Redundant audio (RFC 2198) for a subscriber: from plain opus and from RED, with and without losses.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::wire::Wire;
 use super::*;
 use crate::event::Cause;
 
-/// Under which numbers the subscriber takes them: opus 109, and RED 108 of it.
+/// The subscriber's payload types: opus 109, and RED 108 of it.
 fn spec_with(codecs: &[Codec]) -> SlotSpec {
     let known = [(Codec::Opus, 109), (Codec::Red, 108)];
     let payload_types = known.into_iter().filter(|(codec, _)| codecs.contains(codec));
@@ -25,7 +25,7 @@ fn wire(codecs: &[Codec], distance: u8) -> Wire {
     wire
 }
 
-/// A publisher of opus packets, each unlike the others.
+/// A publisher of distinct opus packets.
 struct Voice {
     source: Source,
     now: Instant,
@@ -42,7 +42,7 @@ impl Voice {
         Sent { payload: sent.seq.to_be_bytes()[6..].to_vec(), ..sent }
     }
 
-    /// What is said next, after a silence of which nothing is sent (DTX).
+    /// The next packet after a silence that is not sent (DTX).
     fn pause(&mut self, time: Duration) {
         self.now += time;
         self.source.timestamp = self.source.timestamp.wrapping_add((time.as_millis() * 48) as u32);
@@ -56,7 +56,7 @@ struct Block {
     payload: Vec<u8>,
 }
 
-/// The blocks of a RED payload, the packet itself last, read by the letter of RFC 2198.
+/// The blocks of a RED payload by RFC 2198, the packet itself last.
 fn blocks(payload: &[u8]) -> Vec<Block> {
     let (mut at, mut lengths) = (0, Vec::new());
     while payload[at] & 0x80 != 0 {
@@ -77,7 +77,7 @@ fn blocks(payload: &[u8]) -> Vec<Block> {
     blocks
 }
 
-/// How many ticks before each packet its copies are, by the number it left under.
+/// The age in ticks of the copies in each packet, by its sent number.
 fn offsets(wire: &Wire) -> Vec<(u64, Vec<u32>)> {
     let of = |payload: &[u8]| blocks(payload).iter().rev().skip(1).map(|block| block.offset).collect();
     wire.sent.iter().map(|(seq, (_, payload))| (seq - FIRST, of(payload))).collect()
@@ -182,7 +182,8 @@ fn a_source_that_was_held_back_begins_a_talkspurt_under_the_next_number() {
 }
 
 proptest! {
-    /// Lost, late and asked for again: every copy is of a packet that came before, and what leaves again is what left.
+    /// With losses, late packets and retransmissions: every copy is of an earlier packet, and a retransmission is
+    /// identical.
     #[test]
     fn copies_are_true_and_a_retransmission_repeats_the_first_transmission(
         distance in 1..=2_u8,

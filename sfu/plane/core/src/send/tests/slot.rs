@@ -1,4 +1,4 @@
-//! A slot as its subscriber sees it.
+//! A slot from its subscriber's view.
 
 use super::*;
 use crate::event::Cause;
@@ -148,8 +148,8 @@ fn the_first_picture_is_any_rungs_but_none_off_the_ladder() {
     assert_eq!(slot.current(), Some(Layer::new(1, 2)));
 }
 
-/// How far the timeline moves at a switch, in ms, if by the sender's clocks the new picture was captured `captured` ms
-/// after the old one, and it comes `came` ms after it.
+/// How far the timeline moves at a switch, in ms. By the sender's clocks the new picture was captured `captured` ms
+/// after the old one; it arrives `came` ms after it.
 fn switch_moves(captured: Option<i64>, came: u64) -> i64 {
     let (mut slot, now) = (slot(Kind::Video), Instant::now());
     let (mut low, mut high) = (Source::new(0), Source::new(1));

@@ -1,4 +1,4 @@
-//! Fast start: what is kept since the last keyframe brings a slot to the live edge, and its clock with it.
+//! Fast start: the packets since the last keyframe bring a slot and its clock to the live edge.
 
 use super::svc::Publisher;
 use super::wire::Wire;
@@ -18,7 +18,7 @@ fn insert(start: &mut Start, sent: &Sent, most: usize) {
     start.insert(ExtendedSeq(sent.seq), &sent.arrival(), &sent.description, sent.at, most);
 }
 
-/// A camera of 30 frames a second with three temporal layers, and what was kept of it since its keyframe.
+/// A camera of 30 frames a second with three temporal layers, and its stored packets since the keyframe.
 fn camera(pictures: u32) -> (Source, Start, Vec<Sent>, Instant) {
     let (mut source, mut start, began) = (Source::new(0), Start::default(), Instant::now());
     let mut sent = Vec::new();

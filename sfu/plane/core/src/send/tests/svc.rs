@@ -5,7 +5,7 @@ use super::*;
 use crate::codec;
 use crate::codec::dependency::Structures;
 
-/// A frame, and what it leans on.
+/// A frame and its references.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     /// Counts frames of the publisher.
@@ -16,7 +16,7 @@ pub(super) struct Frame {
     pub packets: Vec<Sent>,
 }
 
-/// `L{spatial}T{temporal}`, with `_KEY` if layers lean on one another in key pictures only.
+/// `L{spatial}T{temporal}`, with `_KEY` if layers refer to one another in key pictures only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mode {
     pub spatial: u8,
@@ -47,7 +47,7 @@ impl Mode {
 pub(super) struct Publisher {
     pub mode: Mode,
     payload_type: PayloadType,
-    /// Spatial layers that are really sent.
+    /// The number of spatial layers that are sent.
     pub sends: u8,
     since_key: u32,
     frames: u32,
@@ -85,12 +85,12 @@ impl Publisher {
         }
     }
 
-    /// The nth of several, whose frames can be told from those of the others.
+    /// The nth of several publishers, whose frames are distinguishable.
     pub fn nth(self, n: u32) -> Self {
         Self { frames: self.frames + (n << 20), ..self }
     }
 
-    /// From the next picture on, which must be a keyframe. `anew`: its template ids begin at 0 again.
+    /// Changes the structure from the next picture on, which must be a keyframe. `anew`: template ids begin at 0 again.
     pub fn set_mode(&mut self, mode: &str, anew: bool) {
         let next = self.first_template + self.mode.spatial * (self.mode.temporal + 1);
         self.first_template = if anew { 0 } else { next & 0x3F };

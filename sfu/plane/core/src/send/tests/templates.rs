@@ -1,17 +1,17 @@
-//! Template ids are the subscriber's own: whoever misses a structure finds templates that it does not know, and never
-//! reads a frame by those of another source.
+//! Template ids are per subscriber: a receiver that misses a structure sees unknown templates, and never reads a frame
+//! by those of another source.
 
 use super::svc::Publisher;
 use super::wire::Wire;
 use super::*;
 use crate::codec::dependency::{DependencyDescriptor, Structures};
 
-/// A receiver: it reads descriptors by the last structure that it got.
+/// A receiver: it parses descriptors by the last structure that it received.
 #[derive(Default)]
 pub(super) struct Reader(Structures);
 
 impl Reader {
-    /// None: it refers to a template that is not known.
+    /// None: it refers to an unknown template.
     pub fn read(&mut self, descriptor: &[u8]) -> Option<DependencyDescriptor> {
         self.0.parse(descriptor).ok()
     }
@@ -22,14 +22,14 @@ pub(super) fn attaches_structure(descriptor: &[u8]) -> bool {
     descriptor.get(3).is_some_and(|flags| flags & 0x80 != 0)
 }
 
-/// What a frame is to those who decode it, whatever its numbers.
+/// The properties of a frame for a decoder, without its numbers.
 pub(super) fn meaning(frame: &DependencyDescriptor) -> impl PartialEq + std::fmt::Debug {
     let distances = frame.references().map(|number| frame.frame_number.wrapping_sub(number));
     let layers = (frame.spatial, frame.temporal, frame.structure.target_count());
     (layers, frame.present, frame.needed, frame.switches, frame.chains, distances.collect::<Vec<_>>())
 }
 
-/// A subscriber, and the template ids of all that left.
+/// A subscriber, and the template ids of all sent packets.
 struct World {
     wire: Wire,
     track: u64,
@@ -43,13 +43,13 @@ impl World {
         Self { wire: Wire::new(slot), track: 1, now: Instant::now() }
     }
 
-    /// From now on it is shown another track.
+    /// Switches the subscriber to another track.
     fn turn(&mut self) {
         self.track += 1;
         self.wire.slot.set_source(Some(TrackId(self.track)), FLOWS);
     }
 
-    /// What it is told by the packets that leave of a picture: with each descriptor what its sender meant.
+    /// The descriptors of the sent packets of a picture, each with the sender's meaning.
     fn show(&mut self, publisher: &mut Publisher, keyframe: bool) -> Vec<(Vec<u8>, DependencyDescriptor)> {
         self.now += FRAME;
         let before = self.wire.sent.len();
@@ -65,7 +65,7 @@ impl World {
         left.map(|seq| (self.wire.descriptor(*seq).expect("it has one").to_vec(), meant(seq))).collect()
     }
 
-    /// The ids of the structure that the next keyframe brings, the first and how many.
+    /// The first id of the next keyframe's structure, and the number of its ids.
     fn ids(&mut self, publisher: &mut Publisher) -> (u8, u8) {
         let shown = self.show(publisher, true);
         let key = Reader::default().read(&shown[0].0).expect("it brings its structure");

@@ -1,4 +1,4 @@
-//! What leaves through a slot, as octets, kept to be compared with what is sent again.
+//! The sent octets of a slot, stored to compare retransmissions with them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::send::redundancy::{Copies, Earlier};
 
 const VARIED: Varied = Varied { transport_sequence: Some(1), abs_send_time: 0, padding: 0 };
 
-/// A subscriber's view: what left under each number, as octets.
+/// A subscriber's view: the octets sent under each number.
 pub(super) struct Wire {
     pub slot: Slot,
     caches: BTreeMap<(TrackId, EncodingId), Cache>,
@@ -19,12 +19,12 @@ pub(super) struct Wire {
     pub sent: BTreeMap<u64, (u32, Vec<u8>)>,
     /// The whole packet, and where its payload begins.
     pub packets: BTreeMap<u64, (Vec<u8>, Header)>,
-    /// Encoding and number of the packet that left.
+    /// Encoding and number of the source packet.
     pub sources: BTreeMap<u64, (u8, u64)>,
     pub rtx_numbers: BTreeSet<u64>,
-    /// Of the last packet pushed.
+    /// The arrival of the last packet.
     alone: bool,
-    /// How many packets go along with the one after them.
+    /// The number of earlier packets that are copied into a packet.
     pub distance: u8,
 }
 
@@ -35,7 +35,7 @@ impl Wire {
         Self { slot, caches, starts, sent, packets, sources, rtx_numbers, alone: false, distance: 0 }
     }
 
-    /// What leaves, with the length of its header. None: it is too old, the cache has overwritten it.
+    /// The sent packet with the length of its header. None: the cache has overwritten it.
     fn octets(&self, outgoing: &Outgoing) -> Option<(usize, Vec<u8>)> {
         let mut out = [0; 1_500];
         let (at, seq) = ((outgoing.track, outgoing.encoding), outgoing.source_seq);
@@ -65,7 +65,7 @@ impl Wire {
         }
     }
 
-    /// The slot waits for a keyframe, and begins with what is kept of an encoding, if nothing of it is missing.
+    /// Starts a waiting slot from the cached packets of an encoding, if none is missing.
     pub fn catch_up(&mut self, encoding: u8, now: Instant) -> bool {
         let encoding = id(encoding);
         let at = (self.slot.source().expect("it shows one"), encoding);
@@ -83,13 +83,13 @@ impl Wire {
         began
     }
 
-    /// As the plane finds them.
+    /// The earlier packets, as the plane looks them up.
     fn copies(&self, at: (TrackId, EncodingId), seq: u64) -> Option<Copies> {
         let cached = self.caches[&at].get(ExtendedSeq(seq))?;
         (self.distance > 0).then(|| redundancy::copies(cached, self.distance, &self.caches[&at]))
     }
 
-    /// What came before the beginning of its picture did.
+    /// Sends the packets that arrived before their picture's first packet.
     fn replay(&mut self, at: (TrackId, EncodingId), now: Instant) {
         let replay = self.slot.poll_replay().map_or(Vec::new(), |replay| replay.seqs.collect());
         for seq in replay {
@@ -103,7 +103,7 @@ impl Wire {
         }
     }
 
-    /// The dependency descriptor that left under a number.
+    /// The dependency descriptor sent under a number.
     pub fn descriptor(&self, seq: u64) -> Option<&[u8]> {
         let (octets, header) = &self.packets[&seq];
         elements::read(&self.slot.spec.extensions, header, octets).expect("extensions").dependency_descriptor

@@ -1,4 +1,4 @@
-//! Packets of libsrtp, both ends of a stream, and what an attacker may send to them.
+//! Packets of libsrtp, both ends of a stream, and packets of an attacker.
 
 use proptest::prelude::*;
 
@@ -363,7 +363,7 @@ fn an_index_too_old_to_be_known_new_is_not_sent() {
 }
 
 proptest! {
-    /// Whatever is lost, doubled or late: each packet is read once, as it was sent, if it is within the window.
+    /// With lost, duplicated and late packets: each packet within the window is decrypted once, unchanged.
     #[test]
     fn any_order_of_arrival_is_read_once(
         start in 0u64..32_768,
