@@ -252,7 +252,7 @@ impl Script {
     }
 }
 
-/// A map of extensions: all that simulated peers read, or some of them; or ids that they do not know.
+/// A random subset of the extensions, with the ids of simulated peers or with unknown ids.
 fn extensions(which: u16, flags: u8) -> ExtensionMap {
     let (all, mut some) = (Call::extensions(), ExtensionMap::default());
     for (at, extension) in Extension::ALL.into_iter().enumerate() {

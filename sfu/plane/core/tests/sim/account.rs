@@ -1,4 +1,4 @@
-//! What the plane was sent from one address and sends there, as [`Budget`](super::budget::Budget) counts it.
+//! The traffic between the plane and one address, as [`Budget`](super::budget::Budget) counts it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -8,15 +8,15 @@ use plane_core::limits::{
 };
 use plane_core::time::{Duration, Instant, ms};
 
-/// What leaves, but for media that is forwarded.
+/// The kinds of sent datagrams, without forwarded media.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Made {
     Stun,
-    /// A Binding request of ours: it asks for the proof of a path.
+    /// A Binding request of ours, which asks for the proof of a path.
     Request,
-    /// Handshakes, alerts and acknowledgements; also what the plane's timers send again of them.
+    /// Handshakes, alerts and acknowledgements, including those that timers send again.
     Handshake,
-    /// SCTP in its records: messages of others, and its own control.
+    /// SCTP in its records: messages of others, and control chunks.
     Data,
     /// A compound that begins with a sender or receiver report.
     Reports,
@@ -24,7 +24,7 @@ pub enum Made {
     Feedback,
 }
 
-/// Octets that left within the last while.
+/// Octets that were sent recently.
 #[derive(Default)]
 pub struct Recent {
     sent: VecDeque<(Instant, usize)>,
@@ -45,16 +45,16 @@ impl Recent {
     }
 }
 
-/// Which of the last sequence numbers of an SSRC have left.
+/// The recently sent sequence numbers of an SSRC.
 #[derive(Default)]
 struct Numbers {
     highest: u16,
-    /// A bit each, that of the highest last.
+    /// One bit per number, the highest number last.
     left: u64,
 }
 
 impl Numbers {
-    /// Whether the number had left before, as far as that can be told.
+    /// Whether the number was sent before, as far as it is known.
     fn repeats(&mut self, number: u16) -> bool {
         let ahead = number.wrapping_sub(self.highest) as i16;
         if self.left == 0 || ahead > 0 {
@@ -70,16 +70,16 @@ impl Numbers {
     }
 }
 
-/// One address, as the plane hears it and speaks to it.
+/// The state of one address.
 #[derive(Default)]
 pub struct Account {
-    /// The name by which its checks name the participant.
+    /// The participant's name in its checks.
     pub name: Option<Vec<u8>>,
-    /// Something came from it that only the peer can have made: SRTP, SRTCP or an encrypted DTLS record.
+    /// Something that only the peer can make came from it: SRTP, SRTCP or an encrypted DTLS record.
     pub proven: bool,
-    /// When something authenticated came last.
+    /// When the last authenticated datagram came.
     pub heard_at: Option<Instant>,
-    /// The same, by more than a DTLS record, which may be forged.
+    /// The same without DTLS records, which may be forged.
     pub surely_heard_at: Option<Instant>,
     pub heard: usize,
     pub asked: usize,
@@ -89,23 +89,23 @@ pub struct Account {
     pub recently_heard: Recent,
     /// Media, RTCP and SCTP before it was proven.
     unproven: usize,
-    /// The same since it has been silent for too long.
+    /// The same after it was silent for too long.
     unheard: Recent,
-    /// Octets of media that left for the first time, as the plane counts them, and again.
+    /// Octets of media: first transmissions, as the plane counts them, and retransmissions.
     first: usize,
     again: usize,
     numbers: HashMap<u32, Numbers>,
 }
 
 impl Account {
-    /// Media, or what goes where it goes. True: the first to an address of which nothing is proven.
+    /// Counts media and datagrams that follow it. True: the first ones to an unproven address.
     pub fn send_media(&mut self, octets: usize, longest_silence: Duration, path: Path, now: Instant) -> bool {
         if !self.proven {
             self.unproven += octets;
             assert!(self.unproven <= UNPROVEN_MEDIA, "{} octets to {path:?}, which is not proven", self.unproven);
             return self.unproven == octets;
         }
-        // Between two trials with a picture are 5 s at least.
+        // At least 5 s are between two picture trials.
         if self.heard_at.is_some_and(|heard| now.saturating_duration_since(heard) > longest_silence) {
             let tried = self.unheard.add(octets, ms(5_000), now);
             assert!(tried <= PICTURE_TRIAL + ANY_DATAGRAM, "{tried} octets to {path:?}, which has long been silent");
@@ -113,7 +113,7 @@ impl Account {
         false
     }
 
-    /// A media packet: what is sent again is a share of what is sent.
+    /// Counts a media packet: retransmissions are a share of first transmissions.
     pub fn repair(&mut self, datagram: &[u8], is_rtx: bool, path: Path) {
         let ssrc = u32::from_be_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
         let number = u16::from_be_bytes([datagram[2], datagram[3]]);

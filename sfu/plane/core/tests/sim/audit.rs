@@ -1,6 +1,6 @@
-//! Who watches the watchmen: every SRTP packet that leaves the plane, by its SSRC and packet index (RFC 3711 s3.3.1).
-//! One index that encrypts two packets ends the test: under GCM it would give the key away. Only the identical datagram may
-//! leave again (equal ciphertext and tag under one key and index are equal plaintext), at most 63 numbers back.
+//! Checks every SRTP packet that the plane sends, by its SSRC and packet index (RFC 3711 s3.3.1). One index that
+//! encrypts two packets fails the test: under GCM it would reveal the key. Only the identical datagram may be sent
+//! again (equal ciphertext and tag under one key and index mean equal plaintext), at most 63 numbers back.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,11 +17,11 @@ struct Stream {
     repeats: usize,
 }
 
-/// Off until it is wanted: it remembers everything.
+/// Off by default, because it stores every packet.
 #[derive(Default)]
 pub struct Audit {
     pub watches: bool,
-    /// By local port of the peer, which names its keys, and SSRC.
+    /// By the peer's local port, which identifies its keys, and SSRC.
     streams: HashMap<(u16, u32), Stream>,
 }
 
@@ -49,12 +49,12 @@ impl Audit {
         }
     }
 
-    /// Pairs of SSRC and index that were used.
+    /// The number of used pairs of SSRC and index.
     pub fn count(&self) -> usize {
         self.streams.values().map(|stream| stream.used.len()).sum()
     }
 
-    /// Datagrams that left again as they were.
+    /// The number of identical retransmissions.
     pub fn repeats(&self) -> usize {
         self.streams.values().map(|stream| stream.repeats).sum()
     }

@@ -1,8 +1,9 @@
-//! What the plane may make of what it is sent, watched on the wire: whoever breaks a bound of `limits.rs` ends the test.
+//! Checks the limits of `limits.rs` on the wire: what the plane may send and store for what it received. A violation
+//! fails the test.
 //!
-//! It sees datagrams, as the network does, and trusts nothing that the plane says of itself but whether a datagram was
-//! refused, how much work it was, and what is remembered. Every simulated call runs under it; so does whatever else drives
-//! a [`Plane`] through [`Budget::handle`] and shows it by [`Budget::sent`] what leaves.
+//! It sees datagrams, like the network. Of the plane's own counters it uses only whether a datagram was refused, its
+//! work in steps, and the stored memory. Every simulated call runs under it; other callers pass datagrams to
+//! [`Budget::handle`] and what the [`Plane`] sends to [`Budget::sent`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,18 +20,18 @@ use plane_core::{Discard, Plane};
 
 use super::account::{Account, Made};
 
-/// Our header extensions, an original sequence number and descriptors that grow may come in the place of none.
+/// Our header extensions, an original sequence number and larger descriptors may be added to a packet.
 const MEDIA_GROWTH: usize = 64;
-/// Octets of our Binding requests to a path that is proven: two in the first wait of 250 ms, and one more with each check.
+/// Octets of our Binding requests to a proven path: two in the first wait of 250 ms, and one more with each check.
 const REQUESTS_PER_SECOND: usize = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
-/// Octets of the authentication tag of AEAD_AES_128_GCM (RFC 7714 s12), which all peers of the simulation speak.
+/// Octets of the authentication tag of AEAD_AES_128_GCM (RFC 7714 s12), which all simulated peers use.
 const TAG: usize = 16;
-/// How long the old path is silent before media goes to a new one of which nothing is proven.
+/// How long the old path is silent before media goes to a new, unproven one.
 const OLD_PATH_SILENCE: Duration = ms(1_000);
-/// What is remembered is looked at once in so many turns.
+/// Memory is checked once in this many turns.
 const LOOKS: usize = 64;
-/// A packet more than may be kept makes room for it: its payload, and what is noted of it.
+/// One packet above the limit: its payload and its record. Room is made only when it arrives.
 const KEPT_PACKET: usize = 4_096;
 
 pub struct Budget {
@@ -38,25 +39,25 @@ pub struct Budget {
     /// The largest media datagram that came from anybody.
     largest: usize,
     longest_silence: Duration,
-    /// SSRCs of ours that only repair others.
+    /// SSRCs of ours for retransmissions.
     repairs: HashSet<u32>,
     looks: usize,
     caused: Caused,
 }
 
-/// What datagrams have caused, since the last time that anything left.
+/// The limits for what datagrams have caused since the last sending.
 #[derive(Default)]
 struct Caused {
-    /// They came, and nothing has left since.
+    /// The number of datagrams since the last sending.
     by: usize,
-    /// What leaves now is of so many.
+    /// The number of datagrams that caused the present sending.
     allowed: usize,
     at: Option<Instant>,
     octets: HashMap<Path, usize>,
 }
 
 impl Caused {
-    /// So much leaves: also by what timers and commands do, as by one datagram more.
+    /// Checks the octets of one sending. Timers and commands count as one more datagram.
     fn add(&mut self, path: Path, octets: usize, now: Instant) {
         if self.at != Some(now) {
             self.octets.clear();
@@ -85,12 +86,12 @@ impl Budget {
         }
     }
 
-    /// What leaves with this SSRC has left before with another.
+    /// This SSRC carries retransmissions of another one.
     pub fn note_repairs(&mut self, ssrc: Option<u32>) {
         self.repairs.extend(ssrc);
     }
 
-    /// Lets the plane do what is due, within the work that timers may cause.
+    /// Handles the plane's timeouts, and checks the steps of timers.
     pub fn handle_timeout(&mut self, plane: &mut Plane, now: Instant) {
         let before = plane.steps();
         plane.handle_timeout(now);
@@ -101,7 +102,7 @@ impl Budget {
         assert!(steps <= allowed, "{steps} steps of timers, {allowed} are allowed");
     }
 
-    /// Gives a datagram to the plane, and notes what it allows.
+    /// Passes a datagram to the plane, and records what it allows.
     pub fn handle(
         &mut self,
         plane: &mut Plane,
@@ -133,7 +134,7 @@ impl Budget {
         };
         if is_authentic {
             account.heard_at = Some(now);
-            // Of a DTLS record nobody but its library can tell that the peer sent it.
+            // Only the DTLS library knows whether the peer sent a record.
             if kind != Ok(Protocol::Dtls) {
                 account.surely_heard_at = Some(now);
             }
@@ -144,7 +145,7 @@ impl Budget {
                 if is_authentic && let Some(name) = named(datagram) {
                     account.name = Some(name);
                 }
-                // The answer to a request of ours, which its peer has signed.
+                // The answer to our request, signed by the peer.
                 account.proven |= result.is_ok() && datagram.starts_with(&[1, 1]);
             }
             // A unified header (RFC 9147 s4), or a record of an epoch with keys.
@@ -159,7 +160,7 @@ impl Budget {
         result
     }
 
-    /// A datagram leaves.
+    /// Checks a sent datagram.
     pub fn sent(&mut self, path: Path, datagram: &[u8], now: Instant) {
         let (account, octets) = (self.accounts.entry(path).or_default(), datagram.len());
         let silence = self.longest_silence;
@@ -221,7 +222,7 @@ impl Budget {
         }
     }
 
-    /// Media goes to an address of which nothing is proven only where the participant is not heard on any other.
+    /// Checks that media goes to an unproven address only if the participant is not heard on any other.
     fn check_silence_of_others(&self, path: Path, now: Instant) {
         let name = self.accounts.get(&path).and_then(|account| account.name.as_ref());
         for (other, account) in &self.accounts {
@@ -232,7 +233,7 @@ impl Budget {
         }
     }
 
-    /// What each participant makes the plane remember, when all that can leave has left.
+    /// Checks the memory of each participant after everything was sent.
     pub fn look(&mut self, plane: &Plane) {
         self.looks += 1;
         if !self.looks.is_multiple_of(LOOKS) {
@@ -256,7 +257,7 @@ impl Budget {
     }
 }
 
-/// What a Binding request calls the participant (RFC 8489 s14.3): the server's part of USERNAME.
+/// The participant's name in a Binding request (RFC 8489 s14.3): the server's part of USERNAME.
 fn named(datagram: &[u8]) -> Option<Vec<u8>> {
     let mut rest = datagram.strip_prefix(&[0, 1])?.get(18..)?;
     loop {
@@ -270,8 +271,8 @@ fn named(datagram: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether the keys of the peer opened a packet, whatever became of it then. What is malformed behind the header of an RTP
-/// packet, or in RTCP, is read once it is authenticated, so that the peer sent it.
+/// Whether the peer's keys decrypted a packet. Malformed contents after the RTP header, or in RTCP, are detected only
+/// after authentication, so the peer sent them.
 fn is_authentic(result: Result<(), Discard>) -> bool {
     !matches!(
         result,
@@ -284,7 +285,8 @@ fn is_authentic(result: Result<(), Discard>) -> bool {
     )
 }
 
-/// Whether an RTP packet has all of its header (RFC 3550 s5.1) and an authentication tag: less is not decrypted.
+/// Whether an RTP packet has its whole header (RFC 3550 s5.1) and an authentication tag. A shorter one is not
+/// decrypted.
 fn is_whole(packet: &[u8]) -> bool {
     let contributors = usize::from(packet.first().map_or(0, |flags| flags & 0x0F));
     let fixed = 12 + 4 * contributors;

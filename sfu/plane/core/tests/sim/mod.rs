@@ -33,17 +33,17 @@ use peer::Peer;
 
 pub const VP8: PayloadType =
     PayloadType { number: 96, codec: Codec::Vp8, format: 0, clock_rate: 90_000, rtx: Some(97) };
-/// As a hardware encoder has it: one profile, and no RTX.
+/// H.264 of a hardware encoder: one profile, and no RTX.
 pub const H264: PayloadType = PayloadType { number: 102, codec: Codec::H264, rtx: None, ..VP8 };
 pub const OPUS: PayloadType = PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
 
-/// One direction of what lies between a participant and the server.
+/// One direction of the network between a participant and the server.
 #[derive(Clone, Copy)]
 pub struct Link {
     pub delay: Duration,
     /// 0 to 1.
     pub loss: f64,
-    /// Up to so much is added to the delay: datagrams overtake one another.
+    /// The maximum random extra delay, which reorders datagrams.
     pub jitter: Duration,
 }
 
@@ -65,7 +65,7 @@ enum Way {
     Down,
 }
 
-/// On its way: ordered by when it arrives, then by when it left.
+/// Datagrams in flight, sorted by arrival, then by departure.
 type Flight = Reverse<(Instant, u64, Way, usize, Vec<u8>)>;
 
 pub struct Call {
@@ -75,9 +75,9 @@ pub struct Call {
     pub events: Vec<Event>,
     pub up: Vec<Link>,
     pub down: Vec<Link>,
-    /// Of the delay upwards, what datagrams spend in the server's socket: the kernel stamped them before.
+    /// The part of the upstream delay in the server's socket, after the kernel's timestamp.
     pub in_socket: Duration,
-    /// What went to addresses where nobody is: when, where, and the datagram.
+    /// Datagrams to addresses without a peer: time, path, and octets.
     pub strays: Vec<(Instant, Path, Vec<u8>)>,
     flights: BinaryHeap<Flight>,
     launched: u64,
@@ -136,7 +136,7 @@ impl Call {
         self.next_id
     }
 
-    /// A participant whose transport is known to the plane and who has not sent anything yet.
+    /// Adds a participant whose transport the plane knows and who has sent nothing yet.
     pub fn invite(&mut self, role: DtlsRole) -> usize {
         self.invite_with(role, |_| {})
     }
@@ -162,7 +162,7 @@ impl Call {
         index
     }
 
-    /// A participant who is connected.
+    /// Adds a connected participant.
     pub fn join(&mut self) -> usize {
         let peer = self.invite(DtlsRole::Server);
         self.connect(peer);
@@ -206,7 +206,7 @@ impl Call {
         map
     }
 
-    /// The participant publishes: with RIDs its encodings are simulcast, lowest first.
+    /// Publishes a track of the participant. With RIDs its encodings are simulcast, lowest first.
     pub fn publish(&mut self, peer: usize, kind: Kind, rids: &[&str]) -> TrackId {
         self.publish_with(peer, kind, rids, |_| {})
     }
@@ -247,7 +247,7 @@ impl Call {
         id
     }
 
-    /// A receive section of the participant that shows the track, best layer first.
+    /// Adds a receive section of the participant that shows the track, best layer first.
     pub fn subscribe(&mut self, peer: usize, track: TrackId, kind: Kind) -> SlotId {
         let slot = self.add_slot(peer, kind);
         self.show(slot, Some(track), &[Layer::new(2, 3), Layer::new(1, 3), Layer::new(0, 3)]);
@@ -287,7 +287,7 @@ impl Call {
         self.apply(Command::SetSource { slot, track });
     }
 
-    /// The slot shows another track, by the ladder it has.
+    /// Switches the slot to another track. Its ladder stays.
     pub fn subscribe_to(&mut self, slot: SlotId, track: TrackId) {
         self.apply(Command::SetSource { slot, track: Some(track) });
     }
@@ -297,7 +297,7 @@ impl Call {
         let transport = self.peers[peer].transport;
         self.apply(Command::OpenSctp { transport, spec });
         let now = self.now;
-        // What the server takes is the server's to check: this client does not.
+        // This client does not check which messages the server accepts.
         self.peers[peer].open_sctp(SctpSpec { max_message_size: 1 << 20, ..spec }, now);
     }
 
@@ -311,7 +311,7 @@ impl Call {
         self.settle();
     }
 
-    /// Lets the time pass, doing all that is due in it.
+    /// Advances the time and does everything that is due.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         self.settle();
@@ -342,14 +342,14 @@ impl Call {
         self.now = end;
     }
 
-    /// A datagram from anywhere, at once.
+    /// Delivers a datagram from any address at once.
     pub fn inject(&mut self, path: Path, mut datagram: Vec<u8>) -> Result<(), Discard> {
         let result = self.budget.handle(&mut self.plane, &mut datagram, path, self.now, self.now);
         self.settle();
         result
     }
 
-    /// How often something was discarded, by its name.
+    /// The number of discards by reason.
     pub fn discarded(&self, why: Discard) -> u64 {
         self.plane.stats().discarded(why)
     }
@@ -365,7 +365,7 @@ impl Call {
         }
     }
 
-    /// Puts on the links what everybody has to send, and collects what the plane has to say.
+    /// Sends everybody's datagrams over the links, and collects the plane's events.
     fn settle(&mut self) {
         let mut batch = Batch::default();
         while self.plane.poll_transmit(&mut batch, self.now) {
@@ -400,7 +400,7 @@ impl Call {
         }
     }
 
-    /// Octets that went to an address where nobody is, and those of them that are not STUN.
+    /// Octets that went to an address without a peer, and those of them that are not STUN.
     pub fn strayed(&self, to: Path) -> (usize, usize) {
         let there = || self.strays.iter().filter(move |(_, path, _)| *path == to).map(|(_, _, datagram)| datagram);
         let length = |datagram: &Vec<u8>| datagram.len();
@@ -426,7 +426,7 @@ impl Call {
         (self.random >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Of the path a datagram of this participant takes.
+    /// The path of this participant's datagrams.
     pub fn path(&self, peer: usize) -> Path {
         self.peers[peer].path
     }

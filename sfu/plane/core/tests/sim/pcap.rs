@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use plane_core::Plane;
 use plane_core::time::{Duration, Instant};
 
-/// The recording of one call, which is written when the call is dropped, also by a failing test.
+/// The recording of one call. It is written when the call is dropped, also by a failing test.
 pub struct Recording {
     file: PathBuf,
     octets: Vec<u8>,
@@ -69,7 +69,7 @@ fn u32_at(octets: &[u8], at: usize) -> usize {
     u32::from_le_bytes(octets[at..at + 4].try_into().expect("four octets")) as usize
 }
 
-/// Reads a file of one interface whose packets begin with an IP header. It panics where the file is malformed.
+/// Parses a file of one interface whose packets begin with an IP header. Panics if the file is malformed.
 pub fn read(mut file: &[u8]) -> Vec<Packet> {
     let mut packets = Vec::new();
     let mut kinds = Vec::new();

@@ -1,4 +1,4 @@
-//! What a participant sends: frames of VP8 by RID, or opus, at their rates, with keyframes when they are asked for.
+//! The media of a participant: frames of VP8 by RID, or opus, at their rates, with keyframes on request.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use plane_core::codec::Codec;
 use plane_core::command::Kind;
 use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
 
-/// What the nth sender report says instead of a true pair.
+/// The pair of the nth sender report, instead of the true one.
 pub type Falsify = fn(u32, Ntp, u32) -> (Ntp, u32);
 
 /// One SSRC of a published track.
@@ -24,26 +24,26 @@ pub struct Source {
     pub next_report: Instant,
     pub keyframe_wanted: bool,
     pub codec: Codec,
-    /// It does not care what is asked of it.
+    /// It ignores requests.
     pub deaf: bool,
-    /// It makes a keyframe each so many frames, come what may.
+    /// It makes periodic keyframes, after this many frames.
     pub period: Option<u32>,
     pub frames: u32,
     pub keyframes: u32,
     pub active: bool,
-    /// Between frames, if not as usual.
+    /// The frame interval, if not the default.
     pub every: Option<Duration>,
-    /// Frames are encrypted end to end, whole; the payload descriptor is not.
+    /// Whole frames are encrypted end to end; the payload descriptor is not.
     pub encrypted: bool,
     /// A `video-layers-allocation` that goes with the next packet.
     pub allocation: Option<Vec<u8>>,
-    /// Its frames are described by dependency descriptors, and by nothing in their payloads. Each keyframe has other
+    /// Its frames are described by dependency descriptors only, not by their payloads. Each keyframe has other
     /// templates.
     pub describes: bool,
-    /// What its nth sender report says, of what would be true.
+    /// The pair of its nth sender report, made from the true one.
     pub falsify: Option<Falsify>,
     pub reports: u32,
-    /// Which packets of H.264 keyframes have parameter sets.
+    /// The packets of H.264 keyframes that have parameter sets.
     pub parameter_sets: ParameterSets,
     /// Packets a frame.
     pub packets: usize,
@@ -53,7 +53,7 @@ pub struct Source {
     pub descriptors: BTreeMap<u16, Vec<u8>>,
 }
 
-/// Of a source of H.264.
+/// How an H.264 source sends its parameter sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParameterSets {
     /// Sequence, then picture: the first two packets of each keyframe.
@@ -65,7 +65,7 @@ pub enum ParameterSets {
     Never,
 }
 
-/// A packet before it has a header.
+/// A packet without its header.
 pub struct Made {
     pub sequence: u16,
     pub timestamp: u32,
@@ -112,7 +112,8 @@ impl Source {
         self.every.unwrap_or(if self.kind == Kind::Video { ms(33) } else { ms(20) })
     }
 
-    /// The packets of the next frame. Their payloads end in the frame's number, so that a receiver can tell them apart.
+    /// The packets of the next frame. Their payloads end with the frame's number, so that a receiver can distinguish
+    /// them.
     pub fn next_frame(&mut self) -> Vec<Made> {
         let asked = std::mem::take(&mut self.keyframe_wanted) && !self.deaf;
         let due = self.period.is_some_and(|period| self.frames.is_multiple_of(period));
@@ -181,7 +182,7 @@ impl Source {
 /// Octets of the payload descriptor.
 const DESCRIPTOR: usize = 6;
 
-/// Octets without a rule, other ones for each seed.
+/// Random octets for this seed.
 fn encrypt(frame: &mut [u8], seed: u32) {
     let mut state = u64::from(seed);
     for octet in frame {
@@ -197,7 +198,7 @@ fn undescribed(packet: Vec<u8>) -> Vec<u8> {
 }
 
 /// Of a stream of one layer and one chain, which has other templates since the nth `keyframe` (AV1 RTP specification,
-/// A.8): a keyframe's, and one that leans on the frame before it. A keyframe's first packet brings them.
+/// A.8): a keyframe's, and one that refers to the frame before it. A keyframe's first packet has them.
 fn descriptor((first, last): (bool, bool), is_keyframe: bool, keyframe: u32, frame_number: u16) -> Vec<u8> {
     let offset = keyframe * 2 % 64;
     let template = (offset + u32::from(!is_keyframe)) % 64;

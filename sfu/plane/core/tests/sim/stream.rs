@@ -1,4 +1,4 @@
-//! What came through a slot, brought together from first transmissions and retransmissions.
+//! The stream received from a slot, merged from first transmissions and retransmissions.
 
 use plane_core::id::SlotId;
 
@@ -28,7 +28,7 @@ pub fn contiguous(packets: &[Packet]) -> bool {
     packets.windows(2).all(|pair| pair[1].0 == pair[0].0.wrapping_add(1))
 }
 
-/// Which source a payload is of, and under which number it left there: every simulated payload ends in both.
+/// The source of a payload, and its number there: every simulated payload ends with both.
 pub fn origin(payload: &[u8]) -> (u32, u16) {
     let end = payload.len();
     let ssrc = u32::from_be_bytes(payload[end - 6..end - 2].try_into().expect("four octets"));
