@@ -1,10 +1,11 @@
-"""The seam between Python and the packet plane, whole, on one page.
+"""The complete interface between Python and the packet plane.
 
-Specs go in, events come out. Specs are frozen, keyword-only and checked when they are made: a bad value is a ValueError
-with a sentence. Enums are short strings. Times are seconds, sizes octets, rates bits per second, unless said otherwise.
+Python passes specs and receives events. Specs are frozen, keyword-only and validated when they are created: a bad value
+raises ValueError with a sentence. Enums are short strings. Unless stated otherwise, times are in seconds, sizes in
+octets, rates in bits per second.
 
-Ids are the caller's: any number below 2**63, never used twice, whose bits from 40 up name the worker it lives on
-(`worker << 40 | counter`). Bit 39 is left to the plane: channels that peers open have it.
+The caller chooses ids: numbers below 2**63, never used twice, whose bits from 40 up are the worker of the object
+(`worker << 40 | counter`). Bit 39 is reserved for the plane: it marks channels that peers open.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 STUB_CRC32: Final[int]
-"""CRC-32 (IEEE) of the `_native.pyi` that the module was built from. If the file beside the module has another one, the
+"""CRC-32 (IEEE) of the `_native.pyi` that the module was built from. If the file beside the module has another CRC, the
 module is stale, and `sfu.plane` raises NativeModuleError."""
 
 _Kind = Literal["audio", "video"]
@@ -65,7 +66,7 @@ _Extension = Literal[
 ]
 
 class _LayerLike(Protocol):
-    """Ours, or `sfu.model.Layer`."""
+    """`Layer` of this module, or `sfu.model.Layer`."""
 
     @property
     def spatial(self) -> int: ...
@@ -78,98 +79,107 @@ class _LayerLike(Protocol):
 class Plane:
     """N workers, each a thread with a UDP port.
 
-    Commands never block and have no answer: ids are the caller's, specs are valid by construction, and a command about
-    something already removed, or after `close`, does nothing. An id of a worker that is not there is a ValueError.
+    Commands never block and return nothing: the caller chooses ids, specs are valid by construction, and a command
+    about a removed object, or after `close`, does nothing. An id of a missing worker raises ValueError.
 
-    In a forked child `close` does nothing and all else raises RuntimeError: a fork has the memory but not the threads.
+    In a forked child `close` does nothing, and all other methods raise RuntimeError: a fork has the memory but not the
+    threads.
     """
 
     def __new__(cls, config: PlaneConfig) -> Plane:
-        """Binds all ports and starts the threads, or raises OSError and leaves nothing behind. Its `filename` is the
-        `address:port` that could not be bound, None if something else failed."""
+        """Binds all ports and starts the threads, or raises OSError and does neither. `filename` of the error is the
+        `address:port` that could not be bound; None: something else failed."""
 
     def addresses(self) -> list[tuple[str, int]]:
-        """One per worker: its port, on the first of the hosts."""
+        """Returns one address per worker: its port on the first host."""
 
     def fingerprint(self) -> str:
-        """Of the certificate of this process, SHA-256, as `a=fingerprint:sha-256` has it: "AB:CD:…"."""
+        """Returns the SHA-256 fingerprint of this process's certificate in the form of `a=fingerprint`: "AB:CD:…"."""
 
     def sets_reports_apart(self) -> bool:
-        """Whether the kernel hands the reports of peers to a socket of their own: if not, forwarding costs more."""
+        """Returns whether the kernel separates the reports of peers onto their own socket. If not, forwarding costs
+        more."""
 
     def add_transport(self, spec: TransportSpec) -> None:
-        """Answers checks for these credentials from now on, from any address, and shakes hands with who sends them."""
+        """Adds a transport. From now on the plane answers checks with these credentials from any address, and performs
+        the DTLS handshake with their sender."""
 
     def restart_ice(self, transport: int, ice: IceCredentials) -> None:
-        """New credentials (RFC 8445 s9). Media keeps the old pair until a check with the new ones nominates one."""
+        """Sets new credentials (RFC 8445 s9). Media keeps the old pair until a check with the new ones nominates a
+        pair."""
 
     def open_sctp(self, transport: int, spec: SctpSpec) -> None:
-        """Data channels become possible; may come with a later offer than the transport."""
+        """Enables data channels, perhaps with a later offer than the transport's."""
 
     def add_track(self, spec: TrackSpec) -> None:
-        """Takes what the participant sends in this m-section. It goes nowhere until a slot has it as its source."""
+        """Adds a track: accepts the media of this m-section. It is forwarded once a slot has it as its source."""
 
     def update_track(self, spec: TrackSpec) -> None:
-        """Same id and transport as before; encodings whose RID or SSRC are unchanged keep their state."""
+        """Changes a track. Its id and transport are the same as before; encodings whose RID or SSRC are unchanged keep
+        their state."""
 
     def add_slot(self, spec: SlotSpec) -> None:
-        """It sends nothing until it has a source and a ladder, in either order. Its SSRCs must be new to the transport:
-        under the keys of one association no number may be used twice."""
+        """Adds a slot. It sends nothing until it has a source and a ladder, in either order. Its SSRCs must be new to
+        the transport, because under the keys of one association no number may be used twice."""
 
     def set_source(self, slot: int, track: int | None) -> None:
-        """Which track the slot shows. Its SSRC and numbers stay continuous."""
+        """Sets the track that the slot shows. Its SSRC stays, and its numbers stay continuous."""
 
     def set_targets(self, targets: Sequence[tuple[int, Sequence[_LayerLike]]]) -> None:
-        """Per slot a ladder: the layers it may show, best first. The plane steps down it and never off it; an empty one
-        pauses the slot. All in one command per worker."""
+        """Sets a ladder per slot: the layers that it may show, best first. The plane shows no other layers, and steps
+        down by itself. An empty ladder pauses the slot. One command per worker carries all of them."""
 
     def set_muted(self, track: int, muted: bool) -> None:
-        """While a track is muted, slots that show it send nothing, whatever their ladders. They do not report that; the
-        audio of a track that still arrives continues without a report, too."""
+        """Mutes or unmutes a track. While it is muted, slots that show it send nothing, whatever their ladders. They do
+        not report this. Audio that still arrives continues after the mute without a report, too."""
 
     def set_audio(self, policy: AudioPolicy) -> None:
-        """How the sound of a room is forwarded; replaces what was said of that room. Tracks that no policy names are
-        forwarded as they come. `remove` takes the room's id, too."""
+        """Sets how the audio of a room is forwarded. Replaces the room's previous policy. Tracks that no policy names
+        are forwarded unchanged. `remove` accepts the room's id, too."""
 
     def request_keyframe(self, track: int) -> None:
-        """Of all its encodings that are shown. Many requests become one per interval."""
+        """Requests keyframes of all encodings of the track that are shown. Several requests within an interval are sent
+        as one."""
 
     def open_channel(self, spec: ChannelSpec) -> None:
-        """With a transport, needs `open_sctp` before. Reliable messages for it wait until it is open, within
-        `DataLimits`. It is in no group until it joins one; what comes of it is a `ChannelState`."""
+        """Opens a channel. A spec with a transport needs `open_sctp` before. Reliable messages for the channel wait
+        until it is open, within `DataLimits`. It is in no group until it joins one. `ChannelState` reports the
+        result."""
 
     def add_group(self, id: int, *, enveloped: bool) -> None:
-        """Channels that reach one another: what arrives on one goes to those of all other names. It stays until it is
-        removed.
+        """Adds a group of channels: a message on one goes to all channels with other names. The group exists until it
+        is removed.
 
-        `enveloped`: messages carry an envelope, one byte n, n bytes that name the destination (none: everybody;
-        `server`: the server), then the payload. It leaves with the sender's name in that place. Without, messages are
-        passed on as they are."""
+        `enveloped`: messages have an envelope: one byte n, n bytes that name the destination (none: everybody;
+        `server`: the server), then the payload. The plane replaces the destination by the sender's name. Without
+        envelopes, messages are forwarded unchanged."""
 
     def join_group(self, group: int, channel: int, name: str, *, may_send: bool) -> None:
-        """Messages of the channel, which is open or awaited, go to this group from now on: a channel is in one at most.
-        Again, it changes its name (1 to 255 octets) and permission. It leaves with its end."""
+        """Adds an open or awaited channel to this group: its messages go there from now on. A channel is in at most one
+        group. A repeated call changes its name (1 to 255 octets) and permission. The channel leaves the group when it
+        closes."""
 
     def send(self, channels: Sequence[int], payload: bytes, *, text: bool) -> None:
-        """From the server: one payload in, fanned out by the plane."""
+        """Sends a message from the server to several channels."""
 
     def start_capture(self, transport: int, octets: int, seconds: float) -> None:
-        """Captures the clear RTP and RTCP of a transport, both ways, as a pcapng file: see `Captured`. It ends after so
-        many octets (at most 64 MB) or seconds (at most 300). A worker has one capture at a time: this ends the one
+        """Captures the clear RTP and RTCP of a transport, both ways, as a pcapng file: see `Captured`. It ends after
+        this many octets (at most 64 MB) or seconds (at most 300). A worker has one capture at a time: this ends the one
         before."""
 
     def stop_capture(self, transport: int) -> None:
         """Ends the capture of this transport, if there is one."""
 
     def remove(self, id: int) -> None:
-        """A transport, track, slot, channel or group, and all that hangs on it."""
+        """Removes a transport, track, slot, channel or group, and everything it owns."""
 
     def close(self) -> None:
-        """BYE and close_notify to everybody, then the threads end; waits for them for 2 s, without the GIL, and raises
-        TimeoutError if one does not come to its end. A second call does nothing."""
+        """Sends BYE and close_notify to all peers and ends the threads. Waits for them for 2 s, without the GIL; raises
+        TimeoutError if one has not ended by then. A second call does nothing."""
 
     def fileno(self) -> int:
-        """Readable when `poll` has something. It stays open, after `close` too, as long as the plane lives."""
+        """Returns a descriptor that is readable when `poll` has events. It stays open as long as the object exists,
+        also after `close`."""
 
     def poll(
         self,
@@ -186,12 +196,12 @@ class Plane:
         | TraceLine
         | WorkerFailed
     ]:
-        """What happened since the last call, in order; never blocks. All but `Message`, `Captured` and `TraceLine` are
-        state: of each thing only the newest is kept. Messages wait in a ring per transport, as long as
-        `DataLimits.server_messages`; behind a full one the sender waits."""
+        """Returns the events since the last call, in order. Never blocks. All except `Message`, `Captured` and
+        `TraceLine` are state: only the newest of each object is kept. Messages wait in a ring per transport of
+        `DataLimits.server_messages`; if it is full, the sender waits."""
 
     def stats(self) -> Stats:
-        """The counters as last published: they may lag by a quarter of a second."""
+        """Returns the last published counters, at most a quarter of a second old."""
 
 @final
 class PlaneConfig:
@@ -208,11 +218,11 @@ class PlaneConfig:
     ) -> PlaneConfig: ...
     @property
     def hosts(self) -> list[str]:
-        """IP addresses to bind to. `0.0.0.0` and `::` stand for all of their family: name both for both."""
+        """IP addresses to bind to. `0.0.0.0` and `::` each stand for all addresses of their family."""
 
     @property
     def udp_port(self) -> int:
-        """Worker i has port `udp_port + i`; 0: the system picks."""
+        """Worker i has port `udp_port + i`. 0: the system picks the ports."""
 
     @property
     def workers(self) -> int: ...
@@ -222,7 +232,7 @@ class PlaneConfig:
     def data(self) -> DataLimits: ...
     @property
     def seed(self) -> int | None:
-        """Decides every random number but keys and tags; None: the system's. For tests."""
+        """The seed of all random numbers except keys and tags, for tests. None: a random seed."""
 
     @property
     def trace(self) -> str:
@@ -232,7 +242,7 @@ class PlaneConfig:
 
 @final
 class Silence:
-    """How long nothing authenticated may come from a peer before it is `disconnected`; in seconds."""
+    """Seconds without authenticated packets after which a peer is `disconnected`."""
 
     def __new__(
         cls,
@@ -244,11 +254,13 @@ class Silence:
     ) -> Silence: ...
     @property
     def with_feedback(self) -> float:
-        """For a peer that was sent transport-wide numbered packets in the last second and has returned feedback."""
+        """The limit for a peer that was sent transport-wide numbered packets in the last second and has returned
+        feedback."""
 
     @property
     def shortest(self) -> float:
-        """For any other: at least this, at most `longest`; in between, `factor` times its longest gap of late."""
+        """The limit for any other peer is `factor` times its longest recent gap, but at least this and at most
+        `longest`."""
 
     @property
     def longest(self) -> float: ...
@@ -257,7 +269,7 @@ class Silence:
 
 @final
 class DataLimits:
-    """Of the data channels of one participant."""
+    """Limits of the data channels of one participant."""
 
     def __new__(
         cls,
@@ -276,7 +288,7 @@ class DataLimits:
     def channels(self) -> int: ...
     @property
     def message(self) -> int:
-        """Octets of one message."""
+        """The longest message in octets."""
 
     @property
     def messages_per_second(self) -> int: ...
@@ -288,15 +300,15 @@ class DataLimits:
 
     @property
     def receive_window(self) -> int:
-        """Octets."""
+        """Octets of the receive window."""
 
     @property
     def backlog_octets(self) -> int:
-        """Octets kept for a channel that is still opening, of reliable messages."""
+        """Octets of reliable messages that wait for a channel that is still opening."""
 
     @property
     def backlog_age(self) -> float:
-        """Seconds they are kept."""
+        """Seconds for which they wait."""
 
     @property
     def server_messages(self) -> int:
@@ -321,7 +333,7 @@ class IceCredentials:
 
 @final
 class Fingerprint:
-    """Of the peer's certificate (RFC 8122 s5)."""
+    """A fingerprint of the peer's certificate (RFC 8122 s5)."""
 
     def __new__(cls, *, hash: Literal["sha-256", "sha-384", "sha-512"], digest: bytes) -> Fingerprint: ...
     @property
@@ -349,13 +361,13 @@ class TransportSpec:
     def ice(self) -> IceCredentials: ...
     @property
     def dtls_role(self) -> Literal["server", "client"]:
-        """Ours: "server" goes with `a=setup:passive`, "client" with `a=setup:active`."""
+        """Our role: "server" for `a=setup:passive`, "client" for `a=setup:active`."""
 
     @property
     def fingerprints(self) -> list[Fingerprint]: ...
     @property
     def cname(self) -> str:
-        """RTCP CNAME (RFC 3550 s6.5.1) of all we send on it."""
+        """The RTCP CNAME (RFC 3550 s6.5.1) of everything that we send on it."""
 
     def __hash__(self) -> int: ...
 
@@ -370,7 +382,7 @@ class SctpSpec:
     def remote_port(self) -> int: ...
     @property
     def max_message_size(self) -> int:
-        """Octets of the largest message the peer takes; 0: any."""
+        """Octets of the largest message that the peer accepts. 0: any."""
 
     def __hash__(self) -> int: ...
 
@@ -391,7 +403,8 @@ class PayloadType:
 
     @property
     def format(self) -> int:
-        """Profile and packetization as one number of the caller's choosing: equal means interchangeable."""
+        """Profile and packetization as one number that the caller chooses. Equal numbers mean interchangeable
+        formats."""
 
     @property
     def rtx(self) -> int | None:
@@ -401,7 +414,7 @@ class PayloadType:
 
 @final
 class EncodingSpec:
-    """What is known of an encoding before its first packet: a RID, or SSRCs, or nothing (the only one of its MID)."""
+    """An encoding before its first packet: it has a RID, or SSRCs, or nothing (the only one of its MID)."""
 
     def __new__(
         cls, *, rid: str | None = None, ssrc: int | None = None, rtx_ssrc: int | None = None
@@ -416,7 +429,7 @@ class EncodingSpec:
 
 @final
 class TrackSpec:
-    """What a participant publishes in one m-section."""
+    """A track that a participant publishes in one m-section."""
 
     def __new__(
         cls,
@@ -446,7 +459,7 @@ class TrackSpec:
     def payload_types(self) -> list[PayloadType]: ...
     @property
     def encodings(self) -> list[EncodingSpec]:
-        """In any order: the index is `Layer.spatial`. Which of them is better, ladders say."""
+        """Encodings in any order. The index is `Layer.spatial`. Ladders define which one is better."""
 
     @property
     def extensions(self) -> dict[_Extension, int]:
@@ -454,8 +467,7 @@ class TrackSpec:
 
     @property
     def parameter_sets(self) -> list[tuple[int, bytes]]:
-        """NAL units of H.264 and H.265 that SDP told, with the payload type that they are of: at most 64, of 1 to 1,000
-        octets."""
+        """NAL units of H.264 and H.265 from SDP, each with its payload type: at most 64, of 1 to 1,000 octets."""
 
     @property
     def nack(self) -> bool: ...
@@ -465,14 +477,14 @@ class TrackSpec:
     def fir(self) -> bool: ...
     @property
     def repairs(self) -> list[tuple[int, int]]:
-        """At most 64 SSRCs and what repairs each (`a=ssrc-group:FID`, RFC 5576 s4.2), also of streams that no encoding
-        names."""
+        """At most 64 pairs of an SSRC and the SSRC of its retransmissions (`a=ssrc-group:FID`, RFC 5576 s4.2), also of
+        streams that no encoding names."""
 
     def __hash__(self) -> int: ...
 
 @final
 class SlotSpec:
-    """A receive section of a participant: constant MID and SSRCs, into which any track can be put."""
+    """A receive section of a participant. It has a constant MID and constant SSRCs, and can show any track."""
 
     def __new__(
         cls,
@@ -506,7 +518,7 @@ class SlotSpec:
 
 @final
 class AudioPolicy:
-    """Which microphones of a room are forwarded, and what goes along with their packets."""
+    """The audio policy of a room: which microphones are forwarded, and with how much redundancy."""
 
     def __new__(
         cls,
@@ -520,34 +532,37 @@ class AudioPolicy:
     ) -> AudioPolicy: ...
     @property
     def id(self) -> int:
-        """Of the room."""
+        """The room."""
 
     @property
     def loudest(self) -> int:
-        """Only the loudest so many of `ranked` are forwarded at a time; 0: all. What has no audio level passes."""
+        """Only this many of `ranked`, the loudest, are forwarded at a time. 0: all. Packets without an audio level are
+        forwarded."""
 
     @property
     def ranked(self) -> list[int]:
-        """Tracks."""
+        """The tracks whose loudness is compared."""
 
     @property
     def always(self) -> list[int]:
-        """Of the ranked ones those that are forwarded however quiet they are."""
+        """The ranked tracks that are forwarded however quiet they are."""
 
     @property
     def redundancy(self) -> int:
-        """So many packets (0 to 2) go along with the one after them (RFC 2198), to slots that have `red`."""
+        """The number of earlier packets (0 to 2) that are copied into each packet (RFC 2198), for slots that have
+        `red`."""
 
     @property
     def redundant(self) -> list[int]:
-        """The tracks for which that holds; none that is encrypted end to end: receivers decrypt packet by packet."""
+        """The tracks that get redundancy. None may be encrypted end to end, because receivers decrypt packet by
+        packet."""
 
     def __hash__(self) -> int: ...
 
 @final
 class Layer:
-    """A point of a track, from the least to the best picture: which encoding (in SVC: spatial layer), which temporal
-    layer. Both from 0."""
+    """A layer of a track: its encoding (in SVC: spatial layer) and its temporal layer, both from 0. Layers within one
+    encoding sort from the least to the best."""
 
     __match_args__ = ("spatial", "temporal")
     def __new__(cls, spatial: int, temporal: int) -> Layer: ...
@@ -583,8 +598,8 @@ class ChannelSpec:
     def id(self) -> int: ...
     @property
     def transport(self) -> int | None:
-        """None: it is still to come. What is sent reliably meanwhile is kept within `DataLimits`; opened again, by the
-        same id and with a transport, the channel gets it."""
+        """None: the transport does not exist yet. Reliable messages sent meanwhile are kept within `DataLimits`. The
+        channel gets them when the same id is opened with a transport."""
 
     @property
     def label(self) -> str: ...
@@ -594,15 +609,15 @@ class ChannelSpec:
     def ordered(self) -> bool: ...
     @property
     def retransmits(self) -> int | None:
-        """At most so many; with neither this nor `lifetime` the channel is reliable."""
+        """The maximum number of retransmissions. With neither this nor `lifetime` the channel is reliable."""
 
     @property
     def lifetime(self) -> int | None:
-        """Milliseconds after which a message is given up."""
+        """Milliseconds after which a message is abandoned."""
 
     @property
     def remote(self) -> bool:
-        """The peer opens it: the first channel it opens with this label gets this id."""
+        """True: the peer opens it. The first channel that the peer opens with this label gets this id."""
 
     def __hash__(self) -> int: ...
 
@@ -610,9 +625,9 @@ class ChannelSpec:
 
 @final
 class TransportState:
-    """`disconnected`: silent for too long, nothing more is sent until it is heard again. `failed` and `closed` are for
-    good: DTLS failed, or an error inside us ended this transport alone; the peer said goodbye. `reason` is a sentence
-    for the log."""
+    """The state of a transport. `disconnected`: the peer was silent for too long; nothing is sent until a packet
+    arrives from it. `failed` is final: DTLS failed, or an internal error ended this transport alone. `closed` is final:
+    the peer sent close_notify. `reason` is a text for the log."""
 
     __match_args__ = ("transport", "state", "reason")
     def __new__(
@@ -633,11 +648,11 @@ class LayerRate:
     def layer(self) -> Layer: ...
     @property
     def bps(self) -> int:
-        """Of this layer and those it needs, RTP payload only."""
+        """Bits per second of this layer and those it needs, RTP payload only."""
 
     @property
     def width(self) -> int:
-        """Pixels; 0 where not known."""
+        """Pixels; 0: unknown."""
 
     @property
     def height(self) -> int: ...
@@ -646,9 +661,10 @@ class LayerRate:
 
 @final
 class Layers:
-    """What really arrives of a track: once a second, and when an encoding or a spatial layer starts or stops. One that
-    stopped is noticed within 500 ms if it had five frames a second and something else of its transport is heard, else
-    within 3 s, and at once if its sender says so (video-layers-allocation); it is back when it has flowed for 1.5 s."""
+    """The layers of a track that arrive. Sent once a second, and when an encoding or a spatial layer starts or stops. A
+    stop is detected within 500 ms if the layer had at least five frames a second and other media of its transport
+    arrives, otherwise within 3 s, and at once if its sender reports it (video-layers-allocation). A stopped layer
+    counts again after it has arrived for 1.5 s."""
 
     __match_args__ = ("track", "codec", "layers", "encrypted", "deaf", "surplus", "lacks_parameters")
     def __new__(
@@ -669,30 +685,31 @@ class Layers:
     def layers(self) -> list[LayerRate]: ...
     @property
     def encrypted(self) -> bool:
-        """Its payload cannot be read, and no dependency descriptor tells keyframes: slots show the best rung that
-        arrives, and stay with it."""
+        """True: the payload cannot be read, and no dependency descriptor marks keyframes. Slots show the best rung that
+        arrives, and keep it."""
     @property
     def deaf(self) -> bool:
-        """Its publisher ignores requests for keyframes, or said that it takes none."""
+        """True: the publisher ignores keyframe requests, or negotiated none."""
     @property
     def lacks_parameters(self) -> bool:
-        """Its keyframes (H.264, H.265) come without parameter sets, and neither earlier packets nor SDP told any:
-        decoders that join now stay black."""
+        """True: keyframes (H.264, H.265) arrive without parameter sets, and neither earlier packets nor SDP had any.
+        Later subscribers cannot decode the track."""
 
     @property
     def surplus(self) -> list[int]:
-        """SSRCs, at most eight, that came in its m-section within 5 s and are ignored: without a RID nothing tells them
-        apart from the stream that is taken. One takes its place when that was silent for 0.4 s, or twice its gap."""
+        """SSRCs, at most eight, that arrived in its m-section within 5 s and are ignored, because without a RID nothing
+        distinguishes them from the used stream. One of them replaces that stream when it was silent for 0.4 s, or twice
+        its gap."""
 
 @final
 class Switched:
-    """What really leaves through a slot (None: nothing), and why nothing better does, whenever either changes. `track`
-    was its source then: by now it may have been given another.
+    """The layer that a slot forwards (None: nothing), and why not a better one. Sent when either changes. `track` was
+    its source at that time; the source may have changed since.
 
-    none: the best rung of the ladder leaves. paused: there is no ladder or no source. publisher: a better rung does not
-    arrive, or is of a codec that was refused. waiting_for_keyframe: a better rung, or the first, arrives, and its
-    keyframe is awaited. loss: more packets are missing than can be sent again; nothing leaves until a keyframe comes.
-    encrypted: see `Layers.encrypted`."""
+    none: the best rung of the ladder is forwarded. paused: there is no ladder or no source. publisher: a better rung
+    does not arrive, or its codec was refused. waiting_for_keyframe: a better rung, or the first one, arrives, and its
+    keyframe is awaited. loss: more packets are missing than can be retransmitted; nothing is forwarded until a keyframe
+    arrives. encrypted: see `Layers.encrypted`."""
 
     __match_args__ = ("slot", "track", "layer", "cause")
     def __new__(cls, slot: int, track: int | None, layer: Layer | None, cause: _Cause) -> Switched: ...
@@ -707,7 +724,7 @@ class Switched:
 
 @final
 class Refused:
-    """The slot cannot show its source, which was `track`."""
+    """The slot cannot show `track`, which was its source."""
 
     __match_args__ = ("slot", "track", "reason")
     def __new__(cls, slot: int, track: int | None, reason: str) -> Refused: ...
@@ -720,8 +737,9 @@ class Refused:
 
 @final
 class AudioLevels:
-    """Tracks of one worker heard in the last 100 ms, each with five octets: its level in -dBov (RFC 6464) in each 20 ms
-    of it, oldest first. 0 is the loudest, 127 silence, 255 where nothing came. No event while nobody is heard."""
+    """Audio levels of the tracks of one worker in the last 100 ms: five octets per track, each the level in -dBov (RFC
+    6464) of 20 ms, oldest first. 0 is the loudest, 127 silence, 255: nothing arrived. There is no event while nothing
+    arrives."""
 
     __match_args__ = ("levels",)
     def __new__(cls, levels: Sequence[tuple[int, bytes]]) -> AudioLevels: ...
@@ -730,7 +748,8 @@ class AudioLevels:
 
 @final
 class ChannelState:
-    """`open` comes before the first `Message` of the channel. A channel whose id is new to you is the peer's."""
+    """The state of a channel. `open` precedes the first `Message` of the channel. A channel with an unknown id was
+    opened by the peer."""
 
     __match_args__ = ("transport", "channel", "state", "label", "protocol", "reason")
     def __new__(
@@ -757,7 +776,7 @@ class ChannelState:
 
 @final
 class Message:
-    """For the server itself."""
+    """A message for the server."""
 
     __match_args__ = ("channel", "payload", "text")
     def __new__(cls, channel: int, payload: bytes, text: bool) -> Message: ...
@@ -770,7 +789,7 @@ class Message:
 
 @final
 class Buffered:
-    """Octets queued towards the peer of a channel rose over, or fell under, half of what is allowed."""
+    """The octets queued for the peer of a channel rose above, or fell below, half of the limit."""
 
     __match_args__ = ("channel", "octets")
     def __new__(cls, channel: int, octets: int) -> Buffered: ...
@@ -781,7 +800,8 @@ class Buffered:
 
 @final
 class Captured:
-    """A piece of the file of a capture: the pieces in their order are the file. `ended`: why no more follow."""
+    """A piece of a capture's file. The pieces in their order are the file. `ended`: why the capture ended; None: more
+    follow."""
 
     __match_args__ = ("transport", "octets", "ended")
     def __new__(cls, transport: int, octets: bytes, ended: str | None) -> Captured: ...
@@ -810,7 +830,7 @@ class TraceLine:
 
 @final
 class WorkerFailed:
-    """Nothing that this worker carried moves any more: the process should end."""
+    """The worker failed and forwards nothing any more. The process should end."""
 
     __match_args__ = ("worker", "reason")
     def __new__(cls, worker: int, reason: str) -> WorkerFailed: ...
@@ -821,7 +841,7 @@ class WorkerFailed:
 
 @final
 class Stats:
-    """Counters of all workers together since the start; the last four are what is there now."""
+    """The summed counters of all workers since the start. The last four are present numbers."""
 
     @property
     def packets_received(self) -> int: ...
@@ -833,7 +853,7 @@ class Stats:
     def bytes_sent(self) -> int: ...
     @property
     def packets_forwarded(self) -> int:
-        """Media packets that left for a subscriber, first transmissions only."""
+        """Media packets sent to subscribers, first transmissions only."""
 
     @property
     def packets_retransmitted(self) -> int: ...
@@ -843,15 +863,16 @@ class Stats:
     def nacks_sent(self) -> int: ...
     @property
     def messages_sent(self) -> int:
-        """Sends, each of one datagram or of several that the kernel cuts: against `packets_sent`, how well it works."""
+        """Messages sent, each of one datagram or of several that the kernel splits. The ratio to `packets_sent` shows
+        how well that works."""
 
     @property
     def discards(self) -> dict[str, int]:
-        """Datagrams, or parts of one, that went no further, by why."""
+        """Dropped datagrams, or parts of one, by reason."""
 
     @property
     def timers(self) -> dict[str, int]:
-        """Deadlines that passed, by what was due: why workers woke, but for datagrams and commands."""
+        """Deadlines that passed, by timer: why workers woke, apart from datagrams and commands."""
 
     @property
     def transports(self) -> int: ...
