@@ -8,7 +8,7 @@ import { read } from './stats.js';
  * @typedef {object} Ways To the rest of the room.
  * @property {(message: Record<string, any>) => Promise<any>} request
  * @property {() => boolean} isReachable Whether the server can be asked now.
- * @property {(mids: string[]) => void} undeclared Sections that would send and are no track: the server takes nothing there.
+ * @property {(mids: string[]) => void} undeclared Sections that would send but have no track: their media is ignored.
  * @property {() => void} changed `state` changed.
  * @property {() => void} rejoin The connection cannot be restored: a new join is needed.
  */

@@ -30,7 +30,7 @@ impl Random {
 struct Pair {
     now: Instant,
     ends: [Data; 2],
-    /// What is on its way to each end, by arrival.
+    /// Packets in flight to each end, by arrival.
     wires: [BTreeMap<(Instant, u64), Vec<u8>>; 2],
     /// Percent.
     loss: u64,
@@ -41,7 +41,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// The peer is a browser: its limits are not ours.
+    /// The peer is a browser with its own limits.
     fn new(loss: u64, seed: u64) -> Self {
         let start = Instant::now();
         let browser = DataLimits {
@@ -156,7 +156,7 @@ impl Pair {
         self.events(end).into_iter().filter_map(closed).collect()
     }
 
-    /// A channel that the peer opened, as each end knows it.
+    /// A channel that the peer opened: its id at each end.
     fn channel(&mut self, ordered: bool, reliability: Reliability) -> [ChannelId; 2] {
         let peer = self.open_as(PEER, 1, "chat", ordered, reliability, false);
         self.run(ms(3_000));
@@ -165,7 +165,7 @@ impl Pair {
         [peer, server[0]]
     }
 
-    /// Without letting time or packets pass.
+    /// Returns the closed channels, without advancing time or delivering packets.
     fn closed_now(&mut self, end: usize) -> Vec<(ChannelId, &'static str)> {
         self.events[end].extend(std::iter::from_fn(|| self.ends[end].poll_event()));
         self.closed(end)

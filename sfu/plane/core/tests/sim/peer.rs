@@ -1,4 +1,4 @@
-//! A participant as a browser would be: connectivity checks, DTLS, SRTP, sources that send, what it received.
+//! A participant that behaves like a browser: connectivity checks, DTLS, SRTP, sources, and received media.
 
 pub mod ice;
 mod media;
@@ -32,7 +32,7 @@ pub struct Peer {
     pub data: Option<Data>,
     pub data_events: Vec<data::Event>,
     pub sources: Vec<Source>,
-    /// Of its sound, in -dBov (RFC 6464).
+    /// The level of its audio, in -dBov (RFC 6464).
     pub level: u8,
     pub received: Vec<Received>,
     pub feedback: Vec<Told>,
@@ -44,41 +44,41 @@ pub struct Peer {
     pub failed: bool,
     /// It answers the server's checks.
     pub answers: bool,
-    /// How many came.
+    /// The number of received checks.
     pub asked: usize,
-    /// Checks for another, who claims this peer's address; where it is not set, one is a fault of the server.
+    /// Checks for another peer that claims this address. Unset: such a check is an error of the server.
     pub misdirected: Option<Vec<Vec<u8>>>,
     /// It sends connectivity checks.
     pub checking: bool,
     pub check_interval: plane_core::time::Duration,
-    /// It reports, asks again, sends media. False: it went silent (SIGSTOP).
+    /// It sends reports, NACKs and media. False: it is silent (SIGSTOP).
     pub alive: bool,
     pub asks_for_losses: bool,
     pub sends_feedback: bool,
-    /// Reports, every 100 ms as long as it is connected.
+    /// It sends reports every 100 ms while connected.
     pub sends_reports: bool,
-    /// Goes with the next packet.
+    /// Sent with the next packet.
     pub allocation: Option<Vec<u8>>,
-    /// A dependency descriptor, likewise.
+    /// A dependency descriptor, sent with the next packet.
     pub descriptor: Option<Vec<u8>>,
     /// Its checks nominate (USE-CANDIDATE).
     pub nominates: bool,
-    /// Added to or taken from the check interval: up to this fraction of it.
+    /// The check interval varies by up to this fraction.
     pub check_jitter: f64,
-    /// What it sends is kept here.
+    /// Copies of what it sends.
     pub tapped: bool,
     pub tap: Vec<Vec<u8>>,
-    /// Reports in clear, the first hundred.
+    /// The first hundred reports, decrypted.
     pub compounds: VecDeque<Vec<u8>>,
-    /// MID and RID come with so many packets of a source only; always, if not set.
+    /// The number of packets of a source that have MID and RID. Unset: all.
     pub names_streams: Option<u32>,
-    /// Packets that came twice.
+    /// The number of duplicate packets.
     pub replayed: usize,
-    /// What it sends again has MID and repaired RID.
+    /// Its retransmissions have MID and repaired RID.
     pub names_repairs: bool,
-    /// Sequence numbers of its sources that get lost before they leave.
+    /// Sequence numbers of its sources that are lost before they are sent.
     pub swallows: Vec<u16>,
-    /// Those it sends again for nobody.
+    /// Sequence numbers that it never retransmits.
     pub refuses: Vec<u16>,
     next_check: Instant,
     next_feedback: Instant,
@@ -96,7 +96,7 @@ pub struct Peer {
     unreported: Vec<(u16, Instant)>,
     feedback_count: u8,
     expected: BTreeMap<u32, u16>,
-    /// The first sequence number that came, and how many did.
+    /// The first received sequence number, and the number of packets.
     counted: BTreeMap<u32, (u16, u16)>,
     last_reports: BTreeMap<u32, (u32, Instant)>,
     origin: Instant,
@@ -182,7 +182,7 @@ impl Peer {
         fingerprint(&self.identity)
     }
 
-    /// The certificate it expects of the server; before this, its handshake cannot succeed.
+    /// Sets the server's expected certificate. Before that, its handshake cannot succeed.
     pub fn expect(&mut self, server: &Identity, now: Instant) {
         self.dtls = Session::new(&self.identity, self.role, &[fingerprint(server)], now);
     }
@@ -266,7 +266,7 @@ impl Peer {
         self.pump(now);
     }
 
-    /// Moves what DTLS and SCTP have to say on.
+    /// Moves the output of DTLS and SCTP on.
     pub fn pump(&mut self, now: Instant) {
         while let Some(event) = self.dtls.poll_event() {
             match event {
@@ -311,7 +311,7 @@ impl Peer {
     }
 }
 
-/// As SDP would tell it.
+/// The fingerprint as in SDP.
 pub fn fingerprint(identity: &Identity) -> Fingerprint {
     let digest = identity.fingerprint().split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
     Fingerprint { hash: Hash::Sha256, digest }

@@ -72,7 +72,7 @@ struct World {
     life: Life,
     frames: BTreeMap<u32, Frame>,
     waiting: Vec<(usize, Sent)>,
-    /// Frames of which a packet was lost on the way to us, and how many packets were.
+    /// Frames with lost packets on the way to us, and the number of lost packets.
     lost: BTreeSet<u32>,
     missing: u64,
     wish: Option<usize>,

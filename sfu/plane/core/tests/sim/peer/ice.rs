@@ -55,7 +55,7 @@ impl Peer {
     }
 }
 
-/// To a connectivity check, signed with this password.
+/// The response to a connectivity check, signed with this password.
 pub fn answer(request: &Message, password: &str) -> Vec<u8> {
     let mut response = Message::builder_success(request, MessageWriteVec::new());
     let seen = XorMappedAddress::new(([192, 0, 2, 1], 7_882).into(), request.transaction_id());

@@ -13,7 +13,7 @@ use super::super::source::Source;
 use super::super::{Call, H264, OPUS, VP8};
 use super::Peer;
 
-/// A media packet that came, in clear.
+/// A received media packet, decrypted.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub at: Instant,
@@ -39,7 +39,7 @@ impl Peer {
         }
     }
 
-    /// Its source leaves out so many numbers.
+    /// Its source skips this many numbers.
     pub fn leap(&mut self, source: usize, by: u16) {
         let source = &mut self.sources[source];
         source.sequence = source.sequence.wrapping_add(by);
@@ -155,12 +155,12 @@ impl Peer {
         self.indexes.get(&ssrc).copied()
     }
 
-    /// A test has sent this index by itself.
+    /// Records that a test has sent this index itself.
     pub fn note_index(&mut self, ssrc: u32, index: u64) {
         self.indexes.insert(ssrc, index);
     }
 
-    /// As if so many transport-wide numbered packets had been lost.
+    /// Skips this many transport-wide numbers, as if the packets had been lost.
     pub fn skip_numbers(&mut self, count: u16) {
         self.transport_sequence = self.transport_sequence.wrapping_add(count);
     }
@@ -231,7 +231,7 @@ impl Peer {
         }
     }
 
-    /// What came for one SSRC.
+    /// The packets received for one SSRC.
     pub fn stream(&self, ssrc: u32) -> Vec<&Received> {
         self.received.iter().filter(|packet| packet.ssrc == ssrc).collect()
     }

@@ -6,12 +6,12 @@ use plane_core::time::{Instant, ms};
 
 use super::Peer;
 
-/// Transport-wide feedback that came.
+/// Received transport-wide feedback.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// In units of 64 ms.
     pub reference: i32,
-    /// By number: after the arrival before it, in units of 250 us. None: not arrived.
+    /// By number: the time since the previous arrival, in units of 250 us. None: not arrived.
     pub packets: Vec<(u16, Option<i16>)>,
 }
 
@@ -56,7 +56,7 @@ impl Peer {
         }
     }
 
-    /// Receiver reports, and what arrived by transport-wide number.
+    /// Sends receiver reports and transport-wide feedback.
     pub(super) fn report(&mut self, now: Instant) {
         let blocks: Vec<_> = self
             .last_reports
@@ -99,7 +99,7 @@ impl Peer {
         }
     }
 
-    /// Of the numbers since the first one (RFC 3550 A.3).
+    /// The loss among the numbers since the first one (RFC 3550 A.3).
     fn lost(&self, ssrc: u32) -> i32 {
         let (Some(next), Some((first, came))) = (self.expected.get(&ssrc), self.counted.get(&ssrc)) else { return 0 };
         i32::from(next.wrapping_sub(*first)) - i32::from(*came)
