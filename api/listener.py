@@ -95,7 +95,7 @@ class Listener(uvicorn.Server):
             # Each WebSocket closes with its own code. uvicorn would close all with 1012.
             await asyncio.wait(self.server_state.tasks, timeout=CLOSE_SECONDS)
         for connection in list(self.server_state.connections):
-            # Without this, a request whose body never ends would delay the stop once more.
+            # Without this, a request whose body never ends would delay the stop again.
             if (
                 isinstance(connection, HttpToolsProtocol)
                 and connection.cycle

@@ -106,7 +106,7 @@ class Cause(StrEnum):
 
 
 class Step(StrEnum):
-    """Who decided, in the order in which decisions limit one another."""
+    """The origin of a decision, in the order in which decisions limit one another."""
 
     WANTED = "wanted"
     """The subscriber, or a backend on its behalf."""

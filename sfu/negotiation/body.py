@@ -1,7 +1,7 @@
 """The part of an m-section that is often equal in other sections, participants and offers. It is parsed once.
 
-A browser writes the same codecs and extensions into each section, and what differs stands before them: the mid, and the
-credentials of the participant. `split` takes those lines out.
+A browser writes the same codecs and extensions into each section, and the differing lines precede them: the mid, and
+the credentials of the participant. `split` takes those lines out.
 """
 
 import re

@@ -138,5 +138,5 @@ def test_few_mistakes_are_named_and_many_are_counted(text: str, sentence: str) -
 
 @pytest.mark.parametrize("candidate", ["null", '""', '"candidate:1 1 udp 1 192.0.2.1 9 typ host"'])
 def test_the_end_of_candidates_may_be_null(candidate: str) -> None:
-    """What a browser's `icecandidate` event has at the end."""
+    """The last `icecandidate` event of a browser."""
     assert messages.decode(f'{{"type": "candidate", "candidate": {candidate}}}')

@@ -93,7 +93,7 @@ async def all_of(service: Server, room: str, kill: Kill, ways: list[str], first:
 
 
 async def holds(service: Server) -> dict[str, Any]:
-    """What the service holds now: its gauges, and what it says itself."""
+    """Returns the objects of the service: its gauges, and its own output."""
     metrics = await service.metrics()
     said = sum(line.startswith("holds: ") for line in service.log)
     service.process.send_signal(signal.SIGUSR1)
@@ -124,7 +124,7 @@ async def until_alone(service: Server, before: dict[str, Any] | None = None) -> 
 
 
 async def remaining(service: Server) -> str:
-    """Who is there, and what the service logged of them."""
+    """Describes the remaining participants, and the service's log about them."""
     (room,) = (await service.ask("GET", "/v1/rooms"))["rooms"]
     people = (await service.ask("GET", f"/v1/rooms/{room['name']}/participants"))["participants"]
     lines = [line for line in service.log if any(one["sid"] in line for one in people)]

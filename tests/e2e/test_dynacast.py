@@ -20,7 +20,7 @@ BIG = {"card": 2, "width": 1280, "height": 720}
 
 
 async def counters(person: Person, codec: str = "") -> dict[str, dict[str, Any]]:
-    """What the browser counts of each encoding that it sends, by rid; of one codec, if one is named."""
+    """Returns the browser's counters of each sent encoding, by rid; of one codec, if one is named."""
     return {one["rid"]: one for one in await person.call("sent") if not codec or one["codec"] == codec}
 
 

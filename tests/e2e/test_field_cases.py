@@ -32,7 +32,7 @@ def offer(*sections: str, bundle: str = "0") -> str:
 
 
 def section(line: str, *lines: str, mid: str = "0") -> str:
-    """Of a publisher, that uses one transport for all."""
+    """A section of a publisher with one transport for all sections."""
     named = [f"a=mid:{mid}"] if mid else []
     return "\n".join([line, "c=IN IP4 0.0.0.0", *named, *lines, "a=rtcp-mux", "a=sendonly", TRANSPORT])
 
@@ -220,5 +220,5 @@ async def test_a_viewer_has_a_keyframe_after_an_outage(server: Server, room: str
 
 
 def numbers(viewer: Peer) -> set[int]:
-    """Of the frames that came."""
+    """The numbers of the received frames."""
     return {vp8_number(packet.payload) for packet in viewer.media(96)}

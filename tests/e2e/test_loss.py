@@ -70,7 +70,7 @@ async def doors(server: Server, site: str, room: str) -> AsyncIterator[Doors]:
 
 
 async def decoded(viewer: Page, frames: int) -> dict[str, Any]:
-    """Waits until so many more frames are decoded."""
+    """Waits until this many more frames are decoded."""
 
     async def look() -> dict[str, Any]:
         flows = [flow for flow in await viewer.call("bareFlows") if flow["kind"] == "video"]

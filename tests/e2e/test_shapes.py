@@ -69,7 +69,7 @@ PASSIVE = ("a=setup:actpass", "a=setup:passive")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What an m-section is about."""
+    """The properties of an m-section."""
 
     kind: str
     codec: str = ""
@@ -129,7 +129,7 @@ async def test_the_service_begins_the_dtls_handshake_where_the_offer_is_passive(
         if browser.name == "chromium":
             assert transport["dtlsRole"] == "server", "it waited for our ClientHello"
 
-        # Who offers again leaves the choice again, and means the association that there is (RFC 8842 s5.5).
+        # A repeated offer has actpass again, and keeps the present association (RFC 8842 s5.5).
         offer_again = await page.call("offerAgain", {"iceRestart": True})
         assert found(offer_again, "setup") == {"actpass"}
         assert found(offer_again, "ice-ufrag") != found(offer, "ice-ufrag")

@@ -1,4 +1,4 @@
-"""Who has the floor, and a room that hears the loudest only, with a browser's sound."""
+"""The dominant speaker, and a room that forwards only the loudest microphones, with a browser's audio."""
 
 import pytest
 

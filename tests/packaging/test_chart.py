@@ -44,7 +44,7 @@ EVERYTHING: dict[str, Any] = {
     "tolerations": [{"key": "media", "operator": "Exists", "effect": "NoSchedule"}],
     "affinity": {"podAntiAffinity": {}},
 }
-# What a values file leaves empty arrives as null.
+# Empty values of a values file arrive as null.
 NULLS: dict[str, Any] = {
     **KEYS,
     **dict.fromkeys(("imagePullSecrets", "settings", "extraEnv", "resources", "podAnnotations", "podLabels")),
@@ -96,7 +96,7 @@ def test_the_service_takes_the_environment_it_is_given(
 
 
 def test_a_service_of_the_same_name_does_not_become_settings(render: Render) -> None:
-    """What Kubernetes would inject, the service refuses to start with."""
+    """The service refuses to start with variables that Kubernetes injects."""
     manifests = render(KEYS)
     assert manifests["Service"]["metadata"]["name"] == "sfu"
     assert manifests["Deployment"]["spec"]["template"]["spec"]["enableServiceLinks"] is False

@@ -1,5 +1,5 @@
-"""Whoever has no connection any more is gone after the resume window, whatever happened before, and leaves nothing in
-the plane."""
+"""A participant without a connection is removed after the resume window, whatever happened before, and leaves nothing
+in the plane."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -110,8 +110,8 @@ async def published(client: Client, kind: Kind) -> None:
 
 
 class Departures(RuleBasedStateMachine):
-    """Joins, resumes, replacements and failures in any order. The plane reports a transport that it was told of, also
-    when Python has removed it meanwhile."""
+    """Joins, resumes, replacements and failures in any order. The plane reports transports, even those that Python has
+    removed meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()

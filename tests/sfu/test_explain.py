@@ -216,7 +216,7 @@ def test_a_wish_is_said_shortly(wish: Wish, said: str) -> None:
 
 
 def test_nothing_is_called_the_best_there_is_while_nothing_arrives() -> None:
-    """For every standing: `none` is said of nothing that does not arrive."""
+    """For every standing: the cause of a track that does not arrive is never `none`."""
     choices: dict[str, tuple[object, ...]] = {
         "desired": (True, False),
         "mid": ("1", ""),

@@ -59,7 +59,7 @@ async def test_a_channel_joins_its_group_once_however_many_come() -> None:
 
 
 def read(clients: list[Client]) -> None:
-    """Who does not read what it is told waits for the answers to its requests."""
+    """A client that does not read its messages waits for the replies to its requests."""
     for client in clients:
         client.heard()
 

@@ -1,4 +1,4 @@
-// What the client says of the screen: what is told, when, and in which order; against observers that this test holds.
+// The client's settings of size and visibility: contents, times and order, with fake observers.
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';

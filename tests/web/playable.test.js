@@ -1,4 +1,4 @@
-// A picture and its sound in one element, against elements and streams that this test holds.
+// Video and audio in one element, with fake elements and streams.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What callers name by an object or by a word: a room finds it, or says in a sentence why not.
+// A room finds tracks and participants by object or by name, or throws an error with a sentence.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

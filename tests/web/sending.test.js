@@ -1,4 +1,4 @@
-// What the server wants sent, carried out: encodings that stop and start, a backup that comes and goes.
+// The client carries out the requests `wanted` and `backup`: encodings stop and start, a backup is added and removed.
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';

@@ -148,7 +148,7 @@ export function sendLossy(payload, to) {
   return room.sendLossy(payload, to === null ? {} : { to });
 }
 
-/** Whoever comes is written to in the moment we hear of it. */
+/** Sends a message to each participant as soon as it joins. */
 export function greet(payload) {
   room.addEventListener('participantJoined', ({ detail: { participant } }) => room.sendReliable(payload, { to: participant }));
 }
@@ -179,13 +179,13 @@ function unshow(sid) {
   shown.delete(sid);
 }
 
-/** What the test card that is shown for a track says. */
+/** Reads the test card that is shown for a track. */
 export function card(sid) {
   const element = shown.get(sid);
   return element ? look(element) : null;
 }
 
-/** What arrives, by the browser's counters, with whose it is. */
+/** Returns the browser's counters of received media, with the publisher of each track. */
 export async function flows() {
   const whose = new Map();
   for (const { identity, tracks } of room.participants.values()) {
@@ -235,9 +235,9 @@ async function addSending(pc, direction, { kind, codec, encodings = [{}], width 
   transceiver.setCodecPreferences([...first, ...known.filter((other) => !first.includes(other))]);
 }
 
-/** Of all transceivers that are encrypted or traced. @type {Worker[]} */
+/** The workers of all transceivers that are encrypted or traced. @type {Worker[]} */
 const workers = [];
-/** That all of them take frames. */
+/** Resolves when all workers take frames. */
 let transformed = Promise.resolve();
 
 /** Every track of the room that is joined next goes through `cipher.js`. @param {{key?: number, codec?: string, traces?: boolean}} options */
@@ -271,7 +271,7 @@ RTCPeerConnection.prototype.setLocalDescription = async function (...given) {
   return setLocalDescription.apply(this, given);
 };
 
-/** What passed since the last call, with `traces`, of all transceivers. */
+/** Returns the recorded frames of all transceivers since the last call, with `traces`. */
 export async function traced() {
   const records = workers.map((worker) => new Promise((resolve) => {
     worker.onmessage = ({ data }) => resolve(data);
@@ -349,7 +349,7 @@ export async function closeDoor({ location }) {
   return { status: (await fetch(location, { method: 'DELETE' })).status };
 }
 
-/** Of the remote candidate that media goes to. */
+/** Returns the address of the remote candidate that media goes to. */
 export const usedUfrag = () => nominated(room.peerConnection);
 export const bareUfrag = () => nominated(bare);
 

@@ -181,7 +181,7 @@ SELF_AND_MODERATOR = [
 
 
 async def outcome(it: Scene, bob: Client, command: Command[Any]) -> Any:
-    """What the command answers, and how the participant is afterwards."""
+    """Returns the result of the command, and the participant's state after it."""
     try:
         await it.sfu.execute(command)
         refused = None

@@ -20,7 +20,7 @@ SIMULCAST = "chromium-audio-vp8-simulcast-3rids"
 
 
 class Told:
-    """A transport, and what the plane was told of it."""
+    """A transport, and its commands to the plane."""
 
     def __init__(self) -> None:
         self.plane = FakePlane()

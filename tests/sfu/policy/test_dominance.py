@@ -54,7 +54,7 @@ class Conversation:
         )
 
     def room_noise(self, *tracks: str) -> None:
-        """What the microphones hear when nobody speaks."""
+        """The levels of the microphones when nobody speaks."""
         self.steadily(1, **dict.fromkeys(tracks, 75))
 
 

@@ -31,7 +31,7 @@ def wanted(words: str) -> list[Wanted]:
 def fitted(
     want: Sequence[Wanted], places: Sequence[tuple[str, Kind]], present: Mapping[str, str | None]
 ) -> Mapping[str, str | None]:
-    """What the sections show, after what they show at present."""
+    """Returns the new contents of the sections, from the present ones."""
     layout = Layout.of(places, present)
     count = (sum(kind is Kind.AUDIO for _, kind in places), sum(kind is Kind.VIDEO for _, kind in places))
     layout, changed = layout.fit(select(ranked(want), 0, count))

@@ -16,7 +16,7 @@ SIZES = ((320, 180), (640, 360), (1280, 720))
 
 
 def arriving(track: int, spatials: int = 3, temporals: int = 3, codec: Any = "vp8") -> Layers:
-    """The lowest so many encodings of 180, 360 and 720 lines, at 30 frames per second."""
+    """Returns the lowest `spatials` encodings of 180, 360 and 720 lines, at 30 frames per second."""
     layers = [
         LayerRate(
             PlaneLayer(spatial, temporal), 200_000 << spatial, *SIZES[spatial], 30.0 / 2 ** (temporals - 1 - temporal)

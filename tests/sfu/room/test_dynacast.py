@@ -19,7 +19,7 @@ def wanted(track: str, *on: bool, paused: bool = False) -> Wanted:
 
 
 async def publisher(it: Scene, *, features: tuple[str, ...] = ("wanted",)) -> tuple[Client, str]:
-    """Somebody with a camera of three encodings, all of which arrive."""
+    """Returns a participant whose camera has three encodings, all of which arrive."""
     alice = await it.client("alice", features=features)
     published = await alice.ask(messages.Publish, cid="c", kind=Kind.VIDEO, source=Source.CAMERA)
     alice.sections.append(("video/3", "sendonly"))

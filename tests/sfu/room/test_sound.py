@@ -14,7 +14,7 @@ from .test_speech import converse
 
 
 def told(it: Scene) -> AudioPolicy:
-    """Of the one room."""
+    """The audio policies of the only room."""
     (policy,) = it.plane.audio.values()
     return policy
 

@@ -223,7 +223,7 @@ class DirectReader(Reader):
 
 
 def test_the_acts_reach_what_they_are_for() -> None:
-    """A slow reader is let go, a resume replays, and a resume that missed too much gets a snapshot."""
+    """A slow reader is disconnected, a resume replays, and a resume that missed too much gets a snapshot."""
 
     async def check() -> None:
         with recorded() as logs:

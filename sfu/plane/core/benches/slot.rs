@@ -15,7 +15,7 @@ use plane_core::rtp::sequence::ExtendedSeq;
 use plane_core::send::{EncodingId, Packet, Slot};
 use plane_core::time::{Duration, Instant, ms};
 
-/// Of each frame, as of a picture of 1.5 Mbit/s with one spatial layer.
+/// Packets of each frame, as in a picture of 1.5 Mbit/s with one spatial layer.
 const PACKETS: u32 = 6;
 /// 50 s of pictures.
 const PICTURES: u32 = 1_500;

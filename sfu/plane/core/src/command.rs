@@ -165,7 +165,7 @@ pub struct IceCredentials {
     pub remote_pwd: String,
 }
 
-/// Which end starts the handshake (RFC 8842).
+/// The DTLS role, which decides who starts the handshake (RFC 8842).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DtlsRole {
     /// `a=setup:passive`.

@@ -67,7 +67,7 @@ fn whatever_checks_are_forged_the_stranger_gets_little() {
     assert_eq!(not_stun, 0, "the attacker is heard where it is: no trial");
     assert!(octets <= 3 * paid);
 
-    // Silent where it is, with an address that is forged anew all the time: one trial in ten seconds.
+    // Silent at its own address, with a new forged address each time: one trial in ten seconds.
     call.peers[mallory].alive = false;
     let before = call.strays.len();
     for n in 0..600u16 {
@@ -158,7 +158,7 @@ fn an_address_whose_owner_went_silent_goes_to_the_next_who_answers_there() {
     for silence in [0, 40, 5_000, 10_000] {
         let (mut call, alice, bob, _) = watched(10);
         let shared = call.path(bob);
-        // The owner is gone without a word, and a NAT gives its port to somebody else.
+        // The owner vanished, and a NAT assigns its port to another client.
         call.peers[bob].alive = false;
         call.peers[bob].path = stranger(&call, bob);
         call.run(ms(silence));
@@ -173,7 +173,7 @@ fn an_address_whose_owner_went_silent_goes_to_the_next_who_answers_there() {
         let start = call.now;
         call.run(ms(1_000));
         assert!(received_since(&call, alice, slot, start) > 60);
-        // What comes back under the old address is refused, from another it is as before.
+        // Packets from the old address are refused; from another one they are accepted as before.
         call.peers[carol].misdirected = Some(Vec::new());
         let check = call.peers[bob].check(true);
         assert_eq!(call.inject(shared, check), Err(Discard::AddressTaken));

@@ -132,7 +132,7 @@ fn garbage_in_authentic_reports() {
             let words = (compound.len() / 4 - 1) as u16;
             compound[2..4].copy_from_slice(&words.to_be_bytes());
         }
-        // Of one sender: SRTCP bounds how many there are.
+        // Of one sender, because SRTCP limits their number.
         compound[4..8].copy_from_slice(&1u32.to_be_bytes());
         // Sometimes about a stream that exists.
         if compound.len() >= 12 && round % 3 == 0 {
@@ -171,7 +171,7 @@ fn garbage_in_authentic_media() {
         }
     }
     assert!(refused > 300, "{refused} refused");
-    // Its own sources cannot go on under numbers that are used up.
+    // Its own sources cannot continue with used-up numbers.
     for source in &mut room.call.peers[room.mallory].sources {
         source.active = false;
     }

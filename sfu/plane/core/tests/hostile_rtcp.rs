@@ -153,7 +153,7 @@ fn send_rtcp(call: &mut Call, peer: usize, mut compound: Vec<u8>, now: Instant) 
     call.peers[peer].outbound.as_mut().unwrap().protect_rtcp(&mut compound);
     let path = call.path(peer);
     let taken = call.budget.handle(&mut call.plane, &mut compound, path, now, now);
-    // What is due at once.
+    // Handles what is due at once.
     call.plane.handle_timeout(now);
     taken
 }
@@ -201,7 +201,7 @@ fn what_is_sent_again_is_a_share_of_what_is_sent() {
     let after = call.plane.stats();
     let again = after.packets_retransmitted - before.packets_retransmitted;
     let sent = after.packets_forwarded - before.packets_forwarded;
-    // What was left of the burst, and the half.
+    // The rest of the burst, and half of the media.
     assert!(again <= sent * 7 / 10, "{again} packets sent again of {sent}");
     assert!(call.discarded(Discard::RepairLimit) > 0);
 }

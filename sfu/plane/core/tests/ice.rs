@@ -163,7 +163,7 @@ fn an_address_that_vanished_is_left_for_a_worse_one() {
     let camera = call.publish(alice, Kind::Video, &[]);
     call.subscribe(bob, camera, Kind::Video);
     call.run(ms(1_000));
-    // Another network, without a word of signalling: checks go on from there, with the same priority.
+    // Another network, without signalling: checks continue from there, with the same priority.
     call.peers[bob].path = moved(call.path(bob), 61_000);
     call.peers[bob].check_interval = ms(500);
     call.run(ms(6_000));

@@ -307,7 +307,7 @@ fn a_fast_start_is_at_the_live_edge_and_in_step_with_its_sound_within_a_second()
         let added = delay(video[0]) - soonest;
         assert!((-1.0..=50.0).contains(&added), "{added} ms at {phase}");
 
-        // All that was captured together is told to have been, and to be as old as the way is long.
+        // Media captured together is reported as such, with the age of the path's delay.
         let late = |packet: &&&Received| packet.at >= since + ms(1_000);
         let age =
             |packet: &Received, rate: f64| at(packet) + ms_since(&call, since) - captured(&call, bob, packet, rate);

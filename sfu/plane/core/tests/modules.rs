@@ -1,4 +1,4 @@
-//! Which modules of the crate use which: a module names only modules of lower ranks.
+//! The dependencies between modules of the crate: a module names only modules of lower ranks.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -248,7 +248,7 @@ fn what_came_before_its_dependency_structure_leaves_behind_it_with_a_descriptor_
     call.peers[alice].sources[0].describes = true;
     let bob = call.join();
     let slot = call.subscribe(bob, camera, Kind::Video);
-    // Who watches, and who begins with just this keyframe.
+    // A present viewer, and one that starts with this keyframe.
     let carol = call.join();
     let late = call.add_slot(carol, Kind::Video);
     call.run(ms(1_000));

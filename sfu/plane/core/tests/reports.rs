@@ -21,7 +21,7 @@ fn skew(call: &Call, publisher: usize, source: usize, subscriber: usize, slot: S
         .rev()
         .find(|report| report.0 == ssrc(slot))
         .expect("a report came");
-    // What the slot adds to the timestamps of this source, from a packet that can be told by its content.
+    // The offset that the slot adds to this source's timestamps, from a packet identified by its content.
     let packets = whole(call, subscriber, slot);
     let (_, timestamp, payload) = packets.last().expect("media came");
     let source = &call.peers[publisher].sources[source];
@@ -152,7 +152,7 @@ fn what_a_report_waits_in_our_socket_is_not_taken_for_the_way() {
     call.in_socket = ms(200);
     call.run(ms(5_000));
     let lost = whole(&call, bob, slot).last().expect("media came").0;
-    // What is asked for again within a round trip is not sent again: it takes 10 ms, and not 210.
+    // A packet requested again within a round trip is not sent again: the round trip is 10 ms, not 210.
     for _ in 0..2 {
         let mut nack = Vec::new();
         feedback::write_nack(&mut nack, 1, ssrc(slot), &[lost]);

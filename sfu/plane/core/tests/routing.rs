@@ -263,7 +263,7 @@ fn an_encoding_that_is_listed_elsewhere_is_shown_on_and_one_that_is_gone_gives_w
         call.run(ms(1_000));
         let packets = whole(&call, bob, slot);
         let shown = shown(&packets);
-        // What was lost of one that is gone is lost for good.
+        // Lost packets of a removed encoding stay lost.
         assert!(contiguous(&packets) || !stays, "{keep:?}");
         assert!(in_step(&packets), "{keep:?}: repairs are of what was lost");
         assert!(shown.iter().all(|(_, at_keyframe)| *at_keyframe), "{keep:?}: {shown:?}");
@@ -300,7 +300,7 @@ fn a_ladder_names_the_same_encodings_after_an_update_lists_them_elsewhere() {
         call.run(ms(1_000));
         let mut spec = kept.expect("it was published");
         spec.encodings = keep.iter().map(|&at: &usize| spec.encodings[at].clone()).collect();
-        // What the slot was told last is used again when the mute ends.
+        // The last ladder of the slot applies again when the mute ends.
         call.apply(Command::SetMuted { track: camera, muted: true });
         call.apply(Command::UpdateTrack(spec));
         call.run(ms(500));
@@ -348,7 +348,7 @@ fn a_stream_that_an_update_puts_in_the_place_of_another_is_not_mixed_with_it() {
     let (alice, bob, carol) = (call.join(), call.join(), call.join());
     let mut kept = None;
     let camera = call.publish_with(alice, Kind::Video, &["q"], |spec| {
-        // Who comes late is shown what is kept: nobody can ask for a keyframe.
+        // A late viewer starts from cached packets, because the publisher accepts no keyframe requests.
         (spec.pli, spec.fir) = (false, false);
         kept = Some(spec.clone());
     });
@@ -382,7 +382,7 @@ fn sequence_numbers_that_leap_by_any_number_cost_no_more_than_a_keyframe() {
         call.run(ms(2_000));
         let packets = whole(&call, bob, slot);
         assert!(packets.len() > 240, "{by}: {} packets", packets.len());
-        // Where few are missing, numbers are kept free for them.
+        // Numbers of a few missing packets stay reserved.
         let successive = packets.windows(2).filter(|pair| pair[1].0 == pair[0].0.wrapping_add(1));
         for pair in successive.filter(|pair| origin(&pair[1].2).1 != origin(&pair[0].2).1.wrapping_add(1)) {
             assert_eq!(pair[1].2.get(9..12), Some(&[0x9D, 0x01, 0x2A][..]), "{by}: the picture goes on at a keyframe");

@@ -142,7 +142,7 @@ fn nothing_is_freed_while_somebody_may_come_back() {
     assert_eq!(call.states(call.peers[bob].transport).len(), connects + 1, "no handshake: it is simply heard");
     let next = call.peers[bob].stream(ssrc(slot)).iter().map(|packet| packet.sequence).find(|&next| next > last);
     let gap = next.expect("media flows again") - last;
-    // What was on its way when it fell silent is lost; what was not sent took no numbers.
+    // Packets in flight when it became silent are lost. Packets that were not sent took no numbers.
     assert!(gap < 500, "a gap of {gap}");
     assert_eq!(call.peers[alice].sources[0].keyframes - keyframes, 1, "it begins with a keyframe, and costs one");
     assert!(whole(&call, bob, slot).len() > 200);

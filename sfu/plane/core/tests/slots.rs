@@ -177,7 +177,7 @@ fn a_muted_track_reaches_nobody_and_its_slots_report_nothing() {
             for (&(viewer, slot), (quiet, reported)) in slots.iter().zip(quiet.iter().zip(&reported)) {
                 assert!(call.peers[viewer].received.len() > quiet + 40, "{kind:?}");
                 let since = &switches(&call, slot)[*reported..];
-                // Audio continues at once. A picture needs a keyframe first, which is told.
+                // Audio continues at once. Video needs a keyframe first, which is reported.
                 assert_eq!(since.is_empty(), kind == Kind::Audio, "{since:?}");
                 assert!(since.last().is_none_or(|last| last.0.is_some() && last.1 == Cause::None), "{since:?}");
             }

@@ -148,7 +148,7 @@ fn what_is_sent_again_is_what_was_sent_first() {
     room.call.up[room.speakers[0]] = Link { delay: ms(20), loss: 0.1, jitter: ms(40) };
     let (listener, slot) = (room.listener, room.slots[0]);
     room.call.run(ms(3_000));
-    // All is asked for once more; nothing was lost on the way down, so that each comes twice.
+    // Everything is requested again; nothing was lost downstream, so each packet comes twice.
     let newest = room.call.peers[listener].stream(ssrc(slot)).last().expect("something came").sequence;
     let lost: Vec<u16> = (0..45).map(|behind| newest.wrapping_sub(behind)).collect();
     let mut nack = Vec::new();

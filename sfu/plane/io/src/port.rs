@@ -162,7 +162,7 @@ mod tests {
         };
         let port = Port::bind_with(&hosts, 0, refuses_second).unwrap();
         assert!(port.reports().is_empty());
-        // The kernel's program names a socket that is gone: it chooses among those that are there.
+        // The kernel's program names a closed socket, so the kernel chooses among the open ones.
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut inbound = crate::socket::Inbound::default();
         for (address, socket) in port.addresses().iter().zip(port.sockets()) {

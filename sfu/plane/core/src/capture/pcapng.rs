@@ -113,7 +113,7 @@ fn write_udp(out: &mut Vec<u8>, from: (IpAddr, u16), to: (IpAddr, u16), packet: 
         out.extend(number.to_be_bytes());
     }
     out.extend_from_slice(packet);
-    // Of the pseudo header; addresses that are mapped to IPv6 are summed as they are written.
+    // The sum of the pseudo header. IPv4-mapped addresses are summed in the form in which they are written.
     let addresses = match (from.0, to.0) {
         (IpAddr::V4(from), IpAddr::V4(to)) => sum(0, &from.octets()) + sum(0, &to.octets()),
         (from, to) => sum(0, &as_v6(from).octets()) + sum(0, &as_v6(to).octets()),

@@ -280,7 +280,7 @@ mod tests {
         let mut gone = Consent::new(Silence::default(), start);
         gone.greeted(start);
         assert_eq!(gone.poll_timeout(), Some(start + ms(30_000)));
-        // Who makes checks is missed as before, and so is who returned feedback.
+        // A peer that makes checks, or that returned feedback, is disconnected as before.
         let mut browser = Consent::new(Silence::default(), start);
         browser.greeted(start);
         browser.refresh(start + ms(2_500));

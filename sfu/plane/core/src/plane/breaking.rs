@@ -1,4 +1,5 @@
-//! Ends a transport with a broken invariant: its peer and the application are informed, all other transports go on.
+//! Ends a transport with a broken invariant: its peer and the application are informed, and all other transports
+//! continue.
 
 use super::Plane;
 use crate::broken::Broken;

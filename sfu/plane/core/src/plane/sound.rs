@@ -80,7 +80,7 @@ impl Plane {
         }
     }
 
-    /// Removes a track that is gone from the ranking.
+    /// Removes a deleted track from the ranking.
     pub(super) fn forget_sound(&mut self, track: TrackId, sound: Sound) {
         if let Some(key) = sound.ranked {
             self.sounds[key].loudest.remove(track);

@@ -223,7 +223,7 @@ mod tests {
         }
         plane.handle_timeout(start);
         let before = (passed(&plane, Timer::Nack), passed(&plane, Timer::Layers), plane.tracks.looks);
-        // Of one a packet is missing.
+        // One microphone misses a packet.
         send(&mut plane, &mut peer, 1_007, 3, start + ms(5));
         let due = plane.poll_timeout().expect("it is to be asked for");
         plane.handle_timeout(due);

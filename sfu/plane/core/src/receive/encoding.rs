@@ -48,7 +48,7 @@ pub struct Taken {
     pub seq: ExtendedSeq,
     /// The packet arrived out of order or by retransmission.
     pub recovered: bool,
-    /// Another stream took the encoding's place: the slots that show it start anew.
+    /// Another stream took the encoding's place: the slots that show it restart.
     pub replaced: bool,
 }
 

@@ -49,7 +49,7 @@ impl History {
         Ok(())
     }
 
-    /// Lets a packet arrive once more, as its stored copy is gone.
+    /// Allows a packet to arrive again, because its stored copy was dropped.
     pub fn forget(&mut self, seq: ExtendedSeq) {
         if self.reaches(seq) {
             self.clear(seq.0);

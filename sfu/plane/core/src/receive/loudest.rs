@@ -6,7 +6,7 @@
 use crate::id::TrackId;
 use crate::time::{Duration, Instant, ms};
 
-/// A microphone that sends nothing for this long is no longer selected, and its average starts anew. Jitsi:
+/// A microphone that sends nothing for this long is no longer selected, and its average restarts. Jitsi:
 /// energyExpireTimeMs.
 const EXPIRY: Duration = ms(150);
 /// How much louder than the quietest selected microphone another must be to replace it: twice the energy.

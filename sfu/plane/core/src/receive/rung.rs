@@ -52,7 +52,7 @@ pub struct Rung {
     pub layer: Layer,
 }
 
-/// Of a track that nothing was said of yet.
+/// The rung of a layer of a track whose encodings have their first ids.
 impl From<Layer> for Rung {
     fn from(layer: Layer) -> Self {
         Self { encoding: EncodingId::first(layer.spatial), layer }

@@ -3,7 +3,7 @@
 //!
 //! The limit counts keyframes that were delivered completely, by the subscriber's own reports. While a keyframe is not
 //! reported, requests pass at a longer interval, and each keyframe takes from a credit: a subscriber that never reports
-//! cannot ask for ever.
+//! cannot request forever.
 
 use crate::limits::{KEYFRAME_CREDIT, KEYFRAME_CREDIT_REFILL, KEYFRAMES_DELIVERED, KEYFRAMES_DELIVERED_WITHIN};
 use crate::rtp::sequence::ExtendedSeq;

@@ -265,7 +265,7 @@ mod tests {
             (Extension::AbsCaptureTime, 7),
             (Extension::ContentType, 8),
             (Extension::ColorSpace, 9),
-            // What is stripped stays here, whatever was agreed upon.
+            // Removed extensions are not sent, even if they were negotiated.
             (Extension::Rid, 10),
             (Extension::RepairedRid, 11),
             (Extension::VideoLayersAllocation, 12),

@@ -72,7 +72,7 @@ impl Script {
             sent.holes.drain(..sent.holes.len().saturating_sub(64));
         }
         sent.highest = Some(next);
-        // What is sent as a browser does goes on behind it.
+        // Packets sent like a browser's continue after it.
         for source in &mut self.call.peers[peer].sources {
             if source.ssrc == ssrc {
                 source.sequence = (next as u16).wrapping_add(1);

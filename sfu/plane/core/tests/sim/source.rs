@@ -197,8 +197,8 @@ fn undescribed(packet: Vec<u8>) -> Vec<u8> {
     [&[first][..], &packet[DESCRIPTOR..]].concat()
 }
 
-/// Of a stream of one layer and one chain, which has other templates since the nth `keyframe` (AV1 RTP specification,
-/// A.8): a keyframe's, and one that refers to the frame before it. A keyframe's first packet has them.
+/// The structure of a stream of one layer and one chain, which has other templates since the nth `keyframe` (AV1 RTP
+/// specification, A.8): a keyframe's, and one that refers to the frame before it. A keyframe's first packet has them.
 fn descriptor((first, last): (bool, bool), is_keyframe: bool, keyframe: u32, frame_number: u16) -> Vec<u8> {
     let offset = keyframe * 2 % 64;
     let template = (offset + u32::from(!is_keyframe)) % 64;
@@ -206,9 +206,9 @@ fn descriptor((first, last): (bool, bool), is_keyframe: bool, keyframe: u32, fra
     let [high, low] = frame_number.to_be_bytes();
     let mut bits = vec![(head, 8), (high.into(), 8), (low.into(), 8)];
     if is_keyframe && first {
-        // Flags, offset, one target; a second template of the same layer; both of them switch; what they lean on.
+        // Flags, offset, one target; a second template of the same layer; both of them switch; their references.
         bits.extend([(0x10, 5), (offset, 6), (0, 5), (0, 2), (3, 2), (2, 2), (2, 2), (0, 1), (0b10_0000, 6)]);
-        // One chain, which the second goes on; no sizes.
+        // One chain, which the second continues; no sizes.
         bits.extend([(1, 1), (0, 4), (1, 4), (0, 1)]);
     }
     let bits: Vec<u8> =

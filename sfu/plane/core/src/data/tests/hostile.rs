@@ -106,7 +106,7 @@ fn hostile_packets_end_at_most_the_association_they_are_for() {
         let mut pair = Pair::connected();
         pair.channel(seed % 2 == 0, KINDS[(seed % 3) as usize]);
         for step in 0..60 {
-            // What a peer in its right mind would send, and then what became of it.
+            // Valid packets of a peer, and mutations of them.
             let channel = ChannelId(1 + random.below(3));
             match random.below(6) {
                 0 => drop(pair.open(PEER, channel.0, "chat")),

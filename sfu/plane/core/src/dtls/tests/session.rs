@@ -15,7 +15,7 @@ fn garbage_never_kills_an_established_session() {
             let mut datagram = match round % 4 {
                 // Noise behind a first byte of DTLS.
                 0 => (0..random.next() % 200).map(|_| random.next() as u8).collect(),
-                // What really flew, again; with a flipped bit; cut short.
+                // Sent datagrams: repeated, with a flipped bit, truncated.
                 kind => {
                     let mut datagram = captured[random.next() as usize % captured.len()].clone();
                     let at = random.next() as usize % datagram.len();

@@ -144,7 +144,7 @@ fn a_publisher_that_ignores_requests_is_found_out_at_whatever_pace_its_keyframes
         while !requests.is_deaf() {
             round += 1;
             assert!(round <= 8, "a keyframe each {period} ms");
-            // Somebody comes at a phase that is another each time.
+            // A viewer joins at a different phase each time.
             let at = start + ms(period * 10 * round);
             requests.request(at);
             asked_for += asked(&mut requests, at, period * 2, (period, round * 377)).len();
@@ -227,7 +227,7 @@ fn a_keyframe_that_was_due_anyway_does_not_prove_that_a_deaf_publisher_hears() {
     asked(&mut requests, start, 20_000, NEVER);
     for n in 0..10 {
         let due = start + ms(30_000 + 4_000 * n);
-        // Whoever comes shortly before waits for it, once the pace is known.
+        // A viewer that joins shortly before waits for it, once the period is known.
         if n >= 2 {
             requests.request(due - ms(400));
         }

@@ -1,4 +1,4 @@
-//! What is forwarded of one encoding: the limit, the choice within it, and the verdict on each packet.
+//! The forwarded part of one encoding: the limit, the choice within it, and the verdict on each packet.
 
 /// Layers above these are not forwarded.
 #[derive(Clone, Copy, Debug)]

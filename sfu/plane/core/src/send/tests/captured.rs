@@ -47,7 +47,7 @@ fn frame(sent: &Sent) -> Option<FrameId> {
 /// The references of each frame.
 fn references(capture: &Capture) -> BTreeMap<FrameId, Vec<FrameId>> {
     let mut references = BTreeMap::new();
-    // Of each encoding the last picture of each temporal layer (RFC 7741 s4.2).
+    // The last picture of each temporal layer, by encoding (RFC 7741 s4.2).
     let mut last = [[None::<FrameId>; 3]; 3];
     for (sent, id) in capture.sent.iter().filter_map(|sent| Some((sent, frame(sent)?))) {
         let Description { dependency, temporal, layer_sync, keyframe, start, .. } = &sent.description;
@@ -104,7 +104,7 @@ impl<'a> Replay<'a> {
 
     fn check(&self) {
         let left = self.left();
-        // A better encoding's keyframe waits for nobody: what it interrupts has no end, and nothing leans on it.
+        // A better encoding's keyframe is shown at once. The interrupted frame has no end, and no frame refers to it.
         let interrupted = left.windows(2).filter(|pair| pair[0].1.encoding != pair[1].1.encoding);
         let torn: BTreeSet<FrameId> =
             interrupted.filter_map(|pair| frame(pair[0].1)).chain(self.lost.clone()).collect();
@@ -131,7 +131,7 @@ impl<'a> Replay<'a> {
         left.iter().filter_map(|(_, sent)| frame(sent)).for_each(|id| *counts.entry(id).or_default() += 1);
         let references = references(self.capture);
         for (id, count) in &counts {
-            // After a keyframe that came late all that came since leaves once more.
+            // After a late keyframe all packets since then are sent again.
             let whole = *count % packets[id] == 0 || torn.contains(id);
             assert!(whole, "frame {id:?} left in part; {}", self.capture.name);
             for reference in references.get(id).into_iter().flatten() {
@@ -224,7 +224,7 @@ fn every_packet_of_a_browser_is_read_and_tells_the_layers_that_were_asked_of_it(
             let widths: Vec<u16> = keyframe.description.sizes().map(|(_, (width, _))| width).collect();
             assert_eq!(widths.len(), usize::from(spatial), "{name}");
             assert!(widths.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{name}: {widths:?}");
-            // What both the payload and the descriptor tell is the same, where one can read it.
+            // Fields that both the payload and the descriptor have are equal, if the payload is readable.
             for sent in of().filter(|_| !name.ends_with("encrypted")) {
                 let Some(told) = &sent.description.dependency else { continue };
                 let plain = codec::describe(capture.codec, &sent.payload, None).expect("a payload");

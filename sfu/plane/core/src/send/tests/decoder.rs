@@ -109,7 +109,7 @@ impl World {
         if keyframe {
             self.wish = None;
         }
-        // Of a structure that has not come nothing is told to a slot.
+        // A slot gets no layers of a structure that has not arrived.
         let lost = if std::mem::take(&mut self.changed) { lost & !1 } else { lost };
         self.step += 1;
         let frames = self.publisher.picture(keyframe, 2, now);
@@ -185,7 +185,7 @@ impl World {
         left.iter().for_each(|(_, id)| *packets_of.entry(*id).or_default() += 1);
         for (id, count) in &packets_of {
             let frame = &self.frames[id];
-            // After a pause, a keyframe that comes late begins anew, with all that came since behind it.
+            // After a pause, a late keyframe restarts the slot, followed by all packets since then.
             assert!(self.lost.contains(id) || count % frame.packets.len() == 0, "frame {id} left in part");
         }
         self.check_references(&left);
@@ -274,7 +274,7 @@ impl World {
     fn check_markers(&self, left: &[(u64, u32)]) {
         let lost: BTreeSet<u32> = self.lost.iter().map(|id| self.frames[id].packets[0].timestamp).collect();
         let of = |id: &u32| self.frames[id].packets[0].timestamp;
-        // One that leaves once more, for want of another keyframe, has another time.
+        // A keyframe that is sent again, because there is no newer one, has another timestamp.
         let same = |a: &(u64, u32), b: &(u64, u32)| {
             of(&a.1) == of(&b.1) && self.wire.packets[&a.0].1.timestamp == self.wire.packets[&b.0].1.timestamp
         };

@@ -203,7 +203,7 @@ fn a_source_of_one_layer_is_shown_whatever_spatial_layer_the_ladder_names() {
 
 #[test]
 fn while_a_lower_encoding_is_waited_for_only_the_lowest_temporal_layer_of_the_old_one_flows() {
-    // Which one is lower, ladders say, not the order of the offer.
+    // Ladders define which one is lower, not the order of the offer.
     for (lower, better) in [(0, 1), (1, 0)] {
         let (mut slot, now) = (slot(Kind::Video), Instant::now());
         let (mut low, mut high) = (Source::new(lower), Source::new(better));
@@ -280,7 +280,7 @@ fn encodings_of_vp9_and_av1_change_at_a_keyframe_and_have_temporal_layers() {
 #[test]
 fn encodings_of_h264_and_h265_change_at_a_keyframe_and_leave_whole() {
     let h265 = PayloadType { number: 104, codec: Codec::H265, ..VP8 };
-    // A sequence parameter set, then slices: of an IDR picture, and of one that leans on it.
+    // A sequence parameter set, then slices: of an IDR picture, and of a picture that refers to it.
     let h264: [&[u8]; 3] = [&[0x67, 0x42, 0xE0, 0x1F], &[0x65, 0x88], &[0x41, 0x9A]];
     let h265_units: [&[u8]; 3] = [&[0x42, 0x01, 0x01], &[0x26, 0x01, 0xAF], &[0x02, 0x01, 0xD0]];
     for (codec, units) in [(H264, h264), (h265, h265_units)] {

@@ -92,7 +92,8 @@ proptest! {
             let temporal = [0, 2, 1, 2][count % 4];
             let row = last[at];
             let t0 = row[0].filter(|_| !key);
-            // With a sync it leans on the lowest layer only; without, on the last of each up to its own.
+            // With a sync it refers to the lowest layer only; otherwise to the last picture of each layer up to its
+            // own.
             let references: Vec<usize> = match temporal {
                 _ if key => Vec::new(),
                 0 => t0.into_iter().collect(),
@@ -123,7 +124,7 @@ proptest! {
             let due: Vec<Sent> = waiting.extract_if(.., |(due, _)| *due <= n).map(|(_, sent)| sent).collect();
             due.iter().for_each(|sent| wire.push(sent, true));
         }
-        // Which picture each packet was of is in its last octets: the source's number, which tells encodings apart too.
+        // The last octets of each packet have its picture: the source's number, which also distinguishes encodings.
         let seq_of = |payload: &[u8]| payload.last_chunk().map(|seq| u64::from_be_bytes(*seq));
         let mut left: Vec<((usize, u32), u16, u8)> = Vec::new();
         let mut sent: BTreeMap<usize, usize> = BTreeMap::new();

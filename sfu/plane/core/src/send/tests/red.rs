@@ -220,7 +220,7 @@ proptest! {
             let blocks = blocks(payload);
             prop_assert!(blocks.len() <= usize::from(distance) + 1);
             let last = blocks.last().expect("there is one");
-            // Which packet it is, its payload tells; its copies are of the same timeline.
+            // The payload identifies the packet; its copies are of the same timeline.
             let (&own, _) = said.iter().find(|(_, payload)| **payload == last.payload).expect("it was said");
             for block in &blocks[..blocks.len() - 1] {
                 prop_assert!((1..=16_383).contains(&block.offset));

@@ -184,7 +184,7 @@ impl Publisher {
         let stands_alone = spatial + 1 == self.mode.spatial || (self.mode.key && !keyframe);
         let flags = [true, inter, true, false, start, end, structure, stands_alone];
         let [high, low] = (self.picture | 0x8000).to_be_bytes();
-        // U as libwebrtc has it in flexible mode: it leans on lower temporal layers only.
+        // U as in libwebrtc's flexible mode: the frame refers to lower temporal layers only.
         let up = keyframe || temporal > 0;
         let layers = temporal << 5 | u8::from(up) << 4 | spatial << 1 | u8::from(inter_layer);
         let flags = flags.iter().fold(0, |octet, &flag| octet << 1 | u8::from(flag));

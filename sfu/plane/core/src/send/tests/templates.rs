@@ -141,7 +141,7 @@ fn a_source_moves_its_ids_on_itself_but_one_that_was_made_anew_is_moved() {
     assert_eq!(world.ids(&mut source), (16, 6));
     source.set_mode("L3T3", true);
     assert_eq!(world.ids(&mut source), (22, 12));
-    // What nobody was told of takes no ids.
+    // A structure that was not sent takes no ids.
     source.set_mode("L1T3", false);
     source.set_mode("L3T3", false);
     assert_eq!(world.ids(&mut source), (34, 12));

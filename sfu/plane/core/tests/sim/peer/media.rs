@@ -97,7 +97,7 @@ impl Peer {
         rid: Option<(Extension, &str)>,
         payload: &[u8],
     ) -> Option<Vec<u8>> {
-        // The rollover counter goes on where the sequence number begins anew.
+        // The rollover counter continues when the sequence number restarts.
         let highest = self.indexes.get(&ssrc).copied().unwrap_or(u64::from(sequence));
         let distance = sequence.wrapping_sub(highest as u16) as i16;
         let index = highest.saturating_add_signed(i64::from(distance));
@@ -170,7 +170,7 @@ impl Peer {
         let header = Header::parse(datagram).expect("the server's header is well formed");
         let length = match inbound.unprotect_rtp(datagram, &header) {
             Ok(length) => length,
-            // Sent again to somebody without RTX, and neither was lost. That it is the same, the audit sees.
+            // A retransmission without RTX of a packet that was not lost. The audit checks that they are identical.
             Err(Discard::SrtpReplay) => {
                 self.replayed += 1;
                 return;
