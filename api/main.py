@@ -95,7 +95,7 @@ class Stop:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._now = asyncio.Event()
-        self._heard = 0
+        self._signals = 0
 
     @contextlib.contextmanager
     def on_signals(self, health: Health, certificate: ssl.SSLContext | None) -> Iterator[None]:
@@ -103,7 +103,7 @@ class Stop:
         shutdown."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._hear, number, health)
+            loop.add_signal_handler(number, self._handle_signal, number, health)
         loop.add_signal_handler(signal.SIGHUP, self._reload, certificate)
         try:
             yield
@@ -111,10 +111,10 @@ class Stop:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def _hear(self, number: signal.Signals, health: Health) -> None:
-        self._heard += 1
+    def _handle_signal(self, number: signal.Signals, health: Health) -> None:
+        self._signals += 1
         at_once = self._settings.mode.dev and number is signal.SIGINT
-        if self._heard > 1 or at_once or health.sfu is None:
+        if self._signals > 1 or at_once or health.sfu is None:
             self._now.set()
             return
         log.info(
@@ -131,12 +131,12 @@ class Stop:
     async def wait(self, sfu: Sfu) -> None:
         """Waits until the service must stop: by a signal, after a drain, or after a failure."""
         async with asyncio.TaskGroup() as tasks:
-            reasons = [tasks.create_task(one) for one in (self._told(), sfu.wait_empty(), sfu.wait_failed())]
+            reasons = [tasks.create_task(one) for one in (self._stopped_at_once(), sfu.wait_empty(), sfu.wait_failed())]
             await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
             for reason in reasons:
                 reason.cancel()
 
-    async def _told(self) -> None:
+    async def _stopped_at_once(self) -> None:
         await self._now.wait()
 
 

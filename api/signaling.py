@@ -151,11 +151,11 @@ async def _converse(websocket: WebSocket, session: SignallingSession, keys: Mapp
     outbox = session.outbox
     async with asyncio.TaskGroup() as tasks:
         listening = tasks.create_task(_listen(websocket, session))
-        telling = tasks.create_task(_tell(websocket, session))
+        sending = tasks.create_task(_send_outbox(websocket, session))
         lost = tasks.create_task(outbox.lost.wait())
         renewing = tasks.create_task(_renew(session, keys))
-        await asyncio.wait((listening, telling, lost), return_when=asyncio.FIRST_COMPLETED)
-        for task in (listening, telling, lost, renewing):
+        await asyncio.wait((listening, sending, lost), return_when=asyncio.FIRST_COMPLETED)
+        for task in (listening, sending, lost, renewing):
             task.cancel()
     if outbox.close_code is not None:
         return outbox.close_code
@@ -189,7 +189,7 @@ async def _pause(budget: Bucket, spent: float) -> None:
         await asyncio.sleep(wait)
 
 
-async def _tell(websocket: WebSocket, session: SignallingSession) -> None:
+async def _send_outbox(websocket: WebSocket, session: SignallingSession) -> None:
     session.outbox.write = _writer(websocket)
     with contextlib.suppress(WebSocketDisconnect):
         async for seq, outgoing in session.outbox.outgoing():
@@ -197,8 +197,8 @@ async def _tell(websocket: WebSocket, session: SignallingSession) -> None:
 
 
 def _writer(websocket: WebSocket) -> Write | None:
-    """Returns what sends a message at once: a message to many is sent without waking a task for each. None: the server
-    is not ours."""
+    """Returns a function that sends a message at once, so that a message to many wakes no task for each. None: the
+    server is not ours."""
     protocol = websocket.scope.get(CONNECTION)
     if not isinstance(protocol, WebSocketProtocol):
         return None

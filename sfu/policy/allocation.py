@@ -59,13 +59,13 @@ def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
 
     Mutes do not count: the plane stops a muted track for all subscribers.
     """
-    targets = [_wished(demand) for demand in demands]
+    targets = [_desired_target(demand) for demand in demands]
     return targets if budget is None else _within(budget, demands, targets)
 
 
 def wanted(demand: Demand) -> Layer | None:
     """Returns the best layer that a subscriber asks for, regardless of its network. None: it asks for nothing."""
-    return max(_wished(demand).ladder, default=None)
+    return max(_desired_target(demand).ladder, default=None)
 
 
 def priority(demand: Demand) -> int:
@@ -96,7 +96,7 @@ def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int,
     return max(int(width * factor), 1), max(int(height * factor), 1)
 
 
-def _wished(demand: Demand) -> Target:
+def _desired_target(demand: Demand) -> Target:
     supply, wish = demand.supply, demand.wish
     if wish.quality is Quality.OFF:
         return Target((), Cause.PAUSED)
