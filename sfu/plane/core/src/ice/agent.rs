@@ -14,7 +14,7 @@ use crate::command::{IceCredentials, Path};
 use crate::discard::Discard;
 use crate::time::{Duration, Instant, ms};
 
-/// A pair that was not nominated again for this long gives way to one of lower priority. Firefox nominates every pair
+/// A pair that was not nominated again for this long is replaced by one of lower priority. Firefox nominates every pair
 /// it checks, in any order, and uses the best one. Chromium nominates only the pair it uses, at least every 2.5 s once
 /// it is stable and several times a second before; so it changes to a worse network without any other signal.
 const NOMINATION_STALE: Duration = ms(2_000);

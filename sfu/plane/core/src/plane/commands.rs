@@ -80,7 +80,7 @@ impl Plane {
         self.places.insert(id.0, Place::Track(track));
     }
 
-    /// Updates a track. Sinks refer to encodings by id, so that forwarding goes on unless the encoding is gone.
+    /// Updates a track. Sinks refer to encodings by id, so forwarding continues unless the encoding was removed.
     fn update_track(&mut self, spec: TrackSpec, now: Instant) {
         let Some(&Place::Track(track)) = self.places.get(&spec.id.0) else { return };
         let published = &mut self.tracks[track];
@@ -175,8 +175,8 @@ impl Plane {
         }
     }
 
-    /// Removes a transport and everything it owns. Its BYE and close_notify leave with the next batch, from a queue of
-    /// the plane, since the transport is gone by then.
+    /// Removes a transport and everything it owns. Its BYE and close_notify are sent with the next batch, from a queue
+    /// of the plane, because the transport no longer exists then.
     fn remove_transport(&mut self, key: usize, now: Instant) {
         let farewell = self.farewell(key, now);
         self.farewells.extend(farewell);
