@@ -1,5 +1,5 @@
-//! What gets the packets of a track. The path of media asks a sink what it needs, tells it what happens to its source,
-//! and hands it packets; how a sink sends or keeps them is its own matter. Only the sink of a peer has a transport.
+//! The receivers of a track's packets. The media path asks a sink what it needs, informs it of changes of its source, and
+//! passes packets to it; the sink decides how to send or store them. Only the sink of a peer has a transport.
 //!
 //! ```text
 //! handle_media ----> deliver -> Sink { is_ready  handle_packet -> keyframe request }
