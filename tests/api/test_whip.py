@@ -127,8 +127,8 @@ REFUSED: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("nothing received", "/v1/whep", SENDING, {}, 422, "no section"),
     ("no token", "/v1/whip", SENDING, {"Authorization": ""}, 401, "token"),
     ("wrong room", "/v1/rooms/other/whip", SENDING, {}, 403, "'other'"),
-    ("may not publish", "/v1/whip", SENDING, {"as_": token(can_publish=False)}, 403, "publish"),
-    ("may not subscribe", "/v1/whep", RECEIVING, {"as_": token(can_subscribe=False)}, 403, "subscribe"),
+    ("may not publish", "/v1/whip", SENDING, {"as_": token(can_publish=False)}, 403, "publishing"),
+    ("may not subscribe", "/v1/whep", RECEIVING, {"as_": token(can_subscribe=False)}, 403, "subscribing"),
     ("no room named", "/v1/whip", SENDING, {"as_": token(room="")}, 400, "names no room"),
 ]
 
