@@ -35,7 +35,7 @@ class Health:
 
 
 class Download(StreamingResponse):
-    """A file whose source is closed when it was sent, or its client has gone, also before the first octet."""
+    """A file whose source is closed when the file was sent or the client is gone, also before the first octet."""
 
     def __init__(self, pieces: AsyncIterator[bytes], source: AsyncExitStack) -> None:
         headers = {"Content-Disposition": 'attachment; filename="capture.pcapng"', "Cache-Control": "no-store"}
@@ -66,12 +66,12 @@ def create_internal_app(health: Health) -> FastAPI:
 
     @app.get("/live")
     async def live() -> JSONResponse:
-        """Whether the process should be left alone: false only when a packet thread is gone."""
+        """The liveness probe fails only when a packet thread has ended; the process should then be restarted."""
         return JSONResponse({"state": health.state}, 503 if health.state == "failed" else 200)
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
-        """Whether new participants should be sent here."""
+        """The readiness probe succeeds while new participants may be sent here."""
         return JSONResponse({"state": health.state}, 200 if health.state == State.RUNNING.value else 503)
 
     @app.get("/metrics")
@@ -93,8 +93,8 @@ def create_internal_app(health: Health) -> FastAPI:
         seconds: Annotated[float, Query(gt=0, le=limits.CAPTURE_SECONDS)] = 10.0,
         octets: Annotated[int, Query(gt=0, le=limits.CAPTURE_OCTETS)] = limits.CAPTURE_OCTETS,
     ) -> Response:
-        """The clear RTP and RTCP of a participant, both ways, as a pcapng file while it is captured. SFU_CAPTURES must
-        allow it. Closing the connection stops the capture."""
+        """Captures the clear RTP and RTCP of a participant, both ways. The reply is a pcapng file, sent during the
+        capture. SFU_CAPTURES must allow it. Closing the connection stops the capture."""
         if health.sfu is None:
             raise Unavailable("the service is not open")
         stack = AsyncExitStack()

@@ -134,7 +134,7 @@ def reranked(names: Sequence[str], offered: Sequence[str]) -> str:
 
 
 def wish(of: Wish) -> str:
-    """`320x180, 15 frames/s, out of sight`: what is asked for; `anything`, if all of it will do."""
+    """Describes a wish: `320x180, 15 frames/s, out of sight`; `anything` if it has no limits."""
     if of.quality is Quality.OFF:
         return "off"
     parts = [f"quality {of.quality.value}"] if of.quality is not Quality.HIGH else []
@@ -162,15 +162,15 @@ class Standing:
     kind: Kind
     desired: bool
     mid: str
-    """Of the receive section that shows it; empty: none does."""
+    """The mid of the receive section that shows it. Empty: no section does."""
     refused: str = ""
-    """What the subscriber cannot do, for example `cannot decode H265`. Empty: nothing."""
+    """Why the subscriber cannot receive it, for example `cannot decode H265`. Empty: it can."""
     muted_by: str = ""
-    """Its publisher's identity, or `a moderator`; empty: nobody."""
+    """Who muted it: its publisher's identity, or `a moderator`. Empty: nobody."""
     kept_out: str = ""
     """The rule of the room that excludes it, for example `it is not among the last 9 who spoke`."""
     target: Layer | None = None
-    """The best layer that is requested of the plane. None: none, because of `held_by`."""
+    """The best layer that the room requests of the plane. None: no layer, because of `held_by`."""
     held_by: Cause = Cause.NONE
     """What limits `target`."""
     current: Layer | None = None
@@ -179,13 +179,13 @@ class Standing:
     picture: Picture | None = None
     """Of `current`."""
     is_arriving: bool = True
-    """The track arrives: of video, complete frames."""
+    """True: the track arrives; for video, complete frames."""
     facts: tuple[str, ...] = ()
     """Of its publisher."""
 
 
 def cause(of: Standing) -> Cause:
-    """Returns the cause that limits a subscription: the first that applies on the way from publisher to subscriber."""
+    """Returns the cause that limits a subscription: the first one on the way from publisher to subscriber."""
     if of.refused:
         return Cause.CODEC
     if of.muted_by:
@@ -200,13 +200,13 @@ def cause(of: Standing) -> Cause:
         # The target was sent a moment ago, and the plane has not reported a layer yet.
         return Cause.WAITING_FOR_KEYFRAME if of.is_arriving else Cause.PUBLISHER
     if not of.is_arriving and of.lacks in (Cause.NONE, Cause.PAUSED):
-        # The plane goes on showing a layer of which nothing comes any more.
+        # The plane keeps a layer although it has stopped arriving.
         return Cause.PUBLISHER
     return of.held_by if of.lacks in (Cause.NONE, Cause.PAUSED) else of.lacks
 
 
 def sentence(of: Standing) -> str:
-    """Returns one English sentence: what is received, what limits it, and what the publisher does about it."""
+    """Returns one English sentence: the received layer, its limit, and the publisher's part in it."""
     why = cause(of)
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
     verb = "heard by" if of.kind is Kind.AUDIO else "shown to"
@@ -257,7 +257,7 @@ def _hidden(of: Standing, why: Cause) -> str:
 
 
 def _size(picture: Picture | None) -> str:
-    """` at 1280x720, 30 frames/s, 1.5 Mbit/s`, as much of it as is known."""
+    """Describes a picture: ` at 1280x720, 30 frames/s, 1.5 Mbit/s`, without unknown values."""
     if picture is None:
         return ""
     parts = []
@@ -272,7 +272,8 @@ def _size(picture: Picture | None) -> str:
 
 
 def _telling(of: Standing, why: Cause) -> list[str]:
-    """What its publisher does, as far as it has to do with the cause. Who ignores requests makes every start slow."""
+    """Returns the facts about the publisher that concern the cause. A publisher that ignores requests makes every start
+    slow."""
     if not of.desired or why in (Cause.MUTED, Cause.PAUSED, Cause.CODEC):
         return []
     return [fact for fact in of.facts if fact in (DEAF, LACKS_PARAMETERS) or why is Cause.PUBLISHER]

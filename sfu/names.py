@@ -87,8 +87,8 @@ def _identifier(what: str, name: str) -> str:
 
 
 def _refuse_control(what: str, value: str) -> None:
-    """Joiners, variation selectors, tags and wide spaces are part of many scripts and of emoji, and are fine. So is
-    what is not assigned yet: the next year's emoji."""
+    """Raises for control characters. Joiners, variation selectors, tags and wide spaces are allowed, because many
+    scripts and emoji need them. Unassigned characters are allowed, because they may be next year's emoji."""
     for character in value:
         if unicodedata.category(character) in CONTROL or character in BIDI:
             raise InvalidRequest(f"{what} has no control characters, but this one has U+{ord(character):04X}")

@@ -56,7 +56,7 @@ class Sfu:
         self.failures = Failures()
         """Contained exceptions, which did not end the process."""
         self.facts = Tally()
-        """How often what happened, of all rooms there ever were."""
+        """Numbers of facts by kind, of all rooms since the start."""
         self.failed = asyncio.Event()
         """Set when a packet thread has ended; `wait_failed` returns why."""
         self._plane = plane or open_plane(self.config)
@@ -105,13 +105,13 @@ class Sfu:
     ) -> None:
         self.close()
         if not isinstance(error, asyncio.CancelledError):
-            # An exception of the block is the caller's as it is; a task group would wrap it.
+            # A task group would wrap exceptions of the block; the caller gets them unchanged.
             kind = error = traceback = None
         try:
             await self._tasks.__aexit__(kind, error, traceback)
         finally:
             self._context.binding.close()
-            # BYE and close_notify leave, and the threads are joined: up to a deadline of the plane's own.
+            # The plane sends BYE and close_notify and joins its threads, within its own deadline.
             await asyncio.to_thread(self._plane.close)
 
     @property
@@ -258,7 +258,7 @@ class Sfu:
             try:
                 self.handle_timeout(self._context.now())
             except Exception as error:
-                # Without its tick the service would keep who has gone, and never end a drain.
+                # Without ticks the service would keep participants who left, and would never end a drain.
                 self.failures.note("tick", error)
 
     # Below
@@ -296,7 +296,7 @@ class Sfu:
             room.handle_event(sid, event)
 
     def _fail(self, worker: int, reason: str) -> None:
-        """A packet thread panicked: never half dead."""
+        """Fails the whole service, because a packet thread panicked."""
         self.failure = f"worker {worker} failed: {reason}"
         log.critical("%s", self.failure)
         self._lifecycle.close()

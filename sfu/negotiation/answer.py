@@ -88,7 +88,7 @@ def write(
         if written is not None and written.terms == terms and not is_tagged:
             text += written.lines
             continue
-        # Sections that list the same have the very same tuples, and live as long as the offer does.
+        # Sections with equal lists share their tuples, which live as long as the offer.
         key = (id(line.formats), id(line.extensions), line.offered.formats, line.sctp)
         of = common.get(key)
         if of is None:
@@ -134,24 +134,25 @@ def _default_address(local: Local) -> tuple[int, str]:
     for address, port in local.candidates:
         try:
             version = ipaddress.ip_address(address).version
-        except ValueError:  # a host name may be announced; c= is not where to resolve it
+        except ValueError:  # An announced address may be a host name, which c= does not resolve.
             continue
         return port, f"c=IN IP{version} {address}"
     return 9, "c=IN IP4 0.0.0.0"
 
 
 def _own_tls_id(local: Local, theirs: str) -> str:
-    """As constant as theirs and the two certificates are: a new one of theirs is a new one of ours (RFC 8842 s5.3)."""
+    """Returns our tls-id. It changes only when the client's, or one of the two certificates, changes (RFC 8842
+    s5.3)."""
     return hashlib.sha256(f"{local.cname} {local.fingerprint} {theirs}".encode(errors="replace")).hexdigest()
 
 
 def _mid(line: Line) -> list[str]:
-    """None is made up where the offer has none (RFC 9429 s5.10)."""
+    """Returns the a=mid line. None is invented if the offer has none (RFC 9429 s5.10)."""
     return [] if line.offered.offered_mid is None else [f"a=mid:{line.offered.offered_mid}"]
 
 
 def _rejected(line: Line, transport: str) -> Iterator[str]:
-    """Port 0, a format and the mid. The rest is for aiortc, which refuses the whole answer without it."""
+    """Returns port 0, a format and the mid. The rest is for aiortc, which otherwise refuses the whole answer."""
     yield f"m={line.section.kind} 0 {line.offered.protocol} {line.offered.formats[0]}"
     yield "c=IN IP4 0.0.0.0"
     yield from _mid(line)
@@ -173,7 +174,7 @@ class Common:
 
     @classmethod
     def of(cls, line: Line) -> "Common":
-        # Without its header extension there is nothing to give transport-wide feedback on.
+        # Transport-wide feedback needs its header extension.
         counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
         codecs = [text for format in line.formats for text in _codec(*format, counts=counts)]
         return cls(" ".join(_formats(line)), LINE.join(map(_extension, line.extensions)), LINE.join(codecs))

@@ -18,7 +18,7 @@ from sfu.quoting import quote
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+", re.ASCII)  # RFC 8866 s9
 PROTOCOL = re.compile(r"[A-Za-z0-9/-]{1,64}", re.ASCII)
 FORMAT = re.compile(r"[!-~]{1,64}", re.ASCII)
-# Possessive throughout: no part gives back what it took, so a line is read once, whatever it holds.
+# All quantifiers are possessive, so no input causes backtracking.
 NAME, VALUE = r"[^:\x00-\x1f\x7f]", r"[^\x00-\x08\x0a-\x1f\x7f]"
 ATTRIBUTE = re.compile(rf"^a=({NAME}{{1,64}}+)(?::({VALUE}{{0,{limits.SDP_LINE}}}+))?\r*+$", re.MULTILINE)
 
@@ -37,15 +37,15 @@ Attributes = Mapping[str, Sequence[str]]
 
 
 class Body:
-    """Everything that the text of a section says, without what it inherits. Raises NegotiationError if its first line
-    names no kind."""
+    """The contents of a section's text, without inherited values. Raises NegotiationError if its first line names no
+    kind."""
 
     def __init__(self, text: str) -> None:
         self.attributes, self.count = attributes_of(text)
         self.weight = 4 * len(text) + 256 * len(self.attributes) + 64 * self.count
         """Octets, roughly."""
         self.fault = ""
-        """A sentence: why the section cannot be used. Empty: it can."""
+        """A sentence: why the section cannot be used. Empty: it can be used."""
         self._read_first_line(text)
         values = self.attributes.get
         self.stopped = self.port == 0 and "bundle-only" not in self.attributes
@@ -90,7 +90,7 @@ class Body:
 
 
 def parse(text: str) -> tuple[Body, Attributes]:
-    """Returns the body of a section, which may be that of others, and the attributes `OWN` of this section."""
+    """Returns the body of a section, which equal sections share, and the attributes `OWN` of this section."""
     rest, own, count = split(text)
     body = _recall(rest)
     if count and count + body.count > limits.SDP_LINES:
@@ -143,8 +143,8 @@ def extensions(lines: Sequence[str]) -> tuple[Extmap, ...]:
     return _extensions.recall(values, lambda: (attributes.extensions(values), _weight(values)))
 
 
-# What is offered again, for one section more, is the same for all others; and a client that shows sixteen pictures
-# offers sixteen sections of the same forty payload types, and so do the others. Budgets are octets, roughly.
+# A repeated offer with one more section repeats all others. A client that shows sixteen pictures offers sixteen
+# sections with the same forty payload types, and so do other clients. Budgets are approximate octets.
 _heads: Recent[str, tuple[str, Attributes, int]] = Recent(limits.SDP_HEADS)
 """The lines before the mids, without those of `OWN`. Most sections of an offer have the same."""
 _bodies: Recent[str, Body] = Recent(32 << 20)

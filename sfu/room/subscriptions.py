@@ -227,7 +227,7 @@ class Subscriptions:
         slot = self._reporting(event)
         if slot is None:
             return
-        layer, sent = None, event.layer  # Each look at a field of the event makes an object.
+        layer, sent = None, event.layer  # Each access to a field of the event creates an object.
         if sent is not None:
             spatial = sent.spatial if slot.shown is None else slot.shown.simulcast.rank(sent.spatial)
             layer = Layer(spatial, sent.temporal)

@@ -49,7 +49,7 @@ REFUSED = [
     ("an unknown key", token(key="other"), 401, "does not know"),
     ("a wrong secret", token(secret=OTHER_SECRET), 401, "signature"),
     ("another room", token(room="elsewhere"), 403, "is for the room 'elsewhere', not for 'room'"),
-    ("no roomJoin", token(room_join=False), 403, "does not allow to join"),
+    ("no roomJoin", token(room_join=False), 403, "does not allow joining"),
 ]
 
 

@@ -1,8 +1,8 @@
-"""What a change of a large room costs in Python: `python -m tests.benchmark.large_room`.
+"""Measures the cost of a change of a large room in Python: `python -m tests.benchmark.large_room`.
 
-Publishers send a microphone and a camera; everybody has 8 sections of each kind and data channels. Counted is the CPU
-time of this process from the change until nobody has anything left to tell, without the delivery of messages. Offers
-are Chromium's. The packet plane is the fake one of the tests; sockets are not in it.
+Publishers send a microphone and a camera; everybody has 8 sections of each kind and data channels. It measures the CPU
+time of this process from the change until all messages are queued, without their delivery. Offers are Chromium's. The
+packet plane is the fake one of the tests; there are no sockets.
 """
 
 import argparse
@@ -60,25 +60,25 @@ class LargeRoom:
         self.microphones += [track.plane_id or 0 for track in published if track.kind is Kind.AUDIO]
 
     def read(self) -> None:
-        """Everybody is told what waited, and takes what it was told: a client that reads nothing is let go."""
+        """Sends waiting messages and reads all messages: the service disconnects a client that reads nothing."""
         self.it.clock.now += limits.NEWS_SECONDS
         self.it.sfu.handle_timeout(self.it.clock.now)
         for client in self.clients:
             client.heard()
 
     async def mute(self, client: Client) -> None:
-        """Mutes its microphone, or allows it again. The plane reports nothing of that."""
+        """Mutes or unmutes its microphone. The plane reports nothing about that."""
         tracks = client.participant.tracks.values()
         track = next(track for track in tracks if track.kind is Kind.AUDIO)
         await client.ask(messages.Mute, track=track.sid, muted=not track.muted)
 
     async def report(self, client: Client, fps: float) -> None:
-        """The plane's report of its camera."""
+        """Reports its camera, as the plane does."""
         camera = next(t for t in client.participant.tracks.values() if t.kind is Kind.VIDEO)
         await self.it.say(arriving(camera, fps))
 
     async def speak(self, microphone: int) -> None:
-        """Loud in one microphone, silent in the others, until the dominant speaker is another."""
+        """Makes one microphone loud and the others silent until the dominant speaker changes."""
         before = rooms_of(self.it.sfu).find("room").forwarding.speech.dominant
         for beat in range(100):
             self.it.clock.now += 0.1
@@ -90,7 +90,7 @@ class LargeRoom:
 
 
 async def timed(change: Callable[[], Awaitable[object]], crowd: Crowd) -> float:
-    """Milliseconds of CPU, without those of browsers and the plane."""
+    """Returns milliseconds of CPU, without those of browsers and the plane."""
     await turn()
     crowd.others = 0.0
     begun = time.process_time()
@@ -121,7 +121,7 @@ async def measure(members: int, publishers: int, rounds: int, profile: cProfile.
                 DOMINANT: lambda number=number: room.speak(room.microphones[number]),  # type: ignore[misc]
             }
             if publishers >= SECTIONS.count("audio recvonly") + 2 * rounds:
-                # The last who joined are in nobody's sections: all change.
+                # The participants who joined last are in nobody's sections, so all change.
                 last = room.microphones[publishers - 1 - number]
                 changes[f"{DOMINANT}, who is shown to nobody"] = lambda last=last: room.speak(last)  # type: ignore[misc]
             for name, change in changes.items():

@@ -1,4 +1,4 @@
-"""A service over a fake plane, with clocks that the test moves, and clients that speak through it."""
+"""A service over a fake plane, with clocks that the test advances, and its clients."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -26,11 +26,11 @@ from .fake_plane import FakePlane
 M = TypeVar("M")
 
 START = 1_700_000_000.0
-"""Of the wall clock, in seconds since the epoch."""
+"""The start of the wall clock, in seconds since the epoch."""
 
 
 class Clock:
-    """Both clocks of the service; only the test moves them."""
+    """Both clocks of the service. Only the test advances them."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -43,7 +43,7 @@ class Clock:
 
 
 async def turn() -> None:
-    """Lets the loop finish what was begun: descriptors are read, then the rooms tell what has changed."""
+    """Runs the loop until it has read descriptors and the rooms have reported their changes."""
     for _ in range(4):
         await asyncio.sleep(0)
 
@@ -63,7 +63,7 @@ def grant(
 
 
 def open_session(sfu: Sfu, who: Grant, room: str, kind: ParticipantKind, offer: str, **options: Any) -> MediaSession:
-    """Carries out `OpenMediaSession`, and returns the live session."""
+    """Carries out `OpenMediaSession`. Returns the live session."""
     return sfu._joins.open_media_session(commands.OpenMediaSession(who, room, kind, offer, **options))
 
 
@@ -79,7 +79,7 @@ class Scene:
         self.blocks = AsyncExitStack()
 
     async def pass_time(self, seconds: float) -> None:
-        """Moves the clocks, looks at what is due, and lets it be told."""
+        """Advances the clocks, handles timeouts, and lets the rooms report changes."""
         self.clock.now += seconds
         self.sfu.handle_timeout(self.clock.now)
         await turn()
@@ -117,7 +117,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(config: Config | None = None, **arguments: Any) -> AsyncIterator[Scene]:
-    # No tick of its own: the tests say when time passes.
+    # The service has no tick: the tests advance time.
     config = replace(config or Config(), tick=1e6)
     plane, clock = FakePlane(config.workers), Clock()
     async with Sfu(config, plane=plane, clock=clock, wall=clock.wall, **arguments) as sfu:
@@ -127,7 +127,7 @@ async def scene(config: Config | None = None, **arguments: Any) -> AsyncIterator
 
 
 class Client:
-    """One browser, as far as signalling goes: it offers sections, and reads what it is told."""
+    """The signalling of one browser: it offers sections and reads messages."""
 
     def __init__(self, scene: Scene, session: SignallingSession, block: AsyncExitStack) -> None:
         self.scene = scene
@@ -135,9 +135,9 @@ class Client:
         self.block = block
         self.seq = 0
         self.sections: list[tuple[str, str]] = []
-        """Kind and direction of each; the mid is the index."""
+        """Kind and direction of each section; the mid is the index."""
         self.codecs: tuple[str, ...] = ("VP8",)
-        """Video, the one it sends first."""
+        """Codecs of video; it sends the first one."""
         self.room = rooms_of(scene.sfu).find(session.by.room)
         participant = self.room.members.get(session.by.sid)
         assert participant is not None
@@ -158,7 +158,7 @@ class Client:
     # What it hears
 
     def heard(self, *kinds: type[Any]) -> list[Any]:
-        """Everything told since the last time; with `kinds`, only those, and the rest is kept."""
+        """Returns the messages since the last call. With `kinds`: only those; the others are kept."""
         self._heard += [outgoing.message for _, outgoing in self.delivered()]
         if not kinds:
             heard, self._heard = self._heard, []
@@ -168,7 +168,7 @@ class Client:
         return matching
 
     def delivered(self) -> list[tuple[int, Outgoing]]:
-        """What its connection has to send, numbered."""
+        """Returns the messages that its connection sends, with numbers."""
         found = []
         while True:
             step = self.session.outbox._next()
@@ -193,7 +193,7 @@ class Client:
     # What it says
 
     async def ask(self, request: type[Any], /, **fields: Any) -> Any:
-        """A request; returns its answer: `ok`, `published`, `answer` or `error`."""
+        """Sends a request. Returns its reply: `ok`, `published`, `answer` or `error`."""
         self._requests += 1
         name = request.__name__.lower()
         await self.session.handle(request(type=name, id=self._requests, **fields))
@@ -202,7 +202,7 @@ class Client:
         return answers[-1] if answers else None
 
     async def offer(self, *new: str, tracks: dict[str, str] | None = None) -> Any:
-        """Offers once more, with these sections at the end: `audio recvonly`, `video sendonly`, `application`."""
+        """Offers again, with additional sections: `audio recvonly`, `video sendonly`, `application`."""
         for section in new:
             kind, _, direction = section.partition(" ")
             self.sections.append((kind, direction or "sendrecv"))
@@ -213,7 +213,7 @@ class Client:
         return answer
 
     async def connect(self, *sections: str) -> None:
-        """Offers, and its transport is up."""
+        """Offers, and connects its transport."""
         answer = await self.offer(*sections)
         assert isinstance(answer, messages.Answer), answer
         await self.media("connected")
@@ -222,7 +222,7 @@ class Client:
         await self.scene.say(_native.TransportState(transport=self.transport, state=state, reason="test"))
 
     async def publish(self, kind: Kind, source: Source, **fields: Any) -> str:
-        """Declares a track and offers its section; returns its sid."""
+        """Declares a track and offers its section. Returns its sid."""
         cid = fields.pop("cid", f"{source.value}-{len(self.sections)}")
         published = await self.ask(messages.Publish, cid=cid, kind=kind, source=source, **fields)
         assert isinstance(published, messages.Published), published
@@ -238,7 +238,7 @@ class Client:
     async def microphone(self, **fields: Any) -> str:
         return await self.publish(Kind.AUDIO, Source.MICROPHONE, **fields)
 
-    # What is asked about it, or of it by a moderator
+    # Requests of a moderator about it
 
     async def silence(self, track: str, muted: bool) -> None:
         await self.scene.sfu.execute(commands.MuteTrack(HOST, self.room.name, self.identity, track, muted))
@@ -288,13 +288,13 @@ class Client:
         return _native.Refused(self.slot(mid), self.scene.plane.sources[self.slot(mid)], reason)
 
     def shows(self) -> dict[str, str | None]:
-        """The sid of the track that the plane puts in each section, by mid."""
+        """Returns the sid of the track that the plane shows in each section, by mid."""
         tracks = {track.plane_id: track.sid for track in self.room.forwarding.tracks.values()}
         sources = {mid: self.scene.plane.sources.get(id) for mid, id in self.participant.transport.slots.items()}
         return {mid: tracks[source] if source is not None else None for mid, source in sources.items()}
 
     def ladder(self, mid: str) -> list[tuple[int, int]]:
-        """What the slot may send: of a muted track nothing."""
+        """Returns the ladder of the slot; of a muted track it is empty."""
         plane, slot = self.scene.plane, self.slot(mid)
         return [] if plane.sources.get(slot) in plane.muted else plane.ladders[slot]
 
@@ -311,8 +311,8 @@ def sdp(
     fingerprint: str = FINGERPRINT,
     codecs: Sequence[str] = ("VP8",),
 ) -> str:
-    """A browser's offer, as short as it may be; sections with `/3` behind the kind offer three encodings, q;h;f, those
-    with `/fhq` these, in this order."""
+    """Returns a minimal offer of a browser. Sections with `/3` after the kind offer three encodings, q;h;f; those with
+    `/fhq` offer these in this order."""
     sections = list(sections)
     lines = [
         "v=0",

@@ -14,7 +14,7 @@ const STEP = 8;
 export class Demand {
   /** @type {Map<Element, View>} */
   #views = new Map();
-  /** What the server knows, by track. @type {Map<string, Wish>} */
+  /** The settings that the server has, by track. @type {Map<string, Wish>} */
   #sent = new Map();
   #timer = 0;
   #ended = new AbortController();
@@ -46,7 +46,7 @@ export class Demand {
    * Removes an element. After the last element of a track, its settings are reset.
    *
    * @param {Element} element
-   * @param {string} [track] Only if it is this one that the element shows.
+   * @param {string} [track] Only if the element shows this track.
    */
   unwatch(element, track) {
     const view = this.#views.get(element);
@@ -131,7 +131,7 @@ export class Demand {
   }
 }
 
-/** The server refused a wish: its track may have gone meanwhile, and then there is nothing to wish for. @param {any} error */
+/** Handles a refused setting. If its track is no longer published, the error is ignored. @param {any} error */
 export function handleRefusal(error) {
   if (!isOver(error) && error.code !== 'not_found') console.warn('sfu: the server refused what the screen wants', error);
 }
@@ -144,7 +144,7 @@ function measured(element) {
 }
 
 /**
- * The box in which a fitted picture is as large as in this one, where the picture covers the box and is cropped.
+ * Returns the box in which a fitted picture is as large as a cropped one that covers `box`.
  *
  * @param {{width: number, height: number}} box
  * @param {string} fit `object-fit` of the element.
@@ -155,14 +155,14 @@ export function drawn(box, fit, ratio) {
   return { width: Math.max(box.width, box.height * ratio), height: Math.max(box.height, box.width / ratio) };
 }
 
-/** What serves all boxes in which a track is seen. @param {{width: number, height: number}[]} boxes @returns {Wish} */
+/** Returns the settings for all boxes of a track. @param {{width: number, height: number}[]} boxes @returns {Wish} */
 export function wanted(boxes) {
   if (boxes.length === 0) return { visible: false };
   const largest = (side) => Math.ceil(Math.max(...boxes.map((box) => box[side])) / STEP) * STEP;
   return { visible: true, width: largest('width'), height: largest('height') };
 }
 
-/** @param {Wish | undefined} before @param {Wish} now @returns {Wish | null} What is new in it. */
+/** @param {Wish | undefined} before @param {Wish} now @returns {Wish | null} The changed fields. */
 export function difference(before, now) {
   const changed = Object.entries(now).filter(([name, value]) => before?.[name] !== value);
   return changed.length > 0 ? Object.fromEntries(changed) : null;
