@@ -166,7 +166,7 @@ class Standing:
     refused: str = ""
     """Why the subscriber cannot receive it, for example `cannot decode H265`. Empty: it can."""
     muted_by: str = ""
-    """Who muted it: its publisher's identity, or `a moderator`. Empty: nobody."""
+    """The author of its mute: its publisher's identity, or `a moderator`. Empty: it is not muted."""
     kept_out: str = ""
     """The rule of the room that excludes it, for example `it is not among the last 9 who spoke`."""
     target: Layer | None = None
@@ -181,7 +181,7 @@ class Standing:
     is_arriving: bool = True
     """True: the track arrives; for video, complete frames."""
     facts: tuple[str, ...] = ()
-    """Of its publisher."""
+    """The facts about its publisher."""
 
 
 def cause(of: Standing) -> Cause:

@@ -159,7 +159,7 @@ class Decided(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DecisionsMade:
-    """What was decided in a turn about subscriptions; about each of them in order."""
+    """The decisions of a turn about subscriptions, in order for each subscription."""
 
     decisions: tuple[Decided, ...]
 

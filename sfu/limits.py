@@ -54,13 +54,13 @@ SDP_SLICE = 0.002
 """Seconds that one slice of a long offer may block the loop.
 Source: ours; a tenth of the 20 ms of an audio packet. Signalling may be that late."""
 SDP_PREVIOUS = 32 * 1024 * 1024
-"""Octets, about, of the last offers of participants, whose sections are not parsed and answered again.
-Source: ours; those of two hundred browsers with 17 sections. A participant offers again soon or seldom."""
+"""Approximate octets of the last offers of participants, whose sections need not be parsed and answered again.
+Source: ours; two hundred browsers with 17 sections. A participant offers again soon or seldom."""
 SDP_HEADS = 2 * 1024 * 1024
-"""Octets, about, of the lines that stand before the mids of sections, which each offer repeats.
+"""Approximate octets of the lines that precede the mids of sections, which each offer repeats.
 Source: ours; four kinds of heads of two hundred offers."""
 SDP_COMMON = 4 * 1024 * 1024
-"""Octets, about, of what sections of equal codecs and extensions share, for offers and for answers.
+"""Approximate octets of the parts that sections of equal codecs and extensions share, of offers and of answers.
 Source: ours; a hundred kinds and versions of browsers with 40 codecs, four kinds of sections each."""
 SDP_FEEDBACK_LINES = 1024
 """Lines of a=rtcp-fb of one section: eight for each of 128 payload types.
@@ -260,10 +260,10 @@ WISHES = 256
 Source: SLOTS of both kinds."""
 
 TURN_OCTETS = 64 * 1024
-"""Of frames to one WebSocket that wait for the end of a turn of the event loop; then they leave before it.
-Source: the size above which asyncio's transports ask to write no more."""
+"""Octets of frames to one WebSocket that wait for the end of a turn of the event loop. Beyond it they are sent earlier.
+Source: the size above which asyncio's transports ask the writer to pause."""
 ENCODED_OCTETS = 16 * 1024 * 1024
-"""Of participants that are kept as encoded, with their texts; the others are encoded again for the next joiner.
+"""Octets of participants that are stored encoded, with their texts. Others are encoded again for the next joiner.
 Source: ours; the participants of a room of ten thousand."""
 CLOSE_SECONDS = 2.0
 """Seconds that a close frame has to leave: a peer that reads nothing accepts none.

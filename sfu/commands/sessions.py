@@ -18,7 +18,7 @@ class Join(Command[Member]):
     auto_subscribe: bool = True
     client: Client | None = None
     address: str = ""
-    """That of the client, for the quota of joins."""
+    """The address of the client, for the quota of joins."""
     via: str | None = None
     """The server's address that the request reached, which is announced first."""
 
@@ -33,7 +33,7 @@ class Resume(Command[Member]):
     sid: str
     secret: str
     address: str = ""
-    """That of the client, for the quota of joins."""
+    """The address of the client, for the quota of joins."""
 
 
 # WHIP and WHEP
@@ -65,7 +65,7 @@ class OpenMediaSession(Command[MediaSessionInfo]):
     participant: str | None = None
     """The only identity that a viewer sees. None: all."""
     address: str = ""
-    """That of the client, for the quota of joins."""
+    """The address of the client, for the quota of joins."""
     via: str | None = None
     """The server's address that the request reached, which is announced first."""
 

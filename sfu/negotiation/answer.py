@@ -40,7 +40,7 @@ class Line:
     extensions: tuple[Extmap, ...] = ()
     sctp: Sctp | None = None
     written: Written | None = None
-    """Kept with the section. None: the section is written anew in each answer."""
+    """Kept with the section. None: each answer writes the section again."""
 
 
 def tag(lines: Sequence[Line], bundle: tuple[str, ...]) -> str:

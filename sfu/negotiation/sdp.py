@@ -57,7 +57,7 @@ class MediaSection(Lines):
         super().__init__(text, body.attributes)
         self.body = body
         self.answered: object = None
-        """What `sections.py` keeps of the last answer to this section."""
+        """The state that `sections.py` keeps of the last answer to this section."""
         self._session = session
         self.index = index
         self.kind, self.port, self.protocol, self.formats = body.kind, body.port, body.protocol, body.formats

@@ -72,7 +72,7 @@ class Transport:
         self._owner = owner
         self._specs: dict[str, _native.TrackSpec] = {}
         self._publications: dict[str, Publication] = {}
-        """Those of `_specs`, by mid."""
+        """The publications of `_specs`, by mid."""
         self._ssrcs: dict[str, int] = {}
         """The SSRCs of the slots, by mid."""
         self._sctp = False
