@@ -152,7 +152,7 @@ def wish(of: Wish) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Situation:
     """The state of a subscription, from which its cause and its sentence are derived."""
 
     subscriber: str
@@ -184,7 +184,7 @@ class Standing:
     """The facts about its publisher."""
 
 
-def cause(of: Standing) -> Cause:
+def cause(of: Situation) -> Cause:
     """Returns the cause that limits a subscription: the first one on the way from publisher to subscriber."""
     if of.refused:
         return Cause.CODEC
@@ -205,7 +205,7 @@ def cause(of: Standing) -> Cause:
     return of.held_by if of.lacks in (Cause.NONE, Cause.PAUSED) else of.lacks
 
 
-def sentence(of: Standing) -> str:
+def sentence(of: Situation) -> str:
     """Returns one English sentence: the received layer, its limit, and the publisher's part in it."""
     why = cause(of)
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
@@ -242,7 +242,7 @@ HIDDEN: Mapping[Cause, str] = {
 }
 
 
-def _hidden(of: Standing, why: Cause) -> str:
+def _hidden(of: Situation, why: Cause) -> str:
     if why is Cause.MUTED:
         return f"{of.muted_by} has muted it"
     if why is Cause.CODEC:
@@ -271,7 +271,7 @@ def _size(picture: Picture | None) -> str:
     return f" at {', '.join(parts)}" if parts else ""
 
 
-def _telling(of: Standing, why: Cause) -> list[str]:
+def _telling(of: Situation, why: Cause) -> list[str]:
     """Returns the facts about the publisher that concern the cause. A publisher that ignores requests makes every start
     slow."""
     if not of.desired or why in (Cause.MUTED, Cause.PAUSED, Cause.CODEC):

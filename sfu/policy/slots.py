@@ -21,7 +21,7 @@ PARTNER = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Claim:
     """A track that a subscriber wants. Ids are the caller's."""
 
     track: str
@@ -34,7 +34,7 @@ class Wanted:
 class Selection:
     """The tracks to show to one subscriber, or to all with the same wishes and numbers of sections."""
 
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[Claim, ...]
     """Tracks with a section, highest priority first."""
     tracks: frozenset[str]
     """The ids of `wanted`. While these are equal, the plan is equal, because a track keeps its slot."""
@@ -48,7 +48,7 @@ class Selection:
 NOTHING = Selection((), frozenset(), (0, 0), 0)
 
 
-def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Wanted]:
+def order(tracks: Sequence[Claim], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Claim]:
     """Orders tracks by priority, for all subscribers of the room. `tracks` are in the order in which their participants
     joined.
 
@@ -70,17 +70,17 @@ def order(tracks: Sequence[Wanted], on_stage: Mapping[str, int], spoke: Mapping[
 class Ranked:
     """The tracks that a subscriber wants, by kind, highest priority first."""
 
-    audio: tuple[Wanted, ...]
-    video: tuple[Wanted, ...]
+    audio: tuple[Claim, ...]
+    video: tuple[Claim, ...]
 
 
-def ranked(wanted: Iterable[Wanted], unseen: Collection[str] = ()) -> Ranked:
+def ranked(wanted: Iterable[Claim], unseen: Collection[str] = ()) -> Ranked:
     """Returns the wanted tracks by kind. `wanted`: highest priority first. Tracks in `unseen` are not visible and come
     last."""
     if unseen:
         wanted = sorted(wanted, key=lambda track: track.track in unseen)
-    audio: list[Wanted] = []
-    video: list[Wanted] = []
+    audio: list[Claim] = []
+    video: list[Claim] = []
     for track in wanted:
         (audio if track.kind is Kind.AUDIO else video).append(track)
     return Ranked(tuple(audio), tuple(video))
@@ -160,13 +160,13 @@ class Layout:
         columns = zip(self._mids, self._shown, strict=True)
         return {mid: track for mids, tracks in columns for mid, track in zip(mids, tracks, strict=True)}
 
-    def fit(self, selection: Selection) -> tuple["Layout", dict[str, Wanted | None]]:
+    def fit(self, selection: Selection) -> tuple["Layout", dict[str, Claim | None]]:
         """Returns the layout that shows the selected tracks, for which there are sections, and no others; and the
         changed sections, by mid."""
         wanted, now = selection.wanted, selection.tracks
         shown = tuple(map(list, self._shown))
         places = dict(self._places)
-        changed: dict[str, Wanted | None] = {}
+        changed: dict[str, Claim | None] = {}
         for gone in sorted(self.tracks - now):
             kind, index = places.pop(gone)
             shown[kind][index] = None
@@ -187,7 +187,7 @@ class Layout:
 COLUMNS = {Kind.AUDIO: 0, Kind.VIDEO: 1}
 
 
-def _preferred(track: Wanted, wanted: Sequence[Wanted], places: Mapping[str, tuple[int, int]]) -> int | None:
+def _preferred(track: Claim, wanted: Sequence[Claim], places: Mapping[str, tuple[int, int]]) -> int | None:
     """Returns the index of the track that is played in sync with this one."""
     source = PARTNER.get(track.source)
     if source is None:
@@ -215,9 +215,9 @@ def growth(missing: int, sections: int, limit: int) -> int:
     return max(0, min(missing + sections // 4, limit - sections))
 
 
-def _seen(tracks: Sequence[Wanted], unseen: Collection[str]) -> int:
+def _seen(tracks: Sequence[Claim], unseen: Collection[str]) -> int:
     return sum(1 for track in tracks if track.track not in unseen) if unseen else len(tracks)
 
 
-def _others(tracks: tuple[Wanted, ...], own: Collection[str]) -> tuple[Wanted, ...]:
+def _others(tracks: tuple[Claim, ...], own: Collection[str]) -> tuple[Claim, ...]:
     return tuple([track for track in tracks if track.track not in own]) if own else tracks

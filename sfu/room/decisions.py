@@ -11,7 +11,7 @@ from sfu.room.wishes import ANY
 from sfu.views import SlotInfo, SubscriptionState
 
 
-class Decision(NamedTuple):
+class LayerDecision(NamedTuple):
     """The layers of a track that are sent to all subscribers with the same wish."""
 
     target: allocation.Target
@@ -25,12 +25,12 @@ class Decisions:
     """A cache for one pass over the subscribers. It does not notice changes of a track or its layers."""
 
     def __init__(self) -> None:
-        self._decided: dict[tuple[Track, Wish], Decision] = {}
-        self._found: dict[tuple[int, int], tuple[Track, Wish, Decision]] = {}
+        self._decided: dict[tuple[Track, Wish], LayerDecision] = {}
+        self._found: dict[tuple[int, int], tuple[Track, Wish, LayerDecision]] = {}
         """The same by the `id()` of both, which stay valid while they are stored here: hashing a wish takes longer."""
         self._states: dict[tuple[object, ...], SubscriptionState] = {}
 
-    def of(self, track: Track, wish: Wish) -> Decision:
+    def of(self, track: Track, wish: Wish) -> LayerDecision:
         found = self._found.get((id(track), id(wish)))
         if found is not None:
             return found[2]
@@ -48,19 +48,19 @@ class Decisions:
         return found
 
 
-def _decide(track: Track, wish: Wish) -> Decision:
+def _decide(track: Track, wish: Wish) -> LayerDecision:
     demand = allocation.Demand(track.supply(), wish)
     # Without a budget tracks do not compete, so each is decided alone.
     (target,) = allocation.allocate(None, [demand])
-    return Decision(_one(target), track.simulcast.named(target.ladder), allocation.wanted(demand))
+    return LayerDecision(_one(target), track.simulcast.named(target.ladder), allocation.wanted(demand))
 
 
-def _remembered(track: Track) -> Decision:
+def _remembered(track: Track) -> LayerDecision:
     """Returns the decision for subscribers without a wish. It is made again only when the track's layers change."""
     shape, last = track.shape(), track.decided
     if last is None or last[0] != shape:
         last = track.decided = (shape, _decide(track, ANY))
-    decision: Decision = last[1]
+    decision: LayerDecision = last[1]
     return decision
 
 

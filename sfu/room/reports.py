@@ -6,7 +6,7 @@ from typing import Literal
 
 from sfu import explain
 from sfu.context import Context
-from sfu.explain import Standing
+from sfu.explain import Situation
 from sfu.model import Cause, Kind, Quality
 from sfu.policy import allocation
 from sfu.room.decisions import Decisions
@@ -62,12 +62,12 @@ class Reports:
             state=now.state if now is not None else "pending" if desired else "off",
             layer=now.layer if now is not None else None,
             reason=now.reason if now is not None else "no receive section is free" if desired else "",
-            cause=explain.cause(self._standing(track)),
+            cause=explain.cause(self._situation(track)),
             mime=now.mime if now is not None else "",
         )
 
     def explain(self, track: Track, records: Records, *, may_subscribe: bool) -> Explanation:
-        slot, of = self._viewing.showing(track) or NOWHERE, self._standing(track)
+        slot, of = self._viewing.showing(track) or NOWHERE, self._situation(track)
         shown = slot.shown or track
         if not may_subscribe:
             of = replace(of, kept_out=f"{self._viewing.identity} may not subscribe")
@@ -107,7 +107,7 @@ class Reports:
         return decisions.state(key, lambda: self.state(slot, track))
 
     def state(self, slot: Slot, track: Track) -> SubscriptionState:
-        wish, of = self._viewing.wishes.of(track), self._standing(track)
+        wish, of = self._viewing.wishes.of(track), self._situation(track)
         shown = slot.shown or track
         cause, mime = explain.cause(of), MIME.get(shown.codec, "")
         if of.refused:
@@ -129,13 +129,13 @@ class Reports:
             track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime
         )
 
-    def _standing(self, track: Track) -> Standing:
+    def _situation(self, track: Track) -> Situation:
         slot = self._viewing.showing(track) or NOWHERE
         shown, target, current = slot.shown or track, slot.target, slot.layer
         held_by = Cause(target.cause) if target is not None else Cause.NONE
         if track.is_muted:
             target, current, held_by = None, None, Cause.MUTED
-        return Standing(
+        return Situation(
             subscriber=self._viewing.identity,
             publisher=track.identity,
             source=track.source,

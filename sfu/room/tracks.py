@@ -61,7 +61,7 @@ class Track:
     """Width and height of each spatial layer when it last arrived. A layer that is stopped at the source keeps them."""
     viewers: dict[str, str] = field(default_factory=dict)
     """The participants that have it in a slot: mids by sid."""
-    claim: slots.Wanted = field(init=False)
+    claim: slots.Claim = field(init=False)
     """The claim of this track to a receive section."""
     publishing: PublisherState = field(default_factory=PublisherState)
     """What its publisher does that affects all subscribers."""
@@ -82,7 +82,7 @@ class Track:
     """For a backup: its publisher was asked to send it."""
 
     def __post_init__(self) -> None:
-        self.claim = slots.Wanted(self.sid, self.owner, self.kind, self.source)
+        self.claim = slots.Claim(self.sid, self.owner, self.kind, self.source)
 
     @property
     def is_muted(self) -> bool:

@@ -99,7 +99,7 @@ class News:
         self._known.clear()
 
 
-class Speech:
+class SpeechNews:
     """Changes of speakers that wait: the latest of each track, and the latest dominant speaker."""
 
     def __init__(self) -> None:

@@ -27,8 +27,8 @@ Immediate = (
 """Requests that are handled immediately. An offer is parsed first, which may take a while."""
 
 
-class Standing(Protocol):
-    """The state of a participant that a session uses: its grant, and when its connection was lost."""
+class SessionOwner(Protocol):
+    """What a session uses of its participant: the grant, and when the connection was lost."""
 
     grant: Grant
     grant_changed: asyncio.Event
@@ -41,7 +41,7 @@ class SignallingSession:
     def __init__(
         self,
         by: Member,
-        standing: Standing,
+        owner: SessionOwner,
         tail: Tail,
         outbox: Outbox,
         context: Context,
@@ -51,7 +51,7 @@ class SignallingSession:
     ) -> None:
         self.by = by
         """The participant, as the author of commands."""
-        self.standing = standing
+        self.owner = owner
         self.tail = tail
         self.outbox = outbox
         self.is_snapshot = is_snapshot
@@ -62,12 +62,12 @@ class SignallingSession:
     @property
     def grant(self) -> Grant:
         """The present grant of the participant, for its next token."""
-        return self.standing.grant
+        return self.owner.grant
 
     @property
     def grant_changed(self) -> asyncio.Event:
         """Set when permissions changed, so that present tokens are outdated or revoked. The caller clears it."""
-        return self.standing.grant_changed
+        return self.owner.grant_changed
 
     async def note_token(self, issued: float, expires: float, jti: str = "") -> None:
         """Records a token that was sent; times are in seconds since the epoch."""

@@ -8,7 +8,7 @@ from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
 from sfu.signalling.outbox import GOING_AWAY, Outbox, Tail
-from sfu.signalling.requests import SignallingSession, Standing
+from sfu.signalling.requests import SessionOwner, SignallingSession
 from sfu.signalling.view import View
 
 
@@ -63,7 +63,7 @@ class Signalling:
     def detach(self, session: SignallingSession) -> None:
         """Handles a lost connection. The participant may resume over another one."""
         if session.tail.is_read_by(session.outbox):
-            self._lose(session.standing, session.tail)
+            self._lose(session.owner, session.tail)
 
     def handle_timeout(self) -> None:
         for room, view in self._views.items():
@@ -88,9 +88,9 @@ class Signalling:
         participant.signal_gone = None
         return self._session(room, participant, tail, outbox, is_snapshot=is_resumed)
 
-    def _lose(self, standing: Standing, tail: Tail) -> None:
+    def _lose(self, owner: SessionOwner, tail: Tail) -> None:
         tail.shut(GOING_AWAY, drop=True)
-        standing.signal_gone = self._context.now()
+        owner.signal_gone = self._context.now()
 
     def _session(
         self, room: Room, participant: Participant, tail: Tail, outbox: Outbox, *, is_snapshot: bool = False

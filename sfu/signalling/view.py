@@ -13,7 +13,7 @@ from sfu.model import DisconnectReason
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
-from sfu.signalling.news import News, Speech
+from sfu.signalling.news import News, SpeechNews
 from sfu.signalling.outbox import LEFT, Outgoing, Tail
 from sfu.views import ParticipantInfo, SubscriptionState
 
@@ -44,7 +44,7 @@ class View:
         self._failed: dict[str, None] = {}
         """Sids of participants that could not be described."""
         self._news = News()
-        self._speech = Speech()
+        self._speech = SpeechNews()
         self._room_changed = False
 
     def tail(self, participant: Participant) -> Tail:

@@ -1,4 +1,4 @@
-"""The record of decisions, and the cause and sentence of a standing."""
+"""The record of decisions, and the cause and sentence of a situation."""
 
 import itertools
 from dataclasses import replace
@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from sfu import explain
-from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, PublisherState, Record, Standing
+from sfu.explain import DEAF, LACKS_PARAMETERS, STOPPED_TOP, SURPLUS, PublisherState, Record, Situation
 from sfu.model import Cause, Kind, Layer, Quality, Source, Step, Wish
 from sfu.views import Picture
 
 TOP, LOW = Layer(2, 2), Layer(0, 2)
-FINE = Standing(
+FINE = Situation(
     subscriber="bob",
     publisher="alice",
     source=Source.CAMERA,
@@ -106,9 +106,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("standing", "cause", "sentence"), TABLE)
-def test_a_standing_has_one_cause_and_one_sentence(standing: Standing, cause: str, sentence: str) -> None:
-    assert (explain.cause(standing), explain.sentence(standing)) == (cause, sentence)
+@pytest.mark.parametrize(("situation", "cause", "sentence"), TABLE)
+def test_a_situation_has_one_cause_and_one_sentence(situation: Situation, cause: str, sentence: str) -> None:
+    assert (explain.cause(situation), explain.sentence(situation)) == (cause, sentence)
 
 
 def test_every_cause_is_in_the_table() -> None:
@@ -116,9 +116,9 @@ def test_every_cause_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("cause", Cause)
-@pytest.mark.parametrize("standing", [FINE, NOTHING, replace(NOTHING, target=None), replace(FINE, target=None)])
-def test_no_standing_is_without_a_sentence(standing: Standing, cause: Cause) -> None:
-    for odd in (replace(standing, held_by=cause), replace(standing, lacks=cause)):
+@pytest.mark.parametrize("situation", [FINE, NOTHING, replace(NOTHING, target=None), replace(FINE, target=None)])
+def test_no_situation_is_without_a_sentence(situation: Situation, cause: Cause) -> None:
+    for odd in (replace(situation, held_by=cause), replace(situation, lacks=cause)):
         said = explain.sentence(odd)
         assert said.startswith("alice's camera is ") and said.endswith(".") and "{" not in said
 
@@ -216,7 +216,7 @@ def test_a_wish_is_said_shortly(wish: Wish, said: str) -> None:
 
 
 def test_nothing_is_called_the_best_there_is_while_nothing_arrives() -> None:
-    """For every standing: the cause of a track that does not arrive is never `none`."""
+    """For every situation: the cause of a track that does not arrive is never `none`."""
     choices: dict[str, tuple[object, ...]] = {
         "desired": (True, False),
         "mid": ("1", ""),
@@ -230,5 +230,5 @@ def test_nothing_is_called_the_best_there_is_while_nothing_arrives() -> None:
     }
     silent = replace(FINE, is_arriving=False)
     for values in itertools.product(*choices.values()):
-        standing = replace(silent, **dict(zip(choices, values, strict=True)))  # type: ignore[arg-type]
-        assert explain.cause(standing) is not Cause.NONE, standing
+        situation = replace(silent, **dict(zip(choices, values, strict=True)))  # type: ignore[arg-type]
+        assert explain.cause(situation) is not Cause.NONE, situation

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from sfu.model import Kind, Source
-from sfu.policy.slots import PARTNER, Wanted
+from sfu.policy.slots import PARTNER, Claim
 
 
-def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> list[Wanted]:
+def choose(wanted: Sequence[Claim], unseen: Collection[str], last_n: int) -> list[Claim]:
     """Returns the tracks for one subscriber: visible ones first, and at most `last_n` video tracks (0: all)."""
     if unseen:
         wanted = sorted(wanted, key=lambda track: track.track in unseen)
@@ -15,7 +15,7 @@ def choose(wanted: Sequence[Wanted], unseen: Collection[str], last_n: int) -> li
 
 
 def plan(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Claim],
     sections: Sequence[tuple[str, Kind]],
     present: Mapping[str, str | None],
 ) -> Mapping[str, str | None]:
@@ -27,7 +27,7 @@ def plan(
     columns: dict[Kind, list[str]] = {kind: [] for kind in Kind}
     for mid, kind in sections:
         columns[kind].append(mid)
-    of_kind: dict[Kind, list[Wanted]] = {kind: [] for kind in Kind}
+    of_kind: dict[Kind, list[Claim]] = {kind: [] for kind in Kind}
     for track in wanted:
         of_kind[track.kind].append(track)
     chosen = {kind: of_kind[kind][: len(columns[kind])] for kind in Kind}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from sfu.model import Kind, Source
-from sfu.policy.slots import Layout, Wanted, growth, order, ranked, select
+from sfu.policy.slots import Claim, Layout, growth, order, ranked, select
 
 from .full_plan import choose, plan
 
@@ -16,7 +16,7 @@ def sections(audio: int, video: int) -> list[tuple[str, Kind]]:
     return [(f"a{i}", Kind.AUDIO) for i in range(audio)] + [(f"v{i}", Kind.VIDEO) for i in range(video)]
 
 
-def wanted(words: str) -> list[Wanted]:
+def wanted(words: str) -> list[Claim]:
     """`A.cam B.mic A.screen`: participants and sources, most wanted first."""
     sources = {
         "cam": (Kind.VIDEO, Source.CAMERA),
@@ -25,11 +25,11 @@ def wanted(words: str) -> list[Wanted]:
         "sound": (Kind.AUDIO, Source.SCREEN_SHARE_AUDIO),
         "other": (Kind.VIDEO, Source.UNKNOWN),
     }
-    return [Wanted(word, word.split(".")[0], *sources[word.split(".")[1]]) for word in words.split()]
+    return [Claim(word, word.split(".")[0], *sources[word.split(".")[1]]) for word in words.split()]
 
 
 def fitted(
-    want: Sequence[Wanted], places: Sequence[tuple[str, Kind]], present: Mapping[str, str | None]
+    want: Sequence[Claim], places: Sequence[tuple[str, Kind]], present: Mapping[str, str | None]
 ) -> Mapping[str, str | None]:
     """Returns the new contents of the sections, from the present ones."""
     layout = Layout.of(places, present)

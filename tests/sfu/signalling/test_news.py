@@ -15,7 +15,7 @@ from sfu.config import Config
 from sfu.model import Kind, ParticipantState, Source
 from sfu.plane import AudioLevels
 from sfu.signalling import messages
-from sfu.signalling.news import News, Speech
+from sfu.signalling.news import News, SpeechNews
 from sfu.views import ParticipantInfo, Speaker
 
 from ...live import rooms_of
@@ -143,7 +143,7 @@ async def test_speakers_are_told_twice_a_second() -> None:
 
 
 def test_of_each_speaker_and_of_the_dominant_one_the_latest_is_told() -> None:
-    speech = Speech()
+    speech = SpeechNews()
     for level in (0.2, 0.4):
         speech.add(messages.Speakers((Speaker("PA_a", "TR_a", level, True), Speaker("PA_b", "TR_b", level, True))))
     speech.add(messages.DominantSpeaker("PA_a", "TR_a"))
