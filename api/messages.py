@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from sfu import limits
 from sfu.errors import InvalidRequest
+from sfu.model import ParticipantState
 from sfu.negotiation.recent import Recent
 from sfu.quoting import quote
 from sfu.signalling.messages import ClientMessage, Joined, Participants, ServerMessage
@@ -20,8 +21,8 @@ _server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Discr
 _writers = {kind: TypeAdapter(kind).serializer for kind in get_args(ServerMessage)}
 """A message is written by its class: the union would look for it, which takes longer than the writing."""
 _participant: TypeAdapter[ParticipantInfo] = TypeAdapter(ParticipantInfo)
-_participants: Recent[int, tuple[ParticipantInfo, bytes]] = Recent(limits.ENCODED_OCTETS)
-"""Participants as encoded, by `id()`. A room keeps the info of a participant until it changes, and each joiner is sent
+_participants: Recent[str, tuple[ParticipantInfo, bytes]] = Recent(limits.ENCODED_OCTETS)
+"""Participants as encoded, by sid. A room keeps the info of a participant until it changes, and each joiner is sent
 those of all others."""
 
 
@@ -66,8 +67,14 @@ def _encoded(info: ParticipantInfo) -> bytes:
         text = _participant.dump_json(info)
         return (info, text), 512 + 2 * len(text)
 
-    # The cache keeps the info, too, so no other one has its id.
-    return _participants.recall(id(info), encode)[1]
+    if info.state is ParticipantState.DISCONNECTED:
+        _participants.forget(info.sid)
+        return encode()[0][1]
+    known, text = _participants.recall(info.sid, encode)
+    if known is not info:
+        _participants.forget(info.sid)
+        _, text = _participants.recall(info.sid, encode)
+    return text
 
 
 def request_id(text: str | bytes) -> int:

@@ -30,7 +30,7 @@ class Previous:
     def keep(self, owner: str, offer: SessionDescription) -> None:
         """Replaces the last offer of a participant. Drops the oldest offers of others to stay within the budget. An
         offer of more than a sixteenth of the budget is not kept."""
-        self._drop(owner)
+        self.drop(owner)
         own = _own_weight(offer)
         if own + sum(body.weight for body in {section.body for section in offer.sections}) > self._budget // 16:
             return
@@ -41,9 +41,9 @@ class Previous:
                 self.weight += section.body.weight
             self._bodies[section.body] += 1
         while self.weight > self._budget:
-            self._drop(next(iter(self._kept)))
+            self.drop(next(iter(self._kept)))
 
-    def _drop(self, owner: str) -> None:
+    def drop(self, owner: str) -> None:
         offer = self._kept.pop(owner, None)
         if offer is None:
             return

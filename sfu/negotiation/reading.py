@@ -28,6 +28,10 @@ class Reading:
             self._previous.keep(owner, offer)
         return offer
 
+    def forget(self, owner: str) -> None:
+        """Drops the last offer of a participant that left."""
+        self._previous.drop(owner)
+
     async def _read_in_slices(self, text: str, previous: SessionDescription | None) -> SessionDescription:
         steps = SessionDescription.steps(text, previous)
         began = self._now()

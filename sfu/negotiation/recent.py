@@ -23,6 +23,10 @@ class Recent(Generic[K, V]):
         self._kept.clear()
         self.weight = 0
 
+    def forget(self, key: K) -> None:
+        _, weight = self._kept.pop(key, (None, 0))
+        self.weight -= weight
+
     def recall(self, key: K, compute: Callable[[], tuple[V, int]]) -> V:
         """Returns the result of `compute`, which also yields its weight. It is stored if the weight is at most a
         sixteenth of the budget."""

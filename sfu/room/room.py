@@ -216,6 +216,7 @@ class Room:
             # The callbacks run from the last to the first. All run, even if another one raises.
             parts.callback(self._note_departure, participant, reason)
             parts.callback(participant.transport.close)
+            parts.callback(self._context.reading.forget, participant.sid)
             parts.callback(participant.channels.close)
             parts.callback(self._messaging.touch, participant)
             parts.callback(self.forwarding.forget, participant)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api import messages
+from sfu.model import ParticipantState
 from sfu.signalling.messages import Joined, Participants
 from sfu.views import ParticipantInfo
 
@@ -61,5 +62,17 @@ async def test_a_participant_that_changed_is_encoded_again() -> None:
     joined = await snapshot(2)
     (other,) = joined.participants
     messages.encode(1, joined)
-    changed = replace(joined, participants=(replace(other, name="Grace"),))
-    assert json.loads(messages.encode(1, changed))["participants"][0]["name"] == "Grace"
+    for name in ("Grace", "Hopper"):
+        changed = replace(joined, participants=(replace(other, name=name),))
+        assert json.loads(messages.encode(1, changed))["participants"][0]["name"] == name
+
+
+async def test_nothing_is_kept_of_a_participant_that_left() -> None:
+    joined = await snapshot(2)
+    before = messages._participants.weight
+    (other,) = joined.participants
+    other = replace(other, sid="PA_leaves")
+    messages.encode(1, Participants((other,)))
+    assert messages._participants.weight > before
+    messages.encode(1, Participants((replace(other, state=ParticipantState.DISCONNECTED),)))
+    assert messages._participants.weight == before

@@ -14,8 +14,11 @@ from sfu.negotiation.negotiation import Allow, Local, Negotiated, negotiate, res
 from sfu.negotiation.previous import SECTION_WEIGHT, Previous
 from sfu.negotiation.reading import Reading
 from sfu.negotiation.sdp import SessionDescription
+from sfu.signalling import messages
 
 from ...benchmark.crowd import chromium
+from ...live import rooms_of
+from ..scene import scene
 from .offers import AUDIO, DATA, FRESH, LOCAL, VIDEO, counter, edited, offer, section, stopped
 
 SECTIONS = [*[("video", "recvonly")] * 3, *[("audio", "recvonly")] * 3, ("application", "sendrecv")]
@@ -211,6 +214,16 @@ async def test_a_reader_keeps_the_last_offer_of_each_participant() -> None:
     other = await reading.read(texts[1], "PA_ben")
     second = await reading.read(texts[1], "PA_ada")
     assert reused(second, first) == list(range(len(SECTIONS))) and reused(other, first) == []
+
+
+async def test_a_participant_that_leaves_is_forgotten() -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        await ada.ask(messages.Offer, sdp=chromium(MORE, "ufrag"))
+        kept = it.sfu._context.reading._previous
+        assert len(kept) == 1 and kept.weight > 0
+        rooms_of(it.sfu).find("room").remove("ada")
+        assert (len(kept), kept.weight) == (0, 0)
 
 
 def test_a_stopped_section_is_rejected_though_it_was_answered_before() -> None:
