@@ -75,7 +75,7 @@ impl Plane {
                 return;
             }
         }
-        if self.tracks[track].track.is_asking(encoding) || self.slots[slot].slot.keyframe_budget.allow(now) {
+        if self.tracks[track].track.is_asking(encoding) || self.slots[slot].slot.cold.keyframe_budget.allow(now) {
             self.request_keyframe(track, encoding, now);
         } else {
             self.trace_withheld(slot);
@@ -90,7 +90,7 @@ impl Plane {
         if placed.slot.spec.kind == Kind::Video
             && let Some(encoding) = placed.slot.encoding()
         {
-            if self.tracks[track].track.is_asking(encoding) || placed.slot.keyframe_budget.allow_unasked(now) {
+            if self.tracks[track].track.is_asking(encoding) || placed.slot.cold.keyframe_budget.allow_unasked(now) {
                 self.request_keyframe(track, encoding, now);
             } else {
                 self.trace_withheld(slot);

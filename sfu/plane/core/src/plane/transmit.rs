@@ -243,7 +243,7 @@ impl Transport {
         let remembered = outgoing.ssrc == spec.ssrc;
         let (varied, before) = match outgoing.transmission {
             Transmission::Identical => {
-                let before = slot.repeats.get(outgoing.seq).filter(|_| remembered);
+                let before = slot.cold.repeats.get(outgoing.seq).filter(|_| remembered);
                 before.map(|(varied, proof)| (varied, Some(proof))).ok_or(Discard::TooLate)?
             }
             _ => {
@@ -282,7 +282,7 @@ impl Transport {
             return Err(Discard::TooLate);
         }
         if outgoing.transmission == Transmission::Remembered && remembered {
-            slot.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
+            slot.cold.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
         }
         if varied.transport_sequence.is_some() {
             self.flight.sent();

@@ -57,8 +57,6 @@ pub struct Reports {
     octets: u32,
     clock: Option<SenderClock>,
     account: Option<Account>,
-    round_trip: Option<Duration>,
-    last_block: Option<ReportBlock>,
 }
 
 impl Reports {
@@ -103,27 +101,11 @@ impl Reports {
         let rtp = told.filter(flows).unwrap_or(arrived);
         SenderReport { ssrc, ntp, rtp, packets: self.packets, octets: self.octets }
     }
+}
 
-    /// Handles a report block of the subscriber. Returns the round trip if it answers one of our sender reports.
-    pub fn handle_block(&mut self, block: &ReportBlock, now: Ntp) -> Option<Duration> {
-        self.last_block = Some(*block);
-        let round_trip = block.round_trip(now).filter(|&round_trip| round_trip <= LONGEST_ROUND_TRIP)?;
-        self.round_trip = Some(round_trip);
-        Some(round_trip)
-    }
-
-    pub fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
-    }
-
-    pub fn last_block(&self) -> Option<&ReportBlock> {
-        self.last_block.as_ref()
-    }
-
-    /// Packets that were sent for the first time.
-    pub fn packets(&self) -> u32 {
-        self.packets
-    }
+/// The round trip that a report block of the subscriber measures, if it answers one of our sender reports.
+pub fn round_trip(block: &ReportBlock, now: Ntp) -> Option<Duration> {
+    block.round_trip(now).filter(|&round_trip| round_trip <= LONGEST_ROUND_TRIP)
 }
 
 fn ticks(duration: Duration, rate: u32) -> u32 {
@@ -205,12 +187,10 @@ mod tests {
 
     #[test]
     fn a_round_trip_that_no_path_has_is_not_believed() {
-        let mut reports = Reports::default();
         let now = Ntp(1_000 * SECOND);
         let block = |seconds: u32| ReportBlock { last_sr: now.compact() - (seconds << 16), ..ReportBlock::default() };
-        assert_eq!(reports.handle_block(&ReportBlock::default(), now), None);
-        assert_eq!(reports.handle_block(&block(20), now), None);
-        assert_eq!(reports.handle_block(&block(2), now), Some(ms(2_000)));
-        assert_eq!(reports.round_trip(), Some(ms(2_000)));
+        assert_eq!(round_trip(&ReportBlock::default(), now), None);
+        assert_eq!(round_trip(&block(20), now), None);
+        assert_eq!(round_trip(&block(2), now), Some(ms(2_000)));
     }
 }

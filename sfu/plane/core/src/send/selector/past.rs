@@ -1,6 +1,8 @@
 //! Records which layers were forwarded when. A late packet is judged by the choice that applied to its place in the
 //! stream.
 
+use std::collections::VecDeque;
+
 use super::choice::Choice;
 use crate::receive::packet::Packet;
 use crate::receive::rung::EncodingId;
@@ -21,33 +23,36 @@ struct Change {
 
 #[derive(Debug, Default)]
 pub struct Past {
-    /// A ring. `count` counts all changes since the start.
-    changes: [Change; MOST],
-    count: usize,
+    /// The newest change, to which the choice for each packet is compared.
+    last: Change,
+    /// The ones before it, oldest first.
+    earlier: VecDeque<Change>,
 }
 
 impl Past {
     /// Records that `choice` applies to `packet`, the newest of its encoding.
     pub fn remember(&mut self, encoding: EncodingId, packet: &Packet, choice: Choice) {
-        let last = self.count.checked_sub(1).map(|last| self.changes[last % MOST]);
-        let same = last.is_some_and(|last| (last.encoding, last.choice) == (Some(encoding), choice));
-        if !same {
-            let change = Change { encoding: Some(encoding), choice, from: packet.seq.0, timestamp: packet.timestamp };
-            self.changes[self.count % MOST] = change;
-            self.count += 1;
+        if (self.last.encoding, self.last.choice) == (Some(encoding), choice) {
+            return;
         }
+        if self.earlier.len() == MOST - 1 {
+            self.earlier.pop_front();
+        }
+        let change = Change { encoding: Some(encoding), choice, from: packet.seq.0, timestamp: packet.timestamp };
+        self.earlier.push_back(std::mem::replace(&mut self.last, change));
     }
 
     /// Called when the numbers of an encoding restart.
     pub fn forget(&mut self, encoding: EncodingId) {
-        for change in self.changes.iter_mut().filter(|change| change.encoding == Some(encoding)) {
+        let changes = self.earlier.iter_mut().chain(std::iter::once(&mut self.last));
+        for change in changes.filter(|change| change.encoding == Some(encoding)) {
             change.encoding = None;
         }
     }
 
     /// The choice that applied when `packet` was missing. None: its encoding was not shown, or it is too long ago.
     pub fn choice(&self, packet: &Packet) -> Option<Choice> {
-        let newest_first = (self.count.saturating_sub(MOST)..self.count).rev().map(|at| &self.changes[at % MOST]);
+        let newest_first = std::iter::once(&self.last).chain(self.earlier.iter().rev());
         let mut of_encoding = newest_first.filter(|change| change.encoding == Some(packet.encoding));
         let held = of_encoding.find(|change| change.from <= packet.seq.0 || change.timestamp == packet.timestamp);
         held.map(|change| change.choice)

@@ -7,7 +7,7 @@ use crate::limits::REPEATED;
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Nack;
-use crate::send::report::{Newest, Reports};
+use crate::send::report::{self, Newest};
 use crate::time::{Duration, Instant, Ntp};
 
 /// The result of a report block.
@@ -38,34 +38,34 @@ impl Slot {
         };
         let rtx = self.spec.payload_types.iter().find(|own| own.number == entry.payload_type()).and_then(|own| own.rtx);
         let (Some(payload_type), Some(ssrc)) = (rtx, self.spec.rtx_ssrc) else {
-            let left = behind < REPEATED && self.repeats.get(seq).is_some();
+            let left = behind < REPEATED && self.cold.repeats.get(seq).is_some();
             if !left || !entry.resend(age, round_trip) {
                 return Nack::Ignore;
             }
-            return Nack::Send(entry.identical(self.spec.kind, self.spec.ssrc, seq));
+            return Nack::Send(entry.identical(self.kind, self.ssrc, seq));
         };
         if !entry.resend(age, round_trip) {
             return Nack::Ignore;
         }
-        let outgoing = entry.again(self.spec.kind, ssrc, payload_type, ExtendedSeq(self.next_rtx));
-        self.next_rtx += 1;
+        let outgoing = entry.again(self.kind, ssrc, payload_type, ExtendedSeq(self.cold.next_rtx));
+        self.cold.next_rtx += 1;
         Nack::Send(outgoing)
     }
 
     /// Handles a report block about one of this slot's SSRCs. `ntp` is `now` on our clock.
     pub fn handle_report(&mut self, block: &ReportBlock, ntp: Ntp, now: Instant) -> Reported {
-        if block.ssrc != self.spec.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
+        if block.ssrc != self.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
             return Reported::default();
         }
-        let round_trip = self.reports.handle_block(block, ntp);
-        if block.ssrc != self.spec.ssrc {
+        let round_trip = report::round_trip(block, ntp);
+        if block.ssrc != self.ssrc {
             return Reported { round_trip, resumed: false };
         }
-        let progress = self.reported.handle_block(block, now);
+        let progress = self.cold.reported.handle_block(block, now);
         if let (Some(progress), Some(highest)) = (progress, self.rewriter.highest()) {
             let behind = highest.wire().wrapping_sub(block.highest as u16);
             let reported = ExtendedSeq(highest.0.saturating_sub(behind.into()));
-            self.keyframe_budget.handle_report(reported, progress.whole, now);
+            self.cold.keyframe_budget.handle_report(reported, progress.whole, now);
         }
         Reported { round_trip, resumed: progress.is_some_and(|progress| progress.resumed) }
     }
@@ -75,22 +75,17 @@ impl Slot {
         self.selector.shown()?;
         let (timestamp, received, timestamp_offset) = self.rewriter.newest()?;
         let newest = Newest { timestamp, received, timestamp_offset, rate: self.rate };
-        Some(self.reports.sender_report(self.spec.ssrc, &newest, now, ntp))
+        Some(self.reports.sender_report(self.ssrc, &newest, now, ntp))
     }
 
     /// The sender report of a slot that shows nothing. It prompts subscribers that send no RTCP before they have
     /// received something. The timeline continues from the report.
     pub fn idle_report(&mut self, now: Instant, ntp: Ntp) -> SenderReport {
-        let rate = if self.spec.kind == Kind::Video { 90_000 } else { 48_000 };
+        let rate = if self.kind == Kind::Video { 90_000 } else { 48_000 };
         let (timestamp, received, timestamp_offset) =
             self.rewriter.newest().unwrap_or_else(|| (self.rewriter.announce(rate, now), now, 0));
         let newest =
             Newest { timestamp, received, timestamp_offset, rate: if self.rate > 0 { self.rate } else { rate } };
-        self.reports.sender_report(self.spec.ssrc, &newest, now, ntp)
-    }
-
-    /// The subscriber's report blocks, and the counts of sent packets.
-    pub fn reports(&self) -> &Reports {
-        &self.reports
+        self.reports.sender_report(self.ssrc, &newest, now, ntp)
     }
 }

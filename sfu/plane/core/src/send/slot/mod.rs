@@ -1,10 +1,11 @@
 //! One receive section of a subscriber. It forwards packets of the track that it shows, under its own numbers.
 
 mod feedback;
+mod source;
 
 use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
-use crate::layer::{Layer, Lives};
+use crate::layer::Layer;
 use crate::limits::{SENT_AUDIO, SENT_VIDEO};
 use crate::receive::packet::Packet;
 use crate::receive::rung::{EncodingId, Rung};
@@ -23,19 +24,21 @@ use crate::send::rewriter::{Numbers, Rewriter};
 use crate::send::selector::{Selector, Verdict};
 use crate::time::{Duration, Instant};
 
+/// What every packet of the source reads or writes is here, without a detour; the rest is behind two pointers.
 #[derive(Debug)]
 pub struct Slot {
-    pub spec: SlotSpec,
+    pub spec: Box<SlotSpec>,
+    pub cold: Box<Cold>,
+    /// Of the spec.
+    kind: Kind,
+    ssrc: u32,
     source: Option<TrackId>,
     /// The source is muted. Nothing is reported of it.
     pub muted: bool,
     selector: Selector,
     rewriter: Rewriter,
     history: History,
-    /// Packets that were sent with a payload type without RTX.
-    pub repeats: Repeats,
     reports: Reports,
-    next_rtx: u64,
     mapping: Option<Mapping>,
     /// The first source packet since the last switch. The subscriber was never sent earlier ones.
     begun: u64,
@@ -45,15 +48,25 @@ pub struct Slot {
     replay: Option<Replay>,
     /// The last result of [`Slot::poll_keyframe_request`].
     wished: Option<EncodingId>,
+    anew: bool,
+    /// The parameter sets to send before the packet that was returned last.
+    parameter_sets: Option<Box<Outgoing>>,
+    /// Packets are ignored until the structure arrives that their dependency descriptors refer to.
+    held: bool,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 768, "twelve cache lines");
+
+/// What keyframes, late packets, retransmissions, requests and reports need of a slot.
+#[derive(Debug, Default)]
+pub struct Cold {
+    /// Packets that were sent with a payload type without RTX.
+    pub repeats: Repeats,
+    pub keyframe_budget: KeyframeBudget,
+    next_rtx: u64,
     /// The compression of the last catch-up, and when it took place.
     compression: Option<Compression>,
     caught_up: Option<Instant>,
-    anew: bool,
-    /// The parameter sets to send before the packet that was returned last.
-    parameter_sets: Option<Outgoing>,
-    /// Packets are ignored until the structure arrives that their dependency descriptors refer to.
-    held: bool,
-    pub keyframe_budget: KeyframeBudget,
     reported: Reported,
 }
 
@@ -64,29 +77,27 @@ impl Slot {
         debug_assert!(first_rtx_sequence < 1 << 15);
         let is_video = spec.kind == Kind::Video;
         let describes = spec.extensions.id(Extension::DependencyDescriptor).is_some();
+        let next_rtx = u64::from(first_rtx_sequence & 0x7FFF);
         Self {
+            kind: spec.kind,
+            ssrc: spec.ssrc,
             source: None,
             muted: false,
             selector: Selector::new(if is_video { Vec::new() } else { vec![Layer::new(0, 0).into()] }, describes),
             rewriter: Rewriter::new(first_sequence, first_timestamp),
             history: History::new(if is_video { SENT_VIDEO } else { SENT_AUDIO }),
-            repeats: Repeats::default(),
             reports: Reports::default(),
-            next_rtx: u64::from(first_rtx_sequence & 0x7FFF),
             mapping: None,
             begun: 0,
             rate: 0,
             news: News::default(),
             replay: None,
             wished: None,
-            compression: None,
-            caught_up: None,
             anew: false,
             parameter_sets: None,
             held: false,
-            keyframe_budget: KeyframeBudget::default(),
-            reported: Reported::default(),
-            spec,
+            cold: Box::new(Cold { next_rtx, ..Cold::default() }),
+            spec: Box::new(spec),
         }
     }
 
@@ -96,7 +107,7 @@ impl Slot {
 
     /// Octets of the records of sent packets.
     pub fn memory(&self) -> usize {
-        self.history.memory() + self.repeats.memory()
+        self.history.memory() + self.cold.repeats.memory()
     }
 
     /// The layer that is forwarded now.
@@ -117,86 +128,9 @@ impl Slot {
         self.source.is_none() || self.selector.is_paused()
     }
 
-    /// Sets the track that the slot shows, and which of its layers arrive. The slot's numbers continue. `muted` is set
-    /// before.
-    pub fn set_source(&mut self, source: Option<TrackId>, lives: Lives) {
-        if self.source == source {
-            return;
-        }
-        self.source = source;
-        self.selector.forget_source();
-        self.rewriter.forget_source();
-        self.reports.forget_source();
-        self.news.forget_source();
-        self.mapping = None;
-        self.replay = None;
-        self.held = false;
-        self.compression = None;
-        self.caught_up = None;
-        self.selector.set_lives(lives);
-        self.update_news();
-    }
-
-    pub fn set_ladder(&mut self, ladder: impl IntoIterator<Item: Into<Rung>>) {
-        self.selector.set_ladder(ladder.into_iter().map(Into::into).collect());
-        self.update_news();
-    }
-
-    /// Called when the source is muted, or no longer. `ladder`: the layers to show from now on.
-    pub fn set_muted(&mut self, muted: bool, ladder: Vec<Rung>) {
-        self.muted = muted;
-        self.selector.set_ladder(ladder);
-        // Audio that flows continues with the next packet, as it was reported before the mute.
-        if self.spec.kind == Kind::Video || !self.selector.has_alternative() {
-            self.update_news();
-        }
-    }
-
-    /// Updates which encodings of the source arrive, or which spatial layers of its only one.
-    pub fn set_lives(&mut self, lives: Lives) {
-        self.selector.set_lives(lives);
-        self.update_news();
-    }
-
-    /// Called when an encoding of the source is removed. If another encoding is shown, it continues.
-    pub fn encoding_removed(&mut self, encoding: EncodingId) {
-        self.selector.remove_encoding(encoding);
-        self.source_restarted(encoding);
-    }
-
-    /// Called when an encoding of the source becomes another stream (its SSRC changed): its numbers restart. If another
-    /// encoding is shown, it continues.
-    pub fn source_restarted(&mut self, encoding: EncodingId) {
-        self.selector.forget_encoding(encoding);
-        self.rewriter.forget_encoding(encoding);
-        self.compression = self.compression.filter(|compression| compression.encoding() != encoding);
-        self.replay = self.replay.take().filter(|replay| replay.encoding != encoding);
-        self.update_news();
-    }
-
-    /// Called when layers are renumbered. Reports the current layer again.
-    pub fn report_layer_again(&mut self) {
-        self.news.forget_layer();
-        self.update_news();
-    }
-
-    /// Called when the source continues after it was held back for all subscribers. The packets in between are not
-    /// sent, and the next packet begins a talkspurt.
-    pub fn source_resumed(&mut self) {
-        self.selector.interrupt();
-    }
-
-    /// Called when the peer went silent. When it is back, the slot begins at a keyframe.
-    pub fn interrupt(&mut self) {
-        self.selector.interrupt();
-        self.replay = None;
-        self.reported = Reported::default();
-        self.update_news();
-    }
-
     /// The encoding whose keyframe this slot waits for.
     pub fn wanted_keyframe(&self) -> Option<EncodingId> {
-        if self.source.is_none() || self.spec.kind == Kind::Audio || self.news.is_refusing() {
+        if self.source.is_none() || self.kind == Kind::Audio || self.news.is_refusing() {
             return None;
         }
         self.selector.wanted()
@@ -236,7 +170,7 @@ impl Slot {
 
     /// When the slot last began with cached packets.
     pub fn caught_up(&self) -> Option<Instant> {
-        self.caught_up
+        self.cold.caught_up
     }
 
     /// Shows an encoding from a past keyframe on: sends all its packets since then, in order and with compressed
@@ -249,7 +183,7 @@ impl Slot {
         mut leaves: impl FnMut(Outgoing, usize),
     ) -> bool {
         let since = self.rewriter.highest().map_or(0, |highest| highest.0 + 1);
-        self.compression = Some(compression.since(ExtendedSeq(since)));
+        self.cold.compression = Some(compression.since(ExtendedSeq(since)));
         self.selector.catch_up(true);
         for packet in packets {
             let packet = compression.compress(&packet);
@@ -264,7 +198,7 @@ impl Slot {
         self.replay = None;
         let shown = self.selector.encoding() == Some(compression.encoding());
         if shown {
-            self.caught_up = Some(now);
+            self.cold.caught_up = Some(now);
         }
         shown
     }
@@ -278,7 +212,10 @@ impl Slot {
             return None;
         }
         self.news.set_payload_type(packet.payload_type);
-        let begins = self.begins(packet);
+        let shows = self.selector.encoding() == Some(packet.encoding);
+        let distance =
+            if shows || packet.recovered { self.rewriter.distance(packet.encoding, packet.seq) } else { None };
+        let begins = self.begins(packet, shows, distance);
         if self.news.is_old(&self.selector) {
             self.update_news();
         }
@@ -291,7 +228,7 @@ impl Slot {
         }
         let mapping = self.mapping(packet)?;
         let reserved = (begins && packet.parameter_sets > 0).then(|| self.rewriter.reserve());
-        let (mut numbers, verdict) = self.number(packet, begins)?;
+        let (mut numbers, verdict) = self.number(packet, begins, distance)?;
         if begins {
             self.begun = packet.seq.0;
         }
@@ -303,7 +240,7 @@ impl Slot {
             numbers.patch = mapping.patch.of(packet, self.begun);
         }
         // The marker bit begins a talkspurt (RFC 3551 s4.1): a receiver may adjust its playout there.
-        let mut marker = packet.marker | (begins && self.spec.kind == Kind::Audio);
+        let mut marker = packet.marker | (begins && self.kind == Kind::Audio);
         let mut dependency = None;
         match verdict {
             Verdict::LeftOut => (numbers.patch, marker) = (Patch::Empty, false),
@@ -321,11 +258,10 @@ impl Slot {
             self.update_news();
         }
         self.reports.sent(numbers.patch.octets(packet));
-        let rtx = mapping.rtx && self.spec.rtx_ssrc.is_some();
         let outgoing = Outgoing {
-            kind: self.spec.kind,
-            transmission: if rtx { Transmission::First } else { Transmission::Remembered },
-            ssrc: self.spec.ssrc,
+            kind: self.kind,
+            transmission: if mapping.rtx { Transmission::First } else { Transmission::Remembered },
+            ssrc: self.ssrc,
             seq: numbers.seq,
             timestamp: numbers.timestamp,
             marker,
@@ -340,18 +276,18 @@ impl Slot {
             let before = Outgoing { seq, marker: false, patch: Patch::ParameterSets, dependency: None, ..outgoing };
             self.reports.sent(packet.parameter_sets);
             self.history.insert(Entry::new(&before), now);
-            self.parameter_sets = Some(before);
+            self.parameter_sets = Some(Box::new(before));
         }
         self.history.insert(Entry::new(&outgoing), now);
         if packet.description.keyframe {
-            self.keyframe_budget.handle_keyframe(outgoing.seq);
+            self.cold.keyframe_budget.handle_keyframe(outgoing.seq);
         }
         Some(outgoing)
     }
 
     /// After [`Slot::handle_packet`] returned a packet: the parameter sets to send before it.
     pub fn poll_parameter_sets(&mut self) -> Option<Outgoing> {
-        self.parameter_sets.take()
+        self.parameter_sets.take().map(|before| *before)
     }
 
     pub fn poll_event(&mut self) -> Option<SlotEvent> {
@@ -363,19 +299,17 @@ impl Slot {
         self.replay.take()
     }
 
-    /// True if `packet` begins another picture or sound than before.
-    fn begins(&mut self, packet: &Packet) -> bool {
-        let shows = self.selector.encoding() == Some(packet.encoding);
-        if shows && !packet.recovered {
-            let distance = self.rewriter.distance(packet.encoding, packet.seq);
-            // Packets missing further back than the history reaches cannot be retransmitted.
-            if distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64) {
-                self.selector.interrupt();
-                self.news.lost = true;
-                self.update_news();
-            }
+    /// True if `packet` begins another picture or sound than before. `shows`: its encoding is shown. `distance`: from
+    /// the next number that is expected of it.
+    fn begins(&mut self, packet: &Packet, shows: bool, distance: Option<i64>) -> bool {
+        // Packets missing further back than the history reaches cannot be retransmitted.
+        let is_lost = distance.is_none_or(|distance| distance.unsigned_abs() >= self.history.len() as u64);
+        if shows && !packet.recovered && is_lost {
+            self.selector.interrupt();
+            self.news.lost = true;
+            self.update_news();
         }
-        match self.spec.kind {
+        match self.kind {
             Kind::Audio => self.selector.encoding().is_none() && !packet.recovered && packet.payload_length > 0,
             Kind::Video => self.selector.is_switch(packet),
         }
@@ -383,15 +317,15 @@ impl Slot {
 
     /// The numbers of a packet, and the verdict on it. `LeftOut`: an empty packet uses the number that was reserved for
     /// it. None: the packet is not sent.
-    fn number(&mut self, packet: &Packet, begins: bool) -> Option<(Numbers, Verdict)> {
+    fn number(&mut self, packet: &Packet, begins: bool, distance: Option<i64>) -> Option<(Numbers, Verdict)> {
         if begins {
             let verdict = self.selector.switch(packet);
             (self.wished, self.news.lost, self.anew) = (None, false, true);
             self.replay = self.since(packet);
             return Some((self.rewriter.begin(packet), verdict));
         }
-        if self.rewriter.distance(packet.encoding, packet.seq).is_none_or(|distance| distance < 0) {
-            let packet = &match self.compression.filter(|compression| compression.covers(packet)) {
+        if distance.is_none_or(|distance| distance < 0) {
+            let packet = &match self.cold.compression.filter(|compression| compression.covers(packet)) {
                 Some(compression) => compression.at_its_time(packet, self.rewriter.late(packet)?.seq),
                 None => *packet,
             };
@@ -426,12 +360,13 @@ impl Slot {
         if let Some(mapping) = self.mapping.filter(|mapping| mapping.is_of(from, copied)) {
             return Some(mapping);
         }
-        let Some(mapping) = Mapping::find(&self.spec.payload_types, from, copied) else {
+        let Some(mut mapping) = Mapping::find(&self.spec.payload_types, from, copied) else {
             self.news.refuse(*from);
             self.selector.interrupt();
             self.update_news();
             return None;
         };
+        mapping.rtx &= self.spec.rtx_ssrc.is_some();
         self.mapping = Some(mapping);
         self.mapping
     }

@@ -272,7 +272,7 @@ fn who_takes_no_dependency_descriptor_is_shown_the_lowest_spatial_layer_of_av1_a
     for (name, layers) in [("av1-l3t3", 1), ("av1-l3t3-key", 1), ("av1-l1t3", 1), ("vp9-l3t3", 3)] {
         let capture = Capture::open(name);
         let mut replay = Replay::new(&capture, Vec::new());
-        let mut spec = replay.wire.slot.spec.clone();
+        let mut spec = (*replay.wire.slot.spec).clone();
         spec.extensions.set(Extension::DependencyDescriptor, 0);
         let mut slot = Slot::new(spec, FIRST as u16, 77, FIRST_TIMESTAMP);
         slot.set_source(Some(TrackId(1)), FLOWS);
