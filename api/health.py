@@ -1,4 +1,4 @@
-"""The internal listener: liveness, readiness, metrics, captures, and the start of a drain."""
+"""The internal listener: liveness, readiness, metrics, counters, captures, and the start of a drain."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,10 +13,11 @@ from api import errors
 from api.metrics import CONTENT_TYPE, Metrics
 from api.pauses import Pauses
 from sfu import limits
-from sfu.commands import ADMINISTRATOR, Drain
+from sfu.commands import ADMINISTRATOR, Drain, ShowCounters
 from sfu.errors import Unavailable
 from sfu.lifecycle import State
 from sfu.service import Sfu
+from sfu.views import TransportCounters
 
 
 class Health:
@@ -85,6 +86,13 @@ def create_internal_app(health: Health) -> FastAPI:
             raise Unavailable("the service is not open")
         await health.sfu.execute(Drain(ADMINISTRATOR, limit))
         return drain_state()
+
+    @app.get("/counters")
+    async def show_counters(room: str, identity: str) -> TransportCounters:
+        """What the packet plane counted of a participant: datagrams, retransmissions, requests both ways, discards."""
+        if health.sfu is None:
+            raise Unavailable("the service is not open")
+        return await health.sfu.execute(ShowCounters(ADMINISTRATOR, room, identity))
 
     @app.get("/capture")
     async def capture(

@@ -16,12 +16,13 @@ COUNTERS = {
     "packets_received": "Datagrams received",
     "bytes_received": "Octets of datagrams received",
     "packets_sent": "Datagrams sent",
-    "messages_sent": "Messages sent, each of one datagram or of several that the kernel segments",
     "bytes_sent": "Octets of datagrams sent",
     "packets_forwarded": "Media packets sent to subscribers, without retransmissions",
     "packets_retransmitted": "Media packets retransmitted",
     "keyframe_requests": "Keyframes requested of publishers",
-    "nacks_sent": "Negative acknowledgements sent to publishers",
+    "nacks_sent": "Packets requested of publishers by negative acknowledgements",
+    "keyframe_requests_received": "Keyframes requested by subscribers",
+    "nacks_received": "Packets requested by subscribers by negative acknowledgements",
 }
 GAUGES = {
     "transports": "Transports in the plane",
@@ -67,11 +68,13 @@ class SfuCollector(Collector):
     def _plane(self, sfu: Sfu) -> Iterator[Metric]:
         stats = sfu.stats()
         for name, meaning in COUNTERS.items():
-            yield CounterMetricFamily(f"sfu_{name}", meaning, value=getattr(stats, name))
+            yield CounterMetricFamily(f"sfu_{name}", meaning, value=getattr(stats.counters, name))
+        meaning = "Messages sent, each of one datagram or of several that the kernel segments"
+        yield CounterMetricFamily("sfu_messages_sent", meaning, value=stats.messages_sent)
         for name, meaning in GAUGES.items():
             yield GaugeMetricFamily(f"sfu_{name}", meaning, value=getattr(stats, name))
         discards = CounterMetricFamily("sfu_discards", "Dropped packets and datagrams, by reason", labels=["reason"])
-        for reason, count in sorted(stats.discards.items()):
+        for reason, count in sorted(stats.counters.discards.items()):
             discards.add_metric([reason], count)
         yield discards
         timers = CounterMetricFamily(

@@ -85,7 +85,13 @@ class Sfu:
         )
         self._captures = Captures(self.config, self._plane)
         self._node = execution.Node(
-            self.config, self._rooms, self._media_sessions, self._joins, self._captures, self.drain
+            self.config,
+            self._rooms,
+            self._media_sessions,
+            self._joins,
+            self._captures,
+            self._plane.counters,
+            self.drain,
         )
         self._on_failure = on_failure
         self._empty = asyncio.Event()

@@ -266,6 +266,34 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportCounters:
+    """What the plane counted of a participant's transport since it was added. It may lag by a quarter of a second."""
+
+    packets_received: int
+    """Datagrams of RTP, RTCP and DTLS from the participant."""
+    bytes_received: int
+    """Octets of these datagrams."""
+    packets_sent: int
+    """Datagrams."""
+    bytes_sent: int
+    """Octets of datagrams."""
+    packets_forwarded: int
+    """Media packets sent, without retransmissions."""
+    packets_retransmitted: int
+    """Media packets that were retransmitted."""
+    keyframe_requests: int
+    """Keyframes that were requested of the participant (PLI, FIR)."""
+    nacks_sent: int
+    """Packets that were requested of the participant (NACK)."""
+    keyframe_requests_received: int
+    """Keyframes that the participant requested."""
+    nacks_received: int
+    """Packets that the participant requested."""
+    discards: Mapping[str, int]
+    """Dropped datagrams, or parts of them, by reason. Reasons without any are omitted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why one participant receives one track as it does.
 

@@ -35,6 +35,7 @@ checked when the command is carried out, and nowhere else.
 | `FindMediaSession` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `TrickleIce`, `RestartIce` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `EndMediaSession` | | | `DELETE` of WHIP and WHEP | the id of the session |
+| `ShowCounters` | | | `GET /counters` | the administrator |
 | `StartCapture`, `StopCapture` | | | `GET /capture` | the administrator, if `Config.captures` allows it |
 | `Drain` | | | `POST /drain` | the administrator |
 
@@ -73,6 +74,7 @@ from sfu.commands.participants import (
     ReadmitParticipant,
     RemoveParticipant,
     SetSubscriptions,
+    ShowCounters,
     ShowParticipant,
     StartCapture,
     StopCapture,
@@ -150,6 +152,7 @@ __all__ = [
     "Right",
     "SendData",
     "SetSubscriptions",
+    "ShowCounters",
     "ShowParticipant",
     "ShowRoom",
     "StartCapture",
@@ -189,6 +192,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     TrickleIce: Right.SESSION,
     RestartIce: Right.SESSION,
     EndMediaSession: Right.SESSION,
+    ShowCounters: Right.ADMINISTER,
     StartCapture: Right.ADMINISTER,
     StopCapture: Right.ADMINISTER,
     Drain: Right.ADMINISTER,

@@ -7,7 +7,7 @@ from sfu import limits
 from sfu.commands.base import Command, Page, R
 from sfu.model import Declaration, PermissionChanges, WishChanges
 from sfu.negotiation.sdp import SessionDescription
-from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo
+from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo, TransportCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,11 @@ class NoteToken(Command[None]):
 @dataclass(frozen=True, slots=True)
 class Leave(Command[None]):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCounters(OfParticipant[TransportCounters]):
+    """Returns what the plane counted of the participant's transport. NotFound: it has counted nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)

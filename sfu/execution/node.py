@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sfu.captures import Captures
 from sfu.config import Config
 from sfu.execution.joins import Joins
+from sfu.plane import _native
 from sfu.rooms import Rooms
 from sfu.signalling.media_session import MediaSessions
 
@@ -21,6 +22,8 @@ class Node:
     sessions: MediaSessions
     joins: Joins
     captures: Captures
+    counters: Callable[[int], _native.Counters | None]
+    """What the plane counted of a transport, by its id."""
     drain: Callable[[float | None], None]
 
 

@@ -1,16 +1,16 @@
 """Carries out commands about participants."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from sfu import commands, limits, paging
 from sfu.commands import Command, Page
-from sfu.errors import LimitExceeded, NotAllowed
+from sfu.errors import LimitExceeded, NotAllowed, NotFound
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
 from sfu.model import DisconnectReason
-from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo
+from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo, TransportCounters
 
 
 def show_participant(node: Node, command: commands.ShowParticipant, standing: Standing) -> ParticipantInfo:
@@ -113,6 +113,17 @@ def leave(node: Node, _: commands.Leave, standing: Standing) -> None:
     room.depart(participant, DisconnectReason.CLIENT_INITIATED)
 
 
+def show_counters(node: Node, command: commands.ShowCounters, standing: Standing) -> TransportCounters:
+    _, participant = standing.find(node.rooms, command)
+    transport = participant.transport.id
+    counters = None if transport is None else node.counters(transport)
+    if counters is None:
+        raise NotFound(f"nothing was counted of {participant.identity}'s transport yet")
+    names = [field.name for field in fields(TransportCounters) if field.name != "discards"]
+    discards = {why: count for why, count in sorted(counters.discards.items()) if count}
+    return TransportCounters(**{name: getattr(counters, name) for name in names}, discards=discards)
+
+
 def start_capture(node: Node, command: commands.StartCapture, standing: Standing) -> int:
     room, participant = standing.find(node.rooms, command)
     who = f"room={room.name} identity={participant.identity}"
@@ -138,6 +149,7 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.AnswerOffer: answer_offer,
     commands.NoteToken: note_token,
     commands.Leave: leave,
+    commands.ShowCounters: show_counters,
     commands.StartCapture: start_capture,
     commands.StopCapture: stop_capture,
 }

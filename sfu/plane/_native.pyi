@@ -19,6 +19,7 @@ __all__ = [
     "Captured",
     "ChannelSpec",
     "ChannelState",
+    "Counters",
     "DataLimits",
     "EncodingSpec",
     "Fingerprint",
@@ -202,6 +203,9 @@ class Plane:
 
     def stats(self) -> Stats:
         """Returns the last published counters, at most a quarter of a second old."""
+
+    def counters(self, transport: int) -> Counters | None:
+        """Returns the last published counters of one transport. None: it is gone, or not published yet."""
 
 @final
 class PlaneConfig:
@@ -840,11 +844,13 @@ class WorkerFailed:
     def reason(self) -> str: ...
 
 @final
-class Stats:
-    """The summed counters of all workers since the start. The last four are present numbers."""
+class Counters:
+    """What is counted: of a transport since it was added, or of all workers together since the start."""
 
     @property
-    def packets_received(self) -> int: ...
+    def packets_received(self) -> int:
+        """Datagrams; of a transport, those of RTP, RTCP and DTLS from its peer's paths."""
+
     @property
     def bytes_received(self) -> int: ...
     @property
@@ -858,17 +864,35 @@ class Stats:
     @property
     def packets_retransmitted(self) -> int: ...
     @property
-    def keyframe_requests(self) -> int: ...
+    def keyframe_requests(self) -> int:
+        """PLI and FIR sent to publishers."""
+
     @property
-    def nacks_sent(self) -> int: ...
+    def nacks_sent(self) -> int:
+        """Packets that were requested from publishers."""
+
     @property
-    def messages_sent(self) -> int:
-        """Messages sent, each of one datagram or of several that the kernel splits. The ratio to `packets_sent` shows
-        how well that works."""
+    def keyframe_requests_received(self) -> int:
+        """PLI and FIR of subscribers."""
+
+    @property
+    def nacks_received(self) -> int:
+        """Packets that subscribers requested."""
 
     @property
     def discards(self) -> dict[str, int]:
         """Dropped datagrams, or parts of one, by reason."""
+
+@final
+class Stats:
+    """The summed counters of all workers since the start. The last four are present numbers."""
+
+    @property
+    def counters(self) -> Counters: ...
+    @property
+    def messages_sent(self) -> int:
+        """Messages sent, each of one datagram or of several that the kernel splits. The ratio to `packets_sent` shows
+        how well that works."""
 
     @property
     def timers(self) -> dict[str, int]:

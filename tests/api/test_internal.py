@@ -49,6 +49,13 @@ async def test_metrics_name_joins_rooms_packets_and_discards(server: Server) -> 
             assert lines['sfu_timers_total{timer="consent"}'] == "3.0"
 
 
+async def test_counters_of_a_participant_without_a_transport_are_not_found(server: Server) -> None:
+    async with server.client("ada"):
+        for identity in ("ada", "bob"):
+            reply = await server.internal.get("/counters", params={"room": "room", "identity": identity})
+            assert reply.status_code == 404 and reply.headers["content-type"] == "application/problem+json"
+
+
 async def test_readme_lists_metrics_that_exist(server: Server) -> None:
     text = (await server.internal.get("/metrics")).text
     there = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE sfu_")}
@@ -64,6 +71,6 @@ async def test_a_bad_limit_is_refused(server: Server, path: str) -> None:
     assert server.sfu.state == "running"
 
 
-@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics", "/drain", "/capture"])
+@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics", "/drain", "/counters", "/capture"])
 async def test_the_public_listener_has_none_of_it(server: Server, path: str) -> None:
     assert (await server.http.get(path)).status_code == 404

@@ -124,5 +124,15 @@ async def test_metrics_count_what_flows(server: Server) -> None:
     # How many keyframes were asked for depends on whether one was kept when Bob came.
     assert seen["sfu_bytes_sent_total"] > 20_000 and "sfu_keyframe_requests_total" in seen
     assert seen['sfu_discards_total{reason="srtp_auth"}'] == 0
+
+    async def counters(identity: str) -> dict[str, Any]:
+        reply = await server.internal.get("/counters", params={"room": "room", "identity": identity})
+        return dict(reply.json())
+
+    sender = await until(lambda: counters("alice"), lambda seen: seen.get("packets_received", 0) > 20)
+    viewer = await until(lambda: counters("bob"), lambda seen: seen.get("packets_forwarded", 0) > 20)
+    assert sender["packets_forwarded"] == 0 and viewer["bytes_sent"] > 20_000
+    assert sender["bytes_received"] > viewer["bytes_received"]
+    assert 0 not in sender["discards"].values() and sender["discards"].get("srtp_auth") is None
     for one in (alice, bob):
         await one.end()

@@ -104,4 +104,4 @@ async def test_a_host_with_two_addresses_answers_from_the_one_that_was_asked() -
         for address in config.announced_addresses:
             async with watching(sfu, "room", f"by-{address}", address=address) as frames:
                 await frames.until("video", 5)
-        assert sfu.stats().discards["unknown_address"] == 0
+        assert sfu.stats().counters.discards["unknown_address"] == 0

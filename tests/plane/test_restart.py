@@ -62,11 +62,11 @@ async def test_media_uses_the_old_pair_until_a_check_with_the_new_credentials_co
     transport.send(transport.check())
     await until(lambda: transport.checks_answered > answered)
 
-    answered, unknown = transport.checks_answered, server.sfu.stats().discards["stun_unknown_user"]
+    answered, unknown = transport.checks_answered, server.sfu.stats().counters.discards["stun_unknown_user"]
     check_with(transport, NEW, theirs)
     await until(lambda: transport.checks_answered > answered)
     check_with(transport, *old)
-    await until(lambda: server.sfu.stats().discards["stun_unknown_user"] == unknown + 1)
+    await until(lambda: server.sfu.stats().counters.discards["stun_unknown_user"] == unknown + 1)
     check_with(transport, NEW, theirs)
     seen = receiver.packets
     await until(lambda: receiver.packets > seen + 100)

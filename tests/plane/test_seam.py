@@ -58,7 +58,7 @@ def test_decisions_are_logged_under_their_target_if_they_are_asked_for(caplog: p
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.bind(("127.0.0.1", 0))
             stranger.sendto(bytes([255] * 20), plane.addresses()[0])
-            eventually(plane, lambda stats: stats.discards["unknown_protocol"] == 1)
+            eventually(plane, lambda stats: stats.counters.discards["unknown_protocol"] == 1)
             where = f"127.0.0.1:{stranger.getsockname()[1]}"
         binding.read()
         plane.close()
@@ -91,15 +91,32 @@ def test_datagrams_of_no_protocol_are_counted_by_name(make_plane: MakePlane) -> 
         for address in plane.addresses():
             peer.sendto(b"F" * 30, address)
             peer.sendto(b"F" * 3_000, address)
-    stats = eventually(plane, lambda stats: stats.discards["unknown_protocol"] + stats.discards["truncated"] == 4)
-    assert stats.discards["unknown_protocol"] == 2
-    assert stats.discards["truncated"] == 2
+    stats = eventually(
+        plane, lambda stats: stats.counters.discards["unknown_protocol"] + stats.counters.discards["truncated"] == 4
+    )
+    assert stats.counters.discards["unknown_protocol"] == 2
+    assert stats.counters.discards["truncated"] == 2
 
 
 def test_nothing_happened_is_an_empty_list_and_an_unreadable_descriptor(make_plane: MakePlane) -> None:
     plane = make_plane()
     assert plane.poll() == []
     assert not is_readable(plane)
+
+
+def test_a_transport_has_counters_of_its_own_as_long_as_it_is_there(
+    make_plane: MakePlane, transport_spec: TransportSpec
+) -> None:
+    plane = make_plane()
+    plane.add_transport(transport_spec)
+    eventually(plane, lambda stats: stats.transports == 1)
+    counters = plane.counters(transport_spec.id)
+    assert counters is not None and counters.packets_received == counters.discards["srtp_auth"] == 0
+    assert counters.discards.keys() == plane.stats().counters.discards.keys()
+    assert plane.counters(5) is None
+    plane.remove(transport_spec.id)
+    eventually(plane, lambda stats: stats.transports == 0)
+    assert plane.counters(transport_spec.id) is None
 
 
 def test_commands_about_what_is_not_there_do_nothing(make_plane: MakePlane, transport_spec: TransportSpec) -> None:
@@ -168,7 +185,7 @@ def test_workers_go_on_while_python_computes(make_plane: MakePlane) -> None:
             peer.sendto(b"F" * 30, plane.addresses()[0])
     # PyDLL keeps the interpreter lock during the call, as a long computation in C does.
     ctypes.PyDLL(None).usleep(900_000)
-    assert plane.stats().packets_received == 100
+    assert plane.stats().counters.packets_received == 100
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -190,7 +207,7 @@ def test_a_forked_child_leaves_the_plane_to_its_parent(make_plane: MakePlane) ->
     assert os.waitstatus_to_exitcode(status) == 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.sendto(b"F" * 30, plane.addresses()[0])
-    eventually(plane, lambda stats: stats.packets_received == 1)
+    eventually(plane, lambda stats: stats.counters.packets_received == 1)
 
 
 def test_a_member_of_a_group_has_a_name_and_is_of_its_worker(make_plane: MakePlane) -> None:

@@ -164,6 +164,9 @@ class FakePlane:
     def stats(self) -> _native.Stats:
         raise NotImplementedError
 
+    def counters(self, transport: int) -> _native.Counters | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
         os.close(self._readable)

@@ -90,6 +90,14 @@ async def test_a_command_is_carried_out_for_those_who_have_the_right(asker: str,
                 await it.sfu.execute(command(ASKERS[asker]))
 
 
+@pytest.mark.parametrize("asker", ASKERS)
+async def test_the_administrator_alone_reads_counters_of_which_there_are_none_without_a_transport(asker: str) -> None:
+    async with scene() as it:
+        await it.client("alice")
+        with pytest.raises(NotFound if asker == "administrator" else NotAllowed):
+            await it.sfu.execute(commands.ShowCounters(ASKERS[asker], "room", "alice"))
+
+
 async def test_the_right_is_checked_before_anything_is_looked_up() -> None:
     async with scene() as it:
         with pytest.raises(NotAllowed):

@@ -47,7 +47,7 @@ use crate::id::{ChannelId, TransportId};
 use crate::owners::Owners;
 use crate::receive::audio_level::Levels;
 use crate::send::{Slot, SlotEvent};
-use crate::stats::{Counters, Stats, reached_power_of_two};
+use crate::stats::{Counters, Stats};
 use crate::time::Instant;
 use crate::trace::{self, packet_event};
 use crate::transport::Queued;
@@ -218,7 +218,7 @@ impl Plane {
 
     /// Counts a discard outside the plane, such as a datagram that the socket layer could not send.
     pub fn count_discard(&mut self, why: Discard) {
-        self.stats.discard(why);
+        self.stats.counters.discard(why, 1);
     }
 
     /// Handles one UDP payload. `received` is when the kernel received it. Errors are counted, and returned for tests.
@@ -230,8 +230,8 @@ impl Plane {
         now: Instant,
     ) -> Result<(), Discard> {
         self.steps += 1;
-        self.stats.packets_received += 1;
-        self.stats.bytes_received += datagram.len() as u64;
+        self.stats.counters.packets_received += 1;
+        self.stats.counters.bytes_received += datagram.len() as u64;
         let mut owner = None;
         let result = match protocol(datagram) {
             Ok(Protocol::Stun) if binding::is_response(datagram) => self.handle_answer(datagram, path, received, now),
@@ -293,12 +293,11 @@ impl Plane {
     /// Counts a discarded datagram: of the transport that owns its path, or of nobody.
     #[cold]
     fn count_discarded(&mut self, owner: Option<usize>, why: Discard, path: &Path) {
-        let before = self.stats.discarded(why);
-        self.stats.discard(why);
+        let is_milestone = self.stats.counters.discard(why, 1);
         let total = self.stats.discarded(why);
         match owner {
             Some(key) => self.transports.discard(key, why, 1),
-            None if reached_power_of_two(before, total) => {
+            None if is_milestone => {
                 tracing::debug!(target: trace::DISCARDS, remote = %path.remote, why = why.label(), total, "discarded");
             }
             None => {}
@@ -307,7 +306,7 @@ impl Plane {
 
     /// Counts a discard of one transport, of a datagram's part or of something of our own.
     fn discard(&mut self, key: usize, why: Discard, count: usize) {
-        self.stats.discard_many(why, count);
+        self.stats.counters.discard(why, count);
         self.transports.discard(key, why, count);
     }
 

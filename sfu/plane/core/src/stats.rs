@@ -1,15 +1,17 @@
 //! Counters: packets are counted, not logged. Each worker publishes one snapshot a second.
 
+use std::ops::Deref;
+
 use crate::batch::Batch;
 use crate::discard::Discard;
 use crate::timer::Timer;
 
-/// The counters of one worker since its start, and the present number of each thing.
+/// What is counted of a worker since its start, and of each transport since it was added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Datagrams.
+pub struct Counters {
+    /// Datagrams; of a transport, those of RTP, RTCP and DTLS from its peer's paths.
     pub packets_received: u64,
-    /// Octets of datagrams.
+    /// Octets of these datagrams.
     pub bytes_received: u64,
     /// Datagrams.
     pub packets_sent: u64,
@@ -23,65 +25,9 @@ pub struct Stats {
     pub keyframe_requests: u64,
     /// Packets that were requested from publishers.
     pub nacks_sent: u64,
-    /// Send calls, each of one datagram or of several segments. The ratio to `packets_sent` shows how well segmentation
-    /// works.
-    pub messages_sent: u64,
-    /// The present number.
-    pub transports: u64,
-    /// The present number.
-    pub tracks: u64,
-    /// The present number.
-    pub slots: u64,
-    /// The present number, including awaited ones.
-    pub channels: u64,
-    timers: [u64; Timer::ALL.len()],
-    discards: [u64; Discard::ALL.len()],
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self {
-            packets_received: 0,
-            bytes_received: 0,
-            packets_sent: 0,
-            bytes_sent: 0,
-            packets_forwarded: 0,
-            packets_retransmitted: 0,
-            keyframe_requests: 0,
-            nacks_sent: 0,
-            messages_sent: 0,
-            transports: 0,
-            tracks: 0,
-            slots: 0,
-            channels: 0,
-            timers: [0; Timer::ALL.len()],
-            discards: [0; Discard::ALL.len()],
-        }
-    }
-}
-
-/// The counters of one transport since it was added. Those of its peer's requests are not in [`Stats`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams of RTP, RTCP and DTLS from the peer's paths.
-    pub packets_received: u64,
-    /// Octets of these datagrams.
-    pub bytes_received: u64,
-    /// Datagrams.
-    pub packets_sent: u64,
-    /// Octets of datagrams.
-    pub bytes_sent: u64,
-    /// Media packets sent, first transmissions only.
-    pub packets_forwarded: u64,
-    /// Media packets that were retransmitted.
-    pub packets_retransmitted: u64,
-    /// PLI and FIR sent to the peer.
-    pub keyframe_requests: u64,
-    /// Packets that were requested from the peer.
-    pub nacks_sent: u64,
-    /// PLI and FIR of the peer about our slots. Repetitions in one datagram count once.
+    /// PLI and FIR of subscribers about their slots. Repetitions in one datagram count once.
     pub keyframe_requests_received: u64,
-    /// Packets that the peer requested. Repetitions in one datagram count once.
+    /// Packets that subscribers requested. Repetitions in one datagram count once.
     pub nacks_received: u64,
     discards: [u64; Discard::ALL.len()],
 }
@@ -117,28 +63,46 @@ impl Counters {
         self.discards[why as usize]
     }
 
-    /// The reasons with discards, and their number.
+    /// The number of discards for each reason.
     pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
-        Discard::ALL.iter().map(|&why| (why, self.discarded(why))).filter(|&(_, count)| count > 0)
+        Discard::ALL.iter().map(|&why| (why, self.discarded(why)))
+    }
+}
+
+/// The counters of one worker, and the present number of each thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Of all transports that there ever were, and of datagrams of no transport.
+    pub counters: Counters,
+    /// Send calls, each of one datagram or of several segments. The ratio to `packets_sent` shows how well segmentation
+    /// works.
+    pub messages_sent: u64,
+    /// The present number.
+    pub transports: u64,
+    /// The present number.
+    pub tracks: u64,
+    /// The present number.
+    pub slots: u64,
+    /// The present number, including awaited ones.
+    pub channels: u64,
+    timers: [u64; Timer::ALL.len()],
+}
+
+/// The counters are read as if they were the worker's own.
+impl Deref for Stats {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.counters
     }
 }
 
 /// True if a count that rose passed 1, 2, 4, 8 and so on: an event at these is bounded, whatever is counted.
-pub(crate) fn reached_power_of_two(before: u64, after: u64) -> bool {
+fn reached_power_of_two(before: u64, after: u64) -> bool {
     after.checked_ilog2() > before.checked_ilog2()
 }
 
 impl Stats {
-    /// Counts one discarded datagram, or a part of one.
-    pub fn discard(&mut self, why: Discard) {
-        self.discards[why as usize] += 1;
-    }
-
-    /// Counts several discards.
-    pub fn discard_many(&mut self, why: Discard, count: usize) {
-        self.discards[why as usize] += count as u64;
-    }
-
     /// Counts an expired deadline.
     pub(crate) fn count_timer(&mut self, timer: Timer) {
         self.timers[timer as usize] += 1;
@@ -152,20 +116,10 @@ impl Stats {
     /// Counts the datagrams of a batch.
     pub fn count_sent(&mut self, batch: &Batch) {
         for (message, datagrams) in batch.messages() {
-            self.packets_sent += message.segments() as u64;
-            self.bytes_sent += datagrams.len() as u64;
+            self.counters.packets_sent += message.segments() as u64;
+            self.counters.bytes_sent += datagrams.len() as u64;
             self.messages_sent += 1;
         }
-    }
-
-    /// The number of discards for one reason.
-    pub fn discarded(&self, why: Discard) -> u64 {
-        self.discards[why as usize]
-    }
-
-    /// The number of discards for each reason.
-    pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
-        Discard::ALL.iter().map(|&why| (why, self.discarded(why)))
     }
 }
 
@@ -180,6 +134,7 @@ mod tests {
         assert_eq!(reports.count(), 4, "at 1, 2, 4 and 8");
         assert!(counters.discard(Discard::Padding, 7), "16 lies between");
         assert!(!counters.discard(Discard::Padding, 0));
-        assert_eq!(counters.discards().collect::<Vec<_>>(), [(Discard::Padding, 16)]);
+        assert_eq!(counters.discarded(Discard::Padding), 16);
+        assert_eq!(counters.discards().map(|(_, count)| count).sum::<u64>(), 16);
     }
 }

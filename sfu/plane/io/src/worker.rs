@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use libc::{pollfd, timespec};
 use plane_core::batch::Batch;
-use plane_core::stats::Stats;
+use plane_core::id::TransportId;
+use plane_core::stats::{Counters, Stats};
 use plane_core::{Discard, Plane};
 
 use crate::mailbox::{Inbox, Note, Outbox};
@@ -52,6 +53,14 @@ impl Frame {
     }
 }
 
+/// What a worker has published of its counters.
+#[derive(Default)]
+pub struct Published {
+    pub stats: Stats,
+    /// Of each transport, in no order.
+    pub transports: Vec<(TransportId, Counters)>,
+}
+
 pub struct Worker {
     index: usize,
     plane: Plane,
@@ -59,7 +68,9 @@ pub struct Worker {
     inbox: Arc<Inbox>,
     outbox: Arc<Outbox>,
     /// Where the worker publishes its counters.
-    published: Arc<Mutex<Stats>>,
+    published: Arc<Mutex<Published>>,
+    /// The memory of the list that was published before, reused.
+    spare: Vec<(TransportId, Counters)>,
     publish_at: Instant,
     /// The published counters are out of date.
     unpublished: bool,
@@ -84,7 +95,7 @@ impl Worker {
         port: Port,
         inbox: Arc<Inbox>,
         outbox: Arc<Outbox>,
-        published: Arc<Mutex<Stats>>,
+        published: Arc<Mutex<Published>>,
     ) -> Worker {
         let sockets = port.sockets().iter().chain(port.reports()).map(AsRawFd::as_raw_fd);
         let fds = std::iter::once(inbox.as_raw_fd()).chain(sockets);
@@ -96,6 +107,7 @@ impl Worker {
             inbox,
             outbox,
             published,
+            spare: Vec::new(),
             publish_at: Instant::now(),
             unpublished: true,
             refused: 0,
@@ -247,7 +259,12 @@ impl Worker {
 
     fn publish(&mut self, now: Instant) {
         let stats = self.plane.stats();
-        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        self.spare.clear();
+        self.spare.extend(self.plane.counters().map(|(transport, counters)| (transport, counters.clone())));
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.stats = stats;
+        std::mem::swap(&mut published.transports, &mut self.spare);
+        drop(published);
         self.publish_at = now + PUBLISH;
         self.unpublished = false;
     }

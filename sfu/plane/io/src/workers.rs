@@ -13,15 +13,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plane_core::config::{DataLimits, Silence};
 use plane_core::dtls::Identity;
-use plane_core::id::WORKER_SHIFT;
-use plane_core::stats::Stats;
+use plane_core::id::{TransportId, WORKER_SHIFT};
+use plane_core::stats::{Counters, Stats};
 use plane_core::time::{Ntp, WallClock};
 use plane_core::{Command, Plane};
 
 use crate::mailbox::{Inbox, News, Note, Outbox};
 use crate::port::Port;
 use crate::trace::{self, Trace};
-use crate::worker::{Worker, supervise};
+use crate::worker::{Published, Worker, supervise};
 
 /// The time that all workers together have to send BYE and close_notify and to end.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ struct Crew {
 struct Member {
     address: SocketAddr,
     inbox: Arc<Inbox>,
-    published: Arc<Mutex<Stats>>,
+    published: Arc<Mutex<Published>>,
     thread: Mutex<Option<Running>>,
 }
 
@@ -211,7 +211,16 @@ impl Workers {
             return Vec::new();
         }
         let published = self.crew.members.iter().map(|member| &member.published);
-        published.map(|stats| stats.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+        published.map(|published| published.lock().unwrap_or_else(PoisonError::into_inner).stats.clone()).collect()
+    }
+
+    /// The counters of a transport, as its worker last published them. None: it is gone, or not published yet.
+    pub fn counters(&self, transport: TransportId) -> Option<Counters> {
+        if self.is_foreign() {
+            return None;
+        }
+        let published = self.member(transport.0).ok()?.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.transports.iter().find(|(id, _)| *id == transport).map(|(_, counters)| counters.clone())
     }
 
     /// Makes the workers send BYE and close_notify to all peers and end. A second call does nothing, and so does a call

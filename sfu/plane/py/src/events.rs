@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use plane_core::Event;
-use plane_core::stats::Stats as CoreStats;
+use plane_core::stats::{Counters as CoreCounters, Stats as CoreStats};
 use plane_io::News;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -137,10 +137,10 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// The summed counters of all workers.
+/// The counters of one transport.
 #[pyclass(frozen, eq, get_all, module = "sfu.plane._native")]
 #[derive(Clone, PartialEq, Default)]
-pub struct Stats {
+pub struct Counters {
     packets_received: u64,
     bytes_received: u64,
     packets_sent: u64,
@@ -149,12 +149,47 @@ pub struct Stats {
     packets_retransmitted: u64,
     keyframe_requests: u64,
     nacks_sent: u64,
+    keyframe_requests_received: u64,
+    nacks_received: u64,
+    discards: HashMap<&'static str, u64>,
+}
+
+impl Counters {
+    fn add(&mut self, counters: &CoreCounters) {
+        self.packets_received += counters.packets_received;
+        self.bytes_received += counters.bytes_received;
+        self.packets_sent += counters.packets_sent;
+        self.bytes_sent += counters.bytes_sent;
+        self.packets_forwarded += counters.packets_forwarded;
+        self.packets_retransmitted += counters.packets_retransmitted;
+        self.keyframe_requests += counters.keyframe_requests;
+        self.nacks_sent += counters.nacks_sent;
+        self.keyframe_requests_received += counters.keyframe_requests_received;
+        self.nacks_received += counters.nacks_received;
+        for (why, count) in counters.discards() {
+            *self.discards.entry(why.label()).or_default() += count;
+        }
+    }
+}
+
+impl From<&CoreCounters> for Counters {
+    fn from(counters: &CoreCounters) -> Self {
+        let mut sum = Counters::default();
+        sum.add(counters);
+        sum
+    }
+}
+
+/// The summed counters of all workers.
+#[pyclass(frozen, eq, get_all, module = "sfu.plane._native")]
+#[derive(Clone, PartialEq, Default)]
+pub struct Stats {
+    counters: Counters,
     messages_sent: u64,
     transports: u64,
     tracks: u64,
     slots: u64,
     channels: u64,
-    discards: HashMap<&'static str, u64>,
     timers: HashMap<&'static str, u64>,
 }
 
@@ -162,22 +197,12 @@ impl Stats {
     pub fn sum(workers: &[CoreStats]) -> Stats {
         let mut sum = Stats::default();
         for worker in workers {
-            sum.packets_received += worker.packets_received;
-            sum.bytes_received += worker.bytes_received;
-            sum.packets_sent += worker.packets_sent;
-            sum.bytes_sent += worker.bytes_sent;
-            sum.packets_forwarded += worker.packets_forwarded;
-            sum.packets_retransmitted += worker.packets_retransmitted;
-            sum.keyframe_requests += worker.keyframe_requests;
-            sum.nacks_sent += worker.nacks_sent;
+            sum.counters.add(&worker.counters);
             sum.messages_sent += worker.messages_sent;
             sum.transports += worker.transports;
             sum.tracks += worker.tracks;
             sum.slots += worker.slots;
             sum.channels += worker.channels;
-            for (why, count) in worker.discards() {
-                *sum.discards.entry(why.label()).or_default() += count;
-            }
             for (timer, count) in worker.timers() {
                 *sum.timers.entry(timer.label()).or_default() += count;
             }

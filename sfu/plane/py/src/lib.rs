@@ -16,7 +16,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::events::{Stats, to_python};
+use crate::events::{Counters, Stats, to_python};
 use crate::specs::{
     AudioPolicy, ChannelSpec, IceCredentials, PlaneConfig, Rung, SctpSpec, SlotSpec, TrackSpec, TransportSpec, capture,
     membership,
@@ -147,6 +147,11 @@ impl Plane {
         self.at_home()?;
         Ok(Stats::sum(&self.workers.stats()))
     }
+
+    fn counters(&self, transport: u64) -> PyResult<Option<Counters>> {
+        self.at_home()?;
+        Ok(self.workers.counters(TransportId(transport)).map(|counters| Counters::from(&counters)))
+    }
 }
 
 impl Plane {
@@ -185,8 +190,8 @@ mod _native {
     use super::Plane;
     #[pymodule_export]
     use crate::events::{
-        AudioLevels, Buffered, Captured, ChannelState, LayerRate, Layers, Message, Refused, Stats, Switched, TraceLine,
-        TransportState, WorkerFailed,
+        AudioLevels, Buffered, Captured, ChannelState, Counters, LayerRate, Layers, Message, Refused, Stats, Switched,
+        TraceLine, TransportState, WorkerFailed,
     };
     #[pymodule_export]
     use crate::specs::{

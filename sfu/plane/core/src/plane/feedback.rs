@@ -96,6 +96,7 @@ impl Plane {
         self.asked.clear();
         let whole = compound::parse(compound, |packet| self.handle_rtcp_packet(key, packet, path, received, now));
         while let Some(slot) = self.asked.poll_picture() {
+            self.stats.counters.keyframe_requests_received += 1;
             if let Some(counters) = self.transports.counters(key) {
                 counters.keyframe_requests_received += 1;
             }
@@ -206,6 +207,7 @@ impl Plane {
                 Nack::Ignore => {}
             }
         }
+        self.stats.counters.nacks_received += asked;
         if let Some(counters) = self.transports.counters(key) {
             counters.nacks_received += asked;
         }
@@ -273,7 +275,7 @@ impl Plane {
                 lost.truncate(REQUESTED_AT_ONCE - requested);
                 if !lost.is_empty() {
                     requested += lost.len();
-                    self.stats.nacks_sent += lost.len() as u64;
+                    self.stats.counters.nacks_sent += lost.len() as u64;
                     transport.counters.nacks_sent += lost.len() as u64;
                     out.add(|out| feedback::write_nack(out, sender, ssrc, &lost));
                 }
@@ -283,7 +285,7 @@ impl Plane {
                 match state.keyframes.poll(now, state.life.last()) {
                     Some(Due::Request) => {
                         asked = true;
-                        self.stats.keyframe_requests += 1;
+                        self.stats.counters.keyframe_requests += 1;
                         transport.counters.keyframe_requests += 1;
                         tracing::debug!(target: trace::KEYFRAMES, track = published.track.spec.id.0, ssrc, "requested");
                         out.add(|out| match pli {

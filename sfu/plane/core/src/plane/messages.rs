@@ -92,7 +92,7 @@ impl Plane {
             }
             Err(why) => match self.channels.get(&from) {
                 Some(&key) => self.discard(key, why, 1),
-                None => self.stats.discard(why),
+                None => self.count_discard(why),
             },
         }
     }
@@ -115,7 +115,7 @@ impl Plane {
     fn keep(&mut self, channel: ChannelId, payload: &[u8], text: bool, now: Instant) {
         let Some(awaited) = self.awaited.get_mut(&channel) else { return };
         let dropped = if awaited.is_reliable { awaited.backlog.push(payload, text, now) } else { 1 };
-        (0..dropped).for_each(|_| self.stats.discard(Discard::MessageDropped));
+        self.stats.counters.discard(Discard::MessageDropped, dropped);
     }
 
     pub(super) fn open_channel(&mut self, spec: ChannelSpec, now: Instant) {

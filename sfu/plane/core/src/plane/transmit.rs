@@ -135,7 +135,7 @@ impl Plane {
                 }
             };
             let (Some((cached, earlier)), Some(placed)) = (whole(tracks, track, outgoing), slots.get_mut(slot)) else {
-                stats.discard(Discard::CacheMiss);
+                stats.counters.discard(Discard::CacheMiss, 1);
                 transport.discard(Discard::CacheMiss, 1);
                 continue;
             };
@@ -154,23 +154,23 @@ impl Plane {
             ) {
                 Ok(length) if batch.push(path, length).is_ok() => {}
                 Ok(_) => {
-                    stats.discard(Discard::Unsent);
+                    stats.counters.discard(Discard::Unsent, 1);
                     transport.discard(Discard::Unsent, 1);
                     continue;
                 }
                 Err(why) => {
-                    stats.discard(why);
+                    stats.counters.discard(why, 1);
                     transport.discard(why, 1);
                     continue;
                 }
             }
             match outgoing.transmission.is_first() {
                 true => {
-                    stats.packets_forwarded += 1;
+                    stats.counters.packets_forwarded += 1;
                     transport.counters.packets_forwarded += 1;
                 }
                 false => {
-                    stats.packets_retransmitted += 1;
+                    stats.counters.packets_retransmitted += 1;
                     transport.counters.packets_retransmitted += 1;
                 }
             }
@@ -219,7 +219,7 @@ impl Plane {
 /// Copies a datagram of the plane's own, which is never longer than [`DATAGRAM`]: if one is, it is dropped and counted.
 fn copy(batch: &mut Batch, path: Path, datagram: &[u8], stats: &mut Stats) -> Result<(), Full> {
     if datagram.len() > DATAGRAM {
-        stats.discard(Discard::Unsent);
+        stats.counters.discard(Discard::Unsent, 1);
         return Ok(());
     }
     batch.copy(path, datagram)

@@ -32,6 +32,8 @@ fn each_worker_has_its_port_and_counts_what_comes_to_it() {
     }
     assert_eq!(counted(), [0, 1]);
     assert_eq!(workers.stats()[1].packets_received, 1);
+    let transports = [TransportId(7), TransportId(1 << WORKER_SHIFT | 7), TransportId(2 << WORKER_SHIFT | 7)];
+    assert_eq!(transports.map(|transport| workers.counters(transport)), [None, None, None]);
 }
 
 #[test]
