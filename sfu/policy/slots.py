@@ -8,6 +8,7 @@ as one stream and play them in sync.
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sfu.model import Kind, Source
 
@@ -115,7 +116,7 @@ class Layout:
     """The tracks in the sections of subscribers. It never changes, so that all subscribers may share it who have the
     same sections and are shown the same."""
 
-    __slots__ = ("__weakref__", "_mids", "_places", "_shown", "tracks")
+    __slots__ = ("__weakref__", "_codecs", "_mids", "_places", "_shown", "tracks")
 
     def __init__(
         self,
@@ -123,7 +124,10 @@ class Layout:
         shown: tuple[tuple[str | None, ...], ...],
         places: Mapping[str, tuple[int, int]],
         tracks: frozenset[str],
+        codecs: tuple[tuple[frozenset[str], ...], ...],
     ) -> None:
+        self._codecs = codecs
+        """What each of `mids` can decode."""
         self._mids = mids
         """Of the audio sections, then of the video sections, in the order of the SDP."""
         self._shown = shown
@@ -134,8 +138,14 @@ class Layout:
         """All tracks that are shown."""
 
     @classmethod
-    def of(cls, sections: Iterable[tuple[str, Kind]], present: Mapping[str, str | None]) -> "Layout":
-        """`sections`: mid and kind, in the order of the SDP. `present`: the tracks that they show, by mid."""
+    def of(
+        cls,
+        sections: Iterable[tuple[str, Kind]],
+        present: Mapping[str, str | None],
+        codecs: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    ) -> "Layout":
+        """`sections`: mid and kind, in the order of the SDP. `present`: the tracks that they show, by mid. `codecs`:
+        what they can decode, by mid."""
         mids: tuple[list[str], list[str]] = ([], [])
         shown: tuple[list[str | None], list[str | None]] = ([], [])
         places: dict[str, tuple[int, int]] = {}
@@ -148,12 +158,13 @@ class Layout:
                 places[track] = (column, len(mids[column]))
             mids[column].append(mid)
             shown[column].append(track)
-        return cls(tuple(map(tuple, mids)), tuple(map(tuple, shown)), places, frozenset(places))
+        decodable = tuple(tuple([codecs.get(mid, frozenset()) for mid in of_kind]) for of_kind in mids)
+        return cls(tuple(map(tuple, mids)), tuple(map(tuple, shown)), places, frozenset(places), decodable)
 
     @property
     def key(self) -> Hashable:
         """Equal layouts have equal keys."""
-        return (self._mids, self._shown)
+        return (self._mids, self._shown, self._codecs)
 
     def shown(self) -> dict[str, str | None]:
         """Returns the track of each section, by mid."""
@@ -181,7 +192,7 @@ class Layout:
             places[track.track] = (kind, index)
             shown[kind][index] = track.track
             changed[self._mids[kind][index]] = track
-        return Layout(self._mids, tuple(map(tuple, shown)), places, now), changed
+        return Layout(self._mids, tuple(map(tuple, shown)), places, now, self._codecs), changed
 
 
 COLUMNS = {Kind.AUDIO: 0, Kind.VIDEO: 1}

@@ -1,6 +1,6 @@
 """Caches decisions that many subscribers share: the layers of a track, and the reported subscription state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
@@ -85,7 +85,10 @@ class Plans:
         self._missing: dict[tuple[int, int], list[str]] = {}
 
     def changed(self, subscriber: str, slots: Mapping[str, SlotInfo | None]) -> None:
-        self._slots.setdefault(id(slots), (slots, []))[1].append(subscriber)
+        self.all_changed([subscriber], slots)
+
+    def all_changed(self, subscribers: Sequence[str], slots: Mapping[str, SlotInfo | None]) -> None:
+        self._slots.setdefault(id(slots), (slots, []))[1].extend(subscribers)
 
     def missing(self, subscriber: str, sections: tuple[int, int]) -> None:
         self._missing.setdefault(sections, []).append(subscriber)
@@ -106,6 +109,9 @@ class States:
 
     def add(self, subscriber: str, state: SubscriptionState) -> None:
         self._subscribers.setdefault(id(state), (state, []))[1].append(subscriber)
+
+    def add_all(self, subscribers: Sequence[str], state: SubscriptionState) -> None:
+        self._subscribers.setdefault(id(state), (state, []))[1].extend(subscribers)
 
     def append_to(self, facts: Facts) -> None:
         for state, subscribers in self._subscribers.values():

@@ -30,7 +30,8 @@ class Layouts:
         """Returns what the slots show now. Subscribers whose slots are equal share it."""
         sections = [(slot.mid, slot.kind) for slot in slots.values()]
         present = {slot.mid: slot.track.sid for slot in slots.values() if slot.track is not None}
-        return self._shared(Layout.of(sections, present))
+        codecs = {slot.mid: slot.codecs for slot in slots.values()}
+        return self._shared(Layout.of(sections, present, codecs))
 
     def fit(self, layout: Layout, selection: Selection) -> Transition:
         """Returns what changes until the selected tracks are shown. Subscribers with the same layout and selection

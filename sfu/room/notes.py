@@ -1,6 +1,6 @@
 """Collects the decisions of a turn of the event loop for one fact. Equal ones for many subscribers become one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sfu.facts import Decided, DecisionsMade, Facts
 from sfu.model import Cause, Layer, Step
@@ -37,6 +37,14 @@ class Notes:
             self._decisions.append(Decided(at, track, step, layer, cause, detail, subscribers))
         subscribers.append(subscriber)
         self._last[subscription] = index
+
+    def add_all(
+        self, subscribers: Sequence[str], track: str, step: Step, layer: Layer | None, cause: Cause, detail: str
+    ) -> None:
+        """Notes a decision about the subscriptions of many participants."""
+        index = len(self._decisions)
+        self._decisions.append(Decided(self._milliseconds(), track, step, layer, cause, detail, list(subscribers)))
+        self._last.update(dict.fromkeys([(subscriber, track) for subscriber in subscribers], index))
 
     def append_to(self, facts: Facts) -> None:
         """Appends the decisions as a fact, and forgets them."""

@@ -1,6 +1,6 @@
 """The subscriptions of one participant: wishes, slots, and the layers that are sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from sfu import explain
 from sfu.context import Context
@@ -8,6 +8,7 @@ from sfu.model import Cause, Kind, Layer, Step, Wish
 from sfu.negotiation.transport import Transport
 from sfu.plane import _native
 from sfu.policy import slots as policy
+from sfu.room.changes import Change
 from sfu.room.decisions import Decisions
 from sfu.room.layouts import Layouts
 from sfu.room.notes import Notes
@@ -33,7 +34,7 @@ class Subscriptions:
         self.sections = (0, 0)
         """The numbers of audio and of video slots."""
         self.selection = policy.NOTHING
-        self._layout: policy.Layout | None = None
+        self.layout: policy.Layout | None = None
         """What its slots show. None: not known, so that `refresh` looks at every slot."""
         self._by_id: dict[int, Slot] = {}
         self._stale: dict[str, None] = {}
@@ -77,23 +78,23 @@ class Subscriptions:
                 self._leave(slot.track)
         self._by_id = {slot.id: slot for slot in self.slots.values()}
         audio = sum(1 for slot in self.slots.values() if slot.kind is Kind.AUDIO)
-        self.sections, self._layout = (audio, len(self.slots) - audio), None
+        self.sections, self.layout = (audio, len(self.slots) - audio), None
         self._is_asked = False
 
     def select(self, selection: policy.Selection) -> bool:
         """Sets the tracks to show. Returns whether `refresh` is due."""
         self.selection = selection
-        layout = self._layout
+        layout = self.layout
         return layout is None or (layout.tracks is not selection.tracks and layout.tracks != selection.tracks)
 
     def check(self) -> None:
         """Lets `refresh` look at every slot, because tracks in them may have moved in the plane."""
-        self._layout = None
+        self.layout = None
 
     def refresh(self, tracks: Mapping[str, Track], layouts: Layouts) -> Mapping[str, SlotInfo | None]:
         """Assigns the selected tracks to slots. Returns the changes: one object for all subscribers with the same ones.
         `tracks`: those of the room, by sid."""
-        before, self._layout = self._layout, None
+        before, self.layout = self.layout, None
         layout, changed = layouts.fit(before or layouts.of(self.slots), self.selection)
         filled = []
         try:
@@ -108,7 +109,7 @@ class Subscriptions:
             # They are reported when the others are filled, too.
             self._unreported.update((mid, changed[mid]) for mid in filled)
             raise
-        self._layout = layout
+        self.layout = layout
         if self._unreported:
             changed, self._unreported = {**self._unreported, **changed}, {}
         return changed
@@ -134,6 +135,37 @@ class Subscriptions:
             track.viewers[self.owner] = slot.mid
             self._stale[slot.mid] = None
             self._note(track, Step.SHOWN, detail=f"in section {slot.mid}")
+
+    def may_share(self, tracks: Set[str]) -> bool:
+        """Returns whether these tracks can be put into its slots as for all others with the same layout: it has no
+        wishes for them, and its client knows what its slots show."""
+        return not self._unreported and self.wishes.are_default(tracks)
+
+    def show(self, change: Change, targets: Targets) -> None:
+        """Shows what all subscribers with the same layout are shown from now on. The plane has the sources. Appends
+        changed targets to `targets`."""
+        owner = self.owner
+        for to in change.slots:
+            slot = self.slots[to.mid]
+            before, track, shown = slot.track, to.track, to.shown
+            if before is not None:
+                before.viewers.pop(owner, None)
+                before.asked.pop(owner, None)
+                if before.backup is not None:
+                    before.backup.asked.pop(owner, None)
+            slot.track, slot.shown, slot.source, slot.target = track, shown, to.source, to.target
+            slot.layer, slot.refused, slot.unreadable, slot.reported = None, "", None, to.reported
+            slot.lacks, slot.since = Cause.NONE, 0
+            if track is None or shown is None:
+                continue
+            track.viewers[owner] = to.mid
+            if slot.commanded != to.commanded:
+                targets.append((slot.id, to.commanded or ()))
+                slot.commanded = to.commanded
+            wanted = change.wanted.get(to.mid)
+            if wanted is not None:
+                shown.asked[owner] = wanted
+        self.layout = change.layout
 
     def undecodable(self, tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
         """Returns, of the wanted tracks with sections of their kind, those that no section can decode, and all."""
@@ -201,7 +233,7 @@ class Subscriptions:
                 self._leave(slot.track)
         self.slots.clear()
         self._by_id.clear()
-        self.sections, self._layout, self.selection = (0, 0), None, policy.NOTHING
+        self.sections, self.layout, self.selection = (0, 0), None, policy.NOTHING
 
     def renegotiate(self, limit: int) -> tuple[int, int] | None:
         """Returns the numbers of audio and video sections to request. None: there are enough, or a request has not

@@ -1,12 +1,14 @@
 """Collects the changes of one turn of the event loop, then updates slots, layers and reports.
 
-Changes only mark subscribers. `flush` plans them, decides their layers, commands the plane, and appends facts.
+Changes only mark subscribers. `flush` plans them, decides their layers, commands the plane, and appends facts. Where
+many subscribers show the same and have the same to show, their change is prepared once (`changes.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
 
 from sfu.context import Context
 from sfu.facts import Facts
+from sfu.room.changes import prepare
 from sfu.room.decisions import Decisions, Plans, States
 from sfu.room.dynacast import EncodingRequests
 from sfu.room.layouts import Layouts
@@ -16,6 +18,12 @@ from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
 from sfu.room.subscriptions import Targets
 from sfu.room.tracks import Track
+
+SHARING = 8
+"""The smallest group of subscribers whose change is prepared once. For fewer it is not less work."""
+
+Groups = dict[tuple[int, frozenset[str]], list[Participant]]
+"""Subscribers whose slots have to change, by the `id()` of their layout and by the tracks that they are to be shown."""
 
 
 class Turn:
@@ -75,25 +83,28 @@ class Turn:
         """Updates the marked subscribers. If one fails, it is marked again for a later turn, and the others are
         updated."""
         dirty, self._plans = self._plans, {}
-        plans = Plans()
+        plans, decisions, states = Plans(), Decisions(), States()
+        targets: dict[str, Targets] = {}
         self._each(dirty, lambda one: self._check(one, plans), self._plans)
         if self._all:
             self._all = False
+            groups: Groups = {}
             every = [member.sid for member in self._members if member.sid not in dirty]
-            self._each(every, lambda one: self._plan(one, dirty, plans), self._plans)
+            self._each(every, lambda one: self._select(one, groups, plans), self._plans)
+            for group in groups.values():
+                apart = self._move(group, targets, decisions, plans, states) if len(group) >= SHARING else group
+                dirty.update((one.sid, None) for one in apart)
+                self._each([one.sid for one in apart], lambda one: self._refresh(one, plans), self._plans)
         self._layouts.clear()
         plans.append_to(self._facts)
         stale, self._decisions = {**dirty, **self._decisions}, {}
-        targets: dict[str, Targets] = {}
-        decisions = Decisions()
         self._each(stale, lambda subscriber: self._allocate(subscriber, targets, decisions), self._decisions)
         if targets:
             self._command(targets)
-        if stale:
+        if stale or targets:
             self._publishers.touch()
         self._publishers.flush()
         news, self._reports = self._reports, {}
-        states = States()
         self._each({**stale, **news}, lambda one: _collect(one, decisions, states), self._reports)
         states.append_to(self._facts)
         self._notes.append_to(self._facts)
@@ -101,22 +112,62 @@ class Turn:
     def _check(self, subscriber: Participant, plans: Plans) -> None:
         """Plans a subscriber, and looks at each of its slots."""
         subscriber.viewing.check()
-        self._plan(subscriber, {}, plans)
+        groups: Groups = {}
+        self._select(subscriber, groups, plans)
+        if groups:
+            self._refresh(subscriber, plans)
 
-    def _plan(self, subscriber: Participant, dirty: dict[str, None], plans: Plans) -> None:
-        """Plans a subscriber, and marks it as `dirty` if its selection differs from its slots."""
+    def _select(self, subscriber: Participant, groups: Groups, plans: Plans) -> None:
+        """Selects the tracks of a subscriber, and adds it to its group if its slots have to change."""
         if subscriber.transport.negotiated is None:
             return
         viewing = subscriber.viewing
         if viewing.select(self._ranking.selection(subscriber)):
-            dirty[subscriber.sid] = None
-            changed = viewing.refresh(self._tracks, self._layouts)
-            if changed:
-                plans.changed(subscriber.sid, changed)
+            groups.setdefault((id(viewing.layout), viewing.selection.tracks), []).append(subscriber)
         if subscriber.signals:
             more = viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 plans.missing(subscriber.sid, more)
+
+    def _refresh(self, subscriber: Participant, plans: Plans) -> None:
+        changed = subscriber.viewing.refresh(self._tracks, self._layouts)
+        if changed:
+            plans.changed(subscriber.sid, changed)
+
+    def _move(
+        self, group: list[Participant], targets: dict[str, Targets], decisions: Decisions, plans: Plans, states: States
+    ) -> list[Participant]:
+        """Changes the slots of subscribers with the same layout and selection. Returns those that have to be refreshed
+        one by one."""
+        selection, layout = group[0].viewing.selection, group[0].viewing.layout
+        if layout is None:
+            return group
+        new = selection.tracks - layout.tracks
+        alike = [one for one in group if one.viewing.may_share(new)]
+        if len(alike) < SHARING:
+            return group
+        plane, slots = self._context.binding.plane, alike[0].viewing.slots
+        try:
+            transition = self._layouts.fit(layout, selection)
+            change = prepare(transition, slots, self._tracks, decisions)
+            for to in change.slots:
+                if to.track is not None:
+                    to.reported = alike[0].reports.shared_state(to, to.track, decisions)
+                for subscriber in alike:
+                    plane.set_source(subscriber.viewing.slots[to.mid].id, to.source)
+        except Exception as error:
+            self._context.failures.note("subscribers", error)
+            return group
+        sids = [subscriber.sid for subscriber in alike]
+        self._each(sids, lambda one: one.viewing.show(change, targets.setdefault(one.sid, [])), self._plans)
+        for note in change.notes:
+            self._notes.add_all(sids, *note)
+        plans.all_changed(sids, transition.changed)
+        for to in change.slots:
+            if to.reported is not None:
+                states.add_all(sids, to.reported)
+        shared = set(sids)
+        return [subscriber for subscriber in group if subscriber.sid not in shared]
 
     def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
         self._context.failures.each("subscriber", self._members, sids, work, again)

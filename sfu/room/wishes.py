@@ -1,6 +1,6 @@
 """The tracks that one participant wants and how it wants to receive them, requested by itself or by a backend."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from typing import Unpack
 
@@ -46,6 +46,10 @@ class Wishes:
     def of(self, track: Track) -> Wish:
         """Returns how the participant wants to receive the track."""
         return self._how.get(track.sid, ANY)
+
+    def are_default(self, tracks: Set[str]) -> bool:
+        """Returns whether it has no wish for how to receive any of these tracks, by sid."""
+        return self._how.keys().isdisjoint(tracks)
 
     def set(self, track: Track, wish: Wish) -> None:
         self._how[track.sid] = wish

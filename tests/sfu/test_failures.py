@@ -12,6 +12,7 @@ from sfu.errors import SfuError
 from sfu.failures import Failures
 from sfu.model import Kind, ParticipantKind, Source
 from sfu.plane import _native
+from sfu.room import turn as turns
 from sfu.room.admission import Admission
 from sfu.room.forwarding import Forwarding
 from sfu.service import Sfu
@@ -35,13 +36,15 @@ async def three(it: Scene) -> list[Client]:
     return clients
 
 
-@pytest.mark.parametrize("broken_part", ["refresh", "allocate", "news", "renegotiate"])
+@pytest.mark.parametrize("broken_part", ["refresh", "allocate", "news", "renegotiate", "show"])
 async def test_a_bug_at_one_member_keeps_nobody_else_from_what_is_published(
     broken_part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene() as it:
         ada, bob, cyd = await three(it)
         with monkeypatch.context() as patched:
+            if broken_part == "show":
+                patched.setattr(turns, "SHARING", 2)
             part = bob.participant.reports if broken_part == "news" else bob.participant.viewing
             patched.setattr(part, broken_part, broken)
             track = await ada.camera()

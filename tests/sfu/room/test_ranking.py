@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from sfu import facts
 from sfu.model import Cause, Layer, Quality, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.policy import allocation, slots
+from sfu.room import turn as turns
 from sfu.room.decisions import Decisions, _decide, _remembered
 from sfu.room.slot import Slot
 from sfu.room.subscriptions import Subscriptions
@@ -58,15 +60,26 @@ def check(it: Scene, clients: list[Client]) -> None:
             assert slot.is_current and it.plane.sources.get(slot.id) == slot.source
             if slot.track is not None and slot.shown is not None:
                 assert _remembered(slot.shown) == _decide(slot.shown, ANY)
+                decision = decisions.of(slot.shown, viewing.wishes.of(slot.track))
+                assert slot.target == decision.target
+                assert it.plane.ladders[slot.id] == [(layer.spatial, layer.temporal) for layer in decision.ladder]
+                wanted = decision.wanted if slot.can_decode(slot.shown) else None
+                assert slot.shown.asked.get(client.sid) == wanted
+                assert slot.track.viewers[client.sid] == slot.mid
                 # What one subscriber is told of it is what all others are told whose subscriptions look the same.
                 own = client.participant.reports.state(slot, slot.track)
                 assert client.participant.reports.shared_state(slot, slot.track, decisions) == own
 
 
+@pytest.mark.parametrize("sharing", [1, turns.SHARING])
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False))
-def test_after_any_acts_everybody_shows_what_a_plan_of_all_would_show(chance: random.Random) -> None:
+def test_after_any_acts_everybody_shows_what_a_plan_of_all_would_show(sharing: int, chance: random.Random) -> None:
     async def run() -> None:
+        with patch.object(turns, "SHARING", sharing):
+            await act()
+
+    async def act() -> None:
         async with scene() as it:
             crowd = Crowd(it, chance)
             for _ in range(STEPS):
