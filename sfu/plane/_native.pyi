@@ -123,8 +123,9 @@ class Plane:
         """Adds a slot. It sends nothing until it has a source and a ladder, in either order. Its SSRCs must be new to
         the transport, because under the keys of one association no number may be used twice."""
 
-    def set_source(self, slot: int, track: int | None) -> None:
-        """Sets the track that the slot shows. Its SSRC stays, and its numbers stay continuous."""
+    def set_source(self, slots: Sequence[int], track: int | None) -> None:
+        """Sets the track that these slots show. Their SSRCs and numbers stay continuous. All in one command per
+        worker."""
 
     def set_targets(self, targets: Sequence[tuple[int, Sequence[_LayerLike]]]) -> None:
         """Sets a ladder per slot: the layers that it may show, best first. The plane shows no other layers, and steps

@@ -122,7 +122,7 @@ class Subscriptions:
             slot.unreadable = None
         shown = track if track is None or track.backup is None else slot.choose(track)
         source = shown.plane_id if shown is not None else None
-        self._context.binding.plane.set_source(slot.id, source)
+        self._context.binding.plane.set_source([slot.id], source)
         if before is not None and before is not track and before.viewers.get(self.owner) == slot.mid:
             self._leave(before)
         if slot.shown is not None:

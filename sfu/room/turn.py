@@ -153,8 +153,7 @@ class Turn:
             for to in change.slots:
                 if to.track is not None:
                     to.reported = alike[0].reports.shared_state(to, to.track, decisions)
-                for subscriber in alike:
-                    plane.set_source(subscriber.viewing.slots[to.mid].id, to.source)
+                plane.set_source([subscriber.viewing.slots[to.mid].id for subscriber in alike], to.source)
         except Exception as error:
             self._context.failures.note("subscribers", error)
             return group

@@ -100,9 +100,9 @@ class FakePlane:
         assert spec.transport in self.transports
         self.slots[spec.id] = spec
 
-    def set_source(self, slot: int, track: int | None) -> None:
-        self._note("set_source", slot, track)
-        self.sources[slot] = track
+    def set_source(self, slots: Sequence[int], track: int | None) -> None:
+        self._note("set_source", slots, track)
+        self.sources.update(dict.fromkeys(slots, track))
 
     def set_targets(self, targets: Sequence[tuple[int, Ladder]]) -> None:
         self._note("set_targets", targets)

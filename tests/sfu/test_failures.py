@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -70,10 +71,10 @@ async def test_a_command_that_fails_half_way_is_made_good_with_the_next_tick(
         refused = bob.slot("1" if which == "one" else "2")
         whole = it.plane.set_source
 
-        def refuses(slot: int, track: int | None) -> None:
-            if slot == refused:
+        def refuses(slots: Sequence[int], track: int | None) -> None:
+            if refused in slots:
                 raise ValueError("the plane takes no such command")
-            whole(slot, track)
+            whole(slots, track)
 
         with monkeypatch.context() as patched:
             patched.setattr(it.plane, "set_source", refuses)
@@ -84,6 +85,30 @@ async def test_a_command_that_fails_half_way_is_made_good_with_the_next_tick(
         for message in bob.heard(messages.Slots):
             told.update({mid: slot.track if slot else None for mid, slot in message.slots.items()})
         assert told == {"1": bob.shows()["1"], "2": bob.shows()["2"]}, "the client knows what its sections show"
+
+
+async def test_a_source_that_the_plane_refuses_for_one_reaches_the_others_of_its_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as it:
+        ada, bob, cyd = await three(it)
+        whole, of_bob = it.plane.set_source, bob.slot("2")
+
+        def refuses(slots: Sequence[int], track: int | None) -> None:
+            if of_bob in slots:
+                raise ValueError("the plane takes no such command")
+            whole(slots, track)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(turns, "SHARING", 2)
+            patched.setattr(it.plane, "set_source", refuses)
+            camera = await ada.camera()
+            assert cyd.shows()["2"] == camera and it.plane.sources[cyd.slot("2")] is not None
+            assert cyd.ladder("2") and it.plane.sources.get(of_bob) is None
+        await it.pass_time(0.2)
+        assert bob.shows()["2"] == camera and bob.ladder("2") == cyd.ladder("2")
+        assert it.plane.sources[of_bob] == it.plane.sources[cyd.slot("2")]
+        assert bob.last(messages.Slots).slots["2"].track == camera
 
 
 async def test_targets_that_the_plane_refuses_for_one_reach_it_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,10 @@ pub enum Command {
     UpdateTrack(TrackSpec),
     /// Adds a receive section of a participant.
     AddSlot(SlotSpec),
-    /// Sets the track that the slot shows. The slot's numbers stay continuous.
+    /// Sets the track that each of these slots shows. The numbers of a slot stay continuous.
     SetSource {
-        /// The slot.
-        slot: SlotId,
+        /// The slots.
+        slots: Vec<SlotId>,
         /// The track; none to show nothing.
         track: Option<TrackId>,
     },

@@ -140,7 +140,7 @@ fn a_picture_that_is_not_answered_is_tried_again_after_5_10_and_20_seconds_withi
     // Something new to show is worth another.
     let screen = call.publish(alice, Kind::Video, &[]);
     let before = call.now;
-    call.apply(Command::SetSource { slot: slots[0], track: Some(screen) });
+    call.apply(Command::SetSource { slots: vec![slots[0]], track: Some(screen) });
     call.run(ms(1_000));
     assert!(octets(&call, viewer, before) > 0);
 }

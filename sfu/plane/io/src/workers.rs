@@ -153,6 +153,9 @@ impl Workers {
         }
         match command {
             Command::SetTargets(targets) => self.split(targets, |(slot, _)| slot.0, Command::SetTargets),
+            Command::SetSource { slots, track } => {
+                self.split(slots, |slot| slot.0, |slots| Command::SetSource { slots, track })
+            }
             Command::Send { channels, payload, text } => self.split(
                 channels,
                 |channel| channel.0,
@@ -318,7 +321,7 @@ fn id(command: &Command) -> u64 {
         Command::RestartIce { transport, .. } | Command::OpenSctp { transport, .. } => transport.0,
         Command::AddTrack(spec) | Command::UpdateTrack(spec) => spec.id.0,
         Command::AddSlot(spec) => spec.id.0,
-        Command::SetSource { slot, .. } => slot.0,
+        Command::SetSource { slots, .. } => slots.first().map_or(0, |slot| slot.0),
         Command::SetAudio(policy) => policy.room.0,
         Command::SetMuted { track, .. } | Command::RequestKeyframe(track) => track.0,
         Command::OpenChannel(spec) => spec.id.0,

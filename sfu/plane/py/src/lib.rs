@@ -73,8 +73,9 @@ impl Plane {
         self.apply(Command::AddSlot(spec.into_core()))
     }
 
-    fn set_source(&self, slot: u64, track: Option<u64>) -> PyResult<()> {
-        self.apply(Command::SetSource { slot: SlotId(slot), track: track.map(TrackId) })
+    fn set_source(&self, slots: Vec<u64>, track: Option<u64>) -> PyResult<()> {
+        let slots = slots.into_iter().map(SlotId).collect();
+        self.apply(Command::SetSource { slots, track: track.map(TrackId) })
     }
 
     fn set_targets(&self, targets: Vec<(u64, Vec<Rung>)>) -> PyResult<()> {

@@ -35,7 +35,9 @@ impl Plane {
             Command::AddTrack(spec) => self.add_track(spec),
             Command::UpdateTrack(spec) => self.update_track(spec, now),
             Command::AddSlot(spec) => self.add_slot(spec),
-            Command::SetSource { slot, track } => self.set_source(slot, track, now),
+            Command::SetSource { slots, track } => {
+                slots.into_iter().for_each(|slot| self.set_source(slot, track, now));
+            }
             Command::SetTargets(targets) => {
                 targets.into_iter().for_each(|(slot, ladder)| self.set_target(slot, ladder, now));
             }

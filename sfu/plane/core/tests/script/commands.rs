@@ -44,7 +44,7 @@ impl Script {
                 let tracks: Vec<TrackId> = self.tracks.iter().map(|spec| spec.id).collect();
                 let (slot, track) = (choices.pick(&self.slots)?, choices.pick(&tracks)?);
                 let track = Some(track).filter(|_| choices.0.first().is_some_and(|octet| octet & 7 != 0));
-                self.call.apply(Command::SetSource { slot, track });
+                self.call.apply(Command::SetSource { slots: vec![slot], track });
                 Some(())
             }
             8 | 9 => {
@@ -243,7 +243,7 @@ impl Script {
             }
             _ => {
                 let nobody = u64::from(choices.octet()?) + 5_000;
-                self.call.apply(Command::SetSource { slot: SlotId(nobody), track: Some(TrackId(nobody)) });
+                self.call.apply(Command::SetSource { slots: vec![SlotId(nobody)], track: Some(TrackId(nobody)) });
                 self.call.restart_ice(0, IceCredentials { local_ufrag: "again".into(), ..self.call.peers[0].ice() });
                 self.call.apply(Command::Remove(TransportId(nobody).0));
             }

@@ -284,12 +284,12 @@ impl Call {
 
     pub fn show(&mut self, slot: SlotId, track: Option<TrackId>, ladder: &[Layer]) {
         self.apply(Command::SetTargets(vec![(slot, ladder.to_vec())]));
-        self.apply(Command::SetSource { slot, track });
+        self.apply(Command::SetSource { slots: vec![slot], track });
     }
 
     /// Switches the slot to another track. Its ladder stays.
     pub fn subscribe_to(&mut self, slot: SlotId, track: TrackId) {
-        self.apply(Command::SetSource { slot, track: Some(track) });
+        self.apply(Command::SetSource { slots: vec![slot], track: Some(track) });
     }
 
     pub fn open_sctp(&mut self, peer: usize) {
