@@ -114,7 +114,7 @@ const TIMERS: usize = 16;
 /// Steps of the expired timers of one transport: the arrivals that it is told of, two rounds of NACKs with the last
 /// track of each, and each timer.
 pub const TIMER_STEPS_PER_TRANSPORT: usize =
-    FEEDBACKS_AT_ONCE * STATUSES_TOLD + 2 * (MISSING_READ_AT_ONCE + SDP_ENCODINGS * MISSING_PACKETS) + 2 * TIMERS;
+    FEEDBACKS_AT_ONCE * STATUSES_REPORTED + 2 * (MISSING_READ_AT_ONCE + SDP_ENCODINGS * MISSING_PACKETS) + 2 * TIMERS;
 
 /// The same for each track: its encodings, and each timer.
 pub const TIMER_STEPS_PER_TRACK: usize = SDP_ENCODINGS * 3 + 2 * TIMERS;
@@ -207,9 +207,9 @@ pub const ARRIVAL_HOLE: u64 = 1_000;
 
 /// Statuses of one feedback that we write, so that it fits a datagram whatever arrived: 1,500 statuses take at most 430
 /// octets, 300 deltas 600. With [`ARRIVAL_HOLE`] each feedback has at least one arrival.
-pub const STATUSES_TOLD: usize = 1_500;
+pub const STATUSES_REPORTED: usize = 1_500;
 /// The arrivals among them.
-pub const ARRIVALS_TOLD: usize = 300;
+pub const ARRIVALS_REPORTED: usize = 300;
 
 /// Octets of the records of packets sent through all slots of a participant: 512 or 128 and 64 entries of 40.
 pub const SENT_MEMORY: usize = 5 << 20;

@@ -142,7 +142,7 @@ pub struct Plane {
     /// The requests of one RTCP datagram so far.
     asked: Asked,
     /// The last datagrams (BYE, close_notify) of removed transports.
-    farewells: Vec<(Path, Vec<u8>)>,
+    last_datagrams: Vec<(Path, Vec<u8>)>,
     events: VecDeque<Event>,
     stats: Stats,
     memory: Memory,
@@ -177,7 +177,7 @@ impl Plane {
             leaving: Vec::new(),
             lost: Vec::new(),
             asked: Asked::default(),
-            farewells: Vec::new(),
+            last_datagrams: Vec::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
             memory: Memory::default(),
@@ -261,7 +261,7 @@ impl Plane {
     /// Fills the batch, transport by transport, so that the datagrams to one peer are adjacent. False if there is
     /// nothing to send.
     pub fn poll_transmit(&mut self, batch: &mut Batch, now: Instant) -> bool {
-        self.transmit_farewells(batch);
+        self.transmit_last_datagrams(batch);
         while let Some(key) = self.transports.first_to_send() {
             let (datagrams, octets) = batch.totals();
             let is_done = self.transmit(key, batch, now);

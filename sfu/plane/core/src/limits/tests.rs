@@ -48,7 +48,7 @@ fn limits_that_follow_from_one_another_fit() {
         ("whoever is sent little may have all of its burst", REPAIR_BURST, REPAIRS_AT_ONCE),
         ("an outage is shorter than what is remembered", ARRIVAL_HOLE as usize, ARRIVALS),
         ("no number is remembered twice", ARRIVALS, usize::from(FEEDBACK_STATUSES)),
-        ("what is told of a hole ends behind it", ARRIVAL_HOLE as usize, STATUSES_TOLD),
+        ("what is reported of a hole ends behind it", ARRIVAL_HOLE as usize, STATUSES_REPORTED),
         ("also of sound", SENT_AUDIO, CACHED_AUDIO),
         ("also to those without RTX", REPEATED as usize, SENT_AUDIO),
         ("each section we send in has its SSRC, pictures one more for RTX", 3 * SLOTS, SSRCS),

@@ -180,8 +180,8 @@ impl Plane {
     /// Removes a transport and everything it owns. Its BYE and close_notify are sent with the next batch, from a queue
     /// of the plane, because the transport no longer exists then.
     fn remove_transport(&mut self, key: usize, now: Instant) {
-        let farewell = self.farewell(key, now);
-        self.farewells.extend(farewell);
+        let datagrams = self.closing_datagrams(key, now);
+        self.last_datagrams.extend(datagrams);
         self.end_capture(Some(self.transports[key].id), "its transport was removed");
         for track in std::mem::take(&mut self.transports[key].tracks) {
             self.places.remove(&self.tracks[track].id().0);

@@ -313,7 +313,7 @@ impl Plane {
             if !more {
                 break;
             }
-            self.steps += transport.arrivals.told() as u64;
+            self.steps += transport.arrivals.reported() as u64;
         }
         transport.arrivals.forget_untold(now);
         // Nothing is sent to a silent peer: subscribers' requests to it would queue up for as long as it is silent.

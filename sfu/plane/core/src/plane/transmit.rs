@@ -178,17 +178,17 @@ impl Plane {
         }
     }
 
-    pub(super) fn transmit_farewells(&mut self, batch: &mut Batch) {
-        while let Some((path, datagram)) = self.farewells.last()
+    pub(super) fn transmit_last_datagrams(&mut self, batch: &mut Batch) {
+        while let Some((path, datagram)) = self.last_datagrams.last()
             && copy(batch, *path, datagram, &mut self.stats).is_ok()
         {
-            self.farewells.pop();
+            self.last_datagrams.pop();
         }
     }
 
     /// Returns the remaining control datagrams, BYE (RFC 3550 s6.6) and close_notify of a transport that is about to be
     /// removed.
-    pub(super) fn farewell(&mut self, key: usize, now: Instant) -> Vec<(Path, Vec<u8>)> {
+    pub(super) fn closing_datagrams(&mut self, key: usize, now: Instant) -> Vec<(Path, Vec<u8>)> {
         let transport = &mut self.transports[key];
         let mut datagrams: Vec<_> = transport.control.drain(..).collect();
         let (Some(path), true) = (transport.agent.selected(), transport.sends_media()) else { return datagrams };

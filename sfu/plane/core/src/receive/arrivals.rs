@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{ARRIVAL_HOLE, ARRIVALS, ARRIVALS_TOLD, STATUSES_TOLD};
+use crate::limits::{ARRIVAL_HOLE, ARRIVALS, ARRIVALS_REPORTED, STATUSES_REPORTED};
 use crate::rtcp::twcc;
 use crate::rtp::sequence::Unwrapper;
 use crate::time::{Duration, Instant, ms};
@@ -32,7 +32,7 @@ pub struct Arrivals {
     times: VecDeque<Option<i64>>,
     first: u64,
     /// The lowest number of the next feedback packet.
-    untold: u64,
+    unreported: u64,
     /// Since when an arrival waits to be reported.
     waiting: Option<Instant>,
     frame_ended: bool,
@@ -61,7 +61,7 @@ impl Arrivals {
         if self.origin.is_none() || seq >= end + ARRIVAL_HOLE {
             self.times.clear();
             self.first = seq;
-            self.untold = seq;
+            self.unreported = seq;
         }
         let origin = *self.origin.get_or_insert(received);
         // The number was reported as lost or skipped, and dropped since.
@@ -78,7 +78,7 @@ impl Arrivals {
         };
         if time.is_none() {
             *time = Some(ticks(origin, received));
-            self.untold = self.untold.min(seq);
+            self.unreported = self.unreported.min(seq);
             self.waiting.get_or_insert(received);
         }
     }
@@ -90,7 +90,7 @@ impl Arrivals {
 
     /// Appends one feedback packet if one is due. Call it until it returns false: one packet may not hold everything.
     /// The statuses of the last feedback.
-    pub fn told(&self) -> usize {
+    pub fn reported(&self) -> usize {
         self.deltas.len()
     }
 
@@ -98,7 +98,7 @@ impl Arrivals {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return false;
         }
-        let start = (self.untold - self.first) as usize;
+        let start = (self.unreported - self.first) as usize;
         let mut statuses = self.times.range(start..);
         let Some(reference) = statuses.find_map(|&time| time).map(|time| time.div_euclid(TICKS_PER_REFERENCE)) else {
             self.end_report(now);
@@ -107,11 +107,11 @@ impl Arrivals {
         let mut previous = reference * TICKS_PER_REFERENCE;
         let mut arrivals = 0;
         self.deltas.clear();
-        for &time in self.times.range(start..).take(STATUSES_TOLD) {
+        for &time in self.times.range(start..).take(STATUSES_REPORTED) {
             let delta = match time.map(|time| i16::try_from(time - previous)) {
                 // The next feedback packet has a reference time of its own.
                 Some(Err(_)) => break,
-                Some(Ok(_)) if arrivals == ARRIVALS_TOLD => break,
+                Some(Ok(_)) if arrivals == ARRIVALS_REPORTED => break,
                 Some(Ok(delta)) => Some(delta),
                 None => None,
             };
@@ -125,10 +125,10 @@ impl Arrivals {
         }
         // The reference time has 24 bits and wraps.
         let reference = ((reference << 40) >> 40) as i32;
-        twcc::write_feedback(out, sender_ssrc, media_ssrc, self.count, reference, self.untold as u16, &self.deltas);
+        twcc::write_feedback(out, sender_ssrc, media_ssrc, self.count, reference, self.unreported as u16, &self.deltas);
         self.count = self.count.wrapping_add(1);
-        self.untold += self.deltas.len() as u64;
-        if self.untold == self.first + self.times.len() as u64 {
+        self.unreported += self.deltas.len() as u64;
+        if self.unreported == self.first + self.times.len() as u64 {
             self.end_report(now);
         }
         true
@@ -137,7 +137,7 @@ impl Arrivals {
     /// Skips the arrivals that are due and not reported: there were more than the limit for one time.
     pub fn forget_untold(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|due| due <= now) {
-            self.untold = self.first + self.times.len() as u64;
+            self.unreported = self.first + self.times.len() as u64;
             self.end_report(now);
         }
     }
@@ -167,7 +167,7 @@ impl Arrivals {
     fn forget(&mut self, count: usize) {
         self.times.drain(..count);
         self.first += count as u64;
-        self.untold = self.untold.max(self.first);
+        self.unreported = self.unreported.max(self.first);
     }
 }
 
@@ -187,36 +187,36 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// Returns the due feedback packets: their first number and size, and arrivals in microseconds since time zero of
-    /// the reference.
-    struct Told {
+    /// The feedback packets that are due: their first number and size, and arrivals in microseconds since time zero
+    /// of the reference.
+    struct Reported {
         shape: Vec<(u16, usize)>,
         arrived: BTreeMap<u16, i64>,
         lost: Vec<u16>,
     }
 
-    fn poll(arrivals: &mut Arrivals, now: Instant) -> Told {
-        let mut told = Told { shape: Vec::new(), arrived: BTreeMap::new(), lost: Vec::new() };
+    fn poll(arrivals: &mut Arrivals, now: Instant) -> Reported {
+        let mut reported = Reported { shape: Vec::new(), arrived: BTreeMap::new(), lost: Vec::new() };
         let mut out = Vec::new();
         while arrivals.poll_feedback(1, 2, now, &mut out) {
             assert!(out.len() <= 1_150, "{} octets fit no datagram", out.len());
             let read = compound::parse(&out, |packet| {
                 let Packet::TransportFeedback(feedback) = packet else { panic!("{packet:?}") };
-                told.shape.push((feedback.base, feedback.count.into()));
+                reported.shape.push((feedback.base, feedback.count.into()));
                 let mut ticks = i64::from(feedback.reference) * TICKS_PER_REFERENCE;
                 for (sequence, delta) in feedback.packets() {
                     let Some(delta) = delta else {
-                        told.lost.push(sequence);
+                        reported.lost.push(sequence);
                         continue;
                     };
                     ticks += i64::from(delta);
-                    told.arrived.insert(sequence, ticks * 250);
+                    reported.arrived.insert(sequence, ticks * 250);
                 }
             });
             assert_eq!(read, Ok(()));
             out.clear();
         }
-        told
+        reported
     }
 
     #[test]
@@ -228,10 +228,10 @@ mod tests {
         }
         assert_eq!(poll(&mut arrivals, start + ms(99)).shape, []);
         assert_eq!(arrivals.poll_timeout(), Some(start + ms(100)));
-        let told = poll(&mut arrivals, start + ms(100));
-        assert_eq!(told.shape, [(65_534, 5)]);
-        assert_eq!(told.arrived, BTreeMap::from([(65_534, 0), (65_535, 10_000), (1, 70_000), (2, 71_000)]));
-        assert_eq!(told.lost, [0]);
+        let reported = poll(&mut arrivals, start + ms(100));
+        assert_eq!(reported.shape, [(65_534, 5)]);
+        assert_eq!(reported.arrived, BTreeMap::from([(65_534, 0), (65_535, 10_000), (1, 70_000), (2, 71_000)]));
+        assert_eq!(reported.lost, [0]);
         assert_eq!(arrivals.poll_timeout(), None);
         arrivals.record(3, start + ms(120));
         assert_eq!(arrivals.poll_timeout(), Some(start + ms(200)));
@@ -241,18 +241,18 @@ mod tests {
     #[test]
     fn the_end_of_a_frame_is_told_sooner_but_not_more_often_than_each_20_ms() {
         let (mut arrivals, start) = (Arrivals::new(), Instant::now());
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for at in 0..200 {
             if at % 8 == 0 {
                 arrivals.record(at as u16, start + ms(at));
                 arrivals.frame_ended();
             }
             if !poll(&mut arrivals, start + ms(at)).shape.is_empty() {
-                told.push(at);
+                reported.push(at);
             }
         }
-        assert!(told.windows(2).all(|pair| (20..=28).contains(&(pair[1] - pair[0]))), "{told:?}");
-        assert_eq!(told[0], 20);
+        assert!(reported.windows(2).all(|pair| (20..=28).contains(&(pair[1] - pair[0]))), "{reported:?}");
+        assert_eq!(reported[0], 20);
     }
 
     #[test]
@@ -264,9 +264,9 @@ mod tests {
         assert_eq!(poll(&mut arrivals, start + ms(100)).lost, [11]);
         arrivals.record(11, start + ms(105));
         arrivals.record(14, start + ms(106));
-        let told = poll(&mut arrivals, start + ms(200));
-        assert_eq!(told.arrived, BTreeMap::from([(11, 105_000), (12, 10_000), (13, 20_000), (14, 106_000)]));
-        assert_eq!(told.lost, []);
+        let reported = poll(&mut arrivals, start + ms(200));
+        assert_eq!(reported.arrived, BTreeMap::from([(11, 105_000), (12, 10_000), (13, 20_000), (14, 106_000)]));
+        assert_eq!(reported.lost, []);
     }
 
     #[test]
@@ -278,8 +278,12 @@ mod tests {
         arrivals.record(11, start + ms(710));
         assert_eq!(arrivals.poll_timeout(), None);
         arrivals.record(15, start + ms(720));
-        let told = poll(&mut arrivals, start + ms(900));
-        assert_eq!((told.shape, told.lost), (vec![(13, 3)], vec![13, 14]), "holes are told across the forgotten");
+        let reported = poll(&mut arrivals, start + ms(900));
+        assert_eq!(
+            (reported.shape, reported.lost),
+            (vec![(13, 3)], vec![13, 14]),
+            "holes are reported across the forgotten"
+        );
     }
 
     #[test]
@@ -298,8 +302,8 @@ mod tests {
         arrivals.record(1, start);
         poll(&mut arrivals, start + ms(100));
         arrivals.record(5_000, start + ms(20_000));
-        let told = poll(&mut arrivals, start + ms(20_100));
-        assert_eq!((told.shape, told.lost), (vec![(5_000, 1)], vec![]));
+        let reported = poll(&mut arrivals, start + ms(20_100));
+        assert_eq!((reported.shape, reported.lost), (vec![(5_000, 1)], vec![]));
     }
 
     #[test]
@@ -307,18 +311,18 @@ mod tests {
         let (mut arrivals, start) = (Arrivals::new(), Instant::now());
         arrivals.record(1, start);
         arrivals.record(2, start + ms(9_000));
-        let told = poll(&mut arrivals, start + ms(9_100));
-        assert_eq!(told.shape, [(1, 1), (2, 1)]);
-        assert_eq!(told.arrived, BTreeMap::from([(1, 0), (2, 9_000_000)]));
+        let reported = poll(&mut arrivals, start + ms(9_100));
+        assert_eq!(reported.shape, [(1, 1), (2, 1)]);
+        assert_eq!(reported.arrived, BTreeMap::from([(1, 0), (2, 9_000_000)]));
     }
 
     #[test]
     fn a_burst_is_split_into_feedbacks_that_fit_a_datagram() {
         let (mut arrivals, start) = (Arrivals::new(), Instant::now());
         (0..3_000).step_by(3).for_each(|sequence| arrivals.record(sequence, start + ms(u64::from(sequence) * 70)));
-        let told = poll(&mut arrivals, start + ms(300_000));
-        assert_eq!((told.arrived.len(), told.lost.len()), (1_000, 1_998));
-        assert!(told.shape.len() >= 4);
+        let reported = poll(&mut arrivals, start + ms(300_000));
+        assert_eq!((reported.arrived.len(), reported.lost.len()), (1_000, 1_998));
+        assert!(reported.shape.len() >= 4);
     }
 
     #[test]
@@ -331,12 +335,12 @@ mod tests {
             assert!(arrivals.times.len() <= ARRIVALS, "{} numbers after {packet} packets", arrivals.times.len());
         }
         let now = start + ms(2_000);
-        let told = poll(&mut arrivals, now);
-        assert_eq!(told.arrived.len(), ARRIVALS / (ARRIVAL_HOLE as usize - 1) + 1, "the newest are told");
-        assert!(told.shape.len() <= 8, "{} feedbacks", told.shape.len());
+        let reported = poll(&mut arrivals, now);
+        assert_eq!(reported.arrived.len(), ARRIVALS / (ARRIVAL_HOLE as usize - 1) + 1, "the newest are reported");
+        assert!(reported.shape.len() <= 8, "{} feedbacks", reported.shape.len());
         assert_eq!(arrivals.poll_timeout(), None, "nothing is left to tell");
         arrivals.record(sequence.wrapping_add(1), now + ms(1));
-        assert_eq!(poll(&mut arrivals, now + ms(200)).arrived.len(), 1, "what comes then is told");
+        assert_eq!(poll(&mut arrivals, now + ms(200)).arrived.len(), 1, "what comes then is reported");
         poll(&mut arrivals, now + ms(2_000));
         arrivals.record(sequence.wrapping_add(2), now + ms(2_100));
         poll(&mut arrivals, now + ms(2_300));
@@ -367,7 +371,7 @@ mod tests {
             let (mut arrivals, start) = (Arrivals::new(), Instant::now());
             let start = start + ms(1_000);
             let (mut at, mut next) = (0, 0_i64);
-            let (mut truth, mut told) = (BTreeMap::new(), BTreeMap::new());
+            let (mut truth, mut reported) = (BTreeMap::new(), BTreeMap::new());
             let (mut lost, mut late) = (Vec::new(), Vec::new());
             let mut origin = None;
             for (wait, step, frame) in packets {
@@ -387,15 +391,15 @@ mod tests {
                 }
                 let now = poll(&mut arrivals, start + ms(at));
                 lost.extend(now.lost.into_iter().filter(|known| truth.contains_key(known)));
-                told.extend(now.arrived);
+                reported.extend(now.arrived);
             }
             // Its interval counts from the stamp of the first that waits.
-            told.extend(poll(&mut arrivals, start + ms(at + 110)).arrived);
+            reported.extend(poll(&mut arrivals, start + ms(at + 110)).arrived);
             prop_assert_eq!(lost, []);
-            for (sequence, time) in &told {
+            for (sequence, time) in &reported {
                 prop_assert_eq!(truth[sequence], *time);
             }
-            prop_assert!(truth.keys().all(|known| told.contains_key(known) || late.contains(known)));
+            prop_assert!(truth.keys().all(|known| reported.contains_key(known) || late.contains(known)));
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct News {
     /// Layer and cause at the last update.
     now: (Option<Layer>, Cause),
     /// Layer and cause of the last event.
-    told: (Option<Layer>, Cause),
+    reported: (Option<Layer>, Cause),
     /// The selector's version at the last update.
     version: u32,
     /// More packets are missing than can be retransmitted: the slot waits for a keyframe.
@@ -24,21 +24,21 @@ pub struct News {
 impl Default for News {
     fn default() -> Self {
         let paused = (None, Cause::Paused);
-        Self { now: paused, told: paused, version: 0, lost: false, refusing: None, refused: None }
+        Self { now: paused, reported: paused, version: 0, lost: false, refusing: None, refused: None }
     }
 }
 
 impl News {
     /// Called when the slot shows another track. The same layer of the new track is a change.
     pub fn forget_source(&mut self) {
-        (self.now.0, self.told.0) = (None, None);
+        (self.now.0, self.reported.0) = (None, None);
         self.lost = false;
         self.refusing = None;
     }
 
     /// Called when layers are renumbered: the current layer is a change even if its numbers are the same.
     pub fn forget_layer(&mut self) {
-        self.told.0 = None;
+        self.reported.0 = None;
     }
 
     pub fn is_refusing(&self) -> bool {
@@ -81,7 +81,7 @@ impl News {
             return self.refused.take();
         }
         let (layer, cause) = self.now;
-        (std::mem::replace(&mut self.told, self.now) != self.now).then_some(SlotEvent::Switched { layer, cause })
+        (std::mem::replace(&mut self.reported, self.now) != self.now).then_some(SlotEvent::Switched { layer, cause })
     }
 
     /// Why the slot forwards no better layer.

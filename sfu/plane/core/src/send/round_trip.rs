@@ -21,7 +21,7 @@ pub struct Request {
 /// The round trip of one transport.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrip {
-    told: Option<Duration>,
+    reported: Option<Duration>,
     /// The shortest measured on the path in use.
     measured: Option<Duration>,
     request: Option<Request>,
@@ -31,13 +31,13 @@ pub struct RoundTrip {
 
 impl RoundTrip {
     pub fn get(&self) -> Duration {
-        let told = self.told.unwrap_or(UNMEASURED_ROUND_TRIP);
-        told.max(self.measured.unwrap_or(UNMEASURED_ROUND_TRIP))
+        let reported = self.reported.unwrap_or(UNMEASURED_ROUND_TRIP);
+        reported.max(self.measured.unwrap_or(UNMEASURED_ROUND_TRIP))
     }
 
     /// Sets the round trip that the peer reports.
-    pub fn handle_report(&mut self, told: Duration) {
-        self.told = Some(told);
+    pub fn handle_report(&mut self, reported: Duration) {
+        self.reported = Some(reported);
     }
 
     /// Records that a Binding request was sent.
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_as_near_as_it_says_but_not_nearer_than_its_answers() {
-        // Told; measured: none, or after how long our request was answered; then what is believed.
+        // Reported; measured: none, or after how long our request was answered; then what is believed.
         let table = [
             (None, None, 100),
             (Some(0), None, 100),
@@ -111,10 +111,10 @@ mod tests {
             (Some(90), Some(40), 90),
             (Some(2), Some(1), 2),
         ];
-        for (told, measured, expected) in table {
+        for (reported, measured, expected) in table {
             let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
-            if let Some(told) = told {
-                round_trip.handle_report(ms(told));
+            if let Some(reported) = reported {
+                round_trip.handle_report(ms(reported));
             }
             if let Some(measured) = measured {
                 round_trip.asked(path(1), now);
@@ -122,7 +122,7 @@ mod tests {
                 let request = round_trip.request(&path(1)).expect("it was asked");
                 round_trip.answered(request, now + ms(measured));
             }
-            assert_eq!(round_trip.get(), ms(expected), "{told:?} and {measured:?}");
+            assert_eq!(round_trip.get(), ms(expected), "{reported:?} and {measured:?}");
         }
     }
 

@@ -19,20 +19,20 @@ pub(in crate::plane) struct Placed {
     pub slot: Slot,
     pub transport: usize,
     /// The ladder that was set last, numbered by the encodings that a spec lists.
-    told: Ladder,
+    requested: Ladder,
 }
 
 impl Placed {
     pub fn new(slot: Slot, transport: usize) -> Self {
-        let told = slot.ladder().iter().map(|rung| rung.layer).collect();
-        Self { slot, transport, told }
+        let requested = slot.ladder().iter().map(|rung| rung.layer).collect();
+        Self { slot, transport, requested }
     }
 
     /// Sets the ladder, numbered by the encodings that the spec of its source lists. Returns the encodings that it did
     /// not want before, or the spatial layers of the only one, as bits.
-    pub fn set_ladder(&mut self, told: Ladder, source: Option<&Published>) -> u8 {
+    pub fn set_ladder(&mut self, requested: Ladder, source: Option<&Published>) -> u8 {
         let before = listed(self.slot.ladder());
-        self.told = told;
+        self.requested = requested;
         self.slot.set_ladder(self.ladder(source));
         listed(self.slot.ladder()) & !before
     }
@@ -49,8 +49,8 @@ impl Placed {
     fn ladder(&self, source: Option<&Published>) -> Vec<Rung> {
         match source {
             Some(source) if source.muted => Vec::new(),
-            Some(source) => source.track.ladder(&self.told),
-            None => self.told.iter().map(|&layer| layer.into()).collect(),
+            Some(source) => source.track.ladder(&self.requested),
+            None => self.requested.iter().map(|&layer| layer.into()).collect(),
         }
     }
 }
@@ -91,12 +91,12 @@ impl Sink for PeerSink<'_> {
     /// Its ladder names the same encodings as before, wherever the new spec lists them, until the application sets
     /// another; a new encoding in the place of a removed one takes its rung.
     fn source_updated(&mut self, source: &Published, update: &Update) {
-        let Placed { slot, told, .. } = &mut *self.placed;
+        let Placed { slot, requested, .. } = &mut *self.placed;
         for &encoding in update.gone {
             slot.encoding_removed(encoding);
         }
         if update.renumbers {
-            renumber(told, update.before, source.track.ids());
+            renumber(requested, update.before, source.track.ids());
         }
         slot.report_layer_again();
         self.placed.use_told(Some(source));
