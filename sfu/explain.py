@@ -210,7 +210,7 @@ def sentence(of: Situation) -> str:
     why = cause(of)
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
     verb = "heard by" if of.kind is Kind.AUDIO else "shown to"
-    facts = _telling(of, why)
+    facts = _relevant(of, why)
     if of.current is not None and why in SHOWN and of.target is not None and of.is_arriving:
         state, reason = f"{thing} is {verb} {of.subscriber}{_size(of.picture)}", SHOWN[why]
         if why is Cause.PUBLISHER and STOPPED_TOP in facts:
@@ -271,7 +271,7 @@ def _size(picture: Picture | None) -> str:
     return f" at {', '.join(parts)}" if parts else ""
 
 
-def _telling(of: Situation, why: Cause) -> list[str]:
+def _relevant(of: Situation, why: Cause) -> list[str]:
     """Returns the facts about the publisher that concern the cause. A publisher that ignores requests makes every start
     slow."""
     if not of.desired or why in (Cause.MUTED, Cause.PAUSED, Cause.CODEC):

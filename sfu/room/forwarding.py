@@ -254,7 +254,7 @@ class Forwarding:
             self._turn.plan([viewer.sid])
         # Measured frame rates always vary. They matter only to subscribers that request a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
-            self._judge(viewer, track.primary or track)
+            self._update_choice(viewer, track.primary or track)
 
     def _rerank(self, track: Track, before: tuple[int, ...]) -> None:
         """Handles a new ranking of the encodings."""
@@ -277,7 +277,7 @@ class Forwarding:
     def _show(self, subscriber: Participant, track: Track, wish: Wish) -> None:
         before = subscriber.viewing.wishes.of(track)
         subscriber.viewing.demand(track, wish)
-        self._judge(subscriber, track)
+        self._update_choice(subscriber, track)
         if wish.visible != before.visible:
             # Visible tracks take precedence if there are too few sections.
             self.touch(subscriber)
@@ -307,7 +307,7 @@ class Forwarding:
 
     def _send_audio_policy(self) -> None:
         try:
-            self._sound.tell(self.ranking.by_join(), self.speech.dominant, self._loudest)
+            self._sound.update(self.ranking.by_join(), self.speech.dominant, self._loudest)
         except Exception as error:
             self._context.failures.note("sound", error)
         else:
@@ -317,9 +317,9 @@ class Forwarding:
         for sid in track.viewers:
             viewer = self._members.get(sid)
             if viewer is not None:
-                self._judge(viewer, track)
+                self._update_choice(viewer, track)
 
-    def _judge(self, viewer: Participant, track: Track) -> None:
+    def _update_choice(self, viewer: Participant, track: Track) -> None:
         if viewer.viewing.reconsider(track):
             self._turn.decide(viewer.sid)
 

@@ -13,9 +13,9 @@ class Sound:
         self._context = context
         self._worker = worker
         self._owner = owner
-        self._told: _native.AudioPolicy | None = None
+        self._sent: _native.AudioPolicy | None = None
 
-    def tell(self, tracks: Iterable[Track], dominant: Track | None, loudest: int) -> None:
+    def update(self, tracks: Iterable[Track], dominant: Track | None, loudest: int) -> None:
         """Sends the audio policy of the room if it changed. `dominant`: the track of the dominant speaker, which is
         always forwarded. `loudest`: how many microphones are forwarded at a time (0: all).
 
@@ -26,7 +26,7 @@ class Sound:
         sounds = [t for t in tracks if t.kind is Kind.AUDIO and t.plane_id is not None]
         ranked = [t for t in sounds if loudest and not t.is_muted and t.source is not Source.SCREEN_SHARE_AUDIO]
         redundant = [t for t in sounds if distance and not t.encrypted]
-        if self._told is None and not ranked and not redundant:
+        if self._sent is None and not ranked and not redundant:
             return
         policy = _native.AudioPolicy(
             id=self._id(),
@@ -36,17 +36,17 @@ class Sound:
             redundancy=distance,
             redundant=_ids(redundant),
         )
-        if policy != self._told:
-            self._told = policy
+        if policy != self._sent:
+            self._sent = policy
             self._context.binding.plane.set_audio(policy)
 
     def close(self) -> None:
-        if self._told is not None:
-            self._context.binding.remove(self._told.id)
-            self._told = None
+        if self._sent is not None:
+            self._context.binding.remove(self._sent.id)
+            self._sent = None
 
     def _id(self) -> int:
-        return self._told.id if self._told is not None else self._context.binding.new_id(self._worker, self._owner)
+        return self._sent.id if self._sent is not None else self._context.binding.new_id(self._worker, self._owner)
 
 
 def _ids(tracks: Iterable[Track]) -> list[int]:

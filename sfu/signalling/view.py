@@ -74,19 +74,19 @@ class View:
 
     def handle_timeout(self) -> None:
         """Sends what waited in a large room."""
-        self._tell_news()
-        self._tell_speech()
+        self._send_news()
+        self._send_speech()
 
     def read(self, entries: Sequence[facts.Entry]) -> None:
         happened = [entry.fact for entry in entries]
         self._room_changed |= any(isinstance(fact, facts.RoomChanged) for fact in happened)
         self._note_participants(happened)
         if not self._is_large:
-            self._tell_news()
+            self._send_news()
             self._news.forget()
         for fact in happened:
-            self._tell(fact)
-        self._tell_speech()
+            self._send_fact(fact)
+        self._send_speech()
 
     @property
     def _is_large(self) -> bool:
@@ -112,7 +112,7 @@ class View:
                 # The others receive it later, the participant itself at once.
                 self._put(sid, messages.Participants((described,)))
 
-    def _tell_news(self) -> None:
+    def _send_news(self) -> None:
         """Sends every participant what it has not been sent of the others and of the room."""
         if not self._news.is_empty:
             is_large = self._is_large
@@ -121,17 +121,17 @@ class View:
             self._news.clear()
         if self._room_changed:
             self._room_changed = False
-            self._tell_all(messages.Room(self._room.info()))
+            self._send_to_all(messages.Room(self._room.info()))
 
     def _note_speech(self, change: messages.Speakers | messages.DominantSpeaker) -> None:
         self._speech.add(change)
         if not self._is_large:
-            self._tell_speech()
+            self._send_speech()
 
-    def _tell_speech(self) -> None:
+    def _send_speech(self) -> None:
         interval = limits.SPEECH_SECONDS if self._is_large else 0.0
         for message in self._speech.take(self._context.now(), interval):
-            self._tell_all(message)
+            self._send_to_all(message)
 
     def _introduce(self, sid: str, *, knows_itself: bool) -> None:
         """Sends a participant what it has not been sent of the others."""
@@ -156,7 +156,7 @@ class View:
         self._put(sid, messages.Participants((info,)))
         return None
 
-    def _tell(self, fact: facts.Fact) -> None:
+    def _send_fact(self, fact: facts.Fact) -> None:
         match fact:
             case facts.ParticipantLeft(info=info, reason=reason):
                 sentence, rejoin = REASONS[reason]
@@ -165,7 +165,7 @@ class View:
                 if tail is not None:
                     tail.shut(LEFT)
             case facts.DrainStarted(deadline=deadline):
-                self._tell_all(messages.Draining(deadline))
+                self._send_to_all(messages.Draining(deadline))
             case facts.TrackUnpublished(owner=owner, track=track, reason=reason, is_kept=False):
                 self._put(owner, messages.Unpublished(track, reason))
             case facts.TrackMuted(owner=owner, track=track, is_muted=is_muted, by_moderator=True):
@@ -175,17 +175,17 @@ class View:
             case facts.BackupWanted(owner=owner, track=track, is_wanted=is_wanted):
                 self._put(owner, messages.Backup(track, is_wanted))
             case facts.SlotsChanged(subscribers=subscribers, slots=slots):
-                self._tell_some(subscribers, messages.Slots(slots))
+                self._send_to(subscribers, messages.Slots(slots))
             case facts.SectionsMissing(subscribers=subscribers, audio=audio, video=video):
-                self._tell_some(subscribers, messages.Renegotiate(audio, video))
+                self._send_to(subscribers, messages.Renegotiate(audio, video))
             case facts.SubscriptionChanged(subscribers=subscribers, state=state):
-                self._tell_some(subscribers, _subscription(state))
+                self._send_to(subscribers, _subscription(state))
             case facts.SpeakersChanged(speakers=speakers):
                 self._note_speech(messages.Speakers(speakers))
             case facts.DominantSpeakerChanged(participant=participant, track=track):
                 self._note_speech(messages.DominantSpeaker(participant, track))
 
-    def _tell_some(self, sids: Sequence[str], message: messages.ServerMessage) -> None:
+    def _send_to(self, sids: Sequence[str], message: messages.ServerMessage) -> None:
         outgoing, named = Outgoing.of(message, is_shared=len(sids) > 1), self._news.introduced(_named(message))
         # It is called for each member of a large room, several times for one change.
         tails, news, note = self._tails, self._news, self._failures.note
@@ -201,9 +201,9 @@ class View:
                 # The remaining ones must still receive this message.
                 note("tell", error, f"sid={sid}")
 
-    def _tell_all(self, message: messages.ServerMessage) -> None:
+    def _send_to_all(self, message: messages.ServerMessage) -> None:
         """Sends a message to all who are in the room. Those who have left receive only `left`."""
-        self._tell_some(self._present(), message)
+        self._send_to(self._present(), message)
 
     def _present(self) -> list[str]:
         return [participant.sid for participant in self._members]

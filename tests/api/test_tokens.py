@@ -16,7 +16,7 @@ from .server import KEY, SECRET, Server
 LONG = SECRET * 2
 """Long enough for HS512."""
 KEYS = {KEY: LONG}
-SOON = int(time.time()) + 600
+SOON = int(time.time()) + 86_400
 PAST = int(time.time()) - 600
 CLAIMS: dict[str, Any] = {"iss": KEY, "sub": "ada", "exp": SOON, "video": {"roomJoin": True, "room": "room"}}
 

@@ -45,7 +45,7 @@ REFUSED = [
     ("no token", "", 401, "A token is needed"),
     ("not a JWT", "nonsense", 401, "not a JWT"),
     ("expired", token(now=time.time() - 7200), 401, "has expired"),
-    ("not yet valid", token(now=time.time() + 600), 401, "not valid yet"),
+    ("not yet valid", token(now=time.time() + 86_400), 401, "not valid yet"),
     ("an unknown key", token(key="other"), 401, "does not know"),
     ("a wrong secret", token(secret=OTHER_SECRET), 401, "signature"),
     ("another room", token(room="elsewhere"), 403, "is for the room 'elsewhere', not for 'room'"),

@@ -257,11 +257,11 @@ mod tests {
                         plain[key] = Some(at);
                     }
                     _ => {
-                        while let Some((key, told)) = timers.expired(at) {
-                            prop_assert!(told.has(Timer::Ice) || told.has(Timer::Memory));
+                        while let Some((key, due)) = timers.expired(at) {
+                            prop_assert!(due.has(Timer::Ice) || due.has(Timer::Memory));
                             let expired = plain[key].take().unwrap();
                             prop_assert!(expired <= at);
-                            plain[key] = Some(expired + ms(1)).filter(|left| !told.has(Timer::Memory) && *left > at);
+                            plain[key] = Some(expired + ms(1)).filter(|left| !due.has(Timer::Memory) && *left > at);
                         }
                         prop_assert!(plain.iter().flatten().all(|left| *left > at));
                     }

@@ -15,7 +15,7 @@ use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
 use crate::ice::sending::Sending;
 use crate::id::TransportId;
-use crate::receive::arrivals::Arrivals;
+use crate::receive::arrival_times::ArrivalTimes;
 use crate::receive::nack::Round;
 use crate::receive::route::Router;
 use crate::rtp::elements::Extensions;
@@ -76,7 +76,7 @@ pub struct Transport {
     /// The extensions of all its m-sections: ids have the same meaning across a BUNDLE group.
     pub extensions: ExtensionMap,
     pub router: Router,
-    pub arrivals: Arrivals,
+    pub arrivals: ArrivalTimes,
     /// A stream of the peer flowed in every silence of another that began before this.
     pub flowed: Option<Instant>,
     pub pacer: Pacer<Queued>,
@@ -136,7 +136,7 @@ impl Transport {
             restarting: false,
             extensions: ExtensionMap::default(),
             router: Router::new(),
-            arrivals: Arrivals::new(),
+            arrivals: ArrivalTimes::new(),
             flowed: None,
             pacer: Pacer::new(),
             control: VecDeque::new(),

@@ -146,8 +146,8 @@ fn the_publisher_hears_when_its_packets_came() {
     let alice = call.join();
     call.publish(alice, Kind::Video, &[]);
     call.run(ms(1_000));
-    let told: usize = call.peers[alice].feedback.iter().map(|feedback| feedback.packets.len()).sum();
-    assert!(told > 80, "{told} packets were told of");
+    let reported: usize = call.peers[alice].feedback.iter().map(|feedback| feedback.packets.len()).sum();
+    assert!(reported > 80, "feedback on {reported} packets");
 }
 
 #[test]

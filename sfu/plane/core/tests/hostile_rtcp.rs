@@ -76,7 +76,7 @@ fn reports_of_many_encodings_leave_in_datagrams_behind_a_batch_with_hardly_any_r
         let ssrcs = publish_many(&mut call, mallory, 64, 4);
         call.run(ms(50));
         let mut now = call.now;
-        let mut told = 0;
+        let mut octets = 0;
         for round in 0..40 {
             for &ssrc in &ssrcs {
                 send(&mut call, mallory, (96, true, round, 1, ssrc), now);
@@ -84,10 +84,10 @@ fn reports_of_many_encodings_leave_in_datagrams_behind_a_batch_with_hardly_any_r
             now += ms(33);
             call.plane.handle_timeout(now);
             let lengths = drain(&mut call, mallory, room, now);
-            told += lengths.iter().sum::<usize>();
+            octets += lengths.iter().sum::<usize>();
             assert!(lengths.iter().all(|&length| length <= DATAGRAM), "{lengths:?}");
         }
-        assert!(told > 6_000, "only {told} octets of reports with {room} octets of room");
+        assert!(octets > 6_000, "only {octets} octets of reports with {room} octets of room");
         assert_eq!(call.discarded(Discard::Unsent), 0);
     }
 }
@@ -129,7 +129,7 @@ fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
     call.publish(mallory, Kind::Video, &[]);
     call.peers[mallory].sources[0].active = false;
     call.run(ms(50));
-    let (mut now, mut told) = (call.now, 0);
+    let (mut now, mut datagrams) = (call.now, 0);
     for lot in 0..80_u16 {
         for packet in 0..64 {
             call.peers[mallory].skip_numbers(998);
@@ -141,11 +141,11 @@ fn transport_wide_numbers_that_jump_cost_no_more_than_others() {
             turns += 1;
             assert!(turns <= 2, "the worker does not rest");
         }
-        told += drain(&mut call, mallory, 2_048, now).len();
+        datagrams += drain(&mut call, mallory, 2_048, now).len();
         now += ms(6);
     }
     let most = 80 * (ARRIVALS / 998 + 1);
-    assert!((15..=most).contains(&told), "{told} datagrams of feedback, {most} are possible");
+    assert!((15..=most).contains(&datagrams), "{datagrams} datagrams of feedback, {most} are possible");
 }
 
 /// Handles a clear compound of this participant. The resulting datagrams stay in the plane.
@@ -300,7 +300,7 @@ fn asking_upstream_for_what_never_arrives_uses_the_repairs_up() {
 #[test]
 fn a_peer_that_says_it_is_nearer_than_it_is_is_not_sent_the_same_again_any_sooner() {
     // It answers our Binding requests, or not; what it says; how often one packet is sent again within 90 ms.
-    for (answers, told, expected) in [(true, 0, 1), (false, 0, 1), (true, 80, 1)] {
+    for (answers, delay, expected) in [(true, 0, 1), (false, 0, 1), (true, 80, 1)] {
         let mut call = Call::new(8);
         let (alice, mallory) = (call.join(), call.invite(DtlsRole::Server));
         call.up[mallory].delay = ms(40);
@@ -315,11 +315,11 @@ fn a_peer_that_says_it_is_nearer_than_it_is_is_not_sent_the_same_again_any_soone
         let (_, ntp, ..) = *call.peers[mallory].sender_reports.last().expect("a report came");
         let now = call.now;
         // The round trip is what is left of the time since our report.
-        let delay = call.clock.ntp(now - ms(told)).compact().wrapping_sub(ntp.compact());
+        let compact = call.clock.ntp(now - ms(delay)).compact().wrapping_sub(ntp.compact());
         let block = ReportBlock {
             ssrc: ssrc(slot),
             last_sr: ntp.compact(),
-            delay_since_last_sr: delay,
+            delay_since_last_sr: compact,
             ..ReportBlock::default()
         };
         let mut compound = Vec::new();
@@ -336,7 +336,7 @@ fn a_peer_that_says_it_is_nearer_than_it_is_is_not_sent_the_same_again_any_soone
             call.run(ms(10));
         }
         let again = call.plane.stats().packets_retransmitted - before;
-        assert_eq!(again, expected, "it answers: {answers}, it says {told} ms");
+        assert_eq!(again, expected, "it answers: {answers}, it says {delay} ms");
     }
 }
 

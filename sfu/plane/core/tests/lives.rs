@@ -24,12 +24,12 @@ fn arriving(call: &Call, of: TrackId) -> BTreeSet<u8> {
     layers.into_iter().flatten().map(|rate| rate.layer.spatial).collect()
 }
 
-fn told(call: &Call, of: SlotId) -> Vec<(Option<u8>, Cause)> {
-    let told = |event: &Event| match event {
+fn reported(call: &Call, of: SlotId) -> Vec<(Option<u8>, Cause)> {
+    let reported = |event: &Event| match event {
         Event::Switched { slot, layer, cause, .. } if *slot == of => Some((layer.map(|layer| layer.spatial), *cause)),
         _ => None,
     };
-    call.events.iter().filter_map(told).collect()
+    call.events.iter().filter_map(reported).collect()
 }
 
 /// The time until `is` holds.
@@ -65,7 +65,7 @@ fn scene(seed: u64) -> Scene {
     call.publish(alice, Kind::Audio, &[]);
     let slot = call.subscribe(bob, camera, Kind::Video);
     call.run(ms(3_000));
-    assert_eq!(told(&call, slot).last(), Some(&(Some(2), Cause::None)));
+    assert_eq!(reported(&call, slot).last(), Some(&(Some(2), Cause::None)));
     Scene { call, alice, bob, camera, slot }
 }
 
@@ -77,12 +77,12 @@ fn an_encoding_that_its_browser_dropped_is_left_within_half_a_second_and_back_wi
         call.peers[alice].sources[2].active = false;
         let noticed = until(&mut call, ms(2_000), |call| arriving(call, camera) == [0, 1].into()).expect("noticed");
         assert!(noticed <= ms(500), "{noticed:?}");
-        let shown = until(&mut call, ms(500), |call| told(call, slot).last() == Some(&(Some(1), Cause::Publisher)));
+        let shown = until(&mut call, ms(500), |call| reported(call, slot).last() == Some(&(Some(1), Cause::Publisher)));
         assert!(shown.expect("the next lower one is shown") <= ms(60), "a round trip and a picture");
 
         call.run(ms(5_000));
         start(&mut call, alice, 2);
-        let back = until(&mut call, ms(3_000), |call| told(call, slot).last() == Some(&(Some(2), Cause::None)));
+        let back = until(&mut call, ms(3_000), |call| reported(call, slot).last() == Some(&(Some(2), Cause::None)));
         assert!(back.expect("it is shown again") <= ms(2_000), "{back:?}");
         assert!(contiguous(&whole(&call, bob, slot)));
     }
@@ -94,17 +94,17 @@ fn where_all_of_a_track_stops_its_microphone_tells() {
     (0..3).for_each(|source| call.peers[alice].sources[source].active = false);
     let noticed = until(&mut call, ms(2_000), |call| arriving(call, camera).is_empty()).expect("noticed");
     assert!(noticed <= ms(500), "{noticed:?}");
-    assert_eq!(told(&call, slot).last(), Some(&(None, Cause::Publisher)));
+    assert_eq!(reported(&call, slot).last(), Some(&(None, Cause::Publisher)));
     call.run(ms(4_000));
     (0..3).for_each(|source| start(&mut call, alice, source));
-    let back = until(&mut call, ms(1_000), |call| told(call, slot).last() == Some(&(Some(2), Cause::None)));
+    let back = until(&mut call, ms(1_000), |call| reported(call, slot).last() == Some(&(Some(2), Cause::None)));
     assert!(back.expect("nothing took its place") <= ms(50), "{back:?}");
 }
 
 #[test]
 fn where_nothing_of_a_transport_is_heard_nothing_is_known_for_three_seconds() {
     let Scene { mut call, alice, camera, slot, .. } = scene(2);
-    let before = told(&call, slot).len();
+    let before = reported(&call, slot).len();
     for outage in [200, 450, 1_000, 2_500] {
         let link = std::mem::replace(&mut call.up[alice], Link::lossy(ms(5), 1.0));
         call.run(ms(outage));
@@ -112,8 +112,8 @@ fn where_nothing_of_a_transport_is_heard_nothing_is_known_for_three_seconds() {
         call.run(ms(3_000));
         assert_eq!(arriving(&call, camera), [0, 1, 2].into(), "after {outage} ms");
     }
-    let told = &told(&call, slot)[before..];
-    assert!(told.iter().all(|(layer, _)| *layer == Some(2)), "{told:?}");
+    let reported = &reported(&call, slot)[before..];
+    assert!(reported.iter().all(|(layer, _)| *layer == Some(2)), "{reported:?}");
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn a_still_screen_is_not_dead_beside_a_microphone() {
     call.peers[alice].sources[0].every = Some(ms(1_000));
     let slot = call.subscribe(bob, screen, Kind::Video);
     call.run(ms(3_000));
-    let before = told(&call, slot).len();
+    let before = reported(&call, slot).len();
     call.run(ms(60_000));
-    assert_eq!(told(&call, slot).len(), before);
+    assert_eq!(reported(&call, slot).len(), before);
     // It is scrolled, and stands still again: once it looks like a stop.
     for _ in 0..10 {
         call.peers[alice].sources[0].every = Some(ms(33));
@@ -135,22 +135,22 @@ fn a_still_screen_is_not_dead_beside_a_microphone() {
         call.peers[alice].sources[0].every = Some(ms(1_000));
         call.run(ms(3_000));
     }
-    let told = &told(&call, slot)[before..];
-    assert!(told.len() <= 2, "{told:?}");
+    let reported = &reported(&call, slot)[before..];
+    assert!(reported.len() <= 2, "{reported:?}");
 }
 
 #[test]
 fn an_encoding_at_its_limit_does_not_make_slots_switch_to_and_fro() {
     let Scene { mut call, alice, slot, .. } = scene(4);
-    let before = told(&call, slot).len();
+    let before = reported(&call, slot).len();
     for _ in 0..30 {
         call.peers[alice].sources[2].active = false;
         call.run(ms(600));
         start(&mut call, alice, 2);
         call.run(ms(700));
     }
-    let told = &told(&call, slot)[before..];
-    assert!(told.len() <= 3, "it stopped, its keyframe of the lower came: {told:?}");
+    let reported = &reported(&call, slot)[before..];
+    assert!(reported.len() <= 3, "it stopped, its keyframe of the lower came: {reported:?}");
 }
 
 /// A layers allocation on `stream`: the active streams of three, as bits; one temporal layer each, without sizes.
@@ -170,10 +170,10 @@ fn what_the_sender_says_is_off_is_left_at_once_and_taken_again_with_its_first_pa
     let noticed = until(&mut call, ms(500), |call| arriving(call, camera) == [0, 1].into()).expect("noticed");
     assert!(noticed <= ms(40), "the next packet of another encoding: {noticed:?}");
     call.run(ms(2_000));
-    assert_eq!(told(&call, slot).last(), Some(&(Some(1), Cause::Publisher)));
+    assert_eq!(reported(&call, slot).last(), Some(&(Some(1), Cause::Publisher)));
     call.peers[alice].sources[1].allocation = Some(allocation(1, 0b111));
     start(&mut call, alice, 2);
-    let back = until(&mut call, ms(500), |call| told(call, slot).last() == Some(&(Some(2), Cause::None)));
+    let back = until(&mut call, ms(500), |call| reported(call, slot).last() == Some(&(Some(2), Cause::None)));
     // Its first packet, the tenth of a second in which a keyframe may come by itself, a round trip, a picture.
     assert!(back.expect("it is back") <= ms(210), "{back:?}");
 }
@@ -198,7 +198,7 @@ fn one_who_comes_later_knows_what_arrives() {
     call.show(slot, Some(camera), &[Layer::new(2, 3), Layer::new(1, 3), Layer::new(0, 3)]);
     call.run(ms(300));
     let expected = [(None, Cause::WaitingForKeyframe), (Some(1), Cause::Publisher)];
-    assert_eq!(told(&call, slot)[told(&call, slot).len() - 2..], expected);
+    assert_eq!(reported(&call, slot)[reported(&call, slot).len() - 2..], expected);
     assert_eq!(call.peers[alice].plis.len(), asked + 1, "of the best that arrives");
 }
 
@@ -213,10 +213,10 @@ fn of_encrypted_video_the_best_encoding_is_shown_and_stays() {
     assert!(call.events.iter().any(encrypted));
     let slot = call.subscribe(bob, camera, Kind::Video);
     call.run(ms(1_000));
-    assert_eq!(told(&call, slot).last(), Some(&(Some(2), Cause::None)));
+    assert_eq!(reported(&call, slot).last(), Some(&(Some(2), Cause::None)));
     call.show(slot, Some(camera), &[Layer::new(0, 3)]);
     call.run(ms(5_000));
-    assert_eq!(told(&call, slot).last(), Some(&(Some(2), Cause::Encrypted)));
+    assert_eq!(reported(&call, slot).last(), Some(&(Some(2), Cause::Encrypted)));
     let packets = whole(&call, bob, slot);
     let sources: BTreeSet<u32> = packets.iter().map(|(_, _, payload)| origin(payload).0).collect();
     assert_eq!(sources, [call.peers[alice].sources[2].ssrc].into());
@@ -229,7 +229,7 @@ fn who_comes_later_does_not_bring_back_what_others_miss_too() {
     let Scene { mut call, alice, camera, slot, .. } = scene(9);
     call.peers[alice].sources[2].active = false;
     call.run(ms(3_000));
-    let before = told(&call, slot).len();
+    let before = reported(&call, slot).len();
     let carol = call.join();
     let late = call.add_slot(carol, Kind::Video);
     call.subscribe_to(late, camera);
@@ -239,5 +239,5 @@ fn who_comes_later_does_not_bring_back_what_others_miss_too() {
     call.run(ms(600));
     call.peers[alice].sources[2].active = false;
     call.run(ms(3_000));
-    assert_eq!(told(&call, slot)[before..], []);
+    assert_eq!(reported(&call, slot)[before..], []);
 }

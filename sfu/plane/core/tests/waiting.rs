@@ -174,9 +174,9 @@ fn idle_reports_are_one_datagram_every_few_seconds_and_each_slot_has_its_turn() 
     call.run(ms(60_000));
     let sent = call.plane.stats().bytes_sent - before;
     assert!(sent < 60 * 400, "{sent} octets in a minute, checks answered included");
-    let told: std::collections::BTreeSet<u32> =
+    let reported: std::collections::BTreeSet<u32> =
         call.peers[viewer].sender_reports.iter().filter(|report| report.3 > start).map(|report| report.0).collect();
-    assert_eq!(told.len(), slots.len());
+    assert_eq!(reported.len(), slots.len());
 }
 
 #[test]
@@ -188,6 +188,6 @@ fn the_timeline_goes_on_from_what_idle_reports_said() {
     publish(&mut call, slots[0]);
     call.run(ms(3_000));
     let (_, later, now, _) = *call.peers[viewer].sender_reports.last().expect("it is reported");
-    let (elapsed, told) = (later.seconds_since(ntp), f64::from(now.wrapping_sub(rtp)) / 90_000.0);
-    assert!((elapsed - told).abs() < 0.1, "{told} s on the timeline in {elapsed} s");
+    let (elapsed, reported) = (later.seconds_since(ntp), f64::from(now.wrapping_sub(rtp)) / 90_000.0);
+    assert!((elapsed - reported).abs() < 0.1, "{reported} s on the timeline in {elapsed} s");
 }

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_of_the_kernel_reads_back_as_the_address_to_send_from() {
-        for (local, told) in [
+        for (local, address) in [
             ("192.0.2.7:7882", Some(("192.0.2.7", 0))),
             ("[2001:db8::7]:7882", Some(("2001:db8::7", 0))),
             ("[fe80::7%3]:7882", Some(("fe80::7", 3))),
@@ -131,7 +131,7 @@ mod tests {
         ] {
             let mut control = Control::default();
             let length = control.ask(local.parse().unwrap(), Some(1_200));
-            let expected = told.map(|(ip, interface)| (ip.parse().unwrap(), interface));
+            let expected = address.map(|(ip, interface)| (ip.parse().unwrap(), interface));
             assert_eq!(control.facts(length).local, expected, "{local}");
         }
     }

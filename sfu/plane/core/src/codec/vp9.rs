@@ -150,10 +150,10 @@ fn structure(
     let mut size = None;
     if head & 0x10 != 0 {
         for layer in 0..usize::from(numbers.spatial_layers) {
-            let told = (u16::from_be_bytes([next()?, next()?]), u16::from_be_bytes([next()?, next()?]));
-            size = Some(told);
+            let announced = (u16::from_be_bytes([next()?, next()?]), u16::from_be_bytes([next()?, next()?]));
+            size = Some(announced);
             if let Some(kept) = numbers.sizes.get_mut(layer) {
-                *kept = told;
+                *kept = announced;
             }
         }
     }

@@ -241,9 +241,9 @@ impl Data {
                 }
             }
             Notice::Settled(ticket) => self.settled(ticket),
-            Notice::Restarted => self.lose_all("the association began anew"),
+            Notice::Restarted => self.close_all("the association began anew"),
             Notice::Ended(reason) => {
-                self.lose_all(reason);
+                self.close_all(reason);
                 self.events.push_back(Event::Ended(reason));
             }
         }

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn long_waits_are_cut_short_and_the_library_takes_them_for_whole() {
         let start = Instant::now();
-        let (mut clock, mut now, mut told) = (Clock::new(start), start, Duration::ZERO);
+        let (mut clock, mut now, mut total) = (Clock::new(start), start, Duration::ZERO);
         let asked = (0..12).map(|doubled| (FIRST_TIMEOUT * (1 << doubled)).min(ms(60_000)));
         let waited: Vec<_> = asked
             .map(|asked| {
@@ -80,8 +80,8 @@ mod tests {
                 clock.shorten_wait(now);
                 let before = now;
                 now = clock.poll_timeout().expect("it waits");
-                told += asked;
-                assert!(clock.is_due(now) && clock.time(now) == told);
+                total += asked;
+                assert!(clock.is_due(now) && clock.time(now) == total);
                 (now - before).as_millis()
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::batch::Batch;
-use crate::receive::arrivals::Arrivals;
+use crate::receive::arrival_times::ArrivalTimes;
 use crate::receive::cache::FIRST_ROOM;
 use crate::receive::nack::Nacks;
 use crate::send::history::History;
@@ -67,7 +67,7 @@ fn limits_that_follow_from_one_another_fit() {
         ("what is missing is noted", TRACKS * SDP_ENCODINGS * 2 * MISSING_PACKETS * Nacks::PLACE, MISSING_MEMORY),
         (
             "arrivals are noted",
-            (ARRIVALS + ARRIVAL_HOLE as usize).next_power_of_two() * Arrivals::PLACE,
+            (ARRIVALS + ARRIVAL_HOLE as usize).next_power_of_two() * ArrivalTimes::PLACE,
             ARRIVALS_MEMORY,
         ),
         ("windows of all SSRCs are kept", srtp::MOST_MEMORY, WINDOWS_MEMORY),

@@ -315,7 +315,7 @@ impl Plane {
             }
             self.steps += transport.arrivals.reported() as u64;
         }
-        transport.arrivals.forget_untold(now);
+        transport.arrivals.forget_unreported(now);
         // Nothing is sent to a silent peer: subscribers' requests to it would queue up for as long as it is silent.
         if !out.is_empty() && transport.sends_media() {
             let refused = self.transports[key].queue_rtcp(&out);

@@ -72,8 +72,8 @@ impl Levels {
         self.heard.retain(|heard| heard.window != [NOTHING; SAMPLES]);
         // The next window begins where this one ends, so that each sample is in one.
         (self.began, self.any) = (Some(ended), false);
-        let told: Vec<_> = self.heard.iter_mut().map(|heard| (heard.track, heard.take())).collect();
-        (!told.is_empty()).then_some(told)
+        let windows: Vec<_> = self.heard.iter_mut().map(|heard| (heard.track, heard.take())).collect();
+        (!windows.is_empty()).then_some(windows)
     }
 
     pub fn remove(&mut self, track: TrackId) {
@@ -116,28 +116,28 @@ mod tests {
         }
         assert_eq!(levels.poll(now + ms(99)), None);
         assert_eq!(levels.poll_timeout(), Some(now + ms(100)));
-        let told = levels.poll(now + ms(100));
-        assert_eq!(told, Some(vec![(ANNA, [30, 31, 32, 127, 34]), (BERT, [31, 32, 33, 127, 35])]));
+        let windows = levels.poll(now + ms(100));
+        assert_eq!(windows, Some(vec![(ANNA, [30, 31, 32, 127, 34]), (BERT, [31, 32, 33, 127, 35])]));
         levels.record(BERT, 20, now + ms(110));
         assert_eq!(
             levels.poll(now + ms(200)),
             Some(vec![(BERT, [20, 20, 20, NOTHING, NOTHING])]),
-            "what was told is not told"
+            "what was reported is not reported again"
         );
     }
 
     #[test]
     fn a_packet_of_60_ms_stands_for_three_samples_also_into_the_next_window() {
         let (mut levels, now) = (Levels::new(), Instant::now());
-        let mut told = Vec::new();
+        let mut windows = Vec::new();
         for packet in 0..7 {
             let now = now + ms(60) * u32::from(packet);
-            told.extend(levels.poll(now).into_iter().flatten());
+            windows.extend(levels.poll(now).into_iter().flatten());
             levels.record(ANNA, 30 + packet, now);
         }
-        told.extend(levels.poll(now + ms(400)).into_iter().flatten());
-        let told: Vec<u8> = told.into_iter().flat_map(|(_, window)| window).collect();
-        assert_eq!(told, [30, 30, 30, 31, 31, 31, 32, 32, 32, 33, 33, 33, 34, 34, 34, 35, 35, 35, 36, 36]);
+        windows.extend(levels.poll(now + ms(400)).into_iter().flatten());
+        let windows: Vec<u8> = windows.into_iter().flat_map(|(_, window)| window).collect();
+        assert_eq!(windows, [30, 30, 30, 31, 31, 31, 32, 32, 32, 33, 33, 33, 34, 34, 34, 35, 35, 35, 36, 36]);
     }
 
     #[test]

@@ -342,7 +342,7 @@ fn clock_rate(track: &TrackSpec) -> u32 {
 fn most_kept(keyframes: &KeyframeRequests) -> usize {
     if keyframes.is_deaf() {
         4_000_000
-    } else if keyframes.surely_hears() {
+    } else if keyframes.surely_answers() {
         500_000
     } else {
         1_600_000

@@ -32,7 +32,7 @@ const PATIENCE: Duration = ms(600);
 const MOST_EVIDENCE: i8 = 4;
 const DEAF: i8 = 3;
 const HEARS: i8 = 1;
-const SURELY_HEARS: i8 = -2;
+const SURELY_ANSWERS: i8 = -2;
 const LEAST_EVIDENCE: i8 = -3;
 /// A keyframe within this time of its expected periodic time is no answer: its publisher sends keyframes periodically.
 const PUNCTUAL: Duration = ms(250);
@@ -219,8 +219,8 @@ impl KeyframeRequests {
     }
 
     /// True if the publisher answered often enough.
-    pub fn surely_hears(&self) -> bool {
-        !self.deaf && self.evidence <= SURELY_HEARS
+    pub fn surely_answers(&self) -> bool {
+        !self.deaf && self.evidence <= SURELY_ANSWERS
     }
 
     /// True if a request is in flight or pending.

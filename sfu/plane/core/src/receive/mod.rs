@@ -7,7 +7,7 @@
 
 pub mod activity;
 pub mod arrival;
-pub mod arrivals;
+pub mod arrival_times;
 pub mod audio_level;
 pub mod cache;
 pub mod clarity;

@@ -108,8 +108,8 @@ impl Rates {
 
     /// The picture size by the payload, else by the allocation; zero if neither has it.
     fn size(&self, spatial: usize, promised: Option<&SpatialLayer>) -> (u16, u16) {
-        let told = || promised?.picture.map(|(width, height, _)| (width, height));
-        self.sizes[spatial].or_else(told).unwrap_or_default()
+        let announced = || promised?.picture.map(|(width, height, _)| (width, height));
+        self.sizes[spatial].or_else(announced).unwrap_or_default()
     }
 
     /// The sum of the buckets of the last second, and the time that they cover.

@@ -1,8 +1,8 @@
 //! A published track with its encodings, which are kept when its spec is updated.
 
+mod events;
 mod keyframes;
 mod lives;
-mod told;
 
 use crate::codec::{Codec, PayloadType};
 use crate::command::{EncodingSpec, TrackSpec};

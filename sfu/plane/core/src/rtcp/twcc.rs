@@ -52,15 +52,15 @@ impl<'a> Feedback<'a> {
     /// `RtcpMalformed` if chunks or deltas are missing, or a status has the reserved value.
     pub fn check(&self) -> Result<usize, Discard> {
         let (count, body) = (self.count, self.fci.get(8..).unwrap_or_default());
-        let (mut told, mut deltas) = (0_usize, 0_usize);
+        let (mut covered, mut deltas) = (0_usize, 0_usize);
         let mut rest = body;
-        while told < usize::from(count) {
+        while covered < usize::from(count) {
             let (&chunk, behind) = rest.split_first_chunk::<2>().ok_or(Discard::RtcpMalformed)?;
             rest = behind;
-            let left = usize::from(count).saturating_sub(told);
+            let left = usize::from(count).saturating_sub(covered);
             let chunk = Chunk(u16::from_be_bytes(chunk));
             deltas = deltas.saturating_add(chunk.delta_octets(left).ok_or(Discard::RtcpMalformed)?);
-            told = told.saturating_add(chunk.statuses());
+            covered = covered.saturating_add(chunk.statuses());
         }
         if rest.len() < deltas {
             return Err(Discard::RtcpMalformed);

@@ -93,12 +93,13 @@ impl Reports {
     pub fn sender_report(&self, ssrc: u32, newest: &Newest, now: Instant, ntp: Ntp) -> SenderReport {
         let elapsed = now.saturating_duration_since(newest.received);
         let arrived = newest.timestamp.wrapping_add(ticks(elapsed, newest.rate));
-        let told = self
+        let mapped = self
             .clock
             .zip(self.account)
             .map(|(clock, account)| clock.rtp_at(account.ntp_at(now)).wrapping_add(newest.timestamp_offset));
-        let flows = |told: &u32| (told.wrapping_sub(arrived) as i32).unsigned_abs() <= ticks(MOST_APART, newest.rate);
-        let rtp = told.filter(flows).unwrap_or(arrived);
+        let flows =
+            |mapped: &u32| (mapped.wrapping_sub(arrived) as i32).unsigned_abs() <= ticks(MOST_APART, newest.rate);
+        let rtp = mapped.filter(flows).unwrap_or(arrived);
         SenderReport { ssrc, ntp, rtp, packets: self.packets, octets: self.octets }
     }
 }
@@ -146,13 +147,13 @@ mod tests {
 
     #[test]
     fn the_quickest_report_of_the_publisher_says_how_far_the_clocks_are_apart() {
-        for (delays, told) in [([0, 30, 10], 0), ([30, 10, 20], 10), ([20, 20, 0], 0)] {
+        for (delays, mapped) in [([0, 30, 10], 0), ([30, 10, 20], 10), ([20, 20, 0], 0)] {
             let (mut reports, start) = (Reports::default(), Instant::now());
             for (n, delay) in (0..).zip(delays) {
                 reports.set_clock(clock(100 + n, 90_000 * n as u32, start + ms(1_000 * n + delay)));
             }
             let rtp = reports.sender_report(7, &newest(start), start + ms(4_000), Ntp(42)).rtp;
-            let expected = 1_000_000 + 4 * 90_000 - told * 90;
+            let expected = 1_000_000 + 4 * 90_000 - mapped * 90;
             assert!(rtp.abs_diff(expected) <= 1, "{delays:?}: {rtp}, not {expected}");
         }
     }
@@ -162,8 +163,8 @@ mod tests {
         for (rtp, expected) in [(900, 1_009_900), (900_000, 1_009_000), (900_000_u32.wrapping_neg(), 1_009_000)] {
             let (mut reports, start) = (Reports::default(), Instant::now());
             reports.set_clock(clock(100, rtp, start));
-            let told = reports.sender_report(7, &newest(start), start + ms(100), Ntp(42)).rtp;
-            assert!(told.abs_diff(expected) <= 1, "{told}, not {expected}");
+            let mapped = reports.sender_report(7, &newest(start), start + ms(100), Ntp(42)).rtp;
+            assert!(mapped.abs_diff(expected) <= 1, "{mapped}, not {expected}");
         }
     }
 

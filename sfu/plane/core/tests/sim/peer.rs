@@ -18,7 +18,7 @@ use plane_core::time::{Instant, WallClock, ms};
 
 use super::source::Source;
 pub use media::Received;
-pub use rtcp::Told;
+pub use rtcp::Reported;
 
 pub struct Peer {
     pub transport: TransportId,
@@ -35,7 +35,7 @@ pub struct Peer {
     /// The level of its audio, in -dBov (RFC 6464).
     pub level: u8,
     pub received: Vec<Received>,
-    pub feedback: Vec<Told>,
+    pub feedback: Vec<Reported>,
     pub sender_reports: Vec<(u32, plane_core::time::Ntp, u32, Instant)>,
     pub plis: Vec<(u32, Instant)>,
     pub nacks: Vec<(u32, Vec<u16>, Instant)>,

@@ -100,7 +100,7 @@ impl Socket {
         for (i, header) in headers[..count as usize].iter().enumerate() {
             let length = (header.msg_len as usize).min(ANY_DATAGRAM);
             let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-            let told = inbound.controls[i].facts(header.msg_hdr.msg_controllen);
+            let facts = inbound.controls[i].facts(header.msg_hdr.msg_controllen);
             let mut name = SockAddrStorage::zeroed();
             // SAFETY: the kernel wrote an address of `msg_namelen` octets there.
             let remote = unsafe {
@@ -109,8 +109,8 @@ impl Socket {
             };
             // A datagram without an address cannot be answered. UDP has none.
             let remote = remote.as_socket().unwrap_or(self.local);
-            let local = told.local.map_or(self.local, |(ip, interface)| self.on(ip, interface));
-            let received = told.stamp.map_or(now, |stamp| instant(stamp, now, wall));
+            let local = facts.local.map_or(self.local, |(ip, interface)| self.on(ip, interface));
+            let received = facts.stamp.map_or(now, |stamp| instant(stamp, now, wall));
             let length = if truncated { 0 } else { length };
             inbound.facts.push(Facts { length, truncated, path: Path { local, remote }, received });
         }

@@ -111,7 +111,7 @@ struct Kept {
     structure: Arc<Structure>,
     active: u32,
     /// The newest frame that stated the structure or the active targets, as an extended number.
-    told_by: u64,
+    announced_by: u64,
 }
 
 /// Bits of the mandatory fields (A.8.1).
@@ -159,9 +159,9 @@ impl Structures {
             frame.read_custom_chains(&mut bits, structure.chain_count())?;
         }
         let number = self.number(frame_number);
-        let newer = self.current.as_ref().is_none_or(|known| number >= known.told_by);
+        let newer = self.current.as_ref().is_none_or(|known| number >= known.announced_by);
         if active_targets.is_some() && newer {
-            self.current = Some(Kept { structure: structure.clone(), active, told_by: number });
+            self.current = Some(Kept { structure: structure.clone(), active, announced_by: number });
         }
         self.newest = self.newest.max(number);
         let own = structure.target_of(known.spatial, known.temporal).map_or(0, |target| 1u32 << target);

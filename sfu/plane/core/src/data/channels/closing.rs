@@ -57,7 +57,7 @@ impl Data {
     }
 
     /// Closes all channels and forgets all streams and the messages in flight.
-    pub(super) fn lose_all(&mut self, reason: &'static str) {
+    pub(super) fn close_all(&mut self, reason: &'static str) {
         for (channel, gone) in std::mem::take(&mut self.channels) {
             self.events.push_back(Event::Closed { channel, label: gone.label, reason });
         }

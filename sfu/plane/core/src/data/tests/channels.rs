@@ -17,11 +17,11 @@ fn channels_of_every_kind_open_from_either_side_as_they_were_asked_for() {
         let mut opened = pair.opened(opener);
         opened.sort();
         assert_eq!(opened, (1..=6).map(ChannelId).collect::<Vec<_>>());
-        let mut told = pair.events(1 - opener);
-        told.sort_by_key(
+        let mut events = pair.events(1 - opener);
+        events.sort_by_key(
             |event| if let Event::Opened { label, .. } = event { label.clone() } else { panic!("{event:?}") },
         );
-        let mut expected = told.clone();
+        let mut expected = events.clone();
         for (index, event) in expected.iter_mut().enumerate() {
             let Event::Opened { label, protocol, ordered, reliability, channel } = event else { unreachable!() };
             assert!(channel.0 & PEER_OPENED != 0 && channel.worker() == [8, 9][1 - opener]);
@@ -30,7 +30,7 @@ fn channels_of_every_kind_open_from_either_side_as_they_were_asked_for() {
             *reliability = KINDS[index / 2];
             *ordered = index % 2 == 0;
         }
-        assert_eq!(told, expected);
+        assert_eq!(events, expected);
     }
 }
 

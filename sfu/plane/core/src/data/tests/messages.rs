@@ -133,13 +133,13 @@ fn half_full_is_told_when_it_comes_and_when_it_goes() {
         pair.send(SERVER, server, &vec![1; 10_000]).unwrap();
     }
     pair.run(ms(10_000));
-    let told = pair.events(SERVER);
+    let events = pair.events(SERVER);
     assert!(
         matches!(
-            told[..],
+            events[..],
             [Event::Buffered { octets: 131_073..141_200, .. }, Event::Buffered { octets: ..=131_072, .. }]
         ),
-        "{told:?}"
+        "{events:?}"
     );
 }
 

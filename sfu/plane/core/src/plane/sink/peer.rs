@@ -38,7 +38,7 @@ impl Placed {
     }
 
     /// Uses the ladder that was set last, if that means other encodings now.
-    fn use_told(&mut self, source: Option<&Published>) {
+    fn use_requested(&mut self, source: Option<&Published>) {
         let ladder = self.ladder(source);
         if self.slot.ladder() != ladder {
             self.slot.set_ladder(ladder);
@@ -78,13 +78,13 @@ impl Sink for PeerSink<'_> {
         self.transports[self.placed.transport].sending.renew();
         self.placed.slot.muted = source.muted;
         self.placed.slot.set_source(Some(source.id()), source.track.lives());
-        self.placed.use_told(Some(source));
+        self.placed.use_requested(Some(source));
     }
 
     fn source_removed(&mut self) {
         self.placed.slot.muted = false;
         self.placed.slot.set_source(None, Lives::default());
-        self.placed.use_told(None);
+        self.placed.use_requested(None);
         report(self.events, &mut self.placed.slot, None);
     }
 
@@ -99,7 +99,7 @@ impl Sink for PeerSink<'_> {
             renumber(requested, update.before, source.track.ids());
         }
         slot.report_layer_again();
-        self.placed.use_told(Some(source));
+        self.placed.use_requested(Some(source));
     }
 
     /// Its ladder stays, and applies again when the mute ends.

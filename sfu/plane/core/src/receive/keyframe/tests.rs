@@ -168,7 +168,7 @@ fn a_deaf_publisher_is_asked_once_per_wish_and_may_prove_that_it_hears() {
         answered += 1;
     }
     assert_eq!(answered, 2);
-    assert!(!requests.surely_hears());
+    assert!(!requests.surely_answers());
     now += ms(20_000);
     requests.deaf = true;
     requests.request(now);

@@ -87,19 +87,19 @@ proptest! {
     ) {
         let (mut rewriter, mut now) = (Rewriter::new(1, 7), Instant::now());
         let mut before: Option<(u32, bool, u8)> = None;
-        for (elapsed, age, told, encoding) in switches {
+        for (elapsed, age, mapped, encoding) in switches {
             now += ms(elapsed);
             let mut source = Source::new(encoding);
             source.timestamp = source.timestamp.wrapping_add(age as u32 * 90);
-            source.clock = clock(source.timestamp, ms(age)).filter(|_| told);
+            source.clock = clock(source.timestamp, ms(age)).filter(|_| mapped);
             let timestamp = rewriter.begin(&picture(&mut source, now).packet(false)).timestamp;
-            if let Some((last, was_told, shown)) = before {
+            if let Some((last, was_mapped, shown)) = before {
                 let ticks = timestamp.wrapping_sub(last) as i32;
                 prop_assert!((1..=(elapsed as i32 + 75) * 90).contains(&ticks), "{ticks} ticks in {elapsed} ms");
-                let wall = encoding != shown && !(told && was_told);
+                let wall = encoding != shown && !(mapped && was_mapped);
                 prop_assert!(!wall || ticks == (elapsed as i32 * 90).max(1), "{ticks} ticks in {elapsed} ms");
             }
-            before = Some((timestamp, told, encoding));
+            before = Some((timestamp, mapped, encoding));
         }
     }
 }

@@ -47,7 +47,7 @@ impl Last {
         let rate = packet.payload_type.clock_rate;
         let elapsed = ticks(packet.received.saturating_duration_since(self.received), rate);
         let expected = self.timestamp.wrapping_add(elapsed as u32);
-        let told = match (self.clock, packet.clock) {
+        let mapped = match (self.clock, packet.clock) {
             _ if !self.same_track => None,
             _ if self.encoding == packet.encoding => Some(packet.timestamp.wrapping_add(self.timestamp_offset)),
             (Some(old), Some(new)) => {
@@ -55,7 +55,7 @@ impl Last {
             }
             _ => None,
         };
-        let ahead = told.map_or(0, |told| i64::from(told.wrapping_sub(expected) as i32));
+        let ahead = mapped.map_or(0, |mapped| i64::from(mapped.wrapping_sub(expected) as i32));
         let ahead = if ahead < -ticks(MOST_BEHIND, rate) { 0 } else { ahead.min(ticks(MOST_AHEAD, rate)) };
         let step = if packet.payload_type.codec.is_video() { 1 } else { ticks(AUDIO_STEP, rate) };
         let advance = (elapsed + ahead).max(step);

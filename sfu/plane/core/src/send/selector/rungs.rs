@@ -34,7 +34,7 @@ pub struct Rungs {
     /// Spatial layers of the only encoding, as bits: those that a keyframe or a later packet announced, and those seen.
     layers: u8,
     /// The source number of the packet that announced them.
-    told_at: u64,
+    announced_at: u64,
     /// The highest spatial layer that ever existed.
     most: u8,
     /// Increases with every change that may affect the best rung.
@@ -112,7 +112,7 @@ impl Rungs {
     }
 
     fn learn_layers(&mut self, packet: &Packet, spatial: usize) {
-        if packet.seq.0 < self.told_at {
+        if packet.seq.0 < self.announced_at {
             return;
         }
         if packet.payload_type.codec == Codec::Av1 && !self.describes {
@@ -122,13 +122,13 @@ impl Rungs {
         }
         let structure = packet.description.vp9.as_ref().map_or(0, |numbers| numbers.spatial_layers);
         let frame = packet.description.dependency.as_ref().filter(|frame| frame.active_targets.is_some());
-        let told = match frame {
+        let announced = match frame {
             Some(frame) => Some(frame.structure.spatial_layers(frame.active)),
             None => (structure > 0).then(|| u8::MAX >> 8_u8.saturating_sub(structure)),
         };
         let before = self.layers;
-        if let Some(layers) = told {
-            (self.layers, self.told_at) = (layers, packet.seq.0);
+        if let Some(layers) = announced {
+            (self.layers, self.announced_at) = (layers, packet.seq.0);
         }
         self.layers |= 1 << spatial;
         if self.layers != before {
@@ -152,7 +152,7 @@ impl Rungs {
         self.newest[encoding.place()] = ExtendedSeq::default();
         self.encrypted &= !encoding.bit();
         if self.alone {
-            (self.layers, self.told_at, self.most) = (0, 0, 0);
+            (self.layers, self.announced_at, self.most) = (0, 0, 0);
         }
         self.version = self.version.wrapping_add(1);
     }

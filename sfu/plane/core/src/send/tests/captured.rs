@@ -226,12 +226,16 @@ fn every_packet_of_a_browser_is_read_and_tells_the_layers_that_were_asked_of_it(
             assert!(widths.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{name}: {widths:?}");
             // Fields that both the payload and the descriptor have are equal, if the payload is readable.
             for sent in of().filter(|_| !name.ends_with("encrypted")) {
-                let Some(told) = &sent.description.dependency else { continue };
+                let Some(described) = &sent.description.dependency else { continue };
                 let plain = codec::describe(capture.codec, &sent.payload, None).expect("a payload");
-                assert_eq!(plain.keyframe && told.start, told.structure_attached, "{name}");
+                assert_eq!(plain.keyframe && described.start, described.structure_attached, "{name}");
                 if capture.codec == Codec::Vp9 {
                     let payload = (plain.start, plain.end, plain.spatial, plain.temporal);
-                    assert_eq!(payload, (told.start, told.end, told.spatial, told.temporal), "{name}");
+                    assert_eq!(
+                        payload,
+                        (described.start, described.end, described.spatial, described.temporal),
+                        "{name}"
+                    );
                 }
             }
         }

@@ -120,8 +120,8 @@ fn every_packet_tells_which_decode_targets_are_left() {
         for n in 0..6 {
             let frames = call.publisher.picture(n == 0, 2, call.now + FRAME * n);
             for outgoing in call.feed(&frames) {
-                let told = outgoing.dependency.map(|patch| patch.active_targets.get());
-                assert_eq!(told, Some(active));
+                let described = outgoing.dependency.map(|patch| patch.active_targets.get());
+                assert_eq!(described, Some(active));
             }
         }
     }

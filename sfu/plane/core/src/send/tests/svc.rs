@@ -61,7 +61,7 @@ pub(super) struct Publisher {
     chains: [Option<u32>; 3],
     structures: Structures,
     first_template: u8,
-    told: u8,
+    described: u8,
 }
 
 impl Publisher {
@@ -81,7 +81,7 @@ impl Publisher {
             chains: [None; 3],
             structures: Structures::default(),
             first_template: 0,
-            told: mode.spatial,
+            described: mode.spatial,
         }
     }
 
@@ -95,7 +95,7 @@ impl Publisher {
         let next = self.first_template + self.mode.spatial * (self.mode.temporal + 1);
         self.first_template = if anew { 0 } else { next & 0x3F };
         self.mode = Mode::named(mode);
-        (self.sends, self.told) = (self.mode.spatial, self.mode.spatial);
+        (self.sends, self.described) = (self.mode.spatial, self.mode.spatial);
     }
 
     /// The next picture: its frames, lowest layer first, each of `packets` packets.
@@ -208,8 +208,8 @@ impl Publisher {
         let per_layer = self.mode.temporal + 1;
         let template = self.first_template + spatial * per_layer + if keyframe { 0 } else { 1 + temporal };
         let structure = keyframe && spatial == 0 && start;
-        let active = self.told != self.sends || (structure && self.sends != self.mode.spatial);
-        self.told = self.sends;
+        let active = self.described != self.sends || (structure && self.sends != self.mode.spatial);
+        self.described = self.sends;
         let mut bits = Bits::default();
         bits.put(1, u32::from(start)).put(1, u32::from(end)).put(6, u32::from(template & 0x3F)).put(16, id & 0xFFFF);
         bits.put(1, u32::from(structure)).put(1, u32::from(active)).put(3, 0b011);

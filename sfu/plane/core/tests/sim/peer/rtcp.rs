@@ -8,14 +8,14 @@ use super::Peer;
 
 /// Received transport-wide feedback.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct Reported {
     /// In units of 64 ms.
     pub reference: i32,
     /// By number: the time since the previous arrival, in units of 250 us. None: not arrived.
     pub packets: Vec<(u16, Option<i16>)>,
 }
 
-impl Told {
+impl Reported {
     fn new(feedback: &twcc::Feedback<'_>) -> Self {
         Self { reference: feedback.reference, packets: feedback.packets().collect() }
     }
@@ -49,7 +49,7 @@ impl Peer {
                     }
                 }
                 Packet::Nack { media, lost, .. } => self.retransmit(media, lost.iter().collect(), now),
-                Packet::TransportFeedback(feedback) => self.feedback.push(Told::new(&feedback)),
+                Packet::TransportFeedback(feedback) => self.feedback.push(Reported::new(&feedback)),
                 Packet::Bye { ssrcs } => self.byes.extend(ssrcs),
                 _ => {}
             }

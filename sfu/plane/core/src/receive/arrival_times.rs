@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_micros(250);
 const TICKS_PER_REFERENCE: i64 = 256;
 
 #[derive(Clone, Debug, Default)]
-pub struct Arrivals {
+pub struct ArrivalTimes {
     unwrapper: Unwrapper,
     /// The time of the first arrival, from which times are counted.
     origin: Option<Instant>,
@@ -41,7 +41,7 @@ pub struct Arrivals {
     deltas: Vec<Option<i16>>,
 }
 
-impl Arrivals {
+impl ArrivalTimes {
     pub fn new() -> Self {
         Self::default()
     }
@@ -135,7 +135,7 @@ impl Arrivals {
     }
 
     /// Skips the arrivals that are due and not reported: there were more than the limit for one time.
-    pub fn forget_untold(&mut self, now: Instant) {
+    pub fn forget_unreported(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|due| due <= now) {
             self.unreported = self.first + self.times.len() as u64;
             self.end_report(now);
@@ -195,7 +195,7 @@ mod tests {
         lost: Vec<u16>,
     }
 
-    fn poll(arrivals: &mut Arrivals, now: Instant) -> Reported {
+    fn poll(arrivals: &mut ArrivalTimes, now: Instant) -> Reported {
         let mut reported = Reported { shape: Vec::new(), arrived: BTreeMap::new(), lost: Vec::new() };
         let mut out = Vec::new();
         while arrivals.poll_feedback(1, 2, now, &mut out) {
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn arrivals_and_losses_are_told_each_100_ms() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         assert_eq!(arrivals.poll_timeout(), None);
         for (sequence, at) in [(65_534, 0), (65_535, 10), (1, 70), (2, 71)] {
             arrivals.record(sequence, start + ms(at));
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_frame_is_told_sooner_but_not_more_often_than_each_20_ms() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         let mut reported = Vec::new();
         for at in 0..200 {
             if at % 8 == 0 {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_late_packet_is_told_with_those_that_overtook_it() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         for (sequence, at) in [(10, 0), (12, 10), (13, 20)] {
             arrivals.record(sequence, start + ms(at));
         }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_packet_later_than_the_window_is_not_told_any_more() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         arrivals.record(10, start);
         arrivals.record(12, start);
         poll(&mut arrivals, start + ms(700));
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_repeated_packet_keeps_its_first_time() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         arrivals.record(1, start);
         arrivals.record(1, start + ms(50));
         assert_eq!(poll(&mut arrivals, start + ms(100)).arrived, BTreeMap::from([(1, 0)]));
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn after_an_outage_it_begins_anew() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         arrivals.record(1, start);
         poll(&mut arrivals, start + ms(100));
         arrivals.record(5_000, start + ms(20_000));
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_pause_longer_than_a_delta_begins_another_feedback() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         arrivals.record(1, start);
         arrivals.record(2, start + ms(9_000));
         let reported = poll(&mut arrivals, start + ms(9_100));
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_split_into_feedbacks_that_fit_a_datagram() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         (0..3_000).step_by(3).for_each(|sequence| arrivals.record(sequence, start + ms(u64::from(sequence) * 70)));
         let reported = poll(&mut arrivals, start + ms(300_000));
         assert_eq!((reported.arrived.len(), reported.lost.len()), (1_000, 1_998));
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn numbers_that_jump_are_forgotten_from_the_front() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         let mut sequence = 0_u16;
         for packet in 0..20_000_u64 {
             sequence = sequence.wrapping_add(ARRIVAL_HOLE as u16 - 1);
@@ -349,14 +349,14 @@ mod tests {
 
     #[test]
     fn what_is_not_told_at_once_is_not_told_later() {
-        let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+        let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
         (0..6_000_u16).for_each(|sequence| arrivals.record(sequence, start));
         let mut out = Vec::new();
         assert!(arrivals.poll_feedback(1, 2, start + ms(100), &mut out));
-        arrivals.forget_untold(start + ms(100));
+        arrivals.forget_unreported(start + ms(100));
         assert_eq!(arrivals.poll_timeout(), None);
         arrivals.record(6_000, start + ms(150));
-        arrivals.forget_untold(start + ms(160));
+        arrivals.forget_unreported(start + ms(160));
         assert_eq!(poll(&mut arrivals, start + ms(200)).shape, [(6_000, 1)], "what is not due yet waits");
     }
 
@@ -368,7 +368,7 @@ mod tests {
             first: u16,
             packets in prop::collection::vec((0_u64..40, -5_i64..8, any::<bool>()), 1..300),
         ) {
-            let (mut arrivals, start) = (Arrivals::new(), Instant::now());
+            let (mut arrivals, start) = (ArrivalTimes::new(), Instant::now());
             let start = start + ms(1_000);
             let (mut at, mut next) = (0, 0_i64);
             let (mut truth, mut reported) = (BTreeMap::new(), BTreeMap::new());

@@ -12,7 +12,7 @@ const LAYERS_INTERVAL: Duration = ms(1_000);
 /// Delay of the event for an ignored stream, so that many of them make one event.
 const SURPLUS_DELAY: Duration = ms(20);
 /// How long an ignored stream is reported after its last packet.
-const SURPLUS_TOLD: Duration = ms(5_000);
+const SURPLUS_REPORTED: Duration = ms(5_000);
 
 impl Track {
     /// Returns the layers that arrive, once a second and when an encoding starts or stops.
@@ -49,7 +49,7 @@ impl Track {
     /// Records an ignored SSRC: its packets match an encoding that another stream has.
     pub fn handle_surplus(&mut self, ssrc: u32, now: Instant) {
         let before = self.surplus.len();
-        self.surplus.retain(|&(other, at)| other != ssrc && now < at + SURPLUS_TOLD);
+        self.surplus.retain(|&(other, at)| other != ssrc && now < at + SURPLUS_REPORTED);
         if self.surplus.len() == SURPLUS_SSRCS {
             self.surplus.remove(0);
         }
@@ -61,7 +61,8 @@ impl Track {
 
     /// The SSRCs that match this track and were ignored lately.
     pub fn surplus(&self, now: Instant) -> Vec<u32> {
-        let mut lately: Vec<u32> = self.surplus.iter().filter(|of| now < of.1 + SURPLUS_TOLD).map(|of| of.0).collect();
+        let mut lately: Vec<u32> =
+            self.surplus.iter().filter(|of| now < of.1 + SURPLUS_REPORTED).map(|of| of.0).collect();
         lately.sort_unstable();
         lately
     }
