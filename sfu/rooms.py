@@ -14,7 +14,8 @@ from sfu.plane.binding import PlaneApi
 from sfu.quotas import Quotas
 from sfu.quoting import quote
 from sfu.revocations import Revocations
-from sfu.room.room import OnMessage, Room
+from sfu.room.events import OnMessage
+from sfu.room.room import Room
 
 
 class Rooms(Mapping[str, Room]):
@@ -144,7 +145,7 @@ class Rooms(Mapping[str, Room]):
         now = self._context.now()
         for room, heard in by_room.items():
             try:
-                room.handle_levels(heard, now)
+                room.events.handle_levels(heard, now)
             except Exception as error:
                 self._context.failures.note("event", error, f"event=AudioLevels room={room.name}")
 

@@ -24,7 +24,8 @@ from sfu.plane import Event, _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
 from sfu.quotas import Quotas
 from sfu.revocations import Revocations
-from sfu.room.room import OnMessage, Room
+from sfu.room.events import OnMessage
+from sfu.room.room import Room
 from sfu.rooms import Rooms
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSessions
@@ -299,7 +300,7 @@ class Sfu:
         sid = self._context.binding.owners.get(id)
         room = self._rooms.of_participant(sid) if sid is not None else None
         if sid is not None and room is not None:
-            room.handle_event(sid, event)
+            room.events.handle(sid, event)
 
     def _fail(self, worker: int, reason: str) -> None:
         """Fails the whole service, because a packet thread panicked."""

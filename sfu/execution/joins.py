@@ -45,7 +45,7 @@ class Joins:
         if grant is None:
             raise NotAllowed("a join needs a grant")
         room = self._admit(grant, command.room)
-        participant = room.prepare(
+        participant = room.admission.prepare(
             grant,
             ParticipantKind.STANDARD,
             auto_subscribe=command.auto_subscribe,
@@ -53,7 +53,7 @@ class Joins:
             via=command.via,
         )
         self._rooms.keep(room)
-        room.enter(participant)
+        room.attendance.enter(participant)
         self.count += 1
         return Member(room.name, participant.sid)
 
@@ -87,7 +87,7 @@ class Joins:
         self._quotas.join(grant.key, command.address, self._context.now())
         room = self._admit(grant, command.room)
         grant = replace(grant, permissions=permissions)
-        participant = room.prepare(grant, kind, only=command.participant, via=command.via)
+        participant = room.admission.prepare(grant, kind, only=command.participant, via=command.via)
         try:
             session = MediaSession.open(room, participant, command.offer)
         finally:

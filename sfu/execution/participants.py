@@ -44,7 +44,7 @@ def remove_participant(node: Node, command: commands.RemoveParticipant, standing
     identity = command.identity
     if identity is None:
         identity = standing.find(node.rooms, command)[1].identity
-    node.rooms.find(command.room).remove(identity)
+    node.rooms.find(command.room).moderation.remove(identity)
 
 
 def readmit_participant(node: Node, command: commands.ReadmitParticipant, _: Standing) -> None:
@@ -105,12 +105,12 @@ def answer_offer(node: Node, command: commands.AnswerOffer, standing: Standing) 
 
 def note_token(node: Node, command: commands.NoteToken, standing: Standing) -> None:
     room, participant = standing.own()
-    room.note_token(participant, command.issued, command.expires, command.jti)
+    room.moderation.note_token(participant, command.issued, command.expires, command.jti)
 
 
 def leave(node: Node, _: commands.Leave, standing: Standing) -> None:
     room, participant = standing.own()
-    room.depart(participant, DisconnectReason.CLIENT_INITIATED)
+    room.attendance.depart(participant, DisconnectReason.CLIENT_INITIATED)
 
 
 def show_counters(node: Node, command: commands.ShowCounters, standing: Standing) -> TransportCounters:

@@ -46,7 +46,7 @@ class Standing(NamedTuple):
                 raise InvalidRequest("the command names no participant")
             return self.own()
         room = rooms.find(command.room)
-        return room, room.participant(command.identity)
+        return room, room.members.find(command.identity)
 
     def require(self, command: Command[Any]) -> None:
         """Raises NotAllowed if the author lacks the right that the command needs."""

@@ -1,15 +1,19 @@
-"""The participants of a room. Only the room adds and removes them."""
+"""The participants of a room. Only its `attendance` adds and removes them."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from sfu.errors import NotFound
+from sfu.quoting import quote
 from sfu.room.participant import Participant
 
 
 class Members:
     """The participants of a room in the order they joined, found by sid or by identity."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: str) -> None:
+        self._room = room
+        """The room's name."""
         self._by_sid: dict[str, Participant] = {}
         self._by_identity: dict[str, Participant] = {}
 
@@ -32,13 +36,20 @@ class Members:
     def named(self, identity: str) -> Participant | None:
         return self._by_identity.get(identity)
 
+    def find(self, identity: str) -> Participant:
+        """Returns the participant with this identity. Raises NotFound."""
+        found = self._by_identity.get(identity)
+        if found is None:
+            raise NotFound(f"there is no participant {quote(identity)} in the room {quote(self._room)}")
+        return found
+
     @property
     def by_identity(self) -> Mapping[str, Participant]:
         return MappingProxyType(self._by_identity)
 
 
 class Membership(Members):
-    """The mutable form of `Members`, for the room only."""
+    """The mutable form of `Members`, for `Attendance` only."""
 
     def add(self, participant: Participant) -> None:
         """Adds a participant. Its identity must be free."""

@@ -44,6 +44,13 @@ class Messaging:
         """Marks a participant that joined or left, or whose channels or permissions changed."""
         self._dirty[participant.sid] = None
 
+    def expect(self, participant: Participant) -> None:
+        """Queues reliable messages until the participant's offer arrives. WHIP and WHEP sessions have already made
+        one."""
+        if participant.signals:
+            participant.channels.expect()
+            self.touch(participant)
+
     def has_work(self) -> bool:
         """Returns whether `flush` has groups to change."""
         return bool(self._dirty)

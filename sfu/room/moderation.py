@@ -1,8 +1,9 @@
-"""Changes of a participant, by itself or by a moderator: name, metadata, permissions, and muted or unpublished tracks.
-Also applies the consequences for other participants.
+"""Changes of a participant, by itself or by a moderator: name, metadata, permissions, tokens, muted or unpublished
+tracks, and its removal. Also applies the consequences for other participants.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
@@ -10,10 +11,12 @@ from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.facts import Facts, ParticipantHidden, TrackMuted, TrackUnpublished
-from sfu.model import ParticipantState, Permissions
+from sfu.model import DisconnectReason, ParticipantState, Permissions
 from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
+from sfu.room.attendance import Attendance
 from sfu.room.forwarding import Forwarding
+from sfu.room.members import Members
 from sfu.room.messaging import Messaging
 from sfu.room.participant import Participant
 from sfu.room.tracks import Track
@@ -33,20 +36,21 @@ class Moderation:
         self,
         context: Context,
         room: str,
+        members: Members,
+        attendance: Attendance,
         forwarding: Forwarding,
         messaging: Messaging,
         facts: Facts,
-        note: Callable[[Participant], None],
         revocations: Revocations,
     ) -> None:
         self._context = context
         self._room = room
         """The room's name."""
+        self._members = members
+        self._attendance = attendance
         self._forwarding = forwarding
         self._messaging = messaging
         self._facts = facts
-        self._note = note
-        """Called when the `ParticipantInfo` of a participant changed."""
         self._revocations = revocations
 
     def update(self, participant: Participant, **changes: Unpack[ParticipantChanges]) -> None:
@@ -60,7 +64,22 @@ class Moderation:
         permissions = changes.get("permissions")
         if permissions is not None and permissions != participant.permissions:
             self._permit(participant, permissions)
-        self._note(participant)
+        self._attendance.note(participant)
+
+    def remove(self, identity: str, reason: DisconnectReason = DisconnectReason.PARTICIPANT_REMOVED) -> None:
+        """Removes a participant for a moderator, together with all viewers who share the token, and revokes earlier
+        tokens. A viewer with a numbered identity (`ada#2`) is removed alone, and the token stays valid."""
+        present = self._members.named(identity)
+        gone = [present] if present is not None and present.shares_token else self._sessions_of(identity)
+        for participant in gone or [self._members.find(identity)]:
+            if participant.grant.identity == identity:
+                self.revoke(participant)
+            self._attendance.depart(participant, reason)
+
+    def note_token(self, participant: Participant, issued: float, expires: float, jti: str = "") -> None:
+        """Records a token that was sent to the participant, in seconds since the epoch. Revocations must outlast it."""
+        self._revocations.renew(self._room, participant.grant, jti)
+        participant.grant = replace(participant.grant, issued=issued, expires=math.ceil(expires), jti=jti)
 
     def revoke(self, participant: Participant) -> None:
         """Revokes the tokens of a participant. It can neither join again with them nor resume its session."""
@@ -93,14 +112,17 @@ class Moderation:
         participant.publishing.withdraw(track)
         self._facts.append(TrackUnpublished(participant.sid, track.sid, reason))
         if published:
-            self._note(participant)
+            self._attendance.note(participant)
+
+    def _sessions_of(self, identity: str) -> list[Participant]:
+        return [p for p in self._members if p.grant.identity == identity]
 
     def _muted(self, participant: Participant, track: Track, *, by_moderator: bool) -> None:
         is_muted = track.silenced if by_moderator else track.muted
         self._facts.append(TrackMuted(participant.sid, track.sid, is_muted, by_moderator))
         self._forwarding.mute(track)
         if track.sid in participant.tracks:
-            self._note(participant)
+            self._attendance.note(participant)
 
     def _permit(self, participant: Participant, permissions: Permissions) -> None:
         before = participant.permissions

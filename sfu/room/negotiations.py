@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from sfu.facts import Facts, TrackPublished, TrackUnpublished
 from sfu.negotiation.sdp import SessionDescription
+from sfu.room.attendance import Attendance
 from sfu.room.forwarding import Forwarding
 from sfu.room.messaging import Messaging
 from sfu.room.participant import Participant
@@ -13,17 +14,16 @@ from sfu.room.publications import Outcome
 class Negotiations:
     def __init__(
         self,
+        attendance: Attendance,
         forwarding: Forwarding,
         messaging: Messaging,
         facts: Facts,
-        note: Callable[[Participant], None],
         flush_soon: Callable[[], None],
     ) -> None:
+        self._attendance = attendance
         self._forwarding = forwarding
         self._messaging = messaging
         self._facts = facts
-        self._note = note
-        """Called when the `ParticipantInfo` of a participant changed."""
         self._flush_soon = flush_soon
 
     def offer(self, participant: Participant, offer: SessionDescription, named: Mapping[str, str]) -> Outcome:
@@ -32,7 +32,7 @@ class Negotiations:
         outcome = participant.answer(offer, named)
         self.follow(participant, outcome)
         if outcome.withdrawn or outcome.published or participant.state is not before:
-            self._note(participant)
+            self._attendance.note(participant)
         return outcome
 
     def follow(self, participant: Participant, outcome: Outcome) -> None:
@@ -60,11 +60,4 @@ class Negotiations:
             self._forwarding.withdraw(track)
             if track.primary is None:
                 self._facts.append(TrackUnpublished(participant.sid, track.sid, reason, is_kept=True))
-        self.expect_data(participant)
-
-    def expect_data(self, participant: Participant) -> None:
-        """Queues reliable messages until the participant's offer arrives. WHIP and WHEP sessions have already made
-        one."""
-        if participant.signals:
-            participant.channels.expect()
-            self._messaging.touch(participant)
+        self._messaging.expect(participant)

@@ -59,12 +59,12 @@ class MediaSession:
             undecodable, wanted = room.forwarding.overview.undecodable(participant)
             if undecodable and len(undecodable) == len(wanted):
                 raise NegotiationError(_no_codec(undecodable))
-            room.enter(participant)
+            room.attendance.enter(participant)
             room.negotiations.follow(participant, outcome)
         except BaseException:
             # The client has no session that it could end.
             if participant.sid in room.members:
-                room.depart(participant, DisconnectReason.JOIN_FAILURE)
+                room.attendance.depart(participant, DisconnectReason.JOIN_FAILURE)
             else:
                 participant.lose_transport()
             raise
@@ -100,7 +100,7 @@ class MediaSession:
 
     def close(self) -> None:
         self.was_closed = True
-        self.room.depart(self.participant, DisconnectReason.CLIENT_INITIATED)
+        self.room.attendance.depart(self.participant, DisconnectReason.CLIENT_INITIATED)
 
 
 class _Ended(NamedTuple):

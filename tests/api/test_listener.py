@@ -63,7 +63,7 @@ async def test_silence_drops_a_websocket_and_its_participant_may_resume(
     raw = RawSocket(server.port)
     await raw.open()
     await until(lambda: "room" in rooms_of(server.sfu))
-    ada = rooms_of(server.sfu)["room"].participant("ada")
+    ada = rooms_of(server.sfu)["room"].members.find("ada")
     assert ada.signal_gone is None
     await until(lambda: ada.signal_gone is not None)
     assert rooms_of(server.sfu)["room"].participants == {"ada": ada}
@@ -84,7 +84,7 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_the_others_are_not(server
     await raw.open()
     await until(lambda: "room" in rooms_of(server.sfu))
     room = rooms_of(server.sfu)["room"]
-    ada = room.participant("ada")
+    ada = room.members.find("ada")
     async with server.client("bob") as bob:
         for number in range(600):
             room.update(metadata=f"{number}" + "m" * 30_000)

@@ -209,7 +209,7 @@ async def test_a_session_that_ended_by_itself_can_be_deleted_for_a_minute(
     (session,) = media_sessions_of(server.sfu).values()
     transport = session.participant.transport.id
     assert transport is not None
-    session.room.handle_event(session.participant.sid, TransportState(transport, state, "test"))
+    session.room.events.handle(session.participant.sid, TransportState(transport, state, "test"))
     assert not session.is_open
     other = {"whip": "whep", "whep": "whip"}[door]
     assert is_problem(await server.http.delete(where.replace(f"/{door}/", f"/{other}/")), 404)

@@ -35,7 +35,7 @@ async def test_a_call_is_a_row_of_facts_numbered_without_gaps() -> None:
         camera = await ada.camera()
         await ada.ask(messages.Mute, track=camera, muted=True)
         await ada.ask(messages.Unpublish, track=camera)
-        rooms_of(it.sfu)["room"].remove("ada")
+        rooms_of(it.sfu)["room"].moderation.remove("ada")
         await turn()
         assert [entry.seq for entry in entries] == list(range(entries[0].seq, entries[0].seq + len(entries)))
         assert {entry.room for entry in entries} == {rooms_of(it.sfu)["room"].sid}

@@ -204,7 +204,7 @@ async def test_one_rooms_tick_that_fails_ends_neither_the_service_nor_the_ticks_
         assert it.sfu.failures.counts["tick"] == 1
 
 
-@pytest.mark.parametrize("part", ["forwarding.handle_timeout", "_admission.handle_timeout", "_has_work"])
+@pytest.mark.parametrize("part", ["forwarding.handle_timeout", "admission.handle_timeout", "_has_work"])
 async def test_a_part_of_a_room_that_fails_in_every_tick_keeps_nobody_who_is_gone(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,7 +279,7 @@ async def test_a_channel_that_could_not_be_opened_is_removed_with_its_participan
             patched.setattr(it.plane, "open_channel", broken)
             await ada.offer("application")
         assert it.sfu.failures.counts["request"] == 1
-        rooms_of(it.sfu)["room"].remove("ada")
+        rooms_of(it.sfu)["room"].moderation.remove("ada")
         assert not it.plane.channels
 
 
@@ -304,7 +304,7 @@ async def test_who_leaves_is_gone_whole_though_a_part_of_that_fails(step: str, m
         monkeypatch.setattr(rooms_of(it.sfu)["room"].forwarding, step, broken)
         transport = ada.transport
         with pytest.raises(RuntimeError):
-            rooms_of(it.sfu)["room"].remove("ada")
+            rooms_of(it.sfu)["room"].moderation.remove("ada")
         await turn()
         assert transport not in it.plane.transports
         assert ada.last(messages.Left)
@@ -329,9 +329,11 @@ async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: py
         for client in (ada, bob):
             await client.connect("application")
         of_ada, of_bob = [client.plane_track(await client.microphone()) for client in (ada, bob)]
-        monkeypatch.setattr(rooms_of(it.sfu)["first"], "handle_levels", broken)
+        monkeypatch.setattr(rooms_of(it.sfu)["first"].events, "handle_levels", broken)
         heard: list[object] = []
-        monkeypatch.setattr(rooms_of(it.sfu)["second"], "handle_levels", lambda levels, now: heard.append(levels))
+        monkeypatch.setattr(
+            rooms_of(it.sfu)["second"].events, "handle_levels", lambda levels, now: heard.append(levels)
+        )
         await it.say(_native.AudioLevels(levels=[(of_ada, b"\x10" * 5), (of_bob, b"\x10" * 5)]))
         assert heard == [[(of_bob, b"\x10" * 5)]]
 

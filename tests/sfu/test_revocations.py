@@ -172,7 +172,7 @@ def test_they_are_bounded_and_the_next_to_be_forgotten_goes_first(monkeypatch: p
 async def test_the_service_keeps_out_a_token_of_a_fast_clock_and_readmits_by_jti_when_the_room_is_gone() -> None:
     async with scene(Config(revocation=100_000.0)) as it:
         await it.client("ada", grant_=grant("ada", issued=START + 50))
-        rooms_of(it.sfu).find("room").remove("ada")
+        rooms_of(it.sfu).find("room").moderation.remove("ada")
         rooms_of(it.sfu).delete("room")
         with pytest.raises(NotAllowed):
             await it.client("ada", grant_=grant("ada", issued=START + 50))
@@ -183,7 +183,7 @@ async def test_the_service_keeps_out_a_token_of_a_fast_clock_and_readmits_by_jti
 async def test_who_was_sent_a_token_while_readmitted_comes_back_with_that() -> None:
     async with scene() as it:
         await it.client("ada")
-        rooms_of(it.sfu).find("room").remove("ada")
+        rooms_of(it.sfu).find("room").moderation.remove("ada")
         it.sfu._joins.readmit("room", "ada", "one")
         ada = await it.client("ada", grant_=replace(grant("ada"), jti="one"))
         await ada.session.note_token(START + 1, START + 3601, "two")

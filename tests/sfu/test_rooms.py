@@ -121,7 +121,7 @@ async def test_a_second_join_with_the_same_identity_replaces_the_first() -> None
         ]
         assert not it.plane.transports
         await first.cut()
-        assert bob.room.participant("alice").sid == second.sid
+        assert bob.room.members.find("alice").sid == second.sid
 
 
 async def test_a_replaced_client_can_say_nothing_more() -> None:

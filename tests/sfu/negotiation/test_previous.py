@@ -222,7 +222,7 @@ async def test_a_participant_that_leaves_is_forgotten() -> None:
         await ada.ask(messages.Offer, sdp=chromium(MORE, "ufrag"))
         kept = it.sfu._context.reading._previous
         assert len(kept) == 1 and kept.weight > 0
-        rooms_of(it.sfu).find("room").remove("ada")
+        rooms_of(it.sfu).find("room").moderation.remove("ada")
         assert (len(kept), kept.weight) == (0, 0)
 
 

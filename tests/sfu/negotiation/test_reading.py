@@ -76,7 +76,7 @@ async def test_who_is_gone_when_its_offer_is_read_is_answered_nothing() -> None:
         text = sdp([("video", "recvonly")] * 60)
         offering = asyncio.create_task(alice.session.handle(messages.Offer("offer", 1, text)))
         await asyncio.sleep(0)
-        alice.room.remove("alice")
+        alice.room.moderation.remove("alice")
         await offering
         assert not it.plane.transports
         assert not alice.heard(messages.Answer, messages.Error)

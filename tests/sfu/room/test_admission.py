@@ -63,7 +63,7 @@ async def test_a_viewer_ends_no_publisher_of_its_identity_and_a_publisher_ends_n
             await client.connect(*[" ".join(section) for section in SEND])
             publisher = None
         late = whep(it)
-        assert rooms_of(it.sfu)["room"].participant("ada").kind is not ParticipantKind.VIEWER
+        assert rooms_of(it.sfu)["room"].members.find("ada").kind is not ParticipantKind.VIEWER
         assert early.is_open and late.is_open and (publisher is None or publisher.is_open)
         assert sorted(names(it)) == ["ada", "ada#2", "ada#3"]
         assert [early.participant.identity, late.participant.identity] == ["ada#2", "ada#3"]
@@ -129,19 +129,19 @@ async def test_removing_a_token_s_identity_removes_all_its_viewers_and_revokes_i
     async with scene() as it:
         viewers = [whep(it) for _ in range(3)]
         viewers[0].close()
-        rooms_of(it.sfu)["room"].remove("ada")
+        rooms_of(it.sfu)["room"].moderation.remove("ada")
         assert not any(viewer.is_open for viewer in viewers)
         with pytest.raises(NotAllowed, match="revoked"):
             whep(it)
         with pytest.raises(NotFound):
-            rooms_of(it.sfu)["room"].remove("ada")
+            rooms_of(it.sfu)["room"].moderation.remove("ada")
 
 
 async def test_removing_one_viewer_leaves_the_others_and_the_token() -> None:
     async with scene() as it:
         first, second, third = [whep(it) for _ in range(3)]
         await permit(it, second, can_subscribe=False)
-        rooms_of(it.sfu)["room"].remove("ada#2")
+        rooms_of(it.sfu)["room"].moderation.remove("ada#2")
         assert [one.is_open for one in (first, second, third)] == [True, False, True]
         assert whep(it).participant.identity == "ada#2"
 
@@ -195,7 +195,7 @@ async def test_what_is_known_of_publishers_is_forgotten() -> None:
         whip(it)
         room = rooms_of(it.sfu)["room"]
         await it.pass_time(11)
-        assert room._admission._begun == {}
+        assert room.admission._begun == {}
 
 
 async def test_the_room_of_nobody_who_has_gone_is_kept() -> None:

@@ -1,4 +1,4 @@
-"""The participants of a room: only the room changes who they are."""
+"""The participants of a room: only its attendance changes who they are."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ...live import rooms_of
 from ..scene import scene
 
 SOURCES = sorted(Path(sfu.__file__).parent.rglob("*.py"))
-MEMBERS, ROOM = "room/members.py", "room/room.py"
+ATTENDANCE, MEMBERS, ROOM = "room/attendance.py", "room/members.py", "room/room.py"
 
 
 def uses(names: set[str]) -> Iterator[str]:
@@ -26,7 +26,7 @@ def uses(names: set[str]) -> Iterator[str]:
 
 def test_nobody_but_the_room_can_change_its_members_and_nobody_holds_their_dict() -> None:
     assert set(uses({"_by_sid", "_by_identity"})) == {MEMBERS}
-    assert set(uses({"Membership", "_membership"})) == {ROOM}
+    assert set(uses({"Membership", "_membership"})) == {ATTENDANCE, ROOM}
 
 
 async def test_what_others_get_of_the_members_is_read_only() -> None:
@@ -34,4 +34,4 @@ async def test_what_others_get_of_the_members_is_read_only() -> None:
         await it.client("ada")
         room = rooms_of(it.sfu)["room"]
         with pytest.raises(TypeError):
-            room.members.by_identity["bob"] = room.participant("ada")  # type: ignore[index]
+            room.members.by_identity["bob"] = room.members.find("ada")  # type: ignore[index]

@@ -73,7 +73,7 @@ async def test_a_kicked_participant_is_out_and_comes_back_neither_by_secret_nor_
     async with scene() as it:
         alice, bob, _ = await pair(it)
         room = bob.room
-        room.remove("alice")
+        room.moderation.remove("alice")
         await turn()
         left = alice.last(messages.Left)
         assert (left.reason, left.action) == (DisconnectReason.PARTICIPANT_REMOVED, "none")
@@ -91,7 +91,7 @@ async def test_a_kicked_participant_is_out_and_comes_back_neither_by_secret_nor_
 async def test_a_revocation_outlives_its_room_and_is_forgotten_when_the_tokens_have_expired() -> None:
     async with scene() as it:
         await it.client("alice", grant_=grant("alice", expires=int(START) + 100_000))
-        rooms_of(it.sfu).find("room").remove("alice")
+        rooms_of(it.sfu).find("room").moderation.remove("alice")
         await it.pass_time(30)
         assert "room" not in rooms_of(it.sfu)
         await it.pass_time(99_970)
@@ -105,11 +105,11 @@ async def test_a_revocation_outlasts_every_token_that_was_ever_sent() -> None:
     async with scene() as it:
         alice = await it.client("alice")
         await alice.session.note_token(START, START + 200_000.5)
-        rooms_of(it.sfu).find("room").remove("alice")
+        rooms_of(it.sfu).find("room").moderation.remove("alice")
         it.sfu._joins.readmit("room", "alice")
         await it.client("alice", grant_=grant("alice", issued=START + 1))
         await it.pass_time(10)
-        rooms_of(it.sfu).find("room").remove("alice")
+        rooms_of(it.sfu).find("room").moderation.remove("alice")
         await it.pass_time(199_980)
         with pytest.raises(NotAllowed):
             await it.client("alice")
@@ -119,7 +119,7 @@ async def test_a_kick_of_nobody_is_not_found() -> None:
     async with scene() as it:
         room, _ = rooms_of(it.sfu).create("room")
         with pytest.raises(NotFound, match="there is no participant 'ghost' in the room 'room'"):
-            room.remove("ghost")
+            room.moderation.remove("ghost")
 
 
 async def test_taking_back_publishing_unpublishes_and_revokes() -> None:

@@ -36,7 +36,7 @@ def planned(client: Client) -> Mapping[str, str | None]:
     """The plan for one subscriber from everything there is."""
     room, participant = client.room, client.participant
     viewing, stage = participant.viewing, room.forwarding
-    ranks = {room.participant(one).sid: n for n, one in enumerate(room.options.on_stage) if one in room.participants}
+    ranks = {room.members.find(one).sid: n for n, one in enumerate(room.options.on_stage) if one in room.participants}
     visible = [track.claim for track in stage.overview.visible_to(participant)]
     ordered = slots.order(visible, ranks, stage.speech.spoke)
     wanted = [claim for claim in ordered if viewing.wishes.wants(stage.tracks[claim.track])]
@@ -133,7 +133,7 @@ async def test_viewers_whose_sections_change_alike_share_one_fact() -> None:
         await other.connect("audio recvonly", "video recvonly", "video recvonly")
         await viewers[0].ask(messages.Subscribe, tracks=[viewers[0].shows()["1"]], on=False)
         entries = record(it)
-        rooms_of(it.sfu).find("room").remove("ada")
+        rooms_of(it.sfu).find("room").moderation.remove("ada")
         await turn()
         told = [entry.fact for entry in entries if isinstance(entry.fact, facts.SlotsChanged)]
         (alike,) = [fact for fact in told if len(fact.subscribers) > 1]

@@ -79,9 +79,9 @@ async def test_nothing_is_left_of_those_who_have_left() -> None:
         await ada.ask(messages.Mute, track=declared.track.sid, muted=True)
         records: Records = ada.room.forwarding.overview._records
         assert len(records._tracks) == 5 and sum(len(track.subscribers) for track in records._tracks.values()) == 4
-        bob.room.depart(bob.participant, DisconnectReason.CLIENT_INITIATED)
+        bob.room.attendance.depart(bob.participant, DisconnectReason.CLIENT_INITIATED)
         await turn()
         assert len(records._tracks) == 3 and not any(track.subscribers for track in records._tracks.values())
-        ada.room.depart(ada.participant, DisconnectReason.CLIENT_INITIATED)
+        ada.room.attendance.depart(ada.participant, DisconnectReason.CLIENT_INITIATED)
         await turn()
         assert not records._tracks and not records._members

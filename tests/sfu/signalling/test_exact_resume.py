@@ -76,7 +76,7 @@ async def play(script: list[Act]) -> None:
                         for name in [
                             p.identity for p in rooms_of(it.sfu).find("room").members if p.identity.startswith("other")
                         ]:
-                            rooms_of(it.sfu).find("room").remove(name)
+                            rooms_of(it.sfu).find("room").moderation.remove(name)
                         await asyncio.sleep(0)
             await it.pass_time(1)
             for reader in readers:

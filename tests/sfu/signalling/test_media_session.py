@@ -142,7 +142,7 @@ async def test_an_offer_in_which_nothing_fits_is_refused_and_leaves_nothing_behi
         with pytest.raises(NegotiationError, match=sentence):
             open_session(it.sfu, grant("alice"), "room", kind, sdp(sections))
         await turn()
-        assert alice.heard() == [] and alice.room.participant("alice").sid == alice.sid, "nobody was replaced"
+        assert alice.heard() == [] and alice.room.members.find("alice").sid == alice.sid, "nobody was replaced"
         plane = it.plane
         assert not (plane.transports or plane.tracks or plane.slots) and len(plane.channels) == 1, "hers is awaited"
         assert not media_sessions_of(it.sfu)
@@ -225,7 +225,7 @@ async def test_trickled_candidates_are_accepted_and_those_of_another_session_are
 async def test_a_kick_ends_a_session_and_its_token() -> None:
     async with scene() as it:
         session = await whip(it, "studio")
-        session.room.remove("studio")
+        session.room.moderation.remove("studio")
         assert not session.is_open
         with pytest.raises(NotAllowed, match="this token was revoked"):
             await whip(it, "studio")

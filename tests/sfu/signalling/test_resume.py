@@ -144,7 +144,7 @@ async def test_who_has_a_websocket_stays_without_media() -> None:
         alice = await connected(it, "alice")
         await alice.media("disconnected")
         await it.pass_time(300)
-        assert alice.room.participant("alice").state is ParticipantState.JOINED
+        assert alice.room.members.find("alice").state is ParticipantState.JOINED
         assert it.plane.transports, "its transport waits for it"
 
 
