@@ -53,7 +53,7 @@ class Events:
         match event:
             # The most frequent one first.
             case _native.Switched():
-                participant.viewing.handle_switched(event)
+                participant.current.handle_switched(event)
                 self._forwarding.news(participant)
                 self._flush_soon()
             case _native.TransportState():

@@ -130,7 +130,7 @@ class Forwarding:
 
     def refuse(self, subscriber: Participant, event: _native.Refused) -> None:
         """Handles a slot whose track the plane cannot send. The subscriber may need a backup."""
-        subscriber.viewing.handle_refused(event)
+        subscriber.current.handle_refused(event)
         self.touch(subscriber)
         self.news(subscriber)
 
@@ -250,7 +250,7 @@ class Forwarding:
         return track if seen and track.primary is None else None
 
     def _update_layers(self, viewer: Participant, track: Track, *, is_recoded: bool, is_reshaped: bool) -> None:
-        if is_recoded and viewer.viewing.handle_codec(track):
+        if is_recoded and viewer.current.handle_codec(track):
             self._turn.plan([viewer.sid])
         # Measured frame rates always vary. They matter only to subscribers that request a frame rate.
         if is_reshaped or viewer.viewing.wishes.of(track.primary or track).fps:
@@ -266,7 +266,7 @@ class Forwarding:
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is not None:
-                viewer.viewing.rerank(track, moved)
+                viewer.current.rerank(track, moved)
 
     def _to_show(self, subscriber: Participant, tracks: Sequence[str]) -> list[Track]:
         """Returns the tracks to subscribe to, by sid. Raises NotAllowed, NotFound."""
@@ -302,7 +302,7 @@ class Forwarding:
         for sid in track.viewers:
             viewer = self._members.get(sid)
             if viewer is not None:
-                viewer.viewing.handle_mute(track, switched=switched)
+                viewer.current.handle_mute(track, switched=switched)
                 self._turn.report(sid)
 
     def _send_audio_policy(self) -> None:

@@ -29,6 +29,8 @@ from sfu.negotiation.sdp import SessionDescription
 from sfu.negotiation.transport import MediaState, Transport
 from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
+from sfu.room.current import CurrentLayers
+from sfu.room.filling import Filling
 from sfu.room.notes import Notes
 from sfu.room.publications import Outcome, Publications
 from sfu.room.reports import Reports
@@ -86,7 +88,9 @@ class Participant:
             order=order,
             is_ingress=kind is ParticipantKind.INGRESS,
         )
-        self.viewing = Subscriptions(context, notes, self.sid, identity, auto_subscribe, only)
+        self.viewing = Subscriptions(notes, self.sid, identity, auto_subscribe, only)
+        self.filling = Filling(context, self.viewing)
+        self.current = CurrentLayers(context, self.viewing)
         self.reports = Reports(context, self.viewing)
         self._context = context
         self._described: ParticipantInfo | None = None

@@ -130,7 +130,7 @@ class Turn:
                 plans.missing(subscriber.sid, more)
 
     def _refresh(self, subscriber: Participant, plans: Plans) -> None:
-        changed = subscriber.viewing.refresh(self._tracks, self._layouts)
+        changed = subscriber.filling.refresh(self._tracks, self._layouts)
         if changed:
             plans.changed(subscriber.sid, changed)
 
@@ -143,7 +143,7 @@ class Turn:
         if layout is None:
             return group
         new = selection.tracks - layout.tracks
-        alike = [one for one in group if one.viewing.may_share(new)]
+        alike = [one for one in group if one.filling.may_share(new)]
         if len(alike) < SHARING:
             return group
         plane, slots = self._context.binding.plane, alike[0].viewing.slots
@@ -158,7 +158,7 @@ class Turn:
             self._context.failures.note("subscribers", error)
             return group
         sids = [subscriber.sid for subscriber in alike]
-        self._each(sids, lambda one: one.viewing.show(change, targets.setdefault(one.sid, [])), self._plans)
+        self._each(sids, lambda one: one.filling.show(change, targets.setdefault(one.sid, [])), self._plans)
         for note in change.notes:
             self._notes.add_all(sids, *note)
         plans.all_changed(sids, transition.changed)

@@ -37,17 +37,19 @@ async def three(it: Scene) -> list[Client]:
     return clients
 
 
-@pytest.mark.parametrize("broken_part", ["refresh", "allocate", "news", "renegotiate", "show"])
+@pytest.mark.parametrize(
+    "broken_part", ["filling.refresh", "viewing.allocate", "reports.news", "viewing.renegotiate", "filling.show"]
+)
 async def test_a_bug_at_one_member_keeps_nobody_else_from_what_is_published(
     broken_part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene() as it:
         ada, bob, cyd = await three(it)
         with monkeypatch.context() as patched:
-            if broken_part == "show":
+            if broken_part == "filling.show":
                 patched.setattr(turns, "SHARING", 2)
-            part = bob.participant.reports if broken_part == "news" else bob.participant.viewing
-            patched.setattr(part, broken_part, broken)
+            part, name = broken_part.split(".")
+            patched.setattr(getattr(bob.participant, part), name, broken)
             track = await ada.camera()
             assert cyd.shows()["2"] == track
             assert cyd.ladder("2")

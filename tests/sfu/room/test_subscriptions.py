@@ -1,7 +1,7 @@
 """What a participant is shown: its wishes, the quality, and the layer that really arrives."""
 
 from sfu.commands import ADMINISTRATOR, Subscribe
-from sfu.model import Cause, Kind, Layer, Quality, Source, Wish
+from sfu.model import Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
@@ -65,19 +65,6 @@ async def test_by_wish_only_what_was_wished_for_is_shown() -> None:
         assert bob.shows() == {"0": None}
 
 
-async def test_what_is_unsubscribed_makes_room_for_what_waits() -> None:
-    async with scene() as it:
-        alice = await it.client("alice")
-        camera = await alice.camera()
-        carol = await it.client("carol")
-        other = await carol.camera()
-        bob = await it.client("bob")
-        await bob.connect("video recvonly")
-        assert bob.shows() == {"0": camera}
-        await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
-        assert bob.shows() == {"0": other}
-
-
 async def test_a_wish_for_an_unknown_track_or_ones_own_is_refused_and_changes_nothing() -> None:
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
@@ -100,19 +87,6 @@ async def test_a_backend_subscribes_for_a_participant_and_sees_what_it_gets() ->
         await turn()
         (view,) = await bob.subscriptions()
         assert (view.desired, view.mid, view.state) == (False, "", "off")
-
-
-async def test_what_is_said_of_a_track_that_is_shown_no_longer_is_not_booked_on_the_next() -> None:
-    async with scene() as it:
-        alice, bob, camera = await simulcast(it)
-        late = bob.switched("0", PlaneLayer(2, 3), "none"), bob.refused("0", "no payload type")
-        await bob.ask(messages.Subscribe, tracks=[camera], on=False)
-        screen = await alice.publish(Kind.VIDEO, Source.SCREEN_SHARE)
-        await bob.ask(messages.Subscribe, tracks=[screen], on=True)
-        assert bob.shows() == {"0": screen}
-        await it.say(*late)
-        (view,) = [view for view in await bob.subscriptions() if view.track == screen]
-        assert (view.layer, view.state) == (None, "pending")
 
 
 async def test_a_subscription_is_pending_then_active_with_layer_size_and_bitrate() -> None:
@@ -142,20 +116,6 @@ async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> Non
         assert told == [800_000, 1_100_000]
 
 
-async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
-    async with scene() as it:
-        _, bob, camera = await simulcast(it)
-        await it.say(bob.refused("0", "the subscriber has no payload type for this codec"))
-        assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
-        )
-        await it.say(bob.switched("0", None, "publisher"))
-        (view,) = await bob.subscriptions()
-        assert view.state == "refused", "nothing leaves, for the same reason"
-        await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
-        assert bob.last(messages.Subscription).state == "active"
-
-
 async def test_what_really_arrives_is_in_the_publishers_view_and_the_codec_is_told_to_all() -> None:
     async with scene() as it:
         alice, bob, camera = await simulcast(it)
@@ -171,21 +131,6 @@ async def test_what_really_arrives_is_in_the_publishers_view_and_the_codec_is_to
         assert (track.mime, track.width, track.height) == ("video/VP8", 640, 360)
         await it.say(arriving(alice.plane_track(camera), (160_000, 320, 180)))
         assert bob.heard(messages.Participants) == [], "a rate is not news for everybody"
-
-
-async def test_a_slot_emptied_and_filled_again_keeps_its_ladder_in_the_plane() -> None:
-    async with scene() as it:
-        _, bob, camera = await simulcast(it)
-        ladder = bob.ladder("0")
-        before = len(it.plane.commands)
-        await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
-        await bob.ask(messages.Subscribe, tracks=(camera,), on=True)
-        names = [command[0] for command in it.plane.commands[before:]]
-        assert names == ["set_source", "set_source"] and ladder
-        await bob.ask(messages.Subscribe, tracks=(camera,), on=False)
-        await bob.ask(messages.Settings, track=camera, quality=Quality.LOW)
-        await bob.ask(messages.Subscribe, tracks=(camera,), on=True)
-        assert bob.ladder("0") == ladder[-1:], "another ladder is sent"
 
 
 async def test_sections_taken_back_lose_their_track_and_others_keep_theirs() -> None:
@@ -210,16 +155,3 @@ async def test_a_section_that_agrees_on_other_payload_types_shows_what_it_showed
         assert isinstance(await bob.ask(messages.Offer, sdp=text), messages.Answer)
         assert bob.slot("0") != before and list(it.plane.slots) == [bob.slot("0")]
         assert bob.shows() == {"0": camera} and bob.ladder("0") == [(2, 3), (1, 3), (0, 3)]
-
-
-async def test_audio_and_camera_of_one_participant_share_the_index_of_their_sections() -> None:
-    async with scene() as it:
-        bob = await it.client("bob")
-        await bob.connect("audio recvonly", "audio recvonly", "video recvonly", "video recvonly")
-        alice = await it.client("alice")
-        await alice.microphone()
-        carol = await it.client("carol")
-        camera = await carol.camera()
-        assert bob.shows()["3"] == camera, "the place beside the microphone of Alice is hers"
-        voice, face = await carol.microphone(), await alice.camera()
-        assert (bob.shows()["1"], bob.shows()["2"]) == (voice, face)
