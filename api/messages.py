@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 from sfu import limits
 from sfu.errors import InvalidRequest
 from sfu.model import ParticipantState
-from sfu.negotiation.recent import Recent
 from sfu.quoting import quote
+from sfu.recent import Recent
 from sfu.signalling.messages import ClientMessage, Joined, Participants, ServerMessage
 from sfu.signalling.outbox import Outgoing
 from sfu.views import ParticipantInfo

@@ -13,9 +13,9 @@ from typing import Literal
 from sfu import limits
 from sfu.negotiation import capabilities
 from sfu.negotiation.attributes import Extmap, Rid, RtpMap
-from sfu.negotiation.recent import Recent
 from sfu.negotiation.sdp import MediaSection, SessionDescription
 from sfu.negotiation.specs import Local, PayloadType, Sctp, Section
+from sfu.recent import Recent
 
 LINE = "\r\n"
 """The end of a line."""

@@ -12,8 +12,8 @@ from sfu import limits
 from sfu.errors import NegotiationError
 from sfu.negotiation import attributes
 from sfu.negotiation.attributes import DIRECTIONS, Direction, Extmap, RtpMap, number
-from sfu.negotiation.recent import Recent
 from sfu.quoting import quote
+from sfu.recent import Recent
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+", re.ASCII)  # RFC 8866 s9
 PROTOCOL = re.compile(r"[A-Za-z0-9/-]{1,64}", re.ASCII)

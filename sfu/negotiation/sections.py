@@ -9,10 +9,10 @@ from sfu.errors import NegotiationError
 from sfu.model import Kind
 from sfu.negotiation import answer, capabilities, parameter_sets
 from sfu.negotiation.attributes import Extmap, RtpMap, number
-from sfu.negotiation.recent import Recent
 from sfu.negotiation.sdp import MediaSection, SessionDescription
 from sfu.negotiation.specs import Allow, Encoding, Negotiated, PayloadType, Publication, ReceiveSection, Sctp, Section
 from sfu.quoting import quote
+from sfu.recent import Recent
 
 LOCAL_SCTP_PORT = 5000
 RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVP")  # RFC 9429 s5.1.2

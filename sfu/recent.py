@@ -1,4 +1,4 @@
-"""A cache of recent results within a budget. Equal sections are offered repeatedly, so each is parsed once."""
+"""A cache of recent results within a budget of weight: of sections of offers, and of encoded participants."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
