@@ -1,7 +1,6 @@
-"""The service: owns the plane, the rooms and every task, and dispatches the events of the plane to rooms."""
+"""The service: owns the plane, the rooms and every task, and connects clients with participants."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,14 +12,16 @@ from sfu.captures import Captures
 from sfu.commands import ADMINISTRATOR, ANYONE, Command, Join, Resume, StartCapture, StopCapture
 from sfu.config import Config
 from sfu.context import Context
+from sfu.driver import Driver
+from sfu.ending import Ending
 from sfu.execution.joins import Joins
 from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import DisconnectReason, Grant, ParticipantKind
+from sfu.model import Grant, ParticipantKind
 from sfu.negotiation.reading import Reading
 from sfu.negotiation.sdp import SessionDescription
-from sfu.plane import Event, _native
+from sfu.plane import _native
 from sfu.plane.binding import Binding, PlaneApi, open_plane
 from sfu.quotas import Quotas
 from sfu.revocations import Revocations
@@ -32,8 +33,6 @@ from sfu.signalling.media_session import MediaSessions
 from sfu.signalling.requests import SignallingSession
 from sfu.signalling.sessions import Signalling
 from sfu.views import Census
-
-log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
@@ -52,16 +51,12 @@ class Sfu:
         on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config or Config()
-        self.failure: str | None = None
-        """Why a packet thread ended. The process should end, too."""
         self.failures = Failures()
         """Contained exceptions, which did not end the process."""
         self.facts = Tally()
         """Numbers of facts by kind, of all rooms since the start."""
-        self.failed = asyncio.Event()
-        """Set when a packet thread has ended; `wait_failed` returns why."""
         self._plane = plane or open_plane(self.config)
-        binding = Binding(self._plane, self._dispatch, self.failures)
+        binding = Binding(self._plane, self.failures)
         self._context = Context(
             self.config, binding, self._plane.fingerprint(), clock, wall, self.failures, Reading(clock)
         )
@@ -80,31 +75,34 @@ class Sfu:
             on_open=self._signalling.open,
             on_close=self._handle_closed,
         )
-        self._media_sessions = MediaSessions(clock)
-        self._joins = Joins(
-            self._context, self._lifecycle, self._quotas, self._revocations, self._rooms, self._media_sessions
-        )
+        self._ending = Ending(self._context, self._lifecycle, self._rooms, on_failure)
+        self.failed = self._ending.failed
+        """Set when a packet thread has ended; `wait_failed` returns why."""
+        sessions = MediaSessions(clock)
+        self._joins = Joins(self._context, self._lifecycle, self._quotas, self._revocations, self._rooms, sessions)
         self._captures = Captures(self.config, self._plane)
         self._node = execution.Node(
-            self.config,
-            self._rooms,
-            self._media_sessions,
-            self._joins,
-            self._captures,
-            self._plane.counters,
-            self.drain,
+            self.config, self._rooms, sessions, self._joins, self._captures, self._plane.counters, self.drain
         )
-        self._on_failure = on_failure
-        self._empty = asyncio.Event()
+        self._driver = Driver(
+            self._context,
+            self._rooms,
+            self._signalling,
+            sessions,
+            self._revocations,
+            self._quotas,
+            self._captures,
+            self._ending,
+        )
         self._tasks = asyncio.TaskGroup()
         self._ticking: asyncio.Task[None] | None = None
 
     # Its life
 
     async def __aenter__(self) -> Self:
-        self._context.binding.open()
+        self._context.binding.open(self._driver.handle_event)
         await self._tasks.__aenter__()
-        self._ticking = self._tasks.create_task(self._tick())
+        self._ticking = self._tasks.create_task(self._driver.run())
         return self
 
     async def __aexit__(
@@ -126,6 +124,11 @@ class Sfu:
         return self._lifecycle.state
 
     @property
+    def failure(self) -> str | None:
+        """Why a packet thread ended. The process should end, too."""
+        return self._ending.failure
+
+    @property
     def has_rooms(self) -> bool:
         return bool(self._rooms)
 
@@ -137,19 +140,11 @@ class Sfu:
     def drain(self, limit: float | None = None) -> None:
         """Starts a drain: no new participants; present ones receive `draining` and have `limit` seconds. If called
         again, an earlier deadline counts."""
-        limit = self.config.drain_limit if limit is None else limit
-        if not self._lifecycle.drain(self._context.now() + limit):
-            return
-        deadline = int((self._context.wall() + limit) * 1000)
-        for room in self._rooms.values():
-            room.note_drain(deadline)
-        self._rooms.end_turn()
-        self._note_empty()
-        log.info("draining: rooms=%d limit=%.1fs", len(self._rooms), limit)
+        self._ending.drain(self.config.drain_limit if limit is None else limit)
 
     async def wait_empty(self) -> None:
         """Waits until a draining service is empty, or its limit has removed the last participants."""
-        await self._empty.wait()
+        await self._ending.empty.wait()
 
     async def wait_failed(self) -> str:
         """Waits until a packet thread has ended; returns why. The service is then closed and cannot be reopened: the
@@ -160,12 +155,9 @@ class Sfu:
 
     def close(self) -> None:
         """Removes all participants, with a reason, and accepts nothing more."""
-        self._lifecycle.close()
-        self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
-        self._rooms.end_turn()
+        self._ending.close()
         if self._ticking is not None:
             self._ticking.cancel()
-        self._note_empty()
 
     def stats(self) -> _native.Stats:
         """Returns the plane's counters, at most a second old."""
@@ -209,8 +201,7 @@ class Sfu:
             member = await self.execute(Join(by, room, join.auto_subscribe, join.client, address, via))
             session = self._signalling.connect(self._rooms.find(room), member)
         if self.state is State.DRAINING:
-            remaining = self._lifecycle.deadline - self._context.now()
-            session.send(messages.Draining(int((self._context.wall() + remaining) * 1000)))
+            session.send(messages.Draining(self._ending.deadline))
         try:
             yield session
         finally:
@@ -240,78 +231,8 @@ class Sfu:
         """Raises TooManyRequests if a join of this key or address would be refused now, for an early refusal."""
         self._joins.require_budget(grant, address)
 
-    # Time
-
-    def handle_timeout(self, now: float) -> None:
-        """Does what is due: speakers, participants who left too long ago, empty rooms, the end of a drain."""
-        # A part that fails in every tick keeps nobody else in a room, and does not delay the end of a drain.
-        with self.failures.contained("tick"):
-            self._rooms.handle_timeout(now)
-        with self.failures.contained("tick"):
-            self._signalling.handle_timeout()
-        with self.failures.contained("tick"):
-            self._media_sessions.handle_timeout()
-        with self.failures.contained("tick"):
-            self._revocations.handle_timeout(self._context.wall())
-        with self.failures.contained("tick"):
-            self._quotas.handle_timeout(now)
-        if self.state is State.DRAINING and self._lifecycle.deadline <= now:
-            self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
-        self._note_empty()
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(self.config.tick)
-            try:
-                self.handle_timeout(self._context.now())
-            except Exception as error:
-                # Without ticks the service would keep participants who left, and would never end a drain.
-                self.failures.note("tick", error)
-
     # Below
 
     def _handle_closed(self, room: Room) -> None:
         self._signalling.close(room)
-        self._note_empty()
-
-    def _note_empty(self) -> None:
-        if self.state is not State.RUNNING and not self._rooms.has_participants:
-            self._empty.set()
-
-    def _dispatch(self, event: Event) -> None:
-        match event:
-            # The most frequent one first.
-            case _native.Switched(slot=id) | _native.Refused(slot=id):
-                self._hand_out(id, event)
-            case _native.AudioLevels(levels=levels):
-                self._rooms.handle_levels(levels)
-            case _native.WorkerFailed(worker=worker, reason=reason):
-                self._fail(worker, reason)
-            case _native.Captured():
-                self._captures.handle(event)
-            case _native.TransportState(transport=id) | _native.ChannelState(transport=id):
-                self._hand_out(id, event)
-            case _native.Layers(track=id):
-                self._hand_out(id, event)
-            case _native.Message(channel=id) | _native.Buffered(channel=id):
-                self._hand_out(id, event)
-
-    def _hand_out(self, id: int, event: Event) -> None:
-        sid = self._context.binding.owners.get(id)
-        room = self._rooms.of_participant(sid) if sid is not None else None
-        if sid is not None and room is not None:
-            room.events.handle(sid, event)
-
-    def _fail(self, worker: int, reason: str) -> None:
-        """Fails the whole service, because a packet thread panicked."""
-        self.failure = f"worker {worker} failed: {reason}"
-        log.critical("%s", self.failure)
-        self._lifecycle.close()
-        self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
-        self._rooms.end_turn()
-        self.failed.set()
-        if self._on_failure is not None:
-            try:
-                self._on_failure(self.failure)
-            except Exception as error:
-                self.failures.note("on_failure", error)
+        self._ending.note_empty()

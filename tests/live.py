@@ -1,5 +1,6 @@
 """The live objects of a service, for tests alone. Doors ask by `Sfu.execute` and get views."""
 
+from sfu.driver import Driver
 from sfu.rooms import Rooms
 from sfu.service import Sfu
 from sfu.signalling.media_session import MediaSessions
@@ -9,5 +10,9 @@ def rooms_of(sfu: Sfu) -> Rooms:
     return sfu._rooms
 
 
+def driver_of(sfu: Sfu) -> Driver:
+    return sfu._driver
+
+
 def media_sessions_of(sfu: Sfu) -> MediaSessions:
-    return sfu._media_sessions
+    return sfu._node.sessions

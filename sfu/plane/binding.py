@@ -54,18 +54,17 @@ class PlaneApi(Protocol):
 class Binding:
     """One plane, the allocated ids, and the participant (by sid) that owns each."""
 
-    def __init__(self, plane: PlaneApi, dispatch: Callable[[Event], None], failures: Failures) -> None:
+    def __init__(self, plane: PlaneApi, failures: Failures) -> None:
         self.plane = plane
         self.owners: dict[int, str] = {}
-        self._dispatch = dispatch
         self._failures = failures
         self._counter = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def open(self) -> None:
+    def open(self, dispatch: Callable[[Event], None]) -> None:
         """Starts passing events to `dispatch`, on the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self.plane.fileno(), self.read)
+        self._loop.add_reader(self.plane.fileno(), self.read, dispatch)
 
     def close(self) -> None:
         """Stops passing events."""
@@ -85,7 +84,7 @@ class Binding:
         self.plane.remove(id)
         self.owners.pop(id, None)
 
-    def read(self) -> None:
+    def read(self, dispatch: Callable[[Event], None]) -> None:
         for event in self.plane.poll():
             if isinstance(event, _native.TraceLine):
                 logging.getLogger(f"{TRACE}.{event.target}").log(
@@ -93,7 +92,7 @@ class Binding:
                 )
                 continue
             try:
-                self._dispatch(event)
+                dispatch(event)
             except Exception as error:
                 # Only this participant loses an event. Later events of the batch belong to others.
                 self._failures.note("event", error, f"event={type(event).__name__}")

@@ -18,7 +18,7 @@ from sfu.model import Kind, Source
 from sfu.plane import _native
 from sfu.signalling import messages
 
-from ..live import rooms_of
+from ..live import driver_of, rooms_of
 from ..sfu.scene import Client, Scene, scene, turn
 from .crowd import Crowd, arriving
 
@@ -62,7 +62,7 @@ class LargeRoom:
     def read(self) -> None:
         """Sends waiting messages and reads all messages: the service disconnects a client that reads nothing."""
         self.it.clock.now += limits.NEWS_SECONDS
-        self.it.sfu.handle_timeout(self.it.clock.now)
+        driver_of(self.it.sfu).handle_timeout(self.it.clock.now)
         for client in self.clients:
             client.heard()
 

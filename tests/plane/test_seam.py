@@ -54,13 +54,13 @@ def test_decisions_are_logged_under_their_target_if_they_are_asked_for(caplog: p
         caplog.clear()
         plane = open_plane(Config(hosts=("127.0.0.1",), udp_port=0, trace=asked))
         others: list[Event] = []
-        binding = Binding(plane, others.append, Failures())
+        binding = Binding(plane, Failures())
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.bind(("127.0.0.1", 0))
             stranger.sendto(bytes([255] * 20), plane.addresses()[0])
             eventually(plane, lambda stats: stats.counters.discards["unknown_protocol"] == 1)
             where = f"127.0.0.1:{stranger.getsockname()[1]}"
-        binding.read()
+        binding.read(others.append)
         plane.close()
         lines = [(line.name, line.levelno, line.message) for line in caplog.records if line.name.startswith(TRACE)]
         text = f'worker{{index=0}}: discarded remote={where} why="unknown_protocol" total=1'

@@ -20,7 +20,7 @@ from sfu.signalling.outbox import Outgoing
 from sfu.signalling.requests import SignallingSession
 from sfu.views import Explanation, PublishedTrack, SubscriptionInfo
 
-from ..live import rooms_of
+from ..live import driver_of, rooms_of
 from .fake_plane import FakePlane
 
 M = TypeVar("M")
@@ -81,7 +81,7 @@ class Scene:
     async def pass_time(self, seconds: float) -> None:
         """Advances the clocks, handles timeouts, and lets the rooms report changes."""
         self.clock.now += seconds
-        self.sfu.handle_timeout(self.clock.now)
+        driver_of(self.sfu).handle_timeout(self.clock.now)
         await turn()
 
     async def say(self, *events: Event) -> None:

@@ -16,13 +16,11 @@ from sfu.plane import _native
 from sfu.room import turn as turns
 from sfu.room.admission import Admission
 from sfu.room.forwarding import Forwarding
-from sfu.service import Sfu
 from sfu.signalling import messages
 from sfu.signalling.outbox import REPLACED
 from sfu.signalling.view import View
 
 from ..live import rooms_of
-from .fake_plane import FakePlane
 from .scene import Client, Scene, grant, open_session, scene, sdp, turn
 
 
@@ -220,19 +218,6 @@ async def test_a_part_of_a_room_that_fails_in_every_tick_keeps_nobody_who_is_gon
         assert it.sfu.failures.counts["tick"] == 1
 
 
-@pytest.mark.parametrize("part", ["_rooms", "_signalling", "_media_sessions", "_revocations", "_quotas"])
-async def test_a_part_of_the_service_that_fails_in_every_tick_delays_no_drain(
-    part: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with scene() as it:
-        await it.client("ada")
-        monkeypatch.setattr(type(getattr(it.sfu, part)), "handle_timeout", broken)
-        it.sfu.drain(5.0)
-        await it.pass_time(5.1)
-        assert not rooms_of(it.sfu)
-        await asyncio.wait_for(it.sfu.wait_empty(), 60)
-
-
 async def test_who_resumes_and_cannot_be_given_a_snapshot_is_gone_after_the_resume_window(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -283,19 +268,6 @@ async def test_a_channel_that_could_not_be_opened_is_removed_with_its_participan
         assert it.sfu.failures.counts["request"] == 1
         rooms_of(it.sfu)["room"].moderation.remove("ada")
         assert not it.plane.channels
-
-
-async def test_the_tick_itself_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticked = asyncio.Event()
-
-    def fails(self: Sfu, now: float) -> None:
-        if self.failures.counts.get("tick"):
-            ticked.set()
-        broken()
-
-    monkeypatch.setattr(Sfu, "handle_timeout", fails)
-    async with Sfu(Config(tick=0.001), plane=FakePlane()):
-        await asyncio.wait_for(ticked.wait(), 60)
 
 
 @pytest.mark.parametrize("step", ["withdraw", "forget"])
@@ -364,24 +336,6 @@ async def test_a_callback_of_the_application_that_fails_is_its_own_trouble() -> 
         channel = ada.channel("sfu-reliable")
         await it.say(_native.Message(channel=channel, payload=b"\x06serverhello", text=False))
         assert it.sfu.failures.counts["on_message"] == 1
-
-
-async def test_whoever_embeds_the_service_hears_that_it_failed() -> None:
-    told: list[str] = []
-    async with scene(Config(workers=2), on_failure=told.append) as it:
-        ada = await it.client("ada")
-        waiting = asyncio.ensure_future(it.sfu.wait_failed())
-        await it.say(_native.WorkerFailed(worker=1, reason="a panic"))
-        assert await waiting == "worker 1 failed: a panic"
-        assert told == ["worker 1 failed: a panic"]
-        assert ada.last(messages.Left)
-
-
-async def test_a_failure_is_told_once_and_to_a_callback_that_fails_too() -> None:
-    async with scene(Config(workers=2), on_failure=broken) as it:
-        await it.say(_native.WorkerFailed(worker=1, reason="a panic"))
-        assert it.sfu.failures.counts["on_failure"] == 1
-        assert await it.sfu.wait_failed()
 
 
 def test_a_kind_of_failure_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:

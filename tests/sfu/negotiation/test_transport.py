@@ -24,7 +24,7 @@ class Told:
 
     def __init__(self) -> None:
         self.plane = FakePlane()
-        self.binding = Binding(self.plane, lambda event: None, Failures())
+        self.binding = Binding(self.plane, Failures())
         self.transport = Transport(self.binding, WORKER, "owner", LOCAL.fingerprint, LOCAL.candidates)
 
     def offer(self, text: str) -> Negotiated:

@@ -1,17 +1,23 @@
-"""RUNNING -> DRAINING -> CLOSED."""
+"""RUNNING -> DRAINING -> CLOSED, and the failure of a packet thread."""
 
 import asyncio
 
 import pytest
 
+from sfu.config import Config
 from sfu.errors import Unavailable
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import DisconnectReason
+from sfu.plane import _native
 from sfu.signalling import messages
 from sfu.signalling.sessions import refusal
 
 from ..live import rooms_of
 from .scene import START, scene, turn
+
+
+def broken(_: str) -> None:
+    raise RuntimeError("a bug")
 
 
 async def test_those_inside_are_told_at_once_and_nobody_new_comes_in() -> None:
@@ -89,6 +95,24 @@ async def test_closing_lets_everybody_go_and_closes_the_plane() -> None:
         assert alice.last(messages.Left).reason is DisconnectReason.SERVER_SHUTDOWN
         assert not plane.transports
     assert plane.closed
+
+
+async def test_whoever_embeds_the_service_hears_that_it_failed() -> None:
+    told: list[str] = []
+    async with scene(Config(workers=2), on_failure=told.append) as it:
+        ada = await it.client("ada")
+        waiting = asyncio.ensure_future(it.sfu.wait_failed())
+        await it.say(_native.WorkerFailed(worker=1, reason="a panic"))
+        assert await waiting == "worker 1 failed: a panic"
+        assert told == ["worker 1 failed: a panic"]
+        assert ada.last(messages.Left)
+
+
+async def test_a_failure_is_told_once_and_to_a_callback_that_fails_too() -> None:
+    async with scene(Config(workers=2), on_failure=broken) as it:
+        await it.say(_native.WorkerFailed(worker=1, reason="a panic"))
+        assert it.sfu.failures.counts["on_failure"] == 1
+        assert await it.sfu.wait_failed()
 
 
 def test_there_is_no_way_back() -> None:
