@@ -71,13 +71,13 @@ def set_subscriptions(node: Node, command: commands.SetSubscriptions, standing: 
     count = len(command.wishes)
     if count > limits.WISHES:
         raise LimitExceeded(f"one request has settings of at most {limits.WISHES} tracks, not {count}")
-    room.forwarding.demand(participant, dict(command.wishes), command.only)
+    room.forwarding.requests.demand(participant, dict(command.wishes), command.only)
     room.flush_soon()
 
 
 def subscribe(node: Node, command: commands.Subscribe, standing: Standing) -> None:
     room, participant = standing.find(node.rooms, command)
-    room.forwarding.subscribe(participant, command.tracks, command.on)
+    room.forwarding.requests.subscribe(participant, command.tracks, command.on)
     room.flush_soon()
 
 

@@ -59,7 +59,7 @@ class Events:
             case _native.TransportState():
                 self._handle_transport(participant, event)
             case _native.Layers():
-                if self._forwarding.handle_layers(event) is not None:
+                if self._forwarding.arrivals.handle_layers(event) is not None:
                     self._attendance.note(participant)
                 if self._forwarding.has_work():
                     self._flush_soon()

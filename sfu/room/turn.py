@@ -64,9 +64,10 @@ class Turn:
         self._ranking.reorder()
         self._all = True
 
-    def decide(self, sid: str) -> None:
-        """Marks a subscriber whose layers may have changed."""
-        self._decisions[sid] = None
+    def decide(self, subscriber: Participant, track: Track) -> None:
+        """Marks a subscriber if it is shown `track`, whose layers or wish changed."""
+        if subscriber.viewing.reconsider(track):
+            self._decisions[subscriber.sid] = None
 
     def report(self, sid: str) -> None:
         """Marks a subscriber with slots that the plane reported about."""

@@ -16,6 +16,7 @@ from sfu.plane import _native
 from sfu.room import turn as turns
 from sfu.room.admission import Admission
 from sfu.room.forwarding import Forwarding
+from sfu.room.requests import SubscriptionRequests
 from sfu.signalling import messages
 from sfu.signalling.outbox import REPLACED
 from sfu.signalling.view import View
@@ -315,7 +316,7 @@ async def test_levels_that_one_room_cannot_take_reach_the_others(monkeypatch: py
 async def test_a_request_that_fails_here_is_answered_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
         ada = await it.client("ada")
-        monkeypatch.setattr(Forwarding, "subscribe", broken)
+        monkeypatch.setattr(SubscriptionRequests, "subscribe", broken)
         error = await ada.ask(messages.Subscribe, tracks=(), on=True)
         assert (error.id, error.code) == (1, SfuError.code)
         assert it.sfu.failures.counts["request"] == 1

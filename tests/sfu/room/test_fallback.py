@@ -202,7 +202,7 @@ async def test_who_unpublishes_a_track_takes_its_backup_along() -> None:
         alice, bob, camera, _ = await backed_up(it)
         assert isinstance(await alice.ask(messages.Unpublish, track=camera), messages.Ok)
         assert not it.plane.tracks and bob.shows() == {"0": None}
-        assert not alice.room.forwarding.by_plane_id
+        assert not alice.room.forwarding.arrivals.by_plane_id
         answer = await alice.ask(messages.Publish, cid="c", kind=Kind.VIDEO, backup=BackupCodec("d", "video/vp8"))
         assert isinstance(answer, messages.Published), "its names are free again"
 
@@ -213,7 +213,7 @@ async def test_a_section_that_ends_takes_the_backup_along() -> None:
         alice.sections[0] = ("video", "inactive")
         await alice.offer(tracks={"1": "c-backup"})
         assert not it.plane.tracks and bob.shows() == {"0": None}
-        assert not alice.room.forwarding.by_plane_id
+        assert not alice.room.forwarding.arrivals.by_plane_id
         assert alice.participant.publishing.declared == {}
 
 

@@ -11,7 +11,7 @@ from sfu.room.notes import Notes
 
 from ..scene import scene
 from ..test_facts import record
-from .test_muting import VIEWERS, audience
+from .test_mutes import VIEWERS, audience
 
 
 def made_in(entries: Iterable[Entry]) -> list[Decided]:
