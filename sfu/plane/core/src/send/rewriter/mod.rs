@@ -182,23 +182,32 @@ impl Rewriter {
 
         let ids = run.insert(packet);
         let numbers = run.numbers(packet);
-        let before = self.last;
-        // The first packet of a picture has the best receive time; in H264 a later picture may have an earlier
-        // timestamp.
-        let (timestamp, received) = match before {
-            Some(last) if numbers.timestamp.wrapping_sub(last.timestamp) as i32 <= 0 => (last.timestamp, last.received),
-            _ => (numbers.timestamp, packet.received),
-        };
-        self.last = Some(Last {
-            timestamp,
-            received,
-            clock: packet.clock,
-            encoding: packet.encoding,
-            same_track: true,
-            timestamp_offset: run.offsets.timestamp,
-            ids: ids.or(before.and_then(|last| last.ids)),
-            frame_number: numbers.frame_number.or(before.and_then(|last| last.frame_number)),
-        });
+        let timestamp_offset = run.offsets.timestamp;
+        match &mut self.last {
+            Some(last) => {
+                // The first packet of a picture has the best receive time; in H264 a later picture may have an earlier
+                // timestamp.
+                if numbers.timestamp.wrapping_sub(last.timestamp) as i32 > 0 {
+                    (last.timestamp, last.received) = (numbers.timestamp, packet.received);
+                }
+                (last.clock, last.encoding, last.same_track) = (packet.clock, packet.encoding, true);
+                last.timestamp_offset = timestamp_offset;
+                last.ids = ids.or(last.ids);
+                last.frame_number = numbers.frame_number.or(last.frame_number);
+            }
+            None => {
+                self.last = Some(Last {
+                    timestamp: numbers.timestamp,
+                    received: packet.received,
+                    clock: packet.clock,
+                    encoding: packet.encoding,
+                    same_track: true,
+                    timestamp_offset,
+                    ids,
+                    frame_number: numbers.frame_number,
+                });
+            }
+        }
         numbers
     }
 
