@@ -37,6 +37,8 @@ pub struct Rungs {
     announced_at: u64,
     /// The highest spatial layer that ever existed.
     most: u8,
+    /// See [`Rungs::target`].
+    target: Option<Rung>,
     /// Increases with every change that may affect the best rung.
     version: u32,
 }
@@ -54,6 +56,7 @@ impl Rungs {
     }
 
     pub fn take_ladder(&mut self) -> Vec<Rung> {
+        self.target = None;
         std::mem::take(&mut self.ladder)
     }
 
@@ -63,12 +66,12 @@ impl Rungs {
             self.present[rung.encoding.place()] = rung.encoding;
         }
         self.ladder = ladder;
-        self.version = self.version.wrapping_add(1);
+        self.changed();
     }
 
     pub fn set_lives(&mut self, lives: Lives) {
         self.lives = lives;
-        self.version = self.version.wrapping_add(1);
+        self.changed();
     }
 
     pub fn version(&self) -> u32 {
@@ -81,12 +84,13 @@ impl Rungs {
         if self.present[place] != encoding {
             self.forget(self.present[place]);
             self.present[place] = encoding;
+            self.changed();
         }
         self.newest[place] = self.newest[place].max(packet.seq);
         if self.alone != packet.alone || self.is_encrypted(packet.encoding) != packet.encrypted {
             self.alone = packet.alone;
             self.encrypted = self.encrypted & !encoding.bit() | u8::from(packet.encrypted) << place;
-            self.version = self.version.wrapping_add(1);
+            self.changed();
         }
         if self.alone {
             self.only = encoding;
@@ -117,7 +121,10 @@ impl Rungs {
         }
         if packet.payload_type.codec == Codec::Av1 && !self.describes {
             // Nothing else marks where a spatial layer's frame begins: upper layers would only disturb the lowest.
-            self.layers = 1;
+            if self.layers != 1 {
+                self.layers = 1;
+                self.changed();
+            }
             return;
         }
         let structure = packet.description.vp9.as_ref().map_or(0, |numbers| numbers.spatial_layers);
@@ -133,7 +140,7 @@ impl Rungs {
         self.layers |= 1 << spatial;
         if self.layers != before {
             self.most = self.most.max(self.layers.ilog2() as u8);
-            self.version = self.version.wrapping_add(1);
+            self.changed();
         }
     }
 
@@ -144,7 +151,7 @@ impl Rungs {
     /// The source has no such encoding any more.
     pub fn remove(&mut self, encoding: EncodingId) {
         self.present[encoding.place()] = encoding.successor();
-        self.version = self.version.wrapping_add(1);
+        self.changed();
     }
 
     /// The numbers of an encoding restart.
@@ -154,7 +161,7 @@ impl Rungs {
         if self.alone {
             (self.layers, self.announced_at, self.most) = (0, 0, 0);
         }
-        self.version = self.version.wrapping_add(1);
+        self.changed();
     }
 
     /// True if the ladder lists an encoding.
@@ -198,7 +205,13 @@ impl Rungs {
 
     /// The best rung that arrives, or the best of all if none arrives.
     pub fn target(&self) -> Option<Rung> {
-        self.best_alive().or(self.ladder.first().copied())
+        self.target
+    }
+
+    /// Call after every change that may affect the best rung.
+    fn changed(&mut self) {
+        self.version = self.version.wrapping_add(1);
+        self.target = self.best_alive().or(self.ladder.first().copied());
     }
 
     /// The spatial layer of the only encoding that is shown if `spatial` is the target.
