@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.bot import Bot
+from loadtest.bot import Bot, Message
 
 from .chromium import Chromium
 from .conftest import Enter
@@ -39,12 +39,10 @@ async def test_everybody_gets_what_anybody_sends(
             if is_reliable:
                 await sender.call(way, text, None)
             else:
-                await say_until_heard(sender, text, other)
+                await say_until_heard(sender, text, other, bot)
             message = await got(other, text)
             assert (message["identity"], message["reliable"]) == (sender.identity, is_reliable)
-            found = await bot.until(
-                lambda text=text: next((m for m in bot.messages if m.payload == text.encode()), None)
-            )
+            found = await until_received(bot, text)
             assert (found.sender, found.reliable) == (sender.sid, is_reliable)
         await bot.send(b"hello from bot", reliable=is_reliable)
         for person in (ada, fox):
@@ -128,13 +126,26 @@ async def known(person: Person, *identities: str) -> None:
     )
 
 
-async def say_until_heard(sender: Person, text: str, other: Person) -> None:
-    """A lossy message: it is lost until the channels of both are open."""
+def received(bot: Bot, text: str) -> Message | None:
+    """Returns the first message of this text that a bot got."""
+    return next((message for message in bot.messages if message.payload == text.encode()), None)
+
+
+async def until_received(bot: Bot, text: str) -> Message:
+    """Waits until a bot has a message of this text."""
+    await bot.until(lambda: received(bot, text) is not None)
+    found = received(bot, text)
+    assert found is not None
+    return found
+
+
+async def say_until_heard(sender: Person, text: str, other: Person, bot: Bot) -> None:
+    """Sends a lossy message until both have got it: it is lost for everybody whose channel is not open yet."""
 
     async def say() -> bool:
-        if any(one["text"] == text for one in await other.call("arrived")):
+        if received(bot, text) and any(one["text"] == text for one in await other.call("arrived")):
             return True
         await sender.call("sendLossy", text, None)
         return False
 
-    await until(say, bool, f"{other.identity} gets {text!r}")
+    await until(say, bool, f"{other.identity} and the bot get {text!r}")
