@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn path(port: u16) -> Path {
-        Path { local: ([127, 0, 0, 1], 7882).into(), remote: ([127, 0, 0, 1], port).into() }
+        Path::udp(([127, 0, 0, 1], 7882).into(), ([127, 0, 0, 1], port).into())
     }
 
     fn shape(batch: &Batch) -> Vec<(u16, usize, usize)> {

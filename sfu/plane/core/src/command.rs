@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::codec::PayloadType;
-use crate::id::{ChannelId, GroupId, RoomId, SlotId, TrackId, TransportId};
+use crate::id::{ChannelId, GroupId, LinkId, RoomId, SlotId, TrackId, TransportId};
 use crate::layer::Ladder;
 use crate::rtp::extension::ExtensionMap;
 use crate::time::Duration;
@@ -328,12 +328,21 @@ pub struct Member {
     pub may_send: bool,
 }
 
-/// The addresses of a datagram. The socket layer keeps the local address of each datagram, so that a host with several
-/// addresses answers from the one that was addressed.
+/// Where a datagram arrives and leaves: its link and its addresses. The socket layer keeps the local address of each
+/// datagram, so that a host with several addresses answers from the one that was addressed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Path {
+    /// What carries the datagrams.
+    pub link: LinkId,
     /// Our address.
     pub local: SocketAddr,
     /// The peer's address.
     pub remote: SocketAddr,
+}
+
+impl Path {
+    /// The path of a UDP datagram.
+    pub const fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { link: LinkId::UDP, local, remote }
+    }
 }

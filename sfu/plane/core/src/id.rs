@@ -45,3 +45,18 @@ id!(
     /// A group of data channels that exchange messages.
     GroupId
 );
+
+/// What carries datagrams to a peer: the worker's UDP port, which is always there, or one TCP connection (RFC 4571). The
+/// socket layer numbers the connections of a worker, and never uses a number twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LinkId(pub u64);
+
+impl LinkId {
+    /// The worker's UDP port.
+    pub const UDP: LinkId = LinkId(0);
+
+    /// True if it is a TCP connection.
+    pub fn is_tcp(self) -> bool {
+        self != LinkId::UDP
+    }
+}

@@ -444,10 +444,10 @@ fn the_silence_of_the_path_that_is_used_ends_media_though_checks_come_from_elsew
 fn an_answer_is_never_longer_than_its_check() {
     let mut call = Call::new(16);
     let alice = call.invite(DtlsRole::Server);
-    let path = Path {
-        local: "[2001:db8::1]:7882".parse().expect("an address"),
-        remote: "[2001:db8::2:1]:50000".parse().expect("an address"),
-    };
+    let path = Path::udp(
+        "[2001:db8::1]:7882".parse().expect("an address"),
+        "[2001:db8::2:1]:50000".parse().expect("an address"),
+    );
     let check = call.peers[alice].check(true);
     let paid = check.len();
     assert_eq!(call.inject(path, check), Ok(()));

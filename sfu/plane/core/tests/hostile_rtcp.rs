@@ -34,7 +34,7 @@ fn publish_many(call: &mut Call, peer: usize, tracks: u32, encodings: u32) -> Ve
 /// A batch that other transports filled except for this many octets.
 fn nearly_full(room: usize) -> Batch {
     let mut batch = Batch::default();
-    let path = Path { local: ([192, 0, 2, 1], 7_882).into(), remote: ([203, 0, 113, 9], 9).into() };
+    let path = Path::udp(([192, 0, 2, 1], 7_882).into(), ([203, 0, 113, 9], 9).into());
     while batch.has_room(room + 1) {
         let octets = (batch.space().len() - room).min(DATAGRAM);
         batch.copy(path, &vec![0; octets]).unwrap();

@@ -45,10 +45,10 @@ fn a_participant_connects_whichever_end_begins_the_handshake() {
 fn ipv6_carries_everything() {
     let mut call = Call::new(2);
     let (alice, bob) = (call.invite(DtlsRole::Server), call.join());
-    call.peers[alice].path = Path {
-        local: "[2001:db8::1]:7882".parse().expect("an address"),
-        remote: "[2001:db8::2:1]:50000".parse().expect("an address"),
-    };
+    call.peers[alice].path = Path::udp(
+        "[2001:db8::1]:7882".parse().expect("an address"),
+        "[2001:db8::2:1]:50000".parse().expect("an address"),
+    );
     call.connect(alice);
     let (up, down) = (call.publish(alice, Kind::Video, &[]), call.publish(bob, Kind::Video, &[]));
     let (to_bob, to_alice) = (call.subscribe(bob, up, Kind::Video), call.subscribe(alice, down, Kind::Video));
@@ -61,7 +61,7 @@ fn ipv6_carries_everything() {
 fn a_check_from_an_address_nobody_named_is_answered_over_the_same_pair_of_addresses() {
     let mut call = Call::new(3);
     let alice = call.invite(DtlsRole::Server);
-    let other = Path { local: ([192, 0, 2, 99], 7_882).into(), remote: ([203, 0, 113, 7], 1_234).into() };
+    let other = Path::udp(([192, 0, 2, 99], 7_882).into(), ([203, 0, 113, 7], 1_234).into());
     let check = call.peers[alice].check(false);
     call.peers[alice].path = other;
     let sent = call.plane.stats().packets_sent;

@@ -139,9 +139,9 @@ mod tests {
         let remote = peer.local_addr().unwrap();
         let nobodys = SocketAddr::new("127.0.0.9".parse().unwrap(), port.addresses()[0].port());
         let mut batch = Batch::default();
-        batch.copy(Path { local: port.addresses()[1], remote }, b"second").unwrap();
-        batch.copy(Path { local: nobodys, remote }, b"nobody's").unwrap();
-        batch.copy(Path { local: port.addresses()[0], remote }, b"first").unwrap();
+        batch.copy(Path::udp(port.addresses()[1], remote), b"second").unwrap();
+        batch.copy(Path::udp(nobodys, remote), b"nobody's").unwrap();
+        batch.copy(Path::udp(port.addresses()[0], remote), b"first").unwrap();
         port.send(&batch);
         let mut buffer = [0; 20];
         let mut from: Vec<SocketAddr> = (0..2).map(|_| peer.recv_from(&mut buffer).unwrap().1).collect();

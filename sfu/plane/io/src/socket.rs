@@ -122,7 +122,7 @@ mod fixtures {
     }
 
     pub fn path(socket: &Socket, peer: &UdpSocket) -> Path {
-        Path { local: socket.local(), remote: peer.local_addr().unwrap() }
+        Path::udp(socket.local(), peer.local_addr().unwrap())
     }
 
     /// Loopback delivers within the send call, but the timestamp option takes effect a little later.

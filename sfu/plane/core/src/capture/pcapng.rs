@@ -156,7 +156,7 @@ mod tests {
     fn headers_have_the_checksums_that_their_receivers_compute() {
         // The example of an IPv4 header in RFC 1071's own words: the sum over a header with its checksum is zero.
         for (local, remote) in [("192.0.2.1:7882", "198.51.100.7:40000"), ("[2001:db8::1]:7882", "[2001:db8::2]:9")] {
-            let path = Path { local: local.parse().unwrap(), remote: remote.parse().unwrap() };
+            let path = Path::udp(local.parse().unwrap(), remote.parse().unwrap());
             for packet in [&[0x80, 96, 0, 1, 2][..], &[0xFF; 1_200]] {
                 let mut out = Vec::new();
                 write_packet(&mut out, 1, Direction::Out, &path, packet);

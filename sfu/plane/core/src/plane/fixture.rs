@@ -20,7 +20,7 @@ pub fn keys() -> Keys {
 
 /// The path of the transport with this id.
 pub fn path(peer: u64) -> Path {
-    Path { local: ([127, 0, 0, 1], 7882).into(), remote: ([192, 0, 2, 1], 4_000 + peer as u16).into() }
+    Path::udp(([127, 0, 0, 1], 7882).into(), ([192, 0, 2, 1], 4_000 + peer as u16).into())
 }
 
 /// A plane with two connected participants, and their arena keys.

@@ -94,7 +94,7 @@ mod tests {
     use crate::time::ms;
 
     fn path(port: u16) -> Path {
-        Path { local: ([127, 0, 0, 1], 7_882).into(), remote: ([127, 0, 0, 1], port).into() }
+        Path::udp(([127, 0, 0, 1], 7_882).into(), ([127, 0, 0, 1], port).into())
     }
 
     #[test]

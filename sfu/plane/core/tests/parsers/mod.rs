@@ -51,7 +51,7 @@ pub fn stun(bytes: &[u8]) {
         remote_pwd: "the-password-of-the-peer".into(),
     });
     let address: SocketAddr = ([127, 0, 0, 1], 7_882).into();
-    let path = Path { local: address, remote: address };
+    let path = Path::udp(address, address);
     let _ = agent.handle_response(bytes, path, Instant::now());
     let answer = agent.handle_request(bytes, path, false, Instant::now());
     assert!(answer.is_err() || binding::username(bytes) == Ok("server0"));

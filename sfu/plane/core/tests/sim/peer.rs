@@ -109,7 +109,7 @@ impl Peer {
         let port = 40_000 + index as u16;
         Self {
             transport,
-            path: Path { local: ([192, 0, 2, 1], 7_882).into(), remote: ([198, 51, 100, 1], port).into() },
+            path: Path::udp(([192, 0, 2, 1], 7_882).into(), ([198, 51, 100, 1], port).into()),
             local_ufrag: format!("peer{index}"),
             server_ufrag: format!("server{index}"),
             server_pwd: format!("password-of-the-server-for-{index}"),

@@ -112,7 +112,7 @@ impl Socket {
             let local = facts.local.map_or(self.local, |(ip, interface)| self.on(ip, interface));
             let received = facts.stamp.map_or(now, |stamp| instant(stamp, now, wall));
             let length = if truncated { 0 } else { length };
-            inbound.facts.push(Facts { length, truncated, path: Path { local, remote }, received });
+            inbound.facts.push(Facts { length, truncated, path: Path::udp(local, remote), received });
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ mod tests {
         let peer = peer("[::1]:0");
         peer.send_to(b"who", asked).unwrap();
         let (_, path) = receive(&socket, &mut Inbound::default(), 1).remove(0);
-        assert_eq!(path, Path { local: asked, remote: peer.local_addr().unwrap() });
+        assert_eq!(path, Path::udp(asked, peer.local_addr().unwrap()));
         let mut batch = Batch::default();
         batch.copy(path, &[0; 100]).unwrap();
         batch.copy(path, &[0; 40]).unwrap();

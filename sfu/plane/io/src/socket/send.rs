@@ -122,10 +122,10 @@ impl Socket {
 
 /// Fills the unused entries of a chunk.
 static NOTHING: Message = Message {
-    path: Path {
-        local: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
-        remote: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
-    },
+    path: Path::udp(
+        SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+        SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+    ),
     range: 0..0,
     segment: 1,
 };
@@ -186,7 +186,7 @@ mod tests {
         let (mut socket, peer) = (socket("127.0.0.1:0"), peer("127.0.0.1:0"));
         let good = path(&socket, &peer);
         // Not an address of this machine (RFC 5737): the kernel will not send from it.
-        let bad = Path { local: "192.0.2.1:7".parse().unwrap(), remote: good.remote };
+        let bad = Path::udp("192.0.2.1:7".parse().unwrap(), good.remote);
         let mut batch = Batch::default();
         for (path, length) in [(good, 10), (bad, 20), (bad, 20), (good, 30)] {
             batch.copy(path, &vec![7; length]).unwrap();

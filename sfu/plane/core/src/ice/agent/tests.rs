@@ -25,7 +25,7 @@ fn credentials(local: &str) -> IceCredentials {
 }
 
 fn path(port: u16) -> Path {
-    Path { local: ([127, 0, 0, 1], 7882).into(), remote: ([192, 0, 2, 1], port).into() }
+    Path::udp(([127, 0, 0, 1], 7882).into(), ([192, 0, 2, 1], port).into())
 }
 
 #[derive(Clone)]
