@@ -177,8 +177,8 @@ fn messages_of_every_size_arrive_whole_and_in_order_over_a_lossy_network() {
     let (mut call, members) = room(4, 2, "sfu-reliable", Reliability::Reliable);
     connect(&mut call, &members, true);
     for member in &members {
-        call.up[member.peer] = Link { delay: ms(20), loss: 0.05, jitter: ms(10) };
-        call.down[member.peer] = Link { delay: ms(20), loss: 0.05, jitter: ms(10) };
+        call.up[member.peer] = Link { delay: ms(20), loss: 0.05, jitter: ms(10), ..Link::default() };
+        call.down[member.peer] = Link { delay: ms(20), loss: 0.05, jitter: ms(10), ..Link::default() };
     }
     let sizes = [0, 1, 100, 1_171, 1_200, 5_000, 20_000, 65_000];
     for &size in &sizes {

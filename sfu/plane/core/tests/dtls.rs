@@ -60,17 +60,19 @@ fn a_server_that_the_peer_does_not_trust_learns_it() {
 
 #[test]
 fn handshakes_survive_what_networks_do_to_them() {
-    for (seed, loss) in (0..24).map(|seed| (seed, [0.1, 0.25, 0.4][seed as usize % 3])) {
+    // At 40 % each way, one of 200 needs longer than 15 s.
+    let networks = [(0.1, ms(15_000)), (0.25, ms(15_000)), (0.4, ms(30_000))];
+    for (seed, (loss, longest)) in (0..24).map(|seed| (seed, networks[seed as usize % 3])) {
         for role in [DtlsRole::Server, DtlsRole::Client] {
             let mut call = Call::new(seed);
             let alice = call.invite(role);
-            let link = Link { delay: ms(40), loss, jitter: ms(60) };
+            let link = Link { delay: ms(40), loss, jitter: ms(60), ..Link::default() };
             (call.up[alice], call.down[alice]) = (link, link);
             call.peers[alice].checking = true;
             let began = call.now;
             while !(call.has_connected(alice) && call.peers[alice].is_connected()) {
                 call.run(ms(100));
-                assert!(call.now - began < ms(15_000), "seed {seed}, loss {loss}, {role:?}: {:?}", call.events);
+                assert!(call.now - began < longest, "seed {seed}, loss {loss}, {role:?}: {:?}", call.events);
             }
         }
     }

@@ -160,7 +160,7 @@ fn play(seed: u64, steps: Vec<Step>) -> usize {
                 }
             }
             Step::Network { peer, up, loss, jitter } => {
-                let link = Link { delay: ms(10), loss, jitter: ms(jitter) };
+                let link = Link { delay: ms(10), loss, jitter: ms(jitter), ..Link::default() };
                 if up { call.up[peers[peer]] = link } else { call.down[peers[peer]] = link }
             }
             Step::Complain { slot, from, count } => {
@@ -220,7 +220,7 @@ fn an_hour_of_sound_goes_over_the_wrap_of_its_numbers() {
     let (alice, bob) = (call.join(), call.join());
     let microphone = call.publish(alice, Kind::Audio, &[]);
     let slot = call.subscribe(bob, microphone, Kind::Audio);
-    call.up[alice] = Link { delay: ms(20), loss: 0.02, jitter: ms(30) };
+    call.up[alice] = Link { delay: ms(20), loss: 0.02, jitter: ms(30), ..Link::default() };
     call.run(ms(3_600_000));
     let heard = call.peers[bob].stream(ssrc(slot)).len();
     // 180,000 packets: two wraps.

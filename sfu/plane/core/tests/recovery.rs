@@ -60,7 +60,7 @@ fn a_loss_above_repairs_all_subscribers_with_one_retransmission() {
 fn a_loss_below_is_repaired_from_the_cache_and_the_publisher_hears_nothing() {
     let (mut call, alice, viewers) = audience(3, 5);
     for &(viewer, _) in &viewers {
-        call.down[viewer] = Link { delay: ms(20), loss: 0.05, jitter: ms(0) };
+        call.down[viewer] = Link { delay: ms(20), loss: 0.05, jitter: ms(0), ..Link::default() };
     }
     call.run(ms(2_000));
     for &(viewer, _) in &viewers {
@@ -115,7 +115,7 @@ fn a_packet_is_sent_again_for_a_second_if_its_keyframe_is_old() {
 #[test]
 fn packets_that_overtook_one_another_are_not_asked_for() {
     let (mut call, alice, viewers) = audience(4, 2);
-    call.up[alice] = Link { delay: ms(20), loss: 0.0, jitter: ms(8) };
+    call.up[alice] = Link { delay: ms(20), loss: 0.0, jitter: ms(8), ..Link::default() };
     call.run(ms(3_000));
     assert_eq!(call.plane.stats().nacks_sent, 0);
     call.up[alice] = Link::default();

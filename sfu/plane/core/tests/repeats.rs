@@ -52,7 +52,7 @@ fn newest(call: &Call, peer: usize, slot: SlotId) -> u16 {
 fn a_viewer_or_listener_without_rtx_gets_what_was_lost() {
     for (kind, loss) in [(Kind::Video, 0.05), (Kind::Video, 0.1), (Kind::Audio, 0.1)] {
         let (mut call, _, bob, _, slot) = call(1, kind, &[]);
-        call.down[bob] = Link { delay: ms(20), loss, jitter: ms(0) };
+        call.down[bob] = Link { delay: ms(20), loss, jitter: ms(0), ..Link::default() };
         call.run(ms(20_000));
         call.down[bob].loss = 0.0;
         call.run(ms(500));
@@ -80,8 +80,8 @@ fn sound_with_the_packets_before_it_is_sent_again_with_the_same() {
     let (room, redundant) = (RoomId(call.id()), vec![track]);
     let policy = AudioPolicy { room, loudest: 0, ranked: vec![], always: vec![], redundancy: 2, redundant };
     call.apply(Command::SetAudio(policy));
-    call.up[alice] = Link { delay: ms(20), loss: 0.0, jitter: ms(30) };
-    call.down[bob] = Link { delay: ms(20), loss: 0.1, jitter: ms(10) };
+    call.up[alice] = Link { delay: ms(20), loss: 0.0, jitter: ms(30), ..Link::default() };
+    call.down[bob] = Link { delay: ms(20), loss: 0.1, jitter: ms(10), ..Link::default() };
     call.run(ms(10_000));
     let (count, missing) = came(&call, bob, slot);
     assert!(call.audit.repeats() > 30, "{}", call.audit.repeats());
@@ -110,7 +110,7 @@ fn nothing_is_sent_again_from_more_than_63_numbers_back_or_more_than_three_times
 #[test]
 fn the_transport_wide_number_is_the_one_it_had_and_no_other_is_used_up() {
     let (mut call, _, bob, _, slot) = call(4, Kind::Video, &[]);
-    call.down[bob] = Link { delay: ms(20), loss: 0.1, jitter: ms(0) };
+    call.down[bob] = Link { delay: ms(20), loss: 0.1, jitter: ms(0), ..Link::default() };
     call.run(ms(5_000));
     call.down[bob].loss = 0.0;
     call.run(ms(500));

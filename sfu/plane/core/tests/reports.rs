@@ -37,7 +37,7 @@ fn skew(call: &Call, publisher: usize, source: usize, subscriber: usize, slot: S
 fn sender_reports_carry_the_clock_of_the_publisher_through_whatever_delay() {
     let mut call = Call::new(1);
     let (alice, bob) = (call.join(), call.join());
-    call.up[alice] = Link { delay: ms(120), loss: 0.0, jitter: ms(30) };
+    call.up[alice] = Link { delay: ms(120), loss: 0.0, jitter: ms(30), ..Link::default() };
     let camera = call.publish(alice, Kind::Video, &[]);
     let microphone = call.publish(alice, Kind::Audio, &[]);
     let video = call.subscribe(bob, camera, Kind::Video);

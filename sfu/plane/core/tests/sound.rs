@@ -145,7 +145,7 @@ fn with_redundancy_a_listener_who_loses_every_fifth_packet_misses_few() {
 fn what_is_sent_again_is_what_was_sent_first() {
     let mut room = Room::new(5, &[30], &[Codec::Opus, Codec::Red]);
     room.policy(0, &[], 2);
-    room.call.up[room.speakers[0]] = Link { delay: ms(20), loss: 0.1, jitter: ms(40) };
+    room.call.up[room.speakers[0]] = Link { delay: ms(20), loss: 0.1, jitter: ms(40), ..Link::default() };
     let (listener, slot) = (room.listener, room.slots[0]);
     room.call.run(ms(3_000));
     // Everything is requested again; nothing was lost downstream, so each packet comes twice.

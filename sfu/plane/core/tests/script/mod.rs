@@ -171,6 +171,7 @@ impl Script {
             delay: ms(choices.pick(&[1, 5, 40, 300])?),
             loss: choices.pick(&[0.0, 0.0, 0.05, 0.3])?,
             jitter: ms(choices.pick(&[0, 0, 20, 150])?),
+            ..Link::default()
         };
         (self.call.up[index], self.call.down[index]) = (link, link);
         let peer = &mut self.call.peers[index];

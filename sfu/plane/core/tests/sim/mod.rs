@@ -5,13 +5,14 @@
 pub mod account;
 pub mod audit;
 pub mod budget;
+pub mod link;
+pub mod network;
 pub mod pcap;
 pub mod peer;
+pub mod random;
 pub mod source;
 pub mod stream;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use plane_core::batch::Batch;
@@ -29,6 +30,8 @@ use plane_core::{Discard, Event, Plane};
 
 use audit::Audit;
 use budget::Budget;
+pub use link::Link;
+use network::{Network, Traveller, Way};
 use peer::Peer;
 
 pub const VP8: PayloadType =
@@ -37,50 +40,19 @@ pub const VP8: PayloadType =
 pub const H264: PayloadType = PayloadType { number: 102, codec: Codec::H264, rtx: None, ..VP8 };
 pub const OPUS: PayloadType = PayloadType { number: 111, codec: Codec::Opus, format: 0, clock_rate: 48_000, rtx: None };
 
-/// One direction of the network between a participant and the server.
-#[derive(Clone, Copy)]
-pub struct Link {
-    pub delay: Duration,
-    /// 0 to 1.
-    pub loss: f64,
-    /// The maximum random extra delay, which reorders datagrams.
-    pub jitter: Duration,
-}
-
-impl Link {
-    pub fn lossy(delay: Duration, loss: f64) -> Self {
-        Self { delay, loss, ..Self::default() }
-    }
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Self { delay: ms(5), loss: 0.0, jitter: ms(0) }
-    }
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    Up,
-    Down,
-}
-
-/// Datagrams in flight, sorted by arrival, then by departure.
-type Flight = Reverse<(Instant, u64, Way, usize, Vec<u8>)>;
-
 pub struct Call {
     pub plane: Plane,
     pub now: Instant,
     pub peers: Vec<Peer>,
     pub events: Vec<Event>,
+    /// The links of each participant, which may change at any time.
     pub up: Vec<Link>,
     pub down: Vec<Link>,
+    pub network: Network,
     /// The part of the upstream delay in the server's socket, after the kernel's timestamp.
     pub in_socket: Duration,
     /// Datagrams to addresses without a peer: time, path, and octets.
     pub strays: Vec<(Instant, Path, Vec<u8>)>,
-    flights: BinaryHeap<Flight>,
-    launched: u64,
     next_id: u64,
     random: u64,
     pub clock: WallClock,
@@ -118,10 +90,9 @@ impl Call {
             events: Vec::new(),
             up: Vec::new(),
             down: Vec::new(),
+            network: Network::new(seed),
             in_socket: ms(0),
             strays: Vec::new(),
-            flights: BinaryHeap::new(),
-            launched: 0,
             next_id: 1,
             random: seed,
             clock,
@@ -158,6 +129,7 @@ impl Call {
         self.peers.push(peer);
         self.up.push(Link::default());
         self.down.push(Link::default());
+        self.network.add_participant();
         self.apply(Command::AddTransport(spec));
         index
     }
@@ -318,7 +290,7 @@ impl Call {
         let mut idle = 0;
         loop {
             let due = [
-                self.flights.peek().map(|flight| flight.0.0),
+                self.network.poll_timeout(),
                 self.plane.poll_timeout(),
                 self.peers.iter().filter_map(Peer::poll_timeout).min(),
             ];
@@ -326,10 +298,8 @@ impl Call {
             idle = if next > self.now { 0 } else { idle + 1 };
             assert!(idle < 10_000, "time stands still: the plane {:?}, at {:?}", self.plane.poll_timeout(), self.now);
             self.now = self.now.max(next);
-            while self.flights.peek().is_some_and(|flight| flight.0.0 <= self.now) {
-                if let Some(Reverse((_, _, way, index, datagram))) = self.flights.pop() {
-                    self.land(way, index, datagram);
-                }
+            while let Some(traveller) = self.poll_arrival() {
+                self.land(traveller);
             }
             if self.plane.poll_timeout().is_some_and(|due| due <= self.now) {
                 self.budget.handle_timeout(&mut self.plane, self.now);
@@ -354,14 +324,20 @@ impl Call {
         self.plane.stats().discarded(why)
     }
 
-    fn land(&mut self, way: Way, index: usize, mut datagram: Vec<u8>) {
-        match way {
+    fn poll_arrival(&mut self) -> Option<Traveller> {
+        let (up, down) = (&self.up, &self.down);
+        let link = |way, participant: usize| if way == Way::Up { up[participant] } else { down[participant] };
+        self.network.poll_arrival(link, self.now)
+    }
+
+    fn land(&mut self, mut traveller: Traveller) {
+        let peer = &mut self.peers[traveller.participant];
+        match traveller.way {
             Way::Up => {
-                let path = self.peers[index].path;
                 let received = self.now - self.in_socket;
-                let _ = self.budget.handle(&mut self.plane, &mut datagram, path, received, self.now);
+                let _ = self.budget.handle(&mut self.plane, &mut traveller.datagram, peer.path, received, self.now);
             }
-            Way::Down => self.peers[index].handle_datagram(&mut datagram, self.now),
+            Way::Down => peer.handle_datagram(&mut traveller.datagram, self.now),
         }
     }
 
@@ -407,17 +383,12 @@ impl Call {
         (there().map(length).sum(), there().filter(|datagram| datagram[0] > 3).map(length).sum())
     }
 
-    fn launch(&mut self, way: Way, index: usize, datagram: Vec<u8>) {
-        let link = if way == Way::Up { self.up[index] } else { self.down[index] };
-        self.launched += 1;
-        if self.chance() < link.loss {
-            return;
+    fn launch(&mut self, way: Way, participant: usize, datagram: Vec<u8>) {
+        let link = if way == Way::Up { self.up[participant] } else { self.down[participant] };
+        let tapped = (way == Way::Up && self.peers[participant].tapped).then(|| datagram.clone());
+        if self.network.send(Traveller { way, participant, datagram }, &link, self.now) {
+            self.peers[participant].tap.extend(tapped);
         }
-        if way == Way::Up && self.peers[index].tapped {
-            self.peers[index].tap.push(datagram.clone());
-        }
-        let delay = link.delay + link.jitter.mul_f64(self.chance());
-        self.flights.push(Reverse((self.now + delay, self.launched, way, index, datagram)));
     }
 
     /// From 0 to 1.

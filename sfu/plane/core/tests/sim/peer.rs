@@ -4,7 +4,7 @@ pub mod ice;
 mod media;
 mod rtcp;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use plane_core::command::{DtlsRole, Fingerprint, Hash, IceCredentials, Path, SctpSpec};
@@ -99,6 +99,8 @@ pub struct Peer {
     /// The first received sequence number, and the number of packets.
     counted: BTreeMap<u32, (u16, u16)>,
     last_reports: BTreeMap<u32, (u32, Instant)>,
+    /// Hashes of the RTCP datagrams that came.
+    compounds_seen: HashSet<u64>,
     origin: Instant,
 }
 
@@ -165,6 +167,7 @@ impl Peer {
             expected: BTreeMap::new(),
             counted: BTreeMap::new(),
             last_reports: BTreeMap::new(),
+            compounds_seen: HashSet::new(),
             origin: now,
         }
     }

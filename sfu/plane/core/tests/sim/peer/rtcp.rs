@@ -1,5 +1,7 @@
 //! The RTCP of a simulated participant: its reports and transport-wide feedback, and what the server sends.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use plane_core::rtcp::compound::{self, Packet};
 use plane_core::rtcp::{report, twcc};
 use plane_core::time::{Instant, ms};
@@ -31,6 +33,12 @@ impl Peer {
 
     pub(super) fn handle_rtcp(&mut self, datagram: &mut [u8], now: Instant) {
         let inbound = self.inbound.as_mut().expect("RTCP comes after the handshake");
+        let mut hasher = DefaultHasher::new();
+        datagram.hash(&mut hasher);
+        // The network may duplicate a datagram. The server never uses an index for two packets.
+        if !self.compounds_seen.insert(hasher.finish()) {
+            return;
+        }
         let length = inbound.unprotect_rtcp(datagram).expect("the server's RTCP is authentic, and new");
         self.compounds.push_back(datagram[..length].to_vec());
         self.compounds.truncate(100);
