@@ -81,15 +81,26 @@ SfuDep = Annotated[Sfu, Depends(_sfu)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 
 
+async def _possible_grant(
+    request: HTTPConnection,
+    settings: SettingsDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Grant | None:
+    if credentials is None:
+        return None
+    grant = auth.verify(credentials.credentials, settings.keys)
+    know(request)
+    return grant
+
+
 async def _grant(
     request: HTTPConnection,
     settings: SettingsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Grant:
-    if credentials is None:
+    grant = await _possible_grant(request, settings, credentials)
+    if grant is None:
         raise Unauthenticated("a token is needed: 'Authorization: Bearer <token>'")
-    grant = auth.verify(credentials.credentials, settings.keys)
-    know(request)
     return grant
 
 
@@ -116,3 +127,5 @@ def know(connection: HTTPConnection) -> None:
 
 
 GrantDep = Annotated[Grant, Depends(_grant)]
+PossibleGrantDep = Annotated[Grant | None, Depends(_possible_grant)]
+"""None: the request has no token. A wrong one is refused."""

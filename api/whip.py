@@ -1,17 +1,18 @@
 """WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03): publishing and watching by HTTP."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request, Response
 
-from api.dependencies import GrantDep, SfuDep, address_of, know, prefix_of, reached_at
+from api.dependencies import GrantDep, PossibleGrantDep, SfuDep, address_of, know, prefix_of, reached_at
 from api.errors import UnsupportedMediaType, responses
 from sfu import commands, quoting
 from sfu.commands import ANYONE
 from sfu.errors import InvalidRequest, NegotiationError
-from sfu.model import Grant, ParticipantKind
+from sfu.model import Grant, IceServer, ParticipantKind
 from sfu.service import Sfu
 
 # Each route declares the type of its reply. With the default class the framework would also describe JSON.
@@ -89,8 +90,13 @@ async def watch_in(
 @router.options("/v1/whep", include_in_schema=False)
 @router.options("/v1/rooms/{room:name}/whip", include_in_schema=False)
 @router.options("/v1/rooms/{room:name}/whep", include_in_schema=False)
-async def describe_door() -> Response:
-    return Response(status_code=204, headers={"Allow": "OPTIONS, POST", "Accept-Post": SDP, **OF_SESSION})
+async def describe_door(request: Request, sfu: SfuDep, grant: PossibleGrantDep) -> Response:
+    """With a token that the door admits, the reply has the ICE servers, for clients that need them before they offer
+    (RFC 9725 s4.6)."""
+    room = request.path_params.get("room") or (_named(grant) if grant is not None else "")
+    servers = await sfu.execute(commands.ListIceServers(grant or ANYONE, room))
+    headers = {"Allow": "OPTIONS, POST", "Accept-Post": SDP, **OF_SESSION}
+    return _linked(Response(status_code=204, headers=headers), servers)
 
 
 @router.options("/v1/whip/{session}", include_in_schema=False)
@@ -120,7 +126,8 @@ async def patch_session(session: str, request: Request, sfu: SfuDep, if_match: I
         if if_match is not None and if_match.strip() in ANY_SESSION:
             restarted = await sfu.execute(commands.RestartIce(ANYONE, found.id, *where, fragment))
             if restarted.fragment is not None:
-                return Response(restarted.fragment, 200, headers=_etag(restarted.etag), media_type=FRAGMENT)
+                reply = Response(restarted.fragment, 200, headers=_etag(restarted.etag), media_type=FRAGMENT)
+                return _linked(reply, restarted.ice_servers)
             return Response(status_code=204, headers=_etag(restarted.etag))
         # A library may trickle before it has read the ETag.
         etags = None if if_match is None else ENTITY_TAG.findall(if_match)
@@ -166,7 +173,7 @@ async def _open(
         headers[UNDECODABLE] = ", ".join(session.undecodable)
     if session.inactive:
         headers[INACTIVE] = ", ".join(session.inactive)[:MIDS]
-    return Response(session.answer, 201, headers=headers, media_type=SDP)
+    return _linked(Response(session.answer, 201, headers=headers, media_type=SDP), session.ice_servers)
 
 
 def _named(grant: Grant) -> str:
@@ -178,6 +185,23 @@ def _named(grant: Grant) -> str:
 def _where(request: Request) -> tuple[ParticipantKind, str | None]:
     """Returns the kind of the session, and the room, if the path names it."""
     return DOORS[request.url.path.rsplit("/", 2)[-2]], request.path_params.get("room")
+
+
+def _linked(response: Response, servers: Iterable[IceServer]) -> Response:
+    """Adds a Link for each address of the ICE servers (RFC 9725 s4.6)."""
+    for server in servers:
+        given = ""
+        if server.username:
+            username, credential = _quoted(server.username), _quoted(server.credential)
+            given = f'; username={username}; credential={credential}; credential-type="password"'
+        for url in server.urls:
+            response.headers.append("Link", f'<{url}>; rel="ice-server"{given}')
+    return response
+
+
+def _quoted(text: str) -> str:
+    """Returns printable ASCII as a quoted-string (RFC 9110 s5.6.4)."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 def _etag(etag: str) -> dict[str, str]:

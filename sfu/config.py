@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from sfu import limits
-from sfu.model import RoomOptions
+from sfu.model import IceServer, RoomOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,17 @@ class DataLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnServers:
+    """TURN servers with which the service shares a secret (coturn: `use-auth-secret`)."""
+
+    urls: tuple[str, ...] = ()
+    """Empty: there are none."""
+    secret: str = field(default="", repr=False)
+    ttl: int = limits.TURN_TTL
+    """Seconds for which the credentials of a participant are valid. They are renewed at half of this time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The configuration of an `Sfu`."""
 
@@ -57,6 +68,9 @@ class Config:
     """The seed of the plane's random numbers, except keys and tags. None: a new one."""
     trace: str = ""
     """The decisions of the plane that are logged under `sfu.plane.trace`: see `PlaneConfig.trace`. Empty: none."""
+    turn: TurnServers = field(default_factory=TurnServers)
+    ice_servers: tuple[IceServer, ...] = ()
+    """Other ICE servers of clients, with constant credentials or none."""
     captures: bool = False
     """The administrator may capture clear media."""
     version: str = "0.1.0"

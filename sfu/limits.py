@@ -314,6 +314,17 @@ Source: ours; a removal each second for a day."""
 READMISSIONS = 16
 """Tokens that `readmit` may name for one revoked identity. Beyond it the oldest no longer counts.
 Source: ours; one per device."""
+ICE_SERVERS = 16
+"""ICE servers of a setting, and addresses of one of them. A browser asks each on every network interface; Firefox warns
+about more than four.
+Source: ours; UDP, TCP and TLS addresses of five TURN servers."""
+ICE_URL_CHARACTERS = 512
+"""Characters of the address of an ICE server.
+Source: RFC 7065 s3.1 with a host name of 253 (RFC 1035 s2.3.4), twice."""
+TURN_TTL = 86_400
+"""Seconds for which TURN credentials are valid. They are needed for the first allocation and at ICE restarts, and
+renewed at half of this time.
+Source: draft-uberti-behave-turn-rest-00 s2.2 recommends a day."""
 CAPTURE_OCTETS = 64 << 20
 """Octets of a capture of clear packets: this many wait for a reader that stalls.
 Source: ours; 25 s of 20 Mbit/s."""

@@ -203,6 +203,18 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server for clients, as in the W3C's RTCIceServer."""
+
+    urls: tuple[str, ...]
+    """`stun:`, `turn:` and `turns:` addresses (RFC 7064, 7065)."""
+    username: str = ""
+    """Empty for STUN."""
+    credential: str = field(default="", repr=False)
+    """Empty for STUN."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomOptions:
     """The options of a room. Durations are in seconds."""
 

@@ -27,6 +27,10 @@ def keys(text: str) -> Mapping[str, str]:
     return keys
 
 
+def hidden_keys(text: str) -> str:
+    return ", ".join(f"{key}: (hidden)" for key in keys(text))
+
+
 def address(text: str) -> str:
     if text == "localhost":
         return "127.0.0.1"

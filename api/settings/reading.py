@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from api.settings import parsers
 from api.settings.table import CLIENT, PREFIX, TABLE, Setting
 from api.settings.values import Mode, Settings, SettingsError
 
@@ -23,9 +22,8 @@ class Value:
 
     def shown(self) -> str:
         """Returns the value for display, without secrets."""
-        if not self.setting.secret:
-            return self.text or "-"
-        return ", ".join(f"{key}: (hidden)" for key in parsers.keys(self.text)) or "-"
+        hide = self.setting.hide
+        return (hide(self.text) if hide is not None else self.text) or "-"
 
 
 def read(
@@ -71,6 +69,10 @@ def require_startable(settings: Settings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         missing = "SFU_TLS_CERT" if settings.tls_cert is None else "SFU_TLS_KEY"
         raise SettingsError(f"{missing} is not set: a certificate and its key go together.")
+    if settings.turn_urls and not settings.turn_secret:
+        raise SettingsError("SFU_TURN_SECRET is not set: SFU_TURN_URLS needs the secret that the TURN servers share.")
+    if settings.turn_secret and not settings.turn_urls:
+        raise SettingsError("SFU_TURN_URLS is not set: SFU_TURN_SECRET is for the TURN servers that it names.")
     last = settings.udp_port + settings.workers - 1
     if settings.udp_port and last > 65535:
         raise SettingsError(

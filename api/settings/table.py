@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import cores
-from api.settings import parsers
+from api.settings import ice, parsers
 from api.settings.values import Mode
 from sfu import limits
 from sfu.config import Config
@@ -22,7 +22,8 @@ class Setting:
     meaning: str
     parse: Callable[[str], Any]
     default: Callable[[Mode], str]
-    secret: bool = False
+    hide: Callable[[str], str] | None = None
+    """Returns the text for display, without secrets. None: it has none."""
 
     @property
     def variable(self) -> str:
@@ -48,7 +49,7 @@ TABLE: tuple[Setting, ...] = (
         "As a flag, every user of the machine can see it.",
         parsers.keys,
         _always(""),
-        secret=True,
+        hide=parsers.hidden_keys,
     ),
     Setting(
         "host",
@@ -159,6 +160,36 @@ TABLE: tuple[Setting, ...] = (
         "Joins per second of one address (of IPv6, one /64); twice as many at once. See SFU_TRUSTED_PROXIES.",
         parsers.whole(1, 1_000_000),
         _always(_DEFAULTS.joins_per_address),
+    ),
+    Setting(
+        "turn_urls",
+        "Addresses of TURN servers for clients that cannot reach the UDP ports, separated by commas, such as "
+        "turn:turn.example.com?transport=udp, turn:turn.example.com?transport=tcp, turns:turn.example.com:443. "
+        "Needs SFU_TURN_SECRET.",
+        ice.turn_urls,
+        _always(""),
+    ),
+    Setting(
+        "turn_secret",
+        "The secret (at least 32 bytes) that the TURN servers share (coturn: static-auth-secret). "
+        "As a flag, every user of the machine can see it.",
+        ice.turn_secret,
+        _always(""),
+        hide=ice.hidden,
+    ),
+    Setting(
+        "turn_ttl",
+        "Seconds for which TURN credentials are valid. Clients with a WebSocket get new ones at half of this time.",
+        parsers.whole(600, 30 * 86_400),
+        _always(_DEFAULTS.turn.ttl),
+    ),
+    Setting(
+        "ice_servers",
+        'Other STUN and TURN servers for clients, as a JSON list: [{"urls": "stun:stun.example.com"}]. '
+        "A client needs no STUN server to reach this service.",
+        ice.ice_servers,
+        _always(""),
+        hide=ice.hidden_ice_servers,
     ),
     Setting(
         "redundancy",

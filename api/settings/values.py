@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api import addresses
-from sfu.config import Config
-from sfu.model import RoomOptions
+from sfu.config import Config, TurnServers
+from sfu.model import IceServer, RoomOptions
 
 
 class SettingsError(Exception):
@@ -48,6 +48,10 @@ class Settings:
     max_participants_per_key: int
     joins_per_key: int
     joins_per_address: int
+    turn_urls: tuple[str, ...]
+    turn_secret: str
+    turn_ttl: int
+    ice_servers: tuple[IceServer, ...]
     redundancy: int
     max_connections: int
     max_unauthenticated: int
@@ -99,4 +103,6 @@ class Settings:
             viewers_per_token=self.viewers_per_token,
             trace=self.trace,
             captures=self.captures,
+            turn=TurnServers(self.turn_urls, self.turn_secret, self.turn_ttl),
+            ice_servers=self.ice_servers,
         )

@@ -74,7 +74,8 @@ import { Room } from './client/room.js';
  *   at the time of the join (with `autoSubscribe`). More are added when the server asks for them.
  * @property {number} [patience] Seconds for which the client retries a lost connection, or a server that is
  *   too busy to admit it. Default: 120.
- * @property {RTCConfiguration} [rtc] For the RTCPeerConnection.
+ * @property {RTCConfiguration} [rtc] For the RTCPeerConnection. Its `iceServers` replace the STUN and TURN servers of
+ *   the server; `iceTransportPolicy: 'relay'` uses TURN only.
  */
 
 /**

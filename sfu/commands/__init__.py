@@ -31,6 +31,7 @@ checked when the command is carried out, and nowhere else.
 | `Leave` | | `leave` | | a participant, for itself |
 | `Join` | | `join` | | roomJoin for the room |
 | `Resume` | | `join` with `resume` | | the secret of the session |
+| `ListIceServers` | | | `OPTIONS` of WHIP and WHEP | roomJoin for the room; without a token: nothing |
 | `OpenMediaSession` | | | `POST` of WHIP and WHEP | roomJoin for the room; can_publish or can_subscribe |
 | `FindMediaSession` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `TrickleIce`, `RestartIce` | | | `PATCH` of WHIP and WHEP | the id of the session |
@@ -98,6 +99,7 @@ from sfu.commands.sessions import (
     EndMediaSession,
     FindMediaSession,
     Join,
+    ListIceServers,
     MediaSessionInfo,
     OfMediaSession,
     OpenMediaSession,
@@ -131,6 +133,7 @@ __all__ = [
     "FindMediaSession",
     "Join",
     "Leave",
+    "ListIceServers",
     "ListParticipants",
     "ListRooms",
     "ListSubscriptions",
@@ -187,6 +190,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     Leave: Right.OWN,
     Join: Right.JOIN,
     Resume: Right.SESSION,
+    ListIceServers: Right.JOIN,
     OpenMediaSession: Right.JOIN,
     FindMediaSession: Right.SESSION,
     TrickleIce: Right.SESSION,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sfu.commands.base import Anyone, Command, Member, R
-from sfu.model import Client, Grant, ParticipantKind
+from sfu.model import Client, Grant, IceServer, ParticipantKind
 from sfu.negotiation.sdp import SessionDescription
 
 
@@ -36,6 +36,14 @@ class Resume(Command[Member]):
     """The address of the client, for the quota of joins."""
 
 
+@dataclass(frozen=True, slots=True)
+class ListIceServers(Command[Sequence[IceServer]]):
+    """Lists the ICE servers of a client that has not joined yet. Without a grant: those that need no credentials."""
+
+    by: Grant | Anyone
+    room: str
+
+
 # WHIP and WHEP
 
 
@@ -52,6 +60,8 @@ class MediaSessionInfo:
     """Published media types for which the viewer has sections, but no codec."""
     inactive: Sequence[str] = ()
     """Mids of sections that would send but may not publish."""
+    ice_servers: Sequence[IceServer] = ()
+    """With new credentials, in the result of `OpenMediaSession` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,8 @@ class Restarted:
     etag: str
     fragment: str | None
     """The reply. None: the credentials were the present ones, so nothing was restarted."""
+    ice_servers: Sequence[IceServer] = ()
+    """With new credentials."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from sfu.commands import Command, Join, OpenMediaSession, Resume
+from sfu.commands import Command, Join, ListIceServers, Resume
 from sfu.errors import InvalidRequest
 from sfu.execution import participants, rooms, sessions
 from sfu.execution.node import Handler, Node
@@ -19,7 +19,7 @@ R = TypeVar("R")
 HANDLERS: Mapping[type[Command[Any]], Handler] = {
     Join: lambda node, command, _: node.joins.join(command),
     Resume: lambda node, command, _: node.joins.resume(command),
-    OpenMediaSession: lambda node, command, _: node.joins.open_media_session(command).info(),
+    ListIceServers: lambda node, command, _: node.joins.list_ice_servers(command),
     **rooms.HANDLERS,
     **participants.HANDLERS,
     **sessions.HANDLERS,

@@ -4,14 +4,16 @@ Every attempt, even a refused one, counts towards the quotas of its key and its 
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sfu import names
-from sfu.commands import Join, Member, OpenMediaSession, Resume
+from sfu.commands import Join, ListIceServers, Member, OpenMediaSession, Resume
 from sfu.context import Context
 from sfu.errors import InvalidRequest, NotAllowed, NotFound, Stale
+from sfu.ice_servers import ice_servers, public_ice_servers, user_of
 from sfu.lifecycle import Lifecycle
-from sfu.model import Grant, ParticipantKind
+from sfu.model import Grant, IceServer, ParticipantKind
 from sfu.quotas import Quotas
 from sfu.quoting import quote
 from sfu.revocations import Revocations
@@ -98,6 +100,16 @@ class Joins:
         self.count += 1
         return session
 
+    def list_ice_servers(self, command: ListIceServers) -> Sequence[IceServer]:
+        if not isinstance(command.by, Grant):
+            return public_ice_servers(self._context.config)
+        self._require_admissible(command.by, command.room)
+        return self.ice_servers(user_of(command.by))
+
+    def ice_servers(self, user: str) -> Sequence[IceServer]:
+        """Returns the ICE servers of a participant (its sid) or another user, with new credentials."""
+        return ice_servers(self._context.config, user, self._context.wall())
+
     def require_valid(self, grant: Grant, room: str) -> None:
         """Raises Revoked if a token with this grant is revoked for the room."""
         self._revocations.admit(room, grant, self._context.wall())
@@ -115,13 +127,7 @@ class Joins:
         """Returns the room that a client with this grant may enter now. A new room is not listed before somebody
         enters."""
         self._lifecycle.admit()
-        names.room_name(name)
-        if not grant.room_join:
-            raise NotAllowed("this token does not allow joining a room")
-        if grant.room and grant.room != name:
-            raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(name)}")
-        self.require_valid(grant, name)
-        names.identity(grant.identity)
+        self._require_admissible(grant, name)
         present = self._rooms.get(name)
         if present is None or present.members.named(grant.identity) is None:
             self._quotas.require_participant(grant.key)
@@ -131,3 +137,13 @@ class Joins:
         if not config.create_on_demand and not grant.room_create:
             raise NotFound(f"there is no room {quote(name)}")
         return self._rooms.build(name, config.room, grant.key)
+
+    def _require_admissible(self, grant: Grant, name: str) -> None:
+        """Checks what depends on the token alone. Raises NotAllowed or Revoked."""
+        names.room_name(name)
+        if not grant.room_join:
+            raise NotAllowed("this token does not allow joining a room")
+        if grant.room and grant.room != name:
+            raise NotAllowed(f"this token is for the room {quote(grant.room)}, not for {quote(name)}")
+        self.require_valid(grant, name)
+        names.identity(grant.identity)

@@ -1,6 +1,7 @@
 """Carries out commands about the sessions of WHIP and WHEP. `joins.py` opens them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sfu import commands
@@ -8,6 +9,11 @@ from sfu.commands import Command
 from sfu.errors import PreconditionRequired, Stale
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
+
+
+def open_media_session(node: Node, command: commands.OpenMediaSession, _: Standing) -> commands.MediaSessionInfo:
+    session = node.joins.open_media_session(command)
+    return replace(session.info(), ice_servers=node.joins.ice_servers(session.participant.sid))
 
 
 def find_media_session(node: Node, command: commands.FindMediaSession, _: Standing) -> commands.MediaSessionInfo:
@@ -28,7 +34,7 @@ def trickle_ice(node: Node, command: commands.TrickleIce, _: Standing) -> comman
 def restart_ice(node: Node, command: commands.RestartIce, _: Standing) -> commands.Restarted:
     session = node.sessions.find(command.id, command.kind, command.room)
     fragment = session.restart(command.fragment)
-    return commands.Restarted(session.etag, fragment)
+    return commands.Restarted(session.etag, fragment, node.joins.ice_servers(session.participant.sid))
 
 
 def end_media_session(node: Node, command: commands.EndMediaSession, _: Standing) -> None:
@@ -37,6 +43,7 @@ def end_media_session(node: Node, command: commands.EndMediaSession, _: Standing
 
 
 HANDLERS: Mapping[type[Command[Any]], Handler] = {
+    commands.OpenMediaSession: open_media_session,
     commands.FindMediaSession: find_media_session,
     commands.TrickleIce: trickle_ice,
     commands.RestartIce: restart_ice,

@@ -56,7 +56,7 @@ class Signalling:
         if not tail.reaches(seq):
             room.report_again(participant)
             return self._snapshot(room, participant, is_resumed=True)
-        outbox = tail.open(seq, messages.Resumed(seq + 1))
+        outbox = tail.open(seq, self._views[room].resumed(participant, seq + 1))
         participant.signal_gone = None
         return self._session(room, participant, tail, outbox)
 

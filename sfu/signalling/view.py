@@ -13,6 +13,7 @@ from sfu.model import DisconnectReason
 from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
+from sfu.signalling.ice_credentials import IceCredentials
 from sfu.signalling.news import News, SpeechNews
 from sfu.signalling.outbox import LEFT, Outgoing, Tail
 from sfu.views import ParticipantInfo, SubscriptionState
@@ -45,6 +46,7 @@ class View:
         """Sids of participants that could not be described."""
         self._news = News()
         self._speech = SpeechNews()
+        self._ice = IceCredentials(context)
         self._room_changed = False
 
     def tail(self, participant: Participant) -> Tail:
@@ -63,8 +65,13 @@ class View:
             resume_secret=participant.resume_secret or "",
             server=messages.ServerInfo(version=config.version, resume_window=config.resume_window),
             slots=participant.viewing.shown(),
+            ice_servers=self._ice.renew(participant.sid),
             resumed=resumed,
         )
+
+    def resumed(self, participant: Participant, seq: int) -> messages.Resumed:
+        """Returns the reply to a client that missed no message before `seq`."""
+        return messages.Resumed(seq, self._ice.renew(participant.sid))
 
     def poll_failed(self) -> Iterable[str]:
         """Returns the sids of participants that could not be described since the last call. They must be reported
@@ -73,7 +80,9 @@ class View:
         return failed
 
     def handle_timeout(self) -> None:
-        """Sends what waited in a large room."""
+        """Sends what waited in a large room, and new credentials where the present ones are half expired."""
+        for sid in self._ice.poll_due():
+            self._put(sid, messages.IceServers(self._ice.renew(sid)))
         self._send_news()
         self._send_speech()
 
@@ -161,6 +170,7 @@ class View:
             case facts.ParticipantLeft(info=info, reason=reason):
                 sentence, rejoin = REASONS[reason]
                 self._put(info.sid, messages.Left(reason, sentence, "rejoin" if rejoin else "none"))
+                self._ice.forget(info.sid)
                 tail = self._tails.pop(info.sid, None)
                 if tail is not None:
                     tail.shut(LEFT)

@@ -1,7 +1,7 @@
 """What RFC 9725 (WHIP) and draft-ietf-wish-whep-03 ask of a server, a row each; at both doors and both of their paths.
 
-Of what they leave to the server we have no `Link` of STUN and TURN servers (s4.6), as nobody needs any to reach us, no
-server-sent events and no layer selection of WHEP's extensions, and no redirection of our own (s4.5).
+Of what they leave to the server we have no server-sent events and no layer selection of WHEP's extensions, and no
+redirection of our own (s4.5).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

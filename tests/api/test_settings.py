@@ -8,6 +8,8 @@ import pytest
 from api import cores, report
 from api.addresses import announced
 from api.settings import TABLE, Mode, Settings, SettingsError, read
+from api.settings.ice import IceUrl
+from sfu.model import IceServer
 
 SECRET = "s" * 32
 GOOD = {"SFU_KEYS": f"key: {SECRET}"}
@@ -47,6 +49,44 @@ def test_settings_become_the_config_of_the_service() -> None:
     assert config.room.max_participants == 9 and config.create_on_demand is False
 
 
+TURN = {
+    "SFU_TURN_URLS": "turn:a?transport=udp, turn:[::1]:80?transport=tcp,turns:b:443",
+    "SFU_TURN_SECRET": "t" * 32,
+    "SFU_ICE_SERVERS": '[{"urls": "stun:c"}, '
+    '{"urls": ["turn:d", "turn:e"], "username": "u", "credential": "fixed-one"}]',
+}
+
+
+def test_ice_servers_of_clients_come_from_two_settings() -> None:
+    config = read({**GOOD, **TURN, "SFU_TURN_TTL": "900"})[0].config()
+    assert config.turn.urls == ("turn:a?transport=udp", "turn:[::1]:80?transport=tcp", "turns:b:443")
+    assert (config.turn.secret, config.turn.ttl) == ("t" * 32, 900)
+    assert config.ice_servers == (IceServer(("stun:c",)), IceServer(("turn:d", "turn:e"), "u", "fixed-one"))
+    assert read(GOOD)[0].config().turn.urls == ()
+
+
+def test_secrets_of_turn_servers_are_never_printed() -> None:
+    settings, values = read({**GOOD, **TURN})
+    printed = "\n".join(report.settings(values)) + repr(settings.config())
+    assert "t" * 32 not in printed and "fixed-one" not in printed
+    assert "stun:c, turn:d turn:e (credentials hidden)" in printed
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("turn:a", ("turn", "a", 3478, "udp")),
+        ("turn:a:80?transport=tcp", ("turn", "a", 80, "tcp")),
+        ("turns:a", ("turns", "a", 5349, "tcp")),
+        ("turns:[2001:db8::1]:443?transport=tcp", ("turns", "2001:db8::1", 443, "tcp")),
+        ("stun:192.0.2.1:3479", ("stun", "192.0.2.1", 3479, "udp")),
+        ("stuns:a", ("stuns", "a", 5349, "tcp")),
+    ],
+)
+def test_an_address_of_an_ice_server_has_a_port_and_a_transport(url: str, parts: tuple[str, str, int, str]) -> None:
+    assert IceUrl.parse(url) == parts
+
+
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
@@ -70,6 +110,35 @@ def test_settings_become_the_config_of_the_service() -> None:
         ({"SFU_CREATE_ON_DEMAND": "maybe"}, "SFU_CREATE_ON_DEMAND needs true or false"),
         ({"SFU_MAX_CONNECTIONS": "1"}, "SFU_MAX_CONNECTIONS needs a whole number from 16"),
         ({"SFU_TRUSTED_PROXIES": "10.0.0.0/33"}, "SFU_TRUSTED_PROXIES needs addresses or networks"),
+        ({"SFU_TURN_URLS": "turn:a"}, "SFU_TURN_SECRET is not set: SFU_TURN_URLS needs the secret"),
+        ({"SFU_TURN_SECRET": SECRET}, "SFU_TURN_URLS is not set: SFU_TURN_SECRET is for the TURN servers"),
+        ({"SFU_TURN_SECRET": "short"}, "SFU_TURN_SECRET has 5 bytes: at least 32 are needed"),
+        ({"SFU_TURN_SECRET": "s s" * 20}, "SFU_TURN_SECRET needs printable ASCII characters without spaces"),
+        ({"SFU_TURN_URLS": "turn.example.com"}, "SFU_TURN_URLS needs addresses such as turn:"),
+        ({"SFU_TURN_URLS": "turn://a"}, "SFU_TURN_URLS needs addresses such as turn:"),
+        ({"SFU_TURN_URLS": "turn:ada@a"}, "SFU_TURN_URLS needs addresses such as turn:"),
+        ({"SFU_TURN_URLS": "turn:" + "a" * 600}, "SFU_TURN_URLS needs addresses such as turn:"),
+        ({"SFU_TURN_URLS": "stun:a"}, "SFU_TURN_URLS needs TURN addresses such as turn:"),
+        ({"SFU_TURN_URLS": "turn:a:0"}, "SFU_TURN_URLS needs addresses with a port from 1 to 65535, not 'turn:a:0'"),
+        ({"SFU_TURN_URLS": "turn:[1.2.3.4]"}, "SFU_TURN_URLS needs an IPv6 address in the brackets"),
+        ({"SFU_TURN_URLS": "turns:a?transport=udp"}, "SFU_TURN_URLS needs turns: addresses with ?transport=tcp"),
+        ({"SFU_TURN_URLS": ",".join(f"turn:a:{n}" for n in range(1, 18))}, "SFU_TURN_URLS has 17 addresses: at most"),
+        ({"SFU_TURN_TTL": "60"}, "SFU_TURN_TTL needs a whole number from 600"),
+        ({"SFU_ICE_SERVERS": "stun:a"}, "SFU_ICE_SERVERS needs a JSON list as browsers take it"),
+        ({"SFU_ICE_SERVERS": "[" * 5000}, "SFU_ICE_SERVERS needs a JSON list"),
+        ({"SFU_ICE_SERVERS": '[{"url": "stun:a"}]'}, "SFU_ICE_SERVERS needs servers with urls, username and"),
+        ({"SFU_ICE_SERVERS": '[{"urls": []}]'}, "SFU_ICE_SERVERS needs a text, or a list of texts, as urls"),
+        ({"SFU_ICE_SERVERS": '[{"urls": "turn:a"}]'}, "SFU_ICE_SERVERS needs a username and a credential for 'turn:a'"),
+        (
+            {"SFU_ICE_SERVERS": '[{"urls": "stun:a", "username": "u", "credential": "c"}]'},
+            "SFU_ICE_SERVERS needs no username and no credential for 'stun:a'",
+        ),
+        ({"SFU_ICE_SERVERS": '[{"urls": ["stun:a", "turn:a"]}]'}, "SFU_ICE_SERVERS needs STUN and TURN addresses in"),
+        ({"SFU_ICE_SERVERS": '[{"urls": "stun:a?transport=udp"}]'}, "SFU_ICE_SERVERS needs STUN addresses without"),
+        (
+            {"SFU_ICE_SERVERS": '[{"urls": "turn:a", "username": "u", "credential": "\\r\\n"}]'},
+            "SFU_ICE_SERVERS needs a credential of at most 512 printable ASCII characters",
+        ),
         ({"SFU_LOG_LEVEL": "loud"}, "SFU_LOG_LEVEL needs debug"),
         ({"SFU_TRACE": "ice=loud"}, "SFU_TRACE needs 'level' or 'target=level', several separated by commas, not"),
         ({"SFU_PROT": "1"}, "SFU_PROT is not a setting; did you mean SFU_PORT?"),

@@ -35,6 +35,12 @@ class Connection {
   localDescription = { sdp: '' };
   #transceivers = [];
   #channels = {};
+  constructor(configuration) {
+    configured.push(configuration);
+  }
+  getConfiguration = () => configured.at(-1);
+  setConfiguration = (configuration) => configured.push(configuration);
+  restartIce() {}
   createDataChannel = (label) => (this.#channels[label] = { readyState: 'open', bufferedAmount: 0, sent: [], send: (message) => this.#channels[label].sent.push(message) });
   get sent() {
     return this.#channels['sfu-reliable'].sent;
@@ -49,6 +55,9 @@ class Connection {
   setRemoteDescription = async () => {};
   close() {}
 }
+
+/** What its peer connection was configured with, when it was made and before each restart. */
+const configured = [];
 
 class Observer {
   observe() {}
@@ -84,6 +93,32 @@ async function scene(t) {
   const asked = (type) => Socket.last.sent.filter((message) => message.type === type).map(({ tracks, track }) => tracks ?? track);
   return { room, ada, camera: ada.tracks.get('TR_camera'), microphone: ada.tracks.get('TR_microphone'), asked };
 }
+
+test('the peer connection has the ICE servers of the join, and the newest ones before it restarts ICE', async (t) => {
+  const servers = (username) => [{ urls: ['turn:turn.example.com'], username, credential: 'c' }];
+  JOINED.ice_servers = servers('1:me');
+  t.after(() => delete JOINED.ice_servers);
+  configured.length = 0;
+  const { room } = await scene(t);
+  assert.deepEqual(configured.map(({ iceServers }) => iceServers), [servers('1:me')]);
+  Socket.last.say({ type: 'ice_servers', seq: 2, ice_servers: servers('2:me') });
+  await settle();
+  assert.equal(configured.length, 1, 'new servers alone would make the next offer restart ICE');
+  room.peerConnection.connectionState = 'failed';
+  room.peerConnection.onconnectionstatechange();
+  assert.deepEqual(configured.at(-1), { bundlePolicy: 'max-bundle', iceServers: servers('2:me') });
+});
+
+test('the application’s own ICE servers replace those of the server', async (t) => {
+  const own = [{ urls: 'stun:own.example.com' }];
+  JOINED.ice_servers = [{ urls: ['stun:stun.example.com'], username: '', credential: '' }];
+  t.after(() => delete JOINED.ice_servers);
+  configured.length = 0;
+  const room = new Room({ url: 'http://h', room: 'lobby', token: 't', slots: { audio: 0, video: 0 }, rtc: { iceServers: own } });
+  await room.join();
+  t.after(() => room.leave());
+  assert.deepEqual(configured, [{ bundlePolicy: 'max-bundle', iceServers: own }]);
+});
 
 const publish = (room) => room.publish({ kind: 'audio', stop: () => {}, enabled: true }, { source: 'microphone' });
 const box = () => Object.assign(new EventTarget(), { nodeType: 1 });

@@ -39,6 +39,7 @@ function scene(t, options = {}) {
     { url: 'http://h', room: 'r', token: 'first', autoSubscribe: true, patience: 120, ...options },
     {
       joined: (message, how) => told.push(`joined ${how}`),
+      iceServers: (servers) => servers && told.push(`ICE servers of ${servers[0].username}`),
       message: (message) => told.push(message.type),
       state: (state) => told.push(state),
       closed: (reason, sentence) => told.push(`closed ${reason}: ${sentence}`),
@@ -78,6 +79,23 @@ test('the token travels as a subprotocol and join is the first message', async (
   assert.deepEqual(it.socket.protocols, ['sfu.v1', 'bearer.first']);
   assert.deepEqual(it.socket.sent, [{ type: 'join', auto_subscribe: true, client: { sdk: 'sfu-js', version: '0.1.0', features: ['wanted'] } }]);
   assert.deepEqual(it.told, ['open', 'joined new']);
+});
+
+test('ICE servers come with a join and a resume, and renewed between them', async (t) => {
+  const it = scene(t);
+  const servers = (username) => [{ urls: ['turn:turn.example.com'], username, credential: 'c' }];
+  it.signal.open();
+  await it.next();
+  it.socket.open();
+  it.socket.say({ type: 'joined', seq: 1, you: { sid: 'PA_1' }, resume_secret: 's', resumed: false, ice_servers: servers('1:a') });
+  it.socket.say({ type: 'ice_servers', seq: 2, ice_servers: servers('2:a') });
+  it.socket.break();
+  await it.next();
+  it.socket.open();
+  it.socket.say({ type: 'resumed', seq: 2, seq_from: 3, ice_servers: servers('3:a') });
+  assert.deepEqual(it.told, [
+    'ICE servers of 1:a', 'open', 'joined new', 'ICE servers of 2:a', 'broken', 'ICE servers of 3:a', 'open',
+  ]);
 });
 
 test('an answer finds its request, and a refusal is an error with the server’s sentence', async (t) => {

@@ -21,6 +21,8 @@ export class Media {
   #wasUp = false;
   /** The network changed: restart ICE when the WebSocket is open. */
   #hasMoved = false;
+  /** STUN and TURN servers, with credentials that expire. @type {RTCIceServer[]} */
+  #iceServers = [];
 
   /**
    * @param {Ways} ways
@@ -54,12 +56,23 @@ export class Media {
           this.#wasUp ||= state === 'connected';
           this.ways.changed();
         },
+        iceServers: () => this.#configured().iceServers,
         failed: this.ways.rejoin,
       },
-      this.configuration,
+      this.#configured(),
     );
     this.peer.addSlots(slots);
     return this.peer.pc;
+  }
+
+  /** New credentials for the next peer connection or ICE restart. @param {RTCIceServer[]} [servers] */
+  handleIceServers(servers = []) {
+    this.#iceServers = servers;
+  }
+
+  /** The application's configuration overrides the server's. */
+  #configured() {
+    return { iceServers: this.#iceServers, ...this.configuration };
   }
 
   async #offer(sdp, tracks) {

@@ -13,6 +13,7 @@ const MAX_RESTARTS = 5;
  * @property {(sdp: string, tracks: Record<string, string>) => Promise<{sdp: string, mids: Record<string, string>}>} offer
  *   Sends an offer with the `cid` of each sending section, and yields the answer.
  * @property {() => boolean} isReachable Whether an offer would reach the server now. When it does again, `restart` is called.
+ * @property {() => RTCIceServer[] | undefined} iceServers The STUN and TURN servers, with credentials that are valid now.
  * @property {(state: RTCPeerConnectionState) => void} state
  * @property {() => void} failed The connection cannot be restored: a new one is needed.
  */
@@ -104,6 +105,7 @@ export class Peer {
       this.events.failed();
       return;
     }
+    this.#renewIceServers();
     this.pc.restartIce();
     // A refusal or a disconnect is handled elsewhere. Here it must not end the restarts.
     this.negotiate().catch(() => {});
@@ -136,6 +138,16 @@ export class Peer {
     if (this.#isClosed) return null;
     await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     return answer.mids;
+  }
+
+  /** Only before a restart: with other servers the next offer would restart ICE anyway (RFC 9429 s4.1.18). */
+  #renewIceServers() {
+    try {
+      this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: this.events.iceServers() });
+    } catch (error) {
+      // The previous credentials may still be valid, and the path may need no TURN server.
+      console.warn('sfu: the ICE servers cannot be renewed', error);
+    }
   }
 
   #find(mid) {

@@ -40,6 +40,7 @@ export class Room extends EventTarget {
     this.options = { autoSubscribe: true, patience: 120, url: globalThis.location?.origin ?? '', ...options };
     this.#signal = new Signal(this.options, {
       joined: (message, how) => this.#handleJoined(message, how),
+      iceServers: (servers) => this.#media.handleIceServers(servers),
       message: (message) => this.#handle(message),
       state: (state) => this.#handleSignal(state),
       closed: (reason, sentence) => this.#handleClosed(reason, sentence),

@@ -26,6 +26,7 @@ const ANSWERS = new Set(['answer', 'published', 'ok', 'error']);
 /**
  * @typedef {object} Events
  * @property {(joined: any, how: 'new' | 'snapshot') => void} joined The complete state of the room.
+ * @property {(servers: RTCIceServer[] | undefined) => void} iceServers STUN and TURN servers with new credentials.
  * @property {(message: any) => void} message Any other message that is no reply.
  * @property {(state: 'open' | 'broken') => void} state
  * @property {(reason: string, sentence: string) => void} closed The session ended.
@@ -160,15 +161,20 @@ export class Signal {
     if (typeof message.seq === 'number') this.#seq = message.seq;
     switch (message.type) {
       case 'joined':
+        this.events.iceServers(message.ice_servers);
         this.#session = { sid: message.you.sid, secret: message.resume_secret };
         this.#opened();
         this.events.joined(message, message.resumed ? 'snapshot' : 'new');
         if (message.resumed) this.#fence();
         return;
       case 'resumed':
+        this.events.iceServers(message.ice_servers);
         this.#opened();
         if (this.#session) this.#fence();
         else this.redial(); // The session was abandoned meanwhile.
+        return;
+      case 'ice_servers':
+        this.events.iceServers(message.ice_servers);
         return;
       case 'token':
         this.#freshToken = message.token;

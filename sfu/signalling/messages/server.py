@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import Cause, DisconnectReason, Layer
+from sfu.model import Cause, DisconnectReason, IceServer, Layer
 from sfu.views import ParticipantInfo, RoomInfo, SlotInfo, Speaker, TrackInfo, WantedEncoding
 
 
@@ -35,6 +35,8 @@ class Joined:
     server: ServerInfo
     slots: Mapping[str, SlotInfo | None] = field(default_factory=dict)
     """What each receive section shows, by mid. Null: nothing."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """For the peer connection, with credentials that expire. `ice_servers` renews them."""
     resumed: bool = False
     """True: a snapshot after a disconnect. Discard what was known of the room, keep the peer connection."""
     type: Literal["joined"] = "joined"
@@ -46,7 +48,19 @@ class Resumed:
 
     seq_from: int
     """The `seq` of the first message that follows."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """As in `joined`, with new credentials, because an ICE restart may follow."""
     type: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class IceServers:
+    """New credentials of the ICE servers, at half the life of the previous ones. Use them for the next ICE restart or
+    peer connection. Present connections do not need them."""
+
+    ice_servers: tuple[IceServer, ...]
+    """Replaces the previous list."""
+    type: Literal["ice_servers"] = "ice_servers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +275,7 @@ class Error:
 ServerMessage = (
     Joined
     | Resumed
+    | IceServers
     | Answer
     | Renegotiate
     | Slots

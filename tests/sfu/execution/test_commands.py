@@ -72,6 +72,11 @@ RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("explain", lambda by: commands.ExplainSubscriptions(by, "room", "alice"), MODERATORS),
     ("remove", lambda by: commands.RemoveParticipant(by, "room", "alice"), MODERATORS),
     ("join", lambda by: commands.Join(by, "room"), {"token without rights"}),
+    (
+        "list ICE servers",
+        lambda by: commands.ListIceServers(by, "room"),
+        {"administrator", "token without rights", "anyone"},
+    ),
     ("leave", lambda by: commands.Leave(by), set()),
     ("stop a capture", lambda by: commands.StopCapture(by, 1), {"administrator"}),
     ("drain", lambda by: commands.Drain(by, 60.0), {"administrator"}),
