@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
 from sfu.model import Layer, Wish
-from sfu.policy import allocation
+from sfu.policy import ladders
 from sfu.room.tracks import Track
 from sfu.room.wishes import ANY
 from sfu.views import SlotInfo, SubscriptionState
@@ -14,7 +14,7 @@ from sfu.views import SlotInfo, SubscriptionState
 class LayerDecision(NamedTuple):
     """The layers of a track that are sent to all subscribers with the same wish."""
 
-    target: allocation.Target
+    target: ladders.Target
     ladder: tuple[Layer, ...]
     """The target's ladder with the plane's names of encodings."""
     wanted: Layer | None
@@ -49,10 +49,10 @@ class Decisions:
 
 
 def _decide(track: Track, wish: Wish) -> LayerDecision:
-    demand = allocation.Demand(track.supply(), wish)
+    demand = ladders.Demand(track.supply(), wish)
     # Without a budget tracks do not compete, so each is decided alone.
-    (target,) = allocation.allocate(None, [demand])
-    return LayerDecision(_one(target), track.simulcast.named(target.ladder), allocation.wanted(demand))
+    (target,) = ladders.allocate(None, [demand])
+    return LayerDecision(_one(target), track.simulcast.named(target.ladder), ladders.wanted(demand))
 
 
 def _remembered(track: Track) -> LayerDecision:
@@ -66,10 +66,10 @@ def _remembered(track: Track) -> LayerDecision:
 
 TARGETS = 1024
 """The number of targets that are remembered. Ladders have a few rungs, so that far fewer occur."""
-_targets: dict[allocation.Target, allocation.Target] = {}
+_targets: dict[ladders.Target, ladders.Target] = {}
 
 
-def _one(target: allocation.Target) -> allocation.Target:
+def _one(target: ladders.Target) -> ladders.Target:
     """Returns one object for equal targets."""
     if len(_targets) >= TARGETS:
         _targets.clear()

@@ -8,7 +8,7 @@ from sfu import explain
 from sfu.context import Context
 from sfu.explain import Situation
 from sfu.model import Cause, Kind, Quality
-from sfu.policy import allocation
+from sfu.policy import ladders
 from sfu.room.decisions import Decisions
 from sfu.room.records import Records
 from sfu.room.slot import Slot
@@ -71,8 +71,8 @@ class Reports:
         shown = slot.shown or track
         if not may_subscribe:
             of = replace(of, kept_out=f"{self._viewing.identity} may not subscribe")
-        demand = allocation.Demand(shown.supply(), self._viewing.wishes.of(track))
-        wanted = allocation.wanted(demand) if of.desired else None
+        demand = ladders.Demand(shown.supply(), self._viewing.wishes.of(track))
+        wanted = ladders.wanted(demand) if of.desired else None
         allowed = of.target if of.mid else wanted
         now, shows_backup = self._context.milliseconds(), shown is not track
         return Explanation(

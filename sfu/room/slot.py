@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sfu.model import Cause, Kind, Layer
-from sfu.policy import allocation
+from sfu.policy import ladders
 from sfu.room.tracks import MIME, Track
 from sfu.views import SubscriptionState
 
@@ -22,7 +22,7 @@ class Slot:
     """The track whose media is sent: the shown track, or its backup."""
     source: int | None = None
     """The plane's id of `shown`, as last commanded."""
-    target: allocation.Target | None = None
+    target: ladders.Target | None = None
     """The last decision for this source."""
     commanded: tuple[Layer, ...] | None = None
     """The ladder last sent to the plane, which keeps it when the source changes. None: none was sent, or it failed."""

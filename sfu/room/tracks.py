@@ -7,7 +7,7 @@ from typing import Any
 from sfu.explain import PublisherState
 from sfu.model import Kind, Layer, Order, Rate, Source
 from sfu.plane import Layers
-from sfu.policy import allocation, slots
+from sfu.policy import ladders, slots
 from sfu.policy.dynacast import EncodingRequest
 from sfu.room.simulcast import Simulcast
 from sfu.views import EncodingInfo, Picture, TrackInfo
@@ -113,10 +113,10 @@ class Track:
             stream=self.stream,
         )
 
-    def supply(self) -> allocation.Supply:
+    def supply(self) -> ladders.Supply:
         """Returns the available layers."""
-        sizes = allocation.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
-        return allocation.Supply(self.kind, self.source, sizes, self.rates)
+        sizes = ladders.sizes(self._spatial_layers(), (self.width, self.height), self.sizes)
+        return ladders.Supply(self.kind, self.source, sizes, self.rates)
 
     def wanted(self) -> Layer | None:
         """Returns the best layer that any subscriber wants, regardless of mutes. None: nobody wants the track."""
@@ -215,4 +215,4 @@ class Track:
         if self.codec in WITHOUT_SPATIAL:
             return 1
         seen = {*self.sizes, *(layer.spatial for layer in self.rates)}
-        return max(seen) + 1 if seen else allocation.TOP_SPATIAL + 1
+        return max(seen) + 1 if seen else ladders.TOP_SPATIAL + 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sfu import facts
 from sfu.model import Cause, Layer, Quality, Wish
 from sfu.plane import Layer as PlaneLayer
-from sfu.policy import allocation, slots
+from sfu.policy import ladders, slots
 from sfu.room import turn as turns
 from sfu.room.decisions import Decisions, _decide, _remembered
 from sfu.room.slot import Slot
@@ -150,7 +150,7 @@ DIFFERENCES: dict[str, Alter] = {
     "what the plane refuses": lambda _, slot, __: setattr(slot, "refused", "cannot decode VP8"),
     "a profile that cannot be decoded": lambda _, slot, track: setattr(slot, "unreadable", track.plane_id),
     "the codecs that it decodes": lambda _, slot, __: setattr(slot, "codecs", frozenset()),
-    "the target": lambda _, slot, __: setattr(slot, "target", allocation.Target((Layer(0, 0),), Cause.BANDWIDTH)),
+    "the target": lambda _, slot, __: setattr(slot, "target", ladders.Target((Layer(0, 0),), Cause.BANDWIDTH)),
     "the wish": lambda viewing, _, track: viewing.wishes.set(track, Wish(quality=Quality.OFF)),
     "whether it is wanted": lambda viewing, _, track: viewing.wishes.subscribe(track, False),
     "whether the room excludes it": lambda viewing, _, track: viewing.select(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
-from sfu.policy.allocation import Demand, Supply, Target, allocate, priority, sizes
+from sfu.policy.ladders import Demand, Supply, Target, allocate, priority, sizes
 
 WIDE = ((320, 180), (640, 360), (1280, 720))
 TALL = ((180, 320), (360, 640), (720, 1280))
