@@ -114,9 +114,10 @@ bench-join: setup browsers ## Measure the duration of a join, and the cost of a 
 bench-forward: setup ## Measure the CPU time of the service per forwarded packet, over loopback
 	$(BIN)/python -m loadtest forward
 
-bench-layers: setup ## Measure how fast layers switch, and the cost for publishers, a slot and a join into a large room
+bench-layers: setup ## Measure how fast layers switch, and the cost for publishers, a slot, a join into a large room and an allocation
 	$(BIN)/python -m loadtest layers
 	$(BIN)/python -m tests.benchmark.crowd
+	$(BIN)/python -m tests.benchmark.allocation
 	$(CARGO) bench --profile release --locked -p plane-core --bench slot
 
 bench-crowd: setup ## Measure what one change of a large room costs Python: a join, a microphone, another dominant speaker, a message to all

@@ -1,9 +1,8 @@
-"""Decides which layers of each track a participant is sent: from wishes and available layers to a ladder and its cause.
+"""Decides which layers of a track a participant asks for: from its wish and the available layers to a ladder.
 
 The requested size is a box that the picture is fitted into, whatever its orientation. The best layer sent is the
 smallest one that fills the box when enlarged by at most a fifth. Lower layers stay in the ladder, and the plane steps
-down to them. Without a budget tracks do not compete. With a budget each track gains one layer per round, and tracks of
-higher priority come first in each round (breadth first, like LiveKit's allocator).
+down to them. `allocation` reduces ladders to what the participant's network carries.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,18 +53,34 @@ class Target:
     """What limits the target: none, demand, bandwidth, or paused (off, or not visible)."""
 
 
-def allocate(budget: int | None, demands: Sequence[Demand]) -> list[Target]:
-    """Returns the target of each demand, in order. `budget`: bits per second for all together. None: no limit.
+def desired(demand: Demand) -> Target:
+    """Returns what a subscriber asks for, regardless of its network.
 
     Mutes do not count: the plane stops a muted track for all subscribers.
     """
-    targets = [_desired_target(demand) for demand in demands]
-    return targets if budget is None else _within(budget, demands, targets)
+    supply, wish = demand.supply, demand.wish
+    if wish.quality is Quality.OFF:
+        return Target((), Cause.PAUSED)
+    if supply.kind is Kind.AUDIO:
+        # Audio continues when the video is not visible.
+        return Target((Layer(0, 0),), Cause.NONE)
+    if not wish.visible:
+        return Target((), Cause.PAUSED)
+    highest = len(supply.sizes) - 1
+    bound = min(HIGHEST.get(wish.quality, highest), highest)
+    best = min(_covering(supply.sizes, wish), bound)
+    ladder = [Layer(spatial, _temporal(supply.rates, spatial, wish.fps)) for spatial in range(best, -1, -1)]
+    arriving = {layer.spatial for layer in supply.rates}
+    if arriving and min(arriving) > best:
+        # A picture that is too large is better than none.
+        ladder += [Layer(spatial, TOP_TEMPORAL) for spatial in sorted(arriving) if best < spatial <= bound]
+    is_best = best == highest and ladder[0].temporal == TOP_TEMPORAL
+    return Target(tuple(ladder), Cause.NONE if is_best else Cause.DEMAND)
 
 
 def wanted(demand: Demand) -> Layer | None:
     """Returns the best layer that a subscriber asks for, regardless of its network. None: it asks for nothing."""
-    return max(_desired_target(demand).ladder, default=None)
+    return max(desired(demand).ladder, default=None)
 
 
 def priority(demand: Demand) -> int:
@@ -96,27 +111,6 @@ def _estimated(spatial: int, known: Mapping[int, tuple[int, int]]) -> tuple[int,
     return max(int(width * factor), 1), max(int(height * factor), 1)
 
 
-def _desired_target(demand: Demand) -> Target:
-    supply, wish = demand.supply, demand.wish
-    if wish.quality is Quality.OFF:
-        return Target((), Cause.PAUSED)
-    if supply.kind is Kind.AUDIO:
-        # Audio continues when the video is not visible.
-        return Target((Layer(0, 0),), Cause.NONE)
-    if not wish.visible:
-        return Target((), Cause.PAUSED)
-    highest = len(supply.sizes) - 1
-    bound = min(HIGHEST.get(wish.quality, highest), highest)
-    best = min(_covering(supply.sizes, wish), bound)
-    ladder = [Layer(spatial, _temporal(supply.rates, spatial, wish.fps)) for spatial in range(best, -1, -1)]
-    arriving = {layer.spatial for layer in supply.rates}
-    if arriving and min(arriving) > best:
-        # A picture that is too large is better than none.
-        ladder += [Layer(spatial, TOP_TEMPORAL) for spatial in sorted(arriving) if best < spatial <= bound]
-    is_best = best == highest and ladder[0].temporal == TOP_TEMPORAL
-    return Target(tuple(ladder), Cause.NONE if is_best else Cause.DEMAND)
-
-
 def _covering(sizes: Sequence[tuple[int, int]], wish: Wish) -> int:
     """Returns the smallest spatial layer that is large enough; the highest, if none is or the wish has no size."""
     for spatial, (width, height) in enumerate(sizes):
@@ -133,44 +127,3 @@ def _temporal(rates: Mapping[Layer, Rate], spatial: int, fps: float) -> int:
         return TOP_TEMPORAL
     present = sorted((layer.temporal, rate.fps) for layer, rate in rates.items() if layer.spatial == spatial)
     return next((temporal for temporal, of in present[:-1] if of >= fps * FPS_SHORT), TOP_TEMPORAL)
-
-
-def _within(budget: int, demands: Sequence[Demand], wished: Sequence[Target]) -> list[Target]:
-    offers = [_offer(demand.supply, target.ladder) for demand, target in zip(demands, wished, strict=True)]
-    taken: list[Layer | None] = [None] * len(demands)
-    spent = [0] * len(demands)
-    left = budget
-    # Audio comes first, so that video never takes its budget.
-    order = sorted(range(len(demands)), key=lambda i: (demands[i].supply.kind is not Kind.AUDIO, -priority(demands[i])))
-    for layer in sorted({layer for offer in offers for layer in offer}):
-        for index in order:
-            bps = offers[index].get(layer)
-            if bps is not None and bps - spent[index] <= left:
-                left -= bps - spent[index]
-                taken[index], spent[index] = layer, bps
-    return [_reduced(*of) for of in zip(wished, offers, taken, strict=True)]
-
-
-def _offer(supply: Supply, ladder: Sequence[Layer]) -> dict[Layer, int]:
-    """Returns the arriving layers of a ladder and their bits per second. If none arrives, the lowest one costs nothing
-    until it arrives and its rate is known."""
-    ceilings = {rung.spatial: rung.temporal for rung in ladder}
-    offer = {
-        layer: rate.bps for layer, rate in supply.rates.items() if layer.temporal <= ceilings.get(layer.spatial, -1)
-    }
-    return offer or dict.fromkeys(ladder[-1:], 0)
-
-
-def _reduced(wished: Target, offer: Mapping[Layer, int], taken: Layer | None) -> Target:
-    """Returns the ladder from the taken layer of the offer downwards."""
-    if taken == max(offer, default=None):
-        return wished if offer else Target((), wished.cause)
-    if taken is None:
-        return Target((), Cause.BANDWIDTH)
-    is_whole = taken == max(layer for layer in offer if layer.spatial == taken.spatial)
-    ladder = tuple(
-        taken if rung.spatial == taken.spatial and not is_whole else rung
-        for rung in wished.ladder
-        if rung.spatial <= taken.spatial
-    )
-    return Target(ladder, Cause.BANDWIDTH)

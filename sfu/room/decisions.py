@@ -50,8 +50,7 @@ class Decisions:
 
 def _decide(track: Track, wish: Wish) -> LayerDecision:
     demand = ladders.Demand(track.supply(), wish)
-    # Without a budget tracks do not compete, so each is decided alone.
-    (target,) = ladders.allocate(None, [demand])
+    target = ladders.desired(demand)
     return LayerDecision(_one(target), track.simulcast.named(target.ladder), ladders.wanted(demand))
 
 

@@ -1,4 +1,4 @@
-"""The layers that a wish gets, as tables; and properties of any wish, supply and budget."""
+"""The layers that a wish asks for, as tables; and properties of any wish and supply."""
 
 import random
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sfu.model import Cause, Kind, Layer, Quality, Rate, Source, Wish
-from sfu.policy.ladders import Demand, Supply, Target, allocate, priority, sizes
+from sfu.policy.ladders import Demand, Supply, Target, desired, priority, sizes
 
 WIDE = ((320, 180), (640, 360), (1280, 720))
 TALL = ((180, 320), (360, 640), (720, 1280))
@@ -27,8 +27,7 @@ def supply(of: Sequence[tuple[int, int]] = WIDE, temporal: int = 3, fps: float =
 
 
 def target(wish: Wish, of: Supply) -> Target:
-    (result,) = allocate(None, [Demand(of, wish)])
-    return result
+    return desired(Demand(of, wish))
 
 
 def rungs(words: str) -> tuple[Layer, ...]:
@@ -113,51 +112,6 @@ def test_the_size_of_what_does_not_arrive_is_estimated(
     assert sizes(count, declared, measured) == after
 
 
-BUDGETS: Sequence[tuple[int, str]] = [
-    # kbit/s for a screen of 1.5 Mbit/s, two cameras and a voice of 40 kbit/s; the ladder of each
-    (0, "screen: , first: , second: , voice: "),
-    (40, "screen: , first: , second: , voice: 00"),
-    (120, "screen: 00, first: , second: , voice: 00"),
-    (300, "screen: 01, first: 00, second: 00, voice: 00"),
-    (500, "screen: 03, first: 03, second: 03, voice: 00"),
-    (1_000, "screen: 11 03, first: 11 03, second: 10 03, voice: 00"),
-    (2_000, "screen: 20 13 03, first: 13 03, second: 13 03, voice: 00"),
-    (9_000, "screen: 23 13 03, first: 23 13 03, second: 23 13 03, voice: 00"),
-]
-
-
-def crowd() -> list[Demand]:
-    camera = supply()
-    screen = Supply(Kind.VIDEO, Source.SCREEN_SHARE, camera.sizes, camera.rates)
-    voice = Supply(Kind.AUDIO, Source.MICROPHONE, (), {Layer(0, 0): Rate(40_000, 0, 0, 50.0)})
-    return [Demand(of, Wish()) for of in (screen, camera, camera, voice)]
-
-
-@pytest.mark.parametrize(("kbps", "after"), BUDGETS)
-def test_a_budget_is_climbed_side_by_side_and_a_shared_screen_goes_first(kbps: int, after: str) -> None:
-    names = ("screen", "first", "second", "voice")
-    results = allocate(kbps * 1000, crowd())
-    assert ", ".join(f"{name}: {ladder(it)}" for name, it in zip(names, results, strict=True)) == after
-    best = allocate(None, crowd())
-    assert [it.cause for it in results] == [
-        "none" if it == full else "bandwidth" for it, full in zip(results, best, strict=True)
-    ]
-
-
-def test_a_priority_decides_who_goes_first() -> None:
-    demands = [Demand(supply(), Wish()), Demand(supply(), Wish(priority=2))]
-    assert [ladder(it) for it in allocate(100_000, demands)] == ["", "00"]
-
-
-@pytest.mark.parametrize("screen_at", [0, 1])
-def test_a_shared_screen_goes_before_a_camera_of_the_same_rates_wherever_it_is_listed(screen_at: int) -> None:
-    demands = [Demand(supply(temporal=1), Wish())]
-    demands.insert(screen_at, Demand(replace(supply(temporal=1), source=Source.SCREEN_SHARE), Wish()))
-    # The lowest layer for both, and the next one for one of them.
-    results = allocate(700_000, demands)
-    assert (ladder(results[screen_at]), ladder(results[1 - screen_at])) == ("13 03", "03")
-
-
 @pytest.mark.parametrize(
     ("source", "wish", "priority_"),
     [
@@ -173,16 +127,6 @@ def test_a_shared_screen_is_above_all_that_nobody_has_wished_to_be_above_it(
     source: Source, wish: int, priority_: int
 ) -> None:
     assert priority(Demand(replace(supply(), source=source), Wish(priority=wish))) == priority_
-
-
-@pytest.mark.parametrize("sound_at", [0, 1])
-def test_sound_goes_before_any_picture_wherever_it_is_listed(sound_at: int) -> None:
-    rates = {Layer(0, 0): Rate(32_000, 0, 0, 50.0)}
-    demands = [Demand(replace(supply(), source=Source.SCREEN_SHARE), Wish(priority=255))]
-    demands.insert(sound_at, Demand(Supply(Kind.AUDIO, Source.MICROPHONE, (), rates), Wish()))
-    # Enough for either: the lowest layer of the picture takes 75 kbit/s.
-    results = allocate(100_000, demands)
-    assert (len(results[sound_at].ladder), ladder(results[1 - sound_at])) == (1, "")
 
 
 def chance_demand(chance: random.Random) -> Demand:
@@ -202,31 +146,11 @@ def chance_demand(chance: random.Random) -> Demand:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_any_ladder_is_within_the_wish_and_any_allocation_within_the_budget(seed: int) -> None:
-    chance = random.Random(seed)
-    demands = [chance_demand(chance) for _ in range(chance.randrange(1, 8))]
-    best, budget = allocate(None, demands), chance.randrange(4_000_000)
-    cost = 0
-    for demand, full, result in zip(demands, best, allocate(budget, demands), strict=True):
-        assert all(layer.spatial < len(demand.supply.sizes) for layer in full.ladder)
-        assert len({layer.spatial for layer in full.ladder}) == len(full.ladder), "a rung for each encoding"
-        assert bool(full.ladder) == (full.cause in ("none", "demand"))
-        assert (result == full) or (result.cause == "bandwidth")
-        arriving = [layer for layer in demand.supply.rates if result.ladder and layer <= max(result.ladder)]
-        cost += demand.supply.rates[max(arriving)].bps if arriving else 0
-        if full.ladder:
-            wider = Demand(demand.supply, Wish(visible=True))
-            assert max(full.ladder) <= max(allocate(None, [wider])[0].ladder)
-    assert cost <= budget
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_more_budget_never_takes_bits_from_anybody(seed: int) -> None:
-    chance = random.Random(seed)
-    demands = [chance_demand(chance)]
-    before: Layer | None = None
-    for budget in range(0, 3_000_000, 50_000):
-        (result,) = allocate(budget, demands)
-        now = max(result.ladder, default=None)
-        assert before is None or (now is not None and now >= before)
-        before = now
+def test_any_ladder_is_within_the_wish(seed: int) -> None:
+    demand = chance_demand(random.Random(seed))
+    full = desired(demand)
+    assert all(layer.spatial < len(demand.supply.sizes) for layer in full.ladder)
+    assert len({layer.spatial for layer in full.ladder}) == len(full.ladder), "a rung for each encoding"
+    assert bool(full.ladder) == (full.cause in ("none", "demand"))
+    if full.ladder:
+        assert max(full.ladder) <= max(desired(Demand(demand.supply, Wish(visible=True))).ladder)
