@@ -70,17 +70,18 @@ class Room:
         await self._say(_native.TransportState(transport=transport, state="connected", reason=""))
         for channel in participant.channels.own.values():
             await self._say(_native.ChannelState(transport, channel, "open", "", "", ""))
-        own = {track.plane_id for track in participant.tracks.values()}
         await self._say(*(arriving(track) for track in participant.tracks.values()))
         assert self.server.plane is not None
+        own = {track.plane_id for track in participant.tracks.values()}
         slots, sources = set(participant.transport.slots.values()), self.server.plane.sources
-        await self._say(
-            *(
-                Switched(slot, source, Layer(0, 0), "none")
-                for slot, source in sources.items()
-                if source is not None and (source in own or slot in slots)
-            )
+        # Finding the viewers of a publisher examines the slots of all. A viewer's join does not include that.
+        shown = (
+            {slot: source for slot, source in sources.items() if source in own or slot in slots}
+            if own
+            else {slot: sources.get(slot) for slot in slots}
         )
+        switched = (Switched(slot, source, Layer(0, 0), "none") for slot, source in shown.items() if source is not None)
+        await self._say(*switched)
 
     async def _say(self, *events: Event) -> None:
         assert self.server.plane is not None
