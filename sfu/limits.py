@@ -166,7 +166,11 @@ SMALL_ROOM = 50
 Source: measured; a message to 50 takes 1 ms, and each join causes three."""
 NEWS_SECONDS = 0.2
 """Seconds that messages about others wait in a larger room, so that each client receives one message for all of them.
-Source: ours; the tick of the service, which sends them. A join takes about as long, with its offer and its media."""
+Source: ours; the tick of the service, which sends them."""
+NEWCOMER_SECONDS = 1.0
+"""Seconds for which a participant that joins such a room is held back until it is connected, so that the others receive
+one message about its join. One without media is reported then.
+Source: five round trips of 200 ms: one for the offer, one for ICE, three for DTLS 1.2 (RFC 6347 s4.2.4)."""
 NEWS_OCTETS = 256 * 1024
 """Approximate octets of one such message. If more participants join at once, the next message has the rest.
 Source: MESSAGE_OCTETS, which clients must keep, too."""

@@ -2,9 +2,12 @@
 
 The order stays consistent: before a message that names a participant or a track, its receiver gets the message that
 introduces it. Receivers are named by the sid of their participant.
+
+A newcomer joins, is answered and is connected within a few round trips. That is one change: it is held back until the
+newcomer is connected, but not for longer than `limits.NEWCOMER_SECONDS`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sfu import limits
@@ -13,10 +16,20 @@ from sfu.signalling.messages import DominantSpeaker, Participants, ServerMessage
 from sfu.signalling.outbox import Outgoing, weigh_participant
 from sfu.views import ParticipantInfo, Speaker
 
+CONNECTING = (ParticipantState.JOINING, ParticipantState.JOINED)
+
 
 class Change(NamedTuple):
     number: int
     """Counted from 1 since the last `clear`."""
+    info: ParticipantInfo
+
+
+class Newcomer(NamedTuple):
+    """A participant that has joined and that the others are not told of yet."""
+
+    until: float
+    """When they are told of it at the latest."""
     info: ParticipantInfo
 
 
@@ -41,13 +54,46 @@ class News:
         """Sids of a participant and its tracks that every receiver knows, by the participant's sid."""
         self._batches: dict[int, Batch] = {}
         """What follows the change of a number."""
+        self._newcomers: dict[str, Newcomer] = {}
+        """By sid, in the order in which they joined."""
+        self._newcomer_of: dict[str, str] = {}
+        """The newcomer that a message names by a sid: its own, or that of one of its tracks."""
 
     @property
     def is_empty(self) -> bool:
         return not self._changes
 
     def add(self, info: ParticipantInfo) -> None:
-        """Adds a participant that joined, changed or left."""
+        """Adds a participant that joined, changed or left. A newcomer remains one while it connects."""
+        newcomer = self._forget_newcomer(info.sid)
+        if newcomer is not None and info.state in CONNECTING:
+            self.hold(info, newcomer.until)
+        else:
+            self._change(info)
+
+    def hold(self, info: ParticipantInfo, until: float) -> None:
+        """Adds a newcomer. It becomes a change when it is connected, is named, or has left, and after `until`."""
+        self._newcomers[info.sid] = Newcomer(until, info)
+        self._newcomer_of.update(dict.fromkeys(_sids(info), info.sid))
+
+    def release(self, now: float) -> None:
+        """Turns the newcomers whose time has passed into changes."""
+        for sid in [sid for sid, newcomer in self._newcomers.items() if newcomer.until <= now]:
+            self._release(sid)
+
+    def _release(self, sid: str) -> None:
+        newcomer = self._forget_newcomer(sid)
+        if newcomer is not None:
+            self._change(newcomer.info)
+
+    def _forget_newcomer(self, sid: str) -> Newcomer | None:
+        newcomer = self._newcomers.pop(sid, None)
+        if newcomer is not None:
+            for named in _sids(newcomer.info):
+                self._newcomer_of.pop(named, None)
+        return newcomer
+
+    def _change(self, info: ParticipantInfo) -> None:
         self._count += 1
         before = self._changes.pop(info.sid, None)
         known = _sids(before.info) if before is not None else self._known.get(info.sid, frozenset())
@@ -59,8 +105,12 @@ class News:
         """Marks everything as read by a receiver that gets a snapshot."""
         self._read[receiver] = self._count
 
-    def introduced(self, sids: Iterable[str]) -> list[str]:
-        """Returns which of these participants and tracks some receivers may not know yet."""
+    def introduced(self, sids: Collection[str]) -> list[str]:
+        """Returns which of these participants and tracks some receivers may not know yet. Newcomers among them become
+        changes."""
+        if self._newcomer_of:
+            for sid in {self._newcomer_of[sid] for sid in sids if sid in self._newcomer_of}:
+                self._release(sid)
         return [sid for sid in sids if sid in self._introduced]
 
     def introduces(self, receiver: str, sids: Iterable[str]) -> bool:

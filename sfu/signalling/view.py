@@ -2,9 +2,11 @@
 
 Participants that joined, changed or left are reported in one message per turn, before everything else: if fifty
 participants join in one turn, each of them receives one message. In rooms of more than `limits.SMALL_ROOM` what others
-do waits for the next tick of the service (`news.py`); what concerns one participant leaves at once.
+do waits for the next tick of the service, and a newcomer until it is connected (`news.py`); what concerns one
+participant leaves at once.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sfu import facts, limits
@@ -14,7 +16,7 @@ from sfu.room.participant import Participant
 from sfu.room.room import Room
 from sfu.signalling import messages
 from sfu.signalling.ice_credentials import IceCredentials
-from sfu.signalling.news import News, SpeechNews
+from sfu.signalling.news import CONNECTING, News, SpeechNews
 from sfu.signalling.outbox import LEFT, Outgoing, Tail
 from sfu.views import ParticipantInfo, SubscriptionState
 
@@ -83,6 +85,7 @@ class View:
         """Sends what waited in a large room, and new credentials where the present ones are half expired."""
         for sid in self._ice.poll_due():
             self._put(sid, messages.IceServers(self._ice.renew(sid)))
+        self._news.release(self._context.now())
         self._send_news()
         self._send_speech()
 
@@ -91,6 +94,7 @@ class View:
         self._room_changed |= any(isinstance(fact, facts.RoomChanged) for fact in happened)
         self._note_participants(happened)
         if not self._is_large:
+            self._news.release(math.inf)
             self._send_news()
             self._news.forget()
         for fact in happened:
@@ -116,7 +120,10 @@ class View:
             described = self._describe(sid)
             if described is None:
                 continue
-            self._news.add(described)
+            if sid in joined and described.state in CONNECTING:
+                self._news.hold(described, self._context.now() + limits.NEWCOMER_SECONDS)
+            else:
+                self._news.add(described)
             if sid in changed and self._is_large:
                 # The others receive it later, the participant itself at once.
                 self._put(sid, messages.Participants((described,)))

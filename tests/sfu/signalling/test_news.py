@@ -44,7 +44,7 @@ async def test_up_to_fifty_are_told_at_once_and_more_with_the_next_tick() -> Non
         first = clients[0]
         assert first.last(messages.Participants).participants[-1].identity == f"p{limits.SMALL_ROOM - 1}"
         for name in ("x", "y", "z"):
-            await it.client(name)
+            await viewer(it, name)
             await turn()
         assert first.heard(messages.Participants) == []
         await it.pass_time(limits.NEWS_SECONDS)
@@ -65,6 +65,110 @@ async def test_what_waited_is_told_before_anything_else_when_the_room_is_small_a
         told = alice.heard(messages.Participants, messages.Room)
         assert [type(message) for message in told] == [messages.Participants, messages.Room]
         assert told[1].room.metadata == "small"
+
+
+@pytest.mark.usefixtures("large")
+async def test_others_hear_of_a_newcomer_once_when_it_is_connected() -> None:
+    async with scene() as it:
+        alice, bob = await it.client("alice"), await it.client("bob")
+        await quiet(it, alice, bob)
+        eve = await it.client("eve")
+        await it.pass_time(limits.NEWS_SECONDS)
+        await eve.change(metadata="here")
+        await it.pass_time(limits.NEWS_SECONDS)
+        assert alice.heard() == []
+        await eve.connect("video recvonly")
+        await it.pass_time(limits.NEWS_SECONDS)
+        for client in (alice, bob):
+            (news,) = client.heard(messages.Participants)
+            (info,) = news.participants
+            assert (info.identity, info.state, info.metadata) == ("eve", ParticipantState.ACTIVE, "here")
+        await it.pass_time(2 * limits.NEWCOMER_SECONDS)
+        assert alice.heard(messages.Participants) == []
+
+
+@pytest.mark.usefixtures("large")
+async def test_a_newcomer_without_media_is_told_of_after_a_second() -> None:
+    async with scene() as it:
+        alice, bob = await it.client("alice"), await it.client("bob")
+        await quiet(it, alice, bob)
+        joined = it.clock.now
+        eve = await it.client("eve")
+        await turn()
+        while not (told := alice.heard(messages.Participants)):
+            await it.pass_time(limits.NEWS_SECONDS)
+            assert it.clock.now < joined + 2 * limits.NEWCOMER_SECONDS
+        assert it.clock.now >= joined + limits.NEWCOMER_SECONDS
+        assert [info.state for info in told[0].participants] == [ParticipantState.JOINING]
+        await eve.connect("video recvonly")
+        await it.pass_time(limits.NEWS_SECONDS)
+        assert alice.last(messages.Participants).participants[0].state is ParticipantState.ACTIVE, "like any change"
+
+
+@pytest.mark.usefixtures("large")
+async def test_a_newcomer_is_told_of_when_a_message_names_it() -> None:
+    async with scene() as it:
+        alice, bob = await it.client("alice"), await it.client("bob")
+        await bob.connect("video recvonly")
+        await quiet(it, alice, bob)
+        eve = await it.client("eve")
+        camera = await eve.publish(Kind.VIDEO, Source.CAMERA)
+        await turn()
+        assert eve.participant.state is ParticipantState.JOINED
+        told = bob.heard(messages.Participants, messages.Slots)
+        assert [type(message) for message in told] == [messages.Participants, messages.Slots]
+        assert [track.sid for track in told[0].participants[0].tracks] == [camera]
+        assert alice.heard(messages.Participants) == []
+        await it.pass_time(limits.NEWS_SECONDS)
+        assert [info.sid for info in alice.last(messages.Participants).participants] == [eve.sid]
+
+
+@pytest.mark.usefixtures("large")
+async def test_a_newcomer_in_a_snapshot_is_told_of_when_it_left() -> None:
+    async with scene() as it:
+        alice, bob = await it.client("alice"), await it.client("bob")
+        await quiet(it, alice, bob)
+        eve = await it.client("eve")
+        dora = Watcher(await it.client("dora"))
+        await turn()
+        dora.read()
+        assert eve.sid in dora.infos
+        await eve.session.handle(messages.Leave("leave"))
+        await turn()
+        await it.pass_time(limits.NEWS_SECONDS)
+        dora.read()
+        assert eve.sid not in dora.infos
+
+
+async def test_newcomers_are_told_of_at_once_when_the_room_is_small_again() -> None:
+    async with scene() as it:
+        with patch.object(limits, "SMALL_ROOM", 1):
+            alice, bob = await it.client("alice"), await it.client("bob")
+            await turn()
+            assert alice.heard(messages.Participants) == []
+        bob.room.update(metadata="small")
+        await turn()
+        assert bob.sid in {info.sid for info in alice.last(messages.Participants).participants}
+
+
+async def test_a_newcomer_is_no_change_until_it_is_connected_or_its_time_has_passed() -> None:
+    async with scene() as it:
+        one, other = (await it.client("one")).participant.info(), (await it.client("other")).participant.info()
+    news = News()
+    news.hold(one, 1.0)
+    news.hold(other, 2.0)
+    news.add(replace(one, state=ParticipantState.JOINED))
+    assert news.is_empty and not news.take("somebody", knows_itself=True)
+    news.add(replace(one, state=ParticipantState.ACTIVE))
+    assert not news.is_empty and news.introduces("somebody", [one.sid])
+    news.take("somebody", knows_itself=True)
+    news.clear()
+    news.release(1.9)
+    assert news.is_empty, "the first one is connected, the second one has time left"
+    news.release(2.0)
+    assert not news.introduces("somebody", [one.sid]) and news.introduces("somebody", [other.sid])
+    news.add(replace(other, state=ParticipantState.JOINED))
+    assert len(news.take("somebody", knows_itself=True)) == 1, "it is a newcomer once"
 
 
 @pytest.mark.usefixtures("large")
@@ -228,7 +332,7 @@ def sid_of(track: object) -> str:
     return str(getattr(track, "sid", ""))
 
 
-ACTS = ("join", "leave", "publish", "unpublish", "mute", "rename", "tick", "read", "switch")
+ACTS = ("join", "come", "connect", "leave", "publish", "unpublish", "mute", "rename", "tick", "read", "switch")
 
 
 @settings(max_examples=60, deadline=None)
@@ -241,7 +345,7 @@ def test_whatever_happens_nothing_is_named_before_it_is_introduced(script: list[
                 for number, (what, which) in enumerate(script):
                     watcher = everybody[which % len(everybody)]
                     await act(it, everybody, watcher, what, number)
-                await it.pass_time(1)
+                await it.pass_time(limits.NEWCOMER_SECONDS + limits.NEWS_SECONDS)
                 there = {p.sid: p.info() for p in rooms_of(it.sfu).find("room").members}
                 for watcher in everybody:
                     watcher.read()
@@ -263,6 +367,11 @@ async def act(it: Scene, everybody: list[Watcher], watcher: Watcher, what: str, 
     match what:
         case "join":
             everybody.append(Watcher(await viewer(it, f"late{number}")))
+        case "come":
+            everybody.append(Watcher(await it.client(f"late{number}")))
+        case "connect":
+            if not client.participant.transport.slots:
+                await client.connect("video recvonly", "audio recvonly")
         case "leave" if len(everybody) > 1:
             everybody.remove(watcher)
             await client.session.handle(messages.Leave("leave"))
