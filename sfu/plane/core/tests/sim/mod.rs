@@ -12,6 +12,7 @@ pub mod peer;
 pub mod random;
 pub mod source;
 pub mod stream;
+pub mod tcp;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ use plane_core::time::{Duration, Instant};
 
 use super::link::{Arrival, Dropped, Link, Pipe};
 use super::random::Random;
+use super::tcp::{Ack, Receiver, SEGMENT, Segment, Sender};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
@@ -31,11 +32,15 @@ pub struct Traveller {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SharedId(usize);
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowId(usize);
+
 pub struct Network {
     seed: u64,
     up: Vec<Path>,
     down: Vec<Path>,
     shared: Vec<(Link, Pipe)>,
+    pub flows: Vec<Flow>,
     flights: BinaryHeap<Flight>,
     launched: u64,
     /// What became of each datagram at each link, if `traces` is set.
@@ -57,6 +62,19 @@ enum Place {
     /// At the participant's own link, behind the shared one.
     Link(Traveller),
     End(Traveller),
+    /// At the receiver of a flow.
+    Segment(FlowId, Segment),
+    /// At the sender of a flow.
+    Ack(FlowId, Ack),
+}
+
+/// A TCP flow through a shared link. Its acknowledgements are never lost.
+pub struct Flow {
+    pub sender: Sender,
+    pub receiver: Receiver,
+    shared: SharedId,
+    /// From the receiver to the sender.
+    ack_delay: Duration,
 }
 
 struct Flight {
@@ -67,8 +85,17 @@ struct Flight {
 
 impl Network {
     pub fn new(seed: u64) -> Self {
-        let (up, down, shared, flights) = (Vec::new(), Vec::new(), Vec::new(), BinaryHeap::new());
-        Self { seed, up, down, shared, flights, launched: 0, trace: Vec::new(), traces: false }
+        Self {
+            seed,
+            up: Vec::new(),
+            down: Vec::new(),
+            shared: Vec::new(),
+            flows: Vec::new(),
+            flights: BinaryHeap::new(),
+            launched: 0,
+            trace: Vec::new(),
+            traces: false,
+        }
     }
 
     /// Adds the two links of a participant.
@@ -127,12 +154,32 @@ impl Network {
         self.launch(outcome, Place::Link(traveller), now)
     }
 
+    /// Begins a bulk transfer through a shared link.
+    pub fn add_flow(&mut self, shared: SharedId, ack_delay: Duration, now: Instant) -> FlowId {
+        let (sender, receiver) = (Sender::new(), Receiver::default());
+        self.flows.push(Flow { sender, receiver, shared, ack_delay });
+        let id = FlowId(self.flows.len() - 1);
+        self.transmit(id, now);
+        id
+    }
+
+    pub fn flow(&self, id: FlowId) -> &Flow {
+        &self.flows[id.0]
+    }
+
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.flights.peek().map(|flight| flight.at)
+        let timers = self.flows.iter().filter_map(|flow| flow.sender.poll_timeout());
+        timers.chain(self.flights.peek().map(|flight| flight.at)).min()
     }
 
     /// The next datagram that has arrived by now. `link` is the participant's own link of a way.
     pub fn poll_arrival(&mut self, link: impl Fn(Way, usize) -> Link, now: Instant) -> Option<Traveller> {
+        for id in (0..self.flows.len()).map(FlowId) {
+            if self.flows[id.0].sender.poll_timeout().is_some_and(|due| due <= now) {
+                self.flows[id.0].sender.handle_timeout(now);
+                self.transmit(id, now);
+            }
+        }
         while self.flights.peek().is_some_and(|flight| flight.at <= now) {
             let flight = self.flights.pop()?;
             match flight.place {
@@ -140,6 +187,15 @@ impl Network {
                 Place::Link(traveller) => {
                     let link = link(traveller.way, traveller.participant);
                     self.pass(traveller, &link, flight.at);
+                }
+                Place::Segment(id, segment) => {
+                    let flow = &mut self.flows[id.0];
+                    let (ack, delay) = (flow.receiver.handle_segment(segment), flow.ack_delay);
+                    self.fly(flight.at + delay, Place::Ack(id, ack));
+                }
+                Place::Ack(id, ack) => {
+                    self.flows[id.0].sender.handle_ack(ack, flight.at);
+                    self.transmit(id, flight.at);
                 }
             }
         }
@@ -151,6 +207,16 @@ impl Network {
         let outcome = self.path(traveller.way, traveller.participant).pipe.send(link, traveller.datagram.len(), now);
         self.note(&traveller, outcome, now);
         self.launch(outcome, Place::End(traveller), now)
+    }
+
+    /// Sends what the window of a flow allows.
+    fn transmit(&mut self, id: FlowId, now: Instant) {
+        while let Some(segment) = self.flows[id.0].sender.poll_transmit(now) {
+            let shared = self.flows[id.0].shared;
+            let (link, pipe) = &mut self.shared[shared.0];
+            let outcome = pipe.send(link, SEGMENT, now);
+            self.launch(outcome, Place::Segment(id, segment), now);
+        }
     }
 
     fn path(&mut self, way: Way, participant: usize) -> &mut Path {
