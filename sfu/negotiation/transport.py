@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Literal, cast
 
-from sfu.model import BASE57, Kind
+from sfu.model import Kind, random_text
 from sfu.negotiation import fragment
 from sfu.negotiation.negotiation import (
     Allow,
@@ -45,7 +45,7 @@ class MediaState(StrEnum):
 
 def new_credentials() -> tuple[str, str]:
     """Returns a new ICE ufrag and password."""
-    return _random(UFRAG_LENGTH), _random(PWD_LENGTH)
+    return random_text(UFRAG_LENGTH), random_text(PWD_LENGTH)
 
 
 class Transport:
@@ -206,10 +206,6 @@ def _fresh(local: Local) -> Local:
 
 def _new_ssrc() -> int:
     return secrets.randbits(32)
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(BASE57) for _ in range(length))
 
 
 def _ice(negotiated: Negotiated, local: Local) -> _native.IceCredentials:
