@@ -63,17 +63,14 @@ def _body(message: ServerMessage) -> bytes:
 
 
 def _encoded(info: ParticipantInfo) -> bytes:
-    def encode() -> tuple[tuple[ParticipantInfo, bytes], int]:
-        text = _participant.dump_json(info)
-        return (info, text), 512 + 2 * len(text)
-
-    if info.state is ParticipantState.DISCONNECTED:
-        _participants.forget(info.sid)
-        return encode()[0][1]
-    known, text = _participants.recall(info.sid, encode)
-    if known is not info:
-        _participants.forget(info.sid)
-        _, text = _participants.recall(info.sid, encode)
+    # A snapshot of a large room calls this for each participant.
+    known = _participants.peek(info.sid)
+    if known is not None and known[0] is info:
+        return known[1]
+    text = _participant.dump_json(info)
+    _participants.forget(info.sid)
+    if info.state is not ParticipantState.DISCONNECTED:
+        _participants.recall(info.sid, lambda: ((info, text), 512 + 2 * len(text)))
     return text
 
 

@@ -27,6 +27,11 @@ class Recent(Generic[K, V]):
         _, weight = self._kept.pop(key, (None, 0))
         self.weight -= weight
 
+    def peek(self, key: K) -> V | None:
+        """Returns a stored result. That does not count as a use, by which the oldest result is chosen."""
+        found = self._kept.get(key)
+        return found[0] if found is not None else None
+
     def recall(self, key: K, compute: Callable[[], tuple[V, int]]) -> V:
         """Returns the result of `compute`, which also yields its weight. It is stored if the weight is at most a
         sixteenth of the budget."""

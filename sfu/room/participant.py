@@ -36,7 +36,7 @@ from sfu.room.publications import Outcome, Publications
 from sfu.room.reports import Reports
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
-from sfu.views import ParticipantInfo
+from sfu.views import ParticipantInfo, TrackInfo
 
 
 class Participant:
@@ -94,7 +94,7 @@ class Participant:
         self.reports = Reports(context, self.viewing)
         self._context = context
         self._described: ParticipantInfo | None = None
-        """The last `info`, while nothing of it changed. None while there are tracks, which change by themselves."""
+        """The last `info`, while nothing of it changed, except perhaps its tracks."""
 
     # Views
 
@@ -121,13 +121,17 @@ class Participant:
         return self.permissions.hidden
 
     def info(self) -> ParticipantInfo:
-        # Each join needs the info of all, and in a large room most are viewers of whom nothing changed.
-        if self._described is not None:
-            return self._described
-        info = self._describe()
-        if not self.tracks:
-            self._described = info
-        return info
+        # Each join needs the info of all, and usually nothing of it changed. Equal infos are one object, which is
+        # encoded once.
+        described = self._described
+        if described is None:
+            self._described = described = self._describe()
+        elif described.tracks:
+            # Tracks change by themselves. The first one comes with an offer.
+            tracks = self._describe_tracks()
+            if tracks != described.tracks:
+                self._described = described = replace(described, tracks=tracks)
+        return described
 
     def describe(self, name: str, metadata: str, attributes: Mapping[str, str]) -> None:
         """Sets what the others are told of it."""
@@ -158,9 +162,12 @@ class Participant:
             permissions=self.permissions,
             joined_at=self.joined_at,
             version=self.version,
-            tracks=tuple(track.info() for track in self.tracks.values() if track.primary is None),
+            tracks=self._describe_tracks(),
             disconnect_reason=self.disconnect_reason,
         )
+
+    def _describe_tracks(self) -> tuple[TrackInfo, ...]:
+        return tuple(track.info() for track in self.tracks.values() if track.primary is None)
 
     @property
     def shares_token(self) -> bool:

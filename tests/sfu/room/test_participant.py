@@ -7,6 +7,7 @@ import pytest
 
 from sfu.facts import ParticipantHidden
 from sfu.model import ParticipantState, Permissions
+from sfu.signalling import messages
 from sfu.signalling.messages import Joined
 
 from ..scene import Client, scene, turn
@@ -34,6 +35,20 @@ async def test_a_change_is_in_the_description_that_was_asked_for_before(
         assert getattr(now, field) == expected and now.version > before.version
         late = await it.client("late")
         assert late.last(Joined).participants == (now,)
+
+
+async def test_a_change_of_a_track_is_in_the_description_that_was_asked_for_before() -> None:
+    async with scene() as it:
+        ada = await it.client("ada")
+        camera = await ada.camera()
+        before = ada.participant.info()
+        assert ada.participant.info() is before, "nothing changed"
+        ada.participant.tracks[camera].muted = True
+        muted = ada.participant.info()
+        assert muted.tracks[0].muted and not before.tracks[0].muted
+        assert ada.participant.info() is muted
+        await ada.ask(messages.Unpublish, track=camera)
+        assert ada.participant.info().tracks == ()
 
 
 async def test_who_is_hidden_leaves_with_the_permissions_it_has_now() -> None:
