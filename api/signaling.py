@@ -190,18 +190,18 @@ async def _pause(budget: Bucket, spent: float) -> None:
 
 
 async def _send_outbox(websocket: WebSocket, session: SignallingSession) -> None:
-    session.outbox.write = _writer(websocket)
+    protocol = websocket.scope.get(CONNECTION)
+    ours = protocol if isinstance(protocol, WebSocketProtocol) else None
+    session.outbox.write = _writer(ours) if ours is not None else None
     with contextlib.suppress(WebSocketDisconnect):
         async for seq, outgoing in session.outbox.outgoing():
-            await websocket.send_text(messages.encode(seq, outgoing).decode())
+            text = messages.encode(seq, outgoing)
+            if ours is None or not ours.write_text(text):
+                await websocket.send_text(text.decode())
 
 
-def _writer(websocket: WebSocket) -> Write | None:
-    """Returns a function that sends a message at once, so that a message to many wakes no task for each. None: the
-    server is not ours."""
-    protocol = websocket.scope.get(CONNECTION)
-    if not isinstance(protocol, WebSocketProtocol):
-        return None
+def _writer(protocol: WebSocketProtocol) -> Write:
+    """Returns a function that sends a message at once, so that a message to many wakes no task for each."""
 
     def write(seq: int, outgoing: Outgoing) -> bool:
         try:
