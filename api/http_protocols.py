@@ -202,6 +202,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     _held: list[bytes]
     """Frames that leave at the end of the turn."""
     _held_octets = 0
+    _is_paused = False
+    """The client does not read what was sent before."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -231,9 +233,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._connection is not None:
             self._connection.know()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_paused = False
+
     def write_text(self, data: bytes) -> bool:
         """Sends a text frame at once. False: the client does not read what was sent before, or the connection ends."""
-        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+        if self._is_paused or self.close_sent or self.transport.is_closing():
             return False
         if self.conn.state is not OPEN:
             return False

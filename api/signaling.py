@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -21,7 +22,7 @@ from sfu.model import Grant
 from sfu.quoting import octets
 from sfu.service import Sfu
 from sfu.signalling.messages import Error, Join, Token
-from sfu.signalling.outbox import Outgoing, Write
+from sfu.signalling.outbox import Outgoing
 from sfu.signalling.requests import SignallingSession, cost
 from sfu.signalling.sessions import refusal
 
@@ -192,7 +193,8 @@ async def _pause(budget: Bucket, spent: float) -> None:
 async def _send_outbox(websocket: WebSocket, session: SignallingSession) -> None:
     protocol = websocket.scope.get(CONNECTION)
     ours = protocol if isinstance(protocol, WebSocketProtocol) else None
-    session.outbox.write = _writer(ours) if ours is not None else None
+    if ours is not None:
+        session.outbox.write = partial(_write, ours)
     with contextlib.suppress(WebSocketDisconnect):
         async for seq, outgoing in session.outbox.outgoing():
             text = messages.encode(seq, outgoing)
@@ -200,17 +202,13 @@ async def _send_outbox(websocket: WebSocket, session: SignallingSession) -> None
                 await websocket.send_text(text.decode())
 
 
-def _writer(protocol: WebSocketProtocol) -> Write:
-    """Returns a function that sends a message at once, so that a message to many wakes no task for each."""
-
-    def write(seq: int, outgoing: Outgoing) -> bool:
-        try:
-            return protocol.write_text(messages.encode(seq, outgoing))
-        except Exception:
-            # The task meets the same exception, and its connection ends.
-            return False
-
-    return write
+def _write(protocol: WebSocketProtocol, seq: int, outgoing: Outgoing) -> bool:
+    """Sends a message at once, so that a message to many wakes no task for each. False: the task sends it."""
+    try:
+        return protocol.write_text(messages.encode(seq, outgoing))
+    except Exception:
+        # The task meets the same exception, and its connection ends.
+        return False
 
 
 async def _renew(session: SignallingSession, keys: Mapping[str, str]) -> None:

@@ -26,6 +26,9 @@ class Members:
     def __contains__(self, sid: object) -> bool:
         return sid in self._by_sid
 
+    def sids(self) -> list[str]:
+        return list(self._by_sid)
+
     def visible(self) -> list[Participant]:
         """Returns the participants that the others see."""
         return [participant for participant in self._by_sid.values() if not participant.permissions.hidden]

@@ -47,6 +47,8 @@ class Tail:
     """The last messages of one participant: at most `capacity`, and at most `limits.OUTBOX_OCTETS` without the oldest.
     The oldest is not counted, so that a snapshot of a large room is kept whatever its size."""
 
+    __slots__ = ("_drops_above", "_kept", "_outbox", "octets", "seq")
+
     def __init__(self, capacity: int) -> None:
         self._kept: deque[tuple[int, Outgoing, int]] = deque(maxlen=capacity)
         """Each with its number, and the octets of all messages up to its end."""
@@ -55,6 +57,8 @@ class Tail:
         """The number of the newest message."""
         self.octets = 0
         """The octets of all messages so far, including dropped ones."""
+        self._drops_above = limits.OUTBOX_OCTETS
+        """No message is dropped for its octets before `octets` is above this."""
 
     def put(self, message: ServerMessage | Outgoing) -> None:
         """Appends a message. `Outgoing`: one that others receive, too."""
@@ -63,8 +67,10 @@ class Tail:
         self.octets += outgoing.octets
         kept = self._kept
         kept.append((self.seq, outgoing, self.octets))
-        while self.octets - kept[0][2] > limits.OUTBOX_OCTETS:
-            kept.popleft()
+        if self.octets > self._drops_above:
+            while self.octets - kept[0][2] > limits.OUTBOX_OCTETS:
+                kept.popleft()
+            self._drops_above = kept[0][2] + limits.OUTBOX_OCTETS
         if self._outbox is not None:
             self._outbox.notice(outgoing)
 
@@ -109,6 +115,19 @@ Write = Callable[[int, Outgoing], bool]
 
 class Outbox:
     """One connection's view of a tail: an iterator over `(seq, message)`. At its end `close_code` is set."""
+
+    __slots__ = (
+        "_first",
+        "_is_waiting",
+        "_last",
+        "_read",
+        "_space",
+        "_tail",
+        "_wake",
+        "close_code",
+        "lost",
+        "write",
+    )
 
     def __init__(self, tail: Tail, after: int, first: ServerMessage | None) -> None:
         self._tail = tail

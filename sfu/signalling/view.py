@@ -223,7 +223,7 @@ class View:
         self._send_to(self._present(), message)
 
     def _present(self) -> list[str]:
-        return [participant.sid for participant in self._members]
+        return self._members.sids()
 
     def _put(self, sid: str, message: messages.ServerMessage | Outgoing) -> None:
         tail = self._tails.get(sid)
