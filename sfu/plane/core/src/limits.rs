@@ -140,6 +140,10 @@ pub const AMPLIFICATION: usize = 3;
 /// Transmissions of one of our Binding requests. RFC 8489 s6.2.1, Rc.
 pub const PATH_REQUESTS: u8 = 7;
 
+/// Our Binding requests to a peer that measure the round trip and are not answered yet. The fourth is sent 4 s after the
+/// first, and no round trip takes as long.
+pub const MEASURING_REQUESTS: usize = 4;
+
 /// Octets of media of one trial of a path, without the last datagram, when the old path has been silent for a second: 4
 /// s of audio at 32 kbit/s, for clients that send nothing before the next report is due.
 pub const PATH_TRIAL: usize = UNPROVEN_MEDIA - ANY_DATAGRAM;

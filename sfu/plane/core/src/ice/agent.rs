@@ -9,6 +9,7 @@
 use stun_types::message::{IntegrityKey, Message, MessageClass, ShortTermCredentials};
 
 use super::binding;
+use super::measuring::{Measuring, Request};
 use super::paths::{Due, Move, Paths};
 use crate::command::{IceCredentials, Path};
 use crate::discard::Discard;
@@ -66,6 +67,7 @@ pub struct Agent {
     previous: Option<Login>,
     nominated: Option<Nominated>,
     paths: Paths,
+    measuring: Measuring,
     tie_breaker: u64,
 }
 
@@ -87,6 +89,7 @@ impl Agent {
             previous: None,
             nominated: None,
             paths: Paths::default(),
+            measuring: Measuring::default(),
             tie_breaker: unguessable() as u64,
         }
     }
@@ -187,15 +190,38 @@ impl Agent {
     }
 
     /// Handles the answer to our request, which proves that the path is the peer's. The answer must be signed by the
-    /// peer: a STUN server answers everybody, and so proves nothing.
-    pub fn handle_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+    /// peer: a STUN server answers everybody, and so proves nothing. Returns when the request was sent, if it was one to
+    /// measure the round trip.
+    pub fn handle_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<Option<Instant>, Discard> {
         let message = binding::parse(datagram, MessageClass::Success)?;
-        let generation =
-            self.paths.asked(&path, u128::from(message.transaction_id())).ok_or(Discard::StunUnexpected)?;
-        let login = self.login_of(generation);
+        let transaction = u128::from(message.transaction_id());
+        let measured = self.measuring.find(&path, transaction);
+        let asked = measured.map(|request| request.generation).or_else(|| self.paths.asked(&path, transaction));
+        let login = self.login_of(asked.ok_or(Discard::StunUnexpected)?);
         message.validate_integrity_with_key(&login.remote_key).map_err(|_| Discard::StunIntegrity)?;
         self.paths.prove(&path, now);
-        Ok(())
+        Ok(measured.map(|request| {
+            self.measuring.answered();
+            request.sent
+        }))
+    }
+
+    /// Measures the round trip of the selected path by a request, unless one was sent lately.
+    pub fn measure(&mut self, now: Instant) {
+        self.measuring.want(now);
+    }
+
+    /// The next request that measures the round trip, and the path to send it over. Nothing is measured over a path
+    /// without a proof: its requests may be repeated.
+    pub fn poll_measurement(&mut self, now: Instant) -> Option<(Path, Vec<u8>)> {
+        if !self.measuring.poll_wanted() {
+            return None;
+        }
+        let path = self.selected().filter(|path| self.paths.is_proven(path, now))?;
+        let (transaction, generation) = (unguessable(), self.current.generation);
+        let request = self.request(&Due { path, transaction, generation })?;
+        self.measuring.sent(Request { path, transaction, generation, sent: now });
+        Some((path, request))
     }
 
     /// Asks for a proof of a path (again). Only an agent with the peer's password can give it.

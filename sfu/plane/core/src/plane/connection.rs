@@ -13,9 +13,6 @@ use crate::transport::{Srtp, Transport};
 
 impl Plane {
     pub(super) fn handle_stun(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
-        if binding::is_response(datagram) {
-            return self.handle_stun_response(datagram, path, now);
-        }
         if binding::is_indication(datagram) {
             return self.handle_indication(datagram, path, now);
         }
@@ -58,9 +55,12 @@ impl Plane {
     ) -> Result<(), Discard> {
         let key = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
         let request = self.transports[key].round_trip.request(&path);
-        self.handle_stun(datagram, path, now)?;
-        if let Some(request) = request {
-            self.transports[key].round_trip.answered(request, received);
+        let measured = self.handle_stun_response(datagram, path, now)?;
+        let round_trip = &mut self.transports[key].round_trip;
+        match (measured, request) {
+            (Some(sent), _) => round_trip.handle_check(received.saturating_duration_since(sent), received),
+            (None, Some(request)) => round_trip.answered(request, received),
+            (None, None) => {}
         }
         Ok(())
     }
@@ -80,15 +80,16 @@ impl Plane {
         }
     }
 
-    fn handle_stun_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), Discard> {
+    /// Returns when the request was sent, if it was one to measure the round trip.
+    fn handle_stun_response(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<Option<Instant>, Discard> {
         let owner = self.by_path.get(&path).ok_or(Discard::UnknownAddress)?;
         self.steps += stun_steps(datagram, &self.transports[owner]);
-        let key = match self.transports[owner].agent.handle_response(datagram, path, now) {
-            Err(Discard::StunUnexpected) => self.handle_proof_of_claim(owner, datagram, path, now)?,
-            heard => heard.map(|()| owner)?,
+        let (key, measured) = match self.transports[owner].agent.handle_response(datagram, path, now) {
+            Err(Discard::StunUnexpected) => (self.handle_proof_of_claim(owner, datagram, path, now)?, None),
+            heard => (owner, heard?),
         };
         self.handle_authenticated(key, &path, true, now);
-        Ok(())
+        Ok(measured)
     }
 
     /// A NAT may assign the port of a participant who left to another one. A claimant gets a path if it answers there,

@@ -13,7 +13,7 @@ use crate::receive::rung::EncodingId;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::feedback::{self, Lost};
 use crate::rtcp::twcc::Feedback;
-use crate::rtcp::{Compounds, report};
+use crate::rtcp::{Compounds, report, xr};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
@@ -136,7 +136,16 @@ impl Plane {
                 }
                 self.transports[key].retire_dropped();
             }
-            Packet::Remb { .. } | Packet::Xr { .. } | Packet::Sdes | Packet::Other => {}
+            Packet::ReferenceDelay(delay) => {
+                let ntp = self.config.wall_clock.ntp(received);
+                let transport = &mut self.transports[key];
+                if delay.ssrc == transport.ssrc
+                    && let Some(took) = delay.round_trip(ntp)
+                {
+                    transport.round_trip.handle_reference(took, received);
+                }
+            }
+            Packet::Remb { .. } | Packet::ReferenceTime { .. } | Packet::Sdes | Packet::Other => {}
         }
     }
 
@@ -167,7 +176,7 @@ impl Plane {
             let Some(slot) = self.slot_by_ssrc(key, block.ssrc) else { continue };
             let reported = self.slots[slot].slot.handle_report(block, ntp, received);
             if let Some(round_trip) = reported.round_trip {
-                self.transports[key].round_trip.handle_report(round_trip);
+                self.transports[key].round_trip.handle_report(round_trip, received);
             }
             if reported.resumed {
                 self.resume_picture(slot, received);
@@ -249,7 +258,7 @@ impl Plane {
     /// them.
     pub(super) fn poll_feedback(&mut self, key: usize, tracks: impl Iterator<Item = usize>, now: Instant) {
         let transport = self.transports.receiving(key);
-        let (sender, round_trip) = (transport.ssrc, transport.round_trip.get());
+        let (sender, wait) = (transport.ssrc, transport.round_trip.wait());
         let mut out = Compounds::default();
         let mut lost = std::mem::take(&mut self.lost);
         let mut ignored = Vec::new();
@@ -269,7 +278,7 @@ impl Plane {
                 read += missing;
                 self.steps += 1 + missing as u64;
                 lost.clear();
-                if state.stream.poll_nack(now, round_trip, &mut lost) && (pli || fir) {
+                if state.stream.poll_nack(now, wait, &mut lost) && (pli || fir) {
                     state.keyframes.request(now);
                 }
                 lost.truncate(REQUESTED_AT_ONCE - requested);
@@ -343,6 +352,9 @@ impl Plane {
         }
         self.report_idle_slots(key, now);
         let Some(transport) = self.transports.get_mut(key) else { return };
+        if !transport.tracks.is_empty() && transport.round_trip.is_stale(now) {
+            transport.agent.measure(now);
+        }
         let ntp = self.config.wall_clock.ntp(now);
         let mut out = Compounds::default();
         for &slot in &transport.slots {
@@ -358,10 +370,15 @@ impl Plane {
                 blocks.extend(state.ssrc.and_then(|ssrc| state.stream.report_block(ssrc, now)));
             }
         }
+        // Report blocks about what the peer is sent measure the round trip, too.
+        let mut measures = out.is_empty();
         for blocks in blocks.chunks(report::MOST_BLOCKS) {
             out.add(|out| {
                 report::write_receiver_report(out, transport.ssrc, blocks);
                 report::write_sdes_cname(out, transport.ssrc, &transport.cname);
+                if std::mem::take(&mut measures) {
+                    xr::write_reference_time(out, transport.ssrc, ntp);
+                }
             });
         }
         let refused = transport.queue_rtcp(&out);

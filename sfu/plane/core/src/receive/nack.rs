@@ -75,11 +75,11 @@ impl Nacks {
         false
     }
 
-    /// Appends the sequence numbers to request now. Returns true if too many are missing, so that only a keyframe
-    /// helps.
-    pub fn poll(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
+    /// Appends the sequence numbers to request now, each again after `wait` if it does not arrive: the round trip, and
+    /// what it varies by. Returns true if too many are missing, so that only a keyframe helps.
+    pub fn poll(&mut self, now: Instant, wait: Duration, lost: &mut Vec<u16>) -> bool {
         if self.next.is_some_and(|next| next <= now) {
-            let wait = round_trip.max(SHORTEST_WAIT);
+            let wait = wait.max(SHORTEST_WAIT);
             let too_late = self.highest.map_or(0, |highest| (highest.0 + 1).saturating_sub(ENCODING_HISTORY));
             self.missing.retain_mut(|missing| {
                 if missing.seq.0 < too_late || (missing.due <= now && missing.requests == PACKET_REQUESTS) {

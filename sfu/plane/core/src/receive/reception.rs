@@ -29,6 +29,8 @@ pub struct Reception {
     sender_report: Option<(Ntp, Instant)>,
     /// A packet or a sender report arrived since the last block.
     heard: bool,
+    /// What was expected and received when [`Reception::poll_loss`] was called last.
+    polled: (u64, u64),
 }
 
 impl Reception {
@@ -45,6 +47,7 @@ impl Reception {
             jitter: 0,
             sender_report: None,
             heard: false,
+            polled: (0, 0),
         }
     }
 
@@ -91,6 +94,14 @@ impl Reception {
             last_sr,
             delay_since_last_sr: delay,
         })
+    }
+
+    /// The packets expected since the last call, and those of them that did not arrive. Late ones make it negative.
+    pub fn poll_loss(&mut self) -> (u64, i64) {
+        let expected = self.base.map_or(0, |base| self.highest.0 - base.0 + 1);
+        let (expected_before, received_before) = std::mem::replace(&mut self.polled, (expected, self.received));
+        let since = expected - expected_before;
+        (since, since as i64 - (self.received - received_before) as i64)
     }
 
     /// Measures jitter (RFC 3550 A.8) by the first packet of each frame: the others wait in the sender's pacer.
@@ -145,6 +156,17 @@ mod tests {
         [5, 7, 6, 4, 3].into_iter().for_each(|n| reception.handle_packet(seq(n), 0, now));
         let block = reception.report_block(1, now).unwrap();
         assert_eq!((block.fraction_lost, block.cumulative_lost, block.highest), (0, -2, 7));
+    }
+
+    #[test]
+    fn the_loss_since_the_last_time_is_told_beside_the_blocks() {
+        let (mut reception, now) = (Reception::new(90_000), Instant::now());
+        assert_eq!(reception.poll_loss(), (0, 0));
+        [0, 1, 3, 5].into_iter().for_each(|n| reception.handle_packet(seq(n), 0, now));
+        reception.report_block(7, now);
+        assert_eq!(reception.poll_loss(), (6, 2));
+        [4, 6].into_iter().for_each(|n| reception.handle_packet(seq(n), 0, now));
+        assert_eq!(reception.poll_loss(), (1, -1), "one was late");
     }
 
     #[test]

@@ -161,10 +161,15 @@ impl Stream {
         self.reception.report_block(ssrc, now)
     }
 
-    /// Appends the sequence numbers to request by NACK now. Returns true if too many packets are missing and a keyframe
-    /// must be requested instead.
-    pub fn poll_nack(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
-        self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, round_trip, lost)) && self.video
+    /// See [`Reception::poll_loss`].
+    pub fn poll_loss(&mut self) -> (u64, i64) {
+        self.reception.poll_loss()
+    }
+
+    /// Appends the sequence numbers to request by NACK now, each again after `wait`. Returns true if too many packets are
+    /// missing and a keyframe must be requested instead.
+    pub fn poll_nack(&mut self, now: Instant, wait: Duration, lost: &mut Vec<u16>) -> bool {
+        self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, wait, lost)) && self.video
     }
 
     /// The number of missing packets that [`Stream::poll_nack`] looks at now.

@@ -2,12 +2,13 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 use rtcp_types::prelude::{FciParser, RtcpPacket, RtcpPacketParser};
-use rtcp_types::{Bye, Fir, Nack, PayloadFeedback, ReceiverReferenceTime, ReceiverReport, Sdes, SenderReport};
+use rtcp_types::{Bye, Fir, Nack, PayloadFeedback, ReceiverReport, Sdes, SenderReport};
 use rtcp_types::{TransportFeedback, Xr};
 
 use super::feedback::{Lost, Remb};
 use super::report::ReportBlock;
 use super::twcc;
+use super::xr::{self, ReferenceDelay};
 use crate::discard::Discard;
 use crate::time::Ntp;
 
@@ -48,11 +49,14 @@ pub enum Packet<'a> {
         bps: u64,
         ssrcs: Vec<u32>,
     },
-    /// Extended report (RFC 3611). Only the receiver reference time block (s4.4) is read.
-    Xr {
+    /// A receiver reference time (RFC 3611 s4.4). The plane does not answer it: to its subscribers it sends sender
+    /// reports.
+    ReferenceTime {
         sender: u32,
-        reference: Option<Ntp>,
+        ntp: Ntp,
     },
+    /// One per sub-block of an answer to receiver reference times (RFC 3611 s4.5).
+    ReferenceDelay(ReferenceDelay),
     /// A packet type or format that the plane does not use.
     Other,
 }
@@ -97,11 +101,7 @@ fn parse_packet<'a>(kind: u8, packet: &'a [u8], each: &mut impl FnMut(Packet<'a>
             let bye: Bye = checked(packet)?;
             each(Packet::Bye { ssrcs: bye.ssrcs().collect() });
         }
-        Xr::PACKET_TYPE => {
-            let xr: Xr = checked(packet)?;
-            let reference = xr.block_iter().find_map(|block| block.parse_into::<ReceiverReferenceTime>().ok());
-            each(Packet::Xr { sender: xr.sender_ssrc(), reference: reference.map(|time| Ntp(time.ntp_timestamp())) });
-        }
+        Xr::PACKET_TYPE => xr::parse(packet, each)?,
         TransportFeedback::PACKET_TYPE => parse_transport_feedback(packet, each)?,
         PayloadFeedback::PACKET_TYPE => parse_payload_feedback(packet, each)?,
         // Not parsed: rtcp-types takes zeros at the start of a second chunk's SSRC for padding of the first.
@@ -259,7 +259,9 @@ mod tests {
         let remb = [0x8F, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1, 0, 0x27, 0x10, 0, 0, 0, 9];
         assert_eq!(packets(&remb).0, [Packet::Remb { bps: 10_000, ssrcs: vec![9] }]);
         let xr = [0x80, 207, 0, 4, 0, 0, 0, 1, 4, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 6];
-        assert_eq!(packets(&xr).0, [Packet::Xr { sender: 1, reference: Some(Ntp(5 << 32 | 6)) }]);
+        assert_eq!(packets(&xr).0, [Packet::ReferenceTime { sender: 1, ntp: Ntp(5 << 32 | 6) }]);
+        let padded = [&[0xA0, 207, 0, 5], &xr[4..], &[0, 0, 0, 4]].concat();
+        assert_eq!(packets(&padded).0, packets(&xr).0, "without the padding");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! RTCP: reports (RFC 3550), feedback (RFC 4585, 5104) and transport-wide feedback, as single packets (RFC 5506) or
-//! compounds.
+//! RTCP: reports (RFC 3550, 3611), feedback (RFC 4585, 5104) and transport-wide feedback, as single packets (RFC 5506)
+//! or compounds.
 
 pub mod compound;
 pub mod feedback;
 pub mod outgoing;
 pub mod report;
 pub mod twcc;
+pub mod xr;
 
 use rtcp_types::prelude::RtcpPacketWriter;
 

@@ -8,6 +8,9 @@ use crate::time::{Duration, Ntp};
 /// The most report blocks, or SSRCs of a BYE, in one packet: its count field has five bits.
 pub const MOST_BLOCKS: usize = 31;
 
+/// No round trip is longer than this; a report that says so is wrong.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(10);
+
 /// Reception statistics of one source (s6.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReportBlock {
@@ -31,15 +34,11 @@ pub struct ReportBlock {
 const CUMULATIVE_LOST: std::ops::RangeInclusive<i32> = -0x80_0000..=0x7F_FFFF;
 
 impl ReportBlock {
-    /// The round trip time from our sender report to this block; `None` if the block refers to no sender report.
+    /// The round trip time from our sender report to this block; `None` if the block refers to no sender report, or no
+    /// path takes that long.
     /// Clocks of different resolution can make it negative; it is then zero.
     pub fn round_trip(&self, now: Ntp) -> Option<Duration> {
-        if self.last_sr == 0 {
-            return None;
-        }
-        let elapsed = now.compact().wrapping_sub(self.last_sr).wrapping_sub(self.delay_since_last_sr) as i32;
-        let units = u64::try_from(elapsed).unwrap_or(0);
-        Some(Duration::from_nanos((units * 1_000_000_000) >> 16))
+        round_trip(self.last_sr, self.delay_since_last_sr, now)
     }
 
     fn builder(&self) -> rtcp_types::ReportBlockBuilder {
@@ -66,6 +65,17 @@ impl From<rtcp_types::ReportBlock<'_>> for ReportBlock {
             delay_since_last_sr: block.delay_since_last_sender_report_timestamp(),
         }
     }
+}
+
+/// The round trip from a report of ours to its answer, which has the middle 32 bits of its time, and the delay of the
+/// answer in units of 2^-16 s. `None` if it answers nothing, or no path takes that long.
+pub(super) fn round_trip(last: u32, delay: u32, now: Ntp) -> Option<Duration> {
+    if last == 0 {
+        return None;
+    }
+    let elapsed = now.compact().wrapping_sub(last).wrapping_sub(delay) as i32;
+    let units = u64::try_from(elapsed).unwrap_or(0);
+    Some(Duration::from_nanos((units * 1_000_000_000) >> 16)).filter(|&took| took <= LONGEST_ROUND_TRIP)
 }
 
 /// The totals that one source has sent, and the wall time of one of its RTP timestamps.
@@ -152,6 +162,12 @@ mod tests {
     #[test]
     fn a_round_trip_of_less_than_nothing_is_zero() {
         assert_eq!(block(0.5).round_trip(at(1_000.25)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_round_trip_that_no_path_has_is_not_believed() {
+        assert_eq!(block(0.0).round_trip(at(1_010.0)), Some(Duration::from_secs(10)));
+        assert_eq!(block(0.0).round_trip(at(1_010.1)), None);
     }
 
     #[test]

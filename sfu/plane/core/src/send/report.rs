@@ -1,11 +1,11 @@
-//! The sender reports of a slot (RFC 3550 s6.4.1), and the report blocks of its subscriber.
+//! The sender reports of a slot (RFC 3550 s6.4.1).
 //!
 //! A sender report maps an RTP timestamp to a wall time; browsers use it to synchronise a publisher's audio and video.
 //! The plane's reports use the plane's clock, the publisher's reports use the publisher's. The two clocks differ by an
 //! unknown offset, which the sender report with the shortest delay estimates best (LiveKit: the propagation delay of
 //! rtpstats_receiver.go). Audio and video of one publisher arrive over the same path, so both have the same error.
 
-use crate::rtcp::report::{ReportBlock, SenderReport};
+use crate::rtcp::report::SenderReport;
 use crate::rtp::clock::SenderClock;
 use crate::time::{Duration, Instant, Ntp, ms};
 
@@ -17,8 +17,6 @@ const CLOCK_SET: Duration = ms(5_000);
 /// A report that maps further than this from the packets that are sent is not used: the timeline restarted after it.
 /// The packets may have waited this long in the publisher's pacer.
 const MOST_APART: Duration = ms(2_000);
-/// No round trip is longer than this; a report that says so is wrong.
-const LONGEST_ROUND_TRIP: Duration = ms(10_000);
 
 /// An estimate of the publisher's clock: it showed `ntp` at `heard` or earlier.
 #[derive(Clone, Copy, Debug)]
@@ -104,11 +102,6 @@ impl Reports {
     }
 }
 
-/// The round trip that a report block of the subscriber measures, if it answers one of our sender reports.
-pub fn round_trip(block: &ReportBlock, now: Ntp) -> Option<Duration> {
-    block.round_trip(now).filter(|&round_trip| round_trip <= LONGEST_ROUND_TRIP)
-}
-
 fn ticks(duration: Duration, rate: u32) -> u32 {
     (duration.as_nanos() * u128::from(rate) / 1_000_000_000) as u32
 }
@@ -184,14 +177,5 @@ mod tests {
         reports.set_clock(clock(161, 61 * 90_000, start + ms(61_020)));
         let rtp = reports.sender_report(7, &newest(start), start + ms(62_020), Ntp(42)).rtp;
         assert!(rtp.abs_diff(1_000_000 + 62 * 90_000) <= 1, "{rtp}");
-    }
-
-    #[test]
-    fn a_round_trip_that_no_path_has_is_not_believed() {
-        let now = Ntp(1_000 * SECOND);
-        let block = |seconds: u32| ReportBlock { last_sr: now.compact() - (seconds << 16), ..ReportBlock::default() };
-        assert_eq!(round_trip(&ReportBlock::default(), now), None);
-        assert_eq!(round_trip(&block(20), now), None);
-        assert_eq!(round_trip(&block(2), now), Some(ms(2_000)));
     }
 }

@@ -4,10 +4,18 @@
 //! any short round trip, and get everything retransmitted before the first repair can have arrived. It cannot forge the
 //! end of a DTLS handshake before it has our part, or the response to the Binding request that validates a new path.
 //! While neither was measured, the round trip counts as at least that of an unknown peer.
+//!
+//! Lost packets are requested of a publisher by the smoothed value of all measurements, forged or not: a publisher that
+//! claims a short one is only asked more often. For one that is sent no media, and so sends no report blocks, the answer
+//! to our receiver reference time measures it (RFC 3611 s4.4, 4.5; libwebrtc answers it without negotiation), else the
+//! response to a Binding request of ours.
+
+mod smoothed;
 
 use crate::command::Path;
 use crate::limits::UNMEASURED_ROUND_TRIP;
 use crate::time::{Duration, Instant};
+use smoothed::Smoothed;
 
 /// One of our Binding requests that waits for its response.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +32,8 @@ pub struct RoundTrip {
     reported: Option<Duration>,
     /// The shortest measured on the path in use.
     measured: Option<Duration>,
+    /// The mean of all measurements.
+    smoothed: Smoothed,
     request: Option<Request>,
     /// When our part of the handshake was sent first, and whether it was repeated.
     handshake: Option<(Instant, bool)>,
@@ -35,9 +45,35 @@ impl RoundTrip {
         reported.max(self.measured.unwrap_or(UNMEASURED_ROUND_TRIP))
     }
 
-    /// Sets the round trip that the peer reports.
-    pub fn handle_report(&mut self, reported: Duration) {
+    /// How long to wait for a packet that was requested of the peer.
+    pub fn wait(&self) -> Duration {
+        self.smoothed.wait()
+    }
+
+    /// The mean of all measurements; none without one.
+    pub fn smoothed(&self) -> Option<Duration> {
+        self.smoothed.mean()
+    }
+
+    /// True if nothing measured the round trip lately.
+    pub fn is_stale(&self, now: Instant) -> bool {
+        self.smoothed.is_stale(now)
+    }
+
+    /// Sets the round trip that the peer reports of the media that it is sent.
+    pub fn handle_report(&mut self, reported: Duration, now: Instant) {
         self.reported = Some(reported);
+        self.smoothed.measured(reported, now);
+    }
+
+    /// Takes in what the answer to a receiver reference time measures.
+    pub fn handle_reference(&mut self, took: Duration, now: Instant) {
+        self.smoothed.measured(took, now);
+    }
+
+    /// Takes in what the response to a Binding request measures that was sent once.
+    pub fn handle_check(&mut self, took: Duration, now: Instant) {
+        self.measure(took, now);
     }
 
     /// Records that a Binding request was sent.
@@ -56,7 +92,7 @@ impl RoundTrip {
     /// Measures the round trip by the response to `request`.
     pub fn answered(&mut self, request: Request, received: Instant) {
         if !request.repeated {
-            self.measure(received.saturating_duration_since(request.sent));
+            self.measure(received.saturating_duration_since(request.sent), received);
         }
     }
 
@@ -69,12 +105,13 @@ impl RoundTrip {
     /// Measures the round trip at the end of the handshake, if nothing was repeated.
     pub fn connected(&mut self, now: Instant) {
         if let Some((sent, false)) = self.handshake.take() {
-            self.measure(now.saturating_duration_since(sent));
+            self.measure(now.saturating_duration_since(sent), now);
         }
     }
 
-    fn measure(&mut self, took: Duration) {
+    fn measure(&mut self, took: Duration, now: Instant) {
         self.measured = Some(self.measured.map_or(took, |measured| measured.min(took)));
+        self.smoothed.measured(took, now);
     }
 
     /// Forgets the pending request on `path`, which is proven by now, by whatever means.
@@ -85,6 +122,7 @@ impl RoundTrip {
     /// Forgets the measured value, when media takes another path.
     pub fn moved(&mut self) {
         self.measured = None;
+        self.smoothed.moved();
     }
 }
 
@@ -114,7 +152,7 @@ mod tests {
         for (reported, measured, expected) in table {
             let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
             if let Some(reported) = reported {
-                round_trip.handle_report(ms(reported));
+                round_trip.handle_report(ms(reported), now);
             }
             if let Some(measured) = measured {
                 round_trip.asked(path(1), now);
@@ -130,7 +168,7 @@ mod tests {
     fn a_handshake_measures_if_nothing_was_sent_again() {
         for (again, expected) in [(false, 30), (true, 100)] {
             let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
-            round_trip.handle_report(ms(0));
+            round_trip.handle_report(ms(0), now);
             round_trip.handshake(false, now);
             round_trip.handshake(again, now + ms(20));
             round_trip.connected(now + ms(30));
@@ -140,9 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn every_measurement_says_how_long_to_wait_for_a_publisher_but_only_its_answers_bind_a_viewer() {
+        let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
+        assert_eq!(round_trip.wait(), UNMEASURED_ROUND_TRIP);
+        round_trip.handle_reference(ms(400), now);
+        assert_eq!((round_trip.wait(), round_trip.get()), (ms(500), UNMEASURED_ROUND_TRIP));
+        round_trip.moved();
+        round_trip.handle_check(ms(40), now);
+        assert_eq!((round_trip.wait(), round_trip.get()), (ms(50), UNMEASURED_ROUND_TRIP), "nothing is reported");
+        round_trip.handle_report(ms(40), now);
+        assert_eq!(round_trip.get(), ms(40));
+    }
+
+    #[test]
     fn the_answer_to_a_repeated_request_measures_nothing() {
         let (mut round_trip, now) = (RoundTrip::default(), Instant::now());
-        round_trip.handle_report(ms(0));
+        round_trip.handle_report(ms(0), now);
         round_trip.asked(path(1), now);
         round_trip.asked(path(1), now + ms(250));
         let request = round_trip.request(&path(1)).expect("it was asked");

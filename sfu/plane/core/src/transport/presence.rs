@@ -81,6 +81,9 @@ impl Transport {
         self.presence.moved(now);
         self.presence.greeted(now);
         self.round_trip.connected(now);
+        if !self.tracks.is_empty() && self.round_trip.is_stale(now) {
+            self.agent.measure(now);
+        }
     }
 
     /// Moves media to the path that the peer nominated, if that is due. Returns true if it moved.

@@ -41,6 +41,9 @@ impl Transport {
                 return Some((path, request));
             }
         }
+        if let Some(request) = self.agent.poll_measurement(now) {
+            return Some(request);
+        }
         let mut index = 0;
         while let Some((path, datagram)) = self.control.get(index) {
             // The first octet of a response (RFC 8489 s5).

@@ -57,6 +57,8 @@ pub struct Peer {
     pub sends_feedback: bool,
     /// It sends reports every 100 ms while connected.
     pub sends_reports: bool,
+    /// Its reports answer receiver reference times (RFC 3611), as those of browsers do.
+    pub answers_references: bool,
     /// Sent with the next packet.
     pub allocation: Option<Vec<u8>>,
     /// A dependency descriptor, sent with the next packet.
@@ -101,6 +103,8 @@ pub struct Peer {
     last_reports: BTreeMap<u32, (u32, Instant)>,
     /// Hashes of the RTCP datagrams that came.
     compounds_seen: HashSet<u64>,
+    /// Receiver reference times that are not answered yet: sender, compact time, arrival.
+    references: Vec<(u32, u32, Instant)>,
     origin: Instant,
 }
 
@@ -139,6 +143,7 @@ impl Peer {
             asks_for_losses: true,
             sends_feedback: true,
             sends_reports: true,
+            answers_references: true,
             allocation: None,
             descriptor: None,
             nominates: true,
@@ -168,6 +173,7 @@ impl Peer {
             counted: BTreeMap::new(),
             last_reports: BTreeMap::new(),
             compounds_seen: HashSet::new(),
+            references: Vec::new(),
             origin: now,
         }
     }

@@ -7,7 +7,7 @@ use crate::limits::REPEATED;
 use crate::rtcp::report::{ReportBlock, SenderReport};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::passing::Nack;
-use crate::send::report::{self, Newest};
+use crate::send::report::Newest;
 use crate::time::{Duration, Instant, Ntp};
 
 /// The result of a report block.
@@ -57,7 +57,7 @@ impl Slot {
         if block.ssrc != self.ssrc && Some(block.ssrc) != self.spec.rtx_ssrc {
             return Reported::default();
         }
-        let round_trip = report::round_trip(block, ntp);
+        let round_trip = block.round_trip(ntp);
         if block.ssrc != self.ssrc {
             return Reported { round_trip, resumed: false };
         }

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use plane_core::rtcp::compound::{self, Packet};
-use plane_core::rtcp::{report, twcc};
+use plane_core::rtcp::{report, twcc, xr};
 use plane_core::time::{Instant, ms};
 
 use super::Peer;
@@ -58,6 +58,7 @@ impl Peer {
                 }
                 Packet::Nack { media, lost, .. } => self.retransmit(media, lost.iter().collect(), now),
                 Packet::TransportFeedback(feedback) => self.feedback.push(Reported::new(&feedback)),
+                Packet::ReferenceTime { sender, ntp } => self.references.push((sender, ntp.compact(), now)),
                 Packet::Bye { ssrcs } => self.byes.extend(ssrcs),
                 _ => {}
             }
@@ -82,6 +83,12 @@ impl Peer {
         let mut out = Vec::new();
         if !blocks.is_empty() {
             report::write_receiver_report(&mut out, 1, &blocks);
+        }
+        let references = std::mem::take(&mut self.references);
+        if self.answers_references && !references.is_empty() {
+            let delay = |at: Instant| ((now - at).as_secs_f64() * 65_536.0) as u32;
+            let delays = references.iter().map(|&(ssrc, last, at)| xr::ReferenceDelay { ssrc, last, delay: delay(at) });
+            xr::write_reference_delays(&mut out, 1, &delays.collect::<Vec<_>>());
         }
         let arrived = std::mem::take(&mut self.unreported);
         if let (Some(&(base, first)), true) = (arrived.first(), self.sends_feedback) {
