@@ -21,6 +21,14 @@ SURPLUS = "sends several streams in one section without RIDs or a SIM group, of 
 LACKS_PARAMETERS = "sends keyframes without parameter sets (SPS, PPS), so later viewers cannot decode them"
 ENCRYPTED = "sends it end-to-end encrypted"
 
+LOSING = "loses "
+"""The beginning of the fact about its loss, which continues with numbers."""
+LOSES, RECOVERED = 0.04, 0.02
+"""A publisher loses packets from this share of them on, until it is below the second one. Video repairs less without a
+visible delay (NACK, RTX), and Opus conceals it."""
+NEWS = 0.25
+"""A smaller relative change of its loss is not reported."""
+
 CALLED = {
     Source.CAMERA: "camera",
     Source.MICROPHONE: "microphone",
@@ -66,10 +74,13 @@ def recent(now: int, *records: Record) -> tuple[Decision, ...]:
 class PublisherState:
     """What a publisher does with a track, independent of subscribers."""
 
-    __slots__ = ("_codec", "_ignored", "_now", "_seen")
+    __slots__ = ("_codec", "_ignored", "_loses", "_loss", "_now", "_seen")
 
     def __init__(self) -> None:
         self._now: tuple[str, ...] = ()
+        self._loss = 0.0
+        """The reported share of lost packets. 0: it loses few."""
+        self._loses = ""
         self._codec = ""
         self._ignored = ""
         """The SSRCs of streams that are ignored."""
@@ -95,10 +106,13 @@ class PublisherState:
         encrypted: bool = False,
         surplus: Sequence[int] = (),
         lacks_parameters: bool = False,
+        loss: float = 0.0,
+        round_trip: float = 0.0,
     ) -> list[str]:
         """Handles the encodings (or spatial layers) that arrive. Returns what changed, for the record.
 
-        `unwanted`: those that it was asked to stop. `surplus`: SSRCs of ignored streams.
+        `unwanted`: those that it was asked to stop. `surplus`: SSRCs of ignored streams. `loss`: the share of packets
+        that were lost on the way to the server, before retransmissions. `round_trip`: ms; 0: unknown.
         """
         if codec != self._codec:
             self._codec, self._seen = codec, set()
@@ -112,7 +126,7 @@ class PublisherState:
             (SURPLUS, bool(surplus)),
             (LACKS_PARAMETERS, lacks_parameters),
         )
-        now = tuple(fact for fact, holds in facts if holds)
+        now = tuple(fact for fact, holds in facts if holds) + self._losing(loss, round_trip)
         changes = [fact for fact in now if fact not in self._now]
         changes += [f"no longer: {fact}" for fact in self._now if fact not in now]
         self._now = now
@@ -121,6 +135,16 @@ class PublisherState:
             changes.append(f"the streams with SSRC {ignored} are ignored")
         self._ignored = ignored
         return changes
+
+    def _losing(self, loss: float, round_trip: float) -> tuple[str, ...]:
+        """Returns the fact about its loss. Its numbers stay until they have changed enough."""
+        if loss < (RECOVERED if self._loss else LOSES):
+            self._loss, self._loses = 0.0, ""
+        elif abs(loss - self._loss) > NEWS * self._loss:
+            self._loss = loss
+            way = f", {round_trip:.0f} ms there and back" if round_trip else ""
+            self._loses = f"{LOSING}{loss:.0%} of its packets on the way to the server{way}".replace("%", " %")
+        return (self._loses,) if self._loses else ()
 
 
 def muted(by: str) -> str:
@@ -185,7 +209,18 @@ class Situation:
 
 
 def cause(of: Situation) -> Cause:
-    """Returns the cause that limits a subscription: the first one on the way from publisher to subscriber."""
+    """Returns the cause that limits a subscription: the first one on the way from publisher to subscriber. If nothing
+    else does, it is the publisher if it loses packets on its way to the server."""
+    why = _limit(of)
+    return Cause.PUBLISHER if why in (Cause.NONE, Cause.LOSS) and _is_losing(of) else why
+
+
+def _is_losing(of: Situation) -> bool:
+    return any(fact.startswith(LOSING) for fact in of.facts)
+
+
+def _limit(of: Situation) -> Cause:
+    """Returns what limits the layer, apart from packets that its publisher loses."""
     if of.refused:
         return Cause.CODEC
     if of.muted_by:
@@ -207,7 +242,7 @@ def cause(of: Situation) -> Cause:
 
 def sentence(of: Situation) -> str:
     """Returns one English sentence: the received layer, its limit, and the publisher's part in it."""
-    why = cause(of)
+    why = _limit(of)
     thing = f"{of.publisher}'s {CALLED.get(of.source, of.kind.value)}"
     verb = "heard by" if of.kind is Kind.AUDIO else "shown to"
     facts = _relevant(of, why)
@@ -276,4 +311,5 @@ def _relevant(of: Situation, why: Cause) -> list[str]:
     slow."""
     if not of.desired or why in (Cause.MUTED, Cause.PAUSED, Cause.CODEC):
         return []
-    return [fact for fact in of.facts if fact in (DEAF, LACKS_PARAMETERS) or why is Cause.PUBLISHER]
+    always = (DEAF, LACKS_PARAMETERS)
+    return [fact for fact in of.facts if fact in always or fact.startswith(LOSING) or why is Cause.PUBLISHER]

@@ -102,7 +102,7 @@ class Cause(StrEnum):
     """The subscriber asks for no more, or for nothing."""
     BANDWIDTH = "bandwidth"
     PUBLISHER = "publisher"
-    """The publisher sends no better layer."""
+    """The publisher sends no better layer, or loses packets on the way to the server."""
     PAUSED = "paused"
     """Paused or not visible, excluded by a rule of the room, or without a receive section."""
     MUTED = "muted"

@@ -671,7 +671,17 @@ class Layers:
     arrives, otherwise within 3 s, and at once if its sender reports it (video-layers-allocation). A stopped layer
     counts again after it has arrived for 1.5 s."""
 
-    __match_args__ = ("track", "codec", "layers", "encrypted", "deaf", "surplus", "lacks_parameters")
+    __match_args__ = (
+        "track",
+        "codec",
+        "layers",
+        "encrypted",
+        "deaf",
+        "surplus",
+        "lacks_parameters",
+        "loss",
+        "round_trip",
+    )
     def __new__(
         cls,
         track: int,
@@ -681,6 +691,8 @@ class Layers:
         deaf: bool,
         surplus: Sequence[int] = ...,
         lacks_parameters: bool = ...,
+        loss: float = ...,
+        round_trip: float = ...,
     ) -> Layers: ...
     @property
     def track(self) -> int: ...
@@ -699,6 +711,14 @@ class Layers:
     def lacks_parameters(self) -> bool:
         """True: keyframes (H.264, H.265) arrive without parameter sets, and neither earlier packets nor SDP had any.
         Later subscribers cannot decode the track."""
+
+    @property
+    def loss(self) -> float:
+        """0 to 1: the share of its packets that did not arrive in the last five seconds, before retransmissions."""
+
+    @property
+    def round_trip(self) -> float:
+        """Milliseconds to its publisher and back, smoothed; 0: not measured."""
 
     @property
     def surplus(self) -> list[int]:

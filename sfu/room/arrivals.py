@@ -55,6 +55,8 @@ class Arrivals:
             deaf=event.deaf,
             surplus=event.surplus,
             lacks_parameters=event.lacks_parameters,
+            loss=event.loss,
+            round_trip=event.round_trip,
         )
         for change in changes:
             self._note(track, change)

@@ -25,6 +25,8 @@ FINE = Situation(
 SMALL = replace(FINE, current=LOW, picture=Picture(LOW, 320, 180, 14.8, 148_700))
 NOTHING = replace(FINE, current=None, picture=None)
 
+LOSES = "loses 10 % of its packets on the way to the server"
+
 SMALL_SHOWN = "alice's camera is shown to bob at 320x180, 15 frames/s, 149 kbit/s: "
 NOT_SHOWN = "alice's camera is not shown to bob: "
 TABLE = [
@@ -94,6 +96,29 @@ TABLE = [
         replace(SMALL, lacks=Cause.PUBLISHER, facts=(STOPPED_TOP, DEAF)),
         "publisher",
         SMALL_SHOWN + "alice's browser has stopped its top encoding and ignores keyframe requests.",
+    ),
+    (
+        replace(FINE, facts=(LOSES,)),
+        "publisher",
+        "alice's camera is shown to bob at 1280x720, 30 frames/s, 1.5 Mbit/s: that is the best there is; "
+        "alice loses 10 % of its packets on the way to the server.",
+    ),
+    (
+        replace(NOTHING, lacks=Cause.LOSS, facts=(LOSES,)),
+        "publisher",
+        NOT_SHOWN + "packets were lost for good, and a keyframe is awaited; "
+        "alice loses 10 % of its packets on the way to the server.",
+    ),
+    (
+        replace(SMALL, lacks=Cause.PUBLISHER, facts=(STOPPED_TOP, LOSES)),
+        "publisher",
+        SMALL_SHOWN + "alice's browser has stopped its top encoding and loses 10 % of its packets on the way to the "
+        "server.",
+    ),
+    (
+        replace(SMALL, held_by=Cause.DEMAND, facts=(LOSES,)),
+        "demand",
+        SMALL_SHOWN + "bob asks for no more; alice loses 10 % of its packets on the way to the server.",
     ),
     (replace(NOTHING, muted_by="alice", facts=(STOPPED_TOP, DEAF)), "muted", NOT_SHOWN + "alice has muted it."),
     (replace(NOTHING, muted_by="alice"), "muted", NOT_SHOWN + "alice has muted it."),
@@ -232,3 +257,26 @@ def test_nothing_is_called_the_best_there_is_while_nothing_arrives() -> None:
     for values in itertools.product(*choices.values()):
         situation = replace(silent, **dict(zip(choices, values, strict=True)))  # type: ignore[arg-type]
         assert explain.cause(situation) is not Cause.NONE, situation
+
+
+def test_a_publisher_that_loses_packets_is_told_with_numbers_that_change_seldom() -> None:
+    state = PublisherState()
+    table = [
+        (0.03, ""),
+        (0.04, "loses 4 % of its packets on the way to the server, 80 ms there and back"),
+        (0.049, "loses 4 % of its packets on the way to the server, 80 ms there and back"),
+        (0.1, "loses 10 % of its packets on the way to the server, 80 ms there and back"),
+        (0.09, "loses 10 % of its packets on the way to the server, 80 ms there and back"),
+        (0.021, "loses 2 % of its packets on the way to the server, 80 ms there and back"),
+        (0.019, ""),
+        (0.03, ""),
+    ]
+    for loss, fact in table:
+        before = state.facts
+        changes = state.arriving("vp8", {0}, loss=loss, round_trip=80.4)
+        assert state.facts == ((fact,) if fact else ()), loss
+        expected = [fact] if fact and (fact,) != before else []
+        expected += [f"no longer: {gone}" for gone in before if gone != fact]
+        assert changes == expected
+    state.arriving("opus", {0}, loss=0.25)
+    assert state.facts == ("loses 25 % of its packets on the way to the server",)

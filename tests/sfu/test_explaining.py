@@ -152,6 +152,22 @@ async def test_who_ignores_keyframe_requests_is_named_to_all_who_are_shown_it() 
         assert seen.sentence.endswith(": alice sends nothing better at present; alice ignores keyframe requests.")
 
 
+async def test_who_loses_packets_on_the_way_to_the_server_is_named_with_numbers() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        heard = arriving(alice.plane_track(camera), *THREE)
+        best = PlaneLayer(2, 1)
+        await it.say(bob.switched("0", best, "none"))
+        for loss, cause in ((0.01, Cause.NONE), (0.1, Cause.PUBLISHER), (0.0, Cause.NONE)):
+            await it.say(Layers(heard.track, heard.codec, heard.layers, False, False, loss=loss, round_trip=400.0))
+            seen = await explained(bob)
+            fact = "loses 10 % of its packets on the way to the server, 400 ms there and back"
+            assert (seen.cause, seen.publisher) == (cause, (fact,) if cause is Cause.PUBLISHER else ()), loss
+            assert seen.sentence.endswith(f"; alice {fact}.") is (cause is Cause.PUBLISHER)
+        details = [decision.detail for decision in seen.decisions if decision.what is Step.PUBLISHER]
+        assert details[-2:] == [fact, f"no longer: {fact}"]
+
+
 async def test_what_is_encrypted_end_to_end_stays_as_it_is() -> None:
     async with scene() as it:
         alice, bob, camera = await simulcast(it)

@@ -32,6 +32,10 @@ pub enum Event {
         surplus: Vec<u32>,
         /// Its keyframes arrived without parameter sets (H.264, H.265), and none are known: it stays black.
         lacks_parameters: bool,
+        /// The share of its packets that did not arrive in the last five seconds, before retransmissions: 0 to 1.
+        loss: f32,
+        /// The round trip to its publisher, smoothed. None: not measured.
+        round_trip: Option<crate::time::Duration>,
     },
     /// The layer that is forwarded through a slot, its track, and the cause of the change. No layer: nothing is
     /// forwarded.

@@ -5,6 +5,7 @@ mod sim;
 
 use std::collections::BTreeSet;
 
+use plane_core::Event;
 use plane_core::command::{DtlsRole, Kind};
 use plane_core::rtcp::compound::{self, Packet};
 use plane_core::rtcp::xr;
@@ -145,4 +146,26 @@ fn a_publisher_that_lies_about_its_round_trip_is_asked_no_more_often_than_any_ot
         call.peers[alice].nacks.iter().filter(|(_, lost, _)| lost.contains(&missing)).map(|(_, _, at)| *at).collect();
     assert!((2..=10).contains(&times.len()), "asked {} times", times.len());
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= ms(19)), "more often than every 20 ms");
+}
+
+#[test]
+fn the_loss_of_a_publishers_uplink_is_told_with_its_round_trip_whatever_its_viewers_lose() {
+    for (up, down, expected) in [(0.0, 0.2, 0.0..=0.0), (0.1, 0.0, 0.06..=0.14), (0.3, 0.0, 0.22..=0.38)] {
+        let mut call = Call::new(11);
+        let alice = call.join();
+        let camera = call.publish(alice, Kind::Video, &[]);
+        let bob = call.join();
+        call.subscribe(bob, camera, Kind::Video);
+        (call.up[alice], call.down[alice]) = (Link::lossy(ms(30), up), Link::lossy(ms(10), 0.0));
+        call.down[bob] = Link::lossy(ms(5), down);
+        call.run(ms(10_000));
+        let last = call.events.iter().rev().find_map(|event| match event {
+            Event::Layers { track, loss, round_trip, .. } if *track == camera => Some((*loss, *round_trip)),
+            _ => None,
+        });
+        let (loss, round_trip) = last.expect("its layers are told");
+        assert!(expected.contains(&loss), "{loss} is lost of {up}");
+        let round_trip = round_trip.expect("it is measured").as_millis();
+        assert!((20..=41).contains(&round_trip), "{round_trip} ms");
+    }
 }

@@ -58,6 +58,8 @@ event!(Layers {
     deaf: bool,
     surplus: Vec<u32> = Vec::new(),
     lacks_parameters: bool = false,
+    loss: f32 = 0.0,
+    round_trip: f32 = 0.0,
 });
 event!(Switched { slot: u64, track: Option<u64>, layer: Option<Layer>, cause: Cause });
 event!(Refused { slot: u64, track: Option<u64>, reason: String });
@@ -97,7 +99,7 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             let state = TransportWord(state);
             TransportState { transport: transport.0, state, reason: reason.to_owned() }.into_bound_py_any(py)
         }
-        Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters } => {
+        Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters, loss, round_trip } => {
             let rate = |rate: plane_core::event::LayerRate| LayerRate {
                 layer: rate.layer.into(),
                 bps: rate.bps,
@@ -107,7 +109,9 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             };
             let layers = layers.into_iter().map(rate).collect();
             let (track, codec) = (track.0, codec.map(Codec));
-            Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters }.into_bound_py_any(py)
+            let round_trip = round_trip.map_or(0.0, |round_trip| round_trip.as_secs_f32() * 1_000.0);
+            Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters, loss, round_trip }
+                .into_bound_py_any(py)
         }
         Event::Switched { slot, track, layer, cause } => {
             let (track, layer) = (track.map(|track| track.0), layer.map(Layer::from));

@@ -93,7 +93,8 @@ impl Plane {
         }
         for track in tracks.iter().filter(|track| track.due.has(Timer::Layers)).filter_map(|one| one.track) {
             self.steps += self.tracks[track].track.encodings.len() as u64;
-            self.events.extend(self.tracks[track].track.poll_layers(now));
+            let round_trip = self.transports.get(key).and_then(|transport| transport.round_trip.smoothed());
+            self.events.extend(self.tracks[track].track.poll_layers(round_trip, now));
         }
         if own.has(Timer::Reports) {
             self.poll_reports(key, now);

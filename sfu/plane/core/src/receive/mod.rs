@@ -16,6 +16,7 @@ pub mod encoding;
 pub mod history;
 pub mod keyframe;
 pub mod life;
+pub mod losses;
 pub mod loudest;
 pub mod nack;
 pub mod packet;

@@ -12,6 +12,7 @@ use crate::layer::{Layer, Lives};
 use crate::limits::SDP_ENCODINGS;
 use crate::receive::arrival::Arrival;
 use crate::receive::encoding::{Encoding, Taken};
+use crate::receive::losses::Losses;
 use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
@@ -48,6 +49,7 @@ pub struct Track {
     codec: Option<Codec>,
     /// When the next [`Event::Layers`](crate::event::Event::Layers) is due.
     next_layers: Option<Instant>,
+    losses: Losses,
     /// Octets of the stored packets of all encodings.
     memory: usize,
 }
@@ -68,6 +70,7 @@ impl Track {
             surplus: Vec::new(),
             codec: None,
             next_layers: None,
+            losses: Losses::default(),
             memory: 0,
         }
     }

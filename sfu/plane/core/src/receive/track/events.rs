@@ -15,15 +15,20 @@ const SURPLUS_DELAY: Duration = ms(20);
 const SURPLUS_REPORTED: Duration = ms(5_000);
 
 impl Track {
-    /// Returns the layers that arrive, once a second and when an encoding starts or stops.
-    pub fn poll_layers(&mut self, now: Instant) -> Option<Event> {
+    /// Returns the layers that arrive, once a second and when an encoding starts or stops. `round_trip` is that to the
+    /// publisher, if it was measured.
+    pub fn poll_layers(&mut self, round_trip: Option<Duration>, now: Instant) -> Option<Event> {
         self.next_layers.filter(|&due| due <= now)?;
+        let lost = self.encodings.iter_mut().map(|encoding| encoding.stream.poll_loss());
+        let (expected, lost) = lost.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        self.losses.add(expected, lost);
+        let loss = self.losses.share();
         let layers = self.layers(now);
         self.next_layers = (!layers.is_empty()).then_some(now + LAYERS_INTERVAL);
         let (encrypted, deaf, surplus) = (self.is_encrypted(), self.is_deaf(), self.surplus(now));
         let lacks_parameters = self.encodings.iter().any(Encoding::lacks_parameters);
         let (track, codec) = (self.spec.id, self.codec);
-        Some(Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters })
+        Some(Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters, loss, round_trip })
     }
 
     /// The layers that flow, by the spec's encodings. With several encodings, each counts as one spatial layer.
