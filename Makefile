@@ -56,6 +56,7 @@ test: test-rust test-python ## Run all tests: Rust, Python, browsers
 browsers: setup
 	@scripts/install-browsers
 	@scripts/install-gstreamer
+	@scripts/install-coturn
 	@scripts/install-npm
 
 # Runs each time, too: the engine that builds and runs the image in its test.

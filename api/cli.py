@@ -6,11 +6,12 @@ import os
 import sys
 import time
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api import auth, client, doctor, report
+from api import auth, client, coturn, doctor, report, turn_check
 from api.settings import TABLE, Mode, Settings, SettingsError, parse, read, require_startable
 from sfu import names
 from sfu.config import Config
@@ -281,6 +282,24 @@ def drain(
     client.drain(limit, wait=wait)
 
 
+@app.command("coturn")
+def write_coturn(
+    folder: Annotated[Path, typer.Argument(help="The folder to write turnserver.conf and turnserver.nft into.")],
+    cert: Annotated[str, typer.Option(help="The certificate chain (PEM), on the TURN server.")] = "",
+    key: Annotated[str, typer.Option(help="Its private key (PEM), on the TURN server.")] = "",
+    user: Annotated[str, typer.Option(help="The user of the process turnserver.")] = "turnserver",
+) -> None:
+    """Write the configuration of coturn: it relays to the media ports of this service only. Set the variables as for
+    the service."""
+    settings, _ = read(os.environ, {}, Mode(dev=not os.environ.get("SFU_KEYS")))
+    defaults = coturn.Coturn()
+    server = coturn.Coturn(cert or defaults.certificate, key or defaults.private_key, user)
+    coturn.write(settings, server, folder)
+    print(f"Wrote {folder / coturn.CONFIGURATION} (with SFU_TURN_SECRET; only you can read it) and ", end="")
+    print(f"{folder / coturn.FIREWALL}.")
+    print(f"On the TURN server: nft -f {coturn.FIREWALL} && turnserver -c {coturn.CONFIGURATION}")
+
+
 class Severity(StrEnum):
     GOOD = "ok"
     BAD = "FAIL"
@@ -289,10 +308,23 @@ class Severity(StrEnum):
 @app.command("doctor")
 def check_up(
     dev_mode: Annotated[bool, typer.Option("--dev", help="For `sfu serve --dev`.")] = False,
+    turn: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Check only the TURN server at this address, such as turn:turn.example.com?transport=tcp: whether it "
+            "accepts our credentials, and relays to our media and nothing else. Repeat for more.",
+            metavar="URL",
+        ),
+    ] = None,
 ) -> None:
     """Check what the service needs: ports, UDP buffers, announced addresses, crypto, UDP_SEGMENT. One line each."""
     settings, _ = read(os.environ, {}, Mode(dev=dev_mode or not os.environ.get("SFU_KEYS")))
-    findings = doctor.examine(settings)
+    try:
+        findings = (
+            [one for url in turn for one in turn_check.examine(settings, url)] if turn else doctor.examine(settings)
+        )
+    except ValueError as error:
+        raise SettingsError(f"--turn {error}.") from None
     for finding in findings:
         severity = Severity.GOOD if finding.is_good else Severity.BAD
         fix = f" Fix: {finding.fix}." if finding.fix else ""

@@ -329,6 +329,22 @@ TURN_TTL = 86_400
 """Seconds for which TURN credentials are valid. They are needed for the first allocation and at ICE restarts, and
 renewed at half of this time.
 Source: draft-uberti-behave-turn-rest-00 s2.2 recommends a day."""
+TURN_RELAYS_PER_USER = 32
+"""Relays of one participant at a time, in the configuration of coturn.
+Source: a browser allocates one for each of three addresses on each network interface (libwebrtc), twice at an ICE
+restart; five interfaces."""
+TURN_RELAYS = 8192
+"""Relays of a TURN server at a time, in the configuration of coturn.
+Source: ours; half of the ports from TURN_FIRST_PORT to TURN_LAST_PORT."""
+TURN_OCTETS_PER_SECOND = 2_500_000
+"""Octets a second of one relay in each direction, in the configuration of coturn: 20 Mbit/s.
+Source: ours; a participant that receives 16 videos of 1.2 Mbit/s."""
+TURN_FIRST_PORT = 49_152
+"""The first port of relays, in the configuration of coturn.
+Source: RFC 8656 s7.2, the dynamic ports (RFC 6335 s6)."""
+TURN_LAST_PORT = 65_535
+"""The last one.
+Source: TURN_FIRST_PORT."""
 CAPTURE_OCTETS = 64 << 20
 """Octets of a capture of clear packets: this many wait for a reader that stalls.
 Source: ours; 25 s of 20 Mbit/s."""

@@ -92,6 +92,7 @@ def test_the_version_is_the_one_that_clients_are_told(said: Said) -> None:
         ["participants", "list"],
         ["explain"],
         ["doctor"],
+        ["coturn"],
     ],
 )
 def test_every_command_has_help(said: Said, command: list[str]) -> None:

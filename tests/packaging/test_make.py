@@ -82,6 +82,16 @@ def test_gstreamer_is_skipped_at_a_desk_with_a_word_and_never_in_ci(run: Run) ->
     assert run("install-gstreamer", SYSTEM_PYTHON="true").stdout == ""
 
 
+def test_coturn_is_skipped_at_a_desk_with_a_word_and_never_in_ci(run: Run) -> None:
+    seen = run("install-coturn", "nft")
+    assert (seen.returncode, seen.stdout) == (
+        0, "test: TURN is not tested until you install coturn (Debian: sudo apt-get install coturn).\n"
+    )  # fmt: skip
+    seen = run("install-coturn", CI="true")
+    assert (seen.returncode, seen.stderr) == (1, "test: CI must not skip the tests of TURN: install coturn.\n")
+    assert run("install-coturn", "turnserver", "nft").stdout == ""
+
+
 def test_npm_is_missed_with_a_word(run: Run) -> None:
     seen = run("install-npm", CI="true")
     assert (seen.returncode, seen.stderr) == (0, ""), "its test decides whether it could be there"

@@ -162,6 +162,14 @@ export const origin = () => /^o=(.*)$/m.exec(room.peerConnection.localDescriptio
 /** Ends the peer connection as if it were not the client's. */
 export const loseMedia = () => room.peerConnection.close();
 
+/** The local candidate of the pair in use: `type` is `host`, `prflx` or `relay`; `protocol` is the one to the TURN server. */
+export async function localCandidate() {
+  const all = new Map(await room.peerConnection.getStats());
+  const transport = [...all.values()].find(({ type }) => type === 'transport');
+  const found = all.get(all.get(transport?.selectedCandidatePairId)?.localCandidateId);
+  return { type: found?.candidateType ?? null, protocol: found?.relayProtocol ?? null };
+}
+
 export const iceUfrag = () => /a=ice-ufrag:(\S+)/.exec(room.peerConnection.remoteDescription.sdp)[1];
 
 function show(sid, track) {
