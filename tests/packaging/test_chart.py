@@ -28,6 +28,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "http": {"port": 8443, "internalPort": 9000},
     "tls": {"existingSecret": "certificate"},
+    "turn": {"urls": ["turn:a?transport=udp", "turns:a:443"], "existingSecret": "turn", "existingSecretKey": "shared"},
     "service": {"type": "LoadBalancer", "port": 443, "annotations": {"example.com/pool": "a"}},
     "drain": {"limit": 3600, "margin": 60},
     "settings": {"SFU_LOG_LEVEL": "warning", "SFU_MAX_ROOMS": 1_000_000, "SFU_CREATE_ON_DEMAND": False},
@@ -92,6 +93,7 @@ def test_the_service_takes_the_environment_it_is_given(
     assert settings.workers == media.get("workers", 1)
     assert settings.announced_addresses == tuple(media.get("announcedAddresses", ["192.0.2.7"]))
     assert settings.internal_port and settings.internal_host == settings.host
+    assert settings.turn_urls == tuple(values.get("turn", {}).get("urls", ()))
     assert settings.max_rooms == (1_000_000 if values is EVERYTHING else settings.max_rooms)
 
 
@@ -165,6 +167,8 @@ REFUSED = {
     "a typing error at the top": ({**KEYS, "replicas": 2}, "additional properties 'replicas' not allowed"),
     "a wrong type": ({**KEYS, "media": {"port": "7882"}}, "got string, want integer"),
     "a name for an address": ({**KEYS, "media": {"announcedAddresses": ["sfu.example.com"]}}, "not valid ipv4"),
+    "a TURN server without its secret": ({**KEYS, "turn": {"urls": ["turn:a"]}}, "go together"),
+    "a secret without its TURN server": ({**KEYS, "turn": {"existingSecret": "turn"}}, "go together"),
     "a setting the chart makes": ({**KEYS, "settings": {"SFU_PORT": 1}}, "the chart sets this one itself"),
     "too many ports": ({**KEYS, "media": {"port": 65535, "workers": 2}}, "the last would be above 65535"),
     "one port for two": ({**KEYS, "http": {"port": 7881}}, "the internal listener needs its own port"),
