@@ -242,10 +242,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._is_paused = False
 
     def write_text(self, data: bytes) -> bool:
-        """Sends a text frame at once. False: the client does not read what was sent before, or the connection ends."""
+        """Sends a text frame at once, after the handshake. False: the client does not read what was sent before, or the
+        connection ends."""
+        # Whatever ends the state OPEN of `conn` also does one of these. Reading the state takes as long as all of them.
         if self._is_paused or self.close_sent or self.transport.is_closing():
-            return False
-        if self.conn.state is not OPEN:
             return False
         # The library takes three times as long to make the same frame, for each of hundreds of receivers.
         frame = text_frame(data)

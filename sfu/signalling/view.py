@@ -174,6 +174,9 @@ class View:
 
     def _send_fact(self, fact: facts.Fact) -> None:
         match fact:
+            # The most frequent one first: a join causes one for each section, and another one when it shows something.
+            case facts.SubscriptionChanged(subscribers=subscribers, state=state):
+                self._send_to(subscribers, _subscription(state))
             case facts.ParticipantLeft(info=info, reason=reason):
                 sentence, rejoin = REASONS[reason]
                 self._put(info.sid, messages.Left(reason, sentence, "rejoin" if rejoin else "none"))
@@ -195,8 +198,6 @@ class View:
                 self._send_to(subscribers, messages.Slots(slots))
             case facts.SectionsMissing(subscribers=subscribers, audio=audio, video=video):
                 self._send_to(subscribers, messages.Renegotiate(audio, video))
-            case facts.SubscriptionChanged(subscribers=subscribers, state=state):
-                self._send_to(subscribers, _subscription(state))
             case facts.SpeakersChanged(speakers=speakers):
                 self._note_speech(messages.Speakers(speakers))
             case facts.DominantSpeakerChanged(participant=participant, track=track):
