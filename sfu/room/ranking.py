@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from sfu.policy import slots
 from sfu.room.members import Members
 from sfu.room.participant import Participant
+from sfu.room.subscriptions import Audience
 from sfu.room.tracks import Track
-from sfu.room.wishes import Wishes
 
 
 class Ranking:
@@ -23,9 +23,7 @@ class Ranking:
         self._ranked: list[Track] | None = None
         self._wanted: dict[bool, slots.Ranked] = {}
         """The tracks that subscribers without individual wishes want, by `auto`."""
-        self._shared: dict[tuple[bool, tuple[int, int]], slots.Selection] = {}
-        """Selections of subscribers who publish nothing and have no individual wishes, by `auto` and numbers of
-        sections."""
+        self._shared: dict[Audience, slots.Selection] = {}
 
     def set_policy(self, last_n: int, on_stage: tuple[str, ...]) -> bool:
         """Sets which participants a large room shows, see `RoomOptions`. Returns whether this changed."""
@@ -51,29 +49,42 @@ class Ranking:
         owner = self._members.get(track.owner)
         return owner is None or owner.is_hidden
 
+    def audience(self, subscriber: Participant) -> Audience | None:
+        """Returns the audience of a subscriber. None: its selection is its own, because it publishes, has individual
+        wishes, or may not subscribe."""
+        viewing = subscriber.viewing
+        if subscriber.tracks or not viewing.wishes.is_plain or not subscriber.permissions.can_subscribe:
+            return None
+        return Audience(viewing.wishes.auto, viewing.sections)
+
     def selection(self, subscriber: Participant) -> slots.Selection:
         """Returns the tracks to show to a subscriber."""
+        audience = self.audience(subscriber)
+        if audience is not None:
+            return self.shared(audience)
         if not subscriber.permissions.can_subscribe:
             return slots.NOTHING
         viewing = subscriber.viewing
         wishes, own, sections = viewing.wishes, subscriber.tracks, viewing.sections
-        if not wishes.is_plain:
-            wanted = slots.ranked([track.claim for track in wishes.among(self._by_rank())], wishes.unseen)
-            return slots.select(wanted, self._last_n, sections, own=own, unseen=wishes.unseen)
-        if own:
-            return slots.select(self._plain(wishes), self._last_n, sections, own=own)
-        key = (wishes.auto, sections)
-        shared = self._shared.get(key)
-        if shared is None:
-            shared = self._shared[key] = slots.select(self._plain(wishes), self._last_n, sections)
-        return shared
+        if wishes.is_plain:
+            return slots.select(self._plain(wishes.auto), self._last_n, sections, own=own)
+        wanted = slots.ranked([track.claim for track in wishes.among(self._by_rank())], wishes.unseen)
+        return slots.select(wanted, self._last_n, sections, own=own, unseen=wishes.unseen)
 
-    def _plain(self, wishes: Wishes) -> slots.Ranked:
+    def shared(self, audience: Audience) -> slots.Selection:
+        """Returns the tracks to show to each subscriber of an audience."""
+        selection = self._shared.get(audience)
+        if selection is None:
+            selection = slots.select(self._plain(audience.auto), self._last_n, audience.sections)
+            self._shared[audience] = selection
+        return selection
+
+    def _plain(self, auto: bool) -> slots.Ranked:
         """Returns what all subscribers without individual wishes want that have the same `auto`."""
-        wanted = self._wanted.get(wishes.auto)
+        wanted = self._wanted.get(auto)
         if wanted is None:
-            wanted = slots.ranked([track.claim for track in wishes.among(self._by_rank())])
-            self._wanted[wishes.auto] = wanted
+            wanted = slots.ranked([track.claim for track in self._by_rank()] if auto else [])
+            self._wanted[auto] = wanted
         return wanted
 
     def _by_rank(self) -> list[Track]:

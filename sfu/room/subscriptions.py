@@ -1,6 +1,7 @@
 """The subscriptions of one participant: its wishes, its slots, and the layers that are requested for them."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sfu import explain
 from sfu.model import Cause, Kind, Layer, Step, Wish
@@ -16,6 +17,15 @@ from sfu.views import SlotInfo
 Targets = list[tuple[int, Sequence[Layer]]]
 
 
+class Audience(NamedTuple):
+    """Subscribers who publish nothing and have no individual wishes. All of them are shown the same tracks."""
+
+    auto: bool
+    """All tracks are wanted, otherwise none."""
+    sections: tuple[int, int]
+    """The numbers of audio and of video slots."""
+
+
 class Subscriptions:
     def __init__(self, notes: Notes, owner: str, identity: str, auto: bool, only: str | None = None) -> None:
         self.slots: dict[str, Slot] = {}
@@ -27,6 +37,8 @@ class Subscriptions:
         self.sections = (0, 0)
         """The numbers of audio and of video slots."""
         self.selection = policy.NOTHING
+        self.audience: Audience | None = None
+        """Its audience at the last selection. Whatever changes it marks the participant to be planned again."""
         self.layout: policy.Layout | None = None
         """What its slots show. None: not known, so that `Filling.refresh` looks at every slot."""
         self.by_id: dict[int, Slot] = {}

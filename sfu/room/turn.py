@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sfu.context import Context
 from sfu.facts import Facts
+from sfu.policy.slots import Layout
 from sfu.room.changes import prepare
 from sfu.room.decisions import Decisions, Plans, States
 from sfu.room.dynacast import EncodingRequests
@@ -16,7 +17,7 @@ from sfu.room.members import Members
 from sfu.room.notes import Notes
 from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
-from sfu.room.subscriptions import Targets
+from sfu.room.subscriptions import Audience, Targets
 from sfu.room.tracks import Track
 
 SHARING = 8
@@ -90,8 +91,7 @@ class Turn:
         if self._all:
             self._all = False
             groups: Groups = {}
-            every = [member.sid for member in self._members if member.sid not in dirty]
-            self._each(every, lambda one: self._select(one, groups, plans), self._plans)
+            self._select_all(dirty, groups, plans)
             for group in groups.values():
                 apart = self._move(group, targets, decisions, plans, states) if len(group) >= SHARING else group
                 dirty.update((one.sid, None) for one in apart)
@@ -118,15 +118,46 @@ class Turn:
         if groups:
             self._refresh(subscriber, plans)
 
+    def _select_all(self, except_for: Mapping[str, None], groups: Groups, plans: Plans) -> None:
+        """Selects the tracks of all subscribers but these: once for each audience, and for each layout in it."""
+        alone: dict[str, None] = {}
+        # Subscribers with the same layout have the same numbers of sections, and hashing an audience takes longer.
+        together: dict[tuple[Layout, bool], list[Participant]] = {}
+        for member in self._members:
+            viewing = member.viewing
+            audience, layout = viewing.audience, viewing.layout
+            if audience is None or layout is None:
+                alone[member.sid] = None
+            else:
+                together.setdefault((layout, audience.auto), []).append(member)
+        for sid in except_for:
+            alone.pop(sid, None)
+        self._each(alone, lambda one: self._select(one, groups, plans), self._plans)
+        for (layout, auto), members in together.items():
+            selection, asking = self._ranking.shared(Audience(auto, members[0].viewing.sections)), []
+            for member in members:
+                viewing = member.viewing
+                if viewing.selection.missing != selection.missing:
+                    asking.append(member.sid)
+                viewing.selection = selection
+            self._each(asking, lambda one: self._ask_for_sections(one, plans), self._plans)
+            if layout.tracks != selection.tracks:
+                groups.setdefault((id(layout), selection.tracks), []).extend(members)
+
     def _select(self, subscriber: Participant, groups: Groups, plans: Plans) -> None:
         """Selects the tracks of a subscriber, and adds it to its group if its slots have to change."""
+        viewing = subscriber.viewing
+        viewing.audience = None
         if subscriber.transport.negotiated is None:
             return
-        viewing = subscriber.viewing
+        viewing.audience = self._ranking.audience(subscriber)
         if viewing.select(self._ranking.selection(subscriber)):
             groups.setdefault((id(viewing.layout), viewing.selection.tracks), []).append(subscriber)
+        self._ask_for_sections(subscriber, plans)
+
+    def _ask_for_sections(self, subscriber: Participant, plans: Plans) -> None:
         if subscriber.signals:
-            more = viewing.renegotiate(self._context.config.max_slots)
+            more = subscriber.viewing.renegotiate(self._context.config.max_slots)
             if more is not None:
                 plans.missing(subscriber.sid, more)
 

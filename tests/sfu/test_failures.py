@@ -50,6 +50,7 @@ async def test_a_bug_at_one_member_keeps_nobody_else_from_what_is_published(
             part, name = broken_part.split(".")
             patched.setattr(getattr(bob.participant, part), name, broken)
             track = await ada.camera()
+            await ada.publish(Kind.VIDEO, Source.UNKNOWN)  # There is no section for it.
             assert cyd.shows()["2"] == track
             assert cyd.ladder("2")
             assert it.sfu.failures.counts["subscriber"] > 0
@@ -58,6 +59,7 @@ async def test_a_bug_at_one_member_keeps_nobody_else_from_what_is_published(
         assert bob.shows()["2"] == track
         assert bob.ladder("2")
         assert bob.last(messages.Slots).slots["2"].track == track
+        assert bob.last(messages.Renegotiate).video == 1
 
 
 @pytest.mark.parametrize("which", ["one", "two"])

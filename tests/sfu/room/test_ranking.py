@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfu import facts
-from sfu.model import Cause, Layer, Quality, Wish
+from sfu.model import Cause, Layer, Permissions, Quality, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.policy import ladders, slots
 from sfu.room import turn as turns
 from sfu.room.decisions import Decisions, _decide, _remembered
+from sfu.room.ranking import Ranking
 from sfu.room.slot import Slot
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
@@ -56,6 +57,7 @@ def check(it: Scene, clients: list[Client]) -> None:
         assert client.participant.info() == client.participant._describe()
         assert shown(client) == planned(client)
         viewing = client.participant.viewing
+        assert viewing.audience in (None, client.room.forwarding.ranking.audience(client.participant))
         for slot in viewing.slots.values():
             assert slot.is_current and it.plane.sources.get(slot.id) == slot.source
             if slot.track is not None and slot.shown is not None:
@@ -124,6 +126,52 @@ async def test_what_many_viewers_are_to_be_shown_is_computed_once() -> None:
         await viewers[0].ask(messages.Settings, track=viewers[0].shows()["1"], visible=False)
         selections = {id(one.room.forwarding.ranking.selection(one.participant)) for one in viewers}
         assert len(selections) == 2, "who has wishes of its own has a selection of its own"
+
+
+async def test_the_selection_of_an_audience_is_computed_once_for_all_of_it() -> None:
+    async with scene() as it:
+        viewers = await audience(it, 20)
+        bob = viewers[0].room.members.find("bob")
+        before = [viewer.shows()["1"] for viewer in viewers]
+        with patch.object(Ranking, "audience", autospec=True, side_effect=Ranking.audience) as examined:
+            viewers[0].room.update(on_stage=("bob",))
+            await turn()
+        assert {call.args[1].identity for call in examined.call_args_list} == {"ada", "bob"}, "publishers are alone"
+        assert {viewer.shows()["1"] for viewer in viewers} == set(bob.tracks) != set(before)
+
+
+async def test_a_viewer_leaves_its_audience_while_it_differs_from_it() -> None:
+    async with scene() as it:
+        viewers = await audience(it, 3)
+        viewer, viewing = viewers[0], viewers[0].participant.viewing
+        common = viewers[1].participant.viewing.audience
+        assert common is not None and viewing.audience == common
+        sid = viewer.shows()["1"]
+        for leave, enter in (
+            (viewer.camera, lambda: viewer.ask(messages.Unpublish, track=next(iter(viewer.participant.tracks)))),
+            (
+                lambda: viewer.ask(messages.Settings, track=sid, visible=False),
+                lambda: viewer.ask(messages.Settings, track=sid, visible=True),
+            ),
+            (
+                lambda: viewer.change(Permissions(can_subscribe=False)),
+                lambda: viewer.change(Permissions(can_subscribe=True)),
+            ),
+        ):
+            await leave()
+            await turn()
+            assert viewing.audience is None
+            await enter()
+            first, *_ = viewer.room.options.on_stage or ("ada",)
+            viewer.room.update(on_stage=("bob",) if first == "ada" else ("ada",))
+            await turn()
+            assert viewing.audience == common
+        await viewer.offer("video recvonly")
+        assert viewing.audience is not None and viewing.audience != common
+        await viewer.media("failed")
+        viewer.room.update(on_stage=())
+        await turn()
+        assert viewing.audience is None, "it has no sections any more"
 
 
 async def test_viewers_whose_sections_change_alike_share_one_fact() -> None:
