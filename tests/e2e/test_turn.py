@@ -92,10 +92,13 @@ def test_the_firewall_of_the_configuration_lets_relays_reach_the_media_ports_onl
         coturn.program("nft", "nftables")
     script = [sys.executable, "-m", "tests.e2e.turn_firewall"]
     run = subprocess.run(["unshare", "--net", *script], cwd=Path(__file__).parents[2], capture_output=True, text=True)
-    if "unshare:" in run.stderr or "Operation not permitted" in run.stderr:
-        pytest.skip(f"no network namespaces or no firewall are allowed: {run.stderr.strip()}")
+    if run.stderr.startswith("unshare:"):
+        pytest.skip(f"no network namespaces are allowed: {run.stderr.strip()}")
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == {
+    seen = json.loads(run.stdout)
+    if "why not" in seen:
+        pytest.skip(f"the kernel has no nftables: {seen['why not']}")
+    assert seen == {
         "without": {"media": True, "other": True},
         "with": {"media": True, "other": False},
     }

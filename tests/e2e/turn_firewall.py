@@ -1,4 +1,6 @@
-"""Prints which ports the relays of coturn reach, with and without its firewall: as a script, in a network namespace."""
+"""Prints which ports the relays of coturn reach, with and without its firewall: as a script, in a network namespace.
+
+Prints `why not` if the kernel has no nftables."""
 
 import fcntl
 import json
@@ -15,6 +17,14 @@ from .coturn import HOST, Coturn
 
 SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 """netdevice(7)"""
+PROBE = """table inet probe {
+    chain output {
+        type filter hook output priority filter; policy accept;
+        meta skuid 0 udp sport 1-2 counter drop
+    }
+}
+"""
+"""Rules with everything that the firewall uses: a kernel that refuses these has no nftables, or no right to them."""
 LIMIT, LITTLE = 20.0, 1.0
 """Seconds in which a datagram arrives, and after which one that has not is believed to be lost."""
 
@@ -22,6 +32,10 @@ LIMIT, LITTLE = 20.0, 1.0
 def main() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP_RUNNING))
+    probed = subprocess.run(["nft", "-f", "-"], input=PROBE, capture_output=True, text=True)
+    if probed.returncode:
+        print(json.dumps({"why not": probed.stderr}))
+        return
     with coturn.running() as turn:
         without = reached(turn, LIMIT)
         subprocess.run(["nft", "-f", turn.firewall], check=True)
