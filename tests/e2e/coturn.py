@@ -57,7 +57,10 @@ def running(announced: str = HOST, **more: str) -> Iterator[Coturn]:
         for file in (folder, *folder.iterdir()):
             shutil.chown(file, user)
         log = folder / "log"
-        command = [path, "-c", coturn.CONFIGURATION, f"--listening-ip={HOST}", f"--relay-ip={HOST}"]
+        at = announced.split(",")
+        # Firefox pairs no relay at the loopback address.
+        command = [path, "-c", coturn.CONFIGURATION, f"--relay-ip={at[-1]}"]
+        command += [f"--listening-ip={address}" for address in dict.fromkeys((HOST, *at))]
         # Where it would write as a service of the system.
         command += ["--pidfile=pid", "--userdb=database", "--log-file=stdout"]
         with log.open("wb") as output:

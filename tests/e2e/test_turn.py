@@ -22,10 +22,13 @@ from tests.sfu.scene import sdp
 from . import coturn
 from .chromium import Chromium, chromium
 from .coturn import HOST, Coturn
+from .firefox import Firefox
 from .person import Person
 from .server import addresses, serving, token
 from .waiting import until
 
+RELAYED = {"rtc": {"iceTransportPolicy": "relay"}}
+"""Options of `join` in client.js: no direct path."""
 TRANSPORTS = ("udp", "tcp", "tls")
 METADATA = "169.254.169.254"
 """The metadata service of clouds: who reaches it has the rights of the machine."""
@@ -149,7 +152,9 @@ def test_the_doctor_finds_a_good_server_good(turn: Coturn, transport: str) -> No
     found = turn_check.examine(turn.settings, turn.urls[transport], limit=60.0)
     assert all(finding.is_good for finding in found), found
     said = " ".join(finding.found for finding in found)
-    assert "it accepts the credentials and relays from 127.0.0.1" in said and "a datagram arrives at port" in said
+    assert (
+        f"it accepts the credentials and relays from {addresses()[-1]}" in said and "a datagram arrives at port" in said
+    )
     assert found[-1].found == "refused"
 
 
@@ -173,10 +178,9 @@ def dead() -> str:
 async def test_a_call_goes_over_the_relay(turn: Coturn, chromium: Chromium, site: str, ways: list[str]) -> None:
     urls = ",".join(dead() if way == "dead" else turn.urls[way] for way in ways)
     settings = {"turn_urls": urls, "turn_secret": coturn.SECRET, "udp_port": turn.settings.udp_port}
-    relayed = {"rtc": {"iceTransportPolicy": "relay"}}
     async with serving(**settings) as server:
-        ada = await Person.enter(chromium, site, server, "room", "ada", options=relayed)
-        bob = await Person.enter(chromium, site, server, "room", "bob", options=relayed)
+        ada = await Person.enter(chromium, site, server, "room", "ada", options=RELAYED)
+        bob = await Person.enter(chromium, site, server, "room", "bob", options=RELAYED)
         try:
             await ada.call("publishCard", {"simulcast": False})
             await bob.see("ada", limit=60)
@@ -190,6 +194,25 @@ async def test_a_call_goes_over_the_relay(turn: Coturn, chromium: Chromium, site
             await bob.become("connected")
             await bob.see_more("ada")
             assert (await bob.call("localCandidate"))["type"] == "relay"
+        finally:
+            await ada.close()
+            await bob.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["udp", "tcp"])
+async def test_a_call_of_firefox_goes_over_the_relay(turn: Coturn, firefox: Firefox, site: str, way: str) -> None:
+    # Firefox reaches nothing at the loopback address.
+    url = turn.urls[way].replace(HOST, addresses()[-1])
+    settings = {"turn_urls": url, "turn_secret": coturn.SECRET, "udp_port": turn.settings.udp_port}
+    async with serving(**settings) as server:
+        ada = await Person.enter(firefox, site, server, "room", "ada", options=RELAYED)
+        bob = await Person.enter(firefox, site, server, "room", "bob", options=RELAYED)
+        try:
+            await ada.call("publishCard", {"simulcast": False})
+            await bob.see("ada", limit=60)
+            for person in (ada, bob):
+                assert (await person.call("localCandidate"))["type"] == "relay"
         finally:
             await ada.close()
             await bob.close()
