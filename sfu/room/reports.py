@@ -7,7 +7,7 @@ from typing import Literal
 from sfu import explain
 from sfu.context import Context
 from sfu.explain import Situation
-from sfu.model import Cause, Kind, Quality
+from sfu.model import Cause, Kind, Quality, Rate
 from sfu.policy import ladders
 from sfu.room.decisions import Decisions
 from sfu.room.records import Records
@@ -19,6 +19,9 @@ from sfu.views import Explanation, SubscriptionInfo, SubscriptionState
 
 NEWS = 0.25
 """A smaller relative change of a bit rate is not reported."""
+
+NO_RATE = Rate(0, 0, 0, 0.0)
+"""Of a layer that does not arrive."""
 
 NOWHERE = Slot(0, "", Kind.VIDEO)
 """Stands for the slot of a track that is in no slot."""
@@ -62,13 +65,14 @@ class Reports:
             state=now.state if now is not None else "pending" if desired else "off",
             layer=now.layer if now is not None else None,
             reason=now.reason if now is not None else "no receive section is free" if desired else "",
-            cause=explain.cause(self._situation(track)),
+            cause=explain.cause(self._situation(slot or NOWHERE, track)),
             mime=now.mime if now is not None else "",
         )
 
     def explain(self, track: Track, records: Records, *, may_subscribe: bool) -> Explanation:
-        slot, of = self._viewing.showing(track) or NOWHERE, self._situation(track)
-        shown = slot.shown or track
+        slot = self._viewing.showing(track) or NOWHERE
+        shown, of = slot.shown or track, self._situation(slot, track)
+        of = replace(of, picture=shown.picture(of.current))
         if not may_subscribe:
             of = replace(of, kept_out=f"{self._viewing.identity} may not subscribe")
         demand = ladders.Demand(shown.supply(), self._viewing.wishes.of(track))
@@ -107,7 +111,7 @@ class Reports:
         return decisions.state(key, lambda: self.state(slot, track))
 
     def state(self, slot: Slot, track: Track) -> SubscriptionState:
-        wish, of = self._viewing.wishes.of(track), self._situation(track)
+        wish, of = self._viewing.wishes.of(track), self._situation(slot, track)
         shown = slot.shown or track
         cause, mime = explain.cause(of), MIME.get(shown.codec, "")
         if of.refused:
@@ -124,13 +128,13 @@ class Reports:
             return SubscriptionState(track.sid, "paused", reason="not visible at the subscriber", cause=cause)
         if slot.layer is None:
             return SubscriptionState(track.sid, "pending", reason="waiting for the publisher's media", cause=cause)
-        bps, width, height, _ = shown.rate(slot.layer)
-        return SubscriptionState(
-            track.sid, "active", shown.best(slot.layer), width, height, bps, cause=cause, mime=mime
-        )
+        best = shown.best(slot.layer)
+        bps, width, height, _ = shown.rates.get(best, NO_RATE)
+        return SubscriptionState(track.sid, "active", best, width, height, bps, cause=cause, mime=mime)
 
-    def _situation(self, track: Track) -> Situation:
-        slot = self._viewing.showing(track) or NOWHERE
+    def _situation(self, slot: Slot, track: Track) -> Situation:
+        """Returns the situation without its picture, which only `explain` needs. `slot`: the one that shows the track,
+        or NOWHERE."""
         shown, target, current = slot.shown or track, slot.target, slot.layer
         held_by = Cause(target.cause) if target is not None else Cause.NONE
         if track.is_muted:
@@ -151,7 +155,6 @@ class Reports:
             held_by=held_by,
             current=current,
             lacks=slot.lacks,
-            picture=shown.picture(current),
             is_arriving=shown.is_arriving,
             facts=shown.publishing.facts,
         )

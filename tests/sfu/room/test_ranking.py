@@ -191,6 +191,19 @@ async def test_viewers_whose_sections_change_alike_share_one_fact() -> None:
         assert other.last(messages.Slots) is not messages_of[0]
 
 
+@pytest.mark.parametrize("sharing", [1, 100])
+async def test_viewers_who_change_together_are_told_the_same_as_one_alone(sharing: int) -> None:
+    async with scene() as it:
+        viewers = await audience(it, 2)
+        with patch.object(turns, "SHARING", sharing):
+            viewers[0].room.update(on_stage=("bob",))
+            await turn()
+        for viewer in viewers:
+            told = viewer.heard(messages.Subscription)[-1]
+            assert (told.track, told.state) == (viewer.shows()["1"], "pending")
+            assert told.cause is Cause.PUBLISHER, "no media arrives yet"
+
+
 Alter = Callable[[Subscriptions, Slot, Track], object]
 DIFFERENCES: dict[str, Alter] = {
     "the layer that is sent": lambda _, slot, __: setattr(slot, "layer", Layer(1, 0)),
