@@ -78,7 +78,7 @@ class _Wait:
     """The link has changed."""
 
 
-class Network:
+class Allocator:
     def __init__(self) -> None:
         self.link: Link | None = None
         """None: nothing is estimated, and every track gets what its subscriber asks for."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sfu.model import Layer, Source, Wish
 from sfu.policy.allocation import Offer
+from sfu.policy.allocator import Allocator, Link
 from sfu.policy.ladders import Demand
-from sfu.policy.network import Link, Network
 
 from .supplies import any_offer, camera, voice
 
@@ -23,7 +23,7 @@ class Run:
 
     def __init__(self, *offers: Offer) -> None:
         self.offers = list(offers) or [Offer(Demand(camera(), Wish()))]
-        self.network = Network()
+        self.allocator = Allocator()
         self.present: list[Layer | None] = [None] * len(self.offers)
         self.now = 0.0
         self.times: list[float] = []
@@ -35,15 +35,15 @@ class Run:
         """Reports these estimates. A number: the same one."""
         values = kbps if isinstance(kbps, Iterator) else iter([kbps] * round(seconds * 10))
         for value in islice(values, round(seconds * 10)):
-            self.network.estimate(Link(round(value * 1000)), self.now)
+            self.allocator.estimate(Link(round(value * 1000)), self.now)
             self.step()
             self.now = round(self.now + 0.1, 1)
         return self
 
     def step(self) -> None:
-        if self.network.due() > self.now:
+        if self.allocator.due() > self.now:
             return
-        result = self.network.allocate(self.offers, self.present, self.now)
+        result = self.allocator.allocate(self.offers, self.present, self.now)
         self.times.append(self.now)
         for index, (before, after) in enumerate(zip(self.present, result.layers, strict=True)):
             if _spatial(before) != _spatial(after):
@@ -67,10 +67,10 @@ def test_a_queue_takes_up_to_a_tenth_of_the_estimate(queue: float, budget: int) 
 
 
 def test_without_an_estimate_nothing_is_due_and_nothing_can_be_allocated() -> None:
-    network = Network()
-    assert network.due() == math.inf
+    allocator = Allocator()
+    assert allocator.due() == math.inf
     with pytest.raises(ValueError, match="nothing is estimated"):
-        network.allocate([], [], 0.0)
+        allocator.allocate([], [], 0.0)
 
 
 # Cadence
@@ -83,7 +83,7 @@ def test_the_first_estimate_is_allocated_at_once_and_a_steady_one_every_two_seco
 def test_a_change_is_allocated_half_a_second_after_the_last_one() -> None:
     run = Run().play(9_000, 2.1)
     run.times.clear()
-    run.network.touch()
+    run.allocator.touch()
     assert run.play(9_000, 3.0).times == [2.5, 4.5]
 
 
@@ -128,11 +128,11 @@ def test_a_layer_that_flows_stays_while_it_fits() -> None:
 
 def test_an_estimate_that_is_reported_only_when_it_changes_holds_meanwhile() -> None:
     run = Run().play(3_000, 10.0)
-    run.network.estimate(Link(640_000), run.now)
+    run.allocator.estimate(Link(640_000), run.now)
     run.step()
     assert run.shown == "12"
     run.now += 10.0
-    run.network.estimate(Link(3_000_000), run.now)
+    run.allocator.estimate(Link(3_000_000), run.now)
     run.now += 0.5
     run.step()
     assert run.shown == "12", "0.5 s ago it was 640 kbit/s"
@@ -246,6 +246,6 @@ def test_whatever_estimates_do_what_is_sent_fits_after_each_allocation(seed: int
     run = Run(*[any_offer(chance) for _ in range(chance.randint(1, 4))])
     for value in kbps:
         run.play(value, chance.choice((0.1, 0.5, 3.0)))
-        last, link = run.network.allocation, run.network.link
+        last, link = run.allocator.allocation, run.allocator.link
         assert last is not None and link is not None
         assert last.bps <= link.budget
