@@ -40,7 +40,7 @@ Jitsi Videobridge: videobridge.cc.max-oversend-bitrate. At most the budget again
 class Offer:
     """What one track can be sent to one subscriber, or to all with the same wish, weight and supply."""
 
-    __slots__ = ("_menus", "_targets", "bps", "is_on_stage", "kind", "options", "source", "weight", "wished")
+    __slots__ = ("_menus", "_targets", "best", "bps", "is_on_stage", "kind", "options", "source", "weight", "wished")
 
     def __init__(
         self, demand: Demand, *, is_on_stage: bool = False, is_speaking: bool = False, copies: int = 0
@@ -62,13 +62,10 @@ class Offer:
                 Option(0, PAUSED * self.weight, None),
                 *(Option(bps, self.weight * worth, layer) for layer, bps, worth in _priced(supply, self.wished)),
             )
+        self.best: Option | None = max(self.options, key=lambda option: option.utility, default=None)
+        """The option that is chosen without a budget. None: nothing is asked for, or it is audio."""
         self._menus: dict[Layer | None, Menu] = {}
         self._targets: dict[Layer | None, Target] = {}
-
-    @property
-    def best(self) -> Option | None:
-        """The option that is chosen without a budget. None: nothing is asked for, or it is audio."""
-        return max(self.options, key=lambda option: option.utility, default=None)
 
     def option(self, layer: Layer | None) -> Option | None:
         return next((option for option in self.options if option.layer == layer), None)
@@ -106,13 +103,12 @@ class Offer:
         if layer is None:
             return Target((), Cause.BANDWIDTH)
         bps = {option.layer: option.bps for option in self.options if option.layer is not None}
-        rungs = [layer]
+        rungs = []
         for rung in self.wished.ladder:
-            cheaper = [at for at in bps if at.spatial == rung.spatial and bps[at] <= bps[layer]]
-            if rung.spatial < layer.spatial and cheaper:
-                top = max(cheaper)
-                is_whole = top == max(at for at in bps if at.spatial == rung.spatial)
-                rungs.append(rung if is_whole else top)
+            same = [at for at in bps if at.spatial == rung.spatial]
+            top = max([at for at in same if at <= layer and bps[at] <= bps[layer]], default=None)
+            if top is not None:
+                rungs.append(rung if top == max(same) else top)
         return Target(tuple(rungs), Cause.BANDWIDTH)
 
 

@@ -1,4 +1,4 @@
-"""The network of one subscriber: the budget that its estimates give, when to allocate again, and hysteresis.
+"""Allocates what the network of one subscriber carries: budgets from estimates, when to allocate again, hysteresis.
 
 A layer that flows is judged by the present budget, another one by the smallest budget of the last seconds. On a link
 whose estimate varies this alone would switch a layer up and down for ever. So after a layer was lowered although the
@@ -105,6 +105,7 @@ class Allocator:
         while self._budgets and self._budgets[-1][1] >= budget:
             self._budgets.pop()
         self._budgets.append((now, budget))
+        self._forget(now)
         wait = self._wait
         if wait is not None and budget < wait.sent * CHANGED:
             wait.is_over = True
@@ -150,8 +151,7 @@ class Allocator:
 
     def _steady(self, budget: int, now: float) -> int:
         """Returns the budget for layers that do not flow."""
-        while len(self._budgets) > 1 and self._budgets[0][0] <= now - WINDOW:
-            self._budgets.popleft()
+        self._forget(now)
         wait = self._wait
         is_starting = wait is None and now < self._first + START
         steady = budget if is_starting else min(budget, self._budgets[0][1])
@@ -161,6 +161,12 @@ class Allocator:
             wait.is_over = True
             return steady
         return min(steady, wait.limit)
+
+    def _forget(self, now: float) -> None:
+        while len(self._budgets) > 1 and self._budgets[0][0] <= now - WINDOW:
+            self._budgets.popleft()
+            # What remains has been proven.
+            self._has_changed = True
 
     def _handle_lowered(self, sent: int, limit: int, now: float) -> None:
         wait = self._wait

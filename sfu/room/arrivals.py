@@ -1,8 +1,11 @@
 """The published tracks as they arrive at the plane: their ids there, and the consequences of their measured layers."""
 
+from collections.abc import Mapping
+
 from sfu import explain
 from sfu.facts import Facts, PublishingChanged
 from sfu.failures import Failures
+from sfu.model import Layer, Rate
 from sfu.plane import _native
 from sfu.room.decisions import Decisions, States
 from sfu.room.dynacast import EncodingRequests
@@ -41,7 +44,7 @@ class Arrivals:
         track = self.by_plane_id.get(event.track)
         if track is None:
             return None
-        codec, shape, ranking = track.codec, track.shape(), track.simulcast.ranking
+        codec, shape, ranking, rates = track.codec, track.shape(), track.simulcast.ranking, track.rates
         seen = track.handle_layers(event)
         if track.simulcast.ranking != ranking:
             self._rerank(track, ranking)
@@ -64,11 +67,14 @@ class Arrivals:
         if is_reshaped:
             # An encoding that never arrived is not stopped. This one can be stopped now.
             self._publishers.touch()
+        is_repriced = _is_repriced(rates, track.rates)
         decisions, states = Decisions(), States()
         for sid in (track.primary or track).viewers:
             viewer = self._members.get(sid)
             if viewer is None:
                 continue
+            if is_repriced:
+                viewer.bandwidth.touch()
             try:
                 self._update_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
                 for state in viewer.reports.layers_news(track, decisions):
@@ -103,3 +109,13 @@ class Arrivals:
         backup_of = track.primary
         sid = (backup_of or track).sid
         self._facts.append(PublishingChanged(track.owner, sid, change, is_backup=backup_of is not None))
+
+
+REPRICED = 0.1
+"""The relative change of a bit rate that lets subscribers allocate their bandwidth again soon."""
+
+
+def _is_repriced(before: Mapping[Layer, Rate], after: Mapping[Layer, Rate]) -> bool:
+    return before.keys() != after.keys() or any(
+        abs(rate.bps - before[layer].bps) > before[layer].bps * REPRICED for layer, rate in after.items()
+    )

@@ -68,6 +68,8 @@ class CurrentLayers:
         slot = self._viewing.showing(track.primary or track)
         if slot is not None and slot.shown is track and slot.layer is not None:
             slot.layer = Layer(moved.get(slot.layer.spatial, slot.layer.spatial), slot.layer.temporal)
+        if slot is not None and slot.shown is track and slot.given is not None:
+            slot.given = Layer(moved.get(slot.given.spatial, slot.given.spatial), slot.given.temporal)
 
     def _reporting(self, event: _native.Switched | _native.Refused) -> Slot | None:
         """Returns the slot of an event. None: it is gone, or its source has changed since."""

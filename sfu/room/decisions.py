@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
 from sfu.model import Layer, Wish
 from sfu.policy import ladders
+from sfu.policy.allocation import Offer
 from sfu.room.tracks import Track
 from sfu.room.wishes import ANY
 from sfu.views import SlotInfo, SubscriptionState
@@ -19,6 +20,13 @@ class LayerDecision(NamedTuple):
     """The target's ladder with the plane's names of encodings."""
     wanted: Layer | None
     """The best requested layer, regardless of mutes. None: nothing is requested."""
+
+
+class Standing(NamedTuple):
+    """What a track is in its room: who has more gets more of a subscriber's bandwidth."""
+
+    is_on_stage: bool
+    is_speaking: bool
 
 
 class Decisions:
@@ -51,7 +59,7 @@ class Decisions:
 def _decide(track: Track, wish: Wish) -> LayerDecision:
     demand = ladders.Demand(track.supply(), wish)
     target = ladders.desired(demand)
-    return LayerDecision(_one(target), track.simulcast.named(target.ladder), ladders.wanted(demand))
+    return LayerDecision(one(target), track.simulcast.named(target.ladder), ladders.wanted(demand))
 
 
 def _remembered(track: Track) -> LayerDecision:
@@ -63,12 +71,29 @@ def _remembered(track: Track) -> LayerDecision:
     return decision
 
 
+OFFERS = 64
+"""The number of offers of a track that are remembered. Tiles have a few sizes, so that far fewer occur."""
+
+
+def offer(track: Track, wish: Wish, standing: Standing, copies: int) -> Offer:
+    """Returns the layers that a track offers to all subscribers with the same wish. `copies`: of earlier audio."""
+    key = (wish, standing, copies)
+    found = track.offers.get(key)
+    if found is None:
+        if len(track.offers) >= OFFERS:
+            track.offers.clear()
+        demand = ladders.Demand(track.supply(), wish)
+        is_on_stage, is_speaking = standing
+        found = track.offers[key] = Offer(demand, is_on_stage=is_on_stage, is_speaking=is_speaking, copies=copies)
+    return found
+
+
 TARGETS = 1024
 """The number of targets that are remembered. Ladders have a few rungs, so that far fewer occur."""
 _targets: dict[ladders.Target, ladders.Target] = {}
 
 
-def _one(target: ladders.Target) -> ladders.Target:
+def one(target: ladders.Target) -> ladders.Target:
     """Returns one object for equal targets."""
     if len(_targets) >= TARGETS:
         _targets.clear()

@@ -9,6 +9,7 @@ from sfu.context import Context
 from sfu.facts import Facts
 from sfu.model import Kind
 from sfu.plane import _native
+from sfu.policy.allocator import Link
 from sfu.room.arrivals import Arrivals
 from sfu.room.dynacast import EncodingRequests
 from sfu.room.members import Members
@@ -47,6 +48,7 @@ class Forwarding:
         self._sound.set_loudest(loudest)
         if self.ranking.set_policy(last_n, on_stage):
             self._turn.plan_all()
+            self._reweigh()
 
     # Tracks
 
@@ -136,6 +138,19 @@ class Forwarding:
         self._turn.forget(subscriber.sid)
         self.speech.forget(subscriber)
 
+    # Bandwidth
+
+    def estimate(self, subscriber: Participant, link: Link) -> None:
+        """Handles an estimate of what a subscriber's network carries. If that is less than what is sent, `flush`
+        allocates at once, otherwise in a later turn."""
+        if subscriber.bandwidth.estimate(link):
+            self._turn.reallocate(subscriber)
+
+    def _reweigh(self) -> None:
+        """Handles tracks that are now more or less important than others."""
+        for member in self._members:
+            member.bandwidth.touch()
+
     # Speaking
 
     def handle_levels(self, levels: Iterable[tuple[int, bytes]], now: float) -> None:
@@ -152,11 +167,15 @@ class Forwarding:
         if not self.speech.record(heard, now):
             return
         self._turn.plan_all()
+        self._reweigh()
         self._sound.handle_dominant()
 
     def handle_timeout(self, now: float) -> None:
         self.speech.handle_timeout(now)
         self._publishers.handle_timeout()
+        for member in self._members:
+            if member.bandwidth.due() <= now:
+                self._turn.reallocate(member)
 
     def has_work(self) -> bool:
         """Returns whether `flush` has work."""

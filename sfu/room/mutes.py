@@ -57,3 +57,6 @@ class Mutes:
             if viewer is not None:
                 viewer.current.handle_mute(track, switched=switched)
                 self._turn.report(sid)
+                if viewer.bandwidth.is_estimated:
+                    # A muted track needs no bandwidth.
+                    self._turn.decide(viewer, track.primary or track)

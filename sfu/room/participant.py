@@ -29,6 +29,7 @@ from sfu.negotiation.sdp import SessionDescription
 from sfu.negotiation.transport import MediaState, Transport
 from sfu.policy.permissions import may_publish
 from sfu.policy.presence import departs_at
+from sfu.room.bandwidth import Bandwidth
 from sfu.room.current import CurrentLayers
 from sfu.room.filling import Filling
 from sfu.room.notes import Notes
@@ -91,6 +92,7 @@ class Participant:
         self.viewing = Subscriptions(notes, self.sid, identity, auto_subscribe, only)
         self.filling = Filling(context, self.viewing)
         self.current = CurrentLayers(context, self.viewing)
+        self.bandwidth = Bandwidth(context, self.viewing)
         self.reports = Reports(context, self.viewing)
         self._context = context
         self._described: ParticipantInfo | None = None

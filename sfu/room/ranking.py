@@ -3,7 +3,9 @@ selection."""
 
 from collections.abc import Mapping
 
+from sfu.model import Kind, Source
 from sfu.policy import slots
+from sfu.room.decisions import Standing
 from sfu.room.members import Members
 from sfu.room.participant import Participant
 from sfu.room.subscriptions import Audience
@@ -21,6 +23,8 @@ class Ranking:
         self._on_stage: tuple[str, ...] = ()
         self._joined: list[Track] | None = None
         self._ranked: list[Track] | None = None
+        self._standings: dict[str, Standing] = {}
+        """By sid of the track."""
         self._wanted: dict[bool, slots.Ranked] = {}
         """The tracks that subscribers without individual wishes want, by `auto`."""
         self._shared: dict[Audience, slots.Selection] = {}
@@ -36,6 +40,7 @@ class Ranking:
     def reorder(self) -> None:
         """Clears the caches, because tracks, their priority or their visibility changed."""
         self._joined = self._ranked = None
+        self._standings.clear()
         self._wanted.clear()
         self._shared.clear()
 
@@ -79,6 +84,19 @@ class Ranking:
             self._shared[audience] = selection
         return selection
 
+    def standing(self, track: Track) -> Standing:
+        """Returns whether a track is on stage, and whether its publisher was the last dominant speaker. Of a publisher
+        on stage that shares a screen, the screen is on stage and not the camera."""
+        if not self._standings:
+            sharing = {of.owner for of in self._tracks.values() if of.source is Source.SCREEN_SHARE}
+            last = max(self._spoke.values(), default=0)
+            for of in self._tracks.values():
+                is_staged = of.identity in self._on_stage and of.kind is Kind.VIDEO
+                is_behind = of.owner in sharing and of.source is not Source.SCREEN_SHARE
+                is_speaking = bool(last) and self._spoke.get(of.owner) == last
+                self._standings[of.sid] = Standing(is_staged and not is_behind, is_speaking)
+        return self._standings.get(track.sid, NONE)
+
     def _plain(self, auto: bool) -> slots.Ranked:
         """Returns what all subscribers without individual wishes want that have the same `auto`."""
         wanted = self._wanted.get(auto)
@@ -96,3 +114,6 @@ class Ranking:
             ordered = slots.order([track.claim for track in tracks], on_stage, self._spoke)
             self._ranked = [self._tracks[claim.track] for claim in ordered]
         return self._ranked
+
+
+NONE = Standing(is_on_stage=False, is_speaking=False)

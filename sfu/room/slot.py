@@ -24,6 +24,8 @@ class Slot:
     """The plane's id of `shown`, as last commanded."""
     target: ladders.Target | None = None
     """The last decision for this source."""
+    given: Layer | None = None
+    """The layer that the subscriber's bandwidth allows. None: none, or nothing is estimated."""
     commanded: tuple[Layer, ...] | None = None
     """The ladder last sent to the plane, which keeps it when the source changes. None: none was sent, or it failed."""
     layer: Layer | None = None

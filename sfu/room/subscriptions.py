@@ -7,6 +7,7 @@ from sfu import explain
 from sfu.model import Cause, Kind, Layer, Step, Wish
 from sfu.negotiation.transport import Transport
 from sfu.policy import slots as policy
+from sfu.policy.ladders import Target
 from sfu.room.decisions import Decisions
 from sfu.room.notes import Notes
 from sfu.room.slot import Slot
@@ -117,18 +118,33 @@ class Subscriptions:
                 continue
             track, shown = slot.track, slot.shown
             decision = decisions.of(shown, self.wishes.of(track))
-            target, ladder = decision.target, decision.ladder
-            self.changed[slot.mid] = None
-            if slot.commanded != ladder:
-                targets.append((slot.id, ladder))
-            if slot.target is not target:
-                self.note(track, Step.TARGET, target.ladder[0] if target.ladder else None, target.cause)
-            slot.target, slot.commanded = target, ladder
-            if decision.wanted is not None and slot.can_decode(shown):
-                shown.asked[self.owner] = decision.wanted
-            else:
-                shown.asked.pop(self.owner, None)
+            self.set_target(slot, track, decision.target, decision.ladder, targets)
+            self.ask(slot, shown, decision.wanted)
         self.stale.clear()
+
+    def set_target(
+        self,
+        slot: Slot,
+        track: Track,
+        target: Target,
+        ladder: tuple[Layer, ...],
+        targets: Targets,
+        detail: str = "",
+    ) -> None:
+        """Sets the target of the track that a slot shows. Appends it to `targets` if the plane has another ladder."""
+        self.changed[slot.mid] = None
+        if slot.commanded != ladder:
+            targets.append((slot.id, ladder))
+        if slot.target is not target:
+            self.note(track, Step.TARGET, target.ladder[0] if target.ladder else None, target.cause, detail)
+        slot.target, slot.commanded = target, ladder
+
+    def ask(self, slot: Slot, shown: Track, wanted: Layer | None) -> None:
+        """Sets the best layer that is wanted of the track whose media a slot shows."""
+        if wanted is not None and slot.can_decode(shown):
+            shown.asked[self.owner] = wanted
+        else:
+            shown.asked.pop(self.owner, None)
 
     def rename(self, track: Track) -> None:
         """Forgets the ladder that was sent for a track or backup, because its encodings have other numbers now."""

@@ -1,6 +1,6 @@
 """A track: declared by its publisher, bound to an m-section, then published; and the layers that arrive."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from sfu.explain import PublisherState
 from sfu.model import Kind, Layer, Order, Rate, Source
 from sfu.plane import Layers
 from sfu.policy import ladders, slots
+from sfu.policy.allocation import Offer
 from sfu.policy.dynacast import EncodingRequest
 from sfu.room.simulcast import Simulcast
 from sfu.views import EncodingInfo, Picture, TrackInfo
@@ -70,6 +71,8 @@ class Track:
     included."""
     decided: tuple[tuple[object, ...], Any] | None = None
     """A `shape`, and the decision for it (`decisions.py`)."""
+    offers: dict[Hashable, Offer] = field(default_factory=dict)
+    """What it offers to subscribers whose bandwidth is estimated, while its layers do not change (`decisions.py`)."""
     is_stopped: bool = False
     """The plane has it muted."""
     requested: EncodingRequest | None = None
@@ -146,6 +149,7 @@ class Track:
         """Sets the encodings of its section, in the order of the offer. True: the plane now names them differently."""
         if rids == self.simulcast.offered:
             return False
+        self.offers.clear()
         if self.simulcast.offer(rids):
             self.requested, self.rates, self.sizes = None, {}, self.simulcast.sizes()
         return True
@@ -153,6 +157,7 @@ class Track:
     def handle_layers(self, event: Layers) -> bool:
         """Sets the layers that arrive. True: `info` changed."""
         before = (self.codec, self.width, self.height)
+        self.offers.clear()
         if event.codec is not None and event.codec != self.codec:
             self.codec = event.codec
             self.sizes.clear()

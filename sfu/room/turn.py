@@ -53,6 +53,8 @@ class Turn:
         """Sids of subscribers whose slots may have to change."""
         self._decisions: dict[str, None] = {}
         """Sids of subscribers whose layers may have changed."""
+        self._allocations: dict[str, None] = {}
+        """Sids of subscribers whose bandwidth is to be allocated again."""
         self._reports: dict[str, None] = {}
         """Sids of subscribers with slots that the plane reported about."""
 
@@ -70,16 +72,20 @@ class Turn:
         if subscriber.viewing.reconsider(track):
             self._decisions[subscriber.sid] = None
 
+    def reallocate(self, subscriber: Participant) -> None:
+        """Marks a subscriber whose bandwidth is to be allocated again."""
+        self._allocations[subscriber.sid] = None
+
     def report(self, sid: str) -> None:
         """Marks a subscriber with slots that the plane reported about."""
         self._reports[sid] = None
 
     def forget(self, sid: str) -> None:
-        for marks in (self._plans, self._decisions, self._reports):
+        for marks in (self._plans, self._decisions, self._allocations, self._reports):
             marks.pop(sid, None)
 
     def has_work(self) -> bool:
-        return self._all or bool(self._plans or self._decisions or self._reports)
+        return self._all or bool(self._plans or self._decisions or self._allocations or self._reports)
 
     def flush(self) -> None:
         """Updates the marked subscribers. If one fails, it is marked again for a later turn, and the others are
@@ -99,11 +105,13 @@ class Turn:
         self._layouts.clear()
         plans.append_to(self._facts)
         stale, self._decisions = {**dirty, **self._decisions}, {}
+        if stale or targets:
+            self._publishers.touch()
+        # What a network carries does not change what is asked of publishers.
+        stale, self._allocations = {**stale, **self._allocations}, {}
         self._each(stale, lambda subscriber: self._allocate(subscriber, targets, decisions), self._decisions)
         if targets:
             self._command(targets)
-        if stale or targets:
-            self._publishers.touch()
         self._publishers.flush()
         news, self._reports = self._reports, {}
         self._each({**stale, **news}, lambda one: _collect(one, decisions, states), self._reports)
@@ -191,6 +199,7 @@ class Turn:
             return group
         sids = [subscriber.sid for subscriber in alike]
         self._each(sids, lambda one: one.filling.show(change, targets.setdefault(one.sid, [])), self._plans)
+        self._decisions.update((one.sid, None) for one in alike if one.bandwidth.is_estimated)
         for note in change.notes:
             self._notes.add_all(sids, *note)
         plans.all_changed(sids, transition.changed)
@@ -203,10 +212,13 @@ class Turn:
     def _each(self, sids: Iterable[str], work: Callable[[Participant], None], again: dict[str, None]) -> None:
         self._context.failures.each("subscriber", self._members, sids, work, again)
 
-    @staticmethod
-    def _allocate(subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
+    def _allocate(self, subscriber: Participant, targets: dict[str, Targets], decisions: Decisions) -> None:
         # Targets decided before an exception are still sent, because they are not decided again.
-        subscriber.viewing.allocate(targets.setdefault(subscriber.sid, []), decisions)
+        changed = targets.setdefault(subscriber.sid, [])
+        if subscriber.bandwidth.is_estimated:
+            subscriber.bandwidth.allocate(changed, decisions, self._ranking.standing)
+        else:
+            subscriber.viewing.allocate(changed, decisions)
 
     def _command(self, targets: Mapping[str, Targets]) -> None:
         """Sends all targets in one call. If the plane refuses it, sends those of each subscriber separately."""

@@ -143,7 +143,7 @@ def test_a_layer_that_stopped_is_not_offered_and_a_track_that_is_about_to_begin_
     [
         (Layer(2, 2), "23 13 03", "none"),
         (Layer(2, 1), "21 13 03", "bandwidth"),
-        (Layer(1, 2), "12 03", "bandwidth"),
+        (Layer(1, 2), "13 03", "bandwidth"),
         (Layer(1, 0), "10 03", "bandwidth"),
         (Layer(0, 0), "00", "bandwidth"),
         (None, "", "bandwidth"),

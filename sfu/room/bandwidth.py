@@ -1,0 +1,87 @@
+"""Divides the bandwidth of one participant among the tracks in its slots, once it is estimated."""
+
+from collections.abc import Callable
+
+from sfu.context import Context
+from sfu.model import Kind, Layer
+from sfu.policy.allocation import Allocation, Offer
+from sfu.policy.allocator import Allocator, Link
+from sfu.room.decisions import Decisions, Standing, offer, one
+from sfu.room.slot import Slot
+from sfu.room.subscriptions import Subscriptions, Targets
+from sfu.room.tracks import Track
+
+
+class Bandwidth:
+    def __init__(self, context: Context, viewing: Subscriptions) -> None:
+        self._context = context
+        self._viewing = viewing
+        self._allocator = Allocator()
+
+    @property
+    def is_estimated(self) -> bool:
+        """Returns whether an estimate exists. Without one every track gets what its subscriber asks for."""
+        return self._allocator.link is not None
+
+    def estimate(self, link: Link) -> bool:
+        """Records an estimate. Returns whether it is to be allocated at once."""
+        now = self._context.now()
+        self._allocator.estimate(link, now)
+        return self.due() <= now
+
+    def touch(self) -> None:
+        """Records that weights or rates of tracks changed."""
+        self._allocator.touch()
+
+    def due(self) -> float:
+        """Returns when to allocate again. Infinite: nothing is estimated."""
+        return self._allocator.due()
+
+    def allocate(self, targets: Targets, decisions: Decisions, standing: Callable[[Track], Standing]) -> None:
+        """Decides the layers of all slots. Appends changed targets to `targets`."""
+        viewing, stale = self._viewing, set(self._viewing.stale)
+        contests: list[tuple[Slot, Track, Track, Offer]] = []
+        for slot in viewing.slots.values():
+            track, shown = slot.track, slot.shown
+            if track is None or shown is None:
+                continue
+            wish = viewing.wishes.of(track)
+            is_flowing = not track.is_muted and slot.can_decode(shown)
+            if is_flowing:
+                contests.append((slot, track, shown, offer(shown, wish, standing(track), self._copies(slot, shown))))
+            if slot.mid not in stale:
+                continue
+            decision = decisions.of(shown, wish)
+            viewing.changed[slot.mid] = None
+            viewing.ask(slot, shown, decision.wanted)
+            if not is_flowing:
+                # It needs no bandwidth, and its target is decided again before it does.
+                slot.given = None
+                viewing.set_target(slot, track, decision.target, decision.ladder, targets)
+        viewing.stale.clear()
+        present = [slot.given for slot, *_ in contests]
+        result = self._allocator.allocate([of for *_, of in contests], present, self._context.now())
+        for (slot, track, shown, of), layer in zip(contests, result.layers, strict=True):
+            slot.given, target = layer, one(of.target(layer))
+            if target is slot.target and slot.commanded is not None and slot.mid not in stale:
+                continue
+            ladder = shown.simulcast.named(target.ladder)
+            viewing.set_target(slot, track, target, ladder, targets, self._detail(of, layer, result))
+
+    def _copies(self, slot: Slot, shown: Track) -> int:
+        """Returns the number of earlier packets in each packet of audio."""
+        is_redundant = shown.kind is Kind.AUDIO and not shown.encrypted and "red" in slot.codecs
+        return self._context.config.redundancy if is_redundant else 0
+
+    def _detail(self, of: Offer, layer: Layer | None, result: Allocation) -> str:
+        """Says what a track was given, for the record. Empty: its kind is never limited."""
+        link, option, best = self._allocator.link, of.option(layer), of.best
+        if link is None or option is None or best is None:
+            return ""
+        others = result.video - option.bps
+        parts = (f"{_kbps(option.bps)} of {_kbps(best.bps)}", f"others {_kbps(others)}", f"audio {_kbps(result.audio)}")
+        return f"of {_kbps(link.bps)} kbit/s: {', '.join(parts)}"
+
+
+def _kbps(bps: int) -> str:
+    return f"{bps / 1000:.0f}"
