@@ -6,7 +6,7 @@ Everything here concerns this participant alone. The room applies the consequenc
 import asyncio
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sfu import names
@@ -97,6 +97,8 @@ class Participant:
         self._context = context
         self._described: ParticipantInfo | None = None
         """The last `info`, while nothing of it changed, except perhaps its tracks."""
+        self.on_change: Callable[[Participant], None] | None = None
+        """Called when `info` may have changed, except its tracks."""
 
     # Views
 
@@ -139,18 +141,23 @@ class Participant:
         """Sets what the others are told of it."""
         self.name, self.metadata, self.attributes = name, metadata, attributes
         self.grant = replace(self.grant, name=name, metadata=metadata, attributes=attributes)
-        self._described = None
+        self._forget_description()
 
     def permit(self, permissions: Permissions) -> None:
         self.permissions = permissions
         self.grant = replace(self.grant, permissions=permissions)
         self.grant_changed.set()
-        self._described = None
+        self._forget_description()
 
     def changed(self) -> None:
         """Counts a change of `info`."""
         self.version += 1
+        self._forget_description()
+
+    def _forget_description(self) -> None:
         self._described = None
+        if self.on_change is not None:
+            self.on_change(self)
 
     def _describe(self) -> ParticipantInfo:
         return ParticipantInfo(
@@ -180,7 +187,7 @@ class Participant:
     def rename(self, identity: str) -> None:
         """Renames a viewer whose identity a publisher takes. Nobody else knows the viewer, because it is hidden."""
         self.identity = self.viewing.identity = identity
-        self._described = None
+        self._forget_description()
 
     def departs_at(self) -> float | None:
         """Returns when it is removed for absence. None: it is present."""
@@ -217,7 +224,7 @@ class Participant:
         negotiated, local = self.transport.consider(offer, allow)
 
         # Nothing below fails.
-        self._described = None
+        self._forget_description()
         had_data = self.transport.has_data
         renewed = self.transport.adopt(negotiated, local)
         if renewed:
@@ -234,7 +241,7 @@ class Participant:
     def handle_media(self, state: MediaState) -> None:
         """Handles a state that the plane reports for the transport."""
         self.transport.state = state
-        self._described = None
+        self._forget_description()
         if state is MediaState.CONNECTED:
             self.media_gone = None
         else:
@@ -242,7 +249,7 @@ class Participant:
 
     def lose_transport(self) -> list[Track]:
         """Closes the transport after its media ended. Returns the published tracks, which wait for another offer."""
-        self._described = None
+        self._forget_description()
         self.transport.close()
         self.channels.close()
         self.viewing.clear()

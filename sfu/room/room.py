@@ -130,7 +130,7 @@ class Room:
             last_n=self.options.last_n,
             on_stage=self.options.on_stage,
             loudest=self.options.loudest,
-            num_participants=len(self.members.visible()),
+            num_participants=self.members.visible_count,
             num_publishers=sum(p is not None and not p.is_hidden for p in publishers),
             dominant_speaker=dominant.owner if dominant is not None else "",
         )

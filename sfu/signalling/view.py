@@ -57,13 +57,12 @@ class View:
 
     def joined(self, participant: Participant, *, resumed: bool = False) -> messages.Joined:
         """Returns the snapshot that a client starts from."""
-        others = [p.info() for p in self._members.visible() if p is not participant]
-        config = self._context.config
+        config, you = self._context.config, participant.info()
         self._news.skip(participant.sid)
         return messages.Joined(
             room=self._room.info(),
-            you=participant.info(),
-            participants=tuple(others),
+            you=you,
+            participants=tuple([info for info in self._members.infos() if info is not you]),
             resume_secret=participant.resume_secret or "",
             server=messages.ServerInfo(version=config.version, resume_window=config.resume_window),
             slots=participant.viewing.shown(),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import sfu
+from sfu.model import Permissions
+from sfu.signalling import messages
 
 from ...live import rooms_of
 from ..scene import scene
@@ -27,6 +29,36 @@ def uses(names: set[str]) -> Iterator[str]:
 def test_nobody_but_the_room_can_change_its_members_and_nobody_holds_their_dict() -> None:
     assert set(uses({"_by_sid", "_by_identity"})) == {MEMBERS}
     assert set(uses({"Membership", "_membership"})) == {ATTENDANCE, ROOM}
+
+
+async def test_the_infos_are_those_of_the_visible_members_in_the_order_of_joining() -> None:
+    async with scene() as it:
+        clients = [await it.client(name) for name in ("ada", "bob", "cyd", "dan")]
+        ada, bob, cyd, dan = clients
+        members = ada.room.members
+
+        def identities() -> str:
+            infos = members.infos()
+            assert members.visible_count == len(infos)
+            assert infos == [participant.info() for participant in members.visible()]
+            assert all(info is members.find(info.identity).info() for info in infos), "nobody is described twice"
+            return " ".join(f"{info.identity}:{info.state}:{len(info.tracks)}" for info in infos)
+
+        assert identities() == "ada:joining:0 bob:joining:0 cyd:joining:0 dan:joining:0"
+        camera = await bob.camera()
+        await bob.media("connected")
+        await cyd.change(permissions=Permissions(hidden=True))
+        assert identities() == "ada:joining:0 bob:active:1 dan:joining:0"
+        bob.participant.tracks[camera].muted = True
+        assert identities() and members.infos()[1].tracks[0].muted, "tracks change by themselves"
+        await cyd.change(permissions=Permissions(), name="Cyd")
+        await ada.session.handle(messages.Leave("leave"))
+        assert identities() == "bob:active:1 cyd:joining:0 dan:joining:0"
+        assert members.infos()[1].name == "Cyd"
+        await bob.ask(messages.Unpublish, track=camera)
+        await dan.change(metadata="new")
+        assert identities() == "bob:active:0 cyd:joining:0 dan:joining:0"
+        assert members.infos()[2].metadata == "new"
 
 
 async def test_what_others_get_of_the_members_is_read_only() -> None:

@@ -345,6 +345,8 @@ def test_whatever_happens_nothing_is_named_before_it_is_introduced(script: list[
                 for number, (what, which) in enumerate(script):
                     watcher = everybody[which % len(everybody)]
                     await act(it, everybody, watcher, what, number)
+                    members = rooms_of(it.sfu).find("room").members
+                    assert members.infos() == [p.info() for p in members.visible()]
                 await it.pass_time(limits.NEWCOMER_SECONDS + limits.NEWS_SECONDS)
                 there = {p.sid: p.info() for p in rooms_of(it.sfu).find("room").members}
                 for watcher in everybody:
