@@ -259,6 +259,14 @@ pub const PICTURE_PARAMETER_SETS: usize = 4;
 /// Parameter sets of a track from SDP, of all its payload types.
 pub const SDP_PARAMETER_SETS: usize = 64;
 
+/// Copies in one redundant audio packet of a publisher (RFC 2198) that lost packets are rebuilt from; one with more is
+/// forwarded, and nothing is rebuilt. libwebrtc: audio_encoder_copy_red.cc sends up to nine, one by default.
+pub const REBUILT_AT_ONCE: usize = 9;
+
+/// The fraction lost that listeners of a track can make us report to its publisher, in units of 1/256: 20 %. libwebrtc's
+/// opus encoder reacts to no more (audio_encoder_opus.cc, kPacketLossRate20).
+pub const LISTENERS_LOSS: u8 = 51;
+
 /// Packets sent through a slot that can be retransmitted. libwebrtc requests nothing older than its own list; 512
 /// packets are 0.5 to 1 s of a good picture.
 pub const SENT_VIDEO: usize = 512;

@@ -175,6 +175,12 @@ impl Plane {
         for block in reports {
             let Some(slot) = self.slot_by_ssrc(key, block.ssrc) else { continue };
             let reported = self.slots[slot].slot.handle_report(block, ntp, received);
+            if self.slots[slot].slot.spec.kind == Kind::Audio
+                && block.ssrc == self.slots[slot].slot.spec.ssrc
+                && let Some(track) = self.source(slot)
+            {
+                self.tracks.unarmed(track).track.listeners.handle_report(block.fraction_lost, received);
+            }
             if let Some(round_trip) = reported.round_trip {
                 self.transports[key].round_trip.handle_report(round_trip, received);
             }
@@ -366,8 +372,17 @@ impl Plane {
         }
         let mut blocks = Vec::new();
         for &track in &transport.tracks {
-            for state in &mut self.tracks.unarmed(track).track.encodings {
-                blocks.extend(state.ssrc.and_then(|ssrc| state.stream.report_block(ssrc, now)));
+            let track = &mut self.tracks.unarmed(track).track;
+            // Only the fraction: libwebrtc's bandwidth estimate reads the cumulative loss.
+            let listeners = if track.spec.kind == Kind::Audio { track.listeners.worst(now) } else { 0 };
+            for state in &mut track.encodings {
+                let block = state.ssrc.and_then(|ssrc| state.stream.report_block(ssrc, now));
+                blocks.extend(
+                    block.map(|block| report::ReportBlock {
+                        fraction_lost: block.fraction_lost.max(listeners),
+                        ..block
+                    }),
+                );
             }
         }
         // Report blocks about what the peer is sent measure the round trip, too.

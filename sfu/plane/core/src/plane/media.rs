@@ -50,13 +50,35 @@ impl Plane {
             return Ok(());
         }
         self.update_lives(track, now);
+        let before = Before { restarted: taken.replaced, resumed: hearing == Hearing::Resumes };
+        // What follows a pause starts with this packet.
+        while let Some(seq) = self.tracks.unarmed(track).track.poll_rebuilt() {
+            if before == Before::default() {
+                self.forward(key, track, (route.encoding, seq), true, before, now);
+            }
+        }
+        if !self.forward(key, track, (route.encoding, taken.seq), taken.recovered, before, now) {
+            return Err(Discard::TooLate);
+        }
+        Ok(())
+    }
+
+    /// Hands a cached packet to each sink of its track. Returns false if it is no longer cached.
+    fn forward(
+        &mut self,
+        key: usize,
+        track: usize,
+        (encoding, seq): (EncodingId, ExtendedSeq),
+        recovered: bool,
+        before: Before,
+        now: Instant,
+    ) -> bool {
         let (tracks, mut sinks) = self.sinks();
         let published = &tracks[track];
-        let Some(mut packet) = published.packet(route.encoding, taken.seq) else { return Err(Discard::TooLate) };
-        packet.recovered = taken.recovered;
+        let Some(mut packet) = published.packet(encoding, seq) else { return false };
+        packet.recovered = recovered;
         let mut wished = 0u8;
         *sinks.steps += published.subscribers().len() as u64;
-        let before = Before { restarted: taken.replaced, resumed: hearing == Hearing::Resumes };
         for &subscriber in published.subscribers() {
             let wanted = with_sink!(sinks, subscriber, track, sink => deliver(sink, published, &packet, before, now));
             wished |= wanted.map_or(0, EncodingId::bit);
@@ -69,7 +91,7 @@ impl Plane {
         for silent in tried {
             self.begin_slots(silent, now);
         }
-        Ok(())
+        true
     }
 
     /// Unprotects and routes a packet, and hands it to its encoding. It changes only its own transport.

@@ -94,7 +94,7 @@ pub(super) struct Update<'a> {
 }
 
 /// What happened to the encoding of a packet before it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Before {
     /// It became another stream.
     pub restarted: bool,

@@ -1,20 +1,25 @@
 //! One simulcast stream of a track: its reception state, the packets stored for retransmissions and for fast starts,
 //! the parameter sets that decoders need, its keyframe requests, and whether it flows.
 
+use std::collections::VecDeque;
+
 use crate::codec::dependency::Structures;
 use crate::codec::parameters::ParameterSets;
 use crate::codec::{self, Codec, Description, PayloadType};
 use crate::command::{EncodingSpec, Kind, TrackSpec};
 use crate::discard::Discard;
+use crate::limits::REBUILT_AT_ONCE;
 use crate::receive::arrival::Arrival;
 use crate::receive::cache::{Cache, Cached};
 use crate::receive::clarity::Clarity;
 use crate::receive::keyframe::KeyframeRequests;
 use crate::receive::life::Life;
 use crate::receive::packet::Packet;
+use crate::receive::rebuild;
 use crate::receive::rung::EncodingId;
 use crate::receive::start::Start;
 use crate::receive::stream::Stream;
+use crate::rtp::passed::Passed;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant};
 
@@ -190,6 +195,38 @@ impl Encoding {
             self.life.handle_packet(description.spatial, timestamp, recovered, now);
         }
         Ok(Taken { seq, recovered, replaced: std::mem::take(&mut self.replaced) })
+    }
+
+    /// Rebuilds the missing packets before this one from the copies in it, and appends their numbers to `rebuilt`, oldest
+    /// first. Each counts as retransmitted: the path lost it.
+    pub fn rebuild(&mut self, arrival: &Arrival, track: &TrackSpec, rebuilt: &mut VecDeque<ExtendedSeq>, now: Instant) {
+        let Arrival { payload, timestamp, .. } = *arrival;
+        let seq = self.stream.peek(arrival.sequence);
+        let mut found = [None; REBUILT_AT_ONCE];
+        let arrived = |seq| self.cached(seq).map(|cached| cached.timestamp);
+        for (place, one) in found.iter_mut().zip(rebuild::rebuild(payload, seq, timestamp, arrived)) {
+            *place = Some(one);
+        }
+        for one in found.into_iter().flatten() {
+            let is_its = |known: &&PayloadType| known.number == one.payload_type && known.codec == Codec::Opus;
+            let Some(payload_type) = track.payload_types.iter().find(is_its) else { continue };
+            let arrival = Arrival {
+                sequence: one.seq.wire(),
+                timestamp: one.timestamp,
+                marker: false,
+                payload_type,
+                payload: one.payload,
+                passed: Passed::default(),
+                dependency_descriptor: None,
+                parameter_sets: &[],
+                retransmitted: true,
+                received: arrival.received,
+            };
+            if let Ok(taken) = self.handle_packet(&arrival, track, now) {
+                self.hold_back(&taken);
+                rebuilt.push_back(one.seq);
+            }
+        }
     }
 
     /// Notes that an accepted packet is not forwarded. If another stream took the encoding's place, the next packet

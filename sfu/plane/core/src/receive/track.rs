@@ -4,6 +4,8 @@ mod events;
 mod keyframes;
 mod lives;
 
+use std::collections::VecDeque;
+
 use crate::codec::{Codec, PayloadType};
 use crate::command::{EncodingSpec, TrackSpec};
 use crate::discard::Discard;
@@ -12,11 +14,13 @@ use crate::layer::{Layer, Lives};
 use crate::limits::SDP_ENCODINGS;
 use crate::receive::arrival::Arrival;
 use crate::receive::encoding::{Encoding, Taken};
+use crate::receive::listeners::ListenersLoss;
 use crate::receive::losses::Losses;
 use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::elements::Extensions;
 use crate::rtp::header::Header;
 use crate::rtp::layers_allocation::LayersAllocation;
+use crate::rtp::sequence::ExtendedSeq;
 use crate::time::{Duration, Instant, ms};
 use crate::timer::Timer;
 
@@ -50,6 +54,10 @@ pub struct Track {
     /// When the next [`Event::Layers`](crate::event::Event::Layers) is due.
     next_layers: Option<Instant>,
     losses: Losses,
+    /// The loss that its listeners report, if it is audio.
+    pub listeners: ListenersLoss,
+    /// The packets that were rebuilt from the last one, and are not polled yet.
+    rebuilt: VecDeque<ExtendedSeq>,
     /// Octets of the stored packets of all encodings.
     memory: usize,
 }
@@ -71,6 +79,8 @@ impl Track {
             codec: None,
             next_layers: None,
             losses: Losses::default(),
+            listeners: ListenersLoss::default(),
+            rebuilt: VecDeque::new(),
             memory: 0,
         }
     }
@@ -175,11 +185,17 @@ impl Track {
         let payload = packet.get(header.length..end).ok_or(Discard::Truncated)?;
         let before = self.encoding(route.encoding).ok_or(Discard::UnknownSsrc)?.memory();
         self.bind(route, header.ssrc, now);
-        let Self { spec, encodings, .. } = self;
+        let Self { spec, encodings, rebuilt, .. } = self;
+        rebuilt.clear();
         let encoding = encodings.get_mut(route.encoding.place()).ok_or(Discard::UnknownSsrc)?;
         let taken = match payload_type(spec, header.payload_type) {
             Some(kind) => Arrival::read(header, extensions, payload, kind, received)
-                .and_then(|arrival| encoding.handle_packet(&arrival, spec, now))
+                .and_then(|arrival| {
+                    if arrival.payload_type.codec == Codec::Red {
+                        encoding.rebuild(&arrival, spec, rebuilt, now);
+                    }
+                    encoding.handle_packet(&arrival, spec, now)
+                })
                 .inspect(|_| self.codec = Some(kind.0.codec)),
             None => Err(Discard::UnknownPayloadType),
         };
@@ -192,6 +208,11 @@ impl Track {
             self.allocate(route.encoding, allocation);
         }
         Ok(taken)
+    }
+
+    /// Returns the next packet that was rebuilt from the last one: each lies before it.
+    pub fn poll_rebuilt(&mut self) -> Option<ExtendedSeq> {
+        self.rebuilt.pop_front()
     }
 
     /// Records the SSRC that a route was found for.
