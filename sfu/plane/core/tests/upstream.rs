@@ -169,3 +169,34 @@ fn the_loss_of_a_publishers_uplink_is_told_with_its_round_trip_whatever_its_view
         assert!((20..=41).contains(&round_trip), "{round_trip} ms");
     }
 }
+
+#[test]
+fn transport_wide_feedback_covers_every_packet_each_100_ms_or_20_ms_after_the_end_of_a_frame() {
+    for (kinds, most_apart) in [(&[Kind::Audio][..], 100), (&[Kind::Audio, Kind::Video], 45)] {
+        let mut call = Call::new(12);
+        let alice = call.join();
+        for &kind in kinds {
+            call.publish(alice, kind, &[]);
+        }
+        call.run(ms(1_000));
+        call.peers[alice].feedback.clear();
+        let mut times = Vec::new();
+        for at in 0..5_000 {
+            let before = call.peers[alice].feedback.len();
+            call.run(ms(1));
+            times.extend((before..call.peers[alice].feedback.len()).map(|_| at));
+        }
+        let apart: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (least, most) = (apart.iter().min().expect("several"), apart.iter().max().expect("several"));
+        assert!(*least >= 19 && *most <= most_apart + 21, "{kinds:?}: every {least} to {most} ms");
+        if kinds.len() == 1 {
+            assert!(*least >= 99, "{kinds:?}: every {least} to {most} ms");
+        }
+        let numbers: Vec<u16> =
+            call.peers[alice].feedback.iter().flat_map(|one| one.packets.iter().map(|(number, _)| *number)).collect();
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "each number once, audio included");
+        let packets: usize = numbers.len();
+        assert!(packets >= 240, "{packets} packets");
+        assert!(call.peers[alice].feedback.iter().all(|one| one.packets.iter().all(|(_, arrival)| arrival.is_some())));
+    }
+}
