@@ -176,6 +176,21 @@ def wish(of: Wish) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What a track was given of its subscriber's bandwidth, in bits per second."""
+
+    estimate: int
+    """What the network carries."""
+    audio: int
+    """For all audio, which comes first."""
+    others: int
+    """For the other video."""
+    given: int
+    better: int
+    """What the next better layer of the track needs. 0: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """The state of a subscription, from which its cause and its sentence are derived."""
 
@@ -202,6 +217,8 @@ class Situation:
     """Why the plane sends less than the target."""
     picture: Picture | None = None
     """Of `current`."""
+    share: Share | None = None
+    """What the track was last given. None: nothing is estimated."""
     is_arriving: bool = True
     """True: the track arrives; for video, complete frames."""
     facts: tuple[str, ...] = ()
@@ -253,6 +270,8 @@ def sentence(of: Situation) -> str:
     else:
         state, reason = f"{thing} is not {verb} {of.subscriber}", _hidden(of, why)
     reason = reason.format(subscriber=of.subscriber, publisher=of.publisher)
+    if why is Cause.BANDWIDTH and of.share is not None:
+        reason += _shared(of.share)
     return f"{state}: {reason}{f'; {of.publisher} ' if facts else ''}{' and '.join(facts)}."
 
 
@@ -289,6 +308,13 @@ def _hidden(of: Situation, why: Cause) -> str:
     if why is Cause.PAUSED and not of.mid:
         return "{subscriber} has no receive section free for it"
     return HIDDEN[why]
+
+
+def _shared(of: Share) -> str:
+    """Describes a share: ` (of 600 kbit/s, 48 are for audio, 155 for other video and 207 for this; …)`."""
+    better = f"; the next layer needs {of.better / 1e3:.0f}" if of.better else ""
+    rates = f"{of.audio / 1e3:.0f} are for audio, {of.others / 1e3:.0f} for other video"
+    return f" (of {of.estimate / 1e3:.0f} kbit/s, {rates} and {of.given / 1e3:.0f} for this{better})"
 
 
 def _size(picture: Picture | None) -> str:

@@ -1,8 +1,10 @@
 """Divides the bandwidth of one participant among the tracks in its slots, once it is estimated."""
 
 from collections.abc import Callable
+from functools import partial
 
 from sfu.context import Context
+from sfu.explain import Share
 from sfu.model import Kind, Layer
 from sfu.policy.allocation import Allocation, Offer
 from sfu.policy.allocator import Allocator, Link
@@ -62,7 +64,7 @@ class Bandwidth:
         present = [slot.given for slot, *_ in contests]
         result = self._allocator.allocate([of for *_, of in contests], present, self._context.now())
         for (slot, track, shown, of), layer in zip(contests, result.layers, strict=True):
-            slot.given, target = layer, one(of.target(layer))
+            slot.given, target, slot.share = layer, one(of.target(layer)), partial(self._share, of, layer)
             if target is slot.target and slot.commanded is not None and slot.mid not in stale:
                 continue
             ladder = shown.simulcast.named(target.ladder)
@@ -72,6 +74,13 @@ class Bandwidth:
         """Returns the number of earlier packets in each packet of audio."""
         is_redundant = shown.kind is Kind.AUDIO and not shown.encrypted and "red" in slot.codecs
         return self._context.config.redundancy if is_redundant else 0
+
+    def _share(self, of: Offer, layer: Layer | None) -> Share | None:
+        link, result, option = self._allocator.link, self._allocator.allocation, of.option(layer)
+        if link is None or result is None or option is None:
+            return None
+        better = min([it.bps for it in of.options if it.utility > option.utility], default=0)
+        return Share(link.bps, result.audio, max(result.video - option.bps, 0), option.bps, better)
 
     def _detail(self, of: Offer, layer: Layer | None, result: Allocation) -> str:
         """Says what a track was given, for the record. Empty: its kind is never limited."""

@@ -62,7 +62,7 @@ class Filling:
                     before.backup.asked.pop(owner, None)
             slot.track, slot.shown, slot.source, slot.target = track, shown, to.source, to.target
             slot.layer, slot.refused, slot.unreadable, slot.reported = None, "", None, to.reported
-            slot.lacks, slot.since, slot.given = Cause.NONE, 0, None
+            slot.lacks, slot.since, slot.given, slot.share = Cause.NONE, 0, None, None
             if track is None or shown is None:
                 continue
             track.viewers[owner] = to.mid
@@ -90,7 +90,7 @@ class Filling:
         slot.track, slot.shown, slot.source = track, shown, source
         # The ladder stays: the plane applies it to the new source, by the places of encodings in its offer.
         slot.layer, slot.refused, slot.reported, slot.target = None, "", None, None
-        slot.lacks, slot.since, slot.given = Cause.NONE, 0, None
+        slot.lacks, slot.since, slot.given, slot.share = Cause.NONE, 0, None, None
         if track is not None:
             track.viewers[owner] = slot.mid
             viewing.stale[slot.mid] = None

@@ -155,6 +155,7 @@ class Reports:
             held_by=held_by,
             current=current,
             lacks=slot.lacks,
+            share=slot.share() if slot.share is not None and held_by is Cause.BANDWIDTH else None,
             is_arriving=shown.is_arriving,
             facts=shown.publishing.facts,
         )

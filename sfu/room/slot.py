@@ -1,7 +1,9 @@
 """A receive section of one participant: the track it shows, the layer that is sent, and the codecs it can decode."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from sfu.explain import Share
 from sfu.model import Cause, Kind, Layer
 from sfu.policy import ladders
 from sfu.room.tracks import MIME, Track
@@ -30,6 +32,8 @@ class Slot:
     """The ladder last sent to the plane, which keeps it when the source changes. None: none was sent, or it failed."""
     layer: Layer | None = None
     """The layer that is sent."""
+    share: Callable[[], Share | None] | None = None
+    """What `given` is of the subscriber's bandwidth. None: nothing was allocated for this source."""
     lacks: Cause = Cause.NONE
     """Why the plane sends less than the best layer of the target."""
     since: int = 0

@@ -67,6 +67,10 @@ async def test_a_subscriber_is_told_that_its_bandwidth_limits_it_and_explain_has
         assert bob.last(messages.Subscription).cause is Cause.BANDWIDTH
         (seen,) = await bob.explain()
         assert (seen.cause, seen.target and seen.target.layer) == (Cause.BANDWIDTH, Layer(1, 1))
+        assert seen.sentence == (
+            "alice's camera is shown to bob at 640x360, 30 frames/s, 500 kbit/s: the network of bob carries no more "
+            "(of 600 kbit/s, 0 are for audio, 0 for other video and 518 for this; the next layer needs 777)."
+        )
         (decision,) = [of for of in seen.decisions if of.cause is Cause.BANDWIDTH]
         assert (decision.what, decision.layer) == (Step.TARGET, Layer(1, 3))
         assert decision.detail == "of 600 kbit/s: 518 of 1555, others 0, audio 0"
