@@ -50,7 +50,7 @@ ENV PATH=/opt/sfu/bin:$PATH \
     SFU_INTERNAL_PORT=7881
 WORKDIR /
 USER 10001:10001
-EXPOSE 7880/tcp 7882/udp
+EXPOSE 7880/tcp 7882/udp 7882/tcp
 # SIGTERM begins a drain: give `docker stop` a --time above SFU_DRAIN_LIMIT.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

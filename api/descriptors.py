@@ -6,6 +6,7 @@ import resource
 
 from api.connections import Connections
 from api.settings import Settings
+from sfu import limits
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +16,8 @@ RESERVED = 256
 
 def connections(settings: Settings) -> Connections:
     """Raises the soft limit of the process (RLIMIT_NOFILE) towards what the settings need."""
-    wanted = settings.max_connections + RESERVED
+    reserved = RESERVED + (limits.LINKS if settings.media_tcp_port is not None else 0)
+    wanted = settings.max_connections + reserved
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
@@ -23,7 +25,7 @@ def connections(settings: Settings) -> Connections:
         soft = allowed
     most = settings.max_connections
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = max(soft - RESERVED, soft // 2)
+        most = max(soft - reserved, soft // 2)
         log.warning(
             "%d connections at most, not %d: the process may open %d files", most, settings.max_connections, soft
         )

@@ -35,6 +35,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_ports(Ports.public(settings)),
         *(_ports(internal) if internal else []),
         *_ports(Ports.media(settings)),
+        *(_ports(tcp) if (tcp := Ports.media_tcp(settings)) else []),
         _buffer("receive", Path("/proc/sys/net/core/rmem_max")),
         _buffer("send", Path("/proc/sys/net/core/wmem_max")),
         _addresses(settings),

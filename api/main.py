@@ -64,7 +64,10 @@ async def serve(settings: Settings, *, plane: PlaneApi | None = None) -> int:
             stack.enter_context(stop.on_signals(health, certificate))
             if internal:
                 await stack.enter_async_context(listening(create_internal_app(health), internal))
-            with Ports.media(settings).explained():
+            with contextlib.ExitStack() as explained:
+                for ports in (Ports.media(settings), Ports.media_tcp(settings)):
+                    if ports is not None:
+                        explained.enter_context(ports.explained())
                 sfu = await stack.enter_async_context(_opened(app, health))
             await stack.enter_async_context(
                 listening(

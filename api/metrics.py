@@ -29,6 +29,7 @@ GAUGES = {
     "tracks": "Tracks in the plane",
     "slots": "Slots in the plane",
     "channels": "Data channels in the plane",
+    "links": "TCP connections of peers for media",
 }
 
 

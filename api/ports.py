@@ -41,12 +41,22 @@ class Ports:
         hosts, numbers = settings.media_hosts, _range(settings.udp_port, settings.workers)
         return cls("UDP", hosts, numbers, "udp_port", "host" if hosts == settings.host else "udp_host")
 
+    @classmethod
+    def media_tcp(cls, settings: Settings) -> Self | None:
+        if settings.media_tcp_port is None:
+            return None
+        hosts, numbers = settings.media_hosts, _range(settings.media_tcp_port)
+        return cls("TCP", hosts, numbers, "tcp_port", "host" if hosts == settings.host else "udp_host")
+
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Converts an OSError in this block whose `filename` is an `address:port` into a PortError."""
+        """Converts an OSError in this block whose `filename` is an `address:port` into a PortError, if it is of this
+        protocol."""
         try:
             yield
         except OSError as error:
+            if error.filename2 not in (None, self.protocol):
+                raise
             host, _, number = str(error.filename).rpartition(":")
             if not host or not number.isdecimal():
                 raise

@@ -59,6 +59,8 @@ class Config:
     """Addresses of the UDP sockets. `0.0.0.0` and `::` stand for all addresses of their family."""
     udp_port: int = 7882
     """Worker i uses port `udp_port + i`. 0: any free port."""
+    tcp_port: int | None = None
+    """The TCP port of all workers, for clients without UDP (RFC 6544). 0: any free port. None: no TCP."""
     workers: int = 1
     """The number of packet threads. A room is on one of them."""
     announced_addresses: tuple[str, ...] = ()

@@ -207,6 +207,10 @@ Source: two seconds of DATA_MESSAGES_PER_SECOND."""
 
 # ------------------------------------------------------------------------------------------------------------ doors
 
+LINKS = 8192
+"""TCP connections for media, of all clients. Browsers keep one for each pair of addresses, whether or not UDP works.
+Source: ours; 4,000 browsers on a machine with two addresses."""
+
 CONNECTIONS = 10_000
 """TCP connections at the same time.
 Source: ours; each costs at most two file descriptors and 20 kB."""

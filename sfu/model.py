@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -128,6 +128,15 @@ class Step(StrEnum):
     """The packet plane: the layer that is sent."""
     PUBLISHER = "publisher"
     """The publisher: what it sends."""
+
+
+class Candidate(NamedTuple):
+    """A host candidate of the server (RFC 8445): an address at which clients reach it."""
+
+    address: str
+    port: int
+    protocol: Literal["udp", "tcp"] = "udp"
+    """TCP is passive (RFC 6544): the client connects."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,7 +9,7 @@ from sfu.context import Context
 from sfu.errors import Conflict, NotFound, TooManyRequests
 from sfu.facts import Reader
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import DisconnectReason, RoomOptions
+from sfu.model import Candidate, DisconnectReason, RoomOptions
 from sfu.plane.binding import PlaneApi
 from sfu.quotas import Quotas
 from sfu.quoting import quote
@@ -176,12 +176,17 @@ class Rooms(Mapping[str, Room]):
             asyncio.get_running_loop().call_soon(self.end_turn)
         self._turn[room] = None
 
-    def _place(self) -> tuple[int, tuple[tuple[str, int], ...]]:
-        """Returns the worker with the fewest participants, and the addresses at which it is reached."""
+    def _place(self) -> tuple[int, tuple[Candidate, ...]]:
+        """Returns the worker with the fewest participants, and the addresses at which it is reached: first those of
+        UDP."""
         addresses = self._plane.addresses()
         load = [0] * len(addresses)
         for room in self._rooms.values():
             load[room.worker] += len(room.members) + 1
         worker = load.index(min(load))
         address, port = addresses[worker]
-        return worker, tuple((announced, port) for announced in self._context.config.announced_addresses or (address,))
+        announced, tcp = self._context.config.announced_addresses or (address,), self._plane.tcp_port()
+        candidates = [Candidate(address, port) for address in announced]
+        if tcp is not None:
+            candidates += [Candidate(address, tcp, "tcp") for address in announced]
+        return worker, tuple(candidates)

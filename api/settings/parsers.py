@@ -5,8 +5,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from api.auth import MIN_SECRET
+
+TcpPort = int | Literal["same", "off"]
+"""A port, the number of the UDP port, or none."""
 
 
 def keys(text: str) -> Mapping[str, str]:
@@ -80,6 +84,15 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 def optional_port(text: str) -> int | None:
     return whole(0, 65535)(text) if text else None
+
+
+def tcp_port(text: str) -> TcpPort:
+    match text:
+        case "same" | "off":
+            return text
+    if not text.isdecimal():
+        raise ValueError(f"needs a whole number from 0 to 65535, same or off, not {text!r}")
+    return whole(0, 65535)(text)
 
 
 def seconds(text: str) -> float:

@@ -78,6 +78,10 @@ def require_startable(settings: Settings) -> None:
         raise SettingsError(
             f"SFU_UDP_PORT is too high for {settings.workers} workers: the last would have port {last}."
         )
+    media = settings.media_tcp_port
+    if media and media in (settings.port, settings.internal_port):
+        taken = "SFU_PORT" if media == settings.port else "SFU_INTERNAL_PORT"
+        raise SettingsError(f"SFU_TCP_PORT is the same as {taken}: media over TCP needs its own port.")
     if settings.internal_port and settings.internal_port == settings.port:
         raise SettingsError("SFU_INTERNAL_PORT is the same as SFU_PORT: the internal listener needs its own port.")
 

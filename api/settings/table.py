@@ -76,8 +76,15 @@ TABLE: tuple[Setting, ...] = (
         _always(_DEFAULTS.udp_port),
     ),
     Setting(
+        "tcp_port",
+        "TCP port of all workers, for media of clients whose network blocks UDP (RFC 6544); on SFU_UDP_HOST. "
+        "same: the number of SFU_UDP_PORT, unless that is SFU_PORT; 0: any free port; off: no TCP.",
+        parsers.tcp_port,
+        _always("same"),
+    ),
+    Setting(
         "announced_addresses",
-        "Addresses at which clients reach the UDP ports, separated by commas. "
+        "Addresses at which clients reach the UDP ports and SFU_TCP_PORT, separated by commas. "
         "Empty: SFU_UDP_HOST or SFU_HOST; for 0.0.0.0 and :: all addresses of the machine, the default route's first.",
         parsers.reachable,
         _always(""),

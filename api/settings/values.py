@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api import addresses
+from api.settings.parsers import TcpPort
 from sfu.config import Config, TurnServers
 from sfu.model import IceServer, RoomOptions
 
@@ -31,6 +32,7 @@ class Settings:
     port: int
     udp_host: tuple[str, ...]
     udp_port: int
+    tcp_port: TcpPort
     announced_addresses: tuple[str, ...]
     workers: int
     internal_host: tuple[str, ...]
@@ -73,6 +75,17 @@ class Settings:
         return (*self.host, own) if own else self.host
 
     @property
+    def media_tcp_port(self) -> int | None:
+        """Returns the TCP port of media. None: there is none."""
+        match self.tcp_port:
+            case "off":
+                return None
+            case "same":
+                return None if self.udp_port in {self.port, self.internal_port} - {0} else self.udp_port
+            case port:
+                return port
+
+    @property
     def reaches_only_here(self) -> bool:
         """Returns whether the service listens on all addresses, but has only the loopback address to announce."""
         is_any = any(ipaddress.ip_address(host).is_unspecified for host in self.media_hosts)
@@ -83,6 +96,7 @@ class Settings:
         return Config(
             hosts=hosts,
             udp_port=self.udp_port,
+            tcp_port=self.media_tcp_port,
             workers=self.workers,
             announced_addresses=self.announced_addresses or addresses.announced(hosts),
             room=RoomOptions(

@@ -19,6 +19,8 @@ from sfu.recent import Recent
 
 LINE = "\r\n"
 """The end of a line."""
+PASSIVE = 4
+"""The direction preference of a passive host candidate (RFC 6544 s4.2)."""
 SWAPPED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
 
@@ -107,11 +109,16 @@ def write(
 
 
 def candidates(local: Local) -> list[str]:
-    """Returns one host candidate per announced address (RFC 8445 s5.1.2, 8839 s5.1)."""
+    """Returns one host candidate per announced address and protocol (RFC 8445 s5.1.2, 8839 s5.1). Those of TCP have
+    lower priorities (RFC 6544 s4.2), and the type preference of Chromium's own ones."""
     lines = []
-    for index, (address, port) in enumerate(local.candidates):
-        priority = 126 << 24 | (65_535 - index) << 8 | 255
-        lines.append(f"a=candidate:{index + 1} 1 udp {priority} {address} {port} typ host")
+    for index, (address, port, protocol) in enumerate(local.candidates):
+        if protocol == "udp":
+            priority = 126 << 24 | (65_535 - index) << 8 | 255
+            lines.append(f"a=candidate:{index + 1} 1 udp {priority} {address} {port} typ host")
+        else:
+            priority = 90 << 24 | (PASSIVE << 13 | 8_191 - index) << 8 | 255
+            lines.append(f"a=candidate:{index + 1} 1 tcp {priority} {address} {port} typ host tcptype passive")
     return [*lines, "a=end-of-candidates"]
 
 
@@ -131,7 +138,7 @@ def restrictions(rid: Rid, answered: Set[str]) -> str | None:
 
 
 def _default_address(local: Local) -> tuple[int, str]:
-    for address, port in local.candidates:
+    for address, port, _ in local.candidates:
         try:
             version = ipaddress.ip_address(address).version
         except ValueError:  # An announced address may be a host name, which c= does not resolve.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sfu.model import Kind
+from sfu.model import Candidate, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class Local:
     pwd: str
     fingerprint: str
     """The sha-256 fingerprint of the server's certificate, `AB:CD:…`."""
-    candidates: tuple[tuple[str, int], ...]
-    """Announced addresses and ports, in the order of preference."""
+    candidates: tuple[Candidate, ...]
+    """Announced addresses and ports, in the order of preference; the first is of UDP."""
     cname: str
     """Random and constant for the session; also the session id in o=."""
 

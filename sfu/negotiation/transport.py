@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Literal, cast
 
-from sfu.model import Kind, random_text
+from sfu.model import Candidate, Kind, random_text
 from sfu.negotiation import fragment
 from sfu.negotiation.negotiation import (
     Allow,
@@ -52,7 +52,7 @@ class Transport:
     """The transport of one participant, through all its offers."""
 
     def __init__(
-        self, binding: Binding, worker: int, owner: str, fingerprint: str, candidates: tuple[tuple[str, int], ...]
+        self, binding: Binding, worker: int, owner: str, fingerprint: str, candidates: tuple[Candidate, ...]
     ) -> None:
         ufrag, pwd = new_credentials()
         self.local = Local(ufrag=ufrag, pwd=pwd, fingerprint=fingerprint, candidates=candidates, cname=owner)

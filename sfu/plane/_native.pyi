@@ -89,10 +89,14 @@ class Plane:
 
     def __new__(cls, config: PlaneConfig) -> Plane:
         """Binds all ports and starts the threads, or raises OSError and does neither. `filename` of the error is the
-        `address:port` that could not be bound; None: something else failed."""
+        `address:port` that could not be bound, `filename2` its protocol, `UDP` or `TCP`; None: something else
+        failed."""
 
     def addresses(self) -> list[tuple[str, int]]:
         """Returns one address per worker: its port on the first host."""
+
+    def tcp_port(self) -> int | None:
+        """Returns the TCP port of all workers, on every host. None: there is none."""
 
     def fingerprint(self) -> str:
         """Returns the SHA-256 fingerprint of this process's certificate in the form of `a=fingerprint`: "AB:CD:…"."""
@@ -216,6 +220,7 @@ class PlaneConfig:
         hosts: Sequence[str],
         udp_port: int,
         workers: int,
+        tcp_port: int | None = None,
         silence: Silence | None = None,
         data: DataLimits | None = None,
         seed: int | None = None,
@@ -231,6 +236,10 @@ class PlaneConfig:
 
     @property
     def workers(self) -> int: ...
+    @property
+    def tcp_port(self) -> int | None:
+        """The TCP port of all workers (RFC 6544). 0: the system picks it. None: no TCP."""
+
     @property
     def silence(self) -> Silence: ...
     @property
@@ -906,7 +915,7 @@ class Counters:
 
 @final
 class Stats:
-    """The summed counters of all workers since the start. The last four are present numbers."""
+    """The summed counters of all workers since the start. The last five are present numbers."""
 
     @property
     def counters(self) -> Counters: ...
@@ -927,3 +936,6 @@ class Stats:
     def slots(self) -> int: ...
     @property
     def channels(self) -> int: ...
+    @property
+    def links(self) -> int:
+        """TCP connections of peers."""

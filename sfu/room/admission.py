@@ -5,7 +5,7 @@ import itertools
 from sfu import limits
 from sfu.context import Context
 from sfu.errors import Contended, NotAllowed, RoomFull, TooManyRequests
-from sfu.model import Client, Grant, ParticipantKind
+from sfu.model import Candidate, Client, Grant, ParticipantKind
 from sfu.negotiation.transport import MediaState
 from sfu.quoting import quote
 from sfu.revocations import Revocations
@@ -25,7 +25,7 @@ class Admission:
         revocations: Revocations,
         notes: Notes,
         worker: int,
-        candidates: tuple[tuple[str, int], ...],
+        candidates: tuple[Candidate, ...],
     ) -> None:
         self._context = context
         self._room = room
@@ -68,7 +68,7 @@ class Admission:
             worker=self._worker,
             order=self._order,
             # The address that the client has reached once is the most likely to be reachable again.
-            candidates=tuple(sorted(self._candidates, key=lambda candidate: candidate[0] != via)),
+            candidates=tuple(sorted(self._candidates, key=lambda candidate: candidate.address != via)),
             auto_subscribe=auto_subscribe,
             only=only,
             client=client,

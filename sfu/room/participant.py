@@ -13,6 +13,7 @@ from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.model import (
+    Candidate,
     Client,
     Declaration,
     DisconnectReason,
@@ -51,7 +52,7 @@ class Participant:
         identity: str,
         worker: int,
         order: int,
-        candidates: tuple[tuple[str, int], ...],
+        candidates: tuple[Candidate, ...],
         auto_subscribe: bool = True,
         only: str | None = None,
         client: Client | None = None,

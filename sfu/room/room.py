@@ -12,7 +12,7 @@ from sfu import names
 from sfu.context import Context
 from sfu.errors import LimitExceeded
 from sfu.facts import DrainStarted, Facts, ParticipantChanged, Reader, RoomChanged
-from sfu.model import DisconnectReason, RoomChanges, RoomOptions, new_sid
+from sfu.model import Candidate, DisconnectReason, RoomChanges, RoomOptions, new_sid
 from sfu.quotas import Quotas
 from sfu.revocations import Revocations
 from sfu.room.admission import Admission
@@ -46,7 +46,7 @@ class Room:
         options: RoomOptions,
         *,
         worker: int,
-        candidates: tuple[tuple[str, int], ...],
+        candidates: tuple[Candidate, ...],
         revocations: Revocations,
         quotas: Quotas,
         key: str,

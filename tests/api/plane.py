@@ -33,4 +33,5 @@ class CountingPlane(FakePlane):
             tracks=len(self.tracks),
             slots=len(self.slots),
             channels=len(self.channels),
+            links=0,
         )

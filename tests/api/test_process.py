@@ -225,6 +225,8 @@ async def test_no_token_reaches_the_log_whatever_way_it_came_and_whatever_went_w
         ("TCP", "internal_port", "host"),
         ("TCP", "internal_port", "internal_host"),
         ("UDP", "udp_port", "host"),
+        ("TCP", "tcp_port", "host"),
+        ("TCP", "tcp_port", "udp_host"),
     ],
 )
 async def test_a_port_that_is_taken_is_one_sentence_that_names_the_fix(

@@ -103,6 +103,10 @@ def test_an_address_of_an_ice_server_has_a_port_and_a_transport(url: str, parts:
         ({"SFU_ANNOUNCED_ADDRESSES": "0.0.0.0"}, "SFU_ANNOUNCED_ADDRESSES needs addresses that clients can reach"),
         ({"SFU_WORKERS": "0"}, "SFU_WORKERS needs a whole number from 1"),
         ({"SFU_INTERNAL_PORT": "7880"}, "SFU_INTERNAL_PORT is the same as SFU_PORT"),
+        ({"SFU_TCP_PORT": "http"}, "SFU_TCP_PORT needs a whole number from 0 to 65535, same or off, not 'http'"),
+        ({"SFU_TCP_PORT": "65536"}, "SFU_TCP_PORT needs a whole number from 0 to 65535"),
+        ({"SFU_TCP_PORT": "7880"}, "SFU_TCP_PORT is the same as SFU_PORT"),
+        ({"SFU_TCP_PORT": "7881", "SFU_INTERNAL_PORT": "7881"}, "SFU_TCP_PORT is the same as SFU_INTERNAL_PORT"),
         ({"SFU_TLS_CERT": "/nowhere/cert.pem"}, "SFU_TLS_CERT names a file that cannot be read: /nowhere/cert.pem"),
         ({"SFU_TLS_CERT": __file__}, "SFU_TLS_KEY is not set"),
         ({"SFU_DRAIN_LIMIT": "-1"}, "SFU_DRAIN_LIMIT needs a number of seconds"),
@@ -217,3 +221,23 @@ def test_the_quota_of_the_control_group_counts(tmp_path: Path, files: dict[str, 
         (tmp_path / name).write_text(text)
     assert cores.quota(tmp_path) == quota
     assert cores.usable(tmp_path) >= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "port"),
+    [
+        ({}, 7882),
+        ({"SFU_UDP_PORT": "2000"}, 2000),
+        ({"SFU_UDP_PORT": "0"}, 0),
+        ({"SFU_UDP_PORT": "0", "SFU_PORT": "0"}, 0),
+        ({"SFU_UDP_PORT": "7880"}, None),
+        ({"SFU_UDP_PORT": "2000", "SFU_INTERNAL_PORT": "2000"}, None),
+        ({"SFU_TCP_PORT": "443"}, 443),
+        ({"SFU_TCP_PORT": "off"}, None),
+    ],
+)
+def test_the_tcp_port_of_media_is_that_of_udp_unless_it_is_set_or_taken(
+    given: dict[str, str], port: int | None
+) -> None:
+    settings, _ = read({**GOOD, **given})
+    assert settings.media_tcp_port == port and settings.config().tcp_port == port

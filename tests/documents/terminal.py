@@ -17,7 +17,7 @@ from .blocks import Block
 
 ROOT = Path(__file__).parents[2]
 SHIMS = Path(__file__).parent / "shims"
-PORTS = ((7880, socket.SOCK_STREAM), (7882, socket.SOCK_DGRAM), (8000, socket.SOCK_STREAM))
+PORTS = ((7880, socket.SOCK_STREAM), (7882, socket.SOCK_DGRAM), (7882, socket.SOCK_STREAM), (8000, socket.SOCK_STREAM))
 """The ports that the documents name."""
 GOODBYE = 5.0
 """Seconds."""

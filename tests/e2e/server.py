@@ -38,6 +38,8 @@ async def serving(
         "keys": f"{KEY}: {SECRET}",
         "port": 0,
         "udp_port": 0,
+        # Many tests lose, delay or cut UDP; browsers would use TCP then.
+        "tcp_port": "off",
         "workers": 1,
         "internal_port": internal,
         "drain_limit": 0,

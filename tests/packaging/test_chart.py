@@ -22,6 +22,7 @@ EVERYTHING: dict[str, Any] = {
     "keys": {"existingSecret": "our-keys", "existingSecretKey": "SFU_KEYS"},
     "media": {
         "port": 30000,
+        "tcpPort": 443,
         "workers": 3,
         "announcedAddresses": ["192.0.2.1", "2001:db8::1"],
         "hosts": ["0.0.0.0", "::"],
@@ -106,10 +107,17 @@ def test_a_service_of_the_same_name_does_not_become_settings(render: Render) -> 
         read({"SFU_KEYS": SECRET, "SFU_SERVICE_HOST": "10.0.0.1"}, {}, Mode())
 
 
-def test_each_worker_has_its_udp_port_on_the_node_and_nothing_else_is_on_it(render: Render) -> None:
+def test_the_media_ports_are_on_the_node_and_nothing_else_is_on_it(render: Render) -> None:
     ports = container(render(EVERYTHING))["ports"]
     on_node = [(port["hostPort"], port["containerPort"], port["protocol"]) for port in ports if "hostPort" in port]
-    assert on_node == [(number, number, "UDP") for number in (30000, 30001, 30002)]
+    udp = [(number, number, "UDP") for number in (30000, 30001, 30002)]
+    assert on_node == [*udp, (443, 443, "TCP")]
+
+
+def test_without_a_tcp_port_none_is_opened(render: Render) -> None:
+    manifests = render({**KEYS, "media": {"tcpPort": 0}})
+    assert [port["name"] for port in container(manifests)["ports"]] == ["http", "internal", "media-0"]
+    assert environment(manifests)["SFU_TCP_PORT"] == "off"
 
 
 def test_a_new_pod_waits_for_the_ports_of_the_old_one(render: Render) -> None:

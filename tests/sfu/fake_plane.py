@@ -39,6 +39,8 @@ class FakePlane:
         """The transports of channels that peers opened."""
         self.sent: list[tuple[list[int], bytes]] = []
         self.closed = False
+        self.tcp: int | None = None
+        """The TCP port."""
         self._workers = workers
         self._events: list[Event] = []
         self._readable, self._writable = os.pipe()
@@ -71,6 +73,9 @@ class FakePlane:
 
     def addresses(self) -> list[tuple[str, int]]:
         return [("127.0.0.1", 7882 + worker) for worker in range(self._workers)]
+
+    def tcp_port(self) -> int | None:
+        return self.tcp
 
     def fingerprint(self) -> str:
         return ":".join(["AB"] * 32)

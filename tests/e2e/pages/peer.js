@@ -361,12 +361,17 @@ export async function closeDoor({ location }) {
 export const usedUfrag = () => nominated(room.peerConnection);
 export const bareUfrag = () => nominated(bare);
 
-async function nominated(pc) {
+/** Returns the protocol of the remote candidate that media goes to: udp or tcp. */
+export const usedProtocol = async () => (await candidate(room.peerConnection))?.protocol ?? null;
+
+const nominated = async (pc) => (await candidate(pc))?.usernameFragment ?? null;
+
+async function candidate(pc) {
   const all = [...(await pc.getStats()).values()];
   const byId = new Map(all.map((report) => [report.id, report]));
   const transport = all.find(({ type }) => type === 'transport');
   const pair = byId.get(transport?.selectedCandidatePairId);
-  return byId.get(pair?.remoteCandidateId)?.usernameFragment ?? null;
+  return byId.get(pair?.remoteCandidateId);
 }
 
 export const bareFlows = () => inbound(bare);

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+from sfu.model import Candidate
 from sfu.negotiation.negotiation import Allow, Local, Negotiated, negotiate
 from sfu.negotiation.sdp import SessionDescription
 
@@ -14,7 +15,7 @@ LOCAL = Local(
     ufrag="ours",
     pwd="w" * 24,
     fingerprint=":".join(f"{octet:02X}" for octet in range(32)),
-    candidates=(("127.0.0.1", 7882), ("::1", 7882)),
+    candidates=(Candidate("127.0.0.1", 7882), Candidate("::1", 7882)),
     cname="our-cname",
 )
 FRESH = Local("anew", "z" * 24, LOCAL.fingerprint, LOCAL.candidates, LOCAL.cname)

@@ -7,6 +7,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription as TheirDescription
 
+from sfu.model import Candidate
 from sfu.negotiation.negotiation import Allow, Negotiated
 from sfu.negotiation.sdp import SessionDescription
 
@@ -14,7 +15,7 @@ from .answer_rules import check
 from .offers import LOCAL, NAMES, answered, captured
 
 # Nobody answers there: only what aiortc says to the answer is asked for.
-NOWHERE = replace(LOCAL, candidates=(("127.0.0.1", 9),))
+NOWHERE = replace(LOCAL, candidates=(Candidate("127.0.0.1", 9),))
 
 
 @pytest.fixture

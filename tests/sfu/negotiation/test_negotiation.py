@@ -6,7 +6,7 @@ import pytest
 
 from sfu import limits
 from sfu.errors import NegotiationError
-from sfu.model import Kind
+from sfu.model import Candidate, Kind
 from sfu.negotiation.negotiation import Allow, Encoding, PayloadType, Sctp
 from sfu.negotiation.sdp import SessionDescription
 
@@ -309,7 +309,7 @@ def test_every_announced_address_is_a_candidate_and_the_first_is_the_best() -> N
         "2 1 udp 2130706175 ::1 7882 typ host",
     ]
     assert answer.sections[0].port == 7882
-    named = replace(LOCAL, candidates=(("sfu.example", 7882), ("2001:db8::1", 9000)))
+    named = replace(LOCAL, candidates=(Candidate("sfu.example", 7882), Candidate("2001:db8::1", 9000)))
     text = answered(captured(AV), local=named).answer
     assert "c=IN IP6 2001:db8::1\r\n" in text
     assert " 2130706431 sfu.example 7882 typ host\r\n" in text

@@ -197,6 +197,25 @@ async def test_the_announced_addresses_are_the_candidates() -> None:
         assert all(line.split()[5] == "7882" for line in candidates)
 
 
+async def test_the_tcp_port_is_announced_beside_those_of_udp_with_lower_priorities() -> None:
+    async with scene(Config(announced_addresses=("192.0.2.1", "2001:db8::1"))) as it:
+        it.plane.tcp = 443
+        alice = await it.client("alice")
+        answer = await alice.offer("audio recvonly")
+        lines = [line.split() for line in answer.sdp.splitlines() if line.startswith("a=candidate")]
+        assert [(line[2], line[4], line[5], line[8:]) for line in lines] == [
+            ("udp", "192.0.2.1", "7882", []),
+            ("udp", "2001:db8::1", "7882", []),
+            ("tcp", "192.0.2.1", "443", ["tcptype", "passive"]),
+            ("tcp", "2001:db8::1", "443", ["tcptype", "passive"]),
+        ]
+        udp = [int(line[3]) for line in lines if line[2] == "udp"]
+        tcp = [int(line[3]) for line in lines if line[2] == "tcp"]
+        assert sorted(udp + tcp, reverse=True) == udp + tcp, "each kind in the order of preference, UDP first"
+        assert len({line[0] for line in lines}) == 4, "each has its foundation"
+        assert "m=audio 7882 " in answer.sdp
+
+
 async def test_rooms_are_spread_over_the_workers_and_ids_name_them() -> None:
     async with scene(Config(workers=3)) as it:
         workers = []

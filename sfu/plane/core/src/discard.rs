@@ -102,6 +102,16 @@ discards! {
     RepairLimit = "repair_limit",
     /// A packet of our own that could not be sent: it is longer than a datagram may be, or too many wait already.
     Unsent = "unsent",
+    /// A TCP connection that sent no complete check in time.
+    TcpSilent = "tcp_silent",
+    /// A TCP connection beyond the limit of those without a check, or of all.
+    TcpCrowded = "tcp_crowded",
+    /// A TCP connection with a frame that is too long, or that does not begin with a check.
+    TcpFraming = "tcp_framing",
+    /// A packet of our own for a TCP connection that is too slow: video first.
+    LinkFull = "link_full",
+    /// A packet of our own for a TCP connection that has just ended.
+    LinkClosed = "link_closed",
     /// An internal invariant was broken; the transport is closed with a reason.
     InvariantBroken = "invariant_broken",
     /// The kernel refused a datagram (its buffer was full, the route is gone).

@@ -37,6 +37,8 @@ pub mod ice;
 pub mod id;
 pub mod layer;
 pub mod limits;
+#[doc(hidden)]
+pub mod link;
 mod owners;
 pub mod plane;
 mod receive;

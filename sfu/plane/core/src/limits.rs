@@ -155,6 +155,33 @@ pub const BETWEEN_PATH_TRIALS: Duration = ms(10_000);
 /// Octets of a picture for a peer that keeps its path alive but sends nothing that proves consent: a keyframe.
 pub const PICTURE_TRIAL: usize = 64_000;
 
+// ---- TCP connections ----
+
+/// Octets of the first frame of a TCP connection, a connectivity check. It has no more than an Ethernet frame.
+pub const FIRST_FRAME: usize = 1_500;
+
+/// The time until that frame is complete: a lost packet is sent again after 1 s (RFC 6298 s2.1).
+pub const FIRST_FRAME_TIME: Duration = ms(2_000);
+
+/// TCP connections of the process without that frame. Beyond the limit the oldest are closed: a client sends its check
+/// at once.
+pub const PENDING_LINKS: usize = 256;
+
+/// TCP connections of the process with that frame. Browsers keep one for each pair of addresses, whether or not UDP
+/// works. `sfu/limits.py` has the same.
+pub const LINKS: usize = 8_192;
+
+/// Octets that wait for a TCP connection, beside those in the kernel. Media takes no more than 100 ms of the assumed
+/// rate; audio, reports and checks may exceed that, and are dropped beyond this limit.
+pub const LINK_QUEUE: usize = 64 * 1024;
+
+/// How long media may wait for a TCP connection. Then video is dropped until the next keyframe.
+pub const LINK_WAIT: Duration = ms(500);
+
+/// How long video is not sent after that. Otherwise a peer that reads slowly, or not at all, could make publishers send
+/// keyframes all the time.
+pub const LINK_REST: Duration = ms(2_000);
+
 // ---- Memory of one transport ----
 
 /// Tracks that one participant publishes at a time. `sfu/limits.py` has the same.

@@ -3,7 +3,7 @@
 //! This file only dispatches. Transports, tracks and slots have their own modules; the operations that involve several
 //! of them are in `plane/`: `asked` (the requests of one datagram, each once), `breaking` (ends a broken transport),
 //! `capturing` (clear packets for Wireshark), `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
-//! of slots that show nothing), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
+//! of slots that show nothing), `links` (TCP connections: their room and their end), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
 //! much is cached), `messages` (data channels), `sink` (what gets the packets of a track), `start` (how a waiting sink
 //! gets a picture), `subscribers` (what a track's sinks learn of it), `timeouts` (expired timers), `transmit` (sending).
 
@@ -17,6 +17,7 @@ mod feedback;
 #[cfg(test)]
 mod fixture;
 mod idle;
+mod links;
 mod lives;
 mod media;
 mod memory;
@@ -102,7 +103,7 @@ enum Place {
 ///   something to send. `handle_timeout` runs only what is due.
 /// - **The batch** belongs to the caller: `poll_transmit` appends whole datagrams while there is room. For the plane, a
 ///   datagram in it has been sent; one that the socket refuses is lost, and the caller counts it by
-///   [`count_discard`](Plane::count_discard).
+///   [`count_discards`](Plane::count_discards).
 /// - **Events are state**: the newest of each key is enough, except for `Event::Message` and `Event::Captured`. A caller that cannot take
 ///   more messages of a transport calls [`hold_messages`](Plane::hold_messages); they then wait in its SCTP
 ///   association.
@@ -216,9 +217,9 @@ impl Plane {
         self.steps
     }
 
-    /// Counts a discard outside the plane, such as a datagram that the socket layer could not send.
-    pub fn count_discard(&mut self, why: Discard) {
-        self.stats.counters.discard(why, 1);
+    /// Counts discards outside the plane, such as datagrams that the socket layer could not send.
+    pub fn count_discards(&mut self, why: Discard, count: usize) {
+        self.stats.counters.discard(why, count);
     }
 
     /// Handles one UDP payload. `received` is when the kernel received it. Errors are counted, and returned for tests.

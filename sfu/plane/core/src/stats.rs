@@ -85,6 +85,8 @@ pub struct Stats {
     pub slots: u64,
     /// The present number, including awaited ones.
     pub channels: u64,
+    /// The present number of TCP connections. The caller of the plane counts them.
+    pub links: u64,
     timers: [u64; Timer::ALL.len()],
 }
 
@@ -103,6 +105,11 @@ fn reached_power_of_two(before: u64, after: u64) -> bool {
 }
 
 impl Stats {
+    /// Counts a discard outside of any plane.
+    pub fn count_discard(&mut self, why: Discard) {
+        self.counters.discard(why, 1);
+    }
+
     /// Counts an expired deadline.
     pub(crate) fn count_timer(&mut self, timer: Timer) {
         self.timers[timer as usize] += 1;

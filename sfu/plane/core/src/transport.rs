@@ -15,6 +15,7 @@ use crate::ice::agent::Agent;
 use crate::ice::consent::Consent;
 use crate::ice::sending::Sending;
 use crate::id::TransportId;
+use crate::link::Link;
 use crate::receive::arrival_times::ArrivalTimes;
 use crate::receive::nack::Round;
 use crate::receive::route::Router;
@@ -80,6 +81,8 @@ pub struct Transport {
     /// A stream of the peer flowed in every silence of another that began before this.
     pub flowed: Option<Instant>,
     pub pacer: Pacer<Queued>,
+    /// What may be sent over the selected path, if it is a TCP connection.
+    pub link: Link,
     /// STUN responses and DTLS handshakes, each with the path it must take. They are not paced or stopped.
     pub control: VecDeque<(Path, Vec<u8>)>,
     /// RTCP in plaintext, one compound per datagram.
@@ -139,6 +142,7 @@ impl Transport {
             arrivals: ArrivalTimes::new(),
             flowed: None,
             pacer: Pacer::new(),
+            link: Link::default(),
             control: VecDeque::new(),
             rtcp: VecDeque::new(),
             tracks: Vec::new(),
@@ -276,7 +280,7 @@ impl Transport {
             (Timer::Reports, media.then_some(self.next_report)),
             // A transport in the list of senders empties its pacer anyway. One that may not send waits for packets from
             // its peer.
-            (Timer::Pacer, (!self.sends && media).then(|| self.pacer.poll_timeout()).flatten()),
+            (Timer::Pacer, (!self.sends && media).then(|| self.link.poll_timeout(self.pacer.poll_timeout())).flatten()),
             (Timer::Memory, self.next_trim),
         ]
     }

@@ -10,7 +10,7 @@ const RANKS: [&[&str]; 11] = [
     &["send", "data", "ice"],
     &["receive", "config", "stats"],
     &["dtls"],
-    &["srtp", "batch", "capture"],
+    &["srtp", "batch", "capture", "link"],
     &["event"],
     &["command"],
     &["rtcp", "rtp", "codec"],

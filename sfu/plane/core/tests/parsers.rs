@@ -54,6 +54,7 @@ fn every_parser_takes_what_is_right_in_its_corpus() {
     all_read("rtp", |bytes| plane_core::rtp::header::Header::parse(bytes).is_ok());
     all_read("rtcp", |bytes| plane_core::rtcp::compound::parse(bytes, |_| {}).is_ok());
     all_read("stun", |bytes| plane_core::ice::binding::username(bytes) == Ok("server0"));
+    all_read("frames", |bytes| plane_core::ice::framing::first_ufrag(&bytes[1..]) == Ok(Some("server0")));
     all_read("vp8", |bytes| codec::describe(Codec::Vp8, bytes, None).is_ok());
     all_read("vp9", |bytes| codec::describe(Codec::Vp9, bytes, None).is_ok());
     all_read("av1", |bytes| codec::describe(Codec::Av1, bytes, None).is_ok());

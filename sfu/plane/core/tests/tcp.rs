@@ -1,193 +1,162 @@
-//! The model of a CUBIC flow, against what RFC 9438 says of its window, its reductions and its throughput.
+//! Media over TCP connections (RFC 6544): what a slow one loses, and what happens when it ends.
 
 mod sim;
 
-use std::collections::BinaryHeap;
-
+use plane_core::Discard;
+use plane_core::command::{DtlsRole, Kind, Path};
+use plane_core::id::{LinkId, SlotId};
+use plane_core::limits::{ANY_DATAGRAM, LINK_REST};
+use plane_core::link::most_unsent;
 use plane_core::time::{Duration, Instant, ms};
-use sim::link::rate::{Rate, Shape};
-use sim::link::{Link, Queue};
-use sim::network::{FlowId, Network, SharedId};
-use sim::tcp::{Ack, Receiver, Sender};
+use sim::Call;
+use sim::stream::{contiguous, ssrc, whole};
 
-/// Octets of a segment on the link.
-const SEGMENT: f64 = 1_500.0;
-
-/// A flow alone on a link, without participants.
-struct Alone {
-    network: Network,
-    link: SharedId,
-    flow: FlowId,
-    start: Instant,
-    now: Instant,
+/// A viewer over TCP, of a camera of 1.5 Mbit/s and a microphone.
+struct Room {
+    call: Call,
+    alice: usize,
+    viewer: usize,
+    camera: SlotId,
+    microphone: SlotId,
+    /// Octets that the connection has accepted and not sent, and the octets of the viewer that were counted so far.
+    unsent: usize,
+    counted: u64,
+    most_unsent: usize,
 }
 
-impl Alone {
-    /// `make` gets the time at which the flow begins. Half of the round trip is on the way back.
-    fn new(seed: u64, round_trip: Duration, make: impl FnOnce(Instant) -> Link) -> Self {
-        let (mut network, now) = (Network::new(seed), Instant::now());
-        let link = network.add_shared(Link { delay: round_trip / 2, ..make(now) });
-        let flow = network.add_flow(link, round_trip / 2, now);
-        Self { network, link, flow, start: now, now }
+impl Room {
+    fn new(link: LinkId) -> Self {
+        let mut call = Call::new(7);
+        let alice = call.join();
+        let (video, audio) = (call.publish(alice, Kind::Video, &[]), call.publish(alice, Kind::Audio, &[]));
+        let viewer = call.invite(DtlsRole::Server);
+        let path = call.path(viewer);
+        call.peers[viewer].path = Path { link, ..path };
+        call.connect(viewer);
+        let camera = call.subscribe(viewer, video, Kind::Video);
+        let microphone = call.subscribe(viewer, audio, Kind::Audio);
+        let mut room = Self { call, alice, viewer, camera, microphone, unsent: 0, counted: 0, most_unsent: 0 };
+        room.run(ms(2_000), usize::MAX);
+        room.most_unsent = 0;
+        room
     }
 
-    fn run(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(due) = self.network.poll_timeout().filter(|&due| due <= end) {
-            self.now = due;
-            assert!(self.network.poll_arrival(|_, _| Link::default(), due).is_none());
+    /// The connection sends this many octets in each of 5 ms. The plane learns of its room as often.
+    fn run(&mut self, time: Duration, sends: usize) {
+        let end = self.call.now + time;
+        while self.call.now < end {
+            self.call.run(ms(5));
+            let transport = self.call.peers[self.viewer].transport;
+            let sent = self.call.plane.counters().find(|(id, _)| *id == transport).map_or(0, |(_, of)| of.bytes_sent);
+            self.unsent += (sent - self.counted) as usize;
+            self.counted = sent;
+            self.most_unsent = self.most_unsent.max(self.unsent);
+            self.unsent = self.unsent.saturating_sub(sends);
+            let path = self.call.path(self.viewer);
+            self.call.plane.handle_link_room(&path, most_unsent().saturating_sub(self.unsent));
         }
-        self.now = end;
     }
 
-    /// Octets that the receiver got for the first time.
-    fn received(&self) -> f64 {
-        self.network.flow(self.flow).receiver.received as f64 * SEGMENT
+    fn packets(&self, slot: SlotId, since: Instant) -> usize {
+        self.call.peers[self.viewer].stream(ssrc(slot)).iter().filter(|packet| packet.at >= since).count()
     }
 
-    fn sender(&self) -> &Sender {
-        &self.network.flow(self.flow).sender
-    }
-
-    /// The windows before and after its reductions, with the time since the start.
-    fn reductions(&self) -> Vec<(Duration, f64, f64)> {
-        self.sender().reductions.iter().map(|&(at, before, after)| (at - self.start, before, after)).collect()
-    }
-}
-
-fn slow(rate: u64, queue: u64) -> Link {
-    Link { rate: Rate::Constant(rate), queue: Queue::Time(ms(queue)), ..Link::default() }
-}
-
-#[test]
-fn it_fills_a_link_and_its_queue_in_a_sawtooth() {
-    // Rate, round trip, queue.
-    for (rate, round_trip, queue) in [(2_000_000, 50, 100), (2_000_000, 20, 300), (20_000_000, 50, 100)] {
-        let mut alone = Alone::new(1, ms(round_trip), |_| slow(rate, queue));
-        alone.run(ms(10_000));
-        let before = alone.received();
-        alone.run(ms(60_000));
-        let used = (alone.received() - before) * 8.0 / 60.0 / rate as f64;
-        // After a reduction to 0.7 the window still holds the path without its queue.
-        assert!((0.97..=1.0).contains(&used), "{used} of {rate} bit/s");
-        // Each tooth ends when path and queue are full.
-        let full = rate as f64 / 8.0 * ms(round_trip + queue).as_secs_f64() / SEGMENT;
-        let teeth: Vec<_> = alone.reductions().into_iter().filter(|tooth| tooth.0 > ms(10_000)).collect();
-        assert!(teeth.len() >= 5, "{teeth:?}");
-        for (at, before, after) in teeth {
-            assert!((0.9..1.15).contains(&(before / full)), "{before} of {full} at {at:?}, {rate} bit/s");
-            assert!((after / before - 0.7).abs() < 0.01, "from {before} to {after}");
-        }
-        assert_eq!(alone.sender().timeouts, 0);
+    fn keyframes(&self) -> u32 {
+        self.call.peers[self.alice].sources[0].keyframes
     }
 }
 
 #[test]
-fn a_tooth_lasts_as_long_as_its_cubic() {
-    // The path holds 417 segments, its queue 208: here the window is cubic, not Reno's.
-    let mut alone = Alone::new(1, ms(100), |_| slow(50_000_000, 50));
-    alone.run(ms(120_000));
-    let teeth = alone.reductions();
-    let late: Vec<_> = teeth.iter().filter(|tooth| tooth.0 > ms(20_000)).collect();
-    assert!(late.len() >= 8, "{teeth:?}");
-    let mut before = teeth[teeth.len() - late.len() - 1].1;
-    for pair in late.windows(2) {
-        let ((began, most, window), (ended, reached, _)) = (*pair[0], *pair[1]);
-        // Fast convergence (RFC 9438 s4.7), then the time at which the cubic of s4.2 has reached the window of the loss.
-        let plateau = if most < before { most * 0.85 } else { most };
-        let expected = ((plateau - window) / 0.4).cbrt() + ((reached - plateau) / 0.4).cbrt();
-        let lasted = (ended - began).as_secs_f64();
-        assert!((0.9..1.1).contains(&(lasted / expected)), "{lasted} of {expected} s: {late:?}");
-        before = most;
-    }
+fn a_viewer_over_tcp_gets_what_one_over_udp_gets() {
+    let both = [LinkId::UDP, LinkId(3)].map(|link| {
+        let mut room = Room::new(link);
+        room.run(ms(5_000), usize::MAX);
+        assert!(contiguous(&whole(&room.call, room.viewer, room.camera)));
+        assert_eq!(room.call.discarded(Discard::LinkFull), 0);
+        [room.camera, room.microphone].map(|slot| whole(&room.call, room.viewer, slot))
+    });
+    assert!(both[0][0].len() > 300 && both[0] == both[1]);
 }
 
 #[test]
-fn the_mean_window_at_a_loss_rate_is_that_of_the_rfc() {
-    // RFC 9438 s5.1, figure 5: at a deterministic loss rate p the mean window is
-    // (C * (3 + beta) / (4 * (1 - beta)))^(1/4) * RTT^(3/4) / p^(3/4), where Reno would not have more.
-    for (every, seconds) in [(10_000u64, 200), (20_000, 300)] {
-        let round_trip = ms(100);
-        let mean = mean_window(every, round_trip, seconds);
-        let expected = (0.4 * 3.7 / 1.2f64).powf(0.25) * (0.1 * every as f64).powf(0.75);
-        assert!((0.85..1.15).contains(&(mean / expected)), "{mean} of {expected} at 1 of {every}");
-    }
-}
+fn a_connection_that_takes_nothing_loses_video_and_keeps_audio_and_the_publisher_is_left_in_peace() {
+    let mut room = Room::new(LinkId(3));
+    let (start, keyframes) = (room.call.now, room.keyframes());
+    room.run(ms(30_000), 0);
+    let video = room.packets(room.camera, start) * 1_000;
+    assert!(video <= most_unsent() + ANY_DATAGRAM, "{video} octets of video");
+    assert!(room.packets(room.microphone, start) > 1_400, "audio goes on: the socket layer drops what is too much");
+    assert_eq!(room.keyframes(), keyframes);
+    assert!(room.call.discarded(Discard::LinkFull) > 0);
 
-/// The window, averaged over time after the first 100 s, if each nth transmission is lost and nothing else slows it.
-fn mean_window(every: u64, round_trip: Duration, seconds: u64) -> f64 {
-    let (mut sender, mut receiver, start) = (Sender::new(), Receiver::default(), Instant::now());
-    let mut acks: BinaryHeap<std::cmp::Reverse<(Instant, u64, u64, u64)>> = BinaryHeap::new();
-    let (mut now, mut sum, begins) = (start, 0.0, start + Duration::from_secs(100));
-    while now < begins + Duration::from_secs(seconds) {
-        while let Some(segment) = sender.poll_transmit(now) {
-            if segment.transmission % every != 0 {
-                let ack = receiver.handle_segment(segment);
-                acks.push(std::cmp::Reverse((now + round_trip, segment.transmission, segment.number, ack.next)));
-            }
-        }
-        let std::cmp::Reverse((at, transmission, number, next)) = acks.pop().expect("some are in flight");
-        if now >= begins {
-            sum += sender.cubic.window() * (at - now).as_secs_f64();
-        }
-        now = at;
-        sender.handle_ack(Ack { next, segment: sim::tcp::Segment { number, transmission } }, now);
-    }
-    sum / (now - begins).as_secs_f64()
+    let back = room.call.now;
+    room.run(ms(3_000), usize::MAX);
+    let stream = room.call.peers[room.viewer].stream(ssrc(room.camera));
+    let first = stream.iter().find(|packet| packet.at > back).expect("video is back");
+    assert_eq!(first.payload[5] & 1, 0, "it begins with a keyframe");
+    assert!(first.at - back <= ms(500), "as soon as there is room");
+    // A second one, because the viewer still asks for packets that are no longer stored.
+    assert!(room.keyframes() <= keyframes + 2);
+    assert_eq!(room.call.peers[room.viewer].stream(ssrc(room.microphone)).len(), {
+        let audio = whole(&room.call, room.viewer, room.microphone);
+        assert!(contiguous(&audio));
+        audio.len()
+    });
 }
 
 #[test]
-fn slow_start_doubles_each_round_trip_and_ends_before_the_queue_is_full() {
-    let mut alone = Alone::new(1, ms(100), |_| slow(50_000_000, 300));
-    alone.run(ms(50));
-    for windows in [20.0, 40.0, 80.0, 160.0] {
-        alone.run(ms(100));
-        let window = alone.sender().cubic.window();
-        assert!((window / windows - 1.0).abs() < 0.1, "{window} of {windows}");
-    }
-    alone.run(ms(1_000));
-    assert!(!alone.sender().cubic.is_slow_start());
-    assert!(alone.reductions().is_empty(), "delay ended slow start, not loss: {:?}", alone.reductions());
+fn a_connection_that_is_too_slow_carries_pictures_now_and_then_and_audio_always() {
+    let mut room = Room::new(LinkId(3));
+    let (start, keyframes) = (room.call.now, room.keyframes());
+    // 400 kbit/s.
+    room.run(ms(30_000), 250);
+    assert!(contiguous(&whole(&room.call, room.viewer, room.microphone)));
+    assert!(room.packets(room.microphone, start) > 1_400);
+    assert!(room.packets(room.camera, start) > 300, "{}", room.packets(room.camera, start));
+    let rests = (Duration::from_secs(30).as_millis() / LINK_REST.as_millis()) as u32;
+    assert!(room.keyframes() - keyframes <= 2 * rests, "{} keyframes", room.keyframes() - keyframes);
+    assert!(room.most_unsent <= most_unsent() + 5 * ANY_DATAGRAM, "{} octets unsent", room.most_unsent);
 }
 
 #[test]
-fn an_outage_costs_timeouts_with_back_off_and_the_flow_returns() {
-    const OUTAGE: &[(Duration, u64)] = &[(ms(0), 2_000_000), (ms(10_000), 0), (ms(14_000), 2_000_000)];
-    let shape =
-        |now| Link { rate: Rate::Varying(now, Shape::Steps(OUTAGE)), queue: Queue::Time(ms(100)), ..Link::default() };
-    let mut alone = Alone::new(1, ms(50), shape);
-    alone.run(ms(14_000));
-    let timeouts = alone.sender().timeouts;
-    assert!((2..=5).contains(&timeouts), "{timeouts} timeouts in 4 s");
-    alone.run(ms(6_000));
-    let before = alone.received();
-    alone.run(ms(10_000));
-    let used = (alone.received() - before) * 8.0 / 10.0 / 2e6;
-    assert!(used > 0.9, "{used}");
+fn a_connection_that_is_just_fast_enough_loses_nothing() {
+    let mut room = Room::new(LinkId(3));
+    let before = whole(&room.call, room.viewer, room.camera).len();
+    room.run(ms(10_000), 3_000);
+    assert_eq!(room.call.discarded(Discard::LinkFull), 0);
+    let all = whole(&room.call, room.viewer, room.camera);
+    assert!(contiguous(&all) && all.len() > before + 600);
+    assert!(room.most_unsent <= most_unsent() + 5 * ANY_DATAGRAM);
 }
 
 #[test]
-fn two_flows_share_a_link() {
-    let mut alone = Alone::new(1, ms(40), |_| slow(4_000_000, 100));
-    alone.run(ms(10_000));
-    let other = alone.network.add_flow(alone.link, ms(20), alone.now);
-    alone.run(ms(30_000));
-    let before = [alone.received(), alone.network.flow(other).receiver.received as f64 * SEGMENT];
-    alone.run(ms(120_000));
-    let after = [alone.received(), alone.network.flow(other).receiver.received as f64 * SEGMENT];
-    let share = (after[0] - before[0]) / (after[0] - before[0] + after[1] - before[1]);
-    assert!((0.3..0.7).contains(&share), "{share}");
+fn after_its_end_nothing_is_sent_until_the_peer_comes_by_another_connection() {
+    let mut room = Room::new(LinkId(3));
+    let old = room.call.path(room.viewer);
+    assert!(room.call.plane.uses(&old));
+    room.call.plane.handle_link_closed(&old);
+    assert!(!room.call.plane.uses(&old));
+    room.call.peers[room.viewer].checking = false;
+    // The same addresses: the port was used again.
+    room.call.peers[room.viewer].path = Path { link: LinkId(4), ..old };
+    room.call.run(ms(100));
+    let ended = room.call.now;
+    room.call.run(ms(1_000));
+    assert_eq!((room.packets(room.camera, ended), room.call.strayed(old)), (0, (0, 0)));
+
+    room.call.peers[room.viewer].checking = true;
+    room.run(ms(3_000), usize::MAX);
+    assert!(room.packets(room.camera, ended) > 60 && room.packets(room.microphone, ended) > 60);
+    assert_eq!(room.call.strayed(old), (0, 0));
 }
 
 #[test]
-fn random_loss_is_repaired_and_every_segment_arrives_once() {
-    for loss in [0.01, 0.1] {
-        let mut alone = Alone::new(1, ms(50), |_| Link { loss, ..slow(5_000_000, 100) });
-        alone.run(ms(30_000));
-        let sender = alone.sender();
-        let sent = alone.network.shared_pipe(alone.link).counts.datagrams;
-        let again = sender.retransmissions as f64 / sent as f64;
-        assert!((0.8 * loss..1.5 * loss + 0.01).contains(&again), "{again} sent again at {loss}");
-        assert!(alone.received() > 100.0 * SEGMENT);
-    }
+fn the_room_of_a_connection_that_is_not_selected_changes_nothing() {
+    let mut room = Room::new(LinkId::UDP);
+    let stranger = Path { link: LinkId(9), ..room.call.path(room.viewer) };
+    let start = room.call.now;
+    room.call.plane.handle_link_room(&stranger, 0);
+    room.call.plane.handle_link_closed(&stranger);
+    room.run(ms(1_000), usize::MAX);
+    assert!(room.packets(room.camera, start) > 60);
 }

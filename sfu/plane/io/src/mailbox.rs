@@ -10,6 +10,7 @@ use plane_core::event::ChannelState;
 use plane_core::id::{ChannelId, PEER_OPENED, SlotId, TrackId, TransportId};
 use plane_core::{Command, Event};
 
+use crate::tcp::links::Accepted;
 use crate::trace::Line;
 
 /// An entry in the inbox of a worker.
@@ -18,6 +19,8 @@ pub enum Note {
     Command(Command),
     /// The application has read the messages that filled the ring of this transport.
     Drained(TransportId),
+    /// A TCP connection that begins with a check for a transport of this worker.
+    Connection(Accepted),
     Close,
 }
 

@@ -32,7 +32,7 @@ impl Port {
             let number = port.addresses.first().map_or(number, SocketAddr::port);
             let address = SocketAddr::new(host, number);
             let socket = Socket::bind(address)
-                .map_err(|source| io::Error::new(source.kind(), CannotBind { address, source }))?;
+                .map_err(|source| io::Error::new(source.kind(), CannotBind { protocol: "UDP", address, source }))?;
             port.addresses.push(socket.local());
             port.sockets.push(socket);
         }
@@ -56,16 +56,18 @@ impl Port {
         &self.reports
     }
 
+    /// Sends the datagrams of a batch that leave over UDP.
     pub fn send(&mut self, batch: &Batch) {
+        let messages = || batch.messages().filter(|(message, _)| !message.path.link.is_tcp());
         if let [socket] = self.sockets.as_mut_slice() {
-            return socket.send(batch.messages());
+            return socket.send(messages());
         }
         for (i, socket) in self.sockets.iter_mut().enumerate() {
             let is_its = |local| choose(&self.addresses, local) == Some(i);
-            socket.send(batch.messages().filter(|(message, _)| is_its(message.path.local.ip())));
+            socket.send(messages().filter(|(message, _)| is_its(message.path.local.ip())));
         }
         let is_nobodys = |local| choose(&self.addresses, local).is_none();
-        let lost = batch.messages().filter(|(message, _)| is_nobodys(message.path.local.ip()));
+        let lost = messages().filter(|(message, _)| is_nobodys(message.path.local.ip()));
         self.homeless += lost.map(|(message, _)| message.segments() as u64).sum::<u64>();
     }
 
@@ -79,16 +81,19 @@ impl Port {
     }
 }
 
-/// The inner error of [`Port::bind`]: the address, and the system's error.
+/// The inner error of a port that cannot be bound: the address, and the system's error.
 #[derive(Debug)]
 pub struct CannotBind {
+    /// UDP or TCP.
+    pub protocol: &'static str,
     pub address: SocketAddr,
     pub source: io::Error,
 }
 
 impl fmt::Display for CannotBind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UDP port {} of {} cannot be used: {}", self.address.port(), self.address.ip(), self.source)
+        let Self { protocol, address, source } = self;
+        write!(f, "{protocol} port {} of {} cannot be used: {source}", address.port(), address.ip())
     }
 }
 

@@ -19,6 +19,7 @@ use crate::mailbox::{Inbox, Note, Outbox};
 use crate::port::Port;
 use crate::reports::Reports;
 use crate::socket::Inbound;
+use crate::tcp::links::Links;
 
 /// How often changed counters are published.
 const PUBLISH: Duration = Duration::from_millis(250);
@@ -35,6 +36,11 @@ const VIDEO: usize = 500;
 /// The most batches of reports received at one read: enough for the reports of many peers, but a limit for one peer
 /// that floods.
 const MAX_REPORT_BATCHES: usize = 8;
+
+/// The places of the descriptors that a worker waits for: of the mailbox, of its TCP connections, of its first socket.
+const INBOX: usize = 0;
+const LINKS: usize = 1;
+const SOCKETS: usize = 2;
 
 /// Whether a packet of a video frame is followed by others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +71,7 @@ pub struct Worker {
     index: usize,
     plane: Plane,
     port: Port,
+    links: Links,
     inbox: Arc<Inbox>,
     outbox: Arc<Outbox>,
     /// Where the worker publishes its counters.
@@ -84,7 +91,7 @@ pub struct Worker {
     fan_out: usize,
     notes: Vec<Note>,
     reports: Reports,
-    /// The descriptors of the mailbox, then of the sockets, then of the report sockets.
+    /// The descriptors of the mailbox, then of the TCP connections, then of the sockets, then of the report sockets.
     waits: Vec<pollfd>,
 }
 
@@ -93,17 +100,19 @@ impl Worker {
         index: usize,
         plane: Plane,
         port: Port,
+        links: Links,
         inbox: Arc<Inbox>,
         outbox: Arc<Outbox>,
         published: Arc<Mutex<Published>>,
     ) -> Worker {
         let sockets = port.sockets().iter().chain(port.reports()).map(AsRawFd::as_raw_fd);
-        let fds = std::iter::once(inbox.as_raw_fd()).chain(sockets);
+        let fds = [inbox.as_raw_fd(), links.as_raw_fd()].into_iter().chain(sockets);
         let waits = fds.map(|fd| pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
         Worker {
             index,
             plane,
             port,
+            links,
             inbox,
             outbox,
             published,
@@ -137,7 +146,11 @@ impl Worker {
                 self.receive()?;
             }
             self.receive_reports()?;
+            if self.waits[LINKS].revents != 0 {
+                self.links.receive(&mut self.plane)?;
+            }
             let now = Instant::now();
+            self.links.handle_timeout(&mut self.plane, now);
             if self.plane.poll_timeout().is_some_and(|at| at <= now) {
                 self.plane.handle_timeout(now);
             }
@@ -158,7 +171,8 @@ impl Worker {
     /// Sleeps until a datagram, a note or a deadline arrives.
     fn sleep(&mut self) -> io::Result<()> {
         let publish_at = self.unpublished.then_some(self.publish_at);
-        let due = [self.plane.poll_timeout(), publish_at, self.reports.poll_timeout()].into_iter().flatten().min();
+        let own = [publish_at, self.reports.poll_timeout(), self.links.poll_timeout()];
+        let due = own.into_iter().chain([self.plane.poll_timeout()]).flatten().min();
         let left = due.map(|at| at.saturating_duration_since(Instant::now()));
         let left = left.map(|left| timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as _ });
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
@@ -177,7 +191,7 @@ impl Worker {
 
     /// Executes the application's commands. Returns true if the worker must close.
     fn take_notes(&mut self) -> bool {
-        if self.waits[0].revents == 0 {
+        if self.waits[INBOX].revents == 0 {
             return false;
         }
         self.inbox.take(&mut self.notes);
@@ -187,6 +201,7 @@ impl Worker {
             match note {
                 Note::Command(command) => self.plane.apply(command, now),
                 Note::Drained(transport) => self.plane.hold_messages(transport, false, now),
+                Note::Connection(accepted) => self.links.adopt(accepted, &mut self.plane, now),
                 Note::Close => is_closing = true,
             }
         }
@@ -195,7 +210,7 @@ impl Worker {
 
     /// Receives one batch from each readable socket. The resulting packets are sent before more is received.
     fn receive(&mut self) -> io::Result<()> {
-        for (wait, socket) in self.waits[1..].iter().zip(self.port.sockets()) {
+        for (wait, socket) in self.waits[SOCKETS..].iter().zip(self.port.sockets()) {
             if wait.revents == 0 {
                 continue;
             }
@@ -208,7 +223,7 @@ impl Worker {
     /// Receives the reports of peers if a read is due.
     fn receive_reports(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        let are_there = self.waits[1 + self.port.sockets().len()..].iter().any(|wait| wait.revents != 0);
+        let are_there = self.waits[SOCKETS + self.port.sockets().len()..].iter().any(|wait| wait.revents != 0);
         if !self.reports.are_due(are_there, now) {
             return Ok(());
         }
@@ -233,15 +248,16 @@ impl Worker {
         while self.plane.poll_transmit(&mut self.batch, now) {
             messages += self.batch.messages().count();
             self.port.send(&self.batch);
+            if self.links.count() > 0 {
+                self.links.send(&self.batch, &mut self.plane);
+            }
             self.batch.clear();
         }
         if self.frame.is_some() {
             self.fan_out = messages;
         }
         let refused = self.port.sent().refused;
-        for _ in self.refused..refused {
-            self.plane.count_discard(Discard::SocketRefused);
-        }
+        self.plane.count_discards(Discard::SocketRefused, (refused - self.refused) as usize);
         self.refused = refused;
 
         let mut wake = false;
@@ -258,7 +274,8 @@ impl Worker {
     }
 
     fn publish(&mut self, now: Instant) {
-        let stats = self.plane.stats();
+        let mut stats = self.plane.stats();
+        stats.links = self.links.count() as u64;
         self.spare.clear();
         self.spare.extend(self.plane.counters().map(|(transport, counters)| (transport, counters.clone())));
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,7 +293,7 @@ fn hand_over(inbound: &mut Inbound, plane: &mut Plane) -> Option<Frame> {
     let mut frame = None;
     for arrived in inbound.arrived() {
         if arrived.truncated {
-            plane.count_discard(Discard::Truncated);
+            plane.count_discards(Discard::Truncated, 1);
             continue;
         }
         frame = Frame::of(arrived.datagram).or(frame);

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,9 @@ use plane_core::{Command, Plane};
 
 use crate::mailbox::{Inbox, News, Note, Outbox};
 use crate::port::Port;
+use crate::tcp::acceptor::{self, Acceptor};
+use crate::tcp::links::Links;
+use crate::tcp::ufrags::{Change, Ufrags};
 use crate::trace::{self, Trace};
 use crate::worker::{Published, Worker, supervise};
 
@@ -37,6 +40,8 @@ pub struct Config {
     pub hosts: Vec<IpAddr>,
     /// Worker i has port `udp_port + i`. If 0, the system picks a port for each worker.
     pub udp_port: u16,
+    /// The TCP port of all workers (RFC 6544), on all hosts. If 0, the system picks it. None: no TCP.
+    pub tcp_port: Option<u16>,
     pub workers: usize,
     /// Seeds every random number of the planes, except keys and tags. Without it, the seed is random.
     pub seed: Option<u64>,
@@ -59,6 +64,17 @@ struct Crew {
     outbox: Arc<Outbox>,
     fingerprint: String,
     sets_reports_apart: bool,
+    tcp: Option<Tcp>,
+}
+
+/// The acceptor of TCP connections.
+struct Tcp {
+    port: u16,
+    /// Any note ends it.
+    end: Arc<Inbox>,
+    ufrags: Arc<Mutex<Ufrags>>,
+    published: Arc<Mutex<Stats>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Member {
@@ -101,8 +117,10 @@ impl Workers {
         for index in 0..config.workers {
             ports.push(Port::bind(&config.hosts, number(config.udp_port, index)?)?);
         }
+        let listeners = config.tcp_port.map(|port| acceptor::bind(&config.hosts, port)).transpose()?;
         let sets_reports_apart = ports.iter().all(|port| !port.reports().is_empty());
-        let crew = Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint(), sets_reports_apart };
+        let crew =
+            Crew { members: Vec::new(), outbox, fingerprint: identity.fingerprint(), sets_reports_apart, tcp: None };
         let mut workers = Workers { process: std::process::id(), crew: mem::ManuallyDrop::new(crew) };
         for (index, port) in ports.into_iter().enumerate() {
             let asked = config.trace.clone();
@@ -117,6 +135,9 @@ impl Workers {
             // An early return drops `workers`, which ends the workers already running.
             let member = Member::start(index, config, port, workers.crew.outbox.clone(), asked)?;
             workers.crew.members.push(member);
+        }
+        if let Some(listeners) = listeners {
+            workers.crew.tcp = Some(Tcp::start(listeners, &workers.crew)?);
         }
         Ok(workers)
     }
@@ -134,6 +155,11 @@ impl Workers {
     /// The address of each worker: its port on the first host.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.crew.members.iter().map(|member| member.address).collect()
+    }
+
+    /// The TCP port of all workers, if they have one.
+    pub fn tcp_port(&self) -> Option<u16> {
+        self.crew.tcp.as_ref().map(|tcp| tcp.port)
     }
 
     /// The SHA-256 fingerprint of the certificate, in the form of `a=fingerprint`.
@@ -162,8 +188,15 @@ impl Workers {
                 |channels| Command::Send { channels, payload: payload.clone(), text },
             ),
             command => {
-                let member = self.member(id(&command))?;
+                let id = id(&command);
+                let member = self.member(id)?;
+                let change = self.crew.tcp.as_ref().and_then(|_| Change::of(&command));
                 member.inbox.push(Note::Command(command));
+                // After the command, so that no connection reaches the worker before it.
+                if let (Some(tcp), Some(change)) = (&self.crew.tcp, change) {
+                    let mut ufrags = tcp.ufrags.lock().unwrap_or_else(PoisonError::into_inner);
+                    ufrags.follow(change, (id >> WORKER_SHIFT) as usize);
+                }
                 Ok(())
             }
         }
@@ -208,13 +241,15 @@ impl Workers {
         news
     }
 
-    /// The counters of each worker, as it last published them.
+    /// The counters of each worker, as it last published them, then those of the acceptor of TCP connections.
     pub fn stats(&self) -> Vec<Stats> {
         if self.is_foreign() {
             return Vec::new();
         }
-        let published = self.crew.members.iter().map(|member| &member.published);
-        published.map(|published| published.lock().unwrap_or_else(PoisonError::into_inner).stats.clone()).collect()
+        let of_worker = |member: &Member| member.published.lock().unwrap_or_else(PoisonError::into_inner).stats.clone();
+        let of_acceptor = |tcp: &Tcp| tcp.published.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let workers = self.crew.members.iter().map(of_worker);
+        workers.chain(self.crew.tcp.as_ref().map(of_acceptor)).collect()
     }
 
     /// The counters of a transport, as its worker last published them. None: it is gone, or not published yet.
@@ -231,6 +266,9 @@ impl Workers {
     pub fn close(&self) -> io::Result<()> {
         if self.is_foreign() {
             return Ok(());
+        }
+        if let Some(tcp) = &self.crew.tcp {
+            tcp.close();
         }
         for member in &self.crew.members {
             member.inbox.push(Note::Close);
@@ -292,12 +330,41 @@ impl Member {
             let _alive: Sender<()> = alive;
             supervise(index, &inbox_of_thread, &outbox, || {
                 let plane = Plane::new(config);
-                let mut worker = Worker::new(index, plane, port, inbox_of_thread.clone(), outbox.clone(), publishes);
+                let links = Links::new()?;
+                let inbox = inbox_of_thread.clone();
+                let mut worker = Worker::new(index, plane, port, links, inbox, outbox.clone(), publishes);
                 trace::with(&asked, index, &outbox, || worker.run())
             });
         };
         let handle = without_signals(|| thread::Builder::new().name(format!("sfu-worker-{index}")).spawn(work))?;
         Ok(Member { address, inbox, published, thread: Mutex::new(Some(Running { handle, ended })) })
+    }
+}
+
+impl Tcp {
+    fn start(listeners: Vec<TcpListener>, crew: &Crew) -> io::Result<Tcp> {
+        let first = listeners.first().ok_or_else(|| io::Error::other("no host address to bind to"))?;
+        let port = first.local_addr()?.port();
+        let (end, ufrags, published) = (Arc::new(Inbox::new()?), Arc::default(), Arc::default());
+        let inboxes = crew.members.iter().map(|member| member.inbox.clone()).collect();
+        let mut acceptor =
+            Acceptor::new(listeners, Arc::clone(&end), Arc::clone(&ufrags), inboxes, Arc::clone(&published));
+        let (inbox, outbox) = (Arc::clone(&end), crew.outbox.clone());
+        let failed = |error: io::Error| io::Error::new(error.kind(), format!("the acceptor of TCP failed: {error}"));
+        // It is reported by the number behind the last worker's.
+        let index = crew.members.len();
+        let work = move || supervise(index, &inbox, &outbox, || acceptor.run().map_err(failed));
+        let thread = without_signals(|| thread::Builder::new().name("sfu-acceptor".into()).spawn(work))?;
+        Ok(Tcp { port, end, ufrags, published, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the acceptor, which never waits for anything else.
+    fn close(&self) {
+        self.end.push(Note::Close);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panic of the thread was already reported as an event.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -15,6 +15,7 @@ fn start(hosts: &[&str], workers: usize) -> Workers {
         trace: Trace::default(),
         hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
         udp_port: 0,
+        tcp_port: None,
         workers,
         seed: Some(1),
         silence: Silence::default(),

@@ -194,6 +194,7 @@ pub struct Stats {
     tracks: u64,
     slots: u64,
     channels: u64,
+    links: u64,
     timers: HashMap<&'static str, u64>,
 }
 
@@ -207,6 +208,7 @@ impl Stats {
             sum.tracks += worker.tracks;
             sum.slots += worker.slots;
             sum.channels += worker.channels;
+            sum.links += worker.links;
             for (timer, count) in worker.timers() {
                 *sum.timers.entry(timer.label()).or_default() += count;
             }

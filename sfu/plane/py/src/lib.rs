@@ -41,6 +41,10 @@ impl Plane {
         addresses.into_iter().map(|address| (address.ip().to_string(), address.port())).collect()
     }
 
+    fn tcp_port(&self) -> Option<u16> {
+        self.workers.tcp_port()
+    }
+
     fn fingerprint(&self) -> &str {
         self.workers.fingerprint()
     }
@@ -174,11 +178,14 @@ impl Plane {
 }
 
 /// Makes an OSError with `errno`, like those of Python's sockets. Its `filename` is the address that could not be
-/// bound.
+/// bound, its `filename2` the protocol.
 fn to_os_error(error: io::Error) -> PyErr {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<CannotBind>());
-    match cause.and_then(|cause| Some((cause.source.raw_os_error()?, cause.address))) {
-        Some((errno, address)) => PyOSError::new_err((errno, error.to_string(), address.to_string())),
+    match cause.and_then(|cause| Some((cause.source.raw_os_error()?, cause.address, cause.protocol))) {
+        Some((errno, address, protocol)) => {
+            // The fourth argument is of Windows.
+            PyOSError::new_err((errno, error.to_string(), address.to_string(), None::<i32>, protocol))
+        }
         None => error.into(),
     }
 }

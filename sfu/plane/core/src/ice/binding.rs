@@ -23,6 +23,9 @@ const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
 /// from it.
 const OUR_PRIORITY: u32 = 0x6E00_01FF;
 
+/// Octets before the attributes of a message (RFC 8489 s5).
+pub const HEADER: usize = 20;
+
 /// True if the datagram is a response to our request, by its class (RFC 8489 s5).
 pub fn is_response(datagram: &[u8]) -> bool {
     matches!(datagram, [0x01, 0x01 | 0x11, ..])
@@ -44,7 +47,7 @@ pub fn check_indication(datagram: &[u8]) -> Result<(), Discard> {
 
 /// The local ufrag in a check, not yet authenticated. It identifies the transport that the check is for.
 pub fn username(datagram: &[u8]) -> Result<&str, Discard> {
-    let mut rest = datagram.get(20..).ok_or(Discard::Truncated)?;
+    let mut rest = datagram.get(HEADER..).ok_or(Discard::Truncated)?;
     while let Some((header, tail)) = rest.split_at_checked(4) {
         let [high, low, length_high, length_low] = *header else { return Err(Discard::StunMalformed) };
         let length = usize::from(u16::from_be_bytes([length_high, length_low]));
@@ -56,6 +59,12 @@ pub fn username(datagram: &[u8]) -> Result<&str, Discard> {
         rest = tail.get(length.next_multiple_of(4)..).ok_or(Discard::StunMalformed)?;
     }
     Err(Discard::StunUnknownUser)
+}
+
+/// Returns the same of a whole check, whose structure and fingerprint are right.
+pub fn check(datagram: &[u8]) -> Result<&str, Discard> {
+    parse(datagram, MessageClass::Request)?;
+    username(datagram)
 }
 
 /// Parses a Binding message of this class that has a right fingerprint.
@@ -74,7 +83,7 @@ fn well_formed(datagram: &[u8], class: MessageClass) -> Result<Message<'_>, Disc
     // The library reads attributes to the end of the datagram, but the length in the header must match it (RFC 8489
     // s5).
     let length = datagram.get(2..4).map_or(0, |bytes| bytes.iter().fold(0, |n, &byte| n << 8 | usize::from(byte)));
-    if length.saturating_add(20) != datagram.len() {
+    if length.saturating_add(HEADER) != datagram.len() {
         return Err(Discard::StunMalformed);
     }
     if !message.has_class(class) || !message.has_method(BINDING) {

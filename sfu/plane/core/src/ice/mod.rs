@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod binding;
 pub mod consent;
+pub mod framing;
 pub mod measuring;
 pub mod paths;
 pub mod sending;

@@ -44,6 +44,8 @@ fn limits_that_follow_from_one_another_fit() {
             NAMED + STARTS_AT_ONCE / MEDIA_OVERHEAD + TRACKS * SDP_ENCODINGS + 2 * SLOTS + REQUESTED_AT_ONCE,
             STEPS_PER_DATAGRAM,
         ),
+        ("a first frame is a datagram", FIRST_FRAME, ANY_DATAGRAM),
+        ("media never fills what may wait for a connection", crate::link::most_unsent() + ANY_DATAGRAM, LINK_QUEUE),
         ("each timer is a step", crate::timer::Timer::ALL.len(), TIMERS),
         ("whoever is sent little may have all of its burst", REPAIR_BURST, REPAIRS_AT_ONCE),
         ("an outage is shorter than what is remembered", ARRIVAL_HOLE as usize, ARRIVALS),

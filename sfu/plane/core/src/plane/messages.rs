@@ -92,7 +92,7 @@ impl Plane {
             }
             Err(why) => match self.channels.get(&from) {
                 Some(&key) => self.discard(key, why, 1),
-                None => self.count_discard(why),
+                None => self.count_discards(why, 1),
             },
         }
     }

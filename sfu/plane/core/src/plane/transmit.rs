@@ -68,14 +68,19 @@ impl Plane {
             }
             transport.rtcp.pop_front();
         }
+        if transport.link.poll_open(now) {
+            self.begin_slots(key, now);
+        }
+        let mut room = self.transports.sending(key).link.room_of(path.link);
         let mut leaving = std::mem::take(&mut self.leaving);
         let ntp = self.config.wall_clock.ntp(now);
         let all = loop {
             while leaving.len() < CHUNK && batch.has_room((leaving.len() + 1) * ANY_DATAGRAM) {
-                match self.transports.sending(key).pacer.pop(now) {
-                    Some(item) => leaving.push(item),
-                    None => break,
-                }
+                let pacer = &mut self.transports.sending(key).pacer;
+                let before = pacer.queued();
+                let Some(item) = (if room > 0 { pacer.pop(now) } else { pacer.pop_audio() }) else { break };
+                room = room.saturating_sub(before - pacer.queued());
+                leaving.push(item);
             }
             if leaving.is_empty() {
                 break batch.has_room(ANY_DATAGRAM) || self.transports[key].pacer.is_empty();
@@ -90,6 +95,9 @@ impl Plane {
         };
         self.leaving = leaving;
         self.end_if_broken(key);
+        if path.link.is_tcp() {
+            self.sent_over_tcp(key, room, all, now);
+        }
         if self.transports.sending(key).sending.poll_used_up() {
             self.hold(key);
             return true;

@@ -63,6 +63,13 @@ impl<T> Pacer<T> {
         Some(queued.item)
     }
 
+    /// Takes the next item if it is audio, for a link that has no room for anything else.
+    pub fn pop_audio(&mut self) -> Option<T> {
+        let queued = self.queues[Class::Audio as usize].pop_front()?;
+        self.octets -= queued.octets;
+        Some(queued.item)
+    }
+
     /// When [`Pacer::pop`] returns an item.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.queues.iter().filter_map(|queue| queue.front()).map(|queued| queued.since).min()
@@ -82,10 +89,12 @@ impl<T> Pacer<T> {
         self.queues.iter().all(VecDeque::is_empty)
     }
 
-    /// Drops all queued items, when the peer is no longer connected.
-    pub fn clear(&mut self) {
+    /// Drops all queued items, when the peer is no longer connected or too slow. Returns how many there were.
+    pub fn clear(&mut self) -> usize {
+        let dropped = self.queues.iter().map(VecDeque::len).sum();
         self.queues.iter_mut().for_each(VecDeque::clear);
         self.octets = 0;
+        dropped
     }
 }
 
@@ -121,7 +130,9 @@ mod tests {
         assert_eq!((pacer.poll_timeout(), pacer.queued()), (Some(now), 1_280));
         assert_eq!(pacer.pop(now + ms(5)), Some(2));
         assert_eq!(pacer.queued(), 1_200);
-        pacer.clear();
+        pacer.push(Class::Data, 60, 3, now);
+        assert_eq!((pacer.pop_audio(), pacer.pop_audio()), (None, None));
+        assert_eq!((pacer.clear(), pacer.clear()), (2, 0), "the first video packet is still there");
         assert_eq!((pacer.poll_timeout(), pacer.queued(), pacer.is_empty()), (None, 0, true));
     }
 }

@@ -93,6 +93,9 @@ impl Transport {
             (true, Kind::Audio) => Class::Audio,
             (true, Kind::Video) => Class::Video,
         };
+        if class == Class::Retransmission && self.link.is_shut() {
+            return;
+        }
         match outgoing.transmission.is_first() {
             true => self.repairs.earn(octets + limits::MEDIA_OVERHEAD, now),
             false => self.repairs.take(octets + limits::MEDIA_OVERHEAD),

@@ -15,7 +15,9 @@ use plane_core::data::{Data, Group, PeerIds, dcep};
 use plane_core::demux;
 use plane_core::ice::agent::Agent;
 use plane_core::ice::binding;
+use plane_core::ice::framing::{self, Deframer};
 use plane_core::id::ChannelId;
+use plane_core::limits::ANY_DATAGRAM;
 use plane_core::rtcp::compound;
 use plane_core::rtp::elements;
 use plane_core::rtp::extension::{Extension, ExtensionMap};
@@ -26,8 +28,9 @@ use plane_core::rtp::rtx;
 type Parser = fn(&[u8]);
 
 /// The parsers by the name of their fuzz target and corpus folder.
-pub const PARSERS: [(&str, Parser); 12] = [
+pub const PARSERS: [(&str, Parser); 13] = [
     ("stun", stun),
+    ("frames", frames),
     ("rtp", rtp),
     ("rtcp", rtcp),
     ("vp8", vp8),
@@ -55,6 +58,26 @@ pub fn stun(bytes: &[u8]) {
     let _ = agent.handle_response(bytes, path, Instant::now());
     let answer = agent.handle_request(bytes, path, false, Instant::now());
     assert!(answer.is_err() || binding::username(bytes) == Ok("server0"));
+}
+
+/// The octets of a TCP connection after one that says how long the pieces are in which they arrive.
+pub fn frames(bytes: &[u8]) {
+    let Some((&piece, octets)) = bytes.split_first() else { return };
+    let read = |piece: usize| {
+        let (mut deframer, mut datagrams, mut octets) = (Deframer::default(), Vec::new(), octets.to_vec());
+        let is_whole = octets.chunks_mut(piece).all(|piece| {
+            let taken = deframer.read(piece, |datagram| {
+                assert!((1..=ANY_DATAGRAM).contains(&datagram.len()));
+                datagrams.push(datagram.to_vec());
+            });
+            taken.is_ok()
+        });
+        (datagrams, is_whole)
+    };
+    assert_eq!(read(usize::from(piece) + 1), read(usize::MAX));
+    // What is refused stays refused, and a complete check stays one, whatever follows.
+    let known = (0..=octets.len()).map(|end| framing::first_ufrag(&octets[..end])).find(|found| *found != Ok(None));
+    assert_eq!(known.unwrap_or(Ok(None)), framing::first_ufrag(octets));
 }
 
 pub fn rtp(bytes: &[u8]) {

@@ -12,6 +12,7 @@ fn config(workers: usize) -> Config {
         trace: Trace::default(),
         hosts: vec!["127.0.0.1".parse().unwrap()],
         udp_port: 0,
+        tcp_port: None,
         workers,
         seed: Some(1),
         silence: Silence::default(),

@@ -128,6 +128,7 @@ pub struct PlaneConfig {
     hosts: Vec<String>,
     udp_port: u16,
     workers: usize,
+    tcp_port: Option<u16>,
     silence: Silence,
     data: DataLimits,
     seed: Option<u64>,
@@ -137,13 +138,14 @@ pub struct PlaneConfig {
 #[pymethods]
 impl PlaneConfig {
     #[new]
-    #[pyo3(signature = (*, hosts, udp_port, workers, silence = None, data = None, seed = None, trace = ""))]
+    #[pyo3(signature = (*, hosts, udp_port, workers, tcp_port = None, silence = None, data = None, seed = None, trace = ""))]
     // One argument per field, named at every call.
     #[allow(clippy::too_many_arguments)]
     fn new(
         hosts: Vec<String>,
         udp_port: i64,
         workers: i64,
+        tcp_port: Option<i64>,
         silence: Option<Silence>,
         data: Option<DataLimits>,
         seed: Option<u64>,
@@ -154,6 +156,7 @@ impl PlaneConfig {
         if usize::from(udp_port) + workers > 65_536 {
             return refuse(format!("{workers} workers from port {udp_port} on need ports above 65535"));
         }
+        let tcp_port = tcp_port.map(|port| within("tcp_port", port, 0, 65_535)).transpose()?;
         if hosts.is_empty() {
             return refuse("hosts is empty: there is no address to bind to");
         }
@@ -171,7 +174,7 @@ impl PlaneConfig {
             Some(data) => data,
             None => DataLimits::new(64, 65_536, 200, 400, 262_144, 524_288, 100_000, 2.0, 64)?,
         };
-        Ok(Self { hosts, udp_port, workers, silence, data, seed, trace: trace.to_owned() })
+        Ok(Self { hosts, udp_port, workers, tcp_port, silence, data, seed, trace: trace.to_owned() })
     }
 }
 
@@ -180,6 +183,7 @@ impl PlaneConfig {
         plane_io::Config {
             hosts: self.hosts.iter().filter_map(|host| host.parse().ok()).collect(),
             udp_port: self.udp_port,
+            tcp_port: self.tcp_port,
             workers: self.workers,
             seed: self.seed,
             silence: self.silence.to_core(),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Sink, Update};
+use crate::command::Kind;
 use crate::event::Event;
 use crate::layer::{Ladder, Layer, Lives};
 use crate::plane::media::{leave, replay};
@@ -68,8 +69,10 @@ pub(in crate::plane) struct PeerSink<'a> {
 }
 
 impl PeerSink<'_> {
+    /// True if the peer may be sent media. A TCP connection that is too slow takes no video for a while.
     fn sends_media(&self) -> bool {
-        self.transports[self.placed.transport].sends_media()
+        let transport = &self.transports[self.placed.transport];
+        transport.sends_media() && !(transport.link.is_shut() && self.placed.slot.spec.kind == Kind::Video)
     }
 }
 
@@ -147,10 +150,10 @@ impl Sink for PeerSink<'_> {
     /// No numbers are assigned for a peer that cannot receive: a gap of 2^15 would break its rollover counter.
     #[inline]
     fn is_ready(&mut self, now: Instant) -> bool {
-        let key = self.placed.transport;
-        if self.transports[key].sends_media() {
+        if self.sends_media() {
             return true;
         }
+        let key = self.placed.transport;
         if !self.placed.slot.is_paused()
             && self.transports[key].may_try_picture(now)
             && self.transports[key].sending.try_picture(now)
