@@ -19,6 +19,7 @@ COUNTERS = {
     "bytes_sent": "Octets of datagrams sent",
     "packets_forwarded": "Media packets sent to subscribers, without retransmissions",
     "packets_retransmitted": "Media packets retransmitted",
+    "packets_probing": "Packets sent only to measure what the network carries",
     "keyframe_requests": "Keyframes requested of publishers",
     "nacks_sent": "Packets requested of publishers by negative acknowledgements",
     "keyframe_requests_received": "Keyframes requested by subscribers",

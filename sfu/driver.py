@@ -73,6 +73,8 @@ class Driver:
                 self._captures.handle(event)
             case _native.TransportState(transport=id) | _native.ChannelState(transport=id):
                 self._hand_out(id, event)
+            case _native.Estimate(transport=id):
+                self._hand_out(id, event)
             case _native.Layers(track=id):
                 self._hand_out(id, event)
             case _native.Message(channel=id) | _native.Buffered(channel=id):

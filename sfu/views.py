@@ -266,6 +266,28 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """What the network to a participant carries, estimated from its transport-wide feedback."""
+
+    estimate: int
+    """Bits per second."""
+    budget: int
+    """What may be sent for now, in bits per second: less than the estimate while the queue drains."""
+    throughput: int | None
+    """What arrives, in bits per second. None: too little was sent to tell."""
+    queue: float
+    """Milliseconds for which packets stand in its queue."""
+    loss: float
+    """The share of octets that is lost, 0 to 1."""
+    loss_limited: bool
+    """True: the loss limits the estimate, and not the delay."""
+    round_trip: float
+    """Milliseconds."""
+    silent: bool
+    """True: packets were sent for three seconds without any feedback."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransportCounters:
     """What the plane counted of a participant's transport since it was added. It may lag by a quarter of a second."""
 
@@ -281,6 +303,8 @@ class TransportCounters:
     """Media packets sent, without retransmissions."""
     packets_retransmitted: int
     """Media packets that were retransmitted."""
+    packets_probing: int
+    """Packets that were sent only to measure what the network carries."""
     keyframe_requests: int
     """Keyframes that were requested of the participant (PLI, FIR)."""
     nacks_sent: int
@@ -291,6 +315,8 @@ class TransportCounters:
     """Packets that the participant requested."""
     discards: Mapping[str, int]
     """Dropped datagrams, or parts of them, by reason. Reasons without any are omitted."""
+    network: Network | None
+    """The last estimate. None: the participant has sent no transport-wide feedback."""
 
 
 @dataclass(frozen=True, slots=True)

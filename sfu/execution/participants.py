@@ -119,9 +119,10 @@ def show_counters(node: Node, command: commands.ShowCounters, standing: Standing
     counters = None if transport is None else node.counters(transport)
     if counters is None:
         raise NotFound(f"nothing was counted of {participant.identity}'s transport yet")
-    names = [field.name for field in fields(TransportCounters) if field.name != "discards"]
+    names = [field.name for field in fields(TransportCounters) if field.name not in ("discards", "network")]
     discards = {why: count for why, count in sorted(counters.discards.items()) if count}
-    return TransportCounters(**{name: getattr(counters, name) for name in names}, discards=discards)
+    found = {name: getattr(counters, name) for name in names}
+    return TransportCounters(**found, discards=discards, network=participant.network)
 
 
 def start_capture(node: Node, command: commands.StartCapture, standing: Standing) -> int:

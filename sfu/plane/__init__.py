@@ -17,6 +17,7 @@ try:
         Counters,
         DataLimits,
         EncodingSpec,
+        Estimate,
         Fingerprint,
         IceCredentials,
         Layer,
@@ -50,6 +51,7 @@ PEER_OPENED = 1 << 39
 
 Event = (
     TransportState
+    | Estimate
     | Layers
     | Switched
     | Refused
@@ -74,6 +76,7 @@ __all__ = [
     "Counters",
     "DataLimits",
     "EncodingSpec",
+    "Estimate",
     "Event",
     "Fingerprint",
     "IceCredentials",

@@ -22,6 +22,7 @@ __all__ = [
     "Counters",
     "DataLimits",
     "EncodingSpec",
+    "Estimate",
     "Fingerprint",
     "IceCredentials",
     "Layer",
@@ -191,6 +192,7 @@ class Plane:
         self,
     ) -> list[
         TransportState
+        | Estimate
         | Layers
         | Switched
         | Refused
@@ -674,6 +676,61 @@ class LayerRate:
     def fps(self) -> float: ...
 
 @final
+class Estimate:
+    """What the network to a peer carries, by its transport-wide feedback. Sent when it moved, at most ten times a
+    second, and every two seconds while it moves. Peers without such feedback have none."""
+
+    __match_args__ = (
+        "transport",
+        "estimate",
+        "budget",
+        "throughput",
+        "queue",
+        "loss",
+        "loss_limited",
+        "round_trip",
+        "silent",
+    )
+    def __new__(
+        cls,
+        transport: int,
+        estimate: int,
+        budget: int,
+        throughput: int | None = ...,
+        queue: float = ...,
+        loss: float = ...,
+        loss_limited: bool = ...,
+        round_trip: float = ...,
+        silent: bool = ...,
+    ) -> Estimate: ...
+    @property
+    def transport(self) -> int: ...
+    @property
+    def estimate(self) -> int:
+        """Bits per second."""
+    @property
+    def budget(self) -> int:
+        """What may be sent for now, bits per second: less than the estimate while the queue drains."""
+    @property
+    def throughput(self) -> int | None:
+        """What arrives, bits per second. None: too little was sent to tell."""
+    @property
+    def queue(self) -> float:
+        """Seconds for which packets stand in its queue."""
+    @property
+    def loss(self) -> float:
+        """The share of octets that is lost, 0 to 1."""
+    @property
+    def loss_limited(self) -> bool:
+        """True: the loss limits the estimate, and not the delay."""
+    @property
+    def round_trip(self) -> float:
+        """Seconds."""
+    @property
+    def silent(self) -> bool:
+        """True: packets were sent for three seconds without any feedback."""
+
+@final
 class Layers:
     """The layers of a track that arrive. Sent once a second, and when an encoding or a spatial layer starts or stops. A
     stop is detected within 500 ms if the layer had at least five frames a second and other media of its transport
@@ -893,6 +950,10 @@ class Counters:
 
     @property
     def packets_retransmitted(self) -> int: ...
+    @property
+    def packets_probing(self) -> int:
+        """Packets sent only to measure the path."""
+
     @property
     def keyframe_requests(self) -> int:
         """PLI and FIR sent to publishers."""

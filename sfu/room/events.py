@@ -13,7 +13,7 @@ from sfu.room.members import Members
 from sfu.room.messaging import Messaging, unseal
 from sfu.room.negotiations import Negotiations
 from sfu.room.participant import Participant
-from sfu.views import ParticipantInfo
+from sfu.views import Network, ParticipantInfo
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,18 @@ class Events:
                     self._attendance.note(participant)
                 if self._forwarding.has_work():
                     self._flush_soon()
+            case _native.Estimate():
+                if event.transport == participant.transport.id:
+                    participant.network = Network(
+                        event.estimate,
+                        event.budget,
+                        event.throughput,
+                        event.queue * 1_000,
+                        event.loss,
+                        event.loss_limited,
+                        event.round_trip * 1_000,
+                        event.silent,
+                    )
             case _native.Refused():
                 self._forwarding.refuse(participant, event)
                 self._flush_soon()

@@ -38,7 +38,7 @@ from sfu.room.publications import Outcome, Publications
 from sfu.room.reports import Reports
 from sfu.room.subscriptions import Subscriptions
 from sfu.room.tracks import Track
-from sfu.views import ParticipantInfo, TrackInfo
+from sfu.views import Network, ParticipantInfo, TrackInfo
 
 
 class Participant:
@@ -95,6 +95,8 @@ class Participant:
         self.current = CurrentLayers(context, self.viewing)
         self.bandwidth = Bandwidth(context, self.viewing)
         self.reports = Reports(context, self.viewing)
+        self.network: Network | None = None
+        """The last estimate of what its network carries. None: there is none."""
         self._context = context
         self._described: ParticipantInfo | None = None
         """The last `info`, while nothing of it changed, except perhaps its tracks."""

@@ -12,6 +12,7 @@ COUNTERS = SimpleNamespace(
     bytes_sent=600,
     packets_forwarded=5,
     packets_retransmitted=1,
+    packets_probing=10,
     keyframe_requests=2,
     nacks_sent=3,
     keyframe_requests_received=8,

@@ -102,6 +102,11 @@ class Server:
     async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         return await self._http.request(method, path, **more)
 
+    async def counters(self, room: str, identity: str) -> dict[str, Any]:
+        """Returns what was counted of a participant's transport; empty before there is anything."""
+        answer = await self._http.get(f"{self._internal}/counters", params={"room": room, "identity": identity})
+        return dict(answer.json()) if answer.status_code == 200 else {}
+
     async def metrics(self) -> dict[str, float]:
         """Returns the metrics of the internal listener, by their name in the exposition format, with labels."""
         text = (await self._http.get(f"{self._internal}/metrics")).text

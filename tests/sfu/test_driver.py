@@ -9,6 +9,7 @@ from sfu.config import Config
 from sfu.driver import Driver
 from sfu.plane import _native
 from sfu.service import Sfu
+from sfu.views import Network
 
 from ..live import driver_of, rooms_of
 from .fake_plane import FakePlane
@@ -54,3 +55,16 @@ async def test_an_event_of_a_participant_who_left_is_dropped() -> None:
         await it.say(gone, _native.TransportState(1 << 30, "failed", "nobody's"))
         assert not it.sfu.failures.counts
         assert list(rooms_of(it.sfu)["room"].participants) == [bob.participant.identity]
+
+
+async def test_an_estimate_is_kept_with_the_participant_whose_transport_it_is_of() -> None:
+    async with scene() as it:
+        ada, bob = await it.client("ada"), await it.client("bob")
+        await ada.connect("video recvonly")
+        assert ada.participant.network is None
+        await it.say(
+            _native.Estimate(ada.transport, 2_000_000, 1_500_000, None, queue=0.05, loss=0.02, round_trip=0.08),
+            _native.Estimate(1 << 30, 300_000, 300_000),
+        )
+        assert ada.participant.network == Network(2_000_000, 1_500_000, None, 50.0, 0.02, False, 80.0, False)
+        assert bob.participant.network is None

@@ -27,9 +27,9 @@ test('news that is older than what is known changes nothing', () => {
   assert.ok(others.find('T'));
 });
 
-test('the first offer has a section for each track that is there, in a crowd for some of them', () => {
+test('the first offer has a section for each track that is there, one of each kind at least, in a crowd for some of them', () => {
   const others = new Others();
-  assert.deepEqual(others.firstSlots(), { audio: 0, video: 0 });
+  assert.deepEqual(others.firstSlots(), { audio: 1, video: 1 });
   others.participantsChanged([person('A', 1, [track('T'), track('U', { kind: 'audio' })])]);
   others.participantsChanged([person('B', 1, Array.from({ length: 40 }, (_, n) => track(`V${n}`)))]);
   assert.deepEqual(others.firstSlots(), { audio: 1, video: 32 });

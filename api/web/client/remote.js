@@ -126,13 +126,16 @@ export class Others {
     }
   }
 
-  /** The number of receive sections for the present tracks, which saves the round trip of `renegotiate`. */
+  /**
+   * The number of receive sections for the present tracks, which saves the round trip of `renegotiate`. One of each kind
+   * at least: the first track needs no other offer, and the server measures the network through the video section before.
+   */
   firstSlots() {
     const slots = { audio: 0, video: 0 };
     for (const { tracks } of this.participants.values()) {
       for (const { kind } of tracks.values()) slots[kind] = Math.min(slots[kind] + 1, MOST_AT_FIRST);
     }
-    return slots;
+    return { audio: Math.max(slots.audio, 1), video: Math.max(slots.video, 1) };
   }
 
   /** The peer connection was replaced: no section shows a track. */

@@ -61,6 +61,8 @@ discards! {
     RtcpMalformed = "rtcp_malformed",
     /// Transport-wide feedback about packets that were not sent.
     FeedbackUnsent = "feedback_unsent",
+    /// Transport-wide feedback that reports on the same packets more often than any receiver does.
+    FeedbackRepeated = "feedback_repeated",
     /// No SSRC, MID or RID leads to a track, or an SSRC that has just moved to another m-section shows another MID.
     UnknownSsrc = "unknown_ssrc",
     /// Another stream of its m-section arrives, and nothing distinguishes the two.

@@ -2,6 +2,7 @@
 
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::Layer;
+use crate::time::Duration;
 
 /// A change, or the present state.
 #[derive(Clone, PartialEq, Debug)]
@@ -61,6 +62,14 @@ pub enum Event {
     /// The tracks with sound in the last 100 ms, each with its level in -dBov in each 20 ms, oldest first: 0 is the
     /// loudest, 127 silence (RFC 6464), 255 if nothing arrived.
     AudioLevels(Vec<(TrackId, [u8; 5])>),
+    /// What the network to a peer carries, by transport-wide feedback. Sent when it moved, at most every 100 ms, and at
+    /// least every 2 s while it moves.
+    Estimate {
+        /// The transport.
+        transport: TransportId,
+        /// What is known.
+        network: Network,
+    },
     /// A data channel opened, or closed for good.
     ChannelState {
         /// The transport.
@@ -117,6 +126,27 @@ pub enum TransportState {
     Failed,
     /// The peer closed the connection (close_notify).
     Closed,
+}
+
+/// What is known of the network to a peer.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Network {
+    /// What it carries, bit/s.
+    pub estimate: u64,
+    /// What may be sent for now, bit/s: less than the estimate while its queue drains.
+    pub budget: u64,
+    /// What arrives, bit/s. None: too little was sent to tell.
+    pub throughput: Option<u64>,
+    /// How long packets stand in its queue.
+    pub queue: Duration,
+    /// The share of octets that it loses, 0 to 1.
+    pub loss: f64,
+    /// The loss limits the estimate, and not the delay.
+    pub is_loss_limited: bool,
+    /// The round trip of packets and feedback.
+    pub round_trip: Duration,
+    /// Packets were sent for three seconds without any feedback.
+    pub is_silent: bool,
 }
 
 /// The rate at which a layer arrives.

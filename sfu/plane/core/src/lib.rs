@@ -20,6 +20,8 @@
 
 pub mod batch;
 mod broken;
+#[doc(hidden)]
+pub mod bwe;
 mod capture;
 pub mod codec;
 pub mod command;

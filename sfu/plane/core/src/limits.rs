@@ -76,6 +76,9 @@ pub const STARTS_PER_SECOND: usize = 1_250_000;
 /// of 1,024 (RFC 3711 s3.3.2). 4 s at 2.3 Mbit/s.
 pub const START_PACKETS: usize = 960;
 
+/// Octets of one cluster of probes: 20 ms of 10 Mbit/s, and twice as much for what is larger than a packet of padding.
+pub const PROBE_OCTETS: u64 = 50_000;
+
 /// One octet may be retransmitted for this many octets sent for the first time: 33 % of loss needs as much. libwebrtc:
 /// rtp_sender_egress.cc and rate_limiter.h limit retransmissions to the estimated bit rate.
 pub const REPAIR_SHARE: usize = 2;
@@ -232,6 +235,19 @@ pub const HANDSHAKE_DATAGRAMS: usize = 64;
 /// forgotten first, even if they were not reported. libwebrtc: remote_estimator_proxy.cc, kMaxNumberOfPackets, has
 /// 2^15.
 pub const ARRIVALS: usize = 1 << 13;
+
+/// Packets with a transport-wide number that are remembered until feedback reports on them, in 12 octets each: 2 s of 40
+/// Mbit/s. libwebrtc: transport_feedback_adapter.cc, kSendTimeHistoryWindow, keeps 60 s.
+pub const SENT_NUMBERS: usize = 1 << 13;
+
+/// Statuses that feedback may report on for each packet that was sent. Receivers report each packet once, and repeat
+/// some after a loss; feedback beyond that is discarded unread.
+pub const STATUSES_PER_PACKET: usize = 8;
+/// The same at once, whatever was sent: twice what is remembered.
+pub const STATUSES_AT_ONCE: usize = 2 * SENT_NUMBERS;
+
+/// Octets of the records of sent packets of one transport, and of its estimator.
+pub const ESTIMATOR_MEMORY: usize = 256 * 1024;
 
 /// A hole in transport-wide numbers that is wider is an outage: its packets are not reported as lost one by one.
 pub const ARRIVAL_HOLE: u64 = 1_000;

@@ -53,6 +53,11 @@ impl Link {
         self.room
     }
 
+    /// True if media may be sent over it now. Another one than that in use has room.
+    pub fn has_room(&self, id: LinkId) -> bool {
+        self.id != id || self.room > 0
+    }
+
     /// Handles the octets that the connection may still accept. Returns true if waiting media may be sent.
     pub fn handle_room(&mut self, id: LinkId, room: usize) -> bool {
         if self.id != id || !id.is_tcp() {

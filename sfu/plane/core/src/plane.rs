@@ -4,7 +4,7 @@
 //! of them are in `plane/`: `asked` (the requests of one datagram, each once), `breaking` (ends a broken transport),
 //! `capturing` (clear packets for Wireshark), `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
 //! of slots that show nothing), `links` (TCP connections: their room and their end), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
-//! much is cached), `messages` (data channels), `sink` (what gets the packets of a track), `start` (how a waiting sink
+//! much is cached), `messages` (data channels), `probes` (what the network carries), `sink` (what gets the packets of a track), `start` (how a waiting sink
 //! gets a picture), `subscribers` (what a track's sinks learn of it), `timeouts` (expired timers), `transmit` (sending).
 
 mod arena;
@@ -22,6 +22,7 @@ mod lives;
 mod media;
 mod memory;
 mod messages;
+mod probes;
 mod published;
 mod sink;
 mod sound;

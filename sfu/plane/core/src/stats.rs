@@ -21,6 +21,8 @@ pub struct Counters {
     pub packets_forwarded: u64,
     /// Media packets that were retransmitted.
     pub packets_retransmitted: u64,
+    /// Packets that were sent only to measure the path: retransmissions without a request, and empty packets.
+    pub packets_probing: u64,
     /// PLI and FIR sent to publishers.
     pub keyframe_requests: u64,
     /// Packets that were requested from publishers.
@@ -41,6 +43,7 @@ impl Default for Counters {
             bytes_sent: 0,
             packets_forwarded: 0,
             packets_retransmitted: 0,
+            packets_probing: 0,
             keyframe_requests: 0,
             nacks_sent: 0,
             keyframe_requests_received: 0,

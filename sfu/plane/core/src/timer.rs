@@ -34,6 +34,10 @@ timers! {
     Feedback = "feedback",
     /// A transport sends sender and receiver reports (RFC 3550 s6.3).
     Reports = "reports",
+    /// A transport's estimate is lowered for missing feedback, or it is time for another probe.
+    Estimate = "estimate",
+    /// A transport sends the next packets of a probe.
+    Probe = "probe",
     /// A transport's pacer sends the next packet.
     Pacer = "pacer",
     /// A transport's cached packets are trimmed to what its rate needs.

@@ -26,6 +26,8 @@ targets! {
     KEYFRAMES = "keyframes",
     /// Retransmissions that are refused, or requested of the publisher.
     RESENDS = "resends",
+    /// What the network to a peer carries.
+    ESTIMATES = "estimates",
     /// Why packets are discarded: per transport and reason the first one, the second, the fourth, and so on.
     DISCARDS = "discards",
     /// Each packet. Only in builds with the feature `packet-events`.

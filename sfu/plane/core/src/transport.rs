@@ -5,6 +5,8 @@ mod queues;
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::bwe::Estimator;
+use crate::bwe::units::Rate;
 use crate::command::{DtlsRole, IceCredentials, Path, SctpSpec, TransportSpec};
 use crate::config::{Config, DataLimits};
 use crate::data::{Data, PeerIds};
@@ -24,7 +26,7 @@ use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
 use crate::send::outage::Unanswered;
 use crate::send::repairs::Repairs;
-use crate::send::{Flight, Outgoing, Pacer, RoundTrip, StartBudget};
+use crate::send::{Empty, Outgoing, Pacer, Prober, RoundTrip, StartBudget};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::stats::Counters;
 use crate::time::{Duration, Instant, ms};
@@ -38,11 +40,17 @@ const IDLE_REPORTS: Duration = ms(4_000);
 /// one.
 const FIRST_REPORT: Duration = ms(200);
 
+/// What a network is assumed to carry at first. libwebrtc: peer_connection.cc starts at 300 kbit/s
+/// (`kStartBitrateBps`).
+const FIRST_ESTIMATE: Rate = Rate::kbps(300);
+
 /// An item in the pacer's queue.
 pub enum Queued {
     /// A media packet of the slot with this key, from the track with that key. It is written and encrypted when it is
     /// sent.
     Media { slot: usize, track: usize, outgoing: Outgoing },
+    /// An empty packet of the slot with this key, which measures the path.
+    Empty { slot: usize, empty: Empty },
     /// A complete SCTP packet, still without its DTLS record.
     Sctp(Vec<u8>),
 }
@@ -97,8 +105,11 @@ pub struct Transport {
     /// The octets of cached packets since keyframes that may be sent now.
     pub starts: StartBudget,
     pub state: Option<TransportState>,
-    /// The transport-wide sequence numbers of sent packets.
-    pub flight: Flight,
+    /// What the network to the peer carries, and the transport-wide numbers of sent packets.
+    pub estimator: Box<Estimator>,
+    pub prober: Prober,
+    /// The arena key of the slot whose RTX carries probes.
+    pub probing_slot: Option<usize>,
     pub round_trip: RoundTrip,
     /// Sent packets without transport-wide feedback.
     pub unanswered: Unanswered,
@@ -151,7 +162,9 @@ impl Transport {
             repairs: Repairs::default(),
             starts: StartBudget::default(),
             state: None,
-            flight: Flight::default(),
+            estimator: Box::new(Estimator::new(FIRST_ESTIMATE)),
+            prober: Prober::default(),
+            probing_slot: None,
             round_trip: RoundTrip::default(),
             unanswered: Unanswered::default(),
             next_report: now + FIRST_REPORT,
@@ -201,6 +214,7 @@ impl Transport {
         tracing::info!(target: trace::TRANSPORT, transport = self.id.0, ?state, reason, "state changed");
         if state != TransportState::Connected {
             self.pacer.clear();
+            self.prober.clear();
             self.rtcp.clear();
             self.unanswered = Unanswered::default();
         }
@@ -268,7 +282,7 @@ impl Transport {
     }
 
     /// All its present deadlines, by name.
-    pub fn deadlines(&self) -> [(Timer, Option<Instant>); 8] {
+    pub fn deadlines(&self) -> [(Timer, Option<Instant>); 10] {
         let media = self.sends_media();
         let silence = [self.consent.poll_timeout(), self.presence.poll_timeout(), self.sending.poll_timeout()];
         [
@@ -277,6 +291,8 @@ impl Transport {
             (Timer::Dtls, self.dtls.poll_timeout()),
             (Timer::Data, self.data.as_ref().and_then(|data| data.poll_timeout())),
             (Timer::Feedback, self.arrivals.poll_timeout()),
+            (Timer::Estimate, media.then(|| self.estimator.poll_timeout()).flatten()),
+            (Timer::Probe, self.probes().then(|| self.prober.poll_timeout()).flatten()),
             (Timer::Reports, media.then_some(self.next_report)),
             // A transport in the list of senders empties its pacer anyway. One that may not send waits for packets from
             // its peer.

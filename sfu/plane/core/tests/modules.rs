@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules by rank, highest first. `ARCHITECTURE.md` has the same order.
-const RANKS: [&[&str]; 11] = [
+const RANKS: [&[&str]; 12] = [
     &["plane"],
     &["transport"],
     &["send", "data", "ice"],
+    &["bwe"],
     &["receive", "config", "stats"],
     &["dtls"],
     &["srtp", "batch", "capture", "link"],

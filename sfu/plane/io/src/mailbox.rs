@@ -120,6 +120,7 @@ struct Letters {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Key {
     Transport(TransportId),
+    Estimate(TransportId),
     Layers(TrackId),
     Switched(SlotId),
     Refused(SlotId),
@@ -244,6 +245,7 @@ impl Letters {
 fn key(worker: usize, event: &Event) -> Option<Key> {
     match event {
         Event::TransportState { transport, .. } => Some(Key::Transport(*transport)),
+        Event::Estimate { transport, .. } => Some(Key::Estimate(*transport)),
         Event::Layers { track, .. } => Some(Key::Layers(*track)),
         Event::Switched { slot, .. } => Some(Key::Switched(*slot)),
         Event::Refused { slot, .. } => Some(Key::Refused(*slot)),

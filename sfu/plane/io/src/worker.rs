@@ -245,7 +245,7 @@ impl Worker {
     /// Sends all packets and posts all events that the plane has.
     fn drain(&mut self, now: Instant) {
         let mut messages = 0;
-        while self.plane.poll_transmit(&mut self.batch, now) {
+        while self.plane.poll_transmit(&mut self.batch, Instant::now()) {
             messages += self.batch.messages().count();
             self.port.send(&self.batch);
             if self.links.count() > 0 {

@@ -50,6 +50,17 @@ macro_rules! event {
 
 event!(LayerRate { layer: Layer, bps: u64, width: u16, height: u16, fps: f32 });
 event!(TransportState { transport: u64, state: TransportWord, reason: String });
+event!(Estimate {
+    transport: u64,
+    estimate: u64,
+    budget: u64,
+    throughput: Option<u64> = None,
+    queue: f64 = 0.0,
+    loss: f64 = 0.0,
+    loss_limited: bool = false,
+    round_trip: f64 = 0.0,
+    silent: bool = false,
+});
 event!(Layers {
     track: u64,
     codec: Option<Codec>,
@@ -99,6 +110,18 @@ pub fn to_python(py: Python<'_>, news: News) -> PyResult<Bound<'_, PyAny>> {
             let state = TransportWord(state);
             TransportState { transport: transport.0, state, reason: reason.to_owned() }.into_bound_py_any(py)
         }
+        Event::Estimate { transport, network } => Estimate {
+            transport: transport.0,
+            estimate: network.estimate,
+            budget: network.budget,
+            throughput: network.throughput,
+            queue: network.queue.as_secs_f64(),
+            loss: network.loss,
+            loss_limited: network.is_loss_limited,
+            round_trip: network.round_trip.as_secs_f64(),
+            silent: network.is_silent,
+        }
+        .into_bound_py_any(py),
         Event::Layers { track, codec, layers, encrypted, deaf, surplus, lacks_parameters, loss, round_trip } => {
             let rate = |rate: plane_core::event::LayerRate| LayerRate {
                 layer: rate.layer.into(),
@@ -151,6 +174,7 @@ pub struct Counters {
     bytes_sent: u64,
     packets_forwarded: u64,
     packets_retransmitted: u64,
+    packets_probing: u64,
     keyframe_requests: u64,
     nacks_sent: u64,
     keyframe_requests_received: u64,
@@ -166,6 +190,7 @@ impl Counters {
         self.bytes_sent += counters.bytes_sent;
         self.packets_forwarded += counters.packets_forwarded;
         self.packets_retransmitted += counters.packets_retransmitted;
+        self.packets_probing += counters.packets_probing;
         self.keyframe_requests += counters.keyframe_requests;
         self.nacks_sent += counters.nacks_sent;
         self.keyframe_requests_received += counters.keyframe_requests_received;

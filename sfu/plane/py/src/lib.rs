@@ -198,8 +198,8 @@ mod _native {
     use super::Plane;
     #[pymodule_export]
     use crate::events::{
-        AudioLevels, Buffered, Captured, ChannelState, Counters, LayerRate, Layers, Message, Refused, Stats, Switched,
-        TraceLine, TransportState, WorkerFailed,
+        AudioLevels, Buffered, Captured, ChannelState, Counters, Estimate, LayerRate, Layers, Message, Refused, Stats,
+        Switched, TraceLine, TransportState, WorkerFailed,
     };
     #[pymodule_export]
     use crate::specs::{

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::Batch;
+use crate::bwe::{Estimator, History as Sent};
 use crate::receive::arrival_times::ArrivalTimes;
 use crate::receive::cache::FIRST_ROOM;
 use crate::receive::nack::Nacks;
@@ -41,7 +42,12 @@ fn limits_that_follow_from_one_another_fit() {
         ),
         (
             "the work of a datagram is the sum of its parts",
-            NAMED + STARTS_AT_ONCE / MEDIA_OVERHEAD + TRACKS * SDP_ENCODINGS + 2 * SLOTS + REQUESTED_AT_ONCE,
+            NAMED
+                + STATUSES_AT_ONCE
+                + STARTS_AT_ONCE / MEDIA_OVERHEAD
+                + TRACKS * SDP_ENCODINGS
+                + 2 * SLOTS
+                + REQUESTED_AT_ONCE,
             STEPS_PER_DATAGRAM,
         ),
         ("a first frame is a datagram", FIRST_FRAME, ANY_DATAGRAM),
@@ -72,6 +78,12 @@ fn limits_that_follow_from_one_another_fit() {
             (ARRIVALS + ARRIVAL_HOLE as usize).next_power_of_two() * ArrivalTimes::PLACE,
             ARRIVALS_MEMORY,
         ),
+        (
+            "what was sent with a number is noted, in a list that grows up to twice its content",
+            2 * SENT_NUMBERS * Sent::PLACE + size_of::<Estimator>(),
+            ESTIMATOR_MEMORY,
+        ),
+        ("a number that is remembered is told apart from others", SENT_NUMBERS, usize::from(FEEDBACK_STATUSES)),
         ("windows of all SSRCs are kept", srtp::MOST_MEMORY, WINDOWS_MEMORY),
         (
             "what waits is bounded by its kinds",

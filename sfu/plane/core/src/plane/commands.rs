@@ -116,6 +116,7 @@ impl Plane {
         self.transports[key].slots.push(slot);
         self.transports[key].slots_by_ssrc.insert(self.slots[slot].slot.spec.ssrc, slot);
         self.places.insert(id.0, Place::Slot(slot));
+        self.choose_probing_slot(key);
     }
 
     fn set_source(&mut self, slot: SlotId, track: Option<TrackId>, now: Instant) {
@@ -217,12 +218,15 @@ impl Plane {
             self.tracks[track].unsubscribe(Subscriber::Slot(slot));
         }
         let key = slot;
-        let Placed { slot, transport, .. } = self.slots.remove(slot);
-        if let Some(transport) = self.transports.get_mut(transport) {
+        let Placed { slot, transport: owner, .. } = self.slots.remove(slot);
+        if let Some(transport) = self.transports.get_mut(owner) {
             if transport.slots_by_ssrc.get(&slot.spec.ssrc) == Some(&key) {
                 transport.slots_by_ssrc.remove(&slot.spec.ssrc);
             }
             transport.retire_own([Some(slot.spec.ssrc), slot.spec.rtx_ssrc].into_iter().flatten());
+            if transport.probing_slot == Some(key) {
+                self.choose_probing_slot(owner);
+            }
         }
     }
 

@@ -126,7 +126,7 @@ impl Plane {
                 }
             }
             Packet::TransportFeedback(feedback) => {
-                if let Err(why) = self.handle_transport_feedback(key, feedback, path, now) {
+                if let Err(why) = self.handle_transport_feedback(key, feedback, path, received, now) {
                     self.discard(key, why, 1);
                 }
             }
@@ -155,10 +155,11 @@ impl Plane {
         key: usize,
         feedback: Feedback<'_>,
         path: &Path,
+        received: Instant,
         now: Instant,
     ) -> Result<(), Discard> {
         let transport = &mut self.transports[key];
-        if !transport.flight.covers(feedback.base, feedback.count) {
+        if !transport.estimator.covers(feedback.base, feedback.count) {
             return Err(Discard::FeedbackUnsent);
         }
         self.steps += feedback.check()? as u64;
@@ -166,6 +167,13 @@ impl Plane {
         if transport.unanswered.answered(now) {
             self.resume_pictures(key, now);
         }
+        let estimator = &mut self.transports[key].estimator;
+        if !estimator.spend_statuses(feedback.count) {
+            return Err(Discard::FeedbackRepeated);
+        }
+        self.steps += u64::from(feedback.count);
+        estimator.handle_feedback(feedback.reference, feedback.packets(), received);
+        self.report_estimate(key, now);
         Ok(())
     }
 

@@ -36,6 +36,8 @@ pub struct Remembered {
     pub missing: usize,
     /// Arrival times of packets with transport-wide numbers.
     pub arrivals: usize,
+    /// The estimator, with its records of sent packets.
+    pub estimator: usize,
     /// Replay windows and retired SSRCs of SRTP.
     pub windows: usize,
     /// Queued datagrams.
@@ -53,6 +55,7 @@ impl Plane {
             sent: transport.slots.iter().map(|&slot| self.slots[slot].slot.memory()).sum(),
             missing: transport.tracks.iter().map(|&track| self.tracks[track].track.missing_memory()).sum(),
             arrivals: transport.arrivals.memory(),
+            estimator: transport.estimator.memory(),
             windows: transport.srtp.as_ref().map_or(0, |srtp| srtp.inbound.memory() + srtp.outbound.memory()),
             waiting: transport.waiting(),
             messages: transport.data.as_ref().map_or(0, |data| data.memory()),

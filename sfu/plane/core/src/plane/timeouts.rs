@@ -79,7 +79,11 @@ impl Plane {
         if own.has(Timer::Memory) {
             self.trim(key, now);
         }
-        if own.has(Timer::Pacer) {
+        if own.has(Timer::Estimate) {
+            self.transports[key].estimator.handle_timeout(now);
+            self.report_estimate(key, now);
+        }
+        if own.has_any(&[Timer::Pacer, Timer::Probe]) {
             self.transports.sending(key);
         }
         let silent = tracks.iter().filter(|track| track.due.has(Timer::Lives));

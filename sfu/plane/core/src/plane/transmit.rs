@@ -5,8 +5,9 @@ use super::arena::Arena;
 use super::published::Published;
 use crate::batch::{Batch, Full};
 use crate::broken::{Broken, contain};
+use crate::bwe;
 use crate::capture::{Capture, Direction};
-use crate::command::Path;
+use crate::command::{Kind, Path};
 use crate::discard::Discard;
 use crate::limits::{ANY_DATAGRAM, DATAGRAM, SRTCP_OVERHEAD};
 use crate::rtcp::report;
@@ -78,8 +79,15 @@ impl Plane {
             while leaving.len() < CHUNK && batch.has_room((leaving.len() + 1) * ANY_DATAGRAM) {
                 let pacer = &mut self.transports.sending(key).pacer;
                 let before = pacer.queued();
-                let Some(item) = (if room > 0 { pacer.pop(now) } else { pacer.pop_audio() }) else { break };
+                let item = if room > 0 { pacer.pop(now) } else { pacer.pop_audio() };
                 room = room.saturating_sub(before - pacer.queued());
+                if item.is_none() && room > 0 {
+                    let Some(probe) = self.poll_probe(key, now) else { break };
+                    room = room.saturating_sub(DATAGRAM);
+                    leaving.push(probe);
+                    continue;
+                }
+                let Some(item) = item else { break };
                 leaving.push(item);
             }
             if leaving.is_empty() {
@@ -87,6 +95,7 @@ impl Plane {
             }
             let written = contain(|| self.write(key, path, &leaving, batch, ntp, now));
             leaving.clear();
+            self.transports.sending(key).prober.flushed();
             if let Err(Broken(why)) = written {
                 let _ = self.break_transport::<()>(key, why);
                 self.discard(key, Discard::InvariantBroken, 1);
@@ -141,6 +150,21 @@ impl Plane {
                     }
                     continue;
                 }
+                Queued::Empty { slot, empty } => {
+                    let Some(placed) = slots.get(*slot) else { continue };
+                    let out = (&mut *batch, path, capture.as_deref_mut());
+                    match transport.write_empty(&placed.slot.spec, empty, abs_send_time, out, now) {
+                        Ok(()) => {
+                            stats.counters.packets_probing += 1;
+                            transport.counters.packets_probing += 1;
+                        }
+                        Err(why) => {
+                            stats.counters.discard(why, 1);
+                            transport.discard(why, 1);
+                        }
+                    }
+                    continue;
+                }
             };
             let (Some((cached, earlier)), Some(placed)) = (whole(tracks, track, outgoing), slots.get_mut(slot)) else {
                 stats.counters.discard(Discard::CacheMiss, 1);
@@ -172,14 +196,11 @@ impl Plane {
                     continue;
                 }
             }
-            match outgoing.transmission.is_first() {
-                true => {
-                    stats.counters.packets_forwarded += 1;
-                    transport.counters.packets_forwarded += 1;
-                }
-                false => {
-                    stats.counters.packets_retransmitted += 1;
-                    transport.counters.packets_retransmitted += 1;
+            for counters in [&mut stats.counters, &mut transport.counters] {
+                match outgoing.transmission {
+                    Transmission::First | Transmission::Remembered => counters.packets_forwarded += 1,
+                    Transmission::Rtx(_) | Transmission::Identical => counters.packets_retransmitted += 1,
+                    Transmission::Probe(_) => counters.packets_probing += 1,
                 }
             }
             packet_event!(transport = transport.id.0, ssrc = outgoing.ssrc, seq = outgoing.seq.0, "sent");
@@ -255,7 +276,8 @@ impl Transport {
                 before.map(|(varied, proof)| (varied, Some(proof))).ok_or(Discard::TooLate)?
             }
             _ => {
-                let transport_sequence = spec.extensions.id(Extension::TransportCc).map(|_| self.flight.next());
+                let transport_sequence =
+                    spec.extensions.id(Extension::TransportCc).map(|_| self.estimator.next_number());
                 (Varied { transport_sequence, abs_send_time, padding }, None)
             }
         };
@@ -282,6 +304,9 @@ impl Transport {
                 undo();
                 return Err(Discard::RepeatChanged);
             }
+            if let Some(number) = varied.transport_sequence {
+                self.estimator.repeated(number);
+            }
             return Ok(length);
         }
         let length = srtp.outbound.protect_rtp(out, header, length, ssrc, index);
@@ -293,10 +318,7 @@ impl Transport {
             slot.cold.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
         }
         if varied.transport_sequence.is_some() {
-            self.flight.sent();
-            self.consent.sent_with_feedback(now);
-            self.unanswered.sent(now);
-            self.presence.sent_with_feedback(now);
+            self.measure(length, kind(outgoing), now);
         }
         self.sending.spend(length);
         Ok(length)
@@ -319,6 +341,16 @@ fn whole<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) ->
         _ => Earlier::default(),
     };
     Some((cached(outgoing.source_seq)?, earlier))
+}
+
+/// What the estimator needs to know of a packet's content.
+fn kind(outgoing: &Outgoing) -> bwe::Kind {
+    match (outgoing.transmission, outgoing.kind) {
+        (Transmission::Probe(_), _) => bwe::Kind::Probe,
+        (Transmission::Rtx(_) | Transmission::Identical, _) => bwe::Kind::Repair,
+        (Transmission::First | Transmission::Remembered, Kind::Audio) => bwe::Kind::Audio,
+        (Transmission::First | Transmission::Remembered, Kind::Video) => bwe::Kind::Video,
+    }
 }
 
 fn is_of_frame(item: &Queued, first: &Outgoing) -> bool {

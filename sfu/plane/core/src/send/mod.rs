@@ -8,7 +8,6 @@
 //! ```
 
 pub mod compression;
-pub mod flight;
 pub mod history;
 pub mod keyframe_budget;
 pub mod mapping;
@@ -17,6 +16,7 @@ pub mod outage;
 pub mod pacer;
 pub mod packet;
 pub mod passing;
+pub mod prober;
 pub mod redundancy;
 pub mod repairs;
 pub mod repeats;
@@ -39,10 +39,10 @@ pub use crate::receive::packet::Packet;
 pub use crate::receive::rung::{EncodingId, Rung};
 #[cfg(test)]
 pub(crate) use crate::receive::start::Start;
-pub use flight::Flight;
 pub use pacer::{Class, Pacer};
 pub use passing::{Nack, Outgoing, Patch, Replay, SlotEvent, Transmission};
+pub use prober::Prober;
 pub use repeats::Varied;
 pub use round_trip::RoundTrip;
-pub use slot::Slot;
+pub use slot::{Empty, Slot};
 pub use start_budget::StartBudget;

@@ -12,6 +12,7 @@ use crate::rtp::rtx::OSN;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Transmission};
 use crate::send::redundancy::{self, Earlier};
 use crate::send::repeats::Varied;
+use crate::send::slot::Empty;
 
 /// Octets beside the payload and the extension block: header, OSN, and the octet by which a VP8 descriptor may grow.
 const OVERHEAD: usize = FIXED + OSN + 1;
@@ -19,6 +20,8 @@ const OVERHEAD: usize = FIXED + OSN + 1;
 const VERSION: u8 = 2 << 6;
 const EXTENSION: u8 = 1 << 4;
 const MARKER: u8 = 1 << 7;
+/// The P bit of the first octet.
+const PADDING: u8 = 1 << 5;
 
 /// Writes the plaintext of `outgoing` to the front of `out`. Returns the octets of its header, where encryption begins,
 /// and of the whole packet.
@@ -43,12 +46,36 @@ pub fn write(
     out[8..12].copy_from_slice(&outgoing.ssrc.to_be_bytes());
     let header = FIXED + extension;
     let mut length = header;
-    if let Transmission::Rtx(original) = outgoing.transmission {
+    if let Transmission::Rtx(original) | Transmission::Probe(original) = outgoing.transmission {
         out[length..length + OSN].copy_from_slice(&original.to_be_bytes());
         length += OSN;
     }
     length += write_payload(&mut out[length..], outgoing.patch, cached, earlier);
     (header, length)
+}
+
+/// The padding of an empty packet: its last octet counts itself (RFC 3550 s5.1). libwebrtc: rtp_sender.cc,
+/// kMaxPaddingLength.
+const EMPTY: usize = 224;
+
+/// Octets of an empty packet, about, on the wire.
+pub const EMPTY_OCTETS: usize = EMPTY + 60;
+
+/// Writes an empty packet, which consists of padding. Returns the octets of its header, and of the whole packet.
+///
+/// # Panics
+/// If `out` has less than [`DATAGRAM`](crate::limits::DATAGRAM) octets.
+pub fn write_empty(out: &mut [u8], spec: &SlotSpec, empty: &Empty, varied: &Varied) -> (usize, usize) {
+    let extension = write_elements(&mut out[FIXED..], spec, None, &[], varied);
+    out[0] = VERSION | PADDING | if extension > 0 { EXTENSION } else { 0 };
+    out[1] = empty.payload_type & 0x7F;
+    out[2..4].copy_from_slice(&empty.seq.wire().to_be_bytes());
+    out[4..8].copy_from_slice(&empty.timestamp.to_be_bytes());
+    out[8..12].copy_from_slice(&empty.ssrc.to_be_bytes());
+    let header = FIXED + extension;
+    out[header..header + EMPTY].fill(0);
+    out[header + EMPTY - 1] = EMPTY as u8;
+    (header, header + EMPTY)
 }
 
 /// The most octets that [`write`] needs.
@@ -65,19 +92,24 @@ pub fn most_octets(spec: &SlotSpec, cached: &Cached, earlier: &Earlier<'_>) -> u
 /// publisher sends on some packets: packets of equal size leave in one segmented send. The two-byte form is used if an
 /// element fits no other (RFC 8285 s4.1.2); receivers tell the forms apart by the block's header.
 fn write_extensions(out: &mut [u8], spec: &SlotSpec, outgoing: &Outgoing, cached: &Cached, varied: &Varied) -> usize {
+    let mut rewritten = [0; MOST_DESCRIPTOR];
+    let length = match spec.extensions.id(Extension::DependencyDescriptor) {
+        Some(_) => write_descriptor(&mut rewritten, outgoing, cached),
+        None => None,
+    };
+    write_elements(out, spec, length.map(|length| &rewritten[..length]), &cached.passed, varied)
+}
+
+/// Writes the elements of a block: the plane's own ones, the dependency descriptor, and stored ones of the publisher.
+fn write_elements(out: &mut [u8], spec: &SlotSpec, descriptor: Option<&[u8]>, passed: &[u8], varied: &Varied) -> usize {
     let id = |extension| spec.extensions.id(extension);
     let mid = id(Extension::Mid).filter(|_| !spec.mid.is_empty()).map(|id| (id, spec.mid.as_bytes()));
     let sequence = varied.transport_sequence.map(u16::to_be_bytes);
     let sequence = id(Extension::TransportCc).zip(sequence.as_ref().map(|octets| octets.as_slice()));
     let time = varied.abs_send_time.to_be_bytes();
     let time = id(Extension::AbsSendTime).map(|id| (id, &time[1..]));
-    let mut rewritten = [0; MOST_DESCRIPTOR];
-    let descriptor = id(Extension::DependencyDescriptor).and_then(|id| {
-        let length = write_descriptor(&mut rewritten, outgoing, cached)?;
-        Some((id, &rewritten[..length]))
-    });
-
-    let passed = passed::stored(&cached.passed).filter_map(|(extension, value)| Some((id(extension)?, value)));
+    let descriptor = id(Extension::DependencyDescriptor).zip(descriptor);
+    let passed = passed::stored(passed).filter_map(|(extension, value)| Some((id(extension)?, value)));
     let elements = [mid, sequence, time, descriptor].into_iter().flatten().chain(passed);
     let two_byte = elements.clone().any(|(id, value)| needs_two_byte(id, value.len()));
     let mut writer = Writer::new(out, two_byte);

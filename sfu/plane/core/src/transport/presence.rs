@@ -25,6 +25,14 @@ impl Transport {
             && self.sending.is_allowed()
     }
 
+    /// True if packets may be sent that only measure the path: with consent, never on trial, and while its connection has
+    /// room.
+    pub fn probes(&self) -> bool {
+        let has_room = |path: Path| self.link.has_room(path.link);
+        let may_send = self.sends_media() && self.sending.is_consented() && self.probing_slot.is_some();
+        may_send && self.agent.selected().is_some_and(has_room)
+    }
+
     /// Handles the arrival of an authenticated packet over this path. `proof` is true if only the peer can have sent
     /// it, and only from there; a check can come from anybody's address.
     pub fn handle_authenticated(&mut self, path: &Path, proof: bool, now: Instant) -> Heard {
@@ -104,6 +112,7 @@ impl Transport {
     /// Stops all sending except STUN and DTLS. Returns true if media could be sent until now.
     pub fn hold(&mut self) -> bool {
         self.pacer.clear();
+        self.prober.clear();
         self.rtcp.clear();
         self.sending.hold()
     }

@@ -11,9 +11,10 @@ use plane_core::command::Path;
 use plane_core::config::{DataLimits, Silence};
 use plane_core::demux::{Protocol, protocol};
 use plane_core::limits::{
-    AMPLIFICATION, ARRIVALS_MEMORY, CAUSED_AT_ONCE, DATAGRAM, FEEDBACK_PER_SECOND, HANDSHAKE_PER_SECOND,
-    KEPT_PER_TRANSPORT, MISSING_MEMORY, REPORTS_PER_SECOND, SENT_MEMORY, STEPS_PER_DATAGRAM, STEPS_PER_SLOT,
-    TIMER_STEPS_PER_SLOT, TIMER_STEPS_PER_TRACK, TIMER_STEPS_PER_TRANSPORT, WAITING_MEMORY, WINDOWS_MEMORY,
+    AMPLIFICATION, ARRIVALS_MEMORY, CAUSED_AT_ONCE, DATAGRAM, ESTIMATOR_MEMORY, FEEDBACK_PER_SECOND,
+    HANDSHAKE_PER_SECOND, KEPT_PER_TRANSPORT, MISSING_MEMORY, REPORTS_PER_SECOND, SENT_MEMORY, STEPS_PER_DATAGRAM,
+    STEPS_PER_SLOT, TIMER_STEPS_PER_SLOT, TIMER_STEPS_PER_TRACK, TIMER_STEPS_PER_TRANSPORT, WAITING_MEMORY,
+    WINDOWS_MEMORY,
 };
 use plane_core::time::{Duration, Instant, ms};
 use plane_core::{Discard, Plane};
@@ -246,6 +247,7 @@ impl Budget {
                 ("packets that were sent", kept.sent, SENT_MEMORY),
                 ("packets that are missing", kept.missing, MISSING_MEMORY),
                 ("arrivals", kept.arrivals, ARRIVALS_MEMORY),
+                ("estimator", kept.estimator, ESTIMATOR_MEMORY),
                 ("windows of SSRCs", kept.windows, WINDOWS_MEMORY),
                 ("datagrams that wait", kept.waiting, WAITING_MEMORY),
                 ("messages", kept.messages, data.buffered + data.channels * data.backlog_octets),

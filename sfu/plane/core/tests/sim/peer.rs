@@ -76,6 +76,8 @@ pub struct Peer {
     pub names_streams: Option<u32>,
     /// The number of duplicate packets.
     pub replayed: usize,
+    /// The number of packets without payload, which only measure the path.
+    pub probes: usize,
     /// Its retransmissions have MID and repaired RID.
     pub names_repairs: bool,
     /// Sequence numbers of its sources that are lost before they are sent.
@@ -152,6 +154,7 @@ impl Peer {
             tap: Vec::new(),
             compounds: VecDeque::new(),
             replayed: 0,
+            probes: 0,
             swallows: Vec::new(),
             refuses: Vec::new(),
             names_streams: None,

@@ -1,7 +1,10 @@
 //! One receive section of a subscriber. It forwards packets of the track that it shows, under its own numbers.
 
 mod feedback;
+mod probe;
 mod source;
+
+pub use probe::Empty;
 
 use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;

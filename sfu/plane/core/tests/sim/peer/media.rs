@@ -4,7 +4,7 @@ use plane_core::Discard;
 use plane_core::codec::Codec;
 use plane_core::command::Kind;
 use plane_core::rtcp::{feedback, report};
-use plane_core::rtp::elements::{self, Writer};
+use plane_core::rtp::elements::{self, Extensions, Writer};
 use plane_core::rtp::extension::Extension;
 use plane_core::rtp::header::Header;
 use plane_core::time::{Instant, ms};
@@ -183,18 +183,11 @@ impl Peer {
             self.unreported.push((number, now));
         }
         let end = header.payload_end(packet).expect("its padding is well formed");
-        self.received.push(Received {
-            at: now,
-            ssrc: header.ssrc,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            payload_type: header.payload_type,
-            mid: extensions.mid.map(String::from),
-            transport_cc: extensions.transport_cc,
-            descriptor: extensions.dependency_descriptor.map(Vec::from),
-            payload: packet[header.length..end].to_vec(),
-        });
+        if header.padding && end == header.length {
+            self.probes += 1;
+        } else {
+            self.receive(&header, &extensions, packet[header.length..end].to_vec(), now);
+        }
         self.counted.entry(header.ssrc).or_insert((header.sequence, 0)).1 += 1;
         let expected = self.expected.entry(header.ssrc).or_insert(header.sequence);
         let ahead = header.sequence.wrapping_sub(*expected);
@@ -207,6 +200,21 @@ impl Peer {
                 self.send_rtcp(out);
             }
         }
+    }
+
+    fn receive(&mut self, header: &Header, extensions: &Extensions<'_>, payload: Vec<u8>, now: Instant) {
+        self.received.push(Received {
+            at: now,
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload_type: header.payload_type,
+            mid: extensions.mid.map(String::from),
+            transport_cc: extensions.transport_cc,
+            descriptor: extensions.dependency_descriptor.map(Vec::from),
+            payload,
+        });
     }
 
     pub(super) fn retransmit(&mut self, media: u32, lost: Vec<u16>, now: Instant) {

@@ -103,7 +103,7 @@ impl Peer {
                 }
                 deltas.resize(place, None);
                 let delta = (at.saturating_duration_since(previous).as_micros() / 250) as i16;
-                previous = at;
+                previous += plane_core::time::Duration::from_micros(250) * delta as u32;
                 deltas.push(Some(delta));
             }
             twcc::write_feedback(&mut out, 1, 1, self.feedback_count, reference, base, &deltas);

@@ -1,0 +1,112 @@
+//! Probes of what the network to a peer carries: what each of their packets is, and how an empty one is written.
+
+use super::transmit::cached;
+use super::{Place, Plane};
+use crate::batch::Batch;
+use crate::bwe;
+use crate::bwe::units::Rate;
+use crate::capture::{Capture, Direction};
+use crate::command::{Path, SlotSpec};
+use crate::discard::Discard;
+use crate::event::{Event, Network};
+use crate::limits::{DATAGRAM, MEDIA_OVERHEAD};
+use crate::send::{Empty, Varied, packet};
+use crate::time::Instant;
+use crate::trace;
+use crate::transport::{Queued, Transport};
+
+impl Plane {
+    /// Chooses the slot that carries the probes of a transport: one that shows a picture, else any that can.
+    pub(super) fn choose_probing_slot(&mut self, key: usize) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let able = || transport.slots.iter().copied().filter(|&slot| self.slots[slot].slot.can_probe());
+        let shows = |&slot: &usize| self.slots[slot].slot.encoding().is_some();
+        transport.probing_slot = able().find(shows).or_else(|| able().next());
+    }
+
+    /// Reports what the network to a peer carries, if it has changed.
+    pub(super) fn report_estimate(&mut self, key: usize, now: Instant) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(estimate) = transport.estimator.poll_notice(now) else { return };
+        let network = Network {
+            estimate: estimate.rate.as_bps(),
+            budget: estimate.budget.as_bps(),
+            throughput: estimate.throughput.map(Rate::as_bps),
+            queue: estimate.queue,
+            loss: estimate.loss,
+            is_loss_limited: estimate.is_loss_limited,
+            round_trip: estimate.round_trip.unwrap_or_default(),
+            is_silent: transport.estimator.is_overdue(),
+        };
+        tracing::debug!(target: trace::ESTIMATES, transport = transport.id.0, ?network, "estimated");
+        self.events.push_back(Event::Estimate { transport: transport.id, network });
+    }
+
+    /// The next packet of a probe, if one is due: a retransmission of a recent packet, else an empty one.
+    pub(super) fn poll_probe(&mut self, key: usize, now: Instant) -> Option<Queued> {
+        let transport = self.transports.sending(key);
+        let mut slot = transport.probing_slot.filter(|_| transport.probes())?;
+        transport.estimator.connected(now);
+        while let Some(cluster) = transport.estimator.poll_cluster() {
+            transport.prober.push(cluster);
+        }
+        if !transport.prober.is_due(now) {
+            return None;
+        }
+        if self.slots[slot].slot.encoding().is_none() {
+            self.choose_probing_slot(key);
+            slot = self.transports[key].probing_slot?;
+        }
+        let transport = self.transports.sending(key);
+        let carrier = &mut self.slots[slot].slot;
+        if let Some(outgoing) = carrier.poll_recent()
+            && let Some(&Place::Track(track)) = self.places.get(&outgoing.track.0)
+            && let Some(cached) = cached(&self.tracks, track, &outgoing)
+        {
+            transport.prober.taken(cached.payload.len() + MEDIA_OVERHEAD);
+            return Some(Queued::Media { slot, track, outgoing });
+        }
+        transport.prober.taken(packet::EMPTY_OCTETS);
+        Some(Queued::Empty { slot, empty: carrier.poll_empty()? })
+    }
+}
+
+impl Transport {
+    /// Writes, numbers and encrypts an empty packet into the batch.
+    pub(super) fn write_empty(
+        &mut self,
+        spec: &SlotSpec,
+        empty: &Empty,
+        abs_send_time: u32,
+        (batch, path, capture): (&mut Batch, Path, Option<&mut Capture>),
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let srtp = self.srtp.as_mut().ok_or(Discard::SrtpNoKeys)?;
+        let out = batch.space();
+        // The arena key may be another slot's by now.
+        if spec.rtx_ssrc != Some(empty.ssrc) || out.len() < DATAGRAM {
+            return Err(Discard::Unsent);
+        }
+        let varied = Varied { transport_sequence: Some(self.estimator.next_number()), abs_send_time, padding: 0 };
+        let (header, length) = packet::write_empty(out, spec, empty, &varied);
+        if let Some(capture) = capture {
+            capture.packet(self.id, Direction::Out, &path, &out[..length], now);
+        }
+        let length = srtp.outbound.protect_rtp(out, header, length, empty.ssrc, empty.seq.0);
+        if length == 0 {
+            return Err(Discard::TooLate);
+        }
+        self.measure(length, bwe::Kind::Probe, now);
+        self.sending.spend(length);
+        batch.push(path, length).map_err(|_| Discard::Unsent)
+    }
+
+    /// Records that a packet was sent with the next transport-wide number.
+    pub(super) fn measure(&mut self, octets: usize, kind: bwe::Kind, now: Instant) {
+        self.estimator.sent(octets as u32, kind, self.prober.cluster(), now);
+        self.prober.sent(octets);
+        self.consent.sent_with_feedback(now);
+        self.unanswered.sent(now);
+        self.presence.sent_with_feedback(now);
+    }
+}
