@@ -5,14 +5,19 @@
 pub mod account;
 pub mod audit;
 pub mod budget;
+pub mod encoder;
 pub mod link;
 pub mod network;
 pub mod pcap;
 pub mod peer;
 pub mod random;
+pub mod record;
+pub mod scene;
 pub mod source;
 pub mod stream;
 pub mod tcp;
+pub mod uplink;
+pub mod viewer;
 
 use std::sync::Arc;
 

@@ -17,6 +17,8 @@ use plane_core::srtp::{Inbound, Outbound};
 use plane_core::time::{Instant, WallClock, ms};
 
 use super::source::Source;
+use super::uplink::Uplink;
+use super::viewer::Viewer;
 pub use media::Received;
 pub use rtcp::Reported;
 
@@ -84,6 +86,12 @@ pub struct Peer {
     pub swallows: Vec<u16>,
     /// Sequence numbers that it never retransmits.
     pub refuses: Vec<u16>,
+    /// It receives as Chromium does, and keeps no packets.
+    pub viewer: Option<Viewer>,
+    /// Its encodings follow this estimate of its uplink.
+    pub uplink: Option<Uplink>,
+    /// The time of the last input.
+    now: Instant,
     next_check: Instant,
     next_feedback: Instant,
     checked: bool,
@@ -101,7 +109,9 @@ pub struct Peer {
     feedback_count: u8,
     expected: BTreeMap<u32, u16>,
     /// The first received sequence number, and the number of packets.
-    counted: BTreeMap<u32, (u16, u16)>,
+    counted: BTreeMap<u32, (u16, u32)>,
+    /// Expected and received packets until the last report, by SSRC.
+    reported: BTreeMap<u32, (i32, i32)>,
     last_reports: BTreeMap<u32, (u32, Instant)>,
     /// Hashes of the RTCP datagrams that came.
     compounds_seen: HashSet<u64>,
@@ -159,6 +169,9 @@ impl Peer {
             refuses: Vec::new(),
             names_streams: None,
             names_repairs: true,
+            viewer: None,
+            uplink: None,
+            now,
             next_check: now,
             next_feedback: now,
             checked: false,
@@ -174,6 +187,7 @@ impl Peer {
             feedback_count: 0,
             expected: BTreeMap::new(),
             counted: BTreeMap::new(),
+            reported: BTreeMap::new(),
             last_reports: BTreeMap::new(),
             compounds_seen: HashSet::new(),
             references: Vec::new(),
@@ -218,13 +232,18 @@ impl Peer {
         let check = self.checking.then_some(self.next_check);
         let media = self.outbound.as_ref().and_then(|_| {
             let frames = self.sources.iter().filter(|source| source.active).map(|source| source.next_frame);
-            frames.chain(self.sends_reports.then_some(self.next_feedback)).min()
+            let reports = match &self.viewer {
+                Some(viewer) => viewer.poll_timeout(),
+                None => self.sends_reports.then_some(self.next_feedback),
+            };
+            frames.chain(reports).min()
         });
         let data = self.data.as_ref().and_then(Data::poll_timeout);
         [check, media, self.dtls.poll_timeout(), data].into_iter().flatten().min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         if !self.alive {
             return;
         }
@@ -244,7 +263,9 @@ impl Peer {
                     self.send_frame(index, now);
                 }
             }
-            if self.sends_reports && self.next_feedback <= now {
+            if self.viewer.is_some() {
+                self.view(now);
+            } else if self.sends_reports && self.next_feedback <= now {
                 self.next_feedback = now + ms(100);
                 self.report(now);
             }
@@ -263,6 +284,7 @@ impl Peer {
     }
 
     pub fn handle_datagram(&mut self, datagram: &mut [u8], now: Instant) {
+        self.now = now;
         if !self.alive {
             return;
         }

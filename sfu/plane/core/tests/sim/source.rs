@@ -6,6 +6,8 @@ use plane_core::codec::Codec;
 use plane_core::command::Kind;
 use plane_core::time::{Duration, Instant, Ntp, WallClock, ms};
 
+use super::encoder::Encoder;
+
 /// The pair of the nth sender report, instead of the true one.
 pub type Falsify = fn(u32, Ntp, u32) -> (Ntp, u32);
 
@@ -47,7 +49,10 @@ pub struct Source {
     pub parameter_sets: ParameterSets,
     /// Packets a frame.
     pub packets: usize,
+    /// Chooses the sizes of frames, instead of `packets` of 1,000 octets.
+    pub encoder: Option<Encoder>,
     pub sent: u32,
+    pub octets: u64,
     /// Payloads by sequence number, for retransmissions, and dependency descriptors.
     pub history: BTreeMap<u16, (u32, bool, Vec<u8>)>,
     pub descriptors: BTreeMap<u16, Vec<u8>>,
@@ -102,7 +107,9 @@ impl Source {
             reports: 0,
             parameter_sets: ParameterSets::First,
             packets: if kind == Kind::Video { 3 } else { 1 },
+            encoder: None,
             sent: 0,
+            octets: 0,
             history: BTreeMap::new(),
             descriptors: BTreeMap::new(),
         }
@@ -121,7 +128,9 @@ impl Source {
         self.frames += 1;
         self.keyframes += u32::from(keyframe);
         let mut made = Vec::new();
-        for index in 0..self.packets {
+        let octets = self.encoder.as_mut().map(|encoder| encoder.next_frame(keyframe));
+        let packets = octets.map_or(self.packets, |octets| octets.div_ceil(PACKET));
+        for index in 0..packets {
             let mut payload = match self.kind {
                 Kind::Video if self.codec == Codec::H264 => self.h264(index, keyframe),
                 Kind::Video if self.describes => undescribed(vp8(self.picture_id, index == 0, keyframe)),
@@ -131,15 +140,19 @@ impl Source {
             if self.encrypted {
                 encrypt(&mut payload[DESCRIPTOR..], u32::from(self.sequence));
             }
+            if let Some(octets) = octets {
+                payload.resize((octets / packets).max(20), 0x55);
+            }
             payload.extend_from_slice(&self.ssrc.to_be_bytes());
             payload.extend_from_slice(&self.sequence.to_be_bytes());
-            let marker = self.kind == Kind::Video && index + 1 == self.packets;
+            let marker = self.kind == Kind::Video && index + 1 == packets;
             self.history.insert(self.sequence, (self.timestamp, marker, payload.clone()));
             if self.describes {
                 let ends = (index == 0, marker);
                 let descriptor = descriptor(ends, keyframe, self.keyframes, self.picture_id);
                 self.descriptors.insert(self.sequence, descriptor);
             }
+            self.octets += payload.len() as u64;
             made.push(Made { sequence: self.sequence, timestamp: self.timestamp, marker, payload });
             self.sequence = self.sequence.wrapping_add(1);
             self.sent += 1;
@@ -179,6 +192,9 @@ impl Source {
     }
 }
 
+/// The largest payload of an encoder without the six octets that identify it. Chromium's packets have 1,200 octets at
+/// most with RTP header, extensions and the two octets of RTX, and without the authentication tag.
+const PACKET: usize = 1_164;
 /// Octets of the payload descriptor.
 const DESCRIPTOR: usize = 6;
 

@@ -3,15 +3,20 @@
 use plane_core::Discard;
 use plane_core::codec::Codec;
 use plane_core::command::Kind;
-use plane_core::rtcp::{feedback, report};
-use plane_core::rtp::elements::{self, Extensions, Writer};
+use plane_core::rtcp::{feedback, report, twcc};
+use plane_core::rtp::elements::{self, Writer};
 use plane_core::rtp::extension::Extension;
 use plane_core::rtp::header::Header;
 use plane_core::time::{Instant, ms};
 
 use super::super::source::Source;
+use super::super::uplink;
+use super::super::viewer::Request;
 use super::super::{Call, H264, OPUS, VP8};
 use super::Peer;
+
+/// Bits per second that are kept for audio.
+const AUDIO: f64 = 40_000.0;
 
 /// A received media packet, decrypted.
 #[derive(Clone, Debug)]
@@ -141,6 +146,9 @@ impl Peer {
         if let Some(descriptor) = self.descriptor.take() {
             writer.element(id(Extension::DependencyDescriptor), &descriptor);
         }
+        if let Some(uplink) = &mut self.uplink {
+            uplink.note_sent(self.transport_sequence, payload.len() + 60, self.now);
+        }
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let header = 12 + writer.finish();
         packet[header..header + payload.len()].copy_from_slice(payload);
@@ -183,27 +191,8 @@ impl Peer {
             self.unreported.push((number, now));
         }
         let end = header.payload_end(packet).expect("its padding is well formed");
-        if header.padding && end == header.length {
-            self.probes += 1;
-        } else {
-            self.receive(&header, &extensions, packet[header.length..end].to_vec(), now);
-        }
-        self.counted.entry(header.ssrc).or_insert((header.sequence, 0)).1 += 1;
-        let expected = self.expected.entry(header.ssrc).or_insert(header.sequence);
-        let ahead = header.sequence.wrapping_sub(*expected);
-        if ahead < 0x8000 {
-            let lost: Vec<u16> = (0..ahead).map(|offset| expected.wrapping_add(offset)).collect();
-            *expected = header.sequence.wrapping_add(1);
-            if !lost.is_empty() && self.asks_for_losses {
-                let mut out = Vec::new();
-                feedback::write_nack(&mut out, 1, header.ssrc, &lost);
-                self.send_rtcp(out);
-            }
-        }
-    }
-
-    fn receive(&mut self, header: &Header, extensions: &Extensions<'_>, payload: Vec<u8>, now: Instant) {
-        self.received.push(Received {
+        let is_probe = header.padding && end == header.length;
+        let received = Received {
             at: now,
             ssrc: header.ssrc,
             sequence: header.sequence,
@@ -213,8 +202,64 @@ impl Peer {
             mid: extensions.mid.map(String::from),
             transport_cc: extensions.transport_cc,
             descriptor: extensions.dependency_descriptor.map(Vec::from),
-            payload,
-        });
+            payload: packet[header.length..end].to_vec(),
+        };
+        self.counted.entry(header.ssrc).or_insert((header.sequence, 0)).1 += 1;
+        let expected = self.expected.entry(header.ssrc).or_insert(header.sequence);
+        let ahead = header.sequence.wrapping_sub(*expected);
+        if ahead < 0x8000 {
+            let lost: Vec<u16> = (0..ahead).map(|offset| expected.wrapping_add(offset)).collect();
+            *expected = header.sequence.wrapping_add(1);
+            if !lost.is_empty() && self.asks_for_losses && self.viewer.is_none() {
+                let mut out = Vec::new();
+                feedback::write_nack(&mut out, 1, header.ssrc, &lost);
+                self.send_rtcp(out);
+            }
+        }
+        if let Some(viewer) = &mut self.viewer {
+            viewer.handle_packet(&received, now);
+            self.view(now);
+        } else if is_probe {
+            self.probes += 1;
+        } else {
+            self.received.push(received);
+        }
+    }
+
+    /// Sends what its viewer asks for.
+    pub(super) fn view(&mut self, now: Instant) {
+        while let Some(request) = self.viewer.as_mut().and_then(|viewer| viewer.poll_request(now)) {
+            let mut out = Vec::new();
+            match request {
+                Request::Nack(ssrc, lost) => feedback::write_nack(&mut out, 1, ssrc, &lost),
+                Request::Keyframe(ssrc) => feedback::write_pli(&mut out, 1, ssrc),
+                Request::Arrivals(reference, base, deltas) => {
+                    twcc::write_feedback(&mut out, 1, 1, self.feedback_count, reference, base, &deltas);
+                    self.feedback_count = self.feedback_count.wrapping_add(1);
+                }
+                Request::Report => self.report_reception(&mut out, now),
+            }
+            if !out.is_empty() {
+                self.send_rtcp(out);
+            }
+        }
+    }
+
+    /// Sets the rates of its simulcast encodings to its estimate.
+    pub fn adapt(&mut self, now: Instant) {
+        let Some(uplink) = &self.uplink else { return };
+        let rates = uplink::simulcast(uplink.for_media(now) - AUDIO);
+        let encodings = self.sources.iter_mut().filter(|source| source.encoder.is_some());
+        for (source, rate) in encodings.zip(rates) {
+            if let Some(encoder) = source.encoder.as_mut().filter(|_| rate > 0) {
+                encoder.rate = rate;
+            }
+            if rate > 0 && !source.active {
+                source.next_frame = now;
+                source.keyframe_wanted = true;
+            }
+            source.active = rate > 0;
+        }
     }
 
     pub(super) fn retransmit(&mut self, media: u32, lost: Vec<u16>, now: Instant) {
@@ -226,6 +271,10 @@ impl Peer {
             }
             let source = &mut self.sources[index];
             let Some((timestamp, marker, payload)) = source.history.get(&sequence).cloned() else { continue };
+            let octets = payload.len();
+            if self.uplink.as_mut().is_some_and(|uplink| !uplink.may_retransmit((media, sequence), octets, now)) {
+                continue;
+            }
             let mut wrapped = sequence.to_be_bytes().to_vec();
             wrapped.extend(payload);
             let head = (97, marker, source.rtx_sequence, timestamp, source.rtx_ssrc);

@@ -57,7 +57,14 @@ impl Peer {
                     }
                 }
                 Packet::Nack { media, lost, .. } => self.retransmit(media, lost.iter().collect(), now),
-                Packet::TransportFeedback(feedback) => self.feedback.push(Reported::new(&feedback)),
+                Packet::TransportFeedback(feedback) => {
+                    let reported = Reported::new(&feedback);
+                    if let Some(uplink) = &mut self.uplink {
+                        uplink.handle_feedback(&reported, now);
+                        self.adapt(now);
+                    }
+                    self.feedback.push(reported);
+                }
                 Packet::ReferenceTime { sender, ntp } => self.references.push((sender, ntp.compact(), now)),
                 Packet::Bye { ssrcs } => self.byes.extend(ssrcs),
                 _ => {}
@@ -65,31 +72,41 @@ impl Peer {
         }
     }
 
-    /// Sends receiver reports and transport-wide feedback.
-    pub(super) fn report(&mut self, now: Instant) {
-        let blocks: Vec<_> = self
-            .last_reports
-            .iter()
-            .map(|(&ssrc, &(last_sr, at))| report::ReportBlock {
+    /// Writes a receiver report.
+    pub(super) fn report_reception(&mut self, out: &mut Vec<u8>, now: Instant) {
+        let mut blocks = Vec::new();
+        for (&ssrc, &(last_sr, at)) in &self.last_reports {
+            let (Some(next), Some(&(first, came))) = (self.expected.get(&ssrc), self.counted.get(&ssrc)) else {
+                continue;
+            };
+            let expected = i32::from(next.wrapping_sub(first));
+            let before = self.reported.insert(ssrc, (expected, came as i32)).unwrap_or_default();
+            let (due, lost) = (expected - before.0, expected - before.0 - (came as i32 - before.1));
+            blocks.push(report::ReportBlock {
                 ssrc,
-                fraction_lost: 0,
-                cumulative_lost: self.lost(ssrc),
-                highest: u32::from(self.expected.get(&ssrc).map_or(0, |next| next.wrapping_sub(1))),
+                fraction_lost: if due > 0 { (lost.max(0) * 256 / due).min(255) as u8 } else { 0 },
+                cumulative_lost: expected - came as i32,
+                highest: u32::from(next.wrapping_sub(1)),
                 jitter: 0,
                 last_sr,
                 delay_since_last_sr: ((now - at).as_secs_f64() * 65_536.0) as u32,
-            })
-            .collect();
-        let mut out = Vec::new();
+            });
+        }
         if !blocks.is_empty() {
-            report::write_receiver_report(&mut out, 1, &blocks);
+            report::write_receiver_report(out, 1, &blocks);
         }
         let references = std::mem::take(&mut self.references);
         if self.answers_references && !references.is_empty() {
             let delay = |at: Instant| ((now - at).as_secs_f64() * 65_536.0) as u32;
             let delays = references.iter().map(|&(ssrc, last, at)| xr::ReferenceDelay { ssrc, last, delay: delay(at) });
-            xr::write_reference_delays(&mut out, 1, &delays.collect::<Vec<_>>());
+            xr::write_reference_delays(out, 1, &delays.collect::<Vec<_>>());
         }
+    }
+
+    /// Sends receiver reports and transport-wide feedback.
+    pub(super) fn report(&mut self, now: Instant) {
+        let mut out = Vec::new();
+        self.report_reception(&mut out, now);
         let arrived = std::mem::take(&mut self.unreported);
         if let (Some(&(base, first)), true) = (arrived.first(), self.sends_feedback) {
             let reference = ((first - self.origin).as_millis() / 64) as i32;
@@ -112,11 +129,5 @@ impl Peer {
         if !out.is_empty() {
             self.send_rtcp(out);
         }
-    }
-
-    /// The loss among the numbers since the first one (RFC 3550 A.3).
-    fn lost(&self, ssrc: u32) -> i32 {
-        let (Some(next), Some((first, came))) = (self.expected.get(&ssrc), self.counted.get(&ssrc)) else { return 0 };
-        i32::from(next.wrapping_sub(*first)) - i32::from(*came)
     }
 }
