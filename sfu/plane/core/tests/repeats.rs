@@ -8,7 +8,7 @@ use plane_core::codec::{Codec, PayloadType};
 use plane_core::command::{AudioPolicy, Kind};
 use plane_core::id::{RoomId, SlotId, TrackId};
 use plane_core::layer::Layer;
-use plane_core::limits::REPEATED;
+use plane_core::limits::{REPEATED, RESENDS};
 use plane_core::rtcp::feedback;
 use plane_core::time::ms;
 use plane_core::{Command, Discard};
@@ -90,7 +90,7 @@ fn sound_with_the_packets_before_it_is_sent_again_with_the_same() {
 }
 
 #[test]
-fn nothing_is_sent_again_from_more_than_63_numbers_back_or_more_than_three_times() {
+fn nothing_is_sent_again_from_more_than_63_numbers_back_or_more_than_ten_times() {
     let (mut call, alice, bob, _, slot) = call(3, Kind::Video, &[]);
     call.peers[alice].sources[0].active = false;
     call.run(ms(100));
@@ -100,11 +100,12 @@ fn nothing_is_sent_again_from_more_than_63_numbers_back_or_more_than_three_times
         complain(&mut call, bob, slot, &[newest.wrapping_sub(back)]);
         assert_eq!(call.audit.repeats() - before, served, "{back} back");
     }
-    for _ in 0..6 {
+    for _ in 0..RESENDS + 3 {
         complain(&mut call, bob, slot, &[newest]);
         call.run(ms(200));
     }
-    assert_eq!((call.audit.repeats(), call.peers[bob].replayed), (4, 4), "three times the newest, and one other");
+    let times = usize::from(RESENDS) + 1;
+    assert_eq!((call.audit.repeats(), call.peers[bob].replayed), (times, times), "the newest and one other");
 }
 
 #[test]

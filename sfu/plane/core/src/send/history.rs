@@ -205,12 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_sent_again_once_per_round_trip_and_three_times_at_most() {
+    fn a_packet_is_sent_again_once_per_round_trip_and_ten_times_at_most() {
         let mut entry = entry(1);
-        let asked = [(0, true), (40, false), (99, false), (100, true), (150, false), (220, true), (9_000, false)];
+        let asked = [(0, true), (40, false), (99, false), (100, true), (150, false), (220, true), (9_000, true)];
         for (at, sent) in asked {
             assert_eq!(entry.resend(ms(at), ms(100)), sent, "at {at} ms");
         }
+        let times = (0..20).filter(|again| entry.resend(ms(10_000 + again * 100), ms(100))).count();
+        assert_eq!(times, usize::from(RESENDS) - 4);
     }
 
     #[test]
