@@ -76,7 +76,7 @@ pub const STARTS_PER_SECOND: usize = 1_250_000;
 /// of 1,024 (RFC 3711 s3.3.2). 4 s at 2.3 Mbit/s.
 pub const START_PACKETS: usize = 960;
 
-/// Octets of one cluster of probes: 20 ms of 10 Mbit/s, and twice as much for what is larger than a packet of padding.
+/// Octets of one cluster of probes: 20 ms of 20 Mbit/s.
 pub const PROBE_OCTETS: u64 = 50_000;
 
 /// One octet may be retransmitted for this many octets sent for the first time: 33 % of loss needs as much. libwebrtc:

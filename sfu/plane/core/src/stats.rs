@@ -21,7 +21,7 @@ pub struct Counters {
     pub packets_forwarded: u64,
     /// Media packets that were retransmitted.
     pub packets_retransmitted: u64,
-    /// Packets that were sent only to measure the path: retransmissions without a request, and empty packets.
+    /// Empty packets that were sent only to measure the path.
     pub packets_probing: u64,
     /// PLI and FIR sent to publishers.
     pub keyframe_requests: u64,

@@ -55,7 +55,7 @@ fn probes_end_without_feedback_and_the_estimate_falls() {
 }
 
 #[test]
-fn probes_beside_a_picture_are_retransmissions_of_it_and_break_nothing() {
+fn probes_beside_a_picture_break_nothing_of_it() {
     let mut call = Call::new(3);
     let (alice, bob) = (call.join(), call.join());
     let camera = call.publish(alice, Kind::Video, &[]);

@@ -1,7 +1,6 @@
 //! Probes of what the network to a peer carries: what each of their packets is, and how an empty one is written.
 
-use super::transmit::cached;
-use super::{Place, Plane};
+use super::Plane;
 use crate::batch::Batch;
 use crate::bwe;
 use crate::bwe::units::Rate;
@@ -9,19 +8,17 @@ use crate::capture::{Capture, Direction};
 use crate::command::{Path, SlotSpec};
 use crate::discard::Discard;
 use crate::event::{Event, Network};
-use crate::limits::{DATAGRAM, MEDIA_OVERHEAD};
+use crate::limits::DATAGRAM;
 use crate::send::{Empty, Varied, packet};
 use crate::time::Instant;
 use crate::trace;
 use crate::transport::{Queued, Transport};
 
 impl Plane {
-    /// Chooses the slot that carries the probes of a transport: one that shows a picture, else any that can.
+    /// Chooses the slot that carries the probes of a transport.
     pub(super) fn choose_probing_slot(&mut self, key: usize) {
         let Some(transport) = self.transports.get_mut(key) else { return };
-        let able = || transport.slots.iter().copied().filter(|&slot| self.slots[slot].slot.can_probe());
-        let shows = |&slot: &usize| self.slots[slot].slot.encoding().is_some();
-        transport.probing_slot = able().find(shows).or_else(|| able().next());
+        transport.probing_slot = transport.slots.iter().copied().find(|&slot| self.slots[slot].slot.can_probe());
     }
 
     /// Reports what the network to a peer carries, if it has changed.
@@ -42,10 +39,10 @@ impl Plane {
         self.events.push_back(Event::Estimate { transport: transport.id, network });
     }
 
-    /// The next packet of a probe, if one is due: a retransmission of a recent packet, else an empty one.
+    /// The next packet of a probe, if one is due.
     pub(super) fn poll_probe(&mut self, key: usize, now: Instant) -> Option<Queued> {
         let transport = self.transports.sending(key);
-        let mut slot = transport.probing_slot.filter(|_| transport.probes())?;
+        let slot = transport.probing_slot.filter(|_| transport.probes())?;
         transport.estimator.connected(now);
         while let Some(cluster) = transport.estimator.poll_cluster() {
             transport.prober.push(cluster);
@@ -53,21 +50,8 @@ impl Plane {
         if !transport.prober.is_due(now) {
             return None;
         }
-        if self.slots[slot].slot.encoding().is_none() {
-            self.choose_probing_slot(key);
-            slot = self.transports[key].probing_slot?;
-        }
-        let transport = self.transports.sending(key);
-        let carrier = &mut self.slots[slot].slot;
-        if let Some(outgoing) = carrier.poll_recent()
-            && let Some(&Place::Track(track)) = self.places.get(&outgoing.track.0)
-            && let Some(cached) = cached(&self.tracks, track, &outgoing)
-        {
-            transport.prober.taken(cached.payload.len() + MEDIA_OVERHEAD);
-            return Some(Queued::Media { slot, track, outgoing });
-        }
         transport.prober.taken(packet::EMPTY_OCTETS);
-        Some(Queued::Empty { slot, empty: carrier.poll_empty()? })
+        Some(Queued::Empty { slot, empty: self.slots[slot].slot.poll_empty()? })
     }
 }
 

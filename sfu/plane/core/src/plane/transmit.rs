@@ -200,7 +200,6 @@ impl Plane {
                 match outgoing.transmission {
                     Transmission::First | Transmission::Remembered => counters.packets_forwarded += 1,
                     Transmission::Rtx(_) | Transmission::Identical => counters.packets_retransmitted += 1,
-                    Transmission::Probe(_) => counters.packets_probing += 1,
                 }
             }
             packet_event!(transport = transport.id.0, ssrc = outgoing.ssrc, seq = outgoing.seq.0, "sent");
@@ -346,7 +345,6 @@ fn whole<'a>(tracks: &'a Arena<Published>, track: usize, outgoing: &Outgoing) ->
 /// What the estimator needs to know of a packet's content.
 fn kind(outgoing: &Outgoing) -> bwe::Kind {
     match (outgoing.transmission, outgoing.kind) {
-        (Transmission::Probe(_), _) => bwe::Kind::Probe,
         (Transmission::Rtx(_) | Transmission::Identical, _) => bwe::Kind::Repair,
         (Transmission::First | Transmission::Remembered, Kind::Audio) => bwe::Kind::Audio,
         (Transmission::First | Transmission::Remembered, Kind::Video) => bwe::Kind::Video,

@@ -78,11 +78,6 @@ impl Entry {
         self.outgoing(Transmission::Rtx(self.seq as u16), kind, ssrc, payload_type, seq)
     }
 
-    /// The same without a request, to measure the path.
-    pub fn probe(&self, kind: Kind, ssrc: u32, payload_type: u8, seq: ExtendedSeq) -> Outgoing {
-        self.outgoing(Transmission::Probe(self.seq as u16), kind, ssrc, payload_type, seq)
-    }
-
     /// The identical packet again: number `seq` of stream `ssrc`, as in the first transmission.
     pub fn identical(&self, kind: Kind, ssrc: u32, seq: ExtendedSeq) -> Outgoing {
         debug_assert_eq!(seq.0 as u32, self.seq);

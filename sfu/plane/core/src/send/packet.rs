@@ -46,7 +46,7 @@ pub fn write(
     out[8..12].copy_from_slice(&outgoing.ssrc.to_be_bytes());
     let header = FIXED + extension;
     let mut length = header;
-    if let Transmission::Rtx(original) | Transmission::Probe(original) = outgoing.transmission {
+    if let Transmission::Rtx(original) = outgoing.transmission {
         out[length..length + OSN].copy_from_slice(&original.to_be_bytes());
         length += OSN;
     }

@@ -93,8 +93,6 @@ pub enum Transmission {
     Remembered,
     /// A retransmission by RTX (RFC 4588) under a number of its own. Holds the number of the first transmission.
     Rtx(u16),
-    /// The same without a request: it measures the path.
-    Probe(u16),
     /// A retransmission without RTX: the identical datagram, or nothing.
     Identical,
 }
