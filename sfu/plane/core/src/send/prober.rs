@@ -18,10 +18,31 @@ struct Running {
     cluster: Cluster,
     began: Instant,
     next: Instant,
-    /// Octets that were sent, and about as many that are about to be.
-    sent: u64,
-    taken: u64,
+    sent: Sum,
+    /// What is about to be sent; the octets are an estimate.
+    taken: Sum,
+}
+
+/// Packets, and their octets.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
     packets: u32,
+    octets: u64,
+}
+
+impl Sum {
+    fn add(&mut self, octets: usize) {
+        self.packets += 1;
+        self.octets += octets as u64;
+    }
+}
+
+impl Running {
+    /// True if packets and octets are as many as the cluster needs.
+    fn is_whole(&self, with: Sum) -> bool {
+        let (packets, octets) = (self.sent.packets + with.packets, self.sent.octets + with.octets);
+        packets >= self.cluster.packets && octets >= self.cluster.octets
+    }
 }
 
 /// The clusters of one transport.
@@ -49,13 +70,15 @@ impl Prober {
             self.running = None;
         }
         if self.running.is_none() {
-            let begin = |cluster| Running { cluster, began: now, next: now, sent: 0, taken: 0, packets: 0 };
+            let begin =
+                |cluster| Running { cluster, began: now, next: now, sent: Sum::default(), taken: Sum::default() };
             self.running = self.waiting.pop_front().map(begin);
         }
         let Some(running) = &mut self.running else { return false };
         let elapsed = now.saturating_duration_since(running.began);
         let due = running.cluster.rate.octets_in(elapsed + TICK);
-        if running.sent + running.taken >= due {
+        // A worker that wakes late sends no more than the cluster.
+        if running.is_whole(running.taken) || running.sent.octets + running.taken.octets >= due {
             running.next = now + TICK;
             return false;
         }
@@ -65,16 +88,15 @@ impl Prober {
     /// Records that padding of about so many octets was taken to be sent.
     pub fn taken(&mut self, octets: usize) {
         if let Some(running) = &mut self.running {
-            running.taken += octets as u64;
+            running.taken.add(octets);
         }
     }
 
     /// Records that a packet of the cluster was sent, `octets` long.
     pub fn sent(&mut self, octets: usize) {
         let Some(running) = &mut self.running else { return };
-        running.sent += octets as u64;
-        running.packets += 1;
-        if running.sent >= running.cluster.octets && running.packets >= running.cluster.packets {
+        running.sent.add(octets);
+        if running.is_whole(Sum::default()) {
             self.running = None;
         }
     }
@@ -82,7 +104,7 @@ impl Prober {
     /// Records that everything that was taken was sent, or failed.
     pub fn flushed(&mut self) {
         if let Some(running) = &mut self.running {
-            running.taken = 0;
+            running.taken = Sum::default();
         }
     }
 
@@ -147,6 +169,23 @@ mod tests {
         assert!(!prober.is_due(start), "media has taken its place");
         let sent = run(&mut prober, start);
         assert_eq!(sent.len(), 4 + 5, "the rest of the first, with its least number of packets; then the second");
+    }
+
+    #[test]
+    fn a_late_wake_sends_the_rest_of_the_cluster_and_no_more() {
+        let (mut prober, start) = (Prober::default(), Instant::now());
+        prober.push(cluster(800, 2_000));
+        assert!(prober.is_due(start));
+        let late = start + ms(500);
+        let mut taken = 0;
+        while prober.is_due(late) && taken < 100 {
+            prober.taken(250);
+            taken += 1;
+        }
+        assert_eq!(taken, 8);
+        (0..taken).for_each(|_| prober.sent(250));
+        prober.flushed();
+        assert!(prober.cluster().is_none() && !prober.is_due(late), "it is over");
     }
 
     #[test]
