@@ -11,6 +11,7 @@ from sfu.model import Kind
 from sfu.plane import _native
 from sfu.policy.allocator import Link
 from sfu.room.arrivals import Arrivals
+from sfu.room.bandwidth import Bandwidth
 from sfu.room.dynacast import EncodingRequests
 from sfu.room.members import Members
 from sfu.room.mutes import Mutes
@@ -33,6 +34,8 @@ class Forwarding:
         self.tracks: dict[str, Track] = {}
         """Published tracks by sid."""
         self._members = members
+        self._bandwidths: dict[str, Bandwidth] = {}
+        """The bandwidths that are estimated, by the sid of their subscriber."""
         self.speech = Speech(self.tracks, facts)
         self._publishers = EncodingRequests(members, facts, context.now, context.failures)
         self._sound = sound
@@ -136,6 +139,7 @@ class Forwarding:
         subscriber.viewing.clear()
         self._publishers.touch()
         self._turn.forget(subscriber.sid)
+        self._bandwidths.pop(subscriber.sid, None)
         self.speech.forget(subscriber)
 
     # Bandwidth
@@ -143,13 +147,14 @@ class Forwarding:
     def estimate(self, subscriber: Participant, link: Link) -> None:
         """Handles an estimate of what a subscriber's network carries. If that is less than what is sent, `flush`
         allocates at once, otherwise in a later turn."""
+        self._bandwidths[subscriber.sid] = subscriber.bandwidth
         if subscriber.bandwidth.estimate(link):
-            self._turn.reallocate(subscriber)
+            self._turn.reallocate(subscriber.sid)
 
     def _reweigh(self) -> None:
         """Handles tracks that are now more or less important than others."""
-        for member in self._members:
-            member.bandwidth.touch()
+        for bandwidth in self._bandwidths.values():
+            bandwidth.touch()
 
     # Speaking
 
@@ -173,9 +178,9 @@ class Forwarding:
     def handle_timeout(self, now: float) -> None:
         self.speech.handle_timeout(now)
         self._publishers.handle_timeout()
-        for member in self._members:
-            if member.bandwidth.due() <= now:
-                self._turn.reallocate(member)
+        for sid, bandwidth in self._bandwidths.items():
+            if bandwidth.due() <= now:
+                self._turn.reallocate(sid)
 
     def has_work(self) -> bool:
         """Returns whether `flush` has work."""

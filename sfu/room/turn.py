@@ -72,9 +72,9 @@ class Turn:
         if subscriber.viewing.reconsider(track):
             self._decisions[subscriber.sid] = None
 
-    def reallocate(self, subscriber: Participant) -> None:
-        """Marks a subscriber whose bandwidth is to be allocated again."""
-        self._allocations[subscriber.sid] = None
+    def reallocate(self, sid: str) -> None:
+        """Marks the subscriber with this sid, whose bandwidth is to be allocated again."""
+        self._allocations[sid] = None
 
     def report(self, sid: str) -> None:
         """Marks a subscriber with slots that the plane reported about."""
