@@ -35,7 +35,7 @@ from loadtest.sources import Source as Played
 from sfu.model import Kind, ParticipantState, Quality, Source
 from sfu.signalling import messages
 from sfu.signalling.messages import ServerMessage
-from sfu.views import ParticipantInfo, SlotInfo, TrackInfo
+from sfu.views import ParticipantInfo, SlotInfo, SubscriptionState, TrackInfo
 
 T = TypeVar("T")
 
@@ -72,8 +72,8 @@ class Bot:
         self.published: dict[str, TrackInfo] = {}
         """The bot's own tracks by cid: `video` and `audio`."""
         self.slots: dict[str, SlotInfo | None] = {}
-        self.subscriptions: dict[str, messages.Subscription] = {}
-        """The last `subscription` message of each track, by sid."""
+        self.subscriptions: dict[str, SubscriptionState] = {}
+        """The last reported state of each subscription, by the sid of its track."""
         self.speaking: dict[str, float] = {}
         """Levels of active speakers, by the sid of the track."""
         self.messages: list[Message] = []
@@ -350,8 +350,8 @@ class Bot:
                 self._update(message.participants)
             case messages.Slots():
                 self.slots.update(message.slots)
-            case messages.Subscription():
-                self.subscriptions[message.track] = message
+            case messages.Subscriptions():
+                self.subscriptions.update((state.track, state) for state in message.subscriptions)
             case messages.Speakers():
                 for speaker in message.speakers:
                     if speaker.active:

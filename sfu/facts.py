@@ -131,12 +131,12 @@ class SectionsMissing:
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionChanged:
-    """These subscribers receive another layer of a track, or none."""
+class SubscriptionsChanged:
+    """These subscribers receive other layers of some tracks, or none."""
 
     subscribers: tuple[str, ...]
-    """The subscribers whose subscription has this state."""
-    state: SubscriptionState
+    """The subscribers whose subscriptions have these states."""
+    states: tuple[SubscriptionState, ...]
 
 
 # ----------------------------------------------------------------------------------------------------- decisions
@@ -207,7 +207,7 @@ Fact = (
     | BackupWanted
     | SlotsChanged
     | SectionsMissing
-    | SubscriptionChanged
+    | SubscriptionsChanged
     | DecisionsMade
     | PublishingChanged
     | SpeakersChanged

@@ -200,20 +200,25 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """What reaches a subscriber of a track: the layer on the wire, or why there is none."""
+    """What a participant receives of a track: the layer that is sent, or why none is."""
 
     track: str
+    """The track's sid."""
     state: Literal["active", "paused", "pending", "refused"]
     layer: Layer | None = None
+    """The layer that is sent. Null: none."""
     width: int = 0
+    """Pixels of the layer; 0: unknown."""
     height: int = 0
+    """Pixels of the layer; 0: unknown."""
     bitrate: int = 0
-    """Bits per second of that layer as the publisher sends it."""
+    """Bits per second of the layer as the publisher sends it."""
     reason: str = ""
+    """A sentence: why no layer is sent."""
     cause: Cause = Cause.NONE
-    """What keeps it from being better."""
+    """What prevents a better layer."""
     mime: str = ""
-    """Of what reaches the subscriber, or of what it cannot decode; empty while it is not known."""
+    """The codec that is received, or that the client cannot decode; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,7 @@ class Arrivals:
                 viewer.bandwidth.touch()
             try:
                 self._update_layers(viewer, track, is_recoded=track.codec != codec, is_reshaped=is_reshaped)
-                for state in viewer.reports.layers_news(track, decisions):
-                    states.add(sid, state)
+                states.add(sid, viewer.reports.layers_news(track, decisions))
             except Exception as error:
                 self._failures.note("subscriber", error, f"sid={sid}")
                 self._turn.plan([sid])

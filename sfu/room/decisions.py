@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionChanged
+from sfu.facts import Facts, SectionsMissing, SlotsChanged, SubscriptionsChanged
 from sfu.model import Layer, Wish
 from sfu.policy import ladders
 from sfu.policy.allocation import Offer
@@ -125,18 +125,19 @@ class Plans:
 
 
 class States:
-    """Collects the states to report, each with its subscribers."""
+    """Collects the states to report. Subscribers with the same ones share one fact."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[int, tuple[SubscriptionState, list[str]]] = {}
-        """By the `id()` of the state, which stays valid while the state is stored here."""
+        self._subscribers: dict[tuple[int, ...], tuple[tuple[SubscriptionState, ...], list[str]]] = {}
+        """By the `id()` of each state, which stays valid while the state is stored here."""
 
-    def add(self, subscriber: str, state: SubscriptionState) -> None:
-        self._subscribers.setdefault(id(state), (state, []))[1].append(subscriber)
+    def add(self, subscriber: str, states: Sequence[SubscriptionState]) -> None:
+        self.add_all([subscriber], states)
 
-    def add_all(self, subscribers: Sequence[str], state: SubscriptionState) -> None:
-        self._subscribers.setdefault(id(state), (state, []))[1].extend(subscribers)
+    def add_all(self, subscribers: Sequence[str], states: Sequence[SubscriptionState]) -> None:
+        if states:
+            self._subscribers.setdefault(tuple(map(id, states)), (tuple(states), []))[1].extend(subscribers)
 
     def append_to(self, facts: Facts) -> None:
-        for state, subscribers in self._subscribers.values():
-            facts.append(SubscriptionChanged(tuple(subscribers), state))
+        for states, subscribers in self._subscribers.values():
+            facts.append(SubscriptionsChanged(tuple(subscribers), states))

@@ -1,6 +1,6 @@
 """Reports the subscriptions of one participant: the states that its client is told, their views and explanations."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -32,25 +32,29 @@ class Reports:
         self._context = context
         self._viewing = viewing
 
-    def news(self, decisions: Decisions) -> Iterable[SubscriptionState]:
-        """Returns the states that changed enough to be reported."""
+    def news(self, decisions: Decisions) -> Sequence[SubscriptionState]:
+        """Returns the states that changed enough to be reported. If it raises, all of them are still to be reported."""
+        news: list[tuple[Slot, SubscriptionState]] = []
         for mid in self._viewing.changed:
             slot = self._viewing.slots.get(mid)
             if slot is None or slot.track is None:
                 continue
-            message = self.shared_state(slot, slot.track, decisions)
-            if slot.reported is None or (slot.reported is not message and _is_news(slot.reported, message)):
-                slot.reported = message
-                yield message
+            state = self.shared_state(slot, slot.track, decisions)
+            if slot.reported is None or (slot.reported is not state and _is_news(slot.reported, state)):
+                news.append((slot, state))
         self._viewing.changed.clear()
+        for slot, state in news:
+            slot.reported = state
+        return [state for _, state in news]
 
-    def layers_news(self, track: Track, decisions: Decisions) -> Iterable[SubscriptionState]:
+    def layers_news(self, track: Track, decisions: Decisions) -> Sequence[SubscriptionState]:
         """Returns the states to report after the arriving layers of a track or backup changed. This happens once a
         second."""
         slot = self._viewing.showing(track.primary or track)
-        if slot is not None and (slot.layer is not None or not slot.can_decode(track)) and slot.shown is track:
-            self._viewing.changed[slot.mid] = None
-            yield from self.news(decisions)
+        if slot is None or slot.shown is not track or (slot.layer is None and slot.can_decode(track)):
+            return ()
+        self._viewing.changed[slot.mid] = None
+        return self.news(decisions)
 
     def view(self, track: Track) -> SubscriptionInfo:
         slot = self._viewing.showing(track)

@@ -203,9 +203,7 @@ class Turn:
         for note in change.notes:
             self._notes.add_all(sids, *note)
         plans.all_changed(sids, transition.changed)
-        for to in change.slots:
-            if to.reported is not None:
-                states.add_all(sids, to.reported)
+        states.add_all(sids, [to.reported for to in change.slots if to.reported is not None])
         shared = set(sids)
         return [subscriber for subscriber in group if subscriber.sid not in shared]
 
@@ -237,5 +235,4 @@ class Turn:
 
 
 def _collect(subscriber: Participant, decisions: Decisions, states: States) -> None:
-    for state in subscriber.reports.news(decisions):
-        states.add(subscriber.sid, state)
+    states.add(subscriber.sid, subscriber.reports.news(decisions))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sfu import limits
 from sfu.quoting import octets
-from sfu.signalling.messages import Joined, Participants, ServerMessage, Subscription
+from sfu.signalling.messages import Joined, Participants, ServerMessage, Subscriptions
 from sfu.views import ParticipantInfo
 
 LEFT = 1000
@@ -230,8 +230,8 @@ def weigh(message: ServerMessage) -> int:
             )
         case Participants():
             return _BASE + _weigh_participants(message.participants)
-        case Subscription():  # The most frequent one.
-            return 2 * _BASE + octets(message.reason)
+        case Subscriptions():  # The most frequent one.
+            return _BASE + sum([_BASE + octets(state.reason) for state in message.subscriptions])
         case _:
             names = message.__dataclass_fields__
             return _BASE + sum(_texts(getattr(message, name)) for name in names)

@@ -18,7 +18,7 @@ from sfu.signalling import messages
 from sfu.signalling.ice_credentials import IceCredentials
 from sfu.signalling.news import CONNECTING, News, SpeechNews
 from sfu.signalling.outbox import LEFT, Outgoing, Tail
-from sfu.views import ParticipantInfo, SubscriptionState
+from sfu.views import ParticipantInfo
 
 REASONS: Mapping[DisconnectReason, tuple[str, bool]] = {
     DisconnectReason.CLIENT_INITIATED: ("you left", False),
@@ -173,9 +173,9 @@ class View:
 
     def _send_fact(self, fact: facts.Fact) -> None:
         match fact:
-            # The most frequent one first: a join causes one for each section, and another one when it shows something.
-            case facts.SubscriptionChanged(subscribers=subscribers, state=state):
-                self._send_to(subscribers, _subscription(state))
+            # The most frequent one first.
+            case facts.SubscriptionsChanged(subscribers=subscribers, states=states):
+                self._send_to(subscribers, messages.Subscriptions(states))
             case facts.ParticipantLeft(info=info, reason=reason):
                 sentence, rejoin = REASONS[reason]
                 self._put(info.sid, messages.Left(reason, sentence, "rejoin" if rejoin else "none"))
@@ -235,27 +235,13 @@ class View:
             self._failures.note("tell", error, f"sid={sid}")
 
 
-def _subscription(state: SubscriptionState) -> messages.Subscription:
-    return messages.Subscription(
-        state.track,
-        state.state,
-        state.layer,
-        state.width,
-        state.height,
-        state.bitrate,
-        state.reason,
-        state.cause,
-        state.mime,
-    )
-
-
 def _named(message: messages.ServerMessage) -> Collection[str]:
     """Returns the sids of the participants and tracks of others that a message names."""
     match message:
         case messages.Slots(slots=slots):
             return [sid for slot in slots.values() if slot is not None for sid in (slot.participant, slot.track)]
-        case messages.Subscription(track=track):
-            return [track]
+        case messages.Subscriptions(subscriptions=states):
+            return [state.track for state in states]
         case messages.Speakers(speakers=speakers):
             return [sid for speaker in speakers for sid in (speaker.participant, speaker.track)]
         case messages.DominantSpeaker(participant=participant, track=track):

@@ -18,7 +18,7 @@ from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSession
 from sfu.signalling.outbox import Outgoing
 from sfu.signalling.requests import SignallingSession
-from sfu.views import Explanation, PublishedTrack, SubscriptionInfo
+from sfu.views import Explanation, PublishedTrack, SubscriptionInfo, SubscriptionState
 
 from ..live import driver_of, rooms_of
 from .fake_plane import FakePlane
@@ -189,6 +189,16 @@ class Client:
         assert found, f"no {kind.__name__} among what was told"
         last: M = found[-1]
         return last
+
+    def heard_states(self) -> list[SubscriptionState]:
+        """Returns the reported states of its subscriptions since the last call."""
+        return [state for message in self.heard(messages.Subscriptions) for state in message.subscriptions]
+
+    def last_state(self) -> SubscriptionState:
+        """Returns the last reported state of a subscription."""
+        found = self.heard_states()
+        assert found, "no state among what was told"
+        return found[-1]
 
     # What it says
 

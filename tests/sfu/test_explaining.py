@@ -53,7 +53,7 @@ async def test_what_is_at_its_best_is_wanted_allowed_asked_for_and_on_the_wire()
 async def test_while_nothing_arrives_the_cause_is_the_publisher_and_its_subscriber_is_told() -> None:
     async with scene() as it:
         alice, bob, camera = await flowing(it)
-        assert bob.last(messages.Subscription).cause is Cause.NONE
+        assert bob.last_state().cause is Cause.NONE
         id = alice.plane_track(camera)
         no_frames = LayerRate(PlaneLayer(2, 1), 1_500_000, 1280, 720, 0.0)
         no_bits = LayerRate(PlaneLayer(2, 1), 0, 1280, 720, 30.0)
@@ -65,7 +65,7 @@ async def test_while_nothing_arrives_the_cause_is_the_publisher_and_its_subscrib
             assert (
                 await explained(bob)
             ).sentence == "alice's camera is not shown to bob: nothing of it arrives from alice."
-            assert bob.last(messages.Subscription).cause is Cause.PUBLISHER
+            assert bob.last_state().cause is Cause.PUBLISHER
 
 
 async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
@@ -82,7 +82,7 @@ async def test_a_small_tile_is_the_demand_of_its_subscriber() -> None:
             ("target", (0, 3), "demand", ""),
             ("current", (0, 1), "none", ""),
         ]
-        assert bob.last(messages.Subscription).cause is Cause.DEMAND
+        assert bob.last_state().cause is Cause.DEMAND
 
 
 async def test_what_is_switched_off_or_out_of_sight_is_paused() -> None:
@@ -93,7 +93,7 @@ async def test_what_is_switched_off_or_out_of_sight_is_paused() -> None:
             await it.say(bob.switched("0", None, "paused"))
             seen = await explained(bob)
             assert (seen.cause, seen.wanted, seen.target, seen.current) == (Cause.PAUSED, None, None, None)
-            assert bob.last(messages.Subscription).cause is Cause.PAUSED
+            assert bob.last_state().cause is Cause.PAUSED
 
 
 async def test_a_mute_is_told_with_who_did_it_and_what_was_wanted_stays() -> None:

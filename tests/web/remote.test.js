@@ -85,3 +85,13 @@ test('who speaks is kept with the track', () => {
   assert.equal(speaker.participant.speaking, true);
   assert.equal(others.speakersChanged([{ participant: 'Z', track: 'Z', level: 1, active: true }]).length, 0);
 });
+
+test('the states of subscriptions are kept with their tracks, and those of unknown tracks are ignored', () => {
+  const others = new Others();
+  others.participantsChanged([person('A', 1, [track('T'), track('U')])]);
+  const states = ['T', 'Z', 'U'].map((sid) => ({ track: sid, state: 'active' }));
+  const news = others.subscriptionsChanged(states);
+  assert.deepEqual(types(news), ['subscription', 'subscription']);
+  assert.deepEqual(news.map(({ detail }) => [detail.participant.sid, detail.track.sid, detail.subscription]), [['A', 'T', states[0]], ['A', 'U', states[2]]]);
+  assert.equal(others.find('U').track.subscription, states[2]);
+});

@@ -179,12 +179,16 @@ export class Others {
     return changed;
   }
 
-  /** @param {any} subscription @returns {News[]} */
-  subscriptionChanged(subscription) {
-    const found = this.find(subscription.track);
-    if (!found) return [];
-    found.track.subscription = subscription;
-    return [{ type: 'subscription', detail: { ...found, subscription } }];
+  /** @param {any[]} subscriptions @returns {News[]} */
+  subscriptionsChanged(subscriptions) {
+    const changed = [];
+    for (const subscription of subscriptions) {
+      const found = this.find(subscription.track);
+      if (!found) continue;
+      found.track.subscription = subscription;
+      changed.push({ type: 'subscription', detail: { ...found, subscription } });
+    }
+    return changed;
   }
 
   #remove(participant, reason, news) {

@@ -269,8 +269,8 @@ export class Room extends EventTarget {
       case 'dominant_speaker':
         this.#handleDominantSpeaker(message);
         break;
-      case 'subscription':
-        this.#dispatch(this.#others.subscriptionChanged(message));
+      case 'subscriptions':
+        this.#dispatch(this.#others.subscriptionsChanged(message.subscriptions));
         break;
       case 'unpublished':
         this.#publisher.handleUnpublished(message);

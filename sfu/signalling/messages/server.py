@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sfu.model import Cause, DisconnectReason, IceServer, Layer
-from sfu.views import ParticipantInfo, RoomInfo, SlotInfo, Speaker, TrackInfo, WantedEncoding
+from sfu.model import DisconnectReason, IceServer
+from sfu.views import ParticipantInfo, RoomInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,27 +196,12 @@ class DominantSpeaker:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
-    """What this participant receives of a track: the layer that is sent, or why none is."""
+class Subscriptions:
+    """What this participant receives of some tracks: the layer that is sent of each, or why none is."""
 
-    track: str
-    """The track's sid."""
-    state: Literal["active", "paused", "pending", "refused"]
-    layer: Layer | None = None
-    """The layer that is sent. Null: none."""
-    width: int = 0
-    """Pixels of the layer; 0: unknown."""
-    height: int = 0
-    """Pixels of the layer; 0: unknown."""
-    bitrate: int = 0
-    """Bits per second of the layer as the publisher sends it."""
-    reason: str = ""
-    """A sentence: why no layer is sent."""
-    cause: Cause = Cause.NONE
-    """What prevents a better layer."""
-    mime: str = ""
-    """The codec that is received, or that this client cannot decode; empty: unknown."""
-    type: Literal["subscription"] = "subscription"
+    subscriptions: tuple[SubscriptionState, ...]
+    """Only those that changed."""
+    type: Literal["subscriptions"] = "subscriptions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +273,7 @@ ServerMessage = (
     | Backup
     | Speakers
     | DominantSpeaker
-    | Subscription
+    | Subscriptions
     | Token
     | Left
     | Draining

@@ -64,7 +64,7 @@ async def test_a_subscriber_is_told_that_its_bandwidth_limits_it_and_explain_has
         await it.say(bob.switched("0", PlaneLayer(2, 1)))
         await estimate(bob, 600)
         await it.say(bob.switched("0", PlaneLayer(1, 1)))
-        assert bob.last(messages.Subscription).cause is Cause.BANDWIDTH
+        assert bob.last_state().cause is Cause.BANDWIDTH
         (seen,) = await bob.explain()
         assert (seen.cause, seen.target and seen.target.layer) == (Cause.BANDWIDTH, Layer(1, 1))
         assert seen.sentence == (

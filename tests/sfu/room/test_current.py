@@ -3,6 +3,7 @@
 from sfu.model import Cause, Kind, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.signalling import messages
+from sfu.views import SubscriptionState
 
 from ..scene import scene
 from .test_subscriptions import simulcast
@@ -25,11 +26,11 @@ async def test_a_slot_that_cannot_show_its_track_says_why() -> None:
     async with scene() as it:
         _, bob, camera = await simulcast(it)
         await it.say(bob.refused("0", "the subscriber has no payload type for this codec"))
-        assert bob.last(messages.Subscription) == messages.Subscription(
+        assert bob.last_state() == SubscriptionState(
             camera, "refused", reason="this client cannot decode what is published", cause=Cause.CODEC
         )
         await it.say(bob.switched("0", None, "publisher"))
         (view,) = await bob.subscriptions()
         assert view.state == "refused", "nothing leaves, for the same reason"
         await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
-        assert bob.last(messages.Subscription).state == "active"
+        assert bob.last_state().state == "active"

@@ -66,13 +66,13 @@ async def test_what_is_not_visible_is_paused_with_its_reason_and_comes_back() ->
         bob.heard()
         await demand(bob, camera, visible=False)
         await demand(bob, voice, visible=False)
-        told = {message.track: message for message in bob.heard(messages.Subscription)}
+        told = {message.track: message for message in bob.heard_states()}
         assert (told[camera].state, told[camera].reason) == ("paused", "not visible at the subscriber")
         assert bob.ladder("0") == [] and bob.ladder("1") == [(0, 0)], "who is not seen is heard"
         assert bob.shows() == {"0": camera, "1": voice}, "the place is kept"
         await demand(bob, camera, visible=True)
         assert bob.ladder("0") == [(2, 3), (1, 3), (0, 3)]
-        assert bob.last(messages.Subscription).state == "pending"
+        assert bob.last_state().state == "pending"
 
 
 async def test_only_ladders_that_differ_are_commanded() -> None:

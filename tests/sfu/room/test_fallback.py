@@ -7,7 +7,7 @@ from sfu.model import BackupCodec, Cause, Kind, Quality, Source
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
-from sfu.views import BackupInfo
+from sfu.views import BackupInfo, SubscriptionState
 
 from ..scene import Client, Scene, scene, tracks_of
 from . import test_subscriptions as simulcast
@@ -70,7 +70,7 @@ async def test_who_cannot_decode_a_track_is_told_the_codec_by_message_and_by_res
         camera = await alice.camera()
         bob.heard()
         await it.say(arriving(alice.plane_track(camera), "h265"))
-        assert bob.last(messages.Subscription) == messages.Subscription(
+        assert bob.last_state() == SubscriptionState(
             camera, "refused", reason="this client cannot decode H265", cause=Cause.CODEC, mime="video/H265"
         )
         (view,) = await bob.subscriptions()
@@ -83,9 +83,9 @@ async def test_a_profile_that_only_the_plane_can_tell_is_named_too() -> None:
         alice, bob = await it.client("alice"), await viewer(it, "bob", "VP8")
         camera = await alice.camera()
         await it.say(arriving(alice.plane_track(camera), "vp8"), bob.refused("0", "no such payload type"))
-        assert bob.last(messages.Subscription).reason == "this client cannot decode VP8 of this profile"
+        assert bob.last_state().reason == "this client cannot decode VP8 of this profile"
         await it.say(bob.switched("0", PlaneLayer(0, 0), "none"))
-        assert bob.last(messages.Subscription).state == "active", "the plane knows best"
+        assert bob.last_state().state == "active", "the plane knows best"
 
 
 async def test_a_backup_helps_with_a_profile_too() -> None:
@@ -122,7 +122,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
 
         await it.say(arriving(primary, "av1"), bob.refused("0", "no payload type"))
         assert alice.heard(messages.Backup) == [messages.Backup(camera, True)]
-        told = bob.last(messages.Subscription)
+        told = bob.last_state()
         assert (told.state, told.cause, told.mime) == ("pending", Cause.CODEC, "video/AV1")
         assert told.reason == f"{REASON}: the publisher was asked for VP8 too"
         assert tracks_of(bob.room)[0].backup == BackupInfo("video/VP8", wanted=True, active=False)
@@ -134,7 +134,7 @@ async def test_the_backup_is_asked_for_while_somebody_needs_it_and_shown_in_the_
         assert it.plane.sources[carol.slot("0")] == primary
         assert bob.heard(messages.Slots) == [], "for the viewer it is the same track"
         await it.say(arriving(backup, "vp8"), bob.switched("0", PlaneLayer(0, 0), "none"))
-        told = bob.last(messages.Subscription)
+        told = bob.last_state()
         assert (told.track, told.state, told.mime, told.width) == (camera, "active", "video/VP8", 640)
         assert [t.sid for t in alice.participant.info().tracks] == [camera], "nobody hears of a second track"
         assert tracks_of(bob.room)[0].backup == BackupInfo("video/VP8", wanted=True, active=True)
@@ -167,7 +167,7 @@ async def test_a_backup_that_does_not_help_is_not_asked_for() -> None:
         bob = await viewer(it, "bob", "VP8")
         await it.say(arriving(alice.plane_track(camera), "av1"))
         assert alice.heard(messages.Backup) == []
-        assert bob.last(messages.Subscription).state == "refused"
+        assert bob.last_state().state == "refused"
 
 
 async def test_a_primary_that_all_viewers_cannot_decode_is_paused_and_the_backup_is_not() -> None:

@@ -30,7 +30,7 @@ async def test_a_track_muted_by_its_owner_is_not_forwarded_until_it_is_unmuted()
         await alice.ask(messages.Mute, track=camera, muted=True)
         assert bob.ladder("0") == []
         assert bob.last(messages.Participants).participants[0].tracks[0].muted
-        assert bob.last(messages.Subscription).reason == "muted by its publisher"
+        assert bob.last_state().reason == "muted by its publisher"
         await alice.ask(messages.Mute, track=camera, muted=False)
         assert bob.ladder("0") == [(2, 3), (1, 3), (0, 3)]
 
@@ -42,7 +42,7 @@ async def test_a_moderators_mute_is_told_to_the_owner_who_cannot_undo_it() -> No
         await turn()
         assert alice.last(messages.Muted) == messages.Muted(camera, True)
         assert bob.ladder("0") == []
-        assert bob.last(messages.Subscription).reason == "muted by a moderator"
+        assert bob.last_state().reason == "muted by a moderator"
         error = await alice.ask(messages.Mute, track=camera, muted=False)
         assert error.code == "not_allowed"
         await alice.silence(camera, False)

@@ -34,10 +34,10 @@ async def test_a_mute_is_one_command_and_one_fact_for_all_who_hear_the_track() -
             entries.clear()
             await ada.ask(messages.Mute, track=microphone, muted=muted)
             assert it.plane.commands[before:] == [("set_muted", ada.plane_track(microphone), muted)]
-            (told,) = (entry.fact for entry in entries if isinstance(entry.fact, facts.SubscriptionChanged))
+            (told,) = (entry.fact for entry in entries if isinstance(entry.fact, facts.SubscriptionsChanged))
             assert told.subscribers == tuple(viewer.sid for viewer in viewers)
             for viewer in viewers:
-                message = viewer.last(messages.Subscription)
+                message = viewer.last_state()
                 assert (message.state, message.reason) == (state, reason)
             before = len(it.plane.commands)
 
@@ -52,9 +52,9 @@ async def test_a_picture_is_pending_from_the_end_of_a_mute_until_the_plane_repor
             await ada.ask(messages.Mute, track=camera, muted=muted)
             (view,) = await bob.explain()
             assert view.current is None and (view.target is None) is muted
-        assert bob.last(messages.Subscription).state == "pending"
+        assert bob.last_state().state == "pending"
         await it.say(bob.switched("0", Layer(0, 0)))
-        assert bob.last(messages.Subscription).state == "active"
+        assert bob.last_state().state == "active"
 
 
 async def test_a_mute_that_ends_in_the_same_turn_leaves_the_plane_alone() -> None:
@@ -65,7 +65,7 @@ async def test_a_mute_that_ends_in_the_same_turn_leaves_the_plane_alone() -> Non
             await ada.session.handle(messages.Mute("mute", 1, microphone, muted))
         await turn()
         assert it.plane.commands[before:] == []
-        assert not any(viewer.heard(messages.Subscription) for viewer in viewers)
+        assert not any(viewer.heard_states() for viewer in viewers)
 
 
 async def test_a_track_that_is_published_muted_or_comes_back_muted_is_muted_in_the_plane() -> None:
@@ -97,7 +97,7 @@ async def test_a_mute_that_the_plane_refuses_is_sent_again_with_the_next_tick(mo
         assert it.sfu.failures.counts["mute"] and not it.plane.muted
         await it.pass_time(0.2)
         assert it.plane.muted == {ada.plane_track(microphone)}
-        assert viewers[0].last(messages.Subscription).cause is Cause.MUTED
+        assert viewers[0].last_state().cause is Cause.MUTED
 
 
 async def test_the_backup_of_a_muted_track_is_muted_too() -> None:

@@ -199,7 +199,7 @@ async def test_viewers_who_change_together_are_told_the_same_as_one_alone(sharin
             viewers[0].room.update(on_stage=("bob",))
             await turn()
         for viewer in viewers:
-            told = viewer.heard(messages.Subscription)[-1]
+            told = viewer.heard_states()[-1]
             assert (told.track, told.state) == (viewer.shows()["1"], "pending")
             assert told.cause is Cause.PUBLISHER, "no media arrives yet"
 

@@ -129,7 +129,7 @@ async def test_a_picture_on_the_wire_keeps_its_size_when_ranks_change() -> None:
         track = alice.plane_track(camera)
         await it.say(arriving(track, "fhq", "q"))
         await it.say(bob.switched("0", PlaneLayer(2, 0), "publisher"))
-        assert bob.last(messages.Subscription).width == 320
+        assert bob.last_state().width == 320
         await it.say(arriving(track, "fhq", "qh"))
         assert ladder(bob, "fhq") == "fhq", "two of them tell how the offer lists them"
         now = (await explained(bob)).current

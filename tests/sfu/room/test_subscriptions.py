@@ -5,6 +5,7 @@ from sfu.model import Kind, Layer, Quality, Source, Wish
 from sfu.plane import Layer as PlaneLayer
 from sfu.plane import LayerRate, Layers
 from sfu.signalling import messages
+from sfu.views import SubscriptionState
 
 from ..scene import Client, Scene, scene, sdp, tracks_of, turn
 
@@ -95,12 +96,10 @@ async def test_a_subscription_is_pending_then_active_with_layer_size_and_bitrate
         bob = await it.client("bob")
         await bob.connect("video recvonly")
         camera = await alice.camera()
-        assert bob.last(messages.Subscription).state == "pending"
+        assert bob.last_state().state == "pending"
         await it.say(arriving(alice.plane_track(camera), (800_000, 640, 360)))
         await it.say(bob.switched("0", PlaneLayer(0, 1), "none"))
-        assert bob.last(messages.Subscription) == messages.Subscription(
-            camera, "active", Layer(0, 1), 640, 360, 800_000, mime="video/VP8"
-        )
+        assert bob.last_state() == SubscriptionState(camera, "active", Layer(0, 1), 640, 360, 800_000, mime="video/VP8")
 
 
 async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> None:
@@ -112,8 +111,19 @@ async def test_a_bitrate_is_told_when_it_has_moved_and_not_every_second() -> Non
         told = []
         for bps in (800_000, 850_000, 900_000, 1_100_000, 1_000_000):
             await it.say(arriving(track, (bps, 640, 360)))
-            told += [m.bitrate for m in bob.heard(messages.Subscription)]
+            told += [m.bitrate for m in bob.heard_states()]
         assert told == [800_000, 1_100_000]
+
+
+async def test_all_states_that_change_in_a_turn_are_one_message() -> None:
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        await bob.offer("audio recvonly")
+        microphone = await alice.microphone()
+        assert bob.last_state().track == microphone
+        await it.say(bob.switched("0", PlaneLayer(0, 0), "none"), bob.switched("1", PlaneLayer(0, 0), "none"))
+        (message,) = bob.heard(messages.Subscriptions)
+        assert {state.track: state.state for state in message.subscriptions} == {camera: "active", microphone: "active"}
 
 
 async def test_what_really_arrives_is_in_the_publishers_view_and_the_codec_is_told_to_all() -> None:

@@ -313,8 +313,9 @@ class Watcher:
                     for slot in slots.values():
                         if slot is not None:
                             self._knows(slot.participant, slot.track)
-                case messages.Subscription(track=track, state="active" | "pending" | "paused"):
-                    assert any(track in map(sid_of, info.tracks) for info in self.infos.values()), track
+                case messages.Subscriptions(subscriptions=states):
+                    known = {sid_of(track) for info in self.infos.values() for track in info.tracks}
+                    assert {state.track for state in states if state.state != "refused"} <= known
 
     def _learn(self, participants: tuple[ParticipantInfo, ...]) -> None:
         for info in participants:

@@ -54,7 +54,7 @@ async def test_who_missed_too_much_gets_a_snapshot_with_its_slots() -> None:
         assert joined.resumed and joined.room.metadata == "299"
         assert joined.slots["1"] == SlotInfo(camera, alice.sid)
         await it.pass_time(0)
-        assert again.heard(messages.Subscription), "what reaches it is told anew"
+        assert again.heard_states(), "what reaches it is told anew"
 
 
 async def test_a_connection_that_is_not_yet_known_to_be_cut_is_replaced() -> None:
