@@ -1,16 +1,16 @@
-"""A change of layout, prepared once for all subscribers with equal sections that show the same: the new contents of
-their slots, the layers, and what is noted of it."""
+"""A change of slots, prepared once for all subscribers that show the same in these slots: the new contents, the layers,
+and what is noted of it."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from sfu.model import Cause, Layer, Step
-from sfu.policy.slots import Layout
 from sfu.room.decisions import Decisions
 from sfu.room.layouts import Transition
 from sfu.room.slot import Slot
 from sfu.room.tracks import Track
 from sfu.room.wishes import ANY
+from sfu.views import SlotInfo
 
 Note = tuple[str, Step, Layer | None, Cause, str]
 """A decision about the subscriptions to a track, by sid, as `Notes.add_all` takes it."""
@@ -18,8 +18,6 @@ Note = tuple[str, Step, Layer | None, Cause, str]
 
 @dataclass(slots=True)
 class Change:
-    layout: Layout
-    """The layout after it."""
     slots: list[Slot] = field(default_factory=list)
     """The changed slots as they become for each subscriber, without its ids."""
     wanted: dict[str, Layer] = field(default_factory=dict)
@@ -28,14 +26,24 @@ class Change:
     """The decisions, in the order in which they are made."""
 
 
+def similarity(transition: Transition, present: Mapping[str, Slot]) -> Hashable:
+    """Returns what `prepare` needs of a subscriber: those with equal values share a change. `present`: its slots, by
+    mid."""
+    slots = [(present[mid], content) for mid, content in transition.changed.items()]
+    return tuple([(slot.mid, slot.codecs, slot.track and slot.track.sid, to and to.track) for slot, to in slots])
+
+
 def prepare(
-    transition: Transition, present: Mapping[str, Slot], tracks: Mapping[str, Track], decisions: Decisions
+    changed: Mapping[str, SlotInfo | None],
+    present: Mapping[str, Slot],
+    tracks: Mapping[str, Track],
+    decisions: Decisions,
 ) -> Change:
-    """Returns the change for subscribers without wishes for the new tracks. `present`: the slots of any of them, by
-    mid. `tracks`: those of the room, by sid."""
-    change = Change(transition.layout)
+    """Returns the change for subscribers without wishes for the new tracks. `changed`: the new contents of the slots,
+    by mid. `present`: the slots of any of them. `tracks`: those of the room, by sid."""
+    change = Change()
     targets: list[Note] = []
-    for mid, content in transition.changed.items():
+    for mid, content in changed.items():
         slot = present[mid]
         to = Slot(0, mid, slot.kind, codecs=slot.codecs)
         change.slots.append(to)

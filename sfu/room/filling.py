@@ -44,14 +44,14 @@ class Filling:
         return changed
 
     def may_share(self, tracks: Set[str]) -> bool:
-        """Returns whether these tracks can be put into the slots as for all others with the same layout: the
+        """Returns whether these tracks can be put into the slots as for all others whose slots change alike: the
         participant has no wishes for them, and its client knows what its slots show."""
         return not self._unreported and self._viewing.wishes.are_default(tracks)
 
-    def show(self, change: Change, targets: Targets) -> None:
-        """Shows what all subscribers with the same layout are shown from now on. The plane has the sources. Appends
+    def show(self, change: Change, layouts: Layouts, targets: Targets) -> None:
+        """Shows what all subscribers whose slots change alike are shown from now on. The plane has the sources. Appends
         changed targets to `targets`."""
-        owner, slots = self._viewing.owner, self._viewing.slots
+        owner, slots, layout = self._viewing.owner, self._viewing.slots, self._viewing.layout
         for to in change.slots:
             slot = slots[to.mid]
             before, track, shown = slot.track, to.track, to.shown
@@ -72,7 +72,8 @@ class Filling:
             wanted = change.wanted.get(to.mid)
             if wanted is not None:
                 shown.asked[owner] = wanted
-        self._viewing.layout = change.layout
+        if layout is not None:
+            self._viewing.layout = layouts.fit(layout, self._viewing.selection).layout
 
     def _fill(self, slot: Slot, track: Track | None) -> None:
         """Puts a track into a slot, or clears it. The command comes first: if it fails, the slot is unchanged and the

@@ -1,15 +1,15 @@
 """Collects the changes of one turn of the event loop, then updates slots, layers and reports.
 
 Changes only mark subscribers. `flush` plans them, decides their layers, commands the plane, and appends facts. Where
-many subscribers show the same and have the same to show, their change is prepared once (`changes.py`).
+many subscribers are to be shown the same in the same sections, their change is prepared once (`changes.py`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from sfu.context import Context
 from sfu.facts import Facts
 from sfu.policy.slots import Layout
-from sfu.room.changes import prepare
+from sfu.room.changes import prepare, similarity
 from sfu.room.decisions import Decisions, Plans, States
 from sfu.room.dynacast import EncodingRequests
 from sfu.room.layouts import Layouts
@@ -98,7 +98,7 @@ class Turn:
             self._all = False
             groups: Groups = {}
             self._select_all(dirty, groups, plans)
-            for group in groups.values():
+            for group in self._alike(groups):
                 apart = self._move(group, targets, decisions, plans, states) if len(group) >= SHARING else group
                 dirty.update((one.sid, None) for one in apart)
                 self._each([one.sid for one in apart], lambda one: self._refresh(one, plans), self._plans)
@@ -174,22 +174,37 @@ class Turn:
         if changed:
             plans.changed(subscriber.sid, changed)
 
+    def _alike(self, groups: Groups) -> Iterable[list[Participant]]:
+        """Returns groups of subscribers whose slots change alike. Their layouts may differ in other slots: each
+        publisher has its own, because it is not shown its own tracks."""
+        alike: dict[Hashable, list[Participant]] = {}
+        for group in groups.values():
+            viewing = group[0].viewing
+            try:
+                key = viewing.layout and similarity(self._layouts.fit(viewing.layout, viewing.selection), viewing.slots)
+            except Exception as error:
+                # They are refreshed one by one, so that each of them is tried again.
+                self._context.failures.note("subscribers", error)
+                key = None
+            alike.setdefault(key or id(group), []).extend(group)
+        return alike.values()
+
     def _move(
         self, group: list[Participant], targets: dict[str, Targets], decisions: Decisions, plans: Plans, states: States
     ) -> list[Participant]:
-        """Changes the slots of subscribers with the same layout and selection. Returns those that have to be refreshed
-        one by one."""
-        selection, layout = group[0].viewing.selection, group[0].viewing.layout
+        """Changes the slots of subscribers whose slots change alike. Returns those that have to be refreshed one by
+        one."""
+        layout = group[0].viewing.layout
         if layout is None:
             return group
-        new = selection.tracks - layout.tracks
+        transition = self._layouts.fit(layout, group[0].viewing.selection)
+        new = {content.track for content in transition.changed.values() if content is not None}
         alike = [one for one in group if one.filling.may_share(new)]
         if len(alike) < SHARING:
             return group
         plane, slots = self._context.binding.plane, alike[0].viewing.slots
         try:
-            transition = self._layouts.fit(layout, selection)
-            change = prepare(transition, slots, self._tracks, decisions)
+            change = prepare(transition.changed, slots, self._tracks, decisions)
             for to in change.slots:
                 if to.track is not None:
                     to.reported = alike[0].reports.shared_state(to, to.track, decisions)
@@ -198,7 +213,9 @@ class Turn:
             self._context.failures.note("subscribers", error)
             return group
         sids = [subscriber.sid for subscriber in alike]
-        self._each(sids, lambda one: one.filling.show(change, targets.setdefault(one.sid, [])), self._plans)
+        self._each(
+            sids, lambda one: one.filling.show(change, self._layouts, targets.setdefault(one.sid, [])), self._plans
+        )
         self._decisions.update((one.sid, None) for one in alike if one.bandwidth.is_estimated)
         for note in change.notes:
             self._notes.add_all(sids, *note)
