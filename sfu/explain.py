@@ -190,9 +190,11 @@ class Share:
     """What the next better layer of the track needs. 0: there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Situation:
     """The state of a subscription, from which its cause and its sentence are derived."""
+
+    # Not frozen, which takes longer to make: each report of a subscription makes one.
 
     subscriber: str
     publisher: str
@@ -233,7 +235,7 @@ def cause(of: Situation) -> Cause:
 
 
 def _is_losing(of: Situation) -> bool:
-    return any(fact.startswith(LOSING) for fact in of.facts)
+    return bool(of.facts) and any(fact.startswith(LOSING) for fact in of.facts)
 
 
 def _limit(of: Situation) -> Cause:

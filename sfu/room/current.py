@@ -78,10 +78,10 @@ class CurrentLayers:
 
     def _reached(self, slot: Slot, layer: Layer | None, lacks: Cause, refused: str = "") -> None:
         """Records the state of a slot that the plane reports."""
-        is_first = not slot.since
-        if slot.layer != layer or is_first:
+        is_other = not slot.since or slot.layer != layer
+        if is_other:
             slot.since = self._context.milliseconds()
-        is_new = is_first or (slot.layer, slot.lacks, slot.refused) != (layer, lacks, refused)
+        is_new = is_other or slot.lacks is not lacks or slot.refused != refused
         slot.layer, slot.lacks, slot.refused = layer, lacks, refused
         self._viewing.changed[slot.mid] = None
         if slot.track is not None and is_new:

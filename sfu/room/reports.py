@@ -140,7 +140,7 @@ class Reports:
         """Returns the situation without its picture, which only `explain` needs. `slot`: the one that shows the track,
         or NOWHERE."""
         shown, target, current = slot.shown or track, slot.target, slot.layer
-        held_by = Cause(target.cause) if target is not None else Cause.NONE
+        held_by = target.cause if target is not None else Cause.NONE
         if track.is_muted:
             target, current, held_by = None, None, Cause.MUTED
         return Situation(

@@ -56,8 +56,10 @@ class Track:
     plane_id: int | None = None
     simulcast: Simulcast = field(default_factory=Simulcast)
     codec: str = ""
-    rates: dict[Layer, Rate] = field(default_factory=dict)
-    """The measured rate of each layer, including the layers it depends on."""
+    rates: Mapping[Layer, Rate] = field(default_factory=dict)
+    """The measured rate of each layer, including the layers it depends on. `_measured` sets it."""
+    is_arriving: bool = False
+    """Media arrived at the last measurement. For video, complete frames count."""
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Width and height of each spatial layer when it last arrived. A layer that is stopped at the source keeps them."""
     viewers: dict[str, str] = field(default_factory=dict)
@@ -95,11 +97,6 @@ class Track:
     def is_flowing(self) -> bool:
         """Returns whether the track is bound to an m-section."""
         return self.plane_id is not None
-
-    @property
-    def is_arriving(self) -> bool:
-        """Returns whether media arrived at the last measurement. For video, complete frames count."""
-        return any(rate.bps and (rate.fps or self.kind is Kind.AUDIO) for rate in self.rates.values())
 
     def info(self) -> TrackInfo:
         return TrackInfo(
@@ -151,7 +148,8 @@ class Track:
             return False
         self.offers.clear()
         if self.simulcast.offer(rids):
-            self.requested, self.rates, self.sizes = None, {}, self.simulcast.sizes()
+            self.requested, self.sizes = None, self.simulcast.sizes()
+            self._measured({})
         return True
 
     def handle_layers(self, event: Layers) -> bool:
@@ -163,12 +161,14 @@ class Track:
             self.sizes.clear()
         if moved := self.simulcast.measure(event.layers, self.width * self.height):
             self._rerank(moved)
-        self.rates = {
-            Layer(self.simulcast.rank(rate.layer.spatial), rate.layer.temporal): Rate(
-                rate.bps, rate.width, rate.height, rate.fps
-            )
-            for rate in event.layers
-        }
+        self._measured(
+            {
+                Layer(self.simulcast.rank(rate.layer.spatial), rate.layer.temporal): Rate(
+                    rate.bps, rate.width, rate.height, rate.fps
+                )
+                for rate in event.layers
+            }
+        )
         for layer, rate in self.rates.items():
             if rate.width and rate.height:
                 self.sizes[layer.spatial] = (rate.width, rate.height)
@@ -176,6 +176,10 @@ class Track:
             # An undeclared size is set once, from the first measurement. `encodings` has the present sizes.
             self.width, self.height = max(((r.width, r.height) for r in self.rates.values()), default=(0, 0))
         return before != (self.codec, self.width, self.height)
+
+    def _measured(self, rates: Mapping[Layer, Rate]) -> None:
+        self.rates = rates
+        self.is_arriving = any(rate.bps and (rate.fps or self.kind is Kind.AUDIO) for rate in rates.values())
 
     def _rerank(self, moved: Mapping[int, int]) -> None:
         if self.requested is not None:
