@@ -6,6 +6,7 @@ and camera of one participant prefer slots of the same index: browsers treat the
 as one stream and play them in sync.
 """
 
+import operator
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -46,6 +47,7 @@ class Selection:
     """Ids of wanted tracks that `last_n` excludes."""
 
 
+ID = operator.attrgetter("track")
 NOTHING = Selection((), frozenset(), (0, 0), 0)
 
 
@@ -105,10 +107,10 @@ def select(
     shown = audio[: sections[0]] + chosen[: sections[1]]
     return Selection(
         wanted=shown,
-        tracks=frozenset([track.track for track in shown]),
+        tracks=frozenset(map(ID, shown)),
         missing=(_seen(audio[sections[0] :], unseen), _seen(chosen[sections[1] :], unseen)),
         last_n=last_n,
-        beyond=frozenset([track.track for track in video[last_n:]]) if last_n else frozenset(),
+        beyond=frozenset(map(ID, video[last_n:])) if last_n else frozenset(),
     )
 
 

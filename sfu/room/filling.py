@@ -23,14 +23,14 @@ class Filling:
         """Assigns the selected tracks to slots. Returns the changes: one object for all subscribers with the same ones.
         `tracks`: those of the room, by sid."""
         viewing, slots = self._viewing, self._viewing.slots
-        before, viewing.layout = viewing.layout, None
-        layout, changed = layouts.fit(before or layouts.of(slots), viewing.selection)
+        is_known, (layout, changed) = viewing.layout is not None, viewing.fit(layouts)
+        viewing.layout = None
         filled = []
         try:
             for mid, content in changed.items():
                 self._fill(slots[mid], tracks[content.track] if content is not None else None)
                 filled.append(mid)
-            if before is None:
+            if not is_known:
                 for slot in slots.values():
                     if not slot.is_current:
                         self._fill(slot, slot.track)
@@ -51,7 +51,7 @@ class Filling:
     def show(self, change: Change, layouts: Layouts, targets: Targets) -> None:
         """Shows what all subscribers whose slots change alike are shown from now on. The plane has the sources. Appends
         changed targets to `targets`."""
-        owner, slots, layout = self._viewing.owner, self._viewing.slots, self._viewing.layout
+        owner, slots = self._viewing.owner, self._viewing.slots
         for to in change.slots:
             slot = slots[to.mid]
             before, track, shown = slot.track, to.track, to.shown
@@ -72,8 +72,7 @@ class Filling:
             wanted = change.wanted.get(to.mid)
             if wanted is not None:
                 shown.asked[owner] = wanted
-        if layout is not None:
-            self._viewing.layout = layouts.fit(layout, self._viewing.selection).layout
+        self._viewing.layout = self._viewing.fit(layouts).layout
 
     def _fill(self, slot: Slot, track: Track | None) -> None:
         """Puts a track into a slot, or clears it. The command comes first: if it fails, the slot is unchanged and the

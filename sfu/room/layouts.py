@@ -33,15 +33,16 @@ class Layouts:
         codecs = {slot.mid: slot.codecs for slot in slots.values()}
         return self._shared(Layout.of(sections, present, codecs))
 
-    def fit(self, layout: Layout, selection: Selection) -> Transition:
+    def fit(self, layout: Layout, selection: Selection, *, alone: bool = False) -> Transition:
         """Returns what changes until the selected tracks are shown. Subscribers with the same layout and selection
-        share it."""
+        share it. `alone`: no other subscriber has this selection, so nobody has the new layout yet."""
         key = (id(layout), id(selection))
         found = self._transitions.get(key)
         if found is None:
             after, changed = layout.fit(selection)
             contents = {mid: SlotInfo(to.track, to.participant) if to else None for mid, to in changed.items()}
-            found = self._transitions[key] = (layout, selection, Transition(self._shared(after), contents))
+            transition = Transition(after if alone else self._shared(after), contents)
+            found = self._transitions[key] = (layout, selection, transition)
         return found[2]
 
     def clear(self) -> None:

@@ -9,6 +9,7 @@ from sfu.negotiation.transport import Transport
 from sfu.policy import slots as policy
 from sfu.policy.ladders import Target
 from sfu.room.decisions import Decisions
+from sfu.room.layouts import Layouts, Transition
 from sfu.room.notes import Notes
 from sfu.room.slot import Slot
 from sfu.room.tracks import Track
@@ -91,6 +92,11 @@ class Subscriptions:
         self.selection = selection
         layout = self.layout
         return layout is None or (layout.tracks is not selection.tracks and layout.tracks != selection.tracks)
+
+    def fit(self, layouts: Layouts) -> Transition:
+        """Returns what the selected tracks change in its slots."""
+        layout = self.layout or layouts.of(self.slots)
+        return layouts.fit(layout, self.selection, alone=self.audience is None)
 
     def check(self) -> None:
         """Lets `Filling.refresh` look at every slot, because tracks in them may have moved in the plane."""

@@ -80,6 +80,9 @@ class Track:
     requested: EncodingRequest | None = None
     """The encodings that its publisher was last asked to send. None: all."""
 
+    _described: tuple[tuple[object, ...], TrackInfo] | None = None
+    """The last `info`, and what may change of it."""
+
     primary: "Track | None" = None
     """The track whose backup this is: the same picture in another codec, under the primary's sid."""
     backup: "Track | None" = None
@@ -99,6 +102,14 @@ class Track:
         return self.plane_id is not None
 
     def info(self) -> TrackInfo:
+        # Each join needs the info of all tracks, and usually nothing of it changed.
+        simulcast = self.simulcast.is_several
+        variable = (self.is_muted, self.width, self.height, self.codec, self.mid, simulcast, self.name, self.stream)
+        if self._described is None or self._described[0] != variable:
+            self._described = (variable, self._describe())
+        return self._described[1]
+
+    def _describe(self) -> TrackInfo:
         return TrackInfo(
             sid=self.sid,
             kind=self.kind,

@@ -181,7 +181,7 @@ class Turn:
         for group in groups.values():
             viewing = group[0].viewing
             try:
-                key = viewing.layout and similarity(self._layouts.fit(viewing.layout, viewing.selection), viewing.slots)
+                key = viewing.layout and similarity(viewing.fit(self._layouts), viewing.slots)
             except Exception as error:
                 # They are refreshed one by one, so that each of them is tried again.
                 self._context.failures.note("subscribers", error)
@@ -194,10 +194,9 @@ class Turn:
     ) -> list[Participant]:
         """Changes the slots of subscribers whose slots change alike. Returns those that have to be refreshed one by
         one."""
-        layout = group[0].viewing.layout
-        if layout is None:
+        if group[0].viewing.layout is None:
             return group
-        transition = self._layouts.fit(layout, group[0].viewing.selection)
+        transition = group[0].viewing.fit(self._layouts)
         new = {content.track for content in transition.changed.values() if content is not None}
         alike = [one for one in group if one.filling.may_share(new)]
         if len(alike) < SHARING:

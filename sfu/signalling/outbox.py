@@ -191,19 +191,26 @@ class Outbox:
                 return
             yield item
 
+    def poll(self) -> tuple[int, Outgoing] | None:
+        """Returns the next message with its number. None: there is none yet. Raises StopAsyncIteration at the end."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return self._read, first
+        if self._last is not None and self._read >= self._last:
+            raise StopAsyncIteration
+        if self._read == self._tail.seq:
+            return None
+        item = self._tail.after(self._read)
+        self._read += 1
+        unread = self._tail.unread(self._read)
+        if unread is not None and not _is_much(unread):
+            self._space.set()
+        return item
+
     async def _next(self) -> tuple[int, Outgoing]:
         while True:
-            if self._first is not None:
-                first, self._first = self._first, None
-                return self._read, first
-            if self._last is not None and self._read >= self._last:
-                raise StopAsyncIteration
-            if self._read < self._tail.seq:
-                item = self._tail.after(self._read)
-                self._read += 1
-                unread = self._tail.unread(self._read)
-                if unread is not None and not _is_much(unread):
-                    self._space.set()
+            item = self.poll()
+            if item is not None:
                 return item
             self._wake.clear()
             self._is_waiting = True
