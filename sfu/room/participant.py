@@ -192,6 +192,11 @@ class Participant:
         self.identity = self.viewing.identity = identity
         self._forget_description()
 
+    @property
+    def is_absent(self) -> bool:
+        """Returns whether it is removed at `departs_at` if it does not come back."""
+        return self.signal_gone is not None and self.media_gone is not None
+
     def departs_at(self) -> float | None:
         """Returns when it is removed for absence. None: it is present."""
         return departs_at(self.signal_gone, self.media_gone, self._context.config.resume_window)

@@ -55,6 +55,7 @@ def check(it: Scene, clients: list[Client]) -> None:
     decisions = Decisions()
     for client in clients:
         assert client.participant.info() == client.participant._describe()
+        assert all(track.info() == track._describe() for track in client.participant.tracks.values())
         assert shown(client) == planned(client)
         viewing = client.participant.viewing
         assert viewing.audience in (None, client.room.forwarding.ranking.audience(client.participant))
@@ -189,6 +190,31 @@ async def test_viewers_whose_sections_change_alike_share_one_fact() -> None:
         messages_of = [viewer.last(messages.Slots) for viewer in viewers[1:]]
         assert all(message is messages_of[0] for message in messages_of), "it is encoded once"
         assert other.last(messages.Slots) is not messages_of[0]
+
+
+async def test_publishers_share_a_change_although_each_of_them_shows_others() -> None:
+    async with scene() as it:
+        publishers = [await it.client(f"p{number}") for number in range(turns.SHARING + 1)]
+        for publisher in publishers:
+            await publisher.connect(*["audio recvonly"] * len(publishers))
+            await publisher.microphone()
+        *present, late = publishers
+        assert len({frozenset(one.shows().values()) for one in present}) == len(present)
+        before, entries = len(it.plane.commands), record(it)
+        await late.ask(messages.Unpublish, track=next(iter(late.participant.tracks)))
+        await late.microphone()
+        commands = [command for command in it.plane.commands[before:] if command[0] == "set_source"]
+        assert [(len(slots), track) for _, slots, track in commands[-1:]] == [(len(present), plane_id(late))]
+        told = [entry.fact for entry in entries if isinstance(entry.fact, facts.SlotsChanged)]
+        assert set(told[-1].subscribers) == {one.sid for one in present}
+        states = [entry.fact for entry in entries if isinstance(entry.fact, facts.SubscriptionsChanged)]
+        assert set(states[-1].subscribers) == {one.sid for one in present}
+
+
+def plane_id(publisher: Client) -> int | None:
+    """The plane's id of its only track."""
+    (track,) = publisher.participant.tracks.values()
+    return track.plane_id
 
 
 @pytest.mark.parametrize("sharing", [1, 100])
