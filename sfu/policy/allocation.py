@@ -181,7 +181,7 @@ def keep(offers: Sequence[Offer], present: Sequence[Layer | None]) -> Allocation
     if None in kept:
         return None
     return Allocation(
-        tuple(present),
+        tuple([flows if offer.options else None for offer, flows in zip(offers, present, strict=True)]),
         sum(offer.bps for offer in offers),
         sum(option.bps for option in kept if option is not None),
         sum(option.utility for option in kept if option is not None),
