@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sfu.context import Context
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import DisconnectReason
+from sfu.model import EndReason
 from sfu.rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Ending:
     def handle_timeout(self, now: float) -> None:
         """Removes the last participants at the end of a drain."""
         if self._lifecycle.state is State.DRAINING and self._lifecycle.deadline <= now:
-            self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+            self._rooms.close_all(EndReason.SERVER_SHUTDOWN)
         self.note_empty()
 
     def note_empty(self) -> None:
@@ -76,5 +76,5 @@ class Ending:
     def _remove_all(self) -> None:
         """Removes all participants, and admits nobody again."""
         self._lifecycle.close()
-        self._rooms.close_all(DisconnectReason.SERVER_SHUTDOWN)
+        self._rooms.close_all(EndReason.SERVER_SHUTDOWN)
         self._rooms.end_turn()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sfu.failures import Failures
-from sfu.model import Cause, DisconnectReason, Layer, ParticipantKind, Step
+from sfu.model import Cause, DisconnectReason, EndReason, Layer, Step
 from sfu.views import ParticipantInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
 
 # ------------------------------------------------------------------------------------------------- participants
@@ -18,9 +18,7 @@ from sfu.views import ParticipantInfo, SlotInfo, Speaker, SubscriptionState, Tra
 
 @dataclass(frozen=True, slots=True)
 class ParticipantJoined:
-    sid: str
-    identity: str
-    kind: ParticipantKind
+    info: ParticipantInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,22 @@ class ParticipantLeft:
 
 
 # -------------------------------------------------------------------------------------------------------- rooms
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStarted:
+    """The service lists the room. Within its turn, facts about its first participant may precede it."""
+
+    name: str
+    created_at: int
+    """Milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFinished:
+    """The room was closed. This is its last fact."""
+
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +212,8 @@ Fact = (
     | ParticipantChanged
     | ParticipantHidden
     | ParticipantLeft
+    | RoomStarted
+    | RoomFinished
     | RoomChanged
     | DrainStarted
     | TrackPublished

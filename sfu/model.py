@@ -84,6 +84,17 @@ class DisconnectReason(StrEnum):
     MEDIA_FAILURE = "media_failure"
 
 
+class EndReason(StrEnum):
+    """Why a room was closed."""
+
+    ROOM_DELETED = "room_deleted"
+    EMPTY = "empty"
+    """It was empty for longer than its time-outs."""
+    SERVER_SHUTDOWN = "server_shutdown"
+    SERVER_LOST = "server_lost"
+    """The process ended without closing it."""
+
+
 class Quality(StrEnum):
     """The best encoding that a subscriber wants; `off` pauses the track."""
 

@@ -9,7 +9,7 @@ from sfu.context import Context
 from sfu.errors import Conflict, NotFound, TooManyRequests
 from sfu.facts import Reader
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import Candidate, DisconnectReason, RoomOptions
+from sfu.model import Candidate, DisconnectReason, EndReason, RoomOptions
 from sfu.plane.binding import PlaneApi
 from sfu.quotas import Quotas
 from sfu.quoting import quote
@@ -57,6 +57,11 @@ class Rooms(Mapping[str, Room]):
 
     def __len__(self) -> int:
         return len(self._rooms)
+
+    @property
+    def has_changes(self) -> bool:
+        """Returns whether rooms report changes at the end of this turn of the loop."""
+        return bool(self._turn)
 
     @property
     def has_participants(self) -> bool:
@@ -115,23 +120,26 @@ class Rooms(Mapping[str, Room]):
         if self._rooms.setdefault(room.name, room) is room and not room.is_kept:
             room.is_kept = True
             self._on_open(room)
+            room.note_start()
             self._quotas.make(room.key)
 
-    def close(self, room: Room, reason: DisconnectReason) -> None:
+    def close(self, room: Room, reason: EndReason) -> None:
         """Removes all participants of a room, and the room."""
+        stops = reason is EndReason.SERVER_SHUTDOWN
         try:
-            room.close(reason)
+            room.close(DisconnectReason.SERVER_SHUTDOWN if stops else DisconnectReason.ROOM_DELETED)
         except Exception as error:
             self._context.failures.note("closing", error, f"room={room.name}")
         if self._rooms.get(room.name) is room:
             del self._rooms[room.name]
+            room.note_end(reason)
             self._on_close(room)
             self._quotas.close(room.key)
 
     def delete(self, name: str) -> None:
-        self.close(self.find(name), DisconnectReason.ROOM_DELETED)
+        self.close(self.find(name), EndReason.ROOM_DELETED)
 
-    def close_all(self, reason: DisconnectReason) -> None:
+    def close_all(self, reason: EndReason) -> None:
         for room in list(self._rooms.values()):
             self.close(room, reason)
 
@@ -156,7 +164,7 @@ class Rooms(Mapping[str, Room]):
                 room.handle_timeout(now)
                 expires = room.expires_at()
                 if expires is not None and expires <= now:
-                    self.close(room, DisconnectReason.ROOM_DELETED)
+                    self.close(room, EndReason.EMPTY)
             except Exception as error:
                 # The failure of one room does not affect the others of this tick.
                 self._context.failures.note("tick", error, f"room={room.name}")

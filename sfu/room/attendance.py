@@ -56,7 +56,7 @@ class Attendance:
         self._membership.add(participant)
         self._on_enter(participant)
         self._messaging.expect(participant)
-        self._facts.append(ParticipantJoined(participant.sid, participant.identity, participant.kind))
+        self._facts.append(ParticipantJoined(participant.info()))
 
     def note(self, participant: Participant) -> None:
         """Reports that the `ParticipantInfo` changed."""

@@ -16,7 +16,9 @@ class Journal:
     def read(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             match entry.fact:
-                case ParticipantJoined(sid=sid, identity=identity, kind=kind):
-                    log.info("joined: room=%s identity=%s sid=%s kind=%s", self._room, identity, sid, kind)
+                case ParticipantJoined(info=info):
+                    log.info(
+                        "joined: room=%s identity=%s sid=%s kind=%s", self._room, info.identity, info.sid, info.kind
+                    )
                 case ParticipantLeft(info=info, reason=reason):
                     log.info("left: room=%s identity=%s sid=%s why=%s", self._room, info.identity, info.sid, reason)

@@ -51,8 +51,8 @@ class Records:
                     track = self._track(sid, owner)
                     record = track.backup if is_backup else track.publisher
                     record.add((entry.at, Step.PUBLISHER, None, Cause.NONE, detail))
-                case ParticipantJoined(sid=sid):
-                    self._members.add(sid)
+                case ParticipantJoined(info=info):
+                    self._members.add(info.sid)
                 case ParticipantLeft(info=info):
                     self._leave(info.sid)
                 case TrackPublished(owner=owner, track=published):

@@ -11,8 +11,8 @@ from typing import Unpack
 from sfu import names
 from sfu.context import Context
 from sfu.errors import LimitExceeded
-from sfu.facts import DrainStarted, Facts, ParticipantChanged, Reader, RoomChanged
-from sfu.model import Candidate, DisconnectReason, RoomChanges, RoomOptions, new_sid
+from sfu.facts import DrainStarted, Facts, ParticipantChanged, Reader, RoomChanged, RoomFinished, RoomStarted
+from sfu.model import Candidate, DisconnectReason, EndReason, RoomChanges, RoomOptions, new_sid
 from sfu.quotas import Quotas
 from sfu.revocations import Revocations
 from sfu.room.admission import Admission
@@ -149,6 +149,14 @@ class Room:
     def report_participant(self, sid: str) -> None:
         """Reports a participant again, because a reader failed to process it."""
         self._facts.append(ParticipantChanged(sid))
+
+    def note_start(self) -> None:
+        """Reports that the service lists the room."""
+        self._facts.append(RoomStarted(self.name, self.created_at))
+
+    def note_end(self, reason: EndReason) -> None:
+        """Reports that the room was closed."""
+        self._facts.append(RoomFinished(reason))
 
     def note_drain(self, deadline: int) -> None:
         """Reports that the service removes everybody at `deadline`, in ms since the epoch."""

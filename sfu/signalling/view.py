@@ -109,8 +109,8 @@ class View:
         changed: dict[str, None] = {}
         for fact in happened:
             match fact:
-                case facts.ParticipantJoined(sid=sid):
-                    joined[sid] = None
+                case facts.ParticipantJoined(info=info):
+                    joined[info.sid] = None
                 case facts.ParticipantChanged(sid=sid):
                     changed[sid] = None
                 case facts.ParticipantHidden(info=info) | facts.ParticipantLeft(info=info, was_hidden=False):

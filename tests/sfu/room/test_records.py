@@ -13,13 +13,16 @@ from sfu.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from sfu.model import Cause, DisconnectReason, Kind, ParticipantKind, Source, Step
+from sfu.model import Cause, DisconnectReason, Kind, ParticipantKind, ParticipantState, Permissions, Source, Step
 from sfu.room.records import Records
 from sfu.signalling import messages
-from sfu.views import TrackInfo
+from sfu.views import ParticipantInfo, TrackInfo
 
 from ..scene import scene, turn
 
+PERSON = ParticipantInfo(
+    "PA_1", "", "", ParticipantState.JOINING, ParticipantKind.STANDARD, "", {}, Permissions(), 0, 1
+)
 TRACK = TrackInfo("TR_1", Kind.VIDEO, Source.CAMERA)
 
 
@@ -28,7 +31,7 @@ def decided(*subscribers: str, detail: str = "in section 0", track: str = "TR_1"
 
 
 def joined(*sids: str) -> Iterable[Fact]:
-    return [ParticipantJoined(sid, sid.lower(), ParticipantKind.STANDARD) for sid in sids]
+    return [ParticipantJoined(replace(PERSON, sid=sid)) for sid in sids]
 
 
 def read(records: Records, *happened: Fact) -> None:
