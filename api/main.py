@@ -20,6 +20,7 @@ from api.health import Health, create_internal_app
 from api.listener import bind, listening
 from api.ports import PortError, Ports
 from api.settings import Settings, SettingsError
+from sfu.errors import StateError
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
 
@@ -38,6 +39,8 @@ def run(settings: Settings, *, plane: PlaneApi | None = None) -> int:
             return runner.run(serve(settings, plane=plane))
     except (SettingsError, PortError) as error:
         print(f"sfu: {error}", file=sys.stderr)
+    except StateError as error:
+        print(f"sfu: {error}.", file=sys.stderr)
     except OSError as error:
         print(f"sfu: the service cannot run: {error}.", file=sys.stderr)
     return FAILED

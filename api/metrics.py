@@ -64,8 +64,20 @@ class SfuCollector(Collector):
         for fact, count in sorted(sfu.facts.counts.items()):
             happened.add_metric([fact], count)
         yield happened
+        yield from self._events(sfu)
         if sfu.state is not State.CLOSED:
             yield from self._plane(sfu)
+
+    def _events(self, sfu: Sfu) -> Iterator[Metric]:
+        stats = sfu.history_stats()
+        yield CounterMetricFamily("sfu_events", "Events of rooms that were written", value=stats.written)
+        yield GaugeMetricFamily("sfu_events_waiting", "Events that wait for the database", value=stats.waiting)
+        yield GaugeMetricFamily("sfu_event_octets", "Octets of the events that are kept", value=stats.octets)
+        meaning = "Events that are no longer kept, by reason; backlog: never written"
+        dropped = CounterMetricFamily("sfu_events_dropped", meaning, labels=["reason"])
+        for reason, count in sorted(stats.dropped.items()):
+            dropped.add_metric([reason], count)
+        yield dropped
 
     def _plane(self, sfu: Sfu) -> Iterator[Metric]:
         stats = sfu.stats()

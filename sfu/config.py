@@ -99,6 +99,15 @@ class Config:
     """The least seconds for which a revocation is stored. Tokens that were seen are refused until they expire, but
     unseen ones of the same age may live longer."""
 
+    node: str = ""
+    """The name of this process in events."""
+    state_dir: str = ""
+    """The folder of the database of events. Empty: they are kept in memory."""
+    event_age: float = limits.EVENT_AGE
+    """Seconds for which events are kept."""
+    event_octets: int = limits.EVENT_OCTETS
+    """Octets of the events that are kept."""
+
     max_rooms: int = limits.ROOMS
     max_rooms_per_key: int = limits.ROOMS
     """Rooms of one API key at a time."""

@@ -5,6 +5,7 @@ import asyncio
 from sfu.captures import Captures
 from sfu.context import Context
 from sfu.ending import Ending
+from sfu.history.history import History
 from sfu.plane import Event, _native
 from sfu.quotas import Quotas
 from sfu.revocations import Revocations
@@ -23,6 +24,7 @@ class Driver:
         revocations: Revocations,
         quotas: Quotas,
         captures: Captures,
+        history: History,
         ending: Ending,
     ) -> None:
         self._context = context
@@ -32,6 +34,7 @@ class Driver:
         self._revocations = revocations
         self._quotas = quotas
         self._captures = captures
+        self._history = history
         self._ending = ending
 
     async def run(self) -> None:
@@ -58,6 +61,8 @@ class Driver:
             self._revocations.handle_timeout(self._context.wall())
         with contained("tick"):
             self._quotas.handle_timeout(now)
+        with contained("tick"):
+            self._history.handle_timeout(now)
         self._ending.handle_timeout(now)
 
     def handle_event(self, event: Event) -> None:

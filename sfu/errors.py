@@ -15,6 +15,8 @@ SfuError                      the request cannot be fulfilled; `str()` is a sent
  ├─ Stale                     an ETag or a resume names something that has changed since
  └─ Unavailable               the service is draining, closed or failed: use another server, or try again later
 
+StateError                    the service cannot start, because it cannot use the folder of its state
+
 ImportError
  └─ NativeModuleError         the packet plane cannot be imported: only whoever installed the package can fix it
 """
@@ -96,6 +98,10 @@ class Unavailable(SfuError):
     def __init__(self, sentence: str, retry_after: int = 5) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class StateError(Exception):
+    """The folder of the service's state cannot be used. `str()` is a sentence for the operator."""
 
 
 class NativeModuleError(ImportError):

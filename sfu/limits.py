@@ -361,3 +361,27 @@ Source: ours; browsers pair each with each of their own (libwebrtc tries 100 pai
 ROOMS = 10_000
 """Rooms at the same time.
 Source: ours; every tick looks at each."""
+
+# ------------------------------------------------------------------------------------------------------------- events
+
+EVENT_AGE = 7 * 86_400
+"""Seconds for which events are kept.
+Source: ours; a backend that is repaired after a weekend misses nothing."""
+EVENT_OCTETS = 64 * 1024 * 1024
+"""Octets of the events that are kept; in memory, unless SFU_STATE_DIR names a folder.
+Source: ours; 200,000 events of 300 octets."""
+EVENT_BACKLOG = 100_000
+"""Events that wait for the database. Further ones are lost, and counted.
+Source: ours; ten seconds of 10,000 events, during which a disk does not answer."""
+EVENT_COMMIT_SECONDS = 1.0
+"""Seconds that an answer waits until its events are in the database. Then it is sent without.
+Source: ours; a call must not end because a disk is full."""
+EVENT_ALIVE_SECONDS = 5.0
+"""Seconds between two notes of the time while participants are in rooms. After a kill they are the last time seen.
+Source: ours; bills are in minutes."""
+EVENT_RETRY_SECONDS = 1.0
+"""Seconds until a failed write is repeated.
+Source: ours."""
+SPEAKER_EVENT_SECONDS = 1.0
+"""Seconds between two events about the dominant speaker of a room.
+Source: SPEECH_SECONDS, doubled: a protocol of who spoke does not need the interjections."""

@@ -17,6 +17,7 @@ from sfu.ending import Ending
 from sfu.execution.joins import Joins
 from sfu.facts import Tally
 from sfu.failures import Failures
+from sfu.history.history import History, HistoryStats
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import Grant, ParticipantKind
 from sfu.negotiation.reading import Reading
@@ -63,14 +64,15 @@ class Sfu:
         self._lifecycle = Lifecycle()
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
-        self._signalling = Signalling(self._context, self.execute)
+        self._history = History(self._context)
+        self._signalling = Signalling(self._context, self._carry_out)
         self._rooms = Rooms(
             self._context,
             self._plane,
             self._lifecycle,
             self._quotas,
             self._revocations,
-            readers=(self.facts.read,),
+            readers=(self.facts.read, self._history.read),
             on_message=on_message,
             on_open=self._signalling.open,
             on_close=self._handle_closed,
@@ -82,7 +84,14 @@ class Sfu:
         self._joins = Joins(self._context, self._lifecycle, self._quotas, self._revocations, self._rooms, sessions)
         self._captures = Captures(self.config, self._plane)
         self._node = execution.Node(
-            self.config, self._rooms, sessions, self._joins, self._captures, self._plane.counters, self.drain
+            self.config,
+            self._rooms,
+            sessions,
+            self._joins,
+            self._captures,
+            self._history,
+            self._plane.counters,
+            self.drain,
         )
         self._driver = Driver(
             self._context,
@@ -92,6 +101,7 @@ class Sfu:
             self._revocations,
             self._quotas,
             self._captures,
+            self._history,
             self._ending,
         )
         self._tasks = asyncio.TaskGroup()
@@ -100,6 +110,11 @@ class Sfu:
     # Its life
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._history.open()
+        except BaseException:
+            await asyncio.to_thread(self._plane.close)
+            raise
         self._context.binding.open(self._driver.handle_event)
         await self._tasks.__aenter__()
         self._ticking = self._tasks.create_task(self._driver.run())
@@ -116,6 +131,7 @@ class Sfu:
             await self._tasks.__aexit__(kind, error, traceback)
         finally:
             self._context.binding.close()
+            await self._history.close()
             # The plane sends BYE and close_notify and joins its threads, within its own deadline.
             await asyncio.to_thread(self._plane.close)
 
@@ -165,8 +181,14 @@ class Sfu:
 
     async def execute(self, command: Command[R]) -> R:
         """Carries out a command of `sfu/commands`. Returns its result, or raises an SfuError and has then changed
-        nothing."""
-        return await execution.execute(self._node, command)
+        nothing. If events outlive the process, those of the command are written before it returns."""
+        result = await self._carry_out(command)
+        await self._settle()
+        return result
+
+    def history_stats(self) -> HistoryStats:
+        """Counts the events of all rooms."""
+        return self._history.stats()
 
     def census(self) -> Census:
         """Counts rooms, participants and tracks."""
@@ -195,14 +217,15 @@ class Sfu:
         by = grant or ANYONE
         if join.resume:
             sid, secret, seq = join.resume.sid, join.resume.secret, join.resume.seq
-            member = await self.execute(Resume(by, room, sid, secret, address))
+            member = await self._carry_out(Resume(by, room, sid, secret, address))
             session = self._signalling.reconnect(self._rooms.find(room), member, seq)
         else:
-            member = await self.execute(Join(by, room, join.auto_subscribe, join.client, address, via))
+            member = await self._carry_out(Join(by, room, join.auto_subscribe, join.client, address, via))
             session = self._signalling.connect(self._rooms.find(room), member)
         if self.state is State.DRAINING:
             session.send(messages.Draining(self._ending.deadline))
         try:
+            await self._settle()
             yield session
         finally:
             self._signalling.detach(session)
@@ -232,6 +255,17 @@ class Sfu:
         self._joins.require_budget(grant, address)
 
     # Below
+
+    async def _carry_out(self, command: Command[R]) -> R:
+        return await execution.execute(self._node, command)
+
+    async def _settle(self) -> None:
+        """Waits until what was just changed is written, if events outlive the process."""
+        if self._history.is_durable:
+            if self._rooms.has_changes:
+                # The rooms pass on their facts at the end of this turn.
+                await asyncio.sleep(0)
+            await self._history.settle()
 
     def _handle_closed(self, room: Room) -> None:
         self._signalling.close(room)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from api.auth import MIN_SECRET
+from sfu import limits
 
 TcpPort = int | Literal["same", "off"]
 """A port, the number of the UDP port, or none."""
@@ -121,6 +122,12 @@ def file(text: str) -> Path | None:
     except OSError as error:
         raise ValueError(f"names a file that cannot be read: {text} ({error.strerror})") from None
     return path
+
+
+def text(text: str) -> str:
+    if len(text) > limits.NAME_CHARACTERS:
+        raise ValueError(f"has at most {limits.NAME_CHARACTERS} characters")
+    return text
 
 
 def level(text: str) -> str:

@@ -1,5 +1,6 @@
 """The table of settings: name, meaning, parser and default of each."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,10 @@ def _always(text: object) -> Callable[[Mode], str]:
 
 def _number(value: float) -> Callable[[Mode], str]:
     return _always(f"{value:g}")
+
+
+def _machine(mode: Mode) -> str:
+    return socket.gethostname()
 
 
 TABLE: tuple[Setting, ...] = (
@@ -235,6 +240,21 @@ TABLE: tuple[Setting, ...] = (
         "Minimum seconds for which tokens from before a removal are refused. No token should live longer.",
         parsers.seconds,
         _number(_DEFAULTS.revocation),
+    ),
+    Setting("node", "The name of this process in events. Default: the machine's name.", parsers.text, _machine),
+    Setting(
+        "state_dir",
+        "Folder of the database of events, which no other process uses. Events then outlive the process. "
+        "Empty: they are kept in memory.",
+        parsers.text,
+        _always(""),
+    ),
+    Setting("event_age", "Seconds for which events are kept.", parsers.seconds, _always(_DEFAULTS.event_age)),
+    Setting(
+        "event_octets",
+        "Maximum octets of the events that are kept; beyond it the oldest are removed.",
+        parsers.whole(1 << 16, 1 << 36),
+        _always(_DEFAULTS.event_octets),
     ),
     Setting(
         "log_level", "debug, info, warning or error.", parsers.level, lambda mode: "warning" if mode.dev else "info"

@@ -60,6 +60,10 @@ class Settings:
     trusted_proxies: tuple[str, ...]
     revocation_memory: float
     viewers_per_token: int
+    node: str
+    state_dir: str
+    event_age: float
+    event_octets: int
     log_level: str
     trace: str
     captures: bool
@@ -115,6 +119,10 @@ class Settings:
             redundancy=self.redundancy,
             revocation=self.revocation_memory,
             viewers_per_token=self.viewers_per_token,
+            node=self.node,
+            state_dir=self.state_dir,
+            event_age=self.event_age,
+            event_octets=self.event_octets,
             trace=self.trace,
             captures=self.captures,
             turn=TurnServers(self.turn_urls, self.turn_secret, self.turn_ttl),

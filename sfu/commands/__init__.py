@@ -14,6 +14,7 @@ checked when the command is carried out, and nowhere else.
 | `DeleteRoom` | `DELETE /{room}` | | | roomCreate, or roomAdmin for the room |
 | `ListTracks` | `GET /{room}/tracks` | | | roomAdmin for the room |
 | `SendData` | `POST /{room}/data` | | | roomAdmin for the room |
+| `ListEvents` | (`GET /v1/events`) | | | roomAdmin for the room; for all rooms roomAdmin without a room, and roomList |
 | `ListParticipants` | `GET …/participants` | | | roomAdmin for the room |
 | `ShowParticipant` | `GET …/{identity}` | | | roomAdmin for the room; of itself: nothing |
 | `ChangeParticipant` | `PATCH …/{identity}` | `update` | | roomAdmin for the room; of itself: can_update_own_metadata |
@@ -88,6 +89,7 @@ from sfu.commands.rooms import (
     CreateRoom,
     DeleteRoom,
     Drain,
+    ListEvents,
     ListParticipants,
     ListRooms,
     ListTracks,
@@ -133,6 +135,7 @@ __all__ = [
     "FindMediaSession",
     "Join",
     "Leave",
+    "ListEvents",
     "ListIceServers",
     "ListParticipants",
     "ListRooms",
@@ -173,6 +176,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     DeleteRoom: Right.CLOSE_ROOM,
     ListTracks: Right.MODERATE,
     SendData: Right.MODERATE,
+    ListEvents: Right.FOLLOW,
     ListParticipants: Right.MODERATE,
     ShowParticipant: Right.OWN_OR_MODERATE,
     ChangeParticipant: Right.OWN_OR_MODERATE,

@@ -50,6 +50,8 @@ class Right(Enum):
     LIST_ROOMS = auto()
     VIEW_ROOM = auto()
     """roomList, or roomAdmin for the room."""
+    FOLLOW = auto()
+    """roomAdmin for the room; for all rooms roomAdmin without a room, and roomList."""
     CLOSE_ROOM = auto()
     """roomCreate, or roomAdmin for the room."""
     MODERATE = auto()

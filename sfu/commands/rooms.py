@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sfu import limits
 from sfu.commands.base import Command, Page, R
 from sfu.model import RoomChanges
+from sfu.room_events import EventPage
 from sfu.views import ParticipantInfo, PublishedTrack, RoomInfo
 
 
@@ -78,6 +79,16 @@ class ListParticipants(OfRoom[Page[ParticipantInfo]]):
     """Lists participants by identity, hidden ones too."""
 
     after: str = ""
+    limit: int = limits.LIST_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class ListEvents(Command[EventPage]):
+    """Lists events of one room by its name, also one that has ended, or of all rooms."""
+
+    room: str | None = None
+    after: str = ""
+    """The id of the last event that is known already. Empty: begins with the oldest one that is kept."""
     limit: int = limits.LIST_PAGE
 
 

@@ -3,6 +3,7 @@
 `execute` finds the author, checks the right that the command needs, and calls the handler of its type.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
@@ -33,4 +34,5 @@ async def execute(node: Node, command: Command[R]) -> R:
         raise InvalidRequest(f"{type(command).__name__} is no command of this service")
     standing = Standing.of(command.by, node.rooms)
     standing.require(command)
-    return cast(R, handler(node, command, standing))
+    result = handler(node, command, standing)
+    return cast(R, await result if inspect.isawaitable(result) else result)

@@ -68,6 +68,11 @@ class Standing(NamedTuple):
         elif right is Right.LIST_ROOMS:
             if not grant.room_list:
                 raise NotAllowed("this token does not allow listing rooms (roomList)")
+        elif right is Right.FOLLOW and getattr(command, "room", None) is None:
+            if not (grant.room_admin and grant.room_list) or grant.room:
+                raise NotAllowed(
+                    "this token does not allow following all rooms (roomAdmin without a room, and roomList)"
+                )
         elif not ((right is Right.VIEW_ROOM and grant.room_list) or (right is Right.CLOSE_ROOM and grant.room_create)):
             _require_moderator(grant, command)
 

@@ -1,6 +1,6 @@
 """Carries out commands about rooms, and about the service."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from sfu import commands, paging
 from sfu.commands import Command, Page
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
+from sfu.room_events import EventPage
 from sfu.views import ParticipantInfo, PublishedTrack, RoomInfo
 
 
@@ -56,6 +57,10 @@ def list_participants(node: Node, command: commands.ListParticipants, _: Standin
     return Page(*paging.page(entries, command.limit, paging.of_participant))
 
 
+def list_events(node: Node, command: commands.ListEvents, _: Standing) -> Awaitable[EventPage]:
+    return node.history.page(command.after, command.room, command.limit)
+
+
 def drain(node: Node, command: commands.Drain, _: Standing) -> None:
     node.drain(command.limit)
 
@@ -68,6 +73,7 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.DeleteRoom: delete_room,
     commands.ListTracks: list_tracks,
     commands.SendData: send_data,
+    commands.ListEvents: list_events,
     commands.ListParticipants: list_participants,
     commands.Drain: drain,
 }

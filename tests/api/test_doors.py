@@ -25,6 +25,7 @@ USED = {
     "failure",
     "failures",
     "has_rooms",
+    "history_stats",
     "joins",
     "state",
     "stats",
@@ -45,7 +46,7 @@ def uses(source: str) -> Iterator[str]:
             name = of.id if isinstance(of, ast.Name) else of.attr if isinstance(of, ast.Attribute) else ""
             if name == "sfu" and node.attr not in MODULES:
                 yield node.attr
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sfu.room"):
+        elif isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("sfu.room."):
             yield node.module
 
 

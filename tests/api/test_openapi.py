@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from sfu.room_events import RoomEvent
 from sfu.views import Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
 from .server import Server
@@ -22,6 +23,7 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
         "/v1/rooms/{room}/participants/{identity}/explain": {"get"},
         "/v1/rooms/{room}/tracks": {"get"},
         "/v1/rooms/{room}/data": {"post"},
+        "/v1/events": {"get"},
         "/v1/whip": {"post"},
         "/v1/whep": {"post"},
         "/v1/whip/{session}": {"patch", "delete"},
@@ -38,6 +40,7 @@ LISTS: list[tuple[str, str, Any]] = [
     ("Tracks", "tracks", PublishedTrack),
     ("Subscriptions", "subscriptions", SubscriptionInfo),
     ("Explanations", "subscriptions", Explanation),
+    ("Events", "events", RoomEvent),
 ]
 
 

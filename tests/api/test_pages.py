@@ -87,6 +87,7 @@ def test_as_many_plain_entries_fit_as_may_be_asked_for() -> None:
 
 
 PAGED = {
+    "/v1/events": "events",
     "/v1/rooms": "rooms",
     ROOM + "/participants": "participants",
     ROOM + "/tracks": "tracks",

@@ -46,7 +46,7 @@ class Process:
         async with connect(url) as socket:
             client = Client(socket)
             await client.say("join")
-            await client.hear("joined")
+            client.joined = await client.hear("joined")
             yield client
 
 

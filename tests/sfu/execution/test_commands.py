@@ -40,6 +40,7 @@ def test_commands_and_results_are_frozen_data() -> None:
 LISTER = Grant("backend", room_list=True)
 CREATOR = Grant("backend", room_create=True)
 MODERATOR = Grant("backend", room_admin=True)
+OF_ALL = Grant("backend", room_admin=True, room_list=True)
 OF_ROOM = Grant("backend", room_admin=True, room="room")
 OF_ANOTHER = Grant("backend", room_admin=True, room="other")
 NOBODY = Grant("alice", room_join=True)
@@ -48,21 +49,24 @@ ASKERS: dict[str, commands.Asker] = {
     "lister": LISTER,
     "creator": CREATOR,
     "moderator": MODERATOR,
+    "moderator of all rooms": OF_ALL,
     "moderator of the room": OF_ROOM,
     "moderator of another": OF_ANOTHER,
     "token without rights": NOBODY,
     "anyone": ANYONE,
 }
-MODERATORS = {"administrator", "moderator", "moderator of the room"}
+MODERATORS = {"administrator", "moderator", "moderator of all rooms", "moderator of the room"}
 RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("create", lambda by: commands.CreateRoom(by, "new"), {"administrator", "creator"}),
-    ("list rooms", lambda by: commands.ListRooms(by), {"administrator", "lister"}),
+    ("list rooms", lambda by: commands.ListRooms(by), {"administrator", "lister", "moderator of all rooms"}),
     ("show a room", lambda by: commands.ShowRoom(by, "room"), {*MODERATORS, "lister"}),
     ("change a room", lambda by: commands.ChangeRoom(by, "room", {"metadata": "m"}), MODERATORS),
     ("delete a room", lambda by: commands.DeleteRoom(by, "room"), {*MODERATORS, "creator"}),
     ("list tracks", lambda by: commands.ListTracks(by, "room"), MODERATORS),
     ("send data", lambda by: commands.SendData(by, "room", b"x"), MODERATORS),
     ("list participants", lambda by: commands.ListParticipants(by, "room"), MODERATORS),
+    ("list events of a room", lambda by: commands.ListEvents(by, "room"), MODERATORS),
+    ("list events", lambda by: commands.ListEvents(by), {"administrator", "moderator of all rooms"}),
     ("show a participant", lambda by: commands.ShowParticipant(by, "room", "alice"), MODERATORS),
     ("change a participant", lambda by: commands.ChangeParticipant(by, "room", "alice", name="A"), MODERATORS),
     ("readmit", lambda by: commands.ReadmitParticipant(by, "room", "alice"), MODERATORS),

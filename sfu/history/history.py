@@ -1,0 +1,172 @@
+"""The history of a service: numbers the events of its rooms, has them written, and lets backends read them."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sfu import limits
+from sfu.config import Config
+from sfu.context import Context
+from sfu.errors import InvalidRequest, Unavailable
+from sfu.facts import Entry
+from sfu.history.recorder import Recorder
+from sfu.history.store import Store
+from sfu.history.writer import Writer
+from sfu.quoting import quote
+from sfu.room_events import EventPage, RoomEvent, encode
+
+log = logging.getLogger(__name__)
+
+ID = re.compile(r"([A-Za-z0-9]{8})-([0-9]{1,15})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStats:
+    """Numbers for the metrics."""
+
+    written: int
+    """Events that are in the database, since the start."""
+    waiting: int
+    """Events that are not yet."""
+    octets: int
+    """Octets of the events that are kept."""
+    dropped: dict[str, int]
+    """Events that are no longer kept (`age`, `size`), or never were (`backlog`), by reason."""
+
+
+class History:
+    """Events are numbered when their facts are read, and can be read once they are in the database."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._config: Config = context.config
+        self._recorder = Recorder(self._config.node, self._append)
+        self._writer: Writer | None = None
+        self._store: Store | None = None
+        self._fresh: list[tuple[int, str]] = []
+        """Events of this call of `read`."""
+        self._first = 0
+        self._position = 0
+        """The place of the last event."""
+        self._written = 0
+        """The place of the last event in the database."""
+        self._lost = 0
+        """Events that were not written, because too many waited."""
+        self._is_failing = False
+        """True: the last write failed, and is repeated."""
+        self._noted_at = 0.0
+        self._news = asyncio.Event()
+        """Set when more events are in the database. Each time there is another one."""
+
+    @property
+    def is_durable(self) -> bool:
+        """Returns whether the events outlive the process."""
+        return bool(self._config.state_dir)
+
+    async def open(self) -> None:
+        """Opens the database. Raises StateError."""
+        config = self._config
+        folder = Path(config.state_dir) if config.state_dir else None
+        made = partial(
+            Store,
+            folder,
+            node=config.node,
+            age=config.event_age,
+            octets=config.event_octets,
+            at=self._context.milliseconds(),
+        )
+        store = self._store = await asyncio.to_thread(made)
+        self._recorder.epoch = store.epoch
+        self._first = self._position = self._written = store.position
+        self._writer = Writer(store, self._handle_written, self._handle_failure)
+        if folder is None:
+            log.info("events of rooms are kept in memory only, because SFU_STATE_DIR is not set")
+        else:
+            log.info("events of rooms are kept: folder=%s epoch=%d", folder, store.epoch)
+        if store.lost:
+            log.warning("the process ended before without closing its rooms: participants=%d", store.lost)
+
+    async def close(self) -> None:
+        """Writes what waits, and closes the database."""
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+
+    def read(self, entries: Sequence[Entry]) -> None:
+        """Reads the facts of one turn of a room."""
+        try:
+            self._recorder.read(entries)
+        finally:
+            self._hand_over()
+
+    def handle_timeout(self, now: float) -> None:
+        at = self._context.milliseconds()
+        self._recorder.handle_timeout(at)
+        self._hand_over()
+        if self._writer is not None and now >= self._noted_at + limits.EVENT_ALIVE_SECONDS:
+            self._noted_at = now
+            self._writer.note(lambda store: store.keep_alive(at))
+
+    async def settle(self) -> None:
+        """Waits until the events of now are in the database. Returns earlier if that takes too long, or fails."""
+        position = self._position
+        try:
+            async with asyncio.timeout(limits.EVENT_COMMIT_SECONDS):
+                while self._written < position and self._writer is not None and not self._is_failing:
+                    await self._news.wait()
+        except TimeoutError:
+            log.warning("an answer did not wait for its events any longer: waiting=%d", self._position - self._written)
+
+    async def page(self, after: str, room: str | None, limit: int) -> EventPage:
+        """Returns events after an id. Raises InvalidRequest if it is none."""
+        if self._writer is None or self._store is None:
+            raise Unavailable("the events cannot be read now")
+        position = None
+        if after:
+            match = ID.fullmatch(after)
+            if match is None:
+                raise InvalidRequest(f"the parameter after must be the id of an event, not {quote(after)}")
+            # Another store, or this one before it was replaced by an older copy.
+            is_ours = match[1] == self._store.id and int(match[2]) <= self._position
+            position = int(match[2]) if is_ours else -1
+        kept = await self._writer.ask(lambda store: store.read(position, room, limit))
+        return EventPage(kept.events, kept.next, kept.latest, kept.missed)
+
+    def stats(self) -> HistoryStats:
+        store = self._store
+        dropped = dict(store.dropped) if store is not None else {}
+        return HistoryStats(
+            written=self._written - self._first,
+            waiting=self._position - self._written,
+            octets=store.octets if store is not None else 0,
+            dropped={**dropped, "backlog": self._lost},
+        )
+
+    def _append(self, event: RoomEvent) -> None:
+        if self._position - self._written >= limits.EVENT_BACKLOG:
+            self._lost += 1
+            return
+        self._position += 1
+        self._fresh.append((self._position, encode(event)))
+
+    def _hand_over(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        if fresh and self._writer is not None:
+            self._writer.write(fresh)
+
+    def _handle_written(self, position: int) -> None:
+        self._written, self._is_failing = position, False
+        self._wake()
+
+    def _handle_failure(self, error: Exception) -> None:
+        self._context.failures.note("events", error)
+        self._is_failing = True
+        self._wake()
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()

@@ -1,0 +1,146 @@
+"""Turns the facts of rooms into the events that backends follow.
+
+A participant or track that ends was reported before, and each is reported as ended once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sfu import facts, limits
+from sfu.facts import Entry
+from sfu.room_events import EventParticipant, EventRoom, EventTrack, EventType, RoomEvent
+from sfu.views import ParticipantInfo
+
+
+@dataclass(slots=True)
+class _Published:
+    owner: str
+    track: EventTrack
+    at: int
+
+
+@dataclass(slots=True)
+class _Room:
+    """What was reported of a room."""
+
+    room: EventRoom
+    started_at: int
+    seq: int = 0
+    participants: dict[str, EventParticipant] = field(default_factory=dict)
+    tracks: dict[str, _Published] = field(default_factory=dict)
+    speaker: str = ""
+    """The participant's sid. Empty: nobody."""
+    speaker_at: int = 0
+    """When it was reported, in milliseconds since the epoch."""
+    next_speaker: str | None = None
+    """The one that waits to be reported."""
+
+
+class Recorder:
+    """A reader of the facts of all rooms."""
+
+    def __init__(self, node: str, append: Callable[[RoomEvent], None]) -> None:
+        self.epoch = 0
+        self._node = node
+        self._append = append
+        self._rooms: dict[str, _Room] = {}
+        """Rooms that have started and not finished, by sid."""
+        self._waiting: dict[str, None] = {}
+        """Sids of rooms whose speaker waits to be reported."""
+
+    def read(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry.fact, facts.RoomStarted):
+                self._start(entry, entry.fact)
+        for entry in entries:
+            room = self._rooms.get(entry.room)
+            # A room that was never listed had no participants.
+            if room is not None:
+                self._read(room, entry)
+
+    def handle_timeout(self, at: int) -> None:
+        """Reports the speakers that have waited long enough. `at`: milliseconds since the epoch."""
+        for sid in list(self._waiting):
+            room = self._rooms.get(sid)
+            if room is None or room.next_speaker is None:
+                del self._waiting[sid]
+            elif at >= room.speaker_at + limits.SPEAKER_EVENT_SECONDS * 1000:
+                del self._waiting[sid]
+                self._report_speaker(room, room.next_speaker, at)
+
+    def _start(self, entry: Entry, fact: facts.RoomStarted) -> None:
+        room = self._rooms[entry.room] = _Room(EventRoom(entry.room, fact.name), fact.created_at)
+        self._note(room, EventType.ROOM_STARTED, entry.at)
+
+    def _read(self, room: _Room, entry: Entry) -> None:
+        at = entry.at
+        match entry.fact:
+            case facts.ParticipantJoined(info=info):
+                self._join(room, info, at)
+            case facts.ParticipantLeft(info=info, reason=reason):
+                self._leave(room, info, reason, at)
+            case facts.TrackPublished(owner=owner, track=info):
+                track = room.tracks[info.sid] = _Published(owner, EventTrack.of(info), at)
+                self._note_track(room, EventType.TRACK_PUBLISHED, track, at)
+            case facts.TrackUnpublished(track=sid, reason=reason):
+                self._unpublish(room, sid, reason, at)
+            case facts.TrackMuted(track=sid, is_muted=is_muted, by_moderator=by_moderator) if sid in room.tracks:
+                track = room.tracks[sid]
+                track.track = replace(track.track, muted=is_muted)
+                what = EventType.TRACK_MUTED if is_muted else EventType.TRACK_UNMUTED
+                self._note_track(room, what, track, at, by_moderator=by_moderator)
+            case facts.DominantSpeakerChanged(participant=sid):
+                self._change_speaker(room, sid, at)
+            case facts.RoomFinished(reason=reason):
+                self._finish(room, entry, reason)
+
+    def _join(self, room: _Room, info: ParticipantInfo, at: int) -> None:
+        room.participants[info.sid] = EventParticipant.of(info)
+        participant = EventParticipant.of(info, is_new=True)
+        self._note(room, EventType.PARTICIPANT_JOINED, at, participant=participant)
+
+    def _leave(self, room: _Room, info: ParticipantInfo, reason: str, at: int) -> None:
+        if info.sid not in room.participants:
+            # This reader failed in the turn of the join.
+            self._join(room, info, at)
+        for sid in [sid for sid, track in room.tracks.items() if track.owner == info.sid]:
+            self._unpublish(room, sid, "its publisher left", at)
+        del room.participants[info.sid]
+        participant, duration = EventParticipant.of(info), max(at - info.joined_at, 0)
+        self._note(room, EventType.PARTICIPANT_LEFT, at, participant=participant, reason=str(reason), duration=duration)
+
+    def _unpublish(self, room: _Room, sid: str, reason: str, at: int) -> None:
+        track = room.tracks.pop(sid, None)
+        # A track that was only declared may end, too.
+        if track is not None:
+            duration = max(at - track.at, 0)
+            self._note_track(room, EventType.TRACK_UNPUBLISHED, track, at, reason=reason, duration=duration)
+
+    def _change_speaker(self, room: _Room, sid: str, at: int) -> None:
+        if at >= room.speaker_at + limits.SPEAKER_EVENT_SECONDS * 1000:
+            self._report_speaker(room, sid, at)
+        else:
+            room.next_speaker = sid
+            self._waiting[room.room.sid] = None
+
+    def _report_speaker(self, room: _Room, sid: str, at: int) -> None:
+        room.next_speaker = None
+        participant = room.participants.get(sid)
+        sid = sid if participant is not None else ""
+        if sid != room.speaker:
+            room.speaker, room.speaker_at = sid, at
+            self._note(room, EventType.SPEAKER_CHANGED, at, participant=participant)
+
+    def _finish(self, room: _Room, entry: Entry, reason: str) -> None:
+        duration = max(entry.at - room.started_at, 0)
+        self._note(room, EventType.ROOM_FINISHED, entry.at, reason=str(reason), duration=duration)
+        del self._rooms[entry.room]
+
+    def _note_track(self, room: _Room, what: EventType, published: _Published, at: int, **more: Any) -> None:
+        participant = room.participants.get(published.owner)
+        self._note(room, what, at, participant=participant, track=published.track, **more)
+
+    def _note(self, room: _Room, what: EventType, at: int, **more: Any) -> None:
+        room.seq += 1
+        self._append(RoomEvent("", what, at, room.room, room.seq, self._node, self.epoch, **more))

@@ -1,0 +1,182 @@
+"""The events of rooms that backends follow: data, and its form in JSON.
+
+An event is made of facts (`sfu/facts.py`), kept by `sfu/history`, and sent by `GET /v1/events`. Fields are those of the
+JSON. A field that is None, or an empty text of `participant` and `track`, is left out there.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sfu.model import EndReason, Kind, ParticipantKind, Source
+from sfu.views import ParticipantInfo, TrackInfo
+
+LOST = EndReason.SERVER_LOST.value
+"""The reason of a participant that was in a room when the process ended without removing it."""
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    ROOM_STARTED = "room_started"
+    ROOM_FINISHED = "room_finished"
+    """`reason`: `room_deleted`, `empty`, `server_shutdown` or `server_lost`."""
+    PARTICIPANT_JOINED = "participant_joined"
+    PARTICIPANT_LEFT = "participant_left"
+    """Follows each `participant_joined` once. `reason`: a `disconnect_reason`, or `server_lost`."""
+    TRACK_PUBLISHED = "track_published"
+    TRACK_UNPUBLISHED = "track_unpublished"
+    """Follows each `track_published` once, unless the process was lost. `reason`: a sentence."""
+    TRACK_MUTED = "track_muted"
+    TRACK_UNMUTED = "track_unmuted"
+    SPEAKER_CHANGED = "speaker_changed"
+    """The dominant speaker; at most one event per second. Without `participant`: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRoom:
+    sid: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventParticipant:
+    """The participant that an event is about, or the publisher of its track."""
+
+    sid: str
+    identity: str
+    name: str = ""
+    kind: ParticipantKind = ParticipantKind.STANDARD
+    joined_at: int = 0
+    """Milliseconds since the epoch."""
+    hidden: bool = False
+    """Other participants do not see it."""
+    metadata: str = ""
+    """Only in `participant_joined`."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Only in `participant_joined`."""
+
+    @classmethod
+    def of(cls, info: ParticipantInfo, *, is_new: bool = False) -> "EventParticipant":
+        return cls(
+            info.sid,
+            info.identity,
+            info.name,
+            info.kind,
+            info.joined_at,
+            info.permissions.hidden,
+            info.metadata if is_new else "",
+            info.attributes if is_new else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventTrack:
+    """The track that an event is about."""
+
+    sid: str
+    kind: Kind
+    source: Source
+    name: str = ""
+    muted: bool = False
+    stream: str = ""
+
+    @classmethod
+    def of(cls, info: TrackInfo) -> "EventTrack":
+        return cls(info.sid, info.kind, info.source, info.name, info.muted, info.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEvent:
+    """Something that happened in a room. `(room.sid, seq)` and `id` each identify it forever."""
+
+    id: str
+    """The place in the stream of all rooms: `after` of a request for what follows."""
+    type: EventType
+    at: int
+    """Milliseconds since the epoch."""
+    room: EventRoom
+    seq: int
+    """Counted per room, from 1. A gap: the service lost events of this room."""
+    node: str
+    """The process that wrote it: SFU_NODE."""
+    epoch: int
+    """The start of that process; a later start has a higher number."""
+    participant: EventParticipant | None = None
+    track: EventTrack | None = None
+    reason: str | None = None
+    duration: int | None = None
+    """Milliseconds from the start of what ended: room, participant or track."""
+    by_moderator: bool | None = None
+    """Of a mute: whether the moderator or the publisher did it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A part of the stream."""
+
+    events: tuple[RoomEvent, ...]
+    next: str
+    """If there are more events, the `after` of the next page. Empty: this is the last page for now."""
+    latest: str
+    """The id of the last event of all rooms: `after` of a request for later events alone."""
+    missed: bool
+    """True: events between `after` and the first of these are no longer kept."""
+
+
+def encode(event: RoomEvent) -> str:
+    """Returns the JSON of an event without its id. All characters are ASCII."""
+    body: dict[str, Any] = {
+        "type": event.type,
+        "at": event.at,
+        "room": {"sid": event.room.sid, "name": event.room.name},
+        "seq": event.seq,
+        "node": event.node,
+        "epoch": event.epoch,
+    }
+    if event.participant is not None:
+        body["participant"] = encode_participant(event.participant)
+    if event.track is not None:
+        body["track"] = _present(event.track)
+    for name in ("reason", "duration", "by_moderator"):
+        if (value := getattr(event, name)) is not None:
+            body[name] = value
+    return _json(body)
+
+
+def encode_participant(participant: EventParticipant) -> dict[str, Any]:
+    return _present(participant)
+
+
+def decode(id: str, body: Mapping[str, Any]) -> RoomEvent:
+    """Returns the event of a body that `encode` wrote."""
+    participant, track = body.get("participant"), body.get("track")
+    return RoomEvent(
+        id,
+        EventType(body["type"]),
+        body["at"],
+        EventRoom(**body["room"]),
+        body["seq"],
+        body["node"],
+        body["epoch"],
+        decode_participant(participant) if participant is not None else None,
+        EventTrack(**{**track, "kind": Kind(track["kind"]), "source": Source(track["source"])}) if track else None,
+        body.get("reason"),
+        body.get("duration"),
+        body.get("by_moderator"),
+    )
+
+
+def decode_participant(body: Mapping[str, Any]) -> EventParticipant:
+    return EventParticipant(**{**body, "kind": ParticipantKind(body["kind"])})
+
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _present(part: EventParticipant | EventTrack) -> dict[str, Any]:
+    """Returns the fields of a part that say something, and the kind always."""
+    values = {name: getattr(part, name) for name in part.__dataclass_fields__}
+    return {name: value for name, value in values.items() if value or name == "kind"}

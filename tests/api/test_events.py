@@ -1,0 +1,115 @@
+"""REST: the events of rooms as pages, over a restart and over a kill."""
+
+import random
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Start
+from .kill import Killed
+from .server import Server, is_problem, serving, token
+from .test_process import FREE_PORTS, said
+
+EVENTS = "/v1/events"
+
+
+async def page(server: Server, query: str = "", as_: str | None = None) -> dict[str, Any]:
+    reply = await server.call("GET", EVENTS + query, as_=as_)
+    assert reply.status_code == 200, reply.text
+    body: dict[str, Any] = reply.json()
+    return body
+
+
+async def test_a_backend_reads_what_happened_page_by_page(server: Server) -> None:
+    async with server.client("ada"), server.client("bob"):
+        pass
+    await server.call("DELETE", "/v1/rooms/room")
+    first = await page(server, "?limit=3")
+    rest = await page(server, f"?after={first['next']}")
+    told = first["events"] + rest["events"]
+    assert [event["type"] for event in told][:3] == ["room_started", "participant_joined", "participant_joined"]
+    assert Counter(event["type"] for event in told) == {
+        "room_started": 1,
+        "participant_joined": 2,
+        "participant_left": 2,
+        "room_finished": 1,
+    }
+    assert rest["next"] == "" and rest["latest"] == told[-1]["id"] and not rest["missed"]
+    (left,) = [e for e in told if e["type"] == "participant_left" and e["participant"]["identity"] == "ada"]
+    assert left["reason"] == "room_deleted" and left["duration"] >= 0 and "track" not in left
+    assert (await page(server, f"?after={rest['latest']}"))["events"] == []
+    assert (await page(server, "?room=other"))["events"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "grant", "status"),
+    [
+        ("?room=room", {"room": "room", "room_admin": True}, 200),
+        ("?room=room", {"room": "", "room_admin": True}, 200),
+        ("?room=room", {"room": "other", "room_admin": True}, 403),
+        ("?room=room", {"room": "room", "room_list": True}, 403),
+        ("", {"room": "", "room_admin": True, "room_list": True}, 200),
+        ("", {"room": "room", "room_admin": True, "room_list": True}, 403),
+        ("", {"room": "", "room_admin": True}, 403),
+        ("", {"room": "", "room_list": True}, 403),
+        ("", {"room": "", "room_create": True}, 403),
+    ],
+)
+async def test_a_moderator_reads_its_room_and_a_lister_who_moderates_all_reads_all(
+    server: Server, query: str, grant: dict[str, Any], status: int
+) -> None:
+    reply = await server.call("GET", EVENTS + query, as_=token("backend", room_join=False, **grant))
+    assert reply.status_code == status
+    assert status == 200 or is_problem(reply, 403, "does not allow" if query == "" or "room_list" in grant else "")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("?after=x", 400),
+        ("?limit=0", 422),
+        ("?limit=501", 422),
+        ("?room=" + "r" * 257, 422),
+        ("?after=" + "a" * 257, 422),
+    ],
+)
+async def test_a_request_that_is_wrong_is_refused(server: Server, query: str, status: int) -> None:
+    assert is_problem(await server.call("GET", EVENTS + query), status)
+
+
+async def test_events_are_read_over_a_restart(start: Start, tmp_path: Path) -> None:
+    settings = {"state_dir": tmp_path, "node": "n1"}
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(serving(**settings))
+        async with one.client("ada"):
+            before = await page(one)
+    two = await start(**settings)
+    rest = await page(two, f"?after={before['latest']}")
+    assert [event["type"] for event in rest["events"]] == ["participant_left", "room_finished"]
+    assert {event["node"] for event in rest["events"]} == {"n1"}
+    numbers = (await two.internal.get("/metrics")).text
+    assert "sfu_events_waiting 0.0" in numbers and 'sfu_events_dropped_total{reason="backlog"} 0.0' in numbers
+
+
+async def test_a_folder_that_cannot_be_used_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = await said(tmp_path, "serve", **FREE_PORTS, SFU_STATE_DIR=str(tmp_path / "file"))
+    assert code == 1 and "sfu: the events cannot be kept in" in err and "Traceback" not in err
+
+
+@pytest.mark.slow
+async def test_each_answered_join_has_one_joined_and_one_left_whenever_the_service_is_killed(tmp_path: Path) -> None:
+    killed = Killed(tmp_path, random.Random(7))
+    await killed.run(kills=3)
+    await killed.check()
+
+
+async def test_the_check_sees_a_join_that_is_missing(tmp_path: Path) -> None:
+    killed = Killed(tmp_path, random.Random(7))
+    await killed.run(kills=1)
+    killed.answered.append("PA_nobody")
+    with pytest.raises(AssertionError, match="PA_nobody"):
+        await killed.check()

@@ -1,0 +1,128 @@
+"""From facts to events: what is paired, numbered and coalesced."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from sfu import facts
+from sfu.facts import Entry, Fact
+from sfu.history.recorder import Recorder
+from sfu.model import DisconnectReason, EndReason, Kind, ParticipantKind, ParticipantState, Permissions, Source
+from sfu.room_events import EventType, RoomEvent, decode, encode
+from sfu.views import ParticipantInfo, TrackInfo
+
+ADA = ParticipantInfo(
+    "PA_ada", "ada", "Ada", ParticipantState.JOINING, ParticipantKind.STANDARD, "{}", {"a": "b"}, Permissions(), 1000, 1
+)
+CAMERA = TrackInfo("TR_1", Kind.VIDEO, Source.CAMERA, "front")
+STARTED = facts.RoomStarted("lobby", 900)
+JOINED = facts.ParticipantJoined(ADA)
+LEFT = facts.ParticipantLeft(ADA, DisconnectReason.CLIENT_INITIATED, was_hidden=False)
+PUBLISHED = facts.TrackPublished(ADA.sid, CAMERA)
+UNPUBLISHED = facts.TrackUnpublished(ADA.sid, CAMERA.sid, "you unpublished it")
+FINISHED = facts.RoomFinished(EndReason.EMPTY)
+
+
+class Tape:
+    def __init__(self) -> None:
+        self.events: list[RoomEvent] = []
+        self.recorder = Recorder("node", self.events.append)
+        self.recorder.epoch = 5
+        self._seq = 0
+
+    def say(self, at: int, *happened: Fact, room: str = "RM_1") -> None:
+        self.recorder.read([Entry(room, self._seq + n, at, fact) for n, fact in enumerate(happened)])
+
+    def types(self) -> list[str]:
+        return [event.type.value for event in self.events]
+
+
+def test_a_call_is_a_row_of_paired_events_with_durations() -> None:
+    tape = Tape()
+    tape.say(1000, STARTED, JOINED)
+    tape.say(2000, PUBLISHED)
+    tape.say(2500, facts.TrackMuted(ADA.sid, CAMERA.sid, True, True))
+    tape.say(2600, facts.TrackMuted(ADA.sid, CAMERA.sid, False, False))
+    tape.say(4000, UNPUBLISHED)
+    tape.say(5000, LEFT)
+    tape.say(9000, FINISHED)
+    assert [(e.type, e.seq, e.at, e.reason, e.duration, e.by_moderator) for e in tape.events] == [
+        (EventType.ROOM_STARTED, 1, 1000, None, None, None),
+        (EventType.PARTICIPANT_JOINED, 2, 1000, None, None, None),
+        (EventType.TRACK_PUBLISHED, 3, 2000, None, None, None),
+        (EventType.TRACK_MUTED, 4, 2500, None, None, True),
+        (EventType.TRACK_UNMUTED, 5, 2600, None, None, False),
+        (EventType.TRACK_UNPUBLISHED, 6, 4000, "you unpublished it", 2000, None),
+        (EventType.PARTICIPANT_LEFT, 7, 5000, "client_initiated", 4000, None),
+        (EventType.ROOM_FINISHED, 8, 9000, "empty", 8100, None),
+    ]
+    assert {(e.node, e.epoch, e.room.name, e.room.sid) for e in tape.events} == {("node", 5, "lobby", "RM_1")}
+    assert {e.participant.identity for e in tape.events[1:7] if e.participant} == {"ada"}
+    muted = [e.track.muted for e in tape.events if e.track]
+    assert muted == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("turns", "types"),
+    [
+        # WHIP enters before the room is listed, in the same turn.
+        ([[JOINED, STARTED]], ["room_started", "participant_joined"]),
+        # A join that fails afterwards.
+        ([[STARTED, JOINED, LEFT]], ["room_started", "participant_joined", "participant_left"]),
+        # A room that was never listed.
+        ([[JOINED, LEFT]], []),
+        # The tracks of one who leaves.
+        (
+            [[STARTED, JOINED, PUBLISHED], [LEFT]],
+            ["room_started", "participant_joined", "track_published", "track_unpublished", "participant_left"],
+        ),
+        # Only declared, and twice.
+        ([[STARTED, JOINED, UNPUBLISHED], [UNPUBLISHED]], ["room_started", "participant_joined"]),
+        ([[STARTED], [facts.TrackMuted("PA_ada", "TR_1", True, False)]], ["room_started"]),
+    ],
+)
+def test_each_end_follows_one_start(turns: Sequence[Sequence[Fact]], types: list[str]) -> None:
+    tape = Tape()
+    for at, happened in enumerate(turns):
+        tape.say(at, *happened)
+    assert tape.types() == types
+
+
+def test_one_who_leaves_has_joined_even_if_the_join_was_not_read() -> None:
+    tape = Tape()
+    tape.say(0, STARTED)
+    tape.say(5000, LEFT)
+    assert tape.types()[1:] == ["participant_joined", "participant_left"]
+
+
+def test_speakers_are_coalesced_to_the_last_one_of_a_second() -> None:
+    tape = Tape()
+    bob = replace(ADA, sid="PA_bob", identity="bob")
+    tape.say(0, STARTED, JOINED, facts.ParticipantJoined(bob))
+    for at, sid in [(2000, "PA_ada"), (2100, "PA_bob"), (2200, ""), (2300, "PA_bob")]:
+        tape.say(at, facts.DominantSpeakerChanged(sid, "TR_1"))
+        tape.recorder.handle_timeout(at)
+    tape.recorder.handle_timeout(2999)
+    assert tape.types()[3:] == ["speaker_changed"]
+    tape.recorder.handle_timeout(3000)
+    tape.recorder.handle_timeout(9000)
+    spoke = [(e.at, e.participant and e.participant.identity) for e in tape.events[3:]]
+    assert spoke == [(2000, "ada"), (3000, "bob")]
+    # One that goes back within the second is no change.
+    tape.say(3100, facts.DominantSpeakerChanged("PA_ada", "TR_1"))
+    tape.say(3200, facts.DominantSpeakerChanged("PA_bob", "TR_1"))
+    tape.recorder.handle_timeout(5000)
+    assert len(tape.events) == 5
+    tape.say(6000, facts.DominantSpeakerChanged())
+    assert tape.events[-1].participant is None
+
+
+def test_an_event_is_the_same_after_its_json() -> None:
+    tape = Tape()
+    tape.say(1000, STARTED, JOINED, PUBLISHED, facts.TrackMuted(ADA.sid, CAMERA.sid, True, True), LEFT, FINISHED)
+    import json
+
+    for event in tape.events:
+        assert decode("", json.loads(encode(event))) == event
+    assert "metadata" in encode(tape.events[1]) and "metadata" not in encode(tape.events[2])
