@@ -54,7 +54,9 @@ NULLS: dict[str, Any] = {
     "service": {"annotations": None},
     "serviceAccount": {"annotations": None},
 }
+CLAIMED = {**KEYS, "state": {"existingClaim": "our-state"}}
 MATRIX = {
+    "a claim for the events": CLAIMED,
     "keys in the values": KEYS,
     "keys elsewhere": {"keys": {"existingSecret": "our-keys"}},
     "two workers": {**KEYS, "media": {"workers": 2}},
@@ -96,6 +98,21 @@ def test_the_service_takes_the_environment_it_is_given(
     assert settings.internal_port and settings.internal_host == settings.host
     assert settings.turn_urls == tuple(values.get("turn", {}).get("urls", ()))
     assert settings.max_rooms == (1_000_000 if values is EVERYTHING else settings.max_rooms)
+
+
+@pytest.mark.parametrize(
+    ("values", "volume"),
+    [
+        (KEYS, {"emptyDir": {"sizeLimit": "256Mi"}}),
+        (CLAIMED, {"persistentVolumeClaim": {"claimName": "our-state"}}),
+    ],
+)
+def test_the_events_are_kept_in_a_volume(render: Render, values: dict[str, Any], volume: dict[str, Any]) -> None:
+    manifests = render(values)
+    (state,) = [v for v in manifests["Deployment"]["spec"]["template"]["spec"]["volumes"] if v["name"] == "state"]
+    assert state == {"name": "state", **volume}
+    (mount,) = [one for one in container(manifests)["volumeMounts"] if one["name"] == "state"]
+    assert environment(manifests)["SFU_STATE_DIR"] == mount["mountPath"] and not mount.get("readOnly")
 
 
 def test_a_service_of_the_same_name_does_not_become_settings(render: Render) -> None:

@@ -55,6 +55,8 @@ def rights(manifests: dict[str, dict[str, Any]]) -> list[str]:
         found += ["--read-only", "--read-only-tmpfs=false"]
     if not own["allowPrivilegeEscalation"]:
         found += ["--security-opt=no-new-privileges"]
+    # An emptyDir is writable by the pod's fsGroup.
+    found += [f"--tmpfs={one['mountPath']}:mode=1777" for one in container(manifests)["volumeMounts"]]
     return found
 
 
