@@ -265,6 +265,26 @@ def explain(room: str, identity: str, as_json: AsJson = False) -> None:
         print(f"No other participant publishes a track that {identity} may receive.")
 
 
+@app.command()
+def events(
+    room: Annotated[str, typer.Option(help="Only events of the rooms of this name. Omitted: all rooms.")] = "",
+    after: Annotated[
+        str, typer.Option(help="The id of the last event that you have. Omitted: all that are kept.")
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more events, until the service ends.")
+    ] = False,
+) -> None:
+    """Print what happened in the rooms, one event of JSON per line."""
+    given = {name: value for name, value in (("room", room), ("after", after)) if value}
+    if follow:
+        for kind, event in client.follow("/v1/events", **given):
+            print(json.dumps(event if kind == "message" else {"type": kind, **event}), flush=True)
+        return
+    for event in client.events(**given):
+        print(json.dumps(event))
+
+
 # drain, doctor
 
 

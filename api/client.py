@@ -1,10 +1,13 @@
 """The HTTP client of the `sfu` commands: address and key of a running service, and errors as sentences."""
 
+import json
 import os
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -15,6 +18,8 @@ from sfu.model import Grant
 TIMEOUT = 10.0
 TOKEN_TTL = 60.0
 """Seconds."""
+SILENCE = 60.0
+"""Seconds after which a stream of events has failed. The service sends something every 15."""
 POLL = 0.25
 """Seconds between two polls of a drain."""
 
@@ -50,10 +55,13 @@ def credentials() -> tuple[str, str]:
 
 def call(method: str, path: str, body: Any = None) -> Any:
     """Returns the service's reply. Raises ClientError."""
+    return _ask(method, _url() + path, headers={"Authorization": f"Bearer {_token()}"}, body=body)
+
+
+def _token() -> str:
     key, secret = credentials()
     admin = Grant(identity="sfu-cli", room_admin=True, room_create=True, room_list=True, key=key)
-    token = auth.sign(admin, secret, ttl=TOKEN_TTL, now=time.time())
-    return _ask(method, _url() + path, headers={"Authorization": f"Bearer {token}"}, body=body)
+    return auth.sign(admin, secret, ttl=TOKEN_TTL, now=time.time())
 
 
 def pages(path: str, name: str) -> dict[str, Any]:
@@ -66,6 +74,40 @@ def pages(path: str, name: str) -> dict[str, Any]:
         after = reply.get("next", "")
         if not after:
             return {name: entries}
+
+
+def events(**parameters: str) -> Iterator[dict[str, Any]]:
+    """Yields the events that are kept now. Raises ClientError."""
+    more = True
+    while more:
+        body = call("GET", "/v1/events?" + urlencode(parameters))
+        yield from body["events"]
+        more, parameters["after"] = bool(body["next"]), body["next"]
+
+
+def follow(path: str, **parameters: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the kind and the data of each item of a stream of events, until the service ends it. Raises
+    ClientError."""
+    url = _url() + path
+    headers = {"Authorization": f"Bearer {_token()}", "Accept": "text/event-stream"}
+    with (
+        _sentences(url),
+        httpx.Client(timeout=httpx.Timeout(TIMEOUT, read=SILENCE), verify=_trust(url)) as http,
+        http.stream("GET", url, headers=headers, params=parameters) as reply,
+    ):
+        if not reply.is_success:
+            reply.read()
+            raise _refused(reply, url)
+        kind, data = "message", ""
+        for line in reply.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                data = value
+            elif not line and data:
+                yield kind, json.loads(data)
+                kind, data = "message", ""
 
 
 def path(*parts: str) -> str:
@@ -108,23 +150,37 @@ def _url() -> str:
 
 
 def _ask(method: str, url: str, *, headers: dict[str, str] | None = None, body: Any = None) -> Any:
-    origin = "/".join(url.split("/", 3)[:3])
+    with _sentences(url), httpx.Client(timeout=TIMEOUT, verify=_trust(url)) as http:
+        reply = http.request(method, url, headers=headers, json=body)
+    if reply.is_success:
+        return reply.json() if reply.content else None
+    raise _refused(reply, url)
+
+
+@contextmanager
+def _sentences(url: str) -> Iterator[None]:
+    """Turns failures of the connection into a ClientError."""
+    origin = _origin(url)
     try:
-        with httpx.Client(timeout=TIMEOUT, verify=_trust(url)) as http:
-            reply = http.request(method, url, headers=headers, json=body)
+        yield
     except httpx.TransportError as error:
         if isinstance(error, httpx.ConnectError) and "certificate" not in str(error).lower():
             raise NobodyThere(f"Nothing answers at {origin}: is the service running, and SFU_URL right?") from None
         raise ClientError(f"The request to {origin} failed: {str(error).rstrip('.')}.") from None
     except httpx.InvalidURL:
         raise ClientError(f"{origin} is not a valid URL: check SFU_URL.") from None
-    if reply.is_success:
-        return reply.json() if reply.content else None
+
+
+def _refused(reply: httpx.Response, url: str) -> ClientError:
     try:
         detail = reply.json()["detail"]
     except (ValueError, KeyError, TypeError):
-        detail = f"{origin} answered {reply.status_code}, and may not be an SFU: check SFU_URL."
-    raise ClientError(str(detail))
+        detail = f"{_origin(url)} answered {reply.status_code}, and may not be an SFU: check SFU_URL."
+    return ClientError(str(detail))
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _trust(url: str) -> ssl.SSLContext | bool:

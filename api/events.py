@@ -1,12 +1,14 @@
-"""REST: the events of rooms, a page at a time."""
+"""REST: the events of rooms, a page at a time or as a stream."""
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
+from api.event_stream import MEDIA_TYPE, EventStream
 from api.pages import Limit
 from sfu import commands, limits
 from sfu.room_events import RoomEvent
@@ -48,6 +50,24 @@ Room = Annotated[
 ]
 
 
+LastEventId = Annotated[
+    str,
+    Header(
+        max_length=limits.NAME_CHARACTERS,
+        description="Of a stream: the `id` of the last event that you have. It counts more than `after`, because "
+        "clients send it when they connect again.",
+    ),
+]
+STREAM = """retry: 1000
+
+data: {"id":"Xk3mPq9R-1041","type":"participant_joined","at":1767225600000,"room":{"sid":"RM_2Gk5xQ7wRtYb",…
+id: Xk3mPq9R-1041
+
+event: end
+data: {"reason": "server_shutdown"}
+"""
+
+
 class Events(BaseModel):
     events: list[RoomEvent] = Field(examples=[[EVENT]])
     next: str = Field(description="If there are more events, the `after` of the next request. Empty: none for now.")
@@ -60,11 +80,32 @@ class Events(BaseModel):
     )
 
 
-@router.get("", responses=responses(400, 403, 503), response_model_exclude_none=True)
+@router.get(
+    "",
+    response_model=Events,
+    response_model_exclude_none=True,
+    responses={
+        **responses(400, 403, 429, 503),
+        200: {
+            "description": "A page. With `Accept: text/event-stream` a stream, whose `data` are events.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": STREAM}},
+        },
+    },
+)
 async def list_events(
-    sfu: SfuDep, grant: GrantDep, after: After = "", room: Room = None, limit: Limit = limits.LIST_PAGE
-) -> Events:
-    """Lists what happened in the rooms, oldest first, a page at a time. Needs roomAdmin for the room; for all rooms
-    roomAdmin without a room, and roomList."""
+    request: Request,
+    sfu: SfuDep,
+    grant: GrantDep,
+    after: After = "",
+    room: Room = None,
+    limit: Limit = limits.LIST_PAGE,
+    last_event_id: LastEventId = "",
+) -> Events | Response:
+    """Lists what happened in the rooms, oldest first, a page at a time; or follows it as server-sent events. Needs
+    roomAdmin for the room; for all rooms roomAdmin without a room, and roomList."""
+    if MEDIA_TYPE in request.headers.get("accept", ""):
+        stack = AsyncExitStack()
+        following = await stack.enter_async_context(sfu.follow(grant, room, last_event_id or after))
+        return EventStream(following, stack)
     page = await sfu.execute(commands.ListEvents(grant, room, after, limit))
     return Events(events=list(page.events), next=page.next, latest=page.latest, missed=page.missed)

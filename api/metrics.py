@@ -73,6 +73,9 @@ class SfuCollector(Collector):
         yield CounterMetricFamily("sfu_events", "Events of rooms that were written", value=stats.written)
         yield GaugeMetricFamily("sfu_events_waiting", "Events that wait for the database", value=stats.waiting)
         yield GaugeMetricFamily("sfu_event_octets", "Octets of the events that are kept", value=stats.octets)
+        yield GaugeMetricFamily("sfu_event_followers", "Clients that follow events", value=stats.followers)
+        meaning = "Clients that followed events and read too slowly"
+        yield CounterMetricFamily("sfu_event_followers_slow", meaning, value=stats.slow_followers)
         meaning = "Events that are no longer kept, by reason; backlog: never written"
         dropped = CounterMetricFamily("sfu_events_dropped", meaning, labels=["reason"])
         for reason, count in sorted(stats.dropped.items()):

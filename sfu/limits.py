@@ -382,6 +382,15 @@ Source: ours; bills are in minutes."""
 EVENT_RETRY_SECONDS = 1.0
 """Seconds until a failed write is repeated.
 Source: ours."""
+EVENT_FOLLOWERS = 256
+"""Clients that follow events at the same time. Each commit wakes them.
+Source: ours; a backend needs one for all rooms."""
+EVENT_SEND_SECONDS = 10.0
+"""Seconds that a client which follows events may take none of them before it is let go.
+Source: HEADER_SECONDS, three resends of TCP."""
+EVENT_SILENCE_SECONDS = 15.0
+"""Seconds after which a client that follows events gets a comment, which finds out whether it is there.
+Source: HTML Living Standard s9.2.7 recommends 15 s, because proxies close silent connections."""
 SPEAKER_EVENT_SECONDS = 1.0
 """Seconds between two events about the dominant speaker of a room.
 Source: SPEECH_SECONDS, doubled: a protocol of who spoke does not need the interjections."""

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from sfu import execution, limits
 from sfu.captures import Captures
-from sfu.commands import ADMINISTRATOR, ANYONE, Command, Join, Resume, StartCapture, StopCapture
+from sfu.commands import ADMINISTRATOR, ANYONE, Asker, Command, Join, ListEvents, Resume, StartCapture, StopCapture
 from sfu.config import Config
 from sfu.context import Context
 from sfu.driver import Driver
@@ -17,6 +17,7 @@ from sfu.ending import Ending
 from sfu.execution.joins import Joins
 from sfu.facts import Tally
 from sfu.failures import Failures
+from sfu.history.following import Following
 from sfu.history.history import History, HistoryStats
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import Grant, ParticipantKind
@@ -28,6 +29,7 @@ from sfu.quotas import Quotas
 from sfu.revocations import Revocations
 from sfu.room.events import OnMessage
 from sfu.room.room import Room
+from sfu.room_events import EventPage
 from sfu.rooms import Rooms
 from sfu.signalling import messages
 from sfu.signalling.media_session import MediaSessions
@@ -172,6 +174,7 @@ class Sfu:
     def close(self) -> None:
         """Removes all participants, with a reason, and accepts nothing more."""
         self._ending.close()
+        self._history.end()
         if self._ticking is not None:
             self._ticking.cancel()
 
@@ -241,6 +244,18 @@ class Sfu:
             yield self._captures.find(id).pieces()
         finally:
             await self.execute(StopCapture(ADMINISTRATOR, id))
+
+    @asynccontextmanager
+    async def follow(self, by: Asker, room: str | None = None, after: str = "") -> AsyncIterator[Following]:
+        """Follows the events of a room, by its name, or of all rooms, after this id: `async for page in
+        following.pages()`. A reader that takes long keeps nothing and nobody waiting."""
+        await self._carry_out(ListEvents(by, room, after, limit=1))
+
+        async def ask(after: str, limit: int) -> EventPage:
+            return await self._carry_out(ListEvents(by, room, after, limit))
+
+        with self._history.following(room, after, ask) as following:
+            yield following
 
     async def read_offer(self, sdp: str) -> SessionDescription:
         """Parses an offer for `OpenMediaSession`, in slices, so the event loop continues. Raises NegotiationError."""

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +13,9 @@ from pathlib import Path
 from sfu import limits
 from sfu.config import Config
 from sfu.context import Context
-from sfu.errors import InvalidRequest, Unavailable
+from sfu.errors import InvalidRequest, TooManyRequests, Unavailable
 from sfu.facts import Entry
+from sfu.history.following import Ask, Following
 from sfu.history.recorder import Recorder
 from sfu.history.store import Store
 from sfu.history.writer import Writer
@@ -36,6 +39,10 @@ class HistoryStats:
     """Octets of the events that are kept."""
     dropped: dict[str, int]
     """Events that are no longer kept (`age`, `size`), or never were (`backlog`), by reason."""
+    followers: int
+    """Clients that follow events now."""
+    slow_followers: int
+    """Clients that were let go because they read too slowly."""
 
 
 class History:
@@ -59,6 +66,12 @@ class History:
         self._is_failing = False
         """True: the last write failed, and is repeated."""
         self._noted_at = 0.0
+        self._followers: dict[Following, None] = {}
+        self._slow = 0
+        """Followers that were let go because they were slow."""
+        self._rooms: deque[tuple[int, str]] = deque()
+        """Place and room of the events that are not in the database."""
+        self._is_ending = False
         self._news = asyncio.Event()
         """Set when more events are in the database. Each time there is another one."""
 
@@ -89,6 +102,11 @@ class History:
             log.info("events of rooms are kept: folder=%s epoch=%d", folder, store.epoch)
         if store.lost:
             log.warning("the process ended before without closing its rooms: participants=%d", store.lost)
+
+    def end(self) -> None:
+        """Lets followers go when they have read everything, because the rooms are closed."""
+        self._is_ending = True
+        self._end_followers()
 
     async def close(self) -> None:
         """Writes what waits, and closes the database."""
@@ -136,6 +154,24 @@ class History:
         kept = await self._writer.ask(lambda store: store.read(position, room, limit))
         return EventPage(kept.events, kept.next, kept.latest, kept.missed)
 
+    @contextmanager
+    def following(self, room: str | None, after: str, ask: Ask) -> Iterator[Following]:
+        """Raises TooManyRequests if too many clients follow already."""
+        if len(self._followers) >= limits.EVENT_FOLLOWERS:
+            raise TooManyRequests(
+                f"this server has {limits.EVENT_FOLLOWERS} clients that follow events, its maximum: try again later",
+                "followers",
+                limits.RETRY_SECONDS,
+            )
+        follower = Following(room, after, ask)
+        follower.is_ended = self._is_ending and self._written == self._position
+        self._followers[follower] = None
+        try:
+            yield follower
+        finally:
+            del self._followers[follower]
+            self._slow += follower.was_slow
+
     def stats(self) -> HistoryStats:
         store = self._store
         dropped = dict(store.dropped) if store is not None else {}
@@ -144,6 +180,8 @@ class History:
             waiting=self._position - self._written,
             octets=store.octets if store is not None else 0,
             dropped={**dropped, "backlog": self._lost},
+            followers=len(self._followers),
+            slow_followers=self._slow,
         )
 
     def _append(self, event: RoomEvent) -> None:
@@ -152,6 +190,7 @@ class History:
             return
         self._position += 1
         self._fresh.append((self._position, encode(event)))
+        self._rooms.append((self._position, event.room.name))
 
     def _hand_over(self) -> None:
         fresh, self._fresh = self._fresh, []
@@ -161,6 +200,20 @@ class History:
     def _handle_written(self, position: int) -> None:
         self._written, self._is_failing = position, False
         self._wake()
+        rooms: set[str | None] = {None}
+        while self._rooms and self._rooms[0][0] <= position:
+            rooms.add(self._rooms.popleft()[1])
+        for follower in self._followers:
+            if follower.room in rooms:
+                follower.news.set()
+        if self._is_ending:
+            self._end_followers()
+
+    def _end_followers(self) -> None:
+        if self._written == self._position:
+            for follower in self._followers:
+                follower.is_ended = True
+                follower.news.set()
 
     def _handle_failure(self, error: Exception) -> None:
         self._context.failures.note("events", error)

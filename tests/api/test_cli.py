@@ -91,6 +91,7 @@ def test_the_version_is_the_one_that_clients_are_told(said: Said) -> None:
         ["participants"],
         ["participants", "list"],
         ["explain"],
+        ["events"],
         ["doctor"],
         ["coturn"],
     ],

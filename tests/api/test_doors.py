@@ -13,6 +13,7 @@ USED = {
     # A connection and a capture are held by a block.
     "attach",
     "capture",
+    "follow",
     "require_budget",
     "require_valid",
     "read_offer",
