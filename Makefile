@@ -14,7 +14,7 @@ PROFILE := --release --locked
 NATIVE := sfu/plane/_native.abi3.so
 RUST_SOURCES := Cargo.toml Cargo.lock sfu/plane/_native.pyi $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check check-long lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers bench-crowd bench-offers image clean
+.PHONY: help run setup test check check-long lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers bench-crowd bench-offers bench-events image clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -131,6 +131,10 @@ bench-crowd: setup ## Measure what one change of a large room costs Python: a jo
 
 bench-offers: setup ## Measure how long large offers block the event loop, and what they cost
 	$(BIN)/python -m tests.benchmark.offers
+
+bench-events: setup ## Measure the cost of events, written and followed; and kill the service 100 times and compare its events with its answers
+	$(BIN)/python -m tests.benchmark.events
+	$(BIN)/python -m tests.api.kill --kills 100
 
 image: ## Build the container image with buildah, docker or podman (IMAGE=name:tag)
 	@scripts/build-image $(or $(IMAGE),localhost/sfu:dev)

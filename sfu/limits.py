@@ -382,6 +382,9 @@ Source: ours; bills are in minutes."""
 EVENT_RETRY_SECONDS = 1.0
 """Seconds until a failed write is repeated.
 Source: ours."""
+EVENT_READ = 4_000
+"""Events that a client which follows is read at a time. Each read waits for the commit before it.
+Source: LIST_OCTETS at 262 octets."""
 EVENT_FOLLOWERS = 256
 """Clients that follow events at the same time. Each commit wakes them.
 Source: ours; a backend needs one for all rooms."""

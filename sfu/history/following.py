@@ -29,7 +29,7 @@ class Following:
         while True:
             self.news.clear()
             is_last = self.is_ended
-            page = await self._ask(self._after, limits.LIST_PAGE)
+            page = await self._ask(self._after, limits.EVENT_READ)
             if page.events or page.missed:
                 self._after = page.events[-1].id if page.events else page.latest
                 yield page
