@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from api import asyncapi, dev, errors, events, explain, participants, rooms, signaling, whip
 from api.middleware import AccessLog, BodyLimit, Cors, Failed, SlashesInNames
 from api.settings import Settings
+from api.webhooks import Webhooks
 from sfu import limits
 from sfu.plane.binding import PlaneApi
 from sfu.service import Sfu
@@ -47,7 +48,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Sfu(settings.config(), plane=plane, on_failure=on_failure) as sfu:
             app.state.sfu = sfu
-            yield
+            app.state.webhooks = Webhooks(sfu.history, settings.config().webhooks, settings.keys)
+            async with app.state.webhooks.delivering():
+                yield
 
     app = FastAPI(
         title="SFU",

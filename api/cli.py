@@ -30,6 +30,10 @@ rooms = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, cre
 participants = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List and remove participants (at SFU_URL)."
 )
+webhooks = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, retry and test webhooks (at SFU_INTERNAL_PORT)."
+)
+app.add_typer(webhooks, name="webhooks")
 app.add_typer(rooms, name="rooms")
 app.add_typer(participants, name="participants")
 
@@ -283,6 +287,28 @@ def events(
         return
     for event in client.events(**given):
         print(json.dumps(event))
+
+
+@webhooks.command("list")
+def list_webhooks(as_json: AsJson = False) -> None:
+    """List the webhooks: how many events wait, and how many were given up."""
+    body = client.internal("GET", "/webhooks", "webhooks")
+    _show(body, "webhooks", ("name", "url", "pending", "dead", "error"), as_json)
+
+
+@webhooks.command("retry")
+def retry_webhook(name: str) -> None:
+    """Send what waits, and what was given up, at once. Print the number of events."""
+    print(client.internal("POST", client.path("webhooks", name, "retry"), "webhooks")["events"])
+
+
+@webhooks.command("test")
+def test_webhook(name: str) -> None:
+    """Send an event of the type test, and print whether the receiver took it."""
+    error = client.internal("POST", client.path("webhooks", name, "test"), "webhooks")["error"]
+    if error:
+        raise client.ClientError(f"The webhook {name} did not take the event: {error}.")
+    print(f"The webhook {name} took the event.")
 
 
 # drain, doctor

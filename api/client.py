@@ -114,17 +114,26 @@ def path(*parts: str) -> str:
     return "".join("/" + quote(part, safe="") for part in parts)
 
 
-def drain(limit: float | None, *, wait: bool) -> None:
-    """Starts a drain. With `wait`, returns when all participants have left or the service has ended."""
+def internal(method: str, path: str, purpose: str) -> Any:
+    """Returns the reply of the internal listener. Raises ClientError."""
+    return _ask(method, _internal_url(purpose) + path)
+
+
+def _internal_url(purpose: str) -> str:
     environ = os.environ
     port = environ.get("SFU_INTERNAL_PORT")
     if not port:
         raise SettingsError(
-            "SFU_INTERNAL_PORT is not set: set it to the service's internal port, which drain connects to."
+            f"SFU_INTERNAL_PORT is not set: set it to the service's internal port, which {purpose} connects to."
         )
     host = (environ.get("SFU_INTERNAL_HOST") or environ.get("SFU_HOST") or "127.0.0.1").split(",")[0].strip()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/drain"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def drain(limit: float | None, *, wait: bool) -> None:
+    """Starts a drain. With `wait`, returns when all participants have left or the service has ended."""
+    url = _internal_url("drain") + "/drain"
     state = _ask("POST", url + (f"?limit={limit:g}" if limit is not None else ""))
     while wait and state["state"] not in ("closed", "failed") and state["participants"]:
         time.sleep(POLL)

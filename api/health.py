@@ -1,4 +1,4 @@
-"""The internal listener: liveness, readiness, metrics, counters, captures, and the start of a drain."""
+"""The internal listener: liveness, readiness, metrics, counters, captures, webhooks, and the start of a drain."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,9 +12,11 @@ from starlette.types import Receive, Scope, Send
 from api import errors
 from api.metrics import CONTENT_TYPE, Metrics
 from api.pauses import Pauses
+from api.webhooks import Webhooks
 from sfu import limits
 from sfu.commands import ADMINISTRATOR, Drain, ShowCounters
 from sfu.errors import Unavailable
+from sfu.history.deliveries import WebhookInfo
 from sfu.lifecycle import State
 from sfu.service import Sfu
 from sfu.views import TransportCounters
@@ -25,6 +27,7 @@ class Health:
 
     def __init__(self) -> None:
         self.sfu: Sfu | None = None
+        self.webhooks: Webhooks | None = None
         self.pauses = Pauses()
 
     @property
@@ -48,6 +51,19 @@ class Download(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
+class WebhookList(BaseModel):
+    webhooks: list[WebhookInfo]
+
+
+class Retried(BaseModel):
+    events: int
+
+
+class Tested(BaseModel):
+    error: str
+    """Empty: the receiver took the event."""
+
+
 class DrainState(BaseModel):
     state: str
     rooms: int
@@ -57,7 +73,7 @@ class DrainState(BaseModel):
 def create_internal_app(health: Health) -> FastAPI:
     app = FastAPI(title="SFU, internal", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     errors.install(app)
-    metrics = Metrics(lambda: health.sfu, health.pauses)
+    metrics = Metrics(lambda: health.sfu, health.pauses, lambda: health.webhooks)
 
     def drain_state() -> DrainState:
         if health.sfu is None:
@@ -108,6 +124,26 @@ def create_internal_app(health: Health) -> FastAPI:
         stack = AsyncExitStack()
         pieces = await stack.enter_async_context(health.sfu.capture(room, identity, seconds=seconds, octets=octets))
         return Download(pieces, stack)
+
+    def webhooks() -> Webhooks:
+        if health.webhooks is None:
+            raise Unavailable("the service is not open")
+        return health.webhooks
+
+    @app.get("/webhooks")
+    async def list_webhooks() -> WebhookList:
+        """The webhooks, with the numbers of events that wait and that were given up."""
+        return WebhookList(webhooks=await webhooks().list())
+
+    @app.post("/webhooks/{name}/retry")
+    async def retry_webhook(name: str) -> Retried:
+        """Sends what waits, and what was given up, at once."""
+        return Retried(events=await webhooks().retry(name))
+
+    @app.post("/webhooks/{name}/test")
+    async def test_webhook(name: str) -> Tested:
+        """Sends an event of the type `test`."""
+        return Tested(error=await webhooks().test(name))
 
     @app.get("/drain")
     async def show_drain() -> DrainState:

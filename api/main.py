@@ -151,7 +151,7 @@ async def _opened(app: FastAPI, health: Health) -> AsyncIterator[Sfu]:
     async with app.router.lifespan_context(app):
         sfu = app.state.sfu
         assert isinstance(sfu, Sfu)
-        health.sfu = sfu
+        health.sfu, health.webhooks = sfu, app.state.webhooks
         yield sfu
 
 

@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.pauses import Pauses
+from api.webhooks import Webhooks
 from sfu.lifecycle import State
 from sfu.service import Sfu
 
@@ -114,13 +115,29 @@ class PausesCollector(Collector):
         yield longest
 
 
+class WebhooksCollector(Collector):
+    def __init__(self, webhooks: Callable[[], Webhooks | None]) -> None:
+        self._webhooks = webhooks
+
+    def collect(self) -> Iterator[Metric]:
+        webhooks = self._webhooks()
+        if webhooks is None:
+            return
+        meaning = "Attempts to send an event, by webhook and result: delivered, failed, or dead (given up)"
+        attempts = CounterMetricFamily("sfu_webhook_deliveries", meaning, labels=["webhook", "result"])
+        for (webhook, result), count in sorted(webhooks.counts.items()):
+            attempts.add_metric([webhook, result], count)
+        yield attempts
+
+
 class Metrics:
-    def __init__(self, sfu: Callable[[], Sfu | None], pauses: Pauses) -> None:
+    def __init__(self, sfu: Callable[[], Sfu | None], pauses: Pauses, webhooks: Callable[[], Webhooks | None]) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(SfuCollector(sfu))
         self._registry.register(PausesCollector(pauses))
+        self._registry.register(WebhooksCollector(webhooks))
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

@@ -52,6 +52,24 @@ class TurnServers:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """A receiver of events."""
+
+    name: str
+    url: str
+    key: str = ""
+    """The API key whose secret signs what is sent."""
+    secret: str = field(default="", repr=False)
+    """The key of Standard Webhooks, `whsec_…`. Empty: the secret of `key`."""
+    events: tuple[str, ...] = ()
+    """The types that it gets. Empty: all."""
+    rooms: str = "*"
+    """The names of the rooms whose events it gets, as a pattern with `*`, `?` and `[…]`."""
+    private: bool = False
+    """Its address may be private."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The configuration of an `Sfu`."""
 
@@ -107,6 +125,7 @@ class Config:
     """Seconds for which events are kept."""
     event_octets: int = limits.EVENT_OCTETS
     """Octets of the events that are kept."""
+    webhooks: tuple[Webhook, ...] = ()
 
     max_rooms: int = limits.ROOMS
     max_rooms_per_key: int = limits.ROOMS

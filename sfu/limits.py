@@ -394,6 +394,24 @@ Source: HEADER_SECONDS, three resends of TCP."""
 EVENT_SILENCE_SECONDS = 15.0
 """Seconds after which a client that follows events gets a comment, which finds out whether it is there.
 Source: HTML Living Standard s9.2.7 recommends 15 s, because proxies close silent connections."""
+WEBHOOKS = 16
+"""Webhooks in the configuration. Each commit looks for the events that each of them wants.
+Source: ours; a backend needs one."""
+WEBHOOKS_AT_ONCE = 16
+"""Rooms whose events are sent to one webhook at the same time.
+Source: ours; 160 events a second to a receiver that answers within 100 ms."""
+WEBHOOK_SECONDS = 10.0
+"""Seconds until a webhook must have answered.
+Source: HEADER_SECONDS."""
+WEBHOOK_FIRST_RETRY = 1.0
+"""Seconds until an event that was not taken is sent again. The time doubles with each attempt.
+Source: ours; a receiver that restarts."""
+WEBHOOK_LAST_RETRY = 300.0
+"""The most seconds between two attempts.
+Source: ours; a receiver that is repaired waits no longer."""
+WEBHOOK_GIVE_UP = 86_400.0
+"""Seconds after which an event is given up, so that the later ones of its room are sent.
+Source: ours; less than EVENT_AGE, so it can be sent again by hand."""
 SPEAKER_EVENT_SECONDS = 1.0
 """Seconds between two events about the dominant speaker of a room.
 Source: SPEECH_SECONDS, doubled: a protocol of who spoke does not need the interjections."""

@@ -189,6 +189,11 @@ class Sfu:
         await self._settle()
         return result
 
+    @property
+    def history(self) -> History:
+        """The events of all rooms, for what delivers them elsewhere."""
+        return self._history
+
     def history_stats(self) -> HistoryStats:
         """Counts the events of all rooms."""
         return self._history.stats()

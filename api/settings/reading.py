@@ -8,6 +8,7 @@ from typing import Any
 
 from api.settings.table import CLIENT, PREFIX, TABLE, Setting
 from api.settings.values import Mode, Settings, SettingsError
+from sfu.quoting import quote
 
 _ORDINARY = Mode()
 
@@ -73,6 +74,11 @@ def require_startable(settings: Settings) -> None:
         raise SettingsError("SFU_TURN_SECRET is not set: SFU_TURN_URLS needs the secret that the TURN servers share.")
     if settings.turn_secret and not settings.turn_urls:
         raise SettingsError("SFU_TURN_URLS is not set: SFU_TURN_SECRET is for the TURN servers that it names.")
+    for one in settings.webhooks:
+        if one.key and one.key not in settings.keys:
+            raise SettingsError(
+                f"SFU_WEBHOOKS has the webhook {one.name} with the key {quote(one.key)}, not in SFU_KEYS."
+            )
     last = settings.udp_port + settings.workers - 1
     if settings.udp_port and last > 65535:
         raise SettingsError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import cores
-from api.settings import ice, parsers
+from api.settings import ice, parsers, webhooks
 from api.settings.values import Mode
 from sfu import limits
 from sfu.config import Config
@@ -255,6 +255,14 @@ TABLE: tuple[Setting, ...] = (
         "Maximum octets of the events that are kept; beyond it the oldest are removed.",
         parsers.whole(1 << 16, 1 << 36),
         _always(_DEFAULTS.event_octets),
+    ),
+    Setting(
+        "webhooks",
+        'Receivers of events, as a JSON list: [{"name": "billing", "url": "https://billing.example/events"}]; '
+        "also events (types), rooms (a pattern), key (of SFU_KEYS), secret (whsec_…), private (addresses).",
+        webhooks.webhooks,
+        _always(""),
+        hide=webhooks.hidden,
     ),
     Setting(
         "log_level", "debug, info, warning or error.", parsers.level, lambda mode: "warning" if mode.dev else "info"

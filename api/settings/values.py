@@ -2,12 +2,12 @@
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from api import addresses
 from api.settings.parsers import TcpPort
-from sfu.config import Config, TurnServers
+from sfu.config import Config, TurnServers, Webhook
 from sfu.model import IceServer, RoomOptions
 
 
@@ -64,6 +64,7 @@ class Settings:
     state_dir: str
     event_age: float
     event_octets: int
+    webhooks: tuple[Webhook, ...]
     log_level: str
     trace: str
     captures: bool
@@ -123,6 +124,7 @@ class Settings:
             state_dir=self.state_dir,
             event_age=self.event_age,
             event_octets=self.event_octets,
+            webhooks=tuple(replace(one, key=one.key or next(iter(self.keys), "")) for one in self.webhooks),
             trace=self.trace,
             captures=self.captures,
             turn=TurnServers(self.turn_urls, self.turn_secret, self.turn_ttl),

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sfu import limits
 from sfu.config import Config
@@ -21,6 +22,8 @@ from sfu.history.store import Store
 from sfu.history.writer import Writer
 from sfu.quoting import quote
 from sfu.room_events import EventPage, RoomEvent, encode
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,8 @@ class HistoryStats:
     octets: int
     """Octets of the events that are kept."""
     dropped: dict[str, int]
-    """Events that are no longer kept (`age`, `size`), or never were (`backlog`), by reason."""
+    """Events that are no longer kept (`age`, `size`), or never were (`backlog`), by reason. `undelivered`: that no
+    longer go to a webhook, because they were removed."""
     followers: int
     """Clients that follow events now."""
     slow_followers: int
@@ -67,6 +71,7 @@ class History:
         """True: the last write failed, and is repeated."""
         self._noted_at = 0.0
         self._followers: dict[Following, None] = {}
+        self._deliverers: list[asyncio.Event] = []
         self._slow = 0
         """Followers that were let go because they were slow."""
         self._rooms: deque[tuple[int, str]] = deque()
@@ -90,6 +95,7 @@ class History:
             node=config.node,
             age=config.event_age,
             octets=config.event_octets,
+            webhooks=config.webhooks,
             at=self._context.milliseconds(),
         )
         store = self._store = await asyncio.to_thread(made)
@@ -172,9 +178,34 @@ class History:
             del self._followers[follower]
             self._slow += follower.was_slow
 
+    async def ask(self, question: Callable[[Store], T]) -> T:
+        """Returns what the question returns, in the thread of the database."""
+        if self._writer is None:
+            raise Unavailable("the events cannot be read now")
+        return await self._writer.ask(question)
+
+    def name(self, position: int) -> str:
+        """Returns the id of the event at a place."""
+        assert self._store is not None
+        return self._store.name(position)
+
+    def deliveries_news(self) -> asyncio.Event:
+        """Returns what is set whenever there may be events to deliver."""
+        news = asyncio.Event()
+        self._deliverers.append(news)
+        return news
+
+    def wake_deliveries(self) -> None:
+        for news in self._deliverers:
+            news.set()
+
+    def note_failure(self, error: Exception) -> None:
+        """Records an exception of a delivery, which is repeated."""
+        self._context.failures.note("webhooks", error)
+
     def stats(self) -> HistoryStats:
         store = self._store
-        dropped = dict(store.dropped) if store is not None else {}
+        dropped = {**store.dropped, "undelivered": store.deliveries.expired} if store is not None else {}
         return HistoryStats(
             written=self._written - self._first,
             waiting=self._position - self._written,
@@ -200,6 +231,7 @@ class History:
     def _handle_written(self, position: int) -> None:
         self._written, self._is_failing = position, False
         self._wake()
+        self.wake_deliveries()
         rooms: set[str | None] = {None}
         while self._rooms and self._rooms[0][0] <= position:
             rooms.add(self._rooms.popleft()[1])

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sfu import limits
+from sfu.config import Webhook
 from sfu.errors import StateError
+from sfu.history.deliveries import Deliveries
 from sfu.model import random_text
 from sfu.room_events import (
     LOST,
@@ -100,7 +102,16 @@ class Kept(NamedTuple):
 class Store:
     """`folder`: None keeps the events in memory. Raises StateError if the database cannot be used."""
 
-    def __init__(self, folder: Path | None, *, node: str, age: float, octets: int, at: int) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        node: str,
+        age: float,
+        octets: int,
+        at: int,
+        webhooks: Sequence[Webhook] = (),
+    ) -> None:
         self.dropped = {"age": 0, "size": 0}
         """Numbers of events that were removed, by reason."""
         self._age = age
@@ -108,6 +119,7 @@ class Store:
         self._database = _open(folder)
         try:
             self.id, self.epoch = self._adopt(at)
+            self.deliveries = Deliveries(self._database, webhooks)
             self.octets: int = self._value("select coalesce(sum(length(body)), 0) from event")
             """Octets of the events that are kept."""
             self.position: int = self._value("select coalesce(max(seq), 0) from sqlite_sequence")
@@ -124,6 +136,7 @@ class Store:
         with self._transaction():
             for statement in WRITE:
                 self._database.execute(statement, {"batch": batch, "first": events[0][0]})
+            self.deliveries.enqueue(events[0][0])
         self.octets += sum(len(body) for _, body in events)
         self.position = events[-1][0]
         if self.octets > self._most:
@@ -218,6 +231,7 @@ class Store:
         self.octets -= self._value(
             "select coalesce(sum(length(body)), 0) from event where position <= :last", last=last
         )
+        self.deliveries.forget(last)
         return self._database.execute("delete from event where position <= ?", (last,)).rowcount
 
     @contextmanager

@@ -46,7 +46,7 @@ async def serving(real_plane: bool = False, dev: bool = False, **settings: objec
         app.router.lifespan_context(app),
         listening(app, sockets, connections=connections, proxies=made.trusted_proxies),
     ):
-        health.sfu = app.state.sfu
+        health.sfu, health.webhooks = app.state.sfu, app.state.webhooks
         async with (
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
             httpx.AsyncClient(base_url="http://internal", transport=inside) as internal,

@@ -92,6 +92,8 @@ def test_the_version_is_the_one_that_clients_are_told(said: Said) -> None:
         ["participants", "list"],
         ["explain"],
         ["events"],
+        ["webhooks"],
+        ["webhooks", "retry"],
         ["doctor"],
         ["coturn"],
     ],

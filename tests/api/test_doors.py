@@ -26,6 +26,7 @@ USED = {
     "failure",
     "failures",
     "has_rooms",
+    "history",
     "history_stats",
     "joins",
     "state",

@@ -1,0 +1,111 @@
+"""Sends one event to one webhook: signed, to a public address, without following redirects."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import httpx
+import jwt
+
+from api import auth
+from sfu import limits
+from sfu.config import Webhook
+
+JWT_SECONDS = 300
+"""Seconds for which the token of a delivery is valid."""
+
+
+class DeliveryFailed(Exception):
+    """One sentence: why the receiver did not take the event."""
+
+
+class Sender:
+    """`keys`: secrets by API key. Leaving the block closes the connections."""
+
+    def __init__(self, keys: Mapping[str, str], wall: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._wall = wall
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        # No proxy of the environment, no redirect: the configuration alone says where events go.
+        return httpx.AsyncClient(
+            timeout=limits.WEBHOOK_SECONDS, follow_redirects=False, trust_env=False, headers={"User-Agent": "sfu"}
+        )
+
+    async def close(self) -> None:
+        if "_http" in vars(self):
+            await self._http.aclose()
+
+    async def send(self, target: Webhook, id: str, event: Mapping[str, Any]) -> None:
+        """Raises DeliveryFailed unless the receiver answers 2xx in time."""
+        body = body_of(id, event)
+        url = httpx.URL(target.url)
+        try:
+            async with asyncio.timeout(limits.WEBHOOK_SECONDS):
+                address = await resolve(url.host, url.port or (443 if url.scheme == "https" else 80), target.private)
+                # The address that was checked is the one that is connected to.
+                request = self._http.build_request(
+                    "POST",
+                    url.copy_with(host=address),
+                    content=body,
+                    headers={**self.headers(target, id, body), "Host": url.netloc.decode("ascii")},
+                    extensions={"sni_hostname": url.host},
+                )
+                reply = await self._http.send(request, stream=True)
+                # The body of the reply is not read.
+                await reply.aclose()
+        except (httpx.HTTPError, OSError, TimeoutError) as error:
+            raise DeliveryFailed(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+        if not reply.is_success:
+            raise DeliveryFailed(f"the receiver answered {reply.status_code}")
+
+    def headers(self, target: Webhook, id: str, body: bytes) -> dict[str, str]:
+        """Returns the headers of both ways to sign: a JWT with the hash of the body, and Standard Webhooks."""
+        now = int(self._wall())
+        secret = self._keys[target.key]
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        claims = {"iss": target.key, "nbf": now - 60, "exp": now + JWT_SECONDS, "sha256": digest}
+        signed = hmac.digest(signing_key(target, secret), f"{id}.{now}.".encode() + body, "sha256")
+        return {
+            "Content-Type": "application/webhook+json",
+            "Authorization": jwt.encode(claims, secret, algorithm=auth.ALGORITHM),
+            "webhook-id": id,
+            "webhook-timestamp": str(now),
+            "webhook-signature": "v1," + base64.b64encode(signed).decode(),
+        }
+
+
+def signing_key(target: Webhook, secret: str) -> bytes:
+    """Returns the key of Standard Webhooks: that of the target, or the secret of its API key."""
+    return base64.b64decode(target.secret.removeprefix("whsec_")) if target.secret else secret.encode()
+
+
+def body_of(id: str, event: Mapping[str, Any]) -> bytes:
+    """Returns the JSON of an event, with the names that receivers of the ecosystem know, too."""
+    more = {"id": id, "event": event["type"], "createdAt": event["at"] // 1000}
+    return json.dumps({**more, **event}, separators=(",", ":")).encode()
+
+
+async def resolve(host: str, port: int, private: bool) -> str:
+    """Returns an address of the host. Raises DeliveryFailed if it has none, or one that is not public."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    if not private and not all(map(is_public, addresses)):
+        raise DeliveryFailed(f"{host} has an address that is not public: set private to allow it")
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    mapped = getattr(found, "ipv4_mapped", None)
+    found = mapped or found
+    return found.is_global and not found.is_multicast
