@@ -145,7 +145,7 @@ pub struct Network {
     pub is_loss_limited: bool,
     /// The round trip of packets and feedback.
     pub round_trip: Duration,
-    /// Packets were sent for three seconds without any feedback.
+    /// Feedback stopped while packets leave: video is stopped.
     pub is_silent: bool,
 }
 

@@ -5,7 +5,8 @@
 //! `capturing` (clear packets for Wireshark), `commands` (commands from Python), `connection` (STUN, DTLS, silence), `feedback` (RTCP both ways), `idle` (reports
 //! of slots that show nothing), `links` (TCP connections: their room and their end), `lives` (which encodings arrive), `media` (the path of a media packet), `memory` (how
 //! much is cached), `messages` (data channels), `probes` (what the network carries), `sink` (what gets the packets of a track), `start` (how a waiting sink
-//! gets a picture), `subscribers` (what a track's sinks learn of it), `timeouts` (expired timers), `transmit` (sending).
+//! gets a picture), `subscribers` (what a track's sinks learn of it), `timeouts` (expired timers), `transmit` (sending),
+//! `unacknowledged` (stops video while feedback is missing).
 
 mod arena;
 mod asked;
@@ -31,6 +32,7 @@ mod subscribers;
 mod timeouts;
 mod transmit;
 mod transports;
+mod unacknowledged;
 
 use std::collections::{HashMap, VecDeque};
 

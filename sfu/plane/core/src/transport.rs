@@ -26,7 +26,7 @@ use crate::rtp::extension::ExtensionMap;
 use crate::rtp::header::Header;
 use crate::send::outage::Unanswered;
 use crate::send::repairs::Repairs;
-use crate::send::{Empty, Outgoing, Pacer, Prober, RoundTrip, StartBudget};
+use crate::send::{Empty, Outgoing, Pacer, Prober, RoundTrip, StartBudget, Unacknowledged};
 use crate::srtp::context::{Inbound, Outbound};
 use crate::stats::Counters;
 use crate::time::{Duration, Instant, ms};
@@ -113,6 +113,8 @@ pub struct Transport {
     pub round_trip: RoundTrip,
     /// Sent packets without transport-wide feedback.
     pub unanswered: Unanswered,
+    /// Whether the peer acknowledges them.
+    pub unacknowledged: Unacknowledged,
     pub next_report: Instant,
     /// When slots that show nothing are reported next, and from which of them on.
     next_idle_report: Instant,
@@ -167,6 +169,7 @@ impl Transport {
             probing_slot: None,
             round_trip: RoundTrip::default(),
             unanswered: Unanswered::default(),
+            unacknowledged: Unacknowledged::default(),
             next_report: now + FIRST_REPORT,
             next_idle_report: now,
             idle_reported: 0,
@@ -217,6 +220,7 @@ impl Transport {
             self.prober.clear();
             self.rtcp.clear();
             self.unanswered = Unanswered::default();
+            self.unacknowledged.begin_anew();
         }
         Some(Event::TransportState { transport: self.id, state, reason })
     }
@@ -275,6 +279,16 @@ impl Transport {
         self.idle_reported = (self.idle_reported + slots) % self.slots.len().max(1);
     }
 
+    /// When the estimate changes without feedback, or its absence is judged.
+    fn estimate_due(&self) -> Option<Instant> {
+        [self.estimator.poll_timeout(), self.unacknowledged.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// When a packet leaves that only measures the path. In silence one asks for feedback now and then.
+    fn probe_due(&self) -> Option<Instant> {
+        [self.prober.poll_timeout(), self.unacknowledged.request_due()].into_iter().flatten().min()
+    }
+
     /// The SSRC of the last packet that its feedback reports. libwebrtc:
     /// transport_sequence_number_feedback_generator.cc.
     pub fn heard_ssrc(&self) -> u32 {
@@ -291,8 +305,8 @@ impl Transport {
             (Timer::Dtls, self.dtls.poll_timeout()),
             (Timer::Data, self.data.as_ref().and_then(|data| data.poll_timeout())),
             (Timer::Feedback, self.arrivals.poll_timeout()),
-            (Timer::Estimate, media.then(|| self.estimator.poll_timeout()).flatten()),
-            (Timer::Probe, self.probes().then(|| self.prober.poll_timeout()).flatten()),
+            (Timer::Estimate, media.then(|| self.estimate_due()).flatten()),
+            (Timer::Probe, self.probes().then(|| self.probe_due()).flatten()),
             (Timer::Reports, media.then_some(self.next_report)),
             // A transport in the list of senders empties its pacer anyway. One that may not send waits for packets from
             // its peer.

@@ -30,6 +30,8 @@ const TESTED: f64 = 0.7;
 const OVERDUE: Duration = ms(3_000);
 const OVERDUE_FACTOR: f64 = 0.8;
 const OVERDUE_INTERVAL: Duration = ms(1_000);
+/// Packets further apart than this are not overdue together.
+const PAUSE: Duration = ms(1_500);
 /// The queue of a probe is gone this long after its feedback.
 const AFTERMATH: Duration = ms(250);
 /// A queue below this is that of a burst, and no reason against a probe.
@@ -42,6 +44,8 @@ const LEAST_SHARE: f64 = 0.05;
 /// measures the path. libwebrtc waits for media.
 const FIRST_AGAIN: Duration = ms(3_000);
 const FIRST_TRIES: u8 = 2;
+/// The share of the earlier estimate that counts when feedback is back: the network may be another one by then.
+const RESUMED: f64 = 0.5;
 /// The weight of a new round trip.
 const ROUND_TRIP_WEIGHT: f64 = 1.0 / 8.0;
 
@@ -89,6 +93,8 @@ pub struct Estimator {
     probe_sent: Option<Instant>,
     /// How often the first probes may be sent again. 0 once a probe was measured.
     first_tries: u8,
+    /// The rate when feedback stopped.
+    before_pause: Option<Rate>,
     notices: Notices,
     reports: Vec<Report>,
 }
@@ -118,6 +124,7 @@ impl Estimator {
             is_draining: false,
             probe_sent: None,
             first_tries: FIRST_TRIES,
+            before_pause: None,
             notices: Notices::default(),
             reports: Vec::new(),
         }
@@ -141,6 +148,27 @@ impl Estimator {
     pub fn poll_notice(&mut self, now: Instant) -> Option<Estimate> {
         let estimate = self.estimate();
         (self.round_trip.is_some() && self.notices.is_due(&estimate, now)).then_some(estimate)
+    }
+
+    /// Feedback stopped: the present rate is remembered.
+    pub fn pause(&mut self) {
+        self.before_pause = Some(self.rate);
+    }
+
+    /// Feedback is back: begins with a share of the rate before the pause, and probes that rate.
+    pub fn resume(&mut self, now: Instant) {
+        let Some(before) = self.before_pause.take() else { return };
+        let rate = before.scaled(RESUMED).max(self.rate);
+        self.delay.set_limit(rate, now);
+        self.loss.set_limit(rate);
+        self.delay_limit = rate;
+        self.set_rate(rate, Cause::Steady, now);
+        self.probing.begin_at(before, now);
+    }
+
+    /// Reports the estimate again, whether or not it changed.
+    pub fn notice_again(&mut self) {
+        self.notices = Notices::default();
     }
 
     /// The rate, less what empties the queue in time.
@@ -201,18 +229,24 @@ impl Estimator {
         if cluster.is_some() {
             self.probe_sent = Some(now);
         }
+        // After a pause nobody knows whether the last packets before it were lost.
+        if self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > PAUSE) {
+            self.unanswered = None;
+        }
         self.unanswered.get_or_insert(now);
         self.last_sent = Some(now);
     }
 
     /// Takes a feedback packet: its reference time, and for each of its packets the number and the time since the
-    /// previous arrival in units of 250 us, or None if it did not arrive.
+    /// previous arrival in units of 250 us, or None if it did not arrive. Returns true if it acknowledges a packet that
+    /// is remembered. A report about others changes nothing.
     pub fn handle_feedback(
         &mut self,
         reference: i32,
         packets: impl IntoIterator<Item = (u16, Option<i16>)>,
         now: Instant,
-    ) {
+    ) -> bool {
+        let before = self.clock;
         let mut time = self.clock.next(reference);
         let mut reports = std::mem::take(&mut self.reports);
         reports.clear();
@@ -228,10 +262,14 @@ impl Estimator {
                 probed = self.probes.next(&report, arrived, &cluster).or(probed);
             }
         }
-        if !reports.is_empty() {
+        if reports.is_empty() {
+            self.clock = before;
+        } else {
             self.update(&mut reports, probed, now);
         }
+        let acknowledges = reports.iter().any(|report| report.arrived.is_some());
         self.reports = reports;
+        acknowledges
     }
 
     /// Time passed.

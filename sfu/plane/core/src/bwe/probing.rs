@@ -127,6 +127,11 @@ impl Probing {
         self.probe(&FIRST.map(|scale| self.start.scaled(scale)), true, now);
     }
 
+    /// Probes this rate, and more if it was found.
+    pub fn begin_at(&mut self, rate: Rate, now: Instant) {
+        self.probe(&[rate], true, now);
+    }
+
     /// When the last probe was asked for.
     pub fn probed(&self) -> Option<Instant> {
         self.probed

@@ -164,15 +164,14 @@ impl Plane {
         }
         self.steps += feedback.check()? as u64;
         transport.handle_feedback(path, now);
-        if transport.unanswered.answered(now) {
-            self.resume_pictures(key, now);
-        }
-        let estimator = &mut self.transports[key].estimator;
+        let estimator = &mut transport.estimator;
         if !estimator.spend_statuses(feedback.count) {
             return Err(Discard::FeedbackRepeated);
         }
         self.steps += u64::from(feedback.count);
-        estimator.handle_feedback(feedback.reference, feedback.packets(), received);
+        if estimator.handle_feedback(feedback.reference, feedback.packets(), received) {
+            self.handle_acknowledged(key, now);
+        }
         self.report_estimate(key, now);
         Ok(())
     }

@@ -33,10 +33,18 @@ impl Plane {
             loss: estimate.loss,
             is_loss_limited: estimate.is_loss_limited,
             round_trip: estimate.round_trip.unwrap_or_default(),
-            is_silent: transport.estimator.is_overdue(),
+            is_silent: transport.unacknowledged.is_silent(),
         };
         tracing::debug!(target: trace::ESTIMATES, transport = transport.id.0, ?network, "estimated");
         self.events.push_back(Event::Estimate { transport: transport.id, network });
+    }
+
+    /// Reports at once that feedback stopped, or returned.
+    pub(super) fn report_silence(&mut self, key: usize, now: Instant) {
+        if let Some(transport) = self.transports.get_mut(key) {
+            transport.estimator.notice_again();
+            self.report_estimate(key, now);
+        }
     }
 
     /// The next packet of a probe, if one is due.
@@ -44,10 +52,13 @@ impl Plane {
         let transport = self.transports.sending(key);
         let slot = transport.probing_slot.filter(|_| transport.probes())?;
         transport.estimator.connected(now);
+        let is_silent = transport.unacknowledged.is_silent();
         while let Some(cluster) = transport.estimator.poll_cluster() {
-            transport.prober.push(cluster);
+            if !is_silent {
+                transport.prober.push(cluster);
+            }
         }
-        if !transport.prober.is_due(now) {
+        if is_silent && !transport.unacknowledged.poll_request(now) || !is_silent && !transport.prober.is_due(now) {
             return None;
         }
         transport.prober.taken(packet::EMPTY_OCTETS);
@@ -91,6 +102,7 @@ impl Transport {
         self.prober.sent(octets);
         self.consent.sent_with_feedback(now);
         self.unanswered.sent(now);
+        self.unacknowledged.sent(now);
         self.presence.sent_with_feedback(now);
     }
 }

@@ -118,7 +118,8 @@ impl Plane {
 
     /// The track that the slot is to show, if its peer can receive.
     fn shown_track(&self, slot: usize) -> Option<usize> {
-        self.source(slot).filter(|_| self.transports[self.slots[slot].transport].sends_media())
+        let placed = &self.slots[slot];
+        self.source(slot).filter(|_| self.transports[placed.transport].sends(placed.slot.kind()))
     }
 }
 

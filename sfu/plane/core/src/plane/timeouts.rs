@@ -81,6 +81,7 @@ impl Plane {
         }
         if own.has(Timer::Estimate) {
             self.transports[key].estimator.handle_timeout(now);
+            self.handle_unacknowledged(key, now);
             self.report_estimate(key, now);
         }
         if own.has_any(&[Timer::Pacer, Timer::Probe]) {

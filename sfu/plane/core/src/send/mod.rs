@@ -28,6 +28,7 @@ pub mod slot;
 pub mod start_budget;
 #[cfg(test)]
 mod tests;
+pub mod unacknowledged;
 
 #[cfg(test)]
 pub(crate) use crate::receive::arrival::Arrival;
@@ -46,3 +47,4 @@ pub use repeats::Varied;
 pub use round_trip::RoundTrip;
 pub use slot::{Empty, Slot};
 pub use start_budget::StartBudget;
+pub use unacknowledged::Unacknowledged;

@@ -55,11 +55,13 @@ impl Patch {
         }
     }
 
-    /// The patch for one packet of a source that the subscriber is shown since number `begun`.
-    pub fn of(self, packet: &Packet, begun: u64) -> Self {
+    /// The patch for one packet of a source that the subscriber is shown since number `begun`, with copies from this
+    /// distance on.
+    pub fn of(self, packet: &Packet, begun: u64, distance: u8) -> Self {
+        let most = (1 << distance) - 1;
         match (self, packet.copies) {
             (Self::RedMade { block, .. }, Some(copies)) => {
-                Self::RedMade { block, earlier: redundancy::since(copies, packet.seq, begun) }
+                Self::RedMade { block, earlier: redundancy::since(copies, packet.seq, begun) & most }
             }
             _ => self,
         }

@@ -1,7 +1,7 @@
 //! Tracks whether the peer is present and may be sent media, and over which path.
 
 use super::Transport;
-use crate::command::Path;
+use crate::command::{Kind, Path};
 use crate::event::{Event, TransportState};
 use crate::ice::paths::Move;
 use crate::time::Instant;
@@ -23,6 +23,13 @@ impl Transport {
             && self.srtp.is_some()
             && self.agent.selected().is_some()
             && self.sending.is_allowed()
+    }
+
+    /// True if media of this kind may be sent. A TCP connection that is too slow takes no video for a while, nor does a
+    /// peer whose feedback stopped, if something else can make it return.
+    pub fn sends(&self, kind: Kind) -> bool {
+        let is_stopped = || self.link.is_shut() || self.unacknowledged.is_silent() && self.probing_slot.is_some();
+        self.sends_media() && !(kind == Kind::Video && is_stopped())
     }
 
     /// True if packets may be sent that only measure the path: with consent, never on trial, and while its connection has
@@ -98,6 +105,7 @@ impl Transport {
     pub fn settle(&mut self, now: Instant) -> bool {
         let Some(moved) = self.agent.settle(now) else { return false };
         self.consent.moved(now);
+        self.unacknowledged.begin_anew();
         self.round_trip.moved();
         let remote = self.agent.selected().map(|path| path.remote);
         tracing::info!(target: trace::ICE, transport = self.id.0, ?remote, because = ?moved, "media moved");

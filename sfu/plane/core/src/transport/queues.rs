@@ -93,7 +93,7 @@ impl Transport {
             (true, Kind::Audio) => Class::Audio,
             (true, Kind::Video) => Class::Video,
         };
-        if class == Class::Retransmission && self.link.is_shut() {
+        if class == Class::Retransmission && !self.sends(Kind::Video) {
             return;
         }
         match outgoing.transmission.is_first() {

@@ -57,6 +57,8 @@ pub struct Peer {
     pub alive: bool,
     pub asks_for_losses: bool,
     pub sends_feedback: bool,
+    /// The last transport-wide feedback of its viewer.
+    pub last_arrivals: Vec<u8>,
     /// It sends reports every 100 ms while connected.
     pub sends_reports: bool,
     /// Its reports answer receiver reference times (RFC 3611), as those of browsers do.
@@ -154,6 +156,7 @@ impl Peer {
             alive: true,
             asks_for_losses: true,
             sends_feedback: true,
+            last_arrivals: Vec::new(),
             sends_reports: true,
             answers_references: true,
             allocation: None,

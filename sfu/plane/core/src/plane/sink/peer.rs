@@ -10,7 +10,7 @@ use crate::plane::media::{leave, replay};
 use crate::plane::published::Published;
 use crate::plane::transports::Transports;
 use crate::plane::{report, start};
-use crate::receive::packet::Packet;
+use crate::receive::packet::{MOST_COPIES, Packet};
 use crate::receive::rung::{EncodingId, Rung};
 use crate::send::Slot;
 use crate::time::Instant;
@@ -69,10 +69,9 @@ pub(in crate::plane) struct PeerSink<'a> {
 }
 
 impl PeerSink<'_> {
-    /// True if the peer may be sent media. A TCP connection that is too slow takes no video for a while.
+    /// True if the peer may be sent media of this kind.
     fn sends_media(&self) -> bool {
-        let transport = &self.transports[self.placed.transport];
-        transport.sends_media() && !(transport.link.is_shut() && self.placed.slot.spec.kind == Kind::Video)
+        self.transports[self.placed.transport].sends(self.placed.slot.kind())
     }
 }
 
@@ -167,6 +166,10 @@ impl Sink for PeerSink<'_> {
     fn handle_packet(&mut self, source: &Published, packet: &Packet, now: Instant) -> Option<EncodingId> {
         let Self { keys, placed: Placed { slot, transport: key, .. }, transports, events, steps, .. } = self;
         let mut wanted = None;
+        if slot.kind() == Kind::Audio {
+            let is_silent = transports[*key].unacknowledged.is_silent();
+            slot.set_distance(if is_silent { 0 } else { MOST_COPIES as u8 });
+        }
         if let Some(outgoing) = slot.handle_packet(packet, now) {
             let transport = transports.sending(*key);
             leave(*keys, slot, transport, packet, outgoing, now);

@@ -10,14 +10,14 @@ use crate::command::{Kind, SlotSpec};
 use crate::id::TrackId;
 use crate::layer::Layer;
 use crate::limits::{SENT_AUDIO, SENT_VIDEO};
-use crate::receive::packet::Packet;
+use crate::receive::packet::{MOST_COPIES, Packet};
 use crate::receive::rung::{EncodingId, Rung};
 use crate::rtp::extension::Extension;
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::compression::Compression;
 use crate::send::history::{Entry, History};
 use crate::send::keyframe_budget::KeyframeBudget;
-use crate::send::mapping::Mapping;
+use crate::send::mapping::{Mapping, Redundancy};
 use crate::send::news::News;
 use crate::send::outage::Reported;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Replay, SlotEvent, Transmission};
@@ -54,6 +54,8 @@ pub struct Slot {
     anew: bool,
     /// The parameter sets to send before the packet that was returned last.
     parameter_sets: Option<Box<Outgoing>>,
+    /// How far back the copies in each audio packet go (RFC 2198).
+    distance: u8,
     /// Packets are ignored until the structure arrives that their dependency descriptors refer to.
     held: bool,
 }
@@ -98,10 +100,15 @@ impl Slot {
             wished: None,
             anew: false,
             parameter_sets: None,
+            distance: MOST_COPIES as u8,
             held: false,
             cold: Box::new(Cold { next_rtx, ..Cold::default() }),
             spec: Box::new(spec),
         }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub fn source(&self) -> Option<TrackId> {
@@ -206,6 +213,11 @@ impl Slot {
         shown
     }
 
+    /// Sets how many earlier packets each audio packet may carry. 0: a publisher's redundancy is removed, too.
+    pub fn set_distance(&mut self, distance: u8) {
+        self.distance = distance.min(MOST_COPIES as u8);
+    }
+
     /// Handles a packet of the source, of any encoding. Empty packets count, because they took a number of the source.
     /// None: the packet is not sent through this slot, or not now.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Outgoing> {
@@ -240,7 +252,7 @@ impl Slot {
             self.replay = self.since(packet);
         }
         if numbers.patch == Patch::None {
-            numbers.patch = mapping.patch.of(packet, self.begun);
+            numbers.patch = mapping.patch.of(packet, self.begun, self.distance);
         }
         // The marker bit begins a talkspurt (RFC 3551 s4.1): a receiver may adjust its playout there.
         let mut marker = packet.marker | (begins && self.kind == Kind::Audio);
@@ -359,11 +371,16 @@ impl Slot {
 
     /// The subscriber's payload type for the publisher's. None if there is none, which is reported once per source.
     fn mapping(&mut self, packet: &Packet) -> Option<Mapping> {
-        let (from, copied) = (packet.payload_type, packet.copies.is_some());
-        if let Some(mapping) = self.mapping.filter(|mapping| mapping.is_of(from, copied)) {
+        let from = packet.payload_type;
+        let redundancy = match (self.distance, packet.copies) {
+            (0, _) => Redundancy::Removed,
+            (_, Some(_)) => Redundancy::Added,
+            (_, None) => Redundancy::Passed,
+        };
+        if let Some(mapping) = self.mapping.filter(|mapping| mapping.is_of(from, redundancy)) {
             return Some(mapping);
         }
-        let Some(mut mapping) = Mapping::find(&self.spec.payload_types, from, copied) else {
+        let Some(mut mapping) = Mapping::find(&self.spec.payload_types, from, redundancy) else {
             self.news.refuse(*from);
             self.selector.interrupt();
             self.update_news();

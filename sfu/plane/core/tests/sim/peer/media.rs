@@ -233,9 +233,11 @@ impl Peer {
             match request {
                 Request::Nack(ssrc, lost) => feedback::write_nack(&mut out, 1, ssrc, &lost),
                 Request::Keyframe(ssrc) => feedback::write_pli(&mut out, 1, ssrc),
+                Request::Arrivals(..) if !self.sends_feedback => {}
                 Request::Arrivals(reference, base, deltas) => {
                     twcc::write_feedback(&mut out, 1, 1, self.feedback_count, reference, base, &deltas);
                     self.feedback_count = self.feedback_count.wrapping_add(1);
+                    self.last_arrivals.clone_from(&out);
                 }
                 Request::Report => self.report_reception(&mut out, now),
             }
