@@ -373,11 +373,12 @@ fn after_outage(tells: Tells, seconds: u64) -> Option<Duration> {
     let (alice, bob) = (call.join(), call.join());
     (call.up[alice], call.down[alice]) =
         (Link { delay: ms(20), ..Link::default() }, Link { delay: ms(20), ..Link::default() });
+    call.peers[bob].sends_feedback = tells.feedback;
     let camera = call.publish(alice, Kind::Video, &[]);
     let slot = call.subscribe(bob, camera, Kind::Video);
     call.run(ms(12_000));
     let viewer = &mut call.peers[bob];
-    (viewer.sends_feedback, viewer.sends_reports, viewer.asks_for_losses) = (tells.feedback, tells.reports, false);
+    (viewer.sends_reports, viewer.asks_for_losses) = (tells.reports, false);
     let down = Link { delay: ms(30), ..Link::default() };
     call.up[bob] = down;
     call.down[bob] = Link { loss: 1.0, ..down };

@@ -11,9 +11,11 @@ use super::loss::{LossLimit, LossState};
 use super::notices::Notices;
 use super::probe_result::{Cluster, Probes};
 use super::probing::{Cause, Probing};
+use super::sent_rate::SentRate;
 use super::throughput::Throughput;
 use super::trendline::Usage;
 use super::units::Rate;
+use super::without_feedback::{Reception, WithoutFeedback};
 use super::{Kind, Report};
 use crate::time::{Duration, Instant, ms};
 
@@ -84,6 +86,10 @@ pub struct Estimator {
     rate: Rate,
     delay_limit: Rate,
     round_trip: Option<Duration>,
+    sent_rate: SentRate,
+    without_feedback: WithoutFeedback,
+    /// Feedback has acknowledged a packet: from then on it alone counts.
+    has_feedback: bool,
     /// When the first packet was sent after the last feedback, and the last one.
     unanswered: Option<Instant>,
     last_sent: Option<Instant>,
@@ -118,6 +124,9 @@ impl Estimator {
             rate: start,
             delay_limit: Rate::UNLIMITED,
             round_trip: None,
+            sent_rate: SentRate::default(),
+            without_feedback: WithoutFeedback::default(),
+            has_feedback: false,
             unanswered: None,
             last_sent: None,
             reduced: None,
@@ -138,7 +147,7 @@ impl Estimator {
             queue: self.delay.queue(),
             throughput: self.throughput.rate(),
             usage: self.delay.usage(),
-            loss: self.loss.loss(),
+            loss: if self.has_feedback { self.loss.loss() } else { self.without_feedback.loss() },
             is_loss_limited: self.loss.state() != LossState::Delay,
             round_trip: self.round_trip,
         }
@@ -225,16 +234,51 @@ impl Estimator {
     /// A packet left with the next transport-wide number. `octets` are those of the datagram.
     pub fn sent(&mut self, octets: u32, kind: Kind, cluster: Option<Cluster>, now: Instant) {
         self.history.sent(octets, kind, cluster, now);
+        self.sent_rate.sent(octets, now);
         self.limited.sent(octets.into(), now);
         if cluster.is_some() {
             self.probe_sent = Some(now);
         }
         // After a pause nobody knows whether the last packets before it were lost.
-        if self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > PAUSE) {
+        if self.has_feedback && self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > PAUSE) {
             self.unanswered = None;
         }
         self.unanswered.get_or_insert(now);
         self.last_sent = Some(now);
+    }
+
+    /// A packet without a number left.
+    pub fn sent_unnumbered(&mut self, octets: u32, now: Instant) {
+        self.sent_rate.sent(octets, now);
+    }
+
+    /// Takes what the receiver reports of one RTCP packet say of the peer's reception. It counts only for a peer that
+    /// sends no transport-wide feedback.
+    pub fn handle_reception(&mut self, reception: Reception, round_trip: Duration, now: Instant) {
+        if self.has_feedback {
+            return;
+        }
+        let rates = (self.rate, self.sent_rate.rate(now));
+        if let Some(rate) = self.without_feedback.handle_reception(reception, rates, round_trip, now) {
+            self.round_trip = Some(round_trip);
+            self.limit(rate, now);
+        }
+    }
+
+    /// Takes the peer's own estimate (REMB), which is a limit of ours.
+    pub fn handle_remb(&mut self, bps: u64, now: Instant) {
+        self.without_feedback.handle_remb(bps, self.sent_rate.rate(now), now);
+        if let Some(limit) = self.without_feedback.limit(now).filter(|limit| *limit < self.rate) {
+            self.limit(limit, now);
+        }
+    }
+
+    /// Sets the rate that was found otherwise than by feedback. Nothing is probed: only feedback measures a probe.
+    fn limit(&mut self, rate: Rate, now: Instant) {
+        self.delay.set_limit(rate, now);
+        self.delay_limit = rate;
+        self.loss.set_limit(rate);
+        self.set_rate(rate, Cause::Congested, now);
     }
 
     /// Takes a feedback packet: its reference time, and for each of its packets the number and the time since the
@@ -268,6 +312,7 @@ impl Estimator {
             self.update(&mut reports, probed, now);
         }
         let acknowledges = reports.iter().any(|report| report.arrived.is_some());
+        self.has_feedback |= acknowledges;
         self.reports = reports;
         acknowledges
     }
@@ -275,6 +320,9 @@ impl Estimator {
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.is_overdue() {
+            if !self.has_feedback {
+                return;
+            }
             let is_due = |last: Instant| now.saturating_duration_since(last) >= OVERDUE_INTERVAL;
             if self.reduced.is_none_or(is_due) {
                 self.reduced = Some(now);
@@ -295,7 +343,7 @@ impl Estimator {
     pub fn poll_timeout(&self) -> Option<Instant> {
         // Only another packet makes feedback overdue.
         if self.is_overdue() {
-            let since = self.unanswered.filter(|_| self.rate > LEAST);
+            let since = self.unanswered.filter(|_| self.has_feedback && self.rate > LEAST);
             return since.map(|since| self.reduced.map_or(since, |at| at + OVERDUE_INTERVAL));
         }
         [self.first_again(), self.probing.poll_timeout(self.limited.since())].into_iter().flatten().min()
@@ -353,7 +401,8 @@ impl Estimator {
             _ if self.delay_limit < before && self.delay.queue() > NOTICED => Cause::Congested,
             _ => Cause::Steady,
         };
-        self.set_rate(loss.min(self.delay_limit), cause, now);
+        let asked = self.without_feedback.limit(now).unwrap_or(Rate::UNLIMITED);
+        self.set_rate(loss.min(self.delay_limit).min(asked), cause, now);
         if delayed.recovered {
             self.probing.recovered(self.limited.since(), self.limited.ended(), now);
         }

@@ -11,6 +11,7 @@
 //!        │ Usage         │                 │                  │              v
 //!        └──────> RateControl <────────────┘   limit of delay ┴──────────> Estimate ─> Probing ─> Cluster
 //!
+//! receiver reports, REMB ─> WithoutFeedback: instead of all this, for a peer that sends no feedback ───^
 //! packet sent ─> Limited: less is sent than the estimate allows ─────────────────────────^
 //! ```
 
@@ -27,17 +28,20 @@ mod notices;
 mod probe_result;
 mod probing;
 mod queue;
+mod sent_rate;
 #[cfg(test)]
 mod tests;
 mod throughput;
 mod trendline;
 pub mod units;
+mod without_feedback;
 
 pub use estimator::{Estimate, Estimator};
 #[cfg(test)]
 pub use history::History;
 pub use probe_result::Cluster;
 pub use trendline::Usage;
+pub use without_feedback::Reception;
 
 use crate::time::Instant;
 use units::Arrival;

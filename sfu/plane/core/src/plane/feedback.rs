@@ -3,10 +3,11 @@
 use super::media::leave;
 use super::transmit::cached;
 use super::{Place, Plane};
+use crate::bwe::Reception;
 use crate::capture::Direction;
 use crate::command::{Kind, Path};
 use crate::discard::Discard;
-use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, MISSING_READ_AT_ONCE, REQUESTED_AT_ONCE};
+use crate::limits::{DATAGRAM, FEEDBACKS_AT_ONCE, MISSING_READ_AT_ONCE, REQUESTED_AT_ONCE, SENT_VIDEO};
 use crate::receive::keyframe::Due;
 use crate::receive::nack::Round;
 use crate::receive::rung::EncodingId;
@@ -145,7 +146,11 @@ impl Plane {
                     transport.round_trip.handle_reference(took, received);
                 }
             }
-            Packet::Remb { .. } | Packet::ReferenceTime { .. } | Packet::Sdes | Packet::Other => {}
+            Packet::Remb { bps, .. } => {
+                self.transports[key].estimator.handle_remb(bps, received);
+                self.report_estimate(key, now);
+            }
+            Packet::ReferenceTime { .. } | Packet::Sdes | Packet::Other => {}
         }
     }
 
@@ -179,9 +184,12 @@ impl Plane {
     fn handle_reports(&mut self, key: usize, reports: &[report::ReportBlock], received: Instant) {
         let ntp = self.config.wall_clock.ntp(received);
         self.steps += reports.len() as u64;
+        let mut reception = None;
         for block in reports {
             let Some(slot) = self.slot_by_ssrc(key, block.ssrc) else { continue };
             let reported = self.slots[slot].slot.handle_report(block, ntp, received);
+            self.steps += u64::from(reported.reception.sent).min(SENT_VIDEO as u64);
+            reception.get_or_insert_with(Reception::default).add(reported.reception);
             if self.slots[slot].slot.spec.kind == Kind::Audio
                 && block.ssrc == self.slots[slot].slot.spec.ssrc
                 && let Some(track) = self.source(slot)
@@ -194,6 +202,12 @@ impl Plane {
             if reported.resumed {
                 self.resume_picture(slot, received);
             }
+        }
+        let transport = &mut self.transports[key];
+        if let Some(reception) = reception {
+            let round_trip = transport.round_trip.get();
+            transport.estimator.handle_reception(reception, round_trip, received);
+            self.report_estimate(key, received);
         }
     }
 

@@ -316,8 +316,9 @@ impl Transport {
         if outgoing.transmission == Transmission::Remembered && remembered {
             slot.cold.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
         }
-        if varied.transport_sequence.is_some() {
-            self.measure(length, kind(outgoing), now);
+        match varied.transport_sequence {
+            Some(_) => self.measure(length, kind(outgoing), now),
+            None => self.estimator.sent_unnumbered(length as u32, now),
         }
         self.sending.spend(length);
         Ok(length)

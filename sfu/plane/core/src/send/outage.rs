@@ -35,12 +35,15 @@ pub struct Reported {
 }
 
 /// The reception since the previous report block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
     /// Nothing was lost.
     pub whole: bool,
     /// This is the first block after an outage.
     pub resumed: bool,
+    /// The numbers that were given out, and those of them that did not arrive.
+    pub expected: u32,
+    pub missing: u32,
 }
 
 impl Reported {
@@ -48,7 +51,7 @@ impl Reported {
     pub fn handle_block(&mut self, block: &ReportBlock, now: Instant) -> Option<Progress> {
         let Some((at, highest, lost)) = self.last else {
             self.last = Some((now, block.highest, block.cumulative_lost));
-            return Some(Progress { whole: block.cumulative_lost <= 0, resumed: false });
+            return Some(Progress { whole: block.cumulative_lost <= 0, ..Progress::default() });
         };
         let expected = block.highest.wrapping_sub(highest) as i32;
         if expected <= 0 {
@@ -57,7 +60,12 @@ impl Reported {
         self.last = Some((now, block.highest, block.cumulative_lost));
         let missing = block.cumulative_lost.saturating_sub(lost);
         let long = now.saturating_duration_since(at) >= SHORTEST_REPORTED;
-        Some(Progress { whole: missing <= 0, resumed: long && missing.saturating_mul(2) >= expected })
+        Some(Progress {
+            whole: missing <= 0,
+            resumed: long && missing.saturating_mul(2) >= expected,
+            expected: expected.unsigned_abs(),
+            missing: missing.clamp(0, expected).unsigned_abs(),
+        })
     }
 }
 
@@ -93,7 +101,7 @@ mod tests {
         for (at, highest, cumulative_lost, expected) in blocks {
             let block = ReportBlock { highest, cumulative_lost, ..ReportBlock::default() };
             let progress = reported.handle_block(&block, start + ms(at));
-            let expected = expected.map(|(whole, resumed)| Progress { whole, resumed });
+            let progress = progress.map(|progress| (progress.whole, progress.resumed));
             assert_eq!(progress, expected, "at {at} ms");
         }
     }

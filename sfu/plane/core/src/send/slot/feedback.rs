@@ -2,6 +2,7 @@
 //! reports that it gets.
 
 use super::Slot;
+use crate::bwe::Reception;
 use crate::command::Kind;
 use crate::limits::REPEATED;
 use crate::rtcp::report::{ReportBlock, SenderReport};
@@ -17,6 +18,8 @@ pub struct Reported {
     pub round_trip: Option<Duration>,
     /// Packets arrive again after an outage.
     pub resumed: bool,
+    /// What arrived since the report before, of what was sent.
+    pub reception: Reception,
 }
 
 impl Slot {
@@ -59,15 +62,29 @@ impl Slot {
         }
         let round_trip = block.round_trip(ntp);
         if block.ssrc != self.ssrc {
-            return Reported { round_trip, resumed: false };
+            return Reported { round_trip, ..Reported::default() };
         }
         let progress = self.cold.reported.handle_block(block, now);
+        let mut reception = Reception::default();
         if let (Some(progress), Some(highest)) = (progress, self.rewriter.highest()) {
             let behind = highest.wire().wrapping_sub(block.highest as u16);
             let reported = ExtendedSeq(highest.0.saturating_sub(behind.into()));
             self.cold.keyframe_budget.handle_report(reported, progress.whole, now);
+            let unsent = self.unsent(reported, progress.expected).min(progress.expected);
+            let lost = progress.missing.saturating_sub(unsent);
+            reception = Reception { sent: progress.expected - unsent, lost };
         }
-        Reported { round_trip, resumed: progress.is_some_and(|progress| progress.resumed) }
+        Reported { round_trip, resumed: progress.is_some_and(|progress| progress.resumed), reception }
+    }
+
+    /// How many of the `count` numbers until `last` are kept free for packets that have not come from the publisher.
+    /// Only of the last ones it is known; the others count alike.
+    fn unsent(&self, last: ExtendedSeq, count: u32) -> u32 {
+        let Some(highest) = self.rewriter.highest() else { return 0 };
+        let known = u64::from(count).min((self.history.len() as u64).saturating_sub(highest.0.saturating_sub(last.0)));
+        let numbers = last.0.saturating_sub(known) + 1..=last.0;
+        let free = numbers.filter(|&number| self.history.is_free(ExtendedSeq(number), highest)).count() as u64;
+        (free * u64::from(count)).checked_div(known).unwrap_or(0) as u32
     }
 
     /// None while nothing is forwarded (RFC 3550 s6.4: then a receiver report is due).
