@@ -89,9 +89,8 @@ fn jitter_and_reordering_from_the_publisher_cost_few_requests() {
         let publisher = &scene.call.peers[scene.publisher];
         let asked: usize = publisher.nacks.iter().map(|nack| nack.1.len()).sum();
         let sent: u32 = publisher.sources.iter().map(|source| source.sent).sum();
-        // Nothing was lost: each request is in vain. The aim is 3 %: what overtakes here leads by 25 to 55 ms, and packets
-        // are requested after 10 ms.
-        assert!((asked as f64) < 0.05 * f64::from(sent), "{asked} of {sent}");
+        // Nothing was lost: each request is in vain. What overtakes here leads by 25 to 55 ms, and the wait follows that.
+        assert!((asked as f64) < 0.03 * f64::from(sent), "{asked} of {sent}");
         check(&[figures], 0.01);
     }
 }

@@ -8,7 +8,7 @@ use crate::limits::ENCODING_HISTORY;
 use crate::receive::arrival::Arrival;
 use crate::receive::clock::Clock;
 use crate::receive::history::History;
-use crate::receive::nack::Nacks;
+use crate::receive::nack::{Nacks, Traits};
 use crate::receive::rates::Rates;
 use crate::receive::reception::Reception;
 use crate::rtcp::report::ReportBlock;
@@ -126,7 +126,8 @@ impl Stream {
             self.reception.handle_packet(seq, arrival.timestamp, arrival.received);
         }
         if let Some(nacks) = &mut self.nacks {
-            nacks.handle_packet(seq, description.keyframe, now);
+            let traits = Traits { keyframe: description.keyframe, retransmitted: arrival.retransmitted };
+            nacks.handle_packet(seq, traits, now);
         }
         if !arrival.payload.is_empty() {
             let frame = self.video && self.begins_frame(arrival.timestamp, description.spatial);
@@ -166,8 +167,8 @@ impl Stream {
         self.reception.poll_loss()
     }
 
-    /// Appends the sequence numbers to request by NACK now, each again after `wait`. Returns true if too many packets are
-    /// missing and a keyframe must be requested instead.
+    /// Appends the sequence numbers to request by NACK now, each again after `wait`. Returns true if only a keyframe
+    /// helps.
     pub fn poll_nack(&mut self, now: Instant, wait: Duration, lost: &mut Vec<u16>) -> bool {
         self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, wait, lost)) && self.video
     }
