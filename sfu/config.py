@@ -139,8 +139,8 @@ class Config:
     """WHEP sessions of one `sub` in a room. A claim of the token may raise it."""
     max_tracks: int = limits.TRACKS
     """Tracks that a participant may publish."""
-    redundancy: int = 1
-    """The number of earlier audio packets (0 to 2) in each packet to subscribers that accept RED (RFC 2198). One
-    recovers single losses, and doubles the bit rate of audio."""
+    redundancy: int = 2
+    """The most earlier audio packets (0 to 2) in each packet to subscribers that accept RED (RFC 2198) and lose
+    packets. One recovers single losses, and doubles the bit rate of audio."""
     max_slots: int = limits.SLOTS
     """The most receive sections of each kind that a participant is asked to offer."""

@@ -205,7 +205,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "redundancy",
-        "Number of earlier audio packets (0 to 2) in each packet to subscribers that accept RED (RFC 2198): "
+        "Most earlier audio packets (0 to 2) in each packet to subscribers that accept RED (RFC 2198) and have loss: "
         "1 recovers single losses, and doubles the bit rate of audio.",
         parsers.whole(0, 2),
         _always(_DEFAULTS.redundancy),

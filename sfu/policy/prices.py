@@ -9,6 +9,8 @@ OVERHEAD = 40
 AES-GCM (16)."""
 PAYLOAD = 1_100
 """Octets of payload in a packet of video. Chromium fills packets to about 1,150 octets with their headers."""
+COPIED_FROM = (0.01, 0.04)
+"""The loss from which on a packet of audio carries one earlier packet, and two."""
 AUDIO_PACKETS = 50.0
 """Packets of audio per second, if not measured: Opus has 20 ms per packet (RFC 7587 s3.2)."""
 
@@ -35,6 +37,12 @@ def audio(rate: Rate, copies: int = 0) -> int:
     if not rate.bps:
         return 0
     return rate.bps * (1 + copies) + int(OVERHEAD * 8 * (rate.fps or AUDIO_PACKETS))
+
+
+def copies(loss: float) -> int:
+    """Returns how many earlier packets each packet of audio carries at this loss, 0 to 1. The plane chooses them by the
+    same steps: `sfu/plane/core/src/send/protection.rs`."""
+    return sum(loss >= step for step in COPIED_FROM)
 
 
 def assumed(width: int, height: int) -> int:

@@ -6,6 +6,7 @@ from functools import partial
 from sfu.context import Context
 from sfu.explain import Share
 from sfu.model import Kind, Layer
+from sfu.policy import prices
 from sfu.policy.allocation import Allocation, Offer
 from sfu.policy.allocator import Allocator, Link
 from sfu.room.decisions import Decisions, Standing, offer, one
@@ -73,7 +74,8 @@ class Bandwidth:
     def _copies(self, slot: Slot, shown: Track) -> int:
         """Returns the number of earlier packets in each packet of audio."""
         is_redundant = shown.kind is Kind.AUDIO and not shown.encrypted and "red" in slot.codecs
-        return self._context.config.redundancy if is_redundant else 0
+        loss = self._allocator.link.loss if self._allocator.link else 0.0
+        return min(self._context.config.redundancy, prices.copies(loss)) if is_redundant else 0
 
     def _share(self, of: Offer, layer: Layer | None) -> Share | None:
         link, result, option = self._allocator.link, self._allocator.allocation, of.option(layer)

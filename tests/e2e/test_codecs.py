@@ -99,7 +99,8 @@ async def growth(server: Server, room: str, listener: Person, of: str) -> float:
     return float(flow["bytes"] / flow["packets"] / (bitrate / 8 / 50))
 
 
-@pytest.mark.parametrize(("codec", "least", "most"), [("opus", 1.6, 2.5), ("red", 0.7, 1.3)])
+# On a network without loss redundancy ends after 20 s, of what a publisher sends, too.
+@pytest.mark.parametrize(("codec", "least", "most"), [("opus", 1.2, 2.5), ("red", 0.4, 1.3)])
 async def test_a_browser_gets_redundant_sound_whether_it_was_sent_so_or_not(
     chromium: Chromium, enter: Enter, server: Server, room: str, codec: str, least: float, most: float
 ) -> None:
@@ -114,7 +115,7 @@ async def test_a_browser_gets_redundant_sound_of_whoever_knows_none(
     ada = await enter(chromium, "ada")
     async with Bot(server.url, room=room, token=token("bot", room), source=sources.card(7)):
         await ada.hear("bot")
-        assert 1.6 < await growth(server, room, ada, "bot") < 2.5
+        assert 1.2 < await growth(server, room, ada, "bot") < 2.5
 
 
 async def test_who_knows_no_redundancy_hears_who_sends_it(

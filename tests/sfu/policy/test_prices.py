@@ -44,3 +44,8 @@ def test_audio_costs_its_copies_once_per_copy_and_its_headers_once_per_packet(
     bps: int, packets: float, copies: int, price: int
 ) -> None:
     assert prices.audio(Rate(bps, 0, 0, packets), copies) == price
+
+
+@pytest.mark.parametrize(("loss", "copies"), [(0.0, 0), (0.009, 0), (0.01, 1), (0.039, 1), (0.04, 2), (1.0, 2)])
+def test_audio_carries_more_copies_the_more_is_lost(loss: float, copies: int) -> None:
+    assert prices.copies(loss) == copies

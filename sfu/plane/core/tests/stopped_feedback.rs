@@ -81,7 +81,7 @@ fn video_and_probes_stop_within_three_seconds_and_audio_goes_on_without_redundan
         let estimate = networks(&scene.call, scene.viewer).last().map(|network| network.estimate);
         assert!(estimate > Some(1_000_000), "seed {seed}: {estimate:?}");
         let after = during(&mut scene, ms(5_000));
-        assert!(after.video > 500 && after.audio > before.audio / 2, "seed {seed}: {after:?}");
+        assert!(after.video > 500 && after.played > 240, "seed {seed}: {after:?}");
     }
 }
 

@@ -47,7 +47,8 @@ impl Reception {
         self.lost = self.lost.saturating_add(other.lost);
     }
 
-    fn loss(self) -> f64 {
+    /// The share that did not arrive.
+    pub fn loss(self) -> f64 {
         f64::from(self.lost.min(self.sent)) / f64::from(self.sent.max(1))
     }
 }

@@ -25,6 +25,10 @@ impl Plane {
     pub(super) fn report_estimate(&mut self, key: usize, now: Instant) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Some(estimate) = transport.estimator.poll_notice(now) else { return };
+        self.steps += transport.slots.len() as u64;
+        for &slot in &transport.slots {
+            self.slots[slot].slot.cold.protection.handle_estimated(estimate.loss, now);
+        }
         let network = Network {
             estimate: estimate.rate.as_bps(),
             budget: estimate.budget.as_bps(),

@@ -17,6 +17,7 @@ pub mod pacer;
 pub mod packet;
 pub mod passing;
 pub mod prober;
+pub mod protection;
 pub mod redundancy;
 pub mod repairs;
 pub mod repeats;

@@ -10,7 +10,7 @@ use crate::plane::media::{leave, replay};
 use crate::plane::published::Published;
 use crate::plane::transports::Transports;
 use crate::plane::{report, start};
-use crate::receive::packet::{MOST_COPIES, Packet};
+use crate::receive::packet::Packet;
 use crate::receive::rung::{EncodingId, Rung};
 use crate::send::Slot;
 use crate::time::Instant;
@@ -168,7 +168,7 @@ impl Sink for PeerSink<'_> {
         let mut wanted = None;
         if slot.kind() == Kind::Audio {
             let is_silent = transports[*key].unacknowledged.is_silent();
-            slot.set_distance(if is_silent { 0 } else { MOST_COPIES as u8 });
+            slot.set_distance(if is_silent { 0 } else { slot.cold.protection.distance() });
         }
         if let Some(outgoing) = slot.handle_packet(packet, now) {
             let transport = transports.sending(*key);

@@ -73,6 +73,9 @@ impl Slot {
             let unsent = self.unsent(reported, progress.expected).min(progress.expected);
             let lost = progress.missing.saturating_sub(unsent);
             reception = Reception { sent: progress.expected - unsent, lost };
+            if reception.sent > 0 {
+                self.cold.protection.handle_reported(reception.loss(), now);
+            }
         }
         Reported { round_trip, resumed: progress.is_some_and(|progress| progress.resumed), reception }
     }

@@ -21,6 +21,7 @@ use crate::send::mapping::{Mapping, Redundancy};
 use crate::send::news::News;
 use crate::send::outage::Reported;
 use crate::send::passing::{DependencyPatch, Outgoing, Patch, Replay, SlotEvent, Transmission};
+use crate::send::protection::Protection;
 use crate::send::repeats::Repeats;
 use crate::send::report::Reports;
 use crate::send::rewriter::{Numbers, Rewriter};
@@ -68,6 +69,7 @@ pub struct Cold {
     /// Packets that were sent with a payload type without RTX.
     pub repeats: Repeats,
     pub keyframe_budget: KeyframeBudget,
+    pub protection: Protection,
     next_rtx: u64,
     /// The compression of the last catch-up, and when it took place.
     compression: Option<Compression>,
