@@ -178,13 +178,22 @@ class Common:
     """One line or several; empty: none."""
     codecs: str
     """One line or several; empty: none."""
+    estimates: str
+    """The feedback that tells what the network to a receive section carries, if it is not transport-wide."""
 
     @classmethod
     def of(cls, line: Line) -> "Common":
         # Transport-wide feedback needs its header extension.
         counts = any(capabilities.EXTENSIONS[extension.uri] == "transport_cc" for extension in line.extensions)
         codecs = [text for format in line.formats for text in _codec(*format, counts=counts)]
-        return cls(" ".join(_formats(line)), LINE.join(map(_extension, line.extensions)), LINE.join(codecs))
+        counts = counts and any("transport-cc" in offered.feedback for offered, _ in line.formats)
+        estimates = [] if counts else _estimates(line)
+        return cls(
+            " ".join(_formats(line)),
+            LINE.join(map(_extension, line.extensions)),
+            LINE.join(codecs),
+            LINE.join(estimates),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +216,7 @@ def _common_of(line: Line) -> Common:
     def compute() -> tuple[Kept, int]:
         common = Common.of(line)
         weight = 512 * (len(line.formats) + len(line.extensions) + 1) + 64 * len(line.offered.formats)
-        weight += len(common.formats) + len(common.extensions) + len(common.codecs)
+        weight += len(common.formats) + len(common.extensions) + len(common.codecs) + len(common.estimates)
         return Kept(common, line.formats, line.extensions), weight
 
     return _commons.recall((id(line.formats), id(line.extensions), line.offered.formats), compute).common
@@ -258,6 +267,8 @@ def _media(line: Line, local: Local, common: Common) -> Iterator[str]:
         yield f"a=msid:slot-{slot.index} slot-{line.offered.offered_mid or slot.index}"
     if common.codecs:
         yield common.codecs
+    if slot and common.estimates:
+        yield common.estimates
     if publication and publication.encodings[0].rid:
         rids = [encoding.rid or "" for encoding in publication.encodings]
         answered = {str(payload_type.number) for _, payload_type in line.formats}
@@ -271,6 +282,15 @@ def _media(line: Line, local: Local, common: Common) -> Iterator[str]:
         yield f"a=ssrc:{slot.ssrc} cname:{local.cname}"
         if slot.rtx_ssrc is not None:
             yield f"a=ssrc:{slot.rtx_ssrc} cname:{local.cname}"
+
+
+def _estimates(line: Line) -> Iterator[str]:
+    """Returns the lines of RFC 8888 (s6: for all payload types at once) and REMB."""
+    if any("ack ccfb" in offered.feedback for offered, _ in line.formats):
+        yield "a=rtcp-fb:* ack ccfb"
+    for offered, payload_type in line.formats:
+        if "goog-remb" in offered.feedback:
+            yield f"a=rtcp-fb:{payload_type.number} goog-remb"
 
 
 def _codec(offered: RtpMap, payload_type: PayloadType, *, counts: bool) -> Iterator[str]:

@@ -4,7 +4,8 @@
 
 A codec's *format* is a number for its profile and packetization. Payload types of one codec and equal format are
 interchangeable between participants; the plane compares nothing else. Answers omit whatever is not in these tables:
-comfort noise, telephone events, FEC for video, REMB, and the feedback of RFC 8888.
+comfort noise, telephone events, FEC for video. REMB and the feedback of RFC 8888 are answered only for receive sections
+without transport-wide feedback.
 """
 
 import re

@@ -100,10 +100,12 @@ def red_carries_an_answered_codec(offer: SessionDescription, answer: SessionDesc
 
 
 def feedback_was_offered_and_is_ours(offer: SessionDescription, answer: SessionDescription) -> None:
-    """RFC 4585 s4.2; no REMB, nothing of RFC 8888; transport-cc, NACK, PLI and FIR are kept."""
+    """RFC 4585 s4.2; transport-cc, NACK, PLI and FIR are kept; REMB and RFC 8888 only without transport-cc."""
     ours = {"transport-cc", "nack", "nack pli", "ccm fir"}
     for was, now in codec_pairs(offer, answer):
-        assert now.feedback == (was.feedback & ours if now.name != "rtx" else frozenset()), now
+        others = frozenset({"ack ccfb"} if now.name == "rtx" else {"ack ccfb", "goog-remb"}) & was.feedback
+        others -= others if "transport-cc" in now.feedback else frozenset()
+        assert now.feedback - others == (was.feedback & ours if now.name != "rtx" else frozenset()), now
 
 
 def extensions_are_the_offered_ones_that_we_speak(offer: SessionDescription, answer: SessionDescription) -> None:

@@ -2,6 +2,7 @@
 
 What is served: `nack` of all media, both ways (by RTX, or by the identical datagram where there is none); `nack pli`
 and `ccm fir` of pictures; `transport-cc` where its header extension is; `rtx` of whatever has a payload type for it.
+Where the client receives and `transport-cc` is not served, `goog-remb` and `ack ccfb` (RFC 8888) are.
 """
 
 import itertools
@@ -17,6 +18,7 @@ OFFERED = (
     "nack", "nack pli", "nack sli", "nack rpsi", "ccm fir", "ccm tmmbr", "ccm vbcm", "transport-cc", "goog-remb",
     "ack ccfb", "ack", "app", "trr-int 100",
 )  # fmt: skip
+CCFB = "a=rtcp-fb:* ack ccfb\r\n"
 SERVED = {"audio": {"nack"}, "video": {"nack", "nack pli", "ccm fir"}}
 SPOKEN = {
     "opus": ("audio", "opus/48000/2", ""),
@@ -60,7 +62,11 @@ def test_what_is_served_is_answered_where_it_was_offered_and_nothing_else(name: 
         whole = part(name, OFFERED, repaired=repaired, everywhere=everywhere)
         negotiated = answered(offer(section(whole, "0", f"a={direction}", *[COUNTED] * counted)))
         kind = SPOKEN[name][0]
-        assert said(negotiated.answer, 96) == SERVED[kind] | ({"transport-cc"} if counted else set())
+        estimates = bool(negotiated.slots) and not counted
+        assert said(negotiated.answer, 96) == SERVED[kind] | (
+            {"transport-cc"} if counted else {"goog-remb"} if estimates else set()
+        )
+        assert negotiated.answer.count(CCFB) == estimates
         assert ("a=fmtp:97 apt=96" in negotiated.answer) is repaired
         assert said(negotiated.answer, 97) == set()
         for slot in negotiated.slots:
@@ -77,7 +83,9 @@ def test_each_alone_is_answered_alone_and_done(name: str, direction: str) -> Non
     for feedback in OFFERED:
         one = part(name, (feedback,), repaired=False, everywhere=False)
         negotiated = answered(offer(section(one, "0", f"a={direction}", COUNTED)))
-        assert said(negotiated.answer, 96) == ({feedback} & (served | {"transport-cc"}))
+        estimates = {"goog-remb"} if negotiated.slots else set()
+        assert said(negotiated.answer, 96) == ({feedback} & (served | {"transport-cc"} | estimates))
+        assert negotiated.answer.count(CCFB) == (feedback == "ack ccfb" and bool(negotiated.slots))
         for publication in negotiated.publications:
             asked = [publication.nack, publication.pli, publication.fir]
             assert asked == [feedback == one and one in served for one in ("nack", "nack pli", "ccm fir")]

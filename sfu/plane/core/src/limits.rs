@@ -246,8 +246,8 @@ pub const STATUSES_PER_PACKET: usize = 8;
 /// The same at once, whatever was sent: twice what is remembered.
 pub const STATUSES_AT_ONCE: usize = 2 * SENT_NUMBERS;
 
-/// Octets of the records of sent packets of one transport, and of its estimator.
-pub const ESTIMATOR_MEMORY: usize = 256 * 1024;
+/// Octets of the records of sent packets of one transport, with their names for RFC 8888, and of its estimator.
+pub const ESTIMATOR_MEMORY: usize = 448 * 1024;
 
 /// A hole in transport-wide numbers that is wider is an outage: its packets are not reported as lost one by one.
 pub const ARRIVAL_HOLE: u64 = 1_000;

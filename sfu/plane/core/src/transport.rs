@@ -108,6 +108,10 @@ pub struct Transport {
     /// What the network to the peer carries, and the transport-wide numbers of sent packets.
     pub estimator: Box<Estimator>,
     pub prober: Prober,
+    /// None of its sections has transport-wide numbers: feedback names packets by SSRC (RFC 8888), if there is any.
+    pub is_named: bool,
+    /// Such feedback came.
+    pub returns_names: bool,
     /// The arena key of the slot whose RTX carries probes.
     pub probing_slot: Option<usize>,
     pub round_trip: RoundTrip,
@@ -166,6 +170,8 @@ impl Transport {
             state: None,
             estimator: Box::new(Estimator::new(FIRST_ESTIMATE)),
             prober: Prober::default(),
+            is_named: false,
+            returns_names: false,
             probing_slot: None,
             round_trip: RoundTrip::default(),
             unanswered: Unanswered::default(),

@@ -8,15 +8,17 @@ use super::delay::{DelayLimit, FULL, Probe};
 use super::history::History;
 use super::limited::Limited;
 use super::loss::{LossLimit, LossState};
+use super::names::Names;
 use super::notices::Notices;
 use super::probe_result::{Cluster, Probes};
 use super::probing::{Cause, Probing};
 use super::sent_rate::SentRate;
 use super::throughput::Throughput;
 use super::trendline::Usage;
-use super::units::Rate;
+use super::units::{Arrival, Rate};
 use super::without_feedback::{Reception, WithoutFeedback};
 use super::{Kind, Report};
+use crate::rtcp::ccfb;
 use crate::time::{Duration, Instant, ms};
 
 /// No estimate is below this (`kCongestionControllerMinBitrate`) or above this.
@@ -76,6 +78,7 @@ pub struct Estimate {
 #[derive(Clone, Debug)]
 pub struct Estimator {
     history: History,
+    names: Names,
     clock: ReceiverClock,
     throughput: Throughput,
     probes: Probes,
@@ -114,6 +117,7 @@ impl Estimator {
         limited.set_estimate(start);
         Self {
             history: History::default(),
+            names: Names::default(),
             clock: ReceiverClock::default(),
             throughput: Throughput::default(),
             probes: Probes::default(),
@@ -188,7 +192,7 @@ impl Estimator {
 
     /// Octets of its records.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.history.memory()
+        size_of::<Self>() + self.history.memory() + self.names.memory()
     }
 
     /// Octets under way.
@@ -292,14 +296,58 @@ impl Estimator {
     ) -> bool {
         let before = self.clock;
         let mut time = self.clock.next(reference);
-        let mut reports = std::mem::take(&mut self.reports);
-        reports.clear();
-        let mut probed = None;
-        for (number, delta) in packets {
+        let arrivals = packets.into_iter().map(|(number, delta)| {
             let arrived = delta.map(|delta| {
                 time = clock::after(time, delta);
                 time
             });
+            (number, arrived)
+        });
+        self.handle_arrivals(arrivals, before, now)
+    }
+
+    /// Records under which SSRC and sequence number the last packet left, for feedback of RFC 8888.
+    pub fn name(&mut self, ssrc: u32, sequence: u16) {
+        let number = self.history.next().wrapping_sub(1) as u16;
+        self.names.insert((ssrc, sequence), number, self.history.remembered());
+    }
+
+    /// Takes a feedback packet of RFC 8888: its report timestamp, and what it says of each packet. Returns true if it
+    /// acknowledges a packet that is remembered.
+    pub fn handle_named_feedback(
+        &mut self,
+        timestamp: u32,
+        packets: impl IntoIterator<Item = ccfb::Report>,
+        now: Instant,
+    ) -> bool {
+        let before = self.clock;
+        let timestamp = self.clock.next_timestamp(timestamp);
+        let names = std::mem::take(&mut self.names);
+        let arrivals = packets.into_iter().filter_map(|report| {
+            let number = names.number((report.ssrc, report.sequence))?;
+            match report.arrived {
+                None => Some((number, None)),
+                Some(ccfb::Arrived::Before(offset)) => Some((number, Some(clock::before(timestamp, offset)))),
+                // It was reported before, or tells nothing of the delay.
+                Some(ccfb::Arrived::Unknown) => None,
+            }
+        });
+        let acknowledges = self.handle_arrivals(arrivals, before, now);
+        self.names = names;
+        acknowledges
+    }
+
+    /// `before` is the clock before this feedback.
+    fn handle_arrivals(
+        &mut self,
+        arrivals: impl IntoIterator<Item = (u16, Option<Arrival>)>,
+        before: ReceiverClock,
+        now: Instant,
+    ) -> bool {
+        let mut reports = std::mem::take(&mut self.reports);
+        reports.clear();
+        let mut probed = None;
+        for (number, arrived) in arrivals {
             let Some((report, cluster)) = self.history.report(number, arrived) else { continue };
             reports.push(report);
             if let (Some(arrived), Some(cluster), false) = (arrived, cluster, report.is_repeated) {

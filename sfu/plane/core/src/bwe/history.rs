@@ -63,6 +63,11 @@ impl History {
         self.sent.capacity() * Self::PLACE
     }
 
+    /// The number of remembered packets.
+    pub fn remembered(&self) -> usize {
+        self.sent.len()
+    }
+
     /// The number of the next packet, without wrapping.
     pub fn next(&self) -> u64 {
         self.first + self.sent.len() as u64

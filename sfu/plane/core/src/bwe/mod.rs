@@ -2,6 +2,7 @@
 //! names the source of its constants.
 //!
 //! ```text
+//! packet sent ─> Names ──(RFC 8888)───┐
 //! packet sent ─> History ──(feedback)──> Reports: what arrived when, and what did not
 //!                                          │
 //!        ┌───────────────┬─────────────────┼──────────────────┐
@@ -24,6 +25,7 @@ mod groups;
 mod history;
 mod limited;
 mod loss;
+mod names;
 mod notices;
 mod probe_result;
 mod probing;

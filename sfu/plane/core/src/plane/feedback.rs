@@ -14,7 +14,7 @@ use crate::receive::rung::EncodingId;
 use crate::rtcp::compound::{self, Packet};
 use crate::rtcp::feedback::{self, Lost};
 use crate::rtcp::twcc::Feedback;
-use crate::rtcp::{Compounds, report, xr};
+use crate::rtcp::{Compounds, ccfb, report, xr};
 use crate::rtp::sequence::ExtendedSeq;
 use crate::send::Nack;
 use crate::time::{Duration, Instant, ms};
@@ -131,6 +131,11 @@ impl Plane {
                     self.discard(key, why, 1);
                 }
             }
+            Packet::CongestionFeedback(feedback) => {
+                if let Err(why) = self.handle_congestion_feedback(key, feedback, path, received, now) {
+                    self.discard(key, why, 1);
+                }
+            }
             Packet::Bye { ssrcs } => {
                 for ssrc in ssrcs {
                     self.transports[key].router.forget(ssrc);
@@ -176,6 +181,35 @@ impl Plane {
         self.steps += u64::from(feedback.count);
         if estimator.handle_feedback(feedback.reference, feedback.packets(), received) {
             self.handle_acknowledged(key, now);
+        }
+        self.report_estimate(key, now);
+        Ok(())
+    }
+
+    /// Handles congestion control feedback (RFC 8888). It counts for a transport whose packets have no transport-wide
+    /// numbers.
+    fn handle_congestion_feedback(
+        &mut self,
+        key: usize,
+        feedback: ccfb::Feedback<'_>,
+        path: &Path,
+        received: Instant,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let transport = &mut self.transports[key];
+        let count = u16::try_from(feedback.count()).map_err(|_| Discard::FeedbackUnsent)?;
+        if !transport.is_named {
+            return Err(Discard::FeedbackUnsent);
+        }
+        transport.handle_feedback(path, now);
+        if !transport.estimator.spend_statuses(count) {
+            return Err(Discard::FeedbackRepeated);
+        }
+        self.steps += u64::from(count);
+        if transport.estimator.handle_named_feedback(feedback.timestamp, feedback.packets(), received) {
+            transport.returns_names = true;
+            self.handle_acknowledged(key, now);
+            self.choose_probing_slot(key);
         }
         self.report_estimate(key, now);
         Ok(())

@@ -18,7 +18,12 @@ impl Plane {
     /// Chooses the slot that carries the probes of a transport.
     pub(super) fn choose_probing_slot(&mut self, key: usize) {
         let Some(transport) = self.transports.get_mut(key) else { return };
-        transport.probing_slot = transport.slots.iter().copied().find(|&slot| self.slots[slot].slot.can_probe());
+        transport.is_named = !transport.slots.iter().any(|&slot| self.slots[slot].slot.has_transport_cc());
+        let is_named = transport.is_named && transport.returns_names;
+        transport.probing_slot = transport.slots.iter().copied().find(|&slot| {
+            let slot = &self.slots[slot].slot;
+            slot.can_probe() && (is_named || slot.has_transport_cc())
+        });
     }
 
     /// Reports what the network to a peer carries, if it has changed.
@@ -96,6 +101,9 @@ impl Transport {
             return Err(Discard::TooLate);
         }
         self.measure(length, bwe::Kind::Probe, now);
+        if self.is_named {
+            self.estimator.name(empty.ssrc, empty.seq.wire());
+        }
         self.sending.spend(length);
         batch.push(path, length).map_err(|_| Discard::Unsent)
     }

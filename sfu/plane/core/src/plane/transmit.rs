@@ -275,8 +275,8 @@ impl Transport {
                 before.map(|(varied, proof)| (varied, Some(proof))).ok_or(Discard::TooLate)?
             }
             _ => {
-                let transport_sequence =
-                    spec.extensions.id(Extension::TransportCc).map(|_| self.estimator.next_number());
+                let is_numbered = self.is_named || spec.extensions.id(Extension::TransportCc).is_some();
+                let transport_sequence = is_numbered.then(|| self.estimator.next_number());
                 (Varied { transport_sequence, abs_send_time, padding }, None)
             }
         };
@@ -317,7 +317,12 @@ impl Transport {
             slot.cold.repeats.insert(outgoing.seq, varied, srtp.outbound.proof(&out[..length]));
         }
         match varied.transport_sequence {
-            Some(_) => self.measure(length, kind(outgoing), now),
+            Some(_) => {
+                self.measure(length, kind(outgoing), now);
+                if self.is_named {
+                    self.estimator.name(ssrc, outgoing.seq.wire());
+                }
+            }
             None => self.estimator.sent_unnumbered(length as u32, now),
         }
         self.sending.spend(length);

@@ -7,8 +7,8 @@ use rtcp_types::{TransportFeedback, Xr};
 
 use super::feedback::{Lost, Remb};
 use super::report::ReportBlock;
-use super::twcc;
 use super::xr::{self, ReferenceDelay};
+use super::{ccfb, twcc};
 use crate::discard::Discard;
 use crate::time::Ntp;
 
@@ -45,6 +45,7 @@ pub enum Packet<'a> {
         sequence: u8,
     },
     TransportFeedback(twcc::Feedback<'a>),
+    CongestionFeedback(ccfb::Feedback<'a>),
     Remb {
         bps: u64,
         ssrcs: Vec<u32>,
@@ -117,6 +118,11 @@ fn parse_transport_feedback<'a>(packet: &'a [u8], each: &mut impl FnMut(Packet<'
     match format(packet) {
         Nack::FCI_FORMAT => {
             each(Packet::Nack { sender: feedback.sender_ssrc(), media: feedback.media_ssrc(), lost: Lost::new(fci) });
+        }
+        ccfb::FORMAT => {
+            let end = packet.len().saturating_sub(usize::from(feedback.padding().unwrap_or(0)));
+            let body = packet.get(8..end).ok_or(Discard::RtcpMalformed)?;
+            each(Packet::CongestionFeedback(ccfb::Feedback::parse(body)?));
         }
         rtcp_types::Twcc::FCI_FORMAT => each(Packet::TransportFeedback(twcc::Feedback::parse(fci)?)),
         _ => each(Packet::Other),

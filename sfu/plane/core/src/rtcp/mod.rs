@@ -1,6 +1,7 @@
-//! RTCP: reports (RFC 3550, 3611), feedback (RFC 4585, 5104) and transport-wide feedback, as single packets (RFC 5506)
+//! RTCP: reports (RFC 3550, 3611), feedback (RFC 4585, 5104), congestion control feedback (RFC 8888) and transport-wide feedback, as single packets (RFC 5506)
 //! or compounds.
 
+pub mod ccfb;
 pub mod compound;
 pub mod feedback;
 pub mod outgoing;
@@ -11,6 +12,9 @@ pub mod xr;
 use rtcp_types::prelude::RtcpPacketWriter;
 
 pub use outgoing::Compounds;
+
+/// The packet type of transport layer feedback (RFC 4585 s6.1).
+const TRANSPORT_FEEDBACK: u8 = 205;
 
 /// Appends one packet to a compound.
 fn append(out: &mut Vec<u8>, packet: &impl RtcpPacketWriter) {

@@ -114,6 +114,10 @@ pub fn rtcp(bytes: &[u8]) {
                 }
                 Err(_) => drop(feedback.packets().count()),
             },
+            compound::Packet::CongestionFeedback(feedback) => {
+                assert!(feedback.count() <= bytes.len() / 2);
+                assert_eq!(feedback.packets().count(), feedback.count());
+            }
             compound::Packet::Nack { lost, .. } => assert!(lost.iter().count() <= bytes.len() / 4 * 17),
             _ => {}
         }

@@ -21,9 +21,14 @@ pub struct Empty {
 }
 
 impl Slot {
-    /// True if it can send padding that its subscriber reports on.
+    /// True if it can send padding.
     pub fn can_probe(&self) -> bool {
-        self.kind == Kind::Video && self.rtx().is_some() && self.spec.extensions.id(Extension::TransportCc).is_some()
+        self.kind == Kind::Video && self.rtx().is_some()
+    }
+
+    /// True if its packets have transport-wide numbers.
+    pub fn has_transport_cc(&self) -> bool {
+        self.spec.extensions.id(Extension::TransportCc).is_some()
     }
 
     /// An empty packet.
