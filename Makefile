@@ -14,7 +14,7 @@ PROFILE := --release --locked
 NATIVE := sfu/plane/_native.abi3.so
 RUST_SOURCES := Cargo.toml Cargo.lock sfu/plane/_native.pyi $(shell find sfu/plane -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run setup test check check-long lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers bench-crowd bench-offers bench-events image clean
+.PHONY: help run setup test check check-long lint format types browsers engine test-rust test-python test-e2e fuzz test-fuzz mutants bench bench-join bench-forward bench-layers bench-crowd bench-offers bench-events sweep image clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -135,6 +135,9 @@ bench-offers: setup ## Measure how long large offers block the event loop, and w
 bench-events: setup ## Measure the cost of events, written and followed; and kill the service 100 times and compare its events with its answers
 	$(BIN)/python -m tests.benchmark.events
 	$(BIN)/python -m tests.api.kill --kills 100
+
+sweep: setup ## Simulate all rows of bad networks with all seeds, write loadtest/NETWORKS.md, try new seeds (NEW=2 a row; ROW=step: only rows with this text)
+	@NEW=$(or $(NEW),2) ROW="$(ROW)" $(CARGO) test $(PROFILE) -q -p plane-core --test networks -- --ignored --nocapture --exact sweep
 
 image: ## Build the container image with buildah, docker or podman (IMAGE=name:tag)
 	@scripts/build-image $(or $(IMAGE),localhost/sfu:dev)

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod audit;
 pub mod budget;
+pub mod course;
 pub mod encoder;
 pub mod link;
 pub mod network;
@@ -15,6 +16,7 @@ pub mod record;
 pub mod scene;
 pub mod source;
 pub mod stream;
+pub mod table;
 pub mod tcp;
 pub mod uplink;
 pub mod viewer;

@@ -5,6 +5,7 @@ mod media;
 mod rtcp;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _};
 use std::sync::Arc;
 
 use plane_core::command::{DtlsRole, Fingerprint, Hash, IceCredentials, Path, SctpSpec};
@@ -90,6 +91,8 @@ pub struct Peer {
     pub refuses: Vec<u16>,
     /// It receives as Chromium does, and keeps no packets.
     pub viewer: Option<Viewer>,
+    /// A hash of all that it received, decrypted, with the times.
+    pub plaintexts: DefaultHasher,
     /// Its encodings follow this estimate of its uplink.
     pub uplink: Option<Uplink>,
     /// The time of the last input.
@@ -173,6 +176,7 @@ impl Peer {
             names_streams: None,
             names_repairs: true,
             viewer: None,
+            plaintexts: DefaultHasher::new(),
             uplink: None,
             now,
             next_check: now,
@@ -274,6 +278,10 @@ impl Peer {
             }
         }
         self.pump(now);
+    }
+
+    fn note_plaintext(&mut self, plaintext: &[u8], now: Instant) {
+        ((now - self.origin), plaintext).hash(&mut self.plaintexts);
     }
 
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {

@@ -186,6 +186,7 @@ impl Peer {
             Err(why) => panic!("the server's packet is not authentic: {why:?}"),
         };
         let packet = &datagram[..length];
+        self.note_plaintext(packet, now);
         let extensions = elements::read(&Call::extensions(), &header, packet).expect("its extensions are well formed");
         if let Some(number) = extensions.transport_cc {
             self.unreported.push((number, now));

@@ -40,6 +40,7 @@ impl Peer {
             return;
         }
         let length = inbound.unprotect_rtcp(datagram).expect("the server's RTCP is authentic, and new");
+        self.note_plaintext(&datagram[..length], now);
         self.compounds.push_back(datagram[..length].to_vec());
         self.compounds.truncate(100);
         let mut packets = Vec::new();
