@@ -5,8 +5,10 @@
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use plane_core::bwe::units::Rate;
+use plane_core::bwe::{Estimator, Kind};
 use plane_core::codec::dependency::Structures;
 use plane_core::codec::{self, Codec};
 use plane_core::command::{DtlsRole, IceCredentials, Member, Path, SctpSpec};
@@ -28,7 +30,7 @@ use plane_core::rtp::rtx;
 type Parser = fn(&[u8]);
 
 /// The parsers by the name of their fuzz target and corpus folder.
-pub const PARSERS: [(&str, Parser); 13] = [
+pub const PARSERS: [(&str, Parser); 14] = [
     ("stun", stun),
     ("frames", frames),
     ("rtp", rtp),
@@ -42,6 +44,7 @@ pub const PARSERS: [(&str, Parser); 13] = [
     ("layers_allocation", layers_allocation),
     ("sctp", sctp),
     ("message", message),
+    ("estimator", estimator),
 ];
 
 pub fn stun(bytes: &[u8]) {
@@ -194,5 +197,44 @@ pub fn message(bytes: &[u8]) {
         if let Ok(delivery) = group.deliver(ChannelId(1), bytes) {
             assert!(!delivery.to.contains(&ChannelId(1)), "never back where it came from");
         }
+    }
+}
+
+/// Packets that leave, time that passes and transport-wide feedback of any content in any order.
+pub fn estimator(bytes: &[u8]) {
+    let (mut now, mut rest) = (Instant::now(), bytes);
+    let mut estimator = Estimator::new(Rate::kbps(300));
+    estimator.connected(now);
+    while let Some((&[step, amount], behind)) = rest.split_first_chunk() {
+        rest = behind;
+        match step % 8 {
+            0 => now += Duration::from_millis(u64::from(amount) * 20),
+            1 => now += Duration::from_micros(u64::from(amount) * 250),
+            2 | 3 => {
+                let (cluster, kind) = (estimator.poll_cluster(), if step & 8 == 0 { Kind::Video } else { Kind::Probe });
+                (0..=amount % 32).for_each(|_| estimator.sent(u32::from(step) * 8, kind, cluster, now));
+            }
+            4 => estimator.set_demand(Rate::kbps(u64::from(amount) * 40), now),
+            5 => estimator.repeated(estimator.next_number().wrapping_sub(u16::from(amount))),
+            _ => {
+                // Deltas that are likely, and others: 250 us, or not arrived.
+                let told = rest.len().min(usize::from(amount));
+                let (deltas, behind) = rest.split_at(told);
+                rest = behind;
+                let base = estimator.next_number().wrapping_sub(u16::from(step >> 3) * 16);
+                let packets = deltas.iter().zip(0u16..).map(|(&delta, offset)| {
+                    let arrived =
+                        (delta & 1 == 0).then(|| (i16::from(delta as i8) >> 1) * if delta > 0xF0 { 512 } else { 1 });
+                    (base.wrapping_add(offset), arrived)
+                });
+                let reference = i32::from(amount) * if step & 0x80 == 0 { 1 } else { 65_521 };
+                estimator.handle_feedback(reference, packets, now);
+            }
+        }
+        estimator.handle_timeout(now);
+        let estimate = estimator.estimate();
+        assert!((Rate::kbps(5)..=Rate::kbps(100_000)).contains(&estimate.rate), "{estimate:?}");
+        assert!(estimate.budget <= estimate.rate && (0.0..=1.0).contains(&estimate.loss), "{estimate:?}");
+        assert!(estimator.memory() < 1 << 20);
     }
 }
