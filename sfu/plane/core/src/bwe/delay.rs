@@ -89,7 +89,7 @@ impl DelayLimit {
                 self.trendline = Trendline::default();
             }
             self.reported = Some(now);
-            self.queue.next(report, arrival);
+            self.queue.next(report, arrival, now);
             let before = self.trendline.usage();
             if let Some(delta) = self.groups.next(report, arrival, now) {
                 let after = self.trendline.next(delta, arrival);

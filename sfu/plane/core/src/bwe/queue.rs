@@ -27,12 +27,18 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Takes a packet that arrived.
-    pub fn next(&mut self, report: &Report, arrived: Arrival) {
+    /// Takes a packet that arrived; `now` is when its feedback did.
+    pub fn next(&mut self, report: &Report, arrived: Arrival, now: Instant) {
         let (sent, first) = *self.origin.get_or_insert((report.sent, arrived));
         let ahead = report.sent.saturating_duration_since(sent).as_secs_f64();
         let behind = sent.saturating_duration_since(report.sent).as_secs_f64();
         let delay = arrived.ms_since(first) - (ahead - behind) * 1_000.0;
+        // No packet stands in a queue for longer than its feedback takes: the receiver's clock has jumped.
+        let most = now.saturating_duration_since(report.sent).as_secs_f64() * 1_000.0;
+        if self.base().is_some_and(|base| delay - base > most) {
+            self.least.clear();
+            self.recent.clear();
+        }
         match self.least.back_mut() {
             Some((begun, least)) if arrived.since(*begun) < INTERVAL => *least = least.min(delay),
             _ => self.least.push_back((arrived, delay)),
@@ -48,12 +54,20 @@ impl Queue {
 
     /// How long the last packets stood in the queue.
     pub fn delay(&self) -> Duration {
-        let least = |delays: &VecDeque<(Arrival, f64)>| delays.iter().map(|(_, delay)| *delay).reduce(f64::min);
-        match (least(&self.recent), least(&self.least)) {
+        match (least(&self.recent), self.base()) {
             (Some(now), Some(base)) => Duration::from_secs_f64((now - base).max(0.0) / 1_000.0),
             _ => Duration::ZERO,
         }
     }
+
+    /// The delay without a queue.
+    fn base(&self) -> Option<f64> {
+        least(&self.least)
+    }
+}
+
+fn least(delays: &VecDeque<(Arrival, f64)>) -> Option<f64> {
+    delays.iter().map(|(_, delay)| *delay).reduce(f64::min)
 }
 
 #[cfg(test)]
@@ -64,7 +78,7 @@ mod tests {
     fn run(queue: &mut Queue, start: Instant, (from, to): (u64, u64), delay: impl Fn(u64) -> u64) {
         for at in (from..to).step_by(10) {
             let arrived = Arrival(((at + delay(at)) * 1_000) as i64);
-            queue.next(&Report::arrived(0, start + ms(at), 1_200, arrived), arrived);
+            queue.next(&Report::arrived(0, start + ms(at), 1_200, arrived), arrived, start + ms(at + delay(at) + 20));
         }
     }
 
@@ -78,6 +92,22 @@ mod tests {
         assert_eq!(queue.delay(), ms(300), "it stands, and has no trend");
         run(&mut queue, start, (2_000, 3_000), |_| 90);
         assert_eq!(queue.delay(), ms(10));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_no_queue() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        run(&mut queue, start, (0, 1_000), |_| 40);
+        for at in (1_000..2_000).step_by(10) {
+            let arrived = Arrival((at as i64 + 17_040) * 1_000);
+            queue.next(&Report::arrived(0, start + ms(at), 1_200, arrived), arrived, start + ms(at + 60));
+        }
+        assert_eq!(queue.delay(), ms(0));
+        for at in (2_000..3_000).step_by(10) {
+            let arrived = Arrival((at as i64 + 17_090) * 1_000);
+            queue.next(&Report::arrived(0, start + ms(at), 1_200, arrived), arrived, start + ms(at + 110));
+        }
+        assert_eq!(queue.delay(), ms(50));
     }
 
     #[test]
