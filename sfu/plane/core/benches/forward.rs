@@ -81,6 +81,8 @@ impl Room {
         call.peers[publisher].sources[0].active = false;
         for _ in 0..subscribers {
             let peer = call.join();
+            // Feedback that is never sent is not missed: only the first frames would be answered.
+            call.peers[peer].sends_feedback = false;
             call.subscribe(peer, track, Kind::Video);
         }
         let path = call.path(publisher);
