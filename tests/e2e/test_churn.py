@@ -24,6 +24,8 @@ JOINS = 500
 HUNDRED = 100
 TOGETHER = 6
 OCTETS_A_JOIN = 2048
+EVENT_OCTETS = 65_536
+"""Less than the first hundred joins make, so that the events that are kept do not grow."""
 TALKERS = 10
 SEED = 11
 ONE_ALLOCATOR = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
@@ -40,7 +42,9 @@ async def test_nothing_stays_behind_of_those_who_came_and_went() -> None:
     ]
     random.Random(SEED).shuffle(ways)
     async with AsyncExitStack() as stack:
-        service = await stack.enter_async_context(serving("-m", "tests.e2e.brisk_service", host="127.0.0.1"))
+        service = await stack.enter_async_context(
+            serving("-m", "tests.e2e.brisk_service", host="127.0.0.1", event_octets=EVENT_OCTETS)
+        )
         kill = await stack.enter_async_context(killing())
         room = service.new_room()
         camera = wire.Client(sends=["audio", "video"])
