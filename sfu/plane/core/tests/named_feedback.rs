@@ -4,13 +4,14 @@ mod sim;
 
 use std::collections::BTreeMap;
 
-use plane_core::Discard;
 use plane_core::Event;
 use plane_core::command::Kind;
 use plane_core::event::Network;
+use plane_core::layer::Layer;
 use plane_core::rtcp::ccfb::{self, Arrived};
 use plane_core::rtp::extension::{Extension, ExtensionMap};
 use plane_core::time::{Duration, Instant, ms};
+use plane_core::{Command, Discard};
 use sim::link::Queue;
 use sim::link::rate::Rate;
 use sim::{Call, Link};
@@ -38,7 +39,7 @@ impl Viewer {
         let (alice, bob) = (call.join(), call.join());
         let camera = call.publish(alice, Kind::Video, &[]);
         let slot = call.add_slot_with(bob, Kind::Video, |spec| spec.extensions = plain());
-        call.show(slot, Some(camera), &[plane_core::layer::Layer::new(0, 3)]);
+        call.show(slot, Some(camera), &[Layer::new(0, 3)]);
         let origin = call.now;
         Self { call, bob, origin, reported: 0, next: BTreeMap::new() }
     }
@@ -146,4 +147,22 @@ fn who_has_transport_wide_numbers_is_not_believed() {
     call.peers[bob].send_rtcp(out);
     call.run(ms(200));
     assert_eq!(call.discarded(Discard::FeedbackUnsent), 1);
+}
+
+#[test]
+fn a_section_without_transport_wide_numbers_in_place_of_one_with_them_is_not_silent() {
+    let mut call = Call::new(6);
+    let (alice, bob) = (call.join(), call.join());
+    let camera = call.publish(alice, Kind::Video, &[]);
+    let slot = call.subscribe(bob, camera, Kind::Video);
+    call.run(ms(5_000));
+    call.apply(Command::Remove(slot.0));
+    let slot = call.add_slot_with(bob, Kind::Video, |spec| spec.extensions = plain());
+    call.show(slot, Some(camera), &[Layer::new(0, 3)]);
+    call.run(ms(10_000));
+    let before = call.peers[bob].received.len();
+    call.run(ms(2_000));
+    assert!(call.peers[bob].received.len() > before + 40, "no feedback is promised");
+    let silent = |event: &Event| matches!(event, Event::Estimate { network, .. } if network.is_silent);
+    assert!(!call.events.iter().any(silent));
 }

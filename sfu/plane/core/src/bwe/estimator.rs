@@ -163,6 +163,11 @@ impl Estimator {
         (self.round_trip.is_some() && self.notices.is_due(&estimate, now)).then_some(estimate)
     }
 
+    /// Other feedback is negotiated than before: until it comes, receiver reports count.
+    pub fn forget_feedback(&mut self) {
+        (self.has_feedback, self.without_feedback) = (false, WithoutFeedback::default());
+    }
+
     /// Feedback stopped: the present rate is remembered.
     pub fn pause(&mut self) {
         self.before_pause = Some(self.rate);

@@ -9,7 +9,7 @@ use crate::command::{Path, SlotSpec};
 use crate::discard::Discard;
 use crate::event::{Event, Network};
 use crate::limits::DATAGRAM;
-use crate::send::{Empty, Varied, packet};
+use crate::send::{Empty, Unacknowledged, Varied, packet};
 use crate::time::Instant;
 use crate::trace;
 use crate::transport::{Queued, Transport};
@@ -18,11 +18,19 @@ impl Plane {
     /// Chooses the slot that carries the probes of a transport.
     pub(super) fn choose_probing_slot(&mut self, key: usize) {
         let Some(transport) = self.transports.get_mut(key) else { return };
-        transport.is_named = !transport.slots.iter().any(|&slot| self.slots[slot].slot.has_transport_cc());
-        let is_named = transport.is_named && transport.returns_names;
+        let is_numbered = transport.slots.iter().any(|&slot| self.slots[slot].slot.has_transport_cc());
+        let is_named = !is_numbered && !transport.slots.is_empty();
+        let was_named = std::mem::replace(&mut transport.is_named, is_named);
+        if is_named && !was_named {
+            // Other feedback than before, or none.
+            transport.returns_names = false;
+            transport.unacknowledged = Unacknowledged::default();
+            transport.estimator.forget_feedback();
+        }
+        let returns_names = is_named && transport.returns_names;
         transport.probing_slot = transport.slots.iter().copied().find(|&slot| {
             let slot = &self.slots[slot].slot;
-            slot.can_probe() && (is_named || slot.has_transport_cc())
+            slot.can_probe() && (returns_names || slot.has_transport_cc())
         });
     }
 
@@ -112,6 +120,9 @@ impl Transport {
     pub(super) fn measure(&mut self, octets: usize, kind: bwe::Kind, now: Instant) {
         self.estimator.sent(octets as u32, kind, self.prober.cluster(), now);
         self.prober.sent(octets);
+        if self.is_named && !self.returns_names {
+            return;
+        }
         self.consent.sent_with_feedback(now);
         self.unanswered.sent(now);
         self.unacknowledged.sent(now);

@@ -11,6 +11,9 @@
 
 use crate::discard::Discard;
 
+/// FMT of congestion control feedback (s3.1).
+pub const FORMAT: u8 = 11;
+
 /// Packets that one report of a stream may cover (s3.1).
 const MOST_REPORTS: u16 = 16_384;
 /// The R bit: the packet arrived.
@@ -150,9 +153,6 @@ pub fn write_feedback(out: &mut Vec<u8>, sender: u32, streams: &[(u32, u16, Vec<
         length.copy_from_slice(&(words as u16).to_be_bytes());
     }
 }
-
-/// FMT of congestion control feedback (s3.1).
-pub const FORMAT: u8 = 11;
 
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]

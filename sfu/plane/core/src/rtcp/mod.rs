@@ -1,5 +1,5 @@
-//! RTCP: reports (RFC 3550, 3611), feedback (RFC 4585, 5104), congestion control feedback (RFC 8888) and transport-wide feedback, as single packets (RFC 5506)
-//! or compounds.
+//! RTCP: reports (RFC 3550, 3611), feedback (RFC 4585, 5104), congestion control feedback (RFC 8888) and transport-wide
+//! feedback, as single packets (RFC 5506) or compounds.
 
 pub mod ccfb;
 pub mod compound;
