@@ -78,16 +78,16 @@ class Server:
         return await self.http.request(method, path, json=body, headers=bearer)
 
     def rtc(self, room: str = "room", query: str = "", **arguments: Any) -> connect:
-        return connect(f"ws://127.0.0.1:{self.port}/v1/rooms/{room}/rtc{query}", **arguments)
+        """A connection that always reads, as browsers do. The library's default stops at 16 messages that the test has
+        not read, and then waits 10 s in vain for the end when it closes."""
+        url = f"ws://127.0.0.1:{self.port}/v1/rooms/{room}/rtc{query}"
+        return connect(url, **{"max_queue": None, **arguments})
 
     @asynccontextmanager
     async def client(self, identity: str, room: str = "room", **grant: Any) -> AsyncIterator["Client"]:
         """Returns a client that has joined."""
         bearer = {"Authorization": f"Bearer {token(identity, room=room, **grant)}"}
-        async with self.rtc(room, additional_headers=bearer) as socket:
-            client = Client(socket)
-            await client.say("join")
-            client.joined = await client.hear("joined")
+        async with joined(self.rtc(room, additional_headers=bearer)) as client:
             yield client
 
 
@@ -140,6 +140,21 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.socket.close()
+
+
+@asynccontextmanager
+async def joined(connection: connect) -> AsyncIterator[Client]:
+    """A client that has joined over this connection. Its socket is closed in any case: also if the test is cancelled
+    while it waits for the end of the connection."""
+    async with connection as socket:
+        try:
+            client = Client(socket)
+            await client.say("join")
+            client.joined = await client.hear("joined")
+            yield client
+            await socket.close()
+        finally:
+            socket.transport.abort()
 
 
 def grant(identity: str = "ada", *, room: str = "room", **fields: Any) -> Grant:

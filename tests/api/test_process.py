@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from api import lan
 
-from .server import KEY, SECRET, Client, token
+from .server import KEY, SECRET, Client, joined, token
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,10 +43,7 @@ class Process:
     async def client(self, identity: str, **arguments: object) -> AsyncIterator[Client]:
         jwt = token(identity)
         url = f"ws://127.0.0.1:{self.port}/v1/rtc?access_token={jwt}"
-        async with connect(url) as socket:
-            client = Client(socket)
-            await client.say("join")
-            client.joined = await client.hear("joined")
+        async with joined(connect(url, max_queue=None)) as client:
             yield client
 
 

@@ -191,3 +191,11 @@ async def test_a_closed_room_tells_its_members(server: Server) -> None:
 
 def test_keys_of_the_tests_are_long_enough() -> None:
     assert KEY and min(len(SECRET), len(OTHER_SECRET)) >= 32
+
+
+async def test_a_client_of_the_tests_closes_whatever_it_has_not_read(server: Server) -> None:
+    async with server.client("ada") as ada:
+        for number in range(20):
+            async with server.client(f"p{number}"):
+                pass
+    assert ada.socket.close_code == 1000 and ada.socket.transport.is_closing()
