@@ -252,7 +252,9 @@ def _limit(of: Situation) -> Cause:
         return Cause.PUBLISHER if of.held_by is Cause.NONE and not of.is_arriving else of.held_by
     if of.current is None and of.lacks in (Cause.NONE, Cause.PAUSED):
         # The target was sent a moment ago, and the plane has not reported a layer yet.
-        return Cause.WAITING_FOR_KEYFRAME if of.is_arriving else Cause.PUBLISHER
+        if not of.is_arriving:
+            return Cause.PUBLISHER
+        return Cause.WAITING_FOR_KEYFRAME if of.kind is Kind.VIDEO else of.held_by
     if not of.is_arriving and of.lacks in (Cause.NONE, Cause.PAUSED):
         # The plane keeps a layer although it has stopped arriving.
         return Cause.PUBLISHER

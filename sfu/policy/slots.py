@@ -36,10 +36,12 @@ class Claim:
 class Selection:
     """The tracks to show to one subscriber, or to all with the same wishes and numbers of sections."""
 
-    wanted: tuple[Claim, ...]
+    audio: tuple[Claim, ...]
     """Tracks with a section, highest priority first."""
+    video: tuple[Claim, ...]
+    """The same."""
     tracks: frozenset[str]
-    """The ids of `wanted`. While these are equal, the plan is equal, because a track keeps its slot."""
+    """The ids of both. While these are equal, the plan is equal, because a track keeps its slot."""
     missing: tuple[int, int]
     """The numbers of wanted and visible tracks without a section: audio and video."""
     last_n: int
@@ -48,7 +50,7 @@ class Selection:
 
 
 ID = operator.attrgetter("track")
-NOTHING = Selection((), frozenset(), (0, 0), 0)
+NOTHING = Selection((), (), frozenset(), (0, 0), 0)
 
 
 def order(tracks: Sequence[Claim], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Claim]:
@@ -69,12 +71,31 @@ def order(tracks: Sequence[Claim], on_stage: Mapping[str, int], spoke: Mapping[s
     )
 
 
+class Column:
+    """The tracks of one kind that subscribers want, highest priority first. It never changes."""
+
+    __slots__ = ("_places", "claims", "ids")
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        self.claims = tuple(claims)
+        self.ids = tuple(map(ID, self.claims))
+        self._places = {id: place for place, id in enumerate(self.ids)}
+
+    def without(self, own: Iterable[str]) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
+        """Returns the tracks, and their ids, except for a subscriber's own tracks: few of many."""
+        claims, ids = self.claims, self.ids
+        for place in sorted([self._places[id] for id in own if id in self._places], reverse=True):
+            claims = claims[:place] + claims[place + 1 :]
+            ids = ids[:place] + ids[place + 1 :]
+        return claims, ids
+
+
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The tracks that a subscriber wants, by kind, highest priority first."""
+    """The tracks that a subscriber wants, by kind."""
 
-    audio: tuple[Claim, ...]
-    video: tuple[Claim, ...]
+    audio: Column
+    video: Column
 
 
 def ranked(wanted: Iterable[Claim], unseen: Collection[str] = ()) -> Ranked:
@@ -86,7 +107,7 @@ def ranked(wanted: Iterable[Claim], unseen: Collection[str] = ()) -> Ranked:
     video: list[Claim] = []
     for track in wanted:
         (audio if track.kind is Kind.AUDIO else video).append(track)
-    return Ranked(tuple(audio), tuple(video))
+    return Ranked(Column(audio), Column(video))
 
 
 def select(
@@ -102,15 +123,16 @@ def select(
     `last_n`: the most video tracks (0: all). `sections`: numbers of audio and video. `own`: tracks of the subscriber
     itself, which it is not shown.
     """
-    audio, video = _others(wanted.audio, own), _others(wanted.video, own)
-    chosen = video[:last_n] if last_n else video
-    shown = audio[: sections[0]] + chosen[: sections[1]]
+    audio, heard = wanted.audio.without(own)
+    video, seen = wanted.video.without(own)
+    most, places = last_n or len(video), sections[1]
     return Selection(
-        wanted=shown,
-        tracks=frozenset(map(ID, shown)),
-        missing=(_seen(audio[sections[0] :], unseen), _seen(chosen[sections[1] :], unseen)),
+        audio=audio[: sections[0]],
+        video=video[: min(most, places)],
+        tracks=frozenset(heard[: sections[0]] + seen[: min(most, places)]),
+        missing=(_visible(heard[sections[0] :], unseen), _visible(seen[places:most], unseen)),
         last_n=last_n,
-        beyond=frozenset(map(ID, video[last_n:])) if last_n else frozenset(),
+        beyond=frozenset(seen[most:]),
     )
 
 
@@ -176,7 +198,7 @@ class Layout:
     def fit(self, selection: Selection) -> tuple["Layout", dict[str, Claim | None]]:
         """Returns the layout that shows the selected tracks, for which there are sections, and no others; and the
         changed sections, by mid."""
-        wanted, now = selection.wanted, selection.tracks
+        now = selection.tracks
         shown = tuple(map(list, self._shown))
         places = dict(self._places)
         changed: dict[str, Claim | None] = {}
@@ -185,27 +207,31 @@ class Layout:
             shown[kind][index] = None
             changed[self._mids[kind][index]] = None
         added = now - self.tracks
-        new = [track for track in wanted if track.track in added] if added else []
-        if len(new) > 1:
-            new.sort(key=lambda track: track.kind is not Kind.VIDEO)
-        for track in new:
-            kind = COLUMNS[track.kind]
-            index = _free_index(shown[kind], shown[1 - kind], _preferred(track, wanted, places))
-            places[track.track] = (kind, index)
-            shown[kind][index] = track.track
-            changed[self._mids[kind][index]] = track
+        if added:
+            # A sound takes the place of its picture.
+            for wanted, others in ((selection.video, selection.audio), (selection.audio, selection.video)):
+                for track in _only(added, wanted):
+                    kind = COLUMNS[track.kind]
+                    index = _free_index(shown[kind], shown[1 - kind], _preferred(track, others, places))
+                    places[track.track] = (kind, index)
+                    shown[kind][index] = track.track
+                    changed[self._mids[kind][index]] = track
         return Layout(self._mids, tuple(map(tuple, shown)), places, now, self._codecs), changed
 
 
 COLUMNS = {Kind.AUDIO: 0, Kind.VIDEO: 1}
 
 
-def _preferred(track: Claim, wanted: Sequence[Claim], places: Mapping[str, tuple[int, int]]) -> int | None:
-    """Returns the index of the track that is played in sync with this one."""
+def _only(added: Collection[str], wanted: Sequence[Claim]) -> list[Claim]:
+    return [track for track in wanted if track.track in added]
+
+
+def _preferred(track: Claim, others: Sequence[Claim], places: Mapping[str, tuple[int, int]]) -> int | None:
+    """Returns the index of the track that is played in sync with this one. `others`: those of the other kind."""
     source = PARTNER.get(track.source)
     if source is None:
         return None
-    partners = [one for one in wanted if one.participant == track.participant and one.source is source]
+    partners = [one for one in others if one.participant == track.participant and one.source is source]
     place = places.get(partners[-1].track) if partners else None
     return place[1] if place is not None else None
 
@@ -214,11 +240,13 @@ def _free_index(shown: Sequence[str | None], other: Sequence[str | None], prefer
     """Returns the preferred index if free, else one that is free in the other kind too, else the first free one."""
     if preferred is not None and preferred < len(shown) and shown[preferred] is None:
         return preferred
-    free = [index for index, track in enumerate(shown) if track is None]
-    for index in free:
-        if index >= len(other) or other[index] is None:
-            return index
-    return free[0]
+    index = first = shown.index(None)
+    while index < len(other) and other[index] is not None:
+        try:
+            index = shown.index(None, index + 1)
+        except ValueError:
+            return first
+    return index
 
 
 def growth(missing: int, sections: int, limit: int) -> int:
@@ -228,9 +256,5 @@ def growth(missing: int, sections: int, limit: int) -> int:
     return max(0, min(missing + sections // 4, limit - sections))
 
 
-def _seen(tracks: Sequence[Claim], unseen: Collection[str]) -> int:
-    return sum(1 for track in tracks if track.track not in unseen) if unseen else len(tracks)
-
-
-def _others(tracks: tuple[Claim, ...], own: Collection[str]) -> tuple[Claim, ...]:
-    return tuple([track for track in tracks if track.track not in own]) if own else tracks
+def _visible(tracks: Sequence[str], unseen: Collection[str]) -> int:
+    return sum(1 for track in tracks if track not in unseen) if unseen else len(tracks)

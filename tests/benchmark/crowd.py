@@ -2,8 +2,9 @@
 
 Everybody publishes microphone and camera (three encodings), sees the last sixteen and hears everybody. It measures the
 CPU time of this process from the first message of the new member until all messages are sent: signalling, negotiation,
-slots, layers, routes, and every message to every member as JSON. Offers are Chromium's. The work of browsers and the
-plane is excluded. The packet plane is the fake one of the tests; there are no sockets.
+slots, layers, routes, and every message to every member as JSON. Offers are Chromium's. The garbage collector is set as
+in the service. The work of browsers and the plane is excluded. The packet plane is the fake one of the tests; there are
+no sockets.
 """
 
 import argparse
@@ -15,16 +16,17 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Literal
 
 import uvloop
 
+from api import collector
 from api import messages as wire
 from sfu import limits
 from sfu.model import Kind, Source
-from sfu.plane import Layer, LayerRate, Layers, Switched, _native
+from sfu.plane import Event, Layer, LayerRate, Layers, Switched, _native
 from sfu.room.tracks import Track
 from sfu.signalling import messages
 
@@ -81,21 +83,24 @@ class Crowd:
         self.negotiated += time.process_time() - begun
 
     async def arrive(self, client: Client) -> None:
-        """Plays the plane's events: media of the new member reaches the server and its viewers, and it receives
-        media."""
+        """Plays the plane's events: the first packet of each new track, which its viewers receive in the same batch,
+        and what the new member receives."""
         begun = time.process_time()
-        own = {track.plane_id for track in client.participant.tracks.values()}
-        reports = [arriving(track) for track in client.participant.tracks.values()]
         slots = set(client.participant.transport.slots.values())
-        switched = [
-            Switched(slot, source, Layer(0, 0), "none")
-            for slot, source in self.it.plane.sources.items()
-            if source is not None and (source in own or slot in slots)
-        ]
+        tracks = list(client.participant.tracks.values())
+        batches = [[arriving(track), *self.switched(source=track.plane_id)] for track in tracks]
+        batches.append(self.switched(slots=slots))
         self.others += time.process_time() - begun
-        for report in reports:
-            await self.it.say(report)
-        await self.it.say(*switched)
+        for batch in batches:
+            await self.it.say(*batch)
+
+    def switched(self, *, source: int | None = None, slots: Set[int] = frozenset()) -> list[Event]:
+        """Returns the events of slots that show `source`, and of these slots."""
+        return [
+            Switched(slot, shown, Layer(0, 0), "none")
+            for slot, shown in self.it.plane.sources.items()
+            if shown is not None and (shown == source or slot in slots)
+        ]
 
     def read(self) -> None:
         """Reads the messages of all members as JSON."""
@@ -182,6 +187,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     arguments = parser.parse_args()
     profile = cProfile.Profile() if arguments.profile else None
+    collector.settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # The loop of the service.
         spent = runner.run(measure(arguments.joins, profile))
     median, worst = statistics.median(spent), max(spent)

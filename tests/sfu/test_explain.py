@@ -128,6 +128,12 @@ TABLE = [
         "none",
         "alice's microphone is heard by bob at 32 kbit/s: that is the best there is.",
     ),
+    (replace(NOTHING, lacks=Cause.NONE), "waiting_for_keyframe", NOT_SHOWN + "a keyframe is awaited."),
+    (
+        replace(NOTHING, kind=Kind.AUDIO, source=Source.MICROPHONE),
+        "none",
+        "alice's microphone is not heard by bob: it is about to begin.",
+    ),
 ]
 
 

@@ -120,7 +120,7 @@ def test_of_a_large_room_one_is_shown(why: str, ordered: str, unseen: str, last_
 
 def test_what_is_not_visible_is_not_missing() -> None:
     selection = select(ranked(wanted("A.cam B.cam C.cam"), ("A.cam",)), 0, (0, 1), unseen=("A.cam",))
-    assert fitted(selection.wanted, sections(0, 1), shown("v0=A.cam")) == {"v0": "B.cam"}
+    assert fitted([*selection.audio, *selection.video], sections(0, 1), shown("v0=A.cam")) == {"v0": "B.cam"}
     assert selection.missing == (0, 1)
 
 
@@ -141,7 +141,9 @@ def test_whatever_happens_the_first_are_shown_once_and_who_stays_does_not_move(s
         chosen = choose(others, unseen, last_n)
         result = plan(chosen, places, present)
         selection = select(ranked(ordered, unseen), last_n, (4, 5), own=own, unseen=unseen)
-        assert plan(selection.wanted, places, present) == result, "what has no section makes no difference"
+        assert plan([*selection.audio, *selection.video], places, present) == result, (
+            "what has no section makes no difference"
+        )
         layout, moved = layout.fit(selection)
         changed = {mid: one.track if one is not None else None for mid, one in moved.items()}
         assert layout.key == Layout.of(places, result).key
