@@ -9,7 +9,8 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import Any
 
 import httpx
@@ -28,20 +29,26 @@ class DeliveryFailed(Exception):
 
 
 class Sender:
-    """`keys`: secrets by API key. Leaving the block closes the connections."""
+    """Has connections of its own, so that receivers do not wait for each other. `keys`: secrets by API key."""
 
     def __init__(self, keys: Mapping[str, str], wall: Callable[[], float] = time.time) -> None:
         self._keys = keys
         self._wall = wall
+        self._names = Names()
 
     @cached_property
     def _http(self) -> httpx.AsyncClient:
         # No proxy of the environment, no redirect: the configuration alone says where events go.
         return httpx.AsyncClient(
-            timeout=limits.WEBHOOK_SECONDS, follow_redirects=False, trust_env=False, headers={"User-Agent": "sfu"}
+            timeout=limits.WEBHOOK_SECONDS,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"User-Agent": "sfu"},
+            limits=httpx.Limits(max_keepalive_connections=limits.WEBHOOKS_AT_ONCE),
         )
 
     async def close(self) -> None:
+        self._names.close()
         if "_http" in vars(self):
             await self._http.aclose()
 
@@ -51,7 +58,7 @@ class Sender:
         url = httpx.URL(target.url)
         try:
             async with asyncio.timeout(limits.WEBHOOK_SECONDS):
-                address = await resolve(url.host, url.port or (443 if url.scheme == "https" else 80), target.private)
+                address = await self._names.resolve(url.host, url.port or _port(url), target.private)
                 # The address that was checked is the one that is connected to.
                 request = self._http.build_request(
                     "POST",
@@ -95,13 +102,36 @@ def body_of(id: str, event: Mapping[str, Any]) -> bytes:
     return json.dumps({**more, **event}, separators=(",", ":")).encode()
 
 
-async def resolve(host: str, port: int, private: bool) -> str:
-    """Returns an address of the host. Raises DeliveryFailed if it has none, or one that is not public."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
-    if not private and not all(map(is_public, addresses)):
-        raise DeliveryFailed(f"{host} has an address that is not public: set private to allow it")
-    return addresses[0]
+class Names:
+    """Looks up the names of one receiver, in a thread of its own: a look-up may take as long as the system's resolver
+    likes. An address that was found is used for `limits.WEBHOOK_NAME_SECONDS`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "sfu-webhook")
+        self._looking = asyncio.Lock()
+        self._found: dict[tuple[str, int], tuple[float, list[str]]] = {}
+        """Until when they are used, and the addresses. A receiver has one name."""
+
+    async def resolve(self, host: str, port: int, private: bool) -> str:
+        """Returns an address of the host. Raises DeliveryFailed if one of its addresses is not public."""
+        async with self._looking:
+            until, addresses = self._found.get((host, port), (0.0, []))
+            if self._clock() >= until:
+                look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+                entries = await asyncio.get_running_loop().run_in_executor(self._thread, look_up)
+                addresses = [str(entry[4][0]).partition("%")[0] for entry in entries]
+                self._found[host, port] = (self._clock() + limits.WEBHOOK_NAME_SECONDS, addresses)
+        if not private and not all(map(is_public, addresses)):
+            raise DeliveryFailed(f"{host} has an address that is not public: set private to allow it")
+        return addresses[0]
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _port(url: httpx.URL) -> int:
+    return 443 if url.scheme == "https" else 80
 
 
 def is_public(address: str) -> bool:

@@ -1,7 +1,6 @@
-"""Delivers the events of rooms to webhooks: in order per room, at least once, with back-off."""
+"""The webhooks of a service: delivers events to them, lists them, and sends again what was given up."""
 
 import asyncio
-import logging
 import random
 import time
 from collections import Counter
@@ -9,16 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from api.webhook_courier import Courier
 from api.webhook_sender import DeliveryFailed, Sender
-from sfu import limits
 from sfu.config import Webhook
 from sfu.errors import NotFound
-from sfu.history.deliveries import Delivery, Outcome, WebhookInfo
+from sfu.history.deliveries import WebhookInfo
 from sfu.history.history import History
 from sfu.model import random_text
 from sfu.quoting import quote
-
-log = logging.getLogger(__name__)
 
 
 class Webhooks:
@@ -35,21 +32,23 @@ class Webhooks:
         """Attempts by target and result: `delivered`, `failed`, `dead`."""
         self._history = history
         self._targets = {target.name: target for target in targets}
-        self._sender = Sender(keys, wall)
+        # Each target has its own connections and its own look-ups of names: a slow one delays no other.
+        self._senders = {target.name: Sender(keys, wall) for target in targets}
         self._wall = wall
         self._chance = chance
 
     @asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
         """Delivers for the length of the block."""
-        tasks = [asyncio.create_task(self._run(target)) for target in self._targets.values()]
+        tasks = [asyncio.create_task(self._courier(target).run()) for target in self._targets.values()]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._sender.close()
+            for sender in self._senders.values():
+                await sender.close()
 
     async def list(self) -> list[WebhookInfo]:
         return await self._history.ask(lambda store: store.deliveries.list())
@@ -65,63 +64,22 @@ class Webhooks:
         """Sends an event of the type `test` at once. Returns the reason why it was not taken. Empty: it was."""
         room = {"sid": "RM_test", "name": "test"}
         event = {"type": "test", "at": self._milliseconds(), "room": room, "seq": 0, "node": "", "epoch": 0}
+        target = self._find(name)
         try:
-            await self._sender.send(self._find(name), f"test-{random_text(12)}", event)
+            await self._senders[name].send(target, f"test-{random_text(12)}", event)
         except DeliveryFailed as error:
             return str(error)
         return ""
+
+    def _courier(self, target: Webhook) -> Courier:
+        sender = self._senders[target.name]
+        return Courier(self._history, target, sender, self.counts, wall=self._wall, chance=self._chance)
 
     def _find(self, name: str) -> Webhook:
         target = self._targets.get(name)
         if target is None:
             raise NotFound(f"there is no webhook {quote(name)}")
         return target
-
-    async def _run(self, target: Webhook) -> None:
-        news = self._history.deliveries_news()
-        while True:
-            try:
-                news.clear()
-                wait = await self._deliver(target)
-            except Exception as error:
-                self._history.note_failure(error)
-                wait = limits.WEBHOOK_FIRST_RETRY
-            if wait != 0:
-                try:
-                    async with asyncio.timeout(wait):
-                        await news.wait()
-                except TimeoutError:
-                    pass
-
-    async def _deliver(self, target: Webhook) -> float | None:
-        """Sends the next event of each room that is due. Returns the seconds until another one is. None: never."""
-        heads = await self._history.ask(lambda store: store.deliveries.heads(target.name, limits.WEBHOOKS_AT_ONCE))
-        now = self._milliseconds()
-        due = [one for one in heads if one.due <= now]
-        if not due:
-            return max(heads[0].due - now, 1) / 1000 if heads else None
-        outcomes = await asyncio.gather(*(self._send(target, one) for one in due))
-        await self._history.ask(lambda store: store.deliveries.note(target.name, outcomes))
-        return 0
-
-    async def _send(self, target: Webhook, delivery: Delivery) -> Outcome:
-        try:
-            await self._sender.send(target, self._history.name(delivery.position), delivery.body)
-        except DeliveryFailed as failure:
-            now = self._milliseconds()
-            dead = now - delivery.since >= limits.WEBHOOK_GIVE_UP * 1000
-            self.counts[target.name, "dead" if dead else "failed"] += 1
-            if dead or delivery.attempts == 0:
-                what = "gave up" if dead else "could not send"
-                log.warning("%s an event: webhook=%s why=%s", what, target.name, failure)
-            return Outcome(delivery.position, str(failure)[:200], now + int(self._backoff(delivery.attempts)), dead)
-        self.counts[target.name, "delivered"] += 1
-        return Outcome(delivery.position)
-
-    def _backoff(self, attempts: int) -> float:
-        """Returns milliseconds: doubled with each attempt, less up to a half by chance."""
-        most = min(limits.WEBHOOK_FIRST_RETRY * 2.0 ** min(attempts, 30), limits.WEBHOOK_LAST_RETRY)
-        return most * 1000 * (1 - self._chance() / 2)
 
     def _milliseconds(self) -> int:
         return int(self._wall() * 1000)

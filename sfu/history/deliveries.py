@@ -28,12 +28,26 @@ ENQUEUE = """
         and (:types = '[]' or type in (select value from json_each(:types)))
 """
 HEADS = """
-    select delivery.position, delivery.since, delivery.due, delivery.attempts, event.body
-    from (select min(position) as position from delivery where target = :target and dead = 0 group by sid) as head
-    join delivery on delivery.target = :target and delivery.position = head.position
-    join event on event.position = head.position
-    order by delivery.due, delivery.position limit :limit
+    with recursive waiting (sid) as (
+        select min(sid) from delivery where target = :target and dead = 0
+        union all
+        select (select min(sid) from delivery where target = :target and dead = 0 and sid > waiting.sid) from waiting
+        where waiting.sid is not null
+    ),
+    head as (
+        select sid, (
+            select min(position) from delivery where target = :target and dead = 0 and delivery.sid = waiting.sid
+        ) as position
+        from waiting where sid is not null and sid not in (select value from json_each(:busy))
+    ),
+    ranked as (
+        select delivery.*, row_number() over (partition by attempts > 0 order by max(due, since), position) as place
+        from head join delivery using (position) where target = :target
+    )
+    select ranked.position, ranked.sid, since, due, attempts, event.body
+    from ranked join event using (position) where place <= :limit order by max(due, since), ranked.position
 """
+"""The rooms are found one after another in the index, whatever the number of events that wait."""
 COUNT = """
     select count(*) filter (where dead = 0), count(*) filter (where dead = 1),
            coalesce(min(since) filter (where dead = 0), 0)
@@ -46,6 +60,8 @@ class Delivery(NamedTuple):
     """The next event of a room for one target."""
 
     position: int
+    sid: str
+    """The room's."""
     since: int
     """When it was written, or retried, in milliseconds since the epoch."""
     due: int
@@ -101,12 +117,13 @@ class Deliveries:
             values = {"target": target.name, "first": first, "rooms": target.rooms, "types": json.dumps(target.events)}
             self._database.execute(ENQUEUE, values)
 
-    def heads(self, target: str, limit: int) -> list[Delivery]:
-        """Returns the next event of each room for a target, the earliest due first."""
-        rows = self._database.execute(HEADS, {"target": target, "limit": limit})
+    def heads(self, target: str, limit: int, busy: Sequence[str] = ()) -> list[Delivery]:
+        """Returns the next event of each room for a target, except of the busy ones, by sid: the earliest due first. Of
+        those that were never sent, and of those that were, up to `limit` each."""
+        rows = self._database.execute(HEADS, {"target": target, "limit": limit, "busy": json.dumps(busy)})
         found = []
-        for position, since, due, attempts, body in rows:
-            found.append(Delivery(position, since, due, attempts, json.loads(body)))
+        for position, sid, since, due, attempts, body in rows:
+            found.append(Delivery(position, sid, since, due, attempts, json.loads(body)))
         return found
 
     def forget(self, last: int) -> None:

@@ -30,6 +30,9 @@ class Receiver:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/events"
+        self.held: str | None = None
+        """Events of rooms whose names begin so are answered when `go_on` is set."""
+        self.go_on = asyncio.Event()
         self.answer: Callable[[dict[str, Any]], int] = lambda event: 200
         self.tried: list[tuple[dict[str, Any], Any, bytes]] = []
         self.taken: list[dict[str, Any]] = []
@@ -40,6 +43,9 @@ class Receiver:
         event = json.loads(body)
         status = self.answer(event)
         self.tried.append((event, request.headers, body))
+        if self.held is not None and event["room"]["name"].startswith(self.held):
+            self._came.set()
+            await self.go_on.wait()
         if status == 200:
             self.taken.append(event)
         self._came.set()
@@ -141,6 +147,62 @@ async def test_what_is_not_taken_is_sent_again_before_the_next_of_its_room_and_o
         numbers = (await server.internal.get("/metrics")).text
         assert 'sfu_webhook_deliveries_total{result="failed",webhook="a"} 4.0' in numbers
         assert 'sfu_webhook_deliveries_total{result="delivered",webhook="a"} 8.0' in numbers
+
+
+async def test_a_room_whose_receiver_does_not_answer_delays_no_other_room(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No time-out helps.
+    monkeypatch.setattr(limits, "WEBHOOK_SECONDS", 3600.0)
+    async with receiving() as receiver:
+        receiver.held = "slow"
+        server = await start(webhooks=receiver.setting())
+        await call(server, "slow-1", "slow-2")
+        await receiver.until(lambda: len(receiver.tried) == 2)
+        await call(server, "good")
+        await receiver.until(lambda: receiver.types("good") == STORY)
+        # The later events of the slow rooms wait for the first.
+        assert len(receiver.tried) == 6 and len(receiver.taken) == 4
+        receiver.go_on.set()
+        await receiver.until(lambda: len(receiver.taken) == 12)
+        assert receiver.types("slow-1") == receiver.types("slow-2") == STORY
+
+
+async def test_a_receiver_that_does_not_answer_delays_no_other_receiver(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WEBHOOK_SECONDS", 3600.0)
+    async with receiving() as slow, receiving() as good:
+        slow.held = ""
+        both = [{"name": name, "url": one.url, "private": True} for name, one in (("slow", slow), ("good", good))]
+        server = await start(webhooks=json.dumps(both))
+        await call(server)
+        await good.until(lambda: good.types() == STORY)
+        assert len(slow.tried) <= 1 and slow.taken == []
+        slow.go_on.set()
+
+
+async def test_rooms_whose_last_attempt_failed_leave_places_to_those_that_were_never_sent(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WEBHOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(limits, "WEBHOOKS_AT_ONCE", 4)
+    monkeypatch.setattr(limits, "WEBHOOK_RETRIES_AT_ONCE", 2)
+    async with receiving() as receiver:
+        receiver.answer = lambda event: 503 if event["room"]["name"].startswith("bad") else 200
+        server = await start(webhooks=receiver.setting())
+        await call(server, *(f"bad-{number}" for number in range(6)))
+        await receiver.until(lambda: len(receiver.tried) >= 6)
+        receiver.held = "bad"
+        # Two of the six are sent again, and get no answer.
+        before = len(receiver.tried)
+        await receiver.until(lambda: len(receiver.tried) >= before + 2)
+        await call(server, "good-1", "good-2", "good-3")
+        await receiver.until(lambda: len(receiver.taken) == 12)
+        receiver.answer = lambda event: 200
+        receiver.go_on.set()
+        await receiver.until(lambda: len(receiver.taken) == 36)
+        assert all(receiver.types(f"bad-{number}") == STORY for number in range(6))
 
 
 async def test_an_event_is_given_up_after_a_time_and_sent_again_by_hand(
