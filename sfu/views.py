@@ -70,7 +70,8 @@ class TrackInfo:
     height: int = 0
     """Pixels, as declared; 0: unknown."""
     mime: str = ""
-    """The codec that arrives, for example `video/VP8`. Empty until the first packet."""
+    """The codec that arrives, for example `video/VP8`. Before the first packet the first one that the publisher offers;
+    empty until an offer has the section."""
     mid: str = ""
     """The mid of the publisher's section. Empty until an offer has the section."""
     simulcast: bool = False

@@ -158,6 +158,7 @@ class Publications:
         for mid, track in accepted.items():
             id = self._transport.tracks[mid]
             track.mid = mid
+            track.preferred_codec = publications[mid].payload_types[0].codec
             reshaped = track.offer(tuple(encoding.rid or "" for encoding in publications[mid].encodings))
             if track.sid not in self.tracks:
                 self.declared.pop(track.cid, None)

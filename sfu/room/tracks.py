@@ -56,6 +56,9 @@ class Track:
     plane_id: int | None = None
     simulcast: Simulcast = field(default_factory=Simulcast)
     codec: str = ""
+    """Of the last packet. Empty before the first."""
+    preferred_codec: str = ""
+    """The first one that its publisher offers: browsers send it."""
     rates: Mapping[Layer, Rate] = field(default_factory=dict)
     """The measured rate of each layer, including the layers it depends on. `_measured` sets it."""
     is_arriving: bool = False
@@ -101,10 +104,16 @@ class Track:
         """Returns whether the track is bound to an m-section."""
         return self.plane_id is not None
 
+    @property
+    def expected_codec(self) -> str:
+        """Returns the codec of the next packet. The first packet may show that this was wrong."""
+        return self.codec or self.preferred_codec
+
     def info(self) -> TrackInfo:
         # Each join needs the info of all tracks, and usually nothing of it changed.
         simulcast = self.simulcast.is_several
-        variable = (self.is_muted, self.width, self.height, self.codec, self.mid, simulcast, self.name, self.stream)
+        codec = self.expected_codec
+        variable = (self.is_muted, self.width, self.height, codec, self.mid, simulcast, self.name, self.stream)
         if self._described is None or self._described[0] != variable:
             self._described = (variable, self._describe())
         return self._described[1]
@@ -118,7 +127,7 @@ class Track:
             muted=self.is_muted,
             width=self.width,
             height=self.height,
-            mime=MIME.get(self.codec, ""),
+            mime=MIME.get(self.expected_codec, ""),
             mid=self.mid,
             simulcast=self.simulcast.is_several,
             stream=self.stream,
@@ -165,7 +174,7 @@ class Track:
 
     def handle_layers(self, event: Layers) -> bool:
         """Sets the layers that arrive. True: `info` changed."""
-        before = (self.codec, self.width, self.height)
+        before = (self.expected_codec, self.width, self.height)
         self.offers.clear()
         if event.codec is not None and event.codec != self.codec:
             self.codec = event.codec
@@ -186,7 +195,7 @@ class Track:
         if not self.width or not self.height:
             # An undeclared size is set once, from the first measurement. `encodings` has the present sizes.
             self.width, self.height = max(((r.width, r.height) for r in self.rates.values()), default=(0, 0))
-        return before != (self.codec, self.width, self.height)
+        return before != (self.expected_codec, self.width, self.height)
 
     def _measured(self, rates: Mapping[Layer, Rate]) -> None:
         self.rates = rates
