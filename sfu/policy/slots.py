@@ -6,10 +6,10 @@ and camera of one participant prefer slots of the same index: browsers treat the
 as one stream and play them in sync.
 """
 
-import operator
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from sfu.model import Kind, Source
 
@@ -32,16 +32,49 @@ class Claim:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Column:
+    """The tracks of one kind that subscribers want, highest priority first. It never changes."""
+
+    __slots__ = ("_partners", "_places", "claims", "ids")
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        self.claims = tuple(claims)
+        self.ids = tuple([claim.track for claim in self.claims])
+        self._places = {id: place for place, id in enumerate(self.ids)}
+        self._partners = {(claim.participant, claim.source): claim.track for claim in self.claims}
+
+    def without(self, own: Iterable[str]) -> tuple[str, ...]:
+        """Returns the tracks except for a subscriber's own ones, which are few."""
+        ids, places = self.ids, self._places
+        for place in sorted([places[id] for id in own if id in places], reverse=True):
+            ids = ids[:place] + ids[place + 1 :]
+        return ids
+
+    def among(self, tracks: Iterable[str]) -> list[Claim]:
+        """Returns those of few tracks that are of this kind."""
+        places = self._places
+        return [self.claims[place] for place in sorted([places[id] for id in tracks if id in places])]
+
+    def partner(self, track: Claim) -> str | None:
+        """Returns the track of this kind that is played in sync with a track of the other one."""
+        source = PARTNER.get(track.source)
+        return self._partners.get((track.participant, source)) if source is not None else None
+
+
+class Ranked(NamedTuple):
+    """The tracks that a subscriber wants, by kind."""
+
+    audio: Column
+    video: Column
+
+
+class Selection(NamedTuple):
     """The tracks to show to one subscriber, or to all with the same wishes and numbers of sections."""
 
-    audio: tuple[Claim, ...]
-    """Tracks with a section, highest priority first."""
-    video: tuple[Claim, ...]
-    """The same."""
+    wanted: Ranked
+    """All wanted tracks."""
     tracks: frozenset[str]
-    """The ids of both. While these are equal, the plan is equal, because a track keeps its slot."""
+    """The tracks with a section. While these are equal, the plan is equal, because a track keeps its slot."""
     missing: tuple[int, int]
     """The numbers of wanted and visible tracks without a section: audio and video."""
     last_n: int
@@ -49,8 +82,7 @@ class Selection:
     """Ids of wanted tracks that `last_n` excludes."""
 
 
-ID = operator.attrgetter("track")
-NOTHING = Selection((), (), frozenset(), (0, 0), 0)
+NOTHING = Selection(Ranked(Column(()), Column(())), frozenset(), (0, 0), 0)
 
 
 def order(tracks: Sequence[Claim], on_stage: Mapping[str, int], spoke: Mapping[str, int]) -> list[Claim]:
@@ -69,33 +101,6 @@ def order(tracks: Sequence[Claim], on_stage: Mapping[str, int], spoke: Mapping[s
             -spoke.get(track.participant, 0),
         ),
     )
-
-
-class Column:
-    """The tracks of one kind that subscribers want, highest priority first. It never changes."""
-
-    __slots__ = ("_places", "claims", "ids")
-
-    def __init__(self, claims: Iterable[Claim]) -> None:
-        self.claims = tuple(claims)
-        self.ids = tuple(map(ID, self.claims))
-        self._places = {id: place for place, id in enumerate(self.ids)}
-
-    def without(self, own: Iterable[str]) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
-        """Returns the tracks, and their ids, except for a subscriber's own tracks: few of many."""
-        claims, ids = self.claims, self.ids
-        for place in sorted([self._places[id] for id in own if id in self._places], reverse=True):
-            claims = claims[:place] + claims[place + 1 :]
-            ids = ids[:place] + ids[place + 1 :]
-        return claims, ids
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """The tracks that a subscriber wants, by kind."""
-
-    audio: Column
-    video: Column
 
 
 def ranked(wanted: Iterable[Claim], unseen: Collection[str] = ()) -> Ranked:
@@ -123,16 +128,14 @@ def select(
     `last_n`: the most video tracks (0: all). `sections`: numbers of audio and video. `own`: tracks of the subscriber
     itself, which it is not shown.
     """
-    audio, heard = wanted.audio.without(own)
-    video, seen = wanted.video.without(own)
-    most, places = last_n or len(video), sections[1]
+    audio, video = wanted.audio.without(own), wanted.video.without(own)
+    most, (hears, sees) = last_n or len(video), sections
     return Selection(
-        audio=audio[: sections[0]],
-        video=video[: min(most, places)],
-        tracks=frozenset(heard[: sections[0]] + seen[: min(most, places)]),
-        missing=(_visible(heard[sections[0] :], unseen), _visible(seen[places:most], unseen)),
-        last_n=last_n,
-        beyond=frozenset(seen[most:]),
+        wanted,
+        frozenset(audio[:hears] + video[: min(most, sees)]),
+        (_visible(audio[hears:], unseen), _visible(video[sees:most], unseen)),
+        last_n,
+        frozenset(video[most:]),
     )
 
 
@@ -208,32 +211,22 @@ class Layout:
             changed[self._mids[kind][index]] = None
         added = now - self.tracks
         if added:
-            # A sound takes the place of its picture.
-            for wanted, others in ((selection.video, selection.audio), (selection.audio, selection.video)):
-                for track in _only(added, wanted):
-                    kind = COLUMNS[track.kind]
-                    index = _free_index(shown[kind], shown[1 - kind], _preferred(track, others, places))
-                    places[track.track] = (kind, index)
-                    shown[kind][index] = track.track
-                    changed[self._mids[kind][index]] = track
+            audio, video = selection.wanted
+            # A microphone takes the place of its camera.
+            for track, others in (
+                *[(one, audio) for one in video.among(added)],
+                *[(one, video) for one in audio.among(added)],
+            ):
+                kind, partner = COLUMNS[track.kind], others.partner(track)
+                preferred = places.get(partner) if partner is not None else None
+                index = _free_index(shown[kind], shown[1 - kind], preferred[1] if preferred is not None else None)
+                places[track.track] = (kind, index)
+                shown[kind][index] = track.track
+                changed[self._mids[kind][index]] = track
         return Layout(self._mids, tuple(map(tuple, shown)), places, now, self._codecs), changed
 
 
 COLUMNS = {Kind.AUDIO: 0, Kind.VIDEO: 1}
-
-
-def _only(added: Collection[str], wanted: Sequence[Claim]) -> list[Claim]:
-    return [track for track in wanted if track.track in added]
-
-
-def _preferred(track: Claim, others: Sequence[Claim], places: Mapping[str, tuple[int, int]]) -> int | None:
-    """Returns the index of the track that is played in sync with this one. `others`: those of the other kind."""
-    source = PARTNER.get(track.source)
-    if source is None:
-        return None
-    partners = [one for one in others if one.participant == track.participant and one.source is source]
-    place = places.get(partners[-1].track) if partners else None
-    return place[1] if place is not None else None
 
 
 def _free_index(shown: Sequence[str | None], other: Sequence[str | None], preferred: int | None) -> int:

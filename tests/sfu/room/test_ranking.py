@@ -241,7 +241,7 @@ DIFFERENCES: dict[str, Alter] = {
     "the wish": lambda viewing, _, track: viewing.wishes.set(track, Wish(quality=Quality.OFF)),
     "whether it is wanted": lambda viewing, _, track: viewing.wishes.subscribe(track, False),
     "whether the room excludes it": lambda viewing, _, track: viewing.select(
-        slots.Selection((), (), frozenset(), (0, 0), 1, frozenset({track.sid}))
+        slots.NOTHING._replace(last_n=1, beyond=frozenset({track.sid}))
     ),
 }
 
