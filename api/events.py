@@ -50,6 +50,10 @@ Room = Annotated[
 ]
 
 
+class RemovedEvents(BaseModel):
+    removed: int = Field(description="The number of events.", examples=[12])
+
+
 LastEventId = Annotated[
     str,
     Header(
@@ -109,3 +113,18 @@ async def list_events(
         return EventStream(following, stack)
     page = await sfu.execute(commands.ListEvents(grant, room, after, limit))
     return Events(events=list(page.events), next=page.next, latest=page.latest, missed=page.missed)
+
+
+@router.delete("", responses=responses(403, 503))
+async def delete_events(
+    sfu: SfuDep,
+    grant: GrantDep,
+    identity: Annotated[
+        str,
+        Query(min_length=1, max_length=limits.NAME_CHARACTERS, description="The participant's identity."),
+    ],
+    room: Room = None,
+) -> RemovedEvents:
+    """Removes the events until now that name this identity, and sends them to no webhook; remove the participant first,
+    because later ones are kept. Needs roomAdmin for the room; for all rooms roomAdmin without a room, and roomList."""
+    return RemovedEvents(removed=await sfu.execute(commands.DeleteEvents(grant, identity, room)))

@@ -385,6 +385,9 @@ Source: ours."""
 EVENT_READ = 4_000
 """Events that a client which follows is read at a time. Each read waits for the commit before it.
 Source: LIST_OCTETS at 262 octets."""
+EVENT_FORGET = 10_000
+"""Events that are searched at a time for an identity whose events are removed. Commits wait for them.
+Source: ours; 20 ms."""
 EVENT_FOLLOWERS = 256
 """Clients that follow events at the same time. Each commit wakes them.
 Source: ours; a backend needs one for all rooms."""

@@ -15,6 +15,7 @@ checked when the command is carried out, and nowhere else.
 | `ListTracks` | `GET /{room}/tracks` | | | roomAdmin for the room |
 | `SendData` | `POST /{room}/data` | | | roomAdmin for the room |
 | `ListEvents` | (`GET /v1/events`) | | | roomAdmin for the room; for all rooms roomAdmin without a room, and roomList |
+| `DeleteEvents` | (`DELETE /v1/events`) | | | as for `ListEvents` |
 | `ListParticipants` | `GET …/participants` | | | roomAdmin for the room |
 | `ShowParticipant` | `GET …/{identity}` | | | roomAdmin for the room; of itself: nothing |
 | `ChangeParticipant` | `PATCH …/{identity}` | `update` | | roomAdmin for the room; of itself: can_update_own_metadata |
@@ -87,6 +88,7 @@ from sfu.commands.rooms import (
     ChangeRoom,
     Created,
     CreateRoom,
+    DeleteEvents,
     DeleteRoom,
     Drain,
     ListEvents,
@@ -126,6 +128,7 @@ __all__ = [
     "CreateRoom",
     "Created",
     "DeclareTrack",
+    "DeleteEvents",
     "DeleteRoom",
     "Departed",
     "Drain",
@@ -177,6 +180,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     ListTracks: Right.MODERATE,
     SendData: Right.MODERATE,
     ListEvents: Right.FOLLOW,
+    DeleteEvents: Right.FOLLOW,
     ListParticipants: Right.MODERATE,
     ShowParticipant: Right.OWN_OR_MODERATE,
     ChangeParticipant: Right.OWN_OR_MODERATE,

@@ -93,6 +93,14 @@ class ListEvents(Command[EventPage]):
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteEvents(Command[int]):
+    """Removes the events that name an identity, of one room by its name or of all rooms. Returns their number."""
+
+    identity: str
+    room: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Drain(Command[None]):
     """Starts a drain: new participants are refused, present ones are informed."""
 

@@ -31,4 +31,4 @@ class Node:
 
 Handler = Callable[[Node, Any, "Standing"], Any]
 """Carries out a command of one type, after the right was checked. A handler is synchronous, so that no other
-request comes between a check and the change. If it only reads what a thread keeps, it returns an awaitable."""
+request comes between a check and the change. If it needs only what a thread keeps, it returns an awaitable."""

@@ -61,6 +61,10 @@ def list_events(node: Node, command: commands.ListEvents, _: Standing) -> Awaita
     return node.history.page(command.after, command.room, command.limit)
 
 
+def delete_events(node: Node, command: commands.DeleteEvents, _: Standing) -> Awaitable[int]:
+    return node.history.forget(command.identity, command.room)
+
+
 def drain(node: Node, command: commands.Drain, _: Standing) -> None:
     node.drain(command.limit)
 
@@ -74,6 +78,7 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.ListTracks: list_tracks,
     commands.SendData: send_data,
     commands.ListEvents: list_events,
+    commands.DeleteEvents: delete_events,
     commands.ListParticipants: list_participants,
     commands.Drain: drain,
 }

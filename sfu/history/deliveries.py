@@ -134,6 +134,14 @@ class Deliveries:
             )
             self.expired += forgotten.rowcount
 
+    def drop(self, positions: Sequence[int]) -> None:
+        """Removes what still goes to a webhook of events that are removed, too."""
+        for target in self._targets:
+            found = self._database.executemany(
+                "delete from delivery where target = ? and position = ?", [(target.name, one) for one in positions]
+            )
+            self.expired += max(found.rowcount, 0)
+
     def note(self, target: str, outcomes: Sequence[Outcome]) -> None:
         done = [(target, one.position) for one in outcomes if not one.error]
         failed = [(one.error, one.due, one.dead, target, one.position) for one in outcomes if one.error]

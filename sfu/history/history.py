@@ -41,8 +41,8 @@ class HistoryStats:
     octets: int
     """Octets of the events that are kept."""
     dropped: dict[str, int]
-    """Events that are no longer kept (`age`, `size`), or never were (`backlog`), by reason. `undelivered`: that no
-    longer go to a webhook, because they were removed."""
+    """Events that are no longer kept (`age`, `size`, `deleted`), or never were (`backlog`), by reason. `undelivered`:
+    that no longer go to a webhook, because they were removed."""
     followers: int
     """Clients that follow events now."""
     slow_followers: int
@@ -159,6 +159,19 @@ class History:
             position = int(match[2]) if is_ours else -1
         kept = await self._writer.ask(lambda store: store.read(position, room, limit))
         return EventPage(kept.events, kept.next, kept.latest, kept.missed)
+
+    async def forget(self, identity: str, room: str | None) -> int:
+        """Removes the events until now that name an identity, of one room by its name or of all. Returns their number.
+        Other work of the database has its turn in between."""
+        begun, removed = 0, 0
+        last = self._position
+        while begun < last:
+            end = min(begun + limits.EVENT_FORGET, last)
+            removed += await self.ask(partial(Store.forget, identity=identity, room=room, after=begun, last=end))
+            begun = end
+        await self.ask(Store.shred)
+        log.info("events of an identity were removed: events=%d", removed)
+        return removed
 
     @contextmanager
     def following(self, room: str | None, after: str, ask: Ask) -> Iterator[Following]:

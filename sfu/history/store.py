@@ -86,6 +86,11 @@ PAGE = """
         )
     )
 """
+OF_IDENTITY = """
+    select position, length(body) from event
+    where position > :after and position <= :last and (:room is null or room = :room)
+        and json_extract(body, '$.participant.identity') = :identity
+"""
 KEPT = 0.9
 """The share of the maximum that is kept when it is exceeded, so that not each batch removes a few."""
 
@@ -112,7 +117,7 @@ class Store:
         at: int,
         webhooks: Sequence[Webhook] = (),
     ) -> None:
-        self.dropped = {"age": 0, "size": 0}
+        self.dropped = {"age": 0, "size": 0, "deleted": 0}
         """Numbers of events that were removed, by reason."""
         self._age = age
         self._most = octets
@@ -162,6 +167,22 @@ class Store:
             last = self._value("select coalesce(max(position), 0) from event where at < :at", at=oldest)
             if last:
                 self.dropped["age"] += self._remove(last)
+
+    def forget(self, identity: str, room: str | None, after: int, last: int) -> int:
+        """Removes the events that name an identity, in this range of places. Returns their number."""
+        wanted = {"identity": identity, "room": room, "after": after, "last": last}
+        with self._transaction():
+            found = self._database.execute(OF_IDENTITY, wanted).fetchall()
+            places = [(position,) for position, _ in found]
+            self._database.executemany("delete from event where position = ?", places)
+            self.deliveries.drop([position for position, _ in found])
+        self.octets -= sum(octets for _, octets in found)
+        self.dropped["deleted"] += len(found)
+        return len(found)
+
+    def shred(self) -> None:
+        """Overwrites what was removed, also in the write-ahead log."""
+        self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
 
     def name(self, position: int) -> str:
         """Returns the id of the event at a place."""
@@ -265,7 +286,7 @@ def _open(folder: Path | None) -> sqlite3.Connection:
         raise StateError(f"the events cannot be kept in {_path(folder)}: {error}") from None
     try:
         # One process uses a folder: the lock is held until the connection is closed, or the process has ended.
-        for setting in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = full"):
+        for setting in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = full", "secure_delete = on"):
             database.execute(f"pragma {setting}")
         database.execute("begin immediate")
         database.execute("commit")

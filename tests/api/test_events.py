@@ -80,6 +80,22 @@ async def test_a_request_that_is_wrong_is_refused(server: Server, query: str, st
     assert is_problem(await server.call("GET", EVENTS + query), status)
 
 
+async def test_the_events_of_an_identity_are_removed_and_later_ones_are_kept(server: Server) -> None:
+    async with server.client("ada"), server.client("bob"):
+        reply = await server.call("DELETE", EVENTS + "?identity=ada&room=other")
+        assert (reply.status_code, reply.json()) == (200, {"removed": 0})
+        assert (await server.call("DELETE", EVENTS + "?identity=ada")).json() == {"removed": 1}
+    await server.call("DELETE", "/v1/rooms/room")
+    named = [event["participant"]["identity"] for event in (await page(server))["events"] if "participant" in event]
+    assert sorted(named) == ["ada", "bob", "bob"]
+    assert 'sfu_events_dropped_total{reason="deleted"} 1.0' in (await server.internal.get("/metrics")).text
+    for query, status in (("", 422), ("?identity=", 422), ("?identity=" + "a" * 257, 422)):
+        assert is_problem(await server.call("DELETE", EVENTS + query), status)
+    of_room = token("backend", room="room", room_join=False, room_admin=True)
+    assert is_problem(await server.call("DELETE", EVENTS + "?identity=bob", as_=of_room), 403, "following all rooms")
+    assert (await server.call("DELETE", EVENTS + "?identity=bob&room=room", as_=of_room)).json() == {"removed": 2}
+
+
 async def test_events_are_read_over_a_restart(start: Start, tmp_path: Path) -> None:
     settings = {"state_dir": tmp_path, "node": "n1"}
     async with AsyncExitStack() as stack:

@@ -23,7 +23,7 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
         "/v1/rooms/{room}/participants/{identity}/explain": {"get"},
         "/v1/rooms/{room}/tracks": {"get"},
         "/v1/rooms/{room}/data": {"post"},
-        "/v1/events": {"get"},
+        "/v1/events": {"get", "delete"},
         "/v1/whip": {"post"},
         "/v1/whep": {"post"},
         "/v1/whip/{session}": {"patch", "delete"},

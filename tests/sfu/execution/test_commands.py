@@ -66,6 +66,8 @@ RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("send data", lambda by: commands.SendData(by, "room", b"x"), MODERATORS),
     ("list participants", lambda by: commands.ListParticipants(by, "room"), MODERATORS),
     ("list events of a room", lambda by: commands.ListEvents(by, "room"), MODERATORS),
+    ("delete events of a room", lambda by: commands.DeleteEvents(by, "ada", "room"), MODERATORS),
+    ("delete events", lambda by: commands.DeleteEvents(by, "ada"), {"administrator", "moderator of all rooms"}),
     ("list events", lambda by: commands.ListEvents(by), {"administrator", "moderator of all rooms"}),
     ("show a participant", lambda by: commands.ShowParticipant(by, "room", "alice"), MODERATORS),
     ("change a participant", lambda by: commands.ChangeParticipant(by, "room", "alice", name="A"), MODERATORS),

@@ -9,6 +9,7 @@ from sfu.history.store import Store
 from sfu.room_events import EventRoom, EventType, RoomEvent, encode
 
 ALL = Webhook("all", "https://a")
+LATER = 1 << 50
 HALLS = Webhook("halls", "https://b", rooms="hall-[12]", events=("room_started",))
 
 
@@ -44,15 +45,32 @@ def test_the_next_event_of_a_room_is_due_when_the_one_before_it_is_delivered_or_
     said(it, "a", 3)
     said(it, "b", 2)
     assert places(it) == [1, 4] and places(it, limit=1) == [1]
-    it.deliveries.note("all", [Outcome(1, "no", due=50), Outcome(4)])
+    it.deliveries.note("all", [Outcome(1, "no", due=LATER), Outcome(4)])
     assert places(it) == [5, 1], "one that waits comes after the others"
-    assert [(one.attempts, one.due) for one in it.deliveries.heads("all", 9)] == [(0, 0), (1, 50)]
+    assert [(one.attempts, one.due) for one in it.deliveries.heads("all", 9)] == [(0, 0), (1, LATER)]
     it.deliveries.note("all", [Outcome(1, "no", due=99, dead=True)])
     assert places(it) == [2, 5]
     (info,) = it.deliveries.list()
     assert (info.pending, info.dead, info.error) == (3, 1, "no") and info.oldest > 0
     assert it.deliveries.retry("all", 7) == 1
     assert places(it) == [1, 5] and it.deliveries.heads("all", 1)[0].attempts == 0
+
+
+def test_rooms_that_are_busy_are_left_out_and_those_that_failed_are_counted_apart() -> None:
+    it = store(None, ALL)
+    for sid in "abcd":
+        said(it, sid, 2)
+    it.deliveries.note("all", [Outcome(1, "no", due=5), Outcome(3, "no", due=5)])
+    assert places(it, limit=1) == [1, 5], "the earliest of those that failed, and of the others"
+    heads = it.deliveries.heads("all", 9, ["a", "d"])
+    assert [(one.sid, one.position) for one in heads] == [("b", 3), ("c", 5)]
+
+
+def test_an_event_that_is_removed_goes_to_no_target_and_the_next_of_its_room_does() -> None:
+    it = store(None, ALL)
+    said(it, "a", 2)
+    it.deliveries.drop([1])
+    assert places(it) == [2] and it.deliveries.expired == 1
 
 
 def test_what_waits_outlives_the_process_and_a_target_that_is_gone_does_not(tmp_path: Path) -> None:

@@ -40,6 +40,30 @@ JOINED = event(EventType.PARTICIPANT_JOINED, 2, participant=ADA)
 LEFT = event(EventType.PARTICIPANT_LEFT, 3, participant=ADA, reason="client_initiated", duration=5)
 
 
+def test_the_events_of_an_identity_are_removed_from_a_room_or_from_all() -> None:
+    it = store()
+    bob, twin = replace(ADA, sid="PA_bob", identity="bob"), replace(ADA, sid="PA_2")
+    write(it, STARTED, JOINED, event(EventType.PARTICIPANT_JOINED, 3, participant=bob))
+    write(it, event(EventType.PARTICIPANT_JOINED, 1, HALL, participant=twin), event(EventType.ROOM_FINISHED, 2, HALL))
+    assert it.forget("ada", "lobby", 0, 9) == 1 and it.forget("ada", None, 4, 9) == 0
+    assert it.forget("ada", None, 0, 9) == 1 and it.dropped["deleted"] == 2
+    assert story(it.read(None, None, 9)) == [
+        ("lobby", "room_started", 1),
+        ("lobby", "participant_joined", 3),
+        ("hall", "room_finished", 2),
+    ]
+    assert it.octets == sum(len(encode(replace(one, id=""))) for one in it.read(None, None, 9).events)
+
+
+def test_what_was_removed_is_overwritten_on_the_disk(tmp_path: Path) -> None:
+    it = store(tmp_path)
+    write(it, STARTED, event(EventType.TRACK_MUTED, 2, participant=replace(ADA, identity="nobody-else")))
+    kept = [path for path in tmp_path.iterdir() if b"nobody-else" in path.read_bytes()]
+    it.forget("nobody-else", None, 0, 9)
+    it.shred()
+    assert kept and not [path for path in tmp_path.iterdir() if b"nobody-else" in path.read_bytes()]
+
+
 def test_pages_continue_where_the_last_one_ended() -> None:
     it = store()
     write(it, STARTED, JOINED)
