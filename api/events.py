@@ -35,6 +35,13 @@ EVENT: dict[str, Any] = {
     },
     "reason": "client_initiated",
     "duration": 60_250,
+    "usage": {
+        "octets_received": 1_203_114,
+        "octets_sent": 9_840_022,
+        "present": 60_250,
+        "publishing": 58_004,
+        "subscribing": 41_730,
+    },
 }
 
 After = Annotated[

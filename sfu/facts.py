@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sfu.failures import Failures
-from sfu.model import Cause, DisconnectReason, EndReason, Layer, Step
+from sfu.model import Cause, DisconnectReason, EndReason, Layer, Octets, Step
 from sfu.views import ParticipantInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
 
 # ------------------------------------------------------------------------------------------------- participants
@@ -40,6 +40,8 @@ class ParticipantLeft:
     info: ParticipantInfo
     reason: DisconnectReason
     was_hidden: bool
+    octets: Octets = field(default_factory=Octets)
+    """Of all its transports."""
 
 
 # -------------------------------------------------------------------------------------------------------- rooms

@@ -84,6 +84,18 @@ class DisconnectReason(StrEnum):
     MEDIA_FAILURE = "media_failure"
 
 
+class Octets(NamedTuple):
+    """Octets of the datagrams of a participant's media: RTP, RTCP and DTLS."""
+
+    received: int = 0
+    """From the participant."""
+    sent: int = 0
+    """To the participant."""
+
+    def plus(self, received: int, sent: int) -> "Octets":
+        return Octets(self.received + received, self.sent + sent)
+
+
 class EndReason(StrEnum):
     """Why a room was closed."""
 

@@ -89,6 +89,25 @@ class EventTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a participant used, or all participants of a room together. Times are milliseconds."""
+
+    octets_received: int = 0
+    """Octets from participants: RTP, RTCP and DTLS, without the headers of UDP and IP."""
+    octets_sent: int = 0
+    """Octets to participants."""
+    present: int = 0
+    """Time in the room."""
+    publishing: int = 0
+    """Time during which it published a track."""
+    subscribing: int = 0
+    """Time during which one of its receive sections showed a track."""
+
+    def plus(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEvent:
     """Something that happened in a room. `(room.sid, seq)` and `id` each identify it forever."""
 
@@ -111,6 +130,8 @@ class RoomEvent:
     """Milliseconds from the start of what ended: room, participant or track."""
     by_moderator: bool | None = None
     """Of a mute: whether the moderator or the publisher did it."""
+    usage: Usage | None = None
+    """Of `participant_left`, and of `room_finished` the sum of its participants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +164,17 @@ def encode(event: RoomEvent) -> str:
     for name in ("reason", "duration", "by_moderator"):
         if (value := getattr(event, name)) is not None:
             body[name] = value
+    if event.usage is not None:
+        body["usage"] = encode_usage(event.usage)
     return _json(body)
 
 
 def encode_participant(participant: EventParticipant) -> dict[str, Any]:
     return _present(participant)
+
+
+def encode_usage(usage: Usage) -> dict[str, int]:
+    return {name: getattr(usage, name) for name in usage.__dataclass_fields__}
 
 
 def decode(id: str, body: Mapping[str, Any]) -> RoomEvent:
@@ -166,6 +193,7 @@ def decode(id: str, body: Mapping[str, Any]) -> RoomEvent:
         body.get("reason"),
         body.get("duration"),
         body.get("by_moderator"),
+        Usage(**body["usage"]) if "usage" in body else None,
     )
 
 

@@ -9,7 +9,7 @@ from sfu.context import Context
 from sfu.errors import Conflict, NotFound, TooManyRequests
 from sfu.facts import Reader
 from sfu.lifecycle import Lifecycle, State
-from sfu.model import Candidate, DisconnectReason, EndReason, RoomOptions
+from sfu.model import Candidate, DisconnectReason, EndReason, Octets, RoomOptions
 from sfu.plane.binding import PlaneApi
 from sfu.quotas import Quotas
 from sfu.quoting import quote
@@ -76,6 +76,12 @@ class Rooms(Mapping[str, Room]):
     def of_participant(self, sid: str) -> Room | None:
         """Returns the room in which a participant is."""
         return self._by_participant.get(sid)
+
+    def octets(self, sid: str) -> Octets:
+        """Returns what a participant sent and received, by its sid."""
+        room = self.of_participant(sid)
+        participant = room.members.get(sid) if room is not None else None
+        return participant.transport.octets() if participant is not None else Octets()
 
     def create(self, name: str, options: RoomOptions | None = None, *, key: str = "") -> tuple[Room, bool]:
         """Returns the room, and whether it is new. A room that exists with the same options is returned as it is.

@@ -20,6 +20,7 @@ from sfu.history.following import Ask, Following
 from sfu.history.recorder import Recorder
 from sfu.history.store import Store
 from sfu.history.writer import Writer
+from sfu.model import Octets
 from sfu.quoting import quote
 from sfu.room_events import EventPage, RoomEvent, encode
 
@@ -52,9 +53,11 @@ class HistoryStats:
 class History:
     """Events are numbered when their facts are read, and can be read once they are in the database."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, octets: Callable[[str], Octets] = lambda sid: Octets()) -> None:
+        """`octets`: of a participant that is in a room, by its sid."""
         self._context = context
         self._config: Config = context.config
+        self._octets = octets
         self._recorder = Recorder(self._config.node, self._append)
         self._writer: Writer | None = None
         self._store: Store | None = None
@@ -134,6 +137,9 @@ class History:
         if self._writer is not None and now >= self._noted_at + limits.EVENT_ALIVE_SECONDS:
             self._noted_at = now
             self._writer.note(lambda store: store.keep_alive(at))
+            if self.is_durable:
+                usages = list(self._recorder.usages(self._octets, at))
+                self._writer.note(lambda store: store.note_usage(usages))
 
     async def settle(self) -> None:
         """Waits until the events of now are in the database. Returns earlier if that takes too long, or fails."""

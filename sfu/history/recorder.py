@@ -3,14 +3,16 @@
 A participant or track that ends was reported before, and each is reported as ended once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sfu import facts, limits
 from sfu.facts import Entry
-from sfu.room_events import EventParticipant, EventRoom, EventTrack, EventType, RoomEvent
-from sfu.views import ParticipantInfo
+from sfu.history.usage import Attended
+from sfu.model import Octets
+from sfu.room_events import EventParticipant, EventRoom, EventTrack, EventType, RoomEvent, Usage
+from sfu.views import ParticipantInfo, SlotInfo
 
 
 @dataclass(slots=True)
@@ -29,6 +31,10 @@ class _Room:
     seq: int = 0
     participants: dict[str, EventParticipant] = field(default_factory=dict)
     tracks: dict[str, _Published] = field(default_factory=dict)
+    attended: dict[str, Attended] = field(default_factory=dict)
+    """By the sid of the participants."""
+    usage: Usage = field(default_factory=Usage)
+    """Of the participants that have left."""
     speaker: str = ""
     """The participant's sid. Empty: nobody."""
     speaker_at: int = 0
@@ -69,6 +75,14 @@ class Recorder:
                 del self._waiting[sid]
                 self._report_speaker(room, room.next_speaker, at)
 
+    def usages(self, octets: Callable[[str], Octets], at: int) -> Iterator[tuple[str, Usage]]:
+        """Yields what was used until now: of the participants present by sid, and of those that have left by the sid of
+        their room. `octets`: of a participant, by sid."""
+        for room in self._rooms.values():
+            yield room.room.sid, room.usage
+            for sid, attended in room.attended.items():
+                yield sid, attended.usage(octets(sid), max(at - room.participants[sid].joined_at, 0), at)
+
     def _start(self, entry: Entry, fact: facts.RoomStarted) -> None:
         room = self._rooms[entry.room] = _Room(EventRoom(entry.room, fact.name), fact.created_at)
         self._note(room, EventType.ROOM_STARTED, entry.at)
@@ -78,10 +92,14 @@ class Recorder:
         match entry.fact:
             case facts.ParticipantJoined(info=info):
                 self._join(room, info, at)
-            case facts.ParticipantLeft(info=info, reason=reason):
-                self._leave(room, info, reason, at)
+            case facts.ParticipantLeft(info=info, reason=reason, octets=octets):
+                self._leave(room, info, reason, octets, at)
+            case facts.SlotsChanged(subscribers=subscribers, slots=slots):
+                _note_slots(room, subscribers, slots, at)
             case facts.TrackPublished(owner=owner, track=info):
                 track = room.tracks[info.sid] = _Published(owner, EventTrack.of(info), at)
+                if owner in room.attended:
+                    room.attended[owner].publishing.begin(info.sid, at)
                 self._note_track(room, EventType.TRACK_PUBLISHED, track, at)
             case facts.TrackUnpublished(track=sid, reason=reason):
                 self._unpublish(room, sid, reason, at)
@@ -97,23 +115,29 @@ class Recorder:
 
     def _join(self, room: _Room, info: ParticipantInfo, at: int) -> None:
         room.participants[info.sid] = EventParticipant.of(info)
+        room.attended[info.sid] = Attended()
         participant = EventParticipant.of(info, is_new=True)
         self._note(room, EventType.PARTICIPANT_JOINED, at, participant=participant)
 
-    def _leave(self, room: _Room, info: ParticipantInfo, reason: str, at: int) -> None:
+    def _leave(self, room: _Room, info: ParticipantInfo, reason: str, octets: Octets, at: int) -> None:
         if info.sid not in room.participants:
             # This reader failed in the turn of the join.
             self._join(room, info, at)
         for sid in [sid for sid, track in room.tracks.items() if track.owner == info.sid]:
             self._unpublish(room, sid, "its publisher left", at)
         del room.participants[info.sid]
-        participant, duration = EventParticipant.of(info), max(at - info.joined_at, 0)
-        self._note(room, EventType.PARTICIPANT_LEFT, at, participant=participant, reason=str(reason), duration=duration)
+        duration = max(at - info.joined_at, 0)
+        usage = room.attended.pop(info.sid).usage(octets, duration, at)
+        room.usage = room.usage.plus(usage)
+        more = {"participant": EventParticipant.of(info), "reason": str(reason), "duration": duration, "usage": usage}
+        self._note(room, EventType.PARTICIPANT_LEFT, at, **more)
 
     def _unpublish(self, room: _Room, sid: str, reason: str, at: int) -> None:
         track = room.tracks.pop(sid, None)
         # A track that was only declared may end, too.
         if track is not None:
+            if track.owner in room.attended:
+                room.attended[track.owner].publishing.end(sid, at)
             duration = max(at - track.at, 0)
             self._note_track(room, EventType.TRACK_UNPUBLISHED, track, at, reason=reason, duration=duration)
 
@@ -134,7 +158,8 @@ class Recorder:
 
     def _finish(self, room: _Room, entry: Entry, reason: str) -> None:
         duration = max(entry.at - room.started_at, 0)
-        self._note(room, EventType.ROOM_FINISHED, entry.at, reason=str(reason), duration=duration)
+        more = {"reason": str(reason), "duration": duration, "usage": room.usage}
+        self._note(room, EventType.ROOM_FINISHED, entry.at, **more)
         del self._rooms[entry.room]
 
     def _note_track(self, room: _Room, what: EventType, published: _Published, at: int, **more: Any) -> None:
@@ -144,3 +169,14 @@ class Recorder:
     def _note(self, room: _Room, what: EventType, at: int, **more: Any) -> None:
         room.seq += 1
         self._append(RoomEvent("", what, at, room.room, room.seq, self._node, self.epoch, **more))
+
+
+def _note_slots(room: _Room, subscribers: Sequence[str], slots: Mapping[str, SlotInfo | None], at: int) -> None:
+    for sid in subscribers:
+        attended = room.attended.get(sid)
+        if attended is not None:
+            for mid, content in slots.items():
+                if content is None:
+                    attended.subscribing.end(mid, at)
+                else:
+                    attended.subscribing.begin(mid, at)

@@ -23,9 +23,11 @@ from sfu.room_events import (
     EventRoom,
     EventType,
     RoomEvent,
+    Usage,
     decode,
     decode_participant,
     encode,
+    encode_usage,
 )
 
 FILE = "events.sqlite3"
@@ -42,6 +44,7 @@ create table room (sid text primary key, name text not null, started_at integer 
 create table participant (sid text primary key, room text not null, joined_at integer not null, body text not null)
     without rowid;
 """
+USAGE = "create table if not exists usage (sid text primary key, body text not null) without rowid"
 WRITE = (
     """
     insert into event (position, at, type, room, sid, seq, body)
@@ -124,6 +127,7 @@ class Store:
         self._database = _open(folder)
         try:
             self.id, self.epoch = self._adopt(at)
+            self._database.execute(USAGE)
             self.deliveries = Deliveries(self._database, webhooks)
             self.octets: int = self._value("select coalesce(sum(length(body)), 0) from event")
             """Octets of the events that are kept."""
@@ -184,6 +188,18 @@ class Store:
         """Overwrites what was removed, also in the write-ahead log."""
         self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
 
+    def note_usage(self, usages: Sequence[tuple[str, Usage]]) -> None:
+        """Notes what was used until now, by the sid of a participant, or of the room of those that have left: what the
+        next start reports if the process is lost."""
+        rows = json.dumps([(sid, encode_usage(usage)) for sid, usage in usages])
+        with self._transaction():
+            self._database.execute("delete from usage")
+            self._database.execute(
+                "insert or replace into usage (sid, body) "
+                "select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(?)",
+                (rows,),
+            )
+
     def name(self, position: int) -> str:
         """Returns the id of the event at a place."""
         return f"{self.id}-{position}"
@@ -213,10 +229,11 @@ class Store:
             "select max(coalesce((select value from meta where name = 'alive'), 0), coalesce(max(at), 0)) from event"
         )
         events: list[RoomEvent] = []
+        used = {sid: Usage(**json.loads(body)) for sid, body in self._database.execute("select sid, body from usage")}
         rooms = self._database.execute("select sid, name, started_at, seq from room order by started_at").fetchall()
         for sid, name, started_at, seq in rooms:
             people = self._database.execute(
-                "select joined_at, body from participant where room = ? order by joined_at", (sid,)
+                "select sid, joined_at, body from participant where room = ? order by joined_at", (sid,)
             )
             event = RoomEvent(
                 "", EventType.ROOM_FINISHED, seen, EventRoom(sid, name), seq, node, self.epoch, reason=LOST
@@ -227,10 +244,14 @@ class Store:
                     type=EventType.PARTICIPANT_LEFT,
                     participant=decode_participant(json.loads(body)),
                     duration=max(seen - joined_at, 0),
+                    usage=replace(used.get(gone, Usage()), present=max(seen - joined_at, 0)),
                 )
-                for joined_at, body in people
+                for gone, joined_at, body in people
             ]
-            finished = replace(event, duration=max(seen - started_at, 0))
+            total = used.get(sid, Usage())
+            for one in left:
+                total = total.plus(one.usage or Usage())
+            finished = replace(event, duration=max(seen - started_at, 0), usage=total)
             events += [replace(one, seq=seq + number) for number, one in enumerate([*left, finished], 1)]
         if events:
             self.append([(self.position + number, encode(event)) for number, event in enumerate(events, 1)])

@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Literal, cast
 
-from sfu.model import Candidate, Kind, random_text
+from sfu.model import Candidate, Kind, Octets, random_text
 from sfu.negotiation import fragment
 from sfu.negotiation.negotiation import (
     Allow,
@@ -76,6 +76,8 @@ class Transport:
         self._ssrcs: dict[str, int] = {}
         """The SSRCs of the slots, by mid."""
         self._sctp = False
+        self._ended = Octets()
+        """Octets of the transports that were closed."""
 
     def consider(self, offer: SessionDescription, allow: Allow) -> tuple[Negotiated, Local]:
         """Negotiates an offer and changes nothing. Raises NegotiationError."""
@@ -112,6 +114,12 @@ class Transport:
     def has_data(self) -> bool:
         return self._sctp
 
+    def octets(self) -> Octets:
+        """Returns what was received and sent, also before the transport was opened again. Up to a quarter of a second
+        old."""
+        counters = self._binding.plane.counters(self.id) if self.id is not None else None
+        return self._ended if counters is None else self._ended.plus(counters.bytes_received, counters.bytes_sent)
+
     def restart_ice(self, text: str) -> str | None:
         """Handles a trickled fragment. New credentials restart ICE: returns the reply's fragment, otherwise None."""
         received = fragment.fragment(text)
@@ -133,6 +141,7 @@ class Transport:
         """Removes the transport and everything it owns from the plane."""
         if self.id is None:
             return
+        self._ended = self.octets()
         self._binding.remove(self.id)
         for id in (*self.tracks.values(), *self.slots.values()):
             self._binding.owners.pop(id, None)

@@ -104,4 +104,6 @@ class Attendance:
     def _note_departure(self, participant: Participant, reason: DisconnectReason) -> None:
         participant.disconnect_reason = reason
         participant.changed()
-        self._facts.append(ParticipantLeft(participant.info(), reason, participant.is_hidden))
+        self._facts.append(
+            ParticipantLeft(participant.info(), reason, participant.is_hidden, participant.transport.octets())
+        )

@@ -10,6 +10,7 @@ import pytest
 
 from .conftest import Start
 from .kill import Killed
+from .plane import COUNTERS
 from .server import Server, is_problem, serving, token
 from .test_process import FREE_PORTS, said
 
@@ -78,6 +79,22 @@ async def test_a_moderator_reads_its_room_and_a_lister_who_moderates_all_reads_a
 )
 async def test_a_request_that_is_wrong_is_refused(server: Server, query: str, status: int) -> None:
     assert is_problem(await server.call("GET", EVENTS + query), status)
+
+
+async def test_one_who_leaves_and_the_room_have_the_octets_of_all_transports(server: Server) -> None:
+    async with server.client("ada") as ada, server.client("bob"):
+        await ada.offer("audio sendonly")
+        # Nothing was sent to bob, who has no transport.
+    await server.call("DELETE", "/v1/rooms/room")
+    used = {
+        event["participant"]["identity"] if "participant" in event else "": event["usage"]
+        for event in (await page(server))["events"]
+        if "usage" in event
+    }
+    octets = {name: (usage["octets_received"], usage["octets_sent"]) for name, usage in used.items()}
+    counted = (COUNTERS.bytes_received, COUNTERS.bytes_sent)
+    assert octets == {"ada": counted, "bob": (0, 0), "": counted} and counted[0] > 0
+    assert used[""]["present"] == used["ada"]["present"] + used["bob"]["present"]
 
 
 async def test_the_events_of_an_identity_are_removed_and_later_ones_are_kept(server: Server) -> None:

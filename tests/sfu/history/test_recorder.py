@@ -8,9 +8,9 @@ import pytest
 from sfu import facts
 from sfu.facts import Entry, Fact
 from sfu.history.recorder import Recorder
-from sfu.model import DisconnectReason, EndReason, Kind, ParticipantKind, ParticipantState, Permissions, Source
-from sfu.room_events import EventType, RoomEvent, decode, encode
-from sfu.views import ParticipantInfo, TrackInfo
+from sfu.model import DisconnectReason, EndReason, Kind, Octets, ParticipantKind, ParticipantState, Permissions, Source
+from sfu.room_events import EventType, RoomEvent, Usage, decode, encode
+from sfu.views import ParticipantInfo, SlotInfo, TrackInfo
 
 ADA = ParticipantInfo(
     "PA_ada", "ada", "Ada", ParticipantState.JOINING, ParticipantKind.STANDARD, "{}", {"a": "b"}, Permissions(), 1000, 1
@@ -87,6 +87,33 @@ def test_each_end_follows_one_start(turns: Sequence[Sequence[Fact]], types: list
     for at, happened in enumerate(turns):
         tape.say(at, *happened)
     assert tape.types() == types
+
+
+def test_one_who_leaves_and_the_room_have_what_was_used() -> None:
+    tape = Tape()
+    bob, second = replace(ADA, sid="PA_bob", identity="bob", joined_at=2000), replace(CAMERA, sid="TR_2")
+    shown, empty = {"1": SlotInfo("TR_1", ADA.sid)}, {"1": None}
+    tape.say(1000, STARTED, JOINED)
+    tape.say(2000, facts.ParticipantJoined(bob), PUBLISHED)
+    tape.say(3000, facts.SlotsChanged(("PA_bob", "PA_gone"), shown), facts.TrackPublished(ADA.sid, second))
+    tape.say(4000, UNPUBLISHED, facts.SlotsChanged(("PA_bob",), {"2": SlotInfo("TR_2", ADA.sid)}))
+    tape.say(5000, facts.SlotsChanged(("PA_bob",), empty), facts.SlotsChanged(("PA_bob",), empty))
+    now = dict(tape.recorder.usages(lambda sid: Octets(7, 70), 6000))
+    assert now == {
+        "RM_1": Usage(),
+        "PA_ada": Usage(7, 70, present=5000, publishing=4000),
+        "PA_bob": Usage(7, 70, present=4000, subscribing=3000),
+    }
+    tape.say(7000, facts.SlotsChanged(("PA_bob",), {"2": None}))
+    left = facts.ParticipantLeft(bob, DisconnectReason.CLIENT_INITIATED, False, Octets(1, 100))
+    tape.say(8000, left)
+    tape.say(9000, replace(LEFT, octets=Octets(1000, 10)), FINISHED)
+    used = [event.usage for event in tape.events if event.usage is not None]
+    assert used == [
+        Usage(1, 100, present=6000, subscribing=4000),
+        Usage(1000, 10, present=8000, publishing=7000),
+        Usage(1001, 110, present=14000, publishing=7000, subscribing=4000),
+    ]
 
 
 def test_one_who_leaves_has_joined_even_if_the_join_was_not_read() -> None:

@@ -12,7 +12,7 @@ from sfu import limits
 from sfu.errors import StateError
 from sfu.history.store import FILE, Kept, Store
 from sfu.model import ParticipantKind
-from sfu.room_events import EventParticipant, EventRoom, EventType, RoomEvent, encode
+from sfu.room_events import EventParticipant, EventRoom, EventType, RoomEvent, Usage, encode
 
 LOBBY, HALL = EventRoom("RM_1", "lobby"), EventRoom("RM_2", "hall")
 LARGE = EventParticipant("PA_1", "ada", metadata="m" * 400)
@@ -62,6 +62,17 @@ def test_what_was_removed_is_overwritten_on_the_disk(tmp_path: Path) -> None:
     it.forget("nobody-else", None, 0, 9)
     it.shred()
     assert kept and not [path for path in tmp_path.iterdir() if b"nobody-else" in path.read_bytes()]
+
+
+def test_a_lost_process_leaves_what_was_last_noted_of_the_usage(tmp_path: Path) -> None:
+    it = store(tmp_path)
+    write(it, STARTED, JOINED, replace(JOINED, seq=3, participant=replace(ADA, sid="PA_2")))
+    it.note_usage([("PA_gone", Usage(9, 9, 9, 9, 9))])
+    it.note_usage([("PA_ada", Usage(1, 2, 3, 4, 5)), ("RM_1", Usage(10, 20, 30, 40, 50))])
+    it.keep_alive(3000)
+    it.close()
+    used = [one.usage for one in store(tmp_path).read(3, None, 9).events]
+    assert used == [Usage(0, 0, 2000), Usage(1, 2, 2000, 4, 5), Usage(11, 22, 4030, 44, 55)]
 
 
 def test_pages_continue_where_the_last_one_ended() -> None:
