@@ -1,4 +1,4 @@
-"""REST: rooms, their published tracks, and data from the server."""
+"""REST: rooms, and data from the server."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from api.pages import NEXT, After, Limit
 from sfu import commands, limits
 from sfu.errors import InvalidRequest
 from sfu.model import RoomChanges
-from sfu.views import PublishedTrack, RoomInfo
+from sfu.views import RoomInfo
 
 router = APIRouter(prefix="/v1/rooms", tags=["rooms"])
 
@@ -44,32 +44,6 @@ ROOM: dict[str, Any] = {
     "num_participants": 2,
     "num_publishers": 1,
     "dominant_speaker": "",
-}
-
-
-TRACK: dict[str, Any] = {
-    "participant": "ada",
-    "track": {
-        "sid": "TR_5hJk2mNpQrSt",
-        "kind": "video",
-        "source": "camera",
-        "name": "front",
-        "muted": False,
-        "width": 1280,
-        "height": 720,
-        "mime": "video/VP8",
-        "mid": "1",
-        "simulcast": True,
-        "stream": "cam",
-    },
-    "encodings": [
-        {"rid": rid, "spatial": at, "active": True, "wanted": True, "offered": 1 - at}
-        | {"bitrate": bitrate, "width": 640 << at, "height": 360 << at, "fps": 30.0}
-        for at, (rid, bitrate) in enumerate([("h", 491_000), ("f", 1_540_000)])
-    ],
-    "subscribers": ["bob"],
-    "paused": False,
-    "backup": None,
 }
 
 
@@ -104,11 +78,6 @@ class RoomChange(RequestBody):
 
 class Rooms(BaseModel):
     rooms: list[RoomInfo] = Field(examples=[[ROOM]])
-    next: str = Field("", description=NEXT)
-
-
-class Tracks(BaseModel):
-    tracks: list[PublishedTrack] = Field(examples=[[TRACK]])
     next: str = Field("", description=NEXT)
 
 
@@ -173,16 +142,6 @@ async def change_room(room: str, body: RoomChange, sfu: SfuDep, grant: GrantDep)
 async def delete_room(room: str, sfu: SfuDep, grant: GrantDep) -> None:
     """Closes a room. Its participants receive `left` with the reason. Needs roomCreate, or roomAdmin for the room."""
     await sfu.execute(commands.DeleteRoom(grant, room))
-
-
-@router.get("/{room:name}/tracks", responses=responses(400, 403, 404))
-async def list_tracks(
-    room: str, sfu: SfuDep, grant: GrantDep, after: After = "", limit: Limit = limits.LIST_PAGE
-) -> Tracks:
-    """Lists the published tracks in the order in which their publishers joined, a page at a time: the encodings that
-    arrive, and the subscribers. Needs roomAdmin for the room."""
-    page = await sfu.execute(commands.ListTracks(grant, room, after, limit))
-    return Tracks(tracks=list(page.entries), next=page.next)
 
 
 @router.post("/{room:name}/data", responses=responses(400, 403, 404, 409, 415, 422))

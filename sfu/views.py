@@ -166,6 +166,28 @@ class PublishedTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackViewer:
+    """A subscriber that has a track in a slot."""
+
+    participant: str
+    """Its identity."""
+    layer: Layer | None
+    """The layer that is sent to it. None: none, or the track is muted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackDetails(PublishedTrack):
+    """A published track, with what its subscribers receive and how it reaches the server."""
+
+    viewers: tuple[TrackViewer, ...] = ()
+    """The `subscribers`, with their layers."""
+    loss: float = 0.0
+    """0 to 1: the share of its packets that did not arrive in the last five seconds, before retransmissions."""
+    round_trip: float = 0.0
+    """Milliseconds to its publisher and back, smoothed. 0: not measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlotInfo:
     """The track that a receive section shows."""
 

@@ -13,6 +13,9 @@ checked when the command is carried out, and nowhere else.
 | `ChangeRoom` | `PATCH /{room}` | | | roomAdmin for the room |
 | `DeleteRoom` | `DELETE /{room}` | | | roomCreate, or roomAdmin for the room |
 | `ListTracks` | `GET /{room}/tracks` | | | roomAdmin for the room |
+| `ShowTrack` | `GET …/tracks/{track}` | | | roomAdmin for the room |
+| `RemoveTrack` | `DELETE …/tracks/{track}` | | | roomAdmin for the room |
+| `RequestKeyframe` | `POST …/tracks/{track}/keyframe` | | | roomAdmin for the room |
 | `SendData` | `POST /{room}/data` | | | roomAdmin for the room |
 | `ListEvents` | (`GET /v1/events`) | | | roomAdmin for the room; for all rooms roomAdmin without a room, and roomList |
 | `DeleteEvents` | (`DELETE /v1/events`) | | | as for `ListEvents` |
@@ -112,6 +115,7 @@ from sfu.commands.sessions import (
     Resume,
     TrickleIce,
 )
+from sfu.commands.tracks import OfTrack, RemoveTrack, RequestKeyframe, ShowTrack
 
 __all__ = [
     "ADMINISTRATOR",
@@ -151,10 +155,13 @@ __all__ = [
     "OfMediaSession",
     "OfParticipant",
     "OfRoom",
+    "OfTrack",
     "OpenMediaSession",
     "Page",
     "ReadmitParticipant",
     "RemoveParticipant",
+    "RemoveTrack",
+    "RequestKeyframe",
     "RestartIce",
     "Restarted",
     "Resume",
@@ -164,6 +171,7 @@ __all__ = [
     "ShowCounters",
     "ShowParticipant",
     "ShowRoom",
+    "ShowTrack",
     "StartCapture",
     "StopCapture",
     "Subscribe",
@@ -178,6 +186,9 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     ChangeRoom: Right.MODERATE,
     DeleteRoom: Right.CLOSE_ROOM,
     ListTracks: Right.MODERATE,
+    ShowTrack: Right.MODERATE,
+    RemoveTrack: Right.MODERATE,
+    RequestKeyframe: Right.MODERATE,
     SendData: Right.MODERATE,
     ListEvents: Right.FOLLOW,
     DeleteEvents: Right.FOLLOW,

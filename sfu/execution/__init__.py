@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from sfu.commands import Command, Join, ListIceServers, Resume
 from sfu.errors import InvalidRequest
-from sfu.execution import participants, rooms, sessions
+from sfu.execution import participants, rooms, sessions, tracks
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
 
@@ -22,6 +22,7 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     Resume: lambda node, command, _: node.joins.resume(command),
     ListIceServers: lambda node, command, _: node.joins.list_ice_servers(command),
     **rooms.HANDLERS,
+    **tracks.HANDLERS,
     **participants.HANDLERS,
     **sessions.HANDLERS,
 }

@@ -15,6 +15,11 @@ class CurrentLayers:
         self._context = context
         self._viewing = viewing
 
+    def layer_of(self, track: Track) -> Layer | None:
+        """Returns the layer of a track that is sent. None: none, or the track is muted."""
+        slot = self._viewing.showing(track)
+        return slot.layer if slot is not None and not track.is_muted else None
+
     # Events of the plane
 
     def handle_switched(self, event: _native.Switched) -> None:

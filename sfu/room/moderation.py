@@ -114,6 +114,12 @@ class Moderation:
         if published:
             self._attendance.note(participant)
 
+    def request_keyframes(self, track: Track) -> None:
+        """Asks the publisher of a video track for keyframes of the encodings that are shown. The plane limits them."""
+        for one in (track, track.backup):
+            if one is not None and one.plane_id is not None:
+                self._context.binding.plane.request_keyframe(one.plane_id)
+
     def _sessions_of(self, identity: str) -> list[Participant]:
         return [p for p in self._members if p.grant.identity == identity]
 

@@ -1,6 +1,7 @@
 """Views of a room's tracks: the published tracks, and the state of each subscription with its reasons."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sfu.errors import NotFound
 from sfu.model import FIRST, Order
@@ -10,7 +11,7 @@ from sfu.room.participant import Participant
 from sfu.room.ranking import Ranking
 from sfu.room.records import Records
 from sfu.room.tracks import MIME, Track
-from sfu.views import BackupInfo, Explanation, PublishedTrack, SubscriptionInfo
+from sfu.views import BackupInfo, Explanation, PublishedTrack, SubscriptionInfo, TrackDetails, TrackViewer
 
 
 class Overview:
@@ -52,20 +53,39 @@ class Overview:
 
     def published(self, after: Order = FIRST) -> Iterator[tuple[Order, PublishedTrack]]:
         for track in self._ranking.by_join():
-            if track.order <= after:
-                continue
-            viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
-            yield (
-                track.order,
-                PublishedTrack(
-                    participant=track.identity,
-                    track=track.info(),
-                    encodings=track.encodings(),
-                    subscribers=tuple(viewer.identity for viewer in viewers if not viewer.is_hidden),
-                    paused=track.requested is not None and track.requested.paused,
-                    backup=_backup(track),
-                ),
-            )
+            if track.order > after:
+                yield track.order, PublishedTrack(**self._published(track))
+
+    def details(self, sid: str) -> TrackDetails:
+        """Raises NotFound if the track is not published."""
+        track = self.find_published(sid)
+        layers = [TrackViewer(viewer.identity, viewer.current.layer_of(track)) for viewer in self._viewers(track)]
+        return TrackDetails(
+            **self._published(track), viewers=tuple(layers), loss=track.loss, round_trip=track.round_trip
+        )
+
+    def find_published(self, sid: str) -> Track:
+        """Raises NotFound if the track is not published."""
+        track = self._tracks.get(sid)
+        if track is None:
+            raise NotFound(f"there is no published track {quote(sid)}")
+        return track
+
+    def _published(self, track: Track) -> Mapping[str, Any]:
+        """Returns the fields of a `PublishedTrack`."""
+        return {
+            "participant": track.identity,
+            "track": track.info(),
+            "encodings": track.encodings(),
+            "subscribers": tuple(viewer.identity for viewer in self._viewers(track)),
+            "paused": track.requested is not None and track.requested.paused,
+            "backup": _backup(track),
+        }
+
+    def _viewers(self, track: Track) -> list[Participant]:
+        """Returns the visible participants that have the track in a slot."""
+        viewers = [viewer for sid in track.viewers if (viewer := self._members.get(sid)) is not None]
+        return [viewer for viewer in viewers if not viewer.is_hidden]
 
 
 def _backup(track: Track) -> BackupInfo | None:

@@ -69,6 +69,10 @@ class Track:
     """The participants that have it in a slot: mids by sid."""
     claim: slots.Claim = field(init=False)
     """The claim of this track to a receive section."""
+    loss: float = 0.0
+    """0 to 1: the share of its packets that did not arrive in the last five seconds."""
+    round_trip: float = 0.0
+    """Milliseconds to its publisher and back. 0: not measured."""
     publishing: PublisherState = field(default_factory=PublisherState)
     """What its publisher does that affects all subscribers."""
     asked: dict[str, Layer] = field(default_factory=dict)
@@ -176,6 +180,7 @@ class Track:
         """Sets the layers that arrive. True: `info` changed."""
         before = (self.expected_codec, self.width, self.height)
         self.offers.clear()
+        self.loss, self.round_trip = event.loss, event.round_trip
         if event.codec is not None and event.codec != self.codec:
             self.codec = event.codec
             self.sizes.clear()

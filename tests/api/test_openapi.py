@@ -22,6 +22,8 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
         "/v1/rooms/{room}/participants/{identity}/subscriptions": {"get", "put"},
         "/v1/rooms/{room}/participants/{identity}/explain": {"get"},
         "/v1/rooms/{room}/tracks": {"get"},
+        "/v1/rooms/{room}/tracks/{track}": {"get", "delete"},
+        "/v1/rooms/{room}/tracks/{track}/keyframe": {"post"},
         "/v1/rooms/{room}/data": {"post"},
         "/v1/events": {"get", "delete"},
         "/v1/whip": {"post"},

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from api import explain, participants, rooms
+from api import explain, participants, rooms, tracks
 from sfu import limits, paging
 from sfu.views import Decision, Explanation, ParticipantInfo, PublishedTrack, RoomInfo, SubscriptionInfo
 
@@ -16,7 +16,7 @@ from ..live import rooms_of
 from .server import ROOM, Client, Server, admin, is_problem
 
 A_ROOM = TypeAdapter(RoomInfo).validate_python(rooms.ROOM)
-TRACK = TypeAdapter(PublishedTrack).validate_python(rooms.TRACK)
+TRACK = TypeAdapter(PublishedTrack).validate_python(tracks.TRACK)
 PARTICIPANT = TypeAdapter(ParticipantInfo).validate_python(participants.PARTICIPANT)
 SUBSCRIPTION = TypeAdapter(SubscriptionInfo).validate_python(participants.SUBSCRIPTION)
 EXPLANATION = TypeAdapter(Explanation).validate_python(explain.EXAMPLE)

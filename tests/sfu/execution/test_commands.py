@@ -17,7 +17,7 @@ from sfu.signalling import messages
 from ...live import rooms_of
 from ..scene import Client, Scene, grant, scene, turn
 
-BASES = {commands.Command, commands.OfRoom, commands.OfParticipant, commands.OfMediaSession}
+BASES = {commands.Command, commands.OfRoom, commands.OfTrack, commands.OfParticipant, commands.OfMediaSession}
 ALL = {
     kind
     for kind in vars(commands).values()
@@ -99,6 +99,15 @@ async def test_a_command_is_carried_out_for_those_who_have_the_right(asker: str,
         else:
             with pytest.raises(NotAllowed):
                 await it.sfu.execute(command(ASKERS[asker]))
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+@pytest.mark.parametrize("command", [commands.ShowTrack, commands.RemoveTrack, commands.RequestKeyframe])
+async def test_a_track_is_looked_up_for_moderators_only(asker: str, command: Any) -> None:
+    async with scene() as it:
+        await it.client("alice")
+        with pytest.raises(NotFound if asker in MODERATORS else NotAllowed):
+            await it.sfu.execute(command(ASKERS[asker], "room", "TR_none"))
 
 
 @pytest.mark.parametrize("asker", ASKERS)
