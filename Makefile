@@ -41,7 +41,7 @@ endif
 	@scripts/install-build-tools
 	@touch $@
 
-.venv/.packages: .cargo/config.toml pyproject.toml constraints.txt scripts/install-python tests/packaging/requirements.txt
+.venv/.packages: .cargo/config.toml pyproject.toml constraints.txt clients/python/pyproject.toml scripts/install-python tests/packaging/requirements.txt
 	@echo "setup: Python packages into .venv (the first time about a minute)"
 	@scripts/install-python $(BIN)/python
 	@touch $@

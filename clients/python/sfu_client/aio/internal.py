@@ -1,0 +1,50 @@
+"""The client of the internal listener (SFU_INTERNAL_PORT), which has no tokens: drain and webhooks."""
+
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from ..address import base_of, given, path
+from ..models import DrainState, Retried, Tested, Webhook, WebhookList
+from .client import TIMEOUT, read_as
+from .connection import Connection
+
+
+class InternalClient:
+    """Use it in a block, or call `close`. All methods raise ClientError."""
+
+    def __init__(
+        self, url: str, *, timeout: float = TIMEOUT, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._connection = Connection(base_of(url), None, timeout, True, transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def drain(self, *, limit: float | None = None) -> DrainState:
+        """Starts a drain: nobody can join, and the service ends when all have left, at the latest after `limit`
+        seconds."""
+        return read_as(DrainState, await self._connection.ask("POST", "/drain", query=given(limit=limit)))
+
+    async def show_drain(self) -> DrainState:
+        return read_as(DrainState, await self._connection.ask("GET", "/drain"))
+
+    async def list_webhooks(self) -> tuple[Webhook, ...]:
+        return read_as(WebhookList, await self._connection.ask("GET", "/webhooks")).webhooks
+
+    async def retry_webhook(self, name: str) -> int:
+        """Sends what waits, and what was given up, at once. Returns the number of events."""
+        return read_as(Retried, await self._connection.ask("POST", path("webhooks", name, "retry"))).events
+
+    async def test_webhook(self, name: str) -> str:
+        """Sends an event of the type `test`. Returns why the receiver did not take it. Empty: it did."""
+        return read_as(Tested, await self._connection.ask("POST", path("webhooks", name, "test"))).error

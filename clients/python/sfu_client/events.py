@@ -1,0 +1,71 @@
+"""What happens in rooms: the events that `GET /v1/events` and webhooks carry."""
+
+from collections.abc import Mapping
+
+from .models import Model
+
+
+class EventRoom(Model):
+    sid: str
+    name: str
+
+
+class EventParticipant(Model):
+    """The participant that an event is about, or the publisher of its track."""
+
+    sid: str
+    identity: str
+    name: str = ""
+    kind: str = "standard"
+    joined_at: int = 0
+    """Milliseconds since the epoch."""
+    hidden: bool = False
+    metadata: str = ""
+    """Only in `participant_joined`."""
+    attributes: Mapping[str, str] = {}
+    """Only in `participant_joined`."""
+
+
+class EventTrack(Model):
+    sid: str
+    kind: str = ""
+    source: str = "unknown"
+    name: str = ""
+    muted: bool = False
+    stream: str = ""
+
+
+class Event(Model):
+    """Something that happened in a room. `id` and `(room.sid, seq)` each identify it forever.
+
+    `type` is `room_started`, `room_finished`, `participant_joined`, `participant_left`, `track_published`,
+    `track_unpublished`, `track_muted`, `track_unmuted`, `speaker_changed`, or one that this version does not know:
+    ignore it.
+    """
+
+    id: str
+    """The place in the stream of all rooms: keep it, and follow after it."""
+    type: str
+    at: int
+    """Milliseconds since the epoch."""
+    room: EventRoom
+    seq: int
+    """Counted per room, from 1. A gap: the service lost events of this room."""
+    node: str
+    epoch: int
+    participant: EventParticipant | None = None
+    track: EventTrack | None = None
+    reason: str | None = None
+    duration: int | None = None
+    """Milliseconds from the start of what ended: room, participant or track."""
+    by_moderator: bool | None = None
+
+
+class EventPage(Model):
+    events: tuple[Event, ...]
+    next: str
+    """The `after` of the next page. Empty: there are no more for now."""
+    latest: str
+    """The id of the newest event of all rooms: `after` for later events alone."""
+    missed: bool
+    """Events between `after` and these are no longer kept: read the state of the rooms."""

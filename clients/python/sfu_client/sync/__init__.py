@@ -1,0 +1,2 @@
+# Made from aio/__init__.py by scripts/make-sync-client.
+"""The client without asyncio. Made from `aio`."""
