@@ -106,7 +106,7 @@ def first_of_two() -> int:
 
 @asynccontextmanager
 async def running(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[Process]:
-    port = free_port()
+    port = int(environ.get("SFU_PORT") or free_port())
     given = {**FREE_PORTS, "SFU_PORT": str(port), **environ}
     child = await sfu(folder, "serve", *arguments, **given)
     try:

@@ -295,13 +295,15 @@ class Client:
         room: str | None = None,
         on_missed: Missed | None = None,
         give_up: float = GIVE_UP,
+        resume: bool = True,
     ) -> Following:
         """Returns the events after one (its id; empty: all that are kept), and then those that come.
 
         It connects again by itself, for at most `give_up` seconds without an answer (`math.inf`: for ever). If events
         are no longer kept, it calls `on_missed` and goes on with the oldest one; without it, it raises EventsMissed.
+        With `resume=False` it ends with its first connection.
         """
-        return Following(self._connection, after, room, on_missed, give_up)
+        return Following(self._connection, after, room, on_missed, give_up, resume=resume)
 
     # WHIP and WHEP, with the token of a participant
 

@@ -1,6 +1,7 @@
 # Made from aio/following.py by scripts/make-sync-client.
 """Following events: a stream that connects again by itself, after the last event that it has returned."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Generator
@@ -27,7 +28,8 @@ Missed = Callable[[], None]
 class Following:
     """Events, oldest first; each once, also over restarts of a service that keeps them (SFU_STATE_DIR).
 
-    `last` is the id of the last event that was returned. Leave the block, or call `close`, to end the stream.
+    `last` is the id of the last event that was returned. `ended` is why the service ended its last stream, for example
+    `server_shutdown`; empty: it did not say. Leave the block, or call `close`, to end the stream.
     """
 
     def __init__(
@@ -38,15 +40,18 @@ class Following:
         on_missed: Missed | None,
         give_up: float,
         *,
+        resume: bool = True,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.last = after
+        self.ended = ""
         self._connection = connection
         self._room = room
         self._on_missed = on_missed
         self._backoff = Backoff(give_up, now, chance)
+        self._resume = resume
         self._sleep = sleep
         self._events = self._follow()
 
@@ -84,6 +89,10 @@ class Following:
                 failure, at_least = error, error.retry_after or 0.0
             finally:
                 stream.close()
+            if not self._resume:
+                if failure is not None:
+                    raise failure
+                return
             wait = self._backoff.wait(at_least)
             if wait is None:
                 raise failure or RequestFailed(f"The stream of events of {self._connection.base} ends again and again.")
@@ -106,6 +115,15 @@ class Following:
                         if self._on_missed is None:
                             raise EventsMissed(self.last)
                         self._on_missed()
+                    elif item.event == "end":
+                        self.ended = _reason(item.data)
+
+
+def _reason(data: str) -> str:
+    try:
+        return str(json.loads(data)["reason"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""
 
 
 def _event(data: str) -> Event:
