@@ -4,7 +4,7 @@
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim-bookworm
 
-# The wheel. Needs Rust, and the tools that patch, compile and bind BoringSSL.
+# The wheels: the service, and its client, which it uses. Needs Rust, and the tools that patch, compile and bind BoringSSL.
 FROM ${RUST_IMAGE} AS wheel
 ARG PIP_CERT
 # The base image determines the versions of these packages.
@@ -17,16 +17,19 @@ COPY constraints.txt ./
 COPY scripts/configure-build scripts/
 RUN python3 -m venv /build \
     && /build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt \
-        cmake libclang maturin \
+        cmake flit-core libclang maturin \
     && /build/bin/python scripts/configure-build
 COPY Cargo.toml Cargo.lock pyproject.toml README.md LICENSE ./
 COPY sfu sfu
 COPY api api
+COPY clients/python clients/python
 # If the engine keeps caches, the target folder survives, and the next build compiles only changes.
 RUN --mount=type=cache,target=/src/target \
-    /build/bin/maturin build --release --locked --strip --out /wheel
+    /build/bin/maturin build --release --locked --strip --out /wheel \
+    && /build/bin/python -m pip wheel --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+        --wheel-dir /wheel ./clients/python
 
-# The wheel and its pinned dependencies in a virtual environment.
+# The wheels and their pinned dependencies in a virtual environment.
 FROM ${PYTHON_IMAGE} AS packages
 ARG PIP_CERT
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

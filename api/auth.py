@@ -1,8 +1,6 @@
 """Tokens: HS256 JWTs whose `iss` is an API key, `sub` an identity, and whose `video` claim is the grant."""
 
 import math
-import secrets
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +10,8 @@ from sfu.errors import NotAllowed, Unauthenticated
 from sfu.model import Grant, Permissions, Source
 from sfu.quoting import quote
 from sfu.revocations import LEEWAY
+from sfu_client.tokens import ALGORITHM, AccessToken
 
-ALGORITHM = "HS256"
 MIN_SECRET = 32
 """Octets. A key shorter than the hash weakens it (RFC 7518 s3.2)."""
 UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
@@ -118,50 +116,29 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
     )
 
 
-def new_jti() -> str:
-    return secrets.token_urlsafe(12)
-
-
 def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> str:
     """Returns a token for `grant`, signed with the secret of its key and valid for `ttl` seconds."""
-    # The time has a fraction, which RFC 7519 s2 allows.
-    issued = time.time() if now is None else now
     permissions = grant.permissions
-    video: dict[str, Any] = {"room": grant.room} if grant.room else {}
-    for claim, given in (
-        ("roomJoin", grant.room_join),
-        ("roomAdmin", grant.room_admin),
-        ("roomCreate", grant.room_create),
-        ("roomList", grant.room_list),
-        ("canUpdateOwnMetadata", permissions.can_update_own_metadata),
-        ("hidden", permissions.hidden),
-    ):
-        if given:
-            video[claim] = True
-    for claim, given in (
-        ("canPublish", permissions.can_publish),
-        ("canSubscribe", permissions.can_subscribe),
-        ("canPublishData", permissions.can_publish_data),
-    ):
-        if not given:
-            video[claim] = False
-    if permissions.can_publish_sources:
-        video["canPublishSources"] = [str(source) for source in permissions.can_publish_sources]
-    if grant.max_viewers:
-        video["maxViewers"] = grant.max_viewers
-    claims: dict[str, Any] = {
-        "iss": grant.key,
-        "sub": grant.identity,
-        "iat": issued,
-        "nbf": int(issued),
-        "exp": math.ceil(issued + ttl),
-        "video": video,
-    }
-    optional = {"name": grant.name, "metadata": grant.metadata, "attributes": dict(grant.attributes), "jti": grant.jti}
-    for claim, value in optional.items():
-        if value:
-            claims[claim] = value
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+    token = AccessToken(
+        identity=grant.identity,
+        name=grant.name,
+        room=grant.room,
+        room_join=grant.room_join,
+        room_admin=grant.room_admin,
+        room_create=grant.room_create,
+        room_list=grant.room_list,
+        can_publish=permissions.can_publish,
+        can_subscribe=permissions.can_subscribe,
+        can_publish_data=permissions.can_publish_data,
+        can_publish_sources=permissions.can_publish_sources,
+        can_update_own_metadata=permissions.can_update_own_metadata,
+        hidden=permissions.hidden,
+        metadata=grant.metadata,
+        attributes=grant.attributes,
+        jti=grant.jti,
+        max_viewers=grant.max_viewers,
+    )
+    return token.sign(grant.key, secret, ttl=ttl, now=now)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

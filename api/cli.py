@@ -6,17 +6,20 @@ import os
 import sys
 import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api import auth, client, coturn, doctor, report, turn_check
+from api import coturn, doctor, reaching, report, turn_check, webhook_commands
+from api.report import AsJson
 from api.settings import TABLE, Mode, Settings, SettingsError, parse, read, require_startable
 from sfu import names
 from sfu.config import Config
 from sfu.errors import NativeModuleError, SfuError
-from sfu.model import Grant, Permissions, Source
+from sfu.model import Source
+from sfu_client import AccessToken, ClientError, new_jti
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,10 +33,7 @@ rooms = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, cre
 participants = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List and remove participants (at SFU_URL)."
 )
-webhooks = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="List, retry and test webhooks (at SFU_INTERNAL_PORT)."
-)
-app.add_typer(webhooks, name="webhooks")
+app.add_typer(webhook_commands.app, name="webhooks")
 app.add_typer(rooms, name="rooms")
 app.add_typer(participants, name="participants")
 
@@ -44,7 +44,7 @@ USAGE = 2
 def main() -> None:
     try:
         app()
-    except (client.ClientError, NativeModuleError) as error:
+    except (ClientError, NativeModuleError) as error:
         _fail(str(error), FAILED)
     except SettingsError as error:
         _fail(str(error), USAGE)
@@ -155,8 +155,8 @@ def token(
             names.room_name(room)
     except SfuError as error:
         raise SettingsError(f"A server would refuse this token: {error}.") from None
-    key, secret = client.credentials()
-    grant = Grant(
+    key, secret = reaching.credentials()
+    given = AccessToken(
         identity=identity,
         name=name,
         room=room,
@@ -164,25 +164,27 @@ def token(
         room_admin=admin,
         room_create=create,
         room_list=list_,
-        permissions=Permissions(publish, subscribe, data, tuple(source or ()), update_own, hidden),
+        can_publish=publish,
+        can_subscribe=subscribe,
+        can_publish_data=data,
+        can_publish_sources=source or (),
+        can_update_own_metadata=update_own,
+        hidden=hidden,
         metadata=metadata,
-        key=key,
-        jti=auth.new_jti(),
+        jti=new_jti(),
         max_viewers=max_viewers,
     )
-    print(auth.sign(grant, secret, ttl=ttl, now=time.time()))
+    print(given.sign(key, secret, ttl=ttl))
 
 
 # rooms, participants
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the JSON of the service.")]
 
 
 @rooms.command("list")
 def list_rooms(as_json: AsJson = False) -> None:
     """List the rooms of the service."""
-    body = client.pages("/v1/rooms", "rooms")
-    _show(body, "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json)
+    with reaching.service() as sfu:
+        report.show(sfu.all_rooms(), "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json)
 
 
 @rooms.command("create")
@@ -208,38 +210,40 @@ def create_room(
     ] = None,
 ) -> None:
     """Create a room and print its sid. A room that exists with the same options is no error."""
-    wish = {
-        "name": name,
-        "max_participants": max_participants,
-        "empty_timeout": empty_timeout,
-        "departure_timeout": departure_timeout,
-        "metadata": metadata,
-        "locked": locked,
-        "last_n": last_n,
-        "on_stage": on_stage or None,
-        "loudest": loudest,
-    }
-    body = client.call("POST", "/v1/rooms", {field: value for field, value in wish.items() if value is not None})
-    print(body["sid"])
+    with reaching.service() as sfu:
+        room = sfu.create_room(
+            name,
+            max_participants=max_participants,
+            empty_timeout=empty_timeout,
+            departure_timeout=departure_timeout,
+            metadata=metadata,
+            locked=locked,
+            last_n=last_n,
+            on_stage=on_stage or None,
+            loudest=loudest,
+        )
+    print(room.sid)
 
 
 @rooms.command("delete")
 def delete_room(name: str) -> None:
     """Close a room. Its participants receive the reason."""
-    client.call("DELETE", client.path("v1", "rooms", name))
+    with reaching.service() as sfu:
+        sfu.delete_room(name)
 
 
 @participants.command("list")
 def list_participants(room: str, as_json: AsJson = False) -> None:
     """List the participants of a room."""
-    body = client.pages(client.path("v1", "rooms", room, "participants"), "participants")
-    _show(body, "participants", ("identity", "sid", "name", "state", "kind"), as_json)
+    with reaching.service() as sfu:
+        report.show(sfu.all_participants(room), "participants", ("identity", "sid", "name", "state", "kind"), as_json)
 
 
 @participants.command("remove")
 def remove_participant(room: str, identity: str) -> None:
     """Remove a participant. Its earlier tokens no longer admit it."""
-    client.call("DELETE", client.path("v1", "rooms", room, "participants", identity))
+    with reaching.service() as sfu:
+        sfu.remove_participant(room, identity)
 
 
 @participants.command("readmit")
@@ -251,21 +255,22 @@ def readmit_participant(
     ] = None,
 ) -> None:
     """Readmit a participant that was removed, or whose grant was reduced."""
-    path = client.path("v1", "rooms", room, "participants", identity, "readmit")
-    client.call("POST", path, {"jti": jti} if jti else {})
+    with reaching.service() as sfu:
+        sfu.readmit_participant(room, identity, jti=jti or None)
 
 
 @app.command()
 def explain(room: str, identity: str, as_json: AsJson = False) -> None:
     """Explain why a participant receives each track as it does: a sentence, the layers, the decisions of the last
     minute."""
-    body = client.pages(client.path("v1", "rooms", room, "participants", identity, "explain"), "subscriptions")
+    with reaching.service() as sfu:
+        subscriptions = list(report.plain(sfu.all_explanations(room, identity)))
     if as_json:
-        print(json.dumps(body, indent=2))
+        print(json.dumps({"subscriptions": subscriptions}, indent=2))
         return
-    for line in report.explanations(body["subscriptions"], now=int(time.time() * 1000)):
+    for line in report.explanations(subscriptions, now=int(time.time() * 1000)):
         print(line)
-    if not body["subscriptions"]:
+    if not subscriptions:
         print(f"No other participant publishes a track that {identity} may receive.")
 
 
@@ -280,35 +285,17 @@ def events(
     ] = False,
 ) -> None:
     """Print what happened in the rooms, one event of JSON per line."""
-    given = {name: value for name, value in (("room", room), ("after", after)) if value}
-    if follow:
-        for kind, event in client.follow("/v1/events", **given):
-            print(json.dumps(event if kind == "message" else {"type": kind, **event}), flush=True)
-        return
-    for event in client.events(**given):
-        print(json.dumps(event))
-
-
-@webhooks.command("list")
-def list_webhooks(as_json: AsJson = False) -> None:
-    """List the webhooks: how many events wait, and how many were given up."""
-    body = client.internal("GET", "/webhooks", "webhooks")
-    _show(body, "webhooks", ("name", "url", "pending", "dead", "error"), as_json)
-
-
-@webhooks.command("retry")
-def retry_webhook(name: str) -> None:
-    """Send what waits, and what was given up, at once. Print the number of events."""
-    print(client.internal("POST", client.path("webhooks", name, "retry"), "webhooks")["events"])
-
-
-@webhooks.command("test")
-def test_webhook(name: str) -> None:
-    """Send an event of the type test, and print whether the receiver took it."""
-    error = client.internal("POST", client.path("webhooks", name, "test"), "webhooks")["error"]
-    if error:
-        raise client.ClientError(f"The webhook {name} did not take the event: {error}.")
-    print(f"The webhook {name} took the event.")
+    with reaching.service() as sfu:
+        if not follow:
+            for event in report.plain(sfu.all_events(after=after, room=room or None)):
+                print(json.dumps(event))
+            return
+        print_missed = partial(print, json.dumps({"type": "missed"}), flush=True)
+        with sfu.follow(after=after, room=room or None, on_missed=print_missed, resume=False) as following:
+            for event in report.plain(following):
+                print(json.dumps(event), flush=True)
+            if following.ended:
+                print(json.dumps({"type": "end", "reason": following.ended}), flush=True)
 
 
 # drain, doctor
@@ -325,7 +312,7 @@ def drain(
 ) -> None:
     """Drain: admit no new participants, and stop the service when it is empty. Uses the internal listener
     (SFU_INTERNAL_PORT)."""
-    client.drain(limit, wait=wait)
+    reaching.drain(limit, wait=wait)
 
 
 @app.command("coturn")
@@ -377,15 +364,6 @@ def check_up(
         print(f"{severity.value:4}  {finding.what}: {finding.found}.{fix}")
     if not all(finding.is_good for finding in findings):
         raise SystemExit(FAILED)
-
-
-def _show(body: Any, name: str, columns: tuple[str, ...], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(body, indent=2))
-        return
-    rows = [columns, *(tuple(str(item[column]) for column in columns) for item in body[name])]
-    for line in report.table(rows):
-        print(line)
 
 
 if __name__ == "__main__":

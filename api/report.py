@@ -1,11 +1,16 @@
-"""Formats replies of the service, and its settings, as lines for a terminal."""
+"""Replies of the service, and its settings, as lines for a terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
 
 from api.settings import Value
 from sfu.quoting import legible
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print the JSON of the service.")]
 STEPS = ("wanted", "allowed", "target", "current")
 
 
@@ -20,6 +25,19 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def plain(items: Iterable[BaseModel]) -> Iterator[dict[str, Any]]:
+    """Yields items of an answer as the JSON that the service sent."""
+    return (item.model_dump(mode="json", exclude_unset=True) for item in items)
+
+
+def show(items: Iterable[BaseModel], name: str, columns: tuple[str, ...], as_json: bool) -> None:
+    """Prints a list: as JSON, or these columns as a table."""
+    found = list(plain(items))
+    rows = [columns, *(tuple(str(item[column]) for column in columns) for item in found)]
+    for line in [json.dumps({name: found}, indent=2)] if as_json else table(rows):
+        print(line)
 
 
 def explanations(subscriptions: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:

@@ -25,6 +25,7 @@ from sfu.signalling.messages import Error, Join, Token
 from sfu.signalling.outbox import Outgoing
 from sfu.signalling.requests import SignallingSession, cost
 from sfu.signalling.sessions import refusal
+from sfu_client import new_jti
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -229,7 +230,7 @@ async def _renew(session: SignallingSession, keys: Mapping[str, str]) -> None:
         is_due = False
         session.grant_changed.clear()
         life = max(expires - issued, 1.0)
-        grant = replace(session.grant, jti=auth.new_jti())
+        grant = replace(session.grant, jti=new_jti())
         session.send(Token(auth.sign(grant, keys[grant.key], ttl=life, now=now)))
         issued, expires = now, now + life
         await session.note_token(issued, expires, grant.jti)

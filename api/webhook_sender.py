@@ -1,9 +1,6 @@
 """Sends one event to one webhook: signed, to a public address, without following redirects."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import ipaddress
 import json
 import socket
@@ -16,9 +13,10 @@ from typing import Any
 import httpx
 import jwt
 
-from api import auth
 from sfu import limits
 from sfu.config import Webhook
+from sfu_client import webhooks
+from sfu_client.tokens import ALGORITHM
 
 JWT_SECONDS = 300
 """Seconds for which the token of a delivery is valid."""
@@ -79,21 +77,15 @@ class Sender:
         """Returns the headers of both ways to sign: a JWT with the hash of the body, and Standard Webhooks."""
         now = int(self._wall())
         secret = self._keys[target.key]
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        claims = {"iss": target.key, "nbf": now - 60, "exp": now + JWT_SECONDS, "sha256": digest}
-        signed = hmac.digest(signing_key(target, secret), f"{id}.{now}.".encode() + body, "sha256")
+        key = webhooks.signing_key(target.secret) if target.secret else secret.encode()
+        claims = {"iss": target.key, "nbf": now - 60, "exp": now + JWT_SECONDS, "sha256": webhooks.body_hash(body)}
         return {
             "Content-Type": "application/webhook+json",
-            "Authorization": jwt.encode(claims, secret, algorithm=auth.ALGORITHM),
+            "Authorization": jwt.encode(claims, secret, algorithm=ALGORITHM),
             "webhook-id": id,
             "webhook-timestamp": str(now),
-            "webhook-signature": "v1," + base64.b64encode(signed).decode(),
+            "webhook-signature": webhooks.sign(key, id, now, body),
         }
-
-
-def signing_key(target: Webhook, secret: str) -> bytes:
-    """Returns the key of Standard Webhooks: that of the target, or the secret of its API key."""
-    return base64.b64decode(target.secret.removeprefix("whsec_")) if target.secret else secret.encode()
 
 
 def body_of(id: str, event: Mapping[str, Any]) -> bytes:

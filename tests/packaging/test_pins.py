@@ -54,11 +54,17 @@ def test_the_reason_for_every_dependency_is_given(root: Path) -> None:
 
 
 def python_packages(root: Path) -> set[str]:
-    """All that pyproject.toml names: of the service, its extras and the build."""
+    """All that pyproject.toml names: of the service, its extras and the build. The client is none of an index."""
     file = toml(root / "pyproject.toml")
     groups = (file["project"]["optional-dependencies"] | file["dependency-groups"]).values()
     named = [*file["project"]["dependencies"], *(one for group in groups for one in group)]
-    return {normal(re.split(r"[<>=\[; ]", one)[0]) for one in named}
+    return {normal(re.split(r"[<>=\[; ]", one)[0]) for one in named} - {"sfu-client"}
+
+
+def test_the_client_is_of_this_checkout_and_of_the_same_version(root: Path) -> None:
+    project = toml(root / "pyproject.toml")["project"]
+    assert f"sfu-client=={project['version']}" in project["dependencies"]
+    assert "sfu" not in (root / "constraints.txt").read_text()
 
 
 def normal(name: str) -> str:
