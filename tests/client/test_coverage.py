@@ -15,7 +15,7 @@ from sfu_client import Client, MediaSession, SyncClient, models
 
 from ..api.server import Server
 
-ROOM, IDENTITY, SESSION = "the-room", "the-identity", "the-session"
+ROOM, IDENTITY, SESSION, TRACK = "the-room", "the-identity", "the-session", "the-track"
 SAMPLES: dict[str, Any] = {
     "room": ROOM,
     "identity": IDENTITY,
@@ -25,8 +25,9 @@ SAMPLES: dict[str, Any] = {
     "offer": "v=0",
     "fragment": "a=x",
     "participant": IDENTITY,
+    "track": TRACK,
 }
-PARTS = {ROOM: "{room}", IDENTITY: "{identity}", SESSION: "{session}"}
+PARTS = {ROOM: "{room}", IDENTITY: "{identity}", SESSION: "{session}", TRACK: "{track}"}
 NOT_OPERATIONS = {"close", "follow"}
 
 Operation = tuple[str, str]
@@ -108,6 +109,10 @@ TYPES: dict[str, type[BaseModel]] = {
     "EncodingInfo": models.Encoding,
     "BackupInfo": models.Backup,
     "PublishedTrack": models.PublishedTrack,
+    "TrackDetails": models.TrackDetails,
+    "TrackViewer": models.TrackViewer,
+    "RemovedEvents": models.RemovedEvents,
+    "Usage": sfu_client.Usage,
     "SubscriptionInfo": models.Subscription,
     "Wish": models.Wish,
     "Layer": models.Layer,

@@ -95,6 +95,13 @@ async def test_a_participant_is_shown_changed_muted_explained_and_removed(client
         assert (await ada.ask("mute", track=track, muted=False))["type"] == "ok"
         assert not (await client.show_participant("room", "ada")).tracks[0].muted
         assert [one.track.sid async for one in client.all_tracks("room")] == [track]
+        details = await client.show_track("room", track)
+        assert (details.track.sid, details.participant, [one.participant for one in details.viewers]) == (
+            track,
+            "ada",
+            ["bob"],
+        )
+        await client.request_keyframe("room", track)
         (subscription,) = (await client.list_subscriptions("room", "bob")).subscriptions
         assert (subscription.track, subscription.participant, subscription.desired) == (track, "ada", True)
         settings: list[TrackWish] = [{"track": track, "quality": "low", "fps": 15}]
@@ -104,6 +111,9 @@ async def test_a_participant_is_shown_changed_muted_explained_and_removed(client
         (explained,) = [one async for one in client.all_explanations("room", "bob")]
         assert explained.track == track and explained.sentence
         assert (await client.send_data("room", text="Hello.", to=["ada"])).receivers in (0, 1)
+        await client.remove_track("room", track)
+        with pytest.raises(NotFound):
+            await client.show_track("room", track)
         await client.remove_participant("room", "ada")
         with pytest.raises(NotFound):
             await client.show_participant("room", "ada")
@@ -111,14 +121,17 @@ async def test_a_participant_is_shown_changed_muted_explained_and_removed(client
 
 
 async def test_events_are_read_a_page_at_a_time_or_whole(client: Client, server: Server) -> None:
-    async with server.client("ada"):
-        pass
+    async with server.client("ada") as ada:
+        await ada.say("leave")
+        await ada.hear("left")
     page = await client.list_events(limit=1)
     assert ([event.type for event in page.events], page.missed) == (["room_started"], False)
     assert page.next == page.events[0].id
     rest = [event async for event in client.all_events(after=page.next, room="room")]
     assert rest[0].type == "participant_joined" and rest[0].participant is not None
     assert rest[0].participant.identity == "ada"
+    assert await client.delete_events("ada", room="room") == 2
+    assert [event.type async for event in client.all_events()] == ["room_started"]
 
 
 async def test_whip_and_whep_sessions_are_opened_patched_and_ended(client: Client) -> None:

@@ -25,7 +25,7 @@ from .errors import (
     Unreachable,
     WebhookRefused,
 )
-from .events import Event, EventPage, EventParticipant, EventRoom, EventTrack
+from .events import Event, EventPage, EventParticipant, EventRoom, EventTrack, Usage
 from .media import MediaPatch, MediaSession
 from .models import (
     Delivery,
@@ -37,6 +37,7 @@ from .models import (
     Room,
     Subscription,
     Track,
+    TrackDetails,
     Webhook,
 )
 from .sync.client import Client as SyncClient
@@ -84,10 +85,12 @@ __all__ = [
     "SyncInternalClient",
     "TooManyRequests",
     "Track",
+    "TrackDetails",
     "TrackWish",
     "Unauthenticated",
     "Unavailable",
     "Unreachable",
+    "Usage",
     "Webhook",
     "WebhookRefused",
     "WebhookVerifier",

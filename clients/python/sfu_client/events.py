@@ -35,6 +35,21 @@ class EventTrack(Model):
     stream: str = ""
 
 
+class Usage(Model):
+    """What a participant used, or all participants of a room together. Times are milliseconds."""
+
+    octets_received: int = 0
+    """Octets from participants: RTP, RTCP and DTLS, without the headers of UDP and IP."""
+    octets_sent: int = 0
+    """Octets to participants."""
+    present: int = 0
+    """Time in the room."""
+    publishing: int = 0
+    """Time during which it published a track."""
+    subscribing: int = 0
+    """Time during which one of its receive sections showed a track."""
+
+
 class Event(Model):
     """Something that happened in a room. `id` and `(room.sid, seq)` each identify it forever.
 
@@ -59,6 +74,8 @@ class Event(Model):
     duration: int | None = None
     """Milliseconds from the start of what ended: room, participant or track."""
     by_moderator: bool | None = None
+    usage: Usage | None = None
+    """Of `participant_left` and `room_finished`."""
 
 
 class EventPage(Model):

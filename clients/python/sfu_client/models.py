@@ -139,6 +139,25 @@ class PublishedTrack(Model):
     backup: Backup | None = None
 
 
+class TrackViewer(Model):
+    """A subscriber that has a track in a slot. `layer`: None: none is sent, or the track is muted."""
+
+    participant: str
+    """Its identity."""
+    layer: Layer | None = None
+
+
+class TrackDetails(PublishedTrack):
+    """A published track, with what its subscribers receive and how it reaches the server."""
+
+    viewers: tuple[TrackViewer, ...] = ()
+    """The `subscribers`, with their layers."""
+    loss: float = 0.0
+    """0 to 1: the share of its packets that did not arrive in the last five seconds, before retransmissions."""
+    round_trip: float = 0.0
+    """Milliseconds to its publisher and back, smoothed. 0: not measured."""
+
+
 class Wish(Model):
     """How a participant receives one track."""
 
@@ -234,6 +253,11 @@ class ExplanationPage(Model):
 class Delivery(Model):
     receivers: int
     """Participants with a channel for the message, open or opening."""
+
+
+class RemovedEvents(Model):
+    removed: int
+    """The number of events."""
 
 
 class DrainState(Model):

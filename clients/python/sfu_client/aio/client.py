@@ -20,10 +20,12 @@ from ..models import (
     Participant,
     ParticipantPage,
     PublishedTrack,
+    RemovedEvents,
     Room,
     RoomPage,
     Subscription,
     SubscriptionPage,
+    TrackDetails,
     TrackPage,
 )
 from .connection import Connection
@@ -160,6 +162,18 @@ class Client:
             if not (after := page.next):
                 return
 
+    async def show_track(self, room: str, track: str) -> TrackDetails:
+        """Returns a published track, named by its sid, with the layer that each subscriber is sent. Needs roomAdmin."""
+        return await self._send(TrackDetails, "GET", path("v1", "rooms", room, "tracks", track))
+
+    async def remove_track(self, room: str, track: str) -> None:
+        """Ends the publication of a track. Needs roomAdmin."""
+        await self._connection.ask("DELETE", path("v1", "rooms", room, "tracks", track))
+
+    async def request_keyframe(self, room: str, track: str) -> None:
+        """Asks the publisher of a track for a keyframe. Needs roomAdmin."""
+        await self._connection.ask("POST", path("v1", "rooms", room, "tracks", track, "keyframe"))
+
     async def send_data(
         self,
         room: str,
@@ -286,6 +300,12 @@ class Client:
                 yield event
             if not (after := page.next):
                 return
+
+    async def delete_events(self, identity: str, *, room: str | None = None) -> int:
+        """Removes the events until now that name this identity. Returns their number. Remove the participant first,
+        because later events are kept."""
+        query = given(identity=identity, room=room)
+        return read_as(RemovedEvents, await self._connection.ask("DELETE", path("v1", "events"), query=query)).removed
 
     def follow(
         self,

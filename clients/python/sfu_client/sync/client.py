@@ -21,10 +21,12 @@ from ..models import (
     Participant,
     ParticipantPage,
     PublishedTrack,
+    RemovedEvents,
     Room,
     RoomPage,
     Subscription,
     SubscriptionPage,
+    TrackDetails,
     TrackPage,
 )
 from .connection import Connection
@@ -161,6 +163,18 @@ class Client:
             if not (after := page.next):
                 return
 
+    def show_track(self, room: str, track: str) -> TrackDetails:
+        """Returns a published track, named by its sid, with the layer that each subscriber is sent. Needs roomAdmin."""
+        return self._send(TrackDetails, "GET", path("v1", "rooms", room, "tracks", track))
+
+    def remove_track(self, room: str, track: str) -> None:
+        """Ends the publication of a track. Needs roomAdmin."""
+        self._connection.ask("DELETE", path("v1", "rooms", room, "tracks", track))
+
+    def request_keyframe(self, room: str, track: str) -> None:
+        """Asks the publisher of a track for a keyframe. Needs roomAdmin."""
+        self._connection.ask("POST", path("v1", "rooms", room, "tracks", track, "keyframe"))
+
     def send_data(
         self,
         room: str,
@@ -287,6 +301,12 @@ class Client:
                 yield event
             if not (after := page.next):
                 return
+
+    def delete_events(self, identity: str, *, room: str | None = None) -> int:
+        """Removes the events until now that name this identity. Returns their number. Remove the participant first,
+        because later events are kept."""
+        query = given(identity=identity, room=room)
+        return read_as(RemovedEvents, self._connection.ask("DELETE", path("v1", "events"), query=query)).removed
 
     def follow(
         self,
