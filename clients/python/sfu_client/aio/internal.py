@@ -7,8 +7,9 @@ import httpx
 
 from ..address import base_of, given, path
 from ..models import DrainState, Retried, Tested, Webhook, WebhookList
-from .client import TIMEOUT, read_as
+from .client import TIMEOUT
 from .connection import Connection
+from .requests import read_as
 
 
 class InternalClient:

@@ -1,0 +1,124 @@
+"""Operations on rooms and their tracks."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from ..address import given, path
+from ..models import Delivery, PublishedTrack, Room, RoomPage, TrackDetails, TrackPage
+from .requests import Requests
+
+
+class RoomOperations(Requests):
+    async def create_room(
+        self,
+        name: str,
+        *,
+        max_participants: int | None = None,
+        empty_timeout: float | None = None,
+        departure_timeout: float | None = None,
+        metadata: str | None = None,
+        locked: bool | None = None,
+        last_n: int | None = None,
+        on_stage: Sequence[str] | None = None,
+        loudest: int | None = None,
+    ) -> Room:
+        """Creates a room, or returns the one that exists with the same options. Needs roomCreate."""
+        body = given(
+            name=name,
+            max_participants=max_participants,
+            empty_timeout=empty_timeout,
+            departure_timeout=departure_timeout,
+            metadata=metadata,
+            locked=locked,
+            last_n=last_n,
+            on_stage=on_stage,
+            loudest=loudest,
+        )
+        return await self._send(Room, "POST", path("v1", "rooms"), body)
+
+    async def list_rooms(self, *, after: str = "", limit: int | None = None) -> RoomPage:
+        """Returns a page of the rooms, by name. Needs roomList."""
+        return await self._page(RoomPage, path("v1", "rooms"), after, limit)
+
+    async def all_rooms(self) -> AsyncIterator[Room]:
+        """Yields the rooms of all pages."""
+        after = ""
+        while True:
+            page = await self.list_rooms(after=after)
+            for room in page.rooms:
+                yield room
+            if not (after := page.next):
+                return
+
+    async def show_room(self, room: str) -> Room:
+        """Needs roomList, or roomAdmin for the room."""
+        return await self._send(Room, "GET", path("v1", "rooms", room))
+
+    async def change_room(
+        self,
+        room: str,
+        *,
+        max_participants: int | None = None,
+        empty_timeout: float | None = None,
+        departure_timeout: float | None = None,
+        metadata: str | None = None,
+        locked: bool | None = None,
+        last_n: int | None = None,
+        on_stage: Sequence[str] | None = None,
+        loudest: int | None = None,
+    ) -> Room:
+        """Changes a room; what is omitted keeps its value. Needs roomAdmin for the room."""
+        body = given(
+            max_participants=max_participants,
+            empty_timeout=empty_timeout,
+            departure_timeout=departure_timeout,
+            metadata=metadata,
+            locked=locked,
+            last_n=last_n,
+            on_stage=on_stage,
+            loudest=loudest,
+        )
+        return await self._send(Room, "PATCH", path("v1", "rooms", room), body)
+
+    async def delete_room(self, room: str) -> None:
+        """Closes a room. Its participants receive the reason. Needs roomCreate, or roomAdmin for the room."""
+        await self._connection.ask("DELETE", path("v1", "rooms", room))
+
+    async def list_tracks(self, room: str, *, after: str = "", limit: int | None = None) -> TrackPage:
+        """Returns a page of the published tracks, in the order in which their publishers joined. Needs roomAdmin."""
+        return await self._page(TrackPage, path("v1", "rooms", room, "tracks"), after, limit)
+
+    async def all_tracks(self, room: str) -> AsyncIterator[PublishedTrack]:
+        """Yields the published tracks of all pages."""
+        after = ""
+        while True:
+            page = await self.list_tracks(room, after=after)
+            for track in page.tracks:
+                yield track
+            if not (after := page.next):
+                return
+
+    async def show_track(self, room: str, track: str) -> TrackDetails:
+        """Returns a published track, named by its sid, with the layer that each subscriber is sent. Needs roomAdmin."""
+        return await self._send(TrackDetails, "GET", path("v1", "rooms", room, "tracks", track))
+
+    async def remove_track(self, room: str, track: str) -> None:
+        """Ends the publication of a track. Needs roomAdmin."""
+        await self._connection.ask("DELETE", path("v1", "rooms", room, "tracks", track))
+
+    async def request_keyframe(self, room: str, track: str) -> None:
+        """Asks the publisher of a track for a keyframe. Needs roomAdmin."""
+        await self._connection.ask("POST", path("v1", "rooms", room, "tracks", track, "keyframe"))
+
+    async def send_data(
+        self,
+        room: str,
+        *,
+        text: str | None = None,
+        base64: str | None = None,
+        reliable: bool | None = None,
+        to: Sequence[str] | None = None,
+    ) -> Delivery:
+        """Sends a message of the server over data channels: exactly one of `text` and `base64`. `to`: identities;
+        omitted: everybody. Needs roomAdmin."""
+        body = given(text=text, base64=base64, reliable=reliable, to=to)
+        return await self._send(Delivery, "POST", path("v1", "rooms", room, "data"), body)
