@@ -3,12 +3,13 @@
 import base64
 import binascii
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, Field
 
 from api.bodies import Boolean, Integer, Number, RequestBody
-from api.dependencies import GrantDep, SfuDep
+from api.dependencies import GrantDep, SfuDep, prefix_of
 from api.errors import responses
 from api.pages import NEXT, After, Limit
 from sfu import commands, limits
@@ -47,10 +48,9 @@ ROOM: dict[str, Any] = {
 }
 
 
-class NewRoom(RequestBody):
+class WholeRoom(RequestBody):
     """Omitted fields have the server's default."""
 
-    name: str = Field(examples=["lobby"])
     max_participants: Participants | None = None
     empty_timeout: Seconds | None = Field(None, description="Seconds until it is deleted if nobody joins.")
     departure_timeout: Seconds | None = Field(
@@ -61,6 +61,12 @@ class NewRoom(RequestBody):
     last_n: LastN | None = None
     on_stage: OnStage | None = None
     loudest: Loudest | None = None
+
+
+class NewRoom(WholeRoom):
+    """Omitted fields have the server's default."""
+
+    name: str = Field(examples=["lobby"])
 
 
 class RoomChange(RequestBody):
@@ -103,15 +109,23 @@ def _answers(description: str) -> dict[str, Any]:
     status_code=201,
     responses={
         **responses(400, 403, 409, 415, 422, 429, 503),
-        201: _answers("It is new."),
+        201: _answers("It is new. `Location` is its address."),
         200: _answers("It existed already, with the same options."),
     },
 )
-async def create_room(body: NewRoom, response: Response, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
+async def create_room(body: NewRoom, request: Request, response: Response, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
     """Creates a room. If the room exists with the same options, returns it with status 200. Needs roomCreate."""
     options = RoomChanges(**body.model_dump(exclude={"name"}))  # type: ignore[typeddict-item]
     created = await sfu.execute(commands.CreateRoom(grant, body.name, options))
-    if not created.is_new:
+    return _created(created, request, response)
+
+
+def _created(created: commands.Created, request: Request, response: Response) -> RoomInfo:
+    """Sets the status of the reply, and `Location` if the room is new."""
+    if created.is_new:
+        response.status_code = 201
+        response.headers["Location"] = f"{prefix_of(request)}/v1/rooms/{quote(created.room.name, safe='')}"
+    else:
         response.status_code = 200
     return created.room
 
@@ -127,6 +141,23 @@ async def list_rooms(sfu: SfuDep, grant: GrantDep, after: After = "", limit: Lim
 async def show_room(room: str, sfu: SfuDep, grant: GrantDep) -> RoomInfo:
     """Returns a room. Needs roomList, or roomAdmin for the room."""
     return await sfu.execute(commands.ShowRoom(grant, room))
+
+
+@router.put(
+    "/{room:name}",
+    responses={
+        **responses(400, 403, 415, 422, 429, 503),
+        201: _answers("It is new. `Location` is its address."),
+        200: _answers("It existed. It has these options now."),
+    },
+)
+async def put_room(
+    room: str, body: WholeRoom, request: Request, response: Response, sfu: SfuDep, grant: GrantDep
+) -> RoomInfo:
+    """Creates a room, or changes the options of the one with this name: omitted ones become the server's default. Needs
+    roomCreate, and roomAdmin for the room if its options change."""
+    options = RoomChanges(**body.model_dump())  # type: ignore[typeddict-item]
+    return _created(await sfu.execute(commands.PutRoom(grant, room, options)), request, response)
 
 
 @router.patch(

@@ -102,7 +102,7 @@ def _knock(websocket: WebSocket, sfu: Sfu, keys: Mapping[str, str], room: str) -
         return Knock(room or expired.room, refusal=expired)
     except Unauthenticated as refused:
         return Knock(room, refusal=refused)
-    room = room or grant.room
+    room = sfu.name_of(room or grant.room)
     try:
         if not room:
             raise InvalidRequest("the token names no room: connect to /v1/rooms/{room}/rtc")

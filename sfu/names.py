@@ -15,7 +15,13 @@ UNSEEN = ("Cf", "Zs")
 """Categories of invisible characters. A name of only these looks empty."""
 
 
+ROOM_SID = "RM_"
+"""How the sids of rooms begin, which are accepted wherever a name is. No name begins so."""
+
+
 def room_name(name: str) -> str:
+    if name.startswith(ROOM_SID):
+        raise InvalidRequest(f"a room name does not begin with {ROOM_SID}, as the sids of rooms do")
     return _identifier("a room name", name)
 
 

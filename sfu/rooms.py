@@ -44,6 +44,8 @@ class Rooms(Mapping[str, Room]):
         self._on_open = on_open
         self._on_close = on_close
         self._rooms: dict[str, Room] = {}
+        self._names: dict[str, str] = {}
+        """The names of rooms, by sid."""
         self._by_participant: dict[str, Room] = {}
         """The room of each participant, by sid."""
         self._turn: dict[Room, None] = {}
@@ -72,6 +74,10 @@ class Rooms(Mapping[str, Room]):
         if found is None:
             raise NotFound(f"there is no room {quote(name)}")
         return found
+
+    def name_of(self, room: str) -> str:
+        """Returns the name of a room that exists, from its name or sid. Returns others as they are."""
+        return self._names.get(room, room)
 
     def of_participant(self, sid: str) -> Room | None:
         """Returns the room in which a participant is."""
@@ -125,6 +131,7 @@ class Rooms(Mapping[str, Room]):
         """Lists a room that `build` returned."""
         if self._rooms.setdefault(room.name, room) is room and not room.is_kept:
             room.is_kept = True
+            self._names[room.sid] = room.name
             self._on_open(room)
             room.note_start()
             self._quotas.make(room.key)
@@ -138,6 +145,7 @@ class Rooms(Mapping[str, Room]):
             self._context.failures.note("closing", error, f"room={room.name}")
         if self._rooms.get(room.name) is room:
             del self._rooms[room.name]
+            self._names.pop(room.sid, None)
             room.note_end(reason)
             self._on_close(room)
             self._quotas.close(room.key)

@@ -252,8 +252,9 @@ class Sfu:
 
     @asynccontextmanager
     async def follow(self, by: Asker, room: str | None = None, after: str = "") -> AsyncIterator[Following]:
-        """Follows the events of a room, by its name, or of all rooms, after this id: `async for page in
+        """Follows the events of a room, by its name or sid, or of all rooms, after this id: `async for page in
         following.pages()`. A reader that takes long keeps nothing and nobody waiting."""
+        room = self._rooms.name_of(room) if room is not None else None
         await self._carry_out(ListEvents(by, room, after, limit=1))
 
         async def ask(after: str, limit: int) -> EventPage:
@@ -265,6 +266,10 @@ class Sfu:
     async def read_offer(self, sdp: str) -> SessionDescription:
         """Parses an offer for `OpenMediaSession`, in slices, so the event loop continues. Raises NegotiationError."""
         return await self._context.reading.read(sdp)
+
+    def name_of(self, room: str) -> str:
+        """Returns the name of a room that exists, from its name or sid. Returns others as they are."""
+        return self._rooms.name_of(room)
 
     def require_valid(self, grant: Grant, room: str) -> None:
         """Raises Revoked if a token with this grant is revoked for the room."""

@@ -8,6 +8,7 @@ checked when the command is carried out, and nowhere else.
 | command | REST `/v1/rooms…` | WebSocket | others | needs |
 | --- | --- | --- | --- | --- |
 | `CreateRoom` | `POST` | | | roomCreate |
+| `PutRoom` | `PUT /{room}` | | | roomCreate; roomAdmin for the room, if it exists with other options |
 | `ListRooms` | `GET` | | | roomList |
 | `ShowRoom` | `GET /{room}` | | | roomList, or roomAdmin for the room |
 | `ChangeRoom` | `PATCH /{room}` | | | roomAdmin for the room |
@@ -99,6 +100,7 @@ from sfu.commands.rooms import (
     ListRooms,
     ListTracks,
     OfRoom,
+    PutRoom,
     SendData,
     ShowRoom,
 )
@@ -158,6 +160,7 @@ __all__ = [
     "OfTrack",
     "OpenMediaSession",
     "Page",
+    "PutRoom",
     "ReadmitParticipant",
     "RemoveParticipant",
     "RemoveTrack",
@@ -181,6 +184,7 @@ __all__ = [
 
 NEEDS: Mapping[type[Command[Any]], Right] = {
     CreateRoom: Right.CREATE_ROOMS,
+    PutRoom: Right.CREATE_ROOMS,
     ListRooms: Right.LIST_ROOMS,
     ShowRoom: Right.VIEW_ROOM,
     ChangeRoom: Right.MODERATE,

@@ -14,7 +14,7 @@ from sfu.views import ParticipantInfo, PublishedTrack, RoomInfo
 class Created:
     room: RoomInfo
     is_new: bool
-    """False: it existed with these options."""
+    """False: it existed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class CreateRoom(Command[Created]):
 
 
 @dataclass(frozen=True, slots=True)
+class PutRoom(CreateRoom):
+    """Creates a room, or gives it these options if it exists with others, which also needs roomAdmin for the room."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListRooms(Command[Page[RoomInfo]]):
     """Lists rooms by name."""
 
@@ -36,7 +41,7 @@ class ListRooms(Command[Page[RoomInfo]]):
 
 @dataclass(frozen=True, slots=True)
 class OfRoom(Command[R]):
-    """A command about one room, by its name. NotFound: there is no such room."""
+    """A command about one room, by its name or sid. NotFound: there is no such room."""
 
     room: str
 

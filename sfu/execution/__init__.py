@@ -5,8 +5,10 @@
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+from sfu import names
 from sfu.commands import Command, Join, ListIceServers, Resume
 from sfu.errors import InvalidRequest
 from sfu.execution import participants, rooms, sessions, tracks
@@ -33,7 +35,16 @@ async def execute(node: Node, command: Command[R]) -> R:
     handler = HANDLERS.get(type(command))
     if handler is None:
         raise InvalidRequest(f"{type(command).__name__} is no command of this service")
+    command = _by_name(node, command)
     standing = Standing.of(command.by, node.rooms)
     standing.require(command)
     result = handler(node, command, standing)
     return cast(R, await result if inspect.isawaitable(result) else result)
+
+
+def _by_name(node: Node, command: Command[R]) -> Command[R]:
+    """Replaces the sid of a room by its name, so that rights and handlers know names only."""
+    room = getattr(command, "room", None)
+    if room is None or not room.startswith(names.ROOM_SID):
+        return command
+    return replace(command, room=node.rooms.name_of(room))  # type: ignore[call-arg]  # those with a room

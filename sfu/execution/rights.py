@@ -83,6 +83,14 @@ class Standing(NamedTuple):
         itself = (self.room.name, self.participant.identity)
         return command.identity is None or (command.room, command.identity) == itself
 
+    def require_moderator(self, command: Command[Any]) -> None:
+        """Raises NotAllowed if the author may not moderate the room of the command."""
+        if isinstance(command.by, commands.Administrator):
+            return
+        if self.grant is None:
+            raise NotAllowed("only the administrator of the service may send this command")
+        _require_moderator(self.grant, command)
+
     def moderates(self, room: str) -> bool:
         return self.grant is not None and self.grant.room_admin and self.grant.room in ("", room)
 

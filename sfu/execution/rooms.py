@@ -1,23 +1,44 @@
 """Carries out commands about rooms, and about the service."""
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from sfu import commands, paging
 from sfu.commands import Command, Page
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
+from sfu.model import RoomChanges, RoomOptions
 from sfu.room_events import EventPage
 from sfu.views import ParticipantInfo, PublishedTrack, RoomInfo
 
 
 def create_room(node: Node, command: commands.CreateRoom, standing: Standing) -> commands.Created:
-    given = {name: value for name, value in command.options.items() if value is not None}
-    options = replace(node.config.room, **given)  # type: ignore[arg-type]  # the names are those of RoomChanges
-    key = standing.grant.key if standing.grant is not None else ""
-    room, is_new = node.rooms.create(command.room, options, key=key)
+    options = _options(node, command.options)
+    room, is_new = node.rooms.create(command.room, options, key=_key(standing))
     return commands.Created(room.info(), is_new)
+
+
+def put_room(node: Node, command: commands.PutRoom, standing: Standing) -> commands.Created:
+    options = _options(node, command.options)
+    present = node.rooms.get(command.room)
+    if present is None:
+        room, _ = node.rooms.create(command.room, options, key=_key(standing))
+        return commands.Created(room.info(), is_new=True)
+    if present.options != options:
+        standing.require_moderator(command)
+        present.update(**asdict(options))
+    return commands.Created(present.info(), is_new=False)
+
+
+def _options(node: Node, given: RoomChanges) -> RoomOptions:
+    """Returns the options of a room, with the service's defaults for those that are not given."""
+    values = {name: value for name, value in given.items() if value is not None}
+    return replace(node.config.room, **values)  # type: ignore[arg-type]  # the names are those of RoomChanges
+
+
+def _key(standing: Standing) -> str:
+    return standing.grant.key if standing.grant is not None else ""
 
 
 def list_rooms(node: Node, command: commands.ListRooms, _: Standing) -> Page[RoomInfo]:
@@ -71,6 +92,7 @@ def drain(node: Node, command: commands.Drain, _: Standing) -> None:
 
 HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.CreateRoom: create_room,
+    commands.PutRoom: put_room,
     commands.ListRooms: list_rooms,
     commands.ShowRoom: show_room,
     commands.ChangeRoom: change_room,

@@ -15,7 +15,7 @@ async def test_openapi_describes_every_path_of_the_protocol_with_examples(server
     document = (await server.http.get("/v1/openapi.json")).json()
     wanted = {
         "/v1/rooms": {"get", "post"},
-        "/v1/rooms/{room}": {"get", "patch", "delete"},
+        "/v1/rooms/{room}": {"get", "put", "patch", "delete"},
         "/v1/rooms/{room}/participants": {"get"},
         "/v1/rooms/{room}/participants/{identity}": {"get", "patch", "delete"},
         "/v1/rooms/{room}/participants/{identity}/mute": {"post"},

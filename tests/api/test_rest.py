@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 from ..live import rooms_of
-from .server import ROOM, Server, bearer, is_problem, token
+from .server import ROOM, Server, bearer, is_problem, joined, token
 
 
 async def test_a_room_is_created_once_and_found_again(server: Server) -> None:
@@ -18,6 +18,43 @@ async def test_a_room_is_created_once_and_found_again(server: Server) -> None:
     assert is_problem(other, 409, "other options")
     listed = (await server.call("GET", "/v1/rooms")).json()
     assert [room["name"] for room in listed["rooms"]] == ["lobby"]
+
+
+async def test_a_room_is_put_as_it_is_to_be_however_often(server: Server) -> None:
+    wish = {"metadata": "m", "last_n": 4}
+    made = await server.call("PUT", "/v1/rooms/school%2F3b", wish)
+    assert (made.status_code, made.headers["Location"]) == (201, "/v1/rooms/school%2F3b")
+    assert (made.json()["name"], made.json()["last_n"]) == ("school/3b", 4)
+    again = await server.call("PUT", made.headers["Location"], wish)
+    assert (again.status_code, again.json()) == (200, made.json()) and "Location" not in again.headers
+    other = await server.call("PUT", made.headers["Location"], {"locked": True})
+    assert (other.status_code, other.json()) == (200, made.json() | {"metadata": "", "last_n": 0, "locked": True})
+
+    creator = token("backend", room="", room_create=True, room_join=False)
+    assert (await server.call("PUT", made.headers["Location"], {"locked": True}, as_=creator)).status_code == 200
+    refused = await server.call("PUT", made.headers["Location"], {"locked": False}, as_=creator)
+    assert is_problem(refused, 403, "roomAdmin"), "who may create rooms may not change those of others"
+    assert (await server.call("GET", made.headers["Location"])).json()["locked"] is True
+
+
+async def test_the_sid_of_a_room_stands_wherever_its_name_does(server: Server) -> None:
+    sid = (await server.call("PUT", ROOM, {})).json()["sid"]
+    by_sid = f"/v1/rooms/{sid}"
+    bearer = {"Authorization": f"Bearer {token('ada')}"}
+    async with joined(server.rtc(sid, additional_headers=bearer)) as ada:
+        assert ada.joined["room"]["sid"] == sid
+        assert (await server.call("GET", by_sid)).json()["num_participants"] == 1
+        assert (await server.call("PATCH", by_sid, {"metadata": "m"})).json()["name"] == "room"
+        assert (await server.call("GET", by_sid + "/participants/ada")).status_code == 200
+        assert (await server.call("GET", by_sid, as_=token(room="room", room_admin=True))).status_code == 200
+        other = await server.call("GET", by_sid, as_=token(room="other", room_admin=True))
+        assert is_problem(other, 403, "'room'")
+        page = (await server.call("GET", f"/v1/events?room={sid}")).json()
+        assert {event["room"]["sid"] for event in page["events"]} == {sid}
+    assert (await server.call("DELETE", by_sid)).status_code == 204
+    assert is_problem(await server.call("GET", by_sid), 404, sid)
+    assert is_problem(await server.call("PUT", by_sid, {}), 400, "RM_"), "no name begins like a sid"
+    assert is_problem(await server.call("POST", "/v1/rooms", {"name": "RM_1"}), 400, "RM_")
 
 
 async def test_a_room_is_changed_where_it_is_named_and_nowhere_else(server: Server) -> None:

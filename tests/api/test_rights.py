@@ -15,6 +15,8 @@ from .server import KEY, ROOM, SECRET, Client, Server, admin, is_problem, token
 GRANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("GET", "/v1/rooms", None, {"room_list": True}),
     ("POST", "/v1/rooms", {"name": "x"}, {"room_create": True}),
+    ("PUT", ROOM, {}, {"room_create": True}),
+    ("PUT", ROOM, {"last_n": 3}, {"room_create": True, "room_admin": True}),
     ("GET", ROOM, None, {"room_admin": True}),
     ("GET", ROOM, None, {"room_list": True}),
     ("PATCH", ROOM, {}, {"room_admin": True}),

@@ -58,6 +58,7 @@ ASKERS: dict[str, commands.Asker] = {
 MODERATORS = {"administrator", "moderator", "moderator of all rooms", "moderator of the room"}
 RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("create", lambda by: commands.CreateRoom(by, "new"), {"administrator", "creator"}),
+    ("put", lambda by: commands.PutRoom(by, "new"), {"administrator", "creator"}),
     ("list rooms", lambda by: commands.ListRooms(by), {"administrator", "lister", "moderator of all rooms"}),
     ("show a room", lambda by: commands.ShowRoom(by, "room"), {*MODERATORS, "lister"}),
     ("change a room", lambda by: commands.ChangeRoom(by, "room", {"metadata": "m"}), MODERATORS),
