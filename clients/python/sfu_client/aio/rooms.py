@@ -35,6 +35,33 @@ class RoomOperations(Requests):
         )
         return await self._send(Room, "POST", path("v1", "rooms"), body)
 
+    async def put_room(
+        self,
+        room: str,
+        *,
+        max_participants: int | None = None,
+        empty_timeout: float | None = None,
+        departure_timeout: float | None = None,
+        metadata: str | None = None,
+        locked: bool | None = None,
+        last_n: int | None = None,
+        on_stage: Sequence[str] | None = None,
+        loudest: int | None = None,
+    ) -> Room:
+        """Creates a room, or gives the room with this name these options; omitted ones become the server's default.
+        Needs roomCreate, and roomAdmin for the room if its options change."""
+        body = given(
+            max_participants=max_participants,
+            empty_timeout=empty_timeout,
+            departure_timeout=departure_timeout,
+            metadata=metadata,
+            locked=locked,
+            last_n=last_n,
+            on_stage=on_stage,
+            loudest=loudest,
+        )
+        return await self._send(Room, "PUT", path("v1", "rooms", room), body)
+
     async def list_rooms(self, *, after: str = "", limit: int | None = None) -> RoomPage:
         """Returns a page of the rooms, by name. Needs roomList."""
         return await self._page(RoomPage, path("v1", "rooms"), after, limit)
