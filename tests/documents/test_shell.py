@@ -88,7 +88,11 @@ STORIES = {
             r"tests/e2e",
         ),
     ),
-    "examples": Story("examples/README.md", ("Examples",), (r'"identity":"ada"', r"ada: \S+ .*, muted")),
+    "examples": Story(
+        "examples/README.md",
+        ("Examples",),
+        (r'"identity":"ada"', r"ada: \S+ .*, muted", r'"viewer-1": "eyJ', r"eyJ\S+\n"),
+    ),
     "chart": Story(
         "charts/sfu/README.md",
         ("Chart sfu",),
