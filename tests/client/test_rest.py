@@ -153,6 +153,13 @@ async def test_whip_and_whep_sessions_are_opened_patched_and_ended(client: Clien
         await client.publish(offer, token=token("cam", room_join=False))
 
 
+async def test_a_session_names_the_ice_servers(start: Start) -> None:
+    server = await start(ice_servers='[{"urls": "stun:stun.example.com"}]')
+    async with Client(f"http://127.0.0.1:{server.port}", key=KEY, secret=SECRET) as client:
+        session = await client.publish(sdp([("video", "sendonly")]), token=token("cam"))
+    assert session.ice_servers == ('<stun:stun.example.com>; rel="ice-server"',)
+
+
 async def test_a_session_of_another_server_is_not_touched(client: Client) -> None:
     session = await client.publish(sdp([("video", "sendonly")]), token=token("cam"))
     elsewhere = type(session)("http://other.example/v1/whip/x", "", "e", (), (), ())

@@ -1,6 +1,6 @@
 """Addresses: the URL of a service, and paths with names in them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -65,7 +65,6 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def ice_servers(links: Mapping[str, Any] | httpx.Headers) -> tuple[str, ...]:
+def ice_servers(headers: httpx.Headers) -> tuple[str, ...]:
     """Returns the values of the Link headers that name ICE servers (RFC 9725 s4.6)."""
-    values = links.get_list("link") if isinstance(links, httpx.Headers) else []
-    return tuple(value for value in values if 'rel="ice-server"' in value)
+    return tuple(value for value in headers.get_list("link") if 'rel="ice-server"' in value)

@@ -2,11 +2,11 @@
 
 from typing import Any, TypeVar
 
-import httpx
 from pydantic import BaseModel, ValidationError
 
 from ..address import given
 from ..errors import InvalidAnswer
+from ..reply import Reply
 from .connection import Connection
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -26,7 +26,7 @@ class Requests:
         return read_as(kind, await self._connection.ask("GET", where, query=query))
 
 
-def read_as(kind: type[Answer], reply: httpx.Response) -> Answer:
+def read_as(kind: type[Answer], reply: Reply) -> Answer:
     try:
         return kind.model_validate_json(reply.content)
     except ValidationError as error:

@@ -11,6 +11,7 @@ import httpx
 
 from ..address import TokenSource
 from ..errors import ClientError, InvalidAnswer, RequestFailed, Unavailable, Unreachable, refusal
+from ..reply import Reply
 
 PROXY = (502, 503, 504)
 """What proxies answer while the service is away."""
@@ -50,20 +51,20 @@ class Connection:
         content: str | None = None,
         headers: dict[str, str] | None = None,
         token: str | None = None,
-    ) -> httpx.Response:
-        """Returns the successful reply, read. `path`: under the base, or a URL. `token`: None: the client's; empty:
+    ) -> Reply:
+        """Returns the successful reply. `path`: under the base, or a URL. `token`: None: the client's; empty:
         none. Raises ClientError."""
         url = path if "://" in path else self.base + path
         begun = time.monotonic()
         sent = self._headers(headers, token)
-        with self._sentences():
+        with self._sentences(self._timeout):
             request = self._http.build_request(method, url, params=query, json=json, content=content, headers=sent)
-            reply = self._http.send(request, stream=True)
+            arriving = self._http.send(request, stream=True)
             try:
-                self._read(reply, begun)
+                reply = self._read(arriving, begun)
             finally:
-                reply.close()
-        if not reply.is_success:
+                arriving.close()
+        if not arriving.is_success:
             raise self._refused(reply)
         return reply
 
@@ -75,14 +76,13 @@ class Connection:
         failed. Raises ClientError, also within the block."""
         limits = httpx.Timeout(self._timeout, read=silence)
         with (
-            self._sentences(),
+            self._sentences(silence),
             self._http.stream(
                 "GET", self.base + path, params=query, headers=self._headers(headers, None), timeout=limits
             ) as reply,
         ):
             if not reply.is_success:
-                self._read(reply, time.monotonic())
-                raise self._refused(reply)
+                raise self._refused(self._read(reply, time.monotonic()))
             yield reply
 
     def _headers(self, headers: dict[str, str] | None, token: str | None) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Connection:
             token = self._token()
         return {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
 
-    def _read(self, reply: httpx.Response, begun: float) -> None:
+    def _read(self, reply: httpx.Response, begun: float) -> Reply:
         """Reads the body. The library's limit is for each octet; this one is for the whole request."""
         pieces, octets = [], 0
         for piece in reply.iter_bytes():
@@ -100,11 +100,11 @@ class Connection:
                 raise InvalidAnswer(f"The reply of {self.base} has more than {REPLY_OCTETS} octets.")
             if time.monotonic() - begun > self._timeout:
                 raise RequestFailed(f"The request to {self.base} took longer than {self._timeout:g} s.")
-        reply._content = b"".join(pieces)
+        return Reply(reply.status_code, reply.headers, b"".join(pieces))
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
-        """Turns failures of the connection into exceptions of this package."""
+    def _sentences(self, limit: float) -> Iterator[None]:
+        """Turns failures of the connection into exceptions of this package. `limit`: seconds for its next octet."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
@@ -112,19 +112,17 @@ class Connection:
                 raise RequestFailed(f"The request to {self.base} failed: {str(error).rstrip('.')}.") from error
             raise Unreachable(f"Nothing answers at {self.base}: is the service running, and the URL right?") from error
         except httpx.TimeoutException as error:
-            raise RequestFailed(f"The request to {self.base} took longer than {self._timeout:g} s.") from error
+            raise RequestFailed(f"The request to {self.base} took longer than {limit:g} s.") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             why = str(error).rstrip(".") or type(error).__name__
             raise RequestFailed(f"The request to {self.base} failed: {why}.") from error
 
-    def _refused(self, reply: httpx.Response) -> ClientError:
+    def _refused(self, reply: Reply) -> ClientError:
         try:
             body = reply.json()
         except ValueError:
             body = None
-        found = refusal(reply.status_code, reply.headers, body)
-        if found is None and reply.status_code in PROXY:
-            found = Unavailable(reply.status_code, "", f"A proxy of {self.base} answered {reply.status_code}.")
-        return found or InvalidAnswer(
-            f"{self.base} answered {reply.status_code}, and may not be an SFU: check the URL."
-        )
+        found = refusal(reply.status, reply.headers, body)
+        if found is None and reply.status in PROXY:
+            found = Unavailable(reply.status, "", f"A proxy of {self.base} answered {reply.status}.")
+        return found or InvalidAnswer(f"{self.base} answered {reply.status}, and may not be an SFU: check the URL.")
