@@ -11,7 +11,7 @@ import sfu
 from sfu.quoting import quote
 
 HOUSE = Path(sfu.__file__).parent
-OF_THE_OPERATOR = {"parsers.py", "client.py", "devfile.py", "cli.py", "__init__.py", "doctor.py"}
+OF_THE_OPERATOR = {"parsers.py", "reaching.py", "devfile.py", "cli.py", "__init__.py", "doctor.py"}
 """They are shown to whoever starts the service, and repeat its own words."""
 
 
