@@ -10,6 +10,7 @@ from api.dependencies import GrantDep, SfuDep
 from api.errors import responses
 from api.pages import NEXT, After, Limit
 from sfu import commands, limits
+from sfu.errors import InvalidRequest
 from sfu.model import PermissionChanges, Quality, Source, WishChanges
 from sfu.views import ParticipantInfo, SubscriptionInfo
 
@@ -35,6 +36,7 @@ PARTICIPANT: dict[str, Any] = {
     "version": 3,
     "tracks": [],
     "disconnect_reason": None,
+    "muted_sources": [],
 }
 SUBSCRIPTION: dict[str, Any] = {
     "track": "TR_5hJk2mNpQrSt",
@@ -80,7 +82,12 @@ class ParticipantChange(RequestBody):
 
 
 class MuteRequest(RequestBody):
-    track: str = Field(examples=["TR_5hJk2mNpQrSt"])
+    """Exactly one of `track` and `source`."""
+
+    track: str | None = Field(None, examples=["TR_5hJk2mNpQrSt"])
+    source: Source | None = Field(
+        None, description="All tracks of this source, also those that the participant publishes later in this session."
+    )
     muted: Boolean
 
 
@@ -174,11 +181,15 @@ async def readmit_participant(room: str, identity: str, body: Readmission, sfu: 
     await sfu.execute(commands.ReadmitParticipant(grant, room, identity, body.jti))
 
 
-@router.post("/{identity:name}/mute", responses={**responses(403, 404, 415, 422), **SHOWN})
+@router.post("/{identity:name}/mute", responses={**responses(400, 403, 404, 415, 422), **SHOWN})
 async def mute_track(room: str, identity: str, body: MuteRequest, sfu: SfuDep, grant: GrantDep) -> ParticipantInfo:
-    """Mutes or unmutes a track as a moderator. While it is muted nothing of it is forwarded. The publisher receives
-    `muted`."""
-    return await sfu.execute(commands.MuteTrack(grant, room, identity, body.track, body.muted))
+    """Mutes or unmutes a track, or all tracks of a source, as a moderator. While a track is muted nothing of it is
+    forwarded, and only a moderator can unmute it. The publisher receives `muted`."""
+    if body.track is not None and body.source is None:
+        return await sfu.execute(commands.MuteTrack(grant, room, identity, body.track, body.muted))
+    if body.source is not None and body.track is None:
+        return await sfu.execute(commands.MuteSource(grant, room, identity, body.source, body.muted))
+    raise InvalidRequest("a mute needs either track or source")
 
 
 @router.get("/{identity:name}/subscriptions", responses=responses(400, 403, 404))

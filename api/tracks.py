@@ -27,6 +27,7 @@ TRACK: dict[str, Any] = {
         "mid": "1",
         "simulcast": True,
         "stream": "cam",
+        "muted_by_moderator": False,
     },
     "encodings": [
         {"rid": rid, "spatial": at, "active": True, "wanted": True, "offered": 1 - at}

@@ -65,6 +65,7 @@ class TrackInfo:
     source: Source
     name: str = ""
     muted: bool = False
+    """By its publisher or a moderator."""
     width: int = 0
     """Pixels, as declared; 0: unknown."""
     height: int = 0
@@ -78,6 +79,8 @@ class TrackInfo:
     """It has several encodings."""
     stream: str = ""
     """As declared: tracks with the same value belong together."""
+    muted_by_moderator: bool = False
+    """A moderator muted it: its publisher cannot unmute it. `muted` is true, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class ParticipantInfo:
     """The tracks it publishes."""
     disconnect_reason: DisconnectReason | None = None
     """Why it left. Null: it is in the room."""
+    muted_sources: tuple[Source, ...] = ()
+    """The sources that a moderator muted: tracks of these that it publishes later are muted, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ checked when the command is carried out, and nowhere else.
 | `RemoveParticipant` | `DELETE …/{identity}` | | | roomAdmin for the room |
 | `ReadmitParticipant` | `POST …/{identity}/readmit` | | | roomAdmin for the room |
 | `MuteTrack` | `POST …/{identity}/mute` | `mute` | | roomAdmin for the room; of itself: nothing |
+| `MuteSource` | `POST …/{identity}/mute` with `source` | | | roomAdmin for the room |
 | `ListSubscriptions` | `GET …/{identity}/subscriptions` | | | roomAdmin for the room; of itself: nothing |
 | `SetSubscriptions` | `PUT …/{identity}/subscriptions` | `settings` | | roomAdmin for the room; of itself: nothing |
 | `Subscribe` | | `subscribe` | | roomAdmin for the room; of itself: nothing |
@@ -75,6 +76,7 @@ from sfu.commands.participants import (
     ExplainSubscriptions,
     Leave,
     ListSubscriptions,
+    MuteSource,
     MuteTrack,
     NoteToken,
     OfParticipant,
@@ -152,6 +154,7 @@ __all__ = [
     "ListTracks",
     "MediaSessionInfo",
     "Member",
+    "MuteSource",
     "MuteTrack",
     "NoteToken",
     "OfMediaSession",
@@ -202,6 +205,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     RemoveParticipant: Right.MODERATE,
     ReadmitParticipant: Right.MODERATE,
     MuteTrack: Right.OWN_OR_MODERATE,
+    MuteSource: Right.MODERATE,
     ListSubscriptions: Right.OWN_OR_MODERATE,
     SetSubscriptions: Right.OWN_OR_MODERATE,
     Subscribe: Right.OWN_OR_MODERATE,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sfu import limits
 from sfu.commands.base import Command, Page, R
-from sfu.model import Declaration, PermissionChanges, WishChanges
+from sfu.model import Declaration, PermissionChanges, Source, WishChanges
 from sfu.negotiation.sdp import SessionDescription
 from sfu.views import Explanation, ParticipantInfo, SubscriptionInfo, TrackInfo, TransportCounters
 
@@ -56,6 +56,15 @@ class MuteTrack(OfParticipant[ParticipantInfo]):
     """Mutes or unmutes a track. A participant cannot unmute what a moderator muted."""
 
     track: str
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MuteSource(OfParticipant[ParticipantInfo]):
+    """Mutes or unmutes a source of a participant for a moderator: its present tracks, and those that it publishes later
+    in this session."""
+
+    source: Source
     muted: bool
 
 

@@ -60,6 +60,12 @@ def mute_track(node: Node, command: commands.MuteTrack, standing: Standing) -> P
     return participant.info()
 
 
+def mute_source(node: Node, command: commands.MuteSource, standing: Standing) -> ParticipantInfo:
+    room, participant = standing.find(node.rooms, command)
+    room.moderation.silence_source(participant, command.source, command.muted)
+    return participant.info()
+
+
 def list_subscriptions(node: Node, command: commands.ListSubscriptions, standing: Standing) -> Page[SubscriptionInfo]:
     room, participant = standing.find(node.rooms, command)
     entries = paging.by_order(room.forwarding.overview.subscriptions(participant, paging.order(command.after)))
@@ -141,6 +147,7 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     commands.RemoveParticipant: remove_participant,
     commands.ReadmitParticipant: readmit_participant,
     commands.MuteTrack: mute_track,
+    commands.MuteSource: mute_source,
     commands.ListSubscriptions: list_subscriptions,
     commands.SetSubscriptions: set_subscriptions,
     commands.Subscribe: subscribe,

@@ -11,7 +11,7 @@ from sfu import names
 from sfu.context import Context
 from sfu.errors import NotAllowed
 from sfu.facts import Facts, ParticipantHidden, TrackMuted, TrackUnpublished
-from sfu.model import DisconnectReason, ParticipantState, Permissions
+from sfu.model import DisconnectReason, ParticipantState, Permissions, Source
 from sfu.policy.permissions import is_reduced
 from sfu.revocations import Revocations
 from sfu.room.attendance import Attendance
@@ -105,6 +105,16 @@ class Moderation:
             if muted:
                 found.muted = True
             self._muted(participant, found, by_moderator=True)
+
+    def silence_source(self, participant: Participant, source: Source, muted: bool) -> None:
+        """Mutes or unmutes a source for a moderator: its present tracks, and those that are published later in this
+        session."""
+        muted_sources = participant.publishing.muted_sources
+        if muted != (source in muted_sources):
+            (muted_sources.add if muted else muted_sources.discard)(source)
+            self._attendance.note(participant)
+        for track in participant.publishing.of_source(source):
+            self.silence(participant, track.sid, muted)
 
     def unpublish(self, participant: Participant, track: Track, reason: str) -> None:
         published = track.sid in participant.tracks

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from sfu.facts import Facts, TrackPublished, TrackUnpublished
+from sfu.facts import Facts, TrackMuted, TrackPublished, TrackUnpublished
 from sfu.negotiation.sdp import SessionDescription
 from sfu.room.attendance import Attendance
 from sfu.room.forwarding import Forwarding
@@ -45,6 +45,9 @@ class Negotiations:
             self._forwarding.publish(track)
             if track.primary is None:
                 self._facts.append(TrackPublished(participant.sid, track.info()))
+                if track.silenced:
+                    # Its source was muted before it was published.
+                    self._facts.append(TrackMuted(participant.sid, track.sid, is_muted=True, by_moderator=True))
         for track in outcome.moved:
             self._forwarding.move(track)
         for track in outcome.reshaped:

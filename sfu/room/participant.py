@@ -176,6 +176,7 @@ class Participant:
             version=self.version,
             tracks=self._describe_tracks(),
             disconnect_reason=self.disconnect_reason,
+            muted_sources=tuple(sorted(self.publishing.muted_sources)),
         )
 
     def _describe_tracks(self) -> tuple[TrackInfo, ...]:

@@ -47,6 +47,8 @@ class Publications:
         """Tracks waiting for their m-section, by cid."""
         self.tracks: dict[str, Track] = {}
         """Published tracks, by sid, and their backups while they are sent."""
+        self.muted_sources: set[Source] = set()
+        """The sources that a moderator muted."""
         self._bound: dict[str, Track] = {}
         """Published tracks, by mid."""
         self._retired: deque[str] = deque(maxlen=RETIRED)
@@ -66,6 +68,11 @@ class Publications:
             raise NotFound(f"you do not publish a track {quote(sid)}" if sid else "a track is named by its sid")
         return track
 
+    def of_source(self, source: Source) -> list[Track]:
+        """Returns the declared and published tracks of a source, without backups."""
+        tracks = {track.sid: track for track in (*self.declared.values(), *self.tracks.values())}.values()
+        return [track for track in tracks if track.source is source and track.primary is None]
+
     def declare(self, declaration: Declaration) -> Track:
         """Declares a track, and its backup. Raises if the request is not allowed."""
         if not declaration.cid:
@@ -83,7 +90,11 @@ class Publications:
             raise LimitExceeded(f"a participant may publish {self._context.config.max_tracks} tracks")
         backup_codec = self._backup_codec(declaration)
         track = self._declare(declaration, declaration.cid)
-        track.name, track.stream, track.muted = declaration.name, declaration.stream, declaration.muted
+        track.name, track.stream, track.muted = (
+            declaration.name,
+            declaration.stream,
+            declaration.muted or track.silenced,
+        )
         if declaration.backup is not None:
             backup = self._declare(declaration, declaration.backup.cid)
             backup.codec, backup.primary, track.backup = backup_codec, track, backup
@@ -229,6 +240,8 @@ class Publications:
             source=source,
             order=(self._order, self._declarations),
             stream=stream,
+            silenced=source in self.muted_sources,
+            muted=source in self.muted_sources,
         )
 
 

@@ -117,7 +117,8 @@ class Track:
         # Each join needs the info of all tracks, and usually nothing of it changed.
         simulcast = self.simulcast.is_several
         codec = self.expected_codec
-        variable = (self.is_muted, self.width, self.height, codec, self.mid, simulcast, self.name, self.stream)
+        muted = (self.is_muted, self.silenced)
+        variable = (muted, self.width, self.height, codec, self.mid, simulcast, self.name, self.stream)
         if self._described is None or self._described[0] != variable:
             self._described = (variable, self._describe())
         return self._described[1]
@@ -135,6 +136,7 @@ class Track:
             mid=self.mid,
             simulcast=self.simulcast.is_several,
             stream=self.stream,
+            muted_by_moderator=self.silenced,
         )
 
     def supply(self) -> ladders.Supply:

@@ -2,6 +2,7 @@
 
 import base64
 from typing import Any
+from unittest.mock import ANY
 
 from ..live import rooms_of
 from .server import ROOM, Server, bearer, is_problem, joined, token
@@ -145,6 +146,32 @@ async def test_why_a_participant_gets_a_track_as_it_does_is_explained(server: Se
         assert (await server.call("GET", ROOM + "/participants/ada/explain")).json()["subscriptions"] == []
         assert is_problem(await server.call("GET", ROOM + "/participants/eve/explain"), 404, "'eve'")
         assert is_problem(await server.call("GET", ROOM + "/participants/bob/explain", as_=token("ada")), 403)
+
+
+async def test_a_source_is_muted_before_and_after_it_is_published_and_shown_apart_from_its_owners_mute(
+    server: Server,
+) -> None:
+    mute = ROOM + "/participants/ada/mute"
+    async with server.client("ada") as ada:
+        shown = (await server.call("POST", mute, {"source": "camera", "muted": True})).json()
+        assert (shown["muted_sources"], shown["tracks"]) == (["camera"], [])
+        track = await _publish(server, ada)
+        assert await ada.hear("muted") == {"type": "muted", "track": track, "muted": True} | {"seq": ANY}
+        (published,) = (await server.call("GET", ROOM + "/participants/ada")).json()["tracks"]
+        assert (published["muted"], published["muted_by_moderator"]) == (True, True)
+        assert (await ada.ask("mute", track=track, muted=False))["code"] == "not_allowed"
+        shown = (await server.call("POST", mute, {"source": "camera", "muted": False})).json()
+        (published,) = shown["tracks"]
+        assert (published["muted"], published["muted_by_moderator"]) == (True, False), "her own mute is hers to end"
+        assert (await ada.ask("mute", track=track, muted=False))["type"] == "ok"
+
+        for wrong in ({"muted": True}, {"muted": True, "track": track, "source": "camera"}):
+            assert is_problem(await server.call("POST", mute, wrong), 400, "either")
+        assert is_problem(await server.call("POST", mute, {"source": "nose", "muted": True}), 422, "source")
+    async with server.client("ada") as ada:
+        await _publish(server, ada)
+        (published,) = (await server.call("GET", ROOM + "/participants/ada")).json()["tracks"]
+        assert published["muted"] is False, "a new session begins without it"
 
 
 async def test_a_backend_says_how_tracks_are_to_be_shown(server: Server) -> None:

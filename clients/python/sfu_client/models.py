@@ -60,10 +60,12 @@ class Track(Model):
     width: int = 0
     height: int = 0
     mime: str = ""
-    """The codec that arrives. Empty until the first packet."""
+    """The codec that arrives. Before the first packet the first one that the publisher offers."""
     mid: str = ""
     simulcast: bool = False
     stream: str = ""
+    muted_by_moderator: bool = False
+    """Its publisher cannot unmute it."""
 
 
 class Permissions(Model):
@@ -95,6 +97,8 @@ class Participant(Model):
     """Increases by one with every visible change."""
     tracks: tuple[Track, ...] = ()
     disconnect_reason: str | None = None
+    muted_sources: tuple[Source, ...] = ()
+    """A moderator muted these: tracks of them that it publishes later are muted, too."""
 
 
 class Room(Model):

@@ -72,6 +72,7 @@ RIGHTS: list[tuple[str, Any, set[str]]] = [
     ("list events", lambda by: commands.ListEvents(by), {"administrator", "moderator of all rooms"}),
     ("show a participant", lambda by: commands.ShowParticipant(by, "room", "alice"), MODERATORS),
     ("change a participant", lambda by: commands.ChangeParticipant(by, "room", "alice", name="A"), MODERATORS),
+    ("mute a source", lambda by: commands.MuteSource(by, "room", "alice", Source.CAMERA, True), MODERATORS),
     ("readmit", lambda by: commands.ReadmitParticipant(by, "room", "alice"), MODERATORS),
     ("subscriptions", lambda by: commands.ListSubscriptions(by, "room", "alice"), MODERATORS),
     ("set subscriptions", lambda by: commands.SetSubscriptions(by, "room", "alice", [], []), MODERATORS),

@@ -57,6 +57,12 @@ class ParticipantOperations(Requests):
         where = path("v1", "rooms", room, "participants", identity, "mute")
         return self._send(Participant, "POST", where, {"track": track, "muted": muted})
 
+    def mute_source(self, room: str, identity: str, source: str, muted: bool = True) -> Participant:
+        """Mutes or unmutes all tracks of a source as a moderator, for example `microphone`: present ones, and those
+        that the participant publishes later in this session."""
+        where = path("v1", "rooms", room, "participants", identity, "mute")
+        return self._send(Participant, "POST", where, {"source": source, "muted": muted})
+
     def list_subscriptions(
         self, room: str, identity: str, *, after: str = "", limit: int | None = None
     ) -> SubscriptionPage:
