@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sfu.failures import Failures
 from sfu.model import Cause, DisconnectReason, EndReason, Layer, Octets, Step
-from sfu.views import ParticipantInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
+from sfu.views import AdminCommand, ParticipantInfo, SlotInfo, Speaker, SubscriptionState, TrackInfo, WantedEncoding
 
 # ------------------------------------------------------------------------------------------------- participants
 
@@ -73,6 +73,14 @@ class DrainStarted:
     """The service removes everybody at `deadline`, in ms since the epoch. A later fact may have an earlier deadline."""
 
     deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """A command was carried out that changes something for others. Its other facts precede it, except the end of the
+    room."""
+
+    command: AdminCommand
 
 
 # ------------------------------------------------------------------------------------------------------- tracks
@@ -218,6 +226,7 @@ Fact = (
     | RoomFinished
     | RoomChanged
     | DrainStarted
+    | CommandDone
     | TrackPublished
     | TrackUnpublished
     | TrackMuted

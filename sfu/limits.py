@@ -385,6 +385,9 @@ Source: ours."""
 EVENT_READ = 4_000
 """Events that a client which follows is read at a time. Each read waits for the commit before it.
 Source: LIST_OCTETS at 262 octets."""
+COMMAND_DETAIL = 400
+"""Characters of what an event tells of a command.
+Source: ours; the names of all options and permissions."""
 EVENT_FORGET = 10_000
 """Events that are searched at a time for an identity whose events are removed. Commits wait for them.
 Source: ours; 20 ms."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from sfu.model import EndReason, Kind, ParticipantKind, Source
-from sfu.views import ParticipantInfo, TrackInfo
+from sfu.views import AdminCommand, ParticipantInfo, TrackInfo
 
 LOST = EndReason.SERVER_LOST.value
 """The reason of a participant that was in a room when the process ended without removing it."""
@@ -31,6 +31,8 @@ class EventType(StrEnum):
     """Follows each `track_published` once, unless the process was lost. `reason`: a sentence."""
     TRACK_MUTED = "track_muted"
     TRACK_UNMUTED = "track_unmuted"
+    COMMAND = "command"
+    """A request or a moderator changed something for others. It follows what it changed; `delete_room` precedes it."""
     SPEAKER_CHANGED = "speaker_changed"
     """The dominant speaker; at most one event per second. Without `participant`: there is none."""
 
@@ -118,7 +120,7 @@ class RoomEvent:
     """Milliseconds since the epoch."""
     room: EventRoom
     seq: int
-    """Counted per room, from 1. A gap: the service lost events of this room."""
+    """Counted per room, from 1. A gap: the service lost events of this room. 0: the event is about no room."""
     node: str
     """The process that wrote it: SFU_NODE."""
     epoch: int
@@ -130,6 +132,8 @@ class RoomEvent:
     """Milliseconds from the start of what ended: room, participant or track."""
     by_moderator: bool | None = None
     """Of a mute: whether the moderator or the publisher did it."""
+    command: AdminCommand | None = None
+    """What was done, and by whom."""
     usage: Usage | None = None
     """Of `participant_left`, and of `room_finished` the sum of its participants."""
 
@@ -161,6 +165,8 @@ def encode(event: RoomEvent) -> str:
         body["participant"] = encode_participant(event.participant)
     if event.track is not None:
         body["track"] = _present(event.track)
+    if event.command is not None:
+        body["command"] = _present(event.command)
     for name in ("reason", "duration", "by_moderator"):
         if (value := getattr(event, name)) is not None:
             body[name] = value
@@ -193,6 +199,7 @@ def decode(id: str, body: Mapping[str, Any]) -> RoomEvent:
         body.get("reason"),
         body.get("duration"),
         body.get("by_moderator"),
+        AdminCommand(**body["command"]) if "command" in body else None,
         Usage(**body["usage"]) if "usage" in body else None,
     )
 
@@ -204,7 +211,7 @@ def decode_participant(body: Mapping[str, Any]) -> EventParticipant:
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _present(part: EventParticipant | EventTrack) -> dict[str, Any]:
+def _present(part: EventParticipant | EventTrack | AdminCommand) -> dict[str, Any]:
     """Returns the fields of a part that say something, and the kind always."""
     values = {name: getattr(part, name) for name in part.__dataclass_fields__}
     return {name: value for name, value in values.items() if value or name == "kind"}

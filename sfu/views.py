@@ -111,6 +111,31 @@ class ParticipantInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class AdminCommand:
+    """A command that was carried out for a token, a moderator or the administrator, and who sent it."""
+
+    name: str
+    """For example `mute_track`: the commands of the table in `docs/events.md`."""
+    by: Literal["administrator", "token", "participant"]
+    """`token`: a request with a token. `participant`: a moderator, over its WebSocket. `administrator`: the internal
+    listener, or the program that embeds the service."""
+    key: str = ""
+    """The API key that signed the token of its author."""
+    author: str = ""
+    """The author's identity, from its token."""
+    sid: str = ""
+    """Of a participant: its sid."""
+    jti: str = ""
+    """The id of the author's token, if it has one."""
+    identity: str = ""
+    """The participant that the command is about."""
+    track: str = ""
+    """The sid of the track that it is about."""
+    detail: str = ""
+    """What it changed: names, numbers and switches, no texts."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomInfo:
     """A room: its options and its state."""
 

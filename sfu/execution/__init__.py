@@ -1,6 +1,7 @@
 """Carries out the commands of `sfu/commands`: the only place where requests meet rooms and participants.
 
-`execute` finds the author, checks the right that the command needs, and calls the handler of its type.
+`execute` finds the author, checks the right that the command needs, calls the handler of its type, and records what
+was done.
 """
 
 import inspect
@@ -9,11 +10,12 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from sfu import names
-from sfu.commands import Command, Join, ListIceServers, Resume
+from sfu.commands import Command, DeleteRoom, Join, ListIceServers, Resume
 from sfu.errors import InvalidRequest
-from sfu.execution import participants, rooms, sessions, tracks
+from sfu.execution import audit, participants, rooms, sessions, tracks
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
+from sfu.room.room import Room
 
 __all__ = ["HANDLERS", "Node", "execute"]
 
@@ -38,8 +40,26 @@ async def execute(node: Node, command: Command[R]) -> R:
     command = _by_name(node, command)
     standing = Standing.of(command.by, node.rooms)
     standing.require(command)
+    room = node.rooms.get(getattr(command, "room", None) or "")
+    if isinstance(command, DeleteRoom) and room is not None:
+        # Nothing follows the end of a room, and nothing prevents it.
+        _record(node, room, command, standing, None)
+        return cast(R, handler(node, command, standing))
     result = handler(node, command, standing)
-    return cast(R, await result if inspect.isawaitable(result) else result)
+    if inspect.isawaitable(result):
+        result = await result
+    _record(node, room or node.rooms.get(getattr(command, "room", None) or ""), command, standing, result)
+    return cast(R, result)
+
+
+def _record(node: Node, room: Room | None, command: Command[Any], standing: Standing, result: object) -> None:
+    done = audit.describe(command, standing, result)
+    if done is None:
+        return
+    if room is not None:
+        room.note_command(done)
+    else:
+        node.history.note_command(done)
 
 
 def _by_name(node: Node, command: Command[R]) -> Command[R]:

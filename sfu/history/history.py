@@ -23,6 +23,7 @@ from sfu.history.writer import Writer
 from sfu.model import Octets
 from sfu.quoting import quote
 from sfu.room_events import EventPage, RoomEvent, encode
+from sfu.views import AdminCommand
 
 T = TypeVar("T")
 
@@ -129,6 +130,11 @@ class History:
             self._recorder.read(entries)
         finally:
             self._hand_over()
+
+    def note_command(self, command: AdminCommand) -> None:
+        """Records a command that is about no room."""
+        self._recorder.note_command(command, self._context.milliseconds())
+        self._hand_over()
 
     def handle_timeout(self, now: float) -> None:
         at = self._context.milliseconds()

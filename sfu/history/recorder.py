@@ -12,7 +12,10 @@ from sfu.facts import Entry
 from sfu.history.usage import Attended
 from sfu.model import Octets
 from sfu.room_events import EventParticipant, EventRoom, EventTrack, EventType, RoomEvent, Usage
-from sfu.views import ParticipantInfo, SlotInfo
+from sfu.views import AdminCommand, ParticipantInfo, SlotInfo
+
+NOWHERE = EventRoom("", "")
+"""Of events that are about no room."""
 
 
 @dataclass(slots=True)
@@ -83,6 +86,11 @@ class Recorder:
             for sid, attended in room.attended.items():
                 yield sid, attended.usage(octets(sid), max(at - room.participants[sid].joined_at, 0), at)
 
+    def note_command(self, command: AdminCommand, at: int) -> None:
+        """Reports a command that is about no room."""
+        event = RoomEvent("", EventType.COMMAND, at, NOWHERE, 0, self._node, self.epoch, command=command)
+        self._append(event)
+
     def _start(self, entry: Entry, fact: facts.RoomStarted) -> None:
         room = self._rooms[entry.room] = _Room(EventRoom(entry.room, fact.name), fact.created_at)
         self._note(room, EventType.ROOM_STARTED, entry.at)
@@ -110,6 +118,8 @@ class Recorder:
                 self._note_track(room, what, track, at, by_moderator=by_moderator)
             case facts.DominantSpeakerChanged(participant=sid):
                 self._change_speaker(room, sid, at)
+            case facts.CommandDone(command=command):
+                self._note(room, EventType.COMMAND, at, command=command)
             case facts.RoomFinished(reason=reason):
                 self._finish(room, entry, reason)
 

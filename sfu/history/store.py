@@ -92,7 +92,11 @@ PAGE = """
 OF_IDENTITY = """
     select position, length(body) from event
     where position > :after and position <= :last and (:room is null or room = :room)
-        and json_extract(body, '$.participant.identity') = :identity
+        and :identity in (
+            json_extract(body, '$.participant.identity'),
+            json_extract(body, '$.command.identity'),
+            json_extract(body, '$.command.author')
+        )
 """
 KEPT = 0.9
 """The share of the maximum that is kept when it is exceeded, so that not each batch removes a few."""

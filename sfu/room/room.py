@@ -11,7 +11,16 @@ from typing import Unpack
 from sfu import names
 from sfu.context import Context
 from sfu.errors import LimitExceeded
-from sfu.facts import DrainStarted, Facts, ParticipantChanged, Reader, RoomChanged, RoomFinished, RoomStarted
+from sfu.facts import (
+    CommandDone,
+    DrainStarted,
+    Facts,
+    ParticipantChanged,
+    Reader,
+    RoomChanged,
+    RoomFinished,
+    RoomStarted,
+)
 from sfu.model import Candidate, DisconnectReason, EndReason, RoomChanges, RoomOptions, new_sid
 from sfu.quotas import Quotas
 from sfu.revocations import Revocations
@@ -28,7 +37,7 @@ from sfu.room.notes import Notes
 from sfu.room.participant import Participant
 from sfu.room.records import Records
 from sfu.room.sound import Sound
-from sfu.views import RoomInfo
+from sfu.views import AdminCommand, RoomInfo
 
 
 class Room:
@@ -153,6 +162,10 @@ class Room:
     def note_start(self) -> None:
         """Reports that the service lists the room."""
         self._facts.append(RoomStarted(self.name, self.created_at))
+
+    def note_command(self, command: AdminCommand) -> None:
+        """Reports a command that was carried out."""
+        self._facts.append(CommandDone(command))
 
     def note_end(self, reason: EndReason) -> None:
         """Reports that the room was closed."""

@@ -84,7 +84,7 @@ async def test_a_stream_of_one_room_wakes_for_its_events_alone(server: Server) -
         assert types(await take(stream, 2)) == ["room_started", "participant_joined"]
         await server.call("DELETE", "/v1/rooms/room")
         await server.call("DELETE", "/v1/rooms/other")
-        assert types(await take(stream, 2)) == ["participant_left", "room_finished"]
+        assert types(await take(stream, 3)) == ["command", "participant_left", "room_finished"]
         await stream.aclose()
 
 
@@ -185,7 +185,13 @@ async def test_the_command_prints_events_and_follows_them_until_the_service_ends
         process.signal(signal.SIGTERM)
         printed, _ = await following.communicate()
         told = [json.loads(line) for line in printed.splitlines()]
-        assert [e["type"] for e in told] == ["participant_joined", "participant_left", "room_finished", "end"]
+        assert [e["type"] for e in told] == [
+            "participant_joined",
+            "command",
+            "participant_left",
+            "room_finished",
+            "end",
+        ]
         assert following.returncode == 0 and told[-1]["reason"] == "server_shutdown"
         await process.ended()
         code, _, err = await said(tmp_path, "events", "--follow", **environ)

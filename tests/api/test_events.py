@@ -35,6 +35,7 @@ async def test_a_backend_reads_what_happened_page_by_page(server: Server) -> Non
     assert Counter(event["type"] for event in told) == {
         "room_started": 1,
         "participant_joined": 2,
+        "command": 1,
         "participant_left": 2,
         "room_finished": 1,
     }
@@ -111,6 +112,12 @@ async def test_the_events_of_an_identity_are_removed_and_later_ones_are_kept(ser
     of_room = token("backend", room="room", room_join=False, room_admin=True)
     assert is_problem(await server.call("DELETE", EVENTS + "?identity=bob", as_=of_room), 403, "following all rooms")
     assert (await server.call("DELETE", EVENTS + "?identity=bob&room=room", as_=of_room)).json() == {"removed": 2}
+    told = [event["command"] for event in (await page(server))["events"] if "command" in event]
+    assert [(one["name"], one["key"], one["author"]) for one in told] == [
+        *[("delete_events", "key", "admin")] * 2,
+        ("delete_room", "key", "admin"),
+        ("delete_events", "key", "backend"),
+    ]
 
 
 async def test_events_are_read_over_a_restart(start: Start, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ async def call(server: Server, *rooms: str) -> None:
             await server.call("DELETE", f"/v1/rooms/{room}")
 
 
-STORY = ["room_started", "participant_joined", "participant_left", "room_finished"]
+STORY = ["room_started", "participant_joined", "command", "participant_left", "room_finished"]
 
 
 @pytest.mark.parametrize("secret", ["", WHSEC], ids=["secret of the key", "secret of the webhook"])
@@ -100,7 +100,7 @@ async def test_a_receiver_verifies_both_signatures_and_knows_the_event(start: St
     async with receiving() as receiver:
         server = await start(webhooks=receiver.setting(secret=secret))
         await call(server)
-        await receiver.until(lambda: len(receiver.taken) == 4)
+        await receiver.until(lambda: len(receiver.taken) == 5)
         assert receiver.types() == STORY
         kept = (await server.call("GET", "/v1/events")).json()["events"]
         for (event, headers, body), same in zip(receiver.tried, kept, strict=True):
@@ -140,13 +140,13 @@ async def test_what_is_not_taken_is_sent_again_before_the_next_of_its_room_and_o
         receiver.answer = answer
         server = await start(webhooks=receiver.setting())
         await call(server, "bad", "good")
-        await receiver.until(lambda: len(receiver.taken) == 8)
+        await receiver.until(lambda: len(receiver.taken) == 10)
         assert receiver.types("bad") == receiver.types("good") == STORY
-        assert len(receiver.tried) == 12
+        assert len(receiver.tried) == 14
         await listed(server, pending=0)
         numbers = (await server.internal.get("/metrics")).text
         assert 'sfu_webhook_deliveries_total{result="failed",webhook="a"} 4.0' in numbers
-        assert 'sfu_webhook_deliveries_total{result="delivered",webhook="a"} 8.0' in numbers
+        assert 'sfu_webhook_deliveries_total{result="delivered",webhook="a"} 10.0' in numbers
 
 
 async def test_a_room_whose_receiver_does_not_answer_delays_no_other_room(
@@ -162,9 +162,9 @@ async def test_a_room_whose_receiver_does_not_answer_delays_no_other_room(
         await call(server, "good")
         await receiver.until(lambda: receiver.types("good") == STORY)
         # The later events of the slow rooms wait for the first.
-        assert len(receiver.tried) == 6 and len(receiver.taken) == 4
+        assert len(receiver.tried) == 7 and len(receiver.taken) == 5
         receiver.go_on.set()
-        await receiver.until(lambda: len(receiver.taken) == 12)
+        await receiver.until(lambda: len(receiver.taken) == 15)
         assert receiver.types("slow-1") == receiver.types("slow-2") == STORY
 
 
@@ -198,10 +198,10 @@ async def test_rooms_whose_last_attempt_failed_leave_places_to_those_that_were_n
         before = len(receiver.tried)
         await receiver.until(lambda: len(receiver.tried) >= before + 2)
         await call(server, "good-1", "good-2", "good-3")
-        await receiver.until(lambda: len(receiver.taken) == 12)
+        await receiver.until(lambda: len(receiver.taken) == 15)
         receiver.answer = lambda event: 200
         receiver.go_on.set()
-        await receiver.until(lambda: len(receiver.taken) == 36)
+        await receiver.until(lambda: len(receiver.taken) == 45)
         assert all(receiver.types(f"bad-{number}") == STORY for number in range(6))
 
 
@@ -213,14 +213,14 @@ async def test_an_event_is_given_up_after_a_time_and_sent_again_by_hand(
         receiver.answer = lambda event: 500 if event["type"] == "room_started" else 200
         server = await start(webhooks=receiver.setting())
         await call(server)
-        await receiver.until(lambda: len(receiver.taken) == 3)
+        await receiver.until(lambda: len(receiver.taken) == 4)
         assert receiver.types() == STORY[1:]
         (info,) = await listed(server, pending=0)
         assert (info["dead"], info["error"]) == (1, "the receiver answered 500")
         assert 'result="dead",webhook="a"} 1.0' in (await server.internal.get("/metrics")).text
         receiver.answer = lambda event: 200
         assert (await server.internal.post("/webhooks/a/retry")).json() == {"events": 1}
-        await receiver.until(lambda: len(receiver.taken) == 4)
+        await receiver.until(lambda: len(receiver.taken) == 5)
         assert receiver.types()[-1] == "room_started"
         assert (await listed(server, pending=0))[0]["dead"] == 0
 
@@ -242,7 +242,7 @@ async def test_what_waits_is_delivered_after_a_restart(start: Start, tmp_path: P
             await receiver.until(lambda: len(receiver.tried) > 1)
         receiver.answer = lambda event: 200
         await start(state_dir=tmp_path, webhooks=setting)
-        await receiver.until(lambda: len(receiver.taken) == 4)
+        await receiver.until(lambda: len(receiver.taken) == 5)
         assert receiver.types() == STORY
         assert {event["id"] for event, *_ in receiver.tried} == {event["id"] for event in receiver.taken}
 

@@ -112,6 +112,7 @@ TYPES: dict[str, type[BaseModel]] = {
     "TrackDetails": models.TrackDetails,
     "TrackViewer": models.TrackViewer,
     "RemovedEvents": models.RemovedEvents,
+    "AdminCommand": sfu_client.AdminCommand,
     "Usage": sfu_client.Usage,
     "SubscriptionInfo": models.Subscription,
     "Wish": models.Wish,

@@ -202,14 +202,14 @@ async def test_the_synchronous_twin_follows_one_room(server: Server) -> None:
             SyncClient(f"http://127.0.0.1:{server.port}", key=KEY, secret=SECRET) as client,
             client.follow(room="room") as events,
         ):
-            return [next(events) for _ in range(4)]
+            return [next(events) for _ in range(5)]
 
     async with server.client("bob", room="other"):
         following = asyncio.create_task(asyncio.to_thread(work))
         async with server.client("ada"):
             await server.call("DELETE", "/v1/rooms/room")
         types = [event.type for event in await following]
-    assert types == ["room_started", "participant_joined", "participant_left", "room_finished"]
+    assert types == ["room_started", "participant_joined", "command", "participant_left", "room_finished"]
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ async def test_events_are_read_a_page_at_a_time_or_whole(client: Client, server:
     assert rest[0].type == "participant_joined" and rest[0].participant is not None
     assert rest[0].participant.identity == "ada"
     assert await client.delete_events("ada", room="room") == 2
-    assert [event.type async for event in client.all_events()] == ["room_started"]
+    assert [event.type async for event in client.all_events()] == ["room_started", "command"]
 
 
 async def test_whip_and_whep_sessions_are_opened_patched_and_ended(client: Client) -> None:

@@ -25,7 +25,7 @@ from .errors import (
     Unreachable,
     WebhookRefused,
 )
-from .events import Event, EventPage, EventParticipant, EventRoom, EventTrack, Usage
+from .events import AdminCommand, Event, EventPage, EventParticipant, EventRoom, EventTrack, Usage
 from .media import MediaPatch, MediaSession
 from .models import (
     Delivery,
@@ -50,6 +50,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessToken",
+    "AdminCommand",
     "ApiError",
     "Client",
     "ClientError",

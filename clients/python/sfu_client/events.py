@@ -50,12 +50,35 @@ class Usage(Model):
     """Time during which one of its receive sections showed a track."""
 
 
+class AdminCommand(Model):
+    """A command that was carried out for a token, a moderator or the administrator, and who sent it."""
+
+    name: str
+    """For example `mute_track`."""
+    by: str
+    """`token`, `participant` (a moderator over its WebSocket) or `administrator`."""
+    key: str = ""
+    """The API key that signed the token of its author."""
+    author: str = ""
+    """The author's identity, from its token."""
+    sid: str = ""
+    """Of a participant: its sid."""
+    jti: str = ""
+    """The id of the author's token, if it has one."""
+    identity: str = ""
+    """The participant that the command is about."""
+    track: str = ""
+    """The sid of the track that it is about."""
+    detail: str = ""
+    """What it changed: names, numbers and switches, no texts."""
+
+
 class Event(Model):
     """Something that happened in a room. `id` and `(room.sid, seq)` each identify it forever.
 
     `type` is `room_started`, `room_finished`, `participant_joined`, `participant_left`, `track_published`,
-    `track_unpublished`, `track_muted`, `track_unmuted`, `speaker_changed`, or one that this version does not know:
-    ignore it.
+    `track_unpublished`, `track_muted`, `track_unmuted`, `speaker_changed`, `command`, or one that this version does not
+    know: ignore it.
     """
 
     id: str
@@ -65,7 +88,7 @@ class Event(Model):
     """Milliseconds since the epoch."""
     room: EventRoom
     seq: int
-    """Counted per room, from 1. A gap: the service lost events of this room."""
+    """Counted per room, from 1. A gap: the service lost events of this room. 0: it is about no room."""
     node: str
     epoch: int
     participant: EventParticipant | None = None
@@ -74,6 +97,8 @@ class Event(Model):
     duration: int | None = None
     """Milliseconds from the start of what ended: room, participant or track."""
     by_moderator: bool | None = None
+    command: AdminCommand | None = None
+    """Of `command`: what was done, and by whom."""
     usage: Usage | None = None
     """Of `participant_left` and `room_finished`."""
 
