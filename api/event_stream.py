@@ -11,14 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from pydantic import TypeAdapter
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http_protocols import CONNECTION, HttpProtocol
 from sfu import limits
 from sfu.history.following import Following
-from sfu.room_events import EventPage, RoomEvent
+from sfu.room_events import EventPage
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +27,6 @@ RETRY = 1000
 PIECE = 100
 """Events that are encoded at once, which takes a millisecond."""
 HEADERS = {"Cache-Control": "no-store", "Connection": "close", "X-Accel-Buffering": "no"}
-
-_events = TypeAdapter(RoomEvent)
 
 
 class EventStream(StreamingResponse):
@@ -67,16 +64,14 @@ async def encoded(pages: AsyncIterator[EventPage]) -> AsyncIterator[bytes]:
     async for page in pages:
         if page.missed:
             yield format_sse_event(event="missed", data_str="{}")
-        elif not page.events:
+        elif not page.kept:
             yield KEEPALIVE_COMMENT
-        for begin in range(0, len(page.events), PIECE):
-            yield b"".join(map(_encode, page.events[begin : begin + PIECE]))
+        for begin in range(0, len(page.kept), PIECE):
+            # The JSON is one line.
+            piece = [f"data: {one.json}\nid: {one.id}\n\n" for one in page.kept[begin : begin + PIECE]]
+            yield "".join(piece).encode("ascii")
             # Others have their turn before the next piece.
             await asyncio.sleep(0)
-
-
-def _encode(event: RoomEvent) -> bytes:
-    return format_sse_event(data_str=_events.dump_json(event, exclude_none=True).decode(), id=event.id)
 
 
 def end(reason: str) -> bytes:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sfu.model import EndReason, Kind, ParticipantKind, Source
 from sfu.views import AdminCommand, ParticipantInfo, TrackInfo
@@ -138,17 +138,35 @@ class RoomEvent:
     """Of `participant_left`, and of `room_finished` the sum of its participants."""
 
 
+class KeptEvent(NamedTuple):
+    """An event as it is kept: it is sent without being read again."""
+
+    id: str
+    body: str
+    """Its JSON without the id: see `encode`."""
+
+    @property
+    def json(self) -> str:
+        """Its JSON, in one line of ASCII."""
+        return f'{{"id":"{self.id}",{self.body[1:]}'
+
+
 @dataclass(frozen=True, slots=True)
 class EventPage:
     """A part of the stream."""
 
-    events: tuple[RoomEvent, ...]
+    kept: tuple[KeptEvent, ...]
     next: str
     """If there are more events, the `after` of the next page. Empty: this is the last page for now."""
     latest: str
     """The id of the last event of all rooms: `after` of a request for later events alone."""
     missed: bool
     """True: events between `after` and the first of these are no longer kept."""
+
+    @property
+    def events(self) -> tuple[RoomEvent, ...]:
+        """The events, which are decoded each time."""
+        return tuple(decode(id, json.loads(body)) for id, body in self.kept)
 
 
 def encode(event: RoomEvent) -> str:

@@ -41,6 +41,7 @@ DETAILS: Mapping[type[Command[Any]], Callable[[Any, Any], str]] = {
     commands.RemoveParticipant: lambda command, _: "",
     commands.ReadmitParticipant: lambda command, _: f"jti={command.jti}" if command.jti else "",
     commands.MuteTrack: lambda command, _: "muted" if command.muted else "unmuted",
+    commands.MuteSource: lambda command, _: f"{command.source.value} {'muted' if command.muted else 'unmuted'}",
     commands.RemoveTrack: lambda command, _: "",
     commands.RequestKeyframe: lambda command, _: "",
     commands.SetSubscriptions: lambda command, _: f"tracks={len(command.wishes)}",

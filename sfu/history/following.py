@@ -30,8 +30,8 @@ class Following:
             self.news.clear()
             is_last = self.is_ended
             page = await self._ask(self._after, limits.EVENT_READ)
-            if page.events or page.missed:
-                self._after = page.events[-1].id if page.events else page.latest
+            if page.kept or page.missed:
+                self._after = page.kept[-1].id if page.kept else page.latest
                 yield page
             elif is_last:
                 return

@@ -169,8 +169,7 @@ class History:
             # Another store, or this one before it was replaced by an older copy.
             is_ours = match[1] == self._store.id and int(match[2]) <= self._position
             position = int(match[2]) if is_ours else -1
-        kept = await self._writer.ask(lambda store: store.read(position, room, limit))
-        return EventPage(kept.events, kept.next, kept.latest, kept.missed)
+        return await self._writer.ask(lambda store: store.read(position, room, limit))
 
     async def forget(self, identity: str, room: str | None) -> int:
         """Removes the events until now that name an identity, of one room by its name or of all. Returns their number.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sfu import limits
 from sfu.config import Webhook
@@ -20,11 +20,12 @@ from sfu.history.deliveries import Deliveries
 from sfu.model import random_text
 from sfu.room_events import (
     LOST,
+    EventPage,
     EventRoom,
     EventType,
+    KeptEvent,
     RoomEvent,
     Usage,
-    decode,
     decode_participant,
     encode,
     encode_usage,
@@ -82,7 +83,7 @@ WRITE = (
 )
 """In this order: what starts and ends in one batch is added and removed."""
 PAGE = """
-    select json_group_array(json_array(position, json(body))) filter (where earlier < :octets), count(*) from (
+    select group_concat(position || ' ' || body, char(10)) filter (where earlier < :octets), count(*) from (
         select position, body, sum(length(body)) over (order by position) - length(body) as earlier from (
             select position, body from event
             where position > :after and (:room is null or room = :room) order by position limit :limit
@@ -100,15 +101,6 @@ OF_IDENTITY = """
 """
 KEPT = 0.9
 """The share of the maximum that is kept when it is exceeded, so that not each batch removes a few."""
-
-
-class Kept(NamedTuple):
-    """Events after a place."""
-
-    events: tuple[RoomEvent, ...]
-    next: str
-    latest: str
-    missed: bool
 
 
 class Store:
@@ -155,16 +147,19 @@ class Store:
         if self.octets > self._most:
             self._shrink()
 
-    def read(self, after: int | None, room: str | None, limit: int) -> Kept:
+    def read(self, after: int | None, room: str | None, limit: int) -> EventPage:
         """Returns a page of the events after this place, of one room by its name or of all. `after`: None begins with
         the first event; a place of another store is -1."""
         wanted = {"after": after or 0, "room": room, "limit": limit + 1, "octets": limits.LIST_OCTETS}
         text, count = self._database.execute(PAGE, wanted).fetchone()
-        found: list[tuple[int, dict[str, Any]]] = json.loads(text)
-        events = tuple(decode(self.name(position), body) for position, body in found[:limit])
+        # A body is one line.
+        lines = text.split("\n", limit)[:limit] if text else ()
+        kept = tuple(
+            KeptEvent(f"{self.id}-{position}", body) for position, _, body in (x.partition(" ") for x in lines)
+        )
         first = self._value("select coalesce(min(position), :next) from event", next=self.position + 1)
         missed = after is not None and after + 1 < first
-        return Kept(events, events[-1].id if count > len(events) else "", self.name(self.position), missed)
+        return EventPage(kept, kept[-1].id if count > len(kept) else "", self.name(self.position), missed)
 
     def keep_alive(self, at: int) -> None:
         """Notes the time, and removes events that are too old."""

@@ -83,7 +83,7 @@ async def run(rate: int, seconds: float, *, folder: str | None, follows: bool) -
             nonlocal read
             async with sfu.follow(ADMINISTRATOR) as following:
                 async for page in following.pages():
-                    read += len(page.events)
+                    read += len(page.kept)
 
         async def probe() -> None:
             while True:

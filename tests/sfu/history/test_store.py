@@ -10,9 +10,9 @@ import pytest
 
 from sfu import limits
 from sfu.errors import StateError
-from sfu.history.store import FILE, Kept, Store
+from sfu.history.store import FILE, Store
 from sfu.model import ParticipantKind
-from sfu.room_events import EventParticipant, EventRoom, EventType, RoomEvent, Usage, encode
+from sfu.room_events import EventPage, EventParticipant, EventRoom, EventType, RoomEvent, Usage, encode
 
 LOBBY, HALL = EventRoom("RM_1", "lobby"), EventRoom("RM_2", "hall")
 LARGE = EventParticipant("PA_1", "ada", metadata="m" * 400)
@@ -31,7 +31,7 @@ def write(it: Store, *events: RoomEvent) -> None:
     it.append([(it.position + n, encode(one)) for n, one in enumerate(events, 1)])
 
 
-def story(kept: Kept) -> list[tuple[str, str, int]]:
+def story(kept: EventPage) -> list[tuple[str, str, int]]:
     return [(one.room.name, one.type.value, one.seq) for one in kept.events]
 
 
