@@ -6,8 +6,8 @@ from .models import Model
 
 
 class EventRoom(Model):
-    sid: str
-    name: str
+    sid: str = ""
+    name: str = ""
 
 
 class EventParticipant(Model):
