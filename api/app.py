@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from api import asyncapi, dev, errors, events, explain, participants, rooms, signaling, tracks, whip
+from api import asyncapi, dev, errors, events, explain, participants, rooms, signaling, tokens, tracks, whip
 from api.middleware import AccessLog, BodyLimit, Cors, Failed, SlashesInNames
 from api.settings import Settings
 from api.webhooks import Webhooks
@@ -67,7 +67,7 @@ def create_app(
     app.state.settings = settings
     errors.install(app)
     # Routes are matched in this order, and joins are the most frequent requests of a large room.
-    for door in (signaling, rooms, tracks, participants, explain, whip, events, asyncapi):
+    for door in (signaling, rooms, tracks, participants, tokens, explain, whip, events, asyncapi):
         app.include_router(door.router)
     if settings.mode.dev:
         dev.install(app, settings)

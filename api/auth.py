@@ -98,6 +98,7 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
         room_admin=video.get("roomAdmin") is True,
         room_create=video.get("roomCreate") is True,
         room_list=video.get("roomList") is True,
+        token_create=video.get("tokenCreate") is True,
         permissions=Permissions(
             can_publish=video.get("canPublish") is not False,
             can_subscribe=video.get("canSubscribe") is not False,
@@ -127,6 +128,7 @@ def sign(grant: Grant, secret: str, *, ttl: float, now: float | None = None) -> 
         room_admin=grant.room_admin,
         room_create=grant.room_create,
         room_list=grant.room_list,
+        token_create=grant.token_create,
         can_publish=permissions.can_publish,
         can_subscribe=permissions.can_subscribe,
         can_publish_data=permissions.can_publish_data,

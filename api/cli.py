@@ -143,6 +143,7 @@ def token(
     admin: Annotated[bool, typer.Option("--admin", help="May moderate the room by REST.")] = False,
     create: Annotated[bool, typer.Option("--create", help="May create and delete rooms by REST.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="May list rooms by REST.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="May make tokens with no more rights by REST.")] = False,
     max_viewers: Annotated[
         int, typer.Option(min=0, help="Maximum WHEP sessions in a room, if more than the service's setting.")
     ] = 0,
@@ -164,6 +165,7 @@ def token(
         room_admin=admin,
         room_create=create,
         room_list=list_,
+        token_create=tokens,
         can_publish=publish,
         can_subscribe=subscribe,
         can_publish_data=data,

@@ -229,6 +229,7 @@ class Grant:
     room_admin: bool = False
     room_create: bool = False
     room_list: bool = False
+    token_create: bool = False
     permissions: Permissions = Permissions()
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)

@@ -43,6 +43,7 @@ checked when the command is carried out, and nowhere else.
 | `FindMediaSession` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `TrickleIce`, `RestartIce` | | | `PATCH` of WHIP and WHEP | the id of the session |
 | `EndMediaSession` | | | `DELETE` of WHIP and WHEP | the id of the session |
+| `DelegateGrant` | (`POST /v1/tokens`) | | | tokenCreate, and what the token has |
 | `ShowCounters` | | | `GET /counters` | the administrator |
 | `StartCapture`, `StopCapture` | | | `GET /capture` | the administrator, if `Config.captures` allows it |
 | `Drain` | | | `POST /drain` | the administrator |
@@ -119,6 +120,7 @@ from sfu.commands.sessions import (
     Resume,
     TrickleIce,
 )
+from sfu.commands.tokens import DelegateGrant
 from sfu.commands.tracks import OfTrack, RemoveTrack, RequestKeyframe, ShowTrack
 
 __all__ = [
@@ -136,6 +138,7 @@ __all__ = [
     "CreateRoom",
     "Created",
     "DeclareTrack",
+    "DelegateGrant",
     "DeleteEvents",
     "DeleteRoom",
     "Departed",
@@ -223,6 +226,7 @@ NEEDS: Mapping[type[Command[Any]], Right] = {
     TrickleIce: Right.SESSION,
     RestartIce: Right.SESSION,
     EndMediaSession: Right.SESSION,
+    DelegateGrant: Right.CREATE_TOKENS,
     ShowCounters: Right.ADMINISTER,
     StartCapture: Right.ADMINISTER,
     StopCapture: Right.ADMINISTER,

@@ -64,6 +64,8 @@ class Right(Enum):
     """A token with roomJoin for the room. `sfu/execution/joins.py` checks it, after it has counted the attempt."""
     SESSION = auto()
     """Nothing: the command has the unguessable id or secret of a session, which only its client knows."""
+    CREATE_TOKENS = auto()
+    """tokenCreate. The administrator has no key to sign with."""
     ADMINISTER = auto()
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from sfu import names
 from sfu.commands import Command, DeleteRoom, Join, ListIceServers, Resume
 from sfu.errors import InvalidRequest
-from sfu.execution import audit, participants, rooms, sessions, tracks
+from sfu.execution import audit, participants, rooms, sessions, tokens, tracks
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
 from sfu.room.room import Room
@@ -26,6 +26,7 @@ HANDLERS: Mapping[type[Command[Any]], Handler] = {
     Resume: lambda node, command, _: node.joins.resume(command),
     ListIceServers: lambda node, command, _: node.joins.list_ice_servers(command),
     **rooms.HANDLERS,
+    **tokens.HANDLERS,
     **tracks.HANDLERS,
     **participants.HANDLERS,
     **sessions.HANDLERS,

@@ -49,6 +49,7 @@ DETAILS: Mapping[type[Command[Any]], Callable[[Any, Any], str]] = {
     commands.StartCapture: lambda command, id: f"capture={id} seconds={command.seconds:g}",
     commands.StopCapture: lambda command, _: f"capture={command.id}",
     commands.Drain: lambda command, _: "" if command.limit is None else f"seconds={command.limit:g}",
+    commands.DelegateGrant: lambda _, grant: f"jti={grant.jti} expires={grant.expires}",
     commands.DeleteEvents: lambda command, count: f"events={count}",
 }
 """What is told of a command, by its fields and its result."""

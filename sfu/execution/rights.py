@@ -55,6 +55,10 @@ class Standing(NamedTuple):
             if self.participant is None:
                 raise NotAllowed("only the participant itself may send this command")
             return
+        if right is Right.CREATE_TOKENS:
+            if not isinstance(command.by, Grant) or not command.by.token_create:
+                raise NotAllowed("this token does not allow making tokens (tokenCreate)")
+            return
         if isinstance(command.by, commands.Administrator) or right in (Right.JOIN, Right.SESSION):
             return
         if right is Right.OWN_OR_MODERATE and self.is_own(command):

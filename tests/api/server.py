@@ -84,9 +84,11 @@ class Server:
         return connect(url, **{"max_queue": None, **arguments})
 
     @asynccontextmanager
-    async def client(self, identity: str, room: str = "room", **grant: Any) -> AsyncIterator["Client"]:
-        """Returns a client that has joined."""
-        bearer = {"Authorization": f"Bearer {token(identity, room=room, **grant)}"}
+    async def client(
+        self, identity: str, room: str = "room", *, jwt: str = "", **grant: Any
+    ) -> AsyncIterator["Client"]:
+        """Returns a client that has joined, with the token `jwt` or one of this grant."""
+        bearer = {"Authorization": f"Bearer {jwt or token(identity, room=room, **grant)}"}
         async with joined(self.rtc(room, additional_headers=bearer)) as client:
             yield client
 

@@ -122,6 +122,7 @@ TYPES: dict[str, type[BaseModel]] = {
     "Picture": models.Picture,
     "Decision": models.Decision,
     "Delivery": models.Delivery,
+    "IssuedToken": models.IssuedToken,
     "Rooms": models.RoomPage,
     "Participants": models.ParticipantPage,
     "Tracks": models.TrackPage,

@@ -255,6 +255,16 @@ class ExplanationPage(Model):
     next: str = ""
 
 
+class IssuedToken(Model):
+    """A token that the service made."""
+
+    token: str
+    jti: str
+    """The id of the token, by which its identity can be readmitted."""
+    expires_at: int
+    """Milliseconds since the epoch."""
+
+
 class Delivery(Model):
     receivers: int
     """Participants with a channel for the message, open or opening."""

@@ -14,7 +14,7 @@ ALGORITHM = "HS256"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """What a token says. `room_admin`, `room_create` and `room_list` are rights of REST.
+    """What a token says. `room_admin`, `room_create`, `room_list` and `token_create` are rights of REST.
 
     `room`: the only room of the token; empty: every room. `can_publish_sources`: empty: all sources. `jti`: the id of
     the token, with which it can be readmitted; `new_jti` makes one. `max_viewers`: the most WHEP sessions of a room, if
@@ -28,6 +28,7 @@ class AccessToken:
     room_admin: bool = False
     room_create: bool = False
     room_list: bool = False
+    token_create: bool = False
     can_publish: bool = True
     can_subscribe: bool = True
     can_publish_data: bool = True
@@ -69,6 +70,7 @@ class AccessToken:
             ("roomAdmin", self.room_admin),
             ("roomCreate", self.room_create),
             ("roomList", self.room_list),
+            ("tokenCreate", self.token_create),
             ("canUpdateOwnMetadata", self.can_update_own_metadata),
             ("hidden", self.hidden),
         ):

@@ -14,7 +14,7 @@ from sfu.views import AdminCommand
 
 from ..scene import Scene, grant, scene, turn
 
-TOKEN = Grant("backend", room_admin=True, room_create=True, room_list=True, key="key", jti="J1")
+TOKEN = Grant("backend", room_admin=True, token_create=True, room_create=True, room_list=True, key="key", jti="J1")
 
 
 async def told(it: Scene) -> list[tuple[str, AdminCommand]]:
@@ -53,6 +53,11 @@ CASES: list[tuple[Any, str, dict[str, str]]] = [
         lambda by: commands.ChangeParticipant(by, "room", "ada", name="A", permissions={"can_publish": False}),
         "room",
         {"identity": "ada", "detail": "name, can_publish=false"},
+    ),
+    (
+        lambda by: commands.DelegateGrant(by, Grant("eve", jti="id", expires=9)),
+        "",
+        {"identity": "eve", "detail": "jti=id expires=9"},
     ),
     (lambda by: commands.MuteTrack(by, "room", "ada", "TRACK", True), "room", {"identity": "ada", "detail": "muted"}),
     (
@@ -104,6 +109,7 @@ CAPITALS = {
     "MuteTrack": "mute_track",
     "SetSubscriptions": "set_subscriptions",
     "Subscribe": "subscribe",
+    "DelegateGrant": "delegate_grant",
 }
 
 

@@ -12,13 +12,14 @@ from .connection import Connection
 from .events import EventOperations
 from .participants import ParticipantOperations
 from .rooms import RoomOperations
+from .tokens import TokenOperations
 from .whip import MediaOperations
 
 TIMEOUT = 10.0
 """Seconds for each request, by default."""
 
 
-class Client(RoomOperations, ParticipantOperations, EventOperations, MediaOperations):
+class Client(RoomOperations, ParticipantOperations, EventOperations, MediaOperations, TokenOperations):
     """A client of one service. Use it in a block, or call `close`.
 
     `url`: may have a path, under which the service is mounted. With `key` and `secret` it signs a token of an
