@@ -385,6 +385,9 @@ Source: ours."""
 EVENT_READ = 4_000
 """Events that a client which follows is read at a time. Each read waits for the commit before it.
 Source: LIST_OCTETS at 262 octets."""
+LIMIT_EVENT_SECONDS = 10.0
+"""Seconds between two events about one limit of one room. Hits in between are counted.
+Source: ours."""
 COMMAND_DETAIL = 400
 """Characters of what an event tells of a command.
 Source: ours; the names of all options and permissions."""

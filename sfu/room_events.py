@@ -33,6 +33,8 @@ class EventType(StrEnum):
     TRACK_UNMUTED = "track_unmuted"
     COMMAND = "command"
     """A request or a moderator changed something for others. It follows what it changed; `delete_room` precedes it."""
+    LIMIT_HIT = "limit_hit"
+    """Requests were refused by a limit; at most one event in 10 s for each limit of a room."""
     SPEAKER_CHANGED = "speaker_changed"
     """The dominant speaker; at most one event per second. Without `participant`: there is none."""
 
@@ -91,6 +93,19 @@ class EventTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class EventLimit:
+    """A limit that requests reached."""
+
+    name: str
+    """`max_participants` and `max_tracks`, or as in the answer 429: `rooms`, `rooms_per_key`, `participants_per_key`,
+    `joins_per_key`, `joins_per_address`, `viewers_per_token`, `followers`."""
+    count: int = 1
+    """Requests that were refused since the last event about this limit in this room."""
+    identity: str = ""
+    """Of the last one, from its token."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a participant used, or all participants of a room together. Times are milliseconds."""
 
@@ -134,6 +149,8 @@ class RoomEvent:
     """Of a mute: whether the moderator or the publisher did it."""
     command: AdminCommand | None = None
     """What was done, and by whom."""
+    limit: EventLimit | None = None
+    """Which limit was hit, and how often."""
     usage: Usage | None = None
     """Of `participant_left`, and of `room_finished` the sum of its participants."""
 
@@ -185,6 +202,8 @@ def encode(event: RoomEvent) -> str:
         body["track"] = _present(event.track)
     if event.command is not None:
         body["command"] = _present(event.command)
+    if event.limit is not None:
+        body["limit"] = _present(event.limit)
     for name in ("reason", "duration", "by_moderator"):
         if (value := getattr(event, name)) is not None:
             body[name] = value
@@ -218,6 +237,7 @@ def decode(id: str, body: Mapping[str, Any]) -> RoomEvent:
         body.get("duration"),
         body.get("by_moderator"),
         AdminCommand(**body["command"]) if "command" in body else None,
+        EventLimit(**body["limit"]) if "limit" in body else None,
         Usage(**body["usage"]) if "usage" in body else None,
     )
 
@@ -229,7 +249,7 @@ def decode_participant(body: Mapping[str, Any]) -> EventParticipant:
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _present(part: EventParticipant | EventTrack | AdminCommand) -> dict[str, Any]:
+def _present(part: EventParticipant | EventTrack | AdminCommand | EventLimit) -> dict[str, Any]:
     """Returns the fields of a part that say something, and the kind always."""
     values = {name: getattr(part, name) for name in part.__dataclass_fields__}
     return {name: value for name, value in values.items() if value or name == "kind"}

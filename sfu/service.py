@@ -14,6 +14,7 @@ from sfu.config import Config
 from sfu.context import Context
 from sfu.driver import Driver
 from sfu.ending import Ending
+from sfu.errors import TooManyRequests
 from sfu.execution.joins import Joins
 from sfu.facts import Tally
 from sfu.failures import Failures
@@ -277,7 +278,11 @@ class Sfu:
 
     def require_budget(self, grant: Grant, address: str) -> None:
         """Raises TooManyRequests if a join of this key or address would be refused now, for an early refusal."""
-        self._joins.require_budget(grant, address)
+        try:
+            self._joins.require_budget(grant, address)
+        except TooManyRequests as refused:
+            self._history.note_limit(refused.limit, grant.identity)
+            raise
 
     # Below
 

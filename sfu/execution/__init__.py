@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from sfu import names
 from sfu.commands import Command, DeleteRoom, Join, ListIceServers, Resume
-from sfu.errors import InvalidRequest
+from sfu.errors import InvalidRequest, LimitExceeded, RoomFull, TooManyRequests
 from sfu.execution import audit, participants, rooms, sessions, tokens, tracks
 from sfu.execution.node import Handler, Node
 from sfu.execution.rights import Standing
@@ -46,7 +46,15 @@ async def execute(node: Node, command: Command[R]) -> R:
         # Nothing follows the end of a room, and nothing prevents it.
         _record(node, room, command, standing, None)
         return cast(R, handler(node, command, standing))
-    result = handler(node, command, standing)
+    try:
+        result = handler(node, command, standing)
+    except (TooManyRequests, RoomFull, LimitExceeded) as refused:
+        name = audit.limit_of(command, refused)
+        if name:
+            identity = standing.grant.identity if standing.grant is not None else ""
+            named = node.rooms.get(getattr(command, "room", None) or "") or standing.room
+            node.history.note_limit(name, identity, named.sid if named is not None else "")
+        raise
     if inspect.isawaitable(result):
         result = await result
     _record(node, room or node.rooms.get(getattr(command, "room", None) or ""), command, standing, result)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sfu import commands, limits
 from sfu.commands import Command, Right
+from sfu.errors import LimitExceeded, RoomFull, TooManyRequests
 from sfu.execution.rights import Standing
 from sfu.views import AdminCommand
 
@@ -53,6 +54,15 @@ DETAILS: Mapping[type[Command[Any]], Callable[[Any, Any], str]] = {
     commands.DeleteEvents: lambda command, count: f"events={count}",
 }
 """What is told of a command, by its fields and its result."""
+
+
+def limit_of(command: Command[Any], refused: TooManyRequests | RoomFull | LimitExceeded) -> str:
+    """Returns the name of the limit that refused a command. Empty: the request itself is too long."""
+    if isinstance(refused, TooManyRequests):
+        return refused.limit
+    if isinstance(refused, RoomFull):
+        return "max_participants"
+    return "max_tracks" if isinstance(command, commands.DeclareTrack) else ""
 
 
 def describe(command: Command[Any], standing: Standing, result: object) -> AdminCommand | None:

@@ -136,6 +136,11 @@ class History:
         self._recorder.note_command(command, self._context.milliseconds())
         self._hand_over()
 
+    def note_limit(self, name: str, identity: str = "", room: str = "") -> None:
+        """Records that a request reached a limit. `room`: its sid."""
+        self._recorder.note_limit(room, name, identity, self._context.milliseconds())
+        self._hand_over()
+
     def handle_timeout(self, now: float) -> None:
         at = self._context.milliseconds()
         self._recorder.handle_timeout(at)
@@ -188,6 +193,7 @@ class History:
     def following(self, room: str | None, after: str, ask: Ask) -> Iterator[Following]:
         """Raises TooManyRequests if too many clients follow already."""
         if len(self._followers) >= limits.EVENT_FOLLOWERS:
+            self.note_limit("followers")
             raise TooManyRequests(
                 f"this server has {limits.EVENT_FOLLOWERS} clients that follow events, its maximum: try again later",
                 "followers",

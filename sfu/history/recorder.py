@@ -9,9 +9,10 @@ from typing import Any
 
 from sfu import facts, limits
 from sfu.facts import Entry
+from sfu.history.hits import Hits
 from sfu.history.usage import Attended
 from sfu.model import Octets
-from sfu.room_events import EventParticipant, EventRoom, EventTrack, EventType, RoomEvent, Usage
+from sfu.room_events import EventLimit, EventParticipant, EventRoom, EventTrack, EventType, RoomEvent, Usage
 from sfu.views import AdminCommand, ParticipantInfo, SlotInfo
 
 NOWHERE = EventRoom("", "")
@@ -53,6 +54,7 @@ class Recorder:
         self.epoch = 0
         self._node = node
         self._append = append
+        self._hits = Hits(self._report_limit)
         self._rooms: dict[str, _Room] = {}
         """Rooms that have started and not finished, by sid."""
         self._waiting: dict[str, None] = {}
@@ -70,6 +72,7 @@ class Recorder:
 
     def handle_timeout(self, at: int) -> None:
         """Reports the speakers that have waited long enough. `at`: milliseconds since the epoch."""
+        self._hits.handle_timeout(at)
         for sid in list(self._waiting):
             room = self._rooms.get(sid)
             if room is None or room.next_speaker is None:
@@ -90,6 +93,17 @@ class Recorder:
         """Reports a command that is about no room."""
         event = RoomEvent("", EventType.COMMAND, at, NOWHERE, 0, self._node, self.epoch, command=command)
         self._append(event)
+
+    def note_limit(self, room: str, name: str, identity: str, at: int) -> None:
+        """Reports that a request reached a limit. `room`: its sid. Empty, or not listed: the event is about no room."""
+        self._hits.note(room if room in self._rooms else "", name, identity, at)
+
+    def _report_limit(self, sid: str, limit: EventLimit, at: int) -> None:
+        room = self._rooms.get(sid)
+        if room is not None:
+            self._note(room, EventType.LIMIT_HIT, at, limit=limit)
+        else:
+            self._append(RoomEvent("", EventType.LIMIT_HIT, at, NOWHERE, 0, self._node, self.epoch, limit=limit))
 
     def _start(self, entry: Entry, fact: facts.RoomStarted) -> None:
         room = self._rooms[entry.room] = _Room(EventRoom(entry.room, fact.name), fact.created_at)

@@ -96,7 +96,8 @@ OF_IDENTITY = """
         and :identity in (
             json_extract(body, '$.participant.identity'),
             json_extract(body, '$.command.identity'),
-            json_extract(body, '$.command.author')
+            json_extract(body, '$.command.author'),
+            json_extract(body, '$.limit.identity')
         )
 """
 KEPT = 0.9

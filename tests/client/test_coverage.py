@@ -113,6 +113,7 @@ TYPES: dict[str, type[BaseModel]] = {
     "TrackViewer": models.TrackViewer,
     "RemovedEvents": models.RemovedEvents,
     "AdminCommand": sfu_client.AdminCommand,
+    "EventLimit": sfu_client.EventLimit,
     "Usage": sfu_client.Usage,
     "SubscriptionInfo": models.Subscription,
     "Wish": models.Wish,

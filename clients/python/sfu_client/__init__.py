@@ -25,7 +25,7 @@ from .errors import (
     Unreachable,
     WebhookRefused,
 )
-from .events import AdminCommand, Event, EventPage, EventParticipant, EventRoom, EventTrack, Usage
+from .events import AdminCommand, Event, EventLimit, EventPage, EventParticipant, EventRoom, EventTrack, Usage
 from .media import MediaPatch, MediaSession
 from .models import (
     Delivery,
@@ -59,6 +59,7 @@ __all__ = [
     "Delivery",
     "DrainState",
     "Event",
+    "EventLimit",
     "EventPage",
     "EventParticipant",
     "EventRoom",

@@ -73,11 +73,23 @@ class AdminCommand(Model):
     """What it changed: names, numbers and switches, no texts."""
 
 
+class EventLimit(Model):
+    """A limit that requests reached."""
+
+    name: str
+    """For example `max_participants`."""
+    count: int = 1
+    """Requests that were refused since the last event about this limit in this room."""
+    identity: str = ""
+    """Of the last one, from its token."""
+
+
 class Event(Model):
     """Something that happened in a room. `id` and `(room.sid, seq)` each identify it forever.
 
     `type` is `room_started`, `room_finished`, `participant_joined`, `participant_left`, `track_published`,
-    `track_unpublished`, `track_muted`, `track_unmuted`, `speaker_changed`, `command`, or one that this version does not
+    `track_unpublished`, `track_muted`, `track_unmuted`, `speaker_changed`, `command`,
+    `limit_hit`, or one that this version does not
     know: ignore it.
     """
 
@@ -99,6 +111,8 @@ class Event(Model):
     by_moderator: bool | None = None
     command: AdminCommand | None = None
     """Of `command`: what was done, and by whom."""
+    limit: EventLimit | None = None
+    """Of `limit_hit`."""
     usage: Usage | None = None
     """Of `participant_left` and `room_finished`."""
 

@@ -7,9 +7,10 @@ import pytest
 
 from sfu import commands
 from sfu.commands import ADMINISTRATOR, Command, ListEvents, Member
-from sfu.errors import NotFound
+from sfu.errors import NotFound, RoomFull
 from sfu.execution.audit import DETAILS
 from sfu.model import Grant, Kind, Source
+from sfu.room_events import EventLimit
 from sfu.views import AdminCommand
 
 from ..scene import Scene, grant, scene, turn
@@ -138,6 +139,19 @@ async def test_what_is_refused_or_changes_nothing_or_only_reads_is_no_event() ->
         await it.sfu.execute(commands.CreateRoom(ADMINISTRATOR, "other"))
         await it.sfu.execute(commands.CreateRoom(TOKEN, "other"))
         assert [(room, one.by) for room, one in await told(it)] == [("other", "administrator")]
+
+
+async def test_a_limit_that_refuses_a_command_is_an_event_of_the_room() -> None:
+    async with scene() as it:
+        await it.sfu.execute(commands.CreateRoom(TOKEN, "room", {"max_participants": 1}))
+        await it.client("ada")
+        await turn()
+        for identity in ("bob", "eve"):
+            with pytest.raises(RoomFull):
+                await it.sfu.execute(commands.Join(grant(identity), "room"))
+        page = await it.sfu.execute(ListEvents(ADMINISTRATOR))
+        hits = [(event.room.name, event.limit) for event in page.events if event.limit is not None]
+        assert hits == [("room", EventLimit("max_participants", 1, "bob"))]
 
 
 async def test_the_removal_of_events_does_not_name_whom_it_was_about() -> None:

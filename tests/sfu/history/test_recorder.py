@@ -1,5 +1,6 @@
 """From facts to events: what is paired, numbered and coalesced."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from sfu import facts
 from sfu.facts import Entry, Fact
 from sfu.history.recorder import Recorder
 from sfu.model import DisconnectReason, EndReason, Kind, Octets, ParticipantKind, ParticipantState, Permissions, Source
-from sfu.room_events import EventType, RoomEvent, Usage, decode, encode
+from sfu.room_events import EventLimit, EventType, RoomEvent, Usage, decode, encode
 from sfu.views import ParticipantInfo, SlotInfo, TrackInfo
 
 ADA = ParticipantInfo(
@@ -145,11 +146,27 @@ def test_speakers_are_coalesced_to_the_last_one_of_a_second() -> None:
     assert tape.events[-1].participant is None
 
 
+def test_hits_of_a_limit_are_one_event_at_once_and_then_a_number_for_ten_seconds() -> None:
+    tape = Tape()
+    tape.say(0, STARTED)
+    for at in (1000, 2000, 3000):
+        tape.recorder.note_limit("RM_1", "max_participants", f"late-{at}", at)
+    tape.recorder.note_limit("RM_unlisted", "joins_per_key", "eve", 3000)
+    for at in (10_999, 11_000, 21_000, 31_000):
+        tape.recorder.handle_timeout(at)
+    tape.recorder.note_limit("RM_1", "max_participants", "again", 31_000)
+    assert [(e.at, e.room.sid, e.seq, e.limit) for e in tape.events[1:]] == [
+        (1000, "RM_1", 2, EventLimit("max_participants", 1, "late-1000")),
+        (3000, "", 0, EventLimit("joins_per_key", 1, "eve")),
+        (11_000, "RM_1", 3, EventLimit("max_participants", 2, "late-3000")),
+        (31_000, "RM_1", 4, EventLimit("max_participants", 1, "again")),
+    ]
+    assert [decode("", json.loads(encode(e))) for e in tape.events] == tape.events
+
+
 def test_an_event_is_the_same_after_its_json() -> None:
     tape = Tape()
     tape.say(1000, STARTED, JOINED, PUBLISHED, facts.TrackMuted(ADA.sid, CAMERA.sid, True, True), LEFT, FINISHED)
-    import json
-
     for event in tape.events:
         assert decode("", json.loads(encode(event))) == event
     assert "metadata" in encode(tape.events[1]) and "metadata" not in encode(tape.events[2])
