@@ -115,7 +115,8 @@ STEPS = (".venv/.made", ".cargo/config.toml", ".venv/.packages", "sfu/plane/_nat
 def checkout(root: Path, tmp_path: Path) -> Path:
     """Makes a checkout with the files that `make setup` reads, and scripts that all fail."""
     sources = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "constraints.txt", "sfu/plane/_native.pyi")
-    for name in (*sources, "tests/packaging/requirements.txt", "clients/python/pyproject.toml", ".cargo/none", ".venv/.place"):
+    named = ("tests/packaging/requirements.txt", "clients/python/pyproject.toml")
+    for name in (*sources, *named, ".cargo/none", ".venv/.place"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     shutil.copy(root / "Makefile", tmp_path)
