@@ -5,14 +5,16 @@ removal plus that leeway is refused. `readmit` admits a participant earlier.
 """
 
 import heapq
+import json
 import logging
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
 from sfu import limits
 from sfu.errors import NotAllowed
-from sfu.model import Grant, Permissions
+from sfu.model import Grant, Permissions, Source
 from sfu.policy.permissions import is_reduced
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,19 @@ class _Entry:
     readmitted: deque[str] = field(default_factory=lambda: deque(maxlen=limits.READMISSIONS))
     """Readmitted tokens, by `jti`."""
 
+    def json(self) -> str:
+        values = {name: getattr(self, name) for name in ("until", "removed", "reduced", "made_from")}
+        return json.dumps({**values, "left": asdict(self.left), "readmitted": list(self.readmitted)})
+
+    @classmethod
+    def read(cls, text: str) -> "_Entry":
+        """Returns the entry that `json` wrote."""
+        values = json.loads(text)
+        left = values["left"]
+        left["can_publish_sources"] = tuple(Source(source) for source in left["can_publish_sources"])
+        readmitted = deque(values["readmitted"], maxlen=limits.READMISSIONS)
+        return cls(**{**values, "left": Permissions(**left), "readmitted": readmitted})
+
     def admits(self, grant: Grant) -> bool:
         if (grant.jti and grant.jti in self.readmitted) or grant.issued >= self.made_from:
             return True
@@ -63,9 +78,27 @@ class Revocations:
     _entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
     _due: list[tuple[float, str, str]] = field(default_factory=list)
     """A heap of times at which to check whether an entry can be removed. It has each entry once."""
+    _changed: set[tuple[str, str]] = field(default_factory=set)
+    """Entries that changed since `take_changes`."""
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def take_changes(self) -> list[tuple[str, str, str]]:
+        """Returns the entries that changed since the last call, as room, identity and JSON for `restore`. Empty JSON:
+        the entry was removed."""
+        changed, self._changed = self._changed, set()
+        found = []
+        for room, identity in changed:
+            entry = self._entries.get((room, identity))
+            found.append((room, identity, entry.json() if entry is not None else ""))
+        return found
+
+    def restore(self, entries: Sequence[tuple[str, str, str]]) -> None:
+        """Adds the entries of an earlier process."""
+        for room, identity, text in entries[: limits.REVOCATIONS]:
+            entry = self._entries[room, identity] = _Entry.read(text)
+            heapq.heappush(self._due, (entry.until, room, identity))
 
     def remove(self, room: str, identity: str, expires: float, wall: float) -> None:
         """Refuses every token of `identity` for `room` issued up to now, until the last has expired. Ends earlier
@@ -85,12 +118,14 @@ class Revocations:
         entry = self._entries.get((room, identity))
         if entry is not None:
             entry.left = left
+            self._changed.add((room, identity))
 
     def readmit(self, room: str, identity: str, wall: float, jti: str | None = None) -> None:
         """Readmits an identity: with the token of this `jti`, otherwise with all tokens issued from now on."""
         entry = self._entries.get((room, identity))
         if entry is None:
             return
+        self._changed.add((room, identity))
         if jti is None:
             # Many backends round times down to whole seconds.
             entry.made_from = min(entry.made_from, math.floor(wall))
@@ -102,6 +137,7 @@ class Revocations:
         entry = self._entries.get((room, grant.identity))
         if entry is not None and grant.jti and grant.jti in entry.readmitted:
             entry.readmitted.append(jti)
+            self._changed.add((room, grant.identity))
 
     def admit(self, room: str, grant: Grant, wall: float) -> None:
         """Raises Revoked if the grant's token is revoked."""
@@ -109,7 +145,9 @@ class Revocations:
         if entry is None or entry.admits(grant):
             return
         # A token that was used is refused until it expires, even if the entry would otherwise expire earlier.
-        entry.until = max(entry.until, grant.expires + LEEWAY)
+        if grant.expires + LEEWAY > entry.until:
+            entry.until = grant.expires + LEEWAY
+            self._changed.add((room, grant.identity))
         wait = max(entry.removed, entry.reduced) - wall
         # One second more, because many backends round times down to whole seconds.
         retry_after = math.ceil(wait) + 1 if wait > 0 else 0
@@ -126,6 +164,7 @@ class Revocations:
             entry = self._entries[room, identity]
             if entry.until <= wall:
                 del self._entries[room, identity]
+                self._changed.add((room, identity))
             else:
                 heapq.heappush(self._due, (entry.until, room, identity))
 
@@ -138,6 +177,7 @@ class Revocations:
             entry = self._entries[room, identity] = _Entry(until)
             heapq.heappush(self._due, (until, room, identity))
         entry.until = max(entry.until, until)
+        self._changed.add((room, identity))
         return entry
 
     def _forget_first(self) -> None:
@@ -148,4 +188,5 @@ class Revocations:
             due, room, identity = self._due[0]
         heapq.heappop(self._due)
         del self._entries[room, identity]
+        self._changed.add((room, identity))
         log.warning("more than %d revocations: dropped the next to expire: room=%s", limits.REVOCATIONS, room)

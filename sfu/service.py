@@ -67,7 +67,7 @@ class Sfu:
         self._lifecycle = Lifecycle()
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
-        self._history = History(self._context, lambda sid: self._rooms.octets(sid))
+        self._history = History(self._context, self._revocations, lambda sid: self._rooms.octets(sid))
         self._signalling = Signalling(self._context, self._carry_out)
         self._rooms = Rooms(
             self._context,

@@ -22,6 +22,7 @@ from sfu.history.store import Store
 from sfu.history.writer import Writer
 from sfu.model import Octets
 from sfu.quoting import quote
+from sfu.revocations import Revocations
 from sfu.room_events import EventPage, RoomEvent, encode
 from sfu.views import AdminCommand
 
@@ -54,11 +55,18 @@ class HistoryStats:
 class History:
     """Events are numbered when their facts are read, and can be read once they are in the database."""
 
-    def __init__(self, context: Context, octets: Callable[[str], Octets] = lambda sid: Octets()) -> None:
-        """`octets`: of a participant that is in a room, by its sid."""
+    def __init__(
+        self,
+        context: Context,
+        revocations: Revocations | None = None,
+        octets: Callable[[str], Octets] = lambda sid: Octets(),
+    ) -> None:
+        """`revocations`: kept with the events, if these outlive the process. `octets`: of a participant that is in a
+        room, by its sid."""
         self._context = context
         self._config: Config = context.config
         self._octets = octets
+        self._revocations = revocations
         self._recorder = Recorder(self._config.node, self._append)
         self._writer: Writer | None = None
         self._store: Store | None = None
@@ -105,6 +113,8 @@ class History:
         store = self._store = await asyncio.to_thread(made)
         self._recorder.epoch = store.epoch
         self._first = self._position = self._written = store.position
+        if self._revocations is not None:
+            self._revocations.restore(store.revocations)
         self._writer = Writer(store, self._handle_written, self._handle_failure)
         if folder is None:
             log.info("events of rooms are kept in memory only, because SFU_STATE_DIR is not set")
@@ -255,6 +265,10 @@ class History:
 
     def _hand_over(self) -> None:
         fresh, self._fresh = self._fresh, []
+        changed = self._revocations.take_changes() if self._revocations is not None else ()
+        # Before the events of the same command: whoever waits for these has a revocation that outlives the process.
+        if changed and self.is_durable and self._writer is not None:
+            self._writer.note(lambda store: store.keep_revocations(changed))
         if fresh and self._writer is not None:
             self._writer.write(fresh)
 

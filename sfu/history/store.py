@@ -46,6 +46,11 @@ create table participant (sid text primary key, room text not null, joined_at in
     without rowid;
 """
 USAGE = "create table if not exists usage (sid text primary key, body text not null) without rowid"
+REVOCATION = """
+    create table if not exists revocation (
+        room text not null, identity text not null, body text not null, primary key (room, identity)
+    ) without rowid
+"""
 WRITE = (
     """
     insert into event (position, at, type, room, sid, seq, body)
@@ -125,6 +130,9 @@ class Store:
         try:
             self.id, self.epoch = self._adopt(at)
             self._database.execute(USAGE)
+            self._database.execute(REVOCATION)
+            self.revocations = self._database.execute("select room, identity, body from revocation").fetchall()
+            """Room, identity and JSON of the revocations that were kept when the database was opened."""
             self.deliveries = Deliveries(self._database, webhooks)
             self.octets: int = self._value("select coalesce(sum(length(body)), 0) from event")
             """Octets of the events that are kept."""
@@ -187,6 +195,18 @@ class Store:
     def shred(self) -> None:
         """Overwrites what was removed, also in the write-ahead log."""
         self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
+
+    def keep_revocations(self, entries: Sequence[tuple[str, str, str]]) -> None:
+        """Keeps revocations, as room, identity and JSON. Empty JSON: it has ended."""
+        with self._transaction():
+            self._database.executemany(
+                "insert or replace into revocation (room, identity, body) values (?, ?, ?)",
+                [entry for entry in entries if entry[2]],
+            )
+            self._database.executemany(
+                "delete from revocation where room = ? and identity = ?",
+                [(room, identity) for room, identity, body in entries if not body],
+            )
 
     def note_usage(self, usages: Sequence[tuple[str, Usage]]) -> None:
         """Notes what was used until now, by the sid of a participant, or of the room of those that have left: what the

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets
 
 from .conftest import Start
 from .kill import Killed
@@ -132,6 +133,26 @@ async def test_events_are_read_over_a_restart(start: Start, tmp_path: Path) -> N
     assert {event["node"] for event in rest["events"]} == {"n1"}
     numbers = (await two.internal.get("/metrics")).text
     assert "sfu_events_waiting 0.0" in numbers and 'sfu_events_dropped_total{reason="backlog"} 0.0' in numbers
+
+
+async def test_one_who_was_removed_stays_out_over_a_restart_until_it_is_readmitted(
+    start: Start, tmp_path: Path
+) -> None:
+    jwt = token("ada")
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(serving(state_dir=tmp_path))
+        async with one.client("ada"):
+            assert (await one.call("DELETE", "/v1/rooms/room/participants/ada")).status_code == 204
+    two = await stack.enter_async_context(serving(state_dir=tmp_path))
+    async with stack:
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with two.rtc(additional_headers={"Authorization": f"Bearer {jwt}"}):
+                pass
+        assert refused.value.response.status_code == 403 and b"revoked" in (refused.value.response.body or b"")
+        assert (await two.call("POST", "/v1/rooms/room/participants/ada/readmit", {})).status_code == 204
+    three = await start(state_dir=tmp_path)
+    async with three.client("ada"):
+        pass
 
 
 async def test_a_folder_that_cannot_be_used_stops_the_start_with_a_sentence(tmp_path: Path) -> None:

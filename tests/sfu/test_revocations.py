@@ -7,7 +7,7 @@ import pytest
 from sfu import limits
 from sfu.config import Config
 from sfu.errors import NotAllowed
-from sfu.model import Grant, Permissions
+from sfu.model import Grant, Permissions, Source
 from sfu.revocations import LEEWAY, Revocations, Revoked
 
 from ..live import rooms_of
@@ -22,6 +22,20 @@ def is_admitted(revocations: Revocations, one: Grant, at: float) -> bool:
     except Revoked:
         return False
     return True
+
+
+def test_revocations_are_the_same_after_their_json() -> None:
+    one, two = removed(), Revocations(memory=86_400.0)
+    reduced = Permissions(can_publish_sources=(Source.CAMERA,))
+    one.reduce("room", "bob", reduced, START + 3600, START)
+    one.readmit("room", "bob", START, "J1")
+    kept = one.take_changes()
+    assert one.take_changes() == [] and sorted(entry[:2] for entry in kept) == [("room", "ada"), ("room", "bob")]
+    two.restore(kept)
+    assert two._entries == one._entries and len(two) == 2
+    assert not is_admitted(two, grant("ada"), 1) and is_admitted(two, grant("bob", jti="J1"), 1)
+    two.handle_timeout(START + 2 * 86_400)
+    assert len(two) == 0 and sorted(two.take_changes()) == [("room", "ada", ""), ("room", "bob", "")]
 
 
 def removed(at: float = 0.0) -> Revocations:

@@ -75,6 +75,15 @@ def test_a_lost_process_leaves_what_was_last_noted_of_the_usage(tmp_path: Path) 
     assert used == [Usage(0, 0, 2000), Usage(1, 2, 2000, 4, 5), Usage(11, 22, 4030, 44, 55)]
 
 
+def test_revocations_are_kept_until_they_have_ended(tmp_path: Path) -> None:
+    it = store(tmp_path)
+    it.keep_revocations([("room", "ada", "1"), ("room", "bob", "1")])
+    it.keep_revocations([("room", "ada", "2"), ("room", "bob", ""), ("room", "eve", "")])
+    assert it.revocations == []
+    it.close()
+    assert store(tmp_path).revocations == [("room", "ada", "2")]
+
+
 def test_pages_continue_where_the_last_one_ended() -> None:
     it = store()
     write(it, STARTED, JOINED)
