@@ -388,6 +388,12 @@ Source: LIST_OCTETS at 262 octets."""
 LIMIT_EVENT_SECONDS = 10.0
 """Seconds between two events about one limit of one room. Hits in between are counted.
 Source: ours."""
+QUALITY_EVENT_SECONDS = 10.0
+"""Seconds for which a track reaches a subscriber otherwise before an event says so.
+Source: ours; longer than a switch of layers and the start of a track take."""
+QUALITY_SUBSCRIBERS = 50
+"""Subscribers that an event about quality names. It has the number of all.
+Source: ours; 3 KB of identities."""
 COMMAND_DETAIL = 400
 """Characters of what an event tells of a command.
 Source: ours; the names of all options and permissions."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sfu.model import EndReason, Kind, ParticipantKind, Source
+from sfu.model import Cause, EndReason, Kind, ParticipantKind, Source
 from sfu.views import AdminCommand, ParticipantInfo, TrackInfo
 
 LOST = EndReason.SERVER_LOST.value
@@ -35,6 +35,8 @@ class EventType(StrEnum):
     """A request or a moderator changed something for others. It follows what it changed; `delete_room` precedes it."""
     LIMIT_HIT = "limit_hit"
     """Requests were refused by a limit; at most one event in 10 s for each limit of a room."""
+    QUALITY_CHANGED = "quality_changed"
+    """A track reaches subscribers worse than it should for 10 s, or well again. `participant`: its publisher."""
     SPEAKER_CHANGED = "speaker_changed"
     """The dominant speaker; at most one event per second. Without `participant`: there is none."""
 
@@ -106,6 +108,23 @@ class EventLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class EventQuality:
+    """How a track reaches some subscribers."""
+
+    state: str
+    """`active`, `paused`, `pending` or `refused`."""
+    cause: Cause
+    """What prevents a better layer, as in `explain`."""
+    subscribers: tuple[str, ...]
+    """Identities, at most 50."""
+    count: int
+    """The number of subscribers."""
+    width: int = 0
+    """Pixels; left out: unknown."""
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a participant used, or all participants of a room together. Times are milliseconds."""
 
@@ -151,6 +170,8 @@ class RoomEvent:
     """What was done, and by whom."""
     limit: EventLimit | None = None
     """Which limit was hit, and how often."""
+    quality: EventQuality | None = None
+    """How the track reaches which subscribers."""
     usage: Usage | None = None
     """Of `participant_left`, and of `room_finished` the sum of its participants."""
 
@@ -204,6 +225,8 @@ def encode(event: RoomEvent) -> str:
         body["command"] = _present(event.command)
     if event.limit is not None:
         body["limit"] = _present(event.limit)
+    if event.quality is not None:
+        body["quality"] = _present(event.quality)
     for name in ("reason", "duration", "by_moderator"):
         if (value := getattr(event, name)) is not None:
             body[name] = value
@@ -238,8 +261,13 @@ def decode(id: str, body: Mapping[str, Any]) -> RoomEvent:
         body.get("by_moderator"),
         AdminCommand(**body["command"]) if "command" in body else None,
         EventLimit(**body["limit"]) if "limit" in body else None,
+        _quality(body["quality"]) if "quality" in body else None,
         Usage(**body["usage"]) if "usage" in body else None,
     )
+
+
+def _quality(body: Mapping[str, Any]) -> EventQuality:
+    return EventQuality(**{**body, "cause": Cause(body["cause"]), "subscribers": tuple(body["subscribers"])})
 
 
 def decode_participant(body: Mapping[str, Any]) -> EventParticipant:
@@ -249,7 +277,7 @@ def decode_participant(body: Mapping[str, Any]) -> EventParticipant:
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _present(part: EventParticipant | EventTrack | AdminCommand | EventLimit) -> dict[str, Any]:
+def _present(part: EventParticipant | EventTrack | AdminCommand | EventLimit | EventQuality) -> dict[str, Any]:
     """Returns the fields of a part that say something, and the kind always."""
     values = {name: getattr(part, name) for name in part.__dataclass_fields__}
     return {name: value for name, value in values.items() if value or name == "kind"}

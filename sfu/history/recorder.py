@@ -10,10 +10,20 @@ from typing import Any
 from sfu import facts, limits
 from sfu.facts import Entry
 from sfu.history.hits import Hits
+from sfu.history.quality import Quality
 from sfu.history.usage import Attended
 from sfu.model import Octets
-from sfu.room_events import EventLimit, EventParticipant, EventRoom, EventTrack, EventType, RoomEvent, Usage
-from sfu.views import AdminCommand, ParticipantInfo, SlotInfo
+from sfu.room_events import (
+    EventLimit,
+    EventParticipant,
+    EventQuality,
+    EventRoom,
+    EventTrack,
+    EventType,
+    RoomEvent,
+    Usage,
+)
+from sfu.views import AdminCommand, ParticipantInfo, SlotInfo, SubscriptionState
 
 NOWHERE = EventRoom("", "")
 """Of events that are about no room."""
@@ -39,6 +49,7 @@ class _Room:
     """By the sid of the participants."""
     usage: Usage = field(default_factory=Usage)
     """Of the participants that have left."""
+    quality: Quality = field(default_factory=Quality)
     speaker: str = ""
     """The participant's sid. Empty: nobody."""
     speaker_at: int = 0
@@ -54,6 +65,8 @@ class Recorder:
         self.epoch = 0
         self._node = node
         self._append = append
+        self._uneasy: dict[str, None] = {}
+        """Sids of rooms whose quality is watched."""
         self._hits = Hits(self._report_limit)
         self._rooms: dict[str, _Room] = {}
         """Rooms that have started and not finished, by sid."""
@@ -73,6 +86,8 @@ class Recorder:
     def handle_timeout(self, at: int) -> None:
         """Reports the speakers that have waited long enough. `at`: milliseconds since the epoch."""
         self._hits.handle_timeout(at)
+        for sid in list(self._uneasy):
+            self._report_quality(sid, at)
         for sid in list(self._waiting):
             room = self._rooms.get(sid)
             if room is None or room.next_speaker is None:
@@ -130,6 +145,8 @@ class Recorder:
                 track.track = replace(track.track, muted=is_muted)
                 what = EventType.TRACK_MUTED if is_muted else EventType.TRACK_UNMUTED
                 self._note_track(room, what, track, at, by_moderator=by_moderator)
+            case facts.SubscriptionsChanged(subscribers=subscribers, states=states):
+                self._note_quality(room, subscribers, states, at)
             case facts.DominantSpeakerChanged(participant=sid):
                 self._change_speaker(room, sid, at)
             case facts.CommandDone(command=command):
@@ -151,6 +168,7 @@ class Recorder:
             self._unpublish(room, sid, "its publisher left", at)
         del room.participants[info.sid]
         duration = max(at - info.joined_at, 0)
+        room.quality.leave(info.sid)
         usage = room.attended.pop(info.sid).usage(octets, duration, at)
         room.usage = room.usage.plus(usage)
         more = {"participant": EventParticipant.of(info), "reason": str(reason), "duration": duration, "usage": usage}
@@ -158,12 +176,36 @@ class Recorder:
 
     def _unpublish(self, room: _Room, sid: str, reason: str, at: int) -> None:
         track = room.tracks.pop(sid, None)
+        room.quality.end(sid)
         # A track that was only declared may end, too.
         if track is not None:
             if track.owner in room.attended:
                 room.attended[track.owner].publishing.end(sid, at)
             duration = max(at - track.at, 0)
             self._note_track(room, EventType.TRACK_UNPUBLISHED, track, at, reason=reason, duration=duration)
+
+    def _note_quality(
+        self, room: _Room, subscribers: Sequence[str], states: Sequence[SubscriptionState], at: int
+    ) -> None:
+        for state in states:
+            if state.track in room.tracks:
+                room.quality.note(subscribers, state, at)
+        if room.quality.due is not None:
+            self._uneasy[room.room.sid] = None
+
+    def _report_quality(self, sid: str, at: int) -> None:
+        room = self._rooms.get(sid)
+        if room is None or room.quality.due is None:
+            del self._uneasy[sid]
+            return
+        if at < room.quality.due:
+            return
+        for track, shown, sids in room.quality.reports(at):
+            there = [room.participants[one].identity for one in sids if one in room.participants]
+            if there and track in room.tracks:
+                named = tuple(there[: limits.QUALITY_SUBSCRIBERS])
+                quality = EventQuality(shown.state, shown.cause, named, len(there), shown.width, shown.height)
+                self._note_track(room, EventType.QUALITY_CHANGED, room.tracks[track], at, quality=quality)
 
     def _change_speaker(self, room: _Room, sid: str, at: int) -> None:
         if at >= room.speaker_at + limits.SPEAKER_EVENT_SECONDS * 1000:

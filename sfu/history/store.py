@@ -103,6 +103,8 @@ OF_IDENTITY = """
             json_extract(body, '$.command.identity'),
             json_extract(body, '$.command.author'),
             json_extract(body, '$.limit.identity')
+        ) or position > :after and position <= :last and (:room is null or room = :room) and exists (
+            select 1 from json_each(body, '$.quality.subscribers') where value = :identity
         )
 """
 KEPT = 0.9

@@ -114,6 +114,7 @@ TYPES: dict[str, type[BaseModel]] = {
     "RemovedEvents": models.RemovedEvents,
     "AdminCommand": sfu_client.AdminCommand,
     "EventLimit": sfu_client.EventLimit,
+    "EventQuality": sfu_client.EventQuality,
     "Usage": sfu_client.Usage,
     "SubscriptionInfo": models.Subscription,
     "Wish": models.Wish,

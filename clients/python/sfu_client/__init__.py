@@ -25,7 +25,17 @@ from .errors import (
     Unreachable,
     WebhookRefused,
 )
-from .events import AdminCommand, Event, EventLimit, EventPage, EventParticipant, EventRoom, EventTrack, Usage
+from .events import (
+    AdminCommand,
+    Event,
+    EventLimit,
+    EventPage,
+    EventParticipant,
+    EventQuality,
+    EventRoom,
+    EventTrack,
+    Usage,
+)
 from .media import MediaPatch, MediaSession
 from .models import (
     Delivery,
@@ -62,6 +72,7 @@ __all__ = [
     "EventLimit",
     "EventPage",
     "EventParticipant",
+    "EventQuality",
     "EventRoom",
     "EventTrack",
     "EventsMissed",

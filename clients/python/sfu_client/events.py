@@ -84,12 +84,28 @@ class EventLimit(Model):
     """Of the last one, from its token."""
 
 
+class EventQuality(Model):
+    """How a track reaches some subscribers."""
+
+    state: str
+    """`active`, `paused`, `pending` or `refused`."""
+    cause: str
+    """What prevents a better layer, as in `explain`."""
+    subscribers: tuple[str, ...]
+    """Identities, at most 50."""
+    count: int
+    """The number of subscribers."""
+    width: int = 0
+    """Pixels; 0: unknown."""
+    height: int = 0
+
+
 class Event(Model):
     """Something that happened in a room. `id` and `(room.sid, seq)` each identify it forever.
 
     `type` is `room_started`, `room_finished`, `participant_joined`, `participant_left`, `track_published`,
     `track_unpublished`, `track_muted`, `track_unmuted`, `speaker_changed`, `command`,
-    `limit_hit`, or one that this version does not
+    `limit_hit`, `quality_changed`, or one that this version does not
     know: ignore it.
     """
 
@@ -113,6 +129,8 @@ class Event(Model):
     """Of `command`: what was done, and by whom."""
     limit: EventLimit | None = None
     """Of `limit_hit`."""
+    quality: EventQuality | None = None
+    """Of `quality_changed`."""
     usage: Usage | None = None
     """Of `participant_left` and `room_finished`."""
 

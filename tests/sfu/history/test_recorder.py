@@ -9,9 +9,19 @@ import pytest
 from sfu import facts
 from sfu.facts import Entry, Fact
 from sfu.history.recorder import Recorder
-from sfu.model import DisconnectReason, EndReason, Kind, Octets, ParticipantKind, ParticipantState, Permissions, Source
-from sfu.room_events import EventLimit, EventType, RoomEvent, Usage, decode, encode
-from sfu.views import ParticipantInfo, SlotInfo, TrackInfo
+from sfu.model import (
+    Cause,
+    DisconnectReason,
+    EndReason,
+    Kind,
+    Octets,
+    ParticipantKind,
+    ParticipantState,
+    Permissions,
+    Source,
+)
+from sfu.room_events import EventLimit, EventQuality, EventType, RoomEvent, Usage, decode, encode
+from sfu.views import ParticipantInfo, SlotInfo, SubscriptionState, TrackInfo
 
 ADA = ParticipantInfo(
     "PA_ada", "ada", "Ada", ParticipantState.JOINING, ParticipantKind.STANDARD, "{}", {"a": "b"}, Permissions(), 1000, 1
@@ -162,6 +172,45 @@ def test_hits_of_a_limit_are_one_event_at_once_and_then_a_number_for_ten_seconds
         (31_000, "RM_1", 4, EventLimit("max_participants", 1, "again")),
     ]
     assert [decode("", json.loads(encode(e))) for e in tape.events] == tape.events
+
+
+def test_quality_is_reported_once_for_all_who_lost_it_when_it_has_lasted_and_when_it_is_back() -> None:
+    tape = Tape()
+    bob, eve = (replace(ADA, sid=f"PA_{name}", identity=name) for name in ("bob", "eve"))
+    tape.say(0, STARTED, JOINED, facts.ParticipantJoined(bob), facts.ParticipantJoined(eve), PUBLISHED)
+    seen = len(tape.events)
+
+    def shows(at: int, cause: Cause, height: int, *subscribers: str, track: str = "TR_1") -> None:
+        state = SubscriptionState(track, "active", None, height * 2, height, cause=cause)
+        tape.say(at, facts.SubscriptionsChanged(subscribers, (state,)))
+        tape.recorder.handle_timeout(at)
+
+    shows(1000, Cause.NONE, 720, "PA_bob", "PA_eve")
+    shows(1000, Cause.LOSS, 720, "PA_bob", track="TR_unknown")
+    # One who recovers in time, and one whose choice it is, are no news.
+    shows(2000, Cause.BANDWIDTH, 360, "PA_bob")
+    shows(11_999, Cause.DEMAND, 360, "PA_bob")
+    shows(20_000, Cause.BANDWIDTH, 360, "PA_bob", "PA_eve")
+    shows(25_000, Cause.BANDWIDTH, 180, "PA_bob", "PA_eve")
+    tape.recorder.handle_timeout(29_999)
+    assert len(tape.events) == seen
+    tape.recorder.handle_timeout(30_000)
+    shows(31_000, Cause.NONE, 720, "PA_eve")
+    shows(32_000, Cause.LOSS, 180, "PA_bob")
+    shows(33_000, Cause.BANDWIDTH, 180, "PA_bob")
+    for at in (40_999, 41_000, 60_000, 90_000):
+        tape.recorder.handle_timeout(at)
+    found = tape.events[seen:]
+    assert [(e.type, e.at, e.participant and e.participant.identity, e.quality) for e in found] == [
+        ("quality_changed", 30_000, "ada", EventQuality("active", Cause.BANDWIDTH, ("bob", "eve"), 2, 360, 180)),
+        ("quality_changed", 41_000, "ada", EventQuality("active", Cause.NONE, ("eve",), 1, 1440, 720)),
+    ]
+    assert [decode("", json.loads(encode(e))) for e in found] == found
+    # What has ended is watched no more.
+    shows(100_000, Cause.LOSS, 0, "PA_bob", "PA_eve")
+    tape.say(101_000, facts.ParticipantLeft(bob, DisconnectReason.CLIENT_INITIATED, was_hidden=False), UNPUBLISHED)
+    tape.recorder.handle_timeout(200_000)
+    assert tape.types()[-2:] == ["participant_left", "track_unpublished"]
 
 
 def test_an_event_is_the_same_after_its_json() -> None:

@@ -11,8 +11,19 @@ import pytest
 from sfu import limits
 from sfu.errors import StateError
 from sfu.history.store import FILE, Store
-from sfu.model import ParticipantKind
-from sfu.room_events import EventPage, EventParticipant, EventRoom, EventType, RoomEvent, Usage, encode
+from sfu.model import Cause, ParticipantKind
+from sfu.room_events import (
+    EventLimit,
+    EventPage,
+    EventParticipant,
+    EventQuality,
+    EventRoom,
+    EventType,
+    RoomEvent,
+    Usage,
+    encode,
+)
+from sfu.views import AdminCommand
 
 LOBBY, HALL = EventRoom("RM_1", "lobby"), EventRoom("RM_2", "hall")
 LARGE = EventParticipant("PA_1", "ada", metadata="m" * 400)
@@ -53,6 +64,20 @@ def test_the_events_of_an_identity_are_removed_from_a_room_or_from_all() -> None
         ("hall", "room_finished", 2),
     ]
     assert it.octets == sum(len(encode(replace(one, id=""))) for one in it.read(None, None, 9).events)
+
+
+def test_events_that_name_an_identity_elsewhere_are_removed_too() -> None:
+    it = store()
+    write(
+        it,
+        event(EventType.COMMAND, 1, command=AdminCommand("mute_track", "token", identity="ada")),
+        event(EventType.COMMAND, 2, command=AdminCommand("mute_track", "token", author="ada")),
+        event(EventType.LIMIT_HIT, 3, limit=EventLimit("rooms", identity="ada")),
+        event(EventType.QUALITY_CHANGED, 4, quality=EventQuality("active", Cause.LOSS, ("bob", "ada"), 2)),
+        event(EventType.QUALITY_CHANGED, 5, quality=EventQuality("active", Cause.LOSS, ("bob",), 1)),
+    )
+    assert it.forget("ada", "hall", 0, 9) == 0 and it.forget("ada", "lobby", 0, 2) == 2
+    assert it.forget("ada", None, 0, 9) == 2 and [one.seq for one in it.read(None, None, 9).events] == [5]
 
 
 def test_what_was_removed_is_overwritten_on_the_disk(tmp_path: Path) -> None:
