@@ -99,6 +99,7 @@ class Rooms(Mapping[str, Room]):
                 raise Conflict(f"the room {quote(name)} exists with other options")
             return present, False
         room = self.build(name, options, key)
+        room.is_requested = True
         self.keep(room)
         return room, True
 

@@ -20,6 +20,7 @@ from sfu.facts import Tally
 from sfu.failures import Failures
 from sfu.history.following import Following
 from sfu.history.history import History, HistoryStats
+from sfu.kept_rooms import KeptRooms
 from sfu.lifecycle import Lifecycle, State
 from sfu.model import Grant, ParticipantKind
 from sfu.negotiation.reading import Reading
@@ -68,6 +69,7 @@ class Sfu:
         self._quotas = Quotas(self.config)
         self._revocations = Revocations(self.config.revocation)
         self._history = History(self._context, self._revocations, lambda sid: self._rooms.octets(sid))
+        self._kept = KeptRooms(lambda: self._rooms, self._history.keep_rooms)
         self._signalling = Signalling(self._context, self._carry_out)
         self._rooms = Rooms(
             self._context,
@@ -75,7 +77,8 @@ class Sfu:
             self._lifecycle,
             self._quotas,
             self._revocations,
-            readers=(self.facts.read, self._history.read),
+            # Rooms are kept before the events of the same request are written.
+            readers=(self.facts.read, self._kept.read, self._history.read),
             on_message=on_message,
             on_open=self._signalling.open,
             on_close=self._handle_closed,
@@ -121,6 +124,7 @@ class Sfu:
         self._context.binding.open(self._driver.handle_event)
         await self._tasks.__aenter__()
         self._ticking = self._tasks.create_task(self._driver.run())
+        self._kept.restore(self._history.rooms)
         return self
 
     async def __aexit__(

@@ -151,6 +151,16 @@ class History:
         self._recorder.note_limit(room, name, identity, self._context.milliseconds())
         self._hand_over()
 
+    @property
+    def rooms(self) -> Sequence[tuple[str, str]]:
+        """Name and JSON of the rooms that an earlier process kept."""
+        return self._store.rooms if self._store is not None else ()
+
+    def keep_rooms(self, rooms: Sequence[tuple[str, str]]) -> None:
+        """Keeps rooms, as name and JSON, if the events outlive the process."""
+        if self.is_durable and self._writer is not None:
+            self._writer.note(lambda store: store.keep_rooms(rooms))
+
     def handle_timeout(self, now: float) -> None:
         at = self._context.milliseconds()
         self._recorder.handle_timeout(at)

@@ -46,6 +46,7 @@ create table participant (sid text primary key, room text not null, joined_at in
     without rowid;
 """
 USAGE = "create table if not exists usage (sid text primary key, body text not null) without rowid"
+KEPT_ROOM = "create table if not exists kept_room (name text primary key, body text not null) without rowid"
 REVOCATION = """
     create table if not exists revocation (
         room text not null, identity text not null, body text not null, primary key (room, identity)
@@ -133,6 +134,9 @@ class Store:
             self.id, self.epoch = self._adopt(at)
             self._database.execute(USAGE)
             self._database.execute(REVOCATION)
+            self._database.execute(KEPT_ROOM)
+            self.rooms = self._database.execute("select name, body from kept_room order by name").fetchall()
+            """Name and JSON of the rooms that were kept when the database was opened."""
             self.revocations = self._database.execute("select room, identity, body from revocation").fetchall()
             """Room, identity and JSON of the revocations that were kept when the database was opened."""
             self.deliveries = Deliveries(self._database, webhooks)
@@ -208,6 +212,16 @@ class Store:
             self._database.executemany(
                 "delete from revocation where room = ? and identity = ?",
                 [(room, identity) for room, identity, body in entries if not body],
+            )
+
+    def keep_rooms(self, rooms: Sequence[tuple[str, str]]) -> None:
+        """Keeps rooms, as name and JSON. Empty JSON: it is kept no more."""
+        with self._transaction():
+            self._database.executemany(
+                "insert or replace into kept_room (name, body) values (?, ?)", [room for room in rooms if room[1]]
+            )
+            self._database.executemany(
+                "delete from kept_room where name = ?", [(name,) for name, body in rooms if not body]
             )
 
     def note_usage(self, usages: Sequence[tuple[str, Usage]]) -> None:

@@ -114,6 +114,8 @@ class Room:
         self._by_participant = by_participant
         """The room of every participant of the service, by sid."""
         self._soon = soon
+        self.is_requested = False
+        """True: a request made it, and not a join."""
         self.is_kept = False
         """True if the service lists the room. A room that nobody entered may not be listed."""
 

@@ -155,6 +155,24 @@ async def test_one_who_was_removed_stays_out_over_a_restart_until_it_is_readmitt
         pass
 
 
+async def test_rooms_of_requests_and_their_options_are_kept_over_a_restart_and_those_of_joins_are_not(
+    start: Start, tmp_path: Path
+) -> None:
+    async with serving(state_dir=tmp_path) as one:
+        for name in ("made", "deleted"):
+            reply = await one.call("POST", "/v1/rooms", {"name": name, "metadata": "m", "on_stage": ["ada"]})
+            assert reply.status_code == 201
+        async with one.client("ada", room="joined"), one.client("ada", room="changed"):
+            assert (await one.call("PATCH", "/v1/rooms/changed", {"locked": True})).status_code == 200
+            assert (await one.call("PATCH", "/v1/rooms/made", {"last_n": 4})).status_code == 200
+            assert (await one.call("DELETE", "/v1/rooms/deleted")).status_code == 204
+    two = await start(state_dir=tmp_path)
+    found = {room["name"]: room for room in (await two.call("GET", "/v1/rooms")).json()["rooms"]}
+    assert found.keys() == {"changed", "made"} and found["changed"]["locked"]
+    made = found["made"]
+    assert (made["metadata"], made["on_stage"], made["last_n"], made["num_participants"]) == ("m", ["ada"], 4, 0)
+
+
 async def test_a_folder_that_cannot_be_used_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, err = await said(tmp_path, "serve", **FREE_PORTS, SFU_STATE_DIR=str(tmp_path / "file"))
