@@ -15,6 +15,9 @@ const SILENCE: Duration = ms(2_000);
 
 /// A queue longer than this is too full, whatever its trend is.
 pub const FULL: Duration = ms(80);
+/// Without a throughput a queue below this is no reason to halve: little is sent, and what is late is late for another
+/// reason.
+const NOTICED: Duration = ms(20);
 
 /// Groups, trend, queue and rate control.
 #[derive(Clone, Debug)]
@@ -111,7 +114,8 @@ impl DelayLimit {
                 }
             }
             (Usage::Over, None, _) => {
-                if let Some(limit) = self.control.limit().filter(|_| self.control.may_halve(now)) {
+                let may_halve = self.queue() > NOTICED && self.control.may_halve(now);
+                if let Some(limit) = self.control.limit().filter(|_| may_halve) {
                     self.control.set_limit(limit.scaled(0.5), now);
                 }
             }

@@ -10,7 +10,7 @@ use super::limited::Limited;
 use super::loss::{LossLimit, LossState};
 use super::names::Names;
 use super::notices::Notices;
-use super::probe_result::{Cluster, Probes};
+use super::probe_result::{Cluster, Found, Probes};
 use super::probing::{Cause, Probing};
 use super::sent_rate::SentRate;
 use super::throughput::Throughput;
@@ -29,6 +29,9 @@ const MOST: Rate = Rate::kbps(100_000);
 const PROBE_DROP: f64 = 0.85;
 /// A throughput of this share of the estimate tests it.
 const TESTED: f64 = 0.7;
+/// A probe that found less than the estimate is confirmed by another one within this time: a peer that was busy for some
+/// milliseconds makes a link look slow. libwebrtc takes each result.
+const CONFIRMED_IN: Duration = ms(3_000);
 /// Packets whose feedback takes longer than this stand in a queue or are lost (`RttBasedBackoff`): the estimate is
 /// multiplied by the factor once in the interval, down to `LEAST`.
 const OVERDUE: Duration = ms(3_000);
@@ -50,6 +53,9 @@ const FIRST_AGAIN: Duration = ms(3_000);
 const FIRST_TRIES: u8 = 2;
 /// The share of the earlier estimate that counts when feedback is back: the network may be another one by then.
 const RESUMED: f64 = 0.5;
+/// The start rate is assumed: for so long after the first feedback it is not reported, because the first probes are
+/// about to be measured.
+const ASSUMED: Duration = ms(500);
 /// The weight of a new round trip.
 const ROUND_TRIP_WEIGHT: f64 = 1.0 / 8.0;
 
@@ -93,6 +99,8 @@ pub struct Estimator {
     without_feedback: WithoutFeedback,
     /// Feedback has acknowledged a packet: from then on it alone counts.
     has_feedback: bool,
+    /// When it did so first.
+    answered: Option<Instant>,
     /// When the first packet was sent after the last feedback, and the last one.
     unanswered: Option<Instant>,
     last_sent: Option<Instant>,
@@ -100,6 +108,8 @@ pub struct Estimator {
     is_draining: bool,
     /// When the last packet of a probe was sent.
     probe_sent: Option<Instant>,
+    /// The last cluster that found less than the estimate: what, and when.
+    doubted: Option<(Found, Instant)>,
     /// How often the first probes may be sent again. 0 once a probe was measured.
     first_tries: u8,
     /// The rate when feedback stopped.
@@ -131,11 +141,13 @@ impl Estimator {
             sent_rate: SentRate::default(),
             without_feedback: WithoutFeedback::default(),
             has_feedback: false,
+            answered: None,
             unanswered: None,
             last_sent: None,
             reduced: None,
             is_draining: false,
             probe_sent: None,
+            doubted: None,
             first_tries: FIRST_TRIES,
             before_pause: None,
             notices: Notices::default(),
@@ -160,7 +172,9 @@ impl Estimator {
     /// What is known now, if it has changed enough to be reported to the application. Nothing is known before feedback.
     pub fn poll_notice(&mut self, now: Instant) -> Option<Estimate> {
         let estimate = self.estimate();
-        (self.round_trip.is_some() && self.notices.is_due(&estimate, now)).then_some(estimate)
+        let is_young = self.answered.is_some_and(|at| now.saturating_duration_since(at) < ASSUMED);
+        (self.round_trip.is_some() && !(is_young && self.first_tries > 0) && self.notices.is_due(&estimate, now))
+            .then_some(estimate)
     }
 
     /// Other feedback is negotiated than before: until it comes, receiver reports count.
@@ -366,6 +380,9 @@ impl Estimator {
         }
         let acknowledges = reports.iter().any(|report| report.arrived.is_some());
         self.has_feedback |= acknowledges;
+        if acknowledges {
+            self.answered.get_or_insert(now);
+        }
         self.reports = reports;
         acknowledges
     }
@@ -413,7 +430,7 @@ impl Estimator {
         last.saturating_duration_since(since) + self.round_trip.unwrap_or_default() > OVERDUE
     }
 
-    fn update(&mut self, reports: &mut [Report], probed: Option<Rate>, now: Instant) {
+    fn update(&mut self, reports: &mut [Report], probed: Option<Found>, now: Instant) {
         reports.sort_by_key(|report| report.arrived);
         for report in reports.iter() {
             if let Some(arrived) = report.arrived.filter(|_| !report.is_repeated) {
@@ -426,10 +443,12 @@ impl Estimator {
             Some(recent) if self.delay.queue() > FULL => Some(recent),
             _ => self.throughput.rate(),
         };
-        let probed = probed.filter(|probed| self.is_news(*probed, throughput)).map(|probed| match throughput {
+        let probed = probed.and_then(|found| self.news(found, throughput, now)).map(|probed| match throughput {
             Some(throughput) => probed.max(throughput.scaled(PROBE_DROP).min(self.delay_limit)),
             None => probed,
         });
+        let is_probe = probed.is_some();
+        let probed = probed.or_else(|| self.carried(throughput));
         let round_trip = self.round_trip.unwrap_or_default();
         let is_recent = self.probe_sent.is_some_and(|at| now.saturating_duration_since(at) < round_trip + AFTERMATH);
         let (before, was_draining) = (self.delay_limit, self.is_draining);
@@ -437,8 +456,10 @@ impl Estimator {
         self.delay_limit = delayed.limit.unwrap_or(Rate::UNLIMITED);
         let is_limited = self.limited.since().is_some();
         if let Some(probed) = probed {
-            self.first_tries = 0;
             self.loss.set_limit(probed);
+        }
+        if is_probe {
+            self.first_tries = 0;
         }
         // What a full queue drops, and what arrives while it drains, says nothing of the link.
         let loss = if self.delay.queue() > TOLERATED * 2 {
@@ -461,10 +482,37 @@ impl Estimator {
         }
     }
 
-    /// A probe that finds less than the estimate counts only where little else is sent. Beside much media it shares the
-    /// link with it, and the delay tells more.
-    fn is_news(&self, probed: Rate, throughput: Option<Rate>) -> bool {
-        probed >= self.rate || throughput.is_none_or(|throughput| throughput < self.rate.scaled(TESTED))
+    /// What media shows while no probe was measured: what arrives without a queue is carried. libwebrtc's media never
+    /// exceeds the estimate, but this plane does not limit it before the first one.
+    fn carried(&self, throughput: Option<Rate>) -> Option<Rate> {
+        let is_clear = self.delay.usage() != Usage::Over && self.delay.queue() < NOTICED && self.loss.loss() < 0.02;
+        throughput.filter(|throughput| self.first_tries > 0 && is_clear && *throughput > self.rate)
+    }
+
+    /// What a probe tells. One that finds less than the estimate counts only where little else is sent: beside much media
+    /// it shares the link with it, and the delay tells more. And it counts only if the link was full, and another probe
+    /// finds less, too; the start rate needs no such proof, because it is assumed.
+    fn news(&mut self, found: Found, throughput: Option<Rate>, now: Instant) -> Option<Rate> {
+        if found.rate >= self.rate || self.first_tries > 0 {
+            self.doubted = None;
+            return Some(found.rate);
+        }
+        if !found.is_full || throughput.is_some_and(|throughput| throughput >= self.rate.scaled(TESTED)) {
+            return None;
+        }
+        match self.doubted.filter(|(_, at)| now.saturating_duration_since(*at) < CONFIRMED_IN) {
+            Some((before, _)) if before.id != found.id => Some(found.rate.max(before.rate)),
+            Some((_, at)) => {
+                // More of the same cluster arrived.
+                self.doubted = Some((found, at));
+                None
+            }
+            None => {
+                self.doubted = Some((found, now));
+                self.probing.confirm(now);
+                None
+            }
+        }
     }
 
     fn set_rate(&mut self, rate: Rate, cause: Cause, now: Instant) {

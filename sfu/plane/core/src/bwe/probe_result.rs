@@ -34,6 +34,17 @@ pub struct Cluster {
     pub octets: u64,
 }
 
+/// What a cluster shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Of the cluster.
+    pub id: u32,
+    /// The rate that arrived.
+    pub rate: Rate,
+    /// Clearly less arrived than was sent: the link was full, or the machine of a peer busy.
+    pub is_full: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Received {
     id: u32,
@@ -63,8 +74,8 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Takes a packet of a cluster that arrived. Returns the rate that the cluster shows with it.
-    pub fn next(&mut self, report: &Report, arrived: Arrival, cluster: &Cluster) -> Option<Rate> {
+    /// Takes a packet of a cluster that arrived. Returns what the cluster shows with it.
+    pub fn next(&mut self, report: &Report, arrived: Arrival, cluster: &Cluster) -> Option<Found> {
         self.clusters.retain(|kept| arrived.since(kept.last_arrived) <= MOST);
         let octets = u64::from(report.octets);
         let place = match self.clusters.iter().position(|kept| kept.id == cluster.id) {
@@ -103,12 +114,12 @@ impl Probes {
             (kept.first_arrived, kept.first_arrived_octets) = (arrived, octets);
         }
         kept.last_arrived = kept.last_arrived.max(arrived);
-        kept.rate(cluster)
+        kept.found(cluster)
     }
 }
 
 impl Received {
-    fn rate(&self, cluster: &Cluster) -> Option<Rate> {
+    fn found(&self, cluster: &Cluster) -> Option<Found> {
         let is_enough = f64::from(self.packets) >= f64::from(cluster.packets) * RECEIVED
             && self.octets as f64 >= cluster.octets as f64 * RECEIVED;
         let sent_in = self.last.sent.saturating_duration_since(self.first_sent);
@@ -122,11 +133,9 @@ impl Received {
         let behind_first = self.octets + self.last.first_octets;
         let received = Rate::of(behind_first - self.last.octets - self.first_arrived_octets, arrived_in);
         let ratio = received.ratio(sent);
-        match ratio {
-            _ if ratio > MOST_RATIO => None,
-            _ if ratio < UNSATURATED => Some(received.scaled(UTILIZATION)),
-            _ => Some(sent.min(received)),
-        }
+        let is_full = ratio < UNSATURATED;
+        let rate = if is_full { received.scaled(UTILIZATION) } else { sent.min(received) };
+        (ratio <= MOST_RATIO).then_some(Found { id: self.id, rate, is_full })
     }
 }
 
@@ -137,7 +146,7 @@ mod tests {
     struct Run {
         probes: Probes,
         start: Instant,
-        found: Option<Rate>,
+        found: Option<Found>,
     }
 
     impl Run {
@@ -154,7 +163,7 @@ mod tests {
         }
 
         fn kbps(&self) -> Option<f64> {
-            self.found.map(Rate::as_kbps)
+            self.found.map(|found| found.rate.as_kbps())
         }
     }
 
@@ -206,6 +215,7 @@ mod tests {
             run.next(0, 1_000, 10 * n as u64, arrived);
         }
         assert_eq!(run.kbps(), Some(800.0), "no more than was sent");
+        assert!(run.found.is_some_and(|found| !found.is_full));
     }
 
     /// libwebrtc: ProbeBitrateEstimatorTest.TooFastReceive.
@@ -226,6 +236,7 @@ mod tests {
             run.next(0, 1_000, 10 * n as u64, arrived);
         }
         assert_eq!(run.kbps(), Some(304.0), "95 % of 320 kbit/s");
+        assert!(run.found.is_some_and(|found| found.is_full));
     }
 
     /// libwebrtc: ProbeBitrateEstimatorTest.BurstReceive.

@@ -25,7 +25,8 @@ const DURATION: Duration = ms(20);
 /// multiple of the estimate (`alr_probe_scale`).
 const INTERVAL: Duration = ms(5_000);
 const SCALE: f64 = 2.0;
-/// Nothing above this multiple of the demand is probed (`InitiateProbing`), because more would never be sent.
+/// Nothing above this multiple of the demand is probed (`InitiateProbing`), because more would never be sent, nor above
+/// `MOST` if that is more: a still shared screen needs little until it moves.
 const DEMAND: f64 = 2.0;
 /// An estimate below the demand is probed at this multiple, after the first time, which doubles up to the second one
 /// with each probe that finds no more. libwebrtc waits for enough to send instead; a forwarder has layers that it does
@@ -50,8 +51,11 @@ const DROP_INTERVAL: Duration = ms(5_000);
 const ENDED: Duration = ms(3_000);
 /// While loss limits, but the limit grows, at most this multiple of the estimate is probed (`loss_limited_probe_scale`).
 const LOSSY: f64 = 1.5;
-/// Without demand nothing above this is probed (`kDefaultMaxProbingBitrate`).
+/// Without a larger demand nothing above this is probed (`kDefaultMaxProbingBitrate`).
 const MOST: Rate = Rate::kbps(5_000);
+/// A probe at less than this multiple of the estimate tells nothing new, so that none is sent. libwebrtc:
+/// `skip_if_estimate_larger_than_fraction_of_max`, which is off by default.
+const NEW: f64 = 1.02;
 /// Clusters that wait to be sent.
 const WAITING_CLUSTERS: usize = 4;
 
@@ -132,6 +136,14 @@ impl Probing {
         self.probe(&[rate], true, now);
     }
 
+    /// Probes the present estimate, because a probe found less.
+    pub fn confirm(&mut self, now: Instant) {
+        if self.clusters.is_empty() && self.cause != Cause::Congested {
+            self.push(self.estimate);
+            self.probed = Some(now);
+        }
+    }
+
     /// When the last probe was asked for.
     pub fn probed(&self) -> Option<Instant> {
         self.probed
@@ -140,6 +152,9 @@ impl Probing {
     /// What the application would send if it could.
     pub fn set_demand(&mut self, demand: Rate, is_limited: bool, now: Instant) {
         let before = self.demand.replace(demand);
+        if before.is_none_or(|before| demand > before.scaled(NEW)) {
+            self.retry.0 = RETRY;
+        }
         if self.state != State::Complete || before == Some(demand) || demand <= self.estimate || !is_limited {
             return;
         }
@@ -227,7 +242,7 @@ impl Probing {
     }
 
     fn probe(&mut self, rates: &[Rate], is_further: bool, now: Instant) {
-        let mut most = self.demand.filter(|demand| *demand > Rate::ZERO).map_or(MOST, |demand| demand.scaled(DEMAND));
+        let mut most = self.most();
         match self.cause {
             Cause::Congested => return,
             Cause::LossGrowing => most = most.min(self.estimate.scaled(LOSSY)),
@@ -237,18 +252,24 @@ impl Probing {
         for rate in rates {
             is_further &= *rate < most;
             last = (*rate).min(most);
-            if self.clusters.len() < WAITING_CLUSTERS {
-                self.clusters.push(Cluster {
-                    id: self.next_id,
-                    rate: last,
-                    packets: PACKETS,
-                    octets: last.octets_in(DURATION),
-                });
-                self.next_id = self.next_id.wrapping_add(1);
+            if last >= self.estimate.scaled(NEW) {
+                self.push(last);
             }
         }
         self.probed = Some(now);
         self.state = if is_further { State::Waiting(last.scaled(FURTHER_FROM)) } else { State::Complete };
+    }
+
+    fn push(&mut self, rate: Rate) {
+        if self.clusters.len() < WAITING_CLUSTERS {
+            self.clusters.push(Cluster { id: self.next_id, rate, packets: PACKETS, octets: rate.octets_in(DURATION) });
+            self.next_id = self.next_id.wrapping_add(1);
+        }
+    }
+
+    /// Nothing above this is probed.
+    fn most(&self) -> Rate {
+        self.demand.map_or(MOST, |demand| demand.scaled(DEMAND).max(MOST))
     }
 }
 
@@ -385,13 +406,41 @@ mod tests {
         assert_eq!(run.rates(), [0.0; 0], "the estimate carries it");
     }
 
-    /// libwebrtc: ProbeControllerTest.SkipAlrProbeIfEstimateLargerThanMaxProbe, "no more than twice the demand".
+    /// libwebrtc: ProbeControllerTest.SkipAlrProbeIfEstimateLargerThanMaxProbe.
     #[test]
-    fn nothing_above_twice_the_demand_is_probed() {
+    fn an_idle_link_is_not_probed_at_less_than_the_estimate() {
+        for (demand, estimate, expected) in [
+            (None, 4_800, vec![5_000.0]),
+            (None, 4_950, vec![]),
+            (Some(100), 5_120, vec![]),
+            (Some(100), 2_000, vec![4_000.0]),
+            (Some(4_000), 5_120, vec![8_000.0]),
+            (Some(4_000), 8_000, vec![]),
+        ] {
+            let mut run = Run::new();
+            run.probing.connected(run.now);
+            run.wait(5_000, None);
+            run.estimate(estimate);
+            run.rates();
+            if let Some(demand) = demand {
+                run.probing.set_demand(Rate::kbps(demand), true, run.now);
+            }
+            let limited = Some(run.now);
+            run.wait(5_000, limited);
+            assert_eq!(run.rates(), expected, "{demand:?} {estimate}");
+        }
+    }
+
+    #[test]
+    fn a_low_result_is_confirmed_at_the_estimate() {
         let mut run = Run::new();
-        run.probing.set_demand(Rate::kbps(400), true, run.now);
         run.probing.connected(run.now);
-        assert_eq!(run.rates(), [800.0, 800.0]);
+        run.wait(5_000, None);
+        run.rates();
+        run.estimate(1_000);
+        run.probing.confirm(run.now);
+        run.probing.confirm(run.now);
+        assert_eq!(run.rates(), [1_000.0], "once");
     }
 
     /// libwebrtc: ProbeControllerTest.DontProbeIfDelayIncreased, DontProbeIfHighRtt, ProbeFurtherInLossLimited.

@@ -237,6 +237,33 @@ fn a_full_link_has_a_short_queue() {
     }
 }
 
+/// A probe that meets a busy receiver shows little. One such result lowers nothing; a link that has become slow does.
+#[test]
+fn a_low_result_of_a_probe_counts_when_it_is_confirmed() {
+    for (stays, after) in [(false, 4_500.0..5_500.0), (true, 800.0..1_500.0)] {
+        let mut run = Loop::new(10_000, 50, 100, 0);
+        run.run(12_000);
+        assert!((4_500.0..5_500.0).contains(&run.kbps()), "{}", run.kbps());
+        run.estimator.set_demand(Rate::kbps(4_000), run.now);
+        run.demand = Rate::kbps(4_000);
+        while run.cluster.is_none() {
+            run.run(5);
+        }
+        if stays {
+            run.link.rate = Rate::kbps(1_000);
+        } else {
+            run.run(10);
+            run.link.busy_until = run.now + ms(60);
+        }
+        let mut lowest = f64::MAX;
+        for _ in 0..100 {
+            run.run(30);
+            lowest = lowest.min(run.kbps());
+        }
+        assert!(after.contains(&lowest), "{stays}: {lowest}");
+    }
+}
+
 /// The link falls from 3 to 0.6 Mbit/s and rises again.
 #[test]
 fn a_step_down_drains_the_queue_and_a_step_up_is_found() {

@@ -23,7 +23,8 @@ const GROWTH_INTERVAL: Duration = ms(1_000);
 /// It falls once in this time and a round trip (`kBweDecreaseInterval`).
 const DECREASE_INTERVAL: Duration = ms(300);
 /// Nothing above this multiple of what is sent is assumed: a subscriber's next better layer has three to four times the
-/// rate. A decrease begins at no more than the other one. libwebrtc takes the estimate in both cases.
+/// rate. A decrease begins at no more than the other one. libwebrtc takes the estimate in both cases. Before the first
+/// decrease what is sent and arrives is the least that the network carries: nothing limited it before reports came.
 const UNTESTED: f64 = 4.0;
 const TESTED: f64 = 1.25;
 /// What a peer reports lowers the estimate no further: audio with its headers.
@@ -89,6 +90,8 @@ impl WithoutFeedback {
             return Some(rate);
         }
         self.loss = std::mem::take(&mut self.waiting).loss();
+        let is_tested = self.loss <= HIGH_LOSS && self.fallen.is_none();
+        let rate = if is_tested { rate.max(sent) } else { rate };
         let is_due =
             |last: Option<Instant>, wait: Duration| last.is_none_or(|at| now.saturating_duration_since(at) >= wait);
         if self.loss > HIGH_LOSS && is_due(self.fallen, DECREASE_INTERVAL + round_trip) {
@@ -99,7 +102,8 @@ impl WithoutFeedback {
         if self.loss <= LOW_LOSS && is_due(self.grown, GROWTH_INTERVAL) {
             self.grown = Some(now);
             let factor = if self.fallen.is_none() { FIRST_GROWTH } else { GROWTH };
-            return Some(rate.scaled(factor).min(sent.scaled(UNTESTED)).max(rate));
+            let least = if is_tested { rate.max(sent.scaled(TESTED)) } else { rate };
+            return Some(rate.scaled(factor).min(sent.scaled(UNTESTED)).max(least));
         }
         Some(rate)
     }
@@ -150,12 +154,14 @@ mod tests {
 
     #[test]
     fn loss_lowers_and_its_absence_raises_the_estimate() {
-        let table: [(f64, &[u32], &[u64], &str); 6] = [
+        let table: [(f64, &[u32], &[u64], &str); 8] = [
             (1.0, &[0, 0, 0], &[600, 1_200, 2_400], "it doubles until the first decrease"),
             (1.0, &[2, 3, 10], &[600, 600, 600], "between 2 % and 10 % it stays"),
             (1.0, &[20, 20, 0, 0], &[270, 243, 262, 283], "half of the loss, then 8 %"),
             (0.2, &[0, 0, 0], &[300, 300, 300], "four times what is sent is 240"),
             (0.5, &[0, 0, 0], &[600, 1_200, 2_400], "four times what is sent is more"),
+            (5.0, &[0], &[3_000], "what is sent arrives"),
+            (5.0, &[3, 20], &[1_500, 1_350], "most of it does"),
             (0.4, &[20], &[135], "it falls from what is sent, and a quarter"),
         ];
         for (sent, lost, expected, why) in table {
