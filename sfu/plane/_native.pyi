@@ -136,6 +136,10 @@ class Plane:
         """Sets a ladder per slot: the layers that it may show, best first. The plane shows no other layers, and steps
         down by itself. An empty ladder pauses the slot. One command per worker carries all of them."""
 
+    def set_demand(self, transport: int, bps: int) -> None:
+        """Sets what a participant would be sent if its network carried it, in bits per second with all headers. The
+        plane probes its network until it carries that."""
+
     def set_muted(self, track: int, muted: bool) -> None:
         """Mutes or unmutes a track. While it is muted, slots that show it send nothing, whatever their ladders. They do
         not report this. Audio that still arrives continues after the mute without a report, too."""

@@ -30,6 +30,8 @@ class FakePlane:
         self.muted: set[int] = set()
         """Tracks."""
         self.ladders: dict[int, list[tuple[int, int]]] = {}
+        self.demands: dict[int, int] = {}
+        """Bits per second, by transport."""
         self.channels: dict[int, _native.ChannelSpec] = {}
         self.groups: dict[int, bool] = {}
         """Whether messages have an envelope, by the group's id."""
@@ -113,6 +115,11 @@ class FakePlane:
         self._note("set_targets", targets)
         for slot, ladder in targets:
             self.ladders[slot] = [(layer.spatial, layer.temporal) for layer in ladder]
+
+    def set_demand(self, transport: int, bps: int) -> None:
+        self._note("set_demand", transport, bps)
+        assert transport in self.transports
+        self.demands[transport] = bps
 
     def set_muted(self, track: int, muted: bool) -> None:
         self._note("set_muted", track, muted)

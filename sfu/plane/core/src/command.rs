@@ -44,6 +44,13 @@ pub enum Command {
     },
     /// Sets the layers that each of these slots may show.
     SetTargets(Vec<(SlotId, Ladder)>),
+    /// Sets what a participant would be sent if its network carried it: up to this its network is probed.
+    SetDemand {
+        /// The participant's transport.
+        transport: TransportId,
+        /// Bits per second, with all headers.
+        bps: u64,
+    },
     /// Mutes a track for all slots that show it, or ends that: while it is muted they forward nothing, whatever their
     /// ladders. Slots do not report this, because the application knows it.
     SetMuted {
@@ -114,6 +121,7 @@ impl Command {
             Command::AddSlot(_) => "add_slot",
             Command::SetSource { .. } => "set_source",
             Command::SetTargets(_) => "set_targets",
+            Command::SetDemand { .. } => "set_demand",
             Command::SetMuted { .. } => "set_muted",
             Command::SetAudio(_) => "set_audio",
             Command::RequestKeyframe(_) => "request_keyframe",

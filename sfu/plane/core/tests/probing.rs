@@ -4,7 +4,7 @@
 mod sim;
 
 use plane_core::Event;
-use plane_core::command::Kind;
+use plane_core::command::{Command, Kind};
 use plane_core::event::Network;
 use plane_core::time::ms;
 use sim::Call;
@@ -37,6 +37,26 @@ fn an_idle_network_is_measured_before_anything_is_shown() {
     let probes = call.peers[viewer].probes;
     assert!((20..400).contains(&probes), "{probes} probes");
     assert!(call.peers[viewer].received.is_empty(), "nothing but padding");
+}
+
+#[test]
+fn a_network_is_probed_up_to_what_the_application_wants_to_send() {
+    let mut call = Call::new(1);
+    let viewer = idle_viewer(&mut call, true);
+    call.run(ms(12_000));
+    let unasked = network(&call, viewer).expect("it was estimated").estimate;
+    assert!((4_500_000..5_500_000).contains(&unasked), "{unasked}");
+    let (transport, probes) = (call.peers[viewer].transport, call.peers[viewer].probes);
+    call.run(ms(20_000));
+    assert_eq!(call.peers[viewer].probes, probes, "more would tell nothing new");
+    call.apply(Command::SetDemand { transport, bps: 12_000_000 });
+    call.run(ms(4_000));
+    let asked = network(&call, viewer).expect("it was estimated").estimate;
+    assert!((12_000_000..26_000_000).contains(&asked), "{asked}");
+    call.apply(Command::SetDemand { transport, bps: 100_000 });
+    call.run(ms(20_000));
+    let later = network(&call, viewer).expect("it was estimated").estimate;
+    assert!(later >= asked.min(20_000_000), "little demand lowers nothing: {later}");
 }
 
 #[test]

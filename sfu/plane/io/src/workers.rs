@@ -390,6 +390,7 @@ fn id(command: &Command) -> u64 {
         Command::AddSlot(spec) => spec.id.0,
         Command::SetSource { slots, .. } => slots.first().map_or(0, |slot| slot.0),
         Command::SetAudio(policy) => policy.room.0,
+        Command::SetDemand { transport, .. } => transport.0,
         Command::SetMuted { track, .. } | Command::RequestKeyframe(track) => track.0,
         Command::OpenChannel(spec) => spec.id.0,
         Command::AddGroup { id, .. } => id.0,

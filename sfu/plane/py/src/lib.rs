@@ -87,6 +87,10 @@ impl Plane {
         self.apply(Command::SetTargets(targets.into_iter().map(target).collect()))
     }
 
+    fn set_demand(&self, transport: u64, bps: u64) -> PyResult<()> {
+        self.apply(Command::SetDemand { transport: TransportId(transport), bps })
+    }
+
     fn set_muted(&self, track: u64, muted: bool) -> PyResult<()> {
         self.apply(Command::SetMuted { track: TrackId(track), muted })
     }

@@ -3,6 +3,7 @@
 use super::published::Published;
 use super::sink::{Placed, Subscriber, Update};
 use super::{Place, Plane, report};
+use crate::bwe::units::Rate;
 use crate::command::{Command, SlotSpec, TrackSpec, TransportSpec};
 use crate::id::{ChannelId, SlotId, TrackId, TransportId};
 use crate::layer::Ladder;
@@ -40,6 +41,12 @@ impl Plane {
             }
             Command::SetTargets(targets) => {
                 targets.into_iter().for_each(|(slot, ladder)| self.set_target(slot, ladder, now));
+            }
+            Command::SetDemand { transport, bps } => {
+                if let Some(key) = self.transport(transport) {
+                    self.transports[key].estimator.set_demand(Rate::bps(bps), now);
+                    self.transports.sending(key);
+                }
             }
             Command::SetMuted { track, muted } => self.set_muted(track, muted, now),
             Command::SetAudio(policy) => self.set_audio(policy),
