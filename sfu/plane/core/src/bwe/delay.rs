@@ -82,8 +82,15 @@ impl DelayLimit {
         self.queue.delay()
     }
 
-    /// Takes the packets of one feedback in the order of arrival, the throughput with them, and what is known of probes.
-    pub fn next(&mut self, arrived: &[Report], throughput: Option<Rate>, probe: Probe, now: Instant) -> Delayed {
+    /// Takes the packets of one feedback in the order of arrival, the throughput with them and what a reduction leaves at
+    /// least, and what is known of probes.
+    pub fn next(
+        &mut self,
+        arrived: &[Report],
+        (throughput, least): (Option<Rate>, Rate),
+        probe: Probe,
+        now: Instant,
+    ) -> Delayed {
         let mut recovered = false;
         for report in arrived {
             let Some(arrival) = report.arrived.filter(|_| !report.is_repeated) else { continue };
@@ -99,18 +106,21 @@ impl DelayLimit {
                 recovered |= before == Usage::Under && after == Usage::Normal;
             }
         }
-        self.control(throughput, probe, now);
+        self.control(throughput, least, probe, now);
         Delayed { limit: self.control.limit(), recovered: recovered && self.usage() != Usage::Over }
     }
 
-    fn control(&mut self, throughput: Option<Rate>, probe: Probe, now: Instant) {
+    fn control(&mut self, throughput: Option<Rate>, least: Rate, probe: Probe, now: Instant) {
         let usage = self.usage();
         match (usage, throughput, probe.found) {
             (_, _, Some(found)) if usage != Usage::Over || probe.is_recent => self.control.set_limit(found, now),
             (Usage::Over, ..) if probe.is_recent => {}
             (Usage::Over, Some(rate), _) => {
-                if self.control.may_reduce(rate, now) {
-                    self.control.next(usage, throughput, now);
+                if self.control.may_reduce(rate.max(least), now) {
+                    let limit = self.control.next(usage, throughput, now);
+                    if limit.is_some_and(|limit| limit < least) {
+                        self.control.set_limit(least, now);
+                    }
                 }
             }
             (Usage::Over, None, _) => {

@@ -53,6 +53,10 @@ const FIRST_AGAIN: Duration = ms(3_000);
 const FIRST_TRIES: u8 = 2;
 /// The share of the earlier estimate that counts when feedback is back: the network may be another one by then.
 const RESUMED: f64 = 0.5;
+/// Where little is sent and this share of it arrives, what is sent does not fill the queue, and says little of what the
+/// link carries: a reduction leaves this share of the limit. libwebrtc falls to what arrives.
+const KEEPS_UP: f64 = 0.8;
+const LIMITED_SHARE: f64 = 0.5;
 /// The start rate is assumed: for so long after the first feedback it is not reported, because the first probes are
 /// about to be measured.
 const ASSUMED: Duration = ms(500);
@@ -452,9 +456,12 @@ impl Estimator {
         let round_trip = self.round_trip.unwrap_or_default();
         let is_recent = self.probe_sent.is_some_and(|at| now.saturating_duration_since(at) < round_trip + AFTERMATH);
         let (before, was_draining) = (self.delay_limit, self.is_draining);
-        let delayed = self.delay.next(reports, throughput, Probe { found: probed, is_recent }, now);
-        self.delay_limit = delayed.limit.unwrap_or(Rate::UNLIMITED);
         let is_limited = self.limited.since().is_some();
+        let sent = self.sent_rate.rate(now);
+        let keeps_up = throughput.is_some_and(|throughput| throughput >= sent.scaled(KEEPS_UP));
+        let least = if is_limited && keeps_up { self.delay_limit.min(self.rate).scaled(LIMITED_SHARE) } else { LEAST };
+        let delayed = self.delay.next(reports, (throughput, least), Probe { found: probed, is_recent }, now);
+        self.delay_limit = delayed.limit.unwrap_or(Rate::UNLIMITED);
         if let Some(probed) = probed {
             self.loss.set_limit(probed);
         }
