@@ -175,6 +175,17 @@ def lower(budget: int, offers: Sequence[Offer], present: Sequence[Layer | None])
     return _allocate(budget, offers, [offer.up_to(flows) for offer, flows in zip(offers, present, strict=True)])
 
 
+def wished(offers: Sequence[Offer]) -> Allocation:
+    """Returns the allocation that gives each track the best layer that is asked for."""
+    best = [offer.best for offer in offers]
+    return Allocation(
+        tuple([None if option is None else option.layer for option in best]),
+        sum(offer.bps for offer in offers),
+        sum(option.bps for option in best if option is not None),
+        sum(option.utility for option in best if option is not None),
+    )
+
+
 def keep(offers: Sequence[Offer], present: Sequence[Layer | None]) -> Allocation | None:
     """Returns the allocation that changes nothing. None: a layer that flows is no longer asked for, or has stopped."""
     kept = [offer.option(flows) for offer, flows in zip(offers, present, strict=True) if offer.options]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sfu.model import Layer
-from sfu.policy.allocation import Allocation, Offer, allocate, keep, lower, may_oversend
+from sfu.policy.allocation import Allocation, Offer, allocate, keep, lower, may_oversend, wished
 
 QUEUE = 500.0
 """Milliseconds of a queue that would take the whole budget, so that a queue drains."""
@@ -143,7 +143,11 @@ class Allocator:
             return kept
         if kept is not None and not fits:
             self._handle_lowered(kept.bps, int(budget * LOWERED), now)
-        free = allocate(self._steady(budget, now), offers, present)
+        steady, everything = self._steady(budget, now), wished(offers)
+        if everything.bps <= steady:
+            # Nothing competes: a switch needs no gain that pays for it.
+            return everything
+        free = allocate(steady, offers, present)
         if fits and kept is not None:
             return free if free.utility > kept.utility else kept
         lowered = lower(int(budget * LOWERED), offers, present)

@@ -1,11 +1,12 @@
 """Divides the bandwidth of one participant among the tracks in its slots, once it is estimated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from sfu.context import Context
 from sfu.explain import Share
 from sfu.model import Kind, Layer
+from sfu.negotiation.transport import Transport
 from sfu.policy import prices
 from sfu.policy.allocation import Allocation, Offer
 from sfu.policy.allocator import Allocator, Link
@@ -14,12 +15,19 @@ from sfu.room.slot import Slot
 from sfu.room.subscriptions import Subscriptions, Targets
 from sfu.room.tracks import Track
 
+MORE = 1.05
+LESS = 0.5
+"""The plane is told a demand that is this many times the last one, or this share of it: measured rates vary."""
+
 
 class Bandwidth:
-    def __init__(self, context: Context, viewing: Subscriptions) -> None:
+    def __init__(self, context: Context, viewing: Subscriptions, transport: Transport) -> None:
         self._context = context
         self._viewing = viewing
+        self._transport = transport
         self._allocator = Allocator()
+        self._demanded: tuple[int | None, int] = None, 0
+        """What the plane was told last: of which transport, and bits per second."""
 
     @property
     def is_estimated(self) -> bool:
@@ -63,13 +71,24 @@ class Bandwidth:
                 viewing.set_target(slot, track, decision.target, decision.ladder, targets)
         viewing.stale.clear()
         present = [slot.given for slot, *_ in contests]
-        result = self._allocator.allocate([of for *_, of in contests], present, self._context.now())
+        offers = [of for *_, of in contests]
+        self._demand(offers)
+        result = self._allocator.allocate(offers, present, self._context.now())
         for (slot, track, shown, of), layer in zip(contests, result.layers, strict=True):
             slot.given, target, slot.share = layer, one(of.target(layer)), partial(self._share, of, layer)
             if target is slot.target and slot.commanded is not None and slot.mid not in stale:
                 continue
             ladder = shown.simulcast.named(target.ladder)
             viewing.set_target(slot, track, target, ladder, targets, self._detail(of, layer, result))
+
+    def _demand(self, offers: Iterable[Offer]) -> None:
+        """Tells the plane what would be sent if the network carried it, so that it finds out whether it does."""
+        transport, bps = self._transport.id, sum(of.bps if of.best is None else of.best.bps for of in offers)
+        told, last = self._demanded
+        if transport is None or (transport == told and last * LESS <= bps <= last * MORE):
+            return
+        self._demanded = transport, bps
+        self._context.binding.plane.set_demand(transport, bps)
 
     def _copies(self, slot: Slot, shown: Track) -> int:
         """Returns the number of earlier packets in each packet of audio."""

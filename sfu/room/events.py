@@ -7,6 +7,7 @@ from sfu.failures import Failures
 from sfu.model import DisconnectReason
 from sfu.negotiation.transport import MediaState
 from sfu.plane import Event, _native
+from sfu.policy.allocator import Link
 from sfu.room.attendance import Attendance
 from sfu.room.forwarding import Forwarding
 from sfu.room.members import Members
@@ -65,16 +66,7 @@ class Events:
                     self._flush_soon()
             case _native.Estimate():
                 if event.transport == participant.transport.id:
-                    participant.network = Network(
-                        event.estimate,
-                        event.budget,
-                        event.throughput,
-                        event.queue * 1_000,
-                        event.loss,
-                        event.loss_limited,
-                        event.round_trip * 1_000,
-                        event.silent,
-                    )
+                    self._handle_estimate(participant, event)
             case _native.Refused():
                 self._forwarding.refuse(participant, event)
                 self._flush_soon()
@@ -111,6 +103,25 @@ class Events:
                 return
             self._negotiations.lose(participant, event.reason)
         self._attendance.note(participant)
+
+    def _handle_estimate(self, participant: Participant, event: _native.Estimate) -> None:
+        queue, round_trip = event.queue * 1_000, event.round_trip * 1_000
+        participant.network = Network(
+            event.estimate,
+            event.budget,
+            event.throughput,
+            queue,
+            event.loss,
+            event.loss_limited,
+            round_trip,
+            event.silent,
+        )
+        if event.silent:
+            # The plane has stopped video by itself. When feedback is back it reports again.
+            return
+        self._forwarding.estimate(participant, Link(event.estimate, queue, event.loss, round_trip))
+        if self._forwarding.has_work():
+            self._flush_soon()
 
     def _hand_over(self, on_message: OnMessage, participant: Participant, payload: bytes) -> None:
         try:

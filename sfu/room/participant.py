@@ -93,7 +93,7 @@ class Participant:
         self.viewing = Subscriptions(notes, self.sid, identity, auto_subscribe, only)
         self.filling = Filling(context, self.viewing)
         self.current = CurrentLayers(context, self.viewing)
-        self.bandwidth = Bandwidth(context, self.viewing)
+        self.bandwidth = Bandwidth(context, self.viewing, self.transport)
         self.reports = Reports(context, self.viewing)
         self.network: Network | None = None
         """The last estimate of what its network carries. None: there is none."""

@@ -12,6 +12,10 @@ from typing import cast
 CANDIDATE = re.compile(r"^(a=candidate:\S+ 1 udp \d+) (\S+) (\d+) typ host\r?$", re.IGNORECASE | re.MULTILINE)
 
 
+QUEUE = 0.3
+"""Seconds for which a datagram waits at most for a limited link."""
+
+
 @dataclass(slots=True)
 class Network:
     """The faults of each direction, from one seeded generator: equal traffic loses equal datagrams."""
@@ -23,6 +27,8 @@ class Network:
     """The probability that a datagram is delayed by another `delay`, so that later ones overtake it."""
     delay: float = 0.01
     """Seconds in each direction."""
+    rate: float = 0.0
+    """Bits per second to the client, behind a queue of `QUEUE`. 0: without a limit."""
 
 
 @dataclass(slots=True)
@@ -34,6 +40,8 @@ class Relay:
     up: int = 0
     lost_down: int = 0
     lost_up: int = 0
+    _busy: float = 0.0
+    """Until when the limited link to the client sends."""
     _random: Random = field(default_factory=lambda: Random(1))
     _address: tuple[str, int] = ("", 0)
     _client: tuple[str, int] | None = None
@@ -71,10 +79,23 @@ class Relay:
         network, chance = self.network, self._random.random
         if way is None or chance() < network.loss:
             return False
+        queued = self._queued(len(datagram)) if way is self._outside else 0.0
+        if queued > QUEUE:
+            return False
         for _ in range(1 + (chance() < network.duplicates)):
-            delay = network.delay * (1 + (chance() < network.late))
+            delay = queued + network.delay * (1 + (chance() < network.late))
             asyncio.get_running_loop().call_later(delay, self._send, way, datagram, to)
         return True
+
+    def _queued(self, octets: int) -> float:
+        """Returns the seconds until so many octets have left the limited link. More than `QUEUE`: they are dropped."""
+        now, rate = asyncio.get_running_loop().time(), self.network.rate
+        if not rate:
+            return 0.0
+        queued = max(self._busy - now, 0.0) + octets * 8 / rate
+        if queued <= QUEUE:
+            self._busy = now + queued
+        return queued
 
     def _send(self, way: asyncio.DatagramTransport, datagram: bytes, to: tuple[str, int] | None) -> None:
         if not way.is_closing():

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfu.model import Cause, Kind, Layer, Step
+from sfu.plane import Estimate, LayerRate, Layers
 from sfu.plane import Layer as PlaneLayer
-from sfu.plane import LayerRate, Layers
 from sfu.policy.allocator import Link
 from sfu.room.decisions import Decisions
 from sfu.signalling import messages
@@ -30,6 +30,21 @@ async def estimate(client: Client, kbps: float) -> None:
     if forwarding.has_work():
         client.room.flush_soon()
     await turn()
+
+
+def reported(transport: int, kbps: int, *, silent: bool = False) -> Estimate:
+    """An estimate, as the plane reports it."""
+    return Estimate(
+        transport=transport,
+        estimate=kbps * 1000,
+        budget=kbps * 1000,
+        throughput=None,
+        queue=0.0,
+        loss=0.0,
+        loss_limited=False,
+        round_trip=0.05,
+        silent=silent,
+    )
 
 
 async def steady(it: Scene, client: Client, kbps: float, seconds: float) -> None:
@@ -56,6 +71,63 @@ async def test_the_first_estimate_reduces_the_ladder_at_once(kbps: int, ladder: 
         assert bob.ladder("0") == WHOLE, "without an estimate everything that is asked for is sent"
         await estimate(bob, kbps)
         assert bob.ladder("0") == ladder
+
+
+async def test_an_estimate_of_the_plane_limits_its_subscriber_and_nobody_else() -> None:
+    async with scene() as it:
+        alice, bob, _ = await watching(it)
+        own, other = bob.participant.transport.id, alice.participant.transport.id
+        assert own is not None and other is not None
+        await it.say(reported(other, 100))
+        assert bob.ladder("0") == WHOLE
+        await it.say(reported(own, 600))
+        assert bob.ladder("0") == [(1, 3), (0, 3)]
+        network = bob.participant.network
+        assert network is not None and (network.estimate, network.round_trip) == (600_000, 50)
+
+
+async def test_a_silent_network_is_not_allocated() -> None:
+    """The plane has stopped its video, and the estimate falls for want of feedback."""
+    async with scene() as it:
+        _, bob, _ = await watching(it)
+        own = bob.participant.transport.id
+        assert own is not None
+        await it.say(reported(own, 5_000))
+        await it.say(reported(own, 5, silent=True))
+        await it.pass_time(3.0)
+        assert bob.ladder("0") == WHOLE
+
+
+async def test_the_plane_is_told_what_would_be_sent() -> None:
+    async with scene() as it:
+        alice, bob, camera = await watching(it)
+        own = bob.participant.transport.id
+        assert own is not None and own not in it.plane.demands, "nothing is estimated"
+        await steady(it, bob, 600, 3.0)
+        assert it.plane.demands == {own: 1_554_545}, "the best layer with its headers"
+        before = it.plane.count("set_demand")
+        await it.say(arriving(alice.plane_track(camera), *THREE[:2], (1_530_000, 1280, 720)))
+        await steady(it, bob, 600, 3.0)
+        assert it.plane.count("set_demand") == before, "rates vary"
+        await bob.ask(messages.Settings, track=camera, width=320, height=180)
+        await steady(it, bob, 600, 3.0)
+        assert it.plane.demands[own] < 200_000
+
+
+async def test_what_fits_is_given_although_a_switch_gains_little() -> None:
+    """The second temporal layer of a tiny picture is worth less than the price of a switch."""
+    async with scene() as it:
+        alice, bob, camera = await simulcast(it)
+        layers = [
+            LayerRate(PlaneLayer(0, 0), 20_000, 80, 44, 7.5),
+            LayerRate(PlaneLayer(0, 1), 30_000, 80, 44, 15.0),
+        ]
+        track = alice.plane_track(camera)
+        await it.say(Layers(track, "vp8", layers, False, False, lacks_parameters=False))
+        await steady(it, bob, 25, 10.0)
+        assert bob.ladder("0") == [(0, 0)]
+        await steady(it, bob, 3_000, 20.0)
+        assert bob.ladder("0")[-1] == (0, 3)
 
 
 async def test_a_subscriber_is_told_that_its_bandwidth_limits_it_and_explain_has_the_numbers() -> None:
