@@ -10,6 +10,7 @@ from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, V
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from sfu import Config, Sfu
+from sfu.commands import ADMINISTRATOR, DeleteRoom, ListEvents
 from sfu.model import Grant, ParticipantKind
 from sfu.signalling.media_session import MediaSession
 
@@ -105,3 +106,21 @@ async def test_a_host_with_two_addresses_answers_from_the_one_that_was_asked() -
             async with watching(sfu, "room", f"by-{address}", address=address) as frames:
                 await frames.until("video", 5)
         assert sfu.stats().counters.discards["unknown_address"] == 0
+
+
+async def test_the_events_of_a_call_have_the_octets_that_the_plane_counted() -> None:
+    async with Sfu(Config(udp_port=0, workers=1)) as sfu, publishing(sfu, "room"):
+        async with watching(sfu, "room", "bob") as frames:
+            # Longer than the quarter of a second until the plane has published its counters.
+            await frames.until("video", 20)
+        await sfu.execute(DeleteRoom(ADMINISTRATOR, "room"))
+        # The rooms report at the end of the turn.
+        await asyncio.sleep(0)
+        page = await sfu.execute(ListEvents(ADMINISTRATOR))
+    used = {event.participant and event.participant.identity: event.usage for event in page.events if event.usage}
+    bob, total = used["bob"], used[None]
+    (publisher,) = [usage for identity, usage in used.items() if identity not in ("bob", None)]
+    assert bob.octets_sent > bob.octets_received > 0 and publisher.octets_received > publisher.octets_sent > 0
+    assert total.octets_received == bob.octets_received + publisher.octets_received
+    assert 0 < bob.subscribing <= bob.present and bob.publishing == 0 and publisher.subscribing == 0
+    assert 0 < publisher.publishing <= publisher.present
