@@ -185,8 +185,10 @@ def token(
 @rooms.command("list")
 def list_rooms(as_json: AsJson = False) -> None:
     """List the rooms of the service."""
-    with reaching.service() as sfu:
-        report.show(sfu.all_rooms(), "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json)
+    with reaching.service() as client:
+        report.show(
+            client.all_rooms(), "rooms", ("name", "sid", "num_participants", "num_publishers", "locked"), as_json
+        )
 
 
 @rooms.command("create")
@@ -212,8 +214,8 @@ def create_room(
     ] = None,
 ) -> None:
     """Create a room and print its sid. A room that exists with the same options is no error."""
-    with reaching.service() as sfu:
-        room = sfu.create_room(
+    with reaching.service() as client:
+        room = client.create_room(
             name,
             max_participants=max_participants,
             empty_timeout=empty_timeout,
@@ -230,22 +232,24 @@ def create_room(
 @rooms.command("delete")
 def delete_room(name: str) -> None:
     """Close a room. Its participants receive the reason."""
-    with reaching.service() as sfu:
-        sfu.delete_room(name)
+    with reaching.service() as client:
+        client.delete_room(name)
 
 
 @participants.command("list")
 def list_participants(room: str, as_json: AsJson = False) -> None:
     """List the participants of a room."""
-    with reaching.service() as sfu:
-        report.show(sfu.all_participants(room), "participants", ("identity", "sid", "name", "state", "kind"), as_json)
+    with reaching.service() as client:
+        report.show(
+            client.all_participants(room), "participants", ("identity", "sid", "name", "state", "kind"), as_json
+        )
 
 
 @participants.command("remove")
 def remove_participant(room: str, identity: str) -> None:
     """Remove a participant. Its earlier tokens no longer admit it."""
-    with reaching.service() as sfu:
-        sfu.remove_participant(room, identity)
+    with reaching.service() as client:
+        client.remove_participant(room, identity)
 
 
 @participants.command("readmit")
@@ -257,16 +261,16 @@ def readmit_participant(
     ] = None,
 ) -> None:
     """Readmit a participant that was removed, or whose grant was reduced."""
-    with reaching.service() as sfu:
-        sfu.readmit_participant(room, identity, jti=jti or None)
+    with reaching.service() as client:
+        client.readmit_participant(room, identity, jti=jti or None)
 
 
 @app.command()
 def explain(room: str, identity: str, as_json: AsJson = False) -> None:
     """Explain why a participant receives each track as it does: a sentence, the layers, the decisions of the last
     minute."""
-    with reaching.service() as sfu:
-        subscriptions = list(report.plain(sfu.all_explanations(room, identity)))
+    with reaching.service() as client:
+        subscriptions = list(report.plain(client.all_explanations(room, identity)))
     if as_json:
         print(json.dumps({"subscriptions": subscriptions}, indent=2))
         return
@@ -287,13 +291,13 @@ def events(
     ] = False,
 ) -> None:
     """Print what happened in the rooms, one event of JSON per line."""
-    with reaching.service() as sfu:
+    with reaching.service() as client:
         if not follow:
-            for event in report.plain(sfu.all_events(after=after, room=room or None)):
+            for event in report.plain(client.all_events(after=after, room=room or None)):
                 print(json.dumps(event))
             return
         print_missed = partial(print, json.dumps({"type": "missed"}), flush=True)
-        with sfu.follow(after=after, room=room or None, on_missed=print_missed, resume=False) as following:
+        with client.follow(after=after, room=room or None, on_missed=print_missed, resume=False) as following:
             for event in report.plain(following):
                 print(json.dumps(event), flush=True)
             if following.ended:

@@ -14,22 +14,22 @@ app = typer.Typer(
 @app.command("list")
 def list_webhooks(as_json: AsJson = False) -> None:
     """List the webhooks: how many events wait, and how many were given up."""
-    with reaching.internal("webhooks") as sfu:
-        report.show(sfu.list_webhooks(), "webhooks", ("name", "url", "pending", "dead", "error"), as_json)
+    with reaching.internal("webhooks") as client:
+        report.show(client.list_webhooks(), "webhooks", ("name", "url", "pending", "dead", "error"), as_json)
 
 
 @app.command("retry")
 def retry_webhook(name: str) -> None:
     """Send what waits, and what was given up, at once. Print the number of events."""
-    with reaching.internal("webhooks") as sfu:
-        print(sfu.retry_webhook(name))
+    with reaching.internal("webhooks") as client:
+        print(client.retry_webhook(name))
 
 
 @app.command("test")
 def test_webhook(name: str) -> None:
     """Send an event of the type test, and print whether the receiver took it."""
-    with reaching.internal("webhooks") as sfu:
-        error = sfu.test_webhook(name)
+    with reaching.internal("webhooks") as client:
+        error = client.test_webhook(name)
     if error:
         raise ClientError(f"The webhook {name} did not take the event: {error}.")
     print(f"The webhook {name} took the event.")

@@ -16,6 +16,7 @@ USED = {
     "follow",
     "require_budget",
     "require_valid",
+    "name_of",
     "read_offer",
     # Its life, and numbers.
     "census",

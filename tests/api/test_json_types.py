@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api import messages, participants, rooms
+from api import messages, participants, rooms, tokens
 from api.bodies import RequestBody
 from sfu import limits
 from sfu.errors import InvalidRequest
@@ -91,10 +91,18 @@ def example(hint: Any) -> Any:
 
 
 MESSAGES = [(kind, path, scalar) for kind in get_args(ClientMessage) for path, scalar in typed(kind)]
+
+
+def bodies(of: type[BaseModel] = RequestBody) -> Iterator[type[BaseModel]]:
+    for kind in of.__subclasses__():
+        yield kind
+        yield from bodies(kind)
+
+
 BODIES = [
     (kind, path, scalar)
-    for kind in RequestBody.__subclasses__()
-    if kind.__module__ in (rooms.__name__, participants.__name__)
+    for kind in bodies()
+    if kind.__module__ in (rooms.__name__, participants.__name__, tokens.__name__)
     for path, scalar in typed(kind)
 ]
 
