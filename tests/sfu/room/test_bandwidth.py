@@ -32,13 +32,13 @@ async def estimate(client: Client, kbps: float) -> None:
     await turn()
 
 
-def reported(transport: int, kbps: int, *, silent: bool = False) -> Estimate:
-    """An estimate, as the plane reports it."""
+def reported(transport: int, kbps: int, *, silent: bool = False, has_feedback: bool = True) -> Estimate:
+    """An estimate, as the plane reports it. `has_feedback`: transport-wide."""
     return Estimate(
         transport=transport,
         estimate=kbps * 1000,
         budget=kbps * 1000,
-        throughput=None,
+        throughput=kbps * 1000 if has_feedback else None,
         queue=0.0,
         loss=0.0,
         loss_limited=False,
@@ -96,6 +96,18 @@ async def test_a_silent_network_is_not_allocated() -> None:
         await it.say(reported(own, 5, silent=True))
         await it.pass_time(3.0)
         assert bob.ladder("0") == WHOLE
+
+
+async def test_an_estimate_from_reports_alone_does_not_pause_video_which_would_have_no_reports() -> None:
+    async with scene() as it:
+        _, bob, _ = await watching(it)
+        own = bob.participant.transport.id
+        assert own is not None
+        await it.say(reported(own, 50, has_feedback=False))
+        await it.pass_time(3.0)
+        assert bob.ladder("0") == WHOLE
+        await it.say(reported(own, 600))
+        assert bob.ladder("0") == [(1, 3), (0, 3)]
 
 
 async def test_the_plane_is_told_what_would_be_sent() -> None:
