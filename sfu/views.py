@@ -325,14 +325,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What the network to a participant carries, estimated from its transport-wide feedback."""
+    """What the network to a participant carries, estimated from its transport-wide feedback, without which from its
+    reports."""
 
     estimate: int
     """Bits per second."""
     budget: int
     """What may be sent for now, in bits per second: less than the estimate while the queue drains."""
     throughput: int | None
-    """What arrives, in bits per second. None: too little was sent to tell."""
+    """What arrives, in bits per second. None: too little was sent to tell, or there is no transport-wide feedback."""
     queue: float
     """Milliseconds for which packets stand in its queue."""
     loss: float

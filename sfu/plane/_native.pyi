@@ -681,8 +681,8 @@ class LayerRate:
 
 @final
 class Estimate:
-    """What the network to a peer carries, by its transport-wide feedback. Sent when it moved, at most ten times a
-    second, and every two seconds while it moves. Peers without such feedback have none."""
+    """What the network to a peer carries, by its transport-wide feedback, without which by its reports. Sent when it
+    moved, at most ten times a second, and every two seconds while it moves."""
 
     __match_args__ = (
         "transport",

@@ -119,9 +119,9 @@ class Events:
         if event.silent:
             # The plane has stopped video by itself. When feedback is back it reports again.
             return
-        if event.throughput is None:
-            # Without transport-wide feedback the estimate is made from reports, of which none come while nothing is
-            # sent: video that is paused would stay so.
+        if event.throughput is None and not participant.bandwidth.is_estimated:
+            # Without transport-wide feedback no throughput is ever known. Such an estimate is made from reports, of
+            # which none come while nothing is sent: video that is paused would stay so.
             return
         self._forwarding.estimate(participant, Link(event.estimate, queue, event.loss, round_trip))
         if self._forwarding.has_work():

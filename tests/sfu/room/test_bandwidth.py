@@ -108,6 +108,8 @@ async def test_an_estimate_from_reports_alone_does_not_pause_video_which_would_h
         assert bob.ladder("0") == WHOLE
         await it.say(reported(own, 600))
         assert bob.ladder("0") == [(1, 3), (0, 3)]
+        await it.say(reported(own, 100, has_feedback=False))
+        assert bob.ladder("0") != [(1, 3), (0, 3)], "a client with feedback, to which little is sent at present"
 
 
 async def test_the_plane_is_told_what_would_be_sent() -> None:
