@@ -47,13 +47,13 @@ class KeptRooms:
     def restore(self, kept: Sequence[tuple[str, str]]) -> None:
         """Makes the rooms of an earlier process."""
         for name, text in kept:
-            values = json.loads(text)
-            # A later version may have more options.
-            known = {field: value for field, value in values.items() if field in RoomOptions.__dataclass_fields__}
-            options = RoomOptions(**{**known, "on_stage": tuple(values["on_stage"])})
             try:
+                values = json.loads(text)
+                # A later version may have more options.
+                known = {field: value for field, value in values.items() if field in RoomOptions.__dataclass_fields__}
+                options = RoomOptions(**{**known, "on_stage": tuple(values["on_stage"])})
                 self._rooms().create(name, options, key=values["key"])
-            except SfuError as error:
+            except (SfuError, KeyError, TypeError, ValueError) as error:
                 log.warning("a room was not made again after the restart: room=%s why=%s", name, error)
 
     def _text(self, name: str) -> str:

@@ -95,9 +95,13 @@ class Revocations:
         return found
 
     def restore(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Adds the entries of an earlier process."""
+        """Adds the entries of an earlier process. One of a later version, which cannot be read, is left out."""
         for room, identity, text in entries[: limits.REVOCATIONS]:
-            entry = self._entries[room, identity] = _Entry.read(text)
+            try:
+                entry = self._entries[room, identity] = _Entry.read(text)
+            except (KeyError, TypeError, ValueError) as error:
+                log.error("a revocation is lost: room=%s identity=%s why=%r", room, identity, error)
+                continue
             heapq.heappush(self._due, (entry.until, room, identity))
 
     def remove(self, room: str, identity: str, expires: float, wall: float) -> None:

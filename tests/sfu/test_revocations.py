@@ -38,6 +38,14 @@ def test_revocations_are_the_same_after_their_json() -> None:
     assert len(two) == 0 and sorted(two.take_changes()) == [("room", "ada", ""), ("room", "bob", "")]
 
 
+def test_a_revocation_of_a_later_version_that_cannot_be_read_loses_no_other() -> None:
+    one, two = removed(), Revocations(memory=86_400.0)
+    two.restore([("room", "eve", '{"until": 1, "new": 2}'), *one.take_changes()])
+    assert len(two) == 1 and not is_admitted(two, grant("ada"), 1)
+    two.handle_timeout(START + 2 * 86_400)
+    assert len(two) == 0
+
+
 def removed(at: float = 0.0) -> Revocations:
     revocations = Revocations(memory=86_400.0)
     revocations.remove("room", "ada", START + 3600, START + at)
