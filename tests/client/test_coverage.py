@@ -2,9 +2,9 @@
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -63,14 +63,26 @@ async def recorded() -> dict[Operation, Sent]:
         for name, method in inspect.getmembers(client, inspect.iscoroutinefunction):
             if name.startswith("_") or name in NOT_OPERATIONS:
                 continue
-            named = inspect.signature(method).parameters
-            rooms = [None, ROOM] if named.get("room") and named["room"].default is None else [ROOM]
+            named = arguments(method)
+            rooms = [None, ROOM] if "room" in named and named["room"] is None else [ROOM]
             for room in rooms:
                 for session in sessions() if "session" in named else [None]:
                     given = {one: SAMPLES.get(one, "x") for one in named} | {"room": room, "session": session}
                     with pytest.raises(sfu_client.Unavailable):
                         await method(**{one: given[one] for one in named})
     return recorder.sent
+
+
+def arguments(method: Callable[..., Any]) -> dict[str, Any]:
+    """Returns the names of all arguments of a method, also of those in a dictionary, and their defaults."""
+    found: dict[str, Any] = {}
+    for name, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            (kind,) = get_args(parameter.annotation)
+            found |= dict.fromkeys(kind.__annotations__, "")
+        else:
+            found[name] = parameter.default
+    return found
 
 
 def sessions() -> list[MediaSession]:

@@ -6,7 +6,7 @@ It needs neither the service nor its dependencies. `Client` is for asyncio; `Syn
 from .aio.client import Client
 from .aio.following import Following
 from .aio.internal import InternalClient
-from .changes import PermissionChanges, TrackWish
+from .changes import PermissionChanges, RoomOptions, TrackWish
 from .errors import (
     ApiError,
     ClientError,
@@ -93,6 +93,7 @@ __all__ = [
     "PublishedTrack",
     "RequestFailed",
     "Room",
+    "RoomOptions",
     "Stale",
     "Subscription",
     "SyncClient",

@@ -1,5 +1,6 @@
 """What requests change, as dictionaries: omitted keys keep their value."""
 
+from collections.abc import Sequence
 from typing import Required, TypedDict
 
 from .models import Quality, Source
@@ -13,6 +14,26 @@ class PermissionChanges(TypedDict, total=False):
     """Empty: all sources."""
     can_update_own_metadata: bool
     hidden: bool
+
+
+class RoomOptions(TypedDict, total=False):
+    """Options of a room. None is as if omitted."""
+
+    max_participants: int | None
+    """0: no limit."""
+    empty_timeout: float | None
+    """Seconds until it is deleted if nobody joins."""
+    departure_timeout: float | None
+    """Seconds until it is deleted once the last participant left."""
+    metadata: str | None
+    locked: bool | None
+    """No new participant may join."""
+    last_n: int | None
+    """The most video tracks that a participant is shown. 0: all."""
+    on_stage: Sequence[str] | None
+    """Identities whose video is shown first, in this order."""
+    loudest: int | None
+    """The most microphones that are forwarded at a time. 0: all."""
 
 
 class TrackWish(TypedDict, total=False):

@@ -2,66 +2,23 @@
 """Operations on rooms and their tracks."""
 
 from collections.abc import Iterator, Sequence
+from typing import Unpack
 
 from ..address import given, path
+from ..changes import RoomOptions
 from ..models import Delivery, PublishedTrack, Room, RoomPage, TrackDetails, TrackPage
 from .requests import Requests
 
 
 class RoomOperations(Requests):
-    def create_room(
-        self,
-        name: str,
-        *,
-        max_participants: int | None = None,
-        empty_timeout: float | None = None,
-        departure_timeout: float | None = None,
-        metadata: str | None = None,
-        locked: bool | None = None,
-        last_n: int | None = None,
-        on_stage: Sequence[str] | None = None,
-        loudest: int | None = None,
-    ) -> Room:
+    def create_room(self, name: str, **options: Unpack[RoomOptions]) -> Room:
         """Creates a room, or returns the one that exists with the same options. Needs roomCreate."""
-        body = given(
-            name=name,
-            max_participants=max_participants,
-            empty_timeout=empty_timeout,
-            departure_timeout=departure_timeout,
-            metadata=metadata,
-            locked=locked,
-            last_n=last_n,
-            on_stage=on_stage,
-            loudest=loudest,
-        )
-        return self._send(Room, "POST", path("v1", "rooms"), body)
+        return self._send(Room, "POST", path("v1", "rooms"), given(name=name, **options))
 
-    def put_room(
-        self,
-        room: str,
-        *,
-        max_participants: int | None = None,
-        empty_timeout: float | None = None,
-        departure_timeout: float | None = None,
-        metadata: str | None = None,
-        locked: bool | None = None,
-        last_n: int | None = None,
-        on_stage: Sequence[str] | None = None,
-        loudest: int | None = None,
-    ) -> Room:
+    def put_room(self, room: str, **options: Unpack[RoomOptions]) -> Room:
         """Creates a room, or gives the room with this name these options; omitted ones become the server's default.
         Needs roomCreate, and roomAdmin for the room if its options change."""
-        body = given(
-            max_participants=max_participants,
-            empty_timeout=empty_timeout,
-            departure_timeout=departure_timeout,
-            metadata=metadata,
-            locked=locked,
-            last_n=last_n,
-            on_stage=on_stage,
-            loudest=loudest,
-        )
-        return self._send(Room, "PUT", path("v1", "rooms", room), body)
+        return self._send(Room, "PUT", path("v1", "rooms", room), given(**options))
 
     def list_rooms(self, *, after: str = "", limit: int | None = None) -> RoomPage:
         """Returns a page of the rooms, by name. Needs roomList."""
@@ -81,31 +38,9 @@ class RoomOperations(Requests):
         """Needs roomList, or roomAdmin for the room."""
         return self._send(Room, "GET", path("v1", "rooms", room))
 
-    def change_room(
-        self,
-        room: str,
-        *,
-        max_participants: int | None = None,
-        empty_timeout: float | None = None,
-        departure_timeout: float | None = None,
-        metadata: str | None = None,
-        locked: bool | None = None,
-        last_n: int | None = None,
-        on_stage: Sequence[str] | None = None,
-        loudest: int | None = None,
-    ) -> Room:
+    def change_room(self, room: str, **options: Unpack[RoomOptions]) -> Room:
         """Changes a room; what is omitted keeps its value. Needs roomAdmin for the room."""
-        body = given(
-            max_participants=max_participants,
-            empty_timeout=empty_timeout,
-            departure_timeout=departure_timeout,
-            metadata=metadata,
-            locked=locked,
-            last_n=last_n,
-            on_stage=on_stage,
-            loudest=loudest,
-        )
-        return self._send(Room, "PATCH", path("v1", "rooms", room), body)
+        return self._send(Room, "PATCH", path("v1", "rooms", room), given(**options))
 
     def delete_room(self, room: str) -> None:
         """Closes a room. Its participants receive the reason. Needs roomCreate, or roomAdmin for the room."""
