@@ -35,7 +35,7 @@ class NewToken(RequestBody):
     can_publish: Boolean = True
     can_subscribe: Boolean = True
     can_publish_data: Boolean = True
-    can_publish_sources: tuple[Source, ...] = Field((), description="Empty: all sources.")
+    can_publish_sources: tuple[Source, ...] = Field((), max_length=len(Source), description="Empty: all sources.")
     can_update_own_metadata: Boolean = False
     hidden: Boolean = False
     metadata: str = ""

@@ -41,7 +41,7 @@ async def execute(node: Node, command: Command[R]) -> R:
     command = _by_name(node, command)
     standing = Standing.of(command.by, node.rooms)
     standing.require(command)
-    room = node.rooms.get(getattr(command, "room", None) or "")
+    room = _room_of(node, command)
     if isinstance(command, DeleteRoom) and room is not None:
         # Nothing follows the end of a room, and nothing prevents it.
         _record(node, room, command, standing, None)
@@ -52,12 +52,13 @@ async def execute(node: Node, command: Command[R]) -> R:
         name = audit.limit_of(command, refused)
         if name:
             identity = standing.grant.identity if standing.grant is not None else ""
-            named = node.rooms.get(getattr(command, "room", None) or "") or standing.room
+            named = room or standing.room
             node.history.note_limit(name, identity, named.sid if named is not None else "")
         raise
     if inspect.isawaitable(result):
         result = await result
-    _record(node, room or node.rooms.get(getattr(command, "room", None) or ""), command, standing, result)
+    # The command may have made the room.
+    _record(node, room or _room_of(node, command), command, standing, result)
     return cast(R, result)
 
 
@@ -69,6 +70,11 @@ def _record(node: Node, room: Room | None, command: Command[Any], standing: Stan
         room.note_command(done)
     else:
         node.history.note_command(done)
+
+
+def _room_of(node: Node, command: Command[Any]) -> Room | None:
+    """Returns the room that a command names, if it exists."""
+    return node.rooms.get(getattr(command, "room", None) or "")
 
 
 def _by_name(node: Node, command: Command[R]) -> Command[R]:
